@@ -1,0 +1,1 @@
+"""autolm: the mathematics of training a language model, to watch, draw and prove."""

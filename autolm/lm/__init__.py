@@ -1,0 +1,1 @@
+"""The language model: tokenizers, corpora, TinyLM, training and sampling (floor 3)."""
