@@ -1,0 +1,220 @@
+"""The computation graph and the chain rule: the ground floor, on which all else stands.
+
+A computation is a graph of nodes. A node knows its data, its parents, the operation that made it,
+and a backward rule: a closure that takes the upstream gradient ∂L/∂node and *returns* one
+contribution per parent. It never touches a parent. `Backprop` visits the operations in reverse
+topological order and adds the contributions up, in one place:
+
+    ∂L/∂parent  +=  contribution,      contributions = node.backward_rule(∂L/∂node)
+"""
+
+import os
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, ClassVar
+
+# The record of an operation, for labels, steps and tables. The rule has one text per operand, where
+# ḡ is the upstream gradient and y the result.
+Operation = namedtuple("Operation", "name symbol formula rule")
+
+
+class Node:
+    """One value in a computation graph; `==` is identity, `<` and `>` compare data."""
+
+    __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "name", "op", "parents",
+                 "requires_grad", "scope", "site")  # fmt: skip
+    data: Any
+    op: Operation | None
+    parents: tuple["Node", ...]  # in operand order, with repeats; none at a leaf
+    backward_rule: Callable[[Any], tuple[Any, ...]] | None
+    requires_grad: bool  # False at a constant, which no gradient reaches
+    name: str
+    scope: str  # where it was made, such as "blocks.0.attention"
+    site: str | None  # file:line that made it, inside `record_sites()`
+    attributes: ClassVar[Mapping[str, Any]] = {}  # what the operation was told besides operands
+    grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
+    retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
+
+    @property
+    def grad(self) -> Any:
+        """∂L/∂self, as far as backward passes have told."""
+        return self.grad_if_none if self._grad is None else self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = None if grad is None else self.as_gradient(grad)
+
+    @property
+    def has_grad(self) -> bool:
+        """Whether a gradient was computed here: "not computed" is not 0."""
+        return self._grad is not None
+
+    def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+        """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
+
+        Leaves accumulate: a second call doubles their gradients. Interior nodes hold the latest if
+        retained (a Value's are by default, a Tensor's are not). `grad` is the seed ∂L/∂self: 1 if
+        left out, which needs a scalar. An error leaves every gradient as it was.
+        """
+        Backprop(self, grad, retain_grads).run()
+
+    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator["Step"]:
+        """Walk that same pass one operation at a time; the gradients are set at its end."""
+        return iter(Backprop(self, grad, retain_grads).forward, None)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of this node and of every node under it."""
+        for node in topological_order(self):
+            node._grad = None
+
+    def as_gradient(self, grad: Any) -> Any:
+        """Give a gradient (None: the scalar's 1) the form of `data`, in memory of its own."""
+        raise NotImplementedError
+
+    def contributions(self, upstream: Any) -> tuple[Any, ...]:
+        """Apply the backward rule: one contribution per parent, each fit to be added to it."""
+        raise NotImplementedError
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < (other.data if isinstance(other, Node) else other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > (other.data if isinstance(other, Node) else other)
+
+
+def topological_order(root: Node) -> list[Node]:
+    """List every node under `root` once, parents before children, left operands first."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[Any] = [root]  # not recursion: only memory bounds the depth
+    while stack:
+        node = stack.pop()
+        if node is None:  # the parents of the node beneath are all placed
+            order.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None, *node.parents[::-1])
+    return order
+
+
+# One operation of a backward pass; and what it sends to one parent: `value` = upstream × `local`,
+# which takes that parent's gradient in this pass from `before` to `after` (None: nothing yet).
+Step = namedtuple("Step", "index node upstream contributions rule")
+Contribution = namedtuple("Contribution", "parent local value before after")
+
+
+class Backprop:
+    """One backward pass: its operations, root first, and the gradients so far.
+
+    Gradients stay out of the nodes until the last operation is done, so that nothing is half
+    written when a rule fails. `forward()` does one operation, `run()` all that are left.
+    """
+
+    def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
+        if not root.requires_grad:
+            raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
+        order = reversed(topological_order(root))
+        self.operations = [node for node in order if node.parents and node.requires_grad]
+        self.gradients = {root: root.as_gradient(grad)}
+        self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
+        self.position = 0
+        if not self.operations:
+            self._write()
+
+    def forward(self) -> Step | None:
+        """Do one operation and return its step; None when none is left."""
+        if self.position == len(self.operations):
+            return None
+        node = self.operations[self.position]
+        upstream, log = self.gradients[node], list[Any]()
+        scalar = isinstance(upstream, float)
+        slopes = node.contributions(1.0) if scalar else (None,) * len(node.parents)
+        self._visit(node, log)
+        self.position += 1
+        if self.position == len(self.operations):
+            self._write()
+        sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
+        return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
+
+    def run(self) -> None:
+        """Do every operation that is left."""
+        if self.position < len(self.operations):
+            for node in self.operations[self.position :]:
+                self._visit(node)
+            self.position = len(self.operations)
+            self._write()
+
+    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
+        """Send the gradient of `node` on to its parents: the chain rule, and all of it."""
+        gradients = self.gradients
+        try:
+            contributions = node.contributions(gradients[node])
+        except Exception as error:
+            error.add_note(f"in the backward rule of {describe(node)}")
+            raise
+        for parent, contribution in zip(node.parents, contributions, strict=True):
+            before = gradients.get(parent)
+            if parent.requires_grad:
+                gradients[parent] = contribution if before is None else before + contribution
+            if log is not None:
+                log.append((parent, contribution, before, gradients.get(parent)))
+        if not self.retain_grads:
+            del gradients[node]
+
+    def _write(self) -> None:
+        """Write the gradients into the nodes: leaves accumulate, interior nodes do not."""
+        results: list[Any] = [] if self.retain_grads else [(n, None) for n in self.operations]
+        for node, grad in self.gradients.items():
+            total = node._grad + grad if node.has_grad and not node.parents else grad
+            results.append((node, node.as_gradient(total)))
+        for node, grad in results:
+            node._grad = grad
+
+
+def describe(node: Node) -> str:
+    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
+    words = [node.op.name if node.op else "leaf", repr(node.name) if node.name else ""]
+    words += [f"in {node.scope}" if node.scope else "", f"at {node.site}" if node.site else ""]
+    return " ".join(filter(None, words))
+
+
+# How nodes are made just now: with parents or as constants; in which scope; with sites or not.
+# In a context variable, so that each thread and coroutine has its own.
+Recording = namedtuple("Recording", "enabled scope sites")
+_default = Recording(True, "", sites=os.environ.get("AUTOLM_SITES") == "1")
+_recording: ContextVar[Recording] = ContextVar("autolm_recording", default=_default)
+current_recording = _recording.get
+
+
+@contextmanager
+def recording(**changes: Any) -> Iterator[None]:
+    """Change the `Recording` for a `with` block or a decorated function, however it ends."""
+    token = _recording.set(_recording.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
+    with recording(scope=".".join(filter(None, (_recording.get().scope, name)))):
+        yield
+
+
+no_grad = partial(recording, enabled=False)  # with no_grad(): new nodes are constants
+record_sites = partial(recording, sites=True)  # with record_sites(): they know their file:line
+
+
+def calling_site() -> str:
+    """Return file:line of the nearest caller outside the engine."""
+    frame = sys._getframe(1)
+    engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.ops")
+    while frame.f_globals["__name__"].startswith(engine) and frame.f_back:
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
