@@ -1,6 +1,8 @@
 """autolm: the mathematics of training a language model, to watch, draw and prove."""
 
 from autolm.graph import no_grad, record_sites, scope
+from autolm.ops.primitive import primitive
+from autolm.tensor import Tensor
 from autolm.value import Value
 
-__all__ = ["Value", "no_grad", "record_sites", "scope"]
+__all__ = ["Tensor", "Value", "no_grad", "primitive", "record_sites", "scope"]

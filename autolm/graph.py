@@ -35,7 +35,7 @@ class Node:
     name: str
     scope: str  # where it was made, such as "blocks.0.attention"
     site: str | None  # file:line that made it, inside `record_sites()`
-    attributes: ClassVar[Mapping[str, Any]] = {}  # what the operation was told besides operands
+    attributes: Mapping[str, Any] = {}  # what the operation was told besides operands
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 

@@ -1,0 +1,62 @@
+"""Between arrays and nodes: how data is read, and how a contribution is fitted to its operand.
+
+This is the one place where the sums over broadcast axes are taken. A backward rule knows nothing of
+them: it returns what the mathematics says, in the shape of the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from autolm.graph import Node
+
+Array = NDArray[Any]
+
+
+def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
+    """Read data as an array of real numbers; Python numbers and lists of them become float64."""
+    if isinstance(data, np.ndarray | np.generic):
+        array = np.asarray(data, dtype=dtype)
+    else:
+        if isinstance(data, Node):
+            raise TypeError("Tensor: a Value is a single number; use its .data")
+        array = np.asarray(data)
+        if dtype is not None or array.dtype.kind in "iu":
+            array = array.astype(np.float64 if dtype is None else dtype)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: data must be real numbers, not {array.dtype}")
+    return array
+
+
+def following(operand: Any, dtype: np.dtype[Any]) -> Array:
+    """Read an operand; numbers and lists take the dtype of the other operands."""
+    array = as_array(operand)
+    if isinstance(operand, np.ndarray | np.generic) or array.dtype.kind == "b":
+        return array
+    return array.astype(dtype)
+
+
+def fit(contribution: Any, operand: Array) -> Array:
+    """Sum a contribution over what was broadcast, to the operand's shape, and cast to its dtype.
+
+    Broadcasting an operand uses each of its elements several times, and the gradients of uses add.
+
+    >>> fit(np.ones((2, 3)), np.zeros((3,)))
+    array([2., 2., 2.])
+    """
+    array = np.asarray(contribution)
+    if contribution is None or array.dtype.kind not in "fiu":
+        kind = "None" if contribution is None else array.dtype
+        raise TypeError(f"must be an array of real numbers, not {kind}")
+    if array.shape != operand.shape:
+        extra = array.ndim - operand.ndim
+        if extra < 0 or any(
+            n not in (1, m) for n, m in zip(operand.shape, array.shape[extra:], strict=True)
+        ):
+            raise ValueError(f"has shape {array.shape}, which does not reduce to {operand.shape}")
+        stretched = [i for i, n in enumerate(operand.shape, extra) if n == 1]
+        array = array.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(operand.shape)
+    return array.astype(operand.dtype, copy=False)

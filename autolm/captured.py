@@ -1,0 +1,70 @@
+"""Notice when an array that a graph still needs was changed in place.
+
+A backward closure holds the arrays that its rule needs. If somebody writes into one of them, the
+gradient would be silently wrong. So whatever others can reach is fingerprinted when it is captured,
+and compared before the rule runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+EXACT_BYTES = 16_384  # up to this size a copy of the bytes is the cheapest fingerprint
+COLUMNS = 251  # a prime, so that swapping rows of any usual width moves words between columns
+
+
+def fingerprint(array: NDArray[Any]) -> bytes:
+    """Return bytes that change when any element of `array` does.
+
+    A large array is folded by exclusive or into 251 words, at the speed of memory: one element
+    changed is certain to show, and other changes all but certain.
+    """
+    if array.nbytes <= EXACT_BYTES:
+        return array.tobytes()
+    words = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    whole = words.size // (8 * COLUMNS) * (8 * COLUMNS)
+    folded = np.bitwise_xor.reduce(words[:whole].view(np.uint64).reshape(-1, COLUMNS), axis=0)
+    return bytes(folded) + bytes(words[whole:])
+
+
+class Captured(NamedTuple):
+    """An array as it was when a node captured it."""
+
+    array: NDArray[Any]
+    before: bytes
+
+    def was_changed(self) -> bool:
+        """Whether the array differs from what was captured."""
+        return fingerprint(self.array) != self.before
+
+
+def require_unchanged(captured: Iterable[Captured], rule: Callable[..., Any], who: str) -> None:
+    """Refuse to run a rule of which an array was written into since it was captured."""
+    for each in captured:
+        if each.was_changed() and holds(rule, each.array):
+            raise RuntimeError(
+                f"{who}: an array of shape {each.array.shape} that its gradient needs was changed "
+                "in place after it was used; assign a new one (x.data = x.data + 1, not +=)"
+            )
+
+
+def holds(closure: Callable[..., Any], array: NDArray[Any]) -> bool:
+    """Whether `closure` may still read `array`: a rule that did not capture it does not care."""
+    cells = getattr(closure, "__closure__", None)
+    if cells is None and hasattr(closure, "__code__"):
+        return False
+    return any(_reaches(cell.cell_contents, array) for cell in cells or ()) or cells is None
+
+
+def _reaches(held: Any, array: NDArray[Any]) -> bool:
+    if isinstance(held, np.ndarray):
+        return np.may_share_memory(held, array)
+    if isinstance(held, tuple | list):
+        return any(_reaches(item, array) for item in held)
+    if isinstance(held, dict):
+        return any(_reaches(item, array) for item in held.values())
+    return callable(held) and getattr(held, "__closure__", None) is not None and holds(held, array)

@@ -1,0 +1,301 @@
+"""Elementwise operations: arithmetic, elementary functions, and choices between two operands.
+
+Shapes broadcast as in NumPy, and no rule here knows of it: the engine sums each contribution down
+to the shape of its operand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
+from autolm.value import Value
+
+
+def each(function: Any) -> Any:
+    """Apply a function of Values to every element of object arrays, with broadcasting."""
+    return np.frompyfunc(function, function.__code__.co_argcount, 1)
+
+
+@primitive(symbol="+", formula="a + b", rule=("ḡ", "ḡ"))
+def add(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Add: a + b."""
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return grad, grad
+
+    return a + b, backward
+
+
+@primitive(symbol="−", formula="a − b", rule=("ḡ", "−ḡ"))
+def sub(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Subtract: a − b."""
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return grad, -grad
+
+    return a - b, backward
+
+
+@primitive(symbol="×", formula="a · b", rule=("ḡ · b", "ḡ · a"))
+def mul(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Multiply, element by element: a · b."""
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return grad * b, grad * a
+
+    return a * b, backward
+
+
+@primitive(symbol="÷", formula="a / b", rule=("ḡ / b", "−ḡ · y / b"))
+def div(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Divide: a / b."""
+    y = a / b
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return grad / b, -grad * y / b
+
+    return y, backward
+
+
+@primitive(
+    symbol="^",
+    formula="aᵇ",
+    rule=("ḡ · b · aᵇ⁻¹", "ḡ · y · ln a"),
+    domain=(POSITIVE, REALS),
+    kinks="a = 0: the slope in b is 0 where b ≥ 0; b = 0: the slope in a is 0",
+)
+def pow(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Raise to a power: aᵇ; of a negative base a fraction is nan."""
+    y = a**b
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        to_base = np.where(b == 0, 0, grad * b * a ** (b - 1))
+        to_exponent = np.where((a == 0) & (b >= 0), 0, grad * y * np.log(a))
+        return to_base, to_exponent
+
+    return y, backward
+
+
+@primitive(symbol="−", formula="−a", rule=("−ḡ",))
+def neg(a: Array) -> tuple[Array, Backward]:
+    """Negate: −a."""
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (-grad,)
+
+    return -a, backward
+
+
+@primitive(
+    symbol="abs",
+    formula="|a|",
+    rule=("ḡ · sign a",),
+    kinks="a = 0: the slope is 0",
+    scalar=each(lambda a: a.abs()),
+)
+def abs(a: Array) -> tuple[Array, Backward]:
+    """Take the absolute value: |a|."""
+    sign = np.sign(a.real)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * sign,)
+
+    return np.where(a.real < 0, -a, a), backward
+
+
+@primitive(symbol="exp", formula="eᵃ", rule=("ḡ · y",))
+def exp(a: Array) -> tuple[Array, Backward]:
+    """Take the exponential: eᵃ."""
+    y = np.exp(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * y,)
+
+    return y, backward
+
+
+@primitive(symbol="ln", formula="ln a", rule=("ḡ / a",), domain=(POSITIVE,))
+def log(a: Array) -> tuple[Array, Backward]:
+    """Take the natural logarithm: ln a; −inf at 0, nan below."""
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad / a,)
+
+    return np.log(a), backward
+
+
+@primitive(
+    symbol="√",
+    formula="√a",
+    rule=("ḡ / 2y",),
+    domain=(POSITIVE,),
+    kinks="a = 0: the slope is inf",
+)
+def sqrt(a: Array) -> tuple[Array, Backward]:
+    """Take the square root: √a; nan below 0."""
+    y = np.sqrt(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad / (2 * y),)
+
+    return y, backward
+
+
+@primitive(symbol="sin", formula="sin a", rule=("ḡ · cos a",))
+def sin(a: Array) -> tuple[Array, Backward]:
+    """Take the sine of an angle in radians."""
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * np.cos(a),)
+
+    return np.sin(a), backward
+
+
+@primitive(symbol="cos", formula="cos a", rule=("−ḡ · sin a",))
+def cos(a: Array) -> tuple[Array, Backward]:
+    """Take the cosine of an angle in radians."""
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (-grad * np.sin(a),)
+
+    return np.cos(a), backward
+
+
+@primitive(symbol="tanh", formula="tanh a", rule=("ḡ · (1 − y²)",))
+def tanh(a: Array) -> tuple[Array, Backward]:
+    """Take the hyperbolic tangent."""
+    y = np.tanh(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * (1 - y * y),)
+
+    return y, backward
+
+
+@primitive(
+    symbol="σ",
+    formula="1 / (1 + e⁻ᵃ)",
+    rule=("ḡ · y · (1 − y)",),
+    scalar=each(lambda a: a.sigmoid()),
+)
+def sigmoid(a: Array) -> tuple[Array, Backward]:
+    """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
+    y = 1 / (1 + np.exp(-a))
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * y * (1 - y),)
+
+    return y, backward
+
+
+@primitive(
+    symbol="relu",
+    formula="max(0, a)",
+    rule=("ḡ where a > 0",),
+    kinks="a = 0: the slope is 0",
+    scalar=each(lambda a: a.relu()),
+)
+def relu(a: Array) -> tuple[Array, Backward]:
+    """Cut off what is negative: max(0, a)."""
+    positive = a.real > 0
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (np.where(positive, grad, 0),)
+
+    return np.where(a.real <= 0, 0, a), backward  # a nan passes
+
+
+GELU_SCALE, GELU_CUBIC = np.sqrt(2 / np.pi).item(), 0.044715
+
+
+@primitive(
+    symbol="gelu",
+    formula="½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
+    rule=("ḡ · (½(1 + t) + ½a · (1 − t²) · √(2/π) · (1 + 0.134145a²))",),
+)
+def gelu(a: Array) -> tuple[Array, Backward]:
+    """Gate by the normal distribution, in GPT-2's form with tanh.
+
+    Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), section 2.
+    """
+    t = np.tanh(GELU_SCALE * (a + GELU_CUBIC * (a * a * a)))
+
+    def backward(grad: Array) -> tuple[Array]:
+        inner = GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a))
+        return (grad * (0.5 * (1 + t) + 0.5 * a * (1 - t * t) * inner),)
+
+    return 0.5 * a * (1 + t), backward
+
+
+@primitive(
+    symbol="max",
+    formula="max(a, b)",
+    rule=("ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b"),
+    kinks="a = b: both share equally",
+    scalar=each(lambda a, b: Value.maximum(a, b)),
+)
+def maximum(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Take the larger of two, element by element."""
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        shared = np.where(a == b, grad / 2, 0)
+        return np.where(a > b, grad, shared), np.where(a < b, grad, shared)
+
+    return np.where((a > b) | (a != a), a, b), backward
+
+
+@primitive(
+    symbol="min",
+    formula="min(a, b)",
+    rule=("ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b"),
+    kinks="a = b: both share equally",
+    scalar=each(lambda a, b: Value.minimum(a, b)),
+)
+def minimum(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Take the smaller of two, element by element."""
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        shared = np.where(a == b, grad / 2, 0)
+        return np.where(a < b, grad, shared), np.where(a > b, grad, shared)
+
+    return np.where((a < b) | (a != a), a, b), backward
+
+
+@primitive(
+    symbol="where",
+    formula="a where condition, else b",
+    rule=("none", "ḡ where condition", "ḡ where not condition"),
+    domain=(CONDITION, REALS, REALS),
+)
+def where(condition: Array, a: Array, b: Array) -> tuple[Array, Backward]:
+    """Choose from a where the condition holds, else from b; nothing leaks from the other branch."""
+
+    def backward(grad: Array) -> tuple[None, Array, Array]:
+        return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
+
+    return np.where(condition, a, b), backward
+
+
+def _clip(a: Value, low: float, high: float) -> Value:
+    return a if low <= a.data <= high else Value(low if a.data < low else high, requires_grad=False)
+
+
+@primitive(
+    symbol="clip",
+    formula="min(max(a, low), high)",
+    rule=("ḡ where low ≤ a ≤ high",),
+    kinks="a = low and a = high: the slope is 1",
+    scalar=lambda a, *, low, high: each(lambda v: _clip(v, low, high))(a),
+    cases=(Case(((2, 3),), {"low": -1.0, "high": 1.0}), Case(((),), {"low": 0.0, "high": 2.0})),
+)
+def clip(a: Array, *, low: float, high: float) -> tuple[Array, Backward]:
+    """Limit to the interval from low to high."""
+    inside = (a.real >= low) & (a.real <= high)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (np.where(inside, grad, 0),)
+
+    return np.where(a.real < low, low, np.where(a.real > high, high, a)), backward

@@ -1,0 +1,120 @@
+"""The neural operations once more, composed of Values: one number at a time, as in a textbook.
+
+These are the scalar definitions of the fused primitives in `neural.py`. They share no backward code
+with them, so that the two engines can be held against each other. Arrays here are object arrays of
+Values; an operand that is no Value (token ids, a mask) is a plain array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autolm.ops.primitive import Array
+from autolm.value import Value
+
+
+def along(function: Callable[..., Sequence[Any]], a: Array, axis: int = -1) -> Array:
+    """Apply a function from a list of Values to a list of Values to each row along an axis."""
+    moved = np.moveaxis(a, axis, -1)
+    result = np.empty(moved.shape, dtype=object)
+    for index in np.ndindex(moved.shape[:-1]):
+        result[index] = function(list(moved[index]))
+    return np.moveaxis(result, -1, axis)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Multiply matrices: every element of the result is one dot product of a row and a column."""
+    rows = a[None, :] if a.ndim == 1 else a
+    columns = b[:, None] if b.ndim == 1 else b
+    batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    rows = np.broadcast_to(rows, (*batch, *rows.shape[-2:]))
+    columns = np.broadcast_to(columns, (*batch, *columns.shape[-2:])).swapaxes(-1, -2)
+    result = np.empty((*batch, rows.shape[-2], columns.shape[-2]), dtype=object)
+    for *where, i, j in np.ndindex(result.shape):
+        outer = tuple(where)
+        result[*outer, i, j] = Value.dot(rows[*outer, i], columns[*outer, j])
+    if a.ndim == 1:
+        result = result[..., 0, :]
+    return result[..., 0] if b.ndim == 1 else result
+
+
+def _softmax(row: Sequence[Value]) -> list[Value]:
+    exponentials = _shifted_exponentials(row)[0]
+    total = Value.sum(exponentials)
+    return [value / total if total.data else value for value in exponentials]
+
+
+def _shifted_exponentials(row: Sequence[Value]) -> tuple[list[Value], float]:
+    """Return exp(aᵢ − shift) and the shift, a number that keeps the largest at 1."""
+    shift = max(value.data for value in row)
+    shift = shift if math.isfinite(shift) else 0.0
+    return [(value - shift).exp() for value in row], shift
+
+
+def softmax(a: Array, *, axis: int = -1) -> Array:
+    """Divide exponentials by their sum."""
+    return along(_softmax, a, axis)
+
+
+def _log_softmax(row: Sequence[Value]) -> list[Value]:
+    exponentials, shift = _shifted_exponentials(row)
+    normalizer = Value.sum(exponentials).log() + shift
+    return [value - normalizer for value in row]
+
+
+def log_softmax(a: Array, *, axis: int = -1) -> Array:
+    """Subtract the logarithm of the sum of exponentials."""
+    return along(_log_softmax, a, axis)
+
+
+def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float) -> Array:
+    """Normalize each row to mean 0 and variance 1, then scale and shift."""
+
+    def normalize(row: Sequence[Value]) -> list[Value]:
+        center = Value.sum(row) / len(row)
+        deviations = [value - center for value in row]
+        deviation = (Value.dot(deviations, deviations) / len(row) + eps).sqrt()
+        return [value / deviation for value in deviations]
+
+    return np.asarray(along(normalize, x) * gain + bias)
+
+
+def rms_norm(x: Array, gain: Array, *, eps: float) -> Array:
+    """Divide each row by its root mean square, then scale."""
+
+    def normalize(row: Sequence[Value]) -> list[Value]:
+        size = (Value.dot(row, row) / len(row) + eps).sqrt()
+        return [value / size for value in row]
+
+    return np.asarray(along(normalize, x) * gain)
+
+
+def attention(q: Array, k: Array, v: Array, *, causal: bool, scale: float | None) -> Array:
+    """Weigh the values by the softmax of the scaled scores, position by position."""
+    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    q, k, v = (np.broadcast_to(array, (*batch, *array.shape[-2:])) for array in (q, k, v))
+    queries, keys = q.shape[-2], k.shape[-2]
+    result = np.empty((*batch, queries, v.shape[-1]), dtype=object)
+    for *where, i in np.ndindex((*batch, queries)):
+        outer = tuple(where)
+        seen = max(0, keys - queries + i + 1) if causal else keys
+        scores = [Value.dot(q[*outer, i], k[*outer, j]) * factor for j in range(seen)]
+        weights = _softmax(scores) if scores else []
+        for column in range(v.shape[-1]):
+            result[*outer, i, column] = Value.dot(weights, v[*outer, :seen, column])
+    return result
+
+
+def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None) -> Array:
+    """Average the negative log-probabilities of the targets."""
+    losses = [
+        -_log_softmax(list(logits[index]))[int(targets[index])]
+        for index in np.ndindex(targets.shape)
+        if targets[index] != ignore_index
+    ]
+    return np.asarray(Value.sum(losses) / len(losses), dtype=object)

@@ -1,0 +1,145 @@
+"""How an operation on arrays is written, by us and by users: a pure function and its record.
+
+The function takes raw arrays and returns its result and a backward closure, which takes the
+upstream gradient and returns one contribution per operand. `@primitive` joins it to the graph. The
+record beside it is read by labels, tooltips, the stepper, the table of operations and the tests, so
+nothing about an operation is said twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.value import Value
+
+if TYPE_CHECKING:
+    from autolm.tensor import Tensor
+
+Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
+Backward = Callable[[Array], tuple[Any, ...]]
+Result = tuple[Array, Backward]
+
+REALS = (-np.inf, np.inf)
+POSITIVE = (0.0, np.inf)
+CONDITION = None  # an operand that is true or false, and is not differentiated
+
+
+class Case(NamedTuple):
+    """One way to call an operation that is not elementwise: operand shapes and attributes."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    attributes: dict[str, Any] = {}  # noqa: RUF012  (never changed)
+
+
+@dataclass(eq=False, repr=False)
+class Primitive:
+    """An operation on arrays: callable, and its own record.
+
+    Called with Tensors, arrays or numbers it records a node and returns a Tensor; keyword arguments
+    become attributes of the node and are not differentiated.
+
+    Attributes
+    ----------
+    forward
+        The pure function, ``forward(*arrays, **attributes) -> (result, backward)``.
+    symbol, formula
+        What pictures show; and the operation as mathematics.
+    rule
+        One text per operand; ḡ is the upstream gradient, y the result.
+    domain
+        The open interval in which each operand may be sampled; one serves for all.
+    kinks
+        Where the derivative jumps, and which value is taken there; empty if it never does.
+    scalar
+        The same operation on object arrays of Values; by default the forward itself.
+    cases
+        Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
+    """
+
+    forward: Callable[..., Result]
+    name: str
+    symbol: str = ""
+    formula: str = ""
+    rule: tuple[str, ...] = ()
+    domain: tuple[tuple[float, float] | None, ...] = (REALS,)
+    kinks: str = ""
+    scalar: Callable[..., Array] | None = None
+    cases: tuple[Case, ...] = field(default=(), repr=False)
+
+    #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.
+    record: ClassVar[Callable[..., Any]]
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
+        """Compute, and record a node."""
+        return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+
+    @property
+    def joins(self) -> bool:
+        """Whether it takes any number of operands, as `forward(*arrays)`; a list of them will do."""
+        return bool(self.forward.__code__.co_flags & inspect.CO_VARARGS)
+
+    def on_values(self, *operands: Any, **attributes: Any) -> Array:
+        """Compute on object arrays of Values, with Value's own rules."""
+        if self.scalar is not None:
+            result = np.asarray(self.scalar(*operands, **attributes), dtype=object)
+        else:
+            result = np.asarray(self.forward(*operands, **attributes)[0], dtype=object)
+        return np.asarray(_to_value(result), dtype=object)
+
+    def __repr__(self) -> str:
+        return (
+            f"<primitive {self.name}: {self.formula}>"
+            if self.formula
+            else f"<primitive {self.name}>"
+        )
+
+
+_to_value = np.frompyfunc(
+    lambda v: v if isinstance(v, Value) else Value(v, requires_grad=False), 1, 1
+)
+
+
+@overload
+def primitive(forward: Callable[..., Result], /) -> Primitive: ...
+@overload
+def primitive(**record: Any) -> Callable[[Callable[..., Result]], Primitive]: ...
+def primitive(forward: Callable[..., Result] | None = None, /, **record: Any) -> Any:
+    """Make a function of arrays an operation on Tensors.
+
+    Parameters
+    ----------
+    forward
+        ``forward(*arrays, **attributes) -> (result, backward)``. It should work for any dtype:
+        tests run it on complex numbers, long doubles and object arrays of Values.
+    **record
+        Any of the fields of `Primitive`; for your own operations all are optional.
+
+    Examples
+    --------
+    >>> from autolm import Tensor, primitive
+    >>> @primitive(symbol="×", formula="a · b", rule=("ḡ · b", "ḡ · a"))
+    ... def mul(a, b):
+    ...     def backward(grad):
+    ...         return grad * b, grad * a
+    ...
+    ...     return a * b, backward
+    >>> x = Tensor([1.0, 2.0])
+    >>> mul(x, 3).sum().backward()
+    >>> x.grad
+    array([3., 3.])
+    """
+
+    def decorate(function: Callable[..., Result]) -> Primitive:
+        name = record.pop("name", function.__name__)
+        operation = Primitive(function, name, **record)
+        update_wrapper(operation, function, updated=())
+        return operation
+
+    return decorate if forward is None else decorate(forward)

@@ -1,0 +1,395 @@
+"""An array in a computation graph: NumPy's arithmetic, PyTorch's habits, and a memory of its past.
+
+A Tensor wraps a NumPy array. Every operator and method is one line here and a primitive in `ops`;
+this file holds what all of them share: how operands are read, how a node is recorded, and how a
+contribution is fitted to the operand that it belongs to (summed over what was broadcast, and cast).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from autolm import ops
+from autolm.arrays import as_array, fit, following
+from autolm.captured import Captured, fingerprint, require_unchanged
+from autolm.expand import expand
+from autolm.graph import Node, calling_site, current_recording, describe
+from autolm.ops.primitive import Primitive
+from autolm.ops.reduce import Axis
+
+Array = NDArray[Any]
+
+
+class Tensor(Node):
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data
+        An array, kept as it is and not copied; or numbers and lists of them, which become float64.
+    requires_grad
+        Whether gradients are computed for it; by default, for floating point data.
+    name
+        A label for pictures and messages.
+    dtype
+        Converts the data.
+
+    Raises
+    ------
+    TypeError
+        For data that is not numbers, and for integers that should require a gradient.
+
+    Examples
+    --------
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x).sum().backward()
+    >>> x.grad
+    array([[ 7., 11.],
+           [ 9., 13.]])
+    """
+
+    __slots__ = ("_array", "_captured", "_shown", "attributes")
+    __array_ufunc__ = None  # so that array * tensor asks the Tensor
+
+    parents: tuple[Tensor, ...]
+    _array: Array
+    _captured: list[Captured]  # what others could change: leaf operands and attributes
+    _shown: bytes | None  # an interior node's fingerprint, from when its data was first handed out
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool | None = None,
+        *,
+        name: str = "",
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        array = as_array(data.data if isinstance(data, Tensor) else data, dtype)
+        floating = array.dtype.kind == "f"
+        if requires_grad and not floating:
+            raise TypeError(
+                f"Tensor: {array.dtype} data cannot require a gradient; convert it with "
+                "dtype=float, or leave requires_grad out"
+            )
+        self._fill(array, floating if requires_grad is None else requires_grad)
+        self.name = name
+
+    def _fill(self, array: Array, requires_grad: bool) -> None:
+        """Make this a leaf of the moment's scope."""
+        _, self.scope, sites = current_recording()
+        self._array, self.requires_grad, self._grad = array, requires_grad, None
+        self.name, self.op, self.parents, self.backward_rule = "", None, (), None
+        self.attributes, self._captured, self._shown = {}, [], None
+        self.site = calling_site() if sites else None
+
+    # What the engine asks of a node
+
+    @classmethod
+    def record(
+        cls, op: Primitive, operands: tuple[Any, ...], attributes: Mapping[str, Any]
+    ) -> Tensor:
+        """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
+        if op.joins and len(operands) == 1:
+            operands = tuple(operands[0])
+        parents = _as_tensors(op, operands)
+        arrays = [parent._array for parent in parents]
+        with np.errstate(all="ignore"):  # nan and inf travel; blame finds where they began
+            try:
+                result, rule = op.forward(*arrays, **attributes)
+            except ValueError as error:
+                if str(error).startswith(op.name):
+                    raise
+                shapes = " and ".join(str(array.shape) for array in arrays)
+                raise ValueError(f"{op.name} of {shapes}: {error}") from None
+        node = object.__new__(cls)
+        requires_grad = current_recording().enabled and any(p.requires_grad for p in parents)
+        node._fill(np.asarray(result), requires_grad)
+        if requires_grad:
+            node.op, node.parents, node.backward_rule = op, parents, rule  # type: ignore[assignment]
+            node.attributes = dict(attributes)
+            leaves = [parent._array for parent in parents if not parent.parents]
+            told = [value for value in attributes.values() if isinstance(value, np.ndarray)]
+            node._captured = [Captured(array, fingerprint(array)) for array in leaves + told]
+        return node
+
+    def contributions(self, upstream: Array) -> tuple[Any, ...]:
+        """Apply the backward rule, and fit each contribution to its operand."""
+        rule: Any = self.backward_rule
+        nodes = (self, *self.parents)
+        shown = [Captured(n._array, n._shown) for n in nodes if n._shown is not None]
+        require_unchanged(self._captured + shown, rule, describe(self))
+        with np.errstate(all="ignore"):
+            contributions = rule(upstream)
+        if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
+            raise ValueError(
+                f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
+                f"one contribution per operand; it returned {_kind(contributions)}"
+            )
+        fitted: list[Any] = []
+        for i, (contribution, parent) in enumerate(zip(contributions, self.parents, strict=True)):
+            if not parent.requires_grad:
+                fitted.append(None)
+                continue
+            try:
+                fitted.append(fit(contribution, parent._array))
+            except (TypeError, ValueError) as error:
+                raise type(error)(
+                    f"{describe(self)}: the contribution to operand {i} {error}"
+                ) from None
+        return tuple(fitted)
+
+    def as_gradient(self, grad: Any) -> Array:
+        """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
+        if grad is None:
+            if self._array.size != 1:
+                raise ValueError(
+                    f"backward: the root has shape {self.shape}, and only a single number has a "
+                    "gradient by itself; take .sum() or .mean() first, or give grad="
+                )
+            return np.ones_like(self._array)
+        array = np.array(grad._array if isinstance(grad, Tensor) else grad, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
+        return array
+
+    def to_values(self, *, zoom: bool = False) -> Array:
+        """Expand the graph under this node into Values: an object array of this shape.
+
+        With `zoom` this node alone is expanded, and its parents become leaves.
+        """
+        return expand(self, zoom=zoom)[self]
+
+    # Data
+
+    @property
+    def data(self) -> Array:  # type: ignore[override]
+        """The array itself; assign a new one rather than writing into it while a graph needs it."""
+        if self.parents:
+            self._watch()
+        return self._array
+
+    @data.setter
+    def data(self, data: ArrayLike) -> None:
+        self._array, self._shown = np.asarray(data, dtype=self.dtype), None
+
+    def _watch(self) -> None:
+        """Fingerprint an interior array before it is handed out, and all that share its memory."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            if node.parents and node._shown is None:
+                node._shown = fingerprint(node._array)
+                if node._array.base is not None:
+                    stack += node.parents
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._array.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._array.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element."""
+        return self._array.dtype
+
+    def numpy(self) -> Array:
+        """Return the array, without its past."""
+        return self.data
+
+    def item(self) -> float:
+        """Return the only element as a Python number."""
+        return self._array.item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """Return the same data as a constant."""
+        return Tensor(self.data, requires_grad=False, name=self.name)
+
+    def __float__(self) -> float:
+        return float(self._array.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._array.item())
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self._array)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self._array, prefix="Tensor(", separator=", ", threshold=20)
+        text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        text += f", name={self.name!r}" if self.name else ""
+        return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
+
+    # Operators
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.sub(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.div(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.neg(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index=index)
+
+    # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
+
+    def abs(self) -> Tensor:
+        return ops.abs(self)
+
+    def exp(self) -> Tensor:
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        return ops.sqrt(self)
+
+    def sin(self) -> Tensor:
+        return ops.sin(self)
+
+    def cos(self) -> Tensor:
+        return ops.cos(self)
+
+    def tanh(self) -> Tensor:
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        return ops.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        return ops.relu(self)
+
+    def gelu(self) -> Tensor:
+        return ops.gelu(self)
+
+    def clip(self, low: float, high: float) -> Tensor:
+        return ops.clip(self, low=low, high=high)
+
+    def masked_fill(self, mask: ArrayLike, value: float) -> Tensor:
+        return ops.masked_fill(self, mask=np.asarray(mask, dtype=bool), value=value)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        return ops.logsumexp(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        return ops.softmax(self, axis=axis)
+
+    def log_softmax(self, axis: int = -1) -> Tensor:
+        return ops.log_softmax(self, axis=axis)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops.reshape(self, shape=_one_or_many(shape))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        return ops.transpose(self, axes=_one_or_many(axes) or None)
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return ops.transpose(self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
+
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        return ops.broadcast_to(self, shape=_one_or_many(shape))
+
+
+def _kind(returned: Any) -> str:
+    return f"{len(returned)}" if isinstance(returned, tuple | list) else type(returned).__name__
+
+
+def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(numbers[0]) if numbers and isinstance(numbers[0], tuple | list) else numbers
+
+
+def _as_tensors(op: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
+    if all(isinstance(operand, Tensor) for operand in operands):
+        return operands
+    arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
+    typed = [
+        a.dtype for a in arrays if isinstance(a, np.ndarray | np.generic) and a.dtype.kind == "f"
+    ]
+    dtype = np.result_type(*typed) if typed else np.dtype(np.float64)
+    return tuple(
+        operand if isinstance(operand, Tensor) else Tensor(following(operand, dtype), False)
+        for operand in operands
+    )
+
+
+Primitive.record = Tensor.record
+for _operation in ops.PRIMITIVES:
+    if _operation.name in vars(Tensor):
+        vars(Tensor)[_operation.name].__doc__ = _operation.__doc__
