@@ -166,7 +166,7 @@ class Tensor(Node):
     # Data
 
     @property
-    def data(self) -> Array:  # type: ignore[override]
+    def data(self) -> Array:
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
         if self.parents:
             self._watch()

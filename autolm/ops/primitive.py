@@ -82,7 +82,7 @@ class Primitive:
 
     @property
     def joins(self) -> bool:
-        """Whether it takes any number of operands, as `forward(*arrays)`; a list of them will do."""
+        """Whether it takes any number of operands, `forward(*arrays)`; then a list will do too."""
         return bool(self.forward.__code__.co_flags & inspect.CO_VARARGS)
 
     def on_values(self, *operands: Any, **attributes: Any) -> Array:
