@@ -82,6 +82,7 @@ BPE_JSON = {"kind": "bpe", "split": None, "merges": [[97, 98]], "special_tokens"
         BPE_JSON | {"merges": [[97, True]]},
         BPE_JSON | {"merges": [[97, 256]]},
         BPE_JSON | {"merges": [[97, -1]]},
+        BPE_JSON | {"merges": [[-1, 97]]},
         BPE_JSON | {"split": "words"},
         BPE_JSON | {"special_tokens": "<end>"},
         BPE_JSON | {"special_tokens": [1]},

@@ -61,6 +61,7 @@ repetitive_chunks = (
 
 @given(repetitive_chunks, st.integers(0, 30))
 @example([b"aaaaa"], 4)
+@example([b"bbaabbbabbabbb"], 4)  # neighbouring merges share the pair between them
 @example([b"abab", b"baba"], 3)  # both pairs tie; the earlier in the text wins
 @example([b"ba", b"ab", b"ab", b"ba"], 1)  # the tie is across repeated chunks
 def test_learnt_merges_are_those_of_a_full_rescan(chunks: list[bytes], num_merges: int) -> None:
