@@ -79,9 +79,8 @@ class StreamBatches:
         rng = np.random.default_rng((self._seed, self._batch))
         self._batch += 1
         starts = rng.integers(len(self._token_ids) - self._block_size, size=self._batch_size)
-        windows = starts[:, np.newaxis] + np.arange(self._block_size + 1)
-        rows = self._token_ids[windows]
-        return rows[:, :-1].copy(), rows[:, 1:].copy()
+        windows = starts[:, np.newaxis] + np.arange(self._block_size)
+        return self._token_ids[windows], self._token_ids[windows + 1]
 
     def state(self) -> dict[str, int]:
         """Return how many batches have been drawn."""

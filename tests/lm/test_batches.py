@@ -201,8 +201,11 @@ def test_a_batch_may_be_overwritten(kind: str) -> None:
     overwritten, untouched = supply(kind, 3, 0), supply(kind, 3, 0)
     for _ in range(10):
         inputs, targets = overwritten.next_batch()
-        np.testing.assert_array_equal((inputs, targets), untouched.next_batch())
-        inputs[:] = targets[:] = 99
+        last_inputs, last_targets = untouched.next_batch()
+        np.testing.assert_array_equal(inputs, last_inputs)
+        inputs[:] = 99
+        np.testing.assert_array_equal(targets, last_targets)
+        targets[:] = 99
 
 
 @given(st.integers(2, 60), sizes, sizes)

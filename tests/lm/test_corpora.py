@@ -70,6 +70,11 @@ def test_windows_newlines_and_byte_order_mark_are_no_part_of_the_text() -> None:
     assert sorted(corpus.text.split("\n")) == ["", "one", "two"]
 
 
+def test_every_sort_of_newline_becomes_one_character() -> None:
+    corpus = standard_input_corpus(io.BytesIO(b"one\r\ntwo\rthree\n"))
+    assert corpus.text == "one\ntwo\nthree\n"
+
+
 def test_toy_language_corpus_is_reproducible_and_grammatical() -> None:
     corpus = toy_language_corpus(3, train_sentences=50, validation_sentences=20)
     assert corpus == toy_language_corpus(3, train_sentences=50, validation_sentences=20)

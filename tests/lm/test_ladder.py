@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autolm.lm.ladder import entropy_ladder
@@ -20,9 +20,11 @@ def counted_entropy(contexts_and_targets: Sequence[tuple[tuple[int, ...], int]])
     return math.fsum(costs) / len(costs)
 
 
-@given(st.lists(st.integers(0, 3), min_size=3, max_size=60))
+# Of the large tokens, triples that are numbered carelessly coincide in 64 bits.
+@given(st.lists(st.integers(0, 3) | st.sampled_from([0, 4, 2**31 - 1]), min_size=3, max_size=60))
+@example([0, 0, 1, 4, 0, 1, 0, 0, 2, 4, 0, 2**31 - 1])
 def test_ladder_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: list[int]) -> None:
-    ladder = entropy_ladder(np.array(ids), vocab_size=4)
+    ladder = entropy_ladder(np.array(ids), vocab_size=2**31)
     for context_size, entropy in enumerate((ladder.unigram, ladder.bigram, ladder.trigram)):
         seen = [
             (tuple(ids[t - context_size : t]), ids[t])
@@ -54,14 +56,6 @@ def test_ladder_by_hand() -> None:
     assert ladder.unigram == pytest.approx(1.5 * math.log(2))
     assert ladder.bigram == pytest.approx(0.5 * math.log(2))
     assert ladder.trigram == pytest.approx(0, abs=1e-12)
-
-
-def test_large_vocabularies_do_not_mix_contexts_up() -> None:
-    vocab_size = 2**31
-    ids = np.random.default_rng(0).integers(vocab_size, size=2000)
-    ladder = entropy_ladder(ids, vocab_size)
-    assert ladder.unigram == pytest.approx(math.log(1999))
-    assert ladder.bigram == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize(
