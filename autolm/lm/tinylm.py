@@ -14,13 +14,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
 from autolm.graph import no_grad
+from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.sampling import pick
 from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
 from autolm.tensor import Tensor
-
-IGNORED = -1  # a target that is not to be predicted, such as padding
 
 
 class TinyLM(Module):
@@ -138,7 +137,7 @@ class TinyLM(Module):
     def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
         """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
         logits, _ = self.forward(token_ids)
-        return ops.cross_entropy(logits, targets=np.asarray(target_ids), ignore_index=IGNORED)
+        return ops.cross_entropy(logits, targets=np.asarray(target_ids), ignore_index=IGNORE_INDEX)
 
     def train_step(
         self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float
