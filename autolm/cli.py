@@ -55,7 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 @app.callback()
 def autolm(
-    traceback: Annotated[bool, typer.Option(help="Show where an error came from.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from.")
+    ] = False,
 ) -> None:
     """Watch, draw and prove the mathematics of training a language model."""
 
@@ -204,7 +206,6 @@ def sample(
         top_p=top_p,
         rng=np.random.default_rng(seed),
     )
-    print(prompt, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
     print()

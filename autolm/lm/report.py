@@ -86,9 +86,8 @@ class TerminalReport:
         if not self.console.is_terminal and step:
             elapsed = time.perf_counter() - self.started
             steps = f"step {step}/{self.training.config.steps}"
-            self.console.print(
-                f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s", highlight=False
-            )
+            line = f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s"
+            self.console.print(line, highlight=False, soft_wrap=True)
 
     def _numbers(self, metrics: StepMetrics) -> str:
         speed = self.tokens / max(1e-9, time.perf_counter() - self.started)
@@ -120,7 +119,9 @@ class TerminalReport:
             f"val {loss:.3f}{above}   perplexity {math.exp(min(700.0, loss)):.3f}   "
             f"{self.training.bits_per_byte(loss):.2f} bits/byte   {seconds:.0f} s",
         )
-        self._line(str(folder.path), "model.safetensors  loss.png  samples.txt  metrics.jsonl")
+        self._line(
+            "saved", f"{folder.path}   model.safetensors  loss.png  samples.txt  metrics.jsonl"
+        )
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):
             self._line(label, line)

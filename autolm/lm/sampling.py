@@ -80,7 +80,7 @@ def stream_text(
     top_p: float | None = None,
     rng: np.random.Generator,
 ) -> Iterator[str]:
-    """Yield the text that a model writes after a prompt, piece by piece as it comes.
+    """Yield the prompt, then what a model writes after it, piece by piece as it comes.
 
     Of kind "lines", the model sees the line that it is writing and nothing before it, as it did in
     training; of kind "stream", as much as it can. Bytes that are not yet a whole character wait for
@@ -95,6 +95,7 @@ def stream_text(
     token_ids = tokenizer.encode(prompt)
     if kind == "lines" or not token_ids:
         token_ids = boundary + token_ids
+    yield prompt
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for _ in range(max_new_tokens):
         context = token_ids[-model.max_len :]

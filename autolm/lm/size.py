@@ -82,14 +82,11 @@ class PartSize:
         How many numbers are trained.
     flops
         Operations of a forward pass, per token of a full context.
-    activations
-        Numbers per token that the backward pass needs.
     """
 
     name: str
     parameters: int
     flops: int
-    activations: int
 
 
 def parts(model: Architecture) -> list[PartSize]:
@@ -109,22 +106,20 @@ def parts(model: Architecture) -> list[PartSize]:
     scores = 2 * 2 * model.context * d  # q·kᵀ and weights·v
     norms = {"pre": 2 * layers + 1, "post": 2 * layers, "none": 0}[model.norm]
     return [
-        PartSize("embedding", vocabulary * d, 0, d),
-        PartSize("positions", model.context * d if model.learned_positions else 0, 0, 0),
+        PartSize("embedding", vocabulary * d, 0),
+        PartSize("positions", model.context * d if model.learned_positions else 0, 0),
         PartSize(
             "attention",
             layers * matrices["attention"][0],
             layers * (matrices["attention"][1] + scores),
-            layers * (5 * d + 2 * model.num_heads * model.context),
         ),
         PartSize(
             "feed_forward",
             layers * matrices["feed_forward"][0],
             layers * matrices["feed_forward"][1],
-            layers * (d + 2 * d_ff),
         ),
-        PartSize("norms", norms * 2 * d, 0, norms * d),
-        PartSize("W_out", 0 if model.tied else vocabulary * d, 2 * vocabulary * d, 2 * vocabulary),
+        PartSize("norms", norms * 2 * d, 0),
+        PartSize("W_out", 0 if model.tied else vocabulary * d, 2 * vocabulary * d),
     ]
 
 
@@ -146,7 +141,6 @@ def size_table(models: list[Architecture]) -> Table:
             "all",
             sum(p.parameters for p in part),
             sum(p.flops for p in part),
-            sum(p.activations for p in part),
         )
         for part in sized
     ]
