@@ -10,28 +10,33 @@ topological order and adds the contributions up, in one place:
 
 import os
 import sys
+import weakref
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from typing import Any, ClassVar
 
-# The record of an operation, for labels, steps and tables. The rule has one text per operand, where
-# ḡ is the upstream gradient and y the result.
-Operation = namedtuple("Operation", "name symbol formula rule")
+from autolm.step import Contribution, ForwardStep, Step
+
+# The record of an operation, for labels, steps and tables, and its function. The rule has one text
+# per operand, where ḡ is the upstream gradient and y the result.
+Operation = namedtuple("Operation", "name symbol formula rule forward")
 
 
 class Node:
     """One value in a computation graph; `==` is identity, `<` and `>` compare data."""
 
-    __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "name", "op", "parents",
+    __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "made", "name", "op", "parents",
                  "requires_grad", "scope", "site")  # fmt: skip
     data: Any
     op: Operation | None
     parents: tuple["Node", ...]  # in operand order, with repeats; none at a leaf
     backward_rule: Callable[[Any], tuple[Any, ...]] | None
     requires_grad: bool  # False at a constant, which no gradient reaches
+    made: int  # of the result of an operation: how many were made before it
     name: str
     scope: str  # where it was made, such as "blocks.0.attention"
     site: str | None  # file:line that made it, inside `record_sites()`
@@ -60,11 +65,17 @@ class Node:
         retained (a Value's are by default, a Tensor's are not). `grad` is the seed ∂L/∂self: 1 if
         left out, which needs a scalar. An error leaves every gradient as it was.
         """
-        Backprop(self, grad, retain_grads).run()
+        backward_pass.get()(self, grad, retain_grads).run()
 
-    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator["Step"]:
+    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
         """Walk that same pass one operation at a time; the gradients are set at its end."""
         return iter(Backprop(self, grad, retain_grads).forward, None)
+
+    def forward_steps(self) -> Iterator[ForwardStep]:
+        """Walk the operations under this node in the order in which they were done."""
+        nodes = sorted((n for n in topological_order(self) if n.parents), key=lambda n: n.made)
+        for i, node in enumerate(nodes):
+            yield ForwardStep(i, node, tuple(p.data for p in node.parents), node.data)
 
     def zero_grad(self) -> None:
         """Forget the gradients of this node and of every node under it."""
@@ -101,23 +112,18 @@ def topological_order(root: Node) -> list[Node]:
     return order
 
 
-# One operation of a backward pass; and what it sends to one parent: `value` = upstream × `local`,
-# which takes that parent's gradient in this pass from `before` to `after` (None: nothing yet).
-Step = namedtuple("Step", "index node upstream contributions rule")
-Contribution = namedtuple("Contribution", "parent local value before after")
-
-
 class Backprop:
     """One backward pass: its operations, root first, and the gradients so far.
 
     Gradients stay out of the nodes until the last operation is done, so that nothing is half
-    written when a rule fails. `forward()` does one operation, `run()` all that are left.
+    written when a rule fails. `forward()` does one operation, `run()` all that are left. The one in
+    `autolm.inspect` also goes back.
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
         if not root.requires_grad:
             raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
-        order = reversed(topological_order(root))
+        self.root, order = root, reversed(topological_order(root))
         self.operations = [node for node in order if node.parents and node.requires_grad]
         self.gradients = {root: root.as_gradient(grad)}
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
@@ -173,6 +179,13 @@ class Backprop:
             results.append((node, node.as_gradient(total)))
         for node, grad in results:
             node._grad = grad
+        latest_root.set(weakref.ref(self.root))
+
+
+# What `backward()` runs, where a debugger can put its own; and the root of the last whole pass.
+backward_pass: ContextVar[Callable[..., Any]] = ContextVar("autolm_pass", default=Backprop)
+latest_root: ContextVar[Callable[[], Node | None]] = ContextVar("autolm_root", default=lambda: None)
+next_made = count().__next__
 
 
 def describe(node: Node) -> str:

@@ -16,11 +16,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, calling_site, current_recording, describe
+from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 
 Array = NDArray[Any]
+COMPUTED = ("_array", "_captured", "_shown", "backward_rule")  # what an operation sets in its node
 
 
 class Tensor(Operators, Node):
@@ -107,11 +108,19 @@ class Tensor(Operators, Node):
         node._fill(np.asarray(result), requires_grad)
         if requires_grad:
             node.op, node.parents, node.backward_rule = op, parents, rule  # type: ignore[assignment]
-            node.attributes = dict(attributes)
+            node.attributes, node.made = dict(attributes), next_made()
             leaves = [parent._array for parent in parents if not parent.parents]
             told = [value for value in attributes.values() if isinstance(value, np.ndarray)]
             node._captured = [Captured(array, fingerprint(array)) for array in leaves + told]
         return node
+
+    def recompute(self) -> None:
+        """Run the operation once more, on what its operands hold now."""
+        operands = (self.parents,) if self.op.joins else self.parents  # type: ignore[union-attr]
+        with recording(enabled=True):
+            again = Tensor.record(self.op, operands, self.attributes)  # type: ignore[arg-type]
+        for slot in COMPUTED:
+            setattr(self, slot, getattr(again, slot))
 
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""

@@ -17,7 +17,7 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.graph import Node, Operation, calling_site, current_recording
+from autolm.graph import Node, Operation, calling_site, current_recording, next_made
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
@@ -31,7 +31,7 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
     """Make a function of floats an operation on Values, with the record that these words make."""
 
     def decorate(function: Callable[..., Result]) -> Any:
-        op = Operation(function.__name__.strip("_"), symbol, formula, rule)
+        op = Operation(function.__name__.strip("_"), symbol, formula, rule, function)
 
         def unary(a: Value) -> Value:
             return _node(op, (a,), *function(a.data))
@@ -56,6 +56,7 @@ def _node(op: Operation | None, parents: tuple[Value, ...], data: float, rule: A
     node._grad = None
     node.requires_grad = enabled
     node.op, node.parents, node.backward_rule = (op, parents, rule) if enabled else (None, (), None)
+    node.made = next_made()
     node.name, node.scope = "", scope
     node.site = calling_site() if sites else None
     return node

@@ -1,0 +1,183 @@
+"""What if this number were another: change one node, and compute again what depends on it.
+
+The graph stays as it was recorded; each operation downstream runs once more, in order, and its
+backward rule with it. A result in the middle may be changed too: that is as if a constant had been
+added to it, so its own rule stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autolm.graph import Node, topological_order
+from autolm.inspect.rehearsal import Rehearsal
+from autolm.step import label, norm, total
+from autolm.tensor import COMPUTED, Tensor
+
+SHOWN = 12  # how many gradients a report lists
+
+
+class Moved(NamedTuple):
+    """A number or an array, before and after an edit."""
+
+    before: Any
+    after: Any
+
+
+class Edit:
+    """What a change of one node did to the graph; `undo()` puts all of it back.
+
+    Attributes
+    ----------
+    node
+        The node that was set.
+    data
+        What became of it and of everything that depends on it, by node.
+    gradients
+        What became of the gradients of a whole backward pass, where they differ, by node.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        data: Mapping[Node, Moved],
+        gradients: Mapping[Node, Moved],
+        states: Mapping[Node, tuple[Any, ...]],
+    ) -> None:
+        self.node, self.data, self.gradients = node, data, gradients
+        self._states = states
+
+    def undo(self) -> None:
+        """Put back every number and every rule."""
+        for node, state in self._states.items():
+            _restore(node, state)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, label: Callable[[Node], str] = label) -> str:
+        """Write it, with the names that `label` gives; of the leaves, those that moved most."""
+        *_, root = self.data
+        rows = [(label(node), self.data[node]) for node in dict.fromkeys((self.node, root))]
+        leaves = [node for node in self.gradients if not node.parents]
+        leaves.sort(key=lambda leaf: -_distance(self.gradients[leaf]))
+        rows += [(f"{label(leaf)}.grad", self.gradients[leaf]) for leaf in leaves[:SHOWN]]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
+        lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
+        lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
+        return "\n".join(lines)
+
+
+def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
+    """Set the data of a node under `root`, and compute again everything that depends on it.
+
+    No `.grad` changes: the report says how those of a backward pass would.
+
+    Parameters
+    ----------
+    root
+        Where backward passes begin.
+    node
+        A leaf, or a result in the middle.
+    data
+        What it is to be, in the shape that it has.
+    grad
+        The seed of the backward pass, as for `backward()`.
+
+    Raises
+    ------
+    ValueError
+        When the node is not under `root`, or the data is of another shape.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> w, x = Value(2.0, name="w"), Value(3.0, name="x")
+    >>> loss = w * x
+    >>> print(edit(loss, w, 5.0))
+    w       2 → 5
+    mul     6 → 15
+    x.grad  2 → 5
+    results computed again: 1
+    """
+    order = topological_order(root)
+    if node not in order:
+        raise ValueError(f"edit: {label(node)} is not under this root")
+    data = _like(node, data)
+    moving = {node}
+    for each in order:
+        if not moving.isdisjoint(each.parents):
+            moving.add(each)
+    dependents = [each for each in order if each in moving]
+    states = {each: _state(each) for each in dependents}
+    befores = {each: each.data for each in dependents}
+    gradients_before = _gradients(root, grad)
+    try:
+        node.data = data
+        for each in dependents[1:]:
+            _recompute(each)
+        gradients_after = _gradients(root, grad)
+    except BaseException:
+        for each, state in states.items():
+            _restore(each, state)
+        raise
+    return Edit(
+        node,
+        {each: Moved(before, each.data) for each, before in befores.items()},
+        {
+            each: Moved(gradients_before[each], after)
+            for each, after in gradients_after.items()
+            if not np.array_equal(gradients_before[each], after, equal_nan=True)
+        },
+        states,
+    )
+
+
+def _like(node: Node, data: Any) -> Any:
+    """Read data in the form that a node has."""
+    if not isinstance(node, Tensor):
+        return float(data)
+    array = np.array(data.data if isinstance(data, Node) else data, dtype=node.dtype)
+    if array.shape != node.shape:
+        raise ValueError(f"edit: {label(node)} has shape {node.shape}, not {array.shape}")
+    return array
+
+
+def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
+    rehearsal = Rehearsal(root, grad)
+    rehearsal.run()
+    return rehearsal.gradients
+
+
+def _recompute(node: Node) -> None:
+    """Run the operation of a node once more, on what its operands hold now."""
+    if isinstance(node, Tensor):
+        node.recompute()
+        return
+    op: Any = node.op
+    operands: list[Any] = [parent.data for parent in node.parents]
+    if "…" in op.formula:  # it takes rows of operands
+        length = len(operands) // len(op.rule)
+        operands = [operands[i : i + length] for i in range(0, len(operands), length)]
+    node.data, node.backward_rule = op.forward(*operands)
+
+
+def _distance(moved: Moved) -> float:
+    return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
+
+
+def _slots(node: Node) -> tuple[str, ...]:
+    return COMPUTED if isinstance(node, Tensor) else ("data", "backward_rule")
+
+
+def _state(node: Node) -> tuple[Any, ...]:
+    return tuple(getattr(node, slot) for slot in _slots(node))
+
+
+def _restore(node: Node, state: tuple[Any, ...]) -> None:
+    for slot, value in zip(_slots(node), state, strict=True):
+        setattr(node, slot, value)

@@ -1,0 +1,15 @@
+"""A backward pass that only looks: the nodes keep their gradients, and it keeps what it found."""
+
+from typing import Any
+
+from autolm.graph import Backprop, Node
+
+
+class Rehearsal(Backprop):
+    """A whole backward pass that writes nothing: every sum stays in `gradients`."""
+
+    def __init__(self, root: Node, grad: Any = None) -> None:
+        super().__init__(root, grad, retain_grads=True)
+
+    def _write(self) -> None:
+        pass
