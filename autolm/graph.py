@@ -214,7 +214,7 @@ record_sites = partial(recording, sites=True)  # with record_sites(): they know 
 def calling_site() -> str:
     """Return file:line of the nearest caller outside the engine."""
     frame = sys._getframe(1)
-    engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.ops")
+    engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.op")  # op: ops, operators
     while frame.f_globals["__name__"].startswith(engine) and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,8 +1,8 @@
 """An array in a computation graph: NumPy's arithmetic, PyTorch's habits, and a memory of its past.
 
-A Tensor wraps a NumPy array. Every operator and method is one line here and a primitive in `ops`;
-this file holds what all of them share: how operands are read, how a node is recorded, and how a
-contribution is fitted to the operand that it belongs to (summed over what was broadcast, and cast).
+A Tensor wraps a NumPy array. Its operators and methods stand in `operators.py`, one line each, and
+what they do in `ops`. This file holds what all of them share: how operands are read, how a node is
+recorded, and how contributions are fitted to the operands that they belong to.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm import ops
 from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe
+from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.ops.reduce import Axis
 
 Array = NDArray[Any]
 
 
-class Tensor(Node):
+class Tensor(Operators, Node):
     """An array that remembers how it was computed.
 
     Parameters
@@ -53,8 +52,6 @@ class Tensor(Node):
     """
 
     __slots__ = ("_array", "_captured", "_shown", "attributes")
-    __array_ufunc__ = None  # so that array * tensor asks the Tensor
-
     parents: tuple[Tensor, ...]
     _array: Array
     _captured: list[Captured]  # what others could change: leaf operands and attributes
@@ -218,6 +215,9 @@ class Tensor(Node):
         """Return the same data as a constant."""
         return Tensor(self.data, requires_grad=False, name=self.name)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
     def __float__(self) -> float:
         return float(self._array.item())
 
@@ -239,139 +239,9 @@ class Tensor(Node):
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 
-    # Operators
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.neg(self)
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index=index)
-
-    # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
-
-    def abs(self) -> Tensor:
-        return ops.abs(self)
-
-    def exp(self) -> Tensor:
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        return ops.sqrt(self)
-
-    def sin(self) -> Tensor:
-        return ops.sin(self)
-
-    def cos(self) -> Tensor:
-        return ops.cos(self)
-
-    def tanh(self) -> Tensor:
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        return ops.relu(self)
-
-    def gelu(self) -> Tensor:
-        return ops.gelu(self)
-
-    def clip(self, low: float, high: float) -> Tensor:
-        return ops.clip(self, low=low, high=high)
-
-    def masked_fill(self, mask: ArrayLike, value: float) -> Tensor:
-        return ops.masked_fill(self, mask=np.asarray(mask, dtype=bool), value=value)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.min(self, axis=axis, keepdims=keepdims)
-
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        return ops.logsumexp(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        return ops.softmax(self, axis=axis)
-
-    def log_softmax(self, axis: int = -1) -> Tensor:
-        return ops.log_softmax(self, axis=axis)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(self, shape=_one_or_many(shape))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        return ops.transpose(self, axes=_one_or_many(axes) or None)
-
-    @property
-    def T(self) -> Tensor:
-        """The axes in reverse order."""
-        return ops.transpose(self)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-
-    def broadcast_to(self, *shape: Any) -> Tensor:
-        return ops.broadcast_to(self, shape=_one_or_many(shape))
-
 
 def _kind(returned: Any) -> str:
     return f"{len(returned)}" if isinstance(returned, tuple | list) else type(returned).__name__
-
-
-def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(numbers[0]) if numbers and isinstance(numbers[0], tuple | list) else numbers
 
 
 def _as_tensors(op: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -390,6 +260,3 @@ def _as_tensors(op: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
 
 
 Primitive.record = Tensor.record
-for _operation in ops.PRIMITIVES:
-    if _operation.name in vars(Tensor):
-        vars(Tensor)[_operation.name].__doc__ = _operation.__doc__

@@ -1,0 +1,309 @@
+"""What training feeds on: batches of inputs and targets, drawn from token ids.
+
+In a row, ``targets[t]`` is the token that comes after ``inputs[t]``. `StreamBatches` cuts random
+windows from one long text; `LineBatches` packs whole documents into rows, each after a boundary
+token. Both say in a few numbers where they are, so that a training run that was interrupted goes on
+with exactly the batches that it would have had.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+IntArray: TypeAlias = NDArray[np.int64]
+Batch: TypeAlias = tuple[IntArray, IntArray]
+"""Inputs and targets, each of shape ``(rows, block_size)``."""
+
+IGNORE_INDEX = -1
+"""The target where there is nothing to predict: the loss leaves it out."""
+
+
+class Batches(Protocol):
+    """An endless, resumable supply of batches."""
+
+    def next_batch(self) -> Batch:
+        """Return inputs and targets, new arrays of shape ``(batch_size, block_size)``."""
+
+    def state(self) -> dict[str, int]:
+        """Return, as JSON data, where the supply is."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken: the same batches follow."""
+
+
+class StreamBatches:
+    """Windows of one continuous text, each begun at a random place.
+
+    Every place from which a whole window fits is equally likely. The n-th batch depends only on
+    ``seed`` and n.
+
+    Parameters
+    ----------
+    token_ids
+        Shape ``(length,)``.
+    block_size, batch_size
+        Tokens in a row, rows in a batch.
+    seed
+        Not negative.
+
+    Raises
+    ------
+    ValueError
+        When the text is too short for one row, or a size is less than one.
+
+    Examples
+    --------
+    >>> batches = StreamBatches(range(100), block_size=4, batch_size=2, seed=0)
+    >>> inputs, targets = batches.next_batch()
+    >>> inputs.shape, bool(np.all(targets == inputs + 1)), batches.state()
+    ((2, 4), True, {'batch': 1})
+    """
+
+    def __init__(self, token_ids: ArrayLike, block_size: int, batch_size: int, seed: int) -> None:
+        _require_sizes(block_size, batch_size)
+        self._token_ids = as_token_ids(token_ids)
+        if len(self._token_ids) <= block_size:
+            raise ValueError(
+                f"the text has {len(self._token_ids)} tokens, too few for a context of {block_size}"
+                f" and one more to predict: give a longer text or a smaller context"
+            )
+        self._block_size = block_size
+        self._batch_size = batch_size
+        self._seed = seed
+        self._batch = 0
+
+    def next_batch(self) -> Batch:
+        """Return the next random windows."""
+        rng = np.random.default_rng((self._seed, self._batch))
+        self._batch += 1
+        starts = rng.integers(len(self._token_ids) - self._block_size, size=self._batch_size)
+        windows = starts[:, np.newaxis] + np.arange(self._block_size)
+        return self._token_ids[windows], self._token_ids[windows + 1]
+
+    def state(self) -> dict[str, int]:
+        """Return how many batches have been drawn."""
+        return {"batch": self._batch}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on after as many batches as ``state`` says.
+
+        Raises
+        ------
+        ValueError
+            When ``state`` does not come from `state`.
+        """
+        (self._batch,) = _counters(state, "batch")
+
+
+class LineBatches:
+    """Whole documents, packed into rows, in a new random order in each epoch.
+
+    See `packed_rows` for what a row holds. A batch that the end of an epoch leaves unfilled is
+    filled up from the next one. The order in an epoch depends only on ``seed`` and the epoch.
+
+    Parameters
+    ----------
+    documents
+        Token ids of each document, shape ``(length,)``, without boundaries.
+    boundary_id
+        The token that parts documents.
+    block_size, batch_size
+        Tokens in a row, rows in a batch.
+    seed
+        Not negative.
+
+    Raises
+    ------
+    ValueError
+        When there is no document, or a size is less than one.
+
+    Examples
+    --------
+    >>> batches = LineBatches([[1, 2]], boundary_id=0, block_size=4, batch_size=1, seed=0)
+    >>> batches.next_batch()
+    (array([[0, 1, 2, 0]]), array([[ 1,  2,  0, -1]]))
+    >>> batches.state()
+    {'epoch': 0, 'row': 1}
+    """
+
+    def __init__(
+        self,
+        documents: Sequence[ArrayLike],
+        boundary_id: int,
+        block_size: int,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        _require_sizes(block_size, batch_size)
+        self._documents = [as_token_ids(document) for document in documents]
+        if not self._documents:
+            raise ValueError("the text has no documents: give one with at least one line")
+        self._boundary_id = boundary_id
+        self._block_size = block_size
+        self._batch_size = batch_size
+        self._seed = seed
+        self._begin(epoch=0)
+
+    def next_batch(self) -> Batch:
+        """Return the next rows of this epoch, and of the next one when it ends."""
+        pieces = [self._take(self._batch_size)]
+        while missing := self._batch_size - sum(len(inputs) for inputs, _ in pieces):
+            self._begin(self._epoch + 1)
+            pieces.append(self._take(missing))
+        inputs, targets = zip(*pieces, strict=True)
+        return np.concatenate(inputs), np.concatenate(targets)
+
+    def state(self) -> dict[str, int]:
+        """Return the epoch, and how many of its rows have been taken."""
+        return {"epoch": self._epoch, "row": self._row}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on at the epoch and row that ``state`` says.
+
+        Raises
+        ------
+        ValueError
+            When ``state`` does not come from `state`.
+        """
+        epoch, row = _counters(state, "epoch", "row")
+        self._begin(epoch)
+        if row > len(self._inputs):
+            raise ValueError(f"row {row} is beyond the {len(self._inputs)} rows of epoch {epoch}")
+        self._row = row
+
+    def _begin(self, epoch: int) -> None:
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._documents))
+        shuffled = [self._documents[index] for index in order]
+        self._inputs, self._targets = packed_rows(shuffled, self._boundary_id, self._block_size)
+        self._epoch, self._row = epoch, 0
+
+    def _take(self, count: int) -> Batch:
+        rows = slice(self._row, self._row + count)
+        inputs, targets = self._inputs[rows], self._targets[rows]
+        self._row += len(inputs)
+        return inputs, targets
+
+
+def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) -> Batch:
+    """Pack documents into rows, in their order, so that each token is a target exactly once.
+
+    A document has a boundary before it, to begin from, and one after it, to predict. A row takes as
+    many whole documents as fit; the rest of it is padding, whose targets are `IGNORE_INDEX`. A
+    document longer than a row is cut into rows: each piece but the first begins, in place of the
+    boundary, with the token before it, so that no piece looks like the beginning of a document.
+
+    Returns
+    -------
+    Inputs and targets, shape ``(rows, block_size)``.
+
+    Examples
+    --------
+    >>> inputs, targets = packed_rows([np.array([1, 2]), np.array([3]), np.array([4])], 0, 5)
+    >>> print(inputs)
+    [[0 1 2 0 3]
+     [0 4 0 0 0]]
+    >>> print(targets)
+    [[ 1  2  0  3  0]
+     [ 4  0 -1 -1 -1]]
+    """
+    inputs: list[IntArray] = []
+    targets: list[IntArray] = []
+    used = block_size
+    for document in documents:
+        framed = np.concatenate(([boundary_id], document, [boundary_id]))
+        for start in range(0, len(framed) - 1, block_size):
+            piece = framed[start : start + block_size + 1]
+            size = len(piece) - 1
+            if used + size > block_size:
+                inputs.append(np.full(block_size, boundary_id, dtype=np.int64))
+                targets.append(np.full(block_size, IGNORE_INDEX, dtype=np.int64))
+                used = 0
+            inputs[-1][used : used + size] = piece[:-1]
+            targets[-1][used : used + size] = piece[1:]
+            used += size
+    return np.array(inputs), np.array(targets)
+
+
+def stream_evaluation_batches(
+    token_ids: ArrayLike, block_size: int, batch_size: int
+) -> Iterator[Batch]:
+    """Yield a stream from end to end: windows side by side, each token but the first a target once.
+
+    The last row may be padded, with `IGNORE_INDEX` as target; the last batch may have fewer rows.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two tokens, or a size is less than one.
+
+    Examples
+    --------
+    >>> for inputs, targets in stream_evaluation_batches(range(6), block_size=4, batch_size=2):
+    ...     print(targets)
+    [[ 1  2  3  4]
+     [ 5 -1 -1 -1]]
+    """
+    _require_sizes(block_size, batch_size)
+    ids = as_token_ids(token_ids)
+    if len(ids) < 2:
+        raise ValueError(f"the text has {len(ids)} tokens: there is nothing to predict")
+    padding = -(len(ids) - 1) % block_size
+    inputs = np.pad(ids[:-1], (0, padding)).reshape(-1, block_size)
+    targets = np.pad(ids[1:], (0, padding), constant_values=IGNORE_INDEX).reshape(-1, block_size)
+    return _in_batches(inputs, targets, batch_size)
+
+
+def line_evaluation_batches(
+    documents: Sequence[ArrayLike], boundary_id: int, block_size: int, batch_size: int
+) -> Iterator[Batch]:
+    """Yield all documents in their order, as `packed_rows`; the last batch may have fewer rows.
+
+    Raises
+    ------
+    ValueError
+        When there is no document, or a size is less than one.
+    """
+    _require_sizes(block_size, batch_size)
+    if not documents:
+        raise ValueError("the text has no documents: there is nothing to predict")
+    rows = packed_rows([as_token_ids(each) for each in documents], boundary_id, block_size)
+    return _in_batches(*rows, batch_size)
+
+
+def as_token_ids(token_ids: ArrayLike) -> IntArray:
+    """Return ``token_ids`` as an int64 array of shape ``(length,)``.
+
+    Raises
+    ------
+    ValueError
+        When they are not integers, or not a plain sequence.
+    """
+    array = np.asarray(token_ids)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        raise ValueError(
+            f"token ids must be integers in one dimension, not {array.dtype} of shape {array.shape}"
+        )
+    return array.astype(np.int64)
+
+
+def _in_batches(inputs: IntArray, targets: IntArray, batch_size: int) -> Iterator[Batch]:
+    for start in range(0, len(inputs), batch_size):
+        rows = slice(start, start + batch_size)
+        yield inputs[rows], targets[rows]
+
+
+def _require_sizes(block_size: int, batch_size: int) -> None:
+    for name, size in (("block_size", block_size), ("batch_size", batch_size)):
+        if size < 1:
+            raise ValueError(f"{name} is {size}: it must be at least 1")
+
+
+def _counters(state: Mapping[str, Any], *names: str) -> list[int]:
+    """Return the counts of a saved state, in the order of ``names``."""
+    if set(state) != set(names) or not all(
+        type(count) is int and count >= 0 for count in state.values()
+    ):
+        raise ValueError(f"the data cursor must hold the counts {', '.join(names)}, not {state}")
+    return [state[name] for name in names]

@@ -1,0 +1,212 @@
+"""Where training text comes from: the toy language, a file, standard input, Python's documentation.
+
+A `Corpus` is text, parted into what a model is trained on and what it is measured on. Its kind says
+what one document is: each line by itself, or all of it. `encoding` turns a corpus into token ids.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeAlias
+
+import numpy as np
+
+from autolm.lm.toy_language import TOY_LANGUAGE
+
+Kind: TypeAlias = Literal["lines", "stream"]
+
+
+class CorpusError(ValueError):
+    """A text cannot be trained on; the message is one line that says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to train on and one to validate on.
+
+    Attributes
+    ----------
+    name
+        What to call it in a report.
+    train, validation
+        The two texts. Of kind "lines", each document has a newline after it and none inside.
+    kind
+        "lines": each line is a document, independent of the others. "stream": each of the two texts
+        is one continuous document.
+    true_entropy
+        The entropy that the text truly has, in nats per character (newlines counted), if known.
+    """
+
+    name: str
+    train: str
+    validation: str
+    kind: Kind
+    true_entropy: float | None = None
+
+    @property
+    def text(self) -> str:
+        """Both texts: what a vocabulary of characters must cover."""
+        return self.train + self.validation
+
+
+def toy_language_corpus(
+    seed: int = 0, *, train_sentences: int = 20_000, validation_sentences: int = 2_000
+) -> Corpus:
+    """Return independent sentences of the toy language, whose true entropy is known.
+
+    Raises
+    ------
+    CorpusError
+        When either number of sentences is less than one.
+
+    Examples
+    --------
+    >>> corpus = toy_language_corpus(train_sentences=3, validation_sentences=1)
+    >>> corpus.train.count(".") + corpus.train.count("?")
+    3
+    >>> round(corpus.true_entropy, 3)
+    0.401
+    """
+    if min(train_sentences, validation_sentences) < 1:
+        raise CorpusError("toy language: needs at least one sentence to train and one to validate")
+    rng = np.random.default_rng(seed)
+    return Corpus(
+        name="toy language",
+        train=_lines_of(TOY_LANGUAGE.sample(rng) for _ in range(train_sentences)),
+        validation=_lines_of(TOY_LANGUAGE.sample(rng) for _ in range(validation_sentences)),
+        kind="lines",
+        true_entropy=TOY_LANGUAGE.entropy_per_character,
+    )
+
+
+def python_documentation_corpus() -> Corpus:
+    """Return Python's language reference, as ``help()`` shows it: real English, already installed.
+
+    Half a megabyte, the topics of ``pydoc_data`` in alphabetical order; the text depends on the
+    version of Python.
+
+    Raises
+    ------
+    CorpusError
+        When this Python was installed without its documentation.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise CorpusError(
+            "Python's documentation is not part of this installation: give a text file instead"
+        ) from None
+    text = "\n\n".join(topics[topic].strip() for topic in sorted(topics)) + "\n"
+    return _split(text, "python documentation", "stream", validation_fraction=0.1, seed=0)
+
+
+def text_file_corpus(
+    path: str | os.PathLike[str],
+    *,
+    kind: Kind = "stream",
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> Corpus:
+    r"""Return the text of a UTF-8 file, with a share of it set apart for validation.
+
+    Of a stream, that is the end of the text; of lines, a random choice that depends only on
+    ``seed``. Blank lines are no documents. ``\r\n`` counts as a newline, as in Python's text files.
+
+    Raises
+    ------
+    CorpusError
+        When the file is missing, a folder, empty, no UTF-8 text, or too short to part.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such file: check the name") from None
+    except IsADirectoryError:
+        raise CorpusError(f"{path}: a folder: name a text file in it") from None
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+    return _split(_decoded(content, str(path)), Path(path).name, kind, validation_fraction, seed)
+
+
+def standard_input_corpus(
+    stream: BinaryIO,
+    *,
+    kind: Kind = "stream",
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+) -> Corpus:
+    """Return the text that comes from ``stream``, as ``sys.stdin.buffer``; see `text_file_corpus`.
+
+    Raises
+    ------
+    CorpusError
+        When what comes is empty, no UTF-8 text, or too short to part.
+
+    Examples
+    --------
+    >>> import io
+    >>> corpus = standard_input_corpus(io.BytesIO(b"0123456789"))
+    >>> corpus.train, corpus.validation
+    ('012345678', '9')
+    """
+    name = "standard input"
+    return _split(_decoded(stream.read(), name), name, kind, validation_fraction, seed)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    if not content:
+        raise CorpusError(f"{name}: empty: there is nothing to train on")
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise CorpusError(
+            f"{name}: not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}; "
+            "give a text file, saved as UTF-8"
+        ) from None
+    if "\0" in text:
+        raise CorpusError(
+            f"{name}: not text: byte {content.index(0)} is zero; give a text file, saved as UTF-8"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: int) -> Corpus:
+    if not 0 < validation_fraction < 1:
+        raise CorpusError(
+            f"validation_fraction is {validation_fraction}: choose it between 0 and 1"
+        )
+    if kind == "stream":
+        train, validation = _split_stream(text, validation_fraction)
+    elif kind == "lines":
+        train, validation = _split_lines(text, validation_fraction, seed)
+    else:
+        raise CorpusError(f'kind is {kind!r}: choose "lines" or "stream"')
+    if not (train and validation):
+        unit = "characters" if kind == "stream" else "lines that are not blank"
+        raise CorpusError(
+            f"{name}: too short: needs {unit} enough to keep {validation_fraction:g} of them for "
+            "validation"
+        )
+    return Corpus(name, train, validation, kind)
+
+
+def _split_stream(text: str, validation_fraction: float) -> tuple[str, str]:
+    cut = int(len(text) * (1 - validation_fraction))
+    return text[:cut], text[cut:]
+
+
+def _split_lines(text: str, validation_fraction: float, seed: int) -> tuple[str, str]:
+    documents = [line for line in text.split("\n") if line.strip()]
+    cut = int(len(documents) * (1 - validation_fraction))
+    shuffled = np.random.default_rng(seed).permutation(len(documents))
+    # Both parts keep the order of the file: what is random is only where a line belongs.
+    train, validation = sorted(shuffled[:cut]), sorted(shuffled[cut:])
+    return (
+        _lines_of(documents[index] for index in train),
+        _lines_of(documents[index] for index in validation),
+    )
+
+
+def _lines_of(documents: Iterable[str]) -> str:
+    return "".join(f"{document}\n" for document in documents)

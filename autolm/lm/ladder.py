@@ -1,0 +1,101 @@
+"""The entropy ladder: what a loss is to be compared with.
+
+Before the first step of training, a model that knows nothing should lose `uniform`; one that has
+learnt how often tokens occur, `unigram`; one that looks back one token, `bigram`. A loss below
+`trigram` needs more context than two tokens. A user can so tell whether a loss is normal.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EntropyLadder:
+    """Floors under the loss, in nats per token: of this very data, not of what lies behind it."""
+
+    uniform: float
+    """ln(vocabulary): every token is as likely as any other."""
+    unigram: float
+    """H(Xₜ)."""
+    bigram: float
+    """H(Xₜ | Xₜ₋₁)."""
+    trigram: float
+    """H(Xₜ | Xₜ₋₂, Xₜ₋₁)."""
+
+
+def entropy_ladder(
+    token_ids: NDArray[np.int64], vocab_size: int, boundary_id: int | None = None
+) -> EntropyLadder:
+    """Return the empirical conditional entropies of the tokens that a model is to predict.
+
+    These are all tokens but the first, which has nothing before it. With N(·) for "how often in the
+    data", the entropy of a token given its context c of the k tokens before it is::
+
+        H(Xₜ | c)  =  − Σ_{c, x} N(c x) / N · ln( N(c x) / N(c) )
+
+    (Cover and Thomas, *Elements of Information Theory*, section 2.2). It is exact for this data,
+    and so lower than for another text of the same sort: the more so, the longer the context is.
+
+    Parameters
+    ----------
+    token_ids
+        Shape ``(length,)``: a stream, or documents with the boundary token before, between and
+        after them.
+    vocab_size
+        The number of tokens that a model chooses from.
+    boundary_id
+        The token between documents, if they are independent: no context then reaches back over it.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than 3 tokens, or an id is outside ``range(vocab_size)``.
+
+    Examples
+    --------
+    >>> ladder = entropy_ladder(np.array([0, 1, 0, 1, 0, 1, 0]), vocab_size=4)
+    >>> ladder.uniform == math.log(4), ladder.unigram == math.log(2), ladder.bigram
+    (True, True, 0.0)
+    """
+    if len(token_ids) < 3:
+        raise ValueError(f"the entropy ladder needs at least 3 tokens, not {len(token_ids)}")
+    if token_ids.min() < 0 or token_ids.max() >= vocab_size:
+        raise ValueError(
+            f"the data has token ids from {token_ids.min()} to {token_ids.max()}, but the "
+            f"vocabulary has 0 to {vocab_size - 1}"
+        )
+    one_before, targets = token_ids[:-1], token_ids[1:]
+    if boundary_id is None:
+        two_before, later_one_before, later_targets = token_ids[:-2], one_before[1:], targets[1:]
+    else:
+        # The first token of a document has a boundary before it, and before that one more.
+        two_before = np.append(boundary_id, token_ids[:-2])
+        two_before = np.where(one_before == boundary_id, boundary_id, two_before)
+        later_one_before, later_targets = one_before, targets
+    no_context = np.zeros_like(targets)
+    return EntropyLadder(
+        uniform=math.log(vocab_size),
+        unigram=_conditional_entropy(no_context, targets),
+        bigram=_conditional_entropy(one_before, targets),
+        trigram=_conditional_entropy(_joined(two_before, later_one_before), later_targets),
+    )
+
+
+def _conditional_entropy(contexts: NDArray[np.int64], targets: NDArray[np.int64]) -> float:
+    """Return H(target | context) = H(context, target) − H(context), in nats."""
+    return max(0.0, _entropy(_joined(contexts, targets)) - _entropy(contexts))
+
+
+def _entropy(symbols: NDArray[np.int64]) -> float:
+    _, counts = np.unique(symbols, return_counts=True)
+    shares = counts / len(symbols)
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def _joined(firsts: NDArray[np.int64], seconds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return one number for each pair of numbers, the same for the same pair."""
+    _, compact = np.unique(firsts, return_inverse=True)
+    return compact.astype(np.int64) * (int(seconds.max()) + 1) + seconds

@@ -1,0 +1,190 @@
+"""TinyLM: a transformer language model in forty lines of mathematics, made of autolm's primitives.
+
+x = E[token] + PE(position); then each layer adds attention and feed-forward; logits = x W_out. With
+`num_heads=1, norm=None, causal=False` it is the simplified model of the published lesson.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from autolm import ops
+from autolm.graph import no_grad
+from autolm.lm.batches import IGNORE_INDEX
+from autolm.lm.sampling import pick
+from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
+from autolm.nn.module import Module
+from autolm.nn.optimizers import SGD
+from autolm.tensor import Tensor
+
+
+class TinyLM(Module):
+    """A small transformer that predicts the next token.
+
+    Parameters
+    ----------
+    vocab_size
+        Number of different tokens.
+    d_model
+        Width of the residual stream.
+    num_heads
+        Attention heads in each layer; they divide `d_model`.
+    d_ff
+        Width inside the feed-forward part.
+    num_layers
+        Number of blocks.
+    max_len
+        Longest sequence, in tokens.
+    norm
+        Layer norm before each part ("pre", with one more before the logits), after each ("post"),
+        or none at all.
+    causal
+        Whether a position sees only itself and those before it; a model that is to generate must.
+    dtype
+        Of the parameters, and so of everything.
+    seed
+        Of the initial parameters; None draws others each time.
+
+    Examples
+    --------
+    >>> model = TinyLM(vocab_size=5, d_model=8, num_heads=2, d_ff=16, num_layers=1, seed=0)
+    >>> logits, activations = model.forward([0, 1, 2], store_activations=True)
+    >>> logits.shape, sorted(activations)
+    ((3, 5), ['input', 'layer_0'])
+    >>> before, after = model.train_step([0, 1, 2], [1, 2, 3], learning_rate=0.1)
+    >>> after < before
+    True
+
+    Notes
+    -----
+    Source: Vaswani et al., Attention Is All You Need (2017), section 3; decoder only, as in Radford
+    et al., Improving Language Understanding by Generative Pre-Training (2018).
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        num_layers: int,
+        *,
+        max_len: int = 1000,
+        norm: Norm = "pre",
+        causal: bool = True,
+        dtype: DTypeLike = "float32",
+        seed: int | None = None,
+    ) -> None:
+        sizes = {"vocab_size": vocab_size, "d_model": d_model, "d_ff": d_ff, "max_len": max_len}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name} is {size}; it must be at least 1")
+        if num_layers < 0:
+            raise ValueError(f"num_layers is {num_layers}; it cannot be negative")
+        if norm not in ("pre", "post", None):
+            raise ValueError(f'norm is {norm!r}; it must be "pre", "post" or None')
+        rng = np.random.default_rng(seed)
+        self.vocab_size, self.max_len = vocab_size, max_len
+        self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
+        self.positions = sinusoidal_positions(max_len, d_model, dtype)
+        # Every layer adds twice to the residual stream; scaled so, the sum keeps its size.
+        output_scale = 1 / math.sqrt(2 * max(1, num_layers))
+        self.blocks = [
+            Block(
+                d_model, num_heads, d_ff,
+                norm=norm, causal=causal, rng=rng, output_scale=output_scale, dtype=dtype,
+            )
+            for _ in range(num_layers)
+        ]  # fmt: skip
+        self.norm = LayerNorm(d_model, dtype=dtype) if norm == "pre" else None
+        self.W_out = matrix(rng, d_model, vocab_size, dtype)
+
+    def forward(
+        self, token_ids: ArrayLike, store_activations: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the logits of each next token, and the residual stream on the way.
+
+        Parameters
+        ----------
+        token_ids
+            Integers, (time,) or (batch, time).
+        store_activations
+            Whether to return the residual stream after the embedding ("input") and after each
+            layer ("layer_0", …); otherwise the dictionary is empty.
+
+        Returns
+        -------
+        logits
+            (…, time, vocab_size).
+        activations
+            Each (…, time, d_model).
+        """
+        token_ids = self._checked(token_ids)
+        x = ops.embedding(self.embedding, token_ids=token_ids)
+        x = x + self.positions[: token_ids.shape[-1]]
+        activations = {"input": x}
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            activations[f"layer_{i}"] = x
+        if self.norm is not None:
+            x = self.norm(x)
+        return x @ self.W_out, activations if store_activations else {}
+
+    def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
+        """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
+        logits, _ = self.forward(token_ids)
+        return ops.cross_entropy(logits, targets=np.asarray(target_ids), ignore_index=IGNORE_INDEX)
+
+    def train_step(
+        self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float
+    ) -> tuple[float, float]:
+        """Do one step of plain gradient descent; return the loss before and after it."""
+        self.zero_grad()
+        loss = self.compute_loss(token_ids, target_ids)
+        loss.backward()
+        SGD(self.named_parameters(), learning_rate).step()
+        with no_grad():
+            return float(loss), float(self.compute_loss(token_ids, target_ids))
+
+    def generate(
+        self,
+        token_ids: ArrayLike,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[np.integer[Any]]:
+        """Continue a sequence (time,) by sampling token after token; return it whole.
+
+        The model sees at most the last `max_len` tokens. For the other parameters see
+        `autolm.lm.sampling.pick`.
+        """
+        rng = np.random.default_rng() if rng is None else rng
+        token_ids = self._checked(token_ids, limit=False)
+        if token_ids.ndim != 1:
+            raise ValueError(f"generate: one sequence (time,) is needed, not {token_ids.shape}")
+        for _ in range(max_new_tokens):
+            logits = self.next_logits(token_ids)
+            token_ids = np.append(token_ids, pick(logits, temperature, top_k, top_p, rng))
+        return token_ids
+
+    def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
+        with no_grad():
+            logits, _ = self.forward(token_ids[-self.max_len :])
+        return np.asarray(logits.data[-1])
+
+    def _checked(self, token_ids: ArrayLike, limit: bool = True) -> NDArray[np.integer[Any]]:
+        ids = np.asarray(token_ids)
+        if ids.ndim not in (1, 2) or ids.size == 0:
+            raise ValueError(f"token ids must be (time,) or (batch, time), not {ids.shape}")
+        if ids.dtype.kind not in "iu":
+            raise TypeError(f"token ids are integers, not {ids.dtype}")
+        if limit and ids.shape[-1] > self.max_len:
+            raise ValueError(f"{ids.shape[-1]} tokens are more than max_len {self.max_len}")
+        return ids

@@ -1,0 +1,214 @@
+"""Byte-level byte-pair encoding: the tokenizer of GPT-2 and its successors.
+
+A text is its UTF-8 bytes, tokens 0 to 255; trained merges make longer tokens of frequent
+neighbours; special tokens stand above those. As every byte is a token, every text has its ids, and
+decoding gives back exactly that text.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, apply_merges, learn_merges
+from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
+from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+
+Split: TypeAlias = Literal["gpt"] | None
+
+_CACHED_CHUNKS = 1 << 16
+
+
+class BPETokenizer(Tokenizer):
+    """Byte-level BPE (Sennrich et al. 2016, section 3.2; Radford et al. 2019, section 2.2).
+
+    Token ids: 0 to 255 are the bytes, ``256 + rank`` the merges in the order in which they were
+    learnt, then the special tokens in the order given.
+
+    Parameters
+    ----------
+    merges
+        The pairs of token ids, by rank.
+    split
+        What merges may not cross: None for nothing, "gpt" for the borders of words.
+    special_tokens
+        Strings that are one token each, wherever they occur in a text.
+
+    Raises
+    ------
+    ValueError
+        When merges or special tokens contradict themselves, or ``split`` is unknown.
+
+    Examples
+    --------
+    >>> tokenizer = BPETokenizer.train("aaabdaaabac", 3)
+    >>> tokenizer.encode("aaabdaaabac")
+    [258, 100, 258, 97, 99]
+    >>> tokenizer.token_bytes(258)
+    b'aaab'
+    >>> tokenizer.decode([258, 100, 258, 97, 99])
+    'aaabdaaabac'
+    """
+
+    kind: ClassVar[str] = "bpe"
+
+    def __init__(
+        self, merges: Sequence[Pair], *, split: Split = None, special_tokens: Sequence[str] = ()
+    ) -> None:
+        _require_known_split(split)
+        _require_distinct_specials(special_tokens)
+        self.merges = tuple(merges)
+        self.split: Split = split
+        self.special_tokens = tuple(special_tokens)
+        self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
+        self._token_bytes = _bytes_by_id(self.merges) + [bytes_of(s) for s in special_tokens]
+        first_special = NUM_BYTES + len(self.merges)
+        self._special_ids = {s: first_special + i for i, s in enumerate(self.special_tokens)}
+        self._special_pattern = special_token_pattern(self.special_tokens)
+        self._word_tokens = lru_cache(_CACHED_CHUNKS)(self._merge)
+
+    @classmethod
+    def train(
+        cls,
+        text: str,
+        num_merges: int,
+        *,
+        split: Split = None,
+        special_tokens: Sequence[str] = (),
+    ) -> "BPETokenizer":
+        """Learn merges from ``text``: the most frequent pair first, of several the earliest.
+
+        Special tokens in ``text`` are left out, and no merge crosses them. If the text runs out of
+        pairs, there are fewer merges than ``num_merges``.
+
+        Raises
+        ------
+        ValueError
+            When ``num_merges`` is negative, ``split`` is unknown, or a special token is empty or
+            given twice.
+        """
+        if num_merges < 0:
+            raise ValueError(f"num_merges is {num_merges}: it cannot be negative")
+        untrained = cls((), split=split, special_tokens=special_tokens)
+        chunks = (
+            bytes_of(chunk)
+            for piece, is_special in untrained._pieces(text)
+            if not is_special
+            for chunk in untrained._chunks(piece)
+        )
+        return cls(learn_merges(chunks, num_merges), split=split, special_tokens=special_tokens)
+
+    @property
+    def vocab_size(self) -> int:
+        """256 bytes, the merges and the special tokens."""
+        return len(self._token_bytes)
+
+    def encode(self, text: str, *, allow_special: bool = True) -> list[int]:
+        """Return the token ids of ``text``.
+
+        Special tokens in ``text`` become their ids; with ``allow_special=False`` they are text as
+        any other, which is what text from strangers should be.
+
+        Examples
+        --------
+        >>> tokenizer = BPETokenizer((), special_tokens=("<end>",))
+        >>> tokenizer.encode("hi<end>")
+        [104, 105, 256]
+        >>> len(tokenizer.encode("hi<end>", allow_special=False))
+        7
+        """
+        token_ids: list[int] = []
+        for piece, is_special in self._pieces(text) if allow_special else [(text, False)]:
+            if is_special:
+                token_ids.append(self._special_ids[piece])
+            else:
+                for chunk in self._chunks(piece):
+                    token_ids.extend(self._chunk_tokens(chunk))
+        return token_ids
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of one token, perhaps only a part of a character's."""
+        self._require_known(token_id)
+        return self._token_bytes[token_id]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the merges, the split and the special tokens."""
+        return {
+            "kind": self.kind,
+            "split": self.split,
+            "merges": [list(pair) for pair in self.merges],
+            "special_tokens": list(self.special_tokens),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "BPETokenizer":
+        """Return the tokenizer that `to_json` described.
+
+        Raises
+        ------
+        ValueError
+            When ``content`` is not such a description.
+        """
+        merges, special_tokens = content.get("merges"), content.get("special_tokens")
+        if not isinstance(merges, list) or not all(_is_json_pair(pair) for pair in merges):
+            raise ValueError("'merges' is not a list of pairs of token ids")
+        if not isinstance(special_tokens, list) or not all(
+            isinstance(special, str) for special in special_tokens
+        ):
+            raise ValueError("'special_tokens' is not a list of strings")
+        if "split" not in content:
+            raise ValueError("'split' is missing")
+        pairs = [(left, right) for left, right in merges]
+        return cls(pairs, split=content["split"], special_tokens=special_tokens)
+
+    def _pieces(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Cut ``text`` around its special tokens: pieces, and whether each is a special token."""
+        if self._special_pattern is None:
+            yield text, False
+            return
+        for index, piece in enumerate(self._special_pattern.split(text)):
+            yield piece, index % 2 == 1
+
+    def _chunks(self, text: str) -> list[str]:
+        return [text] if self.split is None else split_like_gpt(text)
+
+    def _chunk_tokens(self, chunk: str) -> Sequence[int]:
+        # Words come again and again; an unsplit text does not, and would fill the cache.
+        return self._merge(chunk) if self.split is None else self._word_tokens(chunk)
+
+    def _merge(self, chunk: str) -> Sequence[int]:
+        return tuple(apply_merges(bytes_of(chunk), self._ranks))
+
+
+def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
+    """Return the bytes of all tokens but the special ones; refuse a merge of what is not there."""
+    token_bytes = [bytes([value]) for value in range(NUM_BYTES)]
+    for rank, (left, right) in enumerate(merges):
+        if not (0 <= left < len(token_bytes) and 0 <= right < len(token_bytes)):
+            raise ValueError(f"merge {rank} joins {left} and {right}, but not both exist by then")
+        token_bytes.append(token_bytes[left] + token_bytes[right])
+    if len(set(merges)) < len(merges):
+        raise ValueError("the same merge occurs twice")
+    return token_bytes
+
+
+def _require_known_split(split: object) -> None:
+    if split is not None and split != "gpt":
+        raise ValueError(f'split is {split!r}: choose None or "gpt"')
+
+
+def _require_distinct_specials(special_tokens: Sequence[str]) -> None:
+    if isinstance(special_tokens, str):
+        raise ValueError(f"special_tokens is a sequence of strings: write ({special_tokens!r},)")
+    if len(set(special_tokens)) < len(special_tokens):
+        raise ValueError("the same special token is given twice")
+    for special in special_tokens:
+        if not special:
+            raise ValueError("a special token cannot be empty")
+        try:
+            special.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"the special token {special!r} is not valid Unicode") from None
+
+
+def _is_json_pair(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(half) is int for half in pair)

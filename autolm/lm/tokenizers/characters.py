@@ -1,0 +1,99 @@
+"""The simplest tokenizer: one token per character.
+
+Small enough to check by hand, and what TinyLM trains on by default: a loss per token is then a loss
+per character.
+"""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+
+
+class CharacterTokenizer(Tokenizer):
+    r"""A vocabulary of single characters, numbered in their sorted order.
+
+    Parameters
+    ----------
+    characters
+        The characters of the vocabulary, in any order; repeats do not count.
+
+    Raises
+    ------
+    ValueError
+        When there is no character, or something that is not one character.
+
+    Examples
+    --------
+    >>> tokenizer = CharacterTokenizer.train("a cat sat\n")
+    >>> tokenizer.characters
+    ('\n', ' ', 'a', 'c', 's', 't')
+    >>> tokenizer.encode("cat")
+    [3, 2, 5]
+    >>> tokenizer.decode([3, 2, 5])
+    'cat'
+    """
+
+    kind: ClassVar[str] = "characters"
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self.characters = tuple(sorted(set(characters)))
+        if not self.characters:
+            raise ValueError("a character tokenizer needs a text with at least one character")
+        for character in self.characters:
+            if len(character) != 1:
+                raise ValueError(f"a character tokenizer's {character!r} is not one character")
+        self._ids = {character: token_id for token_id, character in enumerate(self.characters)}
+
+    @classmethod
+    def train(cls, text: str) -> "CharacterTokenizer":
+        """Return the tokenizer whose vocabulary is the distinct characters of ``text``."""
+        return cls(text)
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of distinct characters."""
+        return len(self.characters)
+
+    def encode(self, text: str) -> list[int]:
+        """Return one token id per character of ``text``.
+
+        Raises
+        ------
+        ValueError
+            When ``text`` has a character that is not in the vocabulary; the message names it.
+        """
+        try:
+            return [self._ids[character] for character in text]
+        except KeyError as error:
+            unknown = error.args[0]
+        raise ValueError(
+            f"character {unknown!r} (U+{ord(unknown):04X}) at position {text.index(unknown)} is "
+            f"not one of the {self.vocab_size} that this tokenizer knows: leave it out, train on "
+            "a text that has it, or use a BPE tokenizer"
+        )
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the UTF-8 bytes of the character ``token_id``."""
+        self._require_known(token_id)
+        return bytes_of(self.characters[token_id])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``{"kind": "characters", "characters": [...]}``."""
+        return {"kind": self.kind, "characters": list(self.characters)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "CharacterTokenizer":
+        """Return the tokenizer that `to_json` described.
+
+        Raises
+        ------
+        ValueError
+            When ``content`` is not such a description.
+        """
+        characters = content.get("characters")
+        if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
+            raise ValueError("'characters' is not a list of characters")
+        if sorted(set(characters)) != characters:
+            raise ValueError("'characters' are not distinct and in sorted order")
+        return cls(characters)

@@ -1,0 +1,54 @@
+"""Read a saved tokenizer, of whichever kind it is."""
+
+import json
+import os
+from pathlib import Path
+
+from autolm.lm.tokenizers.bpe import BPETokenizer
+from autolm.lm.tokenizers.characters import CharacterTokenizer
+from autolm.lm.tokenizers.tokenizer import Tokenizer
+
+_KINDS = (CharacterTokenizer, BPETokenizer)
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """Return the tokenizer that `Tokenizer.save` wrote to ``path``.
+
+    Raises
+    ------
+    ValueError
+        When there is no such file, or it is not a whole and valid tokenizer file.
+    """
+    try:
+        return tokenizer_from_json(json.loads(Path(path).read_bytes()))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot read the tokenizer: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: not a tokenizer, or cut short: no JSON at line {error.lineno}, "
+            f"column {error.colno}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not a tokenizer: {error}") from error
+
+
+def tokenizer_from_json(content: object) -> Tokenizer:
+    """Return the tokenizer that `Tokenizer.to_json` described.
+
+    Raises
+    ------
+    ValueError
+        When ``content`` is not the description of a tokenizer.
+
+    Examples
+    --------
+    >>> tokenizer_from_json({"kind": "characters", "characters": ["a", "b"]}).encode("abba")
+    [0, 1, 1, 0]
+    """
+    if not isinstance(content, dict):
+        raise ValueError("the JSON is not an object")
+    for tokenizer_class in _KINDS:
+        if content.get("kind") == tokenizer_class.kind:
+            return tokenizer_class.from_json(content)
+    known = " or ".join(repr(tokenizer_class.kind) for tokenizer_class in _KINDS)
+    raise ValueError(f"its kind is {content.get('kind')!r}, not {known}")

@@ -1,0 +1,186 @@
+"""Byte-pair merges: learn them from chunks of bytes, and apply them to a chunk.
+
+The algorithm of Gage (1994), as Sennrich, Haddow and Birch (2016) use it for words: the most
+frequent pair of neighbouring tokens becomes a token of its own, again and again. A *merge* is such
+a pair; its *rank* is the order in which it was learnt; it makes the token ``256 + rank``.
+
+Neither function reads the text again after its first pass. Both rest on one fact: a pair that holds
+the newest token can only arise while that token is being made. So the places of a pair are all
+found at once, in text order, and from then on they only disappear.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pair: TypeAlias = tuple[int, int]
+Positions: TypeAlias = NDArray[np.int64]
+
+NUM_BYTES = 256
+_BOUNDARY = -1  # stands before and after each chunk
+_ABSORBED = -2  # was the right half of a merged pair
+
+
+def learn_merges(chunks: Iterable[bytes], num_merges: int) -> list[Pair]:
+    """Return at most ``num_merges`` merges, learnt from ``chunks`` in their order.
+
+    Each merge is the pair with the most occurrences inside chunks; of equally frequent pairs, the
+    one that occurs first in the text as it is tokenized at that moment. All neighbours count, so
+    "aaa" holds the pair "aa" twice; merging goes from left to right, and leaves "aa", "a" there.
+    Fewer merges come back if every chunk becomes a single token before.
+
+    Examples
+    --------
+    >>> learn_merges([b"aaabdaaabac"], 3)
+    [(97, 97), (256, 97), (257, 98)]
+    """
+    text = _LinkedText(Counter(chunks))
+    merges: list[Pair] = []
+    while len(merges) < num_merges and (pair := text.pop_most_frequent_pair()) is not None:
+        text.merge(pair, NUM_BYTES + len(merges))
+        merges.append(pair)
+    return merges
+
+
+def apply_merges(chunk: bytes, ranks: Mapping[Pair, int]) -> list[int]:
+    """Return the token ids of ``chunk``: of the merges that apply, the lowest rank goes first.
+
+    The time grows like the length of the chunk, not like its square: each merge visits only the
+    places that wait for it, and files their new neighbours under later ranks.
+
+    Examples
+    --------
+    >>> apply_merges(b"aaab", {(97, 97): 0, (256, 97): 1, (257, 98): 2})
+    [258]
+    """
+    tokens = [*chunk, _BOUNDARY]  # which is also tokens[-1], before the first
+    following = list(range(1, len(tokens) + 1))
+    preceding = list(range(-1, len(tokens) - 1))
+    places: dict[Pair, list[int]] = defaultdict(list)
+    for position, pair in enumerate(pairwise(chunk)):
+        if pair in ranks:
+            places[pair].append(position)
+    waiting = [(ranks[pair], pair) for pair in places]
+    heapq.heapify(waiting)
+
+    while waiting:
+        rank, pair = heapq.heappop(waiting)
+        merged = NUM_BYTES + rank
+        for position in places.pop(pair):
+            absorbed = following[position]
+            if (tokens[position], tokens[absorbed]) != pair:
+                continue  # one of the two has been merged with its other neighbour
+            tokens[position], tokens[absorbed] = merged, _ABSORBED
+            before, after = preceding[position], following[absorbed]
+            following[position], preceding[after] = after, position
+            for start, new in (
+                (before, (tokens[before], merged)),
+                (position, (merged, tokens[after])),
+            ):
+                if new in ranks:
+                    if new not in places:
+                        heapq.heappush(waiting, (ranks[new], new))
+                    places[new].append(start)
+    return [token for token in tokens if token >= 0]
+
+
+class _LinkedText:
+    """Each distinct chunk once, as a linked list of tokens, and where in it each pair occurs.
+
+    A token is known by the position of its first byte. All arrays have shape ``(positions,)``:
+    ``tokens``, ``following`` and ``preceding`` (positions), and ``weights``, how often the chunk of
+    a position occurs in the text. As chunks stand in the order of their first occurrence, the
+    earliest position of a pair here is also its earliest in the text.
+    """
+
+    def __init__(self, chunk_counts: Counter[bytes]) -> None:
+        chunks = list(chunk_counts)
+        spans = np.array([len(chunk) + 1 for chunk in chunks], dtype=np.int64)
+        ends = np.cumsum(spans)
+        joined = b"".join(b"\0" + chunk for chunk in chunks) + b"\0"
+        self.tokens = np.frombuffer(joined, dtype=np.uint8).astype(np.int64)
+        self.tokens[0] = self.tokens[ends] = _BOUNDARY
+        self.weights = np.repeat(np.array([*chunk_counts.values(), 1]), np.append(spans, 1))
+        self.following = np.arange(1, len(joined) + 1)
+        self.preceding = np.arange(-1, len(joined) - 1)
+
+        self.counts: dict[Pair, int] = {}
+        self.positions: dict[Pair, Positions] = {}
+        self.most_frequent: list[tuple[int, int, Pair]] = []  # heap of (-count, earliest, pair)
+        self._add_pairs(np.arange(len(joined) - 1))
+
+    def pop_most_frequent_pair(self) -> Pair | None:
+        """Take out the most frequent pair, of several the earliest; None when no pair is left.
+
+        The heap may hold a pair with a count from before it lost occurrences. Such an entry is too
+        high, never too low: so it comes up in time, and goes back with its present count.
+        """
+        while self.most_frequent:
+            negative_count, _, pair = heapq.heappop(self.most_frequent)
+            count = self.counts[pair]
+            if count == -negative_count:
+                return pair
+            if count > 0:
+                self._push(pair)
+        return None
+
+    def merge(self, pair: Pair, merged: int) -> None:
+        """Replace ``pair`` by the token ``merged`` wherever it occurs, from left to right."""
+        lefts = self._without_overlaps(self._living(pair))
+        rights = self.following[lefts]
+        befores, afters = self.preceding[lefts], self.following[rights]
+
+        for lost, _, count in self._pairs_at(np.unique(np.concatenate((befores, lefts, rights)))):
+            self.counts[lost] -= count
+
+        self.tokens[lefts], self.tokens[rights] = merged, _ABSORBED
+        self.following[lefts], self.preceding[afters] = afters, lefts
+        self._add_pairs(np.unique(np.concatenate((self.preceding[lefts], lefts))))
+        del self.positions[pair]
+
+    def _living(self, pair: Pair) -> Positions:
+        """Return where ``pair`` still occurs, in text order."""
+        known = self.positions[pair]
+        is_left = self.tokens[known] == pair[0]
+        is_right = self.tokens[self.following[known]] == pair[1]
+        living: Positions = known[is_left & is_right]
+        return living
+
+    def _without_overlaps(self, starts: Positions) -> Positions:
+        """Keep, of pairs that share tokens as in "aaaa", the first, the third, the fifth ..."""
+        index = np.arange(len(starts))
+        begins_run = np.ones(len(starts), dtype=bool)
+        begins_run[1:] = self.following[starts[:-1]] != starts[1:]
+        run_start = np.maximum.accumulate(np.where(begins_run, index, 0))
+        kept: Positions = starts[(index - run_start) % 2 == 0]
+        return kept
+
+    def _add_pairs(self, starts: Positions) -> None:
+        for pair, positions, count in self._pairs_at(starts):
+            self.counts[pair] = count
+            self.positions[pair] = positions
+            self._push(pair)
+
+    def _push(self, pair: Pair) -> None:
+        earliest = int(self._living(pair)[0])
+        heapq.heappush(self.most_frequent, (-self.counts[pair], earliest, pair))
+
+    def _pairs_at(self, starts: Positions) -> Iterator[tuple[Pair, Positions, int]]:
+        """Group ``starts`` (ascending) by the pair that begins there: pair, positions, count."""
+        lefts, rights = self.tokens[starts], self.tokens[self.following[starts]]
+        inside = (lefts != _BOUNDARY) & (rights != _BOUNDARY)
+        starts, codes = starts[inside], (lefts[inside] << 32) | rights[inside]
+        order = np.argsort(codes, kind="stable")
+        starts, codes = starts[order], codes[order]
+        first_of_group = np.flatnonzero(np.diff(codes, prepend=-1))
+        if len(first_of_group) == 0:
+            return
+        counts = np.add.reduceat(self.weights[starts], first_of_group)
+        groups = np.split(starts, first_of_group[1:])
+        for code, count, positions in zip(codes[first_of_group], counts, groups, strict=True):
+            yield (int(code >> 32), int(code & 0xFFFFFFFF)), positions, int(count)

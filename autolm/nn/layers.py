@@ -1,0 +1,193 @@
+"""The layers of a transformer: norms, multi-head attention, feed-forward, and the block of both.
+
+Shapes are (batch, time, d_model), or (time, d_model) for one sequence: every layer takes both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from autolm import ops
+from autolm.nn.module import Module
+from autolm.tensor import Tensor
+
+Norm = Literal["pre", "post"] | None
+
+
+def matrix(
+    rng: np.random.Generator, rows: int, columns: int, dtype: DTypeLike, scale: float = 1.0
+) -> Tensor:
+    """Draw a matrix that keeps the size of what it is applied to: N(0, scale² / rows).
+
+    Source: LeCun et al., Efficient BackProp (1998), section 4.6.
+    """
+    return Tensor((rng.normal(size=(rows, columns)) * (scale / math.sqrt(rows))).astype(dtype))
+
+
+class LayerNorm(Module):
+    """Normalize each position to mean 0 and variance 1, then scale by `gain`, shift by `bias`."""
+
+    def __init__(self, d_model: int, *, eps: float = 1e-5, dtype: DTypeLike = "float64") -> None:
+        self.gain = Tensor(np.ones(d_model, dtype))
+        self.bias = Tensor(np.zeros(d_model, dtype))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, d_model) -> (…, d_model)."""
+        return ops.layer_norm(x, self.gain, self.bias, eps=self.eps)
+
+
+class RMSNorm(Module):
+    """Divide each position by its root mean square, then scale by `gain`."""
+
+    def __init__(self, d_model: int, *, eps: float = 1e-5, dtype: DTypeLike = "float64") -> None:
+        self.gain = Tensor(np.ones(d_model, dtype))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, d_model) -> (…, d_model)."""
+        return ops.rms_norm(x, self.gain, eps=self.eps)
+
+
+class MultiHeadAttention(Module):
+    """Several attentions side by side: softmax(QKᵀ/√d_k)V in each head, then a projection.
+
+    Parameters
+    ----------
+    d_model
+        Width; `num_heads` divides it, and each head is d_k = d_model / num_heads wide.
+    num_heads
+        Number of heads.
+    causal
+        Whether a position sees only itself and those before it.
+    output_scale
+        Factor on the initial W_O, the matrix whose result is added to the residual stream.
+
+    Notes
+    -----
+    Source: Vaswani et al., Attention Is All You Need (2017), section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        *,
+        causal: bool = True,
+        rng: np.random.Generator,
+        output_scale: float = 1.0,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        if num_heads < 1 or d_model % num_heads:
+            raise ValueError(f"d_model {d_model} is not divisible by num_heads {num_heads}")
+        self.num_heads, self.causal = num_heads, causal
+        self.W_Q = matrix(rng, d_model, d_model, dtype)
+        self.W_K = matrix(rng, d_model, d_model, dtype)
+        self.W_V = matrix(rng, d_model, d_model, dtype)
+        self.W_O = matrix(rng, d_model, d_model, dtype, output_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, time, d_model) -> (…, time, d_model)."""
+        q, k, v = (self.heads(x @ W) for W in (self.W_Q, self.W_K, self.W_V))
+        return self.merge(ops.attention(q, k, v, causal=self.causal)) @ self.W_O
+
+    def heads(self, x: Tensor) -> Tensor:
+        """Split the width into heads: (…, time, d_model) -> (…, num_heads, time, d_k)."""
+        *batch, time, width = x.shape
+        return x.reshape(*batch, time, self.num_heads, width // self.num_heads).swapaxes(-3, -2)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Join the heads: (…, num_heads, time, d_k) -> (…, time, d_model)."""
+        *batch, heads, time, width = x.shape
+        return x.swapaxes(-3, -2).reshape(*batch, time, heads * width)
+
+
+class FeedForward(Module):
+    """Two matrices at each position, with what is negative between them cut off: ReLU(x W₁) W₂.
+
+    Source: Vaswani et al., Attention Is All You Need (2017), section 3.3, without biases.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        rng: np.random.Generator,
+        output_scale: float = 1.0,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        self.W_1 = matrix(rng, d_model, d_ff, dtype)
+        self.W_2 = matrix(rng, d_ff, d_model, dtype, output_scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, d_model) -> (…, d_model)."""
+        return (x @ self.W_1).relu() @ self.W_2
+
+
+class Block(Module):
+    """One layer of a transformer: attention, then feed-forward, each added to what it was given.
+
+    With `norm="pre"` each part reads a normalized input, x + f(norm(x)); with "post" each sum is
+    normalized, norm(x + f(x)); with None there is no norm.
+
+    Source: Xiong et al., On Layer Normalization in the Transformer Architecture (2020), figure 1.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_ff: int,
+        *,
+        norm: Norm = "pre",
+        causal: bool = True,
+        rng: np.random.Generator,
+        output_scale: float = 1.0,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        shared: Any = {"rng": rng, "output_scale": output_scale, "dtype": dtype}
+        self.attention = MultiHeadAttention(d_model, num_heads, causal=causal, **shared)
+        self.feed_forward = FeedForward(d_model, d_ff, **shared)
+        self.norm = norm
+        if norm is not None:
+            self.norm_1 = LayerNorm(d_model, dtype=dtype)
+            self.norm_2 = LayerNorm(d_model, dtype=dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, time, d_model) -> (…, time, d_model)."""
+        if self.norm == "pre":
+            x = x + self.attention(self.norm_1(x))
+            x = x + self.feed_forward(self.norm_2(x))
+        elif self.norm == "post":
+            x = self.norm_1(x + self.attention(x))
+            x = self.norm_2(x + self.feed_forward(x))
+        else:
+            x = x + self.attention(x)
+            x = x + self.feed_forward(x)
+        return x
+
+
+def sinusoidal_positions(max_len: int, d_model: int, dtype: DTypeLike = "float64") -> NDArray[Any]:
+    """Tabulate the sinusoidal positional encoding, (max_len, d_model).
+
+    PE(t, 2i) = sin(t / 10000^(2i/d_model)) and PE(t, 2i+1) = cos of the same: each pair of columns
+    is a clock hand, and each hand slower than the one before.
+
+    Examples
+    --------
+    >>> sinusoidal_positions(2, 4).round(4)
+    array([[0.    , 1.    , 0.    , 1.    ],
+           [0.8415, 0.5403, 0.01  , 1.    ]])
+
+    Notes
+    -----
+    Source: Vaswani et al., Attention Is All You Need (2017), section 3.5.
+    """
+    pair = np.arange(d_model) // 2 * 2
+    angle = np.arange(max_len)[:, None] / np.power(10_000.0, pair / d_model)
+    return np.where(np.arange(d_model) % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)

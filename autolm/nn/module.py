@@ -1,0 +1,130 @@
+"""What the parts of a model have in common: parameters with a path, and a scope when called.
+
+A module is an object whose attributes are parameters (Tensors), other modules, or lists of modules.
+Where an attribute is set, its whole subtree learns its path (`blocks.0.attention.W_Q`); when a
+module is called, the nodes that it makes are in its scope (`blocks.0.attention`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.graph import scope
+from autolm.tensor import Tensor
+
+
+class Module:
+    """A part of a model; subclasses set attributes in `__init__` and define `forward`.
+
+    Examples
+    --------
+    >>> class Double(Module):
+    ...     def __init__(self):
+    ...         self.factor = Tensor(2.0)
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> class Model(Module):
+    ...     def __init__(self):
+    ...         self.layers = [Double(), Double()]
+    >>> [path for path, _ in Model().named_parameters()]
+    ['layers.0.factor', 'layers.1.factor']
+    """
+
+    name = ""  # what the module around this one calls it
+    path = ""  # the names from the outermost module to this one
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        for child_name, child in _children(name, value):
+            _place(child, child_name, self.path)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call `forward` in the scope of this module."""
+        with scope(self.name):
+            return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute; a subclass says what."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield each parameter once, with its path from here, in the order of definition."""
+        seen: set[Tensor] = set()
+        for path, parameter in self._parameters(""):
+            if parameter not in seen:
+                seen.add(parameter)
+                yield path, parameter
+
+    def _parameters(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        for name, value in vars(self).items():
+            for child_name, child in _children(name, value):
+                path = f"{prefix}.{child_name}" if prefix else child_name
+                if isinstance(child, Module):
+                    yield from child._parameters(path)
+                elif child.requires_grad:
+                    yield path, child
+
+    def parameters(self) -> list[Tensor]:
+        """List the parameters."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def num_parameters(self) -> int:
+        """Count the numbers in all parameters."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of all parameters, by path."""
+        return {path: parameter.data for path, parameter in self.named_parameters()}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Set all parameters from arrays by path.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is missing, unknown, or of another shape; then none was set.
+        """
+        parameters = dict(self.named_parameters())
+        for path in sorted(parameters.keys() ^ state.keys()):
+            lack = "is missing" if path in parameters else "belongs to no parameter of this model"
+            raise ValueError(f"weights: {path} {lack}")
+        for path, parameter in parameters.items():
+            if state[path].shape != parameter.shape:
+                raise ValueError(
+                    f"weights: {path} has shape {state[path].shape}, and the model needs "
+                    f"{parameter.shape}"
+                )
+        for path, parameter in parameters.items():
+            parameter.data = np.array(state[path])
+
+
+def _children(name: str, value: Any) -> list[tuple[str, Any]]:
+    """Name what an attribute holds: one module or Tensor, or each of a list of them."""
+    if isinstance(value, Module | Tensor):
+        return [(name, value)]
+    if isinstance(value, list | tuple):
+        return [(f"{name}.{i}", v) for i, v in enumerate(value) if isinstance(v, Module | Tensor)]
+    return []
+
+
+def _place(child: Module | Tensor, name: str, parent_path: str) -> None:
+    """Tell a subtree where it stands."""
+    path = f"{parent_path}.{name}" if parent_path else name
+    if isinstance(child, Tensor):
+        if not child.parents:
+            child.name, child.scope = path, parent_path
+        return
+    child.__dict__.update(name=name, path=path)
+    for attribute, value in vars(child).copy().items():
+        for grandchild_name, grandchild in _children(attribute, value):
+            _place(grandchild, grandchild_name, path)

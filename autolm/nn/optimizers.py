@@ -1,0 +1,194 @@
+"""Gradient descent: how parameters move once their gradients are known.
+
+An optimizer never writes into an array that a graph may still need: it binds a new one. Its own
+memory (moments, step count) goes to and from a checkpoint through `state` and `load_state`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.tensor import Tensor
+
+NamedParameters = Iterable[tuple[str, Tensor]]
+
+
+def gradient_norm(parameters: Iterable[Tensor]) -> float:
+    """Return the length of the gradient of all parameters together: √(Σ g²)."""
+    squares = (float(np.vdot(p.grad, p.grad)) for p in parameters if p.has_grad)
+    return math.sqrt(sum(squares))
+
+
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients by one factor if together they are longer than `max_norm`.
+
+    Returns their length before. Source: Pascanu, Mikolov and Bengio, On the Difficulty of Training
+    Recurrent Neural Networks (2013), algorithm 1.
+
+    Examples
+    --------
+    >>> w = Tensor([3.0, 4.0])
+    >>> w.grad = [30.0, 40.0]
+    >>> clip_gradients([w], 1.0)
+    50.0
+    >>> w.grad
+    array([0.6, 0.8])
+    """
+    parameters = list(parameters)
+    norm = gradient_norm(parameters)
+    if norm > max_norm:
+        for parameter in parameters:
+            if parameter.has_grad:
+                parameter.grad = parameter.grad * (max_norm / norm)
+    return norm
+
+
+class Optimizer:
+    """The common part of all optimizers: the parameters, the step count, and saved arrays."""
+
+    slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
+
+    def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
+        self.parameters = dict(parameters)
+        if not self.parameters:
+            raise ValueError("optimizer: there are no parameters to train")
+        if not learning_rate >= 0:
+            raise ValueError(f"optimizer: learning rate {learning_rate} is negative")
+        self.learning_rate = learning_rate
+        self.steps = 0
+        self.memory = {
+            slot: {path: np.zeros_like(p.data) for path, p in self.parameters.items()}
+            for slot in self.slots
+        }
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient, once."""
+        self.steps += 1
+        for path, parameter in self.parameters.items():
+            if parameter.has_grad:
+                parameter.data = parameter.data - self.change(path, parameter)
+
+    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
+        """Return what is to be subtracted from a parameter."""
+        raise NotImplementedError
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything that the next step depends on, as arrays by name."""
+        arrays = {
+            f"{slot}/{p}": a for slot, memory in self.memory.items() for p, a in memory.items()
+        }
+        return {"steps": np.array(self.steps), **arrays}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned."""
+        expected = self.state()
+        for name in sorted(expected.keys() ^ state.keys()):
+            raise ValueError(
+                f"optimizer state: {name} is {'missing' if name in expected else 'unknown'}"
+            )
+        for name, array in expected.items():
+            if state[name].shape != array.shape:
+                raise ValueError(
+                    f"optimizer state: {name} is {state[name].shape}, not {array.shape}"
+                )
+        self.steps = int(state["steps"])
+        for slot, memory in self.memory.items():
+            for path in memory:
+                memory[path] = np.array(state[f"{slot}/{path}"])
+
+
+class SGD(Optimizer):
+    """Gradient descent, p ← p − η·v with v ← μ·v + g; plain if the momentum μ is 0.
+
+    Examples
+    --------
+    >>> w = Tensor(1.0, name="w")
+    >>> optimizer = SGD([("w", w)], learning_rate=0.1)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> w.item()
+    0.8
+    """
+
+    def __init__(
+        self, parameters: NamedParameters, learning_rate: float, *, momentum: float = 0.0
+    ) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD: momentum is {momentum}; it must be at least 0 and below 1")
+        self.momentum = momentum
+        self.slots = ("velocity",) if momentum else ()
+        super().__init__(parameters, learning_rate)
+
+    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
+        """Return η·v."""
+        velocity = parameter.grad
+        if self.momentum:
+            velocity = self.momentum * self.memory["velocity"][path] + velocity
+            self.memory["velocity"][path] = velocity
+        return np.asarray(self.learning_rate * velocity)
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay; with `weight_decay=0` it is Adam.
+
+    m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g², both corrected for starting at 0 by 1 − βᵗ; then
+    p ← p − η·(m̂ / (√v̂ + ε) + λ·p). Parameters of one axis (gains, biases) do not decay.
+
+    Notes
+    -----
+    Sources: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled Weight Decay
+    Regularization (2019), algorithm 2.
+    """
+
+    slots = ("first_moment", "second_moment")
+
+    def __init__(
+        self,
+        parameters: NamedParameters,
+        learning_rate: float,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"AdamW: betas are {betas}; each must be at least 0 and below 1")
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        super().__init__(parameters, learning_rate)
+
+    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
+        """Return η·(m̂ / (√v̂ + ε) + λ·p)."""
+        (beta1, beta2), grad = self.betas, parameter.grad
+        first, second = self.memory["first_moment"], self.memory["second_moment"]
+        first[path] = beta1 * first[path] + (1 - beta1) * grad
+        second[path] = beta2 * second[path] + (1 - beta2) * (grad * grad)
+        m = first[path] / (1 - beta1**self.steps)
+        v = second[path] / (1 - beta2**self.steps)
+        change = m / (np.sqrt(v) + self.eps)
+        if self.weight_decay and parameter.ndim > 1:
+            change = change + self.weight_decay * parameter.data
+        return np.asarray(self.learning_rate * change)
+
+
+class Adam(AdamW):
+    """Adam: AdamW without weight decay."""
+
+    def __init__(
+        self,
+        parameters: NamedParameters,
+        learning_rate: float,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(parameters, learning_rate, betas=betas, eps=eps)

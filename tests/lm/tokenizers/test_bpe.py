@@ -1,0 +1,121 @@
+"""Byte-level BPE: published encoding, exact round trip, special tokens, refusals."""
+
+from typing import Any, Literal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from autolm.lm.tokenizers import BPETokenizer
+
+any_text = st.text(st.characters(exclude_categories=()))
+splits = st.sampled_from([None, "gpt"])
+
+VERSE = "the cat sat on the mat, the cat's hat on the cat 😀\r\n"
+
+
+def test_published_encoding_is_reproduced() -> None:
+    tokenizer = BPETokenizer.train("aaabdaaabac", 3)
+    assert tokenizer.encode("aaabdaaabac") == [258, 100, 258, 97, 99]
+    assert tokenizer.vocab_size == 259
+
+
+@given(any_text, any_text, splits, st.integers(0, 20))
+@example("", "\r\n\r", None, 1)
+@example("👩‍👩‍👧 flags 🇫🇷", "👩‍👧🇫", "gpt", 20)
+@example("\ud83d\ude00 \ud800", "\ude00\ud83d", None, 20)  # lone surrogates, and a pair of halves
+def test_round_trip_is_exact_for_any_text(
+    trained_on: str, text: str, split: Literal["gpt"] | None, num_merges: int
+) -> None:
+    tokenizer = BPETokenizer.train(trained_on, num_merges, split=split, special_tokens=("<end>",))
+    for each in (text, trained_on, text + "<end>" + text):
+        for allow_special in (True, False):
+            token_ids = tokenizer.encode(each, allow_special=allow_special)
+            assert tokenizer.decode(token_ids) == each
+            assert all(0 <= token_id < tokenizer.vocab_size for token_id in token_ids)
+
+
+@given(st.lists(st.integers(0, 255)))
+def test_any_bytes_decode_to_some_text(token_ids: list[int]) -> None:
+    expected = bytes(token_ids).decode("utf-8", "replace")
+    decoded = BPETokenizer(()).decode(token_ids)
+    assert decoded == expected or "\ud7ff" < max(decoded) < "\ue000"
+
+
+def test_words_do_not_share_a_token_when_split() -> None:
+    tokenizer = BPETokenizer.train(VERSE * 3, 200, split="gpt")
+    tokens = [tokenizer.token_bytes(token_id) for token_id in range(256, tokenizer.vocab_size)]
+    assert b" cat" in tokens
+    assert not any(b" " in token[1:] for token in tokens)
+
+
+def test_unsplit_merges_cross_words() -> None:
+    tokenizer = BPETokenizer.train(VERSE * 3, 200)
+    assert len(tokenizer.encode(VERSE)) == 1
+
+
+def test_repeated_chunks_encode_as_the_first_one() -> None:
+    tokenizer = BPETokenizer.train(VERSE, 20, split="gpt")
+    once, twice = tokenizer.encode(" cat"), tokenizer.encode(" cat cat")
+    assert twice == once + once == tokenizer.encode(" cat cat")
+
+
+def test_special_tokens_come_after_the_merges_and_are_atomic() -> None:
+    tokenizer = BPETokenizer.train("abab", 1, special_tokens=("<end>", "<pad>"))
+    assert tokenizer.encode("ab<pad>ab<end>") == [256, 258, 256, 257]
+    assert tokenizer.decode([257, 256, 258]) == "<end>ab<pad>"
+    assert tokenizer.token_bytes(258) == b"<pad>"
+
+
+def test_special_tokens_are_plain_text_on_request() -> None:
+    tokenizer = BPETokenizer((), special_tokens=("<end>",))
+    assert tokenizer.encode("a<end>", allow_special=False) == list(b"a<end>")
+
+
+def test_the_longest_special_token_wins() -> None:
+    tokenizer = BPETokenizer((), special_tokens=("<a>", "<a>b"))
+    assert tokenizer.encode("<a>b<a>c") == [257, 256, ord("c")]
+
+
+def test_nothing_is_learnt_from_special_tokens_or_across_them() -> None:
+    tokenizer = BPETokenizer.train("x<e>y" * 9, 5, special_tokens=("<e>",))
+    assert tokenizer.merges == ((ord("y"), ord("x")),)
+
+
+def test_empty_text_trains_the_tokenizer_of_bytes() -> None:
+    tokenizer = BPETokenizer.train("", 10)
+    assert tokenizer.vocab_size == 256
+    assert tokenizer.encode("é") == [0xC3, 0xA9]
+    assert tokenizer.encode("") == []
+
+
+@pytest.mark.parametrize("token_id", [-1, 256])
+def test_unknown_token_id_is_refused(token_id: int) -> None:
+    with pytest.raises(ValueError, match=f"token id {token_id} is not in the vocabulary"):
+        BPETokenizer(()).decode([token_id])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_merges": -1}, "num_merges is -1"),
+        ({"split": "words"}, "split is 'words': choose None or \"gpt\""),
+        ({"special_tokens": ("<a>", "<a>")}, "given twice"),
+        ({"special_tokens": ("",)}, "cannot be empty"),
+        ({"special_tokens": "<a>"}, r"write \('<a>',\)"),
+        ({"special_tokens": ("\ud800",)}, "not valid Unicode"),
+    ],
+)
+def test_nonsense_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BPETokenizer.train("text", **{"num_merges": 3, **arguments})
+
+
+def test_merges_of_later_tokens_are_refused() -> None:
+    with pytest.raises(ValueError, match="merge 1 joins 97 and 258"):
+        BPETokenizer([(97, 98), (97, 258), (97, 99)])
+
+
+def test_the_same_merge_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="same merge occurs twice"):
+        BPETokenizer([(97, 98), (97, 98)])

@@ -1,0 +1,55 @@
+"""Splitting loses nothing, and cuts where GPT-2 cuts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
+
+any_text = st.text(st.characters(exclude_categories=()))
+tricky_text = st.text(st.sampled_from(" \t\n\r\u00a0'’_s-llve.,!?0٣²½aéßあ😀\u0301\ud800\0"))
+
+
+@given(any_text | tricky_text)
+def test_chunks_are_a_lossless_partition(text: str) -> None:
+    chunks = split_like_gpt(text)
+    assert "".join(chunks) == text
+    assert all(chunks)
+
+
+@pytest.mark.parametrize(
+    ("text", "chunks"),
+    [
+        ("Hello world", ["Hello", " world"]),
+        ("I'll they've it's", ["I", "'ll", " they", "'ve", " it", "'s"]),
+        ("in 1984!!", ["in", " 1984", "!!"]),
+        ("a  b", ["a", " ", " b"]),
+        ("a\n\nb", ["a", "\n", "\n", "b"]),
+        ("end  \n", ["end", "  \n"]),
+        ("snake_case", ["snake", "_", "case"]),
+        ("naïve Straße", ["naïve", " Straße"]),
+        ("hi 😀😀", ["hi", " 😀😀"]),
+        ("", []),
+    ],
+)
+def test_chunks_are_those_of_gpt2(text: str, chunks: list[str]) -> None:
+    assert split_like_gpt(text) == chunks
+
+
+@given(any_text, st.lists(any_text.filter(bool), min_size=1, max_size=4))
+def test_cutting_around_special_tokens_is_lossless(text: str, special_tokens: list[str]) -> None:
+    pattern = special_token_pattern(special_tokens)
+    assert pattern is not None
+    assert "".join(pattern.split(text)) == text
+
+
+def test_the_longer_of_two_special_tokens_wins() -> None:
+    pattern = special_token_pattern(["<a>", "<a>>"])
+    assert pattern is not None
+    assert pattern.split("<a>><a>") == ["", "<a>>", "", "<a>", ""]
+
+
+def test_special_tokens_are_not_regular_expressions() -> None:
+    pattern = special_token_pattern([".*"])
+    assert pattern is not None
+    assert pattern.split("a.*b") == ["a", ".*", "b"]
