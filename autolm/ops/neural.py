@@ -22,6 +22,7 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
     scalar=on_values.matmul,
     cases=(
         Case(((2, 3), (3, 4))),
+        Case(((3, 3), (3, 3))),
         Case(((3,), (3,))),
         Case(((2, 3), (3,))),
         Case(((3,), (3, 2))),
