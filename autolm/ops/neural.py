@@ -22,6 +22,7 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
     scalar=on_values.matmul,
     cases=(
         Case(((2, 3), (3, 4))),
+        Case(((3, 3), (3, 3))),
         Case(((3,), (3,))),
         Case(((2, 3), (3,))),
         Case(((3,), (3, 2))),
@@ -209,11 +210,12 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 )
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up the row of `weight`, (vocabulary, d_model), for each id: (…) -> (…, d_model)."""
-    ids = _checked_ids("embedding", token_ids, weight.shape[0])
+    shape = weight.shape
+    ids = _checked_ids("embedding", token_ids, shape[0])
 
     def backward(grad: Array) -> tuple[Array]:
-        rows = grad.reshape(-1, weight.shape[1])
-        scattered = np.zeros(weight.shape, dtype=grad.dtype)
+        rows = grad.reshape(-1, shape[1])
+        scattered = np.zeros(shape, dtype=grad.dtype)
         if ids.size:
             order = np.argsort(ids, axis=None, kind="stable")
             found, starts = np.unique(ids.reshape(-1)[order], return_index=True)
