@@ -1,0 +1,185 @@
+"""How the debugger looks: the step in view, its neighbours, and where it is in the model.
+
+Everything here returns text. Columns stand where they stood in the step before, so that the eye
+can stay where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autolm.graph import Node
+from autolm.inspect.backprop import Backprop
+from autolm.inspect.labels import Labels
+from autolm.step import Contribution, Step, expression, rule, show, slope, total
+
+SENT = 8  # how many operands of one step are shown
+OPERATION, UPSTREAM, SLOPE, SITE = 7, 13, 26, 52  # widths of columns; and where the site begins
+
+
+class Screen:
+    """Writes a walk as text, with the names that `labels` gives."""
+
+    def __init__(self, walk: Backprop, labels: Labels) -> None:
+        self.walk, self.labels = walk, labels
+        self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
+
+    def heading(self) -> str:
+        """Say what is walked."""
+        root, operations = self.walk.root, self.walk.operations
+        reached = dict.fromkeys(p for node in operations for p in node.parents)
+        leaves = sum(p.requires_grad and not p.parents for p in reached)
+        steps = f"{_count(len(operations), 'step')}, {_count(leaves, 'leaf', 'leaves')}"
+        name = self.labels(root)
+        what = f"backward of {name} = {show(root.data)}"
+        return self._at_right(f"{what:30}  {steps}", _site(root))
+
+    def step(self, step: Step | None, note: str = "") -> str:
+        """Show a step: what was done, and what it sent to whom."""
+        if step is None:
+            root = self.walk.root
+            seed = show(self.walk.gradients[root])
+            return f"> start: {self.labels(root)}.grad = {seed}, and nothing was sent yet"
+        node = step.node
+        opening = self._opening(">", step.index, node)
+        where = note or _place(node)
+        lines = [bold(self._at_right(opening, where))]
+        shown = step.contributions[:SENT]
+        scalar = any(sent.local is not None for sent in step.contributions)
+        lines += self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
+        if len(step.contributions) > SENT:
+            lines.append(f"{'':{self.margin}}… and {len(step.contributions) - SENT} operands more")
+        return "\n".join(lines)
+
+    def _opening(self, mark: str, index: int, node: Node) -> str:
+        number = f"{index + 1}/{len(self.walk.operations)}"
+        symbol = (node.op.symbol or node.op.name) if node.op else ""
+        made = f"{self.labels(node)} = {expression(node, self.labels)}"
+        return f"{mark} {number:>{self.margin - 4}}  {symbol:{OPERATION - 1}} {made}"
+
+    def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+        lines = []
+        for i, sent in enumerate(shown):
+            upstream = f"ḡ = {show(step.upstream)}" if i == 0 else ""
+            name = self.labels(sent.parent)
+            if not sent.parent.requires_grad:
+                arithmetic, moved = f"{name} is a constant", ""
+            else:
+                of = self.labels(step.node) if len(step.contributions) == 1 else ""
+                terms = [f"∂{of}/∂{name}", slope(step.node, i, self.labels), show(sent.local)]
+                arithmetic = " = ".join(dict.fromkeys(filter(None, terms)))
+                moved = self._moved(sent)
+            line = f"{'':{self.margin}}{upstream:{UPSTREAM - 2}}  {arithmetic:{SLOPE - 2}}  {moved}"
+            lines.append(line.rstrip())
+        return lines
+
+    def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+        rows = [("ḡ", "", *_parts(step.upstream), "")]
+        for i, sent in enumerate(shown):
+            name = self.labels(sent.parent)
+            if sent.parent.requires_grad:
+                parts = _parts(sent.value)
+                rows.append((f"→ {name}", rule(step.node, i), *parts, self._moved(sent)))
+            else:
+                rows.append((f"→ {name}", "a constant", "", "", "", ""))
+        return [f"{'':{self.margin}}{line}" for line in aligned(rows)]
+
+    def _moved(self, sent: Contribution) -> str:
+        """Say what became of the parent's `.grad`, with what it held before this pass."""
+        before, after = sent.before, sent.after
+        earlier = self.walk.earlier(sent.parent)
+        if earlier is not None:
+            before = earlier if before is None else earlier + before
+            after = earlier + after
+        moved = f"{self.labels(sent.parent)}.grad: {total(before)} → {total(after)}"
+        if before is None or sent.local is None:
+            return moved
+        return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")
+
+    def list(self, center: int, radius: int = 5) -> str:
+        """List the steps around one, each in a line; what is not done yet is dim."""
+        first = max(0, min(center - radius, len(self.walk.operations) - 2 * radius - 1))
+        lines = []
+        for index in range(first, min(first + 2 * radius + 1, len(self.walk.operations))):
+            node = self.walk.operations[index]
+            mark = ">" if index == self.walk.position - 1 else " "
+            line = self._at_right(self._opening(mark, index, node), _place(node))
+            done = index < self.walk.position
+            lines.append(bold(line) if mark == ">" else line if done else dim(line))
+        return "\n".join(lines)
+
+    def where(self, scopes: Sequence[str], selected: int) -> str:
+        """Show the scopes around a step, outermost first, with the steps that each spans."""
+        rows = []
+        for depth, scope in enumerate(scopes):
+            mark = ">" if depth == selected else " "
+            name = scope or "the whole graph"
+            operations = enumerate(self.walk.operations, 1)
+            inside = [number for number, node in operations if within(node.scope, scope)]
+            span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}"
+            rows.append((f"{mark} {'  ' * depth}{name}", span))
+        return "\n".join(aligned(rows))
+
+    def _at_right(self, left: str, right: str) -> str:
+        column = self.margin + SITE
+        if not right:
+            return left
+        return f"{left:{column}}  {right}" if len(left) <= column else f"{left}  {right}"
+
+
+def within(scope: str, outer: str) -> bool:
+    """Whether a scope is this one, or inside it."""
+    return not outer or scope == outer or scope.startswith(f"{outer}.")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pad cells to columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = (("   ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True))) for row in rows)
+    return [line.rstrip() for line in cells]
+
+
+def _parts(array: Any) -> tuple[str, str, str]:
+    """Split how an array reads into shape, norm and peek, for columns."""
+    if array.shape == ():
+        return "", show(array), ""
+    shape, length, peek = show(array).split(" ", 2)
+    return shape, length, peek
+
+
+def _site(node: Node) -> str:
+    return Path(node.site).name if node.site else ""
+
+
+def _place(node: Node) -> str:
+    return "  ".join(filter(None, (node.scope, _site(node))))
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,}".replace(",", " ") + f" {one if n == 1 else many or one + 's'}"
+
+
+def bold(text: str) -> str:
+    """Make text bold, on a terminal."""
+    return _styled(text, 1)
+
+
+def dim(text: str) -> str:
+    """Make text dim, on a terminal."""
+    return _styled(text, 2)
+
+
+def red(text: str) -> str:
+    """Make text red, on a terminal."""
+    return _styled(text, 31)
+
+
+def _styled(text: str, code: int) -> str:
+    """Use colour where the terminal has it, and nobody asked for none (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"

@@ -1,0 +1,97 @@
+"""How the debugger comes up: called by name, or where a program's next `backward()` would run.
+
+The engine asks one context variable which pass `backward()` runs. `set_trace()` puts a pass there
+that opens the prompt; nothing else in the engine knows of it, and nothing is slower for it.
+"""
+
+from __future__ import annotations
+
+import bdb
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from autolm import graph
+from autolm.graph import Node, backward_pass
+from autolm.inspect.backprop import Backprop
+
+
+def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+    """Open the debugger on the backward pass of a node; `help` there lists what it knows.
+
+    Left at the end of the pass, the gradients are those of `backward()`; left before, with q, they
+    are as they were.
+
+    Parameters
+    ----------
+    root, grad, retain_grads
+        As for `backward()`.
+    """
+    _open(root, grad, retain_grads, _variables())
+
+
+def set_trace() -> None:
+    """Stop in the next `backward()` of this program, and open the debugger there.
+
+    There `c` goes on with the program once the pass is done; `q` ends it, as pdb's does.
+    """
+    usual = backward_pass.get()
+
+    def stop_once(root: Node, grad: Any, retain_grads: bool | None) -> StoppedPass:
+        backward_pass.set(usual)
+        return StoppedPass(root, grad, retain_grads)
+
+    backward_pass.set(stop_once)
+
+
+def stop_always() -> None:
+    """Stop in every `backward()`: what AUTOLM_DEBUG=1 asks for."""
+    backward_pass.set(StoppedPass)
+
+
+class StoppedPass:
+    """A backward pass that opens the debugger when it is run."""
+
+    def __init__(self, root: Node, grad: Any, retain_grads: bool | None) -> None:
+        self._told = root, grad, retain_grads
+
+    def run(self) -> None:
+        """Let the user walk it; what is left when they go on is done then."""
+        if not _open(*self._told, _variables(), leaves_at_end=True):
+            raise bdb.BdbQuit
+
+
+def _open(
+    root: Node,
+    grad: Any,
+    retain_grads: bool | None,
+    variables: Mapping[str, Any],
+    *,
+    leaves_at_end: bool = False,
+) -> bool:
+    """Open the prompt; return whether the pass was done to its end."""
+    from autolm.inspect.debugger import Debugger
+
+    token = backward_pass.set(graph.Backprop)  # the prompt's own passes do not stop
+    try:
+        with Backprop(root, grad, retain_grads) as walk:
+            debugger = Debugger(walk, variables, leaves_at_end=leaves_at_end)
+            debugger.open()
+            if not walk.finished:
+                debugger.say(f"left at step {walk.position}: every gradient is as it was")
+            return not debugger.has_quit
+    finally:
+        backward_pass.reset(token)
+
+
+def _variables() -> Mapping[str, Any]:
+    """Return the names that the program has where it called autolm."""
+    frame = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
+        frame = frame.f_back
+    return {**frame.f_globals, **frame.f_locals}
+
+
+if os.environ.get("AUTOLM_DEBUG") == "1":
+    stop_always()
