@@ -2,17 +2,24 @@
 
 NaN and infinity travel: a loss of nan says nothing of where it began. `blame_nonfinite` follows it
 back, through the data first and then through the gradients, to the operation whose inputs were
-still finite.
+still finite. Where an infinity came first and met a zero later, or another infinity, both places
+are told: 0 · inf is nan, and neither of the two is wrong alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from autolm.graph import Node, topological_order
+from autolm.inspect.rehearsal import Rehearsal
+from autolm.step import expression, show
+
+Test = Callable[[Any], Any]  # says of each number whether it is good
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,11 @@ class Blame:
         sent it; None where a leaf was given so.
     inputs
         What that operation had at this place: each operand's number, and for a gradient the
-        upstream's; None where the places do not correspond.
+        upstream's first; None where places do not correspond, as in a product of matrices.
+    slope
+        Of a gradient that is nan, what the rule makes of an upstream 1, if that can be told.
+    then
+        Where a first infinity became nan, if it did.
     """
 
     node: Node
@@ -43,20 +54,62 @@ class Blame:
     value: float
     made_by: Node | None
     inputs: tuple[float | None, ...]
+    slope: float | None = None
+    then: Blame | None = None
+
+    @property
+    def cause(self) -> str:
+        """Which of the forms without a value made this nan: "0 · inf", "inf − inf", …; or ""."""
+        if not math.isnan(self.value) or self.made_by is None or self.made_by.op is None:
+            return ""
+        if self.where == "gradient":
+            met = self.inputs[:1] == (0.0,) and self.slope is not None and math.isinf(self.slope)
+            return "0 · inf" if met else ""
+        name, infinite = (
+            self.made_by.op.name,
+            [n is not None and math.isinf(n) for n in self.inputs],
+        )
+        if name == "mul" and any(infinite) and 0.0 in self.inputs:
+            return "0 · inf"
+        if name in ("add", "sub") and all(infinite):
+            return "inf − inf"
+        if name == "div":
+            return "inf / inf" if all(infinite) else "0 / 0" if set(self.inputs) == {0.0} else ""
+        return ""
 
     def __str__(self) -> str:
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
-            return f"{self.node.name or 'a leaf'} was given {_number(self.value)}{place}"
-        what = self.made_by.op.name
-        words = [f"backward of {what}" if self.where == "gradient" else what]
-        words += [self.made_by.name] if self.made_by.name else []
-        words += [self.made_by.site] if self.made_by.site else []
-        words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
-        known = [_number(number) for number in self.inputs if number is not None]
-        label = "input" if len(known) == 1 else "inputs"
-        given = f"{label} {', '.join(known)}{place}" if known else f"result{place}"
-        return "   ".join(words) + f"\n  {given}  →  {_number(self.value)}"
+            text = f"{self.node.name or 'a leaf'} was given {show(self.value)}{place}"
+        else:
+            what = self.made_by.op.name
+            words = [f"backward of {what}" if self.where == "gradient" else what]
+            words += [self.made_by.name] if self.made_by.name else []
+            words += [self.made_by.site] if self.made_by.site else []
+            words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
+            given = f"{self._given()}{place}"
+            text = "   ".join(words) + f"\n  {given}  →  {show(self.value)}"
+        if self.cause:
+            text += f"   ({self.cause})"
+        return text + (f";   then {self.then._in_short()}" if self.then else "")
+
+    def _given(self) -> str:
+        """Say what the operation had: "upstream 0, input 4"."""
+        upstream = self.inputs[:1] if self.where == "gradient" else ()
+        known = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
+        words = [f"upstream {show(number)}" for number in upstream if number is not None]
+        words += [f"slope {show(self.slope)}"] if self.slope is not None else []
+        words += [f"input{'s' * (len(known) > 1)} {', '.join(known)}"] if known else []
+        return ", ".join(words) or "result"
+
+    def _in_short(self) -> str:
+        """Say it after another: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
+        op: Any = self.node.op
+        numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
+        known = None not in self.inputs
+        made = expression(self.node, lambda p: show(numbers[p])) if known else "the result"
+        where = ", ".join(filter(None, (self.node.scope, self.node.site)))
+        return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
 
 
 def blame_nonfinite(root: Node) -> Blame | None:
@@ -72,70 +125,81 @@ def blame_nonfinite(root: Node) -> Blame | None:
     >>> x = Value(0.0, name="x")
     >>> print(blame_nonfinite(x.log() * 0))
     log
-      input 0  →  −inf
+      input 0  →  −inf;   then ×   −inf · 0 = nan
     """
-    guilty = _first_in_data(root)
-    if guilty is not None:
-        index = _first_nonfinite(guilty.data)
-        inputs = tuple(_corresponding(p.data, guilty.data, index) for p in guilty.parents)
-        made_by = guilty if guilty.parents else None
-        return Blame(guilty, "data", index, _at(guilty.data, index), made_by, inputs)
-    return _first_in_gradients(root) if root.requires_grad else None
+    guilty = _first_in_data(root, np.isfinite)
+    if guilty is None:
+        with np.errstate(all="ignore"):  # what is looked for is no news
+            return _first_in_gradients(root) if root.requires_grad else None
+    blame = _in_data(guilty, np.isfinite)
+    undefined = _first_in_data(root, _not_nan)
+    if undefined is None or undefined is guilty or math.isnan(blame.value):
+        return blame
+    return replace(blame, then=_in_data(undefined, _not_nan))
 
 
-def _first_in_data(root: Node) -> Node | None:
-    """Follow what is not finite from the root back to where its inputs still were."""
-    if _finite(root.data):
+def _first_in_data(root: Node, good: Test) -> Node | None:
+    """Follow what is not good from the root back to where its inputs still were."""
+    if np.all(good(root.data)):
         return None
     spoilt, stack = {root}, [root]
     while stack:
         for parent in stack.pop().parents:
-            if parent not in spoilt and not _finite(parent.data):
+            if parent not in spoilt and not np.all(good(parent.data)):
                 spoilt.add(parent)
                 stack.append(parent)
     order = topological_order(root)
     return next(n for n in order if n in spoilt and not spoilt.intersection(n.parents))
 
 
+def _in_data(node: Node, good: Test) -> Blame:
+    index = _first_not(good, node.data)
+    operands = [parent.data for parent in node.parents]
+    inputs = _corresponding(node, operands, node.data, index)
+    made_by = node if node.parents else None
+    return Blame(node, "data", index, _at(node.data, index), made_by, inputs)
+
+
 def _first_in_gradients(root: Node) -> Blame | None:
-    before = [(node, node.grad if node.has_grad else None) for node in topological_order(root)]
-    try:
-        for step in root.steps():
-            for sent in step.contributions:
-                if sent.parent.requires_grad and not _finite(sent.value):
-                    index = _first_nonfinite(sent.value)
-                    operands = [parent.data for parent in step.node.parents]
-                    inputs = tuple(
-                        _corresponding(array, sent.value, index)
-                        for array in (step.upstream, *operands)
-                    )
-                    value = _at(sent.value, index)
-                    return Blame(sent.parent, "gradient", index, value, step.node, inputs)
-        return None
-    finally:
-        for node, grad in before:
-            node.grad = grad
+    walk = Rehearsal(root)
+    while (step := walk.forward()) is not None:
+        for operand, sent in enumerate(step.contributions):
+            # What is sent may be finite, and only its sum with what was there is not.
+            if sent.parent.requires_grad and not np.all(np.isfinite(sent.after)):
+                index = _first_not(np.isfinite, sent.after)
+                arrays = (step.upstream, *(parent.data for parent in step.node.parents))
+                inputs = _corresponding(step.node, arrays, sent.value, index)
+                slope = None
+                if not _not_nan(_at(sent.value, index)) and inputs[0] is not None:
+                    ones = np.ones_like(step.upstream) if sent.local is None else 1.0
+                    slope = _at(step.node.contributions(ones)[operand], index)
+                value = _at(sent.after, index)
+                return Blame(sent.parent, "gradient", index, value, step.node, inputs, slope)
+    return None
 
 
-def _finite(data: Any) -> bool:
-    return bool(np.all(np.isfinite(data)))
+def _not_nan(data: Any) -> Any:
+    return np.logical_not(np.isnan(data))
 
 
-def _first_nonfinite(data: Any) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(~np.isfinite(data))[0])
+def _first_not(good: Test, data: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(np.logical_not(good(data)))[0])
 
 
 def _at(data: Any, index: tuple[int, ...]) -> float:
     return float(np.asarray(data)[index])
 
 
-def _corresponding(operand: Any, result: Any, index: tuple[int, ...]) -> float | None:
-    """Return the operand's number that broadcasts to a place in the result, if there is one."""
-    try:
-        return _at(np.broadcast_to(operand, np.shape(result)), index)
-    except ValueError:
-        return None
+def _corresponding(
+    operation: Node, operands: Iterable[Any], result: Any, index: tuple[int, ...]
+) -> tuple[float | None, ...]:
+    """Return of each operand the number that broadcasts to a place in the result."""
+    elementwise = not getattr(operation.op, "cases", ())
 
+    def number(operand: Any) -> float | None:
+        try:
+            return _at(np.broadcast_to(operand, np.shape(result)), index) if elementwise else None
+        except ValueError:
+            return None
 
-def _number(number: float) -> str:
-    return f"{number:.6g}".replace("-", "−")
+    return tuple(map(number, operands))

@@ -18,7 +18,7 @@ from autolm.graph import Node, latest_root
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.blame import blame_nonfinite
 from autolm.inspect.explain import explanation
-from autolm.inspect.labels import Labels
+from autolm.inspect.names import Names
 from autolm.inspect.prompt import Mistake, Prompt
 from autolm.inspect.screen import Screen
 from autolm.tensor import Tensor
@@ -41,8 +41,8 @@ class Looking(Prompt):
         super().__init__()
         self.walk = walk
         self.variables = variables
-        self.labels = Labels(walk.operations, variables)
-        self.screen = Screen(walk, self.labels)
+        self.names = Names(walk.operations, variables)
+        self.screen = Screen(walk, self.names)
         self.displays: dict[int, str] = {}
         self.outwards = 0  # how many scopes `up` has gone out from the step's own
 
@@ -55,7 +55,7 @@ class Looking(Prompt):
 
     def words(self) -> Iterator[str]:
         """Yield names of nodes, scopes and operations."""
-        return self.labels.words()
+        return self.names.words()
 
     def scopes(self) -> list[str]:
         """List the scopes around the step in view, outermost first: "", "blocks", "blocks.0"."""
@@ -81,15 +81,15 @@ class Looking(Prompt):
             "grad": self.node.grad,
             "step": step,
             "walk": self.walk,
-            "nodes": {name: found[0] for name, found in self.labels.by_name.items()},
+            "nodes": {name: found[0] for name, found in self.names.by_name.items()},
         }
-        return {**self.variables, **operands, **self.labels.variables(), **here}
+        return {**self.variables, **operands, **self.names.variables(), **here}
 
     def find(self, name: str) -> Node:
         """Return the node of a name; without one, that of the step in view."""
         if not name:
             return self.node
-        return self.labels.find(name, near=self.node)
+        return self.names.find(name, near=self.node)
 
     def step_number(self, text: str) -> int:
         """Read the number of a step."""
@@ -122,7 +122,7 @@ class Looking(Prompt):
         args   (a)
         """
         for parent in self.node.parents:
-            self.say(f"{self.labels(parent)} = {parent!r}")
+            self.say(f"{self.names(parent)} = {parent!r}")
 
     def do_display(self, argument: str) -> None:
         """Print an expression after every move.
@@ -209,7 +209,7 @@ class Looking(Prompt):
         if count and not count.isdigit():
             name, count = argument, ""
         node = self.find(name)
-        self.say(explanation(self.walk, node, paths=int(count or 0)).text(self.labels))
+        self.say(explanation(self.walk, node, paths=int(count or 0)).text(self.names))
         earlier = self.walk.earlier(node)
         if earlier is not None:
             self.say(f"  to which comes {earlier} of earlier passes")
@@ -229,8 +229,8 @@ class Looking(Prompt):
             self.say("every number and every gradient is finite")
             return
         self.say(str(blame))
-        if blame.made_by in self.labels.numbers:
-            self.say(f"  step {self.labels.numbers[blame.made_by] + 1} (goto takes you there)")
+        if blame.made_by in self.names.numbers:
+            self.say(f"  step {self.names.numbers[blame.made_by] + 1} (goto takes you there)")
 
     def do_set(self, argument: str) -> None:
         """Change a number, compute again, and say how the gradients moved.
@@ -243,7 +243,7 @@ class Looking(Prompt):
             raise Mistake("set: say what and to what, such as: set w1 = 2")
         node = self.find(name.strip())
         change = self.walk.set(node, self.evaluate(expression.strip()))
-        self.say(change.text(self.labels))
+        self.say(change.text(self.names))
 
     # Pictures
 
@@ -269,16 +269,16 @@ class Looking(Prompt):
         if not isinstance(node, Tensor):
             raise Mistake("zoom: this is a Value already, and no number is smaller")
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
-            raise Mistake(f"zoom: {self.labels(node)} joins over {ZOOM_LIMIT} numbers; too many")
+            raise Mistake(f"zoom: {self.names(node)} joins over {ZOOM_LIMIT} numbers; too many")
         index = _index(argument, node.shape)
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
         names = {
-            f"{self.labels(each)}{_bracketed(place)}": value
+            f"{self.names(each)}{_bracketed(place)}": value
             for each in (node, *node.parents)
             for place, value in _elements(expanded[each])
         }
-        name = Labels([element], names)(element)
+        name = Names([element], names)(element)
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
         upstream = self.walk.gradients[node][index]

@@ -14,7 +14,7 @@ from typing import Any
 
 from autolm.graph import Node
 from autolm.inspect.backprop import Backprop
-from autolm.inspect.labels import Labels
+from autolm.inspect.names import Names
 from autolm.step import Contribution, Step, expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
@@ -22,10 +22,10 @@ OPERATION, UPSTREAM, SLOPE, SITE = 7, 13, 26, 52  # widths of columns; and where
 
 
 class Screen:
-    """Writes a walk as text, with the names that `labels` gives."""
+    """Writes a walk as text, with the names that `names` gives."""
 
-    def __init__(self, walk: Backprop, labels: Labels) -> None:
-        self.walk, self.labels = walk, labels
+    def __init__(self, walk: Backprop, names: Names) -> None:
+        self.walk, self.names = walk, names
         self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
 
     def heading(self) -> str:
@@ -34,7 +34,7 @@ class Screen:
         reached = dict.fromkeys(p for node in operations for p in node.parents)
         leaves = sum(p.requires_grad and not p.parents for p in reached)
         steps = f"{_count(len(operations), 'step')}, {_count(leaves, 'leaf', 'leaves')}"
-        name = self.labels(root)
+        name = self.names(root)
         what = f"backward of {name} = {show(root.data)}"
         return self._at_right(f"{what:30}  {steps}", _site(root))
 
@@ -43,7 +43,7 @@ class Screen:
         if step is None:
             root = self.walk.root
             seed = show(self.walk.gradients[root])
-            return f"> start: {self.labels(root)}.grad = {seed}, and nothing was sent yet"
+            return f"> start: {self.names(root)}.grad = {seed}, and nothing was sent yet"
         node = step.node
         opening = self._opening(">", step.index, node)
         where = note or _place(node)
@@ -58,19 +58,19 @@ class Screen:
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
         symbol = (node.op.symbol or node.op.name) if node.op else ""
-        made = f"{self.labels(node)} = {expression(node, self.labels)}"
+        made = f"{self.names(node)} = {expression(node, self.names)}"
         return f"{mark} {number:>{self.margin - 4}}  {symbol:{OPERATION - 1}} {made}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         lines = []
         for i, sent in enumerate(shown):
             upstream = f"ḡ = {show(step.upstream)}" if i == 0 else ""
-            name = self.labels(sent.parent)
+            name = self.names(sent.parent)
             if not sent.parent.requires_grad:
                 arithmetic, moved = f"{name} is a constant", ""
             else:
-                of = self.labels(step.node) if len(step.contributions) == 1 else ""
-                terms = [f"∂{of}/∂{name}", slope(step.node, i, self.labels), show(sent.local)]
+                of = self.names(step.node) if len(step.contributions) == 1 else ""
+                terms = [f"∂{of}/∂{name}", slope(step.node, i, self.names), show(sent.local)]
                 arithmetic = " = ".join(dict.fromkeys(filter(None, terms)))
                 moved = self._moved(sent)
             line = f"{'':{self.margin}}{upstream:{UPSTREAM - 2}}  {arithmetic:{SLOPE - 2}}  {moved}"
@@ -80,7 +80,7 @@ class Screen:
     def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         rows = [("ḡ", "", *_parts(step.upstream), "")]
         for i, sent in enumerate(shown):
-            name = self.labels(sent.parent)
+            name = self.names(sent.parent)
             if sent.parent.requires_grad:
                 parts = _parts(sent.value)
                 rows.append((f"→ {name}", rule(step.node, i), *parts, self._moved(sent)))
@@ -95,7 +95,7 @@ class Screen:
         if earlier is not None:
             before = earlier if before is None else earlier + before
             after = earlier + after
-        moved = f"{self.labels(sent.parent)}.grad: {total(before)} → {total(after)}"
+        moved = f"{self.names(sent.parent)}.grad: {total(before)} → {total(after)}"
         if before is None or sent.local is None:
             return moved
         return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")

@@ -57,7 +57,7 @@ class Stopping(Looking):
         if not argument:
             raise Mistake("watch: which node's gradient?")
         node = self.find(argument)
-        self._add(Breakpoint(f"change of {self.labels(node)}.grad", at_change_of(node)))
+        self._add(Breakpoint(f"change of {self.names(node)}.grad", at_change_of(node)))
 
     def do_condition(self, argument: str) -> None:
         """Let a breakpoint stop only where an expression is true.
@@ -118,7 +118,7 @@ class Stopping(Looking):
             symbol = ASCII.get(value, value)
             return f"operation {symbol}", at_operation(symbol)
         if equals and key == "name":
-            return f"name {value}", at_name(value, self.labels)
+            return f"name {value}", at_name(value, self.names)
         if equals and key == "scope":
             return f"scope {value}", at_scope(value)
         if equals:

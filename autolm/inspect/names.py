@@ -16,7 +16,7 @@ from autolm import step
 from autolm.graph import Node
 
 
-class Labels:
+class Names:
     """The names of the nodes of a walk; called with a node, it gives the name to show.
 
     Parameters
