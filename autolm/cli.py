@@ -212,6 +212,44 @@ def sample(
 
 
 @app.command()
+def step(
+    target: Annotated[Path, typer.Argument(help="A program, FILE.py; or the folder of a run.")],
+    var: Annotated[
+        str | None, typer.Option(help="The program's name for the root.", show_default="loss")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="What the model reads.", show_default="a line of the validation text"),
+    ] = None,
+) -> None:
+    """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
+    from autolm.graph import record_sites
+    from autolm.inspect.script import debug_script
+    from autolm.inspect.stop_backward import open_debugger
+
+    if not target.is_dir():
+        if text is not None:
+            raise ValueError(f"--text is for a run, and {target} is a file")
+        debug_script(target, var)
+        return
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.text_loss import text_loss
+
+    if var is not None:
+        raise ValueError(f"--var is for a program, and {target} is a folder")
+    folder = RunFolder.open(target)
+    config, words = folder.config(), folder.tokenizer()
+    model = config.model(words.vocab_size)
+    model.load_state(folder.weights())
+    if text is None:
+        text = _corpus(config, folder).validation.strip().splitlines()[0]
+    with record_sites():
+        loss = text_loss(model, words, config.kind, text)
+    print(f"the model reads: {text}")
+    open_debugger(loss, None, None, {"loss": loss, "model": model})
+
+
+@app.command()
 def info(
     run: Annotated[
         Path | None,

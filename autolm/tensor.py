@@ -20,6 +20,7 @@ from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
+from autolm.step import show
 
 Array = NDArray[Any]
 # What running an operation sets in its node.
@@ -244,7 +245,8 @@ class Tensor(Operators, Node):
         return format(self.item(), spec) if spec else repr(self)
 
     def __repr__(self) -> str:
-        text = np.array2string(self._array, prefix="Tensor(", separator=", ", threshold=20)
+        small = self.size <= 20
+        text = np.array2string(self._array, separator=", ") if small else show(self._array)
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"

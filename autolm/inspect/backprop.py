@@ -135,6 +135,7 @@ class Backprop(graph.Backprop):
 
         None says that it ran to the end.
         """
+        self.stopped_by = None
         while (step := self.forward()) is not None:
             if self._stops(step, until):
                 return step
@@ -142,6 +143,7 @@ class Backprop(graph.Backprop):
 
     def run_back(self, until: Condition | None = None) -> Step | None:
         """Go back in the same way; None says that it is at the start."""
+        self.stopped_by = None
         while (step := self.back()) is not None:
             if self._stops(step, until):
                 return step
@@ -258,7 +260,6 @@ class Backprop(graph.Backprop):
         """Do nothing at the end of the pass: the nodes show every sum already."""
 
     def _stops(self, step: Step, until: Condition | None) -> bool:
-        self.stopped_by = None
         for number, breakpoint in self.breakpoints.items():
             if breakpoint.stops(step):
                 breakpoint.hits += 1

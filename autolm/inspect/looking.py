@@ -21,6 +21,7 @@ from autolm.inspect.explain import explanation
 from autolm.inspect.names import Names
 from autolm.inspect.prompt import Mistake, Prompt
 from autolm.inspect.screen import Screen
+from autolm.step import show
 from autolm.tensor import Tensor
 
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
@@ -122,7 +123,7 @@ class Looking(Prompt):
         args   (a)
         """
         for parent in self.node.parents:
-            self.say(f"{self.names(parent)} = {parent!r}")
+            self.say(f"{self.names(parent)} = {show(parent.data)}   grad {show(parent.grad)}")
 
     def do_display(self, argument: str) -> None:
         """Print an expression after every move.
@@ -243,7 +244,7 @@ class Looking(Prompt):
             raise Mistake("set: say what and to what, such as: set w1 = 2")
         node = self.find(name.strip())
         change = self.walk.set(node, self.evaluate(expression.strip()))
-        self.say(change.text(self.names))
+        self.say(change.text(self.names.in_full))
 
     # Pictures
 

@@ -45,6 +45,10 @@ class Names:
             return step.label(node)
         return f"#{self.numbers[node] + 1}" if node in self.numbers else step.label(node)
 
+    def in_full(self, node: Node) -> str:
+        """Return the name of a node with the path of its scope."""
+        return node.name or self(node)
+
     @cached_property
     def numbers(self) -> dict[Node, int]:
         """Number every node from 0: operations in the order of the pass, then leaves."""

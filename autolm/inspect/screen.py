@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from autolm.inspect.names import Names
 from autolm.step import Contribution, Step, expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
-OPERATION, UPSTREAM, SLOPE, SITE = 7, 13, 26, 52  # widths of columns; and where the site begins
+UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
+RULE = 48  # how much of a rule is shown
 
 
 class Screen:
@@ -27,6 +29,7 @@ class Screen:
     def __init__(self, walk: Backprop, names: Names) -> None:
         self.walk, self.names = walk, names
         self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
+        self.operation = max([5, *(len(_symbol(node)) for node in walk.operations)]) + 2
 
     def heading(self) -> str:
         """Say what is walked."""
@@ -57,25 +60,23 @@ class Screen:
 
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
-        symbol = (node.op.symbol or node.op.name) if node.op else ""
         made = f"{self.names(node)} = {expression(node, self.names)}"
-        return f"{mark} {number:>{self.margin - 4}}  {symbol:{OPERATION - 1}} {made}"
+        return f"{mark} {number:>{self.margin - 4}}  {_symbol(node):{self.operation}}{made}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
-        lines = []
+        rows = []
         for i, sent in enumerate(shown):
-            upstream = f"ḡ = {show(step.upstream)}" if i == 0 else ""
+            upstream = "" if i else f"ḡ = {show(step.upstream)}"
             name = self.names(sent.parent)
             if not sent.parent.requires_grad:
-                arithmetic, moved = f"{name} is a constant", ""
-            else:
-                of = self.names(step.node) if len(step.contributions) == 1 else ""
-                terms = [f"∂{of}/∂{name}", slope(step.node, i, self.names), show(sent.local)]
-                arithmetic = " = ".join(dict.fromkeys(filter(None, terms)))
-                moved = self._moved(sent)
-            line = f"{'':{self.margin}}{upstream:{UPSTREAM - 2}}  {arithmetic:{SLOPE - 2}}  {moved}"
-            lines.append(line.rstrip())
-        return lines
+                rows.append((upstream, f"{name} is a constant", ""))
+                continue
+            of = self.names(step.node) if len(step.contributions) == 1 else ""
+            terms = [f"∂{of}/∂{name}", slope(step.node, i, self.names), show(sent.local)]
+            rows.append(
+                (upstream, " = ".join(dict.fromkeys(filter(None, terms))), self._moved(sent))
+            )
+        return [f"{'':{self.margin}}{line}" for line in aligned(rows, (UPSTREAM, SLOPE, 0), "")]
 
     def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         rows = [("ḡ", "", *_parts(step.upstream), "")]
@@ -83,7 +84,7 @@ class Screen:
             name = self.names(sent.parent)
             if sent.parent.requires_grad:
                 parts = _parts(sent.value)
-                rows.append((f"→ {name}", rule(step.node, i), *parts, self._moved(sent)))
+                rows.append((f"→ {name}", _rule(step.node, i), *parts, self._moved(sent)))
             else:
                 rows.append((f"→ {name}", "a constant", "", "", "", ""))
         return [f"{'':{self.margin}}{line}" for line in aligned(rows)]
@@ -125,7 +126,7 @@ class Screen:
         return "\n".join(aligned(rows))
 
     def _at_right(self, left: str, right: str) -> str:
-        column = self.margin + SITE
+        column = self.margin + self.operation + MADE
         if not right:
             return left
         return f"{left:{column}}  {right}" if len(left) <= column else f"{left}  {right}"
@@ -136,11 +137,15 @@ def within(scope: str, outer: str) -> bool:
     return not outer or scope == outer or scope.startswith(f"{outer}.")
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad cells to columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    cells = (("   ".join(f"{c:{w}}" for c, w in zip(row, widths, strict=True))) for row in rows)
-    return [line.rstrip() for line in cells]
+def aligned(
+    rows: Sequence[Sequence[str]], least: Sequence[int] | None = None, between: str = "   "
+) -> list[str]:
+    """Pad cells to columns, each at least so wide and wider than what is in it."""
+    columns = zip(least or repeat(0), zip(*rows, strict=True), strict=False)
+    space = 0 if between else 2
+    widths = [max(width, *(len(cell) + space for cell in column)) for width, column in columns]
+    padded = ([f"{c:{w}}" for c, w in zip(row, widths, strict=True)] for row in rows)
+    return [between.join(cells).rstrip() for cells in padded]
 
 
 def _parts(array: Any) -> tuple[str, str, str]:
@@ -149,6 +154,15 @@ def _parts(array: Any) -> tuple[str, str, str]:
         return "", show(array), ""
     shape, length, peek = show(array).split(" ", 2)
     return shape, length, peek
+
+
+def _symbol(node: Node) -> str:
+    return str(node.op.symbol or node.op.name) if node.op else ""
+
+
+def _rule(node: Node, operand: int) -> str:
+    text = rule(node, operand)
+    return text if len(text) <= RULE else f"{text[: RULE - 1]}…"
 
 
 def _site(node: Node) -> str:

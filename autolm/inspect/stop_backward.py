@@ -28,7 +28,7 @@ def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> 
     root, grad, retain_grads
         As for `backward()`.
     """
-    _open(root, grad, retain_grads, _variables())
+    open_debugger(root, grad, retain_grads, variables_of_caller())
 
 
 def set_trace() -> None:
@@ -58,11 +58,11 @@ class StoppedPass:
 
     def run(self) -> None:
         """Let the user walk it; what is left when they go on is done then."""
-        if not _open(*self._told, _variables(), leaves_at_end=True):
+        if not open_debugger(*self._told, variables_of_caller(), leaves_at_end=True):
             raise bdb.BdbQuit
 
 
-def _open(
+def open_debugger(
     root: Node,
     grad: Any,
     retain_grads: bool | None,
@@ -70,7 +70,7 @@ def _open(
     *,
     leaves_at_end: bool = False,
 ) -> bool:
-    """Open the prompt; return whether the pass was done to its end."""
+    """Open the prompt over a pass; return whether the user went on, rather than quit."""
     from autolm.inspect.debugger import Debugger
 
     token = backward_pass.set(graph.Backprop)  # the prompt's own passes do not stop
@@ -85,7 +85,7 @@ def _open(
         backward_pass.reset(token)
 
 
-def _variables() -> Mapping[str, Any]:
+def variables_of_caller() -> Mapping[str, Any]:
     """Return the names that the program has where it called autolm."""
     frame = sys._getframe(1)
     while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
