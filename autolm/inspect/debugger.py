@@ -107,6 +107,8 @@ class Debugger(Stopping):
 
         goto K   (j, jump)
         """
+        if not argument:
+            raise Mistake("goto: to which step? goto 0 is the start")
         k = 0 if argument == "0" else self.step_number(argument)
         self._go(lambda _: self.walk.goto(k))
 

@@ -166,7 +166,7 @@ class Looking(Prompt):
         self.say(self.screen.list(center - 1))
 
     def do_where(self, argument: str) -> None:
-        """Show the scopes around this step, and the line of the program that made it.
+        """Show the scopes around this step, and the line that made it.
 
         where   (w, bt)
         """
@@ -213,7 +213,7 @@ class Looking(Prompt):
         self.say(explanation(self.walk, node, paths=int(count or 0)).text(self.names))
         earlier = self.walk.earlier(node)
         if earlier is not None:
-            self.say(f"  to which comes {earlier} of earlier passes")
+            self.say(f"  to which comes {show(earlier)} of earlier passes")
         ahead = enumerate(self.walk.operations[self.walk.position :], self.walk.position + 1)
         coming = [str(number) for number, consumer in ahead if node in consumer.parents]
         if coming:
@@ -261,7 +261,7 @@ class Looking(Prompt):
         self.say(f"drawn: {render(self.walk.root, path) or path}")
 
     def do_zoom(self, argument: str) -> None:
-        """Open one number of this step's array as a graph of Values, and walk that.
+        """Open one number of this array as a graph of Values, and walk that.
 
         zoom I,J,…
         q comes back.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bdb
 import cmd
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ class Prompt(cmd.Cmd):
     then how it is typed.
     """
 
-    identchars = cmd.Cmd.identchars + "-!?"
+    identchars = cmd.Cmd.identchars + "-"
     aliases: dict[str, str] = {}  # noqa: RUF012  (never changed)
     groups: dict[str, str] = {}  # noqa: RUF012  (headings of the help, and the commands under each)
 
@@ -58,9 +59,7 @@ class Prompt(cmd.Cmd):
 
     def parseline(self, line: str) -> tuple[str | None, str | None, str]:
         """Split a line into command and argument; a short name stands for its long one."""
-        name, argument, line = super().parseline(line)
-        if name and name.startswith("!"):
-            return "p", line.removeprefix("!").strip(), line
+        name, argument, line = super().parseline(re.sub(r"^\s*!", "p ", line))
         return self.aliases.get(name, name) if name else name, argument, line
 
     def onecmd(self, line: str) -> bool:

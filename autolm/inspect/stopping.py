@@ -24,7 +24,7 @@ class Stopping(Looking):
     """The breakpoints of a walk."""
 
     def do_break(self, argument: str) -> None:
-        """Stop at every step that fits; without WHERE, list what stops.
+        """Stop at every step that fits; or list what stops.
 
         break [WHERE] [if EXPRESSION]   (b)
         WHERE is op=mul (or op=*), name=scores, scope=blocks.*.attention, several of them, the
@@ -140,9 +140,7 @@ class Stopping(Looking):
             return f"scope {word}", at_scope(word)
         node = self.find(word)
         if not node.parents:
-            raise Mistake(
-                f"break: {word} is a leaf, and leaves are no steps; watch {word} stops there"
-            )
+            raise Mistake(f"break: {word} is a leaf, and leaves are no steps; try: watch {word}")
         return f"name {word}", lambda step: step.node is node
 
     def _condition(self, expression: str) -> Condition:

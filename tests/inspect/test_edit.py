@@ -1,0 +1,176 @@
+"""An edited graph is the graph of the edited program, and undoing brings the old one back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm import Tensor, Value, edit, no_grad, ops
+from autolm.graph import topological_order
+from tests.programs import programs
+
+engines = st.sampled_from([Value, Tensor])
+
+
+def data_bits(nodes):
+    return [np.asarray(node.data).tobytes() for node in nodes]
+
+
+def gradients(root):
+    """Return every gradient of a backward pass, by the engine itself."""
+    root.zero_grad()
+    root.backward(retain_grads=True)
+    return [np.asarray(node.grad).tobytes() for node in topological_order(root)]
+
+
+@given(programs(), engines, st.data())
+def test_edited_leaf_gives_the_graph_of_the_edited_program(program, leaf, data):
+    leaves, root = program.run(leaf)
+    chosen = data.draw(
+        st.sampled_from([i for i, n in enumerate(leaves) if n in topological_order(root)])
+    )
+    number = data.draw(st.floats(-1, 1, allow_subnormal=False))
+    edit(root, leaves[chosen], number)
+    numbers = [number if i == chosen else n for i, n in enumerate(program.numbers)]
+    _, other = program._replace(numbers=numbers).run(leaf)
+    assert data_bits(topological_order(root)) == data_bits(topological_order(other))
+    assert gradients(root) == gradients(other)
+
+
+@given(programs(), engines, st.data())
+def test_report_tells_what_moved_and_undo_brings_all_of_it_back(program, leaf, data):
+    _, root = program.run(leaf)
+    nodes = topological_order(root)
+    before, gradients_before = data_bits(nodes), gradients(root)
+    node = data.draw(st.sampled_from(nodes))
+    change = edit(root, node, data.draw(st.floats(-1, 1)))
+    after = gradients(root)
+    for i, each in enumerate(nodes):
+        if each in change.gradients:
+            moved = change.gradients[each]
+            assert np.asarray(moved.before).tobytes() == gradients_before[i]
+            assert np.asarray(moved.after).tobytes() == after[i]
+        else:
+            old, new = (np.frombuffer(bits) for bits in (gradients_before[i], after[i]))
+            assert np.array_equal(old, new, equal_nan=True) or not each.requires_grad
+    change.undo()
+    assert data_bits(nodes) == before
+    assert gradients(root) == gradients_before
+
+
+def test_edited_result_acts_as_if_a_constant_were_added_to_it():
+    x = Value(3.0)
+    middle = x * x
+    root = middle * middle
+    edit(root, middle, 5.0)
+    root.backward()
+    assert root.data == 25.0
+    assert x.grad == 2 * 5.0 * 2 * 3.0  # the slope of x·x stays that at 3
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: Value.sum([x, x * 2, 3]),
+        lambda x: Value.dot([x, 2, x], [x, x, 5]),
+        lambda x: x**x,
+        lambda x: (2 - x).maximum(x / 3).tanh(),
+    ],
+)
+def test_every_kind_of_value_operation_runs_again(make):
+    x = Value(1.5)
+    root = make(x)
+    edit(root, x, 2.5)
+    fresh = Value(2.5)
+    expected = make(fresh)
+    root.backward()
+    expected.backward()
+    assert (root.data, x.grad) == (expected.data, fresh.grad)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: ops.concatenate([x, x * 2], axis=1).sum(),
+        lambda x: ops.stack([x]).sum(),
+        lambda x: (x.T @ x.reshape(2, 3)[:, 1:]).softmax(axis=0).sum(),
+        lambda x: ops.dropout(x, rate=0.5, seed=1).sum(),
+        lambda x: ops.where(np.array([True, False, True]), x, x * x).mean(),
+    ],
+)
+def test_every_kind_of_tensor_operation_runs_again(make):
+    first, second = np.arange(6.0).reshape(2, 3), np.ones((2, 3)) * 0.3
+    x, fresh = Tensor(first), Tensor(second)
+    root, expected = make(x), make(fresh)
+    edit(root, x, second)
+    root.backward()
+    expected.backward()
+    assert root.data == expected.data
+    np.testing.assert_array_equal(x.grad, fresh.grad)
+
+
+def test_edit_works_where_nothing_is_recorded():
+    x = Tensor([1.0, 2.0])
+    root = (x * x).sum()
+    with no_grad():
+        edit(root, x, [3.0, 4.0])
+    root.backward()
+    assert root.data == 25.0
+    assert list(x.grad) == [6.0, 8.0]
+
+
+def test_edit_keeps_the_dtype_and_does_not_keep_the_array_it_was_given():
+    x = Tensor(np.array([1.0, 2.0], "float32"))
+    root = (x * x).sum()
+    given_array = np.array([3.0, 4.0])
+    edit(root, x, given_array)
+    given_array[0] = 100.0
+    assert x.dtype == np.float32 and list(x.data) == [3.0, 4.0]
+
+
+def test_edit_of_an_array_to_another_shape_is_refused():
+    x = Tensor([1.0, 2.0], name="x")
+    with pytest.raises(ValueError, match=r"x has shape \(2,\), not \(3,\)"):
+        edit(x.sum(), x, [1.0, 2.0, 3.0])
+
+
+def test_edit_of_a_node_elsewhere_is_refused():
+    with pytest.raises(ValueError, match="x is not under this root"):
+        edit(Value(1.0) * 2, Value(3.0, name="x"), 1.0)
+
+
+def test_failing_edit_changes_nothing():
+    calls = []
+
+    @ops.primitive
+    def fragile(a):
+        if calls:
+            raise ArithmeticError
+        calls.append(1)
+        return a * 2, lambda grad: (grad * 2,)
+
+    x = Tensor([1.0], name="x")
+    root = fragile(x * 3).sum()
+    before = data_bits(topological_order(root))
+    with pytest.raises(ArithmeticError):
+        edit(root, x, [5.0])
+    assert data_bits(topological_order(root)) == before
+
+
+def test_report_reads_well_and_lists_the_gradients_that_moved_most():
+    w, x = Value(2.0, name="w"), Value(3.0, name="x")
+    loss = (w * x).tanh()
+    loss.name = "loss"
+    report = str(edit(loss, w, 0.0))
+    assert report == (
+        "w       2 → 0\n"
+        "loss    1 → 0\n"
+        "w.grad  7.373e−05 → 3\n"
+        "x.grad  4.915e−05 → 0\n"
+        "results computed again: 2"
+    )
+    many = [Value(float(i), name=f"v{i}") for i in range(20)]
+    square = w * w
+    total = Value.sum(square * v for v in many)
+    report = str(edit(total, w, 1.0))
+    assert report.count(".grad") == 12 and "… and 9 more gradients" in report
