@@ -1,5 +1,6 @@
-"""Look into a computation: where numbers went wrong, and (to come) steps and pictures (floor 2)."""
+"""Look into a computation: pictures of it, and where numbers went wrong (floor 2)."""
 
 from autolm.inspect.blame import Blame, blame_nonfinite
+from autolm.inspect.draw import Drawing, draw, render
 
-__all__ = ["Blame", "blame_nonfinite"]
+__all__ = ["Blame", "Drawing", "blame_nonfinite", "draw", "render"]
