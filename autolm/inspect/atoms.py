@@ -57,7 +57,7 @@ def roll(order: Sequence[Node]) -> tuple[list[Atom], dict[Node, int]]:
             key = (node.op.name, node.scope, *dict.fromkeys(operands))  # type: ignore[union-attr]
             i = known.get(key)
             if i is None and len(operands) == 2 and key[0] in ASSOCIATIVE:
-                i = _running(atoms, edges, *operands, node)
+                i = _running(atoms, edges, operands, node)
         else:
             operands = []
             key = (None, node.scope, labels.base_name(node), node.requires_grad)
@@ -80,9 +80,10 @@ def roll(order: Sequence[Node]) -> tuple[list[Atom], dict[Node, int]]:
 
 
 def _running(
-    atoms: list[Atom], edges: list[list[list[int]]], left: int, right: int, node: Node
+    atoms: list[Atom], edges: list[list[list[int]]], operands: list[int], node: Node
 ) -> int | None:
     """Return the atom of a sum that this node goes on with: ((a + b) + c) + …, all terms alike."""
+    left, right = operands
     running = atoms[left]
     goes_on = (
         running.op is not None

@@ -17,7 +17,8 @@ import graphviz
 from autolm.graph import Node, topological_order
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom, roll
-from autolm.inspect.collapse import Collapse, collapsed_view
+from autolm.inspect.collapse import Collapse
+from autolm.inspect.collapsed import collapsed_view
 from autolm.inspect.dot import to_dot
 from autolm.inspect.exact import exact_view, neighbourhood
 from autolm.inspect.page import picture_page
@@ -95,7 +96,9 @@ class Drawing:
 
     def _find(self, focus: Node | str) -> Node:
         """Return a node of this graph, which may be told by its name."""
-        nodes = [n for n in self.order if n is focus or (n.name and focus in (n.name, labels.name(n)))]
+        nodes = [
+            n for n in self.order if n is focus or (n.name and focus in (n.name, labels.name(n)))
+        ]
         if nodes:
             return nodes[-1]
         if isinstance(focus, Node):
@@ -114,7 +117,7 @@ class Drawing:
     def picture(
         self, kind: str, *, dark: bool = False, time_limit: float = 20.0, **options: Any
     ) -> bytes:
-        """Return the picture as a file of a kind; where its layout takes too long, collapse more."""
+        """Return the picture as a file; where its layout takes too long, collapse more."""
         max_boxes = options.pop("max_boxes", MAX_BOXES)
         max_span = options.pop("max_span", MAX_SPAN)
         note = ""

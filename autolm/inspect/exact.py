@@ -13,8 +13,8 @@ import numpy as np
 
 from autolm.graph import Node, Step
 from autolm.inspect import labels
-from autolm.inspect.outline import scope_parts
 from autolm.inspect.gradients import walk
+from autolm.inspect.outline import scope_parts
 from autolm.inspect.view import Arrow, Box, Edges, View
 
 
@@ -66,10 +66,10 @@ def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -
     kind = "data" if node.parents else "leaf" if node.requires_grad else "constant"
     rows = [("data", labels.peek(node.data))]
     if node.requires_grad:
-        if found is None:
-            rows.append(("grad", labels.gradient(node)))
-        else:
-            rows.append(("grad", labels.peek(found[node]) if node in found else labels.NOT_COMPUTED))
+        grad = labels.gradient(node)
+        if found is not None:
+            grad = labels.peek(found[node]) if node in found else labels.NOT_COMPUTED
+        rows.append(("grad", grad))
     return Box(
         key,
         kind,  # type: ignore[arg-type]
@@ -86,9 +86,7 @@ def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -
 
 def _operation_box(node: Node, key: str) -> Box:
     frame = scope_parts(node.scope)
-    return Box(
-        key, "operation", [], title=labels.symbol(node), hint=labels.hint(node), frame=frame
-    )
+    return Box(key, "operation", [], title=labels.symbol(node), hint=labels.hint(node), frame=frame)
 
 
 def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:

@@ -1,4 +1,4 @@
-"""Make any text safe to stand in a picture: names and tokens come from users, and may hold anything.
+"""Make any text safe in a picture: names and tokens come from users, and may hold anything.
 
 A picture is DOT, which holds HTML-like labels, and becomes SVG, which stands in an HTML page.
 """
@@ -10,9 +10,9 @@ import unicodedata
 
 
 def visible(text: str) -> str:
-    """Replace what XML cannot hold, and what would break a line, by visible signs.
+    r"""Replace what XML cannot hold, and what would break a line, by visible signs.
 
-    >>> visible("a\\x00\\nb")
+    >>> visible("a\x00\nb")
     'a␀␊b'
     """
     return text if text.isprintable() else "".join(map(_visible, text))
@@ -36,6 +36,6 @@ def markup(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Escape text of one or more lines for an attribute in DOT, which reads entities and slashes."""
+    """Escape lines of text for an attribute in DOT, which reads entities and backslashes."""
     lines = (html.escape(visible(line)).replace("\\", "&#92;") for line in text.split("\n"))
     return "&#10;".join(lines)

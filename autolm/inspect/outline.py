@@ -1,4 +1,4 @@
-"""The outline of a graph: its scopes as a tree of groups, each of which a picture may open or close.
+"""The outline of a graph: its scopes as a tree of groups, which a picture may open or close.
 
 A scope holds other scopes and operations of its own. Those of its own stand in stages: before,
 between and after the scopes inside, so that closing a stage never ties a knot (a path that leaves a

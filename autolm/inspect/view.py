@@ -33,8 +33,9 @@ class Box:
     kind
         A result ("data"), a "leaf", a "constant", or an "operation", each of one node; alike nodes
         in one ("rolled"); a closed part ("module"); nodes that are left out ("more").
-    nodes
-        What it stands for, and of these the `results` that data and grad are about. An "operation" stands for none: its result has a box of its own.
+    nodes, results
+        What it stands for, and those of them whose data and gradients it shows. An "operation"
+        stands for none: its result has a box of its own.
     title, subtitle, badges, rows
         What is written in it; rows are pairs of a label and a text, data and grad the last two.
     frame

@@ -112,9 +112,7 @@ def attention(
     return result
 
 
-def cross_entropy(
-    logits: Array, *, targets: Array, ignore_index: int | None = None
-) -> Array:
+def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None = None) -> Array:
     """Average the negative log-probabilities of the targets."""
     losses = [
         -_log_softmax(list(logits[index]))[int(targets[index])]
