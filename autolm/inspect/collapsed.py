@@ -36,11 +36,10 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
     for number, group in enumerate(groups):
         outputs = _outputs(group, atoms)
         owned = [node for i in owners[number] for node in atoms[i].nodes]
-        boxes.append(
-            _box(
-                group, f"g{number}", atoms, leaves[number], owned, outputs, root, edges != "forward"
-            )
-        )
+        box = _box(group, f"g{number}", atoms, owned, outputs)
+        box.badges = _badges(group, atoms, leaves[number])
+        box.is_root = any(node is root for node in outputs)
+        boxes.append(box)
     arrows = [
         Arrow(f"e{tail}to{head}", f"g{tail}", f"g{head}", count, hint=_edges_hint(count))
         for (tail, head), count in sorted(counts.items())
