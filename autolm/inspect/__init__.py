@@ -2,5 +2,6 @@
 
 from autolm.inspect.blame import Blame, blame_nonfinite
 from autolm.inspect.draw import Drawing, draw, render
+from autolm.inspect.player import player
 
-__all__ = ["Blame", "Drawing", "blame_nonfinite", "draw", "render"]
+__all__ = ["Blame", "Drawing", "blame_nonfinite", "draw", "player", "render"]

@@ -20,7 +20,7 @@ ASKED = 4  # times the budget: so much may be opened by asking for it
 
 
 class Collapse:
-    """What of an outline is open.
+    """What of an outline, or of a part of one, is open.
 
     Attributes
     ----------
@@ -34,11 +34,12 @@ class Collapse:
         *,
         depth: int | None = None,
         expand: Sequence[str] = (),
+        part: Group | None = None,
         max_boxes: int,
         max_span: int,
     ) -> None:
         self.atoms = atoms
-        self.outline = outline(atoms, expand)
+        self.outline = part or outline(atoms, expand)
         asks = depth is not None or bool(expand)
         self.max_boxes, self.max_span = max_boxes, max_span
         self._shortened: dict[Group, list[Group]] = {}

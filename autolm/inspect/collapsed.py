@@ -7,7 +7,7 @@ for. Every node is in exactly one box, and the boxes say how many they hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,7 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
     With gradient edges, arrows say how small and how large the contributions along them are.
     """
     groups, atoms = collapse.groups, collapse.atoms
-    place = {i: number for number, group in enumerate(groups) for i in group.members}
-    leaves, owners = _leaves(groups, atoms, place)
+    leaves, owners = _leaves(groups, atoms)
     counts = collapse.edges(groups)
     boxes = []
     for number, group in enumerate(groups):
@@ -90,14 +89,15 @@ def _edges_hint(count: int) -> str:
 
 
 def _leaves(
-    groups: Sequence[Group], atoms: Sequence[Atom], place: Mapping[int, int]
+    groups: Sequence[Group], atoms: Sequence[Atom]
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Return the leaf atoms that each group uses; and those that it is the first to use."""
     used: list[list[int]] = []
     owned: list[list[int]] = []
     taken: set[int] = set()
     for group in groups:
-        mine = dict.fromkeys(o for i in group.members for o in atoms[i].operands if o not in place)
+        operands = (operand for i in group.members for operand in atoms[i].operands)
+        mine = dict.fromkeys(operand for operand in operands if atoms[operand].is_leaf)
         used.append(list(mine))
         owned.append([i for i in mine if i not in taken])
         taken.update(mine)

@@ -153,7 +153,8 @@ def _badge_row(box: Box, palette: Palette) -> str:
             f'<TD BORDER="1" STYLE="{style}" BGCOLOR="{fill}" COLOR="{line}" CELLPADDING="2">'
             f"{_font(badge.text, palette.ink, size=9, face=NUMBERS)}</TD>"
         )
-    rows = [f"<TR>{''.join(cells[i : i + 3])}</TR>" for i in range(0, len(cells), 3)]
+    width = 2 if len(cells) in (2, 4) else 3
+    rows = [f"<TR>{''.join(cells[i : i + width])}</TR>" for i in range(0, len(cells), width)]
     inner = f'<TABLE BORDER="0" CELLSPACING="3" CELLPADDING="0">{"".join(rows)}</TABLE>'
     return f'<TR><TD ALIGN="LEFT" CELLPADDING="0">{inner}</TD></TR>'
 

@@ -23,6 +23,7 @@ from autolm.inspect.dot import to_dot
 from autolm.inspect.exact import exact_view, neighbourhood
 from autolm.inspect.page import picture_page
 from autolm.inspect.renderers import RenderTimeout, lay_out
+from autolm.inspect.svg import tidy
 from autolm.inspect.view import Edges, View
 
 MAX_BOXES = 18
@@ -112,12 +113,12 @@ class Drawing:
 
     def svg(self, *, dark: bool = False, time_limit: float = 20.0, **options: Any) -> str:
         """Return the picture as SVG."""
-        return self.picture("svg", dark=dark, time_limit=time_limit, **options).decode()
+        return tidy(self.picture("svg", dark=dark, time_limit=time_limit, **options))
 
     def picture(
         self, kind: str, *, dark: bool = False, time_limit: float = 20.0, **options: Any
     ) -> bytes:
-        """Return the picture as a file; where its layout takes too long, collapse more."""
+        """Return the picture as Graphviz makes it; where that takes too long, collapse more."""
         max_boxes = options.pop("max_boxes", MAX_BOXES)
         max_span = options.pop("max_span", MAX_SPAN)
         note = ""
@@ -147,6 +148,8 @@ class Drawing:
             svg = self.svg(time_limit=time_limit, **options)
             title = self.root.name or "computation graph"
             content = picture_page(svg, title=title, dark=options.get("dark", False)).encode()
+        elif path.suffix == ".svg":
+            content = self.svg(time_limit=time_limit, **options).encode()
         else:
             content = self.picture(path.suffix[1:], time_limit=time_limit, **options)
         path.write_bytes(content)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from autolm.inspect.markup import markup
 from autolm.inspect.palette import DARK, LIGHT
 
@@ -25,9 +23,4 @@ svg {{ display: block; margin: auto; max-width: none; height: auto; }}
 def picture_page(svg: str, *, title: str, dark: bool) -> str:
     """Put a picture into a page."""
     paper, scheme = (DARK.paper, "dark") if dark else (LIGHT.paper, "light")
-    return PAGE.format(title=markup(title), paper=paper, scheme=scheme, svg=inline(svg))
-
-
-def inline(svg: str) -> str:
-    """Take the SVG element out of an SVG file, without what is before it."""
-    return re.sub(r"\A.*?(?=<svg)", "", svg, count=1, flags=re.DOTALL).strip()
+    return PAGE.format(title=markup(title), paper=paper, scheme=scheme, svg=svg)
