@@ -27,7 +27,7 @@ def executable() -> str | None:
 
 
 class Browser:
-    """One page of a browser; `problems` lists what its console complained of, `requests` its URLs."""
+    """One page: `problems` lists what its console complained of, `requests` what it fetched."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
