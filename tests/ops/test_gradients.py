@@ -209,6 +209,13 @@ def test_nothing_leaks_through_the_branch_not_taken(bad):
     assert (y.data.tolist(), a.grad.tolist(), b.grad.tolist()) == ([2, 3], [1, 0], [0, 1])
 
 
+@pytest.mark.parametrize("bad", [nan, inf, -inf])
+def test_no_upstream_leaks_into_the_branch_not_taken(bad):
+    a, b = Tensor([2.0, 2.0]), Tensor([3.0, 3.0])
+    ops.where(np.array([True, False]), a, b).backward(np.array([bad, bad]))
+    assert (a.grad[1], b.grad[0]) == (0, 0)
+
+
 def test_no_gradient_of_a_masked_logarithm_leaks():
     x = Tensor([0.0, 2.0])
     ops.where(x > 0, x.masked_fill(x.data <= 0, 1.0).log(), 0.0).sum().backward()
