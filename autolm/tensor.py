@@ -125,7 +125,7 @@ class Tensor(Operators, Node):
         rule: Any = self.backward_rule
         owners = [_owner(node) for node in (self, *self.parents)]
         shown = [Captured(o._array, o._shown) for o in owners if o._shown is not None]
-        require_unchanged(self._captured + shown, rule, describe(self))
+        require_unchanged(self._captured + shown, self)
         with np.errstate(all="ignore"):
             contributions = rule(upstream)
         if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):

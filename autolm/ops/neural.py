@@ -302,7 +302,8 @@ def attention(
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.2.1.
     """
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    scores = (q @ k.swapaxes(-1, -2)) * factor
+    scaled = q * factor
+    scores = scaled @ k.swapaxes(-1, -2)
     if causal:
         queries, keys = scores.shape[-2:]
         seen = np.tri(queries, keys, keys - queries, dtype=bool)
@@ -310,9 +311,9 @@ def attention(
     weights = _probabilities(scores, -1)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        to_scores = _softmax_gradient(grad @ v.swapaxes(-1, -2), weights, -1) * factor
-        to_k = to_scores.swapaxes(-1, -2) @ q
-        return to_scores @ k, to_k, weights.swapaxes(-1, -2) @ grad
+        to_scores = _softmax_gradient(grad @ v.swapaxes(-1, -2), weights, -1)
+        to_k = to_scores.swapaxes(-1, -2) @ scaled
+        return (to_scores @ k) * factor, to_k, weights.swapaxes(-1, -2) @ grad
 
     return weights @ v, backward
 
