@@ -68,9 +68,9 @@ class TrainingConfig:
     block_size: int = 64
     batch_size: int = 12
     steps: int = 2400
-    learning_rate: float = 1e-2
-    final_learning_rate: float = 5e-4
-    schedule: ScheduleName = "cosine"
+    learning_rate: float = 1.5e-2
+    final_learning_rate: float = 0.0
+    schedule: ScheduleName = "linear"
     warmup_steps: int = 50
     beta1: float = 0.9
     beta2: float = 0.95
