@@ -1,0 +1,1 @@
+"""Prove gradients: an oracle, laws, strategies and named diagnoses (floor 2)."""
