@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 # f(x) -> f'(x), told from x and y = f(x).
-SLOPES: dict[Any, Callable[[Array, Array], Any]] = {
+SLOPES: dict[Any, Callable[..., Any]] = {
     np.negative: lambda x, y: -1.0,
     np.positive: lambda x, y: 1.0,
     np.conjugate: lambda x, y: 1.0,
@@ -51,7 +51,7 @@ SLOPES: dict[Any, Callable[[Array, Array], Any]] = {
 }
 
 # f(a, b) -> (∂f/∂a, ∂f/∂b).
-SLOPE_PAIRS: dict[Any, Callable[[Array, Array, Array], tuple[Any, Any]]] = {
+SLOPE_PAIRS: dict[Any, Callable[..., tuple[Any, Any]]] = {
     np.add: lambda a, b, y: (1.0, 1.0),
     np.subtract: lambda a, b, y: (1.0, -1.0),
     np.multiply: lambda a, b, y: (b, a),
@@ -87,7 +87,7 @@ LINEAR = {
 # Linear in each of two arguments: the product rule.
 BILINEAR = {np.matmul, np.dot, np.inner, np.outer, np.tensordot, np.kron, np.convolve, np.vdot}
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "sum": np.sum, "mean": np.mean, "cumsum": np.cumsum, "reshape": np.reshape,
     "ravel": np.ravel, "flatten": np.ravel, "transpose": np.transpose,
     "swapaxes": np.swapaxes, "squeeze": np.squeeze, "repeat": np.repeat, "take": np.take,
@@ -113,7 +113,7 @@ class Dual(NDArrayOperatorsMixin):
     @property
     def T(self) -> Any:
         """The axes in reverse order."""
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         raise TypeError("dual numbers: made into a plain array, which would drop the derivative")
@@ -233,10 +233,10 @@ def _clip(a: Any, low: Any = None, high: Any = None) -> Any:
     return y if high is None else np.minimum(y, high)
 
 
-def _extreme(arg: Any) -> Callable[..., Dual]:
+def _extreme(arg: Any) -> Callable[..., Any]:
     """Select the largest or smallest along axes, and with it its derivative."""
 
-    def reduce(a: Dual, axis: Any = None, keepdims: bool = False) -> Dual:
+    def reduce(a: Dual, axis: Any = None, keepdims: bool = False) -> Any:
         axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         reduced = [i % a.ndim for i in axes]
         kept = [i for i in range(a.ndim) if i not in reduced]

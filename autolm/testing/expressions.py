@@ -22,7 +22,7 @@ from autolm.ops.primitive import Case, Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import literal
 from autolm.testing.strategies import REALS, Shape, arrays_together, shapes
-from autolm.testing.subject import LARGEST, Subject
+from autolm.testing.subject import LARGEST, Subject, edges_in
 
 Array = NDArray[Any]
 
@@ -120,7 +120,7 @@ def expressions(
     operations: Sequence[Primitive | Subject] = ops.PRIMITIVES,
     *,
     required: Subject | None = None,
-    max_operations: int = 8,
+    max_operations: int = 6,
 ) -> st.SearchStrategy[Expression]:
     """Random graphs of these operations; each has the `required` one at least once.
 
@@ -150,14 +150,19 @@ def _expressions(
     if required is not None and required.op not in [a.op for a in growing.applications]:
         growing.apply(required, only_new_leaves=True)
     if not growing.applications:
-        growing.apply(Subject.of(ops.mul), only_new_leaves=True)
+        growing.apply(_MUL, only_new_leaves=True)
+    if draw(st.booleans()):
+        growing.close_a_diamond()
     return growing.finished()
+
+
+_MUL, _SUM = Subject.of(ops.mul), Subject.of(ops.sum)
 
 
 class _Growing:
     """A graph that is being drawn, with the data of its nodes so far."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Any) -> None:
         self.draw = draw
         self.leaves: list[Array] = []
         self.applications: list[Application] = []
@@ -169,18 +174,38 @@ class _Growing:
         """Add one application; leave the graph as it was if its data would not be tame."""
         wanted, attributes = self._shapes_wanted(subject, only_new_leaves)
         before = len(self.leaves)
-        operands: list[int] = []
-        for shape, domain in zip(wanted, _padded(subject.domains, len(wanted)), strict=True):
-            operands.append(self._operand(shape, domain, subject.elementwise, only_new_leaves))
-        arrays = [self.data[i] for i in operands]
-        result = self._tame_result(subject, arrays, attributes)
-        if result is None:
+        operands = [
+            self._operand(shape, domain, subject.elementwise, only_new_leaves)
+            for shape, domain in zip(wanted, _padded(subject.domains, len(wanted)), strict=True)
+        ]
+        if not self._append(subject, operands, attributes):
             for leaf in range(before, len(self.leaves)):
                 del self.data[leaf]
             del self.leaves[before:]
-            return
+
+    def close_a_diamond(self) -> None:
+        """Multiply the last result by an earlier node: paths of unequal length may meet there."""
+        last = ~(len(self.applications) - 1)
+        earlier = self.draw(
+            st.sampled_from([n for n, x in self.data.items() if x.dtype.kind == "f"])
+        )
+        if not _stretches(self.data[earlier].shape, self.data[last].shape):
+            if not self._append(_SUM, [earlier], {}):
+                return
+            earlier = ~(len(self.applications) - 1)
+        self._append(_MUL, [earlier, last], {})
+
+    def _append(
+        self, subject: Subject, operands: Sequence[int], attributes: Mapping[str, Any]
+    ) -> bool:
+        """Apply an operation to nodes; or say that the result would not be tame."""
+        arrays = [self.data[i] for i in operands]
+        result = self._tame_result(subject, arrays, attributes)
+        if result is None:
+            return False
         self.data[~len(self.applications)] = result
         self.applications.append(Application(subject.op, tuple(operands), attributes))
+        return True
 
     def _shapes_wanted(
         self, subject: Subject, fresh: bool
@@ -205,7 +230,8 @@ class _Growing:
                 and np.all((data > low + CLEARANCE) & (data < high - CLEARANCE))
             ]
             if candidates and self.draw(st.integers(0, 3)):
-                return self.draw(st.sampled_from(candidates))
+                chosen: int = self.draw(st.sampled_from(candidates))
+                return chosen
         if stretches and shape and self.draw(st.integers(0, 3)) == 3:
             shape = (1,) * self.draw(st.integers(0, 1)) + shape[1:]
         (leaf,) = self.draw(arrays_together([shape], "generic", [domain]))
@@ -216,8 +242,7 @@ class _Growing:
     def _tame_result(
         self, subject: Subject, arrays: Sequence[Array], attributes: Mapping[str, Any]
     ) -> Array | None:
-        edges = [x for x in attributes.values() if isinstance(x, float)]
-        if subject.op.kinks and _near_a_kink(arrays, edges):
+        if subject.op.kinks and _near_a_kink(arrays, edges_in(attributes)):
             return None
         with np.errstate(all="ignore"):
             # A step to a side, that would show a division by almost nothing.
@@ -230,7 +255,7 @@ class _Growing:
     def finished(self) -> Expression:
         """Put the leaves first, and choose where backward starts."""
         last = len(self.applications) - 1
-        more: list[int] = self.draw(st.lists(st.integers(0, last), max_size=2))
+        more = self.draw(st.lists(st.integers(0, last), max_size=2))
         chosen = [last, *more]
         first = len(self.leaves)
 

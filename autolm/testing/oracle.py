@@ -41,6 +41,7 @@ class UnsuitableError(Exception):
 class Derivative:
     """How to differentiate one function at one point."""
 
+    function: Function  # of real arrays
     point: tuple[Array, ...]
     result: Array  # the value of the function there
     method: str  # "complex step", "dual numbers" or "Ridders"
@@ -99,8 +100,8 @@ def differentiate(
             except UnsuitableError:
                 continue
             if _agree(claim, truth, uncertainty):
-                return Derivative(point, result, method, _exactly(step, function, point))
-    return Derivative(point, result, "Ridders", _silently(measured))
+                return Derivative(judge, point, result, method, _exactly(step, function, point))
+    return Derivative(judge, point, result, "Ridders", _silently(measured))
 
 
 def complex_step(function: Function, point: Sequence[Array], direction: Direction) -> Array:

@@ -34,20 +34,7 @@ def central(
         ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
         return (ahead - behind) / (2 * step), _rounding(ahead, behind, step)
 
-    return _extrapolate(difference, power=2)
-
-
-def one_sided(
-    function: Function, point: Sequence[Array], direction: Sequence[Array]
-) -> tuple[Array, Array]:
-    """Return the derivative where `point` is left along `direction`, and its error."""
-    here = evaluate(function, point, direction, np.longdouble(0))
-
-    def difference(step: np.longdouble) -> tuple[Array, Array]:
-        ahead = evaluate(function, point, direction, step)
-        return (ahead - here) / step, _rounding(ahead, here, step)
-
-    return _extrapolate(difference, power=1)
+    return _extrapolate(difference)
 
 
 def evaluate(
@@ -70,18 +57,18 @@ def _rounding(ahead: Array, behind: Array, step: np.longdouble) -> Array:
     return np.asarray(4 * epsilon * largest / step)
 
 
-def _extrapolate(difference: Difference, power: int) -> tuple[Array, Array]:
+def _extrapolate(difference: Difference) -> tuple[Array, Array]:
     """Extrapolate to step 0, from several first steps; of each element return the best."""
     found: list[tuple[Array, Array]] = []
     for first_step in FIRST_STEPS:
-        found += _tableau(difference, np.longdouble(first_step), power)
+        found += _tableau(difference, np.longdouble(first_step))
         best, error = _best(found)
         if np.all(error <= GOOD * np.max(np.abs(best), initial=1.0)):
             break
     return best, error
 
 
-def _tableau(difference: Difference, step: np.longdouble, power: int) -> list[tuple[Array, Array]]:
+def _tableau(difference: Difference, step: np.longdouble) -> list[tuple[Array, Array]]:
     """Return the extrapolated entries of one tableau, each with its error."""
     entries = []
     above: list[Array] = []
@@ -89,7 +76,7 @@ def _tableau(difference: Difference, step: np.longdouble, power: int) -> list[tu
         quotient, rounding = difference(step)
         row = [quotient]
         for column, previous in enumerate(above, 1):
-            factor = np.longdouble(SHRINK) ** (power * column)
+            factor = np.longdouble(SHRINK) ** (2 * column)
             better = (row[-1] * factor - previous) / (factor - 1)
             error = rounding + np.maximum(np.abs(better - row[-1]), np.abs(better - previous))
             entries.append((better, np.where(np.isfinite(error), error, np.inf)))

@@ -24,6 +24,7 @@ Kind = Literal["generic", "kinky", "extreme"]
 REALS: Domain = (-math.inf, math.inf)
 KINKY = (0.0, 1.0, -1.0, 2.0)
 EXTREME = (0.5, -0.5, 1e-30, -1e-30, 1e-8, -1e-8, 40.0, -40.0, 800.0, -800.0, 1e8, -1e8)
+GAP = 1 / 16  # between generic numbers and whatever they should keep away from
 EIGHTHS = (*range(2, 8), *range(9, 34))  # 0.25 to 4.125, without 1
 
 
@@ -60,6 +61,8 @@ def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
     low, high = domain
     numbers = KINKY if kind == "kinky" else EXTREME
     inside = tuple(x for x in numbers if low < x < high)
+    if kind == "kinky":  # the edge of a domain is a place for kinks
+        inside += tuple(edge for edge in domain if math.isfinite(edge))
     return inside or _generic_grid(domain, 2)[:2]
 
 
@@ -68,8 +71,9 @@ def _numbers(draw: st.DrawFn, numbers: Sequence[float], count: int, distinct: bo
     """Draw numbers by their place in a list, so that they shrink towards its start."""
     places: list[int] = []
     taken: set[int] = set()
+    any_place = st.integers(0, len(numbers) - 1)
     for _ in range(count):
-        place = draw(st.integers(0, len(numbers) - 1))
+        place = draw(any_place)
         while distinct and place in taken:
             place = (place + 1) % len(numbers)
         taken.add(place)
@@ -104,19 +108,21 @@ def arrays_together(
     shapes: Sequence[Shape],
     kind: Kind = "generic",
     domains: Sequence[Domain | None] | None = None,
-    also: Sequence[float] = (),
+    edges: Sequence[float] = (),
 ) -> tuple[Array, ...]:
     """Arrays for the operands of one operation: `generic` ones hold no number twice, all together.
 
-    A domain of None asks for booleans. `also` are more numbers worth trying, if not generic.
+    A domain of None asks for booleans. `edges` are numbers that only kinky ones may be.
     """
     domains = domains or [REALS] * len(shapes)
     total = sum(math.prod(shape) for shape in shapes)
     drawn: dict[Domain, list[float]] = {}
     for interval in dict.fromkeys(domain for domain in domains if domain is not None):
-        numbers = choices(kind, interval, total)
-        if kind != "generic":
-            numbers += tuple(x for x in also if interval[0] < x < interval[1] and x not in numbers)
+        numbers = choices(kind, interval, total + len(edges))
+        if kind == "generic":
+            numbers = tuple(x for x in numbers if all(abs(x - edge) > GAP for edge in edges))
+        else:
+            numbers += tuple(x for x in edges if interval[0] < x < interval[1])
         count = sum(math.prod(s) for s, d in zip(shapes, domains, strict=True) if d == interval)
         drawn[interval] = draw(_numbers(numbers, count, distinct=kind == "generic"))
     arrays = []

@@ -180,8 +180,7 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
             subject.attributes,
         )
     domains = _for_each(subject.domains, len(chosen))
-    also = [x for x in attributes.values() if isinstance(x, float) and math.isfinite(x)]
-    inputs = draw(arrays_together(chosen, kind, domains, also))
+    inputs = draw(arrays_together(chosen, kind, domains, edges_in(attributes)))
     call = Call(*inputs, **attributes)
     try:
         result = subject.run(call)[0]
@@ -194,6 +193,11 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
     """Upstream gradients: generic numbers, the simplest of them 1."""
     return arrays_together([shape]).map(lambda arrays: arrays[0] / 2)
+
+
+def edges_in(attributes: Mapping[str, Any]) -> list[float]:
+    """List the numbers among attributes: there, as at the limits of a clip, kinks may be."""
+    return [x for x in attributes.values() if isinstance(x, float) and math.isfinite(x)]
 
 
 def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[Shape, ...]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autolm.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.comparison import largest
+from autolm.testing.comparison import gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.subject import Subject
 
@@ -162,7 +162,7 @@ def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
     for name, a, b, c, zero in zip(subject.names_of(call), ours, others, both, none, strict=True):
         if a is None or b is None or c is None:
             continue
-        size = largest(a) + largest(b)
+        size = largest(a) + largest(b) + gradient_scale((), call.inputs, node.data, upstream)
         if largest(zero) > LINEAR * size:
             raise LawBroken(
                 f"an upstream gradient of 0 sends {name} a gradient that is not 0",

@@ -9,18 +9,22 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autolm.testing import ridders
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Row, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.oracle import UnsuitableError, complex_step
 from autolm.testing.subject import Subject
+from autolm.testing.two_sides import (
+    BEND,
+    bends,
+    range_of_slopes,
+    slopes_of_two_sides,
+    unit_direction,
+)
 
 Array = NDArray[Any]
 Function = Callable[..., Array]
 
-STEP = 2.0**-20  # how far from a kink its two sides are looked at
-BEND = 1e-4  # slopes of the two sides that differ by less belong to a smooth curve
 MOST_ELEMENTS = 24  # of a call of which both sides are looked at, element by element
 BIGGEST = 1e300  # what a double holds with ease
 
@@ -34,20 +38,20 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
     """Accept any slope between those of the two sides; and then see that nothing got lost."""
     function, upstream = subject.function(call.attributes), call.given_upstream
     contributions = subject.contributions(call)
-    scale = float(np.sum(np.abs(upstream))) + max(map(largest, contributions), default=0.0)
+    finite = [a[np.isfinite(a)] for a in contributions if a is not None]
+    scale = float(np.sum(np.abs(upstream))) + max(map(largest, finite), default=0.0)
     rows: list[Row] = []
     for operand, contribution in enumerate(contributions):
         if contribution is None:
             continue
         for index in np.ndindex(contribution.shape):
-            direction = [np.zeros(x.shape) for x in call.inputs]
-            direction[operand][index] = 1
-            sides = _slopes_of_two_sides(function, call.inputs, direction)
+            direction = unit_direction(call.inputs, operand, index)
+            sides = slopes_of_two_sides(function, call.inputs, direction)
             if not np.all(np.isfinite(sides)):
                 tally.exercised["edge of the domain"] += 1
                 continue
-            tally.exercised["kink"] += bool(_bends(sides).any())
-            low, high = np.sort(upstream * sides, axis=0).reshape(2, -1).sum(axis=1)
+            tally.exercised["kink"] += bool(bends(sides).any())
+            low, high = range_of_slopes(sides, upstream)
             found, room = contribution[index], BEND * max(scale, abs(low), abs(high))
             if not low - room <= found <= high + room:
                 nearest = min((low, high), key=lambda slope: abs(slope - found))
@@ -65,8 +69,8 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float) -> N
     gradient has one value, whoever gets which part of it.
     """
     rising = [np.ones(x.shape) for x in call.inputs]
-    sides = _slopes_of_two_sides(subject.function(call.attributes), call.inputs, rising)
-    straight = np.isfinite(sides).all(axis=0) & ~_bends(sides)
+    sides = slopes_of_two_sides(subject.function(call.attributes), call.inputs, rising)
+    straight = np.isfinite(sides).all(axis=0) & ~bends(sides)
     kept = Call(*call.inputs, **call.attributes)
     kept.upstream = np.where(straight, call.given_upstream, 0)
     shares = [a for a in subject.contributions(kept) if a is not None]
@@ -81,24 +85,6 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float) -> N
             diagnosis="ties: those who tie do not share the upstream gradient; their parts must "
             "add up to it",
         )
-
-
-def _slopes_of_two_sides(
-    function: Function, point: Sequence[Array], direction: Sequence[Array]
-) -> Array:
-    """Return, stacked, the slopes of a function before and after a point."""
-    with np.errstate(all="ignore"):
-        here, ahead, behind = (
-            ridders.evaluate(function, point, direction, np.longdouble(step))
-            for step in (0, STEP, -STEP)
-        )
-        return np.stack([(here - behind) / STEP, (ahead - here) / STEP]).astype(float)
-
-
-def _bends(sides: Array) -> Array:
-    before, after = sides
-    size = np.maximum(np.maximum(np.abs(before), np.abs(after)), 1)
-    return np.asarray(np.abs(after - before) > BEND * size)
 
 
 def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
@@ -151,8 +137,7 @@ def _slope(
     function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
 ) -> Array:
     """Differentiate in long double; infinite where the function knows no complex ones."""
-    direction = [np.zeros(x.shape, dtype=np.longdouble) for x in wide]
-    direction[operand][index] = 1
+    direction = unit_direction(wide, operand, index)
     try:
         with np.errstate(all="ignore"):
             return complex_step(function, wide, direction)
@@ -160,12 +145,17 @@ def _slope(
         return np.array(np.inf)
 
 
+def _expected_kinks(subject: Subject) -> tuple[str, ...]:
+    inside = subject.domains.count((-np.inf, np.inf)) == len(subject.domains)
+    return ("kink" if inside else "edge of the domain",) if subject.op.kinks else ()
+
+
 kinks = Law(
     "kinks",
     "on a kink the slope is between those of the two sides, and those who tie share",
     _kinky_calls,
     _check_kinks,
-    lambda subject: ("kink",) if subject.op.kinks else (),
+    _expected_kinks,
 )
 extremes = Law(
     "extremes",
