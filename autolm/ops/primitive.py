@@ -93,7 +93,11 @@ class Primitive:
         if self.scalar is not None:
             result = np.asarray(self.scalar(*operands, **attributes), dtype=object)
         else:
-            result = np.asarray(self.forward(*operands, **attributes)[0], dtype=object)
+            # NumPy makes a bare Value of a 0-d array halfway, and a Value takes no arrays.
+            arrays = operands if self.cases else [np.atleast_1d(operand) for operand in operands]
+            result = np.asarray(self.forward(*arrays, **attributes)[0], dtype=object)
+            if not self.cases and not any(np.ndim(operand) for operand in operands):
+                result = result.reshape(())
         return np.asarray(_to_value(result), dtype=object)
 
     def __repr__(self) -> str:

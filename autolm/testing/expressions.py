@@ -21,7 +21,7 @@ from autolm import ops
 from autolm.ops.primitive import Case, Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import literal
-from autolm.testing.strategies import REALS, Shape, arrays_together, shapes
+from autolm.testing.strategies import Shape, arrays_together, shapes
 from autolm.testing.subject import LARGEST, Subject, edges_in
 
 Array = NDArray[Any]
@@ -176,7 +176,7 @@ class _Growing:
         before = len(self.leaves)
         operands = [
             self._operand(shape, domain, subject.elementwise, only_new_leaves)
-            for shape, domain in zip(wanted, _padded(subject.domains, len(wanted)), strict=True)
+            for shape, domain in zip(wanted, subject.domains_for(len(wanted)), strict=True)
         ]
         if not self._append(subject, operands, attributes):
             for leaf in range(before, len(self.leaves)):
@@ -289,7 +289,3 @@ def _near_a_kink(arrays: Sequence[Array], edges: Sequence[float]) -> bool:
         if x.dtype.kind == "f":
             numbers += x.ravel().tolist()
     return bool(np.any(np.diff(np.sort(numbers)) < CLEARANCE))
-
-
-def _padded(domains: Sequence[Any], count: int) -> Sequence[Any]:
-    return domains if len(domains) == count else [domains[0] if domains else REALS] * count

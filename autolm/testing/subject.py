@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.primitive import Case, Primitive
 from autolm.tensor import Tensor
-from autolm.testing.call import Call
+from autolm.testing.call import Call, literal
 from autolm.testing.strategies import (
     Kind,
     Shape,
@@ -144,21 +144,32 @@ class Subject:
     def simplest_call(self) -> Call:
         """Return a call with nothing but ones (or true conditions, or mid-domain numbers)."""
         case = self.cases[0] if self.cases else Case(((),) * len(self.operands), self.attributes)
-        domains = _for_each(self.domains, len(case.shapes))
+        domains = self.domains_for(len(case.shapes))
         filled = [
             np.full(shape, True if domain is None else choices("generic", domain, 1)[0])
             for shape, domain in zip(case.shapes, domains, strict=True)
         ]
         return Call(*filled, **case.attributes)
 
-    def domains_of(self, call: Call) -> Domains:
+    def domains_for(self, count: int) -> Domains:
         """Return one domain per input: an operation that joins takes more than it names."""
-        return _for_each(self.domains, len(call.inputs))
+        return self.domains if len(self.domains) == count else (self.domains[0],) * count
+
+    def domains_of(self, call: Call) -> Domains:
+        """Return the domain of each input of a call."""
+        return self.domains_for(len(call.inputs))
 
     def names_of(self, call: Call) -> tuple[str, ...]:
         """Return one name per input."""
         names = self.operands
         return names if len(names) == len(call.inputs) else _letters(len(call.inputs))
+
+    def describe(self, call: Call) -> str:
+        """Write the operands by name, the attributes and the upstream gradient."""
+        pairs = [*zip(self.names_of(call), call.inputs, strict=True), *call.attributes.items()]
+        if call.upstream is not None:
+            pairs.append(("upstream", call.upstream))
+        return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
 
     def calls(self, kind: Kind = "generic", *, stretched: bool = True) -> st.SearchStrategy[Call]:
         """Draw calls of this operation, with an upstream gradient that fits the result.
@@ -179,7 +190,7 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
             draw(_elementwise_shapes(len(subject.operands), stretched)),
             subject.attributes,
         )
-    domains = _for_each(subject.domains, len(chosen))
+    domains = subject.domains_for(len(chosen))
     inputs = draw(arrays_together(chosen, kind, domains, edges_in(attributes)))
     call = Call(*inputs, **attributes)
     try:
@@ -232,10 +243,6 @@ def _as_domains(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
     one = len(domain) == 2 and all(isinstance(edge, int | float) for edge in domain)
     return (tuple(domain),) if one else tuple(domain)
-
-
-def _for_each(domains: Domains, count: int) -> Domains:
-    return domains if len(domains) == count else (domains[0],) * count
 
 
 def _said(error: Exception) -> str:
