@@ -22,6 +22,12 @@ class Call:
         self.upstream: Array | None = None if upstream is None else _array(upstream)
         self.attributes = attributes
 
+    def copy(self) -> Call:
+        """Return the same call with inputs of its own."""
+        same = Call(*(x.copy() for x in self.inputs), **self.attributes)
+        same.upstream = self.upstream
+        return same
+
     @property
     def given_upstream(self) -> Array:
         """The upstream gradient, where there must be one."""

@@ -33,14 +33,14 @@ def diagnose(subject: Subject, example: Any) -> str:
         diagnosis = _common_diagnosis(evidences)
         if diagnosis:
             named.setdefault(diagnosis, []).append(name)
-    return "; ".join(f"{text} ({', '.join(names)})" for text, names in named.items())
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in named.items())
 
 
 def _common_diagnosis(evidences: list[Evidence]) -> str:
     """Return the first diagnosis that fits every call."""
     fitting = [_diagnoses(evidence) for evidence in evidences]
-    common = [text for text in fitting[0] if all(text in each for each in fitting[1:])]
-    return common[0] if common else ""
+    common = (text for text in fitting[0] if all(text in each for each in fitting[1:]))
+    return next(common, "")
 
 
 def _diagnoses(evidence: Evidence) -> list[str]:
@@ -94,17 +94,27 @@ def _upstream_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _operands_swapped(e: Evidence) -> Iterator[tuple[str, Any]]:
     rules = e.subject.op.rule
-    for other, gradient in enumerate(e.others):
-        if other == e.operand or gradient is None:
+    for other, jacobian in enumerate(e.jacobians):
+        if other == e.operand or jacobian is None:
             continue
         told = ""
         if len(rules) > max(other, e.operand):
             told = f": it receives {rules[other]}, expected {rules[e.operand]}"
-        yield f"operands swapped{told}", gradient
+        yield f"operands swapped{told}", np.tensordot(e.upstream, jacobian, e.upstream.ndim)
+        yield f"operands swapped{told}", _summed_to(e.sent_by_result(jacobian), e.x.shape)
         inputs = list(e.call.inputs)
         inputs[e.operand], inputs[other] = inputs[other], inputs[e.operand]
         if inputs[e.operand].shape == e.x.shape:
             yield f"operands swapped{told}", e.gradient_at(inputs, e.upstream)
+
+
+def _summed_to(sent: Array, shape: tuple[int, ...]) -> Array | None:
+    """Sum over the axes along which an operand of this shape would have been stretched."""
+    extra = sent.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, sent.shape[extra:], strict=True)):
+        return None
+    axes = (*range(extra), *(i for i, n in enumerate(shape, extra) if n == 1))
+    return np.asarray(sent.sum(axis=axes).reshape(shape))
 
 
 def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -134,7 +144,7 @@ def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try sums over axes that are missing, wrong or too many."""
-    paths = e.paths
+    paths = e.paths(e.jacobian)
     for axis in range(e.result.ndim):
         for end in (0, -1):
             one = np.zeros_like(paths)
@@ -143,8 +153,7 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
                 "not summed: of a broadcast axis only one slice counts",
                 one.sum(axis=tuple(range(e.result.ndim))),
             )
-    inner = tuple(range(e.result.ndim, paths.ndim))
-    by_result = paths.sum(axis=inner)
+    by_result = e.sent_by_result(e.jacobian)
     for axis in range(by_result.ndim):
         summed = by_result.sum(axis=axis)
         if summed.size == e.x.size:
@@ -161,7 +170,7 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try to keep one contribution where several come together."""
-    paths = e.paths.reshape(e.result.size, e.x.size)
+    paths = e.paths(e.jacobian).reshape(e.result.size, e.x.size)
     for order in (paths, paths[::-1]):
         kept = np.zeros(e.x.size)
         for row in order:
@@ -171,7 +180,7 @@ def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
     if e.result.shape == e.x.shape and e.x.size > 1:
-        paths = e.paths.reshape(e.x.size, e.x.size)
+        paths = e.paths(e.jacobian).reshape(e.x.size, e.x.size)
         own = np.diagonal(paths).reshape(e.x.shape)
         text = "a path is missing: that from each element to "
         yield text + "the others", own

@@ -39,10 +39,9 @@ class Evidence:
     call: Call
     operand: int
     result: Array
-    jacobian: Array  # (*result, *operand)
+    jacobians: tuple[Array | None, ...]  # of every operand: (*result, *operand)
     analytic: Array
     numeric: Array
-    others: tuple[Array | None, ...]  # the oracle's gradient of every operand
 
     @property
     def x(self) -> Array:
@@ -55,12 +54,26 @@ class Evidence:
         return self.call.given_upstream
 
     @property
-    def paths(self) -> Array:
-        """What each element of the result sends to each of the operand: (*result, *operand)."""
-        return self.upstream.reshape(*self.upstream.shape, *[1] * self.x.ndim) * self.jacobian
+    def jacobian(self) -> Array:
+        """∂result/∂operand: (*result, *operand)."""
+        jacobian = self.jacobians[self.operand]
+        assert jacobian is not None
+        return jacobian
+
+    def paths(self, jacobian: Array) -> Array:
+        """Return what each element of the result sends to each of an operand."""
+        inner = jacobian.ndim - self.upstream.ndim
+        return self.upstream.reshape(*self.upstream.shape, *[1] * inner) * jacobian
+
+    def sent_by_result(self, jacobian: Array) -> Array:
+        """Return what each element of the result sends to all of an operand together."""
+        inner = tuple(range(self.upstream.ndim, jacobian.ndim))
+        return np.asarray(self.paths(jacobian).sum(axis=inner))
 
     def fits(self, predicted: Any) -> bool:
         """Whether a prediction is what the rule says."""
+        if predicted is None:
+            return False
         predicted = np.asarray(predicted)
         if predicted.shape != self.analytic.shape or not np.all(np.isfinite(predicted)):
             return False
@@ -100,7 +113,7 @@ def _rich_calls(subject: Subject) -> list[Call]:
     for shapes, attributes in wanted:
         call = Call(*_generic(subject, shapes, edges_in(attributes), rng), **attributes)
         try:
-            result = subject.run(call)[0]
+            result = subject.run(call.copy())[0]
         except OperationError:
             continue
         call.upstream = _distinct((-np.inf, np.inf), result.shape, rng)
@@ -143,6 +156,6 @@ def _wrong_gradients(subject: Subject, call: Call) -> list[Evidence]:
         size = max(largest(n), 1e-300)
         if not largest(a - n) <= WRONG * size:
             found.append(
-                Evidence(subject, call, operand, derivative.result, j, a, n, tuple(numeric))
+                Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n)
             )
     return found

@@ -53,6 +53,22 @@ def examine(
     return outcomes
 
 
+def examine_call(subject: Subject, call: Call) -> list[Outcome]:
+    """Try every law that speaks of single calls on this one."""
+    outcomes = []
+    for law in LAWS:
+        if not law.of_one_call or law.examples(subject) is None:
+            continue
+        tally = Tally(examples=1)
+        broken = _tried(law, subject, call, tally)
+        status = Status.UNDECIDED if tally.undecided else Status.HOLDS
+        reason = "; ".join(tally.undecided)
+        if broken is not None:
+            status, reason = Status.BROKEN, broken.message
+        outcomes.append(Outcome(law, status, tally, reason, broken))
+    return outcomes
+
+
 def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
     tally = Tally()
     examples = law.examples(subject)
@@ -87,7 +103,7 @@ def _hunt(
         max_examples=max_examples,
         phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         database=None,
-        derandomize=True,
+        derandomize=settings().derandomize,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
@@ -96,17 +112,10 @@ def _hunt(
     @given(examples)
     def holds(example: Any) -> None:
         tally.examples += not found
-        try:
-            with np.errstate(all="ignore"):
-                law.check(subject, example, tally)
-        except OperationError as error:
-            program = program_of(subject, example) if isinstance(example, Call) else ""
-            found.append(LawBroken(str(error), example, program=program))
-        except LawBroken as broken:
+        broken = _tried(law, subject, example, tally)
+        if broken is not None:
             found.append(broken)
-        else:
-            return
-        raise found[-1]
+            raise broken
 
     try:
         holds()
@@ -114,4 +123,17 @@ def _hunt(
         return broken
     except Flaky:  # an operation that remembers earlier calls
         return found[-1]
+    return None
+
+
+def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken | None:
+    """Return how a law is broken by an example, if it is."""
+    try:
+        with np.errstate(all="ignore"):
+            law.check(subject, example, tally)
+    except LawBroken as broken:
+        return broken
+    except OperationError as error:
+        program = program_of(subject, example) if isinstance(example, Call) else ""
+        return LawBroken(str(error), example, program=program)
     return None

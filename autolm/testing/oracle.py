@@ -91,7 +91,7 @@ def differentiate(
         return (derivative / reach).astype(float), (error / reach).astype(float)
 
     with np.errstate(all="ignore"):
-        result = np.asarray(function(*point))
+        result = np.asarray(function(*(x.copy() for x in point)))
         direction = _random_direction(point)
         truth, uncertainty = measured(direction)
         for method, step in (("complex step", complex_step), ("dual numbers", dual_step)):

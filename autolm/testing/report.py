@@ -6,6 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Report:
         if self.failure is None or self.failure.node is None:
             return None
         try:
-            from autolm.inspect.draw import render
+            render = import_module("autolm.inspect.draw").render
         except ImportError:
             return None
         render(self.failure.node, path)
@@ -111,10 +112,10 @@ class Report:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Lay out wrong elements: operand, index, what the rule says, what should be, the error."""
-    lines = [("input", "index", "backward says", "should be", "error")]
+    lines = [["input", "index", "backward says", "should be", "error"]]
     for row in rows[:MOST_ROWS]:
         numbers = f"{row.analytic:.10g}", f"{row.numeric:.10g}", f"{row.error:+.4g}"
-        lines.append((row.operand, str(list(row.index)), *(n.replace("-", "−") for n in numbers)))
+        lines.append([row.operand, str(list(row.index)), *(n.replace("-", "−") for n in numbers)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     laid_out = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

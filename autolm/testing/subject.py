@@ -16,6 +16,7 @@ from autolm.ops.primitive import Case, Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.strategies import (
+    REALS,
     Kind,
     Shape,
     arrays_together,
@@ -102,8 +103,9 @@ class Subject:
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
         """Record the call in a graph."""
-        self.run(call)
-        return self.op(*(leaves or map(Tensor, call.inputs)), **call.attributes)
+        own = call.copy()  # an operation that writes into its operands spoils only these
+        self.run(own.copy())
+        return self.op(*(leaves or map(Tensor, own.inputs)), **call.attributes)
 
     def contributions(self, call: Call) -> tuple[Array | None, ...]:
         """Return what the backward rule sends to each operand, fitted to it as the engine does."""
@@ -194,7 +196,7 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
     inputs = draw(arrays_together(chosen, kind, domains, edges_in(attributes)))
     call = Call(*inputs, **attributes)
     try:
-        result = subject.run(call)[0]
+        result = subject.run(call.copy())[0]
     except OperationError:
         return call  # the law that runs it reports it
     call.upstream = draw(upstreams(result.shape))
@@ -202,8 +204,15 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
 
 
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
-    """Upstream gradients: generic numbers, the simplest of them 1."""
+    """Draw upstream gradients: generic numbers, the simplest of them 1."""
     return arrays_together([shape]).map(lambda arrays: arrays[0] / 2)
+
+
+def upstream_for(shape: Shape) -> Array:
+    """Return one upstream gradient with distinct numbers."""
+    size = math.prod(shape)
+    numbers = np.array(choices("generic", REALS, size)[:size]) / 2
+    return np.asarray(np.random.default_rng(0).permutation(numbers).reshape(shape))
 
 
 def edges_in(attributes: Mapping[str, Any]) -> list[float]:

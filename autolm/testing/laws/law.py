@@ -61,6 +61,7 @@ class Law:
     examples: Callable[[Subject], st.SearchStrategy[Any] | None]  # None: it does not apply
     check: Callable[[Subject, Any, Tally], None]  # raises LawBroken
     exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
+    of_one_call: bool = True  # whether its examples are calls
 
 
 def program_of(subject: Subject, call: Call) -> str:

@@ -176,6 +176,7 @@ aliases = Law(
     _aliased_calls,
     _check_aliases,
     _alias_features,
+    of_one_call=False,
 )
 graphs = Law(
     "graphs",
@@ -183,4 +184,5 @@ graphs = Law(
     lambda subject: expressions(MIXERS, required=subject),
     _check_graphs,
     lambda subject: ("shared node", "unequal diamond", "several backward calls"),
+    of_one_call=False,
 )
