@@ -32,7 +32,7 @@ def in_double(node: Node) -> Array:
 
 
 def replayed(root: Node, leaves: Sequence[Node]) -> Callable[..., Array]:
-    """Return the function of `leaves` recorded under `root`, of which other leaves are constants."""
+    """Return the function of `leaves` recorded under `root`; other leaves are constants."""
     steps = [(node, forward_of(node)) for node in topological_order(root) if node.parents]
     constants = {node: in_double(node) for node in topological_order(root) if not node.parents}
 
