@@ -25,6 +25,7 @@ from autolm.testing.subject import Subject
 
 CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
+WIDE = 120  # columns of a terminal in which the names of all laws fit side by side
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
 
@@ -72,7 +73,7 @@ def check_command(
                 reports.append((report, time.perf_counter() - start))
     finally:
         settings.load_profile(before)
-    console.print(_table(reports))
+    console.print(_table(reports, wide=console.width >= WIDE))
     console.print(LEGEND, style="dim")
     for report, _ in reports:
         if report.verdict is not Verdict.CORRECT or report.reason:
@@ -82,11 +83,12 @@ def check_command(
     return WRONG if wrong else CORRECT
 
 
-def _table(reports: Sequence[tuple[Report, float]]) -> Table:
+def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("operation", no_wrap=True)
     for law in LAWS:
-        table.add_column(law.name, justify="center", no_wrap=True)
+        heading = law.name if wide else "\n".join(law.name)
+        table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
     for heading in ("digits", "examples", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for report, seconds in reports:

@@ -184,16 +184,21 @@ class _Growing:
             del self.leaves[before:]
 
     def close_a_diamond(self) -> None:
-        """Multiply the last result by an earlier node: paths of unequal length may meet there."""
+        """Multiply the last result by a node under it: paths of unequal length meet there."""
         last = ~(len(self.applications) - 1)
-        earlier = self.draw(
-            st.sampled_from([n for n, x in self.data.items() if x.dtype.kind == "f"])
-        )
+        earlier = self.draw(st.sampled_from(self._numbers_under(last)))
         if not _stretches(self.data[earlier].shape, self.data[last].shape):
             if not self._append(_SUM, [earlier], {}):
                 return
             earlier = ~(len(self.applications) - 1)
         self._append(_MUL, [earlier, last], {})
+
+    def _numbers_under(self, node: int) -> list[int]:
+        found: list[int] = []
+        for operand in self.applications[~node].operands if node < 0 else ():
+            if self.data[operand].dtype.kind == "f":
+                found += [operand, *self._numbers_under(operand)]
+        return list(dict.fromkeys(found))
 
     def _append(
         self, subject: Subject, operands: Sequence[int], attributes: Mapping[str, Any]

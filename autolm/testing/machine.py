@@ -1,4 +1,4 @@
-"""A hypothesis state machine that uses the engine as people do: build, differentiate, mutate, repeat.
+"""A hypothesis state machine that uses the engine as people do: build, differentiate, mutate.
 
 It keeps a model of every leaf's gradient, told by the oracle, and holds the engine to it after each
 step. In a test suite one line is enough: ``TestGraphs = GraphMachine.TestCase``.
@@ -108,9 +108,8 @@ class GraphMachine(RuleBasedStateMachine):
         leaf = choice.draw(st.integers(0, len(self.leaves) - 1))
         self.leaves[leaf].data[...] += 1
         used = self.current[leaf]
-        self.spoiled |= {
-            i for i, recipe in enumerate(self.recipes) if used in recipe[1:] and recipe[0] != "leaf"
-        }
+        recipes = enumerate(self.recipes)
+        self.spoiled |= {i for i, (op, *rest) in recipes if op != "leaf" and used in rest}
         self._renew(leaf)
 
     @precondition(lambda self: self.leaves)
@@ -139,7 +138,7 @@ class GraphMachine(RuleBasedStateMachine):
     def _is_fresh(self, node: int) -> bool:
         """Whether a node is no leaf, or one whose data is still that."""
         kind, *rest = self.recipes[node]
-        return kind != "leaf" or self.current[self.owner[rest[0]]] == node
+        return bool(kind != "leaf" or self.current[self.owner[rest[0]]] == node)
 
     def _under(self, root: int) -> set[int]:
         found, stack = set(), [root]
@@ -153,6 +152,7 @@ class GraphMachine(RuleBasedStateMachine):
     def _value(self, node: int, variables: Sequence[Array]) -> Array:
         kind, *operands = self.recipes[node]
         if kind == "leaf":
-            return variables[operands[0]]
-        result: Array = kind.forward(*(self._value(i, variables) for i in operands))[0]
-        return result
+            variable: int = operands[0]
+            return variables[variable]
+        operation: Primitive = kind
+        return operation.forward(*(self._value(i, variables) for i in operands))[0]

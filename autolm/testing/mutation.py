@@ -1,4 +1,4 @@
-"""Test your tests: would they notice if the backward rule of an operation were wrong?
+"""Test your tests: see whether they notice that the backward rule of an operation is wrong.
 
 The rule is perturbed in place, in one classic way after the other, and the test is run. One that
 passes all the same does not see that mistake.
