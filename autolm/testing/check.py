@@ -14,7 +14,7 @@ from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
 from autolm.testing.examination import Outcome, Status, examine
 from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, Law
+from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -140,9 +140,11 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
     by_law = {o.law.name: o.broken.diagnosis for o in outcomes if o.broken is not None}
     certain = [by_law[law] for law in ("hygiene", "state") if by_law.get(law)]
-    fitted = diagnose(subject, outcomes[0].broken.example if outcomes[0].broken else None)
     told = [diagnosis for diagnosis in by_law.values() if diagnosis]
-    return next(iter([*certain, *filter(None, [fitted]), *told]), "")
+    fitted = diagnose(subject, outcomes[0].broken.example if outcomes[0].broken else None)
+    about_values = outcomes[0].law in LAWS_OF_VALUE
+    ordered = [*certain, *([fitted, *told] if about_values else [*told, fitted])]
+    return next(filter(None, ordered), "")
 
 
 def _node(subject: Subject, example: Any) -> Node | None:

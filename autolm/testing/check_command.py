@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import settings
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +24,7 @@ from autolm.testing.subject import Subject
 
 CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
-WIDE = 120  # columns of a terminal in which the names of all laws fit side by side
+WIDE = 116  # columns of a terminal in which the names of all laws fit side by side
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
 
@@ -84,7 +83,7 @@ def check_command(
 
 
 def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("operation", no_wrap=True)
     for law in LAWS:
         heading = law.name if wide else "\n".join(law.name)

@@ -102,10 +102,17 @@ def _operands_swapped(e: Evidence) -> Iterator[tuple[str, Any]]:
             told = f": it receives {rules[other]}, expected {rules[e.operand]}"
         yield f"operands swapped{told}", np.tensordot(e.upstream, jacobian, e.upstream.ndim)
         yield f"operands swapped{told}", _summed_to(e.sent_by_result(jacobian), e.x.shape)
-        inputs = list(e.call.inputs)
-        inputs[e.operand], inputs[other] = inputs[other], inputs[e.operand]
-        if inputs[e.operand].shape == e.x.shape:
-            yield f"operands swapped{told}", e.gradient_at(inputs, e.upstream)
+        yield f"operands swapped{told}", _exchanged(e, other)
+
+
+def _exchanged(e: Evidence, other: int) -> Array | None:
+    """Ask for the gradient where two operands have changed places."""
+    inputs = list(e.call.inputs)
+    if e.subject.elementwise:
+        inputs = [np.broadcast_to(x, e.result.shape).copy() for x in inputs]
+    inputs[e.operand], inputs[other] = inputs[other], inputs[e.operand]
+    gradient = e.gradient_at(inputs, e.upstream)
+    return None if gradient is None else _summed_to(gradient, e.x.shape)
 
 
 def _summed_to(sent: Array, shape: tuple[int, ...]) -> Array | None:
@@ -199,12 +206,16 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
                 yield f"a term is missing: {_times(sign)}{text}", e.numeric - sign * term
         fitted = float(np.sum(rest * term)) / squared
         yield f"a term is missing: a multiple of {text}", e.numeric - fitted * term
-    for axis in range(e.x.ndim):
-        rest = e.numeric - e.analytic
-        if e.x.shape[axis] > 2 and largest(rest - rest.mean(axis=axis, keepdims=True)) <= (
-            1e-7 * largest(rest)
-        ):
-            yield "a term is missing: a sum or mean, the same along an axis", e.analytic
+    rest = e.numeric - e.analytic
+    along = [("", np.ones(e.x.shape))]
+    if e.result.shape == e.x.shape:
+        along += [("y · ", e.result), ("the operand · ", e.x)]
+    for (text, factor), axis in product(along, range(e.x.ndim)):
+        common = (rest * factor).sum(axis=axis, keepdims=True) / (factor * factor).sum(
+            axis=axis, keepdims=True
+        )
+        if e.x.shape[axis] > 2 and largest(rest - factor * common) <= 1e-7 * largest(rest):
+            yield f"a term is missing: {text}a sum or mean, the same along an axis", e.analytic
 
 
 def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:

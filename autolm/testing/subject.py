@@ -205,7 +205,7 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
 
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
     """Draw upstream gradients: generic numbers, the simplest of them 1."""
-    return arrays_together([shape]).map(lambda arrays: arrays[0] / 2)
+    return arrays_together([shape]).map(lambda arrays: np.asarray(arrays[0] / 2))
 
 
 def upstream_for(shape: Shape) -> Array:

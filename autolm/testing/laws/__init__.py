@@ -6,9 +6,10 @@ from autolm.testing.laws.edges import extremes, kinks
 from autolm.testing.laws.law import Law, LawBroken, Tally
 from autolm.testing.laws.values import aliases, broadcasting, graphs, rule
 
+LAWS_OF_VALUE: tuple[Law, ...] = (rule, broadcasting, aliases, graphs)
 LAWS: tuple[Law, ...] = (
-    *(rule, broadcasting, aliases, graphs, hygiene, state),
-    *(kinks, extremes, linear, scalar, relations),
+    *LAWS_OF_VALUE,
+    *(hygiene, state, kinks, extremes, linear, scalar, relations),
 )
 
-__all__ = ["LAWS", "Law", "LawBroken", "Tally"]
+__all__ = ["LAWS", "LAWS_OF_VALUE", "Law", "LawBroken", "Tally"]
