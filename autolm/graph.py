@@ -215,6 +215,6 @@ def calling_site() -> str:
     """Return file:line of the nearest caller outside the engine."""
     frame = sys._getframe(1)
     engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.op")  # op: ops, operators
-    while frame.f_globals["__name__"].startswith(engine) and frame.f_back:
+    while frame.f_globals.get("__name__", "").startswith(engine) and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.graph import Node
 from autolm.testing.oracle import Derivative
 from autolm.testing.two_sides import (
     BEND,
@@ -84,20 +85,22 @@ def compare(
     derivative: Derivative,
     upstream: Array,
     slack: float = 1.0,
+    floor: float = 0.0,
 ) -> Comparison:
     """Compare a gradient with a derivative: element by element, or in part where there are many.
 
     An element is wrong if it is off by more than 10⁻⁹ of itself plus 10⁻¹⁰ of the scale, plus what
     the oracle may be wrong by; on a kink, if it is not between the slopes of the two sides. `slack`
-    multiplies the tolerance.
+    multiplies the tolerance, and `floor` is the least that the scale is taken for.
     """
     with np.errstate(all="ignore"):
         if max((x.size for x in derivative.point), default=0) > FEW:
-            return _compare_projections(names, analytic, derivative, upstream, slack)
+            return _compare_projections(names, analytic, derivative, upstream, slack, floor)
         jacobians, errors = derivative.jacobians()
         numeric = gradient(jacobians, upstream)
         unsure = gradient(errors, np.abs(upstream))
         scale = gradient_scale(numeric, derivative.point, derivative.result, upstream)
+        scale = max(scale, floor)
     rows: list[Row] = []
     worst = doubt = 0.0
     for operand, (a, n, e) in enumerate(zip(analytic, numeric, unsure, strict=True)):
@@ -150,6 +153,7 @@ def _compare_projections(
     derivative: Derivative,
     upstream: Array,
     slack: float,
+    floor: float,
 ) -> Comparison:
     """Compare derivatives along random directions, and look for the element where they differ."""
     rng = np.random.default_rng(0)
@@ -162,6 +166,7 @@ def _compare_projections(
         found = np.zeros(x.shape) if a is None else np.asarray(a, dtype=float)
         weights = rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
         off, unsure, scale, numeric = _along(derivative, operand, weights, found, upstream)
+        scale = max(scale, floor)
         if not np.isfinite(numeric) or not np.isfinite(unsure):
             reason = f"the derivative is not finite here, by {derivative.method}"
             return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
@@ -216,3 +221,14 @@ def digits_of(error: float, scale: float) -> float:
 def largest(array: Array | None) -> float:
     """Return the largest magnitude in an array; 0 in none."""
     return 0.0 if array is None else float(np.max(np.abs(array), initial=0.0))
+
+
+def largest_contribution(root: Node, upstream: Any) -> float:
+    """Return the largest number that a backward pass sends from a node to a parent."""
+    sent = [
+        np.abs(contribution.value)
+        for step in root.steps(upstream)
+        for contribution in step.contributions
+        if contribution.value is not None
+    ]
+    return max((float(np.max(s, initial=0.0, where=np.isfinite(s))) for s in sent), default=0.0)

@@ -34,7 +34,8 @@ def central(
         ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
         return (ahead - behind) / (2 * step), _rounding(ahead, behind, step)
 
-    return _extrapolate(difference)
+    with np.errstate(all="ignore"):
+        return _extrapolate(difference)
 
 
 def evaluate(

@@ -116,7 +116,7 @@ class Subject:
         if not node.requires_grad or upstream is None:
             return tuple(None for _ in node.parents or self.operands)
         try:
-            return node.contributions(upstream)
+            return node.contributions(np.asarray(upstream))
         except Exception as error:
             raise self._rule_failed(error) from error
 
@@ -124,7 +124,7 @@ class Subject:
         """Apply a rule, and return the arrays themselves that it gives for real operands."""
         try:
             with np.errstate(all="ignore"):
-                sent = rule(upstream)
+                sent = rule(np.asarray(upstream))
         except Exception as error:
             raise self._rule_failed(error) from error
         if not isinstance(sent, tuple | list):
