@@ -1,11 +1,18 @@
-"""How a next token is drawn from logits: temperature, top-k, top-p."""
+"""How text is drawn from a model: one token at a time, by temperature, top-k and top-p."""
 
 from __future__ import annotations
 
-from typing import Any
+import codecs
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autolm.lm.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from autolm.lm.tinylm import TinyLM
 
 
 def pick(
@@ -59,3 +66,56 @@ def pick(
         probabilities[order[1:][reached[:-1] >= top_p]] = 0
         probabilities /= probabilities.sum()
     return int(rng.choice(probabilities.size, p=probabilities))
+
+
+def stream_text(
+    model: TinyLM,
+    tokenizer: Tokenizer,
+    kind: str,
+    prompt: str,
+    max_new_tokens: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    rng: np.random.Generator,
+) -> Iterator[str]:
+    """Yield the prompt, then what a model writes after it, piece by piece as it comes.
+
+    Of kind "lines", the model sees the line that it is writing and nothing before it, as it did in
+    training; of kind "stream", as much as it can. Bytes that are not yet a whole character wait for
+    the rest of it.
+
+    Raises
+    ------
+    ValueError
+        When the tokenizer does not know a character of the prompt, or a parameter is out of range.
+    """
+    boundary = tokenizer.encode("\n") if kind == "lines" or _knows_newline(tokenizer) else [0]
+    token_ids = tokenizer.encode(prompt)
+    if kind == "lines" or not token_ids:
+        token_ids = boundary + token_ids
+    yield prompt
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for _ in range(max_new_tokens):
+        context = token_ids[-model.max_len :]
+        if kind == "lines":
+            context = context[_last_index(context, boundary[0]) :]
+        logits = model.next_logits(np.array(context))
+        token_ids.append(pick(logits, temperature, top_k, top_p, rng))
+        if piece := decoder.decode(tokenizer.token_bytes(token_ids[-1])):
+            yield piece
+    if rest := decoder.decode(b"", final=True):
+        yield rest
+
+
+def _knows_newline(tokenizer: Tokenizer) -> bool:
+    try:
+        return bool(tokenizer.encode("\n"))
+    except ValueError:
+        return False
+
+
+def _last_index(token_ids: list[int], token_id: int) -> int:
+    """Return where a token occurs last; 0 if it does not."""
+    return max((i for i, other in enumerate(token_ids) if other == token_id), default=0)

@@ -90,15 +90,19 @@ class Primitive:
 
     def on_values(self, *operands: Any, **attributes: Any) -> Array:
         """Compute on object arrays of Values, with Value's own rules."""
+        attributes = {**(self.forward.__kwdefaults__ or {}), **attributes}
+        domains = self.domain if len(self.domain) > 1 else self.domain * len(operands)
+        elements = [
+            operand * 1
+            if operand.dtype == bool and domain is not CONDITION  # a mask as a factor
+            else operand.view(_Elements)
+            for operand, domain in zip(operands, domains, strict=True)
+        ]
         if self.scalar is not None:
-            result = np.asarray(self.scalar(*operands, **attributes), dtype=object)
+            result = self.scalar(*elements, **attributes)
         else:
-            # NumPy makes a bare Value of a 0-d array halfway, and a Value takes no arrays.
-            arrays = operands if self.cases else [np.atleast_1d(operand) for operand in operands]
-            result = np.asarray(self.forward(*arrays, **attributes)[0], dtype=object)
-            if not self.cases and not any(np.ndim(operand) for operand in operands):
-                result = result.reshape(())
-        return np.asarray(_to_value(result), dtype=object)
+            result = self.forward(*elements, **attributes)[0]
+        return np.asarray(_to_value(np.asarray(result, dtype=object)), dtype=object)
 
     def __repr__(self) -> str:
         return (
@@ -106,6 +110,10 @@ class Primitive:
             if self.formula
             else f"<primitive {self.name}>"
         )
+
+
+class _Elements(np.ndarray[Any, Any]):
+    """An object array that stays one when it has no axes, where NumPy would unwrap the Value."""
 
 
 _to_value = np.frompyfunc(

@@ -1,0 +1,262 @@
+"""The `autolm` command: reads what was typed, joins what does the work, says errors in one line.
+
+Every command only parses, joins parts of the house, and prints. Exit codes: 0 done, 1 the work
+failed, 2 wrong use, 130 stopped from the keyboard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from autolm.lm.config import TrainingConfig
+    from autolm.lm.corpora import Corpus
+    from autolm.lm.run_folder import RunFolder
+
+app = typer.Typer(
+    name="autolm",
+    help="The mathematics of training a language model, to watch, draw and prove.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; an error is one line, and a traceback only with `--traceback`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    show_traceback = "--traceback" in arguments
+    try:
+        code = app([a for a in arguments if a != "--traceback"], standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if show_traceback:
+            raise
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        first_line = next(iter(message.splitlines()), type(error).__name__)
+        wrong_use = isinstance(error, ValueError) or hasattr(error, "format_message")
+        kind = "" if wrong_use or isinstance(error, OSError) else f"{type(error).__name__}: "
+        print(f"autolm: {kind}{first_line}", file=sys.stderr)
+        code = WRONG_USE if wrong_use else FAILED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback()
+def autolm(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from.")
+    ] = False,
+) -> None:
+    """Watch, draw and prove the mathematics of training a language model."""
+
+
+def option(text: str, *names: str) -> Any:
+    """Make an option of `train` whose default stands in TrainingConfig."""
+    return typer.Option(*names, help=text, show_default=False)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="A text file, - for standard input, toy (the default: a built-in language whose "
+            "true entropy is known), or python-docs.",
+            show_default=False,
+        ),
+    ] = None,
+    kind: Annotated[str | None, option("Documents: lines, or one stream (default).")] = None,
+    tokenizer: Annotated[str | None, option("characters (default) or bpe.")] = None,
+    num_merges: Annotated[int | None, option("Merges of bpe (512).")] = None,
+    num_layers: Annotated[int | None, option("Layers (2).")] = None,
+    num_heads: Annotated[int | None, option("Attention heads (4).")] = None,
+    d_model: Annotated[int | None, option("Width (64).")] = None,
+    d_ff: Annotated[int | None, option("Width of feed-forward (4 × d_model).")] = None,
+    norm: Annotated[str | None, option("pre (default), post or none.")] = None,
+    block_size: Annotated[int | None, option("Tokens of context (64).")] = None,
+    batch_size: Annotated[int | None, option("Rows in a batch (12).")] = None,
+    steps: Annotated[int | None, option("Steps of training.")] = None,
+    learning_rate: Annotated[float | None, option("Learning rate after the warm-up.")] = None,
+    final_learning_rate: Annotated[float | None, option("Learning rate at the end.")] = None,
+    schedule: Annotated[str | None, option("cosine (default), linear or constant.")] = None,
+    warmup_steps: Annotated[int | None, option("Steps in which the rate rises (50).")] = None,
+    beta1: Annotated[float | None, option("Adam's memory of gradients (0.9).")] = None,
+    beta2: Annotated[float | None, option("Adam's memory of squares (0.95).")] = None,
+    weight_decay: Annotated[float | None, option("Weight decay (0).")] = None,
+    clip: Annotated[float | None, option("Longest gradient (1).")] = None,
+    validate_every: Annotated[int | None, option("Steps from validation to validation.")] = None,
+    seed: Annotated[int | None, option("Seed of weights and batches (0).")] = None,
+    dtype: Annotated[str | None, option("float32 (default) or float64.")] = None,
+    threads: Annotated[int | None, option("Processor threads for matrix products (1).")] = None,
+    output: Annotated[Path | None, option("The run folder.", "--output", "-o")] = None,
+    resume: Annotated[Path | None, option("Go on with this run, exactly.")] = None,
+) -> None:
+    """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
+    choices = {name: value for name, value in locals().items() if value is not None}
+    resume, output = choices.pop("resume", None), choices.pop("output", None)
+    from autolm.lm.config import STANDARD_INPUT, TrainingConfig
+    from autolm.lm.run_folder import TEXT, RunFolder
+    from autolm.lm.training import Training, train_tokenizer
+
+    if resume is not None:
+        if choices or output:
+            given = next(iter(choices), "output")
+            raise ValueError(f"--resume takes no other choice, and {given} was given")
+        folder = RunFolder.open(resume)
+        config = folder.config()
+        training = Training(config, _corpus(config, folder), folder.tokenizer())
+        training.restore(folder.load())
+        folder.forget_metrics_after(training.step)
+    else:
+        if "d_model" in choices:
+            choices.setdefault("d_ff", 4 * choices["d_model"])
+        config = TrainingConfig.of(**choices)
+        corpus = _corpus(config)
+        training = Training(config, corpus, train_tokenizer(config, corpus))
+        folder = RunFolder.create(output, config, training.tokenizer)
+        if config.data == STANDARD_INPUT:
+            folder.write(TEXT, corpus.text.encode())
+    _run(training, folder)
+
+
+def _corpus(config: TrainingConfig, folder: RunFolder | None = None) -> Corpus:
+    """Fetch the text of a run; what came from standard input is kept in its folder."""
+    from autolm.lm import corpora
+    from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
+    from autolm.lm.run_folder import TEXT
+
+    if config.data == TOY:
+        return corpora.toy_language_corpus()
+    if config.data == PYTHON_DOCUMENTATION:
+        return corpora.python_documentation_corpus()
+    if config.data == STANDARD_INPUT and folder is None:
+        return corpora.standard_input_corpus(sys.stdin.buffer, kind=config.kind)
+    path = folder.path / TEXT if folder and config.data == STANDARD_INPUT else config.data
+    return corpora.text_file_corpus(path, kind=config.kind)
+
+
+def _run(training: Any, folder: RunFolder) -> None:
+    from rich.console import Console
+
+    from autolm.inspect import blame_nonfinite
+    from autolm.lm.report import TerminalReport
+    from autolm.lm.run import run
+    from autolm.lm.training import NonFiniteLoss
+
+    console = Console()
+    report = TerminalReport(console, training)
+    try:
+        with report:
+            outcome = run(training, folder, report)
+    except NonFiniteLoss as error:
+        last_good = folder.state()["step"]
+        print(f"\n{error}. First non-finite value:", file=sys.stderr)
+        print(f"  {blame_nonfinite(error.loss)}", file=sys.stderr)
+        print(
+            f"the run stops here; the last good state is step {last_good} in {folder.path} "
+            f"(resume with: autolm train --resume {folder.path})",
+            file=sys.stderr,
+        )
+        raise typer.Exit(FAILED) from None
+    report.close(outcome, folder)
+    if not outcome.done:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    prompt: Annotated[str, typer.Option(help="How the text begins.")] = "",
+    tokens: Annotated[int, typer.Option(help="How many tokens to write.", min=1)] = 300,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For the same text each time.")] = None,
+) -> None:
+    """Let a trained model go on with a text, as it comes."""
+    import numpy as np
+
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.sampling import stream_text
+
+    folder = RunFolder.open(run)
+    config, words = folder.config(), folder.tokenizer()
+    model = config.model(words.vocab_size)
+    model.load_state(folder.weights())
+    pieces = stream_text(
+        model,
+        words,
+        config.kind,
+        prompt,
+        tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        rng=np.random.default_rng(seed),
+    )
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
+
+
+@app.command()
+def info(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run folder or a config.json; the default model without one."),
+    ] = None,
+    vocab_size: Annotated[
+        int | None, typer.Option(help="Vocabulary, where there is no tokenizer.", min=1)
+    ] = None,
+) -> None:
+    """Count parameters, operations and memory by module, beside GPT-3's by the same formulas."""
+    from rich.console import Console
+
+    from autolm.lm.size import GPT3, size_table
+
+    Console().print(size_table([_architecture(run, vocab_size), GPT3]))
+
+
+def _architecture(run: Path | None, vocab_size: int | None) -> Any:
+    from autolm.lm.config import TrainingConfig
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.size import Architecture
+
+    if run is not None and run.is_dir():
+        folder = RunFolder.open(run)
+        return Architecture.of(folder.config(), folder.tokenizer().vocab_size)
+    try:
+        config = TrainingConfig() if run is None else TrainingConfig.from_json(run.read_text())
+    except OSError as error:
+        raise ValueError(f"{run}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{run}: {error}") from None
+    known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
+    return Architecture.of(config, vocab_size or known)
+
+
+@app.command()
+def ops() -> None:
+    """List every operation with its formula, its gradient rule and its conventions."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from autolm.ops import PRIMITIVES
+
+    table = Table("operation", "", "formula", "gradient", "at kinks", show_lines=True)
+    for operation in PRIMITIVES:
+        rule = "\n".join(operation.rule)
+        table.add_row(operation.name, operation.symbol, operation.formula, rule, operation.kinks)
+    Console().print(table)

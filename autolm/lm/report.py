@@ -1,0 +1,131 @@
+"""What a training run shows in a terminal: what is trained, against which floors, how it goes.
+
+With a terminal there is a progress bar; without one, a plain line at each validation, so that logs
+stay readable.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from autolm.lm.loss_plot import floors
+from autolm.lm.run import Outcome
+from autolm.lm.run_folder import RunFolder
+from autolm.lm.training import StepMetrics, Training
+
+SMOOTHING = 0.95  # of the training loss that is shown
+
+
+def thousands(number: int) -> str:
+    """Write a whole number with thin groups: 102 912."""
+    return f"{number:,}".replace(",", " ")
+
+
+class TerminalReport:
+    """Tell the story of a run on a console."""
+
+    def __init__(self, console: Console, training: Training) -> None:
+        self.console, self.training = console, training
+        self.train_loss = self.validation_loss = math.nan
+        self.started, self.tokens = time.perf_counter(), 0
+        self.progress = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[numbers]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=training.config.steps, numbers="")
+
+    def __enter__(self) -> TerminalReport:
+        self._print_opening()
+        self.progress.start()
+        self.progress.update(self.task, completed=self.training.step)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def _print_opening(self) -> None:
+        config, training = self.training.config, self.training
+        vocabulary = training.tokenizer.vocab_size
+        self._line(
+            "TinyLM",
+            f"{config.num_layers} layers · {config.num_heads} heads · d_model {config.d_model} · "
+            f"d_ff {config.d_ff} · vocabulary {thousands(vocabulary)} · "
+            f"{thousands(training.model.num_parameters())} parameters · {config.dtype}",
+        )
+        corpus, text = training.corpus, training.text
+        self._line(
+            "data",
+            f"{corpus.name} · {thousands(text.train.num_targets)} train tokens · "
+            f"{thousands(text.validation.num_targets)} validation tokens",
+        )
+        levels = "   ".join(f"{name} {level:.3f}" for name, level in floors(training).items())
+        self._line("floors", f"{levels}   (nats per token)")
+        self.console.print()
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        """Move the bar."""
+        self.tokens += metrics.tokens
+        first = math.isnan(self.train_loss)
+        kept = 0.0 if first else SMOOTHING
+        self.train_loss = metrics.loss * (1 - kept) + (0 if first else self.train_loss * kept)
+        self.progress.update(self.task, completed=metrics.step, numbers=self._numbers(metrics))
+        self.latest = metrics
+
+    def validated(self, step: int, loss: float) -> None:
+        """Take the validation loss into the line; without a terminal, print the line."""
+        self.validation_loss = loss
+        if not self.console.is_terminal and step:
+            elapsed = time.perf_counter() - self.started
+            steps = f"step {step}/{self.training.config.steps}"
+            line = f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s"
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _numbers(self, metrics: StepMetrics) -> str:
+        speed = self.tokens / max(1e-9, time.perf_counter() - self.started)
+        words = [f"train {self.train_loss:.3f}"]
+        if not math.isnan(self.validation_loss):
+            words.append(f"val {self.validation_loss:.3f}")
+            words.append(f"ppl {math.exp(min(700.0, self.validation_loss)):.2f}")
+        words.append(f"|g| {metrics.gradient_norm:.2f}")
+        words.append(f"lr {metrics.learning_rate:.1e}".replace("e-0", "e-"))
+        words.append(f"{speed / 1000:.0f}k tok/s")
+        return "  ".join(words)
+
+    def close(self, outcome: Outcome, folder: RunFolder) -> None:
+        """Say how it ended and what to do next."""
+        seconds = time.perf_counter() - self.started
+        self.console.print()
+        if not outcome.done:
+            self._line(
+                "stopped",
+                f"after step {outcome.step} of {self.training.config.steps}; all is saved",
+            )
+            self._line("go on", f"autolm train --resume {folder.path}")
+            return
+        loss = outcome.validation_loss
+        entropy = self.training.true_entropy()
+        above = "" if entropy is None else f" = true entropy {(loss / entropy - 1) * 100:+.1f} %"
+        self._line(
+            "done",
+            f"val {loss:.3f}{above}   perplexity {math.exp(min(700.0, loss)):.3f}   "
+            f"{self.training.bits_per_byte(loss):.2f} bits/byte   {seconds:.0f} s",
+        )
+        self._line(
+            "saved", f"{folder.path}   model.safetensors  loss.png  samples.txt  metrics.jsonl"
+        )
+        shown = outcome.sample.strip().splitlines()[:4]
+        for label, line in zip(["sample", "", "", ""], shown, strict=False):
+            self._line(label, line)
+        self._line("next", f"autolm sample {folder.path}")
+
+    def _line(self, label: str, text: str) -> None:
+        self.console.print(f"{label:<8}{text}", highlight=False, soft_wrap=True, markup=False)

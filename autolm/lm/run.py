@@ -1,0 +1,104 @@
+"""Take a training run from where it is to its end: validate, save, report, stop when told to."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from autolm.lm.loss_plot import draw_losses
+from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
+from autolm.lm.sampling import stream_text
+from autolm.lm.training import StepMetrics, Training
+
+QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
+SAMPLE_TOKENS = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: done, or stopped by a signal after `step` steps."""
+
+    done: bool
+    step: int
+    validation_loss: float
+    sample: str
+
+
+class Report(Protocol):
+    """Whom a run tells what it does."""
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        """Take note of one step."""
+
+    def validated(self, step: int, loss: float) -> None:
+        """Take note of a validation loss."""
+
+
+def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
+    """Train until all steps are done, or until SIGINT or SIGTERM; in either case save.
+
+    Raises
+    ------
+    NonFiniteLoss
+        When a number went wrong: what was saved before stays the last good state.
+    RunError
+        When the folder cannot be written: what was saved before stays readable.
+    """
+    pending: list[dict[str, Any]] = []
+
+    def validate(max_batches: int | None) -> float:
+        loss = training.validate(max_batches)
+        pending.append({"step": training.step, "validation_loss": loss})
+        report.validated(training.step, loss)
+        folder.append_metrics(pending)
+        pending.clear()
+        folder.save(training.checkpoint())
+        return loss
+
+    if training.step == 0:
+        folder.save(training.checkpoint())
+    with stop_requests() as stop, threadpool_limits(training.config.threads, "blas"):
+        while not training.done and not stop:
+            metrics = training.advance()
+            pending.append(asdict(metrics))
+            report.stepped(metrics)
+            if training.step % training.config.validate_every == 0 and not training.done:
+                validate(QUICK_VALIDATION)
+        loss = validate(None if training.done else QUICK_VALIDATION)
+        folder.write(PLOT, draw_losses(list(folder.metrics()), training))
+        sample = _sample(training)
+        folder.write(SAMPLES, sample.encode())
+    return Outcome(training.done, training.step, loss, sample)
+
+
+def _sample(training: Training) -> str:
+    rng = np.random.default_rng(training.config.seed)
+    pieces = stream_text(
+        training.model, training.tokenizer, training.corpus.kind, "", SAMPLE_TOKENS, rng=rng
+    )
+    return "".join(pieces)
+
+
+@contextmanager
+def stop_requests() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once."""
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,208 @@
+"""A run on disk: a folder in which a training run can always be found whole, and never pickled.
+
+A checkpoint is three files that must belong together. They are written beside the old ones first;
+`state.json.new`, written last, says that the new ones are complete. Whoever opens the folder next
+finishes what it says: so a kill or a full disk at any moment leaves either the old checkpoint or
+the new one, and never a mixture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.lm.atomic_write import write_atomically
+from autolm.lm.config import TrainingConfig
+from autolm.lm.tokenizers import Tokenizer, load_tokenizer
+
+Arrays = dict[str, NDArray[Any]]
+
+CONFIG, TOKENIZER, STATE = "config.json", "tokenizer.json", "state.json"
+MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
+METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
+
+
+class RunError(ValueError):
+    """A run folder cannot be used; the message is one line that says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a run needs to go on: weights, the optimizer's memory, and where it is."""
+
+    model: Arrays
+    optimizer: Arrays
+    state: dict[str, Any]  # step, data cursor, digest of the data
+
+
+class RunFolder:
+    """A folder with one run.
+
+    Raises
+    ------
+    RunError
+        From every method, where the folder or a file in it is missing, damaged or unwritable.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(
+        cls, path: str | Path | None, config: TrainingConfig, tokenizer: Tokenizer
+    ) -> RunFolder:
+        """Make a new folder, by default `runs/<today>-a`, or the next letter that is free."""
+        folder = cls(_next_free_path() if path is None else path)
+        if (folder.path / CONFIG).exists():
+            raise RunError(
+                f"{folder.path}: holds a run already; name another folder, or go on with "
+                f"autolm train --resume {folder.path}"
+            )
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder.path}: cannot be made: {error.strerror}") from None
+        folder.write(TOKENIZER, (json.dumps(tokenizer.to_json()) + "\n").encode())
+        folder.write(CONFIG, config.to_json().encode())
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Open a folder that holds a run, and finish a save that was cut off."""
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise RunError(f"{path}: no such folder; a run is a folder such as runs/2026-11-24-a")
+        if not (folder.path / CONFIG).is_file():
+            raise RunError(f"{path}: not a run: it has no {CONFIG}")
+        if (folder.path / f"{STATE}.new").exists():
+            folder._finish_save()
+        return folder
+
+    def config(self) -> TrainingConfig:
+        """Read the choices of the run."""
+        try:
+            return TrainingConfig.from_json(self._read(CONFIG).decode())
+        except ValueError as error:
+            raise RunError(f"{self.path / CONFIG}: {error}") from None
+
+    def tokenizer(self) -> Tokenizer:
+        """Read the tokenizer."""
+        try:
+            return load_tokenizer(self.path / TOKENIZER)
+        except (OSError, ValueError) as error:
+            raise RunError(str(error)) from None
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Save a checkpoint; until it is complete, the one before stays what can be read."""
+        from safetensors.numpy import save
+
+        step = {"step": str(checkpoint.state["step"])}
+        self.write(f"{MODEL}.new", save(_contiguous(checkpoint.model), metadata=step))
+        self.write(f"{OPTIMIZER}.new", save(_contiguous(checkpoint.optimizer), metadata=step))
+        self.write(f"{STATE}.new", (json.dumps(checkpoint.state, indent=2) + "\n").encode())
+        self._finish_save()
+
+    def _finish_save(self) -> None:
+        try:
+            for name in (MODEL, OPTIMIZER, STATE):  # the state last: while it is new, all is new
+                new = self.path / f"{name}.new"
+                if new.exists():
+                    new.replace(self.path / name)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def load(self) -> Checkpoint:
+        """Read the last checkpoint."""
+        return Checkpoint(self.weights(), self._arrays(OPTIMIZER), self.state())
+
+    def weights(self) -> Arrays:
+        """Read the parameters of the model, by path."""
+        return self._arrays(MODEL)
+
+    def state(self) -> dict[str, Any]:
+        """Read where the run is."""
+        try:
+            state = json.loads(self._read(STATE))
+        except json.JSONDecodeError:
+            raise RunError(f"{self.path / STATE}: damaged: it is not JSON") from None
+        if not isinstance(state, dict) or not isinstance(state.get("step"), int):
+            raise RunError(f"{self.path / STATE}: damaged: it names no step")
+        return state
+
+    def _arrays(self, name: str) -> Arrays:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return dict(load(self._read(name)))
+        except SafetensorError:
+            raise RunError(
+                f"{self.path / name}: damaged: it is not a whole safetensors file"
+            ) from None
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            hint = "; nothing was saved yet" if name in (MODEL, OPTIMIZER, STATE) else ""
+            raise RunError(f"{self.path / name}: is missing{hint}") from None
+        except OSError as error:
+            raise RunError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole or not at all."""
+        try:
+            write_atomically(self.path / name, content)
+        except OSError as error:
+            raise RunError(f"{self.path / name}: cannot be written: {error.strerror}") from None
+
+    def append_metrics(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add lines to `metrics.jsonl`."""
+        try:
+            with (self.path / METRICS).open("a") as file:
+                file.writelines(json.dumps(record) + "\n" for record in records)
+        except OSError as error:
+            raise RunError(f"{self.path / METRICS}: cannot be written: {error.strerror}") from None
+
+    def metrics(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines of `metrics.jsonl`; one that was cut off ends it."""
+        if not (self.path / METRICS).exists():
+            return
+        for line in self._read(METRICS).decode().splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                return
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drop what was measured after the checkpoint to which a run returns."""
+        kept = [record for record in self.metrics() if record["step"] <= step]
+        self.write(METRICS, "".join(json.dumps(record) + "\n" for record in kept).encode())
+
+
+def _contiguous(arrays: Arrays) -> Arrays:
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _next_free_path() -> Path:
+    """Return runs/<today>-a, -b, … -z, -aa, …: the first that does not exist."""
+    number = 0
+    while (path := Path("runs") / f"{date.today().isoformat()}-{_letters(number)}").exists():
+        number += 1
+    return path
+
+
+def _letters(number: int) -> str:
+    letters = ""
+    number += 1
+    while number:
+        number, remainder = divmod(number - 1, 26)
+        letters = chr(ord("a") + remainder) + letters
+    return letters

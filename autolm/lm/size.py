@@ -1,0 +1,163 @@
+"""How large a model is: parameters, operations and memory, by the same formulas for every model.
+
+Only matrix products are counted as operations, 2 for each multiplication and its addition, as is
+usual (Kaplan et al., Scaling Laws for Neural Language Models (2020), section 2.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autolm.lm.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+BYTES = 4  # of a float32
+NUMBERS_TO_TRAIN = 4  # a parameter, its gradient, and Adam's two moments
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes that decide everything else.
+
+    Attributes
+    ----------
+    vocab_size, num_layers, num_heads, d_model, d_ff
+        See `TinyLM`.
+    context
+        Tokens that are computed at once.
+    norm
+        "pre", "post" or "none"; with "pre" there is one more, before the logits.
+    tied
+        Whether the output matrix is the embedding's, as in GPT-3.
+    learned_positions
+        Whether positions are parameters, as in GPT-3, and not sinusoids.
+    biases
+        Whether matrices have biases, as in GPT-3.
+    """
+
+    name: str
+    vocab_size: int
+    num_layers: int
+    num_heads: int
+    d_model: int
+    d_ff: int
+    context: int
+    norm: str = "pre"
+    tied: bool = False
+    learned_positions: bool = False
+    biases: bool = False
+
+    @classmethod
+    def of(cls, config: TrainingConfig, vocab_size: int) -> Architecture:
+        """Take the sizes of a run."""
+        return cls(
+            "TinyLM",
+            vocab_size,
+            config.num_layers,
+            config.num_heads,
+            config.d_model,
+            config.d_ff,
+            config.block_size,
+            norm=config.norm,
+        )
+
+
+GPT3 = Architecture(
+    "GPT-3", 50_257, 96, 96, 12_288, 4 * 12_288, 2048,
+    tied=True, learned_positions=True, biases=True,
+)  # fmt: skip
+"""Brown et al., Language Models are Few-Shot Learners (2020), table 2.1."""
+
+
+@dataclass(frozen=True)
+class PartSize:
+    """One kind of module of a model, all layers together.
+
+    Attributes
+    ----------
+    parameters
+        How many numbers are trained.
+    flops
+        Operations of a forward pass, per token of a full context.
+    """
+
+    name: str
+    parameters: int
+    flops: int
+
+
+def parts(model: Architecture) -> list[PartSize]:
+    """Size up each kind of module.
+
+    Examples
+    --------
+    >>> sum(part.parameters for part in parts(GPT3)) / 1e9
+    174.604...
+    """
+    vocabulary, layers, d, d_ff = model.vocab_size, model.num_layers, model.d_model, model.d_ff
+    biases = int(model.biases)
+    matrices = {
+        "attention": (4 * d * d + biases * 4 * d, 2 * 4 * d * d),
+        "feed_forward": (2 * d * d_ff + biases * (d + d_ff), 2 * 2 * d * d_ff),
+    }
+    scores = 2 * 2 * model.context * d  # q·kᵀ and weights·v
+    norms = {"pre": 2 * layers + 1, "post": 2 * layers, "none": 0}[model.norm]
+    return [
+        PartSize("embedding", vocabulary * d, 0),
+        PartSize("positions", model.context * d if model.learned_positions else 0, 0),
+        PartSize(
+            "attention",
+            layers * matrices["attention"][0],
+            layers * (matrices["attention"][1] + scores),
+        ),
+        PartSize(
+            "feed_forward",
+            layers * matrices["feed_forward"][0],
+            layers * matrices["feed_forward"][1],
+        ),
+        PartSize("norms", norms * 2 * d, 0),
+        PartSize("W_out", 0 if model.tied else vocabulary * d, 2 * vocabulary * d),
+    ]
+
+
+def size_table(models: list[Architecture]) -> Table:
+    """Lay models out side by side: each part's parameters, operations and memory."""
+    from rich.table import Table
+
+    table = Table("module", title="parameters · forward FLOPs per token · memory to train")
+    for model in models:
+        table.add_column(f"{model.name}", justify="right")
+        table.add_column("FLOPs", justify="right")
+        table.add_column("memory", justify="right")
+    sized = [parts(model) for model in models]
+    for rows in zip(*sized, strict=True):
+        table.add_row(rows[0].name, *(cell for part in rows for cell in _cells(part)))
+    table.add_section()
+    totals = [
+        PartSize(
+            "all",
+            sum(p.parameters for p in part),
+            sum(p.flops for p in part),
+        )
+        for part in sized
+    ]
+    table.add_row("all", *(cell for total in totals for cell in _cells(total)), style="bold")
+    return table
+
+
+def _cells(part: PartSize) -> tuple[str, str, str]:
+    """Write a part's parameters, operations, and bytes to train it (weights, gradient, moments)."""
+    memory = part.parameters * NUMBERS_TO_TRAIN * BYTES
+    return _short(part.parameters), _short(part.flops), _short(memory) + "B"
+
+
+def _short(number: float) -> str:
+    """Write a count with three digits and a unit: 174.6 G."""
+    for unit in ("", "k", "M", "G", "T"):
+        if abs(number) < 1000:
+            return f"{number:.4g} {unit}".strip() if unit else f"{number:.0f}"
+        number /= 1000
+    return f"{number:.4g} P"

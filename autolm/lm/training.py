@@ -1,0 +1,187 @@
+"""A training run, step by step: exactly resumable, and stopped by the first number that is none."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autolm.graph import no_grad, record_sites
+from autolm.lm.batches import IGNORE_INDEX
+from autolm.lm.config import TrainingConfig
+from autolm.lm.corpora import Corpus
+from autolm.lm.encoding import EncodedCorpus, encode_corpus
+from autolm.lm.ladder import EntropyLadder
+from autolm.lm.run_folder import Checkpoint, RunError
+from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
+from autolm.nn import AdamW, clip_gradients, schedule
+from autolm.tensor import Tensor
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss, or its gradient, is not a finite number.
+
+    Attributes
+    ----------
+    step
+        The step at which it was found.
+    loss
+        The loss of that step with its graph, made once more with sites recorded.
+    """
+
+    def __init__(self, step: int, loss: Tensor, what: str) -> None:
+        super().__init__(f"{what} is {float(loss)} at step {step}" if what == "loss" else what)
+        self.step, self.loss = step, loss
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """What one step of training tells."""
+
+    step: int  # how many steps are done
+    loss: float
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    tokens: int
+
+
+def train_tokenizer(config: TrainingConfig, corpus: Corpus) -> Tokenizer:
+    """Make the tokenizer that a run asks for: of characters, or BPE learnt on the training text."""
+    if config.tokenizer == "characters":
+        return CharacterTokenizer.train(corpus.text)
+    return BPETokenizer.train(corpus.train, config.num_merges, split="gpt")
+
+
+class Training:
+    """A run in progress: the model, its optimizer, and the place in the data.
+
+    Parameters
+    ----------
+    config
+        The choices of the run.
+    corpus
+        The text.
+    tokenizer
+        Turns the text into tokens.
+    """
+
+    def __init__(self, config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
+        self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
+        self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
+        self.model = config.model(tokenizer.vocab_size)
+        self.optimizer = AdamW(
+            self.model.named_parameters(),
+            config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+        )
+        self.batches = self.text.train.batches(config.block_size, config.batch_size, config.seed)
+        self.learning_rate = schedule(
+            config.schedule,
+            config.learning_rate,
+            config.steps,
+            warmup_steps=config.warmup_steps,
+            final_learning_rate=config.final_learning_rate,
+        )
+        self.step = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.config.steps
+
+    def ladder(self) -> EntropyLadder:
+        """Return the floors under the loss, in nats per token of the training text."""
+        return self.text.train.ladder(self.tokenizer.vocab_size)
+
+    def true_entropy(self) -> float | None:
+        """Return the true entropy in nats per token, where the text has one and it is known."""
+        by_character = isinstance(self.tokenizer, CharacterTokenizer)
+        return self.corpus.true_entropy if by_character else None
+
+    def advance(self) -> StepMetrics:
+        """Do one step of gradient descent.
+
+        Raises
+        ------
+        NonFiniteLoss
+            When the loss or its gradient is not finite; the parameters are then unchanged.
+        """
+        inputs, targets = self.batches.next_batch()
+        loss = self.model.compute_loss(inputs, targets)
+        if not math.isfinite(float(loss)):
+            raise NonFiniteLoss(self.step + 1, self._with_sites(inputs, targets), "loss")
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = clip_gradients(self.model.parameters(), self.config.clip)
+        if not math.isfinite(norm):
+            raise NonFiniteLoss(self.step + 1, self._with_sites(inputs, targets), "gradient")
+        self.optimizer.learning_rate = self.learning_rate(self.step)
+        self.optimizer.step()
+        self.step += 1
+        counted = int(np.count_nonzero(targets != IGNORE_INDEX))
+        return StepMetrics(self.step, float(loss), norm, self.optimizer.learning_rate, counted)
+
+    def _with_sites(self, inputs: Any, targets: Any) -> Tensor:
+        with record_sites():
+            return self.model.compute_loss(inputs, targets)
+
+    def validate(self, max_batches: int | None = None) -> float:
+        """Return the loss in nats per token on the validation text, or on its first batches."""
+        total, count = 0.0, 0
+        batches = self.text.validation.evaluation_batches(
+            self.config.block_size, self.config.batch_size
+        )
+        with no_grad():
+            for number, (inputs, targets) in enumerate(batches):
+                if number == max_batches:
+                    break
+                counted = int(np.count_nonzero(targets != IGNORE_INDEX))
+                total += float(self.model.compute_loss(inputs, targets)) * counted
+                count += counted
+        return total / count
+
+    def bits_per_byte(self, loss: float) -> float:
+        """Convert a validation loss from nats per token, so that tokenizers can be compared."""
+        validation = self.text.validation
+        return loss * validation.num_targets / (validation.num_bytes * math.log(2))
+
+    def checkpoint(self) -> Checkpoint:
+        """Return all that is needed to go on from here."""
+        state = {
+            "step": self.step,
+            "data": self.batches.state(),
+            "data_sha256": digest(self.corpus),
+        }
+        return Checkpoint(self.model.state(), self.optimizer.state(), state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint: every number from here is what it would have been.
+
+        Raises
+        ------
+        RunError
+            When it belongs to another model or to other data.
+        """
+        if checkpoint.state.get("data_sha256") != digest(self.corpus):
+            raise RunError(
+                f"{self.corpus.name}: the text has changed since this run began; "
+                "give it back its old text, or start a new run"
+            )
+        try:
+            self.model.load_state(checkpoint.model)
+            self.optimizer.load_state(checkpoint.optimizer)
+            self.batches.restore(checkpoint.state["data"])
+        except (ValueError, KeyError) as error:
+            raise RunError(f"the checkpoint does not fit this run: {error}") from None
+        self.step = checkpoint.state["step"]
+
+
+def digest(corpus: Corpus) -> str:
+    """Fingerprint both texts of a corpus."""
+    hashed = hashlib.sha256(corpus.train.encode("utf-8", "surrogatepass"))
+    hashed.update(b"\0" + corpus.validation.encode("utf-8", "surrogatepass"))
+    return hashed.hexdigest()
