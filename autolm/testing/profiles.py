@@ -15,8 +15,8 @@ EXAMPLES = {"dev": 12, "ci": 100, "nightly": 1000}
 def load_profiles(name: str | None = None) -> str:
     """Register dev, ci and nightly with hypothesis, load one, and return its name.
 
-    Without a name it is what HYPOTHESIS_PROFILE says, else dev. Examples are drawn the same in
-    every run, but in nightly.
+    Without a name it is what HYPOTHESIS_PROFILE says, else ci where CI is true, else dev. Examples
+    are the same in every run, but for nightly.
 
     Examples
     --------
@@ -32,7 +32,8 @@ def load_profiles(name: str | None = None) -> str:
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         )
-    name = name or os.environ.get("HYPOTHESIS_PROFILE", "dev")
+    default = "ci" if os.environ.get("CI") == "true" else "dev"
+    name = name or os.environ.get("HYPOTHESIS_PROFILE", default)
     if name not in EXAMPLES:
         raise ValueError(f"profile {name!r} is not one of {', '.join(EXAMPLES)}")
     settings.load_profile(name)
