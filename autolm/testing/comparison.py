@@ -103,20 +103,21 @@ def compare(
         scale = max(scale, floor)
     rows: list[Row] = []
     worst = doubt = 0.0
-    for operand, (a, n, e) in enumerate(zip(analytic, numeric, unsure, strict=True)):
-        if n is None or e is None:
+    for operand, (a, n, error) in enumerate(zip(analytic, numeric, unsure, strict=True)):
+        if n is None or error is None:
             continue
+        e = np.array(error)
         if not np.all(np.isfinite(n)) or not np.all(np.isfinite(e)):
             reason = f"the derivative is not finite here, by {derivative.method}"
             return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
         found = np.zeros(n.shape) if a is None else np.asarray(a, dtype=float)
-        off = np.abs(found - n)
+        off = np.array(np.abs(found - n))
         wrong = ~(off <= slack * (RELATIVE * np.abs(n) + OF_SCALE * scale) + e)
-        for place in np.argwhere(wrong):
+        for place in np.argwhere(wrong | (e > TOO_UNSURE * scale)):
             index = tuple(map(int, place))
             if _on_a_kink(derivative, upstream, operand, index, float(found[index])):
-                off[index] = 0
-            else:
+                off[index] = e[index] = 0
+            elif wrong[index]:
                 rows.append(Row(names[operand], index, float(found[index]), float(n[index])))
         worst, doubt = max(worst, largest(off)), max(doubt, largest(e))
     return _concluded(tuple(rows), worst, doubt, scale, derivative.method)

@@ -63,7 +63,7 @@ class Evidence:
     def paths(self, jacobian: Array) -> Array:
         """Return what each element of the result sends to each of an operand."""
         inner = jacobian.ndim - self.upstream.ndim
-        return self.upstream.reshape(*self.upstream.shape, *[1] * inner) * jacobian
+        return self.upstream.reshape((*self.upstream.shape, *[1] * inner)) * jacobian
 
     def sent_by_result(self, jacobian: Array) -> Array:
         """Return what each element of the result sends to all of an operand together."""

@@ -130,6 +130,8 @@ def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken 
     """Return how a law is broken by an example, if it is."""
     try:
         with np.errstate(all="ignore"):
+            if isinstance(example, Call) and example.upstream is None:
+                subject.run(example)  # which raises: that is why there is no upstream gradient
             law.check(subject, example, tally)
     except LawBroken as broken:
         return broken

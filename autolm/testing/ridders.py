@@ -22,6 +22,7 @@ Difference = Callable[[np.longdouble], tuple[Array, Array]]  # step -> (quotient
 FIRST_STEPS = (2.0**-5, 2.0**-10, 2.0**-16, 2.0**-24)  # a smaller one, where a larger meets a kink
 SHRINK = 1.5
 ROWS = 8
+NOISE_STEP = 2.0**-40  # so small that only noise is left
 GOOD = 1e-11  # an error, relative to the largest derivative, at which no smaller step is tried
 
 
@@ -32,9 +33,11 @@ def central(
 
     def difference(step: np.longdouble) -> tuple[Array, Array]:
         ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
-        return (ahead - behind) / (2 * step), _rounding(ahead, behind, step)
+        rounding = np.maximum(_rounding(ahead, behind), 4 * roughness) / step
+        return (ahead - behind) / (2 * step), rounding
 
     with np.errstate(all="ignore"):
+        roughness = noise(function, point, direction)
         return _extrapolate(difference)
 
 
@@ -52,10 +55,20 @@ def evaluate(
         return np.asarray(function(*[m.astype(float) if m.dtype.kind == "f" else m for m in moved]))
 
 
-def _rounding(ahead: Array, behind: Array, step: np.longdouble) -> Array:
-    largest = np.maximum(np.abs(ahead), np.abs(behind))
+def _rounding(ahead: Array, behind: Array) -> Array:
     epsilon = np.finfo(ahead.dtype).eps if ahead.dtype.kind == "f" else 0
-    return np.asarray(4 * epsilon * largest / step)
+    return np.asarray(4 * epsilon * np.maximum(np.abs(ahead), np.abs(behind)))
+
+
+def noise(function: Function, point: Sequence[Array], direction: Sequence[Array]) -> Array:
+    """Return how rough the values are: in fourth differences all that is smooth is gone.
+
+    Source: Moré and Wild, Estimating computational noise (2011).
+    """
+    steps = [np.longdouble(i) * NOISE_STEP for i in range(-3, 4)]
+    values = np.stack([evaluate(function, point, direction, step) for step in steps])
+    differences = np.abs(np.diff(values, n=4, axis=0)) / np.sqrt(70)
+    return np.asarray(differences.max(axis=0))
 
 
 def _extrapolate(difference: Difference) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ Kind = Literal["generic", "kinky", "extreme"]
 
 REALS: Domain = (-math.inf, math.inf)
 KINKY = (0.0, 1.0, -1.0, 2.0)
-EXTREME = (0.5, -0.5, 1e-30, -1e-30, 1e-8, -1e-8, 40.0, -40.0, 800.0, -800.0, 1e8, -1e8)
+EXTREME = (800.0, -800.0, 40.0, -40.0, 1e8, -1e8, 1e-8, -1e-8, 1e-30, -1e-30, 0.5, -0.5)
 GAP = 1 / 16  # between generic numbers and whatever they should keep away from
 EIGHTHS = (*range(2, 8), *range(9, 34))  # 0.25 to 4.125, without 1
 
@@ -61,8 +61,6 @@ def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
     low, high = domain
     numbers = KINKY if kind == "kinky" else EXTREME
     inside = tuple(x for x in numbers if low < x < high)
-    if kind == "kinky":  # the edge of a domain is a place for kinks
-        inside += tuple(edge for edge in domain if math.isfinite(edge))
     return inside or _generic_grid(domain, 2)[:2]
 
 
@@ -122,7 +120,7 @@ def arrays_together(
         if kind == "generic":
             numbers = tuple(x for x in numbers if all(abs(x - edge) > GAP for edge in edges))
         else:
-            numbers += tuple(x for x in edges if interval[0] < x < interval[1])
+            numbers += tuple(x for x in edges if interval[0] <= x <= interval[1])
         count = sum(math.prod(s) for s, d in zip(shapes, domains, strict=True) if d == interval)
         drawn[interval] = draw(_numbers(numbers, count, distinct=kind == "generic"))
     arrays = []

@@ -116,7 +116,7 @@ class Subject:
         if not node.requires_grad or upstream is None:
             return tuple(None for _ in node.parents or self.operands)
         try:
-            return node.contributions(np.asarray(upstream))
+            return node.contributions(np.array(upstream))
         except Exception as error:
             raise self._rule_failed(error) from error
 
@@ -124,7 +124,7 @@ class Subject:
         """Apply a rule, and return the arrays themselves that it gives for real operands."""
         try:
             with np.errstate(all="ignore"):
-                sent = rule(np.asarray(upstream))
+                sent = rule(upstream)
         except Exception as error:
             raise self._rule_failed(error) from error
         if not isinstance(sent, tuple | list):
@@ -135,7 +135,7 @@ class Subject:
     def differentiate(self, root: Tensor, upstream: Array) -> None:
         """Run backward from a node of this operation."""
         try:
-            root.backward(upstream)
+            root.backward(upstream.copy())
         except Exception as error:
             raise self._rule_failed(error) from error
 
@@ -144,14 +144,16 @@ class Subject:
         return OperationError(str(error) if known else f"the backward rule raised {_said(error)}")
 
     def simplest_call(self) -> Call:
-        """Return a call with nothing but ones (or true conditions, or mid-domain numbers)."""
+        """Return the first call that there is, with the simplest numbers."""
         case = self.cases[0] if self.cases else Case(((),) * len(self.operands), self.attributes)
         domains = self.domains_for(len(case.shapes))
         filled = [
             np.full(shape, True if domain is None else choices("generic", domain, 1)[0])
             for shape, domain in zip(case.shapes, domains, strict=True)
         ]
-        return Call(*filled, **case.attributes)
+        call = Call(*filled, **case.attributes)
+        call.upstream = upstream_for(self.run(call.copy())[0].shape)
+        return call
 
     def domains_for(self, count: int) -> Domains:
         """Return one domain per input: an operation that joins takes more than it names."""
@@ -193,7 +195,10 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Ca
             subject.attributes,
         )
     domains = subject.domains_for(len(chosen))
-    inputs = draw(arrays_together(chosen, kind, domains, edges_in(attributes)))
+    edges = edges_in(attributes)
+    if kind == "kinky" and subject.op.kinks:  # and the edge of a domain is a place for one
+        edges += [x for domain in domains if domain for x in domain if math.isfinite(x)]
+    inputs = draw(arrays_together(chosen, kind, domains, edges))
     call = Call(*inputs, **attributes)
     try:
         result = subject.run(call.copy())[0]

@@ -84,14 +84,14 @@ def test_cases_tell_of_shapes_where_not_any_will_do():
     (lambda grad: grad, "must return a tuple of 2"),
     (lambda grad: (grad, "1"), "contribution to operand 1 must be an array"),
     (lambda grad: (grad, None), "contribution to operand 1 must be an array"),
-    (lambda grad: (grad, grad[None, None, None, None] * np.ones(7)), "does not reduce"),
+    (lambda grad: (grad, np.ones(7)), "does not reduce to (3,)"),
     (lambda grad: 1 / 0, "the backward rule raised ZeroDivisionError"),
 ])  # fmt: skip
 def test_a_rule_that_breaks_the_contract_is_reported_by_name(rule, words):
     def add(a, b):
         return a + b, rule
 
-    text = message_of(add)
+    text = message_of(add, cases=[Case(((3,), (3,)))])
     assert "add is WRONG" in text
     assert words in text
 
@@ -125,7 +125,7 @@ def test_a_forward_beyond_numpy_is_checked_all_the_same():
 
 
 def test_what_cannot_be_decided_is_said():
-    rough = np.vectorize(lambda x: round(math.sin(x), 3), otypes=[float])
+    rough = np.vectorize(lambda x: math.sin(x) + 1e-6 * math.sin(1e15 * x), otypes=[float])
 
     def coarse(a):
         y = rough(np.asarray(a, dtype=float)).astype(a.dtype)
@@ -173,7 +173,8 @@ def test_a_kink_at_a_generic_number_is_no_false_alarm():
 
 @given(calls(ops.div))
 def test_calls_are_for_tests_of_ones_own(call):
-    assert np.all(ops.div(*call.inputs).data * call.inputs[1] == pytest.approx(call.inputs[0]))
+    a, b = call.inputs
+    assert np.allclose(ops.div(a, b).data * b, a)
 
 
 def test_a_call_prints_as_it_is_written():

@@ -8,7 +8,7 @@ from autolm.testing.subject import Subject
 
 from .wrong_operations import WRONG
 
-EXAMPLES = 6
+EXAMPLES = 4
 by_name = {
     "argvalues": [(wrong, diagnosis) for wrong, _, diagnosis in WRONG],
     "ids": [wrong.name for wrong, _, _ in WRONG],

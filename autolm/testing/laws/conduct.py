@@ -42,7 +42,7 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
     other = _another_call(call)
     _, other_rule = subject.run(other)
     subject.raw_contributions(other_rule, other.given_upstream, other)
-    subject.raw_contributions(rule, -upstream, call)
+    subject.raw_contributions(rule, np.array(-upstream), call)
     if not _equal(result, kept_result):
         raise broken(
             "a second call changed the result of the first",
@@ -59,7 +59,7 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
 def _another_call(call: Call) -> Call:
     """Make the same call with the numbers in other places, which are in the domain too."""
     other = Call(*(np.roll(x, 1) for x in call.inputs), **call.attributes)
-    other.upstream = 2 * np.roll(call.given_upstream, 1)
+    other.upstream = np.array(2 * np.roll(call.given_upstream, 1))
     return other
 
 

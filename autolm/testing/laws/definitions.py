@@ -26,10 +26,9 @@ def _scalar_calls(subject: Subject) -> st.SearchStrategy[Call] | None:
 
 
 def _runs_on_values(subject: Subject) -> bool:
-    """Whether the forward serves as its own scalar definition."""
-    call = subject.simplest_call()
+    """Whether the forward serves as its own scalar definition, and drops no gradient of Values."""
     try:
-        subject.node(call).to_values(zoom=True)
+        _check_scalar(subject, subject.simplest_call(), Tally())
     except Exception:  # whatever a forward raises on what it was not made for
         return False
     return True
