@@ -206,6 +206,10 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
                 yield f"a term is missing: {_times(sign)}{text}", e.numeric - sign * term
         fitted = float(np.sum(rest * term)) / squared
         yield f"a term is missing: a multiple of {text}", e.numeric - fitted * term
+    if e.result.shape == e.x.shape:
+        name = e.subject.names_of(e.call)[e.operand]
+        text = f"a term is missing: half of the product rule; the rule computes y/{name} · ḡ"
+        yield text, e.upstream * e.result / e.x
     rest = e.numeric - e.analytic
     along = [("", np.ones(e.x.shape))]
     if e.result.shape == e.x.shape:

@@ -9,7 +9,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-EXAMPLES = {"dev": 12, "ci": 100, "nightly": 1000}
+EXAMPLES = {"dev": 12, "ci": 25, "nightly": 1000}
 
 
 def load_profiles(name: str | None = None) -> str:

@@ -25,7 +25,11 @@ def slopes_of_two_sides(
             ridders.evaluate(function, point, direction, np.longdouble(step))
             for step in (0, STEP, -STEP)
         )
-        return np.stack([(here - behind) / STEP, (ahead - here) / STEP]).astype(float)
+        sides = np.stack([(here - behind) / STEP, (ahead - here) / STEP]).astype(float)
+        if bends(sides).any():  # unless that is noise
+            blur = 16 * ridders.noise(function, point, direction).astype(float) / STEP
+            sides = np.where(np.abs(sides[1] - sides[0]) <= blur, sides.mean(axis=0), sides)
+        return sides
 
 
 def bends(sides: Array) -> Array:

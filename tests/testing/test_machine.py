@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from autolm import ops, primitive
@@ -8,9 +8,16 @@ from autolm.testing import GraphMachine
 
 from .wrong_operations import hyperbolic_in_place, square_of_the_latest
 
-FEW = settings(max_examples=40, stateful_step_count=15, deadline=None)
 TestGraphs = GraphMachine.TestCase
-TestGraphs.settings = FEW
+TestGraphs.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+
+UNSHRUNK = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    phases=[Phase.generate],
+    derandomize=True,
+    deadline=None,
+)
 
 
 @primitive
@@ -28,4 +35,4 @@ def test_a_wrong_operation_is_found_by_using_the_engine(wrong):
         operations = (ops.add, wrong)
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Machine, settings=FEW)
+        run_state_machine_as_test(Machine, settings=UNSHRUNK)

@@ -302,7 +302,7 @@ def product_one_operand(a, b):
     return a * b, lambda grad: (grad * b, np.zeros_like(grad))
 
 
-@instead_of(wave, "the rule computes y/a · ḡ")
+@instead_of(wave, "a term is missing: half of the product rule")
 def wave_half_the_product_rule(a):
     return a * np.sin(a), lambda grad: (grad * np.sin(a),)
 
