@@ -67,7 +67,7 @@ class TrainingConfig:
     norm: NormName = "pre"
     block_size: int = 64
     batch_size: int = 12
-    steps: int = 2400
+    steps: int = 1800
     learning_rate: float = 1.5e-2
     final_learning_rate: float = 0.0
     schedule: ScheduleName = "linear"
@@ -76,7 +76,7 @@ class TrainingConfig:
     beta2: float = 0.95
     weight_decay: float = 0.0
     clip: float = 1.0
-    validate_every: int = 400
+    validate_every: int = 300
     seed: int = 0
     dtype: DTypeName = "float32"
     threads: int = 1
