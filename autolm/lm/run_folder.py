@@ -188,7 +188,7 @@ class RunFolder:
 
 
 def _contiguous(arrays: Arrays) -> Arrays:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def _next_free_path() -> Path:
