@@ -100,8 +100,9 @@ class StreamBatches:
 class LineBatches:
     """Whole documents, packed into rows, in a new random order in each epoch.
 
-    See `packed_rows` for what a row holds. A batch that the end of an epoch leaves unfilled is
-    filled up from the next one. The order in an epoch depends only on ``seed`` and the epoch.
+    See `packed_rows` and `without_padding` for what a row holds. A batch that the end of an epoch
+    leaves unfilled is filled up from the next one. The order in an epoch depends only on ``seed``
+    and the epoch.
 
     Parameters
     ----------
@@ -121,9 +122,9 @@ class LineBatches:
 
     Examples
     --------
-    >>> batches = LineBatches([[1, 2]], boundary_id=0, block_size=4, batch_size=1, seed=0)
+    >>> batches = LineBatches([[1, 2]], boundary_id=0, block_size=3, batch_size=1, seed=0)
     >>> batches.next_batch()
-    (array([[0, 1, 2, 0]]), array([[ 1,  2,  0, -1]]))
+    (array([[0, 1, 2]]), array([[1, 2, 0]]))
     >>> batches.state()
     {'epoch': 0, 'row': 1}
     """
@@ -176,7 +177,8 @@ class LineBatches:
     def _begin(self, epoch: int) -> None:
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self._documents))
         shuffled = [self._documents[index] for index in order]
-        self._inputs, self._targets = packed_rows(shuffled, self._boundary_id, self._block_size)
+        rows = packed_rows(shuffled, self._boundary_id, self._block_size)
+        self._inputs, self._targets = without_padding(*rows)
         self._epoch, self._row = epoch, 0
 
     def _take(self, count: int) -> Batch:
@@ -224,6 +226,31 @@ def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int
             targets[-1][used : used + size] = piece[1:]
             used += size
     return np.array(inputs), np.array(targets)
+
+
+def without_padding(inputs: IntArray, targets: IntArray) -> Batch:
+    """Fill the padding of packed rows with the beginning of the row that follows.
+
+    A padded row is followed by one that begins a document, so that what is filled in has all that
+    it depends on before it. For training only: the beginnings are targets twice, where padding
+    would be work for nothing, a quarter of it with lines half as long as a row.
+
+    Examples
+    --------
+    >>> inputs, targets = packed_rows([np.array([1, 2]), np.array([3, 4])], 0, 4)
+    >>> print(*without_padding(inputs, targets))
+    [[0 1 2 0]
+     [0 3 4 0]] [[ 1  2  0  3]
+     [ 3  4  0 -1]]
+    """
+    padding = targets == IGNORE_INDEX
+    lengths = padding.sum(axis=1)
+    rows, columns = np.nonzero(padding[:-1])
+    source = columns - (targets.shape[1] - lengths[rows])
+    filled_inputs, filled_targets = inputs.copy(), targets.copy()
+    filled_inputs[rows, columns] = inputs[rows + 1, source]
+    filled_targets[rows, columns] = targets[rows + 1, source]
+    return filled_inputs, filled_targets
 
 
 def stream_evaluation_batches(

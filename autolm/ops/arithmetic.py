@@ -203,9 +203,9 @@ def relu(a: Array) -> tuple[Array, Backward]:
     positive = a.real > 0
 
     def backward(grad: Array) -> tuple[Array]:
-        return (np.where(positive, grad, 0),)
+        return (grad * positive,)
 
-    return np.where(a.real <= 0, 0, a), backward  # a nan passes
+    return np.maximum(a, 0), backward
 
 
 GELU_SCALE, GELU_CUBIC = np.sqrt(2 / np.pi).item(), 0.044715
