@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="autolm",
     help="The mathematics of training a language model, to watch, draw and prove.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -34,13 +33,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error is one line, and a traceback only with `--traceback`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
+    command, code = typer.main.get_command(app), 0
     try:
-        code = app([a for a in arguments if a != "--traceback"], standalone_mode=False)
+        words = [a for a in arguments if a != "--traceback"] or ["--help"]
+        with command.make_context("autolm", words) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        code = end.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if show_traceback:
             raise
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
         kind = "" if wrong_use or isinstance(error, OSError) else f"{type(error).__name__}: "
         print(f"autolm: {kind}{first_line}", file=sys.stderr)
         code = WRONG_USE if wrong_use else FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 @app.callback()
