@@ -66,11 +66,21 @@ class Training:
         The text.
     tokenizer
         Turns the text into tokens.
+
+    Raises
+    ------
+    ValueError
+        When the text is too short for its batches, its ladder or its validation.
     """
 
     def __init__(self, config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
         self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
+        if self.text.train.num_targets < 2 or self.text.validation.num_targets < 1:
+            raise ValueError(
+                f"{corpus.name}: too short: {self.text.train.num_targets} tokens to predict in "
+                f"training and {self.text.validation.num_targets} in validation; give a longer text"
+            )
         self.model = config.model(tokenizer.vocab_size)
         self.optimizer = AdamW(
             self.model.named_parameters(),
