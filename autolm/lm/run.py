@@ -53,13 +53,14 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
     """
     pending: list[dict[str, Any]] = []
 
-    def validate(max_batches: int | None) -> float:
-        loss = training.validate(max_batches)
-        pending.append({"step": training.step, "validation_loss": loss})
-        report.validated(training.step, loss)
+    def validate_and_save(max_batches: int | None, *, record: bool) -> float:
+        loss = training.validate(max_batches)  # before the save: it stops what is not finite
+        if record:
+            pending.append({"step": training.step, "validation_loss": loss})
         folder.append_metrics(pending)
         pending.clear()
         folder.save(training.checkpoint())
+        report.validated(training.step, loss)
         return loss
 
     if training.step == 0:
@@ -70,8 +71,11 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
             pending.append(asdict(metrics))
             report.stepped(metrics)
             if training.step % training.config.validate_every == 0 and not training.done:
-                validate(QUICK_VALIDATION)
-        loss = validate(None if training.done else QUICK_VALIDATION)
+                validate_and_save(QUICK_VALIDATION, record=True)
+        # Where it was stopped, and that it was done before, leave no trace in the metrics.
+        loss = validate_and_save(
+            None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
+        )
         folder.write(PLOT, draw_losses(list(folder.metrics()), training))
         sample = _sample(training)
         folder.write(SAMPLES, sample.encode())
