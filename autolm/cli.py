@@ -165,8 +165,8 @@ def _run(training: Any, folder: RunFolder) -> None:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
         last_good = folder.state()["step"]
-        print(f"\n{error}. First non-finite value:", file=sys.stderr)
-        print(f"  {blame_nonfinite(error.loss)}", file=sys.stderr)
+        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
         print(
             f"the run stops here; the last good state is step {last_good} in {folder.path} "
             f"(resume with: autolm train --resume {folder.path})",

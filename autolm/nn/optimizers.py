@@ -69,9 +69,10 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient, once."""
         self.steps += 1
-        for path, parameter in self.parameters.items():
-            if parameter.has_grad:
-                parameter.data = parameter.data - self.change(path, parameter)
+        with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
+            for path, parameter in self.parameters.items():
+                if parameter.has_grad:
+                    parameter.data = parameter.data - self.change(path, parameter)
 
     def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
         """Return what is to be subtracted from a parameter."""
