@@ -6,8 +6,10 @@ failed, 2 wrong use, 130 stopped from the keyboard.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +112,7 @@ def train(
     choices = {name: value for name, value in locals().items() if value is not None}
     resume, output = choices.pop("resume", None), choices.pop("output", None)
     from autolm.lm.config import STANDARD_INPUT, TrainingConfig
-    from autolm.lm.run_folder import TEXT, RunFolder
+    from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
     if resume is not None:
@@ -119,35 +121,34 @@ def train(
             raise ValueError(f"--resume takes no other choice, and {given} was given")
         folder = RunFolder.open(resume)
         config = folder.config()
-        training = Training(config, _corpus(config, folder), folder.tokenizer())
+        training = Training(config, _corpus(config, folder.text), folder.tokenizer())
         training.restore(folder.load())
         folder.forget_metrics_after(training.step)
     else:
         if "d_model" in choices:
             choices.setdefault("d_ff", 4 * choices["d_model"])
         config = TrainingConfig.of(**choices)
-        corpus = _corpus(config)
+        piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
+        corpus = _corpus(config, lambda: piped or b"")
         training = Training(config, corpus, train_tokenizer(config, corpus))
-        folder = RunFolder.create(output, config, training.tokenizer)
-        if config.data == STANDARD_INPUT:
-            folder.write(TEXT, corpus.text.encode())
+        folder = RunFolder.create(
+            output, config, training.tokenizer, training.checkpoint(), text=piped
+        )
     _run(training, folder)
 
 
-def _corpus(config: TrainingConfig, folder: RunFolder | None = None) -> Corpus:
-    """Fetch the text of a run; what came from standard input is kept in its folder."""
+def _corpus(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
+    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
     from autolm.lm import corpora
     from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
-    from autolm.lm.run_folder import TEXT
 
     if config.data == TOY:
         return corpora.toy_language_corpus()
     if config.data == PYTHON_DOCUMENTATION:
         return corpora.python_documentation_corpus()
-    if config.data == STANDARD_INPUT and folder is None:
-        return corpora.standard_input_corpus(sys.stdin.buffer, kind=config.kind)
-    path = folder.path / TEXT if folder and config.data == STANDARD_INPUT else config.data
-    return corpora.text_file_corpus(path, kind=config.kind)
+    if config.data == STANDARD_INPUT:
+        return corpora.standard_input_corpus(io.BytesIO(piped()), kind=config.kind)
+    return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
 def _run(training: Any, folder: RunFolder) -> None:

@@ -48,7 +48,7 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
     ------
     NonFiniteLoss
         When a number went wrong: what was saved before stays the last good state.
-    RunError
+    NotSaved
         When the folder cannot be written: what was saved before stays readable.
     """
     pending: list[dict[str, Any]] = []
@@ -63,8 +63,6 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         report.validated(training.step, loss)
         return loss
 
-    if training.step == 0:
-        folder.save(training.checkpoint())
     with stop_requests() as stop, threadpool_limits(training.config.threads, "blas"):
         while not training.done and not stop:
             metrics = training.advance()

@@ -194,7 +194,7 @@ class Training:
             self.model.load_state(checkpoint.model)
             self.optimizer.load_state(checkpoint.optimizer)
             self.batches.restore(checkpoint.state["data"])
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"the checkpoint does not fit this run: {error}") from None
         self.step = checkpoint.state["step"]
 
