@@ -35,7 +35,7 @@ def expand(root: Node, *, zoom: bool = False) -> dict[Node, NDArray[Any]]:
     nodes = [*dict.fromkeys(root.parents), root] if zoom else topological_order(root)
     expanded: dict[Node, NDArray[Any]] = {}
     for node in nodes:
-        with recording(scope=node.scope):
+        with recording(scope=node.scope, sites=False):
             if node.parents and (node is root or not zoom):
                 operands = [expanded[parent] for parent in node.parents]
                 expanded[node] = node.op.on_values(*operands, **node.attributes)  # type: ignore[union-attr]
@@ -59,7 +59,7 @@ def _name(values: NDArray[Any], node: Node) -> None:
     for index in np.ndindex(values.shape):
         value = values[index]
         if isinstance(value, Value):
-            value.site = value.site or node.site
+            value.site = value.site or node.site  # that of the Tensor, not a line of this file
             if node.name and not value.name:
                 where = ",".join(map(str, index))
                 value.name = f"{node.name}[{where}]" if where else node.name

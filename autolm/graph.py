@@ -131,7 +131,7 @@ class Backprop:
             return None
         node = self.operations[self.position]
         upstream, log = self.gradients[node], list[Any]()
-        scalar = isinstance(upstream, float)
+        scalar = type(upstream) is float  # not an array of one number
         slopes = node.contributions(1.0) if scalar else (None,) * len(node.parents)
         self._visit(node, log)
         self.position += 1

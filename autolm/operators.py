@@ -33,7 +33,9 @@ class Operators:
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`."""
+        """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
+        if ufunc in (np.less, np.greater):
+            return ufunc(*map(np.asarray, inputs), **options)
         if method != "__call__" or options or ufunc.__name__ not in UFUNCS:
             return NotImplemented
         return UFUNCS[ufunc.__name__](*inputs)

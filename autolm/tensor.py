@@ -7,7 +7,8 @@ recorded, and how contributions are fitted to the operands that they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,11 @@ class Tensor(Operators, Node):
            [ 9., 13.]])
     """
 
-    __slots__ = ("_array", "_captured", "_shown", "attributes")
+    __slots__ = ("_array", "_captured", "_lender", "_shown", "attributes")
     parents: tuple[Tensor, ...]
     _array: Array
     _captured: list[Captured]  # what others could change: leaf operands and attributes
+    _lender: Tensor | None  # the node in whose memory a view lies
     _shown: bytes | None  # an interior node's fingerprint, from when its data was first handed out
 
     def __init__(
@@ -80,7 +82,7 @@ class Tensor(Operators, Node):
         _, self.scope, sites = current_recording()
         self._array, self.requires_grad, self._grad = array, requires_grad, None
         self.name, self.op, self.parents, self.backward_rule = "", None, (), None
-        self.attributes, self._captured, self._shown = {}, [], None
+        self.attributes, self._captured, self._lender, self._shown = {}, [], None, None
         self.site = calling_site() if sites else None
 
     # What the engine asks of a node
@@ -108,17 +110,22 @@ class Tensor(Operators, Node):
         if requires_grad:
             node.op, node.parents, node.backward_rule = op, parents, rule  # type: ignore[assignment]
             node.attributes = dict(attributes)
-            leaves = [parent._array for parent in parents if not parent.parents]
-            told = [value for value in attributes.values() if isinstance(value, np.ndarray)]
-            node._captured = [Captured(array, fingerprint(array)) for array in leaves + told]
+            owners = [_owner(parent) for parent in parents]
+            if node._array.base is not None:
+                shares = (o for o in owners if np.may_share_memory(o._array, node._array))
+                node._lender = next(shares, None)
+            exposed = [owner._array for owner in owners if not owner.parents]
+            if attributes:
+                exposed += _arrays_in(attributes.values())
+            node._captured = [Captured(array, fingerprint(array)) for array in exposed]
         return node
 
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""
         rule: Any = self.backward_rule
-        nodes = (self, *self.parents)
-        shown = [Captured(n._array, n._shown) for n in nodes if n._shown is not None]
-        require_unchanged(self._captured + shown, rule, describe(self))
+        owners = [_owner(node) for node in (self, *self.parents)]
+        shown = [Captured(o._array, o._shown) for o in owners if o._shown is not None]
+        require_unchanged(self._captured + shown, self)
         with np.errstate(all="ignore"):
             contributions = rule(upstream)
         if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
@@ -165,23 +172,16 @@ class Tensor(Operators, Node):
     @property
     def data(self) -> Array:
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
-        if self.parents:
-            self._watch()
+        owner = _owner(self)
+        if owner.parents and owner._shown is None:
+            owner._shown = fingerprint(owner._array)
         return self._array
 
     @data.setter
     def data(self, data: ArrayLike) -> None:
-        self._array, self._shown = np.asarray(data, dtype=self.dtype), None
-
-    def _watch(self) -> None:
-        """Fingerprint an interior array before it is handed out, and all that share its memory."""
-        stack = [self]
-        while stack:
-            node = stack.pop()
-            if node.parents and node._shown is None:
-                node._shown = fingerprint(node._array)
-                if node._array.base is not None:
-                    stack += node.parents
+        array = np.asarray(data, dtype=self.dtype)
+        if array is not self._array:  # it is after `x.data += 1`, which is a change in place
+            self._array, self._lender, self._shown = array, None, None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -238,6 +238,16 @@ class Tensor(Operators, Node):
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
+
+
+def _owner(node: Tensor) -> Tensor:
+    return node if node._lender is None else node._lender
+
+
+def _arrays_in(attributes: Iterable[Any]) -> list[Array]:
+    """List the arrays among attributes, and in tuples such as the index of `x[rows, columns]`."""
+    values = chain(*(value if isinstance(value, tuple) else (value,) for value in attributes))
+    return [value for value in values if isinstance(value, np.ndarray)]
 
 
 def _kind(returned: Any) -> str:

@@ -92,19 +92,22 @@ def div(a: float, b: float) -> Result:
 def pow(a: float, b: float) -> Result:
     y = _pow(a, b)
     def backward(grad: float) -> Grads:
-        return grad * b * _pow(a, b - 1) if b else 0.0, grad * y * _log(a) if a or b < 0 else 0.0
+        to_a = grad * b * _pow(a, b - 1) if b else 0.0
+        return to_a, 0.0 if a == 0 and b >= 0 else grad * y * _log(a)
     return y, backward
 
 @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
 def maximum(a: float, b: float) -> Result:
     def backward(grad: float) -> Grads:
-        return (grad / 2, grad / 2) if a == b else (grad, 0.0) if a > b else (0.0, grad)
+        half = grad / 2 if a == b else 0.0
+        return grad if a > b else half, grad if a < b else half
     return a if a > b or a != a else b, backward
 
 @operation("min", "min(a, b)", "ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b")
 def minimum(a: float, b: float) -> Result:
     def backward(grad: float) -> Grads:
-        return (grad / 2, grad / 2) if a == b else (grad, 0.0) if a < b else (0.0, grad)
+        half = grad / 2 if a == b else 0.0
+        return grad if a < b else half, grad if a > b else half
     return a if a < b or a != a else b, backward
 
 @operation("Σ", "a₁ + a₂ + …", "ḡ")
@@ -177,7 +180,7 @@ class Value(Node):
     maximum, minimum, sum, dot = maximum, minimum, staticmethod(sum_), staticmethod(dot)
     neg = __neg__ = curve("neg", "−", "−a", "−ḡ", lambda a: -a, lambda a, y: -1)
     abs = __abs__ = curve(
-        "abs", "abs", "|a|", "ḡ · sign a", abs, lambda a, y: copysign(1, a) if a else 0)
+        "abs", "abs", "|a|", "ḡ · sign a", abs, lambda a, y: (a > 0) - (a < 0) if a == a else a)
     relu = curve("relu", "relu", "max(0, a)", "ḡ where a > 0",
         lambda a: 0.0 if a <= 0 else a, lambda a, y: 1 if a > 0 else 0)
     exp = curve("exp", "exp", "eᵃ", "ḡ · y", _exp, lambda a, y: y)

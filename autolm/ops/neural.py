@@ -22,6 +22,7 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
     scalar=on_values.matmul,
     cases=(
         Case(((2, 3), (3, 4))),
+        Case(((3, 3), (3, 3))),
         Case(((3,), (3,))),
         Case(((2, 3), (3,))),
         Case(((3,), (3, 2))),
@@ -209,11 +210,12 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 )
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up the row of `weight`, (vocabulary, d_model), for each id: (…) -> (…, d_model)."""
-    ids = _checked_ids("embedding", token_ids, weight.shape[0])
+    shape = weight.shape
+    ids = _checked_ids("embedding", token_ids, shape[0])
 
     def backward(grad: Array) -> tuple[Array]:
-        rows = grad.reshape(-1, weight.shape[1])
-        scattered = np.zeros(weight.shape, dtype=grad.dtype)
+        rows = grad.reshape(-1, shape[1])
+        scattered = np.zeros(shape, dtype=grad.dtype)
         if ids.size:
             order = np.argsort(ids, axis=None, kind="stable")
             found, starts = np.unique(ids.reshape(-1)[order], return_index=True)
@@ -300,7 +302,8 @@ def attention(
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.2.1.
     """
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    scores = (q @ k.swapaxes(-1, -2)) * factor
+    scaled = q * factor
+    scores = scaled @ k.swapaxes(-1, -2)
     if causal:
         queries, keys = scores.shape[-2:]
         seen = np.tri(queries, keys, keys - queries, dtype=bool)
@@ -308,9 +311,9 @@ def attention(
     weights = _probabilities(scores, -1)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        to_scores = _softmax_gradient(grad @ v.swapaxes(-1, -2), weights, -1) * factor
-        to_k = to_scores.swapaxes(-1, -2) @ q
-        return to_scores @ k, to_k, weights.swapaxes(-1, -2) @ grad
+        to_scores = _softmax_gradient(grad @ v.swapaxes(-1, -2), weights, -1)
+        to_k = to_scores.swapaxes(-1, -2) @ scaled
+        return (to_scores @ k) * factor, to_k, weights.swapaxes(-1, -2) @ grad
 
     return weights @ v, backward
 

@@ -87,11 +87,19 @@ class Primitive:
 
     def on_values(self, *operands: Any, **attributes: Any) -> Array:
         """Compute on object arrays of Values, with Value's own rules."""
+        attributes = {**(self.forward.__kwdefaults__ or {}), **attributes}
+        domains = self.domain if len(self.domain) > 1 else self.domain * len(operands)
+        elements = [
+            operand * 1
+            if operand.dtype == bool and domain is not CONDITION  # a mask as a factor
+            else operand.view(_Elements)
+            for operand, domain in zip(operands, domains, strict=True)
+        ]
         if self.scalar is not None:
-            result = np.asarray(self.scalar(*operands, **attributes), dtype=object)
+            result = self.scalar(*elements, **attributes)
         else:
-            result = np.asarray(self.forward(*operands, **attributes)[0], dtype=object)
-        return np.asarray(_to_value(result), dtype=object)
+            result = self.forward(*elements, **attributes)[0]
+        return np.asarray(_to_value(np.asarray(result, dtype=object)), dtype=object)
 
     def __repr__(self) -> str:
         return (
@@ -99,6 +107,10 @@ class Primitive:
             if self.formula
             else f"<primitive {self.name}>"
         )
+
+
+class _Elements(np.ndarray[Any, Any]):
+    """An object array that stays one when it has no axes, where NumPy would unwrap the Value."""
 
 
 _to_value = np.frompyfunc(

@@ -35,10 +35,10 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(i % ndim for i in axes)
 
 
-def spread(reduced: Array, axis: Axis, like: Array) -> Array:
-    """Give a reduced array its reduced axes back, with length 1, so that it broadcasts."""
-    axes = axes_of(axis, like.ndim)
-    return reduced.reshape([1 if i in axes else n for i, n in enumerate(like.shape)])
+def spread(reduced: Array, axis: Axis, shape: tuple[int, ...]) -> Array:
+    """Give an array of this shape, once reduced, its axes back, with length 1: it broadcasts."""
+    axes = axes_of(axis, len(shape))
+    return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
 
 def _count(a: Array, axis: Axis) -> int:
@@ -56,7 +56,7 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
         result = np.empty(rows.shape[:-1], dtype=object)
         for index in np.ndindex(result.shape):
             result[index] = function(list(rows[index]), **attributes)
-        return spread(result, axis, a) if keepdims else result
+        return spread(result, axis, a.shape) if keepdims else result
 
     return scalar
 
@@ -64,9 +64,10 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
 @primitive(symbol="Σ", formula="Σᵢ aᵢ", rule=("ḡ",), scalar=fold(Value.sum), cases=CASES)
 def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Add up along axes."""
+    shape = a.shape
 
     def backward(grad: Array) -> tuple[Array]:
-        return (np.broadcast_to(spread(grad, axis, a), a.shape),)
+        return (np.broadcast_to(spread(grad, axis, shape), shape),)
 
     return a.sum(axis=axis, keepdims=keepdims), backward
 
@@ -80,10 +81,10 @@ def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, 
 )
 def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Average along axes."""
-    count = _count(a, axis)
+    shape, count = a.shape, _count(a, axis)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (np.broadcast_to(spread(grad, axis, a) / count, a.shape),)
+        return (np.broadcast_to(spread(grad, axis, shape) / count, shape),)
 
     return a.sum(axis=axis, keepdims=keepdims) / count, backward
 
@@ -105,23 +106,24 @@ def var(
     a: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0
 ) -> tuple[Array, Backward]:
     """Take the variance along axes; `ddof` is subtracted from the count, as in NumPy."""
-    count = _count(a, axis)
-    deviation = a - spread(a.sum(axis=axis) / count, axis, a)
+    shape, count = a.shape, _count(a, axis)
+    deviation = a - spread(a.sum(axis=axis) / count, axis, shape)
     y = (deviation * deviation).sum(axis=axis, keepdims=keepdims) / (count - ddof)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (spread(grad, axis, a) * (2 / (count - ddof)) * deviation,)
+        return (spread(grad, axis, shape) * (2 / (count - ddof)) * deviation,)
 
     return y, backward
 
 
 def _share_of_ties(a: Array, y: Array, axis: Axis) -> Backward:
     """Give the gradient of the largest, or smallest, to all equal to it, in equal parts."""
-    chosen = a == spread(y, axis, a)
+    shape = a.shape
+    chosen = a == spread(y, axis, shape)
     count = chosen.sum(axis=axes_of(axis, a.ndim), keepdims=True)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (np.where(chosen, spread(grad, axis, a) / count, 0),)
+        return (np.where(chosen, spread(grad, axis, shape) / count, 0),)
 
     return backward
 
@@ -175,6 +177,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
 )
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
+    shape = a.shape
     shift = a.real.max(axis=axes_of(axis, a.ndim), keepdims=True)
     shift = np.where(np.isfinite(shift), shift, 0)  # the value cancels, and so has no gradient
     exponentials = np.exp(a - shift)
@@ -182,6 +185,6 @@ def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[A
     y = np.log(total) + shift
 
     def backward(grad: Array) -> tuple[Array]:
-        return (spread(grad, axis, a) * (exponentials / np.where(total == 0, 1, total)),)
+        return (spread(grad, axis, shape) * (exponentials / np.where(total == 0, 1, total)),)
 
     return y if keepdims else y.sum(axis=axis), backward

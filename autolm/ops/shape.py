@@ -129,6 +129,7 @@ def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
         Case(((2,), (3,)), {"axis": 0}),
         Case(((2, 1), (2, 3), (2, 2)), {"axis": -1}),
         Case(((1, 2), (2, 2)), {"axis": 0}),
+        Case(((2, 2), (2, 2)), {"axis": 1}),
     ),
 )
 def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:

@@ -1,0 +1,73 @@
+"""Random calls of a primitive, drawn from its record: shapes that broadcast, data in its domain."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+from autolm import Tensor, ops
+from autolm.ops.primitive import CONDITION
+
+each_primitive = {
+    "argnames": "op",
+    "argvalues": ops.PRIMITIVES,
+    "ids": lambda op: op.forward.__name__,
+}
+
+
+class Call(NamedTuple):
+    """A primitive, the raw arrays to call it with, its attributes, and an upstream gradient."""
+
+    op: ops.Primitive
+    arrays: tuple[np.ndarray, ...]
+    attributes: dict[str, Any]
+    upstream: np.ndarray
+
+    @property
+    def differentiable(self):
+        return [i for i, array in enumerate(self.arrays) if array.dtype.kind == "f"]
+
+    def on_tensors(self):
+        """Return the operands as Tensors, and the result."""
+        tensors = [Tensor(array) for array in self.arrays]
+        return tensors, self.op(*tensors, **self.attributes)
+
+    def objective(self, *arrays):
+        """Compute upstream · result on arrays of any dtype: a number, to be differentiated."""
+        with np.errstate(all="ignore"):
+            return (self.upstream * self.op.forward(*arrays, **self.attributes)[0]).sum()
+
+
+def arity(op):
+    return len(op.cases[0].shapes) if op.cases else len(op.rule)
+
+
+def domains(op, number):
+    return op.domain * number if len(op.domain) == 1 else op.domain
+
+
+@st.composite
+def calls(draw, op, dtype="float64", same_shape=False):
+    """Draw a call; no two numbers of it are close to one another, or to a whole number (a kink)."""
+    if op.cases:
+        cases = [case for case in op.cases if not same_shape or len(set(case.shapes)) == 1]
+        shapes, attributes = draw(st.sampled_from(cases))
+    else:
+        many = mutually_broadcastable_shapes(num_shapes=arity(op), max_dims=3, max_side=3)
+        shapes, attributes = draw(many).input_shapes, {}
+        shapes = shapes[:1] * len(shapes) if same_shape else shapes
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    places = iter(rng.permutation(256))
+
+    def sample(shape, domain):
+        if domain is CONDITION:
+            return np.array(rng.random(shape) < 0.5)
+        low, high = max(domain[0] + 0.25, -2), min(domain[1], 2)
+        size = int(np.prod(shape))
+        steps = [next(places) + 0.5 + rng.uniform(-0.1, 0.1) for _ in range(size)]
+        return np.array(low + (high - low) * np.reshape(steps, shape) / 256, dtype)
+
+    arrays = tuple(map(sample, shapes, domains(op, len(shapes))))
+    result = op.forward(*arrays, **attributes)[0]
+    return Call(op, arrays, attributes, np.array(rng.normal(size=np.shape(result)), dtype))

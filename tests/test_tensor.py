@@ -1,0 +1,325 @@
+"""Tensor: what it accepts, its dtypes, its methods against NumPy's, gradients and errors."""
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm import Tensor, no_grad, ops, primitive
+
+FLOATS = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def array(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(0.5, 2.0, size=shape)
+
+
+# Data
+
+
+@FLOATS
+def test_floating_point_data_is_kept_and_requires_a_gradient(dtype):
+    data = np.ones((2, 3), dtype)
+    x = Tensor(data, name="x")
+    assert x.data is data
+    assert (x.shape, x.ndim, x.size, x.dtype, len(x), x.name) == ((2, 3), 2, 6, dtype, 2, "x")
+    assert x.requires_grad
+
+
+@pytest.mark.parametrize("data", [np.arange(3), np.array([True, False]), np.int32(2)])
+def test_integers_and_booleans_require_no_gradient_and_cannot(data):
+    assert not Tensor(data).requires_grad
+    with pytest.raises(TypeError, match="data cannot require a gradient; convert it with"):
+        Tensor(data, requires_grad=True)
+    assert Tensor(data, requires_grad=True, dtype=float).requires_grad
+
+
+def test_tensor_of_a_tensor_is_a_new_leaf_of_its_data():
+    x = Tensor([1.0]) * 2
+    y = Tensor(x)
+    assert (y.data.tolist(), y.parents) == ([2.0], ())
+
+
+@FLOATS
+def test_new_data_keeps_the_dtype(dtype):
+    x = Tensor(np.ones(3, dtype))
+    x.data = [1, 2, 3]
+    assert x.dtype == dtype
+
+
+def test_detached_tensor_is_a_constant():
+    x = Tensor([1.0, 2.0])
+    y = (x * 2).detach()
+    assert (y.data.tolist(), y.parents, y.requires_grad) == ([2.0, 4.0], (), False)
+    (x * y).sum().backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+
+
+def test_one_number_reads_as_a_python_number():
+    loss = Tensor(1.25)
+    assert (float(loss), loss.item(), f"{loss:.4f}", bool(loss)) == (1.25, 1.25, "1.2500", True)
+
+
+def test_repr_tells_data_dtype_name_and_operation():
+    x = Tensor(np.array([1, 2], "float32"), name="x")
+    assert repr(x) == "Tensor([1., 2.], dtype=float32, name='x')"
+    assert repr(x.exp().sum() * 0) == "Tensor(0., dtype=float32, op=mul)"
+
+
+# Dtypes of results
+
+
+@FLOATS
+@pytest.mark.parametrize("number", [2, 2.0, [2.0, 3.0], [2, 3]])
+@pytest.mark.parametrize("operation", [operator.add, operator.mul, operator.truediv, operator.pow])
+def test_numbers_and_lists_follow_the_dtype_of_the_tensor(operation, number, dtype):
+    x = Tensor(np.ones(2, dtype))
+    assert operation(x, number).dtype == dtype
+    assert operation(number, x).dtype == dtype
+
+
+def test_mixed_precision_gives_each_operand_a_gradient_of_its_own_dtype():
+    x, y = Tensor(np.ones(2, "float32")), Tensor(np.ones(2, "float64"))
+    (x * y).sum().backward()
+    assert (x.grad.dtype, y.grad.dtype) == (np.float32, np.float64)
+
+
+# Operators and methods against NumPy
+
+OPERATORS = [
+    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.matmul),
+]
+COMPARISONS = [operator.lt, operator.gt]
+
+
+@pytest.mark.parametrize("operation", OPERATORS)
+def test_operator_with_an_array_on_either_side_is_a_tensor(operation):
+    a, b = array(3, 3, seed=1), array(3, 3, seed=2)
+    expected = operation(a, b)
+    for result in (
+        operation(Tensor(a), b),
+        operation(a, Tensor(b)),
+        operation(Tensor(a), Tensor(b)),
+    ):
+        assert isinstance(result, Tensor)
+        np.testing.assert_array_equal(result.data, expected)
+
+
+@pytest.mark.parametrize("operation", OPERATORS[:-1])
+@pytest.mark.parametrize("number", [2, 2.5, np.float64(2.5), np.int64(2)])
+def test_operator_with_a_number_on_either_side_is_a_tensor(operation, number):
+    a = array(3)
+    for result, expected in (
+        (operation(Tensor(a), number), operation(a, number)),
+        (operation(number, Tensor(a)), operation(number, a)),
+    ):
+        assert isinstance(result, Tensor)
+        np.testing.assert_array_equal(result.data, expected)
+
+
+@pytest.mark.parametrize("operation", COMPARISONS)
+def test_comparison_compares_data(operation):
+    a, b = array(3, seed=1), array(3, seed=2)
+    for left, right in ((Tensor(a), Tensor(b)), (Tensor(a), b), (a, Tensor(b))):
+        np.testing.assert_array_equal(operation(left, right), operation(a, b))
+
+
+METHODS = {
+    **{
+        f"{name} {options}": (lambda x, n=name, o=options: getattr(x, n)(**o))
+        for name in ("sum", "mean", "max", "min", "var")
+        for options in (
+            {},
+            {"axis": 0},
+            {"axis": -1, "keepdims": True},
+            {"axis": (0, -1)},
+            {"keepdims": True},
+        )
+    },
+    "var ddof": lambda x: x.var(axis=1, ddof=1),
+    "reshape": lambda x: x.reshape(4, -1),
+    "reshape to a tuple": lambda x: x.reshape((3, 8)),
+    "transpose": lambda x: x.transpose(),
+    "transpose axes": lambda x: x.transpose(2, 0, 1),
+    "transpose by a tuple": lambda x: x.transpose((2, 0, -2)),
+    "T": lambda x: x.T,
+    "swapaxes": lambda x: x.swapaxes(0, -1),
+    "abs": lambda x: abs(-x),
+    "clip": lambda x: x.clip(0.7, 1.5),
+    "index": lambda x: x[1],
+    "slice": lambda x: x[..., ::-2, None],
+    "index by arrays": lambda x: x[np.array([1, 0, 1]), :, [0, 2, 2]],
+    "index by a mask": lambda x: x[np.arange(24).reshape(2, 3, 4) % 5 == 0],
+    "iterate": lambda x: list(x)[1],
+    "unpack": lambda x: (lambda first, second: second)(*x),
+}
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS.keys())
+def test_method_does_what_numpys_does(method):
+    data = array(2, 3, 4)
+    result = method(Tensor(data))
+    assert isinstance(result, Tensor)
+    np.testing.assert_allclose(result.data, method(data), rtol=1e-14)
+
+
+WITHOUT_ARGUMENTS = "exp log sqrt sin cos tanh sigmoid relu gelu logsumexp softmax log_softmax"
+
+
+def test_methods_are_the_primitives_of_their_names():
+    x = Tensor(array(2, 3))
+    for name in WITHOUT_ARGUMENTS.split():
+        result = getattr(x, name)()
+        assert result.op is getattr(ops, name)
+        assert getattr(Tensor, name).__doc__ == result.op.__doc__
+    assert x.masked_fill(x.data > 1, 0.0).op is ops.masked_fill
+    assert x.broadcast_to(4, 2, 3).shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("function", [np.exp, np.log, np.sqrt, np.sin, np.tanh, np.abs])
+def test_numpys_functions_take_tensors(function):
+    result = function(Tensor(array(3)))
+    assert isinstance(result, Tensor)
+    np.testing.assert_array_equal(result.data, function(array(3)))
+
+
+# Gradients
+
+
+def test_array_root_needs_a_gradient_to_start_from():
+    y = Tensor([1.0, 2.0]) * 2
+    with pytest.raises(ValueError, match=r"the root has shape \(2,\).*or give grad="):
+        y.backward()
+    with pytest.raises(ValueError, match=r"the gradient has shape \(3,\), and the data \(2,\)"):
+        y.backward(np.ones(3))
+
+
+@pytest.mark.parametrize("seed", [[1.0, 2.0], np.array([1, 2]), Tensor([1.0, 2.0])])
+def test_gradient_to_start_from_may_be_a_list_an_array_or_a_tensor(seed):
+    x = Tensor([5.0, 6.0])
+    (x * 3).backward(seed)
+    assert x.grad.tolist() == [3.0, 6.0]
+
+
+def test_root_of_one_element_starts_from_one():
+    x = Tensor([[5.0]])
+    (x * 3).backward()
+    assert x.grad.tolist() == [[3.0]]
+
+
+def test_gradient_handed_out_is_not_written_into_by_a_second_backward():
+    x = Tensor([1.0, 2.0])
+    y = (x * x).sum()
+    y.backward()
+    first = x.grad
+    y.backward()
+    assert (first.tolist(), x.grad.tolist()) == ([2.0, 4.0], [4.0, 8.0])
+
+
+def test_leaf_gradients_share_memory_with_nothing():
+    a, b, seed = Tensor(np.ones(3)), Tensor(np.ones(3)), np.ones(3)
+    y = a + b
+    y.backward(seed, retain_grads=True)
+    arrays = [a.grad, b.grad, y.grad, seed, a.data, b.data]
+    for i, one in enumerate(arrays):
+        assert not any(np.shares_memory(one, other) for other in arrays[:i])
+
+
+def test_constants_get_no_gradient():
+    x, c = Tensor([2.0]), Tensor([3.0], requires_grad=False)
+    (x * c * np.ones(1)).sum().backward()
+    assert (x.grad.tolist(), c.grad) == ([3.0], None)
+
+
+def test_operation_on_constants_is_a_constant():
+    c = Tensor([3.0], requires_grad=False)
+    assert not (c * 2).requires_grad
+    assert (c * 2).parents == ()
+
+
+@given(st.integers(0, 3))
+def test_large_broadcast_is_summed_to_each_operands_shape(seed):
+    a, b = Tensor(array(4, 1, 3, seed=seed)), Tensor(array(5, 1, seed=seed + 9))
+    (a * b).sum().backward()
+    np.testing.assert_allclose(a.grad, np.full((4, 1, 3), b.data.sum()), rtol=1e-13)
+    np.testing.assert_allclose(b.grad, np.full((5, 1), a.data.sum()), rtol=1e-13)
+
+
+# Errors name the operation
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: Tensor([1.0, 2.0]) + Tensor([1.0, 2.0, 3.0]), r"add of \(2,\) and \(3,\): "),
+        (lambda: Tensor(array(3, 4)) @ Tensor(array(3, 5)), "inner sizes 4 and 3 differ"),
+        (lambda: Tensor(2.0) @ Tensor([1.0]), "matmul: a number has no rows"),
+        (lambda: Tensor(array(2, 3)).reshape(4), r"reshape of \(2, 3\): "),
+        (lambda: ops.stack([Tensor([1.0]), Tensor([1.0, 2.0])]), "stack of .* same shape"),
+        (
+            lambda: ops.embedding(Tensor(array(3, 2)), token_ids=np.array([0, 3])),
+            "embedding: token id 3 is outside the vocabulary of 3",
+        ),
+        (
+            lambda: ops.cross_entropy(Tensor(array(2, 3)), targets=np.array([0])),
+            r"cross_entropy: logits are \(2, 3\), so targets must be \(2,\), not \(1,\)",
+        ),
+        (lambda: ops.dropout(Tensor([1.0]), rate=1.0, seed=0), "dropout: rate is 1.0"),
+    ],
+)
+def test_wrong_operands_are_an_error_that_names_the_operation(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        wrong()
+
+
+def test_token_ids_that_are_not_integers_are_a_type_error():
+    with pytest.raises(TypeError, match="embedding: token ids are integers, not float64"):
+        ops.embedding(Tensor(array(3, 2)), token_ids=np.array([0.0]))
+
+
+def primitive_that_returns(contributions):
+    @primitive(name="broken")
+    def broken(a, b):
+        return a * b, lambda grad: contributions(grad)
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("contributions", "error", "message"),
+    [
+        (
+            lambda g: (g, np.ones(5)),
+            ValueError,
+            r"operand 1 has shape \(5,\), which does not reduce",
+        ),
+        (lambda g: (g[:1], g), ValueError, r"operand 0 has shape \(1,\), which does not reduce"),
+        (lambda g: (g,), ValueError, "must return a tuple of 2, one .*; it returned 1"),
+        (lambda g: (g, g, g), ValueError, "must return a tuple of 2, one .*; it returned 3"),
+        (lambda g: g, ValueError, "must return a tuple of 2, one .*; it returned ndarray"),
+        (lambda g: None, ValueError, "must return a tuple of 2, one .*; it returned NoneType"),
+        (lambda g: (g, None), TypeError, "operand 1 must be an array of real numbers, not None"),
+        (lambda g: (g, g * 1j), TypeError, "operand 1 must be an array of real numbers, not comp"),
+    ],
+)
+def test_wrong_contribution_is_an_error_that_names_the_operation(contributions, error, message):
+    a, b = Tensor(np.ones(3)), Tensor(np.ones(3))
+    y = primitive_that_returns(contributions)(a, b)
+    with pytest.raises(error, match=f"^broken: .*{message}"):
+        y.backward(np.ones(3))
+    assert a.grad is None and b.grad is None
+
+
+def test_contribution_to_a_constant_may_be_none():
+    x = Tensor(np.ones(3))
+    primitive_that_returns(lambda g: (g, None))(x, np.ones(3)).backward(np.ones(3))
+    assert x.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_no_grad_keeps_nothing_alive():
+    x = Tensor([1.0])
+    with no_grad():
+        y = x * 2
+    assert (y.parents, y.attributes, y.backward_rule) == ((), {}, None)

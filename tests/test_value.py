@@ -1,0 +1,289 @@
+"""Value: what it accepts, IEEE arithmetic, and each operation's gradient by complex step."""
+
+import cmath
+import math
+import operator
+from fractions import Fraction
+from math import inf, nan
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from autolm import Value
+
+STEP = 1e-30  # of the complex step: so small that f(x + ih) = f(x) + ih·f'(x) holds to the last bit
+
+
+def piecewise(function):
+    """Make a function that chooses by comparing numbers choose by the real parts."""
+    return lambda *args: function(*args, key=lambda z: z.real)
+
+
+# name: (on Values, on complex numbers, the interval of each operand)
+ANYWHERE, POSITIVE = (-3.0, 3.0), (0.1, 3.0)
+OPERATIONS = {
+    "add": (operator.add, operator.add, (ANYWHERE, ANYWHERE)),
+    "sub": (operator.sub, operator.sub, (ANYWHERE, ANYWHERE)),
+    "mul": (operator.mul, operator.mul, (ANYWHERE, ANYWHERE)),
+    "div": (operator.truediv, operator.truediv, (ANYWHERE, POSITIVE)),
+    "pow": (operator.pow, operator.pow, (POSITIVE, ANYWHERE)),
+    "neg": (operator.neg, operator.neg, (ANYWHERE,)),
+    "abs": (abs, lambda z: max(z, -z, key=lambda z: z.real), (ANYWHERE,)),
+    "exp": (Value.exp, cmath.exp, (ANYWHERE,)),
+    "log": (Value.log, cmath.log, (POSITIVE,)),
+    "sqrt": (Value.sqrt, cmath.sqrt, (POSITIVE,)),
+    "sin": (Value.sin, cmath.sin, (ANYWHERE,)),
+    "cos": (Value.cos, cmath.cos, (ANYWHERE,)),
+    "tanh": (Value.tanh, cmath.tanh, (ANYWHERE,)),
+    "sigmoid": (Value.sigmoid, lambda z: 1 / (1 + cmath.exp(-z)), (ANYWHERE,)),
+    "relu": (Value.relu, lambda z: max(z, 0j, key=lambda z: z.real), (ANYWHERE,)),
+    "maximum": (Value.maximum, piecewise(max), (ANYWHERE, ANYWHERE)),
+    "minimum": (Value.minimum, piecewise(min), (ANYWHERE, ANYWHERE)),
+    "sum": (lambda *v: Value.sum(v), lambda *z: sum(z), (ANYWHERE,) * 3),
+    "dot": (lambda *v: Value.dot(v[:2], v[2:]), lambda a, b, c, d: a * c + b * d, (ANYWHERE,) * 4),
+}
+KINKED = {"abs", "relu", "maximum", "minimum"}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@given(data=st.data())
+def test_gradient_equals_the_complex_step(name, data):
+    operation, reference, intervals = OPERATIONS[name]
+    point = [data.draw(st.floats(*interval, allow_subnormal=False)) for interval in intervals]
+    seed = data.draw(st.floats(-2, 2))
+    assume(name not in KINKED or len({0.0, *map(abs, point)}) > len(point))
+    values = [Value(x) for x in point]
+    y = operation(*values)
+    y.backward(seed)
+    assert y.data == pytest.approx(reference(*map(complex, point)).real, rel=1e-13, abs=1e-15)
+    for i, value in enumerate(values):
+        nudged = [complex(x, STEP * (i == j)) for j, x in enumerate(point)]
+        slope = reference(*nudged).imag / STEP
+        assert value.grad == pytest.approx(seed * slope, rel=1e-11, abs=1e-14)
+
+
+@given(st.floats(0.2, 3))
+def test_one_value_on_both_sides_gets_both_contributions(x):
+    for operation, slope in (
+        (operator.add, 2.0),
+        (operator.sub, 0.0),
+        (operator.mul, 2 * x),
+        (operator.truediv, 0.0),
+        (operator.pow, x**x * (1 + math.log(x))),
+        (Value.maximum, 1.0),
+        (lambda a, b: Value.dot([a, a], [b, a]), 4 * x),
+        (lambda a, b: Value.sum([a, b, a]), 3.0),
+    ):
+        value = Value(x)
+        operation(value, value).backward()
+        assert value.grad == pytest.approx(slope, rel=1e-12, abs=1e-12)
+
+
+# What is a number
+
+
+@pytest.mark.parametrize("number", [2, 2.0, np.float64(2), np.float32(2), np.int64(2), Fraction(2)])
+def test_numbers_become_python_floats(number):
+    assert type(Value(number).data) is float
+    for result in (Value(3) * number, number * Value(3)):
+        assert isinstance(result, Value)
+        assert (type(result.data), result.data) == (float, 6.0)
+
+
+NOT_NUMBERS = [True, np.True_, "2", 2j, None, [2.0], np.array(2.0), np.array([2.0])]
+
+
+@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=repr)
+def test_anything_else_is_a_type_error(wrong):
+    with pytest.raises(TypeError, match=f"one int or float is needed, not {type(wrong).__name__}"):
+        Value(wrong)
+    with pytest.raises(TypeError, match="one int or float is needed"):
+        Value(2) + wrong
+    with pytest.raises(TypeError, match="one int or float is needed"):
+        Value.sum([Value(2), wrong])
+
+
+def test_array_is_told_where_to_go():
+    with pytest.raises(TypeError, match="an array is a Tensor"):
+        Value(np.ones(3))
+
+
+@given(st.floats(-3, 3), st.floats(0.5, 3))
+def test_numbers_may_stand_on_either_side(a, b):
+    for operation in (operator.add, operator.sub, operator.mul, operator.truediv, operator.pow):
+        both = operation(Value(b), Value(a or 1.0))
+        assert operation(Value(b), a or 1.0).data == both.data
+        assert operation(b, Value(a or 1.0)).data == both.data
+
+
+def test_builtin_sum_works():
+    values = [Value(1), Value(2), Value(3)]
+    total = sum(values)
+    total.backward()
+    assert total.data == 6.0
+    assert [value.grad for value in values] == [1.0, 1.0, 1.0]
+
+
+# IEEE arithmetic: nothing raises
+
+ANY_FLOAT = st.floats() | st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 3.0, -3.0])
+ON_NUMPY = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "neg": np.negative,
+    "abs": np.abs,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tanh": np.tanh,
+    "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "relu": lambda a: np.maximum(a, 0.0),
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "sum": lambda a, b, c: np.float64(0) + a + b + c,
+    "dot": lambda a, b, c, d: a * c + b * d,
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@given(data=st.data())
+def test_any_float_gives_what_ieee_says_and_backward_never_raises(name, data):
+    operation, _, intervals = OPERATIONS[name]
+    point = [data.draw(ANY_FLOAT) for _ in intervals]
+    y = operation(*map(Value, point))
+    with np.errstate(all="ignore"):
+        expected = float(ON_NUMPY[name](*map(np.float64, point)))
+    assert y.data == pytest.approx(expected, rel=1e-13, abs=1e-300, nan_ok=True)
+    y.backward()
+    assert all(type(value.grad) is float for value in y.parents)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (lambda: Value(1) / 0, inf),
+        (lambda: Value(1) / -0.0, -inf),
+        (lambda: Value(0) / 0, nan),
+        (lambda: 1e308 * Value(10), inf),
+        (lambda: Value(0).log(), -inf),
+        (lambda: Value(-1).log(), nan),
+        (lambda: Value(-1).sqrt(), nan),
+        (lambda: Value(1000).exp(), inf),
+        (lambda: Value(-1000).exp(), 0.0),
+        (lambda: Value(0) ** 0, 1.0),
+        (lambda: Value(0) ** -1, inf),
+        (lambda: Value(-0.0) ** -1, -inf),
+        (lambda: Value(-8) ** (1 / 3), nan),
+        (lambda: Value(-10) ** 309, -inf),
+        (lambda: Value(10) ** 309, inf),
+        (lambda: Value(inf).sin(), nan),
+        (lambda: Value(nan).relu(), nan),
+        (lambda: Value(1).maximum(nan), nan),
+        (lambda: Value(-1000).sigmoid(), 0.0),
+        (lambda: Value(1000).sigmoid(), 1.0),
+    ],
+)
+def test_where_python_raises_ieee_has_a_value(result, expected):
+    assert result().data == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "at", "slopes"),
+    [
+        (Value.relu, (0,), (0.0,)),
+        (Value.abs, (0,), (0.0,)),
+        (Value.abs, (-0.0,), (0.0,)),
+        (Value.sqrt, (0,), (inf,)),
+        (Value.log, (0,), (inf,)),
+        (Value.maximum, (2, 2), (0.5, 0.5)),
+        (Value.minimum, (2, 2), (0.5, 0.5)),
+        (operator.pow, (0, 0), (0.0, 0.0)),
+        (operator.pow, (0, 1), (1.0, 0.0)),
+        (operator.pow, (0, 2), (0.0, 0.0)),
+        (operator.pow, (-3, 2), (-6.0, nan)),
+        (operator.truediv, (1, 0), (inf, -inf)),
+        (Value.sigmoid, (1000,), (0.0,)),
+        (Value.sigmoid, (-1000,), (0.0,)),
+        (Value.tanh, (1000,), (0.0,)),
+    ],
+)
+def test_slope_at_a_kink_or_an_extreme_is_the_convention(operation, at, slopes):
+    values = [Value(x) for x in at]
+    operation(*values).backward()
+    assert [value.grad for value in values] == pytest.approx(slopes, nan_ok=True)
+
+
+# n-ary operations
+
+
+def test_sum_and_dot_are_single_nodes():
+    xs, ys = [Value(1), Value(2)], [Value(3), Value(4)]
+    assert Value.sum(xs).parents == tuple(xs)
+    assert Value.dot(xs, ys).parents == (*xs, *ys)
+    assert (Value.sum(xs).data, Value.dot(xs, ys).data) == (3.0, 11.0)
+
+
+def test_sum_and_dot_take_iterators_and_numbers():
+    x = Value(2)
+    y = Value.sum(x for _ in range(3)) + Value.dot(iter([x, 5]), [1, x])
+    y.backward()
+    assert (y.data, x.grad) == (18.0, 9.0)
+
+
+def test_dot_of_different_lengths_is_an_error():
+    with pytest.raises(ValueError, match="dot: 2 and 1 numbers do not pair up"):
+        Value.dot([1, 2], [3])
+
+
+# The rest of a Value
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation_has_a_complete_record(name):
+    operation, _, intervals = OPERATIONS[name]
+    y = operation(*[Value(1)] * len(intervals))
+    assert y.op.name == name
+    assert y.op.symbol and y.op.formula
+    assert len(y.op.rule) == {"sum": 1, "dot": 2}.get(name, len(intervals))
+    assert all(y.op.rule)
+
+
+def test_name_labels_a_value():
+    assert Value(2, "x").name == Value(2, name="x").name == "x"
+
+
+def test_gradient_reads_zero_before_it_is_computed():
+    x = Value(2)
+    assert (x.grad, x.has_grad) == (0.0, False)
+    x.grad = 0
+    assert (x.grad, x.has_grad) == (0.0, True)
+    x.grad = None
+    assert not x.has_grad
+
+
+def test_constants_get_no_gradient():
+    x, constant = Value(2), Value(3, requires_grad=False)
+    (x * constant).backward()
+    assert (x.grad, constant.has_grad) == (3.0, False)
+
+
+def test_value_reads_as_a_number():
+    x = Value(2.5)
+    x.backward()
+    assert float(x) == 2.5
+    assert repr(x) == "Value(data=2.5, grad=1)"
+
+
+def test_data_changed_after_use_does_not_change_the_gradient():
+    x = Value(2)
+    y = x * x
+    x.data = 100.0
+    y.backward()
+    assert x.grad == 4.0
