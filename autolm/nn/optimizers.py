@@ -20,8 +20,8 @@ NamedParameters = Iterable[tuple[str, Tensor]]
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:
     """Return the length of the gradient of all parameters together: √(Σ g²)."""
-    squares = (float(np.vdot(p.grad, p.grad)) for p in parameters if p.has_grad)
-    return math.sqrt(sum(squares))
+    wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares need the range
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in wide))
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
