@@ -1,4 +1,4 @@
-"""Modules know their parameters by path, enter their scope, and load weights whole or not at all."""
+"""Modules know their parameters by path, enter their scope, and load weights all or none."""
 
 from typing import Any
 
