@@ -82,7 +82,8 @@ def blame_nonfinite(root: Node) -> Blame | None:
         inputs = _corresponding(guilty, operands, guilty.data, index)
         made_by = guilty if guilty.parents else None
         return Blame(guilty, "data", index, _at(guilty.data, index), made_by, inputs)
-    return _first_in_gradients(root) if root.requires_grad else None
+    with np.errstate(all="ignore"):  # what is looked for is no news
+        return _first_in_gradients(root) if root.requires_grad else None
 
 
 def _first_in_data(root: Node) -> Node | None:

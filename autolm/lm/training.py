@@ -123,8 +123,9 @@ class Training:
         if not math.isfinite(float(loss)):
             raise self._non_finite("loss", float(loss), inputs, targets)
         self.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_gradients(self.model.parameters(), self.config.clip)
+        with np.errstate(all="ignore"):  # what overflows is told by its norm
+            loss.backward()
+            norm = clip_gradients(self.model.parameters(), self.config.clip)
         if not math.isfinite(norm):
             raise self._non_finite("gradient norm", norm, inputs, targets)
         self.optimizer.learning_rate = self.learning_rate(self.step)
