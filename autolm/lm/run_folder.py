@@ -163,8 +163,9 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """Read where the run is."""
+        content = self._read(STATE)
         try:
-            state = json.loads(self._read(STATE))
+            state = json.loads(content)
         except ValueError:
             raise RunError(f"{self.path / STATE}: damaged: it is not JSON") from None
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
@@ -192,8 +193,7 @@ class RunFolder:
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
-            hint = "; nothing was saved yet" if name in (MODEL, OPTIMIZER, STATE) else ""
-            raise RunError(f"{self.path / name}: is missing{hint}") from None
+            raise RunError(f"{self.path / name}: is missing") from None
         except OSError as error:
             raise RunError(f"{self.path / name}: cannot be read: {error.strerror}") from None
 
