@@ -21,7 +21,7 @@ SMALL: dict[str, Any] = {
     "warmup_steps": 3,
     "validate_every": 4,
 }
-TEXT = "".join(f"{a} {b} {c}\n" for a in "abc" for b in ("no", "on") for c in ("ja", "ka", "aj"))
+TEXT = "".join(f"{a} {b} {c}\n" for a in "abc" for b in ("no", "on") for c in ("ja", "k", "ajo"))
 
 
 def small_corpus(kind: Any) -> Corpus:
