@@ -121,23 +121,25 @@ class Training:
         inputs, targets = self.batches.next_batch()
         loss = self.model.compute_loss(inputs, targets)
         if not math.isfinite(float(loss)):
-            raise self._non_finite("loss", float(loss), inputs, targets)
+            raise self._non_finite("loss", float(loss), self.step + 1, inputs, targets)
         self.optimizer.zero_grad()
         with np.errstate(all="ignore"):  # what overflows is told by its norm
             loss.backward()
             norm = clip_gradients(self.model.parameters(), self.config.clip)
         if not math.isfinite(norm):
-            raise self._non_finite("gradient norm", norm, inputs, targets)
+            raise self._non_finite("gradient norm", norm, self.step + 1, inputs, targets)
         self.optimizer.learning_rate = self.learning_rate(self.step)
         self.optimizer.step()
         self.step += 1
         counted = int(np.count_nonzero(targets != IGNORE_INDEX))
         return StepMetrics(self.step, float(loss), norm, self.optimizer.learning_rate, counted)
 
-    def _non_finite(self, what: str, number: float, inputs: Any, targets: Any) -> NonFiniteLoss:
+    def _non_finite(
+        self, what: str, number: float, step: int, inputs: Any, targets: Any
+    ) -> NonFiniteLoss:
         with record_sites():
             again = self.model.compute_loss(inputs, targets)
-        return NonFiniteLoss(what, number, self.step + 1, again)
+        return NonFiniteLoss(what, number, step, again)
 
     def validate(self, max_batches: int | None = None) -> float:
         """Return the loss in nats per token on the validation text, or on its first batches.
@@ -161,7 +163,7 @@ class Training:
                 if not math.isfinite(total):
                     break
         if not math.isfinite(total):
-            raise self._non_finite("validation loss", total / count, inputs, targets)
+            raise self._non_finite("validation loss", total / count, self.step, inputs, targets)
         return total / count
 
     def bits_per_byte(self, loss: float) -> float:
