@@ -6,8 +6,6 @@ token. Both say in a few numbers where they are, so that a training run that was
 with exactly the batches that it would have had.
 """
 
-from bisect import bisect_right
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -100,11 +98,10 @@ class StreamBatches:
 
 
 class LineBatches:
-    """Whole documents, packed into rows, in a new random order in each epoch.
+    """Documents, one after another in rows, in a new random order in each epoch.
 
-    See `packed_rows` for what a row holds; documents are put together so that little of it is
-    padding. A batch that the end of an epoch leaves unfilled is filled up from the next one. The
-    order in an epoch depends only on ``seed`` and the epoch.
+    See `full_rows` for what a row holds. A batch that the end of an epoch leaves unfilled is filled
+    up from the next one. The order in an epoch depends only on ``seed`` and the epoch.
 
     Parameters
     ----------
@@ -177,12 +174,9 @@ class LineBatches:
         self._row = row
 
     def _begin(self, epoch: int) -> None:
-        rng = np.random.default_rng((self._seed, epoch))
-        shuffled = [self._documents[index] for index in rng.permutation(len(self._documents))]
-        tight = in_packing_order(shuffled, self._block_size)
-        inputs, targets = packed_rows(tight, self._boundary_id, self._block_size)
-        rows = rng.permutation(len(inputs))
-        self._inputs, self._targets = inputs[rows], targets[rows]
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._documents))
+        shuffled = [self._documents[index] for index in order]
+        self._inputs, self._targets = full_rows(shuffled, self._boundary_id, self._block_size)
         self._epoch, self._row = epoch, 0
 
     def _take(self, count: int) -> Batch:
@@ -232,39 +226,43 @@ def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int
     return np.array(inputs), np.array(targets)
 
 
-def in_packing_order(documents: Sequence[IntArray], block_size: int) -> list[IntArray]:
-    """Reorder documents so that `packed_rows` leaves little padding.
+def full_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) -> Batch:
+    """Fill rows with documents for training: the last one in a row is cut off where the row ends.
 
-    Each row is begun by the next document; then comes, again and again, the longest that still
-    fits. (Best fit: Johnson, Near-optimal bin packing algorithms (1973), chapter 2.)
+    Nothing is padding but the end of the last row, and where a document ends tells nothing of where
+    the row does, as it would if whole documents were chosen to fit. What is cut off is left to
+    another epoch, with its other order; only a document longer than a row goes on in the next one,
+    which then begins, in place of the boundary, with the token before.
+
+    Returns
+    -------
+    Inputs and targets, shape ``(rows, block_size)``.
 
     Examples
     --------
-    >>> documents = [np.ones(length, dtype=np.int64) for length in (1, 3, 4, 2)]
-    >>> [len(document) for document in in_packing_order(documents, block_size=6)]
-    [1, 3, 4, 2]
+    >>> print(*full_rows([np.array([1, 2]), np.array([3, 4]), np.array([5])], 0, 4))
+    [[0 1 2 0]
+     [0 5 0 0]] [[ 1  2  0  3]
+     [ 5  0 -1 -1]]
     """
-    waiting: dict[int, deque[int]] = {}  # by tokens with the boundary, in their order
-    for index, document in enumerate(documents):
-        waiting.setdefault(len(document) + 1, deque()).append(index)
-    sizes = sorted(waiting)
-    order: list[IntArray] = []
-    placed = np.zeros(len(documents), dtype=bool)
-    for first in range(len(documents)):
-        next_index, room = first, block_size
-        while not placed[next_index]:
-            placed[next_index] = True
-            order.append(documents[next_index])
-            size = len(documents[next_index]) + 1
-            waiting[size].remove(next_index)
-            if not waiting[size]:
-                sizes.remove(size)
-            room -= size
-            fitting = bisect_right(sizes, room)
-            if not fitting:
+    inputs: list[IntArray] = []
+    targets: list[IntArray] = []
+    used = block_size
+    for document in documents:
+        framed = np.concatenate(([boundary_id], document, [boundary_id]))
+        start = 0
+        while start < len(framed) - 1:
+            if used == block_size:
+                inputs.append(np.full(block_size, boundary_id, dtype=np.int64))
+                targets.append(np.full(block_size, IGNORE_INDEX, dtype=np.int64))
+                used = 0
+            piece = framed[start : start + block_size - used + 1]
+            end = used + len(piece) - 1
+            inputs[-1][used:end], targets[-1][used:end] = piece[:-1], piece[1:]
+            start, used = start + len(piece) - 1, end
+            if len(framed) - 1 <= block_size:
                 break
-            next_index = waiting[sizes[fitting - 1]][0]
-    return order
+    return np.array(inputs), np.array(targets)
 
 
 def stream_evaluation_batches(

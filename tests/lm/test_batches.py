@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from autolm.lm.batches import (
     IGNORE_INDEX,
-    Batch,
     Batches,
     LineBatches,
     StreamBatches,
-    in_packing_order,
+    full_rows,
     line_evaluation_batches,
     packed_rows,
     stream_evaluation_batches,
@@ -34,22 +33,11 @@ def distinct_documents(draw: st.DrawFn) -> list[NDArray[np.int64]]:
     return [np.arange(end - length, end) + 1 for length, end in zip(lengths, ends, strict=True)]
 
 
-def epoch_rows(documents: list[NDArray[np.int64]], block_size: int, seed: int) -> Batch:
-    """Take the first epoch row by row."""
-    batches = LineBatches(documents, BOUNDARY, block_size, 1, seed)
-    rows = []
-    while True:
-        row = batches.next_batch()
-        if batches.state()["epoch"] == 1:
-            return np.concatenate([i for i, _ in rows]), np.concatenate([t for _, t in rows])
-        rows.append(row)
-
-
-@given(distinct_documents(), sizes, seeds)
-def test_each_document_token_is_a_target_once_per_epoch(
-    documents: list[NDArray[np.int64]], block_size: int, seed: int
+@given(distinct_documents(), sizes)
+def test_each_document_token_is_a_packed_target_once(
+    documents: list[NDArray[np.int64]], block_size: int
 ) -> None:
-    _, targets = epoch_rows(documents, block_size, seed)
+    _, targets = packed_rows(documents, BOUNDARY, block_size)
     found = targets[targets != IGNORE_INDEX]
     expected = np.concatenate([*documents, [BOUNDARY] * len(documents)])
     assert sorted(found) == sorted(expected)
@@ -131,19 +119,34 @@ def test_padding_is_a_boundary_to_be_ignored_at_the_end_of_a_row(
 
 
 @given(distinct_documents(), sizes)
-def test_packing_order_keeps_all_documents(
+def test_full_rows_hold_documents_in_order_each_cut_only_where_its_row_ends(
     documents: list[NDArray[np.int64]], block_size: int
 ) -> None:
-    tight = in_packing_order(documents, block_size)
-    assert sorted(map(tuple, tight)) == sorted(map(tuple, documents))
+    _, targets = full_rows(documents, BOUNDARY, block_size)
+    tokens = targets.ravel().tolist()
+    place = 0
+    for document in documents:
+        framed = [*document.tolist(), BOUNDARY]
+        room = block_size - place % block_size
+        held = framed if len(framed) > block_size else framed[:room]
+        assert tokens[place : place + len(held)] == held
+        place += len(held)
+    assert all(token == IGNORE_INDEX for token in tokens[place:])
+    assert len(tokens) - place < block_size
 
 
-def test_packing_order_leaves_little_padding() -> None:
-    lengths = np.random.default_rng(0).integers(10, 60, size=500)
-    documents = [np.ones(length, dtype=np.int64) for length in lengths]
-    _, in_given_order = packed_rows(documents, BOUNDARY, 64)
-    _, tight = packed_rows(in_packing_order(documents, 64), BOUNDARY, 64)
-    assert np.mean(tight == IGNORE_INDEX) < np.mean(in_given_order == IGNORE_INDEX) / 2
+@given(distinct_documents(), sizes)
+def test_full_rows_begin_with_the_boundary_or_the_token_before(
+    documents: list[NDArray[np.int64]], block_size: int
+) -> None:
+    inputs, targets = full_rows(documents, BOUNDARY, block_size)
+    assert np.all(
+        inputs[:, 1:][targets[:, 1:] != IGNORE_INDEX]
+        == targets[:, :-1][targets[:, 1:] != IGNORE_INDEX]
+    )
+    too_long = [document for document in documents if len(document) + 1 > block_size]
+    inside = {int(token) for document in too_long for token in document}
+    assert all(int(token) == BOUNDARY or int(token) in inside for token in inputs[:, 0])
 
 
 def test_documents_come_in_another_order_in_each_epoch() -> None:
