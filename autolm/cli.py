@@ -187,7 +187,7 @@ def sample(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
-    seed: Annotated[int | None, typer.Option(help="For the same text each time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For the same text each time.", min=0)] = None,
 ) -> None:
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
