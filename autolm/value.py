@@ -40,11 +40,8 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
 
         def n_ary(*operands: Iterable[Any]) -> Value:
             rows = [[_lift(operand) for operand in row] for row in operands]
-            return _node(
-                op,
-                tuple(reduce(operator.add, rows)),
-                *function(*([v.data for v in r] for r in rows)),
-            )
+            data = [[value.data for value in row] for row in rows]
+            return _node(op, tuple(reduce(operator.add, rows)), *function(*data))
 
         return n_ary if "…" in formula else unary if len(rule) == 1 else binary
 
@@ -54,8 +51,7 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
 def _node(op: Operation | None, parents: tuple[Value, ...], data: float, rule: Any) -> Value:
     enabled, scope, sites = current_recording()
     node = object.__new__(Value)
-    node.data, node._grad = data, None
-    node.requires_grad = enabled
+    node.data, node._grad, node.requires_grad = data, None, enabled
     node.op, node.parents, node.backward_rule = (op, parents, rule) if enabled else (None, (), None)
     node.name, node.scope = "", scope
     node.site = calling_site() if sites else None
