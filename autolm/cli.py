@@ -6,8 +6,10 @@ failed, 2 wrong use, 130 stopped from the keyboard.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="autolm",
     help="The mathematics of training a language model, to watch, draw and prove.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -34,13 +35,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error is one line, and a traceback only with `--traceback`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
+    command, code = typer.main.get_command(app), 0
     try:
-        code = app([a for a in arguments if a != "--traceback"], standalone_mode=False)
+        words = [a for a in arguments if a != "--traceback"] or ["--help"]
+        with command.make_context("autolm", words) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        code = end.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if show_traceback:
             raise
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         kind = "" if wrong_use or isinstance(error, OSError) else f"{type(error).__name__}: "
         print(f"autolm: {kind}{first_line}", file=sys.stderr)
         code = WRONG_USE if wrong_use else FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 @app.callback()
@@ -90,7 +95,7 @@ def train(
     steps: Annotated[int | None, option("Steps of training.")] = None,
     learning_rate: Annotated[float | None, option("Learning rate after the warm-up.")] = None,
     final_learning_rate: Annotated[float | None, option("Learning rate at the end.")] = None,
-    schedule: Annotated[str | None, option("cosine (default), linear or constant.")] = None,
+    schedule: Annotated[str | None, option("linear (default), cosine or constant.")] = None,
     warmup_steps: Annotated[int | None, option("Steps in which the rate rises (50).")] = None,
     beta1: Annotated[float | None, option("Adam's memory of gradients (0.9).")] = None,
     beta2: Annotated[float | None, option("Adam's memory of squares (0.95).")] = None,
@@ -107,7 +112,7 @@ def train(
     choices = {name: value for name, value in locals().items() if value is not None}
     resume, output = choices.pop("resume", None), choices.pop("output", None)
     from autolm.lm.config import STANDARD_INPUT, TrainingConfig
-    from autolm.lm.run_folder import TEXT, RunFolder
+    from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
     if resume is not None:
@@ -116,35 +121,34 @@ def train(
             raise ValueError(f"--resume takes no other choice, and {given} was given")
         folder = RunFolder.open(resume)
         config = folder.config()
-        training = Training(config, _corpus(config, folder), folder.tokenizer())
+        training = Training(config, _corpus(config, folder.text), folder.tokenizer())
         training.restore(folder.load())
         folder.forget_metrics_after(training.step)
     else:
         if "d_model" in choices:
             choices.setdefault("d_ff", 4 * choices["d_model"])
         config = TrainingConfig.of(**choices)
-        corpus = _corpus(config)
+        piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
+        corpus = _corpus(config, lambda: piped or b"")
         training = Training(config, corpus, train_tokenizer(config, corpus))
-        folder = RunFolder.create(output, config, training.tokenizer)
-        if config.data == STANDARD_INPUT:
-            folder.write(TEXT, corpus.text.encode())
+        folder = RunFolder.create(
+            output, config, training.tokenizer, training.checkpoint(), text=piped
+        )
     _run(training, folder)
 
 
-def _corpus(config: TrainingConfig, folder: RunFolder | None = None) -> Corpus:
-    """Fetch the text of a run; what came from standard input is kept in its folder."""
+def _corpus(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
+    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
     from autolm.lm import corpora
     from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
-    from autolm.lm.run_folder import TEXT
 
     if config.data == TOY:
         return corpora.toy_language_corpus()
     if config.data == PYTHON_DOCUMENTATION:
         return corpora.python_documentation_corpus()
-    if config.data == STANDARD_INPUT and folder is None:
-        return corpora.standard_input_corpus(sys.stdin.buffer, kind=config.kind)
-    path = folder.path / TEXT if folder and config.data == STANDARD_INPUT else config.data
-    return corpora.text_file_corpus(path, kind=config.kind)
+    if config.data == STANDARD_INPUT:
+        return corpora.standard_input_corpus(io.BytesIO(piped()), kind=config.kind)
+    return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
 def _run(training: Any, folder: RunFolder) -> None:
@@ -162,8 +166,8 @@ def _run(training: Any, folder: RunFolder) -> None:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
         last_good = folder.state()["step"]
-        print(f"\n{error}. First non-finite value:", file=sys.stderr)
-        print(f"  {blame_nonfinite(error.loss)}", file=sys.stderr)
+        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
         print(
             f"the run stops here; the last good state is step {last_good} in {folder.path} "
             f"(resume with: autolm train --resume {folder.path})",
@@ -183,7 +187,7 @@ def sample(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
-    seed: Annotated[int | None, typer.Option(help="For the same text each time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For the same text each time.", min=0)] = None,
 ) -> None:
     """Let a trained model go on with a text, as it comes."""
     import numpy as np

@@ -66,7 +66,7 @@ def toy_language_corpus(
     >>> corpus.train.count(".") + corpus.train.count("?")
     3
     >>> round(corpus.true_entropy, 3)
-    0.401
+    0.378
     """
     if min(train_sentences, validation_sentences) < 1:
         raise CorpusError("toy language: needs at least one sentence to train and one to validate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -47,16 +48,12 @@ def pick(
     Source of top-p: Holtzman et al., The Curious Case of Neural Text Degeneration (2020), section
     3.1; of top-k: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation (2018), section 5.4.
     """
-    if not temperature >= 0:
-        raise ValueError(f"temperature is {temperature}; it must be 0 or more")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k is {top_k}; it must be at least 1")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p is {top_p}; it must be above 0 and at most 1")
+    _require_in_range(temperature, top_k, top_p)
     if temperature == 0:
         return int(np.argmax(logits))
     scores = np.asarray(logits, dtype=np.float64)
-    probabilities = np.exp((scores - scores.max()) / temperature)
+    with np.errstate(over="ignore"):  # at a tiny temperature the others are as good as impossible
+        probabilities = np.exp((scores - scores.max()) / temperature)
     order = np.argsort(-probabilities, kind="stable")
     if top_k is not None:
         probabilities[order[top_k:]] = 0
@@ -66,6 +63,15 @@ def pick(
         probabilities[order[1:][reached[:-1] >= top_p]] = 0
         probabilities /= probabilities.sum()
     return int(rng.choice(probabilities.size, p=probabilities))
+
+
+def _require_in_range(temperature: float, top_k: int | None, top_p: float | None) -> None:
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature is {temperature}; it must be 0 or more, and finite")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k is {top_k}; it must be at least 1")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p is {top_p}; it must be above 0 and at most 1")
 
 
 def stream_text(
@@ -91,6 +97,7 @@ def stream_text(
     ValueError
         When the tokenizer does not know a character of the prompt, or a parameter is out of range.
     """
+    _require_in_range(temperature, top_k, top_p)
     boundary = tokenizer.encode("\n") if kind == "lines" or _knows_newline(tokenizer) else [0]
     token_ids = tokenizer.encode(prompt)
     if kind == "lines" or not token_ids:

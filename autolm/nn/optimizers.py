@@ -20,8 +20,8 @@ NamedParameters = Iterable[tuple[str, Tensor]]
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:
     """Return the length of the gradient of all parameters together: √(Σ g²)."""
-    squares = (float(np.vdot(p.grad, p.grad)) for p in parameters if p.has_grad)
-    return math.sqrt(sum(squares))
+    wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares need the range
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in wide))
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
@@ -69,9 +69,10 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient, once."""
         self.steps += 1
-        for path, parameter in self.parameters.items():
-            if parameter.has_grad:
-                parameter.data = parameter.data - self.change(path, parameter)
+        with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
+            for path, parameter in self.parameters.items():
+                if parameter.has_grad:
+                    parameter.data = parameter.data - self.change(path, parameter)
 
     def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
         """Return what is to be subtracted from a parameter."""
