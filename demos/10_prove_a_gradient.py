@@ -33,9 +33,7 @@ def hasty_silu(a):
     return a * gate, backward
 
 
-print(
-    "An operation is a function that returns its result and its backward rule. Is the rule right?"
-)
+print("An operation is a function: it returns its result and its backward rule. Is that right?")
 print(f"  {check_op(silu)}\n")
 
 print("The same with a mistake that is easily made:\n")

@@ -160,12 +160,12 @@ def _expressions(
         growing.apply(required, only_new_leaves=True)
     if not growing.applications:
         growing.apply(_MUL, only_new_leaves=True)
-    if draw(st.booleans()):
+    if draw(st.sampled_from([False, True, True, True])):
         growing.close_a_diamond()
     return growing.finished()
 
 
-_MUL, _SUM = Subject.of(ops.mul), Subject.of(ops.sum)
+_MUL, _RESHAPE, _GETITEM = map(Subject.of, (ops.mul, ops.reshape, ops.getitem))
 
 
 class _Growing:
@@ -194,20 +194,21 @@ class _Growing:
 
     def close_a_diamond(self) -> None:
         """Multiply the last result by a node under it: paths of unequal length meet there."""
-        last = ~(len(self.applications) - 1)
+        last = self._last
         earlier = self.draw(st.sampled_from(self._numbers_under(last)))
         if not _stretches(self.data[earlier].shape, self.data[last].shape):
-            if not self._append(_SUM, [earlier], {}):
-                return
-            earlier = ~(len(self.applications) - 1)
+            earlier = self._rearranged(earlier, self.data[last].shape)
         self._append(_MUL, [earlier, last], {})
 
     def _numbers_under(self, node: int) -> list[int]:
-        found: list[int] = []
-        for operand in self.applications[~node].operands if node < 0 else ():
-            if self.data[operand].dtype.kind == "f":
-                found += [operand, *self._numbers_under(operand)]
-        return list(dict.fromkeys(found))
+        found, stack = dict[int, None](), [node]
+        while stack:
+            below = stack.pop()
+            operands = self.applications[~below].operands if below < 0 else ()
+            new = [i for i in operands if self.data[i].dtype.kind == "f" and i not in found]
+            found.update(dict.fromkeys(new))
+            stack += new
+        return list(found)
 
     def _append(
         self, subject: Subject, operands: Sequence[int], attributes: Mapping[str, Any]
@@ -236,22 +237,39 @@ class _Growing:
         """Choose an earlier node, or make a leaf."""
         if domain is not None and not fresh:
             low, high = domain
-            candidates = [
+            inside = [
                 node
                 for node, data in reversed(self.data.items())
                 if data.dtype.kind == "f"
-                and (data.shape == shape or (stretches and _stretches(data.shape, shape)))
                 and np.all((data > low + CLEARANCE) & (data < high - CLEARANCE))
             ]
-            if candidates and self.draw(st.integers(0, 3)):
-                chosen: int = self.draw(st.sampled_from(candidates))
-                return chosen
+            shaped = [self.data[node].shape for node in inside]
+            fitting = [
+                node
+                for node, own in zip(inside, shaped, strict=True)
+                if own == shape or (stretches and _stretches(own, shape))
+            ]
+            if inside and self.draw(st.integers(0, 3)):
+                chosen: int = self.draw(st.sampled_from(fitting or inside))
+                return chosen if fitting else self._rearranged(chosen, shape)
         if stretches and shape and self.draw(st.integers(0, 3)) == 3:
             shape = (1,) * self.draw(st.integers(0, 1)) + shape[1:]
         (leaf,) = self.draw(arrays_together([shape], "generic", [domain]))
         self.data[len(self.leaves)] = leaf
         self.leaves.append(leaf)
         return len(self.leaves) - 1
+
+    def _rearranged(self, node: int, shape: Shape) -> int:
+        """Bring a node to another shape: elements are left out, or taken again."""
+        index = np.resize(np.arange(self.data[node].size), math.prod(shape))
+        self._append(_RESHAPE, [node], {"shape": (-1,)})
+        self._append(_GETITEM, [self._last], {"index": index})
+        self._append(_RESHAPE, [self._last], {"shape": shape})
+        return self._last
+
+    @property
+    def _last(self) -> int:
+        return ~(len(self.applications) - 1)
 
     def _tame_result(
         self, subject: Subject, arrays: Sequence[Array], attributes: Mapping[str, Any]

@@ -33,7 +33,7 @@ def runnable(program: str, name: str, function: Callable[..., Any]) -> str:
     mixed_in = [op.name for op in PRIMITIVES if op.name != name and f" = {op.name}(" in program]
     if mixed_in:
         lines.append(f"from autolm.ops import {', '.join(mixed_in)}")
-    return "\n".join([*lines, *_definition(name, function), program])
+    return "\n".join([*dict.fromkeys([*lines, *_definition(name, function)]), program])
 
 
 def _definition(name: str, function: Callable[..., Any]) -> list[str]:
@@ -54,7 +54,7 @@ def _definition(name: str, function: Callable[..., Any]) -> list[str]:
     except OSError:  # typed at a prompt: there is no source to show
         return []
     modules = [
-        f"import {value.__name__} as {key}"
+        f"import {value.__name__}" + (f" as {key}" if key != value.__name__ else "")
         for key, value in function.__globals__.items()
         if isinstance(value, ModuleType) and f"{key}." in source
     ]
