@@ -95,7 +95,7 @@ def train(
     steps: Annotated[int | None, option("Steps of training.")] = None,
     learning_rate: Annotated[float | None, option("Learning rate after the warm-up.")] = None,
     final_learning_rate: Annotated[float | None, option("Learning rate at the end.")] = None,
-    schedule: Annotated[str | None, option("cosine (default), linear or constant.")] = None,
+    schedule: Annotated[str | None, option("linear (default), cosine or constant.")] = None,
     warmup_steps: Annotated[int | None, option("Steps in which the rate rises (50).")] = None,
     beta1: Annotated[float | None, option("Adam's memory of gradients (0.9).")] = None,
     beta2: Annotated[float | None, option("Adam's memory of squares (0.95).")] = None,

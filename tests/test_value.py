@@ -106,7 +106,7 @@ def test_anything_else_is_a_type_error(wrong):
 
 
 def test_array_is_told_where_to_go():
-    with pytest.raises(TypeError, match="an array is a Tensor"):
+    with pytest.raises(TypeError, match="see Tensor"):
         Value(np.ones(3))
 
 
