@@ -47,10 +47,11 @@ for small, large in zip(parts(ours), parts(GPT3), strict=True):
     print(f"  {small.name:<16}{words}")
 print(f"  {'all':<16}{grouped(totals[0]):>12}{'':8}{grouped(totals[1]):>20}")
 wider, deeper = d // ours.d_model, L // ours.num_layers
+blocks = grouped(wider**2 * deeper)
 print(f"""
   {totals[1] / 1e9:.1f} billion: the “175 B” of its paper. Its output matrix is its embedding once
   more, and counts once. Twice the width is four times the parameters: so {wider} times the width
-  and {deeper} times the layers make its blocks {wider}² · {deeper} = {grouped(wider**2 * deeper)} times ours.
+  and {deeper} times the layers make its blocks {wider}² · {deeper} = {blocks} times ours.
 """)
 
 flops = [sum(part.flops for part in parts(model)) for model in (ours, GPT3)]
