@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm import ops
 from autolm.graph import no_grad
 from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.sampling import pick
+from autolm.lm.next_token import pick
 from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
@@ -162,7 +162,7 @@ class TinyLM(Module):
         """Continue a sequence (time,) by sampling token after token; return it whole.
 
         The model sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.sampling.pick`.
+        `autolm.lm.next_token.pick`.
         """
         rng = np.random.default_rng() if rng is None else rng
         token_ids = self._checked(token_ids, limit=False)
