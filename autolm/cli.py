@@ -188,8 +188,8 @@ def _run(training: Any, folder: RunFolder) -> None:
         blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
         print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
         print(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} "
-            f"(resume with: autolm train --resume {folder.path})",
+            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
             file=sys.stderr,
         )
         raise typer.Exit(FAILED) from None

@@ -87,6 +87,8 @@ class TinyLM(Module):
             raise ValueError(f"num_layers is {num_layers}; it cannot be negative")
         if norm not in ("pre", "post", None):
             raise ValueError(f'norm is {norm!r}; it must be "pre", "post" or None')
+        if np.dtype(dtype).kind != "f":
+            raise ValueError(f"dtype is {np.dtype(dtype)}; it must be a floating point type")
         rng = np.random.default_rng(seed)
         self.vocab_size, self.max_len = vocab_size, max_len
         self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
