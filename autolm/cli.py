@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autolm.lm.config import TrainingConfig
+
 if TYPE_CHECKING:
-    from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
     from autolm.lm.run_folder import RunFolder
 
@@ -67,9 +68,9 @@ def autolm(
     """Watch, draw and prove the mathematics of training a language model."""
 
 
-def option(text: str, *names: str) -> Any:
-    """Make an option of `train` whose default stands in TrainingConfig."""
-    return typer.Option(*names, help=text, show_default=False)
+def choice(name: str, text: str) -> Any:
+    """Make an option of `train`; what it is by default stands in TrainingConfig alone."""
+    return typer.Option(help=f"{text} [{getattr(TrainingConfig, name)}]", show_default=False)
 
 
 @app.command()
@@ -82,36 +83,54 @@ def train(
             show_default=False,
         ),
     ] = None,
-    kind: Annotated[str | None, option("Documents: lines, or one stream (default).")] = None,
-    tokenizer: Annotated[str | None, option("characters (default) or bpe.")] = None,
-    num_merges: Annotated[int | None, option("Merges of bpe (512).")] = None,
-    num_layers: Annotated[int | None, option("Layers (2).")] = None,
-    num_heads: Annotated[int | None, option("Attention heads (4).")] = None,
-    d_model: Annotated[int | None, option("Width (64).")] = None,
-    d_ff: Annotated[int | None, option("Width of feed-forward (4 × d_model).")] = None,
-    norm: Annotated[str | None, option("pre (default), post or none.")] = None,
-    block_size: Annotated[int | None, option("Tokens of context (64).")] = None,
-    batch_size: Annotated[int | None, option("Rows in a batch (12).")] = None,
-    steps: Annotated[int | None, option("Steps of training.")] = None,
-    learning_rate: Annotated[float | None, option("Learning rate after the warm-up.")] = None,
-    final_learning_rate: Annotated[float | None, option("Learning rate at the end.")] = None,
-    schedule: Annotated[str | None, option("linear (default), cosine or constant.")] = None,
-    warmup_steps: Annotated[int | None, option("Steps in which the rate rises (50).")] = None,
-    beta1: Annotated[float | None, option("Adam's memory of gradients (0.9).")] = None,
-    beta2: Annotated[float | None, option("Adam's memory of squares (0.95).")] = None,
-    weight_decay: Annotated[float | None, option("Weight decay (0).")] = None,
-    clip: Annotated[float | None, option("Longest gradient (1).")] = None,
-    validate_every: Annotated[int | None, option("Steps from validation to validation.")] = None,
-    seed: Annotated[int | None, option("Seed of weights and batches (0).")] = None,
-    dtype: Annotated[str | None, option("float32 (default) or float64.")] = None,
-    threads: Annotated[int | None, option("Processor threads for matrix products (1).")] = None,
-    output: Annotated[Path | None, option("The run folder.", "--output", "-o")] = None,
-    resume: Annotated[Path | None, option("Go on with this run, exactly.")] = None,
+    kind: Annotated[
+        str | None,
+        choice("kind", "Documents: lines, or one stream; a file is a stream unless you say lines."),
+    ] = None,
+    tokenizer: Annotated[str | None, choice("tokenizer", "characters or bpe.")] = None,
+    num_merges: Annotated[int | None, choice("num_merges", "Merges of bpe.")] = None,
+    num_layers: Annotated[int | None, choice("num_layers", "Layers.")] = None,
+    num_heads: Annotated[int | None, choice("num_heads", "Attention heads.")] = None,
+    d_model: Annotated[int | None, choice("d_model", "Width.")] = None,
+    d_ff: Annotated[
+        int | None, choice("d_ff", "Width of feed-forward; 4 × d_model if only that is given.")
+    ] = None,
+    norm: Annotated[str | None, choice("norm", "pre, post or none.")] = None,
+    block_size: Annotated[int | None, choice("block_size", "Tokens of context.")] = None,
+    batch_size: Annotated[int | None, choice("batch_size", "Rows in a batch.")] = None,
+    steps: Annotated[int | None, choice("steps", "Steps of training.")] = None,
+    learning_rate: Annotated[
+        float | None, choice("learning_rate", "Learning rate after the warm-up.")
+    ] = None,
+    final_learning_rate: Annotated[
+        float | None, choice("final_learning_rate", "Learning rate at the end.")
+    ] = None,
+    schedule: Annotated[str | None, choice("schedule", "linear, cosine or constant.")] = None,
+    warmup_steps: Annotated[
+        int | None, choice("warmup_steps", "Steps in which the rate rises.")
+    ] = None,
+    beta1: Annotated[float | None, choice("beta1", "Adam's memory of gradients.")] = None,
+    beta2: Annotated[float | None, choice("beta2", "Adam's memory of their squares.")] = None,
+    weight_decay: Annotated[float | None, choice("weight_decay", "Weight decay.")] = None,
+    clip: Annotated[float | None, choice("clip", "Longest gradient.")] = None,
+    validate_every: Annotated[
+        int | None, choice("validate_every", "Steps from one validation to the next.")
+    ] = None,
+    seed: Annotated[int | None, choice("seed", "Seed of weights and batches.")] = None,
+    dtype: Annotated[str | None, choice("dtype", "float32 or float64.")] = None,
+    threads: Annotated[
+        int | None, choice("threads", "Processor threads for matrix products.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly.")] = None,
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
     choices = {name: value for name, value in locals().items() if value is not None}
     resume, output = choices.pop("resume", None), choices.pop("output", None)
-    from autolm.lm.config import STANDARD_INPUT, TrainingConfig
+    from autolm.lm.config import STANDARD_INPUT
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
@@ -169,8 +188,8 @@ def _run(training: Any, folder: RunFolder) -> None:
         blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
         print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
         print(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} "
-            f"(resume with: autolm train --resume {folder.path})",
+            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
             file=sys.stderr,
         )
         raise typer.Exit(FAILED) from None
@@ -234,7 +253,6 @@ def info(
 
 
 def _architecture(run: Path | None, vocab_size: int | None) -> Any:
-    from autolm.lm.config import TrainingConfig
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.size import Architecture
 

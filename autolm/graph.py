@@ -107,8 +107,7 @@ Contribution = namedtuple("Contribution", "parent local value before after")
 class Backprop:
     """One backward pass: its operations, root first, and the gradients so far.
 
-    Gradients stay out of the nodes until the last is done: nothing is half written when a rule
-    fails. `forward()` does one operation, `run()` all that are left.
+    They stay out of the nodes until the last is done, so that a rule that fails changes nothing.
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:

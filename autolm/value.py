@@ -81,15 +81,16 @@ def mul(a: float, b: float) -> Result:
 @operation("÷", "a / b", "ḡ / b", "−ḡ · y / b")
 def div(a: float, b: float) -> Result:
     y = _div(a, b)
-    def backward(grad: float) -> Grads: return _div(grad, b), -_div(grad * y, b)
+    def backward(grad: float) -> Grads:
+        return (_div(grad, b), -_div(grad * y, b)) if grad else (0.0, 0.0)
     return y, backward
 
 @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a")
 def pow(a: float, b: float) -> Result:
     y = _pow(a, b)
     def backward(grad: float) -> Grads:
-        to_a = grad * b * _pow(a, b - 1) if b else 0.0
-        return to_a, 0.0 if a == 0 and b >= 0 else grad * y * _log(a)
+        to_a = grad * b * _pow(a, b - 1) if b and grad else 0.0
+        return to_a, grad * y * _log(a) if grad and not a == 0 <= b else 0.0
     return y, backward
 
 @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
@@ -136,7 +137,7 @@ def curve(name: str, formula: str, rule: str, f: Any, slope: Any, symbol: str = 
     """Make y = f(a), of one number, an operation; its slope may be told from a and from y."""
     def function(a: float) -> Result:
         y = f(a)
-        def backward(grad: float) -> Grads: return (grad * slope(a, y),)
+        def backward(grad: float) -> Grads: return (grad * slope(a, y) if grad else 0.0,)
         return y, backward
     function.__name__ = name
     return operation(symbol or name, formula, rule)(function)
@@ -175,7 +176,7 @@ class Value(Node):
     maximum, minimum, sum, dot = maximum, minimum, staticmethod(sum_), staticmethod(dot)
     neg = __neg__ = curve("neg", "−a", "−ḡ", lambda a: -a, lambda a, y: -1, "−")
     abs = __abs__ = curve("abs", "|a|", "ḡ · sign a", abs, lambda a, y: _sign(a))
-    relu = curve("relu", "max(0, a)", "ḡ where a > 0", lambda a: max(a, 0.0), lambda a, y: a > 0)
+    relu = curve("relu", "max(0, a)", "ḡ · (a > 0)", lambda a: max(a, 0.0), lambda a, y: a > 0)
     exp = curve("exp", "eᵃ", "ḡ · y", _exp, lambda a, y: y)
     log = curve("log", "ln a", "ḡ / a", _log, lambda a, y: _div(1, a), "ln")
     sqrt = curve("sqrt", "√a", "ḡ / 2y", _sqrt, lambda a, y: _div(0.5, y), "√")

@@ -77,7 +77,7 @@ def test_train_takes_a_text_to_a_folder_with_everything_in_it(autolm) -> None:
     assert json.loads(files["state.json"])["step"] == SMALL["steps"]
 
 
-def test_train_without_anything_learns_the_toy_language(autolm) -> None:
+def test_train_without_anything_takes_the_toy_language(autolm) -> None:
     code, out, _ = autolm("train", *OPTIONS, "--steps=2", "--block-size=64", "--batch-size=64")
     assert code == 0
     assert "toy language" in out
@@ -210,7 +210,7 @@ BAD_TRAINING = [
     (["empty.txt"], "empty.txt: empty: there is nothing to train on"),
     (["brief.txt"], "the text has 54 tokens, too few for a context of 64"),
     (["short.txt", "--block-size=4"], "short.txt: too short: 8 tokens to predict in training"),
-    (["short.txt", "--kind=lines"], "short.txt: too short: needs lines that are not blank"),
+    (["short.txt", "--kind=lines"], "short.txt: too short: too few lines that are not blank"),
     (["binary.bin"], "binary.bin: not UTF-8 text: byte 8 is 0xff"),
     (["zeros.txt"], "zeros.txt: not text: byte 3 is zero"),
     (["."], ": a folder: name a text file in it"),
@@ -353,7 +353,7 @@ def test_a_number_that_goes_wrong_stops_the_run_and_is_traced_to_its_operation(a
     assert inputs.endswith("inf")
     assert end == (
         "the run stops here; the last good state is step 0 in run "
-        "(resume with: autolm train --resume run)"
+        "(the same choices lead here again: start anew with a lower --learning-rate or --clip)"
     )
     assert all(np.isfinite(array).all() for array in RunFolder.open("run").weights().values())
 

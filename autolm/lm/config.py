@@ -128,7 +128,10 @@ class TrainingConfig:
         data = choices.setdefault("data", TOY)
         kind = choices.setdefault("kind", "lines" if data == TOY else "stream")
         if (data, kind) in ((TOY, "stream"), (PYTHON_DOCUMENTATION, "lines")):
-            raise ValueError(f"kind is {kind!r}; {data} is only of the other kind: leave it out")
+            always = "lines" if data == TOY else "a stream"
+            raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
+        if "num_merges" in choices and choices.get("tokenizer") != "bpe":
+            raise ValueError("num_merges is for the tokenizer bpe; choose that too")
         if data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT):
             choices["data"] = str(Path(data).resolve())
         return cls(**choices)

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
-from autolm.lm.training import StepMetrics, Training
+from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 
 QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
 SAMPLE_TOKENS = 300
@@ -65,7 +65,11 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
 
     with stop_requests() as stop, threadpool_limits(training.config.threads, "blas"):
         while not training.done and not stop:
-            metrics = training.advance()
+            try:
+                metrics = training.advance()
+            except NonFiniteLoss:
+                folder.append_metrics(pending)  # they show how it came
+                raise
             pending.append(asdict(metrics))
             report.stepped(metrics)
             if training.step % training.config.validate_every == 0 and not training.done:

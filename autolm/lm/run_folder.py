@@ -145,7 +145,9 @@ class RunFolder:
             raise NotSaved(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def load(self) -> Checkpoint:
-        """Read the last checkpoint, having finished a save that was cut off."""
+        """Read the last checkpoint, having finished or tidied up a save that was cut off."""
+        for partial in self.path.glob(".*.partial"):
+            partial.unlink()
         if (self.path / f"{STATE}.new").exists():
             self._finish_save()
         checkpoint = Checkpoint(self.weights(), self._arrays(OPTIMIZER), self.state())

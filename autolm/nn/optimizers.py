@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autolm.tensor import Tensor
 
-NamedParameters = Iterable[tuple[str, Tensor]]
+NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:
@@ -48,13 +48,26 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
+def _by_path(parameters: NamedParameters) -> dict[str, Tensor]:
+    """Take `model.named_parameters()`, or plain Tensors, which are called by their place."""
+    named: dict[str, Tensor] = {}
+    for place, item in enumerate(parameters):
+        pair: Any = (str(place), item) if isinstance(item, Tensor) else item
+        path, parameter = pair
+        if not isinstance(parameter, Tensor):
+            kind = type(parameter).__name__
+            raise TypeError(f"optimizer: parameters are Tensors or (path, Tensor), not {kind}")
+        named[path] = parameter
+    return named
+
+
 class Optimizer:
     """The common part of all optimizers: the parameters, the step count, and saved arrays."""
 
     slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
 
     def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
-        self.parameters = dict(parameters)
+        self.parameters = _by_path(parameters)
         if not self.parameters:
             raise ValueError("optimizer: there are no parameters to train")
         if not learning_rate >= 0:

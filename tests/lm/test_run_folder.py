@@ -104,6 +104,7 @@ def test_a_save_cut_off_anywhere_leaves_the_old_checkpoint_or_the_new_one_whole(
     assert_same_checkpoint(again.load(), checkpoint(2 if complete else 1))
     again.save(checkpoint(3))
     assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(3))
+    assert set(contents(folder.path)) == {"config.json", "tokenizer.json", *CHECKPOINT_FILES}
 
 
 @pytest.mark.parametrize("survived", range(OPERATIONS))

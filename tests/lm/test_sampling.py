@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from autolm.lm.sampling import pick, stream_text
+from autolm.lm.next_token import pick
+from autolm.lm.sampling import stream_text
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer
 

@@ -84,13 +84,13 @@ def test_the_learning_rate_follows_the_schedule_to_its_final_value() -> None:
 
 
 def test_tokens_that_are_counted_are_the_targets_and_no_padding() -> None:
-    training, twin = (small_training("lines", batch_size=20, block_size=15) for _ in range(2))
-    padded = 0
-    for _ in range(STEPS):
-        _, targets = twin.batches.next_batch()
-        assert training.advance().tokens == np.count_nonzero(targets != -1)
-        padded += np.count_nonzero(targets == -1)
-    assert padded
+    class Padded:
+        def next_batch(self) -> Any:
+            return np.zeros((2, 3), int), np.array([[1, 2, 3], [1, -1, -1]])
+
+    training: Any = small_training()
+    training.batches = Padded()
+    assert training.advance().tokens == 4
 
 
 @pytest.mark.parametrize("kind", ["lines", "stream"])
