@@ -133,7 +133,7 @@ class Tensor(Operators, Node):
         shown = [Captured(o._array, o._shown) for o in owners if o._shown is not None]
         require_unchanged(self._captured + shown, self)
         with np.errstate(all="ignore"):
-            contributions = rule(upstream)
+            contributions = rule(np.asarray(upstream))  # a sum of numbers is no array
         if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
             raise ValueError(
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
