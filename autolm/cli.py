@@ -270,6 +270,27 @@ def _architecture(run: Path | None, vocab_size: int | None) -> Any:
 
 
 @app.command()
+def check(
+    operations: Annotated[
+        list[str] | None, typer.Argument(help="Which operations; all if none is named.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="How long to search: dev, ci or nightly.")
+    ] = None,
+    module: Annotated[
+        Path | None, typer.Option(help="Check the primitives of this Python file instead.")
+    ] = None,
+) -> None:
+    """Prove the gradients of operations, or say which rule is wrong, where and how."""
+    from autolm.testing.check_command import check_command
+
+    names = operations or []
+    if module is None and len(names) == 1 and names[0].endswith(".py"):
+        module, names = Path(names[0]), []
+    raise typer.Exit(check_command(names, profile=profile, module=module))
+
+
+@app.command()
 def ops() -> None:
     """List every operation with its formula, its gradient rule and its conventions."""
     from rich.console import Console

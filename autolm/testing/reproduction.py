@@ -28,8 +28,9 @@ def site_of(function: Callable[..., Any]) -> str:
 def runnable(program: str, name: str, function: Callable[..., Any]) -> str:
     """Put before a program the imports of all that it mentions, `function` by its name too."""
     lines = ["import numpy as np"] if "np." in program else []
-    if "check_gradient(" in program:
-        lines.append("from autolm.testing import check_gradient")
+    for check in ("check_gradient", "check_op"):
+        if f"{check}(" in program:
+            lines.append(f"from autolm.testing import {check}")
     mixed_in = [op.name for op in PRIMITIVES if op.name != name and f" = {op.name}(" in program]
     if mixed_in:
         lines.append(f"from autolm.ops import {', '.join(mixed_in)}")

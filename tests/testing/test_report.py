@@ -13,7 +13,13 @@ from autolm.testing.subject import Subject
 
 from .wrong_operations import WRONG, product_swapped
 
-LOUD = [wrong for wrong, _, diagnosis in WRONG if "causal" not in diagnosis][::4]
+# What shows in one call by itself: not a lost dtype, a broken relation, or a call that spoils another.
+SILENT = {"exponential_widened", "running_average_blind"}
+LOUD = [
+    wrong
+    for wrong, _, diagnosis in WRONG[::4]
+    if "causal" not in diagnosis and wrong.name not in SILENT
+]
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
     contributions = subject.raw_contributions(rule, upstream, call)
     kept = [np.array(c) for c in contributions]
 
-    def broken(message: str, diagnosis: str) -> LawBroken:
-        return LawBroken(message, call, program=program_of(subject, call), diagnosis=diagnosis)
+    def broken(message: str, diagnosis: str, program: str = "") -> LawBroken:
+        program = program or program_of(subject, call)
+        return LawBroken(message, call, program=program, diagnosis=diagnosis)
 
     for name, x, before in zip(subject.names_of(call), call.inputs, lent, strict=True):
         if not _equal(x, before):
@@ -38,6 +39,7 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
         raise broken(
             "the backward rule changed the upstream gradient in place",
             "upstream mutated: other paths of the graph still need that array",
+            program=f"check_op({subject.op.name})",  # one call alone comes out right
         )
     other = _another_call(call)
     _, other_rule = subject.run(other)
