@@ -13,7 +13,7 @@ from autolm.testing.subject import Subject
 
 from .wrong_operations import WRONG, product_swapped
 
-# What shows in one call by itself: not a lost dtype, a broken relation, or a call that spoils another.
+# All but what one call alone does not show: a lost dtype, a relation of several results.
 SILENT = {"exponential_widened", "running_average_blind"}
 LOUD = [
     wrong
