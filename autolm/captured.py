@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from autolm.graph import Node, describe
 
 EXACT_BYTES = 16_384  # up to this size a copy of the bytes is the cheapest fingerprint
+HARMLESS = (int, float, complex, str, bytes, type(None), type(...), slice, np.generic, np.dtype)
 COLUMNS = 251  # a prime, so that swapping rows of any usual width moves words between columns
 
 
@@ -70,4 +71,6 @@ def _reaches(held: Any, array: NDArray[Any]) -> bool:
         return any(_reaches(item, array) for item in held)
     if isinstance(held, dict):
         return any(_reaches(item, array) for item in held.values())
-    return callable(held) and getattr(held, "__closure__", None) is not None and holds(held, array)
+    if hasattr(held, "__code__"):
+        return holds(held, array)
+    return not isinstance(held, HARMLESS)  # who knows what an object keeps

@@ -17,8 +17,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, ClassVar
 
-# The record of an operation, for labels, steps and tables. The rule has one text per operand, where
-# ḡ is the upstream gradient and y the result.
+# An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
 Operation = namedtuple("Operation", "name symbol formula rule")
 
 
@@ -56,9 +55,8 @@ class Node:
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
         """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
 
-        Leaves accumulate: a second call doubles their gradients. Interior nodes hold the latest if
-        retained (a Value's are by default, a Tensor's are not). `grad` is the seed ∂L/∂self: 1 if
-        left out, which needs a scalar. An error leaves every gradient as it was.
+        Leaves accumulate over calls; interior nodes hold the latest, if retained (a Value's are by
+        default). `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as it was.
         """
         Backprop(self, grad, retain_grads).run()
 
@@ -101,8 +99,7 @@ def topological_order(root: Node) -> list[Node]:
     return order
 
 
-# One operation of a backward pass; and what it sends to one parent: `value` = upstream × `local`,
-# which takes that parent's gradient in this pass from `before` to `after` (None: nothing yet).
+# An operation of a pass; and what it sends to a parent, to take its gradient `before` to `after`.
 Step = namedtuple("Step", "index node upstream contributions rule")
 Contribution = namedtuple("Contribution", "parent local value before after")
 
@@ -110,8 +107,7 @@ Contribution = namedtuple("Contribution", "parent local value before after")
 class Backprop:
     """One backward pass: its operations, root first, and the gradients so far.
 
-    Gradients stay out of the nodes until the last operation is done, so that nothing is half
-    written when a rule fails. `forward()` does one operation, `run()` all that are left.
+    They stay out of the nodes until the last is done, so that a rule that fails changes nothing.
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
@@ -129,28 +125,21 @@ class Backprop:
         """Do one operation and return its step; None when none is left."""
         if self.position == len(self.operations):
             return None
-        node = self.operations[self.position]
-        upstream, log = self.gradients[node], list[Any]()
-        scalar = type(upstream) is float  # not an array of one number
-        slopes = node.contributions(1.0) if scalar else (None,) * len(node.parents)
-        self._visit(node, log)
-        self.position += 1
-        if self.position == len(self.operations):
-            self._write()
+        node, log = self.operations[self.position], list[Any]()
+        upstream = self.gradients[node]
+        self._visit(log)
+        slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(log)
         sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
     def run(self) -> None:
         """Do every operation that is left."""
-        if self.position < len(self.operations):
-            for node in self.operations[self.position :]:
-                self._visit(node)
-            self.position = len(self.operations)
-            self._write()
+        while self.position < len(self.operations):
+            self._visit()
 
-    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
-        """Send the gradient of `node` on to its parents: the chain rule, and all of it."""
-        gradients = self.gradients
+    def _visit(self, log: list[Any] | None = None) -> None:
+        """Send the gradient of the next node on to its parents: the chain rule, and all of it."""
+        node, gradients = self.operations[self.position], self.gradients
         try:
             contributions = node.contributions(gradients[node])
         except Exception as error:
@@ -164,6 +153,9 @@ class Backprop:
                 log.append((parent, contribution, before, gradients.get(parent)))
         if not self.retain_grads:
             del gradients[node]
+        self.position += 1
+        if self.position == len(self.operations):
+            self._write()
 
     def _write(self) -> None:
         """Write the gradients into the nodes: leaves accumulate, interior nodes do not."""
@@ -177,13 +169,12 @@ class Backprop:
 
 def describe(node: Node) -> str:
     """Say which node this is, for a message: operation, name, scope, site, as far as known."""
-    words = [node.op.name if node.op else "leaf", repr(node.name) if node.name else ""]
-    words += [f"in {node.scope}" if node.scope else "", f"at {node.site}" if node.site else ""]
+    words = [node.op.name if node.op else "leaf", node.name and repr(node.name)]
+    words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
     return " ".join(filter(None, words))
 
 
-# How nodes are made just now: with parents or as constants; in which scope; with sites or not.
-# In a context variable, so that each thread and coroutine has its own.
+# How nodes are made just now: with parents or not, where, with sites or not; for each thread alone.
 Recording = namedtuple("Recording", "enabled scope sites")
 _default = Recording(True, "", sites=os.environ.get("AUTOLM_SITES") == "1")
 _recording: ContextVar[Recording] = ContextVar("autolm_recording", default=_default)
@@ -215,6 +206,6 @@ def calling_site() -> str:
     """Return file:line of the nearest caller outside the engine."""
     frame = sys._getframe(1)
     engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.op")  # op: ops, operators
-    while frame.f_globals["__name__"].startswith(engine) and frame.f_back:
+    while frame.f_globals.get("__name__", "").startswith(engine) and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

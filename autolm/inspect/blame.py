@@ -7,6 +7,7 @@ still finite.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class Blame:
         sent it; None where a leaf was given so.
     inputs
         What that operation had at this place: each operand's number, and for a gradient the
-        upstream's; None where the places do not correspond.
+        upstream's; None where places do not correspond, as in a product of matrices.
     """
 
     node: Node
@@ -77,10 +78,12 @@ def blame_nonfinite(root: Node) -> Blame | None:
     guilty = _first_in_data(root)
     if guilty is not None:
         index = _first_nonfinite(guilty.data)
-        inputs = tuple(_corresponding(p.data, guilty.data, index) for p in guilty.parents)
+        operands = [parent.data for parent in guilty.parents]
+        inputs = _corresponding(guilty, operands, guilty.data, index)
         made_by = guilty if guilty.parents else None
         return Blame(guilty, "data", index, _at(guilty.data, index), made_by, inputs)
-    return _first_in_gradients(root) if root.requires_grad else None
+    with np.errstate(all="ignore"):  # what is looked for is no news
+        return _first_in_gradients(root) if root.requires_grad else None
 
 
 def _first_in_data(root: Node) -> Node | None:
@@ -102,14 +105,12 @@ def _first_in_gradients(root: Node) -> Blame | None:
     try:
         for step in root.steps():
             for sent in step.contributions:
-                if sent.parent.requires_grad and not _finite(sent.value):
-                    index = _first_nonfinite(sent.value)
-                    operands = [parent.data for parent in step.node.parents]
-                    inputs = tuple(
-                        _corresponding(array, sent.value, index)
-                        for array in (step.upstream, *operands)
-                    )
-                    value = _at(sent.value, index)
+                # What is sent may be finite, and only its sum with what was there is not.
+                if sent.parent.requires_grad and not _finite(sent.after):
+                    index = _first_nonfinite(sent.after)
+                    arrays = (step.upstream, *(parent.data for parent in step.node.parents))
+                    inputs = _corresponding(step.node, arrays, sent.value, index)
+                    value = _at(sent.after, index)
                     return Blame(sent.parent, "gradient", index, value, step.node, inputs)
         return None
     finally:
@@ -129,12 +130,19 @@ def _at(data: Any, index: tuple[int, ...]) -> float:
     return float(np.asarray(data)[index])
 
 
-def _corresponding(operand: Any, result: Any, index: tuple[int, ...]) -> float | None:
-    """Return the operand's number that broadcasts to a place in the result, if there is one."""
-    try:
-        return _at(np.broadcast_to(operand, np.shape(result)), index)
-    except ValueError:
-        return None
+def _corresponding(
+    operation: Node, operands: Iterable[Any], result: Any, index: tuple[int, ...]
+) -> tuple[float | None, ...]:
+    """Return of each operand the number that broadcasts to a place in the result."""
+    elementwise = not getattr(operation.op, "cases", ())
+
+    def number(operand: Any) -> float | None:
+        try:
+            return _at(np.broadcast_to(operand, np.shape(result)), index) if elementwise else None
+        except ValueError:
+            return None
+
+    return tuple(map(number, operands))
 
 
 def _number(number: float) -> str:

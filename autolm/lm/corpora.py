@@ -185,7 +185,7 @@ def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: i
     if not (train and validation):
         unit = "characters" if kind == "stream" else "lines that are not blank"
         raise CorpusError(
-            f"{name}: too short: needs {unit} enough to keep {validation_fraction:g} of them for "
+            f"{name}: too short: too few {unit} to set {validation_fraction:g} of them apart for "
             "validation"
         )
     return Corpus(name, train, validation, kind)
