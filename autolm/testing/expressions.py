@@ -138,7 +138,7 @@ def expressions(
     >>> from hypothesis import given
     >>> @given(expressions())
     ... def test_the_graph_is_finite(expression):
-    ...     assert np.isfinite(expression.weighted(*expression.leaves))
+    ...     assert np.all(np.isfinite(expression.weighted(*expression.leaves)))
     >>> test_the_graph_is_finite()
     """
     subjects = [op if isinstance(op, Subject) else Subject.of(op) for op in operations]
