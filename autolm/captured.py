@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.graph import Node
+from autolm.step import describe
+
 EXACT_BYTES = 16_384  # up to this size a copy of the bytes is the cheapest fingerprint
+HARMLESS = (int, float, complex, str, bytes, type(None), type(...), slice, np.generic, np.dtype)
 COLUMNS = 251  # a prime, so that swapping rows of any usual width moves words between columns
 
 
@@ -42,17 +46,18 @@ class Captured(NamedTuple):
         return fingerprint(self.array) != self.before
 
 
-def require_unchanged(captured: Iterable[Captured], rule: Callable[..., Any], who: str) -> None:
-    """Refuse to run a rule of which an array was written into since it was captured."""
+def require_unchanged(captured: Iterable[Captured], node: Node) -> None:
+    """Refuse to run the rule of a node if an array that it holds was written into since."""
     for each in captured:
-        if each.was_changed() and holds(rule, each.array):
+        if each.was_changed() and holds(node.backward_rule, each.array):
             raise RuntimeError(
-                f"{who}: an array of shape {each.array.shape} that its gradient needs was changed "
-                "in place after it was used; assign a new one (x.data = x.data + 1, not +=)"
+                f"{describe(node)}: an array of shape {each.array.shape} that its gradient needs "
+                "was changed in place after it was used; assign a new one (x.data = x.data + 1, "
+                "not +=)"
             )
 
 
-def holds(closure: Callable[..., Any], array: NDArray[Any]) -> bool:
+def holds(closure: Callable[..., Any] | None, array: NDArray[Any]) -> bool:
     """Whether `closure` may still read `array`: a rule that did not capture it does not care."""
     cells = getattr(closure, "__closure__", None)
     if cells is None and hasattr(closure, "__code__"):
@@ -67,4 +72,6 @@ def _reaches(held: Any, array: NDArray[Any]) -> bool:
         return any(_reaches(item, array) for item in held)
     if isinstance(held, dict):
         return any(_reaches(item, array) for item in held.values())
-    return callable(held) and getattr(held, "__closure__", None) is not None and holds(held, array)
+    if hasattr(held, "__code__"):
+        return holds(held, array)
+    return not isinstance(held, HARMLESS)  # who knows what an object keeps

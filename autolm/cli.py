@@ -6,22 +6,25 @@ failed, 2 wrong use, 130 stopped from the keyboard.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autolm.lm.config import TrainingConfig
+
 if TYPE_CHECKING:
-    from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
     from autolm.lm.run_folder import RunFolder
+    from autolm.lm.tinylm import TinyLM
 
 app = typer.Typer(
     name="autolm",
     help="The mathematics of training a language model, to watch, draw and prove.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -34,13 +37,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error is one line, and a traceback only with `--traceback`."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     show_traceback = "--traceback" in arguments
+    command, code = typer.main.get_command(app), 0
     try:
-        code = app([a for a in arguments if a != "--traceback"], standalone_mode=False)
+        words = [a for a in arguments if a != "--traceback"] or ["--help"]
+        with command.make_context("autolm", words) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        code = end.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if show_traceback:
             raise
@@ -50,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         kind = "" if wrong_use or isinstance(error, OSError) else f"{type(error).__name__}: "
         print(f"autolm: {kind}{first_line}", file=sys.stderr)
         code = WRONG_USE if wrong_use else FAILED
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 @app.callback()
@@ -62,9 +69,9 @@ def autolm(
     """Watch, draw and prove the mathematics of training a language model."""
 
 
-def option(text: str, *names: str) -> Any:
-    """Make an option of `train` whose default stands in TrainingConfig."""
-    return typer.Option(*names, help=text, show_default=False)
+def choice(name: str, text: str) -> Any:
+    """Make an option of `train`; what it is by default stands in TrainingConfig alone."""
+    return typer.Option(help=f"{text} [{getattr(TrainingConfig, name)}]", show_default=False)
 
 
 @app.command()
@@ -77,37 +84,55 @@ def train(
             show_default=False,
         ),
     ] = None,
-    kind: Annotated[str | None, option("Documents: lines, or one stream (default).")] = None,
-    tokenizer: Annotated[str | None, option("characters (default) or bpe.")] = None,
-    num_merges: Annotated[int | None, option("Merges of bpe (512).")] = None,
-    num_layers: Annotated[int | None, option("Layers (2).")] = None,
-    num_heads: Annotated[int | None, option("Attention heads (4).")] = None,
-    d_model: Annotated[int | None, option("Width (64).")] = None,
-    d_ff: Annotated[int | None, option("Width of feed-forward (4 × d_model).")] = None,
-    norm: Annotated[str | None, option("pre (default), post or none.")] = None,
-    block_size: Annotated[int | None, option("Tokens of context (48).")] = None,
-    batch_size: Annotated[int | None, option("Rows in a batch (16).")] = None,
-    steps: Annotated[int | None, option("Steps of training.")] = None,
-    learning_rate: Annotated[float | None, option("Learning rate after the warm-up.")] = None,
-    final_learning_rate: Annotated[float | None, option("Learning rate at the end.")] = None,
-    schedule: Annotated[str | None, option("cosine (default), linear or constant.")] = None,
-    warmup_steps: Annotated[int | None, option("Steps in which the rate rises (50).")] = None,
-    beta1: Annotated[float | None, option("Adam's memory of gradients (0.9).")] = None,
-    beta2: Annotated[float | None, option("Adam's memory of squares (0.99).")] = None,
-    weight_decay: Annotated[float | None, option("Weight decay (0).")] = None,
-    clip: Annotated[float | None, option("Longest gradient (1).")] = None,
-    validate_every: Annotated[int | None, option("Steps from validation to validation.")] = None,
-    seed: Annotated[int | None, option("Seed of weights and batches (0).")] = None,
-    dtype: Annotated[str | None, option("float32 (default) or float64.")] = None,
-    threads: Annotated[int | None, option("Processor threads for matrix products (1).")] = None,
-    output: Annotated[Path | None, option("The run folder.", "--output", "-o")] = None,
-    resume: Annotated[Path | None, option("Go on with this run, exactly.")] = None,
+    kind: Annotated[
+        str | None,
+        choice("kind", "Documents: lines, or one stream; a file is a stream unless you say lines."),
+    ] = None,
+    tokenizer: Annotated[str | None, choice("tokenizer", "characters or bpe.")] = None,
+    num_merges: Annotated[int | None, choice("num_merges", "Merges of bpe.")] = None,
+    num_layers: Annotated[int | None, choice("num_layers", "Layers.")] = None,
+    num_heads: Annotated[int | None, choice("num_heads", "Attention heads.")] = None,
+    d_model: Annotated[int | None, choice("d_model", "Width.")] = None,
+    d_ff: Annotated[
+        int | None, choice("d_ff", "Width of feed-forward; 4 × d_model if only that is given.")
+    ] = None,
+    norm: Annotated[str | None, choice("norm", "pre, post or none.")] = None,
+    block_size: Annotated[int | None, choice("block_size", "Tokens of context.")] = None,
+    batch_size: Annotated[int | None, choice("batch_size", "Rows in a batch.")] = None,
+    steps: Annotated[int | None, choice("steps", "Steps of training.")] = None,
+    learning_rate: Annotated[
+        float | None, choice("learning_rate", "Learning rate after the warm-up.")
+    ] = None,
+    final_learning_rate: Annotated[
+        float | None, choice("final_learning_rate", "Learning rate at the end.")
+    ] = None,
+    schedule: Annotated[str | None, choice("schedule", "linear, cosine or constant.")] = None,
+    warmup_steps: Annotated[
+        int | None, choice("warmup_steps", "Steps in which the rate rises.")
+    ] = None,
+    beta1: Annotated[float | None, choice("beta1", "Adam's memory of gradients.")] = None,
+    beta2: Annotated[float | None, choice("beta2", "Adam's memory of their squares.")] = None,
+    weight_decay: Annotated[float | None, choice("weight_decay", "Weight decay.")] = None,
+    clip: Annotated[float | None, choice("clip", "Longest gradient.")] = None,
+    validate_every: Annotated[
+        int | None, choice("validate_every", "Steps from one validation to the next.")
+    ] = None,
+    seed: Annotated[int | None, choice("seed", "Seed of weights and batches.")] = None,
+    dtype: Annotated[str | None, choice("dtype", "float32 or float64.")] = None,
+    threads: Annotated[
+        int | None, choice("threads", "Processor threads for matrix products.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly.")] = None,
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
     choices = {name: value for name, value in locals().items() if value is not None}
     resume, output = choices.pop("resume", None), choices.pop("output", None)
-    from autolm.lm.config import STANDARD_INPUT, TrainingConfig
-    from autolm.lm.run_folder import TEXT, RunFolder
+    from autolm.lm.config import STANDARD_INPUT
+    from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
     if resume is not None:
@@ -116,35 +141,34 @@ def train(
             raise ValueError(f"--resume takes no other choice, and {given} was given")
         folder = RunFolder.open(resume)
         config = folder.config()
-        training = Training(config, _corpus(config, folder), folder.tokenizer())
+        training = Training(config, _corpus(config, folder.text), folder.tokenizer())
         training.restore(folder.load())
         folder.forget_metrics_after(training.step)
     else:
         if "d_model" in choices:
             choices.setdefault("d_ff", 4 * choices["d_model"])
         config = TrainingConfig.of(**choices)
-        corpus = _corpus(config)
+        piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
+        corpus = _corpus(config, lambda: piped or b"")
         training = Training(config, corpus, train_tokenizer(config, corpus))
-        folder = RunFolder.create(output, config, training.tokenizer)
-        if config.data == STANDARD_INPUT:
-            folder.write(TEXT, corpus.text.encode())
+        folder = RunFolder.create(
+            output, config, training.tokenizer, training.checkpoint(), text=piped
+        )
     _run(training, folder)
 
 
-def _corpus(config: TrainingConfig, folder: RunFolder | None = None) -> Corpus:
-    """Fetch the text of a run; what came from standard input is kept in its folder."""
+def _corpus(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
+    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
     from autolm.lm import corpora
     from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
-    from autolm.lm.run_folder import TEXT
 
     if config.data == TOY:
         return corpora.toy_language_corpus()
     if config.data == PYTHON_DOCUMENTATION:
         return corpora.python_documentation_corpus()
-    if config.data == STANDARD_INPUT and folder is None:
-        return corpora.standard_input_corpus(sys.stdin.buffer, kind=config.kind)
-    path = folder.path / TEXT if folder and config.data == STANDARD_INPUT else config.data
-    return corpora.text_file_corpus(path, kind=config.kind)
+    if config.data == STANDARD_INPUT:
+        return corpora.standard_input_corpus(io.BytesIO(piped()), kind=config.kind)
+    return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
 def _run(training: Any, folder: RunFolder) -> None:
@@ -162,11 +186,11 @@ def _run(training: Any, folder: RunFolder) -> None:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
         last_good = folder.state()["step"]
-        print(f"\n{error}. First non-finite value:", file=sys.stderr)
-        print(f"  {blame_nonfinite(error.loss)}", file=sys.stderr)
+        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
         print(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} "
-            f"(resume with: autolm train --resume {folder.path})",
+            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
             file=sys.stderr,
         )
         raise typer.Exit(FAILED) from None
@@ -183,7 +207,7 @@ def sample(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
-    seed: Annotated[int | None, typer.Option(help="For the same text each time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For the same text each time.", min=0)] = None,
 ) -> None:
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
@@ -193,8 +217,7 @@ def sample(
 
     folder = RunFolder.open(run)
     config, words = folder.config(), folder.tokenizer()
-    model = config.model(words.vocab_size)
-    model.load_state(folder.weights())
+    model = _trained_model(folder)
     pieces = stream_text(
         model,
         words,
@@ -211,6 +234,12 @@ def sample(
     print()
 
 
+def _trained_model(folder: RunFolder) -> TinyLM:
+    model = folder.config().model(folder.tokenizer().vocab_size)
+    model.load_state(folder.weights())
+    return model
+
+
 @app.command()
 def step(
     target: Annotated[Path, typer.Argument(help="A program, FILE.py; or the folder of a run.")],
@@ -223,28 +252,30 @@ def step(
     ] = None,
 ) -> None:
     """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
-    from autolm.graph import record_sites
     from autolm.inspect.script import debug_script
-    from autolm.inspect.stop_backward import open_debugger
 
-    if not target.is_dir():
+    if target.is_dir():
+        if var is not None:
+            raise ValueError(f"--var is for a program, and {target} is a folder")
+        _step_through_model(target, text)
+    else:
         if text is not None:
-            raise ValueError(f"--text is for a run, and {target} is a file")
+            raise ValueError(f"--text is for a run, and {target} is not a folder")
         debug_script(target, var)
-        return
+
+
+def _step_through_model(run: Path, text: str | None) -> None:
+    from autolm.graph import record_sites
+    from autolm.inspect.stop_backward import open_debugger
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss
 
-    if var is not None:
-        raise ValueError(f"--var is for a program, and {target} is a folder")
-    folder = RunFolder.open(target)
-    config, words = folder.config(), folder.tokenizer()
-    model = config.model(words.vocab_size)
-    model.load_state(folder.weights())
+    folder = RunFolder.open(run)
+    config, model = folder.config(), _trained_model(folder)
     if text is None:
-        text = _corpus(config, folder).validation.strip().splitlines()[0]
+        text = _corpus(config, folder.text).validation.strip().splitlines()[0][:60]
     with record_sites():
-        loss = text_loss(model, words, config.kind, text)
+        loss = text_loss(model, folder.tokenizer(), config.kind, text)
     print(f"the model reads: {text}")
     open_debugger(loss, None, None, {"loss": loss, "model": model})
 
@@ -268,7 +299,6 @@ def info(
 
 
 def _architecture(run: Path | None, vocab_size: int | None) -> Any:
-    from autolm.lm.config import TrainingConfig
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.size import Architecture
 
@@ -283,6 +313,27 @@ def _architecture(run: Path | None, vocab_size: int | None) -> Any:
         raise ValueError(f"{run}: {error}") from None
     known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
     return Architecture.of(config, vocab_size or known)
+
+
+@app.command()
+def check(
+    operations: Annotated[
+        list[str] | None, typer.Argument(help="Which operations; all if none is named.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="How long to search: dev, ci or nightly.")
+    ] = None,
+    module: Annotated[
+        Path | None, typer.Option(help="Check the primitives of this Python file instead.")
+    ] = None,
+) -> None:
+    """Prove the gradients of operations, or say which rule is wrong, where and how."""
+    from autolm.testing.check_command import check_command
+
+    names = operations or []
+    if module is None and len(names) == 1 and names[0].endswith(".py"):
+        module, names = Path(names[0]), []
+    raise typer.Exit(check_command(names, profile=profile, module=module))
 
 
 @app.command()

@@ -10,19 +10,17 @@ topological order and adds the contributions up, in one place:
 
 import os
 import sys
-import weakref
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from itertools import count
 from typing import Any, ClassVar
 
-from autolm.step import Contribution, ForwardStep, Step
+from autolm.step import Contribution, ForwardStep, Step, describe, forward_steps
+from autolm.watched import backward_pass, remember_root
 
-# The record of an operation, for labels, steps and tables, and its function. The rule has one text
-# per operand, where ḡ is the upstream gradient and y the result.
+# An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
 Operation = namedtuple("Operation", "name symbol formula rule forward")
 
 
@@ -61,11 +59,10 @@ class Node:
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
         """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
 
-        Leaves accumulate: a second call doubles their gradients. Interior nodes hold the latest if
-        retained (a Value's are by default, a Tensor's are not). `grad` is the seed ∂L/∂self: 1 if
-        left out, which needs a scalar. An error leaves every gradient as it was.
+        Leaves accumulate over calls; interior nodes hold the latest, if retained (a Value's are by
+        default). `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as it was.
         """
-        backward_pass.get()(self, grad, retain_grads).run()
+        (backward_pass.get() or Backprop)(self, grad, retain_grads).run()
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
         """Walk that same pass one operation at a time; the gradients are set at its end."""
@@ -73,9 +70,7 @@ class Node:
 
     def forward_steps(self) -> Iterator[ForwardStep]:
         """Walk the operations under this node in the order in which they were done."""
-        nodes = sorted((n for n in topological_order(self) if n.parents), key=lambda n: n.made)
-        for i, node in enumerate(nodes):
-            yield ForwardStep(i, node, tuple(p.data for p in node.parents), node.data)
+        return forward_steps(node for node in topological_order(self) if node.parents)
 
     def zero_grad(self) -> None:
         """Forget the gradients of this node and of every node under it."""
@@ -115,9 +110,7 @@ def topological_order(root: Node) -> list[Node]:
 class Backprop:
     """One backward pass: its operations, root first, and the gradients so far.
 
-    Gradients stay out of the nodes until the last operation is done, so that nothing is half
-    written when a rule fails. `forward()` does one operation, `run()` all that are left. The one in
-    `autolm.inspect` also goes back.
+    They stay out of the nodes until the last is done, so that a rule that fails changes nothing.
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
@@ -135,28 +128,21 @@ class Backprop:
         """Do one operation and return its step; None when none is left."""
         if self.position == len(self.operations):
             return None
-        node = self.operations[self.position]
-        upstream, log = self.gradients[node], list[Any]()
-        scalar = type(upstream) is float  # not an array of one number
-        slopes = node.contributions(1.0) if scalar else (None,) * len(node.parents)
-        self._visit(node, log)
-        self.position += 1
-        if self.position == len(self.operations):
-            self._write()
+        node, log = self.operations[self.position], list[Any]()
+        upstream = self.gradients[node]
+        self._visit(log)
+        slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(log)
         sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
     def run(self) -> None:
         """Do every operation that is left."""
-        if self.position < len(self.operations):
-            for node in self.operations[self.position :]:
-                self._visit(node)
-            self.position = len(self.operations)
-            self._write()
+        while self.position < len(self.operations):
+            self._visit()
 
-    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
-        """Send the gradient of `node` on to its parents: the chain rule, and all of it."""
-        gradients = self.gradients
+    def _visit(self, log: list[Any] | None = None) -> None:
+        """Send the gradient of the next node on to its parents: the chain rule, and all of it."""
+        node, gradients = self.operations[self.position], self.gradients
         try:
             contributions = node.contributions(gradients[node])
         except Exception as error:
@@ -170,6 +156,9 @@ class Backprop:
                 log.append((parent, contribution, before, gradients.get(parent)))
         if not self.retain_grads:
             del gradients[node]
+        self.position += 1
+        if self.position == len(self.operations):
+            self._write()
 
     def _write(self) -> None:
         """Write the gradients into the nodes: leaves accumulate, interior nodes do not."""
@@ -179,24 +168,10 @@ class Backprop:
             results.append((node, node.as_gradient(total)))
         for node, grad in results:
             node._grad = grad
-        latest_root.set(weakref.ref(self.root))
+        remember_root(self.root)
 
 
-# What `backward()` runs, where a debugger can put its own; and the root of the last whole pass.
-backward_pass: ContextVar[Callable[..., Any]] = ContextVar("autolm_pass", default=Backprop)
-latest_root: ContextVar[Callable[[], Node | None]] = ContextVar("autolm_root", default=lambda: None)
-next_made = count().__next__
-
-
-def describe(node: Node) -> str:
-    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
-    words = [node.op.name if node.op else "leaf", repr(node.name) if node.name else ""]
-    words += [f"in {node.scope}" if node.scope else "", f"at {node.site}" if node.site else ""]
-    return " ".join(filter(None, words))
-
-
-# How nodes are made just now: with parents or as constants; in which scope; with sites or not.
-# In a context variable, so that each thread and coroutine has its own.
+# How nodes are made just now: with parents or not, where, with sites or not; for each thread alone.
 Recording = namedtuple("Recording", "enabled scope sites")
 _default = Recording(True, "", sites=os.environ.get("AUTOLM_SITES") == "1")
 _recording: ContextVar[Recording] = ContextVar("autolm_recording", default=_default)
@@ -228,6 +203,6 @@ def calling_site() -> str:
     """Return file:line of the nearest caller outside the engine."""
     frame = sys._getframe(1)
     engine = ("autolm.graph", "autolm.value", "autolm.tensor", "autolm.op")  # op: ops, operators
-    while frame.f_globals["__name__"].startswith(engine) and frame.f_back:
+    while frame.f_globals.get("__name__", "").startswith(engine) and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -34,11 +34,21 @@ class Operators:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
-        if ufunc in (np.less, np.greater):
+        if ufunc in (np.less, np.greater, np.less_equal, np.greater_equal):
             return ufunc(*map(np.asarray, inputs), **options)
         if method != "__call__" or options or ufunc.__name__ not in UFUNCS:
             return NotImplemented
         return UFUNCS[ufunc.__name__](*inputs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """Refuse NumPy's functions that would lose the gradient; others get the arrays."""
+        name = function.__name__
+        if name in ops.__all__:
+            raise TypeError(f"numpy.{name} would lose the gradient: use autolm.ops.{name}")
+        arrays = [np.asarray(a) if isinstance(a, Operators) else a for a in args]
+        return function(*arrays, **kwargs)
 
     def __add__(self, other: Any) -> Tensor:
         return ops.add(self, other)
@@ -75,6 +85,12 @@ class Operators:
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
+
+    def __le__(self, other: Any) -> Any:
+        return np.asarray(self) <= np.asarray(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return np.asarray(self) >= np.asarray(other)
 
     def __neg__(self) -> Tensor:
         return ops.neg(self)

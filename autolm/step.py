@@ -7,7 +7,7 @@ debugger and the explanations all use them.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 PEEK = 3  # how many numbers of an array are shown
@@ -78,7 +78,7 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
     is the name of the other factor.
     """
     text = rule(node, operand)
-    if not text or re.search(r"[ᵃᵇ]|where", text):
+    if not text or re.search(r"[ᵃᵇ<>]|where", text):
         return ""
     text = text.replace("ḡ · ", "").replace("ḡ", "1")
     text = re.sub(r"^\(([^()]*)\)$", r"\1", text)
@@ -93,6 +93,13 @@ def total(sum: Any) -> str:
     if sum is None:
         return "0"
     return f"‖{show(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
+
+
+def describe(node: Any) -> str:
+    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
+    words = [node.op.name if node.op else "leaf", node.name and repr(node.name)]
+    words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
+    return " ".join(filter(None, words))
 
 
 class Contribution(NamedTuple):
@@ -145,6 +152,12 @@ class ForwardStep(NamedTuple):
             return f"{_opening(self.index, self.node)}   = {show(self.result)}"
         arithmetic = expression(self.node, lambda operand: show(operand.data))
         return f"{_opening(self.index, self.node)} = {arithmetic} = {show(self.result)}"
+
+
+def forward_steps(operations: Iterable[Any]) -> Iterator[ForwardStep]:
+    """Yield a step for each operation, in the order in which they were done."""
+    for i, node in enumerate(sorted(operations, key=lambda node: node.made)):
+        yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
 
 
 def _opening(index: int, node: Any) -> str:

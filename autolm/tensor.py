@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
+from autolm.graph import Node, calling_site, current_recording, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.step import show
+from autolm.step import describe, show
+from autolm.watched import next_made
 
 Array = NDArray[Any]
 # What running an operation sets in its node.
@@ -101,12 +102,18 @@ class Tensor(Operators, Node):
         arrays = [parent._array for parent in parents]
         with np.errstate(all="ignore"):  # nan and inf travel; blame finds where they began
             try:
-                result, rule = op.forward(*arrays, **attributes)
+                returned = op.forward(*arrays, **attributes)
             except ValueError as error:
                 if str(error).startswith(op.name):
                     raise
                 shapes = " and ".join(str(array.shape) for array in arrays)
                 raise ValueError(f"{op.name} of {shapes}: {error}") from None
+        if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
+            raise TypeError(
+                f"{op.name}: must return (result, backward), the array and its closure; "
+                f"it returned {type(returned).__name__}"
+            )
+        result, rule = returned
         node = object.__new__(cls)
         requires_grad = current_recording().enabled and any(p.requires_grad for p in parents)
         node._fill(np.asarray(result), requires_grad)
@@ -136,9 +143,9 @@ class Tensor(Operators, Node):
         rule: Any = self.backward_rule
         owners = [_owner(node) for node in (self, *self.parents)]
         shown = [Captured(o._array, o._shown) for o in owners if o._shown is not None]
-        require_unchanged(self._captured + shown, rule, describe(self))
+        require_unchanged(self._captured + shown, self)
         with np.errstate(all="ignore"):
-            contributions = rule(upstream)
+            contributions = rule(np.asarray(upstream))  # a sum of numbers is no array
         if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
             raise ValueError(
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
@@ -191,6 +198,11 @@ class Tensor(Operators, Node):
     @data.setter
     def data(self, data: ArrayLike) -> None:
         array = np.asarray(data, dtype=self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"data: the new array is {array.shape} and the old one {self.shape}; "
+                "for another shape make another Tensor"
+            )
         if array is not self._array:  # it is after `x.data += 1`, which is a change in place
             self._array, self._lender, self._shown = array, None, None
 

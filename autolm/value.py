@@ -1,8 +1,8 @@
 """One number in a computation graph: the operations of scalar calculus, each beside its rule.
 
-An operation is a function of plain floats. It returns its result and a backward closure, which
-takes the upstream gradient and returns one contribution per operand. Arithmetic is IEEE's, so
-nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
+An operation is four lines: a function of plain floats that returns its result and a backward
+closure, which takes the upstream gradient and returns one contribution per operand. Arithmetic is
+IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 from functools import reduce
-from itertools import chain
 from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.graph import Node, Operation, calling_site, current_recording, next_made
+from autolm.graph import Node, Operation, calling_site, current_recording
+from autolm.watched import next_made
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
 
-# A graph has no cycles. The cycle collector would search it after every 700 objects, and find none:
-# left at that threshold it doubles the time that Values take.
+# A graph has no cycles to collect: at the usual threshold, the search doubles what Values cost.
 gc.set_threshold(max(gc.get_threshold()[0], 500_000) if gc.get_threshold()[0] else 0)
 
 
@@ -42,7 +41,8 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
 
         def n_ary(*operands: Iterable[Any]) -> Value:
             rows = [[_lift(operand) for operand in row] for row in operands]
-            return _node(op, tuple(chain(*rows)), *function(*([v.data for v in r] for r in rows)))
+            data = [[value.data for value in row] for row in rows]
+            return _node(op, tuple(reduce(operator.add, rows)), *function(*data))
 
         return n_ary if "…" in formula else unary if len(rule) == 1 else binary
 
@@ -52,9 +52,7 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
 def _node(op: Operation | None, parents: tuple[Value, ...], data: float, rule: Any) -> Value:
     enabled, scope, sites = current_recording()
     node = object.__new__(Value)
-    node.data = data
-    node._grad = None
-    node.requires_grad = enabled
+    node.data, node._grad, node.requires_grad = data, None, enabled
     node.op, node.parents, node.backward_rule = (op, parents, rule) if enabled else (None, (), None)
     node.made = next_made()
     node.name, node.scope = "", scope
@@ -66,7 +64,6 @@ def _lift(operand: Any) -> Value:
     return operand if isinstance(operand, Value) else Value(operand, requires_grad=False)
 
 
-# An operation is four lines.
 # fmt: off
 @operation("+", "a + b", "ḡ", "ḡ")
 def add(a: float, b: float) -> Result:
@@ -86,15 +83,16 @@ def mul(a: float, b: float) -> Result:
 @operation("÷", "a / b", "ḡ / b", "−ḡ · y / b")
 def div(a: float, b: float) -> Result:
     y = _div(a, b)
-    def backward(grad: float) -> Grads: return _div(grad, b), -_div(grad * y, b)
+    def backward(grad: float) -> Grads:
+        return (_div(grad, b), -_div(grad * y, b)) if grad else (0.0, 0.0)
     return y, backward
 
 @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a")
 def pow(a: float, b: float) -> Result:
     y = _pow(a, b)
     def backward(grad: float) -> Grads:
-        to_a = grad * b * _pow(a, b - 1) if b else 0.0
-        return to_a, 0.0 if a == 0 and b >= 0 else grad * y * _log(a)
+        to_a = grad * b * _pow(a, b - 1) if b and grad else 0.0
+        return to_a, grad * y * _log(a) if grad and not a == 0 <= b else 0.0
     return y, backward
 
 @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
@@ -126,25 +124,25 @@ def dot(xs: list[float], ys: list[float]) -> Result:
 def _div(a: float, b: float) -> float:
     if b: return a / b
     return nan if a == 0 or a != a else copysign(inf, a) * copysign(1, b)
-
 def _pow(a: float, b: float) -> float:
     try: return math.pow(a, b)
     except (ValueError, OverflowError):
         return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
-
 def _exp(a: float) -> float: return inf if a > 709.782712893384 else math.exp(a)
 def _log(a: float) -> float: return math.log(a) if a > 0 else nan if a else -inf
+def _sign(a: float) -> float: return (a > 0) - (a < 0) if a == a else a
+def _sqrt(a: float) -> float: return math.sqrt(a) if a >= 0 else nan
 def _sin(a: float) -> float: return math.sin(a) if abs(a) < inf else nan
 def _cos(a: float) -> float: return math.cos(a) if abs(a) < inf else nan
 
-def curve(name: str, symbol: str, formula: str, rule: str, f: Any, slope: Any) -> Any:
+def curve(name: str, formula: str, rule: str, f: Any, slope: Any, symbol: str = "") -> Any:
     """Make y = f(a), of one number, an operation; its slope may be told from a and from y."""
     def function(a: float) -> Result:
         y = f(a)
-        def backward(grad: float) -> Grads: return (grad * slope(a, y),)
+        def backward(grad: float) -> Grads: return (grad * slope(a, y) if grad else 0.0,)
         return y, backward
     function.__name__ = name
-    return operation(symbol, formula, rule)(function)
+    return operation(symbol or name, formula, rule)(function)
 
 class Value(Node):
     """One Python float that remembers how it was computed; `name` labels it in pictures.
@@ -161,8 +159,7 @@ class Value(Node):
 
     def __init__(self, data: float, name: str = "", *, requires_grad: bool = True) -> None:
         if not isinstance(data, Real) or isinstance(data, bool):
-            kind = type(data).__name__
-            raise TypeError(f"Value: one int or float is needed, not {kind} (an array is a Tensor)")
+            raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
         self.data, self._grad, self.requires_grad = float(data), None, requires_grad
         self.op, self.parents, self.backward_rule = None, (), None
         self.name, self.scope = name, current_recording().scope
@@ -179,18 +176,15 @@ class Value(Node):
     def __rpow__(self, other: Any) -> Any: return pow(other, self)  # other ** self
     __add__, __sub__, __mul__, __truediv__, __pow__ = add, sub, mul, div, pow
     maximum, minimum, sum, dot = maximum, minimum, staticmethod(sum_), staticmethod(dot)
-    neg = __neg__ = curve("neg", "−", "−a", "−ḡ", lambda a: -a, lambda a, y: -1)
-    abs = __abs__ = curve(
-        "abs", "abs", "|a|", "ḡ · sign a", abs, lambda a, y: (a > 0) - (a < 0) if a == a else a)
-    relu = curve("relu", "relu", "max(0, a)", "ḡ where a > 0",
-        lambda a: 0.0 if a <= 0 else a, lambda a, y: 1 if a > 0 else 0)
-    exp = curve("exp", "exp", "eᵃ", "ḡ · y", _exp, lambda a, y: y)
-    log = curve("log", "ln", "ln a", "ḡ / a", _log, lambda a, y: _div(1, a))
-    sqrt = curve("sqrt", "√", "√a", "ḡ / 2y", lambda a: math.sqrt(a) if a >= 0 else nan,
-        lambda a, y: _div(0.5, y))
-    sin = curve("sin", "sin", "sin a", "ḡ · cos a", _sin, lambda a, y: _cos(a))
-    cos = curve("cos", "cos", "cos a", "−ḡ · sin a", _cos, lambda a, y: -_sin(a))
-    tanh = curve("tanh", "tanh", "tanh a", "ḡ · (1 − y²)", math.tanh, lambda a, y: 1 - y * y)
-    sigmoid = curve("sigmoid", "σ", "1 / (1 + e⁻ᵃ)", "ḡ · y · (1 − y)",
-        lambda a: 1 / (1 + _exp(-a)), lambda a, y: y * (1 - y))
+    neg = __neg__ = curve("neg", "−a", "−ḡ", lambda a: -a, lambda a, y: -1, "−")
+    abs = __abs__ = curve("abs", "|a|", "ḡ · sign a", abs, lambda a, y: _sign(a))
+    relu = curve("relu", "max(0, a)", "ḡ · (a > 0)", lambda a: max(a, 0.0), lambda a, y: a > 0)
+    exp = curve("exp", "eᵃ", "ḡ · y", _exp, lambda a, y: y)
+    log = curve("log", "ln a", "ḡ / a", _log, lambda a, y: _div(1, a), "ln")
+    sqrt = curve("sqrt", "√a", "ḡ / 2y", _sqrt, lambda a, y: _div(0.5, y), "√")
+    sin = curve("sin", "sin a", "ḡ · cos a", _sin, lambda a, y: _cos(a))
+    cos = curve("cos", "cos a", "−ḡ · sin a", _cos, lambda a, y: -_sin(a))
+    tanh = curve("tanh", "tanh a", "ḡ · (1 − y²)", math.tanh, lambda a, y: 1 - y * y)
+    sigmoid = curve("sigmoid", "1 / (1 + e⁻ᵃ)", "ḡ · y · (1 − y)",
+                    lambda a: 1 / (1 + _exp(-a)), lambda a, y: y * (1 - y), "σ")
 # fmt: on

@@ -106,7 +106,7 @@ def test_anything_else_is_a_type_error(wrong):
 
 
 def test_array_is_told_where_to_go():
-    with pytest.raises(TypeError, match="an array is a Tensor"):
+    with pytest.raises(TypeError, match="see Tensor"):
         Value(np.ones(3))
 
 
@@ -157,6 +157,8 @@ ON_NUMPY = {
 def test_any_float_gives_what_ieee_says_and_backward_never_raises(name, data):
     operation, _, intervals = OPERATIONS[name]
     point = [data.draw(ANY_FLOAT) for _ in intervals]
+    if name == "pow":
+        assume(point[0] != -math.inf)  # there C's pow is inf, and NumPy's nan on some processors
     y = operation(*map(Value, point))
     with np.errstate(all="ignore"):
         expected = float(ON_NUMPY[name](*map(np.float64, point)))

@@ -6,12 +6,11 @@ so a step costs the same in either direction, however far the walk has come.
 
 from __future__ import annotations
 
-import weakref
 from types import TracebackType
 from typing import Any
 
 from autolm import graph
-from autolm.graph import Node, latest_root
+from autolm.graph import Node
 from autolm.inspect.breakpoints import (
     Breakpoint,
     Condition,
@@ -23,6 +22,7 @@ from autolm.inspect.breakpoints import (
 )
 from autolm.inspect.edit import Edit, edit
 from autolm.step import Contribution, Step
+from autolm.watched import remember_root
 
 
 class Backprop(graph.Backprop):
@@ -215,7 +215,7 @@ class Backprop(graph.Backprop):
         if self.finished:
             for node in () if self.retain_grads else self.operations:
                 node._grad = None
-            latest_root.set(weakref.ref(self.root))
+            remember_root(self.root)
             return
         while self._edits:
             self._edits.pop().undo()
@@ -228,10 +228,11 @@ class Backprop(graph.Backprop):
 
     # One step, either way
 
-    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
+    def _visit(self, log: list[Any] | None = None) -> None:
         log = [] if log is None else log
+        node = self.operations[self.position]
         upstream = self.gradients[node]
-        super()._visit(node, log)
+        super()._visit(log)
         self.gradients[node] = upstream  # the way back needs it, retained in the end or not
         self._overwritten.append(tuple(before for _, _, before, _ in log))
         for parent in node.parents:

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pprint import pformat
 from typing import Any
 
 import numpy as np
 
 from autolm.expand import expand
-from autolm.graph import Node, latest_root
+from autolm.graph import Node
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.blame import blame_nonfinite
+from autolm.inspect.draw import render
 from autolm.inspect.explain import explanation
 from autolm.inspect.names import Names
 from autolm.inspect.prompt import Mistake, Prompt
 from autolm.inspect.screen import Screen
 from autolm.step import show
 from autolm.tensor import Tensor
+from autolm.watched import latest_root, remember_root
 
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 
@@ -253,12 +254,8 @@ class Looking(Prompt):
 
         draw [FILE]
         """
-        try:
-            render = import_module("autolm.inspect.draw").render
-        except ImportError:
-            raise Mistake("draw: drawing is not available in this autolm") from None
         path = argument or f"backward-step-{self.walk.position}.svg"
-        self.say(f"drawn: {render(self.walk.root, path) or path}")
+        self.say(f"drawn: {render(self.walk.root, path)}")
 
     def do_zoom(self, argument: str) -> None:
         """Open one number of this array as a graph of Values, and walk that.
@@ -283,12 +280,13 @@ class Looking(Prompt):
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
         upstream = self.walk.gradients[node][index]
-        outer_root = latest_root.get()
+        outer_root = latest_root()
         with Backprop(element, upstream) as walk:
             inner = type(self)(walk, names)
             inner.prompt = f"(bp {name}) "
             inner.open()
-        latest_root.set(outer_root)
+        if outer_root is not None:
+            remember_root(outer_root)
         self.say(self.screen.step(self.walk.step))
 
 

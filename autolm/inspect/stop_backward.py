@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from autolm import graph
-from autolm.graph import Node, backward_pass
+from autolm.graph import Node
 from autolm.inspect.backprop import Backprop
+from autolm.watched import backward_pass
 
 
 def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
@@ -73,7 +73,7 @@ def open_debugger(
     """Open the prompt over a pass; return whether the user went on, rather than quit."""
     from autolm.inspect.debugger import Debugger
 
-    token = backward_pass.set(graph.Backprop)  # the prompt's own passes do not stop
+    token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
         with Backprop(root, grad, retain_grads) as walk:
             debugger = Debugger(walk, variables, leaves_at_end=leaves_at_end)

@@ -98,11 +98,10 @@ class StreamBatches:
 
 
 class LineBatches:
-    """Whole documents, packed into rows, in a new random order in each epoch.
+    """Documents, one after another in rows, in a new random order in each epoch.
 
-    See `packed_rows` and `without_padding` for what a row holds. A batch that the end of an epoch
-    leaves unfilled is filled up from the next one. The order in an epoch depends only on ``seed``
-    and the epoch.
+    See `full_rows` for what a row holds. A batch that the end of an epoch leaves unfilled is filled
+    up from the next one. The order in an epoch depends only on ``seed`` and the epoch.
 
     Parameters
     ----------
@@ -177,8 +176,7 @@ class LineBatches:
     def _begin(self, epoch: int) -> None:
         order = np.random.default_rng((self._seed, epoch)).permutation(len(self._documents))
         shuffled = [self._documents[index] for index in order]
-        rows = packed_rows(shuffled, self._boundary_id, self._block_size)
-        self._inputs, self._targets = without_padding(*rows)
+        self._inputs, self._targets = full_rows(shuffled, self._boundary_id, self._block_size)
         self._epoch, self._row = epoch, 0
 
     def _take(self, count: int) -> Batch:
@@ -228,29 +226,43 @@ def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int
     return np.array(inputs), np.array(targets)
 
 
-def without_padding(inputs: IntArray, targets: IntArray) -> Batch:
-    """Fill the padding of packed rows with the beginning of the row that follows.
+def full_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) -> Batch:
+    """Fill rows with documents for training: the last one in a row is cut off where the row ends.
 
-    A padded row is followed by one that begins a document, so that what is filled in has all that
-    it depends on before it. For training only: the beginnings are targets twice, where padding
-    would be work for nothing, a quarter of it with lines half as long as a row.
+    Nothing is padding but the end of the last row, and where a document ends tells nothing of where
+    the row does, as it would if whole documents were chosen to fit. What is cut off is left to
+    another epoch, with its other order; only a document longer than a row goes on in the next one,
+    which then begins, in place of the boundary, with the token before.
+
+    Returns
+    -------
+    Inputs and targets, shape ``(rows, block_size)``.
 
     Examples
     --------
-    >>> inputs, targets = packed_rows([np.array([1, 2]), np.array([3, 4])], 0, 4)
-    >>> print(*without_padding(inputs, targets))
+    >>> print(*full_rows([np.array([1, 2]), np.array([3, 4]), np.array([5])], 0, 4))
     [[0 1 2 0]
-     [0 3 4 0]] [[ 1  2  0  3]
-     [ 3  4  0 -1]]
+     [0 5 0 0]] [[ 1  2  0  3]
+     [ 5  0 -1 -1]]
     """
-    padding = targets == IGNORE_INDEX
-    lengths = padding.sum(axis=1)
-    rows, columns = np.nonzero(padding[:-1])
-    source = columns - (targets.shape[1] - lengths[rows])
-    filled_inputs, filled_targets = inputs.copy(), targets.copy()
-    filled_inputs[rows, columns] = inputs[rows + 1, source]
-    filled_targets[rows, columns] = targets[rows + 1, source]
-    return filled_inputs, filled_targets
+    inputs: list[IntArray] = []
+    targets: list[IntArray] = []
+    used = block_size
+    for document in documents:
+        framed = np.concatenate(([boundary_id], document, [boundary_id]))
+        start = 0
+        while start < len(framed) - 1:
+            if used == block_size:
+                inputs.append(np.full(block_size, boundary_id, dtype=np.int64))
+                targets.append(np.full(block_size, IGNORE_INDEX, dtype=np.int64))
+                used = 0
+            piece = framed[start : start + block_size - used + 1]
+            end = used + len(piece) - 1
+            inputs[-1][used:end], targets[-1][used:end] = piece[:-1], piece[1:]
+            start, used = start + len(piece) - 1, end
+            if len(framed) - 1 <= block_size:
+                break
+    return np.array(inputs), np.array(targets)
 
 
 def stream_evaluation_batches(

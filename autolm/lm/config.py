@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -66,17 +67,17 @@ class TrainingConfig:
     d_ff: int = 256
     norm: NormName = "pre"
     block_size: int = 64
-    batch_size: int = 16
-    steps: int = 1500
-    learning_rate: float = 4e-3
-    final_learning_rate: float = 2e-4
-    schedule: ScheduleName = "cosine"
+    batch_size: int = 12
+    steps: int = 1800
+    learning_rate: float = 1.5e-2
+    final_learning_rate: float = 0.0
+    schedule: ScheduleName = "linear"
     warmup_steps: int = 50
     beta1: float = 0.9
-    beta2: float = 0.99
+    beta2: float = 0.95
     weight_decay: float = 0.0
     clip: float = 1.0
-    validate_every: int = 250
+    validate_every: int = 300
     seed: int = 0
     dtype: DTypeName = "float32"
     threads: int = 1
@@ -93,6 +94,10 @@ class TrainingConfig:
             if getattr(self, name) not in get_args(known):
                 listed = ", ".join(get_args(known))
                 raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {listed}")
+        for field in dataclasses.fields(self):
+            number = getattr(self, field.name)
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{field.name} is {number}; it must be a finite number")
         for name in (
             *("num_layers", "num_heads", "d_model", "d_ff", "block_size", "batch_size"),
             *("steps", "validate_every", "threads"),
@@ -103,7 +108,7 @@ class TrainingConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
         for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
+            if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
@@ -117,12 +122,18 @@ class TrainingConfig:
     def of(cls, **choices: Any) -> TrainingConfig:
         """Make the record of some choices; where one calls for another, that is made too.
 
-        The toy language and its like are lines; a file is named by its whole path.
+        The toy language is lines, Python's documentation a stream, and so is any other text unless
+        it is said to be lines; a file is named by its whole path.
         """
-        if choices.get("data", TOY) == TOY:
-            choices["kind"] = "lines"
-        elif choices["data"] not in (PYTHON_DOCUMENTATION, STANDARD_INPUT):
-            choices["data"] = str(Path(choices["data"]).resolve())
+        data = choices.setdefault("data", TOY)
+        kind = choices.setdefault("kind", "lines" if data == TOY else "stream")
+        if (data, kind) in ((TOY, "stream"), (PYTHON_DOCUMENTATION, "lines")):
+            always = "lines" if data == TOY else "a stream"
+            raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
+        if "num_merges" in choices and choices.get("tokenizer") != "bpe":
+            raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+        if data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT):
+            choices["data"] = str(Path(data).resolve())
         return cls(**choices)
 
     def to_json(self) -> str:

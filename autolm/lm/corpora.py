@@ -66,7 +66,7 @@ def toy_language_corpus(
     >>> corpus.train.count(".") + corpus.train.count("?")
     3
     >>> round(corpus.true_entropy, 3)
-    0.401
+    0.378
     """
     if min(train_sentences, validation_sentences) < 1:
         raise CorpusError("toy language: needs at least one sentence to train and one to validate")
@@ -185,7 +185,7 @@ def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: i
     if not (train and validation):
         unit = "characters" if kind == "stream" else "lines that are not blank"
         raise CorpusError(
-            f"{name}: too short: needs {unit} enough to keep {validation_fraction:g} of them for "
+            f"{name}: too short: too few {unit} to set {validation_fraction:g} of them apart for "
             "validation"
         )
     return Corpus(name, train, validation, kind)

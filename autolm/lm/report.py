@@ -31,6 +31,7 @@ class TerminalReport:
     def __init__(self, console: Console, training: Training) -> None:
         self.console, self.training = console, training
         self.train_loss = self.validation_loss = math.nan
+        self.latest: StepMetrics | None = None
         self.started, self.tokens = time.perf_counter(), 0
         self.progress = Progress(
             TextColumn("step"),
@@ -83,7 +84,7 @@ class TerminalReport:
     def validated(self, step: int, loss: float) -> None:
         """Take the validation loss into the line; without a terminal, print the line."""
         self.validation_loss = loss
-        if not self.console.is_terminal and step:
+        if not self.console.is_terminal and self.latest is not None:
             elapsed = time.perf_counter() - self.started
             steps = f"step {step}/{self.training.config.steps}"
             line = f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s"

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
-from autolm.lm.training import StepMetrics, Training
+from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 
 QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
 SAMPLE_TOKENS = 300
@@ -48,30 +48,36 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
     ------
     NonFiniteLoss
         When a number went wrong: what was saved before stays the last good state.
-    RunError
+    NotSaved
         When the folder cannot be written: what was saved before stays readable.
     """
     pending: list[dict[str, Any]] = []
 
-    def validate(max_batches: int | None) -> float:
-        loss = training.validate(max_batches)
-        pending.append({"step": training.step, "validation_loss": loss})
-        report.validated(training.step, loss)
+    def validate_and_save(max_batches: int | None, *, record: bool) -> float:
+        loss = training.validate(max_batches)  # before the save: it stops what is not finite
+        if record:
+            pending.append({"step": training.step, "validation_loss": loss})
         folder.append_metrics(pending)
         pending.clear()
         folder.save(training.checkpoint())
+        report.validated(training.step, loss)
         return loss
 
-    if training.step == 0:
-        folder.save(training.checkpoint())
     with stop_requests() as stop, threadpool_limits(training.config.threads, "blas"):
         while not training.done and not stop:
-            metrics = training.advance()
+            try:
+                metrics = training.advance()
+            except NonFiniteLoss:
+                folder.append_metrics(pending)  # they show how it came
+                raise
             pending.append(asdict(metrics))
             report.stepped(metrics)
             if training.step % training.config.validate_every == 0 and not training.done:
-                validate(QUICK_VALIDATION)
-        loss = validate(None if training.done else QUICK_VALIDATION)
+                validate_and_save(QUICK_VALIDATION, record=True)
+        # Where it was stopped, and that it was done before, leave no trace in the metrics.
+        loss = validate_and_save(
+            None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
+        )
         folder.write(PLOT, draw_losses(list(folder.metrics()), training))
         sample = _sample(training)
         folder.write(SAMPLES, sample.encode())

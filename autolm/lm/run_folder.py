@@ -1,14 +1,15 @@
 """A run on disk: a folder in which a training run can always be found whole, and never pickled.
 
 A checkpoint is three files that must belong together. They are written beside the old ones first;
-`state.json.new`, written last, says that the new ones are complete. Whoever opens the folder next
-finishes what it says: so a kill or a full disk at any moment leaves either the old checkpoint or
-the new one, and never a mixture.
+`state.json.new`, written last, says that the new ones are complete. Whoever loads it next finishes
+what it says: so a kill or a full disk at any moment leaves either the old checkpoint or the new
+one, and never a mixture. A new folder gets its `config.json` last: with it, it is a whole run.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -33,6 +34,10 @@ class RunError(ValueError):
     """A run folder cannot be used; the message is one line that says why and what to do."""
 
 
+class NotSaved(OSError):
+    """A file could not be written, as on a full disk; what was saved before can still be read."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """All that a run needs to go on: weights, the optimizer's memory, and where it is."""
@@ -48,7 +53,9 @@ class RunFolder:
     Raises
     ------
     RunError
-        From every method, where the folder or a file in it is missing, damaged or unwritable.
+        From every method, where the folder or a file in it is missing or damaged.
+    NotSaved
+        From every method that writes.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -56,33 +63,48 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: str | Path | None, config: TrainingConfig, tokenizer: Tokenizer
+        cls,
+        path: str | Path | None,
+        config: TrainingConfig,
+        tokenizer: Tokenizer,
+        checkpoint: Checkpoint,
+        text: bytes | None = None,
     ) -> RunFolder:
-        """Make a new folder, by default `runs/<today>-a`, or the next letter that is free."""
+        """Make the folder of a new run: by default `runs/<today>-a`, or the next free letter.
+
+        `text` is data that cannot be read again. A folder that cannot be written whole is removed.
+        """
         folder = cls(_next_free_path() if path is None else path)
         if (folder.path / CONFIG).exists():
             raise RunError(
                 f"{folder.path}: holds a run already; name another folder, or go on with "
                 f"autolm train --resume {folder.path}"
             )
+        existed = folder.path.exists()
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder.path}: cannot be made: {error.strerror}") from None
-        folder.write(TOKENIZER, (json.dumps(tokenizer.to_json()) + "\n").encode())
-        folder.write(CONFIG, config.to_json().encode())
+        try:
+            if text is not None:
+                folder.write(TEXT, text)
+            folder.write(TOKENIZER, (json.dumps(tokenizer.to_json()) + "\n").encode())
+            folder.save(checkpoint)
+            folder.write(CONFIG, config.to_json().encode())
+        except BaseException:
+            if not existed:
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return folder
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
-        """Open a folder that holds a run, and finish a save that was cut off."""
+        """Open a folder that holds a run; nothing in it is changed."""
         folder = cls(path)
         if not folder.path.is_dir():
             raise RunError(f"{path}: no such folder; a run is a folder such as runs/2026-11-24-a")
         if not (folder.path / CONFIG).is_file():
             raise RunError(f"{path}: not a run: it has no {CONFIG}")
-        if (folder.path / f"{STATE}.new").exists():
-            folder._finish_save()
         return folder
 
     def config(self) -> TrainingConfig:
@@ -98,6 +120,10 @@ class RunFolder:
             return load_tokenizer(self.path / TOKENIZER)
         except (OSError, ValueError) as error:
             raise RunError(str(error)) from None
+
+    def text(self) -> bytes:
+        """Read the data that was kept because it could not be read again."""
+        return self._read(TEXT)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Save a checkpoint; until it is complete, the one before stays what can be read."""
@@ -116,11 +142,22 @@ class RunFolder:
                 if new.exists():
                     new.replace(self.path / name)
         except OSError as error:
-            raise RunError(f"{self.path}: cannot be written: {error.strerror}") from None
+            raise NotSaved(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def load(self) -> Checkpoint:
-        """Read the last checkpoint."""
-        return Checkpoint(self.weights(), self._arrays(OPTIMIZER), self.state())
+        """Read the last checkpoint, having finished or tidied up a save that was cut off."""
+        for partial in self.path.glob(".*.partial"):
+            partial.unlink()
+        if (self.path / f"{STATE}.new").exists():
+            self._finish_save()
+        checkpoint = Checkpoint(self.weights(), self._arrays(OPTIMIZER), self.state())
+        for name in (MODEL, OPTIMIZER):
+            if self._step_of(name) != str(checkpoint.state["step"]):
+                raise RunError(
+                    f"{self.path / name}: is of step {self._step_of(name)}, and {STATE} of step "
+                    f"{checkpoint.state['step']}: they do not belong together"
+                )
+        return checkpoint
 
     def weights(self) -> Arrays:
         """Read the parameters of the model, by path."""
@@ -128,9 +165,10 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """Read where the run is."""
+        content = self._read(STATE)
         try:
-            state = json.loads(self._read(STATE))
-        except json.JSONDecodeError:
+            state = json.loads(content)
+        except ValueError:
             raise RunError(f"{self.path / STATE}: damaged: it is not JSON") from None
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise RunError(f"{self.path / STATE}: damaged: it names no step")
@@ -147,12 +185,17 @@ class RunFolder:
                 f"{self.path / name}: damaged: it is not a whole safetensors file"
             ) from None
 
+    def _step_of(self, name: str) -> str | None:
+        from safetensors import safe_open
+
+        with safe_open(self.path / name, "numpy") as file:
+            return (file.metadata() or {}).get("step")
+
     def _read(self, name: str) -> bytes:
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
-            hint = "; nothing was saved yet" if name in (MODEL, OPTIMIZER, STATE) else ""
-            raise RunError(f"{self.path / name}: is missing{hint}") from None
+            raise RunError(f"{self.path / name}: is missing") from None
         except OSError as error:
             raise RunError(f"{self.path / name}: cannot be read: {error.strerror}") from None
 
@@ -161,7 +204,7 @@ class RunFolder:
         try:
             write_atomically(self.path / name, content)
         except OSError as error:
-            raise RunError(f"{self.path / name}: cannot be written: {error.strerror}") from None
+            raise NotSaved(f"{self.path / name}: cannot be written: {error.strerror}") from None
 
     def append_metrics(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`."""
@@ -169,7 +212,7 @@ class RunFolder:
             with (self.path / METRICS).open("a") as file:
                 file.writelines(json.dumps(record) + "\n" for record in records)
         except OSError as error:
-            raise RunError(f"{self.path / METRICS}: cannot be written: {error.strerror}") from None
+            raise NotSaved(f"{self.path / METRICS}: cannot be written: {error.strerror}") from None
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of `metrics.jsonl`; one that was cut off ends it."""
@@ -188,7 +231,7 @@ class RunFolder:
 
 
 def _contiguous(arrays: Arrays) -> Arrays:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def _next_free_path() -> Path:

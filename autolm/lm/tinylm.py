@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm import ops
 from autolm.graph import no_grad
 from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.sampling import pick
+from autolm.lm.next_token import pick
 from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
@@ -87,6 +87,8 @@ class TinyLM(Module):
             raise ValueError(f"num_layers is {num_layers}; it cannot be negative")
         if norm not in ("pre", "post", None):
             raise ValueError(f'norm is {norm!r}; it must be "pre", "post" or None')
+        if np.dtype(dtype).kind != "f":
+            raise ValueError(f"dtype is {np.dtype(dtype)}; it must be a floating point type")
         rng = np.random.default_rng(seed)
         self.vocab_size, self.max_len = vocab_size, max_len
         self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
@@ -162,7 +164,7 @@ class TinyLM(Module):
         """Continue a sequence (time,) by sampling token after token; return it whole.
 
         The model sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.sampling.pick`.
+        `autolm.lm.next_token.pick`.
         """
         rng = np.random.default_rng() if rng is None else rng
         token_ids = self._checked(token_ids, limit=False)

@@ -12,34 +12,28 @@ from autolm.lm.grammar import Grammar
 _NOUNS = {
     "beast": {
         "cat": "cats",
-        "dog": "dogs",
         "fox": "foxes",
         "hare": "hares",
         "mouse": "mice",
-        "ox": "oxen",
     },
     "bird": {
         "crow": "crows",
-        "duck": "ducks",
         "goose": "geese",
         "owl": "owls",
-        "robin": "robins",
         "swan": "swans",
     },
     "person": {
         "baker": "bakers",
         "child": "children",
         "king": "kings",
-        "queen": "queens",
         "sailor": "sailors",
-        "thief": "thieves",
     },
 }
 
 _ADJECTIVES = {
-    "beast": ("big", "black", "hungry", "lazy", "small", "tame"),
-    "bird": ("grey", "proud", "quiet", "tiny", "white", "wild"),
-    "person": ("brave", "happy", "kind", "rich", "tired", "young"),
+    "beast": ("big", "hungry", "lazy", "small"),
+    "bird": ("proud", "quiet", "tiny", "white"),
+    "person": ("brave", "happy", "kind", "tired"),
 }
 
 # Each verb as it is with one, with many (and after "does"), and in the past; then what follows it.
@@ -72,7 +66,7 @@ _DEEDS = {
 _LISTS = {
     "the": ("the", "my", "our"),
     "number": ("two", "six", "ten"),
-    "name": ("ada", "ben", "eve", "ida", "jim", "leo", "max", "ruth", "tom", "zoe"),
+    "name": ("ada", "ben", "eve", "jim", "tom", "zoe"),
     "whereabouts": ("by the sea", "from the hills", "in the tree", "near the barns"),
     "place": (
         "at home",
@@ -80,11 +74,8 @@ _LISTS = {
         "by the fire",
         "in a boat",
         "in the garden",
-        "in the hay",
-        "on a hill",
         "on the wall",
         "under a tree",
-        "up there",
     ),
     "awaited": ("a friend", "dawn", "rain", "spring", "the post"),
     "sight": ("a ship", "a star", "snow", "the moon", "the sea", "two bees"),
@@ -175,4 +166,4 @@ def _toy_language() -> Grammar:
 
 
 TOY_LANGUAGE = _toy_language()
-"""The toy language: 0.401 nats per character over 31 characters, the newline counted."""
+"""The toy language: 0.378 nats per character over 31 characters, the newline counted."""

@@ -22,19 +22,17 @@ from autolm.tensor import Tensor
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss, or its gradient, is not a finite number.
+    """The loss, or the length of its gradient, is not a finite number.
 
     Attributes
     ----------
-    step
-        The step at which it was found.
     loss
         The loss of that step with its graph, made once more with sites recorded.
     """
 
-    def __init__(self, step: int, loss: Tensor, what: str) -> None:
-        super().__init__(f"{what} is {float(loss)} at step {step}" if what == "loss" else what)
-        self.step, self.loss = step, loss
+    def __init__(self, what: str, number: float, step: int, loss: Tensor) -> None:
+        super().__init__(f"{what} is {number} at step {step}")
+        self.loss = loss
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,21 @@ class Training:
         The text.
     tokenizer
         Turns the text into tokens.
+
+    Raises
+    ------
+    ValueError
+        When the text is too short for its batches, its ladder or its validation.
     """
 
     def __init__(self, config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
         self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
+        if self.text.train.num_targets < 2 or self.text.validation.num_targets < 1:
+            raise ValueError(
+                f"{corpus.name}: too short: {self.text.train.num_targets} tokens to predict in "
+                f"training and {self.text.validation.num_targets} in validation; give a longer text"
+            )
         self.model = config.model(tokenizer.vocab_size)
         self.optimizer = AdamW(
             self.model.named_parameters(),
@@ -113,24 +121,34 @@ class Training:
         inputs, targets = self.batches.next_batch()
         loss = self.model.compute_loss(inputs, targets)
         if not math.isfinite(float(loss)):
-            raise NonFiniteLoss(self.step + 1, self._with_sites(inputs, targets), "loss")
+            raise self._non_finite("loss", float(loss), self.step + 1, inputs, targets)
         self.optimizer.zero_grad()
-        loss.backward()
-        norm = clip_gradients(self.model.parameters(), self.config.clip)
+        with np.errstate(all="ignore"):  # what overflows is told by its norm
+            loss.backward()
+            norm = clip_gradients(self.model.parameters(), self.config.clip)
         if not math.isfinite(norm):
-            raise NonFiniteLoss(self.step + 1, self._with_sites(inputs, targets), "gradient")
+            raise self._non_finite("gradient norm", norm, self.step + 1, inputs, targets)
         self.optimizer.learning_rate = self.learning_rate(self.step)
         self.optimizer.step()
         self.step += 1
         counted = int(np.count_nonzero(targets != IGNORE_INDEX))
         return StepMetrics(self.step, float(loss), norm, self.optimizer.learning_rate, counted)
 
-    def _with_sites(self, inputs: Any, targets: Any) -> Tensor:
+    def _non_finite(
+        self, what: str, number: float, step: int, inputs: Any, targets: Any
+    ) -> NonFiniteLoss:
         with record_sites():
-            return self.model.compute_loss(inputs, targets)
+            again = self.model.compute_loss(inputs, targets)
+        return NonFiniteLoss(what, number, step, again)
 
     def validate(self, max_batches: int | None = None) -> float:
-        """Return the loss in nats per token on the validation text, or on its first batches."""
+        """Return the loss in nats per token on the validation text, or on its first batches.
+
+        Raises
+        ------
+        NonFiniteLoss
+            When it is not finite: the last step has spoilt the parameters.
+        """
         total, count = 0.0, 0
         batches = self.text.validation.evaluation_batches(
             self.config.block_size, self.config.batch_size
@@ -142,6 +160,10 @@ class Training:
                 counted = int(np.count_nonzero(targets != IGNORE_INDEX))
                 total += float(self.model.compute_loss(inputs, targets)) * counted
                 count += counted
+                if not math.isfinite(total):
+                    break
+        if not math.isfinite(total):
+            raise self._non_finite("validation loss", total / count, self.step, inputs, targets)
         return total / count
 
     def bits_per_byte(self, loss: float) -> float:
@@ -175,7 +197,7 @@ class Training:
             self.model.load_state(checkpoint.model)
             self.optimizer.load_state(checkpoint.optimizer)
             self.batches.restore(checkpoint.state["data"])
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"the checkpoint does not fit this run: {error}") from None
         self.step = checkpoint.state["step"]
 

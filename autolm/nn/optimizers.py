@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from autolm.tensor import Tensor
 
-NamedParameters = Iterable[tuple[str, Tensor]]
+NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> float:
     """Return the length of the gradient of all parameters together: √(Σ g²)."""
-    squares = (float(np.vdot(p.grad, p.grad)) for p in parameters if p.has_grad)
-    return math.sqrt(sum(squares))
+    wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares need the range
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in wide))
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
@@ -48,13 +48,26 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     return norm
 
 
+def _by_path(parameters: NamedParameters) -> dict[str, Tensor]:
+    """Take `model.named_parameters()`, or plain Tensors, which are called by their place."""
+    named: dict[str, Tensor] = {}
+    for place, item in enumerate(parameters):
+        pair: Any = (str(place), item) if isinstance(item, Tensor) else item
+        path, parameter = pair
+        if not isinstance(parameter, Tensor):
+            kind = type(parameter).__name__
+            raise TypeError(f"optimizer: parameters are Tensors or (path, Tensor), not {kind}")
+        named[path] = parameter
+    return named
+
+
 class Optimizer:
     """The common part of all optimizers: the parameters, the step count, and saved arrays."""
 
     slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
 
     def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
-        self.parameters = dict(parameters)
+        self.parameters = _by_path(parameters)
         if not self.parameters:
             raise ValueError("optimizer: there are no parameters to train")
         if not learning_rate >= 0:
@@ -69,9 +82,10 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient, once."""
         self.steps += 1
-        for path, parameter in self.parameters.items():
-            if parameter.has_grad:
-                parameter.data = parameter.data - self.change(path, parameter)
+        with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
+            for path, parameter in self.parameters.items():
+                if parameter.has_grad:
+                    parameter.data = parameter.data - self.change(path, parameter)
 
     def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
         """Return what is to be subtracted from a parameter."""

@@ -19,6 +19,14 @@ def each(function: Any) -> Any:
     return np.frompyfunc(function, function.__code__.co_argcount, 1)
 
 
+def _if_any(grad: Array, contribution: Array) -> Array:
+    """Send nothing where nothing comes, also where the slope is infinite.
+
+    So no nan leaks back through the branch that `where` did not take: 0 · ∞ counts as 0.
+    """
+    return np.where(grad == 0, 0, contribution)
+
+
 @primitive(symbol="+", formula="a + b", rule=("ḡ", "ḡ"))
 def add(a: Array, b: Array) -> tuple[Array, Backward]:
     """Add: a + b."""
@@ -55,7 +63,7 @@ def div(a: Array, b: Array) -> tuple[Array, Backward]:
     y = a / b
 
     def backward(grad: Array) -> tuple[Array, Array]:
-        return grad / b, -grad * y / b
+        return _if_any(grad, grad / b), _if_any(grad, -grad * y / b)
 
     return y, backward
 
@@ -74,7 +82,7 @@ def pow(a: Array, b: Array) -> tuple[Array, Backward]:
     def backward(grad: Array) -> tuple[Array, Array]:
         to_base = np.where(b == 0, 0, grad * b * a ** (b - 1))
         to_exponent = np.where((a == 0) & (b >= 0), 0, grad * y * np.log(a))
-        return to_base, to_exponent
+        return _if_any(grad, to_base), _if_any(grad, to_exponent)
 
     return y, backward
 
@@ -122,7 +130,7 @@ def log(a: Array) -> tuple[Array, Backward]:
     """Take the natural logarithm: ln a; −inf at 0, nan below."""
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad / a,)
+        return (_if_any(grad, grad / a),)
 
     return np.log(a), backward
 
@@ -139,7 +147,7 @@ def sqrt(a: Array) -> tuple[Array, Backward]:
     y = np.sqrt(a)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad / (2 * y),)
+        return (_if_any(grad, grad / (2 * y)),)
 
     return y, backward
 
@@ -194,7 +202,7 @@ def sigmoid(a: Array) -> tuple[Array, Backward]:
 @primitive(
     symbol="relu",
     formula="max(0, a)",
-    rule=("ḡ where a > 0",),
+    rule=("ḡ · (a > 0)",),
     kinks="a = 0: the slope is 0",
     scalar=each(lambda a: a.relu()),
 )

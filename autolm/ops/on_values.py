@@ -71,7 +71,7 @@ def log_softmax(a: Array, *, axis: int = -1) -> Array:
     return along(_log_softmax, a, axis)
 
 
-def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float) -> Array:
+def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> Array:
     """Normalize each row to mean 0 and variance 1, then scale and shift."""
 
     def normalize(row: Sequence[Value]) -> list[Value]:
@@ -83,7 +83,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float) -> Array:
     return np.asarray(along(normalize, x) * gain + bias)
 
 
-def rms_norm(x: Array, gain: Array, *, eps: float) -> Array:
+def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> Array:
     """Divide each row by its root mean square, then scale."""
 
     def normalize(row: Sequence[Value]) -> list[Value]:
@@ -93,7 +93,9 @@ def rms_norm(x: Array, gain: Array, *, eps: float) -> Array:
     return np.asarray(along(normalize, x) * gain)
 
 
-def attention(q: Array, k: Array, v: Array, *, causal: bool, scale: float | None) -> Array:
+def attention(
+    q: Array, k: Array, v: Array, *, causal: bool = False, scale: float | None = None
+) -> Array:
     """Weigh the values by the softmax of the scaled scores, position by position."""
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
@@ -110,7 +112,7 @@ def attention(q: Array, k: Array, v: Array, *, causal: bool, scale: float | None
     return result
 
 
-def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None) -> Array:
+def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None = None) -> Array:
     """Average the negative log-probabilities of the targets."""
     losses = [
         -_log_softmax(list(logits[index]))[int(targets[index])]

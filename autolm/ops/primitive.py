@@ -61,6 +61,8 @@ class Primitive:
         The same operation on object arrays of Values; by default the forward itself.
     cases
         Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
+    relations
+        What holds of the forward besides its gradient, such as `causal`; for tests to prove.
     """
 
     forward: Callable[..., Result]
@@ -72,6 +74,7 @@ class Primitive:
     kinks: str = ""
     scalar: Callable[..., Array] | None = None
     cases: tuple[Case, ...] = field(default=(), repr=False)
+    relations: tuple[Any, ...] = ()
 
     #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.
     record: ClassVar[Callable[..., Any]]

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from autolm.graph import backward_pass, current_recording
+from autolm.graph import current_recording
 from autolm.inspect import script, stop_backward
 from autolm.inspect.script import ScriptError, debug_script
+from autolm.watched import backward_pass
 
 
 class Opened(list):

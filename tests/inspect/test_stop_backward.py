@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autolm import Tensor, Value, debug, graph, set_trace
-from autolm.graph import backward_pass
+from autolm import Tensor, Value, debug, set_trace
 from autolm.inspect import debugger
+from autolm.watched import backward_pass
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_quitting_raises_what_pdb_raises_and_restores(commands):
     with pytest.raises(bdb.BdbQuit):
         (x * x * x * x).backward()
     assert not x.has_grad
-    assert backward_pass.get() is graph.Backprop
+    assert backward_pass.get() is None
 
 
 def test_passes_at_the_prompt_do_not_stop_in_turn(commands):

@@ -1,7 +1,6 @@
 """Batches show each token where it belongs, as often as promised, and resume exactly."""
 
 import json
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,13 @@ from numpy.typing import NDArray
 
 from autolm.lm.batches import (
     IGNORE_INDEX,
-    Batch,
     Batches,
     LineBatches,
     StreamBatches,
+    full_rows,
     line_evaluation_batches,
     packed_rows,
     stream_evaluation_batches,
-    without_padding,
 )
 
 BOUNDARY = 0
@@ -35,25 +33,14 @@ def distinct_documents(draw: st.DrawFn) -> list[NDArray[np.int64]]:
     return [np.arange(end - length, end) + 1 for length, end in zip(lengths, ends, strict=True)]
 
 
-def epoch_rows(documents: list[NDArray[np.int64]], block_size: int, seed: int) -> Batch:
-    """Take the first epoch row by row."""
-    batches = LineBatches(documents, BOUNDARY, block_size, 1, seed)
-    rows = []
-    while True:
-        row = batches.next_batch()
-        if batches.state()["epoch"] == 1:
-            return np.concatenate([i for i, _ in rows]), np.concatenate([t for _, t in rows])
-        rows.append(row)
-
-
-@given(distinct_documents(), sizes, seeds)
-def test_each_document_token_is_a_target_in_each_epoch(
-    documents: list[NDArray[np.int64]], block_size: int, seed: int
+@given(distinct_documents(), sizes)
+def test_each_document_token_is_a_packed_target_once(
+    documents: list[NDArray[np.int64]], block_size: int
 ) -> None:
-    _, targets = epoch_rows(documents, block_size, seed)
+    _, targets = packed_rows(documents, BOUNDARY, block_size)
     found = targets[targets != IGNORE_INDEX]
     expected = np.concatenate([*documents, [BOUNDARY] * len(documents)])
-    assert Counter(expected.tolist()) <= Counter(found.tolist())
+    assert sorted(found) == sorted(expected)
 
 
 @given(distinct_documents(), sizes)
@@ -132,24 +119,34 @@ def test_padding_is_a_boundary_to_be_ignored_at_the_end_of_a_row(
 
 
 @given(distinct_documents(), sizes)
-def test_what_fills_padding_is_the_beginning_of_the_next_row(
+def test_full_rows_hold_documents_in_order_each_cut_only_where_its_row_ends(
     documents: list[NDArray[np.int64]], block_size: int
 ) -> None:
-    inputs, targets = packed_rows(documents, BOUNDARY, block_size)
-    filled_inputs, filled_targets = without_padding(inputs, targets)
-    for row in range(len(inputs)):
-        used = int(np.sum(targets[row] != IGNORE_INDEX))
-        after = row + 1 if row + 1 < len(inputs) else row
-        rest = slice(used, None)
-        begins = slice(0, block_size - used)
-        np.testing.assert_array_equal(filled_inputs[row, :used], inputs[row, :used])
-        np.testing.assert_array_equal(filled_targets[row, :used], targets[row, :used])
-        if after > row:
-            np.testing.assert_array_equal(filled_inputs[row, rest], inputs[after, begins])
-            np.testing.assert_array_equal(filled_targets[row, rest], targets[after, begins])
-            assert used == block_size or inputs[after, 0] == BOUNDARY
-        else:
-            assert np.all(filled_targets[row, rest] == IGNORE_INDEX)
+    _, targets = full_rows(documents, BOUNDARY, block_size)
+    tokens = targets.ravel().tolist()
+    place = 0
+    for document in documents:
+        framed = [*document.tolist(), BOUNDARY]
+        room = block_size - place % block_size
+        held = framed if len(framed) > block_size else framed[:room]
+        assert tokens[place : place + len(held)] == held
+        place += len(held)
+    assert all(token == IGNORE_INDEX for token in tokens[place:])
+    assert len(tokens) - place < block_size
+
+
+@given(distinct_documents(), sizes)
+def test_full_rows_begin_with_the_boundary_or_the_token_before(
+    documents: list[NDArray[np.int64]], block_size: int
+) -> None:
+    inputs, targets = full_rows(documents, BOUNDARY, block_size)
+    assert np.all(
+        inputs[:, 1:][targets[:, 1:] != IGNORE_INDEX]
+        == targets[:, :-1][targets[:, 1:] != IGNORE_INDEX]
+    )
+    too_long = [document for document in documents if len(document) + 1 > block_size]
+    inside = {int(token) for document in too_long for token in document}
+    assert all(int(token) == BOUNDARY or int(token) in inside for token in inputs[:, 0])
 
 
 def test_documents_come_in_another_order_in_each_epoch() -> None:

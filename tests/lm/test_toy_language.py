@@ -105,8 +105,8 @@ def test_samples_are_as_long_as_expected() -> None:
     assert np.mean(lengths) == pytest.approx(expected, abs=4 * standard_error)
 
 
-def test_entropy_per_character_is_about_two_fifths_of_a_nat() -> None:
-    assert TOY_LANGUAGE.entropy_per_character == pytest.approx(0.40, abs=0.01)
+def test_entropy_per_character_is_a_little_under_two_fifths_of_a_nat() -> None:
+    assert TOY_LANGUAGE.entropy_per_character == pytest.approx(0.38, abs=0.01)
 
 
 def test_text_has_31_characters() -> None:
@@ -117,12 +117,12 @@ def test_text_has_31_characters() -> None:
     "sentence",
     [
         "the old cat sat by the door.",
-        "a quiet robin sang to the moon.",
+        "a quiet owl sang to the moon.",
         "an owl flies over the roofs.",
-        "my dogs from the hills run home.",
+        "my mice from the hills run home.",
         "once, ada baked an apple pie.",
-        "at dawn, the grey geese fly to the south.",
-        "does the fox sleep in the hay?",
+        "at dawn, the white geese fly to the south.",
+        "does the fox sleep in the garden?",
         "why did ten sailors laugh?",
     ],
 )

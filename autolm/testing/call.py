@@ -1,0 +1,79 @@
+"""One call of an operation under test: its inputs, its attributes, and the upstream gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Call:
+    """Inputs, upstream gradient and attributes; `repr` writes it as a program would.
+
+    >>> Call([2.0], [3.0], upstream=[1.0])
+    Call([2.0], [3.0], upstream=[1.0])
+    """
+
+    def __init__(self, *inputs: Any, upstream: Any = None, **attributes: Any) -> None:
+        self.inputs: tuple[Array, ...] = tuple(_array(x) for x in inputs)
+        self.upstream: Array | None = None if upstream is None else _array(upstream)
+        self.attributes = attributes
+
+    def copy(self) -> Call:
+        """Return the same call with inputs of its own."""
+        same = Call(*(x.copy() for x in self.inputs), **self.attributes)
+        same.upstream = self.upstream
+        return same
+
+    @property
+    def given_upstream(self) -> Array:
+        """The upstream gradient, where there must be one."""
+        if self.upstream is None:
+            raise ValueError(f"{self}: it has no upstream gradient")
+        return self.upstream
+
+    def arguments(self) -> str:
+        """Write the arguments of a call that does the same."""
+        words = [literal(x) for x in self.inputs]
+        if self.upstream is not None:
+            words.append(f"upstream={literal(self.upstream)}")
+        words += [f"{name}={literal(value)}" for name, value in self.attributes.items()]
+        return ", ".join(words)
+
+    def __repr__(self) -> str:
+        return f"Call({self.arguments()})"
+
+
+def _array(data: Any) -> Array:
+    array = np.asarray(data)
+    return (
+        array.astype(float)
+        if array.dtype.kind in "iu" and not isinstance(data, np.ndarray)
+        else array
+    )
+
+
+def literal(value: Any) -> str:
+    """Write a value so that it can be pasted into a program."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, np.ndarray):
+        return _array_literal(value)
+    if isinstance(value, np.generic):
+        return repr(value.item())
+    return "..." if value is Ellipsis else repr(value)
+
+
+def _array_literal(array: Array) -> str:
+    if not array.size:
+        return f"np.zeros({array.shape}, dtype={str(array.dtype)!r})"
+    listed = repr(array.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")
+    plain = array.dtype == np.float64
+    return listed if plain else f"np.array({listed}, dtype={str(array.dtype)!r})"

@@ -1,0 +1,157 @@
+"""Check one operation against every law: `check_op`, a test in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from autolm.graph import Node
+from autolm.ops.primitive import Case, Primitive
+from autolm.testing.call import Call
+from autolm.testing.comparison import Verdict
+from autolm.testing.diagnosis import diagnose
+from autolm.testing.examination import Outcome, Status, examine
+from autolm.testing.expressions import Expression
+from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law
+from autolm.testing.relations import Relation
+from autolm.testing.report import Failure, Report
+from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.subject import Subject
+
+
+def check_op(
+    op: Primitive | Callable[..., Any],
+    *,
+    arity: int | None = None,
+    domain: Any = None,
+    attributes: Mapping[str, Any] | None = None,
+    cases: Sequence[Case] | None = None,
+    relations: Sequence[Relation] = (),
+    max_examples: int | None = None,
+) -> Report:
+    """Prove the gradient of an operation, or be told what is wrong with it.
+
+    Every law is tried on random examples, and every gradient held against an oracle that shares no
+    code with the rule. There is no step size and no tolerance to choose. What the record of a
+    primitive says need not be said again.
+
+    Parameters
+    ----------
+    op
+        A primitive, or a function ``forward(*arrays, **attributes) -> (result, backward)``.
+    arity
+        How many operands it takes; by default, what its signature says.
+    domain
+        The open interval ``(low, high)`` to sample operands from, or one per operand.
+    attributes
+        Keyword arguments for every call.
+    cases
+        Shapes and attributes to try, for an operation that is not elementwise.
+    relations
+        What must hold of the forward besides: `causal`, `shift_invariant(axis)`, …
+    max_examples
+        For each law; by default, what the hypothesis profile says.
+
+    Returns
+    -------
+    Report
+        The verdict, the digits, and how each law came out.
+
+    Raises
+    ------
+    GradientError
+        If a law is broken. Its message is the report: counterexample, diagnosis, program.
+
+    Warns
+    -----
+    UndecidedWarning
+        If nothing could be proved.
+
+    Examples
+    --------
+    >>> from autolm import ops
+    >>> check_op(ops.mul, max_examples=5).verdict
+    <Verdict.CORRECT: 'correct'>
+    """
+    subject = Subject.of(
+        op, arity=arity, domain=domain, attributes=attributes, cases=cases, relations=relations
+    )
+    return report_on(subject, max_examples).require()
+
+
+def calls(op: Primitive | Callable[..., Any], **told: Any) -> st.SearchStrategy[Call]:
+    """Random calls of an operation, for a property test of your own; `told` as in `check_op`.
+
+    Examples
+    --------
+    >>> from autolm import ops
+    >>> from hypothesis import given
+    >>> @given(calls(ops.exp))
+    ... def test_exp_is_positive(call):
+    ...     assert (ops.exp(*call.inputs).data > 0).all()
+    >>> test_exp_is_positive()
+    """
+    return Subject.of(op, **told).calls()
+
+
+def report_on(
+    subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
+) -> Report:
+    """Try the laws on an operation and tell the result; a wrong gradient does not raise."""
+    return report_of(subject, examine(subject, max_examples, laws))
+
+
+def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
+    """Conclude from how the laws came out."""
+    name, site = subject.op.name, site_of(subject.op.forward)
+    broken = [outcome for outcome in outcomes if outcome.broken is not None]
+    if broken:
+        failure = _failure(subject, broken)
+        return Report(name, Verdict.WRONG, 0.0, site, tuple(outcomes), failure)
+    digits = min(outcome.tally.digits for outcome in outcomes)
+    undecided = [outcome for outcome in outcomes if outcome.status is Status.UNDECIDED]
+    missed = [outcome for outcome in outcomes if outcome.status is Status.NOT_EXERCISED]
+    reason = "; ".join(f"{o.law.name}: {o.reason}" for o in undecided or missed)
+    if undecided or (outcomes[0].status is not Status.HOLDS):
+        return Report(name, Verdict.UNDECIDED, 0.0, site, tuple(outcomes), reason=reason)
+    return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
+
+
+def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
+    """Describe the first law that broke, with the best diagnosis that any of them has."""
+    broken = outcomes[0].broken
+    assert broken is not None
+    example = broken.example
+    return Failure(
+        broken.message,
+        outcomes[0].law.name,
+        example,
+        subject.describe(example) if isinstance(example, Call) else "",
+        broken.rows,
+        _diagnosis(subject, outcomes),
+        runnable(broken.program, subject.op.name, subject.op.forward) if broken.program else "",
+        _node(subject, example),
+    )
+
+
+def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
+    """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
+    by_law = {o.law.name: o.broken.diagnosis for o in outcomes if o.broken is not None}
+    certain = [by_law[law] for law in ("hygiene", "state") if by_law.get(law)]
+    told = [diagnosis for diagnosis in by_law.values() if diagnosis]
+    fitted = diagnose(subject, outcomes[0].broken.example if outcomes[0].broken else None)
+    about_values = outcomes[0].law in LAWS_OF_VALUE
+    ordered = [*certain, *([fitted, *told] if about_values else [*told, fitted])]
+    return next(filter(None, ordered), "")
+
+
+def _node(subject: Subject, example: Any) -> Node | None:
+    """Build the graph of the counterexample, to be drawn."""
+    try:
+        if isinstance(example, Expression):
+            return example.build()[example.roots[0]]
+        return subject.node(example) if isinstance(example, Call) else None
+    except Exception:  # an operation that raises has no graph
+        return None

@@ -1,0 +1,133 @@
+"""What `autolm check` does: a table of operations by laws, and a report of each that is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import settings
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autolm.ops import PRIMITIVES
+from autolm.ops.primitive import Primitive
+from autolm.testing.check import report_on
+from autolm.testing.comparison import Verdict
+from autolm.testing.laws import LAWS
+from autolm.testing.profiles import load_profiles
+from autolm.testing.report import Report
+from autolm.testing.subject import Subject
+
+CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
+STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
+WIDE = 116  # columns of a terminal in which the names of all laws fit side by side
+LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
+
+
+def check_command(
+    names: Sequence[str] = (),
+    *,
+    profile: str | None = None,
+    module: Path | None = None,
+    console: Console | None = None,
+) -> int:
+    """Check operations, print a table of them by laws, and return an exit code.
+
+    Parameters
+    ----------
+    names
+        Which operations; all, if none is named.
+    profile
+        How long to search: dev, ci or nightly; by default what HYPOTHESIS_PROFILE says.
+    module
+        A Python file whose primitives are checked instead of ours.
+    console
+        Where to print.
+
+    Returns
+    -------
+    int
+        0 if all are right, 1 if one is wrong.
+
+    Raises
+    ------
+    ValueError
+        For an unknown operation or profile, or a file without primitives.
+    """
+    console = console or Console()
+    operations = _chosen(PRIMITIVES if module is None else _primitives_in(module), names)
+    before = settings.get_current_profile_name()
+    load_profiles(profile)
+    try:
+        reports = []
+        with console.status("") as status:
+            for op in operations:
+                status.update(f"checking {op.name}")
+                start = time.perf_counter()
+                report = report_on(Subject.of(op))
+                reports.append((report, time.perf_counter() - start))
+    finally:
+        settings.load_profile(before)
+    console.print(_table(reports, wide=console.width >= WIDE))
+    console.print(LEGEND, style="dim")
+    for report, _ in reports:
+        if report.verdict is not Verdict.CORRECT or report.reason:
+            console.print()
+            console.print(Text(str(report)), soft_wrap=True)
+    wrong = any(report.verdict is Verdict.WRONG for report, _ in reports)
+    return WRONG if wrong else CORRECT
+
+
+def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("operation", no_wrap=True)
+    for law in LAWS:
+        heading = law.name if wide else "\n".join(law.name)
+        table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
+    for heading in ("digits", "examples", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for report, seconds in reports:
+        marks = [outcome.status.value for outcome in report.outcomes]
+        style = "red" if report.verdict is Verdict.WRONG else ""
+        digits = f"{report.digits:.0f}" if report.verdict is Verdict.CORRECT else "–"
+        table.add_row(
+            Text(report.name, style=style),
+            *(Text(mark, style=STYLES[mark]) for mark in marks),
+            *(digits, str(report.examples), f"{seconds:.1f} s"),
+        )
+    return table
+
+
+def _chosen(operations: Sequence[Primitive], names: Sequence[str]) -> list[Primitive]:
+    known = {op.name: op for op in operations}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"no operation is called {unknown[0]}; there are {', '.join(known)}")
+    return [known[name] for name in names] or list(operations)
+
+
+def _primitives_in(path: Path) -> list[Primitive]:
+    """Run a Python file and return the primitives that it defines."""
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path}: this is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, Primitive) and value.__module__ == path.stem
+    ]
+    if not found:
+        raise ValueError(f"{path}: it defines no primitive (a function with @primitive)")
+    return list(dict.fromkeys(found))

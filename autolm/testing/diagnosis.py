@@ -1,0 +1,310 @@
+"""Name the mistake: hypotheses of what went wrong, each fitted to the gradients that are wrong.
+
+A hypothesis predicts what the rule would say if it made one particular mistake. One that predicts
+what the rule does say, for every call in which an operand's gradient is wrong, is the diagnosis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.testing.comparison import largest
+from autolm.testing.evidence import Evidence, gather
+from autolm.testing.subject import Subject
+
+Array = NDArray[Any]
+Hypothesis = Callable[[Evidence], Iterator[tuple[str, Any]]]  # yields (diagnosis, prediction)
+
+
+def diagnose(subject: Subject, example: Any) -> str:
+    """Say what is wrong with the gradients of an operation; empty if no hypothesis fits."""
+    by_operand: dict[str, list[Evidence]] = {}
+    for evidence in gather(subject, example):
+        name = subject.names_of(evidence.call)[evidence.operand]
+        by_operand.setdefault(name, []).append(evidence)
+    named: dict[str, list[str]] = {}
+    for name, evidences in by_operand.items():
+        diagnosis = _common_diagnosis(evidences)
+        if diagnosis:
+            named.setdefault(diagnosis, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in named.items())
+
+
+def _common_diagnosis(evidences: list[Evidence]) -> str:
+    """Return the first diagnosis that fits every call."""
+    fitting = [_diagnoses(evidence) for evidence in evidences]
+    common = (text for text in fitting[0] if all(text in each for each in fitting[1:]))
+    return next(common, "")
+
+
+def _diagnoses(evidence: Evidence) -> list[str]:
+    found = []
+    for hypothesis in HYPOTHESES:
+        with np.errstate(all="ignore"):
+            found += [text for text, predicted in hypothesis(evidence) if evidence.fits(predicted)]
+    return found
+
+
+def _nothing_sent(e: Evidence) -> Iterator[tuple[str, Any]]:
+    yield "a path is missing: nothing is sent", np.zeros_like(e.numeric)
+
+
+def _constant_factor(e: Evidence) -> Iterator[tuple[str, Any]]:
+    for text, factor in _factors(e):
+        yield f"off by a factor of {text}", factor * e.numeric
+
+
+def _factors(e: Evidence) -> list[tuple[str, float]]:
+    """List factors by name: constants, and what depends on the shape."""
+    reduced = e.x.size / max(e.result.size, 1)
+    sizes = [
+        ("the number of elements reduced", reduced),
+        ("the number of elements", float(e.x.size)),
+        ("the length of the last axis", float(e.x.shape[-1] if e.x.ndim else 1)),
+        ("the number of repeats", 1 / reduced),
+    ]
+    named = [("−1", -1.0), ("2", 2.0), ("½", 0.5), ("−2", -2.0), ("−½", -0.5)]
+    for text, size in sizes:
+        if size > 1:
+            named += [(text, size), (f"1 / {text}", 1 / size)]
+            named += [(f"the root of {text}", math.sqrt(size))]
+            named += [(f"1 / the root of {text}", 1 / math.sqrt(size))]
+    squared = float(np.sum(e.numeric * e.numeric))
+    if squared:
+        fitted = float(np.sum(e.analytic * e.numeric)) / squared
+        named.append((f"{fitted:.9g}", fitted))
+    return named
+
+
+def _upstream_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
+    axes = tuple(range(e.result.ndim))
+    yield "upstream ignored: the slope is sent as it is", e.jacobian.sum(axis=axes)
+    mean = float(np.mean(e.upstream)) if e.upstream.size else 0.0
+    yield (
+        "upstream ignored: only its mean counts",
+        mean * e.jacobian.sum(axis=axes),
+    )
+
+
+def _operands_swapped(e: Evidence) -> Iterator[tuple[str, Any]]:
+    rules = e.subject.op.rule
+    for other, jacobian in enumerate(e.jacobians):
+        if other == e.operand or jacobian is None:
+            continue
+        told = ""
+        if len(rules) > max(other, e.operand):
+            told = f": it receives {rules[other]}, expected {rules[e.operand]}"
+        yield f"operands swapped{told}", np.tensordot(e.upstream, jacobian, e.upstream.ndim)
+        yield f"operands swapped{told}", _summed_to(e.sent_by_result(jacobian), e.x.shape)
+        yield f"operands swapped{told}", _exchanged(e, other)
+
+
+def _exchanged(e: Evidence, other: int) -> Array | None:
+    """Ask for the gradient where two operands have changed places."""
+    inputs = list(e.call.inputs)
+    if e.subject.elementwise:
+        inputs = [np.broadcast_to(x, e.result.shape).copy() for x in inputs]
+    inputs[e.operand], inputs[other] = inputs[other], inputs[e.operand]
+    gradient = e.gradient_at(inputs, e.upstream)
+    return None if gradient is None else _summed_to(gradient, e.x.shape)
+
+
+def _summed_to(sent: Array, shape: tuple[int, ...]) -> Array | None:
+    """Sum over the axes along which an operand of this shape would have been stretched."""
+    extra = sent.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, sent.shape[extra:], strict=True)):
+        return None
+    axes = (*range(extra), *(i for i, n in enumerate(shape, extra) if n == 1))
+    return np.asarray(sent.sum(axis=axes).reshape(shape))
+
+
+def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try the gradient with its own axes, the upstream's and the other operands' exchanged."""
+    for axes in permutations(range(e.analytic.ndim)):
+        if axes != tuple(range(e.analytic.ndim)):
+            yield "transposed", e.numeric.transpose(axes)
+            if e.numeric.transpose(axes).shape != e.numeric.shape:
+                yield "transposed", e.numeric.transpose(axes).reshape(e.numeric.shape)
+    if e.x.ndim < 2:
+        return
+    for own, above, beside in product((False, True), repeat=3):
+        if not above and not beside:
+            continue
+        inputs = [
+            x.swapaxes(-1, -2) if beside and i != e.operand and x.ndim > 1 else x
+            for i, x in enumerate(e.call.inputs)
+        ]
+        upstream = e.upstream.swapaxes(-1, -2) if above and e.upstream.ndim > 1 else e.upstream
+        predicted = e.gradient_at(inputs, upstream)
+        if predicted is not None:
+            yield (
+                "transposed: a transpose is missing, or one too many",
+                predicted.swapaxes(-1, -2) if own else predicted,
+            )
+
+
+def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try sums over axes that are missing, wrong or too many."""
+    paths = e.paths(e.jacobian)
+    for axis in range(e.result.ndim):
+        for end in (0, -1):
+            one = np.zeros_like(paths)
+            one[(slice(None),) * axis + (end,)] = paths[(slice(None),) * axis + (end,)]
+            yield (
+                "not summed: of a broadcast axis only one slice counts",
+                one.sum(axis=tuple(range(e.result.ndim))),
+            )
+    by_result = e.sent_by_result(e.jacobian)
+    for axis in range(by_result.ndim):
+        summed = by_result.sum(axis=axis)
+        if summed.size == e.x.size:
+            yield "summed over the wrong axis", summed.reshape(e.x.shape)
+        averaged = by_result.mean(axis=axis)
+        if averaged.size == e.x.size:
+            yield "averaged over a broadcast axis, not summed", averaged.reshape(e.x.shape)
+    for axis in range(e.x.ndim):
+        whole = np.broadcast_to(e.numeric.sum(axis=axis, keepdims=True), e.x.shape)
+        yield "summed over an axis that should be kept", whole
+        mean = np.broadcast_to(e.numeric.mean(axis=axis, keepdims=True), e.x.shape)
+        yield "averaged over an axis that should be kept", mean
+
+
+def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try to keep one contribution where several come together."""
+    paths = e.paths(e.jacobian).reshape(e.result.size, e.x.size)
+    for order in (paths, paths[::-1]):
+        kept = np.zeros(e.x.size)
+        for row in order:
+            kept = np.where(row != 0, row, kept)
+        yield "overwritten: of several contributions only one is kept", kept.reshape(e.x.shape)
+
+
+def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
+    if e.result.shape == e.x.shape and e.x.size > 1:
+        paths = e.paths(e.jacobian).reshape(e.x.size, e.x.size)
+        own = np.diagonal(paths).reshape(e.x.shape)
+        text = "a path is missing: that from each element to "
+        yield text + "the others", own
+        yield text + "itself", e.numeric - own
+
+
+def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try what is left if one term of the sum is dropped, or taken twice, or has its sign wrong."""
+    for text, term in _elementary_terms(e):
+        squared = float(np.sum(term * term))
+        if not squared:
+            continue
+        rest = e.numeric - e.analytic
+        for sign in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
+            if largest(rest - sign * term) <= 1e-7 * (largest(rest) + 1e-300):
+                yield f"a term is missing: {_times(sign)}{text}", e.numeric - sign * term
+        fitted = float(np.sum(rest * term)) / squared
+        yield f"a term is missing: a multiple of {text}", e.numeric - fitted * term
+    if e.result.shape == e.x.shape:
+        name = e.subject.names_of(e.call)[e.operand]
+        text = f"a term is missing: half of the product rule; the rule computes y/{name} · ḡ"
+        yield text, e.upstream * e.result / e.x
+    rest = e.numeric - e.analytic
+    along = [("", np.ones(e.x.shape))]
+    if e.result.shape == e.x.shape:
+        along += [("y · ", e.result), ("the operand · ", e.x)]
+    for (text, factor), axis in product(along, range(e.x.ndim)):
+        common = (rest * factor).sum(axis=axis, keepdims=True) / (factor * factor).sum(
+            axis=axis, keepdims=True
+        )
+        if e.x.shape[axis] > 2 and largest(rest - factor * common) <= 1e-7 * largest(rest):
+            yield f"a term is missing: {text}a sum or mean, the same along an axis", e.analytic
+
+
+def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:
+    """List products of an upstream gradient, plain or summed, with something at hand."""
+    if e.result.shape != e.x.shape:
+        return []
+    names = e.subject.names_of(e.call)
+    own, y, upstream = names[e.operand], e.result, e.upstream
+    senders = [("ḡ", upstream)]
+    weighted_sums = (("ḡ", upstream), ("ḡ · y", upstream * y), (f"ḡ · {own}", upstream * e.x))
+    for text, weighted in weighted_sums:
+        senders += [
+            (f"Σ({text})", np.broadcast_to(weighted.sum(axis=axis, keepdims=True), e.x.shape))
+            for axis in range(e.x.ndim)
+        ]
+    factors = [("1", np.ones(e.x.shape)), ("y", y), ("y²", y * y), (f"{own}²", e.x * e.x)]
+    factors += [
+        (name, x)
+        for name, x in zip(names, e.call.inputs, strict=True)
+        if x.shape == e.x.shape and x.dtype.kind == "f"
+    ]
+    factors += [(f"1/{own}", 1 / e.x), (f"y/{own}", y / e.x), (f"{own} · y", e.x * y)]
+    return [
+        (sender if factor == "1" else f"{factor} · {sender}", s * f)
+        for sender, s in senders
+        for factor, f in factors
+    ]
+
+
+def _times(sign: float) -> str:
+    return {1.0: "", -1.0: "−", 2.0: "2 · ", -2.0: "−2 · ", 0.5: "½ · ", -0.5: "−½ · "}[sign]
+
+
+def _elsewhere(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try the slope at the result, where that at the operand is meant."""
+    if e.result.shape == e.x.shape:
+        inputs = [e.result if i == e.operand else x for i, x in enumerate(e.call.inputs)]
+        yield (
+            "the slope is taken at the result, not at the operand",
+            e.gradient_at(inputs, e.upstream),
+        )
+
+
+def _only_where(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try mistakes that are made for some elements only."""
+    close = np.abs(e.analytic - e.numeric) <= 1e-7 * (largest(e.numeric) + largest(e.analytic))
+    name = e.subject.names_of(e.call)[e.operand]
+    for text, where in ((f"{name} < 0", e.x < 0), (f"{name} > 0", e.x > 0)):
+        if where.any() and not where.all() and np.all(close | where) and not close.all():
+            yield (
+                f"a path is missing where {text}: nothing is sent",
+                np.where(where, 0, e.numeric),
+            )
+            yield f"wrong only where {text}", e.analytic
+
+
+def _misplaced(e: Evidence) -> Iterator[tuple[str, Any]]:
+    order = np.argsort(e.analytic, axis=None)
+    sorted_numeric = np.sort(e.numeric, axis=None)
+    placed = np.empty(e.numeric.size)
+    placed[order] = sorted_numeric
+    text = "elements in the wrong places: the gradient is right but for their order"
+    yield text, placed.reshape(e.numeric.shape)
+
+
+def _slope_found(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Say what the rule computes, if that is simple."""
+    for text, term in _elementary_terms(e):
+        for sign in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
+            yield f"another slope: the rule computes {_times(sign)}{text}", sign * term
+
+
+# The more particular before the more general, which would fit as well.
+HYPOTHESES: tuple[Hypothesis, ...] = (
+    _nothing_sent,
+    _constant_factor,
+    _upstream_ignored,
+    _operands_swapped,
+    _transposed,
+    _sums,
+    _overwritten,
+    _cross_terms,
+    _terms,
+    _slope_found,
+    _elsewhere,
+    _misplaced,
+    _only_where,
+)

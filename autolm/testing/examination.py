@@ -1,0 +1,141 @@
+"""Hold an operation against the laws: hunt for an example that breaks each, and shrink it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky, Unsatisfiable
+
+from autolm.testing.call import Call
+from autolm.testing.laws import LAWS, Law, LawBroken, Tally
+from autolm.testing.laws.law import program_of
+from autolm.testing.subject import OperationError, Subject
+
+
+class Status(Enum):
+    """How a law came out; the value is how a table shows it."""
+
+    HOLDS = "✓"
+    BROKEN = "✗"
+    UNDECIDED = "?"
+    NOT_EXERCISED = "○"
+    DOES_NOT_APPLY = "–"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one law came out for one operation."""
+
+    law: Law
+    status: Status
+    tally: Tally
+    reason: str = ""
+    broken: LawBroken | None = None
+
+
+def examine(
+    subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
+) -> list[Outcome]:
+    """Try every law, on `max_examples` each (the profile's, if None).
+
+    Only the first that breaks has its example shrunk: it is the one that is reported.
+    """
+    outcomes: list[Outcome] = []
+    for law in laws:
+        shrink = all(outcome.broken is None for outcome in outcomes)
+        outcomes.append(_enforce(law, subject, max_examples or settings().max_examples, shrink))
+    return outcomes
+
+
+def examine_call(subject: Subject, call: Call) -> list[Outcome]:
+    """Try every law that speaks of single calls on this one."""
+    outcomes = []
+    for law in LAWS:
+        if not law.of_one_call or law.examples(subject) is None:
+            continue
+        tally = Tally(examples=1)
+        broken = _tried(law, subject, call, tally)
+        status = Status.UNDECIDED if tally.undecided else Status.HOLDS
+        reason = "; ".join(tally.undecided)
+        if broken is not None:
+            status, reason = Status.BROKEN, broken.message
+        outcomes.append(Outcome(law, status, tally, reason, broken))
+    return outcomes
+
+
+def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
+    tally = Tally()
+    examples = law.examples(subject)
+    if examples is None:
+        return Outcome(law, Status.DOES_NOT_APPLY, tally)
+    try:
+        broken = _hunt(law, subject, examples, tally, max_examples, shrink)
+    except Unsatisfiable:
+        return Outcome(law, Status.NOT_EXERCISED, tally, "no example could be made")
+    if broken is not None:
+        return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+    missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
+    if missed:
+        return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
+    reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
+    decided = tally.examples > tally.undecided.total()
+    return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
+
+
+def _hunt(
+    law: Law,
+    subject: Subject,
+    examples: st.SearchStrategy[Any],
+    tally: Tally,
+    max_examples: int,
+    shrink: bool,
+) -> LawBroken | None:
+    """Look for an example that breaks a law; return the simplest that was found."""
+    found: list[LawBroken] = []
+
+    @settings(
+        max_examples=max_examples,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        database=None,
+        derandomize=settings().derandomize,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(examples)
+    def holds(example: Any) -> None:
+        tally.examples += not found
+        broken = _tried(law, subject, example, tally)
+        if broken is not None:
+            found.append(broken)
+            raise broken
+
+    try:
+        holds()
+    except LawBroken as broken:
+        return broken
+    except Flaky:  # an operation that remembers earlier calls
+        return found[-1]
+    return None
+
+
+def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken | None:
+    """Return how a law is broken by an example, if it is."""
+    try:
+        with np.errstate(all="ignore"):
+            if isinstance(example, Call) and example.upstream is None:
+                subject.run(example)  # which raises: that is why there is no upstream gradient
+            law.check(subject, example, tally)
+    except LawBroken as broken:
+        return broken
+    except OperationError as error:
+        program = program_of(subject, example) if isinstance(example, Call) else ""
+        return LawBroken(str(error), example, program=program)
+    return None

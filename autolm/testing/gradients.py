@@ -1,0 +1,332 @@
+"""Check gradients where they are used: of a function at a point, of a graph, of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from autolm.graph import Node, no_grad, record_sites, topological_order
+from autolm.ops.primitive import Primitive
+from autolm.step import describe
+from autolm.tensor import Tensor
+from autolm.testing.call import Call
+from autolm.testing.check import report_of
+from autolm.testing.comparison import SINGLE, Comparison, Verdict, compare, largest_contribution
+from autolm.testing.diagnosis import diagnose
+from autolm.testing.examination import examine_call
+from autolm.testing.oracle import Derivative, differentiate
+from autolm.testing.replay import forward_of, in_double, replayed
+from autolm.testing.report import Failure, Report
+from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.subject import Subject, upstream_for
+from autolm.value import Value
+
+Array = NDArray[Any]
+
+PRINTED = 32  # elements up to which operands are printed in a program
+OUTSIDE = (
+    "a path is missing: the result depends on an input in a way that the graph did not record "
+    "(.data, .detach(), float(), no_grad())"
+)
+
+
+def check_gradient(
+    f: Primitive | Callable[..., Any],
+    *inputs: Any,
+    upstream: ArrayLike | None = None,
+    **attributes: Any,
+) -> Report:
+    """Check the gradient of a primitive, or of a function of Tensors or Values, at a point.
+
+    Numbers, lists, floating point arrays, Tensors and Values are differentiated; anything else is
+    passed on. A primitive is also held against all laws that speak of a single call.
+
+    Parameters
+    ----------
+    f
+        What is called, as ``f(*inputs, **attributes)``; it returns one Tensor or Value.
+    upstream
+        ∂L/∂result; distinct numbers, if it is not given.
+
+    Raises
+    ------
+    GradientError
+        If the gradient is wrong; the message names the operation that is guilty.
+
+    Examples
+    --------
+    >>> check_gradient(lambda x, w: (x @ w).tanh(), [1.0, 2.0], [[0.5], [-0.25]])
+    <lambda> is CORRECT to 16 digits
+    """
+    if isinstance(f, Primitive):
+        subject = Subject.of(f, arity=len(inputs) if f.joins else None, attributes=attributes)
+        call = Call(*(i.data if isinstance(i, Tensor) else i for i in inputs), **attributes)
+        shape = subject.run(call.copy())[0].shape
+        call.upstream = upstream_for(shape) if upstream is None else np.asarray(upstream, float)
+        return report_of(subject, examine_call(subject, call)).require()
+    leaves = [_leaf(each) for each in inputs]
+
+    def evaluate() -> Any:
+        pairs = zip(leaves, inputs, strict=True)
+        return f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
+
+    name = getattr(f, "__name__", type(f).__name__)
+    letters = [leaf.name or f"input {i}" for i, leaf in enumerate(leaves) if leaf is not None]
+    varied = [leaf for leaf in leaves if leaf is not None]
+    return _check_evaluation(name, f, evaluate, letters, varied, upstream).require()
+
+
+def assert_gradients(
+    module_or_f: Any, *inputs: Any, upstream: ArrayLike | None = None, **attributes: Any
+) -> Report:
+    """Check the gradients of all parameters of a module, and of its inputs: a test in one line.
+
+    A module is what has `named_parameters()`; of any other function, `check_gradient` is taken.
+    Then every node of the graph is checked by itself, so that the guilty one is named.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong.
+
+    Examples
+    --------
+    >>> from autolm.nn import Module
+    >>> class Linear(Module):
+    ...     def __init__(self):
+    ...         self.W = Tensor([[1.0, -2.0], [0.5, 3.0]])
+    ...
+    ...     def forward(self, x):
+    ...         return x @ self.W
+    >>> assert_gradients(Linear(), np.ones((4, 2))).verdict
+    <Verdict.CORRECT: 'correct'>
+    """
+    if not hasattr(module_or_f, "named_parameters"):
+        return check_gradient(module_or_f, *inputs, upstream=upstream, **attributes)
+    named = dict(module_or_f.named_parameters())
+    leaves = [_leaf(each) for each in inputs]
+
+    def evaluate() -> Any:
+        pairs = zip(leaves, inputs, strict=True)
+        return module_or_f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
+
+    varied = [*named.values(), *(leaf for leaf in leaves if leaf is not None)]
+    names = [*named, *(f"input {i}" for i, leaf in enumerate(leaves) if leaf is not None)]
+    name = type(module_or_f).__name__
+    before = [(node, node.grad if node.has_grad else None) for node in varied]
+    try:
+        for node in varied:
+            node.grad = None
+        report = _check_evaluation(name, module_or_f, evaluate, names, varied, upstream)
+        if report.failure is None:
+            local = _check_nodes(evaluate())
+            report = local if local.verdict is Verdict.WRONG else report
+    finally:
+        for node, grad in before:
+            node.grad = grad
+    return report.require()
+
+
+def check_graph(root: Node) -> Report:
+    """Check the rule of every node under `root` by itself, at its own data; blame the wrong one.
+
+    A gradient at a leaf is wrong if any rule on the way is. Here each is held against the oracle
+    alone, so the guilty one is found, with its operation, scope and site (inside
+    ``with record_sites():``).
+
+    Raises
+    ------
+    GradientError
+        If a rule is wrong.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0])
+    >>> check_graph((x * x).tanh().sum()).verdict
+    <Verdict.CORRECT: 'correct'>
+    """
+    return _check_nodes(root).require()
+
+
+def _check_nodes(root: Node) -> Report:
+    digits, undecided = np.inf, []
+    for node in topological_order(root):
+        if not node.parents or not node.requires_grad:
+            continue
+        try:
+            comparison = _check_node(node)
+        except ValueError as error:
+            undecided.append(str(error))
+            continue
+        if comparison.verdict is Verdict.WRONG:
+            return _guilty(node, comparison)
+        if comparison.verdict is Verdict.UNDECIDED:
+            undecided.append(f"{describe(node)}: {comparison.reason}")
+        digits = min(digits, comparison.digits)
+    name = f"the graph of {describe(root)}"
+    if undecided:
+        return Report(name, Verdict.UNDECIDED, reason="; ".join(undecided[:3]))
+    return Report(name, Verdict.CORRECT, min(digits, 16.0))
+
+
+def _check_node(node: Node) -> Comparison:
+    """Hold one node's rule against the oracle; in single precision, a rule made anew in double."""
+    operands = [in_double(parent) for parent in node.parents]
+    varied = [
+        i for i, parent in enumerate(node.parents)
+        if parent.requires_grad and operands[i].dtype.kind == "f"
+    ]  # fmt: skip
+    forward = forward_of(node)
+
+    def function(*arrays: Array) -> Array:
+        filled = dict(zip(varied, arrays, strict=True))
+        return forward(*(filled.get(i, operand) for i, operand in enumerate(operands)))
+
+    derivative = differentiate(function, [operands[i] for i in varied])
+    upstream = upstream_for(derivative.result.shape)
+    names = _operand_names(node)
+    single = np.asarray(node.data).dtype == np.float32
+
+    def held(node: Node, upstream: Any, slack: float) -> Comparison:
+        sent = node.contributions(upstream)
+        analytic = [np.asarray(sent[i]) for i in varied]
+        told = np.asarray(upstream, dtype=float)
+        return compare([names[i] for i in varied], analytic, derivative, told, slack)
+
+    if isinstance(node, Value):
+        return held(node, float(upstream), 1.0)
+    if not single:
+        return held(node, upstream, 1.0)
+    own = held(node, upstream.astype(np.float32), SINGLE)
+    if own.verdict is Verdict.WRONG:
+        return own
+    flags = [parent.requires_grad for parent in node.parents]
+    doubles = [Tensor(x, flag) for x, flag in zip(operands, flags, strict=True)]
+    assert isinstance(node.op, Primitive)
+    return held(node.op(*doubles, **node.attributes), upstream, 1.0)
+
+
+def _operand_names(node: Node) -> list[str]:
+    count = len(node.parents)
+    if isinstance(node.op, Primitive) and not node.op.joins:
+        names = Subject.of(node.op).operands
+        if len(names) == count:
+            return [parent.name or name for parent, name in zip(node.parents, names, strict=True)]
+    return [parent.name or f"operand {i}" for i, parent in enumerate(node.parents)]
+
+
+def _guilty(node: Node, comparison: Comparison) -> Report:
+    assert node.op is not None
+    failure = Failure(
+        f"the rule of {describe(node)} is wrong; it is held against the {comparison.method}",
+        rows=comparison.rows,
+        diagnosis=_diagnosis(node),
+        program=_program(node),
+        node=node,
+    )
+    site = site_of(node.op.forward) if isinstance(node.op, Primitive) else ""
+    return Report(node.op.name, Verdict.WRONG, site=site, failure=failure)
+
+
+def _call_of(node: Node) -> Call:
+    call = Call(*(in_double(parent) for parent in node.parents), **node.attributes)
+    call.upstream = upstream_for(np.shape(node.data))
+    return call
+
+
+def _subject_of(node: Node) -> Subject | None:
+    if not isinstance(node.op, Primitive):
+        return None
+    return Subject.of(node.op, arity=len(node.parents) if node.op.joins else None)
+
+
+def _diagnosis(node: Node) -> str:
+    subject = _subject_of(node)
+    return "" if subject is None else diagnose(subject, _call_of(node))
+
+
+def _program(node: Node) -> str:
+    subject, size = _subject_of(node), sum(np.size(parent.data) for parent in node.parents)
+    if subject is None or size > PRINTED:
+        return ""
+    program = f"check_gradient({subject.op.name}, {_call_of(node).arguments()})"
+    return runnable(program, subject.op.name, subject.op.forward)
+
+
+def _leaf(given: Any) -> Any:
+    """Make a leaf of what can be differentiated; None of anything else."""
+    if isinstance(given, Value):
+        return Value(given.data, given.name)
+    if isinstance(given, Tensor):
+        return Tensor(given.data.copy(), name=given.name) if given.dtype.kind == "f" else None
+    if isinstance(given, np.ndarray | np.generic):
+        return Tensor(np.array(given)) if given.dtype.kind == "f" else None
+    number = isinstance(given, int | float | list | tuple) and not isinstance(given, bool)
+    return Tensor(given) if number else None
+
+
+def _check_evaluation(
+    name: str,
+    f: Any,
+    evaluate: Callable[[], Any],
+    names: Sequence[str],
+    leaves: Sequence[Any],
+    upstream: ArrayLike | None,
+) -> Report:
+    """Evaluate once, run backward, and hold the leaves' gradients against the oracle."""
+    if not leaves:
+        raise TypeError(f"{name}: there is nothing to differentiate; give it floating point inputs")
+    with record_sites():
+        root = evaluate()
+    if not isinstance(root, Node):
+        raise TypeError(f"{name}: it must return a Tensor or a Value, not {type(root).__name__}")
+    shape = np.shape(root.data)
+    sent = upstream_for(shape) if upstream is None else np.asarray(upstream, dtype=float)
+    if sent.shape != shape:
+        raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
+    if root.requires_grad:
+        root.backward(float(sent) if isinstance(root, Value) else sent)
+    analytic = [np.asarray(leaf.grad) if leaf.has_grad else None for leaf in leaves]
+    derivative = _differentiated(root, evaluate, leaves)
+    single = any(np.asarray(leaf.data).dtype == np.float32 for leaf in leaves)
+    slack = SINGLE if single else 1.0
+    comparison = compare(names, analytic, derivative, sent, slack)
+    if comparison.verdict is Verdict.WRONG and root.requires_grad:  # or do large ones cancel?
+        floor = largest_contribution(root, sent)
+        comparison = compare(names, analytic, derivative, sent, slack, floor)
+    if comparison.verdict is not Verdict.WRONG:
+        return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
+    guilty = _check_nodes(root).failure
+    failure = Failure(
+        guilty.message if guilty else f"the gradient differs from that of the {comparison.method}",
+        rows=comparison.rows,
+        diagnosis=guilty.diagnosis if guilty else OUTSIDE,
+        program=guilty.program if guilty else "",
+        node=guilty.node if guilty else root,
+    )
+    function = getattr(f, "forward", f)
+    return Report(name, Verdict.WRONG, site=site_of(function), failure=failure)
+
+
+def _differentiated(root: Node, evaluate: Callable[[], Any], leaves: Sequence[Any]) -> Derivative:
+    """Differentiate what was recorded; judged by evaluating anew, with other data in the leaves."""
+
+    def anew(*arrays: Array) -> Array:
+        before = [leaf.data for leaf in leaves]
+        try:
+            for leaf, array in zip(leaves, arrays, strict=True):
+                _put(leaf, array)
+            with no_grad():
+                return np.asarray(evaluate().data)
+        finally:
+            for leaf, data in zip(leaves, before, strict=True):
+                leaf.data = data
+
+    return differentiate(replayed(root, leaves), [in_double(leaf) for leaf in leaves], judge=anew)
+
+
+def _put(leaf: Any, array: Array) -> None:
+    leaf.data = float(array) if isinstance(leaf, Value) else array

@@ -1,0 +1,178 @@
+"""Laws of the edge: kinks, ties, and numbers so large or small that arithmetic wears thin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autolm.testing import ridders
+from autolm.testing.call import Call, literal
+from autolm.testing.comparison import Row, largest
+from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.oracle import UnsuitableError, complex_step
+from autolm.testing.subject import Subject
+from autolm.testing.two_sides import (
+    BEND,
+    STEP,
+    bends,
+    range_of_slopes,
+    slopes_of_two_sides,
+    unit_direction,
+)
+
+Array = NDArray[Any]
+Function = Callable[..., Array]
+
+MOST_ELEMENTS = 24  # of a call of which both sides are looked at, element by element
+BIGGEST = 1e300  # what a double holds with ease
+
+
+def _kinky_calls(subject: Subject) -> st.SearchStrategy[Call]:
+    calls = subject.calls("kinky")
+    return calls.filter(lambda call: sum(x.size for x in call.inputs) <= MOST_ELEMENTS)
+
+
+def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
+    """Accept any slope between those of the two sides; and then see that nothing got lost."""
+    function, upstream = subject.function(call.attributes), call.given_upstream
+    contributions = subject.contributions(call)
+    finite = [a[np.isfinite(a)] for a in contributions if a is not None]
+    scale = float(np.sum(np.abs(upstream))) + max(map(largest, finite), default=0.0)
+    rows: list[Row] = []
+    for operand, contribution in enumerate(contributions):
+        if contribution is None:
+            continue
+        for index in np.ndindex(contribution.shape):
+            direction = unit_direction(call.inputs, operand, index)
+            sides = slopes_of_two_sides(function, call.inputs, direction)
+            if not np.all(np.isfinite(sides)):
+                tally.exercised["edge of the domain"] += 1
+                continue
+            tally.exercised["kink"] += bool(bends(sides).any())
+            low, high = range_of_slopes(sides, upstream)
+            found, room = contribution[index], BEND * max(scale, abs(low), abs(high))
+            if not low - room <= found <= high + room:
+                room += _blur(function, call, direction)
+            if not low - room <= found <= high + room:
+                nearest = min((low, high), key=lambda slope: abs(slope - found))
+                rows.append(Row(subject.names_of(call)[operand], index, float(found), nearest))
+    if rows:
+        message = "the gradient is not between the slopes of the two sides"
+        raise LawBroken(message, call, program=program_of(subject, call), rows=tuple(rows))
+    _check_shares(subject, call, tally, scale)
+
+
+def _blur(function: Function, call: Call, direction: Sequence[Array]) -> float:
+    """Return what noise in the function makes of its slopes this near."""
+    roughness = np.abs(call.given_upstream) * ridders.noise(function, call.inputs, direction)
+    return 4 * float(np.sum(roughness)) / STEP
+
+
+def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float) -> None:
+    """See that the shares of those who tie add up.
+
+    Where all inputs rise together the result of a maximum does not bend: along that direction the
+    gradient has one value, whoever gets which part of it.
+    """
+    rising = [np.ones(x.shape) for x in call.inputs]
+    function = subject.function(call.attributes)
+    sides = slopes_of_two_sides(function, call.inputs, rising)
+    straight = np.isfinite(sides).all(axis=0) & ~bends(sides)
+    kept = Call(*call.inputs, **call.attributes)
+    kept.upstream = np.where(straight, call.given_upstream, 0)
+    shares = [a for a in subject.contributions(kept) if a is not None]
+    found = sum(float(np.sum(share)) for share in shares)
+    expected = float(np.sum(np.where(straight, call.given_upstream * sides[0], 0)))
+    tally.exercised["shares add up"] += bool(straight.any())
+    room = BEND * max(scale, abs(expected)) + _blur(function, call, rising)
+    if abs(found - expected) > room:
+        raise LawBroken(
+            f"the shares of the gradient add up to {found:.6g}, and should to {expected:.6g}",
+            call,
+            program=program_of(subject, call),
+            diagnosis="ties: those who tie do not share the upstream gradient; their parts must "
+            "add up to it",
+        )
+
+
+def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
+    result, _ = subject.run(call)
+    function = subject.function(call.attributes)
+    wide = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in call.inputs]
+    if not np.all(np.isfinite(result)):
+        tally.exercised["result overflows"] += 1
+        _require_true_overflow(subject, call, result, _value(function, wide))
+        return
+    tally.exercised["finite result"] += 1
+    for operand, contribution in enumerate(subject.contributions(call)):
+        if contribution is None:
+            continue
+        for place in np.argwhere(~np.isfinite(contribution)):
+            index = tuple(map(int, place))
+            slope = _slope(function, wide, operand, index)
+            if np.all(np.abs(slope) < BIGGEST):
+                name, true = subject.names_of(call)[operand], np.sum(call.given_upstream * slope)
+                raise LawBroken(
+                    "the gradient is not finite, and the true one is",
+                    call,
+                    program=program_of(subject, call),
+                    rows=(Row(name, index, float(contribution[index]), float(true)),),
+                    diagnosis="the backward rule overflows, or divides 0 by 0, on its way",
+                )
+
+
+def _require_true_overflow(subject: Subject, call: Call, result: Array, true: Array) -> None:
+    if np.any(~np.isfinite(result) & (np.abs(true) < BIGGEST)):
+        inputs = Call(*call.inputs, **call.attributes).arguments()
+        raise LawBroken(
+            f"the result is {literal(result)}, and should be {literal(true.astype(float))}",
+            call,
+            program=f"print({subject.op.name}({inputs}))",
+            diagnosis="the forward overflows on the way to a finite result",
+        )
+
+
+def _value(function: Function, wide: Sequence[Array]) -> Array:
+    """Evaluate in long double, whose range is vast; infinite where the function knows none."""
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*wide))
+    except TypeError:
+        return np.array(np.inf)
+
+
+def _slope(
+    function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
+) -> Array:
+    """Differentiate in long double; infinite where the function knows no complex ones."""
+    direction = unit_direction(wide, operand, index)
+    try:
+        with np.errstate(all="ignore"):
+            return complex_step(function, wide, direction)
+    except UnsuitableError:
+        return np.array(np.inf)
+
+
+def _expected_kinks(subject: Subject) -> tuple[str, ...]:
+    inside = subject.domains.count((-np.inf, np.inf)) == len(subject.domains)
+    return ("kink" if inside else "edge of the domain",) if subject.op.kinks else ()
+
+
+kinks = Law(
+    "kinks",
+    "on a kink the slope is between those of the two sides, and those who tie share",
+    _kinky_calls,
+    _check_kinks,
+    _expected_kinks,
+)
+extremes = Law(
+    "extremes",
+    "result and gradient are finite wherever the true ones are",
+    lambda subject: subject.calls("extreme"),
+    _check_extremes,
+    lambda subject: ("finite result",),
+)

@@ -1,0 +1,69 @@
+"""What a law is: a statement about an operation, examples to try it on, and what to count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from autolm.testing.call import Call
+from autolm.testing.comparison import MOST_DIGITS, Comparison, Row, Verdict
+from autolm.testing.subject import Subject
+
+
+@dataclass
+class Tally:
+    """What a run of a law has met so far."""
+
+    examples: int = 0
+    digits: float = MOST_DIGITS
+    exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
+    undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
+
+    def note(self, comparison: Comparison) -> None:
+        """Count a comparison that is not wrong."""
+        if comparison.verdict is Verdict.UNDECIDED:
+            self.undecided[comparison.reason] += 1
+        else:
+            self.digits = min(self.digits, comparison.digits)
+
+
+class LawBroken(Exception):
+    """A law does not hold, and here is the example that shows it.
+
+    `program` is the statements that show the failure; `diagnosis` names the mistake where the law
+    itself knows it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        example: Any,
+        *,
+        program: str = "",
+        rows: tuple[Row, ...] = (),
+        diagnosis: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message, self.example, self.program = message, example, program
+        self.rows, self.diagnosis = rows, diagnosis
+
+
+@dataclass(frozen=True)
+class Law:
+    """A statement that holds for every correct operation that it applies to."""
+
+    name: str
+    statement: str
+    examples: Callable[[Subject], st.SearchStrategy[Any] | None]  # None: it does not apply
+    check: Callable[[Subject, Any, Tally], None]  # raises LawBroken
+    exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
+    of_one_call: bool = True  # whether its examples are calls
+
+
+def program_of(subject: Subject, call: Call) -> str:
+    """Write a call as one that checks it."""
+    return f"check_gradient({subject.op.name}, {call.arguments()})"

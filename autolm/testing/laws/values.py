@@ -1,0 +1,198 @@
+"""Laws of value: the gradient is what the oracle says, wherever and however it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autolm import ops
+from autolm.tensor import Tensor
+from autolm.testing.call import Call, literal
+from autolm.testing.comparison import Arrays, Comparison, Verdict, compare
+from autolm.testing.expressions import Expression, expressions
+from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.oracle import differentiate
+from autolm.testing.subject import OperationError, Subject
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+
+# What the operation under test is mixed with in random graphs.
+MIXERS = (ops.mul, ops.add, ops.sub, ops.sin, ops.tanh, ops.sigmoid, ops.sum, ops.getitem)
+
+
+def _require(comparison: Comparison, example: Any, program: str, tally: Tally) -> None:
+    if comparison.verdict is Verdict.WRONG:
+        message = f"the gradient differs from that of the {comparison.method}"
+        raise LawBroken(message, example, program=program, rows=comparison.rows)
+    tally.note(comparison)
+
+
+def _check_rule(subject: Subject, call: Call, tally: Tally) -> None:
+    contributions = subject.contributions(call)
+    derivative = differentiate(
+        subject.function(call.attributes), call.inputs, domains=subject.domains_of(call)
+    )
+    comparison = compare(subject.names_of(call), contributions, derivative, call.given_upstream)
+    _require(comparison, call, program_of(subject, call), tally)
+
+
+def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
+    _check_rule(subject, call, tally)
+    result = call.given_upstream.shape
+    stretched = any(x.shape != result for x in call.inputs if x.dtype.kind == "f")
+    tally.exercised["stretched axis"] += subject.elementwise and stretched
+    turned = Call(*map(_in_another_layout, call.inputs), **call.attributes)
+    turned.upstream = _in_another_layout(call.given_upstream)
+    here, there = subject.contributions(call), subject.contributions(turned)
+    for name, a, b in zip(subject.names_of(call), here, there, strict=True):
+        if a is not None and not np.allclose(a, b, rtol=1e-10, atol=1e-12, equal_nan=True):  # type: ignore[arg-type]
+            raise LawBroken(
+                f"the gradient of {name} depends on how the arrays lie in memory",
+                call,
+                program=program_of(subject, call),
+                diagnosis="elements in the wrong places: the order in memory is taken for that of "
+                "the axes",
+            )
+    tally.exercised["memory order"] += any(x.ndim > 1 for x in call.inputs)
+
+
+def _in_another_layout(array: Array) -> Array:
+    """Return an equal array whose elements lie in memory in another order, with gaps."""
+    every_second = tuple(slice(None, None, -2) for _ in array.shape)
+    view = np.zeros(tuple(2 * n for n in array.shape[::-1]), array.dtype).T[every_second]
+    if not array.ndim:
+        return array
+    view[...] = array
+    return view
+
+
+def _alias_pairs(subject: Subject) -> list[Pair]:
+    """List the pairs of operands that may be one and the same."""
+    return [
+        (i, j)
+        for i, j in combinations(range(len(subject.operands)), 2)
+        if subject.domains[i] is not None
+        and subject.domains[i] == subject.domains[j]
+        and (subject.elementwise or any(c.shapes[i] == c.shapes[j] for c in subject.cases))
+    ]
+
+
+def _repeats_an_index(attributes: Mapping[str, Any]) -> bool:
+    flat: list[Any] = []
+    for value in attributes.values():
+        flat += value if isinstance(value, tuple | list) else [value]
+    indices = [v for v in flat if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
+    return any(np.unique(index).size < index.size for index in indices)
+
+
+def _aliased_calls(subject: Subject) -> st.SearchStrategy[tuple[Call, Pair | None]] | None:
+    """Draw calls in which an operand occurs twice, and calls in which an index does."""
+    calls = subject.calls(stretched=False)
+    found: list[st.SearchStrategy[tuple[Call, Pair | None]]] = []
+    pairs = _alias_pairs(subject)
+    if pairs:
+        drawn = st.tuples(calls, st.sampled_from(pairs))
+        found.append(drawn.filter(lambda d: len({d[0].inputs[i].shape for i in d[1]}) == 1))
+    if any(_repeats_an_index(case.attributes) for case in subject.cases):
+        repeated = calls.filter(lambda call: _repeats_an_index(call.attributes))
+        found.append(st.tuples(repeated, st.none()))
+    return st.one_of(found) if found else None
+
+
+def _check_aliases(subject: Subject, example: tuple[Call, Pair | None], tally: Tally) -> None:
+    call, pair = example
+    if pair is None:
+        tally.exercised["repeated index"] += 1
+        _check_rule(subject, call, tally)
+        return
+    tally.exercised["alias"] += 1
+    kept, dropped = pair
+    uses = [kept if i == dropped else i for i in range(len(call.inputs))]
+    distinct = [i for i in range(len(call.inputs)) if i != dropped]
+    leaves = {i: Tensor(call.inputs[i].copy()) for i in distinct}
+    root = subject.node(call, [leaves[i] for i in uses])
+    subject.differentiate(root, call.given_upstream)
+    function = subject.function(call.attributes)
+    derivative = differentiate(
+        lambda *arrays: function(*(arrays[distinct.index(i)] for i in uses)),
+        [call.inputs[i] for i in distinct],
+        domains=[subject.domains_of(call)[i] for i in distinct],
+    )
+    names = subject.names_of(call)
+    found = [leaves[i].grad for i in distinct]
+    comparison = compare([names[i] for i in distinct], found, derivative, call.given_upstream)
+    told = "".join(f", {key}={literal(value)}" for key, value in call.attributes.items())
+    program = (
+        f"check_gradient(lambda {', '.join(names[i] for i in distinct)}: "
+        f"{subject.op.name}({', '.join(names[i] for i in uses)}{told}), "
+        f"{', '.join(literal(call.inputs[i]) for i in distinct)}, "
+        f"upstream={literal(call.given_upstream)})"
+    )
+    _require(comparison, example, program, tally)
+
+
+def compare_expression(expression: Expression, gradients: Arrays) -> Comparison:
+    """Hold the gradients of a graph's leaves against the oracle."""
+    derivative = differentiate(expression.weighted, expression.leaves)
+    names = [expression.name(i) for i in range(len(expression.leaves))]
+    ones = np.ones(derivative.result.shape)
+    comparison = compare(names, gradients, derivative, ones)
+    if comparison.verdict is Verdict.WRONG:  # or is it that large contributions cancel?
+        floor = expression.rounding_floor()
+        comparison = compare(names, gradients, derivative, ones, floor=floor)
+    return comparison
+
+
+def _check_graphs(subject: Subject, expression: Expression, tally: Tally) -> None:
+    tally.exercised.update(expression.features().keys())
+    try:
+        gradients = expression.gradients()
+    except Exception as error:
+        raise OperationError(f"backward failed in a graph: {error}") from error
+    comparison = compare_expression(expression, gradients)
+    inputs = ", ".join(map(literal, expression.leaves))
+    _require(comparison, expression, f"{expression.program()}\ncheck_gradient(f, {inputs})", tally)
+
+
+def _alias_features(subject: Subject) -> tuple[str, ...]:
+    repeats = any(_repeats_an_index(case.attributes) for case in subject.cases)
+    return ("alias",) * bool(_alias_pairs(subject)) + ("repeated index",) * repeats
+
+
+rule = Law(
+    "rule",
+    "the backward rule is what the oracle says, for a random upstream gradient",
+    lambda subject: subject.calls(stretched=False),
+    _check_rule,
+)
+broadcasting = Law(
+    "shapes",
+    "it is so for operands that broadcast, for batches, and in any memory layout",
+    lambda subject: subject.calls(),
+    _check_shapes,
+    lambda subject: (
+        ("stretched axis",) if subject.elementwise and len(subject.operands) > 1 else ()
+    ),
+)
+aliases = Law(
+    "aliases",
+    "both uses count where an operand, or an index, occurs twice",
+    _aliased_calls,
+    _check_aliases,
+    _alias_features,
+    of_one_call=False,
+)
+graphs = Law(
+    "graphs",
+    "it is so inside random graphs, with shared nodes and unequal paths that meet again",
+    lambda subject: expressions(MIXERS, required=subject),
+    _check_graphs,
+    lambda subject: ("shared node", "unequal diamond", "several backward calls"),
+    of_one_call=False,
+)

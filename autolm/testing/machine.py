@@ -1,0 +1,158 @@
+"""A hypothesis state machine that uses the engine as people do: build, differentiate, mutate.
+
+It keeps a model of every leaf's gradient, told by the oracle, and holds the engine to it after each
+step. In a test suite one line is enough: ``TestGraphs = GraphMachine.TestCase``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from numpy.typing import NDArray
+
+from autolm import ops
+from autolm.ops.primitive import Primitive
+from autolm.tensor import Tensor
+from autolm.testing.comparison import gradient, largest
+from autolm.testing.oracle import differentiate
+from autolm.testing.strategies import tensors
+
+Array = NDArray[Any]
+
+SHAPE = (2, 2)
+CLOSE = 1e-9
+TAME = 50.0
+MOST_NODES = 12
+
+
+class GraphMachine(RuleBasedStateMachine):
+    """Builds one growing graph of Tensors, and calls backward anywhere in it, again and again.
+
+    Subclass it with other `operations` (elementwise, of one or two operands) to try your own.
+    """
+
+    operations: ClassVar[Sequence[Primitive]] = (
+        *(ops.add, ops.sub, ops.mul, ops.sin, ops.tanh, ops.sigmoid, ops.softmax, ops.matmul),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A variable is what a leaf held when it was used: assigning new data makes another.
+        self.variables: list[Array] = []
+        self.recipes: list[tuple[Any, ...]] = []  # ("leaf", variable) or (operation, *nodes)
+        self.nodes: list[Tensor] = []
+        self.leaves: list[Tensor] = []
+        self.current: list[int] = []  # of each leaf, the node that stands for its present data
+        self.owner: list[int] = []  # of each variable, its leaf
+        self.expected: list[Array] = []  # of each leaf, its gradient so far
+        self.spoiled: set[int] = set()  # nodes whose operands were written into
+
+    @rule(data=tensors(SHAPE))
+    def make_leaf(self, data: Array) -> None:
+        """Add a leaf."""
+        self.leaves.append(Tensor(data.copy()))
+        self.expected.append(np.zeros(SHAPE))
+        self.current.append(-1)
+        self._renew(len(self.leaves) - 1)
+
+    @precondition(lambda self: self.nodes and len(self.nodes) < MOST_NODES)
+    @rule(choice=st.data())
+    def apply_operation(self, choice: st.DataObject) -> None:
+        """Add the result of an operation on earlier nodes."""
+        op = choice.draw(st.sampled_from(list(self.operations)))
+        usable = [i for i in range(len(self.nodes)) if i not in self.spoiled and self._is_fresh(i)]
+        if not usable:
+            return
+        count = op.forward.__code__.co_argcount
+        operands = [choice.draw(st.sampled_from(usable)) for _ in range(count)]
+        node = op(*(self.nodes[i] for i in operands))
+        if largest(node.data) <= TAME:
+            self.nodes.append(node)
+            self.recipes.append((op, *operands))
+
+    @precondition(lambda self: self.nodes)
+    @rule(choice=st.data(), upstream=tensors(SHAPE))
+    def call_backward(self, choice: st.DataObject, upstream: Array) -> None:
+        """Differentiate from any node; or be told that its operands were changed."""
+        root = choice.draw(st.integers(0, len(self.nodes) - 1))
+        if self.recipes[root][0] == "leaf" and not self._is_fresh(root):
+            return
+        kept = upstream.copy()
+        try:
+            self.nodes[root].backward(upstream)
+        except RuntimeError:
+            assert self._under(root) & self.spoiled, "backward refused a graph that nobody changed"
+            return
+        assert np.array_equal(upstream, kept), "backward changed the upstream gradient"
+        derivative = differentiate(lambda *v: self._value(root, v), self.variables)
+        for variable, sent in enumerate(gradient(derivative.jacobians()[0], upstream)):
+            if sent is not None:
+                self.expected[self.owner[variable]] += sent
+
+    @precondition(lambda self: self.leaves)
+    @rule(choice=st.data(), data=tensors(SHAPE))
+    def assign_new_data(self, choice: st.DataObject, data: Array) -> None:
+        """Give a leaf another array: graphs made before keep the one that they used."""
+        leaf = choice.draw(st.integers(0, len(self.leaves) - 1))
+        self.leaves[leaf].data = data.copy()
+        self._renew(leaf)
+
+    @precondition(lambda self: self.leaves)
+    @rule(choice=st.data())
+    def write_into_data(self, choice: st.DataObject) -> None:
+        """Change a leaf's array in place: what was made of it may no longer be differentiated."""
+        leaf = choice.draw(st.integers(0, len(self.leaves) - 1))
+        self.leaves[leaf].data[...] += 1
+        used = self.current[leaf]
+        recipes = enumerate(self.recipes)
+        self.spoiled |= {i for i, (op, *rest) in recipes if op != "leaf" and used in rest}
+        self._renew(leaf)
+
+    @precondition(lambda self: self.leaves)
+    @rule(choice=st.data())
+    def forget_gradient(self, choice: st.DataObject) -> None:
+        """Set a leaf's gradient to None."""
+        leaf = choice.draw(st.integers(0, len(self.leaves) - 1))
+        self.leaves[leaf].grad = None
+        self.expected[leaf] = np.zeros(SHAPE)
+
+    @invariant()
+    def gradients_are_those_of_the_oracle(self) -> None:
+        """Every leaf has the sum of what all backward calls sent it, and no more."""
+        for leaf, expected in zip(self.leaves, self.expected, strict=True):
+            found = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
+            assert largest(found - expected) <= CLOSE * (1 + largest(expected)), (found, expected)
+
+    def _renew(self, leaf: int) -> None:
+        """Let a new variable and node stand for the present data of a leaf."""
+        self.variables.append(self.leaves[leaf].data.copy())
+        self.owner.append(leaf)
+        self.nodes.append(self.leaves[leaf])
+        self.recipes.append(("leaf", len(self.variables) - 1))
+        self.current[leaf] = len(self.nodes) - 1
+
+    def _is_fresh(self, node: int) -> bool:
+        """Whether a node is no leaf, or one whose data is still that."""
+        kind, *rest = self.recipes[node]
+        return bool(kind != "leaf" or self.current[self.owner[rest[0]]] == node)
+
+    def _under(self, root: int) -> set[int]:
+        found, stack = set(), [root]
+        while stack:
+            node = stack.pop()
+            if node not in found:
+                found.add(node)
+                stack += [] if self.recipes[node][0] == "leaf" else self.recipes[node][1:]
+        return found
+
+    def _value(self, node: int, variables: Sequence[Array]) -> Array:
+        kind, *operands = self.recipes[node]
+        if kind == "leaf":
+            variable: int = operands[0]
+            return variables[variable]
+        operation: Primitive = kind
+        return operation.forward(*(self._value(i, variables) for i in operands))[0]

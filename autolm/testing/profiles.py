@@ -1,0 +1,40 @@
+"""How long to search: three hypothesis profiles, dev, ci and nightly.
+
+A test suite loads one in its `conftest.py`; the environment variable HYPOTHESIS_PROFILE chooses.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+EXAMPLES = {"dev": 12, "ci": 25, "nightly": 1000}
+
+
+def load_profiles(name: str | None = None) -> str:
+    """Register dev, ci and nightly with hypothesis, load one, and return its name.
+
+    Without a name it is what HYPOTHESIS_PROFILE says, else ci where CI is true, else dev. Examples
+    are the same in every run, but for nightly.
+
+    Examples
+    --------
+    >>> from hypothesis import settings
+    >>> load_profiles("dev"), settings().max_examples
+    ('dev', 12)
+    """
+    for profile, examples in EXAMPLES.items():
+        settings.register_profile(
+            profile,
+            max_examples=examples,
+            derandomize=profile != "nightly",
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+    default = "ci" if os.environ.get("CI") == "true" else "dev"
+    name = name or os.environ.get("HYPOTHESIS_PROFILE", default)
+    if name not in EXAMPLES:
+        raise ValueError(f"profile {name!r} is not one of {', '.join(EXAMPLES)}")
+    settings.load_profile(name)
+    return name

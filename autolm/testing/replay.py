@@ -1,0 +1,46 @@
+"""A recorded graph as a function of its leaves, of arrays of any dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.graph import Node, topological_order
+from autolm.ops.primitive import Primitive
+from autolm.step import describe
+from autolm.testing.value_forwards import VALUE_FORWARDS
+
+Array = NDArray[Any]
+
+
+def forward_of(node: Node) -> Callable[..., Array]:
+    """Return what the operation of a node computes, as a function of raw arrays."""
+    if isinstance(node.op, Primitive):
+        op, attributes = node.op, dict(node.attributes)
+        return lambda *arrays: op.forward(*arrays, **attributes)[0]
+    if node.op is not None and node.op.name in VALUE_FORWARDS:
+        return VALUE_FORWARDS[node.op.name]
+    raise ValueError(f"{describe(node)}: its forward is not known, so it cannot be evaluated again")
+
+
+def in_double(node: Node) -> Array:
+    """Return the data of a node, numbers in double precision."""
+    data = np.asarray(node.data)
+    return data.astype(np.float64) if data.dtype.kind == "f" else data
+
+
+def replayed(root: Node, leaves: Sequence[Node]) -> Callable[..., Array]:
+    """Return the function of `leaves` recorded under `root`; other leaves are constants."""
+    steps = [(node, forward_of(node)) for node in topological_order(root) if node.parents]
+    constants = {node: in_double(node) for node in topological_order(root) if not node.parents}
+
+    def function(*arrays: Array) -> Array:
+        data = {**constants, **dict(zip(leaves, arrays, strict=True))}
+        for node, forward in steps:
+            data[node] = forward(*(data[parent] for parent in node.parents))
+        return data[root]
+
+    return function

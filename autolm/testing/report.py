@@ -1,0 +1,126 @@
+"""What a check found, for people: verdict, counterexample, diagnosis, and how to see it again."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from autolm.graph import Node
+from autolm.testing.call import Call
+from autolm.testing.comparison import Row, Verdict
+from autolm.testing.examination import Outcome
+
+MOST_ROWS = 8
+SITE_COLUMN = 60
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; `report` says which, and how."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+class UndecidedWarning(UserWarning):
+    """A gradient could be neither proved nor refuted."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A counterexample, and what is known of it."""
+
+    message: str
+    law: str = ""
+    example: Any = None  # a Call, an Expression, or what else the law drew
+    given: str = ""  # the operands, by name
+    rows: tuple[Row, ...] = ()
+    diagnosis: str = ""
+    program: str = ""  # runs as pasted
+    node: Node | None = None  # the result of the counterexample, to be drawn
+
+    def lines(self) -> list[str]:
+        """Tell it."""
+        lines = [f"{self.law}: {self.message}" if self.law else self.message]
+        lines += [self.given] * bool(self.given)
+        if self.rows:
+            lines += table(self.rows)
+        if self.diagnosis:
+            lines.append(f"diagnosis: {self.diagnosis}")
+        if self.program:
+            lines += ["reproduce:", *textwrap.indent(self.program, "    ").splitlines()]
+        if isinstance(self.example, Call):
+            lines += ["keep it, in a test of calls():", f"    @example({self.example})"]
+        return lines
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a check; `str` tells it."""
+
+    name: str
+    verdict: Verdict
+    digits: float = 0.0  # to how many the gradient and the oracle agree
+    site: str = ""  # file:line of what was checked
+    outcomes: tuple[Outcome, ...] = ()
+    failure: Failure | None = None
+    reason: str = ""  # why it is undecided; or what the laws never met
+
+    @property
+    def examples(self) -> int:
+        """On how many examples laws were tried."""
+        return sum(outcome.tally.examples for outcome in self.outcomes)
+
+    def __str__(self) -> str:
+        if self.failure is not None:
+            first = f"{self.name} is WRONG".ljust(SITE_COLUMN) + self.site
+            return "\n  ".join([first, *self.failure.lines()])
+        if self.verdict is Verdict.UNDECIDED:
+            return f"{self.name} is UNDECIDED: {self.reason}"
+        note = f"; not exercised: {self.reason}" if self.reason else ""
+        return f"{self.name} is CORRECT to {self.digits:.0f} digits{note}"
+
+    __repr__ = __str__
+
+    def render(self, path: str | Path) -> Path | None:
+        """Draw the counterexample into a file; None where there is nothing to draw or to draw with.
+
+        Drawing is what `autolm.inspect.draw` does, where it can.
+        """
+        if self.failure is None or self.failure.node is None:
+            return None
+        try:
+            render = import_module("autolm.inspect.draw").render
+        except ImportError:
+            return None
+        render(self.failure.node, path)
+        return Path(path)
+
+    def require(self) -> Report:
+        """Raise if the gradient is wrong; warn if that could not be decided."""
+        if self.verdict is Verdict.WRONG:
+            raise GradientError(self)
+        if self.verdict is Verdict.UNDECIDED:
+            warnings.warn(str(self), UndecidedWarning, stacklevel=3)
+        return self
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lay out wrong elements: operand, index, what the rule says, what should be, the error."""
+    lines = [["input", "index", "backward says", "should be", "error"]]
+    for row in rows[:MOST_ROWS]:
+        numbers = f"{row.analytic:.10g}", f"{row.numeric:.10g}", f"{row.error:+.4g}"
+        lines.append([row.operand, str(list(row.index)), *(n.replace("-", "−") for n in numbers)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    laid_out = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    if len(rows) > MOST_ROWS:
+        laid_out.append(f"and {len(rows) - MOST_ROWS} more")
+    return laid_out

@@ -1,0 +1,106 @@
+"""Derivatives of a real function from its values alone, with an honest estimate of the error.
+
+Ridders' method: differences at shrinking steps, extrapolated to step 0 by Neville's scheme. It
+knows nothing of the function, so it also judges whether the exact methods may be believed. It runs
+in long double where the function lets it.
+
+Source: Ridders, Accurate computation of F'(x) and F'(x)F''(x) (1982).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Function = Callable[..., Array]
+Difference = Callable[[np.longdouble], tuple[Array, Array]]  # step -> (quotient, its rounding)
+
+FIRST_STEPS = (2.0**-5, 2.0**-10, 2.0**-16, 2.0**-24)  # a smaller one, where a larger meets a kink
+SHRINK = 1.5
+ROWS = 8
+NOISE_STEP = 2.0**-40  # so small that only noise is left
+GOOD = 1e-11  # an error, relative to the largest derivative, at which no smaller step is tried
+
+
+def central(
+    function: Function, point: Sequence[Array], direction: Sequence[Array]
+) -> tuple[Array, Array]:
+    """Return the derivative of `function` at `point` along `direction`, and its error."""
+
+    def difference(step: np.longdouble) -> tuple[Array, Array]:
+        ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
+        rounding = np.maximum(_rounding(ahead, behind), 4 * roughness) / step
+        return (ahead - behind) / (2 * step), rounding
+
+    with np.errstate(all="ignore"):
+        roughness = noise(function, point, direction)
+        return _extrapolate(difference)
+
+
+def evaluate(
+    function: Function, point: Sequence[Array], direction: Sequence[Array], step: np.longdouble
+) -> Array:
+    """Return `function` a step away from `point`, in long double if it can."""
+    moved = [
+        x.astype(np.longdouble) + step * d if x.dtype.kind == "f" else x
+        for x, d in zip(point, direction, strict=True)
+    ]
+    try:
+        return np.asarray(function(*moved))
+    except TypeError:  # a function that knows no long doubles, such as np.linalg's
+        return np.asarray(function(*[m.astype(float) if m.dtype.kind == "f" else m for m in moved]))
+
+
+def _rounding(ahead: Array, behind: Array) -> Array:
+    epsilon = np.finfo(ahead.dtype).eps if ahead.dtype.kind == "f" else 0
+    return np.asarray(4 * epsilon * np.maximum(np.abs(ahead), np.abs(behind)))
+
+
+def noise(function: Function, point: Sequence[Array], direction: Sequence[Array]) -> Array:
+    """Return how rough the values are: in fourth differences all that is smooth is gone.
+
+    Source: Moré and Wild, Estimating computational noise (2011).
+    """
+    steps = [np.longdouble(i) * NOISE_STEP for i in range(-3, 4)]
+    values = np.stack([evaluate(function, point, direction, step) for step in steps])
+    differences = np.abs(np.diff(values, n=4, axis=0)) / np.sqrt(70)
+    return np.asarray(differences.max(axis=0))
+
+
+def _extrapolate(difference: Difference) -> tuple[Array, Array]:
+    """Extrapolate to step 0, from several first steps; of each element return the best."""
+    found: list[tuple[Array, Array]] = []
+    for first_step in FIRST_STEPS:
+        found += _tableau(difference, np.longdouble(first_step))
+        best, error = _best(found)
+        if np.all(error <= GOOD * np.max(np.abs(best), initial=1.0)):
+            break
+    return best, error
+
+
+def _tableau(difference: Difference, step: np.longdouble) -> list[tuple[Array, Array]]:
+    """Return the extrapolated entries of one tableau, each with its error."""
+    entries = []
+    above: list[Array] = []
+    for _ in range(ROWS):
+        quotient, rounding = difference(step)
+        row = [quotient]
+        for column, previous in enumerate(above, 1):
+            factor = np.longdouble(SHRINK) ** (2 * column)
+            better = (row[-1] * factor - previous) / (factor - 1)
+            error = rounding + np.maximum(np.abs(better - row[-1]), np.abs(better - previous))
+            entries.append((better, np.where(np.isfinite(error), error, np.inf)))
+            row.append(better)
+        above = row
+        step /= np.longdouble(SHRINK)
+    return entries
+
+
+def _best(found: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    estimates, errors = (np.stack(each) for each in zip(*found, strict=True))
+    at = errors.argmin(axis=0)[None]
+    return np.take_along_axis(estimates, at, 0)[0], np.take_along_axis(errors, at, 0)[0]

@@ -1,0 +1,171 @@
+"""Hypothesis strategies for numbers, arrays and shapes that bring out wrong gradients.
+
+Stock strategies seldom stretch an axis of length 1 and make arrays that tie almost always. Here
+*generic* numbers are distinct, with a gap between them, and away from 0 and ±1, where rules agree
+that should not; *kinky* ones tie and sit on kinks; *extreme* ones are huge and tiny.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+Domain = tuple[float, float]
+Kind = Literal["generic", "kinky", "extreme"]
+
+REALS: Domain = (-math.inf, math.inf)
+KINKY = (0.0, 1.0, -1.0, 2.0)
+EXTREME = (800.0, -800.0, 40.0, -40.0, 1e8, -1e8, 1e-8, -1e-8, 1e-30, -1e-30, 0.5, -0.5)
+GAP = 1 / 16  # between generic numbers and whatever they should keep away from
+EIGHTHS = (*range(2, 8), *range(9, 34))  # 0.25 to 4.125, without 1
+
+
+@lru_cache(maxsize=256)
+def _generic_grid(domain: Domain, size: int) -> tuple[float, ...]:
+    """List at least `size` numbers of a domain, the simplest first, at a distance from its edges.
+
+    A number is simple if few binary digits write it, and if it is near 2.
+    """
+    low, high = domain
+    if math.isfinite(low) and math.isfinite(high):
+        count = 1 << max(5, size.bit_length())
+        inner = [(2 * i + 1) / (2 * count) for i in range(count)]
+        return tuple(low + (high - low) * part for part in _by_simplicity(inner, around=0.5))
+    magnitudes = [eighth / 8 for eighth in (*EIGHTHS, *range(34, 34 + size))]
+    if math.isfinite(low):
+        return tuple(low + magnitude for magnitude in _by_simplicity(magnitudes, around=2))
+    if math.isfinite(high):
+        return tuple(high - magnitude for magnitude in _by_simplicity(magnitudes, around=2))
+    both = [sign * magnitude for magnitude in magnitudes for sign in (1, -1)]
+    return tuple(_by_simplicity(both, around=2))
+
+
+def _by_simplicity(numbers: Sequence[float], around: float) -> list[float]:
+    return sorted(numbers, key=lambda x: (x.as_integer_ratio()[1], abs(x - around), -x))
+
+
+def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
+    """List the numbers of one kind in a domain, the simplest first; `size` of them if generic."""
+    if kind == "generic":
+        return _generic_grid(domain, size)
+    if kind not in ("kinky", "extreme"):
+        raise ValueError(f'kind is {kind!r}; it must be "generic", "kinky" or "extreme"')
+    low, high = domain
+    numbers = KINKY if kind == "kinky" else EXTREME
+    inside = tuple(x for x in numbers if low < x < high)
+    return inside or _generic_grid(domain, 2)[:2]
+
+
+@st.composite
+def _numbers(draw: st.DrawFn, numbers: Sequence[float], count: int, distinct: bool) -> list[float]:
+    """Draw numbers by their place in a list, so that they shrink towards its start."""
+    places: list[int] = []
+    taken: set[int] = set()
+    any_place = st.integers(0, len(numbers) - 1)
+    for _ in range(count):
+        place = draw(any_place)
+        while distinct and place in taken:
+            place = (place + 1) % len(numbers)
+        taken.add(place)
+        places.append(place)
+    return [numbers[place] for place in places]
+
+
+def values(kind: Kind = "generic", domain: Domain = REALS) -> st.SearchStrategy[float]:
+    """Numbers of one kind from an open interval.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(values("generic", domain=(0, 1)))
+    ... def test_is_inside(x):
+    ...     assert 0 < x < 1
+    >>> test_is_inside()
+    """
+    return st.sampled_from(choices(kind, domain, 1))
+
+
+def tensors(
+    shape: Shape, kind: Kind = "generic", domain: Domain = REALS, dtype: DTypeLike = np.float64
+) -> st.SearchStrategy[Array]:
+    """Arrays of one shape; `generic` ones hold no number twice."""
+    return arrays_together([shape], kind, [domain]).map(lambda arrays: arrays[0].astype(dtype))
+
+
+@st.composite
+def arrays_together(
+    draw: st.DrawFn,
+    shapes: Sequence[Shape],
+    kind: Kind = "generic",
+    domains: Sequence[Domain | None] | None = None,
+    edges: Sequence[float] = (),
+) -> tuple[Array, ...]:
+    """Arrays for the operands of one operation: `generic` ones hold no number twice, all together.
+
+    A domain of None asks for booleans. `edges` are numbers that only kinky ones may be.
+    """
+    domains = domains or [REALS] * len(shapes)
+    total = sum(math.prod(shape) for shape in shapes)
+    drawn: dict[Domain, list[float]] = {}
+    for interval in dict.fromkeys(domain for domain in domains if domain is not None):
+        numbers = choices(kind, interval, total + len(edges))
+        if kind == "generic":
+            numbers = tuple(x for x in numbers if all(abs(x - edge) > GAP for edge in edges))
+        else:
+            numbers += tuple(x for x in edges if interval[0] <= x <= interval[1])
+        count = sum(math.prod(s) for s, d in zip(shapes, domains, strict=True) if d == interval)
+        drawn[interval] = draw(_numbers(numbers, count, distinct=kind == "generic"))
+    arrays = []
+    for shape, domain in zip(shapes, domains, strict=True):
+        size = math.prod(shape)
+        if domain is None:
+            flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+            arrays.append(np.array(flags, dtype=bool).reshape(shape))
+            continue
+        mine, drawn[domain] = drawn[domain][:size], drawn[domain][size:]
+        arrays.append(np.array(mine, dtype=np.float64).reshape(shape))
+    return tuple(arrays)
+
+
+def shapes(max_dims: int = 3, max_side: int = 3, min_dims: int = 0) -> st.SearchStrategy[Shape]:
+    """Shapes without an empty axis; the simplest has one element."""
+    sides = st.integers(1, max_side)
+    return st.lists(sides, min_size=min_dims, max_size=max_dims).map(tuple)
+
+
+@st.composite
+def broadcastable_shapes(
+    draw: st.DrawFn, count: int, *, max_dims: int = 3, max_side: int = 3
+) -> tuple[Shape, ...]:
+    """`count` shapes that broadcast together, most of them by stretching an axis.
+
+    They are made from the shape of the result: each loses some axes in front, and of the others
+    some collapse to length 1. No axis collapses in all.
+
+    Examples
+    --------
+    >>> from hypothesis import given
+    >>> @given(broadcastable_shapes(3))
+    ... def test_they_broadcast(shapes):
+    ...     np.broadcast_shapes(*shapes)
+    >>> test_they_broadcast()
+    """
+    side = st.integers(2, max_side) | st.integers(1, max_side)
+    result = tuple(draw(st.lists(side, min_size=0, max_size=max_dims)))
+    found = []
+    for _ in range(count):
+        dropped = draw(st.integers(0, len(result)))
+        kept = result[dropped:]
+        collapsed = draw(st.tuples(*[st.booleans()] * len(kept)))
+        found.append(tuple(1 if c else n for c, n in zip(collapsed, kept, strict=True)))
+    whole = draw(st.integers(0, count - 1))  # one operand keeps all axes, so the result stays
+    found[whole] = result
+    return tuple(found)

@@ -1,0 +1,269 @@
+"""The operation under test, with all that its record and its signature tell of how to call it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autolm.ops.primitive import Case, Primitive
+from autolm.tensor import Tensor
+from autolm.testing.call import Call, literal
+from autolm.testing.strategies import (
+    REALS,
+    Kind,
+    Shape,
+    arrays_together,
+    broadcastable_shapes,
+    choices,
+    shapes,
+)
+
+Array = NDArray[Any]
+Domains = tuple[tuple[float, float] | None, ...]
+LARGEST = 12  # elements of an operand that is drawn
+
+
+class OperationError(Exception):
+    """An operation that does not keep the contract of a primitive; the message is for people."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An operation and how it may be called."""
+
+    op: Primitive
+    operands: tuple[str, ...]  # what the forward calls them
+    domains: Domains  # one per operand; None is a condition
+    cases: tuple[Case, ...]  # the calls that can be made; none: elementwise, any shapes
+    attributes: dict[str, Any]  # what every call is told
+    relations: tuple[Any, ...]
+
+    @classmethod
+    def of(
+        cls,
+        op: Primitive | Callable[..., Any],
+        *,
+        arity: int | None = None,
+        domain: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+        cases: Sequence[Case] | None = None,
+        relations: Sequence[Any] = (),
+    ) -> Subject:
+        """Read the record of an operation; what is said here goes before it."""
+        if not isinstance(op, Primitive):
+            if not callable(op):
+                raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
+            op = Primitive(op, getattr(op, "__name__", "operation"))
+        told = dict(attributes or {})
+        cases = op.cases if cases is None else tuple(cases)
+        cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
+        operands = _operand_names(op, arity, cases)
+        domains = op.domain if domain is None else _as_domains(domain)
+        if len(domains) == 1:
+            domains *= len(operands)
+        if len(domains) < len(operands):
+            raise ValueError(
+                f"{op.name}: {len(domains)} domains for {len(operands)} operands; "
+                "give one for each, or one for all"
+            )
+        return cls(op, operands, domains, cases, told, (*op.relations, *relations))
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether it takes operands of any shapes that broadcast."""
+        return not self.cases
+
+    def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
+        """Return the forward alone, of raw arrays of any dtype."""
+        return lambda *arrays: self.op.forward(*arrays, **attributes)[0]
+
+    def run(self, call: Call) -> tuple[Array, Callable[[Array], Any]]:
+        """Run the forward on raw arrays: its result, and its rule."""
+        try:
+            with np.errstate(all="ignore"):
+                returned = self.op.forward(*call.inputs, **call.attributes)
+        except Exception as error:
+            raise OperationError(f"the forward raised {_said(error)}") from error
+        if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
+            raise OperationError(
+                "the forward must return (result, backward), the second a function; "
+                f"it returned {_kind(returned)}"
+            )
+        result, rule = returned
+        if not isinstance(result, np.ndarray | np.generic | float | int):
+            raise OperationError(f"the result must be an array; it is {_kind(result)}")
+        return np.asarray(result), rule
+
+    def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
+        """Record the call in a graph."""
+        own = call.copy()  # an operation that writes into its operands spoils only these
+        self.run(own.copy())
+        return self.op(*(leaves or map(Tensor, own.inputs)), **call.attributes)
+
+    def contributions(self, call: Call) -> tuple[Array | None, ...]:
+        """Return what the backward rule sends to each operand, fitted to it as the engine does."""
+        return self.sent(self.node(call), call.upstream)
+
+    def sent(self, node: Tensor, upstream: Array | None) -> tuple[Array | None, ...]:
+        """Apply the rule of a node of this operation."""
+        if not node.requires_grad or upstream is None:
+            return tuple(None for _ in node.parents or self.operands)
+        try:
+            return node.contributions(np.array(upstream))
+        except Exception as error:
+            raise self._rule_failed(error) from error
+
+    def raw_contributions(self, rule: Any, upstream: Array, call: Call) -> list[Array]:
+        """Apply a rule, and return the arrays themselves that it gives for real operands."""
+        try:
+            with np.errstate(all="ignore"):
+                sent = rule(upstream)
+        except Exception as error:
+            raise self._rule_failed(error) from error
+        if not isinstance(sent, tuple | list):
+            return []  # `sent` says what is wrong with it
+        pairs = zip(sent, call.inputs, strict=False)
+        return [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
+
+    def differentiate(self, root: Tensor, upstream: Array) -> None:
+        """Run backward from a node of this operation."""
+        try:
+            root.backward(upstream.copy())
+        except Exception as error:
+            raise self._rule_failed(error) from error
+
+    def _rule_failed(self, error: Exception) -> OperationError:
+        known = str(error).startswith(self.op.name)  # the engine's own message, already for people
+        return OperationError(str(error) if known else f"the backward rule raised {_said(error)}")
+
+    def simplest_call(self) -> Call:
+        """Return the first call that there is, with the simplest numbers."""
+        case = self.cases[0] if self.cases else Case(((),) * len(self.operands), self.attributes)
+        domains = self.domains_for(len(case.shapes))
+        filled = [
+            np.full(shape, True if domain is None else choices("generic", domain, 1)[0])
+            for shape, domain in zip(case.shapes, domains, strict=True)
+        ]
+        call = Call(*filled, **case.attributes)
+        call.upstream = upstream_for(self.run(call.copy())[0].shape)
+        return call
+
+    def domains_for(self, count: int) -> Domains:
+        """Return one domain per input: an operation that joins takes more than it names."""
+        return self.domains if len(self.domains) == count else (self.domains[0],) * count
+
+    def domains_of(self, call: Call) -> Domains:
+        """Return the domain of each input of a call."""
+        return self.domains_for(len(call.inputs))
+
+    def names_of(self, call: Call) -> tuple[str, ...]:
+        """Return one name per input."""
+        names = self.operands
+        return names if len(names) == len(call.inputs) else _letters(len(call.inputs))
+
+    def describe(self, call: Call) -> str:
+        """Write the operands by name, the attributes and the upstream gradient."""
+        pairs = [*zip(self.names_of(call), call.inputs, strict=True), *call.attributes.items()]
+        if call.upstream is not None:
+            pairs.append(("upstream", call.upstream))
+        return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
+
+    def calls(self, kind: Kind = "generic", *, stretched: bool = True) -> st.SearchStrategy[Call]:
+        """Draw calls of this operation, with an upstream gradient that fits the result.
+
+        Operands of an elementwise operation are `stretched` over one another, or of one shape.
+        """
+        return _calls(self, kind, stretched)
+
+
+@st.composite
+def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Call:
+    if subject.cases:
+        by_size = sorted(subject.cases, key=lambda case: sum(map(math.prod, case.shapes)))
+        case = draw(st.sampled_from(by_size))
+        chosen, attributes = case.shapes, case.attributes
+    else:
+        chosen, attributes = (
+            draw(_elementwise_shapes(len(subject.operands), stretched)),
+            subject.attributes,
+        )
+    domains = subject.domains_for(len(chosen))
+    edges = edges_in(attributes)
+    if kind == "kinky" and subject.op.kinks:  # and the edge of a domain is a place for one
+        edges += [x for domain in domains if domain for x in domain if math.isfinite(x)]
+    inputs = draw(arrays_together(chosen, kind, domains, edges))
+    call = Call(*inputs, **attributes)
+    try:
+        result = subject.run(call.copy())[0]
+    except OperationError:
+        return call  # the law that runs it reports it
+    call.upstream = draw(upstreams(result.shape))
+    return call
+
+
+def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
+    """Draw upstream gradients: generic numbers, the simplest of them 1."""
+    return arrays_together([shape]).map(lambda arrays: np.asarray(arrays[0] / 2))
+
+
+def upstream_for(shape: Shape) -> Array:
+    """Return one upstream gradient with distinct numbers."""
+    size = math.prod(shape)
+    numbers = np.array(choices("generic", REALS, size)[:size]) / 2
+    return np.asarray(np.random.default_rng(0).permutation(numbers).reshape(shape))
+
+
+def edges_in(attributes: Mapping[str, Any]) -> list[float]:
+    """List the numbers among attributes: there, as at the limits of a clip, kinks may be."""
+    return [x for x in attributes.values() if isinstance(x, float) and math.isfinite(x)]
+
+
+def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[Shape, ...]]:
+    if stretched:
+        found = broadcastable_shapes(arity)
+    else:
+        found = shapes().map(lambda shape: (shape,) * arity)
+    return found.filter(lambda each: all(math.prod(shape) <= LARGEST for shape in each))
+
+
+def _operand_names(op: Primitive, arity: int | None, cases: tuple[Case, ...]) -> tuple[str, ...]:
+    if arity is not None:
+        return _letters(arity)
+    parameters = inspect.signature(op.forward).parameters.values()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return _letters(len(cases[0].shapes) if cases else 2)
+    named = [
+        p.name
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
+    if not named:
+        raise ValueError(f"{op.name}: it takes no operand, so there is nothing to differentiate")
+    return tuple(named)
+
+
+def _letters(count: int) -> tuple[str, ...]:
+    return tuple("abcdefghijklmnopqrstuvwxyz"[:count])
+
+
+def _as_domains(domain: Any) -> Domains:
+    """Read one interval for all operands, or a sequence of one for each."""
+    one = len(domain) == 2 and all(isinstance(edge, int | float) for edge in domain)
+    return (tuple(domain),) if one else tuple(domain)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _kind(thing: Any) -> str:
+    if isinstance(thing, tuple):
+        return f"a tuple of {len(thing)}"
+    return "None" if thing is None else f"a {type(thing).__name__}"

@@ -1,0 +1,131 @@
+"""A run's choices are checked one by one, kept as JSON, and make the model that they describe."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autolm.lm.config import TrainingConfig
+
+
+def test_choices_survive_the_way_through_json() -> None:
+    config = TrainingConfig.of(data="some.txt", d_model=32, learning_rate=1e-3, norm="none", seed=7)
+    assert TrainingConfig.from_json(config.to_json()) == config
+
+
+def test_whole_numbers_will_do_for_rates() -> None:
+    assert TrainingConfig.from_json('{"learning_rate": 1}').learning_rate == 1
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"kind": "word"}, "kind is 'word'; choose one of lines, stream"),
+        ({"tokenizer": "words"}, "tokenizer is 'words'; choose one of characters, bpe"),
+        ({"norm": "None"}, "norm is 'None'; choose one of pre, post, none"),
+        ({"schedule": "cos"}, "schedule is 'cos'; choose one of constant, linear, cosine"),
+        ({"dtype": "float16"}, "dtype is 'float16'; choose one of float32, float64"),
+        ({"d_model": 10, "num_heads": 4}, "d_model 10 is not divisible by num_heads 4"),
+        ({"beta1": 1.0}, "beta1 is 1.0; it must be in [0, 1)"),
+        ({"beta2": -0.5}, "beta2 is -0.5; it must be in [0, 1)"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; it must be above 0"),
+        ({"clip": -1.0}, "clip is -1.0; it must be above 0"),
+        *(
+            ({name: 0}, f"{name} is 0; it must be at least 1")
+            for name in ("num_layers", "num_heads", "d_model", "d_ff", "block_size")
+        ),
+        *(
+            ({name: -3}, f"{name} is -3; it must be at least 1")
+            for name in ("batch_size", "steps", "validate_every", "threads")
+        ),
+        *(
+            ({name: -1}, f"{name} is -1; it cannot be negative")
+            for name in ("num_merges", "warmup_steps", "seed")
+        ),
+        *(
+            ({name: number}, f"{name} is {number}; it must be a finite number")
+            for name in ("learning_rate", "final_learning_rate", "weight_decay", "clip", "beta1")
+            for number in (np.nan, np.inf)
+        ),
+    ],
+    ids=str,
+)
+def test_choices_that_make_no_sense_are_refused(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        TrainingConfig(**choice)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        TrainingConfig.from_json(json.dumps(choice))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not JSON"),
+        ('{"steps": 1', "not JSON"),
+        ("[]", "not a JSON object with the choices of a run"),
+        ('{"stepz": 1}', "unknown choice 'stepz'"),
+        ('{"steps": 1.5}', "steps is 1.5, which is not int"),
+        ('{"steps": true}', "steps is True, which is not int"),
+        ('{"norm": null}', "norm is None, which is not str"),
+        ('{"learning_rate": "1"}', "learning_rate is '1', which is not float"),
+    ],
+)
+def test_json_of_something_else_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        TrainingConfig.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("choices", "kind"),
+    [
+        ({}, "lines"),
+        ({"data": "toy"}, "lines"),
+        ({"data": "python-docs"}, "stream"),
+        ({"data": "-"}, "stream"),
+        ({"data": "some.txt"}, "stream"),
+        ({"data": "some.txt", "kind": "lines"}, "lines"),
+        ({"data": "-", "kind": "lines"}, "lines"),
+    ],
+)
+def test_each_text_has_its_kind_unless_told(choices: dict[str, Any], kind: str) -> None:
+    assert TrainingConfig.of(**choices).kind == kind
+
+
+@pytest.mark.parametrize("choices", [("toy", "stream"), ("python-docs", "lines"), ("toy", "word")])
+def test_a_kind_that_a_text_is_not_of_is_refused(choices: tuple[str, str]) -> None:
+    with pytest.raises(ValueError, match="kind is "):
+        TrainingConfig.of(data=choices[0], kind=choices[1])
+
+
+def test_a_file_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert TrainingConfig.of(data="some.txt").data == str((tmp_path / "some.txt").resolve())
+
+
+def test_the_model_is_the_one_described() -> None:
+    config = TrainingConfig(
+        num_layers=3, num_heads=2, d_model=8, d_ff=12, norm="none", block_size=5
+    )
+    model = dataclasses.replace(config, dtype="float64", seed=4).model(vocab_size=7)
+    assert model.embedding.shape == (7, 8)
+    assert model.embedding.dtype == np.float64
+    assert [block.feed_forward.W_1.shape for block in model.blocks] == [(8, 12)] * 3
+    assert (model.blocks[0].attention.num_heads, model.blocks[0].norm, model.norm) == (
+        2,
+        None,
+        None,
+    )
+    assert (model.max_len, model.vocab_size) == (5, 7)
+    assert all(block.attention.causal for block in model.blocks)
+
+
+def test_the_seed_decides_the_initial_weights() -> None:
+    one, two, three = (
+        TrainingConfig(d_model=8, num_heads=2, seed=seed).model(5).state() for seed in (1, 1, 2)
+    )
+    assert all(np.array_equal(one[path], two[path]) for path in one)
+    assert not np.array_equal(one["embedding"], three["embedding"])

@@ -1,0 +1,237 @@
+"""A run leaves a whole folder, and being stopped anywhere changes nothing in what it comes to."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autolm.lm import run_folder
+from autolm.lm.run import Outcome, run
+from autolm.lm.run_folder import NotSaved, RunFolder
+from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
+from tests.runs import Silence, assert_same_checkpoint, contents, small_training
+
+
+@pytest.fixture(scope="module", autouse=True)
+def brief() -> Iterator[None]:
+    """Write little, and in place of a picture its numbers: what counts here is when and whether."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autolm.lm.run.SAMPLE_TOKENS", 20)
+        patch.setattr("autolm.lm.run.draw_losses", lambda metrics, _: json.dumps(metrics).encode())
+        yield
+
+
+def new_folder(path: Path, training: Training) -> RunFolder:
+    return RunFolder.create(path, training.config, training.tokenizer, training.checkpoint())
+
+
+def resumed(path: Path, kind: str) -> tuple[Training, RunFolder]:
+    """Do what `autolm train --resume` does."""
+    training, folder = small_training(kind), RunFolder.open(path)
+    training.restore(folder.load())
+    folder.forget_metrics_after(training.step)
+    return training, folder
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Outcome, Path]]:
+    """A run of each kind that nothing interrupted."""
+    runs = {}
+    for kind in ("lines", "stream"):
+        path, training = tmp_path_factory.mktemp(kind) / "run", small_training(kind)
+        runs[kind] = (run(training, new_folder(path, training), Silence()), path)
+    return runs
+
+
+class Stopping(Silence):
+    """Sends this process signals after some step."""
+
+    def __init__(self, after: int, *signals: signal.Signals) -> None:
+        self.after, self.signals = after, signals
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        if metrics.step == self.after:
+            for number in self.signals:
+                os.kill(os.getpid(), number)
+
+
+def test_a_run_leaves_everything_in_its_folder(whole: dict[str, tuple[Outcome, Path]]) -> None:
+    outcome, path = whole["stream"]
+    assert set(contents(path)) == {
+        *("config.json", "tokenizer.json", "state.json", "model.safetensors"),
+        *("optimizer.safetensors", "metrics.jsonl", "loss.png", "samples.txt"),
+    }
+    assert json.loads(contents(path)["loss.png"]) == list(RunFolder.open(path).metrics())
+    assert contents(path)["samples.txt"].decode() == outcome.sample
+    assert len(outcome.sample) == 20
+
+
+def test_metrics_hold_every_step_and_the_validations_between(
+    whole: dict[str, tuple[Outcome, Path]],
+) -> None:
+    outcome, path = whole["lines"]
+    records = list(RunFolder.open(path).metrics())
+    steps = [record["step"] for record in records if "loss" in record]
+    validations = [record["step"] for record in records if "validation_loss" in record]
+    assert steps == list(range(1, 11))
+    assert validations == [4, 8, 10]
+    assert records[-1]["validation_loss"] == outcome.validation_loss
+    assert set(records[0]) == {"step", "loss", "gradient_norm", "learning_rate", "tokens"}
+
+
+def test_the_last_validation_is_of_the_whole_text(
+    whole: dict[str, tuple[Outcome, Path]],
+) -> None:
+    outcome, path = whole["lines"]
+    training, _ = resumed(path, "lines")
+    assert outcome == Outcome(True, 10, training.validate(), outcome.sample)
+
+
+@pytest.mark.parametrize("kind", ["lines", "stream"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [1, 3, 4, 9])
+def test_stopped_by_a_signal_and_resumed_a_run_leaves_the_same_folder(
+    whole: dict[str, tuple[Outcome, Path]],
+    tmp_path: Path,
+    kind: str,
+    number: signal.Signals,
+    after: int,
+) -> None:
+    training = small_training(kind)
+    folder = new_folder(tmp_path / "run", training)
+    outcome = run(training, folder, Stopping(after, number))
+    assert (outcome.done, outcome.step) == (False, after)
+    assert_same_checkpoint(RunFolder.open(folder.path).load(), training.checkpoint())
+    outcome = run(*resumed(folder.path, kind), Silence())
+    expected, path = whole[kind]
+    assert outcome == expected
+    assert contents(folder.path) == contents(path)
+
+
+def test_a_run_stopped_at_every_step_leaves_the_same_folder(
+    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+) -> None:
+    training = small_training("lines")
+    new_folder(tmp_path / "run", training)
+    for step in range(1, 10):
+        stopping = Stopping(step, signal.SIGTERM)
+        assert not run(*resumed(tmp_path / "run", "lines"), stopping).done
+    run(*resumed(tmp_path / "run", "lines"), Silence())
+    assert contents(tmp_path / "run") == contents(whole["lines"][1])
+
+
+def test_resuming_a_run_that_is_done_changes_nothing(
+    whole: dict[str, tuple[Outcome, Path]],
+) -> None:
+    outcome, path = whole["stream"]
+    before = contents(path)
+    assert run(*resumed(path, "stream"), Silence()) == outcome
+    assert contents(path) == before
+
+
+def test_signals_mean_again_what_they_did_once_a_run_is_over(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    training = small_training(steps=1)
+    run(training, new_folder(tmp_path / "run", training), Silence())
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_interrupt_ends_at_once_and_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    training = small_training()
+    folder = new_folder(tmp_path / "run", training)
+    with pytest.raises(KeyboardInterrupt):
+        run(training, folder, Stopping(6, signal.SIGINT, signal.SIGINT))
+    assert RunFolder.open(folder.path).load().state["step"] == 4
+
+
+def test_killed_between_the_metrics_and_the_checkpoint_a_run_goes_on_exactly(
+    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def save(folder: RunFolder, checkpoint: Any) -> None:
+        raise Killed
+
+    training = small_training("stream")
+    folder = new_folder(tmp_path / "run", training)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(RunFolder, "save", save)
+        run(training, folder, Silence())
+    assert len(list(folder.metrics())) == 5
+    run(*resumed(folder.path, "stream"), Silence())
+    assert contents(folder.path) == contents(whole["stream"][1])
+
+
+def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
+    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+) -> None:
+    training = small_training("stream")
+    folder = new_folder(tmp_path / "run", training)
+    write, writes = run_folder.write_atomically, 0
+
+    def full_after_four(path: Path, content: bytes) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 4:  # three of the first save, and one of the second
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(NotSaved, match="No space left"):
+        patch.setattr(run_folder, "write_atomically", full_after_four)
+        run(training, folder, Silence())
+    assert RunFolder.open(folder.path).load().state["step"] == 4
+    run(*resumed(folder.path, "stream"), Silence())
+    assert contents(folder.path) == contents(whole["stream"][1])
+
+
+class Poisoning(Silence):
+    """Spoils a weight after some step."""
+
+    def __init__(self, training: Training, after: int) -> None:
+        self.training, self.after = training, after
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        if metrics.step == self.after:
+            weights = self.training.model.W_out
+            weights.data = np.full_like(weights.data, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        (6, "loss is nan at step 7"),
+        (8, "validation loss is nan at step 8"),
+        (10, "validation loss is nan at step 10"),
+    ],
+)
+def test_what_is_saved_stays_the_last_good_state_when_a_number_goes_wrong(
+    tmp_path: Path, after: int, what: str
+) -> None:
+    training = small_training()
+    folder = new_folder(tmp_path / "run", training)
+    with pytest.raises(NonFiniteLoss, match=f"^{what}"):
+        run(training, folder, Poisoning(training, after))
+    checkpoint = RunFolder.open(folder.path).load()
+    assert checkpoint.state["step"] == (8 if after == 10 else 4)
+    assert all(np.isfinite(array).all() for array in checkpoint.model.values())
+
+
+def test_a_run_that_is_stopped_does_not_save_what_went_wrong_in_its_last_step(
+    tmp_path: Path,
+) -> None:
+    class PoisoningAndStopping(Poisoning):
+        def stepped(self, metrics: StepMetrics) -> None:
+            super().stepped(metrics)
+            Stopping(self.after, signal.SIGTERM).stepped(metrics)
+
+    training = small_training()
+    folder = new_folder(tmp_path / "run", training)
+    with pytest.raises(NonFiniteLoss):
+        run(training, folder, PoisoningAndStopping(training, 6))
+    assert RunFolder.open(folder.path).load().state["step"] == 4

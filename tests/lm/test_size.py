@@ -1,0 +1,72 @@
+"""Sizes by formula are the sizes of the model itself, and of GPT-3 as published."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from autolm.graph import topological_order
+from autolm.lm.config import TrainingConfig
+from autolm.lm.size import GPT3, Architecture, parts, size_table
+from autolm.lm.tinylm import TinyLM
+
+SIZES: dict[str, Any] = {"num_layers": 3, "num_heads": 2, "d_model": 8, "d_ff": 20, "block_size": 6}
+
+
+def part_of(path: str) -> str:
+    """Name the kind of module that a parameter belongs to."""
+    known = ("embedding", "W_out", "attention", "feed_forward")
+    return next((name for name in known if name in path), "norms")
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+def test_parameters_of_each_part_are_those_of_the_model(norm: Any) -> None:
+    config = TrainingConfig(**SIZES, norm=norm)
+    model = config.model(vocab_size=11)
+    counted: dict[str, int] = {}
+    for path, parameter in model.named_parameters():
+        counted[part_of(path)] = counted.get(part_of(path), 0) + parameter.size
+    sized = {part.name: part.parameters for part in parts(Architecture.of(config, 11))}
+    assert {name: count for name, count in sized.items() if count} == counted
+    assert sum(sized.values()) == model.num_parameters()
+
+
+def multiplications(model: TinyLM, time: int) -> int:
+    """Count the multiply-adds of the matrix products in a forward pass, node by node."""
+    total = 0
+    for node in topological_order(model.forward([0] * time)[0]):
+        if node.op is not None and node.op.name == "matmul":
+            total += node.parents[0].size * node.parents[1].shape[-1]
+        elif node.op is not None and node.op.name == "attention":
+            q, k, _ = node.parents
+            total += 2 * q.size * k.shape[-2]
+    return total
+
+
+def test_operations_are_two_for_each_multiplication_in_the_model() -> None:
+    config = TrainingConfig(**SIZES)
+    flops = sum(part.flops for part in parts(Architecture.of(config, 11)))
+    assert flops * 6 == 2 * multiplications(config.model(vocab_size=11), time=6)
+
+
+def test_gpt3_has_the_published_number_of_parameters() -> None:
+    total = sum(part.parameters for part in parts(GPT3))
+    assert f"{total / 1e9:.1f}" == "174.6"  # "175B" in the paper's table 2.1
+
+
+def test_gpt3_takes_about_two_operations_per_parameter_and_token() -> None:
+    sized = parts(GPT3)
+    matrices = sum(part.parameters for part in sized)
+    assert 2 * matrices < sum(part.flops for part in sized) < 2.1 * matrices
+
+
+def test_the_table_shows_models_side_by_side_with_totals() -> None:
+    console = Console(width=200, file=io.StringIO())
+    model = Architecture.of(TrainingConfig(**SIZES), 11)
+    console.print(size_table([model, GPT3]))
+    lines = console.file.getvalue().splitlines()
+    (total,) = (line for line in lines if " all " in line)
+    assert "174.6 G" in total
+    assert f"{sum(part.parameters for part in parts(model)) / 1000:.4g} k" in total
+    assert "2.794 TB" in total  # 16 bytes per parameter

@@ -1,0 +1,258 @@
+"""A run goes on from a checkpoint exactly, does as its choices say, and stops at nan."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autolm.inspect import blame_nonfinite
+from autolm.lm.corpora import Corpus, toy_language_corpus
+from autolm.lm.ladder import entropy_ladder
+from autolm.lm.run_folder import Checkpoint, RunError, RunFolder
+from autolm.lm.training import NonFiniteLoss, Training, train_tokenizer
+from autolm.nn import AdamW
+from tests.runs import assert_same_checkpoint, small_corpus, small_training
+
+STEPS = 10
+
+
+@pytest.mark.parametrize("kind", ["lines", "stream"])
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_resumed_after_any_step_a_run_goes_on_bit_for_bit(
+    tmp_path: Path, kind: str, schedule: str
+) -> None:
+    choices: dict[str, Any] = {"schedule": schedule, "weight_decay": 0.1}
+    whole = small_training(kind, **choices)
+    folder = RunFolder.create(tmp_path / "run", whole.config, whole.tokenizer, whole.checkpoint())
+    saved = [folder.load()]
+    metrics = []
+    for _ in range(STEPS):
+        metrics.append(whole.advance())
+        folder.save(whole.checkpoint())
+        saved.append(folder.load())
+    for step in range(STEPS):
+        resumed = small_training(kind, **choices)
+        resumed.restore(saved[step])
+        assert [resumed.advance() for _ in range(STEPS - step)] == metrics[step:]
+        assert_same_checkpoint(resumed.checkpoint(), whole.checkpoint())
+
+
+def test_two_runs_with_the_same_seed_are_the_same_and_with_another_are_not() -> None:
+    one, two, three = (small_training(seed=seed) for seed in (1, 1, 2))
+    losses = [[run.advance().loss for _ in range(3)] for run in (one, two, three)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_step_is_adamw_on_the_clipped_gradient_of_the_next_batch() -> None:
+    choices: dict[str, Any] = {
+        "clip": 0.5,
+        "weight_decay": 0.1,
+        "dtype": "float64",
+        "beta1": 0.7,
+        "beta2": 0.99,
+        "learning_rate": 0.01,
+    }
+    training, twin = small_training(**choices), small_training(**choices)
+    optimizer = AdamW(twin.model.named_parameters(), 0, betas=(0.7, 0.99), weight_decay=0.1)
+    for step in range(3):
+        metrics = training.advance()
+        twin.model.zero_grad()
+        loss = twin.model.compute_loss(*twin.batches.next_batch())
+        loss.backward()
+        norm = math.sqrt(sum(float((p.grad**2).sum()) for p in twin.model.parameters()))
+        for parameter in twin.model.parameters():
+            parameter.grad = parameter.grad * min(1.0, 0.5 / norm)
+        optimizer.learning_rate = 0.01 * (step + 1) / 3  # in the warm-up
+        optimizer.step()
+        assert norm > 0.5
+        assert metrics.gradient_norm == pytest.approx(norm, rel=1e-12)
+        assert (metrics.step, metrics.loss, metrics.tokens) == (step + 1, float(loss), 24)
+    for path, array in twin.model.state().items():
+        np.testing.assert_allclose(training.model.state()[path], array, rtol=1e-10, atol=1e-12)
+
+
+def test_the_learning_rate_follows_the_schedule_to_its_final_value() -> None:
+    training = small_training(learning_rate=1.0, final_learning_rate=0.5, schedule="linear")
+    rates = [training.advance().learning_rate for _ in range(STEPS)]
+    assert rates[:4] == pytest.approx([1 / 3, 2 / 3, 1.0, 1.0])
+    assert rates[-1] == pytest.approx(0.5 + 0.5 / 7)
+    assert training.done
+
+
+def test_tokens_that_are_counted_are_the_targets_and_no_padding() -> None:
+    class Padded:
+        def next_batch(self) -> Any:
+            return np.zeros((2, 3), int), np.array([[1, 2, 3], [1, -1, -1]])
+
+    training: Any = small_training()
+    training.batches = Padded()
+    assert training.advance().tokens == 4
+
+
+@pytest.mark.parametrize("kind", ["lines", "stream"])
+def test_validation_is_the_mean_over_all_tokens_however_they_are_batched(kind: str) -> None:
+    losses = [
+        small_training(kind, batch_size=size, dtype="float64").validate() for size in (1, 2, 7)
+    ]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-12)
+
+
+def test_a_quick_validation_takes_the_first_batches_only() -> None:
+    training = small_training(batch_size=1, dtype="float64")
+    first, second, *_ = training.text.validation.evaluation_batches(8, 1)
+    mean = np.mean([float(training.model.compute_loss(*batch)) for batch in (first, second)])
+    assert training.validate(max_batches=2) == pytest.approx(mean, rel=1e-12)
+
+
+def test_validation_changes_neither_the_run_nor_its_data() -> None:
+    training, twin = small_training(), small_training()
+    training.validate()
+    assert training.advance() == twin.advance()
+
+
+def test_bits_per_byte_are_the_same_loss_for_another_unit() -> None:
+    corpus = Corpus("two bytes each", train="éàéèùé" * 9, validation="éàùè" * 9, kind="stream")
+    config = small_training().config
+    training = Training(config, corpus, train_tokenizer(config, corpus))
+    assert training.bits_per_byte(math.log(2)) == pytest.approx(0.5)  # one bit for two bytes
+
+
+def test_the_ladder_is_of_the_training_text() -> None:
+    training = small_training("stream")
+    ids = np.array(training.tokenizer.encode(small_corpus("stream").train))
+    assert training.ladder() == entropy_ladder(ids, training.tokenizer.vocab_size)
+
+
+def test_the_true_entropy_is_told_where_tokens_are_characters() -> None:
+    corpus = toy_language_corpus(train_sentences=20, validation_sentences=5)
+    config = small_training("lines").config
+    byte_pairs = dataclasses.replace(config, tokenizer="bpe", num_merges=3)
+    runs = [Training(c, corpus, train_tokenizer(c, corpus)) for c in (config, byte_pairs)]
+    assert [run.true_entropy() for run in runs] == [corpus.true_entropy, None]
+    assert small_training().true_entropy() is None
+
+
+def test_byte_pairs_are_learnt_from_the_training_text() -> None:
+    config = dataclasses.replace(small_training().config, tokenizer="bpe", num_merges=1)
+    corpus = Corpus(
+        "split", train="ababab ababab", validation="xyxyxyxyxyxyxyxyxyxy", kind="stream"
+    )
+    assert train_tokenizer(config, corpus).token_bytes(256) == b"ab"
+
+
+def restored(checkpoint: Checkpoint, **choices: Any) -> Training:
+    training = small_training(**choices)
+    training.restore(checkpoint)
+    return training
+
+
+def test_a_run_does_not_go_on_with_another_text() -> None:
+    checkpoint = small_training().checkpoint()
+    config = small_training().config
+    corpus = dataclasses.replace(small_corpus("stream"), train=small_corpus("stream").train + "ab")
+    training = Training(config, corpus, train_tokenizer(config, corpus))
+    with pytest.raises(RunError, match="small: the text has changed since this run began"):
+        training.restore(checkpoint)
+
+
+def test_text_that_moved_between_training_and_validation_has_changed() -> None:
+    checkpoint, config = small_training().checkpoint(), small_training().config
+    old = small_corpus("stream")
+    corpus = dataclasses.replace(old, train=old.text[:-30], validation=old.text[-30:])
+    training = Training(config, corpus, train_tokenizer(config, corpus))
+    with pytest.raises(RunError, match="the text has changed"):
+        training.restore(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {}},
+        {"optimizer": {"steps": np.array(1)}},
+        {"state": {"step": 1}},
+        {"state": {"step": 1, "data": {"epoch": 1}}},
+        {"state": {"step": 1, "data": 5}},
+        {"state": {"step": 1, "data": {"batch": -1}}},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(change: dict[str, Any]) -> None:
+    good = small_training().checkpoint()
+    if "state" in change:
+        change["state"]["data_sha256"] = good.state["data_sha256"]
+    with pytest.raises(RunError, match="the checkpoint does not fit this run"):
+        restored(dataclasses.replace(good, **change))
+
+
+def test_a_checkpoint_of_another_model_is_refused() -> None:
+    with pytest.raises(RunError, match="the checkpoint does not fit this run: weights: "):
+        restored(small_training(num_layers=2).checkpoint())
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "message"),
+    [
+        ("abcdefgh", "abcdef", "the text has 8 tokens, too few for a context of 8"),
+        ("abcdefghij", "a", "split: too short: 9 tokens to predict in training and 0 in valid"),
+    ],
+)
+def test_a_text_too_short_is_refused_before_the_run_begins(
+    train: str, validation: str, message: str
+) -> None:
+    config, corpus = small_training().config, Corpus("split", train, validation, "stream")
+    with pytest.raises(ValueError, match=message):
+        Training(config, corpus, train_tokenizer(config, corpus))
+
+
+def test_a_text_too_short_for_a_ladder_is_refused() -> None:
+    config = dataclasses.replace(small_training().config, block_size=1)
+    corpus = Corpus("split", "ab", "ab", "stream")
+    with pytest.raises(ValueError, match="split: too short: 1 tokens to predict in training"):
+        Training(config, corpus, train_tokenizer(config, corpus))
+
+
+def poisoned(training: Training) -> Training:
+    weights = training.model.blocks[0].attention.W_Q
+    weights.data = np.where(np.eye(8) == 1, np.nan, weights.data)
+    return training
+
+
+@pytest.mark.parametrize(
+    ("act", "what"),
+    [
+        (Training.advance, "loss is nan at step 1"),
+        (Training.validate, "validation loss is nan at step 0"),
+    ],
+)
+def test_a_loss_that_is_not_finite_stops_and_leads_to_the_parameter(act: Any, what: str) -> None:
+    training = poisoned(small_training())
+    before = training.checkpoint()
+    with pytest.raises(NonFiniteLoss, match=f"^{what}") as caught:
+        act(training)
+    assert str(blame_nonfinite(caught.value.loss)) == (
+        "blocks.0.attention.W_Q was given nan at [0, 0]"
+    )
+    after = training.checkpoint()
+    for path, array in before.model.items():
+        np.testing.assert_array_equal(after.model[path], array)
+    assert after.state["step"] == before.state["step"] == 0
+    assert after.optimizer["steps"] == 0
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_parameters_are_changed() -> None:
+    training = small_training()
+    # The logits are about 1e-38 · 3e38, and finite; gradients that pass W_out alone are not.
+    training.model.norm.gain.data = np.full(8, 1e-38)
+    training.model.W_out.data = np.sign(training.model.W_out.data) * 3e38
+    before = training.checkpoint()
+    with pytest.raises(NonFiniteLoss, match=r"gradient norm is (inf|nan) at step 1") as caught:
+        training.advance()
+    assert math.isfinite(float(caught.value.loss))
+    blame = str(blame_nonfinite(caught.value.loss))
+    assert re.match(r"backward of (matmul|layer_norm)   .*\.py:\d+", blame)
+    for path, array in training.model.state().items():
+        np.testing.assert_array_equal(array, before.model[path])

@@ -1,0 +1,150 @@
+"""Modules know their parameters by path, enter their scope, and load weights all or none."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autolm import Tensor
+from autolm.graph import scope, topological_order
+from autolm.nn import Block, Module
+
+
+class Double(Module):
+    def __init__(self) -> None:
+        self.factor = Tensor(2.0)
+
+    def forward(self, x: Any) -> Any:
+        return x * self.factor
+
+
+class Pair(Module):
+    def __init__(self) -> None:
+        self.first = Double()
+        self.rest = [Double(), Double()]
+        self.shift = Tensor([1.0, 2.0])
+
+    def forward(self, x: Any) -> Any:
+        for double in self.rest:
+            x = double(x)
+        return self.first(x) + self.shift
+
+
+class Model(Module):
+    def __init__(self) -> None:
+        self.pairs = [Pair(), Pair()]
+
+    def forward(self, x: Any) -> Any:
+        for pair in self.pairs:
+            x = pair(x)
+        return x
+
+
+PATHS = [
+    f"pairs.{i}.{name}"
+    for i in (0, 1)
+    for name in ("first.factor", "rest.0.factor", "rest.1.factor", "shift")
+]
+
+
+def test_parameters_are_listed_by_path_in_the_order_of_definition() -> None:
+    assert [path for path, _ in Model().named_parameters()] == PATHS
+
+
+def test_parameters_carry_their_path_as_name_and_their_module_as_scope() -> None:
+    for path, parameter in Model().named_parameters():
+        assert parameter.name == path
+        assert parameter.scope == path.rpartition(".")[0]
+
+
+def test_nodes_are_made_in_the_scope_of_the_module_that_is_called() -> None:
+    model = Model()
+    result = model(Tensor([1.0, 1.0]))
+    scopes = {node.scope for node in topological_order(result) if node.parents}
+    assert scopes == {
+        f"pairs.{i}{part}" for i in (0, 1) for part in ("", ".first", ".rest.0", ".rest.1")
+    }
+
+
+def test_calling_a_module_inside_a_scope_nests() -> None:
+    model = Model()
+    with scope("outer"):
+        result = model(Tensor([1.0, 1.0]))
+    assert result.scope == "outer.pairs.1"
+
+
+def test_scope_ends_with_the_call_even_by_an_exception() -> None:
+    with pytest.raises(NotImplementedError, match="Module defines no forward"):
+        Module()(1)
+    assert Tensor(1.0).scope == ""
+
+
+def test_a_module_by_itself_names_its_parameters_from_itself() -> None:
+    assert [path for path, _ in Pair().named_parameters()] == [
+        path.removeprefix("pairs.0.") for path in PATHS[:4]
+    ]
+
+
+def test_a_shared_parameter_is_listed_and_counted_once() -> None:
+    model = Model()
+    model.pairs[1].shift = model.pairs[0].shift
+    assert [path for path, _ in model.named_parameters()] == PATHS[:-1]
+    assert model.num_parameters() == 8
+
+
+def test_constants_are_no_parameters() -> None:
+    pair = Pair()
+    pair.shift = Tensor([1.0, 2.0], requires_grad=False)
+    assert pair.num_parameters() == 3
+
+
+def test_zero_grad_forgets_every_gradient() -> None:
+    model = Model()
+    model(Tensor([1.0, 1.0])).sum().backward()
+    assert all(parameter.has_grad for parameter in model.parameters())
+    model.zero_grad()
+    assert not any(parameter.has_grad for parameter in model.parameters())
+
+
+def test_state_goes_from_one_model_to_another() -> None:
+    rng = np.random.default_rng(0)
+    one = Block(4, 2, 8, rng=rng)
+    other = Block(4, 2, 8, rng=rng)
+    assert not np.array_equal(one.attention.W_Q.data, other.attention.W_Q.data)
+    other.load_state(one.state())
+    for path, array in one.state().items():
+        np.testing.assert_array_equal(other.state()[path], array)
+
+
+def test_loaded_weights_share_no_memory_with_the_state() -> None:
+    model, state = Double(), {"factor": np.array(3.0)}
+    model.load_state(state)
+    assert not np.shares_memory(model.factor.data, state["factor"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pairs.1.shift": None}, r"weights: pairs\.1\.shift is missing"),
+        ({"pairs.2.shift": np.zeros(2)}, r"weights: pairs\.2\.shift belongs to no parameter"),
+        (
+            {"pairs.1.shift": np.zeros(3)},
+            r"weights: pairs\.1\.shift has shape \(3,\), and the model needs \(2,\)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_none_is_set(
+    change: dict[str, Any], message: str
+) -> None:
+    model = Model()
+    state = {path: array + 1 for path, array in model.state().items()} | change
+    with pytest.raises(ValueError, match=message):
+        model.load_state({path: array for path, array in state.items() if array is not None})
+    for path, array in Model().state().items():
+        np.testing.assert_array_equal(model.state()[path], array)
+
+
+def test_weights_of_another_dtype_take_the_dtype_of_the_model() -> None:
+    model = Double()
+    model.load_state({"factor": np.array(3.0, dtype=np.float32)})
+    assert model.factor.dtype == np.float64

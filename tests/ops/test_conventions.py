@@ -1,0 +1,112 @@
+"""What primitives promise at kinks and at extremes, number by number; and that nothing leaks.
+
+That every rule is right is proved in `test_every_operation.py`.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from autolm import Tensor, ops
+from tests.calls import arity
+
+inf, nan = math.inf, math.nan
+
+# Each row: operation, attributes, operands, result, gradients.
+
+KINKS = [
+    (ops.relu, {}, [[0.0, -0.0]], [0, 0], [[0, 0]]),
+    (ops.abs, {}, [[0.0, -0.0]], [0, 0], [[0, 0]]),
+    (ops.sqrt, {}, [[0.0]], [0], [[inf]]),
+    (ops.maximum, {}, [[1.0, 2.0], [1.0, 3.0]], [1, 3], [[0.5, 0], [0.5, 1]]),
+    (ops.minimum, {}, [[1.0, 2.0], [1.0, 3.0]], [1, 2], [[0.5, 1], [0.5, 0]]),
+    (ops.pow, {}, [[0.0, 0.0, 0.0], [0.0, 1.0, 2.0]], [1, 0, 0], [[0, 1, 0], [0, 0, 0]]),
+    (ops.pow, {}, [[2.0, -2.0], [0.0, 0.0]], [1, 1], [[0, 0], [math.log(2), nan]]),
+    (ops.clip, {"low": 0.0, "high": 1.0}, [[0.0, 1.0, -1.0, 2.0]], [0, 1, 0, 1], [[1, 1, 0, 0]]),
+    (ops.max, {}, [[2.0, 5.0, 5.0]], 5, [[0, 0.5, 0.5]]),
+    (ops.max, {"axis": 0}, [[[1.0, 1.0], [1.0, 2.0]]], [1, 2], [[[0.5, 0], [0.5, 1]]]),
+    (ops.min, {}, [[2.0, 2.0, 2.0, 2.0]], 2, [[0.25, 0.25, 0.25, 0.25]]),
+]
+EXTREMES = [
+    (ops.log, {}, [[0.0, -1.0]], [-inf, nan], [[inf, -1]]),
+    (
+        ops.div,
+        {},
+        [[1.0, -1.0, 0.0], [0.0, 0.0, 0.0]],
+        [inf, -inf, nan],
+        [[inf] * 3, [-inf, inf, nan]],
+    ),
+    (ops.exp, {}, [[1000.0, -1000.0]], [inf, 0], [[inf, 0]]),
+    (ops.sigmoid, {}, [[1000.0, -1000.0]], [1, 0], [[0, 0]]),
+    (ops.tanh, {}, [[1000.0, -1000.0]], [1, -1], [[0, 0]]),
+    (ops.gelu, {}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
+    (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
+    (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
+    (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
+    (ops.logsumexp, {}, [[-inf, 1.0]], 1, [[0, 1]]),
+    (ops.softmax, {}, [[1000.0, -1000.0, 1000.0]], [0.5, 0, 0.5], [[0, 0, 0]]),
+    (ops.softmax, {}, [[[-inf, -inf], [-inf, 1.0]]], [[0, 0], [0, 1]], [[[0, 0], [0, 0]]]),
+    (ops.log_softmax, {}, [[1000.0, -1000.0]], [0, -2000], [[-1, 1]]),
+    (ops.cross_entropy, {"targets": np.array(1)}, [[1000.0, -1000.0]], 2000, [[1, -1]]),
+    (ops.cross_entropy, {"targets": np.array(0)}, [[1000.0, -1000.0]], 0, [[0, 0]]),
+    (ops.cross_entropy, {"targets": np.array(0)}, [[0.0, -inf]], 0, [[0, 0]]),
+    (
+        ops.attention,  # the second query comes before any key: it sees nothing, and says nothing
+        {"causal": True},
+        [[[1.0], [2.0]], [[3.0]], [[4.0]]],
+        [[0], [4]],
+        [[[0], [0]], [[0]], [[1]]],
+    ),
+    (
+        ops.attention,
+        {"causal": False},
+        [[[1000.0]], [[1000.0], [-1000.0]], [[1.0], [2.0]]],
+        [[1]],
+        [[[0]], [[0], [0]], [[1], [0]]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("op", "attributes", "operands", "result", "gradients"), KINKS + EXTREMES)
+def test_kinks_and_extremes_follow_the_convention(op, attributes, operands, result, gradients):
+    tensors = [Tensor(operand) for operand in operands]
+    y = op(*tensors, **attributes)
+    np.testing.assert_allclose(y.data, result, rtol=1e-15)
+    y.backward(np.ones(y.shape))
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        np.testing.assert_allclose(tensor.grad, gradient, rtol=1e-15)
+
+
+def test_every_recorded_kink_is_tested():
+    assert {op for op in ops.PRIMITIVES if op.kinks} == {op for op, *_ in KINKS}
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -inf])
+def test_nothing_leaks_through_the_branch_not_taken(bad):
+    a, b = Tensor([2.0, bad]), Tensor([bad, 3.0])
+    y = ops.where(np.array([True, False]), a, b)
+    y.backward(np.array([1.0, 1.0]))
+    assert (y.data.tolist(), a.grad.tolist(), b.grad.tolist()) == ([2, 3], [1, 0], [0, 1])
+
+
+@pytest.mark.parametrize("bad", [nan, inf, -inf])
+def test_no_upstream_leaks_into_the_branch_not_taken(bad):
+    a, b = Tensor([2.0, 2.0]), Tensor([3.0, 3.0])
+    ops.where(np.array([True, False]), a, b).backward(np.array([bad, bad]))
+    assert (a.grad[1], b.grad[0]) == (0, 0)
+
+
+def test_no_gradient_of_a_masked_logarithm_leaks():
+    x = Tensor([0.0, 2.0])
+    ops.where(x > 0, x.masked_fill(x.data <= 0, 1.0).log(), 0.0).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("op", [ops.add, ops.relu, ops.abs, ops.maximum, ops.minimum, ops.clip])
+def test_nan_is_not_hidden(op):
+    attributes = {"low": 0.0, "high": 1.0} if op is ops.clip else {}
+    assert np.isnan(op(*[Tensor([nan])] * arity(op), **attributes).data)
+    if arity(op) == 2:
+        assert np.isnan(op(Tensor([nan]), Tensor([1.0])).data)
+        assert np.isnan(op(Tensor([1.0]), Tensor([nan])).data)

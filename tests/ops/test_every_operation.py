@@ -1,0 +1,77 @@
+"""Every operation of ours is proved by the kit that users have, from nothing but its record."""
+
+import math
+
+import numpy as np
+import pytest
+
+from autolm import ops
+from autolm.ops.primitive import Case, Primitive
+from autolm.testing import (
+    GradientError,
+    Verdict,
+    causal,
+    check_op,
+    permutation_equivariant,
+    shift_invariant,
+)
+from autolm.testing.examination import Status
+from tests.calls import each_primitive
+
+SELF = Case(((4, 2), (4, 2), (4, 3)), {"causal": True, "scale": None})
+ALL = Case(((4, 2), (4, 2), (4, 3)), {"causal": False, "scale": None})
+ROWS = (Case(((3, 4),)),)
+
+# What holds of a forward besides its gradient.
+RELATIONS = [
+    (ops.attention, causal, (SELF,)),
+    (ops.attention, permutation_equivariant(-2), (ALL,)),
+    (ops.softmax, shift_invariant(-1), ROWS),
+    (ops.softmax, permutation_equivariant(-1), ROWS),
+    (ops.log_softmax, shift_invariant(-1), ROWS),
+    (ops.cross_entropy, shift_invariant(-1), ops.cross_entropy.cases),
+    (ops.layer_norm, shift_invariant(-1), ops.layer_norm.cases),
+    (ops.layer_norm, permutation_equivariant(-1), ops.layer_norm.cases),
+    (ops.rms_norm, permutation_equivariant(-1), ops.rms_norm.cases),
+    (ops.var, shift_invariant(-1), (Case(((3, 4),), {"axis": -1}),)),
+]
+
+
+@pytest.mark.parametrize(**each_primitive)
+def test_every_law_holds_and_is_exercised(op):
+    report = check_op(op)
+    assert report.verdict is Verdict.CORRECT
+    assert report.digits > 10
+    came_out = {o.law.name: o.status for o in report.outcomes}
+    assert came_out["scalar"] is Status.HOLDS
+    assert set(came_out.values()) <= {Status.HOLDS, Status.DOES_NOT_APPLY}, report
+
+
+@pytest.mark.parametrize(
+    ("op", "relation", "cases"), RELATIONS, ids=lambda each: getattr(each, "name", "")
+)
+def test_relations_hold(op, relation, cases):
+    report = check_op(op, relations=[relation], cases=cases, max_examples=4)
+    assert report.outcomes[-1].status is Status.HOLDS
+
+
+def test_a_causal_mask_off_by_one_is_found():
+    def attention(q, k, v, *, causal, scale):
+        positions = q.shape[-2]
+        scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+        scores = np.where(np.tri(positions, k=1, dtype=bool), scores, -np.inf)
+        weights, soft_rule = ops.softmax.forward(scores)
+        result, product_rule = ops.matmul.forward(weights, v)
+
+        def backward(grad):
+            to_weights, to_v = product_rule(grad)
+            (to_scores,) = soft_rule(to_weights)
+            to_scores = to_scores / math.sqrt(q.shape[-1])
+            return to_scores @ k, to_scores.swapaxes(-1, -2) @ q, to_v
+
+        return result, backward
+
+    right_gradient = Primitive(attention, "attention", cases=(SELF,))
+    assert check_op(right_gradient, max_examples=4).verdict is Verdict.CORRECT
+    with pytest.raises(GradientError, match="position 0 of the result depends on position 1"):
+        check_op(right_gradient, relations=[causal], max_examples=4)

@@ -1,0 +1,59 @@
+"""Small training runs, for the tests of training and of what it leaves behind."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autolm.lm.config import TrainingConfig
+from autolm.lm.corpora import Corpus
+from autolm.lm.run_folder import Checkpoint
+from autolm.lm.training import StepMetrics, Training, train_tokenizer
+
+SMALL: dict[str, Any] = {
+    "num_layers": 1,
+    "num_heads": 2,
+    "d_model": 8,
+    "d_ff": 16,
+    "block_size": 8,
+    "batch_size": 3,
+    "steps": 10,
+    "warmup_steps": 3,
+    "validate_every": 4,
+}
+TEXT = "".join(f"{a} {b} {c}\n" for a in "abc" for b in ("no", "on") for c in ("ja", "k", "ajo"))
+
+
+def small_corpus(kind: Any) -> Corpus:
+    return Corpus("small", train=TEXT * 3, validation=TEXT[:60], kind=kind)
+
+
+def small_training(kind: str = "stream", **choices: Any) -> Training:
+    config = TrainingConfig(**{**SMALL, "kind": kind, **choices})
+    corpus = small_corpus(kind)
+    return Training(config, corpus, train_tokenizer(config, corpus))
+
+
+class Silence:
+    """A report that tells nothing."""
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        pass
+
+    def validated(self, step: int, loss: float) -> None:
+        pass
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read every file of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def assert_same_checkpoint(one: Checkpoint, other: Checkpoint) -> None:
+    """Compare bit for bit."""
+    assert one.state == other.state
+    for arrays, others in ((one.model, other.model), (one.optimizer, other.optimizer)):
+        assert arrays.keys() == others.keys()
+        for name, array in arrays.items():
+            assert array.dtype == others[name].dtype
+            np.testing.assert_array_equal(array, others[name], err_msg=name, strict=True)

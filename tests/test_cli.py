@@ -1,0 +1,376 @@
+"""The command does its work, or says in one line what was wrong and leaves nothing half made."""
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from autolm import ops
+from autolm.cli import main
+from autolm.lm.run_folder import RunFolder
+from tests.runs import SMALL, TEXT, contents
+
+OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    error: str
+
+
+@pytest.fixture
+def autolm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command in a folder of its own, in which there is a text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("autolm.lm.run.SAMPLE_TOKENS", 20)
+    Path("text.txt").write_text(TEXT * 3)
+
+    def command(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as end:
+            main([*arguments])
+        return Ended(end.value.code, *capsys.readouterr())
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is done."""
+    path = tmp_path_factory.mktemp("trained")
+    (path / "text.txt").write_text(TEXT * 3)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("autolm.lm.run.SAMPLE_TOKENS", 20)
+        main(["train", str(path / "text.txt"), *OPTIONS, "-o", str(path / "run")])
+    return path / "run"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name, content in contents(trained).items():
+        (copy / name).write_bytes(content)
+    return copy
+
+
+def test_train_takes_a_text_to_a_folder_with_everything_in_it(autolm) -> None:
+    code, out, error = autolm("train", "text.txt", *OPTIONS, "-o", "run")
+    assert (code, error) == (0, "")
+    lines = [line.split()[0] for line in out.splitlines() if line and line[0] != " "]
+    assert [*lines[:3], *dict.fromkeys(lines[3:])] == [
+        *("TinyLM", "data", "floors", "step", "done", "saved", "sample", "next"),
+    ]
+    assert "\x1b" not in out
+    files = contents(Path("run"))
+    assert files["loss.png"].startswith(b"\x89PNG")
+    assert len(files["samples.txt"]) == 20
+    assert json.loads(files["state.json"])["step"] == SMALL["steps"]
+
+
+def test_train_without_anything_takes_the_toy_language(autolm) -> None:
+    code, out, _ = autolm("train", *OPTIONS, "--steps=2", "--block-size=64", "--batch-size=64")
+    assert code == 0
+    assert "toy language" in out
+    assert "true entropy" in out
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.endswith("-a")
+    assert RunFolder.open(folder).config().kind == "lines"
+
+
+def test_a_second_run_of_the_day_takes_the_next_letter(autolm) -> None:
+    for _ in range(2):
+        assert autolm("train", "text.txt", *OPTIONS, "--steps=1").code == 0
+    assert [path.name[-2:] for path in sorted(Path("runs").iterdir())] == ["-a", "-b"]
+
+
+def test_choices_reach_the_config_and_the_width_takes_feed_forward_along(autolm) -> None:
+    choices = ("--norm=none", "--tokenizer=bpe", "--num-merges=3", "--kind=lines", "--d-model=4")
+    options = [o for o in OPTIONS if not o.startswith(("--d-ff", "--d-model"))]
+    assert autolm("train", "text.txt", *options, *choices, "--seed=5", "-o", "run").code == 0
+    folder = RunFolder.open("run")
+    config = folder.config()
+    assert (config.norm, config.kind, config.d_model, config.d_ff) == ("none", "lines", 4, 16)
+    assert folder.tokenizer().vocab_size == 259
+
+
+@pytest.mark.parametrize("kind", ["lines", "stream"])
+def test_text_from_standard_input_is_kept_so_that_its_run_can_go_on(
+    autolm, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    class Piped:
+        buffer = io.BytesIO(("\n" + TEXT * 2).encode())
+
+    monkeypatch.setattr("sys.stdin", Piped)
+    assert autolm("train", "-", *OPTIONS, f"--kind={kind}", "-o", "run").code == 0
+    before = contents(Path("run"))
+    assert autolm("train", "--resume", "run").code == 0
+    assert contents(Path("run")) == before
+
+
+def test_sample_goes_on_with_a_prompt_and_repeats_itself_by_its_seed(autolm, run: Path) -> None:
+    one, two, other = (
+        autolm("sample", str(run), "--prompt", "a no", "--tokens=30", f"--seed={seed}")
+        for seed in (1, 1, 2)
+    )
+    assert (one.code, one.error) == (0, "")
+    assert one.out == two.out != other.out
+    assert one.out.startswith("a no")
+    assert len(one.out) == len("a no") + 30 + len("\n")
+
+
+def test_sample_at_temperature_zero_needs_no_seed(autolm, run: Path) -> None:
+    one, two = (autolm("sample", str(run), "--temperature=0", "--tokens=30") for _ in range(2))
+    assert one == two
+
+
+def test_sample_writes_each_piece_before_it_computes_the_next(
+    autolm, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+
+    def record(*words: Any, end: str = "\n", flush: bool = False) -> None:
+        flushed.append("".join(map(str, words)) + ("" if flush else "not flushed"))
+
+    monkeypatch.setattr("builtins.print", record)
+    autolm("sample", str(run), "--prompt", "a", "--tokens=3")
+    assert flushed[0] == "a"
+    assert [len(piece) for piece in flushed[:4]] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", "none"])
+def test_info_counts_the_parameters_of_a_run_and_of_a_config(autolm, norm: str) -> None:
+    autolm("train", "text.txt", *OPTIONS, "--steps=1", f"--norm={norm}", "-o", "run")
+    folder = RunFolder.open("run")
+    model = folder.config().model(folder.tokenizer().vocab_size)
+    table = autolm("info", "run")
+    assert table.code == 0
+    (total,) = (line for line in table.out.splitlines() if "all" in line.split())
+    assert f" {model.num_parameters()} " in total
+    assert "174.6 G" in total
+    assert autolm("info", "run/config.json", "--vocab-size=9") == table
+
+
+def test_info_without_a_run_is_of_the_default_model(autolm) -> None:
+    code, out, _ = autolm("info")
+    assert code == 0
+    assert "TinyLM" in out
+    assert "GPT-3" in out
+
+
+def test_ops_lists_every_operation_with_its_formula(autolm) -> None:
+    code, out, _ = autolm("ops")
+    assert code == 0
+    names = {line.split()[1] for line in out.splitlines() if line.startswith("│")}
+    assert {operation.name for operation in ops.PRIMITIVES} <= names
+    for words in ("yᵢ = exp aᵢ / Σⱼ exp aⱼ", "ḡ · (softmax logits − one-hot t) / n"):
+        assert words in out
+
+
+def test_a_bare_command_shows_what_there_is(autolm) -> None:
+    code, out, _ = autolm()
+    assert code == 0
+    assert all(command in out for command in ("train", "sample", "info", "ops"))
+
+
+def assert_one_line(ended: Ended, code: int, message: str) -> None:
+    """The error is one line, and names what was wrong; nothing was printed as if it were done."""
+    assert ended.code == code
+    assert ended.error.count("\n") == 1
+    assert ended.error.startswith("autolm: ")
+    assert message in ended.error
+    assert ended.out == ""
+
+
+TEXTS = {
+    "empty.txt": b"",
+    "short.txt": b"abcdefghij",
+    "brief.txt": b"abcdefghij" * 6,
+    "binary.bin": b"\x7fELF\x02\x01\x01\x00\xff\xfe" * 50,
+    "zeros.txt": b"abc\0def" * 50,
+}
+
+
+def wrong(argument: list[str] | str) -> str:
+    """Call a case by what was typed."""
+    return " ".join(argument) if isinstance(argument, list) else ""
+
+
+BAD_TRAINING = [
+    (["missing.txt"], "missing.txt: no such file: check the name"),
+    (["empty.txt"], "empty.txt: empty: there is nothing to train on"),
+    (["brief.txt"], "the text has 54 tokens, too few for a context of 64"),
+    (["short.txt", "--block-size=4"], "short.txt: too short: 8 tokens to predict in training"),
+    (["short.txt", "--kind=lines"], "short.txt: too short: too few lines that are not blank"),
+    (["binary.bin"], "binary.bin: not UTF-8 text: byte 8 is 0xff"),
+    (["zeros.txt"], "zeros.txt: not text: byte 3 is zero"),
+    (["."], ": a folder: name a text file in it"),
+    (["text.txt", "--d-model=10", "--num-heads=4"], "d_model 10 is not divisible by num_heads 4"),
+    (["text.txt", "--stepz=10"], "No such option: --stepz"),
+    (["text.txt", "--steps=ten"], "Invalid value for '--steps'"),
+    (["text.txt", "--steps"], "--steps"),
+    (["text.txt", "--steps=-1"], "steps is -1; it must be at least 1"),
+    (["text.txt", "--batch-size=0"], "batch_size is 0; it must be at least 1"),
+    (["text.txt", "--d-model=-8"], "d_model is -8; it must be at least 1"),
+    (["text.txt", "--seed=-1"], "seed is -1; it cannot be negative"),
+    (["text.txt", "--learning-rate=nan"], "learning_rate is nan; it must be a finite number"),
+    (["text.txt", "--learning-rate=inf"], "learning_rate is inf; it must be a finite number"),
+    (["text.txt", "--clip=nan"], "clip is nan; it must be a finite number"),
+    (["text.txt", "--norm=layer"], "norm is 'layer'; choose one of pre, post, none"),
+    (["text.txt", "--tokenizer=words"], "tokenizer is 'words'; choose one of characters, bpe"),
+    (["--kind=words"], "kind is 'words'"),
+    (["text.txt", "--dtype=float16"], "dtype is 'float16'; choose one of float32, float64"),
+    (["text.txt", "-o", "text.txt/run"], "text.txt/run: cannot be made: Not a directory"),
+    (["text.txt", "-o", "text.txt"], "text.txt: cannot be made: File exists"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_TRAINING, ids=wrong)
+def test_training_that_cannot_be_is_one_line_and_leaves_nothing(
+    autolm, arguments: list[str], message: str
+) -> None:
+    for name, content in TEXTS.items():
+        Path(name).write_bytes(content)
+    before = contents(Path())
+    assert_one_line(autolm("train", *arguments), 2, message)
+    assert contents(Path()) == before
+
+
+BAD_COMMANDS = [
+    (["frobnicate"], "No such command 'frobnicate'"),
+    (["sample"], "Missing argument"),
+    (["sample", "nowhere"], "nowhere: no such folder; a run is a folder such as runs/"),
+    (["sample", "."], ".: not a run: it has no config.json"),
+    (["sample", "{run}", "--prompt", "aΩ"], "character 'Ω' (U+03A9) at position 1 is not one of"),
+    (["sample", "{run}", "--prompt", "a", "--temperature=nan"], "temperature is nan"),
+    (["sample", "{run}", "--prompt", "a", "--temperature=inf"], "temperature is inf"),
+    (["sample", "{run}", "--temperature=-1"], "temperature is -1"),
+    (["sample", "{run}", "--top-k=0"], "top_k is 0; it must be at least 1"),
+    (["sample", "{run}", "--top-p=1.5"], "top_p is 1.5; it must be above 0 and at most 1"),
+    (["sample", "{run}", "--tokens=-4"], "Invalid value for '--tokens'"),
+    (["sample", "{run}", "--seed=-4"], "Invalid value for '--seed'"),
+    (["info", "nowhere"], "nowhere: cannot be read: No such file or directory"),
+    (["info", "text.txt"], "text.txt: not JSON"),
+    (["info", "."], ".: not a run: it has no config.json"),
+    (["info", "--vocab-size=0"], "Invalid value for '--vocab-size'"),
+    (["train", "--resume", "nowhere"], "nowhere: no such folder"),
+    (["train", "--resume", "{run}", "--steps=99"], "--resume takes no other choice, and steps"),
+    (["train", "text.txt", "--resume", "{run}"], "--resume takes no other choice, and data"),
+    (["train", "--resume", "{run}", "-o", "x"], "--resume takes no other choice, and output"),
+    (["train", "text.txt", "-o", "{run}"], "holds a run already; name another folder, or go on"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_COMMANDS, ids=wrong)
+def test_a_wrong_command_is_one_line_and_changes_nothing(
+    autolm, run: Path, arguments: list[str], message: str
+) -> None:
+    before = contents(run)
+    words = [word.replace("{run}", str(run)) for word in arguments]
+    assert_one_line(autolm(*words), 2, message)
+    assert contents(run) == before
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"spoilt")
+
+
+def of_another_model(path: Path) -> None:
+    arrays = {name: np.zeros((2, 2), np.float32) for name in load_file(path)}
+    save_file(arrays, path, metadata={"step": str(SMALL["steps"])})
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, truncate, spoil])
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "optimizer.safetensors", "state.json", "config.json", "tokenizer.json"],
+)
+def test_a_run_with_a_file_missing_or_damaged_does_not_go_on(
+    autolm, run: Path, name: str, harm: Any
+) -> None:
+    harm(run / name)
+    before = contents(run)
+    assert_one_line(autolm("train", "--resume", str(run)), 2, name)
+    if not name.startswith(("optimizer", "state")):
+        assert_one_line(autolm("sample", str(run)), 2, name)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors"])
+def test_a_run_with_the_weights_of_another_model_does_not_go_on(
+    autolm, run: Path, name: str
+) -> None:
+    of_another_model(run / name)
+    assert_one_line(autolm("train", "--resume", str(run)), 2, "does not fit this run")
+
+
+def test_a_run_whose_text_has_changed_or_gone_does_not_go_on(autolm) -> None:
+    autolm("train", "text.txt", *OPTIONS, "-o", "run")
+    before = contents(Path("run"))
+    Path("text.txt").write_text(TEXT * 4)
+    changed = "text.txt: the text has changed since this run began"
+    assert_one_line(autolm("train", "--resume", "run"), 2, changed)
+    Path("text.txt").unlink()
+    assert_one_line(autolm("train", "--resume", "run"), 2, "text.txt: no such file")
+    assert contents(Path("run")) == before
+
+
+def test_a_disk_that_is_full_from_the_start_is_one_line_and_leaves_nothing(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    ended = autolm("train", "text.txt", *OPTIONS, "-o", "run")
+    assert_one_line(ended, 1, "cannot be written: No space left on device")
+    assert not Path("run").exists()
+
+
+def test_a_number_that_goes_wrong_stops_the_run_and_is_traced_to_its_operation(autolm) -> None:
+    code, _, error = autolm(
+        "train", "text.txt", *OPTIONS, "--learning-rate=1e30", "--warmup-steps=0", "-o", "run"
+    )
+    assert code == 1
+    what, operation, inputs, end = error.strip().splitlines()
+    assert what == "loss is nan at step 2. First non-finite value:"
+    assert operation.split()[0] == "matmul"
+    assert "layers.py:" in operation
+    assert operation.endswith("scope blocks.0.attention")
+    assert inputs.endswith("inf")
+    assert end == (
+        "the run stops here; the last good state is step 0 in run "
+        "(the same choices lead here again: start anew with a lower --learning-rate or --clip)"
+    )
+    assert all(np.isfinite(array).all() for array in RunFolder.open("run").weights().values())
+
+
+def test_a_traceback_is_shown_only_if_asked_for(autolm, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Traceback" not in autolm("sample", "nowhere").error
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        main(["--traceback", "sample", "nowhere"])
+    with pytest.raises(ValueError, match="nowhere: no such folder"):
+        main(["sample", "nowhere", "--traceback"])
+
+
+def test_an_error_of_ours_is_one_line_with_its_kind(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr("autolm.lm.size.size_table", broken)
+    assert_one_line(autolm("info"), 1, "RuntimeError: first line")

@@ -1,0 +1,196 @@
+"""Real processes that are stopped, killed, cut off from their reader, or out of space."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autolm.lm.run_folder import RunFolder
+from tests.runs import SMALL, TEXT, contents
+
+ROOT = Path(__file__).parent.parent
+CHOICES = {**SMALL, "steps": 75, "validate_every": 1, "schedule": "cosine"}
+OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
+
+
+class Command:
+    """An `autolm` process in a folder; made so that it cannot run to its end before we are ready.
+
+    Without a terminal a run prints a line at each validation. Its output goes to a pipe that holds
+    about 50 of its 75 lines, and which we read no further than we must: so it waits for us.
+    """
+
+    def __init__(
+        self, folder: Path, *arguments: str, program: tuple[str, str] = ("-m", "autolm")
+    ) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", *program, *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pipesize=4096,
+            bufsize=0,
+        )
+
+    def __enter__(self) -> "Command":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_for(self, start: str) -> None:
+        """Read lines up to one that starts so."""
+        for line in iter(self._line, b""):
+            if line.decode().startswith(start):
+                return
+        raise AssertionError(f"no line starts with {start!r}: {self.end()}")
+
+    def _line(self) -> bytes:
+        assert self.process.stdout is not None
+        line = b""
+        while byte := self.process.stdout.read(1):
+            line += byte
+            if byte == b"\n":
+                break
+        return line
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for the end; return exit code, the rest of the output, and errors."""
+        out, error = self.process.communicate(timeout=120)
+        return self.process.returncode, out.decode(), error.decode()
+
+
+def autolm(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    with Command(folder, *arguments) as command:
+        return command.end()
+
+
+def text(kind: str) -> list[str]:
+    """Name the data of a run: the toy language would do for lines, and take longer."""
+    return ["text.txt", f"--kind={kind}"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {}
+    for kind in ("lines", "stream"):
+        folders[kind] = tmp_path_factory.mktemp(kind)
+        (folders[kind] / "text.txt").write_text(TEXT * 3)
+        code, _, error = autolm(folders[kind], "train", *text(kind), *OPTIONS, "-o", "run")
+        assert (code, error) == (0, "")
+    return folders
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "code"),
+    [
+        ("lines", signal.SIGINT, 130),
+        ("stream", signal.SIGTERM, 130),
+        ("stream", signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_interrupted_and_resumed_a_run_leaves_the_same_bytes_as_uninterrupted(
+    uninterrupted: dict[str, Path], kind: str, number: signal.Signals, code: int
+) -> None:
+    folder = uninterrupted[kind]
+    name = number.name.lower()
+    with Command(folder, "train", *text(kind), *OPTIONS, "-o", name) as command:
+        command.wait_for("step 4/75")
+        command.process.send_signal(number)
+        ended, out, error = command.end()
+    assert (ended, error) == (code, "")
+    step = RunFolder.open(folder / name).load().state["step"]
+    assert 4 <= step < 75
+    if number != signal.SIGKILL:
+        assert f"stopped after step {step} of 75; all is saved" in out
+        assert f"go on   autolm train --resume {name}" in out
+    code, out, error = autolm(folder, "train", "--resume", name)
+    assert (code, error) == (0, "")
+    assert out.splitlines()[-1] == f"next    autolm sample {name}"
+    assert contents(folder / name) == contents(folder / "run")
+
+
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+from autolm.cli import main
+main()
+"""
+
+
+def test_a_write_that_the_system_refuses_leaves_the_last_checkpoint_readable(
+    uninterrupted: dict[str, Path],
+) -> None:
+    folder = uninterrupted["stream"]
+    with Command(folder, "train", *text("stream"), *OPTIONS, "-o", "full") as command:
+        command.wait_for("step 4/75")
+        command.process.send_signal(signal.SIGTERM)
+        command.end()
+    files = contents(folder / "full")
+    before = RunFolder.open(folder / "full").load().state["step"]
+    model, optimizer = (len(files[f"{name}.safetensors"]) for name in ("model", "optimizer"))
+    # The model may be written, its optimizer may not.
+    program = ("-c", LIMITED.format(size=(model + optimizer) // 2))
+    with Command(folder, "train", "--resume", "full", program=program) as command:
+        code, _, error = command.end()
+    assert code == 1
+    assert re.fullmatch(r"autolm: full/\S+: cannot be written: File too large\n", error)
+    assert RunFolder.open(folder / "full").load().state["step"] == before
+    assert autolm(folder, "train", "--resume", "full")[0] == 0
+    assert contents(folder / "full") == contents(folder / "run")
+
+
+def test_a_reader_that_goes_away_ends_a_sample_quietly(uninterrupted: dict[str, Path]) -> None:
+    arguments = ("sample", "run", "--tokens=100000", "--prompt=a\n")
+    with Command(uninterrupted["lines"], *arguments) as command:
+        command.wait_for("a")
+        assert command.process.stdout is not None
+        command.process.stdout.close()
+        assert command.process.stderr is not None
+        assert command.process.stderr.read() == b""
+        assert command.process.wait(timeout=60) == 0
+
+
+def test_a_sample_is_interrupted_without_an_error(uninterrupted: dict[str, Path]) -> None:
+    arguments = ("sample", "run", "--tokens=100000", "--prompt=a\n")
+    with Command(uninterrupted["lines"], *arguments) as command:
+        command.wait_for("a")
+        command.process.send_signal(signal.SIGINT)
+        code, _, error = command.end()
+    assert (code, error) == (130, "")
+
+
+def test_in_a_terminal_a_run_shows_a_bar(uninterrupted: dict[str, Path]) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "autolm", "train", *text("stream"), *OPTIONS, "--steps=6"]
+    process = subprocess.Popen(
+        [*command, "-o", "shown"],
+        cwd=uninterrupted["stream"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "150"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:  # a terminal whose other end is closed
+        pass
+    finally:
+        os.close(ours)
+    assert process.wait(timeout=60) == 0
+    words = shown.decode()
+    assert "━" in words
+    assert "6/6" in words
+    assert "\x1b[" in words
+    assert re.search(r"val \d\.\d+  ppl \d+", words)
+    assert "done    val " in words

@@ -1,0 +1,87 @@
+import io
+
+import pytest
+from hypothesis import settings
+from rich.console import Console
+
+from autolm.testing.check_command import check_command
+
+MY_OPS = """
+import numpy as np
+from autolm import ops, primitive
+
+@primitive
+def my_mul(a, b):
+    return a * b, lambda grad: (grad * a, grad * b)
+
+@primitive
+def my_square(a):
+    return a * a, lambda grad: (2 * a * grad,)
+"""
+
+
+@pytest.fixture
+def my_ops(tmp_path):
+    path = tmp_path / "my_ops.py"
+    path.write_text(MY_OPS, encoding="utf-8")
+    return path
+
+
+def run(*names, width=200, **options):
+    console = Console(file=io.StringIO(), width=width)
+    code = check_command(names, console=console, profile="dev", **options)
+    return code, console.file.getvalue()
+
+
+def test_a_table_of_operations_by_laws():
+    code, text = run("mul", "tanh")
+    heading, first, second, *_ = text.splitlines()
+    assert heading.split()[:4] == ["operation", "rule", "shapes", "aliases"]
+    assert first.split()[:4] == ["mul", "✓", "✓", "✓"]
+    assert second.split()[:4] == ["tanh", "✓", "✓", "–"]
+    assert code == 0
+
+
+def test_a_narrow_terminal_gets_the_whole_table():
+    _, text = run("mul", width=80)
+    (row,) = [line for line in text.splitlines() if line.startswith("mul")]
+    assert row.split()[1:12] == ["✓"] * 10 + ["–"]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_primitives_of_a_file_are_checked_and_a_wrong_one_is_reported(my_ops):
+    code, text = run(module=my_ops)
+    assert code == 1
+    assert "my_mul is WRONG" in text
+    assert "operands swapped" in text
+    assert "my_square" in text
+    assert "my_square is" not in text
+
+
+def test_one_operation_of_a_file(my_ops):
+    code, text = run("my_square", module=my_ops)
+    assert code == 0
+    assert "my_mul" not in text
+
+
+@pytest.mark.parametrize(("names", "content", "words"), [
+    (("nope",), None, "no operation is called nope; there are add, sub"),
+    ((), "x = 1", "defines no primitive"),
+    ((), "from autolm.ops import mul", "defines no primitive"),
+])  # fmt: skip
+def test_wrong_use_is_an_error(names, content, words, tmp_path):
+    path = tmp_path / "file.py"
+    path.write_text(content or "", encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        run(*names, module=None if content is None else path)
+
+
+def test_a_file_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match=r"gone\.py: there is no such file"):
+        run(module=tmp_path / "gone.py")
+
+
+def test_the_profile_is_as_before():
+    before = settings.get_current_profile_name()
+    run("neg")
+    assert settings.get_current_profile_name() == before

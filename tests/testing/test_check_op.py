@@ -1,0 +1,184 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from autolm import ops, primitive
+from autolm.ops.primitive import Case
+from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
+from autolm.testing.examination import Status, examine
+from autolm.testing.laws import LAWS
+from autolm.testing.subject import Subject
+
+from .wrong_operations import product, product_swapped, softplus
+
+
+def message_of(op, **told):
+    with pytest.raises(GradientError) as caught:
+        check_op(op, max_examples=5, **told)
+    return str(caught.value)
+
+
+def outcomes_of(op, examples=12):
+    return {o.law.name: o for o in examine(Subject.of(op), examples)}
+
+
+def test_a_plain_function_needs_no_decorator():
+    def cube(a):
+        return a**3, lambda grad: (3 * a**2 * grad,)
+
+    assert check_op(cube, max_examples=5).verdict is Verdict.CORRECT
+
+
+def test_the_message_of_the_error_is_the_report():
+    text = message_of(product_swapped)
+    assert "product_swapped is WRONG" in text
+    assert "a      []     2              3          −1" in text
+    assert "operands swapped: it receives ḡ · a, expected ḡ · b" in text
+    assert "wrong_operations.py:" in text
+
+
+def test_the_domain_that_is_told_is_kept():
+    @primitive
+    def picky(a):
+        assert np.all((a.real > 1) & (a.real < 2)), "outside of the domain"
+        return a * a, lambda grad: (2 * a * grad,)
+
+    laws = [law for law in LAWS if law.name in ("rule", "shapes", "linear")]
+    subject = Subject.of(picky, domain=(1, 2))
+    assert {o.status for o in examine(subject, 10, laws)} == {Status.HOLDS}
+
+
+def test_one_domain_per_operand():
+    def power(a, b):
+        y = a**b
+        return y, lambda grad: (grad * b * a ** (b - 1), grad * y * np.log(a))
+
+    assert check_op(power, domain=[(0, math.inf), (-3, 3)], max_examples=5).digits > 10
+
+
+def test_attributes_are_passed_to_every_call():
+    def scale(a, *, by):
+        return a * by, lambda grad: (grad * by,)
+
+    assert check_op(scale, attributes={"by": 3.0}, max_examples=5).verdict is Verdict.CORRECT
+
+
+def test_arity_says_how_many_operands_there_are():
+    def total(*arrays):
+        return sum(arrays), lambda grad: (grad,) * len(arrays)
+
+    assert check_op(total, arity=3, max_examples=5).verdict is Verdict.CORRECT
+
+
+def test_cases_tell_of_shapes_where_not_any_will_do():
+    def outer(a, b):
+        return np.outer(a, b), lambda grad: (grad @ b, a @ grad)
+
+    assert check_op(outer, cases=[Case(((2,), (3,)))], max_examples=5).digits > 10
+
+
+@pytest.mark.parametrize(("rule", "words"), [
+    (lambda grad: (grad,), "must return a tuple of 2"),
+    (lambda grad: grad, "must return a tuple of 2"),
+    (lambda grad: (grad, "1"), "contribution to operand 1 must be an array"),
+    (lambda grad: (grad, None), "contribution to operand 1 must be an array"),
+    (lambda grad: (grad, np.ones(7)), "does not reduce to (3,)"),
+    (lambda grad: 1 / 0, "the backward rule raised ZeroDivisionError"),
+])  # fmt: skip
+def test_a_rule_that_breaks_the_contract_is_reported_by_name(rule, words):
+    def add(a, b):
+        return a + b, rule
+
+    text = message_of(add, cases=[Case(((3,), (3,)))])
+    assert "add is WRONG" in text
+    assert words in text
+
+
+def test_a_forward_that_raises_is_reported():
+    def broken(a):
+        raise KeyError("weights")
+
+    assert "the forward raised KeyError: 'weights'" in message_of(broken)
+
+
+def test_a_forward_without_a_rule_is_reported():
+    assert "must return (result, backward)" in message_of(lambda a: a * 2)
+
+
+def test_an_operation_without_operands_is_an_error():
+    with pytest.raises(ValueError, match="takes no operand"):
+        check_op(lambda *, size: size)
+
+
+def test_a_forward_beyond_numpy_is_checked_all_the_same():
+    erf = np.vectorize(math.erf, otypes=[float])
+
+    def error_function(a):
+        y = erf(np.asarray(a, dtype=float)).astype(a.dtype)
+        return y, lambda grad: (grad * 2 / math.sqrt(math.pi) * np.exp(-a * a),)
+
+    report = check_op(error_function, max_examples=5)
+    assert report.verdict is Verdict.CORRECT
+    assert 9 < report.digits < 15
+
+
+def test_what_cannot_be_decided_is_said():
+    rough = np.vectorize(lambda x: math.sin(x) + 1e-6 * math.sin(1e15 * x), otypes=[float])
+
+    def coarse(a):
+        y = rough(np.asarray(a, dtype=float)).astype(a.dtype)
+        return y, lambda grad: (grad * np.cos(a),)
+
+    with pytest.warns(UndecidedWarning, match=r"rule: Ridders is sure of \d digits only"):
+        check_op(coarse, max_examples=3)
+
+
+def test_a_law_that_was_never_exercised_is_said_not_skipped():
+    @primitive(kinks="a = 0, or so it says")
+    def smooth(a):
+        return a * a, lambda grad: (2 * a * grad,)
+
+    outcome = outcomes_of(smooth)["kinks"]
+    assert (outcome.status, outcome.reason) == (Status.NOT_EXERCISED, "never met: kink")
+    assert "not exercised: kinks: never met: kink" in str(check_op(smooth, max_examples=12))
+
+
+def test_laws_that_say_nothing_of_an_operation_do_not_apply():
+    outcomes = outcomes_of(softplus)
+    assert outcomes["aliases"].status is Status.DOES_NOT_APPLY
+    assert outcomes["relations"].status is Status.DOES_NOT_APPLY
+
+
+def test_what_was_exercised_is_counted():
+    outcomes = outcomes_of(product)
+    assert outcomes["shapes"].tally.exercised["stretched axis"] >= 3
+    assert outcomes["aliases"].tally.exercised["alias"] >= 3
+    assert outcomes["state"].tally.exercised["backward twice"] >= 3
+    assert outcomes["graphs"].tally.exercised["unequal diamond"] >= 1
+    assert outcomes_of(ops.maximum)["kinks"].tally.exercised["shares add up"] >= 3
+    assert outcomes_of(ops.embedding)["aliases"].tally.exercised["repeated index"] >= 3
+
+
+def test_a_kink_at_a_generic_number_is_no_false_alarm():
+    def hard_sigmoid(a):
+        inside = np.abs(a.real) < 2
+        slope = np.where(inside, 0.25, 0).astype(a.dtype if a.dtype.kind == "f" else float)
+        return np.clip(a.real, -2, 2) * 0.25 + 0.5 + (a - a.real) * slope, lambda g: (g * slope,)
+
+    report = check_op(hard_sigmoid, max_examples=30)
+    assert report.verdict is Verdict.CORRECT
+
+
+@given(calls(ops.div))
+def test_calls_are_for_tests_of_ones_own(call):
+    a, b = call.inputs
+    assert np.allclose(ops.div(a, b).data * b, a)
+
+
+def test_a_call_prints_as_it_is_written():
+    call = Call([2.0], np.array([True]), upstream=[1.0], axis=(0, -1))
+    again = eval(repr(call), {"Call": Call, "np": np})
+    assert repr(call) == "Call([2.0], np.array([True], dtype='bool'), upstream=[1.0], axis=(0, -1))"
+    assert repr(again) == repr(call)

@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+
+from autolm import Tensor, Value, ops, primitive, scope
+from autolm.graph import record_sites
+from autolm.lm.tinylm import TinyLM
+from autolm.nn import Module
+from autolm.testing import (
+    GradientError,
+    Verdict,
+    assert_gradients,
+    check_gradient,
+    check_graph,
+)
+
+from .wrong_operations import exponential_almost, product_swapped
+
+A = [[1.0, 2.0], [-3.0, 0.5]]
+
+
+def failure_of(check, *arguments, **told):
+    with pytest.raises(GradientError) as caught:
+        check(*arguments, **told)
+    return caught.value.report.failure
+
+
+def test_a_function_of_tensors():
+    report = check_gradient(lambda x, w: (x @ w).softmax().log(), [0.5, -1.0], A)
+    assert report.verdict is Verdict.CORRECT
+    assert report.digits > 12
+
+
+def test_a_function_of_values():
+    report = check_gradient(lambda x, y: (x * y + x).tanh() / y, Value(0.5), Value(-0.25))
+    assert report.digits > 12
+
+
+@pytest.mark.parametrize("operation", [
+    lambda x, y: Value.sum([x, y, x]), lambda x, y: Value.dot([x, y], [y, y]),
+    lambda x, y: x.maximum(y), lambda x, y: x.minimum(y), lambda x, y: abs(-x) ** y,
+    lambda x, y: (x.exp() + y.sigmoid()).log().sqrt(), lambda x, y: x.sin() - y.cos() + x.relu(),
+])  # fmt: skip
+def test_every_operation_on_values(operation):
+    assert check_gradient(operation, Value(0.75), Value(1.25)).digits > 12
+
+
+def test_integers_and_other_things_are_passed_on():
+    def loss(logits, targets, scale):
+        return ops.cross_entropy(logits, targets=targets) * int(scale)
+
+    assert check_gradient(loss, A, np.array([1, 0]), "2").digits > 12
+
+
+def test_the_upstream_gradient_may_be_given():
+    failure = failure_of(check_gradient, product_swapped, [2.0], [3.0], upstream=[10.0])
+    assert [(row.analytic, row.numeric) for row in failure.rows] == [(20, 30), (30, 20)]
+
+
+def test_an_upstream_gradient_of_another_shape_is_an_error():
+    with pytest.raises(ValueError, match=r"upstream is \(3,\), and the result \(2,\)"):
+        check_gradient(lambda x: x * 2, [1.0, 2.0], upstream=[1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("f", [ops.relu, ops.abs, lambda x: x.relu() + x.abs()])
+def test_at_a_kink_the_convention_is_not_held_for_a_mistake(f):
+    assert check_gradient(f, [0.0, 1.0, -1.0]).verdict is Verdict.CORRECT
+
+
+def test_terms_that_cancel_are_no_false_alarm():
+    x = np.linspace(0.1, 3, 5)
+    report = check_gradient(lambda x: x.exp() / 3 - x.exp() * (1 / 3), x)
+    assert report.verdict is Verdict.CORRECT
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x * x.data, lambda x: x * Tensor(np.tanh(x.data)), lambda x: x * x.detach(),
+])  # fmt: skip
+def test_a_path_outside_of_the_graph_is_found(f):
+    assert "outside" not in failure_of(check_gradient, f, [2.0, 3.0]).message
+    assert ".detach()" in failure_of(check_gradient, f, [2.0, 3.0]).diagnosis
+
+
+def test_in_a_function_the_guilty_operation_is_named():
+    def f(x):
+        return ops.sum(ops.tanh(product_swapped(x, ops.sin(x))))
+
+    failure = failure_of(check_gradient, f, [1.0, 2.0])
+    assert "the rule of product_swapped at" in failure.message
+    assert "operands swapped" in failure.diagnosis
+    assert "check_gradient(product_swapped, " in failure.program
+
+
+def test_what_is_no_function_of_nodes_is_an_error():
+    with pytest.raises(TypeError, match="must return a Tensor or a Value, not float"):
+        check_gradient(lambda x: 1.0, [1.0])
+    with pytest.raises(TypeError, match="nothing to differentiate"):
+        check_gradient(lambda x: x, "text")
+
+
+def test_a_graph_of_right_rules_is_right():
+    x, w = Tensor(A), Tensor(A)
+    assert check_graph(((x @ w).tanh() * x).mean()).digits > 12
+
+
+def test_the_guilty_node_is_named_with_its_operation_scope_and_site():
+    x = Tensor([1.0, 2.0, 3.0], name="x")
+    with record_sites(), scope("head"):
+        y = exponential_almost(ops.sin(x))
+    failure = failure_of(check_graph, ops.sum(y * x))
+    assert failure.node is y
+    assert "the rule of exponential_almost in head at" in failure.message
+    assert "test_gradients.py:" in failure.message
+    assert "factor of 1.000001" in failure.diagnosis
+
+
+def test_a_rule_that_fails_only_at_this_data_is_found():
+    @primitive
+    def mostly_square(a):
+        return a * a, lambda grad: (np.where(a == 17.0, 0, 2 * a * grad),)
+
+    x = Tensor([1.0, 17.0])
+    failure = failure_of(check_graph, mostly_square(x).sum())
+    assert [row.index for row in failure.rows] == [(1,)]
+
+
+def test_a_wrong_rule_in_single_precision_is_found_to_a_millionth():
+    x = Tensor(np.array([1.0, 2.0], dtype=np.float32))
+    assert check_graph(ops.exp(x).sum()).verdict is Verdict.CORRECT
+    assert "factor" in failure_of(check_graph, exponential_almost(x).sum()).diagnosis
+
+
+def test_a_wrong_element_in_a_large_graph_is_located():
+    @primitive
+    def spoiled(a):
+        factor = np.ones(a.shape)
+        factor[7, 3] = 1.5
+        return a * a, lambda grad: (2 * a * grad * factor,)
+
+    x = Tensor(np.linspace(1, 2, 400).reshape(20, 20))
+    assert [row.index for row in failure_of(check_graph, spoiled(x).sum()).rows] == [(7, 3)]
+
+
+class Scaled(Module):
+    def __init__(self, operation, dtype=float):
+        self.weight = Tensor(np.array([0.5, -1.5], dtype=dtype))
+        self.operation = operation
+
+    def forward(self, x):
+        return self.operation(x, self.weight).tanh()
+
+
+def test_a_module_in_one_line():
+    assert_gradients(Scaled(ops.mul), A)
+
+
+def test_a_module_with_a_wrong_operation_names_parameter_and_operation():
+    failure = failure_of(assert_gradients, Scaled(product_swapped), A)
+    assert {row.operand for row in failure.rows} == {"weight", "input 0"}
+    assert "product_swapped" in failure.message
+
+
+def test_a_module_in_single_precision():
+    assert_gradients(Scaled(ops.mul, np.float32), np.array(A, dtype=np.float32))
+    failure_of(assert_gradients, Scaled(product_swapped, np.float32), np.array(A, np.float32))
+
+
+def test_gradients_of_a_module_are_left_as_they_were():
+    module = Scaled(ops.mul)
+    module.weight.grad = np.array([7.0, 8.0])
+    data = module.weight.data.copy()
+    assert_gradients(module, A)
+    assert module.weight.grad.tolist() == [7, 8]
+    assert module.weight.data.tolist() == data.tolist()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_whole_language_model(dtype):
+    model = TinyLM(7, 8, 2, 12, 1, norm="pre", dtype=dtype, seed=0)
+    token_ids = np.array([[1, 2, 3, 0], [4, 5, 6, 1]])
+    report = assert_gradients(Loss(model), token_ids, np.roll(token_ids, -1, axis=1))
+    assert report.verdict is Verdict.CORRECT
+
+
+class Loss(Module):
+    def __init__(self, model):
+        self.model = model
+
+    def forward(self, token_ids, target_ids):
+        return self.model.compute_loss(token_ids, target_ids)

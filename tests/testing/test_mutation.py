@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from autolm import Tensor, ops
+from autolm.testing import Fate, check_op, mutation_report
+
+
+def weak_test():
+    a, b = Tensor([2.0, 2.0]), Tensor([2.0])
+    ops.mul(a, b).sum().backward()
+    assert np.allclose(a.grad, 2)
+    assert np.allclose(b.grad, 4, atol=0.1)
+
+
+def test_what_a_weak_test_does_not_see_is_listed():
+    report = mutation_report(ops.mul, weak_test)
+    assert report.fates["factor 1 + 1e-6"] is Fate.SURVIVED
+    assert report.fates["sign"] is Fate.KILLED
+    assert report.fates["operand a dropped"] is Fate.KILLED
+    assert report.fates["reduction missing"] is Fate.KILLED
+    assert report.fates["upstream ignored"] is Fate.NOT_REACHED
+    assert set(report.survivors) == {
+        "factor 1 + 1e-6", "upstream ignored", "upstream mutated", "duplicate overwritten",
+    }  # fmt: skip
+
+
+def test_the_report_is_a_table():
+    text = str(mutation_report(ops.mul, weak_test))
+    assert text.startswith("mul: 4 of 8 mutations killed\n")
+    assert "  factor 1 + 1e-6        survived" in text
+
+
+@pytest.mark.parametrize("op", [ops.mul, ops.softmax, ops.embedding], ids=lambda op: op.name)
+def test_the_kit_itself_kills_every_mutation_that_shows(op):
+    report = mutation_report(op, lambda op: check_op(op, max_examples=6))
+    assert Fate.SURVIVED not in report.fates.values(), report
+
+
+def test_an_overwritten_duplicate_is_a_mutation_of_repeated_operands_and_indices():
+    def alias():
+        x = Tensor([3.0])
+        ops.mul(x, x).backward()
+        assert x.grad == 6
+
+    def index():
+        x = Tensor([[1.0], [2.0]])
+        ops.embedding(x, token_ids=np.array([0, 0])).sum().backward()
+        assert x.grad.tolist() == [[2], [0]]
+
+    assert mutation_report(ops.mul, alias).fates["duplicate overwritten"] is Fate.KILLED
+    assert mutation_report(ops.embedding, index).fates["duplicate overwritten"] is Fate.KILLED
+
+
+def test_the_operation_is_restored():
+    forward = ops.mul.forward
+    mutation_report(ops.mul, weak_test)
+    assert ops.mul.forward is forward
+
+
+def test_a_test_that_fails_as_it_is_cannot_tell_anything():
+    with pytest.raises(ValueError, match="the test fails as it is: no"):
+        mutation_report(ops.mul, lambda: (_ for _ in ()).throw(AssertionError("no")))

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from autolm.testing import ridders
+
+FUNCTIONS = [
+    (np.sin, np.cos),
+    (np.exp, np.exp),
+    (np.log, lambda x: 1 / x),
+    (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    (lambda x: x**5, lambda x: 5 * x**4),
+    (lambda x: 1 / x, lambda x: -1 / x**2),
+]
+POINTS = np.array([0.004, 0.3, 1.0, 4.5])
+
+
+@pytest.mark.parametrize(("function", "slope"), FUNCTIONS)
+def test_smooth_functions_to_ten_digits(function, slope):
+    found, _ = ridders.central(function, [POINTS], [np.ones(4)])
+    assert found.astype(float) == pytest.approx(slope(POINTS), rel=3e-11)
+
+
+@pytest.mark.parametrize(("function", "slope"), FUNCTIONS)
+def test_the_estimated_error_is_honest(function, slope):
+    found, error = ridders.central(function, [POINTS], [np.ones(4)])
+    truth = slope(POINTS.astype(np.longdouble))
+    assert np.all(np.abs(found - truth) <= 10 * error + 1e-16 * np.abs(truth))
+
+
+def test_a_function_without_long_doubles_gets_doubles():
+    def product(a):
+        if a.dtype != np.float64:
+            raise TypeError("array type float128 is unsupported")
+        return a @ a
+
+    found, _ = ridders.central(product, [np.eye(2)], [np.ones((2, 2))])
+    assert found == pytest.approx(np.full((2, 2), 2.0), rel=1e-10)
+
+
+def test_noise_shows_in_the_error():
+    noise = np.random.default_rng(0)
+    _, error = ridders.central(
+        lambda x: x + 1e-3 * noise.standard_normal(), [np.array(1.0)], [np.array(1.0)]
+    )
+    assert error > 1e-3

@@ -1,0 +1,69 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm.testing import broadcastable_shapes, tensors, values
+from autolm.testing.strategies import choices
+
+DOMAINS = [(-math.inf, math.inf), (0, math.inf), (-math.inf, 2), (-1, 1), (3, 3.5)]
+
+
+@given(tensors((3, 4)))
+def test_generic_numbers_differ_by_a_gap_and_keep_away_from_zero_and_one(array):
+    numbers = np.sort([*array.ravel(), 0.0, 1.0, -1.0])
+    assert np.diff(numbers).min() >= 1 / 16
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_numbers_stay_inside_an_open_domain(domain):
+    @given(tensors((2, 3), domain=domain), values("extreme", domain))
+    def inside(array, number):
+        assert np.all((array > domain[0]) & (array < domain[1]))
+        assert domain[0] < number < domain[1]
+
+    inside()
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_there_are_enough_generic_numbers_for_any_size(domain):
+    assert len(set(choices("generic", domain, 500))) >= 500
+
+
+def test_kinky_numbers_tie_and_meet_zero():
+    found = []
+    given(tensors((4,), "kinky"))(lambda array: found.append(array))()
+    assert any(0 in array for array in found)
+    assert any(len(set(array)) < 4 for array in found)
+
+
+def test_extreme_numbers_are_huge_and_tiny():
+    numbers = np.abs(choices("extreme", DOMAINS[0], 1))
+    assert numbers.max() >= 1e8
+    assert numbers.min() <= 1e-20
+
+
+def test_an_unknown_kind_is_an_error():
+    with pytest.raises(ValueError, match='"generic", "kinky" or "extreme"'):
+        tensors((1,), "odd").example  # noqa: B018
+        choices("odd", DOMAINS[0], 1)
+
+
+@given(tensors((2,), dtype=np.float32))
+def test_the_dtype_is_kept(array):
+    assert array.dtype == np.float32
+
+
+@given(st.data(), st.integers(1, 4))
+def test_shapes_broadcast_together(data, count):
+    shapes = data.draw(broadcastable_shapes(count))
+    assert len(shapes) == count
+    assert np.broadcast_shapes(*shapes) in shapes
+
+
+def test_most_shapes_stretch_an_axis():
+    found = []
+    given(broadcastable_shapes(2))(lambda shapes: found.append(len(set(shapes)) > 1))()
+    assert np.mean(found) > 0.4
