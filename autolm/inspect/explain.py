@@ -111,7 +111,10 @@ class Explanation:
             padded = [f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)]
             lines.append("   ".join([f"  {padded[0]}", *padded[1:], where]).rstrip())
         if self.paths:
-            lines.append(f"the {len(self.paths)} heaviest paths")
+            several = (
+                f"{len(self.paths)} heaviest paths" if len(self.paths) > 1 else "heaviest path"
+            )
+            lines.append(f"the {several}")
         for path in self.paths:
             way = " ← ".join(label(node) for node in path.nodes)
             lines.append(f"  {show(path.value):{widths[0]}}   {way}")

@@ -318,7 +318,7 @@ def test_why_tells_what_is_still_to_come(neuron):
     neuron.say("goto 5")
     assert neuron.say("why w1 1") == (
         "w1.grad = 1\n  1   from x1w1 = x1 · w1   (2 × 0.5)\n"
-        "the 1 heaviest paths\n  1   o ← n ← x1w1x2w2 ← x1w1 ← w1"
+        "the heaviest path\n  1   o ← n ← x1w1x2w2 ← x1w1 ← w1"
     )
 
 

@@ -148,7 +148,7 @@ def test_text_tells_arithmetic_rule_scope_and_site():
         "M.grad = 1×1 ‖2‖ [2]\n"
         "  1×1 ‖1‖ [1]   from M @ M   ḡ · bᵀ\n"
         "  1×1 ‖1‖ [1]   from M @ M   aᵀ · ḡ\n"
-        "the 1 heaviest paths\n"
+        "the heaviest path\n"
         "  1×1 ‖1‖ [1]   sum ← matmul ← M"
     )
 
