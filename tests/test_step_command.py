@@ -28,18 +28,6 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     text = folder / "text.txt"
     text.write_text("a cat sat\na dog ran\n" * 20)
-    sizes = [
-        "--steps",
-        "2",
-        "--d-model",
-        "8",
-        "--num-heads",
-        "2",
-        "--num-layers",
-        "1",
-        "--kind",
-        "lines",
-    ]
     done = autolm("train", text, *SMALL, "--output", folder / "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
@@ -60,7 +48,7 @@ def test_model_is_stepped_through_and_zoomed_into(run):
     assert shown.startswith("the model reads: a cat\nbackward of loss = ")
     assert ">       blocks.0.attention" in shown
     assert "layers.py:" in shown
-    assert "[1,2,0]) > 2/" in shown
+    assert "[1,2,0]) >  2/" in shown
     assert "W_O.grad = 8×8 ‖" in shown
     assert shown.endswith("every gradient is as it was\n")
 
