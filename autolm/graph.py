@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, ClassVar
+from weakref import ref
 
 from autolm.step import Contribution, ForwardStep, Step, describe, forward_steps
 from autolm.watched import backward_pass, remember_root
@@ -164,11 +165,11 @@ class Backprop:
         """Write the gradients into the nodes: leaves accumulate, interior nodes do not."""
         results: list[Any] = [] if self.retain_grads else [(n, None) for n in self.operations]
         for node, grad in self.gradients.items():
-            total = node._grad + grad if node.has_grad and not node.parents else grad
+            total = grad if node.parents or node._grad is None else node._grad + grad
             results.append((node, node.as_gradient(total)))
         for node, grad in results:
             node._grad = grad
-        remember_root(self.root)
+        remember_root(ref(self.root))
 
 
 # How nodes are made just now: with parents or not, where, with sites or not; for each thread alone.

@@ -4,7 +4,6 @@ Each costs it next to nothing: a number for each result, and for each backward p
 context variable, so that each thread is watched by itself.
 """
 
-import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from itertools import count
@@ -19,9 +18,8 @@ backward_pass: ContextVar[Callable[..., Any] | None] = ContextVar("autolm_pass",
 _latest_root: ContextVar[Callable[[], Any]] = ContextVar("autolm_root", default=lambda: None)
 
 
-def remember_root(root: Any) -> None:
-    """Note the root of a backward pass that is done, without keeping it alive."""
-    _latest_root.set(weakref.ref(root))
+#: Notes the root of a backward pass that is done, by a weak reference.
+remember_root = _latest_root.set
 
 
 def latest_root() -> Any:

@@ -6,6 +6,7 @@ so a step costs the same in either direction, however far the walk has come.
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -215,7 +216,7 @@ class Backprop(graph.Backprop):
         if self.finished:
             for node in () if self.retain_grads else self.operations:
                 node._grad = None
-            remember_root(self.root)
+            remember_root(weakref.ref(self.root))
             return
         while self._edits:
             self._edits.pop().undo()

@@ -6,6 +6,7 @@ They change nothing, except for `set`, which asks what would be if a number were
 from __future__ import annotations
 
 import linecache
+import weakref
 from collections.abc import Iterator, Mapping
 from pprint import pformat
 from typing import Any
@@ -286,7 +287,7 @@ class Looking(Prompt):
             inner.prompt = f"(bp {name}) "
             inner.open()
         if outer_root is not None:
-            remember_root(outer_root)
+            remember_root(weakref.ref(outer_root))
         self.say(self.screen.step(self.walk.step))
 
 
