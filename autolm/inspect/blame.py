@@ -133,7 +133,7 @@ def blame_nonfinite(root: Node) -> Blame | None:
             return _first_in_gradients(root) if root.requires_grad else None
     blame = _in_data(guilty, np.isfinite)
     undefined = _first_in_data(root, _not_nan)
-    if undefined is None or undefined is guilty or math.isnan(blame.value):
+    if undefined is None or undefined is guilty:
         return blame
     return replace(blame, then=_in_data(undefined, _not_nan))
 

@@ -189,7 +189,7 @@ def test_seed_and_leaf_root(leaf):
 
 def test_closing_twice_changes_nothing_more():
     x = Value(3.0)
-    walk = Backprop(x * x)
+    walk = Backprop(x * x * x)
     walk.forward()
     walk.close()
     x.grad = 100.0

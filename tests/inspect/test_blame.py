@@ -201,3 +201,14 @@ def test_a_gradient_of_nothing_times_an_infinite_slope_is_told() -> None:
     assert (blame.slope, blame.cause) == (INF, "0 · inf")
     report = "backward of root\n  upstream 0, slope inf, input 0 at [1]  →  nan   (0 · inf)"
     assert str(blame) == report
+
+
+def test_a_gradient_that_is_nan_by_itself_has_no_such_cause() -> None:
+    @primitive
+    def careless(a):
+        return a * 2, lambda grad: (grad * 2 * (grad / grad),)
+
+    with np.errstate(all="ignore"):
+        blame = blame_nonfinite((careless(Tensor([1.0], name="x")) * 0).sum())
+    assert blame is not None
+    assert (blame.slope, blame.cause) == (2.0, "")

@@ -275,7 +275,8 @@ def test_expressions_see_the_step_the_graph_and_the_program(neuron):
     assert neuron.say("p up, grad == node.grad") == "(0.4999999999999998, True)"
     assert neuron.say("p node is n, a is x1w1x2w2, step.index") == "(True, True, 1)"
     assert neuron.say('p nodes["x2w2"].data') == "0.0"
-    assert neuron.say("! b.data") == "6.881373587019543"
+    neuron.say("goto 4")
+    assert neuron.say("! b.data, a is x2") == "(6.881373587019543, True)"  # the neuron's own b
     assert neuron.say("pp [w1.data] * 2") == "[-3.0, -3.0]"
 
 
@@ -322,7 +323,19 @@ def test_why_tells_what_is_still_to_come(neuron):
     )
 
 
-def test_short_names_mean_the_one_in_this_scope(model):
+def test_of_two_parameters_called_alike_the_one_in_this_scope_is_meant():
+    x = Tensor([1.0], name="x")
+    for layer in ("first", "second"):
+        with scope(layer):
+            x = x * Tensor([3.0 if layer == "first" else 5.0], name=f"{layer}.gain")
+    session = Session(x)
+    assert session.say("p node.scope") == "'second'"
+    assert session.say("why gain").startswith("gain.grad = 1 ‖3‖")
+    session.say("s")
+    assert session.say("why gain").startswith("gain.grad = 1 ‖5‖")
+
+
+def test_short_and_long_names_mean_a_parameter(model):
     assert model.say("why W").startswith("W.grad: nothing has arrived")
     assert model.say("why body.W").startswith("W.grad: nothing has arrived")
     assert model.say("why #2").startswith("logits.grad = 2×2 ‖2‖ [1 1 1 …]")

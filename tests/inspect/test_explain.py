@@ -52,6 +52,15 @@ def test_uses_add_up_to_the_gradient_exactly(program, leaf, data):
             assert use.value == pytest.approx(use.upstream * use.local, rel=1e-12, abs=1e-300)
 
 
+@each_engine
+def test_uses_stand_in_the_order_in_which_their_sum_is_exact(leaf):
+    x = leaf(1.0)
+    root = (x * 1e16 + x * -1e16) + x
+    root.backward()
+    assert x.grad == 0.0  # 1 − 1e16 + 1e16; any other order gives 1
+    assert [float(use.value) for use in explain(x).uses] == [1.0, -1e16, 1e16]
+
+
 @given(programs(), st.data())
 def test_all_paths_add_up_to_the_gradient_and_are_each_a_product_of_slopes(program, data):
     leaves, root = program.run(Value)

@@ -1,6 +1,7 @@
 """Where backward() stops, and that it is only backward() that does."""
 
 import bdb
+import contextvars
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autolm import Tensor, Value, debug, set_trace
-from autolm.inspect import debugger
+from autolm.inspect import debugger, stop_backward
 from autolm.watched import backward_pass
 
 
@@ -71,6 +72,17 @@ def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
     set_trace()
     (x * x).backward()
     assert commands.opened == 1
+
+
+def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(commands):
+    commands.lines = ("p (node * 1).backward()", "c")
+    x = Value(3.0)
+    context = contextvars.copy_context()
+    context.run(stop_backward.stop_always)
+    context.run((x * x).backward)
+    assert commands.opened == 1
+    context.run((x * x).backward)
+    assert commands.opened == 2
 
 
 def test_debug_left_early_changes_nothing_and_at_the_end_everything(commands):
