@@ -7,6 +7,7 @@ can stay where it is.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from itertools import repeat
@@ -20,7 +21,7 @@ from autolm.step import Contribution, Step, expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
-RULE = 48  # how much of a rule is shown
+RULE = 12  # how much of a rule is shown where there is no room for it
 
 
 class Screen:
@@ -79,15 +80,16 @@ class Screen:
         return [f"{'':{self.margin}}{line}" for line in aligned(rows, (UPSTREAM, SLOPE, 0), "")]
 
     def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
-        rows = [("ḡ", "", *_parts(step.upstream), "")]
+        rows = [["ḡ", "", *_parts(step.upstream), ""]]
         for i, sent in enumerate(shown):
             name = self.names(sent.parent)
             if sent.parent.requires_grad:
-                parts = _parts(sent.value)
-                rows.append((f"→ {name}", _rule(step.node, i), *parts, self._moved(sent)))
+                told = rule(step.node, i)
+                rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
             else:
-                rows.append((f"→ {name}", "a constant", "", "", "", ""))
-        return [f"{'':{self.margin}}{line}" for line in aligned(rows)]
+                rows.append([f"→ {name}", "a constant", "", "", "", ""])
+        width = shutil.get_terminal_size((200, 24)).columns - self.margin  # where it is none: 200
+        return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
 
     def _moved(self, sent: Contribution) -> str:
         """Say what became of the parent's `.grad`, with what it held before this pass."""
@@ -148,6 +150,17 @@ def aligned(
     return [between.join(cells).rstrip() for cells in padded]
 
 
+def _fitting(rows: list[list[str]], width: int) -> list[str]:
+    """Align rows of arrays; where they are too wide, show no numbers, and then cut rules short."""
+    if max(map(len, aligned(rows))) > width:
+        rows = [[*row[:4], *row[5:]] for row in rows]
+    excess = max(map(len, aligned(rows))) - width
+    room = max(RULE, max(len(row[1]) for row in rows) - max(0, excess))
+    for row in rows:
+        row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
+    return aligned(rows)
+
+
 def _parts(array: Any) -> tuple[str, str, str]:
     """Split how an array reads into shape, norm and peek, for columns."""
     if array.shape == ():
@@ -158,11 +171,6 @@ def _parts(array: Any) -> tuple[str, str, str]:
 
 def _symbol(node: Node) -> str:
     return str(node.op.symbol or node.op.name) if node.op else ""
-
-
-def _rule(node: Node, operand: int) -> str:
-    text = rule(node, operand)
-    return text if len(text) <= RULE else f"{text[: RULE - 1]}…"
 
 
 def _site(node: Node) -> str:

@@ -1,5 +1,6 @@
 """Every command of the debugger says what is so, and a mistake costs one line."""
 
+import re
 from io import StringIO
 
 import numpy as np
@@ -101,6 +102,23 @@ def test_steps_of_arrays_show_shape_norm_and_peek_in_columns():
         "       → W   aᵀ · ḡ   2×2   ‖3.162‖   [1 1 2 …]   W.grad: 0 → ‖3.162‖\n"
         "at the end: all 2 steps are done (rs goes back, c or q leaves)"
     )
+
+
+@pytest.mark.parametrize(
+    ("columns", "sent"),
+    [
+        ("120", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   [0 0]"),
+        ("98", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   g.grad"),
+        ("80", "→ g   (h − n · mean(h · n)) / √(mean x² …   2   ‖0‖   g.grad"),
+    ],
+)
+def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, columns, sent):
+    monkeypatch.setenv("COLUMNS", columns)
+    g = Tensor([3.0, 3.0], name="g")
+    session = Session(ops.rms_norm(g, Tensor([1.0, 1.0], False, name="w"), eps=0.0).sum())
+    lines = session.say("s").splitlines()
+    assert re.sub("    +", "   ", lines[2].strip()).startswith(sent)
+    assert all(len(line) <= int(columns) for line in lines[1:4])
 
 
 def test_a_second_contribution_shows_what_was_added():
