@@ -1,8 +1,8 @@
 """A prompt that forgives: the loop that reads commands, and everything a hand expects of it.
 
 A mistake costs one line. Ctrl-C stops what runs, and never the session; the end of input leaves it.
-An empty line repeats the last command. What the commands do stands in `debugger.py` and
-`looking.py`; here is nothing about gradients.
+An empty line repeats the last command. What the commands do stands in `debugger.py`, `stopping.py`
+and `looking.py`; here is nothing about gradients.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Stopping(Looking):
         if not self.walk.breakpoints:
             self.say("no breakpoints")
         for number, each in self.walk.breakpoints.items():
-            self.say(f"{number}  {each.text}   hit {each.hits} times")
+            self.say(f"{number}  {each.text}   hits {each.hits}")
 
     def do_tbreak(self, argument: str) -> None:
         """Stop once: a breakpoint that is gone when it was hit.
@@ -76,7 +76,7 @@ class Stopping(Looking):
 
         clear [NUMBER …]   (cl)
         """
-        numbers = argument.split() or [str(number) for number in self.walk.breakpoints]
+        numbers = list(dict.fromkeys(argument.split())) or list(map(str, self.walk.breakpoints))
         for number in numbers:
             self._breakpoint(number)
         for number in numbers:
