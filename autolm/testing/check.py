@@ -148,10 +148,15 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
 
 
 def _node(subject: Subject, example: Any) -> Node | None:
-    """Build the graph of the counterexample, to be drawn."""
+    """Build the graph of the counterexample, with the gradients that are wrong, to be drawn."""
     try:
         if isinstance(example, Expression):
-            return example.build()[example.roots[0]]
-        return subject.node(example) if isinstance(example, Call) else None
+            node, upstream = example.build()[example.roots[0]], example.upstreams[0]
+        elif isinstance(example, Call):
+            node, upstream = subject.node(example), example.given_upstream
+        else:
+            return None
+        node.backward(upstream)
     except Exception:  # an operation that raises has no graph
         return None
+    return node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,11 @@ def check_command(
         if report.verdict is not Verdict.CORRECT or report.reason:
             console.print()
             console.print(Text(str(report)), soft_wrap=True)
+        if report.failure is not None:
+            folder = Path(tempfile.mkdtemp(prefix="autolm-check-"))
+            picture = report.render(folder / f"{report.name}.svg")
+            if picture is not None:
+                console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
     wrong = any(report.verdict is Verdict.WRONG for report, _ in reports)
     return WRONG if wrong else CORRECT
 

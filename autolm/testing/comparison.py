@@ -101,6 +101,9 @@ def compare(
         unsure = gradient(errors, np.abs(upstream))
         scale = gradient_scale(numeric, derivative.point, derivative.result, upstream)
         scale = max(scale, floor)
+    if not np.isfinite(scale):
+        reason = "the result is not finite here"
+        return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
     rows: list[Row] = []
     worst = doubt = 0.0
     for operand, (a, n, error) in enumerate(zip(analytic, numeric, unsure, strict=True)):
@@ -216,6 +219,8 @@ def digits_of(error: float, scale: float) -> float:
     """Return to how many digits two numbers of this scale agree."""
     if error == 0 or scale == 0:
         return MOST_DIGITS
+    if not math.isfinite(error) or not math.isfinite(scale):
+        return 0.0
     return max(0.0, min(MOST_DIGITS, -math.log10(error / scale)))
 
 

@@ -88,17 +88,16 @@ class Report:
     __repr__ = __str__
 
     def render(self, path: str | Path) -> Path | None:
-        """Draw the counterexample into a file; None where there is nothing to draw or to draw with.
+        """Draw the counterexample into a file; None if there is nothing to draw, or to draw with.
 
-        Drawing is what `autolm.inspect.draw` does, where it can.
+        `autolm.inspect.draw` does it.
         """
         if self.failure is None or self.failure.node is None:
             return None
         try:
-            render = import_module("autolm.inspect.draw").render
-        except ImportError:
+            import_module("autolm.inspect.draw").render(self.failure.node, path)
+        except (ImportError, RuntimeError):  # no Graphviz
             return None
-        render(self.failure.node, path)
         return Path(path)
 
     def require(self) -> Report:

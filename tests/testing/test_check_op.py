@@ -157,7 +157,7 @@ def test_what_was_exercised_is_counted():
     assert outcomes["aliases"].tally.exercised["alias"] >= 3
     assert outcomes["state"].tally.exercised["backward twice"] >= 3
     assert outcomes["graphs"].tally.exercised["unequal diamond"] >= 1
-    assert outcomes_of(ops.maximum)["kinks"].tally.exercised["shares add up"] >= 3
+    assert outcomes_of(ops.maximum)["kinks"].tally.exercised["tie"] >= 3
     assert outcomes_of(ops.embedding)["aliases"].tally.exercised["repeated index"] >= 3
 
 

@@ -30,9 +30,9 @@ def test_the_report_is_a_table():
     assert "  factor 1 + 1e-6        survived" in text
 
 
-@pytest.mark.parametrize("op", [ops.mul, ops.softmax, ops.embedding], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [ops.mul, ops.embedding], ids=lambda op: op.name)
 def test_the_kit_itself_kills_every_mutation_that_shows(op):
-    report = mutation_report(op, lambda op: check_op(op, max_examples=6))
+    report = mutation_report(op, lambda op: check_op(op, max_examples=4))
     assert Fate.SURVIVED not in report.fates.values(), report
 
 

@@ -1,29 +1,47 @@
-"""The kit against operations with planted mistakes: all are found, and nearly all are named."""
+"""The kit against operations with planted mistakes: each is found, named, and shown again."""
+
+from functools import cache
 
 import pytest
 
-from autolm.testing import Verdict
+from autolm.testing import GradientError, Verdict
 from autolm.testing.check import report_on
 from autolm.testing.subject import Subject
 
 from .wrong_operations import WRONG
 
 EXAMPLES = 4
-by_name = {
-    "argvalues": [(wrong, diagnosis) for wrong, _, diagnosis in WRONG],
-    "ids": [wrong.name for wrong, _, _ in WRONG],
-}
+each_wrong_operation = pytest.mark.parametrize(
+    ("operation", "diagnosis"),
+    [(wrong, diagnosis) for wrong, _, diagnosis in WRONG],
+    ids=[wrong.name for wrong, _, _ in WRONG],
+)
+
+
+@cache
+def report_of(operation):
+    return report_on(Subject.of(operation), EXAMPLES)
 
 
 def test_there_are_enough_of_them():
     assert len(WRONG) >= 30
 
 
-@pytest.mark.parametrize(("operation", "diagnosis"), **by_name)
-def test_a_planted_mistake_is_found_and_named(operation, diagnosis):
-    report = report_on(Subject.of(operation), EXAMPLES)
-    assert report.verdict is Verdict.WRONG
-    assert diagnosis in report.failure.diagnosis, report
+@each_wrong_operation
+def test_a_planted_mistake_is_found(operation, diagnosis):
+    assert report_of(operation).verdict is Verdict.WRONG
+
+
+@each_wrong_operation
+def test_a_planted_mistake_is_named(operation, diagnosis):
+    assert diagnosis in report_of(operation).failure.diagnosis
+
+
+@each_wrong_operation
+def test_the_program_in_the_report_fails_as_pasted(operation, diagnosis):
+    program = report_of(operation).failure.program
+    with pytest.raises(GradientError, match=f"{operation.name} is WRONG"):
+        exec(compile(program, "pasted", "exec"), {})
 
 
 @pytest.mark.parametrize("twin", dict.fromkeys(twin for _, twin, _ in WRONG), ids=lambda t: t.name)

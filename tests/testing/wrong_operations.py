@@ -374,6 +374,16 @@ def square_accumulating(a):
     return a * a, backward
 
 
+_kept = []
+
+
+@instead_of(square, "stale")
+def square_kept_elsewhere(a):
+    _kept.append(a)
+    place = len(_kept) - 1
+    return a * a, lambda grad: (2 * _kept[place] * grad,)
+
+
 # The upstream gradient
 
 

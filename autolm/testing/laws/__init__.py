@@ -6,10 +6,12 @@ from autolm.testing.laws.edges import extremes, kinks
 from autolm.testing.laws.law import Law, LawBroken, Tally
 from autolm.testing.laws.values import aliases, broadcasting, graphs, rule
 
+# A broken law of value says that numbers are wrong, and the diagnosis is to say how.
 LAWS_OF_VALUE: tuple[Law, ...] = (rule, broadcasting, aliases, graphs)
+# Graphs last: the first law that breaks is reported, and a single call reads easier than a graph.
 LAWS: tuple[Law, ...] = (
-    *LAWS_OF_VALUE,
-    *(hygiene, state, kinks, extremes, linear, scalar, relations),
+    *(rule, broadcasting, aliases, hygiene, state, kinks, extremes, linear, scalar, relations),
+    graphs,
 )
 
-__all__ = ["LAWS", "LAWS_OF_VALUE", "Law", "LawBroken", "Tally"]
+__all__ = ["LAWS", "LAWS_OF_VALUE", "Law", "LawBroken", "Tally", "graphs", "relations"]

@@ -27,9 +27,8 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
     contributions = subject.raw_contributions(rule, upstream, call)
     kept = [np.array(c) for c in contributions]
 
-    def broken(message: str, diagnosis: str, program: str = "") -> LawBroken:
-        program = program or program_of(subject, call)
-        return LawBroken(message, call, program=program, diagnosis=diagnosis)
+    def broken(message: str, diagnosis: str) -> LawBroken:
+        return LawBroken(message, call, program=program_of(subject, call), diagnosis=diagnosis)
 
     for name, x, before in zip(subject.names_of(call), call.inputs, lent, strict=True):
         if not _equal(x, before):
@@ -39,7 +38,6 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
         raise broken(
             "the backward rule changed the upstream gradient in place",
             "upstream mutated: other paths of the graph still need that array",
-            program=f"check_op({subject.op.name})",  # one call alone comes out right
         )
     other = _another_call(call)
     _, other_rule = subject.run(other)
@@ -69,10 +67,11 @@ def _check_single_precision(subject: Subject, call: Call) -> None:
     single = Call(*(_in_single(x) for x in call.inputs), **call.attributes)
     single.upstream = _in_single(call.given_upstream)
     node = subject.node(single)
-    program = f"print({subject.op.name}({Call(*single.inputs, **call.attributes).arguments()}))"
     if node.dtype != np.float32:
         message = f"float32 operands give a {node.dtype} result"
-        raise LawBroken(message, call, program=program, diagnosis="dtype not kept")
+        raise LawBroken(
+            message, call, program=program_of(subject, call), diagnosis="dtype not kept"
+        )
     coarse, fine = subject.sent(node, single.upstream), subject.contributions(call)
     size = max(map(largest, fine), default=0.0)
     for name, a, b in zip(subject.names_of(call), coarse, fine, strict=True):

@@ -41,11 +41,10 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
     defined = np.array([value.data for value in values.flat]).reshape(values.shape)
     close = AGREEMENT * max(largest(defined), 1e-300)
     if values.shape != node.shape or largest(node.data - defined) > close:
-        inputs = Call(*call.inputs, **call.attributes).arguments()
         raise LawBroken(
             f"the result is {literal(node.data)}, by its scalar definition {literal(defined)}",
             call,
-            program=f"print({subject.op.name}({inputs}))",
+            program=program_of(subject, call),
             diagnosis="the forward and the scalar definition are different functions",
         )
     if not node.requires_grad:
@@ -88,13 +87,20 @@ def _check_relations(subject: Subject, call: Call, tally: Tally) -> None:
         with np.errstate(all="ignore"):
             violation = relation.violation(function, call)
         if violation:
-            inputs = Call(*call.inputs, **call.attributes).arguments()
             raise LawBroken(
                 f"it is not {relation.name}: {violation}",
                 call,
-                program=f"print({subject.op.name}({inputs}))",
+                program=_program(subject, call, relation),
                 diagnosis=f"the forward is not {relation.name}: {violation}",
             )
+
+
+def _program(subject: Subject, call: Call, relation: Any) -> str:
+    """Check the call, if the record declares the relation; else show its result."""
+    if relation in subject.op.relations:
+        return program_of(subject, call)
+    inputs = Call(*call.inputs, **call.attributes).arguments()
+    return f"print({subject.op.name}({inputs}))"
 
 
 scalar = Law(

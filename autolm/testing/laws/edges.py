@@ -43,6 +43,7 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
     finite = [a[np.isfinite(a)] for a in contributions if a is not None]
     scale = float(np.sum(np.abs(upstream))) + max(map(largest, finite), default=0.0)
     rows: list[Row] = []
+    kinked = False
     for operand, contribution in enumerate(contributions):
         if contribution is None:
             continue
@@ -52,7 +53,7 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
             if not np.all(np.isfinite(sides)):
                 tally.exercised["edge of the domain"] += 1
                 continue
-            tally.exercised["kink"] += bool(bends(sides).any())
+            kinked |= bool(bends(sides).any())
             low, high = range_of_slopes(sides, upstream)
             found, room = contribution[index], BEND * max(scale, abs(low), abs(high))
             if not low - room <= found <= high + room:
@@ -60,10 +61,11 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
             if not low - room <= found <= high + room:
                 nearest = min((low, high), key=lambda slope: abs(slope - found))
                 rows.append(Row(subject.names_of(call)[operand], index, float(found), nearest))
+    tally.exercised["kink"] += kinked
     if rows:
         message = "the gradient is not between the slopes of the two sides"
         raise LawBroken(message, call, program=program_of(subject, call), rows=tuple(rows))
-    _check_shares(subject, call, tally, scale)
+    _check_shares(subject, call, tally, scale, kinked)
 
 
 def _blur(function: Function, call: Call, direction: Sequence[Array]) -> float:
@@ -72,7 +74,7 @@ def _blur(function: Function, call: Call, direction: Sequence[Array]) -> float:
     return 4 * float(np.sum(roughness)) / STEP
 
 
-def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float) -> None:
+def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kinked: bool) -> None:
     """See that the shares of those who tie add up.
 
     Where all inputs rise together the result of a maximum does not bend: along that direction the
@@ -87,7 +89,7 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float) -> N
     shares = [a for a in subject.contributions(kept) if a is not None]
     found = sum(float(np.sum(share)) for share in shares)
     expected = float(np.sum(np.where(straight, call.given_upstream * sides[0], 0)))
-    tally.exercised["shares add up"] += bool(straight.any())
+    tally.exercised["tie"] += bool(kinked and straight.any())
     room = BEND * max(scale, abs(expected)) + _blur(function, call, rising)
     if abs(found - expected) > room:
         raise LawBroken(
@@ -127,11 +129,10 @@ def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
 
 def _require_true_overflow(subject: Subject, call: Call, result: Array, true: Array) -> None:
     if np.any(~np.isfinite(result) & (np.abs(true) < BIGGEST)):
-        inputs = Call(*call.inputs, **call.attributes).arguments()
         raise LawBroken(
             f"the result is {literal(result)}, and should be {literal(true.astype(float))}",
             call,
-            program=f"print({subject.op.name}({inputs}))",
+            program=program_of(subject, call),
             diagnosis="the forward overflows on the way to a finite result",
         )
 
