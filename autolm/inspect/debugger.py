@@ -173,7 +173,8 @@ class Debugger(Stopping):
         elif not self.walk.position:
             self.say("at the start: nothing is done yet")
         if self.walk.finished:
-            self.say(f"at the end: all {count} steps are done (rs goes back, c or q leaves)")
+            done = f"all {count} steps are" if count > 1 else "the one step is"
+            self.say(f"at the end: {done} done (rs goes back, c or q leaves)")
 
     def _stopped_by(self) -> str:
         """Say which breakpoint it was."""

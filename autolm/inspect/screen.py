@@ -21,6 +21,7 @@ from autolm.step import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
+LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
 
 
@@ -88,7 +89,7 @@ class Screen:
                 rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
             else:
                 rows.append([f"→ {name}", "a constant", "", "", "", ""])
-        width = shutil.get_terminal_size((200, 24)).columns - self.margin  # where it is none: 200
+        width = _terminal_width() - self.margin
         return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
 
     def _moved(self, sent: Contribution) -> str:
@@ -128,10 +129,14 @@ class Screen:
         return "\n".join(aligned(rows))
 
     def _at_right(self, left: str, right: str) -> str:
-        column = self.margin + self.operation + MADE
+        """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
         if not right:
             return left
-        return f"{left:{column}}  {right}" if len(left) <= column else f"{left}  {right}"
+        room = max(LEAST, _terminal_width() - len(right) - 2)
+        if len(left) > room:
+            left = f"{left[: room - 1]}…"
+        column = min(self.margin + self.operation + MADE, room)
+        return f"{left.ljust(column)}  {right}"
 
 
 def within(scope: str, outer: str) -> bool:
@@ -171,6 +176,10 @@ def _parts(array: Any) -> tuple[str, str, str]:
 
 def _symbol(node: Node) -> str:
     return str(node.op.symbol or node.op.name) if node.op else ""
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size((200, 24)).columns  # where there is no terminal: 200
 
 
 def _site(node: Node) -> str:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from autolm import Tensor, Value, ops, scope
+from autolm import Tensor, Value, ops, record_sites, scope
 from tests.inspect.session import Session, the_neuron
 
 # What the screen looks like
@@ -63,6 +63,17 @@ def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, col
     lines = session.say("s").splitlines()
     assert re.sub("    +", "   ", lines[2].strip()).startswith(sent)
     assert all(len(line) <= int(columns) for line in lines[1:4])
+
+
+@pytest.mark.parametrize("columns", [100, 72])
+def test_narrow_terminals_get_each_step_of_a_list_in_one_line(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    x = Tensor([[1.0, 2.0]], name="x")
+    with record_sites(), scope("blocks.1.attention"):
+        y = x.swapaxes(-1, -2).reshape(2, 1).swapaxes(-1, -2).sum()
+    lines = Session(y).say("l").splitlines()
+    assert [len(line) <= columns for line in lines] == [True] * 4
+    assert all("blocks.1.attention  test_debugger.py:" in line for line in lines)
 
 
 def test_a_second_contribution_shows_what_was_added():

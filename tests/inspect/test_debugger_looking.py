@@ -110,7 +110,7 @@ def test_zoom_walks_one_element_and_comes_back(model):
     assert intro.startswith("backward of #6[1,0] = 5")
     assert "∂/∂#7[1,0] = W[0,0] = 1" in intro
     assert said.startswith("True\nW[0,0].grad = ")
-    assert said.endswith("all 1 steps are done (rs goes back, c or q leaves)\n")
+    assert said.endswith("the one step is done (rs goes back, c or q leaves)\n")
     assert answer.startswith("> 6/7  @ ")
     for node, grad in before.items():
         np.testing.assert_array_equal(node.grad, grad)
