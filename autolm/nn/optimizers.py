@@ -89,7 +89,8 @@ class Optimizer:
         with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
             for (_, is_matrix), group in self.groups.items():
                 for run in group.runs():
-                    run.bind(run.data - self.change(run, is_matrix))
+                    run.data -= self.change(run, is_matrix)
+                    run.bind()
 
     def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return what is to be subtracted from parameters that lie side by side."""
@@ -192,12 +193,15 @@ class AdamW(Optimizer):
         first += (1 - beta1) * grad
         second *= beta2
         second += (1 - beta2) * (grad * grad)
-        m = first / (1 - beta1**self.steps)
-        v = second / (1 - beta2**self.steps)
-        change = m / (np.sqrt(v) + self.eps)
+        change = first / (1 - beta1**self.steps)
+        spread = second / (1 - beta2**self.steps)
+        np.sqrt(spread, out=spread)
+        spread += self.eps
+        change /= spread
         if self.weight_decay and is_matrix:
             change += self.weight_decay * run.data
-        return self.learning_rate * change
+        change *= self.learning_rate
+        return change
 
 
 class Adam(AdamW):

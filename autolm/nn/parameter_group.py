@@ -67,7 +67,7 @@ class Run:
     Attributes
     ----------
     data, grad
-        Copies.
+        Copies; `bind` gives the parameters what `data` has become.
     memory
         Views: what is written into them is kept.
     """
@@ -80,8 +80,8 @@ class Run:
         span = slice(self._start, parts[-1].place.stop)
         self.memory = {slot: flat[span] for slot, flat in memory.items()}
 
-    def bind(self, data: Array) -> None:
-        """Give each parameter its share of a new flat array."""
+    def bind(self) -> None:
+        """Give each parameter its share of `data`."""
         for _, parameter, place in self._parts:
-            share = data[place.start - self._start : place.stop - self._start]
+            share = self.data[place.start - self._start : place.stop - self._start]
             parameter.data = share.reshape(parameter.shape)
