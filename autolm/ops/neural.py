@@ -379,14 +379,15 @@ def cross_entropy(
         raise ValueError("cross_entropy: there is no target to predict")
     ids = np.where(counted, targets, 0)
     rows = np.arange(ids.size), _checked_ids("cross_entropy", ids, logits.shape[-1]).reshape(-1)
+    shape = logits.shape
     exponentials, total, shift = _exponentials(logits, -1)
-    chosen = logits.reshape(-1, logits.shape[-1])[rows].reshape(ids.shape) - shift[..., 0]
+    chosen = logits.reshape(-1, shape[-1])[rows].reshape(ids.shape) - shift[..., 0]
     surprise = np.where(counted, np.log(total[..., 0]) - chosen, 0)
 
     def backward(grad: Array) -> tuple[Array]:
-        slope = (exponentials / np.where(total == 0, 1, total)).reshape(-1, logits.shape[-1])
+        slope = (exponentials / np.where(total == 0, 1, total)).reshape(-1, shape[-1])
         slope[rows] -= 1
         slope *= counted.reshape(-1, 1) * (grad / count)
-        return (slope.reshape(logits.shape),)
+        return (slope.reshape(shape),)
 
     return surprise.sum() / count, backward
