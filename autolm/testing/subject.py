@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,9 @@ class Subject:
         if not isinstance(op, Primitive):
             if not callable(op):
                 raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
-            op = Primitive(op, getattr(op, "__name__", "operation"))
+            op = Primitive(op, getattr(op, "__name__", ""))
+        if not op.name.isidentifier():  # a lambda, or an object: programs call it something
+            op = replace(op, name="operation")
         told = dict(attributes or {})
         cases = op.cases if cases is None else tuple(cases)
         cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
@@ -79,6 +81,11 @@ class Subject:
     def elementwise(self) -> bool:
         """Whether it takes operands of any shapes that broadcast."""
         return not self.cases
+
+    def by_case(self) -> list[Subject]:
+        """Split into one subject for each case, the smallest first; itself if it has none."""
+        by_size = sorted(self.cases, key=lambda case: sum(map(math.prod, case.shapes)))
+        return [replace(self, cases=(case,)) for case in by_size] or [self]
 
     def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
         """Return the forward alone, of raw arrays of any dtype."""
@@ -130,7 +137,8 @@ class Subject:
         if not isinstance(sent, tuple | list):
             return []  # `sent` says what is wrong with it
         pairs = zip(sent, call.inputs, strict=False)
-        return [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
+        arrays = [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
+        return [array for array in arrays if array.dtype.kind in "fiu"]
 
     def differentiate(self, root: Tensor, upstream: Array) -> None:
         """Run backward from a node of this operation."""
@@ -186,8 +194,7 @@ class Subject:
 @st.composite
 def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Call:
     if subject.cases:
-        by_size = sorted(subject.cases, key=lambda case: sum(map(math.prod, case.shapes)))
-        case = draw(st.sampled_from(by_size))
+        case = draw(st.sampled_from([part.cases[0] for part in subject.by_case()]))
         chosen, attributes = case.shapes, case.attributes
     else:
         chosen, attributes = (

@@ -64,7 +64,13 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
     tally.exercised["kink"] += kinked
     if rows:
         message = "the gradient is not between the slopes of the two sides"
-        raise LawBroken(message, call, program=program_of(subject, call), rows=tuple(rows))
+        raise LawBroken(
+            message,
+            call,
+            program=program_of(subject, call),
+            rows=tuple(rows),
+            diagnosis="wrong on a kink: what is sent there is the slope of neither side",
+        )
     _check_shares(subject, call, tally, scale, kinked)
 
 
