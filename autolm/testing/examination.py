@@ -48,10 +48,13 @@ def examine(
 
     Only the first that breaks has its example shrunk: it is the one that is reported.
     """
+    most = settings().max_examples if max_examples is None else max_examples
+    if most < 1:
+        raise ValueError(f"max_examples is {most}; it must be at least 1")
     outcomes: list[Outcome] = []
     for law in laws:
         shrink = all(outcome.broken is None for outcome in outcomes)
-        outcomes.append(_enforce(law, subject, max_examples or settings().max_examples, shrink))
+        outcomes.append(_enforce(law, subject, most, shrink))
     return outcomes
 
 
@@ -79,7 +82,8 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
-    share = max(LEAST, -(-max_examples // len(applying)))
+    several = len(applying) > 1
+    share = max(LEAST, -(-max_examples // len(applying))) if several else max_examples
     for part, examples in applying:
         try:
             broken = _hunt(law, part, examples, tally, share, shrink)

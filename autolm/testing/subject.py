@@ -60,7 +60,9 @@ class Subject:
         if not isinstance(op, Primitive):
             if not callable(op):
                 raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
-            op = Primitive(op, getattr(op, "__name__", ""))
+            if hasattr(op, "named_parameters"):
+                raise TypeError("check_op: this is a module; assert_gradients checks those")
+            op = Primitive(op, getattr(op, "__name__", type(op).__name__))
         if not op.name.isidentifier():  # a lambda, or an object: programs call it something
             op = replace(op, name="operation")
         told = dict(attributes or {})
@@ -70,7 +72,7 @@ class Subject:
         domains = op.domain if domain is None else _as_domains(domain)
         if len(domains) == 1:
             domains *= len(operands)
-        if len(domains) < len(operands):
+        if len(domains) < len(operands) or (domain is not None and len(domains) > len(operands)):
             raise ValueError(
                 f"{op.name}: {len(domains)} domains for {len(operands)} operands; "
                 "give one for each, or one for all"
@@ -97,11 +99,13 @@ class Subject:
             with np.errstate(all="ignore"):
                 returned = self.op.forward(*call.inputs, **call.attributes)
         except Exception as error:
-            raise OperationError(f"the forward raised {_said(error)}") from error
+            any_shapes = not self.cases and isinstance(error, ValueError | IndexError)
+            hint = "; if it does not take any shapes that broadcast, tell cases=[Case(shapes)]"
+            raise OperationError(f"the forward raised {_said(error)}{hint * any_shapes}") from error
         if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
             raise OperationError(
                 "the forward must return (result, backward), the second a function; "
-                f"it returned {_kind(returned)}"
+                f"it returned {_kind(returned)} (for a function of Tensors there is check_gradient)"
             )
         result, rule = returned
         if not isinstance(result, np.ndarray | np.generic | float | int):
@@ -262,8 +266,16 @@ def _letters(count: int) -> tuple[str, ...]:
 
 def _as_domains(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
-    one = len(domain) == 2 and all(isinstance(edge, int | float) for edge in domain)
-    return (tuple(domain),) if one else tuple(domain)
+    try:
+        each = [domain] if all(isinstance(edge, int | float) for edge in domain) else [*domain]
+        pairs = [None if pair is None else tuple(map(float, pair)) for pair in each]
+    except TypeError:
+        pairs = [()]
+    if not all(pair is None or (len(pair) == 2 and pair[0] < pair[1]) for pair in pairs):
+        raise ValueError(
+            f"domain is {domain}; it must be (low, high), or one such for each operand"
+        )
+    return tuple(pairs)  # type: ignore[arg-type]
 
 
 def _said(error: Exception) -> str:
