@@ -16,6 +16,7 @@ from autolm.testing.examination import Outcome, Status, examine
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
 from autolm.testing.laws.conduct import OTHER_DTYPE
+from autolm.testing.laws.values import aliased_node
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -173,6 +174,9 @@ def _node(subject: Subject, example: Any) -> Node | None:
     try:
         if isinstance(example, Expression):
             node, upstream = example.build()[example.roots[0]], example.upstreams[0]
+        elif isinstance(example, tuple):
+            call, pair = example
+            node, upstream = aliased_node(subject, call, pair), call.given_upstream
         elif isinstance(example, Call):
             node, upstream = subject.node(example), example.given_upstream
         else:

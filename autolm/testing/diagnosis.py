@@ -20,6 +20,8 @@ from autolm.testing.evidence import Evidence, gather
 from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
+USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
+
 Hypothesis = Callable[[Evidence], Iterator[tuple[str, Any]]]  # yields (diagnosis, prediction)
 
 
@@ -165,6 +167,9 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
                 "not summed: of a broadcast axis only one slice counts",
                 one.sum(axis=tuple(range(e.result.ndim))),
             )
+    if e.result.ndim > e.x.ndim:
+        repeats = math.prod(e.result.shape[: e.result.ndim - e.x.ndim])
+        yield "averaged over a broadcast axis, not summed", e.numeric / repeats
     by_result = e.sent_by_result(e.jacobian)
     for axis in range(by_result.ndim):
         summed = by_result.sum(axis=axis)

@@ -17,8 +17,9 @@ from autolm.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.check import report_of
 from autolm.testing.comparison import SINGLE, Comparison, Verdict, compare, largest_contribution
-from autolm.testing.diagnosis import diagnose
+from autolm.testing.diagnosis import USED_TWICE, diagnose
 from autolm.testing.examination import examine_call
+from autolm.testing.laws.law import program_of, program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.replay import forward_of, in_double, replayed
 from autolm.testing.report import Failure, Report
@@ -169,27 +170,28 @@ def _check_nodes(root: Node) -> Report:
 
 def _check_node(node: Node) -> Comparison:
     """Hold one node's rule against the oracle; in single precision, a rule made anew in double."""
+    uses: dict[Node, list[int]] = {}  # of what is differentiated: its places among the parents
+    for place, parent in enumerate(node.parents):
+        if parent.requires_grad and np.asarray(parent.data).dtype.kind == "f":
+            uses.setdefault(parent, []).append(place)
     operands = [in_double(parent) for parent in node.parents]
-    varied = [
-        i for i, parent in enumerate(node.parents)
-        if parent.requires_grad and operands[i].dtype.kind == "f"
-    ]  # fmt: skip
     forward = forward_of(node)
 
     def function(*arrays: Array) -> Array:
-        filled = dict(zip(varied, arrays, strict=True))
+        pairs = zip(uses.values(), arrays, strict=True)
+        filled = {place: array for places, array in pairs for place in places}
         return forward(*(filled.get(i, operand) for i, operand in enumerate(operands)))
 
-    derivative = differentiate(function, [operands[i] for i in varied])
+    derivative = differentiate(function, [in_double(parent) for parent in uses])
     upstream = upstream_for(derivative.result.shape)
     names = _operand_names(node)
     single = np.asarray(node.data).dtype == np.float32
 
     def held(node: Node, upstream: Any, slack: float) -> Comparison:
         sent = node.contributions(upstream)
-        analytic = [np.asarray(sent[i]) for i in varied]
+        analytic = [np.sum([sent[i] for i in places], axis=0) for places in uses.values()]
         told = np.asarray(upstream, dtype=float)
-        return compare([names[i] for i in varied], analytic, derivative, told, slack)
+        return compare([names[p[0]] for p in uses.values()], analytic, derivative, told, slack)
 
     if isinstance(node, Value):
         return held(node, float(upstream), 1.0)
@@ -198,10 +200,10 @@ def _check_node(node: Node) -> Comparison:
     own = held(node, upstream.astype(np.float32), SINGLE)
     if own.verdict is Verdict.WRONG:
         return own
-    flags = [parent.requires_grad for parent in node.parents]
-    doubles = [Tensor(x, flag) for x, flag in zip(operands, flags, strict=True)]
+    doubles = {parent: Tensor(in_double(parent), parent.requires_grad) for parent in node.parents}
     assert isinstance(node.op, Primitive)
-    return held(node.op(*doubles, **node.attributes), upstream, 1.0)
+    same = node.op(*(doubles[parent] for parent in node.parents), **node.attributes)
+    return held(same, upstream, 1.0)
 
 
 def _operand_names(node: Node) -> list[str]:
@@ -240,16 +242,21 @@ def _subject_of(node: Node) -> Subject | None:
 
 def _diagnosis(node: Node) -> str:
     subject = _subject_of(node)
-    found = "" if subject is None else diagnose(subject, _call_of(node))
-    return f"{subject.op.name}: {found}" if subject and found else ""
+    if subject is None:
+        return ""
+    twice = len(set(node.parents)) < len(node.parents)
+    found = diagnose(subject, _call_of(node)) or USED_TWICE * twice
+    return f"{subject.op.name}: {found}" if found else ""
 
 
 def _program(node: Node) -> str:
     subject, size = _subject_of(node), sum(np.size(parent.data) for parent in node.parents)
     if subject is None or size > PRINTED:
         return ""
-    program = f"check_gradient({subject.op.name}, {_call_of(node).arguments()})"
-    return runnable(program, subject)
+    uses = [node.parents.index(parent) for parent in node.parents]
+    if len(set(uses)) < len(uses):
+        return runnable(program_of_uses(subject, _call_of(node), uses), subject)
+    return runnable(program_of(subject, _call_of(node)), subject)
 
 
 def _leaf(given: Any) -> Any:

@@ -115,21 +115,26 @@ def _source(name: str, function: Callable[..., Any]) -> str | None:
     if not isinstance(function, FunctionType):
         return None
     try:
+        if function.__name__ == "<lambda>":
+            return _lambda_source(name, function)
         source = textwrap.dedent(inspect.getsource(function)).strip()
-        tree = ast.parse(source.rstrip(","))
-    except (OSError, SyntaxError):  # typed at a prompt; or a part of a statement
+        return source if isinstance(ast.parse(source).body[0], ast.FunctionDef) else None
+    except (OSError, SyntaxError):  # typed at a prompt
         return None
-    if function.__name__ != "<lambda>":
-        return source if isinstance(tree.body[0], ast.FunctionDef) else None
+
+
+def _lambda_source(name: str, function: FunctionType) -> str | None:
+    file = "".join(inspect.findsource(function)[0])
     parameters = list(inspect.signature(function).parameters)
     found = [
         node
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(file))
         if isinstance(node, ast.Lambda)
+        and node.lineno == function.__code__.co_firstlineno
         and [a.arg for a in (*node.args.args, *node.args.kwonlyargs)] == parameters
     ]
-    text = ast.get_source_segment(source, found[0]) if len(found) == 1 else None
-    return None if text is None else f"{name} = {text}"
+    text = ast.get_source_segment(file, found[0]) if len(found) == 1 else None
+    return None if text is None else f"{name} = ({text})"
 
 
 def _free_names(source: str) -> list[str]:

@@ -14,8 +14,9 @@ from autolm import ops
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Arrays, Comparison, Verdict, compare
+from autolm.testing.diagnosis import USED_TWICE
 from autolm.testing.expressions import Expression, expressions
-from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.laws.law import Law, LawBroken, Tally, program_of, program_of_uses
 from autolm.testing.oracle import differentiate
 from autolm.testing.subject import OperationError, Subject
 
@@ -124,6 +125,13 @@ def _aliased_calls(subject: Subject) -> st.SearchStrategy[tuple[Call, Pair | Non
     return st.one_of(found) if found else None
 
 
+def aliased_node(subject: Subject, call: Call, pair: Pair) -> Tensor:
+    """Record a call with the first of a pair of operands in the place of the second too."""
+    leaves = [Tensor(x.copy()) for x in call.inputs]
+    leaves[pair[1]] = leaves[pair[0]]
+    return subject.node(call, leaves)
+
+
 def _check_aliases(subject: Subject, example: tuple[Call, Pair | None], tally: Tally) -> None:
     call, pair = example
     if pair is None:
@@ -134,9 +142,9 @@ def _check_aliases(subject: Subject, example: tuple[Call, Pair | None], tally: T
     kept, dropped = pair
     uses = [kept if i == dropped else i for i in range(len(call.inputs))]
     distinct = [i for i in range(len(call.inputs)) if i != dropped]
-    leaves = {i: Tensor(call.inputs[i].copy()) for i in distinct}
-    root = subject.node(call, [leaves[i] for i in uses])
+    root = aliased_node(subject, call, pair)
     subject.differentiate(root, call.given_upstream)
+    leaves = dict(zip(uses, root.parents, strict=True))
     function = subject.function(call.attributes)
     derivative = differentiate(
         lambda *arrays: function(*(arrays[distinct.index(i)] for i in uses)),
@@ -146,15 +154,7 @@ def _check_aliases(subject: Subject, example: tuple[Call, Pair | None], tally: T
     names = subject.names_of(call)
     found = [leaves[i].grad for i in distinct]
     comparison = compare([names[i] for i in distinct], found, derivative, call.given_upstream)
-    told = "".join(f", {key}={literal(value)}" for key, value in call.attributes.items())
-    program = (
-        f"check_gradient(lambda {', '.join(names[i] for i in distinct)}: "
-        f"{subject.op.name}({', '.join(names[i] for i in uses)}{told}), "
-        f"{', '.join(literal(call.inputs[i]) for i in distinct)}, "
-        f"upstream={literal(call.given_upstream)})"
-    )
-    diagnosis = "wrong only where an operand occurs twice: each of its uses must count"
-    _require(comparison, example, program, tally, diagnosis)
+    _require(comparison, example, program_of_uses(subject, call, uses), tally, USED_TWICE)
 
 
 def compare_expression(expression: Expression, gradients: Arrays) -> Comparison:
