@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autolm.graph import Node
 from autolm.ops.primitive import Case, Primitive
+from autolm.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
@@ -178,7 +179,9 @@ def _node(subject: Subject, example: Any) -> Node | None:
             call, pair = example
             node, upstream = aliased_node(subject, call, pair), call.given_upstream
         elif isinstance(example, Call):
-            node, upstream = subject.node(example), example.given_upstream
+            named = zip(example.inputs, subject.names_of(example), strict=True)
+            leaves = [Tensor(x.copy(), name=name) for x, name in named]
+            node, upstream = subject.node(example, leaves), example.given_upstream
         else:
             return None
         node.backward(upstream)
