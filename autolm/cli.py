@@ -331,8 +331,8 @@ def check(
     from autolm.testing.check_command import check_command
 
     names = operations or []
-    if module is None and len(names) == 1 and names[0].endswith(".py"):
-        module, names = Path(names[0]), []
+    if module is None and names and names[0].endswith(".py"):
+        module, names = Path(names[0]), names[1:]
     raise typer.Exit(check_command(names, profile=profile, module=module))
 
 
