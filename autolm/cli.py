@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autolm.commands.looking import step
+from autolm.commands.looking import draw, step
 from autolm.commands.runs import corpus_of, trained_model
 from autolm.lm.config import TrainingConfig
 
@@ -219,6 +219,7 @@ def sample(
 
 
 app.command()(step)
+app.command()(draw)
 
 
 @app.command()

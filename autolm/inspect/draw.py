@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ class Drawing:
         if max_boxes < 1 or radius < 0 or (depth is not None and depth < 0):
             raise ValueError("draw: max_boxes is at least 1, radius and depth at least 0")
         if focus is not None:
+            if depth is not None or expand:
+                raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
             return self._around(self._find(focus), radius, edges, max_boxes)
         expand = [expand] if isinstance(expand, str) else list(expand)
         is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
@@ -104,8 +107,11 @@ class Drawing:
             return nodes[-1]
         if isinstance(focus, Node):
             raise ValueError("focus: this node is not in the graph of the node that is drawn")
-        known = ", ".join(list(dict.fromkeys(n.name for n in self.order if n.name))[:12])
-        raise ValueError(f"focus: no node is called {focus!r} here; there are: {known or 'none'}")
+        names = list(dict.fromkeys(node.name for node in self.order if node.name))
+        near = get_close_matches(focus, names, n=3) or names[:12]
+        raise ValueError(
+            f"focus: no node is called {focus!r} here; there are: {', '.join(near) or 'none'}"
+        )
 
     def dot(self, *, dark: bool = False, **options: Any) -> graphviz.Digraph:
         """Return the picture as DOT."""

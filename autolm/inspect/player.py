@@ -32,6 +32,7 @@ from autolm.inspect.renderers import lay_out
 from autolm.inspect.svg import tidy
 from autolm.inspect.view import Arrow, Box, View
 
+PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
 TIME_LIMIT = 20.0  # seconds for each layout
 
@@ -63,7 +64,7 @@ def player(
         If there is no Graphviz.
     """
     path = Path(path)
-    if path.suffix not in (".html", ".htm"):
+    if path.suffix not in PLAYER_KINDS:
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
     drawing = Drawing(loss)
     if len(drawing.order) <= 2 * max_boxes:
