@@ -103,7 +103,7 @@ def _node(box: Box, palette: Palette) -> dict[str, str]:
             **({"style": "filled"} if circle else {}),
         }
     if box.kind == "more":
-        return attributes | {"label": f"<{_font(box.title, palette.muted, size=10)}>"}
+        return attributes | {"label": f"<{_font(f' {box.title} ', palette.muted, size=10)}>"}
     return attributes | {"label": f"<{_table(box, palette)}>"}
 
 
@@ -117,7 +117,9 @@ def _table(box: Box, palette: Palette) -> str:
     if not box.is_finite:
         fill, line = palette.alarm, palette.alarm_line
     line = palette.ink if box.is_root and box.is_finite else line
-    heavy = 2 if box.is_root or not box.is_finite or box.kind == "module" else 1
+    line = palette.leaf_line if box.is_focus and box.is_finite else line
+    is_heavy = box.is_root or box.is_focus or not box.is_finite or box.kind == "module"
+    heavy = 2 if is_heavy else 1
     style = "rounded,dashed" if box.kind == "constant" else "rounded"
     rows = _heading(box, palette)
     rows += [_badge_row(box, palette)] if box.badges else []
@@ -151,7 +153,7 @@ def _badge_row(box: Box, palette: Palette) -> str:
         style = "rounded,dashed" if badge.is_constant else "rounded"
         cells.append(
             f'<TD BORDER="1" STYLE="{style}" BGCOLOR="{fill}" COLOR="{line}" CELLPADDING="2">'
-            f"{_font(badge.text, palette.ink, size=9, face=NUMBERS)}</TD>"
+            f"{_font(f' {badge.text} ', palette.ink, size=9, face=NUMBERS)}</TD>"
         )
     width = 2 if len(cells) in (2, 4) else 3
     rows = [f"<TR>{''.join(cells[i : i + width])}</TR>" for i in range(0, len(cells), width)]
@@ -193,6 +195,7 @@ def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
 def _legend(view: View, palette: Palette) -> str:
     """Name the kinds of things that are in the picture, and say what it leaves out."""
     kinds = {box.kind for box in view.boxes}
+    has_alike = any(box.kind == "rolled" and len(box.results) > 1 for box in view.boxes)
     badges = {badge.is_constant for box in view.boxes for badge in box.badges}
     entries = [
         ("leaf" in kinds or False in badges, palette.leaf, palette.leaf_line, "solid", 1,
@@ -201,8 +204,11 @@ def _legend(view: View, palette: Palette) -> str:
          1, "constant"),
         ("data" in kinds, palette.data, palette.line, "solid", 1, "result"),
         ("operation" in kinds, palette.paper, palette.ink, "rounded", 1, "operation"),
-        ("rolled" in kinds, palette.data, palette.line, "solid", 1, "operation, ×n alike"),
+        ("rolled" in kinds, palette.data, palette.line, "solid", 1,
+         "operations, ×n alike" if has_alike else "operation"),
         (any(box.is_root for box in view.boxes), palette.data, palette.ink, "solid", 2, "root"),
+        (any(box.is_focus for box in view.boxes), palette.data, palette.leaf_line, "solid", 2,
+         "in focus"),
         ("module" in kinds, palette.module, palette.module_line, "solid", 2, "closed part"),
         (any(not box.is_finite for box in view.boxes), palette.alarm, palette.alarm_line, "solid",
          2, "not finite"),

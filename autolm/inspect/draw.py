@@ -93,6 +93,8 @@ class Drawing:
     def _around(self, focus: Node, radius: int, edges: Edges, max_boxes: int) -> View:
         near = neighbourhood(self.order, focus, radius, max(2, max_boxes))
         view = exact_view(self.order, near, edges)
+        for box in view.boxes:
+            box.is_focus = focus in box.nodes
         total = labels.count(len(self.order))
         where = f"within {radius} of {labels.called(focus)}"
         view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")

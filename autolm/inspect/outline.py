@@ -15,10 +15,10 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
-from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
 
 ALIKE = 3  # so many numbered scopes that are alike are rolled
+NAMED = 3  # operations in the title of a stage
 Path = tuple[str, ...]
 
 
@@ -115,8 +115,8 @@ class _Outliner:
         if len(members) == 1:
             return self.atom(members[0])
         children = [self.atom(i) for i in members]
-        signs = list(dict.fromkeys(labels.symbol(self.atoms[i].nodes[0]) for i in members))
-        title = " ".join(signs[:6]) + (" …" if len(signs) > 6 else "")
+        names = list(dict.fromkeys(self.atoms[i].op.name for i in members))
+        title = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
         return Group("stage", path, f"{'.'.join(path)}/{number}", title, members, children)
 
     def stages(self, own: list[int], members: list[int]) -> list[list[int]]:
