@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 import graphviz
 
-from autolm.inspect.markup import markup, quoted
+from autolm.inspect import markup
+from autolm.inspect.notebook import Picture
 from autolm.inspect.palette import DARK, LIGHT, Palette
 from autolm.inspect.view import Arrow, Box, View
 
@@ -20,10 +21,10 @@ TEXT = "Helvetica,Arial,sans-serif"
 NUMBERS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 
-def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> graphviz.Digraph:
+def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> Picture:
     """Write a view as DOT: an exact one from left to right, a collapsed one from top to bottom."""
     palette = DARK if dark else LIGHT
-    graph = graphviz.Digraph(
+    graph = Picture(
         "autolm",
         graph_attr={
             "rankdir": "LR" if view.is_exact else "TB",
@@ -47,6 +48,7 @@ def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> graphviz.D
             "fontcolor": palette.muted,
         },
     )
+    graph.view = view
     if legend:
         graph.attr(label=_legend(view, palette), labelloc="b", labeljust="l")
     _draw_frames(graph, view.boxes, palette)
@@ -79,17 +81,17 @@ def _frame(path: tuple[str, ...], number: int, palette: Palette) -> graphviz.Dig
         fillcolor=palette.frame if len(path) % 2 else palette.paper,
         color=palette.frame_line,
         margin="10",
-        tooltip=quoted(".".join(path)),
+        tooltip=markup.hint(".".join(path)),
         id=f"frame{number}",
     )
     return frame
 
 
 def _node(box: Box, palette: Palette) -> dict[str, str]:
-    attributes = {"id": box.key, "tooltip": quoted(box.hint) or " ", "class": box.kind}
+    attributes = {"id": box.key, "tooltip": markup.hint(box.hint) or " ", "class": box.kind}
     if box.kind == "operation":
-        title = markup(box.title)
-        circle = {"shape": "circle", "margin": "0.02", "width": "0.36"} if len(title) < 3 else {}
+        is_short = len(box.title) < 3
+        circle = {"shape": "circle", "margin": "0.02", "width": "0.36"} if is_short else {}
         return attributes | {
             "shape": "box",
             "style": "rounded,filled",
@@ -169,12 +171,12 @@ def _row(label: str, text: str, palette: Palette) -> str:
 
 
 def _font(text: str, color: str, *, size: int = 11, face: str = TEXT) -> str:
-    content = markup(text).replace(" ", "&#160;")
+    content = markup.label(text).replace(" ", "&#160;")
     return f'<FONT FACE="{face}" POINT-SIZE="{size}" COLOR="{color}">{content}</FONT>'
 
 
 def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
-    attributes = {"id": arrow.key, "tooltip": quoted(arrow.hint) or " "}
+    attributes = {"id": arrow.key, "tooltip": markup.hint(arrow.hint) or " "}
     if arrow.label:
         color = palette.gradient if arrow.is_gradient else palette.muted
         attributes["label"] = f"<{_font(f' {arrow.label} ', color, size=9, face=NUMBERS)}>"

@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import graphviz
-
 from autolm.graph import Node, topological_order
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom, roll
@@ -22,6 +20,7 @@ from autolm.inspect.collapse import Collapse
 from autolm.inspect.collapsed import collapsed_view
 from autolm.inspect.dot import to_dot
 from autolm.inspect.exact import exact_view, neighbourhood
+from autolm.inspect.notebook import Picture
 from autolm.inspect.page import picture_page
 from autolm.inspect.renderers import RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
@@ -115,7 +114,7 @@ class Drawing:
             f"focus: no node is called {focus!r} here; there are: {', '.join(near) or 'none'}"
         )
 
-    def dot(self, *, dark: bool = False, **options: Any) -> graphviz.Digraph:
+    def dot(self, *, dark: bool = False, **options: Any) -> Picture:
         """Return the picture as DOT."""
         return to_dot(self.view(**options), dark=dark)
 
@@ -144,6 +143,9 @@ class Drawing:
             max_boxes, max_span = max_boxes // 2, max_span // 2
             note = f"collapsed to {max_boxes} boxes: the layout took longer than {time_limit:g} s"
             warnings.warn(f"draw: {note}", stacklevel=2)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self.dot()._repr_mimebundle_()
 
     def render(self, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
         """Write the picture to a file; see `render`."""
@@ -175,7 +177,7 @@ def draw(
     dark: bool = False,
     max_boxes: int = MAX_BOXES,
     max_span: int = MAX_SPAN,
-) -> graphviz.Digraph:
+) -> Picture:
     """Draw the computation of a node.
 
     Parameters

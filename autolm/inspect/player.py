@@ -209,7 +209,7 @@ def _variables(palette: Any) -> str:
 
 def _json(content: Any) -> str:
     """Write JSON that may stand inside a script element."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = json.dumps(content, separators=(",", ":"))
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -59,7 +59,8 @@ function prepare() {
 // The outermost line of a box; the badges inside have lines of their own.
 function border(node) {
   const lines = [...node.querySelectorAll("path, ellipse, polygon")];
-  const width = (line) => line.getBBox().width * (line.getAttribute("stroke") !== "transparent");
+  const isDrawn = (line) => !["none", "transparent"].includes(line.getAttribute("stroke"));
+  const width = (line) => (isDrawn(line) ? line.getBBox().width : 0);
   return lines.reduce((widest, line) => (width(line) > width(widest) ? line : widest));
 }
 
