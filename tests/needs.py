@@ -11,8 +11,11 @@ from autolm.inspect.renderers import renderers
 from tests.inspect import browser
 
 
-def need_renderer():
-    _need(renderers(), "no Graphviz: pip install 'autolm[viz]', or apt-get install graphviz")
+def need_renderer(name=None):
+    """Need any renderer, or the one of this name."""
+    found = renderers() if name is None else name in renderers()
+    what = name or "Graphviz"
+    _need(found, f"no {what}: pip install 'autolm[viz]', or apt-get install graphviz")
 
 
 def need_browser():

@@ -33,11 +33,8 @@ def only(monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_renderer_draws_the_same_boxes_and_edges(name, only):
-    need_renderer()
-    found = renderers.renderers()
-    if name not in found:
-        pytest.skip(f"{name} is not installed: pip install 'autolm[viz]'")
-    only(**{name: found[name]})
+    need_renderer(name)
+    only(**{name: renderers.renderers()[name]})
     svg = Drawing(square()).svg()
     assert svg_texts(svg) == {
         "n0": ["x", "data", "3", "grad", "–"],
