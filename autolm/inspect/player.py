@@ -42,6 +42,8 @@ def player(
 ) -> Path:
     """Write the player of a graph: its forward and backward pass, step by step, as one HTML file.
 
+    A link to it may name a step: `player.html#8`.
+
     Parameters
     ----------
     loss

@@ -53,7 +53,7 @@ def opened(browser, page, **options):
 def no_complaints_and_no_requests(browser):
     yield
     assert browser.problems == []
-    assert [url for url in browser.requests if not url.endswith(".html")] == []
+    assert [url for url in browser.requests if not url.endswith((".html", ".html#8"))] == []
     assert len(browser.requests) <= 1  # the page itself
 
 
@@ -384,6 +384,11 @@ def test_what_is_lit_is_in_sight_on_a_phone(browser, model_page):
             const stage = document.getElementById("stage").getBoundingClientRect();
             return box.top >= stage.top && box.bottom <= stage.bottom; })()"""
     )
+
+
+def test_a_link_may_name_a_step(browser, neuron_page):
+    browser.open_url(f"{neuron_page.as_uri()}#8")
+    assert position(browser) == 8
 
 
 def test_it_is_dark_where_the_reader_wants_it_dark(browser, neuron_page):

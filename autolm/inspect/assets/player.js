@@ -304,4 +304,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-show(scenes[0].key, 0);
+// player.html#8 opens at step 8.
+show(scenes[0].key, Number(location.hash.slice(1)) || 0);
