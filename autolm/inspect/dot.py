@@ -139,12 +139,11 @@ def _table(box: Box, palette: Palette) -> str:
 
 
 def _heading(box: Box, palette: Palette) -> list[str]:
-    title = f"<B>{_font(box.title, palette.ink)}</B>" if box.title else ""
+    title = f"<B>{_font(f'{box.title} ', palette.ink)}</B>" if box.title else ""
     subtitle = _font(box.subtitle, palette.muted, size=10) if box.subtitle else ""
-    gap = "&#160;" if title and subtitle else ""
     if not title and not subtitle:
         return []
-    return [f'<TR><TD ALIGN="LEFT">{title}{gap}{subtitle}</TD></TR>']
+    return [f'<TR><TD ALIGN="LEFT">{title}{subtitle}</TD></TR>']
 
 
 def _badge_row(box: Box, palette: Palette) -> str:
