@@ -121,6 +121,9 @@ def test_arrow_keys_go_forward_and_back(neuron):
     neuron.press("ArrowLeft")
     assert position(neuron) == 0
     assert shown(neuron, "x1w1") == {"data": "–", "grad": "–"}
+    go_to(neuron, 3)
+    neuron.press("ArrowLeft")
+    assert position(neuron) == 2
 
 
 def test_keys_stop_at_both_ends(neuron):
@@ -264,6 +267,14 @@ def test_a_breakpoint_on_a_node_stops_it(neuron):
     assert neuron.evaluate("document.querySelectorAll('.stop').length") == 0
 
 
+def test_a_breakpoint_goes_to_the_node_that_was_chosen_not_to_the_step(neuron):
+    key = key_of(neuron, "x2w2")
+    neuron.click(f"#{key}")
+    neuron.press("End")
+    neuron.press("b")
+    assert neuron.evaluate("document.querySelector('.stop').parentElement.id") == f"{key}op"
+
+
 def test_a_breakpoint_on_an_operation_stops_at_each(neuron):
     options = neuron.evaluate(
         "[...document.getElementById('operation').options].map((o) => o.value)"
@@ -305,6 +316,15 @@ def test_a_large_graph_steps_its_modules_both_ways(model):
     assert forward.index("blocks.0.attention") < forward.index("blocks.1.attention")
     assert backward.index("blocks.1.attention") < backward.index("blocks.0.attention")
     assert all(title in backward for title in forward)
+
+
+def test_the_gradient_of_a_module_appears_when_what_uses_it_is_done(model):
+    key = key_of(model, "feed_forward")
+    number = f"document.querySelector('#{key} [data-row=grad]').textContent"
+    while model.text("#what") != "blocks.0  add ×40" or model.text("#phase") != "backward":
+        assert model.evaluate(number) == "–"
+        model.press("ArrowRight")
+    assert model.evaluate(number) != "–"
 
 
 def test_the_numbers_of_a_module_are_those_of_the_engine(browser, tmp_path):
@@ -378,7 +398,8 @@ def test_it_fits_the_width_of_a_phone(browser, which, dark, request):
 
 def test_what_is_lit_is_in_sight_on_a_phone(browser, model_page):
     page = opened(browser, model_page, width=390, height=844)
-    page.press("End")
+    while page.text("#phase") != "backward":
+        page.press("ArrowRight")
     assert page.evaluate(
         """(() => { const box = document.querySelector("g.node.lit").getBoundingClientRect();
             const stage = document.getElementById("stage").getBoundingClientRect();
@@ -408,6 +429,14 @@ def test_a_name_that_is_a_program_does_not_run(browser, tmp_path):
     page.press("End")
     assert page.evaluate("document.title") == "loss – backprop player"
     assert shown(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
+
+
+def test_markup_in_a_name_is_written_out(browser, tmp_path):
+    need_renderer()
+    root = Value(3.0, name="<i>w</i>") * 2.0
+    page = opened(browser, player(root, tmp_path / "markup.html"))
+    page.press("End")
+    assert lines(page)[1].endswith("→ <i>w</i>.grad: 0 → 2")
 
 
 def test_the_help_names_the_keys(neuron):
