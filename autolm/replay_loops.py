@@ -120,7 +120,7 @@ def replay_backward(codes: Any, starts: Any, operands: Any, data: Any, gradients
             base, power = 0.0, 0.0
             if grad != 0.0 and b != 0.0:
                 base = grad * b * _pow(a, b - 1.0)
-            if grad != 0.0 and not (a == 0.0 and b >= 0.0):
+            if grad != 0.0 and a != 0.0:  # 0 to a power below 0 is inf, where forward stops
                 power = grad * y * _log(a)
             gradients[first] += base
             gradients[last] += power
