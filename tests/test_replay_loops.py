@@ -159,12 +159,12 @@ def assert_same_as_values(tape, operation, numbers, upstream):
 @either_loop
 @pytest.mark.parametrize("seed", range(10))
 def test_dot_that_meets_one_value_on_both_sides_adds_up_in_the_order_of_backward(native, seed):
-    x, y, z = (Value(in_all_digits(3 * seed + i)) for i in range(3))
-    loss = Value.dot([x, y, x, z], [y, x, z, x])
-    tape = Tape(loss, parameters=[x, y, z], native=native)
+    a, x, y, z = leaves = [Value(in_all_digits(4 * seed + i)) for i in range(4)]
+    loss = Value.dot([a, x, x], [x, y, z])
+    tape = Tape(loss, parameters=leaves, native=native)
     tape.forward()
     loss.backward()
-    assert bits(tape.backward()) == bits([x.grad, y.grad, z.grad])
+    assert bits(tape.backward()) == bits(leaf.grad for leaf in leaves)
 
 
 def test_every_operation_of_value_has_a_code():
