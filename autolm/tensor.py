@@ -17,11 +17,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, calling_site, current_recording, recording
+from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.step import describe, show
-from autolm.watched import next_made
+from autolm.step import show
 
 Array = NDArray[Any]
 # What running an operation sets in its node.
@@ -87,6 +86,7 @@ class Tensor(Operators, Node):
         self._array, self.requires_grad, self._grad = array, requires_grad, None
         self.name, self.op, self.parents, self.backward_rule = "", None, (), None
         self.attributes, self._captured, self._lender, self._shown = {}, [], None, None
+        self.made = 0
         self.site = calling_site() if sites else None
 
     # What the engine asks of a node
@@ -115,7 +115,7 @@ class Tensor(Operators, Node):
             )
         result, rule = returned
         node = object.__new__(cls)
-        requires_grad = current_recording().enabled and any(p.requires_grad for p in parents)
+        requires_grad = current_recording()[0] and any(p.requires_grad for p in parents)
         node._fill(np.asarray(result), requires_grad)
         if requires_grad:
             node.op, node.parents, node.backward_rule = op, parents, rule  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from autolm import graph
-from autolm.graph import Node
+from autolm.graph import Contribution, Node, Step, latest_root
 from autolm.inspect.breakpoints import (
     Breakpoint,
     Condition,
@@ -22,8 +22,6 @@ from autolm.inspect.breakpoints import (
     at_scope,
 )
 from autolm.inspect.edit import Edit, edit
-from autolm.step import Contribution, Step
-from autolm.watched import remember_root
 
 
 class Backprop(graph.Backprop):
@@ -216,7 +214,7 @@ class Backprop(graph.Backprop):
         if self.finished:
             for node in () if self.retain_grads else self.operations:
                 node._grad = None
-            remember_root(weakref.ref(self.root))
+            latest_root.set(weakref.ref(self.root))
             return
         while self._edits:
             self._edits.pop().undo()
@@ -229,11 +227,10 @@ class Backprop(graph.Backprop):
 
     # One step, either way
 
-    def _visit(self, log: list[Any] | None = None) -> None:
+    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
         log = [] if log is None else log
-        node = self.operations[self.position]
         upstream = self.gradients[node]
-        super()._visit(log)
+        super()._visit(node, log)
         self.gradients[node] = upstream  # the way back needs it, retained in the end or not
         self._overwritten.append(tuple(before for _, _, before, _ in log))
         for parent in node.parents:
@@ -258,8 +255,8 @@ class Backprop(graph.Backprop):
         else:
             node._grad = node.as_gradient(total if earlier is None else earlier + total)
 
-    def _write(self) -> None:
-        """Do nothing at the end of the pass: the nodes show every sum already."""
+    def _advance(self) -> None:
+        self.position += 1  # and nothing at the end: the nodes show every sum already
 
     def _stops(self, step: Step, until: Condition | None) -> bool:
         for number, breakpoint in self.breakpoints.items():

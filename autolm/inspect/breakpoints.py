@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
-from autolm.step import Step, label
+from autolm.graph import Node, Step
+from autolm.step import label
 
 Condition = Callable[[Step], bool]
 

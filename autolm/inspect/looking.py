@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autolm.expand import expand
-from autolm.graph import Node
+from autolm.graph import Node, latest_root
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.blame import blame_nonfinite
 from autolm.inspect.draw import render
@@ -24,7 +24,6 @@ from autolm.inspect.prompt import Mistake, Prompt
 from autolm.inspect.screen import Screen
 from autolm.step import show
 from autolm.tensor import Tensor
-from autolm.watched import latest_root, remember_root
 
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 
@@ -281,13 +280,13 @@ class Looking(Prompt):
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
         upstream = self.walk.gradients[node][index]
-        outer_root = latest_root()
+        outer_root = latest_root.get()()
         with Backprop(element, upstream) as walk:
             inner = type(self)(walk, names)
             inner.prompt = f"(bp {name}) "
             inner.open()
         if outer_root is not None:
-            remember_root(weakref.ref(outer_root))
+            latest_root.set(weakref.ref(outer_root))
         self.say(self.screen.step(self.walk.step))
 
 

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.graph import Node, Step
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
 from autolm.inspect.gradients import backward_steps
 from autolm.inspect.outline import Group
 from autolm.inspect.playback import LINES, Moment, arrows_between, backward_lines
 from autolm.inspect.view import Box, View
-from autolm.step import Step
 
 
 @dataclass

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.graph import Node, Step
 from autolm.inspect import labels
 from autolm.inspect.exact import arithmetic
 from autolm.inspect.view import Arrow, Box
-from autolm.step import Step
 
 LINES = 6  # operands that are written out in one step
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}

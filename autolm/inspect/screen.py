@@ -14,10 +14,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from autolm.graph import Node
+from autolm.graph import Contribution, Node, Step
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.names import Names
-from autolm.step import Contribution, Step, expression, rule, show, slope, total
+from autolm.step import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what

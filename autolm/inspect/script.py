@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from autolm import graph
-from autolm.graph import Node, record_sites, topological_order
+from autolm.graph import Node, backward_pass, record_sites, topological_order
 from autolm.inspect.stop_backward import StoppedPass, open_debugger, variables_of_caller
-from autolm.watched import backward_pass
 
 LOSS = "loss"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from autolm.graph import Step
 from autolm.inspect.breakpoints import (
     ASCII,
     Breakpoint,
@@ -17,7 +18,6 @@ from autolm.inspect.breakpoints import (
 from autolm.inspect.looking import Looking, whole_number
 from autolm.inspect.prompt import Mistake
 from autolm.inspect.screen import within
-from autolm.step import Step
 
 
 class Stopping(Looking):

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, primitive, scope
-from autolm.graph import topological_order
+from autolm.graph import latest_root, topological_order
 from autolm.inspect import Backprop
-from autolm.watched import latest_root
 from tests.programs import programs
 
 each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
@@ -204,7 +203,7 @@ def test_whole_walk_is_the_latest_pass_and_a_part_of_one_is_not():
         walk.run()
     with Backprop(z):
         pass
-    assert latest_root() is y
+    assert latest_root.get()() is y
 
 
 # Moving

@@ -4,10 +4,9 @@ import sys
 
 import pytest
 
-from autolm.graph import current_recording
+from autolm.graph import backward_pass, current_recording
 from autolm.inspect import script, stop_backward
 from autolm.inspect.script import ScriptError, debug_script
-from autolm.watched import backward_pass
 
 
 class Opened(list):
@@ -74,7 +73,7 @@ def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(open
     assert opened.site == f"{path}:7"
     assert opened.variables["x"].data == 3.0
     assert (sys.argv, sys.path) == (arguments, folders)
-    assert not current_recording().sites
+    assert not current_recording()[2]
 
 
 def test_quitting_ends_the_program_quietly(opened, program, capsys):
