@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.graph import Backprop, Node, Operation, recording, topological_order
+from autolm.graph import Backprop, Node, Operation, describe, recording, topological_order
 from autolm.replay_loops import DONE, NAMES, PLAIN, Loops, native_loops
-from autolm.step import describe, expression, show
+from autolm.step import expression, show
 from autolm.value import Value
 
 Array = NDArray[np.float64]

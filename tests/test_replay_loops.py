@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from autolm import Tape, Value
 from autolm import value as value_module
-from autolm.graph import Operation, topological_order
+from autolm.graph import Operation, describe, topological_order
 from autolm.replay import _computed
 from autolm.replay_loops import NAMES
-from autolm.step import describe
 from tests.tapes import bits, either_loop
 
 UNARY = ["relu", "exp", "log", "neg", "sqrt", "tanh", "sigmoid", "abs", "sin", "cos"]
