@@ -109,7 +109,7 @@ class Backprop(graph.Backprop):
     def forward(self, n: int = 1) -> Step | None:
         """Do n steps; return the last that was done, None if the pass is at its end already."""
         step = None
-        for _ in range(_counted("forward", n)):
+        for _ in range(self._counted("forward", n)):
             latest = super().forward()
             if latest is None:
                 break
@@ -118,7 +118,7 @@ class Backprop(graph.Backprop):
 
     def back(self, n: int = 1) -> Step | None:
         """Undo n steps; return the one that is the last then, None at the start."""
-        for _ in range(min(_counted("back", n), self.position)):
+        for _ in range(min(self._counted("back", n), self.position)):
             self._undo()
         return self.step
 
@@ -227,6 +227,13 @@ class Backprop(graph.Backprop):
 
     # One step, either way
 
+    def _counted(self, what: str, n: int) -> int:
+        if n < 0:
+            raise ValueError(f"{what}: {n} steps; to go the other way, there is back and forward")
+        if not self._is_open:
+            raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
+        return n
+
     def _visit(self, node: Node, log: list[Any] | None = None) -> None:
         log = [] if log is None else log
         upstream = self.gradients[node]
@@ -272,9 +279,3 @@ class Backprop(graph.Backprop):
         """List the nodes whose gradients the pass touches."""
         reached = dict.fromkeys(p for node in self.operations for p in node.parents)
         return {self.root: None} | {node: None for node in reached if node.requires_grad}
-
-
-def _counted(what: str, n: int) -> int:
-    if n < 0:
-        raise ValueError(f"{what}: {n} steps; to go the other way, there is back and forward")
-    return n

@@ -372,3 +372,15 @@ def test_leaving_before_the_end_undoes_edits(program, leaf, data):
     root.zero_grad()
     root.backward()
     assert bits(nodes) == gradients
+
+
+@pytest.mark.parametrize("left_at", [1, 2])
+def test_a_closed_walk_goes_nowhere(left_at):
+    x = Value(3.0)
+    with Backprop(x * x + x) as walk:
+        walk.goto(left_at)
+    before = x.grad
+    for move in (walk.forward, walk.back, walk.run, walk.run_back, lambda: walk.goto(0)):
+        with pytest.raises(RuntimeError, match="this walk is closed"):
+            move()
+    assert x.grad == before
