@@ -36,7 +36,7 @@ def graphs(options: Options) -> Iterator[Race]:
 
 
 def bpe(options: Options) -> Iterator[Race]:
-    size, few, many = (10_000, 2, 16) if options.quick else (1_000_000, 8, 512)
+    size, few, many = (10_000, 2, 16) if options.quick else (1_000_000, 4, 512)
     yield from text.build(options.text, size, few, many)
 
 
