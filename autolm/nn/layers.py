@@ -92,18 +92,9 @@ class MultiHeadAttention(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, time, d_model) -> (…, time, d_model)."""
-        q, k, v = (self.heads(x @ W) for W in (self.W_Q, self.W_K, self.W_V))
-        return self.merge(ops.attention(q, k, v, causal=self.causal)) @ self.W_O
-
-    def heads(self, x: Tensor) -> Tensor:
-        """Split the width into heads: (…, time, d_model) -> (…, num_heads, time, d_k)."""
-        *batch, time, width = x.shape
-        return x.reshape(*batch, time, self.num_heads, width // self.num_heads).swapaxes(-3, -2)
-
-    def merge(self, x: Tensor) -> Tensor:
-        """Join the heads: (…, num_heads, time, d_k) -> (…, time, d_model)."""
-        *batch, heads, time, width = x.shape
-        return x.swapaxes(-3, -2).reshape(*batch, time, heads * width)
+        q, k, v = x @ self.W_Q, x @ self.W_K, x @ self.W_V
+        mixed = ops.attention(q, k, v, num_heads=self.num_heads, causal=self.causal)
+        return mixed @ self.W_O
 
 
 class FeedForward(Module):

@@ -41,6 +41,22 @@ def spread(reduced: Array, axis: Axis, shape: tuple[int, ...]) -> Array:
     return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
 
+def sum_along(a: Array, axis: int = -1) -> Array:
+    """Add up along one axis, and keep it; einsum does the last one several times faster."""
+    if axis in (-1, a.ndim - 1):
+        total: Array = np.einsum("...i->...", a)[..., None]
+        return total
+    return a.sum(axis=axis, keepdims=True)  # type: ignore[no-any-return]
+
+
+def dot_along(a: Array, b: Array, axis: int = -1) -> Array:
+    """Add up products along one axis, and keep it."""
+    if axis in (-1, a.ndim - 1):
+        total: Array = np.einsum("...i,...i->...", a, b)[..., None]
+        return total
+    return sum_along(a * b, axis)
+
+
 def _count(a: Array, axis: Axis) -> int:
     """Count how many elements of `a` go into one element of the result."""
     return math.prod(a.shape[i] for i in axes_of(axis, a.ndim))
