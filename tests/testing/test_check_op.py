@@ -151,6 +151,14 @@ def test_other_mistakes_are_told_beside_the_diagnosis():
     assert "also broken: hygiene: float32 operands give a float64 result" in text
 
 
+def test_what_is_almost_right_is_not_taken_for_any_mistake_that_is_as_near():
+    def exponential(a):
+        y = np.exp(a)
+        return y, lambda grad: (grad * y * (1 + 5e-9 * a),)
+
+    assert "diagnosis" not in message_of(exponential)
+
+
 def test_an_operation_without_operands_is_an_error():
     with pytest.raises(ValueError, match="takes no operand"):
         check_op(lambda *, size: size)
