@@ -94,6 +94,14 @@ def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
     assert [line[line.index("∂") :] for line in shown] == lines
 
 
+def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    x = Value(3.0, name="the_only_leaf")
+    assert (
+        Session(x * x).debugger.intro.splitlines()[-1].endswith("∂/∂the_only_leaf = 3  grad: 3 → 6")
+    )
+
+
 def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
     monkeypatch.setenv("COLUMNS", "64")
     table = Tensor([[1.0, 2.0]], name="token_embedding")
