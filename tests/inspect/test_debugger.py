@@ -211,7 +211,9 @@ def test_what_up_has_chosen_stays_chosen_on_the_way():
 def test_return_from_what_up_has_chosen_goes_through_shallow_scopes(model):
     model.say("goto 3")  # in head.inner
     model.say("u")
-    assert model.say("r").startswith("> 7/7")
+    answer = model.say("r")
+    assert answer.startswith("> 7/7")
+    assert answer.splitlines()[-1].startswith("at the end")
 
 
 def test_interrupting_goto_stops_on_the_way():
