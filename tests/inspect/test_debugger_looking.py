@@ -5,7 +5,8 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, record_sites, scope
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm.graph import latest_root
 from autolm.inspect.debugger import Debugger
 from tests.inspect.session import Session
 
@@ -130,6 +131,20 @@ def test_zoom_starts_with_the_gradient_that_the_element_has(model):
     assert opened == [upstream] != [0.0]
 
 
+def test_zoom_leaves_the_latest_pass_what_it_was(model):
+    latest = Value(2.0, name="latest") * 1.0
+    latest.backward()
+
+    class Typed(type(model.debugger)):
+        def open(self):
+            self.onecmd("c")
+
+    model.say("goto 6")
+    model.debugger.__class__ = Typed
+    model.say("zoom 1,0")
+    assert latest_root.get()() is latest
+
+
 def test_all_of_an_element_was_made_where_its_array_was():
     with record_sites():
         y = ops.softmax(Tensor([1.0, 2.0], name="x"))
@@ -231,6 +246,19 @@ def test_every_mistake_gets_one_line_and_changes_nothing(neuron, line, answer):
     assert neuron.say(line) == answer
     assert not neuron.left
     assert (neuron.walk.position, neuron.say("b")) == before
+
+
+def test_an_error_in_a_rule_says_in_which():
+    @primitive
+    def broken(a):
+        def backward(grad):
+            raise KeyError("lost")
+
+        return a + 0, backward
+
+    session = Session(broken(Tensor([1.0], name="x")).sum())
+    assert session.say("s") == "KeyError: 'lost' (in the backward rule of broken)"
+    assert session.walk.position == 1
 
 
 def test_a_name_of_several_nodes_is_asked_about():
