@@ -239,6 +239,12 @@ def test_interrupting_set_waits_until_it_is_done():
     assert x.grad == 30
 
 
+def test_ctrl_c_means_after_a_move_what_it_meant_before(neuron):
+    usual = signal.getsignal(signal.SIGINT)
+    neuron.say("s")
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
 class Pressing:
     """An operation that changes nothing; once armed, Ctrl-C is pressed while its rule runs."""
 

@@ -295,6 +295,14 @@ def test_every_short_name_is_one_of_a_command(neuron, short):
     assert neuron.say(f"help {short}") == neuron.say(f"help {Debugger.aliases[short]}")
 
 
+def test_completion_elsewhere_is_after_a_prompt_what_it_was(neuron, monkeypatch):
+    readline = pytest.importorskip("readline")
+    usual = readline.get_completer_delims()
+    monkeypatch.setattr("sys.stdin", StringIO("q\n"))
+    neuron.debugger.open()
+    assert readline.get_completer_delims() == usual
+
+
 def test_completion_knows_commands_names_scopes_and_operations(model):
     complete = model.debugger.completedefault
     assert model.debugger.completenames("wh") == ["where", "why"]
