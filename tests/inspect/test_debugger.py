@@ -94,6 +94,14 @@ def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
     assert [line[line.index("∂") :] for line in shown] == lines
 
 
+def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    x = Value(3.0, name="the_only_leaf")
+    assert (
+        Session(x * x).debugger.intro.splitlines()[-1].endswith("∂/∂the_only_leaf = 3  grad: 3 → 6")
+    )
+
+
 def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
     monkeypatch.setenv("COLUMNS", "64")
     table = Tensor([[1.0, 2.0]], name="token_embedding")
@@ -203,7 +211,9 @@ def test_what_up_has_chosen_stays_chosen_on_the_way():
 def test_return_from_what_up_has_chosen_goes_through_shallow_scopes(model):
     model.say("goto 3")  # in head.inner
     model.say("u")
-    assert model.say("r").startswith("> 7/7")
+    answer = model.say("r")
+    assert answer.startswith("> 7/7")
+    assert answer.splitlines()[-1].startswith("at the end")
 
 
 def test_interrupting_goto_stops_on_the_way():
