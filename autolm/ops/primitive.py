@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
@@ -83,14 +83,15 @@ class Primitive:
         """Compute, and record a node."""
         return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def joins(self) -> bool:
         """Whether it takes any number of operands, `forward(*arrays)`; then a list will do too."""
-        return bool(self.forward.__code__.co_flags & inspect.CO_VARARGS)
+        code = getattr(self.forward, "__code__", None)  # a callable object has none
+        return code is not None and bool(code.co_flags & inspect.CO_VARARGS)
 
     def on_values(self, *operands: Any, **attributes: Any) -> Array:
         """Compute on object arrays of Values, with Value's own rules."""
-        attributes = {**(self.forward.__kwdefaults__ or {}), **attributes}
+        attributes = {**(getattr(self.forward, "__kwdefaults__", None) or {}), **attributes}
         domains = self.domain if len(self.domain) > 1 else self.domain * len(operands)
         elements = [
             operand * 1
@@ -152,7 +153,7 @@ def primitive(forward: Callable[..., Result] | None = None, /, **record: Any) ->
     """
 
     def decorate(function: Callable[..., Result]) -> Primitive:
-        name = record.pop("name", function.__name__)
+        name = record.pop("name", getattr(function, "__name__", "operation"))
         operation = Primitive(function, name, **record)
         update_wrapper(operation, function, updated=())
         return operation

@@ -58,6 +58,8 @@ def _array(data: Any) -> Array:
 
 def literal(value: Any) -> str:
     """Write a value so that it can be pasted into a program."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return f"{type(value).__name__}({', '.join(map(literal, value))})"
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
@@ -67,13 +69,19 @@ def literal(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return _array_literal(value)
     if isinstance(value, np.generic):
-        return repr(value.item())
+        return literal(value.item())
+    if isinstance(value, float):
+        return _with_np(repr(value))
     return "..." if value is Ellipsis else repr(value)
+
+
+def _with_np(numbers: str) -> str:
+    return numbers.replace("inf", "np.inf").replace("nan", "np.nan")
 
 
 def _array_literal(array: Array) -> str:
     if not array.size:
         return f"np.zeros({array.shape}, dtype={str(array.dtype)!r})"
-    listed = repr(array.tolist()).replace("inf", "np.inf").replace("nan", "np.nan")
+    listed = _with_np(repr(array.tolist()))
     plain = array.dtype == np.float64
     return listed if plain else f"np.array({listed}, dtype={str(array.dtype)!r})"

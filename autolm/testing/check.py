@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from autolm.graph import Node
 from autolm.ops.primitive import Case, Primitive
+from autolm.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
 from autolm.testing.examination import Outcome, Status, examine
 from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law
+from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
+from autolm.testing.laws.conduct import OTHER_DTYPE
+from autolm.testing.laws.values import aliased_node
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -113,38 +116,58 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     digits = min(outcome.tally.digits for outcome in outcomes)
     undecided = [outcome for outcome in outcomes if outcome.status is Status.UNDECIDED]
     missed = [outcome for outcome in outcomes if outcome.status is Status.NOT_EXERCISED]
-    reason = "; ".join(f"{o.law.name}: {o.reason}" for o in undecided or missed)
     if undecided or (outcomes[0].status is not Status.HOLDS):
+        reason = _reasons(undecided or missed)
         return Report(name, Verdict.UNDECIDED, 0.0, site, tuple(outcomes), reason=reason)
+    partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
+    notes = [("not exercised", missed), ("undecided for some examples", partly)]
+    reason = "; ".join(f"{note}: {_reasons(those)}" for note, those in notes if those)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
 
+def _reasons(outcomes: Sequence[Outcome]) -> str:
+    return "; ".join(f"{outcome.law.name}: {outcome.reason}" for outcome in outcomes)
+
+
 def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
-    """Describe the first law that broke, with the best diagnosis that any of them has."""
+    """Describe the first law that broke, with the best diagnosis that there is."""
     broken = outcomes[0].broken
     assert broken is not None
-    example = broken.example
+    example, diagnosis = broken.example, _diagnosis(subject, outcomes)
     return Failure(
         broken.message,
         outcomes[0].law.name,
         example,
         subject.describe(example) if isinstance(example, Call) else "",
         broken.rows,
-        _diagnosis(subject, outcomes),
-        runnable(broken.program, subject.op.name, subject.op.forward) if broken.program else "",
+        diagnosis,
+        _other_mistakes(outcomes[1:], diagnosis),
+        runnable(broken.program, subject) if broken.program else "",
         _node(subject, example),
     )
 
 
 def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
-    by_law = {o.law.name: o.broken.diagnosis for o in outcomes if o.broken is not None}
-    certain = [by_law[law] for law in ("hygiene", "state") if by_law.get(law)]
-    told = [diagnosis for diagnosis in by_law.values() if diagnosis]
-    fitted = diagnose(subject, outcomes[0].broken.example if outcomes[0].broken else None)
-    about_values = outcomes[0].law in LAWS_OF_VALUE
-    ordered = [*certain, *([fitted, *told] if about_values else [*told, fitted])]
-    return next(filter(None, ordered), "")
+    first = outcomes[0].broken
+    assert first is not None
+    told = [o.broken.diagnosis for o in outcomes if o.law in (hygiene, state) and o.broken]
+    certain = [diagnosis for diagnosis in told if diagnosis and diagnosis != OTHER_DTYPE]
+    if certain or outcomes[0].law not in LAWS_OF_VALUE:
+        return (certain or [first.diagnosis])[0]
+    example = first.example if isinstance(first.example, Call) else None
+    return diagnose(subject, example) or first.diagnosis
+
+
+def _other_mistakes(outcomes: Sequence[Outcome], diagnosis: str) -> tuple[str, ...]:
+    """Tell of laws that are broken too, where the first mistake is hardly the reason."""
+    return tuple(
+        f"{outcome.law.name}: {outcome.broken.message}"
+        for outcome in outcomes
+        if outcome.broken is not None
+        and outcome.law in (hygiene, state, extremes, relations)
+        and outcome.broken.diagnosis not in ("", diagnosis)
+    )
 
 
 def _node(subject: Subject, example: Any) -> Node | None:
@@ -152,8 +175,13 @@ def _node(subject: Subject, example: Any) -> Node | None:
     try:
         if isinstance(example, Expression):
             node, upstream = example.build()[example.roots[0]], example.upstreams[0]
+        elif isinstance(example, tuple):
+            call, pair = example
+            node, upstream = aliased_node(subject, call, pair), call.given_upstream
         elif isinstance(example, Call):
-            node, upstream = subject.node(example), example.given_upstream
+            named = zip(example.inputs, subject.names_of(example), strict=True)
+            leaves = [Tensor(x.copy(), name=name) for x, name in named]
+            node, upstream = subject.node(example, leaves), example.given_upstream
         else:
             return None
         node.backward(upstream)

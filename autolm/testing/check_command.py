@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import settings
@@ -25,7 +28,7 @@ from autolm.testing.subject import Subject
 
 CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
-WIDE = 116  # columns of a terminal in which the names of all laws fit side by side
+UNBOUND = 1000  # columns, more than any table needs
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
 
@@ -57,7 +60,7 @@ def check_command(
     Raises
     ------
     ValueError
-        For an unknown operation or profile, or a file without primitives.
+        For an unknown operation or profile, or a file without primitives or that does not run.
     """
     console = console or Console()
     operations = _chosen(PRIMITIVES if module is None else _primitives_in(module), names)
@@ -73,24 +76,25 @@ def check_command(
                 reports.append((report, time.perf_counter() - start))
     finally:
         settings.load_profile(before)
-    console.print(_table(reports, wide=console.width >= WIDE))
+    wide = _table(reports, wide=True)
+    fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
+    console.print(wide if fits <= console.width else _table(reports, wide=False))
     console.print(LEGEND, style="dim")
+    wrong = [report for report, _ in reports if report.verdict is Verdict.WRONG]
+    pictures = Path(tempfile.mkdtemp(prefix="autolm-check-")) if wrong else None
     for report, _ in reports:
         if report.verdict is not Verdict.CORRECT or report.reason:
             console.print()
             console.print(Text(str(report)), soft_wrap=True)
-        if report.failure is not None:
-            folder = Path(tempfile.mkdtemp(prefix="autolm-check-"))
-            picture = report.render(folder / f"{report.name}.svg")
-            if picture is not None:
-                console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
-    wrong = any(report.verdict is Verdict.WRONG for report, _ in reports)
+        picture = pictures and report.render(pictures / f"{report.name}.svg")
+        if picture is not None:
+            console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
     return WRONG if wrong else CORRECT
 
 
 def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("operation", no_wrap=True)
+    table.add_column("operation", overflow="fold")
     for law in LAWS:
         heading = law.name if wide else "\n".join(law.name)
         table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
@@ -110,16 +114,27 @@ def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
 
 def _chosen(operations: Sequence[Primitive], names: Sequence[str]) -> list[Primitive]:
     known = {op.name: op for op in operations}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(f"no operation is called {unknown[0]}; there are {', '.join(known)}")
-    return [known[name] for name in names] or list(operations)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            told = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"no operation is called {name!r}; {told}")
+    return [known[name] for name in dict.fromkeys(names)] or list(operations)
+
+
+def _last_line(path: Path, error: BaseException) -> str:
+    """Return file:line of the last line of a file that ran."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path.absolute()]
+    return f"{path}:{lines[-1]}" if lines else str(path)
 
 
 def _primitives_in(path: Path) -> list[Primitive]:
     """Run a Python file and return the primitives that it defines."""
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
+        raise ValueError(
+            f"{path}: {'it is a folder' if path.is_dir() else 'there is no such file'}"
+        )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path}: this is not a Python file")
@@ -127,8 +142,13 @@ def _primitives_in(path: Path) -> list[Primitive]:
     sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{_last_line(path, error)}: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove(str(path.parent))
+        with suppress(ValueError):  # the file may have changed sys.path itself
+            sys.path.remove(str(path.parent))
     found = [
         value
         for value in vars(module).values()

@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.testing.call import Call
 from autolm.testing.comparison import largest
 from autolm.testing.evidence import Evidence, gather
 from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
+USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
+
 Hypothesis = Callable[[Evidence], Iterator[tuple[str, Any]]]  # yields (diagnosis, prediction)
 
 
-def diagnose(subject: Subject, example: Any) -> str:
+def diagnose(subject: Subject, example: Call | None) -> str:
     """Say what is wrong with the gradients of an operation; empty if no hypothesis fits."""
     by_operand: dict[str, list[Evidence]] = {}
     for evidence in gather(subject, example):
@@ -67,6 +70,7 @@ def _factors(e: Evidence) -> list[tuple[str, float]]:
         ("the number of elements reduced", reduced),
         ("the number of elements", float(e.x.size)),
         ("the length of the last axis", float(e.x.shape[-1] if e.x.ndim else 1)),
+        ("the length of the first axis", float(e.x.shape[0] if e.x.ndim else 1)),
         ("the number of repeats", 1 / reduced),
     ]
     named = [("−1", -1.0), ("2", 2.0), ("½", 0.5), ("−2", -2.0), ("−½", -0.5)]
@@ -131,6 +135,9 @@ def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
             yield "transposed", e.numeric.transpose(axes)
             if e.numeric.transpose(axes).shape != e.numeric.shape:
                 yield "transposed", e.numeric.transpose(axes).reshape(e.numeric.shape)
+    if e.x.shape == e.result.shape:
+        text = "transposed: the rule is the slope of the forward itself, and not its transpose"
+        yield text, np.tensordot(e.jacobian, e.upstream, e.x.ndim)
     if e.x.ndim < 2:
         return
     for own, above, beside in product((False, True), repeat=3):
@@ -160,6 +167,9 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
                 "not summed: of a broadcast axis only one slice counts",
                 one.sum(axis=tuple(range(e.result.ndim))),
             )
+    if e.result.ndim > e.x.ndim:
+        repeats = math.prod(e.result.shape[: e.result.ndim - e.x.ndim])
+        yield "averaged over a broadcast axis, not summed", e.numeric / repeats
     by_result = e.sent_by_result(e.jacobian)
     for axis in range(by_result.ndim):
         summed = by_result.sum(axis=axis)
@@ -222,6 +232,23 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
             yield f"a term is missing: {text}a sum or mean, the same along an axis", e.analytic
 
 
+def _sums_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try a sum inside the rule that runs along another axis than it should."""
+    if e.result.shape != e.x.shape or e.x.ndim < 2:
+        return
+    for _, weighted in _weighted(e):
+        sums = [weighted.sum(axis=axis, keepdims=True) for axis in range(e.x.ndim)]
+        for right, wrong in permutations(sums, 2):
+            for factor in (np.ones(e.x.shape), e.result, e.x):
+                yield "summed over the wrong axis", e.numeric + factor * (right - wrong)
+
+
+def _weighted(e: Evidence) -> list[tuple[str, Array]]:
+    """List what rules sum along an axis."""
+    own = e.subject.names_of(e.call)[e.operand]
+    return [("ḡ", e.upstream), ("ḡ · y", e.upstream * e.result), (f"ḡ · {own}", e.upstream * e.x)]
+
+
 def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:
     """List products of an upstream gradient, plain or summed, with something at hand."""
     if e.result.shape != e.x.shape:
@@ -229,8 +256,7 @@ def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:
     names = e.subject.names_of(e.call)
     own, y, upstream = names[e.operand], e.result, e.upstream
     senders = [("ḡ", upstream)]
-    weighted_sums = (("ḡ", upstream), ("ḡ · y", upstream * y), (f"ḡ · {own}", upstream * e.x))
-    for text, weighted in weighted_sums:
+    for text, weighted in _weighted(e):
         senders += [
             (f"Σ({text})", np.broadcast_to(weighted.sum(axis=axis, keepdims=True), e.x.shape))
             for axis in range(e.x.ndim)
@@ -266,14 +292,21 @@ def _elsewhere(e: Evidence) -> Iterator[tuple[str, Any]]:
 def _only_where(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try mistakes that are made for some elements only."""
     close = np.abs(e.analytic - e.numeric) <= 1e-7 * (largest(e.numeric) + largest(e.analytic))
+    if close.all() or not close.any():
+        return
     name = e.subject.names_of(e.call)[e.operand]
-    for text, where in ((f"{name} < 0", e.x < 0), (f"{name} > 0", e.x > 0)):
-        if where.any() and not where.all() and np.all(close | where) and not close.all():
-            yield (
-                f"a path is missing where {text}: nothing is sent",
-                np.where(where, 0, e.numeric),
-            )
+    most = np.max(np.abs(e.x), where=close, initial=0.0)
+    places = ((f"{name} < 0", e.x < 0), (f"{name} > 0", e.x > 0))
+    for text, where in (*places, (f"|{name}| is large", np.abs(e.x) > most)):
+        if not where.all() and np.all(close | where):
+            nothing = np.where(where, 0, e.numeric)
+            yield f"a path is missing where {text}: nothing is sent", nothing
             yield f"wrong only where {text}", e.analytic
+
+
+def _rounded(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try numbers that went through single precision on their way."""
+    yield "dtype not kept: it is rounded to single precision", e.numeric.astype(np.float32)
 
 
 def _misplaced(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -294,6 +327,7 @@ def _slope_found(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 # The more particular before the more general, which would fit as well.
 HYPOTHESES: tuple[Hypothesis, ...] = (
+    _rounded,
     _nothing_sent,
     _constant_factor,
     _upstream_ignored,
@@ -302,6 +336,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _sums,
     _overwritten,
     _cross_terms,
+    _sums_along_another_axis,
     _terms,
     _slope_found,
     _elsewhere,

@@ -17,6 +17,8 @@ from autolm.testing.laws import LAWS, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
 from autolm.testing.subject import OperationError, Subject
 
+LEAST = 2  # examples of each case: simple numbers, and others
+
 
 class Status(Enum):
     """How a law came out; the value is how a table shows it."""
@@ -46,10 +48,13 @@ def examine(
 
     Only the first that breaks has its example shrunk: it is the one that is reported.
     """
+    most = settings().max_examples if max_examples is None else max_examples
+    if most < 1:
+        raise ValueError(f"max_examples is {most}; it must be at least 1")
     outcomes: list[Outcome] = []
     for law in laws:
         shrink = all(outcome.broken is None for outcome in outcomes)
-        outcomes.append(_enforce(law, subject, max_examples or settings().max_examples, shrink))
+        outcomes.append(_enforce(law, subject, most, shrink))
     return outcomes
 
 
@@ -71,15 +76,23 @@ def examine_call(subject: Subject, call: Call) -> list[Outcome]:
 
 def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
     tally = Tally()
-    examples = law.examples(subject)
-    if examples is None:
+    parts = [
+        (part, law.examples(part)) for part in (subject.by_case() if law.by_case else [subject])
+    ]
+    applying = [(part, examples) for part, examples in parts if examples is not None]
+    if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
-    try:
-        broken = _hunt(law, subject, examples, tally, max_examples, shrink)
-    except Unsatisfiable:
+    several = len(applying) > 1
+    share = max(LEAST, -(-max_examples // len(applying))) if several else max_examples
+    for part, examples in applying:
+        try:
+            broken = _hunt(law, part, examples, tally, share, shrink)
+        except Unsatisfiable:
+            continue
+        if broken is not None:
+            return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+    if not tally.examples:
         return Outcome(law, Status.NOT_EXERCISED, tally, "no example could be made")
-    if broken is not None:
-        return Outcome(law, Status.BROKEN, tally, broken.message, broken)
     missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
     if missed:
         return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,14 @@ from autolm.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.check import report_of
 from autolm.testing.comparison import SINGLE, Comparison, Verdict, compare, largest_contribution
-from autolm.testing.diagnosis import diagnose
+from autolm.testing.diagnosis import USED_TWICE, diagnose
 from autolm.testing.examination import examine_call
+from autolm.testing.laws.law import program_of, program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.replay import forward_of, in_double, replayed
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
-from autolm.testing.subject import Subject, upstream_for
+from autolm.testing.subject import OperationError, Subject, upstream_for
 from autolm.value import Value
 
 Array = NDArray[Any]
@@ -61,21 +64,14 @@ def check_gradient(
     <lambda> is CORRECT to 16 digits
     """
     if isinstance(f, Primitive):
+        if not inputs:
+            raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
         subject = Subject.of(f, arity=len(inputs) if f.joins else None, attributes=attributes)
         call = Call(*(i.data if isinstance(i, Tensor) else i for i in inputs), **attributes)
-        shape = subject.run(call.copy())[0].shape
-        call.upstream = upstream_for(shape) if upstream is None else np.asarray(upstream, float)
+        with suppress(OperationError):  # a forward that fails is for the laws to report
+            call.upstream = _upstream(f.name, upstream, subject.run(call.copy())[0].shape)
         return report_of(subject, examine_call(subject, call)).require()
-    leaves = [_leaf(each) for each in inputs]
-
-    def evaluate() -> Any:
-        pairs = zip(leaves, inputs, strict=True)
-        return f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
-
-    name = getattr(f, "__name__", type(f).__name__)
-    letters = [leaf.name or f"input {i}" for i, leaf in enumerate(leaves) if leaf is not None]
-    varied = [leaf for leaf in leaves if leaf is not None]
-    return _check_evaluation(name, f, evaluate, letters, varied, upstream).require()
+    return _evaluated(f, inputs, upstream, attributes).report().require()
 
 
 def assert_gradients(
@@ -83,8 +79,8 @@ def assert_gradients(
 ) -> Report:
     """Check the gradients of all parameters of a module, and of its inputs: a test in one line.
 
-    A module is what has `named_parameters()`; of any other function, `check_gradient` is taken.
-    Then every node of the graph is checked by itself, so that the guilty one is named.
+    A module is what has `named_parameters()`; a function has inputs only. Besides, every node of
+    the graph is checked by itself: two mistakes may cancel, and the guilty one is to be named.
 
     Raises
     ------
@@ -103,25 +99,19 @@ def assert_gradients(
     >>> assert_gradients(Linear(), np.ones((4, 2))).verdict
     <Verdict.CORRECT: 'correct'>
     """
-    if not hasattr(module_or_f, "named_parameters"):
+    if isinstance(module_or_f, type):
+        raise TypeError(f"assert_gradients: {module_or_f.__name__} is a class; give it an instance")
+    if isinstance(module_or_f, Primitive):
         return check_gradient(module_or_f, *inputs, upstream=upstream, **attributes)
-    named = dict(module_or_f.named_parameters())
-    leaves = [_leaf(each) for each in inputs]
-
-    def evaluate() -> Any:
-        pairs = zip(leaves, inputs, strict=True)
-        return module_or_f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
-
-    varied = [*named.values(), *(leaf for leaf in leaves if leaf is not None)]
-    names = [*named, *(f"input {i}" for i, leaf in enumerate(leaves) if leaf is not None)]
-    name = type(module_or_f).__name__
-    before = [(node, node.grad if node.has_grad else None) for node in varied]
+    evaluation = _evaluated(module_or_f, inputs, upstream, attributes)
+    before = [(node, node.grad if node.has_grad else None) for node in evaluation.leaves]
     try:
-        for node in varied:
+        for node in evaluation.leaves:
             node.grad = None
-        report = _check_evaluation(name, module_or_f, evaluate, names, varied, upstream)
+        report = evaluation.report()
         if report.failure is None:
-            local = _check_nodes(evaluate())
+            with record_sites():
+                local = _check_nodes(evaluation.evaluate())
             report = local if local.verdict is Verdict.WRONG else report
     finally:
         for node, grad in before:
@@ -140,6 +130,8 @@ def check_graph(root: Node) -> Report:
     ------
     GradientError
         If a rule is wrong.
+    ValueError
+        If there is no rule to check.
 
     Examples
     --------
@@ -147,6 +139,10 @@ def check_graph(root: Node) -> Report:
     >>> check_graph((x * x).tanh().sum()).verdict
     <Verdict.CORRECT: 'correct'>
     """
+    if not isinstance(root, Node):
+        raise TypeError(f"check_graph: a Tensor or a Value is needed, not {type(root).__name__}")
+    if not root.parents or not root.requires_grad:
+        raise ValueError("check_graph: there is no operation under this node to be checked")
     return _check_nodes(root).require()
 
 
@@ -173,27 +169,28 @@ def _check_nodes(root: Node) -> Report:
 
 def _check_node(node: Node) -> Comparison:
     """Hold one node's rule against the oracle; in single precision, a rule made anew in double."""
+    uses: dict[Node, list[int]] = {}  # of what is differentiated: its places among the parents
+    for place, parent in enumerate(node.parents):
+        if parent.requires_grad and np.asarray(parent.data).dtype.kind == "f":
+            uses.setdefault(parent, []).append(place)
     operands = [in_double(parent) for parent in node.parents]
-    varied = [
-        i for i, parent in enumerate(node.parents)
-        if parent.requires_grad and operands[i].dtype.kind == "f"
-    ]  # fmt: skip
     forward = forward_of(node)
 
     def function(*arrays: Array) -> Array:
-        filled = dict(zip(varied, arrays, strict=True))
+        pairs = zip(uses.values(), arrays, strict=True)
+        filled = {place: array for places, array in pairs for place in places}
         return forward(*(filled.get(i, operand) for i, operand in enumerate(operands)))
 
-    derivative = differentiate(function, [operands[i] for i in varied])
+    derivative = differentiate(function, [in_double(parent) for parent in uses])
     upstream = upstream_for(derivative.result.shape)
     names = _operand_names(node)
     single = np.asarray(node.data).dtype == np.float32
 
     def held(node: Node, upstream: Any, slack: float) -> Comparison:
         sent = node.contributions(upstream)
-        analytic = [np.asarray(sent[i]) for i in varied]
+        analytic = [np.sum([sent[i] for i in places], axis=0) for places in uses.values()]
         told = np.asarray(upstream, dtype=float)
-        return compare([names[i] for i in varied], analytic, derivative, told, slack)
+        return compare([names[p[0]] for p in uses.values()], analytic, derivative, told, slack)
 
     if isinstance(node, Value):
         return held(node, float(upstream), 1.0)
@@ -202,10 +199,10 @@ def _check_node(node: Node) -> Comparison:
     own = held(node, upstream.astype(np.float32), SINGLE)
     if own.verdict is Verdict.WRONG:
         return own
-    flags = [parent.requires_grad for parent in node.parents]
-    doubles = [Tensor(x, flag) for x, flag in zip(operands, flags, strict=True)]
+    doubles = {parent: Tensor(in_double(parent), parent.requires_grad) for parent in node.parents}
     assert isinstance(node.op, Primitive)
-    return held(node.op(*doubles, **node.attributes), upstream, 1.0)
+    same = node.op(*(doubles[parent] for parent in node.parents), **node.attributes)
+    return held(same, upstream, 1.0)
 
 
 def _operand_names(node: Node) -> list[str]:
@@ -244,15 +241,21 @@ def _subject_of(node: Node) -> Subject | None:
 
 def _diagnosis(node: Node) -> str:
     subject = _subject_of(node)
-    return "" if subject is None else diagnose(subject, _call_of(node))
+    if subject is None:
+        return ""
+    twice = len(set(node.parents)) < len(node.parents)
+    found = diagnose(subject, _call_of(node)) or USED_TWICE * twice
+    return f"{subject.op.name}: {found}" if found else ""
 
 
 def _program(node: Node) -> str:
     subject, size = _subject_of(node), sum(np.size(parent.data) for parent in node.parents)
     if subject is None or size > PRINTED:
         return ""
-    program = f"check_gradient({subject.op.name}, {_call_of(node).arguments()})"
-    return runnable(program, subject.op.name, subject.op.forward)
+    uses = [node.parents.index(parent) for parent in node.parents]
+    if len(set(uses)) < len(uses):
+        return runnable(program_of_uses(subject, _call_of(node), uses), subject)
+    return runnable(program_of(subject, _call_of(node)), subject)
 
 
 def _leaf(given: Any) -> Any:
@@ -267,47 +270,78 @@ def _leaf(given: Any) -> Any:
     return Tensor(given) if number else None
 
 
-def _check_evaluation(
-    name: str,
-    f: Any,
-    evaluate: Callable[[], Any],
-    names: Sequence[str],
-    leaves: Sequence[Any],
-    upstream: ArrayLike | None,
-) -> Report:
-    """Evaluate once, run backward, and hold the leaves' gradients against the oracle."""
-    if not leaves:
-        raise TypeError(f"{name}: there is nothing to differentiate; give it floating point inputs")
-    with record_sites():
-        root = evaluate()
-    if not isinstance(root, Node):
-        raise TypeError(f"{name}: it must return a Tensor or a Value, not {type(root).__name__}")
-    shape = np.shape(root.data)
-    sent = upstream_for(shape) if upstream is None else np.asarray(upstream, dtype=float)
+@dataclass(frozen=True)
+class _Evaluation:
+    """A function or module, what it is called with, and what it is differentiated by."""
+
+    f: Any
+    evaluate: Callable[[], Any]
+    names: tuple[str, ...]
+    leaves: tuple[Any, ...]
+    upstream: ArrayLike | None
+
+    def report(self) -> Report:
+        """Evaluate once, run backward, and hold the leaves' gradients against the oracle."""
+        name = getattr(self.f, "__name__", type(self.f).__name__)
+        if not self.leaves:
+            raise TypeError(
+                f"{name}: there is nothing to differentiate; give it floating point inputs"
+            )
+        with record_sites():
+            root = self.evaluate()
+        if not isinstance(root, Node):
+            raise TypeError(
+                f"{name}: it must return a Tensor or a Value, not {type(root).__name__}"
+            )
+        sent = _upstream(name, self.upstream, np.shape(root.data))
+        if root.requires_grad:
+            root.backward(float(sent) if isinstance(root, Value) else sent)
+        comparison = self._compared(root, sent)
+        if comparison.verdict is not Verdict.WRONG:
+            return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
+        guilty = _check_nodes(root).failure or Failure(
+            f"the gradient differs from that of the {comparison.method}",
+            diagnosis=OUTSIDE,
+            node=root,
+        )
+        failure = replace(guilty, rows=comparison.rows)
+        function = getattr(self.f, "forward", self.f)
+        return Report(name, Verdict.WRONG, site=site_of(function), failure=failure)
+
+    def _compared(self, root: Node, sent: Array) -> Comparison:
+        analytic = [np.asarray(leaf.grad) if leaf.has_grad else None for leaf in self.leaves]
+        derivative = _differentiated(root, self.evaluate, self.leaves)
+        single = any(np.asarray(leaf.data).dtype == np.float32 for leaf in self.leaves)
+        slack = SINGLE if single else 1.0
+        comparison = compare(self.names, analytic, derivative, sent, slack)
+        if comparison.verdict is Verdict.WRONG and root.requires_grad:  # or do large ones cancel?
+            floor = largest_contribution(root, sent)
+            comparison = compare(self.names, analytic, derivative, sent, slack, floor)
+        return comparison
+
+
+def _evaluated(
+    f: Any, inputs: Sequence[Any], upstream: ArrayLike | None, attributes: dict[str, Any]
+) -> _Evaluation:
+    """Make leaves of the inputs; the parameters of a module are leaves as they are."""
+    named = dict(f.named_parameters()) if hasattr(f, "named_parameters") else {}
+    leaves = [_leaf(each) for each in inputs]
+
+    def evaluate() -> Any:
+        pairs = zip(leaves, inputs, strict=True)
+        return f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
+
+    for i, leaf in enumerate(leaves):
+        if leaf is not None:
+            named[leaf.name or f"input {i}"] = leaf
+    return _Evaluation(f, evaluate, tuple(named), tuple(named.values()), upstream)
+
+
+def _upstream(name: str, given: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    sent = upstream_for(shape) if given is None else np.asarray(given, dtype=float)
     if sent.shape != shape:
         raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
-    if root.requires_grad:
-        root.backward(float(sent) if isinstance(root, Value) else sent)
-    analytic = [np.asarray(leaf.grad) if leaf.has_grad else None for leaf in leaves]
-    derivative = _differentiated(root, evaluate, leaves)
-    single = any(np.asarray(leaf.data).dtype == np.float32 for leaf in leaves)
-    slack = SINGLE if single else 1.0
-    comparison = compare(names, analytic, derivative, sent, slack)
-    if comparison.verdict is Verdict.WRONG and root.requires_grad:  # or do large ones cancel?
-        floor = largest_contribution(root, sent)
-        comparison = compare(names, analytic, derivative, sent, slack, floor)
-    if comparison.verdict is not Verdict.WRONG:
-        return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
-    guilty = _check_nodes(root).failure
-    failure = Failure(
-        guilty.message if guilty else f"the gradient differs from that of the {comparison.method}",
-        rows=comparison.rows,
-        diagnosis=guilty.diagnosis if guilty else OUTSIDE,
-        program=guilty.program if guilty else "",
-        node=guilty.node if guilty else root,
-    )
-    function = getattr(f, "forward", f)
-    return Report(name, Verdict.WRONG, site=site_of(function), failure=failure)
+    return sent
 
 
 def _differentiated(root: Node, evaluate: Callable[[], Any], leaves: Sequence[Any]) -> Derivative:

@@ -68,7 +68,10 @@ class GraphMachine(RuleBasedStateMachine):
         if not usable:
             return
         count = op.forward.__code__.co_argcount
-        operands = [choice.draw(st.sampled_from(usable)) for _ in range(count)]
+        same = choice.draw(st.booleans())  # the same operand again, as chance would seldom have it
+        first = choice.draw(st.sampled_from(usable))
+        others = [first if same else choice.draw(st.sampled_from(usable)) for _ in range(count - 1)]
+        operands = [first, *others]
         node = op(*(self.nodes[i] for i in operands))
         if largest(node.data) <= TAME:
             self.nodes.append(node)

@@ -78,6 +78,8 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
 
     Raises
     ------
+    TypeError
+        If `op` is no primitive.
     ValueError
         If the test fails without any mutation.
 
@@ -92,12 +94,13 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     >>> mutation_report(ops.exp, test_of_shape_only).fates["sign"]
     <Fate.SURVIVED: 'survived'>
     """
+    if not isinstance(op, Primitive):
+        raise TypeError(f"mutation_report: a primitive is needed, not {type(op).__name__}")
     forward = op.forward
     arguments = (op,) if inspect.signature(test).parameters else ()
-    try:
-        test(*arguments)
-    except Exception as error:
-        raise ValueError(f"mutation_report: the test fails as it is: {error}") from error
+    failure = _failure(test, arguments)
+    if failure is not None:
+        raise ValueError(f"mutation_report: the test fails as it is: {failure}") from failure
     fates: dict[str, Fate] = {}
     try:
         for name, mutation in _mutations(op).items():
@@ -109,10 +112,19 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     return MutationReport(op.name, fates)
 
 
-def _fate(test: Callable[..., Any], arguments: Sequence[Any], mutated: _Mutated) -> Fate:
+def _failure(test: Callable[..., Any], arguments: Sequence[Any]) -> BaseException | None:
+    """Run a test; return what it raises, if it does."""
     try:
         test(*arguments)
-    except Exception:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as failure:  # what pytest.fail raises is no Exception
+        return failure
+    return None
+
+
+def _fate(test: Callable[..., Any], arguments: Sequence[Any], mutated: _Mutated) -> Fate:
+    if _failure(test, arguments) is not None:
         return Fate.KILLED
     return Fate.SURVIVED if mutated.reached else Fate.NOT_REACHED
 
@@ -148,6 +160,7 @@ def _same(a: Any, b: Any) -> bool:
 def _mutations(op: Primitive) -> dict[str, Mutation]:
     parameters = inspect.signature(op.forward).parameters.values()
     operands = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    operands = ["0"] if op.joins else operands
     return {
         "sign": lambda rule, upstream: _scaled(rule(upstream), -1),
         "factor 1 + 1e-6": lambda rule, upstream: _scaled(rule(upstream), 1 + 1e-6),

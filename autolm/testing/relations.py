@@ -98,7 +98,7 @@ def causal_along(axis: int) -> Relation:
         told = call.attributes.get("causal", True)
         return bool(told) and any(-x.ndim <= axis < x.ndim for x in call.inputs)
 
-    return Relation("causal", violation, applies)
+    return Relation("causal" if axis == -2 else f"causal_along({axis})", violation, applies)
 
 
 def _dependence(

@@ -41,6 +41,7 @@ class Failure:
     given: str = ""  # the operands, by name
     rows: tuple[Row, ...] = ()
     diagnosis: str = ""
+    also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
     program: str = ""  # runs as pasted
     node: Node | None = None  # the result of the counterexample, to be drawn
 
@@ -52,6 +53,7 @@ class Failure:
             lines += table(self.rows)
         if self.diagnosis:
             lines.append(f"diagnosis: {self.diagnosis}")
+        lines += [f"also broken: {law}" for law in self.also]
         if self.program:
             lines += ["reproduce:", *textwrap.indent(self.program, "    ").splitlines()]
         if isinstance(self.example, Call):
@@ -69,7 +71,7 @@ class Report:
     site: str = ""  # file:line of what was checked
     outcomes: tuple[Outcome, ...] = ()
     failure: Failure | None = None
-    reason: str = ""  # why it is undecided; or what the laws never met
+    reason: str = ""  # why it is undecided; or what a law that holds did not get to see
 
     @property
     def examples(self) -> int:
@@ -82,7 +84,7 @@ class Report:
             return "\n  ".join([first, *self.failure.lines()])
         if self.verdict is Verdict.UNDECIDED:
             return f"{self.name} is UNDECIDED: {self.reason}"
-        note = f"; not exercised: {self.reason}" if self.reason else ""
+        note = f"; {self.reason}" if self.reason else ""
         return f"{self.name} is CORRECT to {self.digits:.0f} digits{note}"
 
     __repr__ = __str__

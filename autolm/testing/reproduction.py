@@ -1,72 +1,94 @@
-"""Make of a counterexample a program that runs as pasted."""
+"""Make of a counterexample a program that runs as pasted, and fails."""
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
-import textwrap
+import re
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from autolm.ops import PRIMITIVES
+from autolm.ops.primitive import Primitive
+from autolm.testing.call import Call, literal
+from autolm.testing.source import decorated, imported, written_out
+from autolm.testing.subject import Subject
+
+RELATIONS = ("causal", "causal_along", "shift_invariant", "permutation_equivariant")
+OURS = {  # what a program may mention, and where it is to be had
+    **dict.fromkeys(("check_gradient", "check_op", *RELATIONS), "autolm.testing"),
+    "Case": "autolm.ops",
+    "primitive": "autolm",
+}
 
 
 def site_of(function: Callable[..., Any]) -> str:
     """Return file:line of a function, from the current directory if it is below it."""
     code = getattr(function, "__code__", None)
-    if code is None:
+    return "" if code is None else f"{_shown(code.co_filename)}:{code.co_firstlineno}"
+
+
+def _shown(path: str) -> Path:
+    below = Path(path).is_relative_to(Path.cwd())
+    return Path(path).relative_to(Path.cwd()) if below else Path(path)
+
+
+def runnable(program: str, subject: Subject) -> str:
+    """Put before a program the definition of the operation, and the imports of all it mentions.
+
+    Empty if the operation cannot be defined anew, such as an object that is called.
+    """
+    name, definition = subject.op.name, _definition(subject.op)
+    if definition is None:
         return ""
-    path = Path(code.co_filename)
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return f"{shown}:{code.co_firstlineno}"
-
-
-def runnable(program: str, name: str, function: Callable[..., Any]) -> str:
-    """Put before a program the imports of all that it mentions, `function` by its name too."""
-    lines = ["import numpy as np"] if "np." in program else []
-    for check in ("check_gradient", "check_op"):
-        if f"{check}(" in program:
-            lines.append(f"from autolm.testing import {check}")
+    lines = [*definition, *_domain_told(subject), program]
+    text = "\n".join(lines)
+    words = set(re.findall(r"\w+", program))
+    needed = [f"from {home} import {own}" for own, home in OURS.items() if own in words]
     mixed_in = [op.name for op in PRIMITIVES if op.name != name and f" = {op.name}(" in program]
-    if mixed_in:
-        lines.append(f"from autolm.ops import {', '.join(mixed_in)}")
-    return "\n".join([*dict.fromkeys([*lines, *_definition(name, function)]), program])
+    needed += [f"from autolm.ops import {op}" for op in mixed_in]
+    needed += ["from autolm import primitive"] if f"{name} = primitive({name})" in lines else []
+    needed += ["import numpy as np"] if "np." in text else []
+    imports = [line for line in (*needed, *lines) if line.startswith(("import ", "from "))]
+    rest = [line for line in lines if line not in imports]
+    return "\n".join([*sorted(set(imports)), *rest])
 
 
-def _definition(name: str, function: Callable[..., Any]) -> list[str]:
-    """Import a function from its module, or run its file, or repeat its source."""
+def program_of_relation(subject: Subject, call: Call, relation: Any) -> str:
+    """Write a program that finds a relation broken."""
+    recorded = relation in subject.op.relations
+    if not recorded and relation.name.partition("(")[0] not in RELATIONS:
+        return ""  # one of the user's own, whose name may be anything
+    shapes = tuple(x.shape for x in call.inputs)
+    attributes = f", {literal(call.attributes)}" if call.attributes else ""
+    told = "" if recorded else f", relations=[{relation.name}]"
+    return f"check_op({subject.op.name}, cases=[Case({shapes}{attributes})]{told})"
+
+
+def _definition(op: Primitive) -> list[str] | None:
+    """Import an operation, or write it out, or run its file."""
+    name, function = op.name, op.forward
+    line = imported(name, op)
+    if line is not None:
+        return [line]
+    joined = [f"{name} = primitive({name})"]
+    line = imported(name, function)
+    if line is not None:
+        return [line, *joined]
+    lines = written_out(name, function)
+    if lines is not None:
+        return lines if decorated(function) else [*lines, *joined]
     code = getattr(function, "__code__", None)
     if code is None:
-        return []
-    local = "<locals>" in function.__qualname__
-    module = sys.modules.get(function.__module__)
-    if not local and module is not None and _can_be_imported(module) and hasattr(module, name):
-        public = "autolm.ops" if module.__name__.startswith("autolm.ops.") else module.__name__
-        return [f"from {public} import {name}"]
-    if not local and os.path.exists(code.co_filename):
-        path = os.path.relpath(code.co_filename)
-        return ["import runpy", f"{name} = runpy.run_path({path!r})[{name!r}]"]
-    try:
-        source = textwrap.dedent(inspect.getsource(function)).rstrip()
-    except OSError:  # typed at a prompt: there is no source to show
-        return []
-    modules = [
-        f"import {value.__name__}" + (f" as {key}" if key != value.__name__ else "")
-        for key, value in function.__globals__.items()
-        if isinstance(value, ModuleType) and f"{key}." in source
-    ]
-    decorators = ["from autolm import primitive"] if "primitive" in source else []
-    return [*modules, *decorators, source]
+        return None
+    if "<" in function.__qualname__ or not os.path.exists(code.co_filename):
+        return [f"# {name} must be defined here as it is at {site_of(function)}"]
+    run = f"{name} = runpy.run_path({str(_shown(code.co_filename))!r})[{name!r}]"
+    return ["import runpy", run, *([] if decorated(function) else joined)]
 
 
-def _can_be_imported(module: ModuleType) -> bool:
-    """Whether another program finds this module by its name."""
-    try:
-        found = find_spec(module.__name__)
-    except (ImportError, ValueError):
-        return False
-    return found is not None and module.__name__ != "__main__"
+def _domain_told(subject: Subject) -> list[str]:
+    """Tell the operation of a domain that its record does not know."""
+    known = subject.op.domain * (len(subject.domains) if len(subject.op.domain) == 1 else 1)
+    told = subject.domains != known
+    return [f"{subject.op.name}.domain = {literal(subject.domains)}"] if told else []

@@ -148,7 +148,7 @@ def broadcastable_shapes(
     """`count` shapes that broadcast together, most of them by stretching an axis.
 
     They are made from the shape of the result: each loses some axes in front, and of the others
-    some collapse to length 1. No axis collapses in all.
+    some collapse to length 1, often one between two others. No axis collapses in all.
 
     Examples
     --------
@@ -158,14 +158,17 @@ def broadcastable_shapes(
     ...     np.broadcast_shapes(*shapes)
     >>> test_they_broadcast()
     """
-    side = st.integers(2, max_side) | st.integers(1, max_side)
-    result = tuple(draw(st.lists(side, min_size=0, max_size=max_dims)))
+    # Every other time all axes are kept, and those that are stretched lie between two others.
+    inner = min(count - 1, max_side - 1, max_dims - 2) > 0 and draw(st.booleans())
+    side = st.integers(2, max_side) | st.integers(1 + inner, max_side)
+    result = tuple(draw(st.lists(side, min_size=3 * inner, max_size=max_dims)))
     found = []
     for _ in range(count):
-        dropped = draw(st.integers(0, len(result)))
-        kept = result[dropped:]
-        collapsed = draw(st.tuples(*[st.booleans()] * len(kept)))
-        found.append(tuple(1 if c else n for c, n in zip(collapsed, kept, strict=True)))
+        kept = result if inner else result[draw(st.integers(0, len(result))) :]
+        between = [inner and 0 < axis < len(kept) - 1 for axis in range(len(kept))]
+        found.append(
+            tuple(1 if b or draw(st.booleans()) else n for b, n in zip(between, kept, strict=True))
+        )
     whole = draw(st.integers(0, count - 1))  # one operand keeps all axes, so the result stays
     found[whole] = result
     return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,11 @@ class Subject:
         if not isinstance(op, Primitive):
             if not callable(op):
                 raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
-            op = Primitive(op, getattr(op, "__name__", "operation"))
+            if hasattr(op, "named_parameters"):
+                raise TypeError("check_op: this is a module; assert_gradients checks those")
+            op = Primitive(op, getattr(op, "__name__", type(op).__name__))
+        if not op.name.isidentifier():  # a lambda, or an object: programs call it something
+            op = replace(op, name="operation")
         told = dict(attributes or {})
         cases = op.cases if cases is None else tuple(cases)
         cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
@@ -68,7 +72,7 @@ class Subject:
         domains = op.domain if domain is None else _as_domains(domain)
         if len(domains) == 1:
             domains *= len(operands)
-        if len(domains) < len(operands):
+        if len(domains) < len(operands) or (domain is not None and len(domains) > len(operands)):
             raise ValueError(
                 f"{op.name}: {len(domains)} domains for {len(operands)} operands; "
                 "give one for each, or one for all"
@@ -80,6 +84,11 @@ class Subject:
         """Whether it takes operands of any shapes that broadcast."""
         return not self.cases
 
+    def by_case(self) -> list[Subject]:
+        """Split into one subject for each case, the smallest first; itself if it has none."""
+        by_size = sorted(self.cases, key=lambda case: sum(map(math.prod, case.shapes)))
+        return [replace(self, cases=(case,)) for case in by_size] or [self]
+
     def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
         """Return the forward alone, of raw arrays of any dtype."""
         return lambda *arrays: self.op.forward(*arrays, **attributes)[0]
@@ -90,11 +99,13 @@ class Subject:
             with np.errstate(all="ignore"):
                 returned = self.op.forward(*call.inputs, **call.attributes)
         except Exception as error:
-            raise OperationError(f"the forward raised {_said(error)}") from error
+            any_shapes = not self.cases and isinstance(error, ValueError | IndexError)
+            hint = "; if it does not take any shapes that broadcast, tell cases=[Case(shapes)]"
+            raise OperationError(f"the forward raised {_said(error)}{hint * any_shapes}") from error
         if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
             raise OperationError(
                 "the forward must return (result, backward), the second a function; "
-                f"it returned {_kind(returned)}"
+                f"it returned {_kind(returned)} (for a function of Tensors there is check_gradient)"
             )
         result, rule = returned
         if not isinstance(result, np.ndarray | np.generic | float | int):
@@ -130,7 +141,8 @@ class Subject:
         if not isinstance(sent, tuple | list):
             return []  # `sent` says what is wrong with it
         pairs = zip(sent, call.inputs, strict=False)
-        return [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
+        arrays = [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
+        return [array for array in arrays if array.dtype.kind in "fiu"]
 
     def differentiate(self, root: Tensor, upstream: Array) -> None:
         """Run backward from a node of this operation."""
@@ -186,8 +198,7 @@ class Subject:
 @st.composite
 def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Call:
     if subject.cases:
-        by_size = sorted(subject.cases, key=lambda case: sum(map(math.prod, case.shapes)))
-        case = draw(st.sampled_from(by_size))
+        case = draw(st.sampled_from([part.cases[0] for part in subject.by_case()]))
         chosen, attributes = case.shapes, case.attributes
     else:
         chosen, attributes = (
@@ -255,8 +266,16 @@ def _letters(count: int) -> tuple[str, ...]:
 
 def _as_domains(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
-    one = len(domain) == 2 and all(isinstance(edge, int | float) for edge in domain)
-    return (tuple(domain),) if one else tuple(domain)
+    try:
+        each = [domain] if all(isinstance(edge, int | float) for edge in domain) else [*domain]
+        pairs = [None if pair is None else tuple(map(float, pair)) for pair in each]
+    except TypeError:
+        pairs = [()]
+    if not all(pair is None or (len(pair) == 2 and pair[0] < pair[1]) for pair in pairs):
+        raise ValueError(
+            f"domain is {domain}; it must be (low, high), or one such for each operand"
+        )
+    return tuple(pairs)  # type: ignore[arg-type]
 
 
 def _said(error: Exception) -> str:

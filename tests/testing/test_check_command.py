@@ -64,8 +64,26 @@ def test_one_operation_of_a_file(my_ops):
     assert "my_mul" not in text
 
 
+def test_a_name_given_twice_is_checked_once():
+    _, text = run("neg", "neg")
+    assert sum(line.startswith("neg") for line in text.splitlines()) == 1
+
+
+def test_long_names_do_not_cut_the_numbers_off(tmp_path):
+    path = tmp_path / "long.py"
+    path.write_text(MY_OPS.replace("my_square", "square_" * 12), encoding="utf-8")
+    _, text = run("square_" * 12, module=path, width=80)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(("names", "content", "words"), [
-    (("nope",), None, "no operation is called nope; there are add, sub"),
+    (("nope",), None, "no operation is called 'nope'; there are add, sub"),
+    (("soft_max",), None, "'soft_max'; did you mean softmax or log_softmax"),
+    ((), "import gone_for_good", r"file\.py:1: ModuleNotFoundError: No module named 'gone_for"),
+    ((), "\nraise KeyError(1)", r"file\.py:2: KeyError: 1"),
+    ((), "def f(:", r"file\.py:1: invalid syntax"),
+    ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),
     ((), "x = 1", "defines no primitive"),
     ((), "from autolm.ops import mul", "defines no primitive"),
 ])  # fmt: skip

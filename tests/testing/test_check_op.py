@@ -5,13 +5,15 @@ import pytest
 from hypothesis import given
 
 from autolm import ops, primitive
+from autolm.nn import Module
 from autolm.ops.primitive import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
 from autolm.testing.examination import Status, examine
 from autolm.testing.laws import LAWS
 from autolm.testing.subject import Subject
 
-from .wrong_operations import product, product_swapped, softplus
+from .right_operations import product, softplus
+from .wrong_operations import product_swapped
 
 
 def message_of(op, **told):
@@ -107,6 +109,45 @@ def test_a_forward_without_a_rule_is_reported():
     assert "must return (result, backward)" in message_of(lambda a: a * 2)
 
 
+def test_a_function_of_tensors_is_told_where_it_belongs():
+    assert "there is check_gradient" in message_of(lambda a: (a * a).sum())
+
+
+def test_a_forward_for_other_shapes_is_told_of_cases():
+    text = message_of(lambda a, b: (a @ b, lambda grad: (grad @ b.T, a.T @ grad)))
+    assert "tell cases=[Case(shapes)]" in text
+
+
+@pytest.mark.parametrize(("told", "words"), [
+    ({"domain": (2, 1)}, r"domain is \(2, 1\); it must be \(low, high\)"),
+    ({"domain": 3}, "domain is 3; it must be"),
+    ({"domain": [(0, 1), (0, 1)]}, "2 domains for 1 operands"),
+    ({"max_examples": 0}, "max_examples is 0"),
+])  # fmt: skip
+def test_what_is_told_wrongly_is_an_error(told, words):
+    with pytest.raises(ValueError, match=words):
+        check_op(ops.exp, **told)
+
+
+def test_a_module_is_no_operation():
+    with pytest.raises(TypeError, match="assert_gradients checks those"):
+        check_op(Doubling())
+
+
+class Doubling(Module):
+    def forward(self, x):
+        return x * 2
+
+
+def test_other_mistakes_are_told_beside_the_diagnosis():
+    def doubled_and_widened(a):
+        return a * np.ones(a.shape), lambda grad: (2 * grad,)
+
+    text = message_of(doubled_and_widened)
+    assert "diagnosis: a: off by a factor of 2" in text
+    assert "also broken: hygiene: float32 operands give a float64 result" in text
+
+
 def test_an_operation_without_operands_is_an_error():
     with pytest.raises(ValueError, match="takes no operand"):
         check_op(lambda *, size: size)
@@ -159,6 +200,36 @@ def test_what_was_exercised_is_counted():
     assert outcomes["graphs"].tally.exercised["unequal diamond"] >= 1
     assert outcomes_of(ops.maximum)["kinks"].tally.exercised["tie"] >= 3
     assert outcomes_of(ops.embedding)["aliases"].tally.exercised["repeated index"] >= 3
+
+
+def test_an_operation_that_never_got_into_a_graph_is_said_not_skipped():
+    def huge(a):
+        return a * 1e5, lambda grad: (grad * 1e5,)
+
+    assert outcomes_of(huge)["graphs"].reason == "never met: huge"
+
+
+def test_a_law_that_some_examples_leave_undecided_says_so():
+    rough = np.vectorize(lambda x: x + (1e-6 * math.sin(1e15 * x) if x < 2 else 0), otypes=[float])
+
+    def partly_rough(a):
+        return rough(np.asarray(a, dtype=float)).astype(a.dtype), lambda grad: (grad,)
+
+    report = check_op(partly_rough, max_examples=12)
+    assert report.verdict is Verdict.CORRECT
+    assert "undecided for some examples: rule: " in str(report)
+
+
+def test_every_case_is_tried_however_few_the_examples():
+    tried = set()
+
+    @primitive(cases=[Case(((n,),), {"shift": shift}) for n in (2, 3) for shift in range(5)])
+    def moved(a, *, shift):
+        tried.add((a.shape, shift))
+        return np.roll(a, shift), lambda grad: (np.roll(grad, -shift),)
+
+    examine(Subject.of(moved), 1, [law for law in LAWS if law.name == "rule"])
+    assert len(tried) == 10
 
 
 def test_a_kink_at_a_generic_number_is_no_false_alarm():

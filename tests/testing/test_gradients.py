@@ -13,6 +13,7 @@ from autolm.testing import (
     check_graph,
 )
 
+from .seldom_wrong_operations import product_of_the_first_use
 from .wrong_operations import exponential_almost, product_swapped
 
 A = [[1.0, 2.0], [-3.0, 0.5]]
@@ -138,6 +139,51 @@ def test_a_wrong_element_in_a_large_graph_is_located():
 
     x = Tensor(np.linspace(1, 2, 400).reshape(20, 20))
     assert [row.index for row in failure_of(check_graph, spoiled(x).sum()).rows] == [(7, 3)]
+
+
+def test_shares_of_a_repeated_operand_may_be_split_in_any_way():
+    @primitive
+    def all_to_the_first(a, b):
+        return a * b, lambda grad: (2 * grad * b, 0 * grad) if a is b else (grad * b, grad * a)
+
+    x = Tensor([2.0, 3.0])
+    assert check_graph(all_to_the_first(x, x).sum()).verdict is Verdict.CORRECT
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_operand_that_counts_once_where_it_occurs_twice_is_shown_in_a_program(dtype):
+    x = Tensor(np.array([2.0, 3.0], dtype=dtype))
+    failure = failure_of(check_graph, product_of_the_first_use(x, x).sum())
+    assert "wrong only where an operand occurs twice" in failure.diagnosis
+    with pytest.raises(GradientError):
+        exec(failure.program, {})
+
+
+@pytest.mark.parametrize(("root", "error", "words"), [
+    (3.0, TypeError, "a Tensor or a Value is needed, not float"),
+    (Tensor([1.0]), ValueError, "no operation under this node"),
+])  # fmt: skip
+def test_what_has_no_rule_to_check_is_an_error(root, error, words):
+    with pytest.raises(error, match=words):
+        check_graph(root)
+
+
+def test_an_upstream_gradient_that_does_not_fit_a_primitive_is_an_error():
+    with pytest.raises(ValueError, match=r"exp: upstream is \(1,\), and the result \(2,\)"):
+        check_gradient(ops.exp, [1.0, 2.0], upstream=[1.0])
+
+
+def test_mistakes_that_cancel_in_a_function_are_found_in_its_nodes():
+    def f(x):
+        return product_swapped(x, x + 1).sum()
+
+    assert check_gradient(f, [2.0, 3.0]).verdict is Verdict.CORRECT
+    assert "the rule of product_swapped" in failure_of(assert_gradients, f, [2.0, 3.0]).message
+
+
+def test_a_class_is_not_taken_for_a_module():
+    with pytest.raises(TypeError, match="Scaled is a class; give it an instance"):
+        assert_gradients(Scaled, A)
 
 
 class Scaled(Module):

@@ -60,3 +60,27 @@ def test_the_operation_is_restored():
 def test_a_test_that_fails_as_it_is_cannot_tell_anything():
     with pytest.raises(ValueError, match="the test fails as it is: no"):
         mutation_report(ops.mul, lambda: (_ for _ in ()).throw(AssertionError("no")))
+
+
+def test_a_test_may_fail_in_the_way_of_pytest():
+    def judged():
+        x = Tensor([3.0])
+        ops.exp(x).backward()
+        if x.grad < 0:
+            pytest.fail("the gradient falls")
+
+    assert mutation_report(ops.exp, judged).fates["sign"] is Fate.KILLED
+
+
+def test_only_a_primitive_can_be_perturbed():
+    with pytest.raises(TypeError, match="a primitive is needed, not function"):
+        mutation_report(lambda a: (a, lambda grad: (grad,)), weak_test)
+
+
+def test_an_operation_that_joins_loses_its_first_operand():
+    def joined():
+        x, y = Tensor([1.0]), Tensor([2.0])
+        ops.concatenate([x, y]).sum().backward()
+        assert x.grad == 1
+
+    assert mutation_report(ops.concatenate, joined).fates["operand 0 dropped"] is Fate.KILLED

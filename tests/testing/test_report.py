@@ -41,6 +41,10 @@ def test_a_counterexample_is_shrunk_to_simple_numbers(report):
     assert repr(report.failure.example) == "Call(2.0, 3.0, upstream=1.0)"
 
 
+def test_the_operands_in_the_drawing_have_their_names(report):
+    assert [leaf.name for leaf in report.failure.node.parents] == ["a", "b"]
+
+
 def test_a_long_table_is_cut():
     rows = [Row("a", (i,), 1.0, 2.0) for i in range(20)]
     lines = table(rows)

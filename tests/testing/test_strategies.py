@@ -67,3 +67,15 @@ def test_most_shapes_stretch_an_axis():
     found = []
     given(broadcastable_shapes(2))(lambda shapes: found.append(len(set(shapes)) > 1))()
     assert np.mean(found) > 0.4
+
+
+def test_an_axis_between_two_others_is_often_stretched():
+    found = []
+
+    def note(shapes):
+        result = np.broadcast_shapes(*shapes)
+        inner = [shape[1] for shape in shapes if len(shape) == len(result) == 3]
+        found.append(bool(inner) and result[1] > 1 and 1 in inner)
+
+    given(broadcastable_shapes(2))(note)()
+    assert np.mean(found) > 0.2

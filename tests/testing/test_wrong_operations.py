@@ -8,9 +8,11 @@ from autolm.testing import GradientError, Verdict
 from autolm.testing.check import report_on
 from autolm.testing.subject import Subject
 
+from . import seldom_wrong_operations
 from .wrong_operations import WRONG
 
 EXAMPLES = 4
+SELDOM_WRONG = vars(seldom_wrong_operations)  # what is wrong here and there needs more examples
 each_wrong_operation = pytest.mark.parametrize(
     ("operation", "diagnosis"),
     [(wrong, diagnosis) for wrong, _, diagnosis in WRONG],
@@ -20,7 +22,7 @@ each_wrong_operation = pytest.mark.parametrize(
 
 @cache
 def report_of(operation):
-    return report_on(Subject.of(operation), EXAMPLES)
+    return report_on(Subject.of(operation), 12 if operation.name in SELDOM_WRONG else EXAMPLES)
 
 
 def test_there_are_enough_of_them():
@@ -40,7 +42,7 @@ def test_a_planted_mistake_is_named(operation, diagnosis):
 @each_wrong_operation
 def test_the_program_in_the_report_fails_as_pasted(operation, diagnosis):
     program = report_of(operation).failure.program
-    with pytest.raises(GradientError, match=f"{operation.name} is WRONG"):
+    with pytest.raises(GradientError, match=rf"{operation.name}.*is (WRONG|wrong)"):
         exec(compile(program, "pasted", "exec"), {})
 
 

@@ -14,4 +14,15 @@ LAWS: tuple[Law, ...] = (
     graphs,
 )
 
-__all__ = ["LAWS", "LAWS_OF_VALUE", "Law", "LawBroken", "Tally", "graphs", "relations"]
+__all__ = [
+    "LAWS",
+    "LAWS_OF_VALUE",
+    "Law",
+    "LawBroken",
+    "Tally",
+    "extremes",
+    "graphs",
+    "hygiene",
+    "relations",
+    "state",
+]

@@ -16,6 +16,7 @@ from autolm.testing.subject import Subject
 Array = NDArray[Any]
 
 LINEAR = 1e-11  # of the size of the contributions
+OTHER_DTYPE = "dtype not kept"
 SINGLE = 1e-3  # between a gradient in single and in double precision, of its size
 
 
@@ -38,6 +39,11 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
         raise broken(
             "the backward rule changed the upstream gradient in place",
             "upstream mutated: other paths of the graph still need that array",
+        )
+    if not _equal(result, kept_result):
+        raise broken(
+            "the backward rule changed the result in place",
+            "result mutated: other operations still need that array",
         )
     other = _another_call(call)
     _, other_rule = subject.run(other)
@@ -69,9 +75,7 @@ def _check_single_precision(subject: Subject, call: Call) -> None:
     node = subject.node(single)
     if node.dtype != np.float32:
         message = f"float32 operands give a {node.dtype} result"
-        raise LawBroken(
-            message, call, program=program_of(subject, call), diagnosis="dtype not kept"
-        )
+        raise LawBroken(message, call, program=program_of(subject, call), diagnosis=OTHER_DTYPE)
     coarse, fine = subject.sent(node, single.upstream), subject.contributions(call)
     size = max(map(largest, fine), default=0.0)
     for name, a, b in zip(subject.names_of(call), coarse, fine, strict=True):

@@ -13,6 +13,7 @@ from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Row, digits_of, gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.reproduction import program_of_relation
 from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
@@ -90,17 +91,9 @@ def _check_relations(subject: Subject, call: Call, tally: Tally) -> None:
             raise LawBroken(
                 f"it is not {relation.name}: {violation}",
                 call,
-                program=_program(subject, call, relation),
+                program=program_of_relation(subject, call, relation),
                 diagnosis=f"the forward is not {relation.name}: {violation}",
             )
-
-
-def _program(subject: Subject, call: Call, relation: Any) -> str:
-    """Check the call, if the record declares the relation; else show its result."""
-    if relation in subject.op.relations:
-        return program_of(subject, call)
-    inputs = Call(*call.inputs, **call.attributes).arguments()
-    return f"print({subject.op.name}({inputs}))"
 
 
 scalar = Law(

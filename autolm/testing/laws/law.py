@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
-from autolm.testing.call import Call
+from autolm.testing.call import Call, literal
 from autolm.testing.comparison import MOST_DIGITS, Comparison, Row, Verdict
 from autolm.testing.subject import Subject
 
@@ -62,8 +62,21 @@ class Law:
     check: Callable[[Subject, Any, Tally], None]  # raises LawBroken
     exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
     of_one_call: bool = True  # whether its examples are calls
+    by_case: bool = True  # whether each case that the subject has is tried by itself
 
 
 def program_of(subject: Subject, call: Call) -> str:
     """Write a call as one that checks it."""
     return f"check_gradient({subject.op.name}, {call.arguments()})"
+
+
+def program_of_uses(subject: Subject, call: Call, uses: Sequence[int]) -> str:
+    """Write a call in which operands are the same as earlier ones, as a function of the others."""
+    names, distinct = subject.names_of(call), list(dict.fromkeys(uses))
+    words = [names[i] for i in uses]
+    words += [f"{key}={literal(value)}" for key, value in call.attributes.items()]
+    function = (
+        f"lambda {', '.join(names[i] for i in distinct)}: {subject.op.name}({', '.join(words)})"
+    )
+    given = [literal(call.inputs[i]) for i in distinct]
+    return f"check_gradient({function}, {', '.join(given)}, upstream={literal(call.upstream)})"
