@@ -3,11 +3,13 @@
 from autolm.graph import no_grad, record_sites, scope
 from autolm.inspect import Backprop, blame_nonfinite, debug, edit, explain, set_trace
 from autolm.ops.primitive import primitive
+from autolm.replay import Tape
 from autolm.tensor import Tensor
 from autolm.value import Value
 
 __all__ = [
     "Backprop",
+    "Tape",
     "Tensor",
     "Value",
     "blame_nonfinite",

@@ -48,6 +48,8 @@ def fit(contribution: Any, operand: Array) -> Array:
     array([2., 2., 2.])
     """
     array = np.asarray(contribution)
+    if array.shape == operand.shape and array.dtype == operand.dtype:
+        return array
     if contribution is None or array.dtype.kind not in "fiu":
         kind = "None" if contribution is None else array.dtype
         raise TypeError(f"must be an array of real numbers, not {kind}")

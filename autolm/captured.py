@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.graph import Node
-from autolm.step import describe
+from autolm.graph import Node, describe
 
 EXACT_BYTES = 16_384  # up to this size a copy of the bytes is the cheapest fingerprint
 HARMLESS = (int, float, complex, str, bytes, type(None), type(...), slice, np.generic, np.dtype)

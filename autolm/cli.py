@@ -6,21 +6,19 @@ failed, 2 wrong use, 130 stopped from the keyboard.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autolm.commands.looking import draw, step
+from autolm.commands.runs import corpus_of, trained_model
 from autolm.lm.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from autolm.lm.corpora import Corpus
     from autolm.lm.run_folder import RunFolder
-    from autolm.lm.tinylm import TinyLM
 
 app = typer.Typer(
     name="autolm",
@@ -141,7 +139,7 @@ def train(
             raise ValueError(f"--resume takes no other choice, and {given} was given")
         folder = RunFolder.open(resume)
         config = folder.config()
-        training = Training(config, _corpus(config, folder.text), folder.tokenizer())
+        training = Training(config, corpus_of(config, folder.text), folder.tokenizer())
         training.restore(folder.load())
         folder.forget_metrics_after(training.step)
     else:
@@ -149,26 +147,12 @@ def train(
             choices.setdefault("d_ff", 4 * choices["d_model"])
         config = TrainingConfig.of(**choices)
         piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
-        corpus = _corpus(config, lambda: piped or b"")
+        corpus = corpus_of(config, lambda: piped or b"")
         training = Training(config, corpus, train_tokenizer(config, corpus))
         folder = RunFolder.create(
             output, config, training.tokenizer, training.checkpoint(), text=piped
         )
     _run(training, folder)
-
-
-def _corpus(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
-    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
-    from autolm.lm import corpora
-    from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
-
-    if config.data == TOY:
-        return corpora.toy_language_corpus()
-    if config.data == PYTHON_DOCUMENTATION:
-        return corpora.python_documentation_corpus()
-    if config.data == STANDARD_INPUT:
-        return corpora.standard_input_corpus(io.BytesIO(piped()), kind=config.kind)
-    return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
 def _run(training: Any, folder: RunFolder) -> None:
@@ -217,7 +201,7 @@ def sample(
 
     folder = RunFolder.open(run)
     config, words = folder.config(), folder.tokenizer()
-    model = _trained_model(folder)
+    model = trained_model(folder)
     pieces = stream_text(
         model,
         words,
@@ -234,50 +218,8 @@ def sample(
     print()
 
 
-def _trained_model(folder: RunFolder) -> TinyLM:
-    model = folder.config().model(folder.tokenizer().vocab_size)
-    model.load_state(folder.weights())
-    return model
-
-
-@app.command()
-def step(
-    target: Annotated[Path, typer.Argument(help="A program, FILE.py; or the folder of a run.")],
-    var: Annotated[
-        str | None, typer.Option(help="The program's name for the root.", show_default="loss")
-    ] = None,
-    text: Annotated[
-        str | None,
-        typer.Option(help="What the model reads.", show_default="a line of the validation text"),
-    ] = None,
-) -> None:
-    """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
-    from autolm.inspect.script import debug_script
-
-    if target.is_dir():
-        if var is not None:
-            raise ValueError(f"--var is for a program, and {target} is a folder")
-        _step_through_model(target, text)
-    else:
-        if text is not None:
-            raise ValueError(f"--text is for a run, and {target} is not a folder")
-        debug_script(target, var)
-
-
-def _step_through_model(run: Path, text: str | None) -> None:
-    from autolm.graph import record_sites
-    from autolm.inspect.stop_backward import open_debugger
-    from autolm.lm.run_folder import RunFolder
-    from autolm.lm.text_loss import text_loss
-
-    folder = RunFolder.open(run)
-    config, model = folder.config(), _trained_model(folder)
-    if text is None:
-        text = _corpus(config, folder.text).validation.strip().splitlines()[0][:60]
-    with record_sites():
-        loss = text_loss(model, folder.tokenizer(), config.kind, text)
-    print(f"the model reads: {text}")
-    open_debugger(loss, None, None, {"loss": loss, "model": model})
+app.command()(step)
+app.command()(draw)
 
 
 @app.command()

@@ -8,6 +8,8 @@ topological order and adds the contributions up, in one place:
     ∂L/∂parent  +=  contribution,      contributions = node.backward_rule(∂L/∂node)
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections import namedtuple
@@ -15,31 +17,36 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
+from operator import attrgetter
 from typing import Any, ClassVar
 from weakref import ref
 
-from autolm.step import Contribution, ForwardStep, Step, describe, forward_steps
-from autolm.watched import backward_pass, remember_root
-
 # An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
 Operation = namedtuple("Operation", "name symbol formula rule forward")
+# What an operation does in a backward pass, and sends to each parent; and in a forward pass.
+Step = namedtuple("Step", "index node upstream contributions rule")
+Contribution = namedtuple("Contribution", "parent local value before after")
+ForwardStep = namedtuple("ForwardStep", "index node operands result")
 
 
 class Node:
-    """One value in a computation graph; `==` is identity, `<` and `>` compare data."""
+    """One value in a computation graph; `==` is identity."""
 
     __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "made", "name", "op", "parents",
                  "requires_grad", "scope", "site")  # fmt: skip
     data: Any
     op: Operation | None
-    parents: tuple["Node", ...]  # in operand order, with repeats; none at a leaf
+    parents: tuple[Node, ...]  # in operand order, with repeats; none at a leaf
     backward_rule: Callable[[Any], tuple[Any, ...]] | None
     requires_grad: bool  # False at a constant, which no gradient reaches
-    made: int  # of the result of an operation: how many were made before it
+    made: int  # numbers results in the order in which they were made; 0 at a leaf
     name: str
     scope: str  # where it was made, such as "blocks.0.attention"
     site: str | None  # file:line that made it, inside `record_sites()`
     attributes: Mapping[str, Any] = {}  # what the operation was told besides operands
+    as_gradient: Callable[[Any], Any]  # gives a gradient (None: 1) the form of `data`, as a copy
+    contributions: Callable[[Any], Any]  # applies the rule; each is fit to be added to its parent's
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 
@@ -71,41 +78,29 @@ class Node:
 
     def forward_steps(self) -> Iterator[ForwardStep]:
         """Walk the operations under this node in the order in which they were done."""
-        return forward_steps(node for node in topological_order(self) if node.parents)
+        results = [node for node in topological_order(self) if node.parents]
+        for i, node in enumerate(results):
+            yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
 
     def zero_grad(self) -> None:
         """Forget the gradients of this node and of every node under it."""
         for node in topological_order(self):
             node._grad = None
 
-    def as_gradient(self, grad: Any) -> Any:
-        """Give a gradient (None: the scalar's 1) the form of `data`, in memory of its own."""
-        raise NotImplementedError
 
-    def contributions(self, upstream: Any) -> tuple[Any, ...]:
-        """Apply the backward rule: one contribution per parent, each fit to be added to it."""
-        raise NotImplementedError
-
-    def __lt__(self, other: Any) -> Any:
-        return self.data < (other.data if isinstance(other, Node) else other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.data > (other.data if isinstance(other, Node) else other)
+next_made = count(1).__next__  # gives the number of the next result
 
 
 def topological_order(root: Node) -> list[Node]:
-    """List every node under `root` once, parents before children, left operands first."""
-    order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[Any] = [root]  # not recursion: only memory bounds the depth
-    while stack:
-        node = stack.pop()
-        if node is None:  # the parents of the node beneath are all placed
-            order.append(stack.pop())
-        elif node not in seen:
-            seen.add(node)
-            stack += (node, None, *node.parents[::-1])
-    return order
+    """List every node under `root` once: leaves, then results in the order they were made."""
+    found, seen, stack = list[Node](), {root}, [root]
+    while stack:  # not recursion: only memory bounds the depth
+        found.append(node := stack.pop())
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return sorted(reversed(found), key=attrgetter("made"))
 
 
 class Backprop:
@@ -121,9 +116,8 @@ class Backprop:
         self.operations = [node for node in order if node.parents and node.requires_grad]
         self.gradients = {root: root.as_gradient(grad)}
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
-        self.position = 0
-        if not self.operations:
-            self._write()
+        self.position = -1
+        self._advance()  # from a leaf there is nowhere to go
 
     def forward(self) -> Step | None:
         """Do one operation and return its step; None when none is left."""
@@ -131,25 +125,25 @@ class Backprop:
             return None
         node, log = self.operations[self.position], list[Any]()
         upstream = self.gradients[node]
-        self._visit(log)
+        self._visit(node, log)
         slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(log)
         sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
     def run(self) -> None:
         """Do every operation that is left."""
-        while self.position < len(self.operations):
-            self._visit()
+        for node in self.operations[self.position :]:
+            self._visit(node)
 
-    def _visit(self, log: list[Any] | None = None) -> None:
-        """Send the gradient of the next node on to its parents: the chain rule, and all of it."""
-        node, gradients = self.operations[self.position], self.gradients
+    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
+        """Send a node's gradient on to its parents: the chain rule, and all of it."""
+        gradients = self.gradients
         try:
             contributions = node.contributions(gradients[node])
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node)}")
             raise
-        for parent, contribution in zip(node.parents, contributions, strict=True):
+        for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (too slow)
             before = gradients.get(parent)
             if parent.requires_grad:
                 gradients[parent] = contribution if before is None else before + contribution
@@ -157,32 +151,43 @@ class Backprop:
                 log.append((parent, contribution, before, gradients.get(parent)))
         if not self.retain_grads:
             del gradients[node]
-        self.position += 1
-        if self.position == len(self.operations):
-            self._write()
+        self._advance()
 
-    def _write(self) -> None:
-        """Write the gradients into the nodes: leaves accumulate, interior nodes do not."""
-        results: list[Any] = [] if self.retain_grads else [(n, None) for n in self.operations]
+    def _advance(self) -> None:
+        """After the last operation, write the gradients: leaves accumulate, interiors do not."""
+        self.position += 1
+        if self.position < len(self.operations):
+            return
+        results = {} if self.retain_grads else dict.fromkeys(self.operations)
         for node, grad in self.gradients.items():
             total = grad if node.parents or node._grad is None else node._grad + grad
-            results.append((node, node.as_gradient(total)))
-        for node, grad in results:
+            results[node] = total if type(total) is float else node.as_gradient(total)
+        for node, grad in results.items():
             node._grad = grad
-        remember_root(ref(self.root))
+        latest_root.set(ref(self.root))
 
 
-# How nodes are made just now: with parents or not, where, with sites or not; for each thread alone.
-Recording = namedtuple("Recording", "enabled scope sites")
-_default = Recording(True, "", sites=os.environ.get("AUTOLM_SITES") == "1")
-_recording: ContextVar[Recording] = ContextVar("autolm_recording", default=_default)
+def describe(node: Node) -> str:
+    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
+    words = [node.op.name if node.op else "leaf", node.name and repr(node.name)]
+    words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
+    return " ".join(filter(None, words))
+
+
+# For those who watch: what `backward()` runs, if not a `Backprop`; and where the latest one began.
+backward_pass: ContextVar[Any] = ContextVar("autolm_backward_pass", default=None)
+latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
+
+# How nodes are made just now: with parents or not, in which scope, with sites or not.
+_recording = ContextVar("autolm_recording", default=(True, "", os.getenv("AUTOLM_SITES") == "1"))
 current_recording = _recording.get
 
 
 @contextmanager
-def recording(**changes: Any) -> Iterator[None]:
-    """Change the `Recording` for a `with` block or a decorated function, however it ends."""
-    token = _recording.set(_recording.get()._replace(**changes))
+def recording(*, enabled: Any = None, scope: Any = None, sites: Any = None) -> Iterator[None]:
+    """Change that for a `with` block or a decorated function, however it ends; in one thread."""
+    changes = zip((enabled, scope, sites), _recording.get(), strict=True)
+    token = _recording.set(tuple(old if new is None else new for new, old in changes))  # type: ignore[arg-type]
     try:
         yield
     finally:
@@ -192,7 +197,7 @@ def recording(**changes: Any) -> Iterator[None]:
 @contextmanager
 def scope(name: str) -> Iterator[None]:
     """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
-    with recording(scope=".".join(filter(None, (_recording.get().scope, name)))):
+    with recording(scope=".".join(filter(None, (_recording.get()[1], name)))):
         yield
 
 

@@ -86,6 +86,12 @@ class Operators:
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
 
+    def __lt__(self, other: Any) -> Any:
+        return np.asarray(self) < np.asarray(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return np.asarray(self) > np.asarray(other)
+
     def __le__(self, other: Any) -> Any:
         return np.asarray(self) <= np.asarray(other)
 

@@ -7,8 +7,10 @@ debugger and the explanations all use them.
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
+
+from autolm.graph import Contribution, ForwardStep, Step
 
 PEEK = 3  # how many numbers of an array are shown
 
@@ -95,72 +97,39 @@ def total(sum: Any) -> str:
     return f"‖{show(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
 
 
-def describe(node: Any) -> str:
-    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
-    words = [node.op.name if node.op else "leaf", node.name and repr(node.name)]
-    words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
-    return " ".join(filter(None, words))
+def sent(contribution: Contribution, upstream: Any = None) -> str:
+    """Say what a parent was sent; with the upstream gradient, as the product that it is."""
+    parent, local, value, before, after = contribution
+    if not parent.requires_grad:
+        return f"{label(parent)}: a constant"
+    known = upstream is not None and local is not None
+    product = f"{show(upstream)} × {show(local)} = " if known else ""
+    return f"{label(parent)}: {product}{show(value)}, grad {total(before)} → {total(after)}"
 
 
-class Contribution(NamedTuple):
-    """What a step sends to one parent, whose sum in this pass goes from `before` to `after`."""
-
-    parent: Any
-    local: Any  # ∂node/∂parent, where that is one number; None of a Tensor
-    value: Any  # upstream × local
-    before: Any  # None: nothing has arrived yet
-    after: Any
-
-    def __repr__(self) -> str:
-        return self.sentence()
-
-    def sentence(self, upstream: Any = None) -> str:
-        """Say what was sent; with the upstream gradient, as the product that it is."""
-        if not self.parent.requires_grad:
-            return f"{label(self.parent)}: a constant"
-        known = upstream is not None and self.local is not None
-        product = f"{show(upstream)} × {show(self.local)} = " if known else ""
-        moved = f"{total(self.before)} → {total(self.after)}"
-        return f"{label(self.parent)}: {product}{show(self.value)}, grad {moved}"
+def backward_line(step: Step) -> str:
+    """Say what one operation of a backward pass receives, and what it sends to each parent."""
+    upstream = [f"ḡ = {show(step.upstream)}"] if hasattr(step.upstream, "shape") else []
+    sentences = [sent(each, step.upstream) for each in step.contributions]
+    return "   ".join([_opening(step), *upstream, *sentences])
 
 
-class Step(NamedTuple):
-    """One operation of a backward pass: its gradient, and what it sends on to its parents."""
-
-    index: int  # type: ignore[assignment]  # from 0
-    node: Any
-    upstream: Any  # ∂L/∂node, complete
-    contributions: tuple[Contribution, ...]  # one per parent
-    rule: tuple[str, ...] | None  # one text per operand
-
-    def __repr__(self) -> str:
-        sent = [each.sentence(self.upstream) for each in self.contributions]
-        upstream = [f"ḡ = {show(self.upstream)}"] if hasattr(self.upstream, "shape") else []
-        return "   ".join([_opening(self.index, self.node), *upstream, *sent])
+def forward_line(step: ForwardStep) -> str:
+    """Say what one operation of a forward pass makes of its operands."""
+    if hasattr(step.result, "shape"):
+        return f"{_opening(step)}   = {show(step.result)}"
+    arithmetic = expression(step.node, lambda operand: show(operand.data))
+    return f"{_opening(step)} = {arithmetic} = {show(step.result)}"
 
 
-class ForwardStep(NamedTuple):
-    """One operation of a forward pass: what it makes of its operands."""
-
-    index: int  # type: ignore[assignment]  # from 0, in the order in which they were done
-    node: Any
-    operands: tuple[Any, ...]  # their data
-    result: Any
-
-    def __repr__(self) -> str:
-        if hasattr(self.result, "shape"):
-            return f"{_opening(self.index, self.node)}   = {show(self.result)}"
-        arithmetic = expression(self.node, lambda operand: show(operand.data))
-        return f"{_opening(self.index, self.node)} = {arithmetic} = {show(self.result)}"
-
-
-def forward_steps(operations: Iterable[Any]) -> Iterator[ForwardStep]:
-    """Yield a step for each operation, in the order in which they were done."""
-    for i, node in enumerate(sorted(operations, key=lambda node: node.made)):
-        yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
-
-
-def _opening(index: int, node: Any) -> str:
+def _opening(step: Any) -> str:
+    index, node = step.index, step.node
     name = f"{node.name} = " if node.name else ""
     scope = f"   {node.scope}" if node.scope else ""
     return f"{index + 1}  {node.op.symbol or node.op.name}  {name}{expression(node)}{scope}"
+
+
+# The engine only counts; here is how its steps read.
+Contribution.__repr__ = sent  # type: ignore[method-assign, assignment]
+Step.__repr__ = backward_line  # type: ignore[method-assign, assignment]
+ForwardStep.__repr__ = forward_line  # type: ignore[method-assign, assignment]

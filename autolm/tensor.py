@@ -8,7 +8,7 @@ recorded, and how contributions are fitted to the operands that they belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, calling_site, current_recording, recording
+from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.step import describe, show
-from autolm.watched import next_made
+from autolm.step import show
 
 Array = NDArray[Any]
 # What running an operation sets in its node.
@@ -87,6 +86,7 @@ class Tensor(Operators, Node):
         self._array, self.requires_grad, self._grad = array, requires_grad, None
         self.name, self.op, self.parents, self.backward_rule = "", None, (), None
         self.attributes, self._captured, self._lender, self._shown = {}, [], None, None
+        self.made = 0
         self.site = calling_site() if sites else None
 
     # What the engine asks of a node
@@ -108,27 +108,31 @@ class Tensor(Operators, Node):
                     raise
                 shapes = " and ".join(str(array.shape) for array in arrays)
                 raise ValueError(f"{op.name} of {shapes}: {error}") from None
-        if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
+        if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
             raise TypeError(
                 f"{op.name}: must return (result, backward), the array and its closure; "
                 f"it returned {type(returned).__name__}"
             )
         result, rule = returned
-        node = object.__new__(cls)
-        requires_grad = current_recording().enabled and any(p.requires_grad for p in parents)
-        node._fill(np.asarray(result), requires_grad)
-        if requires_grad:
-            node.op, node.parents, node.backward_rule = op, parents, rule  # type: ignore[assignment]
-            node.attributes, node.made = dict(attributes), next_made()
-            owners = [_owner(parent) for parent in parents]
-            if node._array.base is not None:
-                shares = (o for o in owners if np.may_share_memory(o._array, node._array))
-                node._lender = next(shares, None)
-            exposed = [owner._array for owner in owners if not owner.parents]
-            if attributes:
-                exposed += _arrays_in(attributes.values())
-            node._captured = [Captured(array, fingerprint(array)) for array in exposed]
+        node: Tensor = object.__new__(cls)
+        node._fill(np.asarray(result), False)
+        if current_recording()[0] and _any_requires_grad(parents):
+            node._join(op, parents, rule, attributes)
         return node
+
+    def _join(self, op: Any, parents: tuple[Any, ...], rule: Any, attributes: Any) -> None:
+        """Become the result of an operation, which holds on to its operands."""
+        self.requires_grad, self.made = True, next_made()
+        self.op, self.parents, self.backward_rule = op, parents, rule
+        owners = [_owner(parent) for parent in parents]
+        if self._array.base is not None:
+            shares = [o for o in owners if np.may_share_memory(o._array, self._array)]
+            self._lender = shares[0] if shares else None
+        exposed = [owner._array for owner in owners if not owner.parents]
+        if attributes:
+            self.attributes = dict(attributes)
+            exposed += _arrays_in(attributes.values())
+        self._captured = [Captured(array, fingerprint(array)) for array in exposed]
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""
@@ -141,9 +145,11 @@ class Tensor(Operators, Node):
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""
         rule: Any = self.backward_rule
-        owners = [_owner(node) for node in (self, *self.parents)]
-        shown = [Captured(o._array, o._shown) for o in owners if o._shown is not None]
-        require_unchanged(self._captured + shown, self)
+        require_unchanged(self._captured, self)
+        for node in (self, *self.parents):
+            owner = _owner(node)
+            if owner._shown is not None:
+                require_unchanged([Captured(owner._array, owner._shown)], self)
         with np.errstate(all="ignore"):
             contributions = rule(np.asarray(upstream))  # a sum of numbers is no array
         if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
@@ -151,18 +157,17 @@ class Tensor(Operators, Node):
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
                 f"one contribution per operand; it returned {_kind(contributions)}"
             )
-        fitted: list[Any] = []
-        for i, (contribution, parent) in enumerate(zip(contributions, self.parents, strict=True)):
-            if not parent.requires_grad:
-                fitted.append(None)
-                continue
-            try:
-                fitted.append(fit(contribution, parent._array))
-            except (TypeError, ValueError) as error:
-                raise type(error)(
-                    f"{describe(self)}: the contribution to operand {i} {error}"
-                ) from None
-        return tuple(fitted)
+        return tuple(map(self._fitted, contributions, self.parents, count()))
+
+    def _fitted(self, contribution: Any, parent: Any, operand: int) -> Array | None:
+        if not parent.requires_grad:
+            return None
+        try:
+            return fit(contribution, parent._array)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{describe(self)}: the contribution to operand {operand} {error}"
+            ) from None
 
     def as_gradient(self, grad: Any) -> Array:
         """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
@@ -270,17 +275,35 @@ def _owner(node: Tensor) -> Tensor:
 
 def _arrays_in(attributes: Iterable[Any]) -> list[Array]:
     """List the arrays among attributes, and in tuples such as the index of `x[rows, columns]`."""
-    values = chain(*(value if isinstance(value, tuple) else (value,) for value in attributes))
-    return [value for value in values if isinstance(value, np.ndarray)]
+    found = []
+    for value in attributes:
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, np.ndarray):
+                found.append(each)
+    return found
 
 
 def _kind(returned: Any) -> str:
     return f"{len(returned)}" if isinstance(returned, tuple | list) else type(returned).__name__
 
 
+def _are_tensors(operands: tuple[Any, ...]) -> bool:
+    for operand in operands:  # noqa: SIM110  (a third of the time of all(), for every operation)
+        if not isinstance(operand, Tensor):
+            return False
+    return True
+
+
+def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
+    for node in nodes:  # noqa: SIM110  (as above)
+        if node.requires_grad:
+            return True
+    return False
+
+
 def _as_tensors(op: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
     """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
-    if all(isinstance(operand, Tensor) for operand in operands):
+    if _are_tensors(operands):
         return operands
     arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
     typed = [

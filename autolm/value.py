@@ -16,8 +16,7 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.graph import Node, Operation, calling_site, current_recording
-from autolm.watched import next_made
+from autolm.graph import Node, Operation, calling_site, current_recording, next_made
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
@@ -26,45 +25,39 @@ Result = tuple[float, Callable[[float], Grads]]
 gc.set_threshold(max(gc.get_threshold()[0], 500_000) if gc.get_threshold()[0] else 0)
 
 
+# fmt: off
 def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., Result]], Any]:
     """Make a function of floats an operation on Values, with the record that these words make."""
-
     def decorate(function: Callable[..., Result]) -> Any:
         op = Operation(function.__name__.strip("_"), symbol, formula, rule, function)
-
         def unary(a: Value) -> Value:
             return _node(op, (a,), *function(a.data))
-
         def binary(a: Any, b: Any) -> Value:
-            a, b = _lift(a), _lift(b)
+            if type(a) is not Value: a = _lift(a)
+            if type(b) is not Value: b = _lift(b)
             return _node(op, (a, b), *function(a.data, b.data))
-
         def n_ary(*operands: Iterable[Any]) -> Value:
             rows = [[_lift(operand) for operand in row] for row in operands]
             data = [[value.data for value in row] for row in rows]
             return _node(op, tuple(reduce(operator.add, rows)), *function(*data))
-
         return n_ary if "…" in formula else unary if len(rule) == 1 else binary
-
     return decorate
 
-
-def _node(op: Operation | None, parents: tuple[Value, ...], data: float, rule: Any) -> Value:
+def _node(op: Operation, parents: tuple[Value, ...], data: float, rule: Any) -> Value:
     enabled, scope, sites = current_recording()
-    node = object.__new__(Value)
+    node = _new(Value)
     node.data, node._grad, node.requires_grad = data, None, enabled
-    node.op, node.parents, node.backward_rule = (op, parents, rule) if enabled else (None, (), None)
-    node.made = next_made()
-    node.name, node.scope = "", scope
+    if enabled: node.op, node.parents, node.backward_rule = op, parents, rule
+    else: node.op, node.parents, node.backward_rule = None, (), None
+    node.made, node.name, node.scope = next_made(), "", scope
     node.site = calling_site() if sites else None
     return node
 
+_new = object.__new__  # what it makes is filled above: no time for __init__
 
 def _lift(operand: Any) -> Value:
     return operand if isinstance(operand, Value) else Value(operand, requires_grad=False)
 
-
-# fmt: off
 @operation("+", "a + b", "ḡ", "ḡ")
 def add(a: float, b: float) -> Result:
     def backward(grad: float) -> Grads: return grad, grad
@@ -161,12 +154,14 @@ class Value(Node):
         if not isinstance(data, Real) or isinstance(data, bool):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
         self.data, self._grad, self.requires_grad = float(data), None, requires_grad
-        self.op, self.parents, self.backward_rule = None, (), None
-        self.name, self.scope = name, current_recording().scope
-        self.site = calling_site() if current_recording().sites else None
+        self.op, self.parents, self.backward_rule, self.made = None, (), None, 0
+        _, self.scope, sites = current_recording()
+        self.name, self.site = name, calling_site() if sites else None
 
     def as_gradient(self, grad: Any) -> Any: return 1.0 if grad is None else float(grad)
-    def contributions(self, upstream: float) -> Any: return self.backward_rule(upstream)  # type: ignore[misc]
+    contributions = Node.backward_rule  # type: ignore[assignment,misc]  # floats need no fitting
+    def __lt__(self, other: Any) -> Any: return self.data < getattr(other, "data", other)
+    def __gt__(self, other: Any) -> Any: return self.data > getattr(other, "data", other)
     def __float__(self) -> Any: return self.data
     def __repr__(self) -> str: return f"Value(data={self.data:.6g}, grad={self.grad:.6g})"
     def __radd__(self, other: Any) -> Any: return add(other, self)  # other + self

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import need_renderer
+
 ROOT = Path(__file__).parent.parent
 LESSONS = sorted((ROOT / "demos").glob("[0-9]*.py"))
+DRAWING = ("13_drawing", "14_the_player")
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 
 
 def run(lesson, folder):
+    if lesson.stem in DRAWING:
+        need_renderer()
     return subprocess.run(
         [sys.executable, "-W", "error", lesson],
         cwd=folder,

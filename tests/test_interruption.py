@@ -113,7 +113,7 @@ def test_interrupted_and_resumed_a_run_leaves_the_same_bytes_as_uninterrupted(
         assert f"go on   autolm train --resume {name}" in out
     code, out, error = autolm(folder, "train", "--resume", name)
     assert (code, error) == (0, "")
-    assert out.splitlines()[-1] == f"next    autolm sample {name}"
+    assert out.splitlines()[-1] == f"next    autolm sample {name}     autolm step {name}"
     assert contents(folder / name) == contents(folder / "run")
 
 

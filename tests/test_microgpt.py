@@ -1,5 +1,6 @@
 """The losses that Karpathy published for microgpt come out of our own program on Values."""
 
+import importlib
 import random
 from itertools import islice
 from string import ascii_lowercase
@@ -27,6 +28,21 @@ def model():
 def test_first_losses_are_the_published_ones(model):
     losses = islice(microgpt.train(model, FIRST_NAMES.split()), len(PUBLISHED))
     assert [round(loss, 4) for loss in losses] == PUBLISHED
+
+
+def test_losses_on_a_tape_are_the_published_ones(model):
+    lesson = importlib.import_module("15_native_microgpt")
+    steps = islice(lesson.train(model, FIRST_NAMES.split()), len(PUBLISHED))
+    assert [round(loss, 4) for loss, _, _ in steps] == PUBLISHED
+
+
+def test_graph_written_back_has_the_loss_that_its_tape_had():
+    random.seed(0)
+    letters, names = ["a", "b"], ["ab", "b", "ba", "aa"]
+    lesson = importlib.import_module("15_native_microgpt")
+    for loss, root, tape in islice(lesson.train(microgpt.MicroGPT(letters), names), 6):
+        tape.write_back()
+        assert root.data == loss
 
 
 def test_sampled_name_is_made_of_the_alphabet(model):

@@ -90,7 +90,6 @@ def _running(
         and running.op.name == node.op.name  # type: ignore[union-attr]
         and running.scope == node.scope
         and right in edges[left][0]
-        and right != left
     )
     return left if goes_on else None
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
-from autolm.step import Step, label
+from autolm.graph import Node, Step
+from autolm.step import label
 
 Condition = Callable[[Step], bool]
 
@@ -60,7 +60,7 @@ def at_nonfinite(step: Step) -> bool:
 def at_change_of(node: Node) -> Condition:
     """Stop where the gradient of a node changes."""
     return lambda step: any(
-        sent.parent is node and (sent.before is None or not np.array_equal(sent.before, sent.after))
+        sent.parent is node and not np.array_equal(sent.before, sent.after)
         for sent in step.contributions
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
-from autolm.inspect.outline import Group, matches, outline, scope_parts
+from autolm.inspect.outline import Group, is_inside, leads_to, outline
 
 ASKED = 4  # times the budget: so much may be opened by asking for it
 
@@ -45,8 +45,8 @@ class Collapse:
         self._shortened: dict[Group, list[Group]] = {}
         self.opened = {self.outline}
         for group in self.outline.walk():
-            asked_for = bool(expand) and matches(group.path, expand)
-            within_depth = depth is not None and len(group.path) < depth
+            asked_for = bool(expand) and leads_to(group.path, expand)
+            within_depth = depth is not None and len(group.path) <= depth
             if group.kind == "scope" and (asked_for or within_depth):
                 self.opened.add(group)
         if self._fits(self.opened):
@@ -61,7 +61,7 @@ class Collapse:
         deepest: float = math.inf
         for group in sorted(self.outline.walk(), key=self._importance):
             is_asked = group.kind == "stage" or (group.kind == "scope" and depth is None)
-            is_asked = is_asked and (not expand or _is_inside(group, expand))
+            is_asked = is_asked and (not expand or is_inside(group.path, expand))
             is_visible = any(group is other for other in self._visible(self.opened))
             if is_asked and group.children and is_visible and _level(group) <= deepest:
                 if self._fits(self.opened | {group}):
@@ -139,15 +139,6 @@ class Collapse:
 def _level(group: Group) -> int:
     """Return how many groups are around a group."""
     return len(group.path) + (group.kind == "stage")
-
-
-def _is_inside(group: Group, patterns: Sequence[str]) -> bool:
-    """Whether a group is in, or is a part of, a scope that was asked for by name."""
-    return any(
-        matches(group.path[: len(scope_parts(pattern))], [pattern])
-        and len(group.path) >= len(scope_parts(pattern))
-        for pattern in patterns
-    )
 
 
 def _span(boxes: int, edges: Iterable[tuple[int, int]]) -> int:

@@ -17,6 +17,8 @@ from autolm.inspect.prompt import Mistake
 from autolm.inspect.screen import within
 from autolm.inspect.stopping import Stopping
 
+BETWEEN_LOOKS = 100  # steps on a way to a place, until Ctrl-C is looked for again
+
 
 class Debugger(Stopping):
     """The prompt over one backward pass."""
@@ -52,8 +54,7 @@ class Debugger(Stopping):
 
         step [K]   (s)
         """
-        count = whole_number(argument) if argument else 1
-        self._go(lambda _: self.walk.forward(count))
+        self._go_to(min(self.walk.position + _count(argument), len(self.walk.operations)))
 
     def do_next(self, argument: str) -> None:
         """Go to the end of the module of the next operation.
@@ -61,9 +62,9 @@ class Debugger(Stopping):
         next   (n)
         Outside of modules that is one step.
         """
-        scope = self._scope_ahead()
+        scope = self._scope_to_finish()
         if scope:
-            self._run(lambda step: not within(self._scope_ahead() or "", scope))
+            self._run(lambda step: not within(self._scope_ahead(), scope))
         else:
             self.do_step("")
 
@@ -72,15 +73,17 @@ class Debugger(Stopping):
 
         return   (r)
         """
-        around = (self._scope_ahead() or "").rpartition(".")[0]
-        self._run(lambda step: not within(self._scope_ahead() or "", around))
+        around = self._scope_to_finish().rpartition(".")[0]
+        self._run(lambda step: not within(self._scope_ahead(), around))
 
-    def _scope_ahead(self) -> str | None:
-        """Return the scope of the next operation, or the one chosen by `up`; None at the end."""
-        if self.walk.finished:
-            return None
+    def _scope_to_finish(self) -> str:
+        """Return the scope of the next operation, or the one chosen by `up`."""
         chosen = self.scope_in_view()
-        return self.walk.operations[self.walk.position].scope if chosen is None else chosen
+        return self._scope_ahead() if chosen is None else chosen
+
+    def _scope_ahead(self) -> str:
+        """Return the scope of the next operation; at the end, the whole graph's."""
+        return "" if self.walk.finished else self.walk.operations[self.walk.position].scope
 
     def do_continue(self, argument: str) -> bool:
         """Go on to the next breakpoint, or to the end; from the end, leave.
@@ -109,16 +112,14 @@ class Debugger(Stopping):
         """
         if not argument:
             raise Mistake("goto: to which step? goto 0 is the start")
-        k = 0 if argument == "0" else self.step_number(argument)
-        self._go(lambda _: self.walk.goto(k))
+        self._go_to(0 if argument == "0" else self.step_number(argument))
 
     def do_rs(self, argument: str) -> None:
         """Undo one operation, or K of them.
 
         rs [K]   (reverse-step)
         """
-        count = whole_number(argument) if argument else 1
-        self._go(lambda _: self.walk.back(count))
+        self._go_to(max(0, self.walk.position - _count(argument)))
 
     def do_rn(self, argument: str) -> None:
         """Go back to before the module of this operation.
@@ -147,6 +148,14 @@ class Debugger(Stopping):
         self.has_quit = True
         return True
 
+    def _go_to(self, k: int) -> None:
+        def move(stop: Callable[[], bool]) -> None:
+            while (way := k - self.walk.position) and not stop():
+                part = max(-BETWEEN_LOOKS, min(way, BETWEEN_LOOKS))
+                self.walk.goto(self.walk.position + part)
+
+        self._go(move)
+
     def _run(self, until: Condition | None = None) -> None:
         self._go(lambda stop: self.walk.run(lambda step: stop() or bool(until and until(step))))
 
@@ -159,21 +168,27 @@ class Debugger(Stopping):
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
         before, self.walk.stopped_by = self.walk.position, None
         try:
-            with self.interruptible() as interrupted:
+            with self.interrupts_held() as interrupted:
                 move(interrupted.is_set)
+            if interrupted.is_set():
+                self.say("interrupted")
             self.outwards = 0
         finally:
             self._show(moved=self.walk.position != before)
 
     def _show(self, moved: bool) -> None:
         count = len(self.walk.operations)
+        if not count:
+            self.say("a leaf has no steps: there is nothing to walk (c or q leaves)")
+            return
         if moved:
             self.say(self.screen.step(self.walk.step, self._stopped_by()))
             self.show_displays()
         elif not self.walk.position:
             self.say("at the start: nothing is done yet")
         if self.walk.finished:
-            self.say(f"at the end: all {count} steps are done (rs goes back, c or q leaves)")
+            done = f"all {count} steps are" if count > 1 else "the one step is"
+            self.say(f"at the end: {done} done (rs goes back, c or q leaves)")
 
     def _stopped_by(self) -> str:
         """Say which breakpoint it was."""
@@ -182,3 +197,11 @@ class Debugger(Stopping):
             return ""
         numbers = [number for number, each in self.walk.breakpoints.items() if each is stopped]
         return f"… breakpoint {numbers[0]}" if numbers else f"… {stopped.text}"
+
+
+def _count(text: str) -> int:
+    """Read how many steps to go; one if nothing was typed."""
+    count = whole_number(text) if text else 1
+    if count < 1:
+        raise Mistake(f"{count} steps? s goes forward, and rs back")
+    return count

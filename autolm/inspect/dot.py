@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 import graphviz
 
-from autolm.inspect.markup import markup, quoted
+from autolm.inspect import markup
+from autolm.inspect.notebook import Picture
 from autolm.inspect.palette import DARK, LIGHT, Palette
 from autolm.inspect.view import Arrow, Box, View
 
@@ -20,10 +21,10 @@ TEXT = "Helvetica,Arial,sans-serif"
 NUMBERS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 
-def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> graphviz.Digraph:
+def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> Picture:
     """Write a view as DOT: an exact one from left to right, a collapsed one from top to bottom."""
     palette = DARK if dark else LIGHT
-    graph = graphviz.Digraph(
+    graph = Picture(
         "autolm",
         graph_attr={
             "rankdir": "LR" if view.is_exact else "TB",
@@ -47,6 +48,7 @@ def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> graphviz.D
             "fontcolor": palette.muted,
         },
     )
+    graph.view = view
     if legend:
         graph.attr(label=_legend(view, palette), labelloc="b", labeljust="l")
     _draw_frames(graph, view.boxes, palette)
@@ -79,17 +81,17 @@ def _frame(path: tuple[str, ...], number: int, palette: Palette) -> graphviz.Dig
         fillcolor=palette.frame if len(path) % 2 else palette.paper,
         color=palette.frame_line,
         margin="10",
-        tooltip=quoted(".".join(path)),
+        tooltip=markup.hint(".".join(path)),
         id=f"frame{number}",
     )
     return frame
 
 
 def _node(box: Box, palette: Palette) -> dict[str, str]:
-    attributes = {"id": box.key, "tooltip": quoted(box.hint) or " ", "class": box.kind}
+    attributes = {"id": box.key, "tooltip": markup.hint(box.hint) or " ", "class": box.kind}
     if box.kind == "operation":
-        title = markup(box.title)
-        circle = {"shape": "circle", "margin": "0.02", "width": "0.36"} if len(title) < 3 else {}
+        is_short = len(box.title) < 3
+        circle = {"shape": "circle", "margin": "0.02", "width": "0.36"} if is_short else {}
         return attributes | {
             "shape": "box",
             "style": "rounded,filled",
@@ -103,7 +105,7 @@ def _node(box: Box, palette: Palette) -> dict[str, str]:
             **({"style": "filled"} if circle else {}),
         }
     if box.kind == "more":
-        return attributes | {"label": f"<{_font(box.title, palette.muted, size=10)}>"}
+        return attributes | {"label": f"<{_font(f' {box.title} ', palette.muted, size=10)}>"}
     return attributes | {"label": f"<{_table(box, palette)}>"}
 
 
@@ -117,7 +119,9 @@ def _table(box: Box, palette: Palette) -> str:
     if not box.is_finite:
         fill, line = palette.alarm, palette.alarm_line
     line = palette.ink if box.is_root and box.is_finite else line
-    heavy = 2 if box.is_root or not box.is_finite or box.kind == "module" else 1
+    line = palette.leaf_line if box.is_focus and box.is_finite else line
+    is_heavy = box.is_root or box.is_focus or not box.is_finite or box.kind == "module"
+    heavy = 2 if is_heavy else 1
     style = "rounded,dashed" if box.kind == "constant" else "rounded"
     rows = _heading(box, palette)
     rows += [_badge_row(box, palette)] if box.badges else []
@@ -135,12 +139,11 @@ def _table(box: Box, palette: Palette) -> str:
 
 
 def _heading(box: Box, palette: Palette) -> list[str]:
-    title = f"<B>{_font(box.title, palette.ink)}</B>" if box.title else ""
+    title = f"<B>{_font(f'{box.title} ', palette.ink)}</B>" if box.title else ""
     subtitle = _font(box.subtitle, palette.muted, size=10) if box.subtitle else ""
-    gap = "&#160;" if title and subtitle else ""
     if not title and not subtitle:
         return []
-    return [f'<TR><TD ALIGN="LEFT">{title}{gap}{subtitle}</TD></TR>']
+    return [f'<TR><TD ALIGN="LEFT">{title}{subtitle}</TD></TR>']
 
 
 def _badge_row(box: Box, palette: Palette) -> str:
@@ -151,7 +154,7 @@ def _badge_row(box: Box, palette: Palette) -> str:
         style = "rounded,dashed" if badge.is_constant else "rounded"
         cells.append(
             f'<TD BORDER="1" STYLE="{style}" BGCOLOR="{fill}" COLOR="{line}" CELLPADDING="2">'
-            f"{_font(badge.text, palette.ink, size=9, face=NUMBERS)}</TD>"
+            f"{_font(f' {badge.text} ', palette.ink, size=9, face=NUMBERS)}</TD>"
         )
     width = 2 if len(cells) in (2, 4) else 3
     rows = [f"<TR>{''.join(cells[i : i + width])}</TR>" for i in range(0, len(cells), width)]
@@ -167,12 +170,12 @@ def _row(label: str, text: str, palette: Palette) -> str:
 
 
 def _font(text: str, color: str, *, size: int = 11, face: str = TEXT) -> str:
-    content = markup(text).replace(" ", "&#160;")
+    content = markup.label(text).replace(" ", "&#160;")
     return f'<FONT FACE="{face}" POINT-SIZE="{size}" COLOR="{color}">{content}</FONT>'
 
 
 def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
-    attributes = {"id": arrow.key, "tooltip": quoted(arrow.hint) or " "}
+    attributes = {"id": arrow.key, "tooltip": markup.hint(arrow.hint) or " "}
     if arrow.label:
         color = palette.gradient if arrow.is_gradient else palette.muted
         attributes["label"] = f"<{_font(f' {arrow.label} ', color, size=9, face=NUMBERS)}>"
@@ -193,6 +196,7 @@ def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
 def _legend(view: View, palette: Palette) -> str:
     """Name the kinds of things that are in the picture, and say what it leaves out."""
     kinds = {box.kind for box in view.boxes}
+    has_alike = any(box.kind == "rolled" and len(box.results) > 1 for box in view.boxes)
     badges = {badge.is_constant for box in view.boxes for badge in box.badges}
     entries = [
         ("leaf" in kinds or False in badges, palette.leaf, palette.leaf_line, "solid", 1,
@@ -201,8 +205,11 @@ def _legend(view: View, palette: Palette) -> str:
          1, "constant"),
         ("data" in kinds, palette.data, palette.line, "solid", 1, "result"),
         ("operation" in kinds, palette.paper, palette.ink, "rounded", 1, "operation"),
-        ("rolled" in kinds, palette.data, palette.line, "solid", 1, "operation, ×n alike"),
+        ("rolled" in kinds, palette.data, palette.line, "solid", 1,
+         "operations, ×n alike" if has_alike else "operation"),
         (any(box.is_root for box in view.boxes), palette.data, palette.ink, "solid", 2, "root"),
+        (any(box.is_focus for box in view.boxes), palette.data, palette.leaf_line, "solid", 2,
+         "in focus"),
         ("module" in kinds, palette.module, palette.module_line, "solid", 2, "closed part"),
         (any(not box.is_finite for box in view.boxes), palette.alarm, palette.alarm_line, "solid",
          2, "not finite"),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import graphviz
 
 from autolm.graph import Node, topological_order
 from autolm.inspect import labels
@@ -21,6 +20,7 @@ from autolm.inspect.collapse import Collapse
 from autolm.inspect.collapsed import collapsed_view
 from autolm.inspect.dot import to_dot
 from autolm.inspect.exact import exact_view, neighbourhood
+from autolm.inspect.notebook import Picture
 from autolm.inspect.page import picture_page
 from autolm.inspect.renderers import RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
@@ -77,6 +77,8 @@ class Drawing:
         if max_boxes < 1 or radius < 0 or (depth is not None and depth < 0):
             raise ValueError("draw: max_boxes is at least 1, radius and depth at least 0")
         if focus is not None:
+            if depth is not None or expand:
+                raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
             return self._around(self._find(focus), radius, edges, max_boxes)
         expand = [expand] if isinstance(expand, str) else list(expand)
         is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
@@ -90,6 +92,8 @@ class Drawing:
     def _around(self, focus: Node, radius: int, edges: Edges, max_boxes: int) -> View:
         near = neighbourhood(self.order, focus, radius, max(2, max_boxes))
         view = exact_view(self.order, near, edges)
+        for box in view.boxes:
+            box.is_focus = focus in box.nodes
         total = labels.count(len(self.order))
         where = f"within {radius} of {labels.called(focus)}"
         view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")
@@ -104,10 +108,13 @@ class Drawing:
             return nodes[-1]
         if isinstance(focus, Node):
             raise ValueError("focus: this node is not in the graph of the node that is drawn")
-        known = ", ".join(list(dict.fromkeys(n.name for n in self.order if n.name))[:12])
-        raise ValueError(f"focus: no node is called {focus!r} here; there are: {known or 'none'}")
+        names = list(dict.fromkeys(node.name for node in self.order if node.name))
+        near = get_close_matches(focus, names, n=3) or names[:12]
+        raise ValueError(
+            f"focus: no node is called {focus!r} here; there are: {', '.join(near) or 'none'}"
+        )
 
-    def dot(self, *, dark: bool = False, **options: Any) -> graphviz.Digraph:
+    def dot(self, *, dark: bool = False, **options: Any) -> Picture:
         """Return the picture as DOT."""
         return to_dot(self.view(**options), dark=dark)
 
@@ -136,6 +143,9 @@ class Drawing:
             max_boxes, max_span = max_boxes // 2, max_span // 2
             note = f"collapsed to {max_boxes} boxes: the layout took longer than {time_limit:g} s"
             warnings.warn(f"draw: {note}", stacklevel=2)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self.dot()._repr_mimebundle_()
 
     def render(self, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
         """Write the picture to a file; see `render`."""
@@ -167,7 +177,7 @@ def draw(
     dark: bool = False,
     max_boxes: int = MAX_BOXES,
     max_span: int = MAX_SPAN,
-) -> graphviz.Digraph:
+) -> Picture:
     """Draw the computation of a node.
 
     Parameters

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.graph import Node, Step
 from autolm.inspect import labels
 from autolm.inspect.gradients import walk
 from autolm.inspect.outline import scope_parts
 from autolm.inspect.view import Arrow, Box, Edges, View
-from autolm.step import Step
 
 
 def exact_view(

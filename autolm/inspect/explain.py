@@ -14,10 +14,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from autolm import graph
-from autolm.graph import Node
+from autolm.graph import Node, latest_root
 from autolm.inspect.rehearsal import Rehearsal
 from autolm.step import expression, label, norm, rule, show
-from autolm.watched import latest_root
 
 Label = Callable[[Node], str]
 BEAM = 16  # how many paths of a Tensor are followed at least
@@ -156,7 +155,7 @@ def explain(
       3   from x · x     (3 × 1)
       3   from x · x     (3 × 1)
     """
-    root = latest_root() if root is None else root
+    root = latest_root.get()() if root is None else root
     if root is None:
         raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
     rehearsal = Rehearsal(root, grad)

@@ -10,8 +10,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from autolm.graph import Node, topological_order
-from autolm.step import Step
+from autolm.graph import Node, Step, topological_order
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autolm.expand import expand
-from autolm.graph import Node
+from autolm.graph import Node, latest_root, topological_order
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.blame import blame_nonfinite
 from autolm.inspect.draw import render
@@ -24,7 +24,6 @@ from autolm.inspect.prompt import Mistake, Prompt
 from autolm.inspect.screen import Screen
 from autolm.step import show
 from autolm.tensor import Tensor
-from autolm.watched import latest_root, remember_root
 
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 
@@ -87,6 +86,13 @@ class Looking(Prompt):
             "nodes": {name: found[0] for name, found in self.names.by_name.items()},
         }
         return {**self.variables, **operands, **self.names.variables(), **here}
+
+    def complete_p(self, text: str, *ignored: Any) -> list[str]:
+        """Complete an expression: any name that it can have."""
+        known = (name for name in self._names() if name.startswith(text))
+        return sorted(name for name in known if text or not name.startswith("_"))
+
+    complete_pp = complete_display = complete_p
 
     def find(self, name: str) -> Node:
         """Return the node of a name; without one, that of the step in view."""
@@ -245,7 +251,9 @@ class Looking(Prompt):
         if not equals or not name.strip() or not expression.strip():
             raise Mistake("set: say what and to what, such as: set w1 = 2")
         node = self.find(name.strip())
-        change = self.walk.set(node, self.evaluate(expression.strip()))
+        data = self.evaluate(expression.strip())
+        with self.interrupts_held():  # half a way to the start and back is no place to stop
+            change = self.walk.set(node, data)
         self.say(change.text(self.names.in_full))
 
     # Pictures
@@ -272,6 +280,8 @@ class Looking(Prompt):
         index = _index(argument, node.shape)
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
+        for each in topological_order(element):
+            each.site = each.site or node.site  # all of it was made there
         names = {
             f"{self.names(each)}{_bracketed(place)}": value
             for each in (node, *node.parents)
@@ -281,13 +291,13 @@ class Looking(Prompt):
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
         upstream = self.walk.gradients[node][index]
-        outer_root = latest_root()
+        outer_root = latest_root.get()()
         with Backprop(element, upstream) as walk:
             inner = type(self)(walk, names)
             inner.prompt = f"(bp {name}) "
             inner.open()
         if outer_root is not None:
-            remember_root(weakref.ref(outer_root))
+            latest_root.set(weakref.ref(outer_root))
         self.say(self.screen.step(self.walk.step))
 
 

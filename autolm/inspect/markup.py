@@ -31,11 +31,15 @@ def _visible(character: str) -> str:
 
 
 def markup(text: str) -> str:
-    """Escape text for an HTML-like label."""
+    """Escape text for HTML."""
     return html.escape(visible(text))
 
 
-def quoted(text: str) -> str:
-    """Escape lines of text for an attribute in DOT, which reads entities and backslashes."""
-    lines = (html.escape(visible(line)).replace("\\", "&#92;") for line in text.split("\n"))
-    return "&#10;".join(lines)
+def label(text: str) -> str:
+    r"""Escape text for an HTML-like label, where Graphviz puts the name of the node for `\N`."""
+    return markup(text).replace("\\", "&#92;" * 2)
+
+
+def hint(text: str) -> str:
+    r"""Escape lines of text for a tooltip, in which Graphviz reads backslashes twice."""
+    return "&#10;".join(markup(line).replace("\\", "&#92;" * 4) for line in text.split("\n"))

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.graph import Node, Step
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
 from autolm.inspect.gradients import backward_steps
 from autolm.inspect.outline import Group
 from autolm.inspect.playback import LINES, Moment, arrows_between, backward_lines
 from autolm.inspect.view import Box, View
-from autolm.step import Step
 
 
 @dataclass
@@ -95,7 +94,7 @@ def module_moments(
 ) -> list[Moment]:
     """Play a collapsed picture: one moment for each box, each way."""
     boxes = view.boxes[: len(groups)]
-    played = [Moment("start", "The leaves are given.", ["→ computes the first part"])]
+    played = [Moment("start", "The leaves are given.", ["Press → for the first part."])]
     played += [_forward(box, group, atoms, view) for box, group in zip(boxes, groups, strict=True)]
     backward = [
         _backward(number, groups, view, atoms, done) for number in reversed(range(len(groups)))
@@ -151,13 +150,17 @@ def _backward(
     if not arrived.count:
         return None
     moment = Moment("backward", _title(box, group), [f"ḡ arrives: {arrived}"], box.key)
+    moment.arrows = arrows_between(view.arrows, box.key, into=True)
+    step = done.first.get(group.members[0])
+    if step is not None and len(box.results) == len(group.members) == 1:
+        moment.lines = backward_lines(step)
+        return moment
     moment.lines += _sample(group, atoms, done)
     for other, extent in to_parts.items():
         moment.lines.append(f"→ {view.boxes[other].title}: {_contributions(extent)}")
     if to_outside.count:
         moment.lines.append(f"→ before this part: {_contributions(to_outside)}")
     moment.lines += list(dict.fromkeys(lines))[: LINES + 4]
-    moment.arrows = arrows_between(view.arrows, box.key, into=True)
     return moment
 
 
@@ -182,13 +185,12 @@ def _write_gradients(
 
 
 def _sample(group: Group, atoms: Sequence[Atom], done: AtomPass) -> list[str]:
-    """Write out the arithmetic of an operation; of many that are alike, that of the first done."""
+    """Write out the arithmetic of the first done, of many operations that are alike."""
     step = done.first.get(group.members[0])
     if group.kind != "atom" or step is None:
         return []
-    many = len(atoms[group.members[0]].nodes)
-    lines = backward_lines(step, LINES if many == 1 else 2)
-    return lines if many == 1 else [f"one of the {labels.count(many)}:", *(f"  {x}" for x in lines)]
+    many = labels.count(len(atoms[group.members[0]].nodes))
+    return [f"one of the {many}:", *(f"  {line}" for line in backward_lines(step, most=2))]
 
 
 def _results(group: Group, atoms: Sequence[Atom]) -> set[int]:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
-from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
 
 ALIKE = 3  # so many numbered scopes that are alike are rolled
+NAMED = 3  # operations in the title of a stage
 Path = tuple[str, ...]
 
 
@@ -71,19 +72,31 @@ def outline(atoms: Sequence[Atom], expand: Sequence[str] = ()) -> Group:
     paths = {scope_parts(atoms[i].scope) for i in operations}
     paths |= {path[:n] for path in paths for n in range(len(path))}
     for pattern in expand:
-        if not any(matches(path, [pattern]) for path in paths):
-            known = ", ".join(sorted({".".join(path) for path in paths if path})[:12])
+        if not any(is_inside(path, [pattern]) for path in paths):
+            names = sorted({".".join(path) for path in paths if path})
+            known = ", ".join(get_close_matches(pattern, names, n=3) or names[:12])
             raise ValueError(f"expand: no scope {pattern!r} here; there are: {known or 'none'}")
     return _Outliner(atoms, expand).scope((), operations)
 
 
-def matches(path: Path, patterns: Iterable[str]) -> bool:
-    """Whether a scope, or one inside it, is named by a pattern such as `blocks.*.attention`."""
-    for pattern in patterns:
-        wanted = scope_parts(pattern)[: len(path)]
-        if len(wanted) == len(path) and all(map(fnmatchcase, path, wanted)):
-            return True
-    return False
+def leads_to(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether a scope, or one inside it, may be named by a pattern such as `blocks.*.attention`."""
+    names = _names(path)
+    return any(_alike_names(names, pattern.split(".")[: len(names)]) for pattern in patterns)
+
+
+def is_inside(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether a scope, or one around it, is named by a pattern."""
+    names = _names(path)
+    return any(_alike_names(names[: p.count(".") + 1], p.split(".")) for p in patterns)
+
+
+def _names(path: Path) -> list[str]:
+    return ".".join(path).split(".") if path else []
+
+
+def _alike_names(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
 class _Outliner:
@@ -115,8 +128,8 @@ class _Outliner:
         if len(members) == 1:
             return self.atom(members[0])
         children = [self.atom(i) for i in members]
-        signs = list(dict.fromkeys(labels.symbol(self.atoms[i].nodes[0]) for i in members))
-        title = " ".join(signs[:6]) + (" …" if len(signs) > 6 else "")
+        names = list(dict.fromkeys(self.atoms[i].op.name for i in members))
+        title = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
         return Group("stage", path, f"{'.'.join(path)}/{number}", title, members, children)
 
     def stages(self, own: list[int], members: list[int]) -> list[list[int]]:
@@ -163,8 +176,8 @@ class _Outliner:
             and i.isdecimal()
             and j.isdecimal()
             and int(j) == int(i) + 1
-            and not matches(group.path, self.expand)
-            and not matches(other.path, self.expand)
+            and not leads_to(group.path, self.expand)
+            and not leads_to(other.path, self.expand)
             and self.signature(group) == self.signature(other)
         )
 

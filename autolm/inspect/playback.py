@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.graph import Node, Step
 from autolm.inspect import labels
 from autolm.inspect.exact import arithmetic
 from autolm.inspect.view import Arrow, Box
-from autolm.step import Step
 
 LINES = 6  # operands that are written out in one step
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
@@ -50,7 +49,7 @@ def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, st
     """Play a graph that is drawn exactly: one moment for each operation, each way."""
     root = order[-1]
     given = {keys[n]: {"data": labels.peek(n.data)} for n in order if not n.parents}
-    played = [Moment("start", "The leaves are given.", ["→ computes the first operation"], "")]
+    played = [Moment("start", "The leaves are given.", ["Press → for the first operation."], "")]
     played[0].writes = given
     played += [_forward(node, keys) for node in order if node.parents]
     seed = labels.peek(root.as_gradient(None))

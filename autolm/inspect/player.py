@@ -32,6 +32,7 @@ from autolm.inspect.renderers import lay_out
 from autolm.inspect.svg import tidy
 from autolm.inspect.view import Arrow, Box, View
 
+PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
 TIME_LIMIT = 20.0  # seconds for each layout
 
@@ -40,6 +41,8 @@ def player(
     loss: Node, path: str | Path, *, max_boxes: int = MAX_BOXES, max_span: int = MAX_SPAN
 ) -> Path:
     """Write the player of a graph: its forward and backward pass, step by step, as one HTML file.
+
+    A link to it may name a step: `player.html#8`.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def player(
         If there is no Graphviz.
     """
     path = Path(path)
-    if path.suffix not in (".html", ".htm"):
+    if path.suffix not in PLAYER_KINDS:
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
     drawing = Drawing(loss)
     if len(drawing.order) <= 2 * max_boxes:
@@ -208,7 +211,7 @@ def _variables(palette: Any) -> str:
 
 def _json(content: Any) -> str:
     """Write JSON that may stand inside a script element."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = json.dumps(content, separators=(",", ":"))
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

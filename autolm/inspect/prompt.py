@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from autolm.inspect.screen import aligned, red
+from autolm.inspect.screen import listed, red
 
 try:
     import readline
@@ -65,12 +65,21 @@ class Prompt(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Run one command; whatever goes wrong is one line, and the prompt comes back."""
         try:
+            self._refuse_more_than_asked(line)
             return bool(super().onecmd(line))
         except bdb.BdbQuit:
             raise
         except Exception as error:
             self.say(red(_one_line(error)))
             return False
+
+    def _refuse_more_than_asked(self, line: str) -> None:
+        """Say so where a command that takes no argument was given one."""
+        name, argument, _ = self.parseline(line)
+        if argument and name in self._commands():
+            usage, _, _ = self._documentation(name)[1].partition("   (")
+            if usage == name:
+                raise Mistake(f"{name}: nothing can follow it, and {argument} does (help {name})")
 
     def default(self, line: str) -> None:
         """Refuse a command that there is not."""
@@ -87,15 +96,19 @@ class Prompt(cmd.Cmd):
         help [COMMAND]   (h, ?)
         """
         name = self.aliases.get(argument.strip(), argument.strip())
-        if name and name not in " ".join(self.groups.values()).split():
+        if name and name not in self._commands():
             raise Mistake(f"no such command: {name} (help lists them)")
         if name:
             sentence, usage, *rest = self._documentation(name)
             self.say("\n".join([usage, f"  {sentence}", *(f"  {line}" for line in rest)]))
             return
         for heading, names in self.groups.items():
-            rows = [self._documentation(name)[1::-1] for name in names.split()]
-            self.say(f"{heading}\n" + "\n".join(f"  {line}" for line in aligned(rows)))
+            told = (self._documentation(name) for name in names.split())
+            rows = [(usage, sentence) for sentence, usage, *_ in told]
+            self.say("\n".join([heading, *listed(rows)]))
+
+    def _commands(self) -> list[str]:
+        return " ".join(self.groups.values()).split()
 
     def _documentation(self, name: str) -> list[str]:
         """Return what a command does, how it is typed, and what else there is to say."""
@@ -107,8 +120,7 @@ class Prompt(cmd.Cmd):
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
         """Complete a command."""
-        names = " ".join(self.groups.values()).split()
-        return [name for name in names if name.startswith(text)]
+        return [name for name in self._commands() if name.startswith(text)]
 
     def completedefault(self, *arguments: Any) -> list[str]:
         """Complete an argument: any word that means something here."""
@@ -120,7 +132,7 @@ class Prompt(cmd.Cmd):
         yield from ()
 
     @contextmanager
-    def interruptible(self) -> Iterator[threading.Event]:
+    def interrupts_held(self) -> Iterator[threading.Event]:
         """Let Ctrl-C set an event, so that a long way ends between two steps, not inside one."""
         interrupted = threading.Event()
         if threading.current_thread() is not threading.main_thread():
@@ -131,8 +143,6 @@ class Prompt(cmd.Cmd):
             yield interrupted
         finally:
             signal.signal(signal.SIGINT, usual)
-        if interrupted.is_set():
-            self.say("interrupted")
 
 
 @contextmanager
@@ -150,10 +160,10 @@ def _word_breaks() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    """Write an error of ours as its message, and any other with its kind."""
+    """Write an error of ours as its message, any other with its kind; and whose rule it was in."""
     text = ""
     with suppress(Exception):  # even what an error says may fail
         text = next(iter(str(error).splitlines()), "")
-    if isinstance(error, ValueError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not isinstance(error, ValueError) or not text:
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return " ".join([text, *(f"({note})" for note in getattr(error, "__notes__", ()))])

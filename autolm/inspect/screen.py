@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from autolm.graph import Node
+from autolm.graph import Contribution, Node, Step
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.names import Names
-from autolm.step import Contribution, Step, expression, rule, show, slope, total
+from autolm.step import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
+LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
 
 
@@ -65,19 +67,32 @@ class Screen:
         return f"{mark} {number:>{self.margin - 4}}  {_symbol(node):{self.operation}}{made}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+        width = terminal_width() - self.margin
+        rows = self._rows_of_values(step, shown)
+        lines = aligned(rows, (UPSTREAM, SLOPE, 0), "")
+        if max(map(len, lines)) > width:
+            lines = aligned(rows, (0, 0, 0), "")
+        if max(map(len, lines)) > width:
+            lines = aligned(
+                _short(self._rows_of_values(step, shown, in_words=False)), (0, 0, 0), ""
+            )
+        return [f"{'':{self.margin}}{line}" for line in lines]
+
+    def _rows_of_values(
+        self, step: Step, shown: Sequence[Contribution], *, in_words: bool = True
+    ) -> list[list[str]]:
         rows = []
         for i, sent in enumerate(shown):
             upstream = "" if i else f"ḡ = {show(step.upstream)}"
             name = self.names(sent.parent)
             if not sent.parent.requires_grad:
-                rows.append((upstream, f"{name} is a constant", ""))
+                rows.append([upstream, f"{name} is a constant", ""])
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
-            terms = [f"∂{of}/∂{name}", slope(step.node, i, self.names), show(sent.local)]
-            rows.append(
-                (upstream, " = ".join(dict.fromkeys(filter(None, terms))), self._moved(sent))
-            )
-        return [f"{'':{self.margin}}{line}" for line in aligned(rows, (UPSTREAM, SLOPE, 0), "")]
+            words = slope(step.node, i, self.names) if in_words else ""
+            terms = dict.fromkeys(filter(None, (f"∂{of}/∂{name}", words, show(sent.local))))
+            rows.append([upstream, " = ".join(terms), self._moved(sent)])
+        return rows
 
     def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         rows = [["ḡ", "", *_parts(step.upstream), ""]]
@@ -88,7 +103,7 @@ class Screen:
                 rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
             else:
                 rows.append([f"→ {name}", "a constant", "", "", "", ""])
-        width = shutil.get_terminal_size((200, 24)).columns - self.margin  # where it is none: 200
+        width = terminal_width() - self.margin
         return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
 
     def _moved(self, sent: Contribution) -> str:
@@ -128,10 +143,12 @@ class Screen:
         return "\n".join(aligned(rows))
 
     def _at_right(self, left: str, right: str) -> str:
-        column = self.margin + self.operation + MADE
-        if not right:
-            return left
-        return f"{left:{column}}  {right}" if len(left) <= column else f"{left}  {right}"
+        """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
+        room = max(LEAST, terminal_width() - (len(right) + 2 if right else 0))
+        if len(left) > room:
+            left = f"{left[: room - 1]}…"
+        column = min(self.margin + self.operation + MADE, room)
+        return f"{left.ljust(column)}  {right}" if right else left
 
 
 def within(scope: str, outer: str) -> bool:
@@ -151,14 +168,31 @@ def aligned(
 
 
 def _fitting(rows: list[list[str]], width: int) -> list[str]:
-    """Align rows of arrays; where they are too wide, show no numbers, and then cut rules short."""
+    """Align rows of arrays; where too wide, show no numbers, cut rules, and leave names out."""
     if max(map(len, aligned(rows))) > width:
         rows = [[*row[:4], *row[5:]] for row in rows]
     excess = max(map(len, aligned(rows))) - width
     room = max(RULE, max(len(row[1]) for row in rows) - max(0, excess))
     for row in rows:
         row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
-    return aligned(rows)
+    return aligned(rows if max(map(len, aligned(rows))) <= width else _short(rows))
+
+
+def _short(rows: list[list[str]]) -> list[list[str]]:
+    """Leave out of what was moved what the row says already: whose gradient, and what was added."""
+    moved = (row[-1].rpartition(".grad: ")[2].partition("   (")[0] for row in rows)
+    return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
+
+
+def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
+    column = max(len(term) for term, _ in rows) + 5
+    width = max(LEAST, terminal_width() - column)
+    lines = []
+    for term, meaning in rows:
+        first, *rest = textwrap.wrap(meaning, width)
+        lines += [f"  {term:{column - 2}}{first}", *(f"{'':{column}}{line}" for line in rest)]
+    return lines
 
 
 def _parts(array: Any) -> tuple[str, str, str]:
@@ -171,6 +205,11 @@ def _parts(array: Any) -> tuple[str, str, str]:
 
 def _symbol(node: Node) -> str:
     return str(node.op.symbol or node.op.name) if node.op else ""
+
+
+def terminal_width() -> int:
+    """Return how many characters a line has; where there is no terminal, 200."""
+    return shutil.get_terminal_size((200, 24)).columns
 
 
 def _site(node: Node) -> str:

@@ -12,9 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from autolm.graph import Node
+from autolm.graph import Node, backward_pass
 from autolm.inspect.backprop import Backprop
-from autolm.watched import backward_pass
 
 
 def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:

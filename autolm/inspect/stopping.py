@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from autolm.graph import Step
 from autolm.inspect.breakpoints import (
     ASCII,
     Breakpoint,
@@ -17,7 +18,6 @@ from autolm.inspect.breakpoints import (
 from autolm.inspect.looking import Looking, whole_number
 from autolm.inspect.prompt import Mistake
 from autolm.inspect.screen import within
-from autolm.step import Step
 
 
 class Stopping(Looking):
@@ -64,6 +64,8 @@ class Stopping(Looking):
 
         condition NUMBER [EXPRESSION]
         """
+        if not argument:
+            raise Mistake("condition: of which breakpoint? (b lists them)")
         number, _, expression = argument.partition(" ")
         stop = self._breakpoint(number)
         stop.condition = self._condition(expression) if expression.strip() else None
@@ -96,7 +98,9 @@ class Stopping(Looking):
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
         """Read what was typed after `break`: words for where, and perhaps a condition."""
-        where, if_, expression = re.fullmatch(r"(.*?)(\bif\s|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
+        where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
+        if if_ and not expression.strip():
+            raise Mistake("break: if what? such as: b mul if abs(up) > 1")
         asked = [self._read_word(word) for word in where.split()]
         if not asked and not expression.strip():
             raise Mistake("break: say where, such as: b op=mul, or: b if abs(up) > 1")
@@ -114,6 +118,8 @@ class Stopping(Looking):
     def _read_word(self, word: str) -> tuple[str, Condition]:
         """Read one word of where to stop."""
         key, equals, value = word.partition("=")
+        if equals and not value:
+            raise Mistake(f"break: {word} what? such as: b op=mul")
         if equals and key in ("op", "operation"):
             symbol = ASCII.get(value, value)
             return f"operation {symbol}", at_operation(symbol)

@@ -53,6 +53,7 @@ class Box:
     hint: str = ""
     frame: tuple[str, ...] = ()
     is_root: bool = False
+    is_focus: bool = False
     is_finite: bool = True
     opens: str = ""  # the part that a click opens, in the player
 

@@ -126,7 +126,7 @@ class TerminalReport:
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):
             self._line(label, line)
-        self._line("next", f"autolm sample {folder.path}")
+        self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")
 
     def _line(self, label: str, text: str) -> None:
         self.console.print(f"{label:<8}{text}", highlight=False, soft_wrap=True, markup=False)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
@@ -74,21 +75,25 @@ class Optimizer:
             raise ValueError(f"optimizer: learning rate {learning_rate} is negative")
         self.learning_rate = learning_rate
         self.steps = 0
-        self.memory = {
-            slot: {path: np.zeros_like(p.data) for path, p in self.parameters.items()}
-            for slot in self.slots
+        kinds = {path: (p.dtype, p.ndim > 1) for path, p in self.parameters.items()}
+        self.groups = {
+            kind: ParameterGroup(
+                {path: p for path, p in self.parameters.items() if kinds[path] == kind}, self.slots
+            )
+            for kind in dict.fromkeys(kinds.values())
         }
 
     def step(self) -> None:
         """Move every parameter that has a gradient, once."""
         self.steps += 1
         with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
-            for path, parameter in self.parameters.items():
-                if parameter.has_grad:
-                    parameter.data = parameter.data - self.change(path, parameter)
+            for (_, is_matrix), group in self.groups.items():
+                for run in group.runs():
+                    run.data -= self.change(run, is_matrix)
+                    run.bind()
 
-    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
-        """Return what is to be subtracted from a parameter."""
+    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+        """Return what is to be subtracted from parameters that lie side by side."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
@@ -98,10 +103,7 @@ class Optimizer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that the next step depends on, as arrays by name."""
-        arrays = {
-            f"{slot}/{p}": a for slot, memory in self.memory.items() for p, a in memory.items()
-        }
-        return {"steps": np.array(self.steps), **arrays}
+        return {"steps": np.array(self.steps)} | {n: a.copy() for n, a in self._arrays().items()}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on from a state that `state` returned."""
@@ -116,9 +118,11 @@ class Optimizer:
                     f"optimizer state: {name} is {state[name].shape}, not {array.shape}"
                 )
         self.steps = int(state["steps"])
-        for slot, memory in self.memory.items():
-            for path in memory:
-                memory[path] = np.array(state[f"{slot}/{path}"])
+        for name, array in self._arrays().items():
+            array[...] = state[name]
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {name: a for group in self.groups.values() for name, a in group.arrays().items()}
 
 
 class SGD(Optimizer):
@@ -143,13 +147,14 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if momentum else ()
         super().__init__(parameters, learning_rate)
 
-    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
+    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return η·v."""
-        velocity = parameter.grad
+        velocity = run.grad
         if self.momentum:
-            velocity = self.momentum * self.memory["velocity"][path] + velocity
-            self.memory["velocity"][path] = velocity
-        return np.asarray(self.learning_rate * velocity)
+            velocity = run.memory["velocity"]
+            velocity *= self.momentum
+            velocity += run.grad
+        return self.learning_rate * velocity
 
 
 class AdamW(Optimizer):
@@ -180,18 +185,23 @@ class AdamW(Optimizer):
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(parameters, learning_rate)
 
-    def change(self, path: str, parameter: Tensor) -> NDArray[Any]:
+    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return η·(m̂ / (√v̂ + ε) + λ·p)."""
-        (beta1, beta2), grad = self.betas, parameter.grad
-        first, second = self.memory["first_moment"], self.memory["second_moment"]
-        first[path] = beta1 * first[path] + (1 - beta1) * grad
-        second[path] = beta2 * second[path] + (1 - beta2) * (grad * grad)
-        m = first[path] / (1 - beta1**self.steps)
-        v = second[path] / (1 - beta2**self.steps)
-        change = m / (np.sqrt(v) + self.eps)
-        if self.weight_decay and parameter.ndim > 1:
-            change = change + self.weight_decay * parameter.data
-        return np.asarray(self.learning_rate * change)
+        (beta1, beta2), grad = self.betas, run.grad
+        first, second = run.memory["first_moment"], run.memory["second_moment"]
+        first *= beta1
+        first += (1 - beta1) * grad
+        second *= beta2
+        second += (1 - beta2) * (grad * grad)
+        change = first / (1 - beta1**self.steps)
+        spread = second / (1 - beta2**self.steps)
+        np.sqrt(spread, out=spread)
+        spread += self.eps
+        change /= spread
+        if self.weight_decay and is_matrix:
+            change += self.weight_decay * run.data
+        change *= self.learning_rate
+        return change
 
 
 class Adam(AdamW):

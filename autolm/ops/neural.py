@@ -7,6 +7,8 @@ cross entropy. Each has a scalar definition in `on_values.py`, against which it 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -299,6 +301,15 @@ def dropout(a: Array, *, rate: float, seed: int) -> tuple[Array, Backward]:
     return a * keep, backward
 
 
+@lru_cache(maxsize=16)
+def _causal_mask(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
+    """Tabulate what to add to scores, (queries, keys): 0 where a query may look, −inf elsewhere."""
+    seen = np.tri(queries, keys, keys - queries, dtype=bool)
+    mask = np.where(seen, 0, -np.inf).astype(dtype)
+    mask.flags.writeable = False
+    return mask
+
+
 @primitive(
     symbol="attention",
     formula="y = w · v,  w = softmax(q · kᵀ · scale)",
@@ -326,9 +337,7 @@ def attention(
     scaled = q * factor
     scores = scaled @ k.swapaxes(-1, -2)
     if causal:
-        queries, keys = scores.shape[-2:]
-        seen = np.tri(queries, keys, keys - queries, dtype=bool)
-        scores += np.where(seen, scores.dtype.type(0), -np.inf)  # adding is faster than choosing
+        scores += _causal_mask(*scores.shape[-2:], scores.real.dtype)  # faster than choosing
     weights = _probabilities(scores, -1)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
@@ -365,18 +374,20 @@ def cross_entropy(
             f"not {targets.shape}"
         )
     counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
-    count = int(counted.sum())
+    count = int(np.count_nonzero(counted))
     if count == 0:
         raise ValueError("cross_entropy: there is no target to predict")
-    ids = _checked_ids("cross_entropy", np.where(counted, targets, 0), logits.shape[-1])
+    ids = np.where(counted, targets, 0)
+    rows = np.arange(ids.size), _checked_ids("cross_entropy", ids, logits.shape[-1]).reshape(-1)
+    shape = logits.shape
     exponentials, total, shift = _exponentials(logits, -1)
-    chosen = np.take_along_axis(logits, ids[..., None], -1) - shift
-    surprise = np.where(counted, (np.log(total) - chosen)[..., 0], 0)
+    chosen = logits.reshape(-1, shape[-1])[rows].reshape(ids.shape) - shift[..., 0]
+    surprise = np.where(counted, np.log(total[..., 0]) - chosen, 0)
 
     def backward(grad: Array) -> tuple[Array]:
-        slope = exponentials / np.where(total == 0, 1, total)
-        at_targets = np.take_along_axis(slope, ids[..., None], -1) - 1
-        np.put_along_axis(slope, ids[..., None], at_targets, -1)
-        return (slope * (counted[..., None] * (grad / count)),)
+        slope = (exponentials / np.where(total == 0, 1, total)).reshape(-1, shape[-1])
+        slope[rows] -= 1
+        slope *= counted.reshape(-1, 1) * (grad / count)
+        return (slope.reshape(shape),)
 
     return surprise.sum() / count, backward

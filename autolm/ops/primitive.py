@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 
 import numpy as np
@@ -83,7 +83,7 @@ class Primitive:
         """Compute, and record a node."""
         return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
 
-    @property
+    @cached_property
     def joins(self) -> bool:
         """Whether it takes any number of operands, `forward(*arrays)`; then a list will do too."""
         code = getattr(self.forward, "__code__", None)  # a callable object has none

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.graph import Node, no_grad, record_sites, topological_order
+from autolm.graph import Node, describe, no_grad, record_sites, topological_order
 from autolm.ops.primitive import Primitive
-from autolm.step import describe
 from autolm.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.check import report_of

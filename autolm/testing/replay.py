@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.graph import Node, topological_order
+from autolm.graph import Node, describe, topological_order
 from autolm.ops.primitive import Primitive
-from autolm.step import describe
 from autolm.testing.value_forwards import VALUE_FORWARDS
 
 Array = NDArray[Any]

@@ -70,15 +70,23 @@ class Browser:
 
     def open(self, path: Path, *, width: int = 1200, height: int = 800, dark: bool = False) -> None:
         """Open a file, and forget what an earlier page did."""
-        self.problems.clear()
-        self.requests.clear()
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.open_url(path.resolve().as_uri())
+
+    def open_url(self, url: str) -> None:
+        """Open a page, as it would be after any other."""
+        self.problems.clear()
+        self.requests.clear()
+        self.send("Page.navigate", url="about:blank")
+        while self._receive().get("method") != "Page.loadEventFired":
+            pass
+        self.requests.clear()
+        self.send("Page.navigate", url=url)
         while self._receive().get("method") != "Page.loadEventFired":
             pass
 

@@ -1,9 +1,11 @@
-"""Two sessions of the debugger: on a neuron of Values, and on a small model of Tensors."""
+"""Two sessions of the debugger, on a neuron and on a small model of Tensors; a browser."""
 
 import pytest
 
 from autolm import Tensor, scope
+from tests.inspect.browser import Browser
 from tests.inspect.session import Session, the_neuron
+from tests.needs import need_browser
 
 
 @pytest.fixture
@@ -26,3 +28,12 @@ def model():
         logits = second - 1
     logits.name = "logits"
     return Session(logits.sum())
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """One browser for all tests; each opens a page of its own in it."""
+    need_browser()
+    browser = Browser()
+    yield browser
+    browser.close()

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, primitive, scope
-from autolm.graph import topological_order
+from autolm.graph import latest_root, topological_order
 from autolm.inspect import Backprop
-from autolm.watched import latest_root
 from tests.programs import programs
 
 each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
@@ -204,7 +203,7 @@ def test_whole_walk_is_the_latest_pass_and_a_part_of_one_is_not():
         walk.run()
     with Backprop(z):
         pass
-    assert latest_root() is y
+    assert latest_root.get()() is y
 
 
 # Moving
@@ -373,3 +372,22 @@ def test_leaving_before_the_end_undoes_edits(program, leaf, data):
     root.zero_grad()
     root.backward()
     assert bits(nodes) == gradients
+
+
+@pytest.mark.parametrize("left_at", [1, 2])
+def test_a_closed_walk_goes_nowhere(left_at):
+    x = Value(3.0)
+    with Backprop(x * x + x) as walk:
+        walk.goto(left_at)
+    before = x.grad
+    for move in (walk.forward, walk.back, walk.run, walk.run_back, lambda: walk.goto(0)):
+        with pytest.raises(RuntimeError, match="this walk is closed"):
+            move()
+    assert x.grad == before
+
+
+def test_watch_of_a_constant_never_stops():
+    x, constant = Value(3.0), Value(2.0, requires_grad=False)
+    with Backprop(x * constant + constant) as walk:
+        walk.break_at(watch=constant)
+        assert walk.run() is None

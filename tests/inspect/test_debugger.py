@@ -1,10 +1,12 @@
 """The debugger goes where it is told, stops where it is told, and shows where it is."""
 
 import re
+import signal
 
+import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, scope
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
 from tests.inspect.session import Session, the_neuron
 
 # What the screen looks like
@@ -65,10 +67,66 @@ def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, col
     assert all(len(line) <= int(columns) for line in lines[1:4])
 
 
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            120,
+            [
+                "∂/∂numerator = 1 / denominator = 0.5           numerator.grad: 0 → 0.5",
+                "∂/∂denominator = −quotient / denominator = −1  denominator.grad: 0 → −1",
+            ],
+        ),
+        (
+            80,
+            [
+                "∂/∂numerator = 0.5   grad: 0 → 0.5",
+                "∂/∂denominator = −1  grad: 0 → −1",
+            ],
+        ),
+    ],
+)
+def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    quotient = Value(4.0, name="numerator") / Value(2.0, name="denominator")
+    quotient.name = "quotient"
+    shown = Session(quotient).debugger.intro.splitlines()[2:]
+    assert [line[line.index("∂") :] for line in shown] == lines
+
+
+def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    x = Value(3.0, name="the_only_leaf")
+    assert (
+        Session(x * x).debugger.intro.splitlines()[-1].endswith("∂/∂the_only_leaf = 3  grad: 3 → 6")
+    )
+
+
+def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "64")
+    table = Tensor([[1.0, 2.0]], name="token_embedding")
+    lines = Session(table.sum()).debugger.intro.splitlines()
+    assert lines[3].endswith("   grad: 0 → ‖1.414‖")
+    assert [len(line) <= 64 for line in lines] == [True] * 4
+
+
+@pytest.mark.parametrize("columns", [100, 72])
+def test_narrow_terminals_get_each_step_of_a_list_in_one_line(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    x = Tensor([[1.0, 2.0]], name="x")
+    with record_sites(), scope("blocks.1.attention"):
+        y = x.swapaxes(-1, -2).reshape(2, 1).swapaxes(-1, -2).sum()
+    lines = Session(y).say("l").splitlines()
+    assert [len(line) <= columns for line in lines] == [True] * 4
+    assert all("blocks.1.attention  test_debugger.py:" in line for line in lines)
+
+
 def test_a_second_contribution_shows_what_was_added():
     x = Value(3.0, name="x")
     session = Session(x * x)
     assert session.debugger.intro.splitlines()[-1].endswith("x.grad: 3 → 6   (+ 3)")
+    y = Value(3.0, name="y")
+    assert "y.grad: 1 → 0   (− 1)" in Session(y + -y).say("s")
 
 
 def test_gradients_of_earlier_passes_are_part_of_what_is_shown():
@@ -135,6 +193,93 @@ def test_up_chooses_the_scope_that_next_finishes(model):
     model.say("u")
     assert model.say("u").startswith("> the whole graph")
     assert model.say("u") == "this is the outermost scope"
+
+
+def test_what_up_has_chosen_stays_chosen_on_the_way():
+    x = Tensor([1.0], name="x")
+    with scope("a"):
+        y = x * 2
+        with scope("b"):
+            y = y * 2
+            with scope("c"):
+                y = y * 2
+    session = Session(y.sum())  # 1 "", 2 a.b.c, 3 a.b, 4 a
+    session.say("goto 2")
+    session.say("u")
+    session.say("u")
+    assert session.position_after("n") == 4
+
+
+def test_return_from_what_up_has_chosen_goes_through_shallow_scopes(model):
+    model.say("goto 3")  # in head.inner
+    model.say("u")
+    answer = model.say("r")
+    assert answer.startswith("> 7/7")
+    assert answer.splitlines()[-1].startswith("at the end")
+
+
+def test_interrupting_goto_stops_on_the_way():
+    pressed = Pressing()
+    x = Tensor([1.0], name="x")
+    session = Session(chain(pressed(chain(x, 150)), 149))
+    pressed.armed = True
+    assert session.say("goto 290").startswith("interrupted\n> 201/300")
+    pressed.armed = False
+    session.say("goto 300")
+    np.testing.assert_array_equal(x.grad, [1.0])
+
+
+def test_interrupting_set_waits_until_it_is_done():
+    pressed = Pressing()
+    x = Tensor(1.0, name="x")
+    session = Session(pressed(x * x) * 3.0)
+    session.say("s 2")
+    pressed.armed = True
+    assert session.say("set x = 5").splitlines()[2] == "x.grad  6 → 30"
+    pressed.armed = False
+    assert session.walk.position == 3
+    assert x.grad == 30
+
+
+def test_ctrl_c_means_after_a_move_what_it_meant_before(neuron):
+    usual = signal.getsignal(signal.SIGINT)
+    neuron.say("s")
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
+class Pressing:
+    """An operation that changes nothing; once armed, Ctrl-C is pressed while its rule runs."""
+
+    def __init__(self):
+        self.armed = False
+
+        @primitive
+        def identity(a):
+            def backward(grad):
+                if self.armed:
+                    signal.raise_signal(signal.SIGINT)
+                return (grad.copy(),)
+
+            return a.copy(), backward
+
+        self.operation = identity
+
+    def __call__(self, node):
+        return self.operation(node)
+
+
+def chain(node, length):
+    for _ in range(length):
+        node = node + 0.0
+    return node
+
+
+def test_a_leaf_has_nothing_to_walk():
+    session = Session(Value(3.0, name="x"))
+    for line in ("s", "n", "rs", "rc", "goto 0"):
+        assert session.say(line) == "a leaf has no steps: there is nothing to walk (c or q leaves)"
+    session.say("c")
+    assert session.left
 
 
 def test_continue_leaves_from_the_end(neuron):

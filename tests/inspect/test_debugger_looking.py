@@ -5,7 +5,8 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, scope
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm.graph import latest_root
 from autolm.inspect.debugger import Debugger
 from tests.inspect.session import Session
 
@@ -110,7 +111,7 @@ def test_zoom_walks_one_element_and_comes_back(model):
     assert intro.startswith("backward of #6[1,0] = 5")
     assert "∂/∂#7[1,0] = W[0,0] = 1" in intro
     assert said.startswith("True\nW[0,0].grad = ")
-    assert said.endswith("all 1 steps are done (rs goes back, c or q leaves)\n")
+    assert said.endswith("the one step is done (rs goes back, c or q leaves)\n")
     assert answer.startswith("> 6/7  @ ")
     for node, grad in before.items():
         np.testing.assert_array_equal(node.grad, grad)
@@ -128,6 +129,37 @@ def test_zoom_starts_with_the_gradient_that_the_element_has(model):
     model.debugger.__class__ = Typed
     model.say("zoom 1,0")
     assert opened == [upstream] != [0.0]
+
+
+def test_zoom_leaves_the_latest_pass_what_it_was(model):
+    latest = Value(2.0, name="latest") * 1.0
+    latest.backward()
+
+    class Typed(type(model.debugger)):
+        def open(self):
+            self.onecmd("c")
+
+    model.say("goto 6")
+    model.debugger.__class__ = Typed
+    model.say("zoom 1,0")
+    assert latest_root.get()() is latest
+
+
+def test_all_of_an_element_was_made_where_its_array_was():
+    with record_sites():
+        y = ops.softmax(Tensor([1.0, 2.0], name="x"))
+    session = Session(y.sum())
+    session.say("s")
+    sites = []
+
+    class Typed(type(session.debugger)):
+        def open(self):
+            sites.extend(node.site for node in self.walk.operations)
+
+    session.debugger.__class__ = Typed
+    session.say("zoom 1")
+    assert len(sites) > 3
+    assert set(sites) == {y.site}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +211,14 @@ def test_set_reports_how_the_gradients_moved_and_the_pass_goes_on_with_it(neuron
         ("goto 9", "9 is not one of the steps 1 … 5"),
         ("goto three", "three is not a whole number"),
         ("s x", "x is not a whole number"),
-        ("s -1", "forward: -1 steps; to go the other way, there is back and forward"),
+        ("s -1", "-1 steps? s goes forward, and rs back"),
+        ("rs 0", "0 steps? s goes forward, and rs back"),
+        ("n 3", "next: nothing can follow it, and 3 does (help next)"),
+        ("bt now", "where: nothing can follow it, and now does (help where)"),
+        ("q?", "quit: nothing can follow it, and ? does (help quit)"),
+        ("b mul if", "break: if what? such as: b mul if abs(up) > 1"),
+        ("b name=", "break: name= what? such as: b op=mul"),
+        ("condition", "condition: of which breakpoint? (b lists them)"),
         ("until 1", "until: step 1 is done already; goto 1 goes back to it"),
         ("l 0", "0 is not one of the steps 1 … 5"),
         ("b 99", "99 is not one of the steps 1 … 5"),
@@ -209,6 +248,19 @@ def test_every_mistake_gets_one_line_and_changes_nothing(neuron, line, answer):
     assert (neuron.walk.position, neuron.say("b")) == before
 
 
+def test_an_error_in_a_rule_says_in_which():
+    @primitive
+    def broken(a):
+        def backward(grad):
+            raise KeyError("lost")
+
+        return a + 0, backward
+
+    session = Session(broken(Tensor([1.0], name="x")).sum())
+    assert session.say("s") == "KeyError: 'lost' (in the backward rule of broken)"
+    assert session.walk.position == 1
+
+
 def test_a_name_of_several_nodes_is_asked_about():
     x = Value(1.0, name="x")
     y = x * 2
@@ -230,9 +282,25 @@ def test_help_lists_every_command_and_explains_each(neuron):
     assert all(len(line) <= 100 for line in listed.splitlines())
 
 
+def test_help_keeps_its_columns_in_a_narrow_terminal(neuron, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "72")
+    lines = neuron.say("help").splitlines()
+    assert all(len(line) <= 72 for line in lines)
+    at = lines.index("  next   (n)                 Go to the end of the module of the next")
+    assert lines[at + 1] == f"{'':29}operation."
+
+
 @pytest.mark.parametrize("short", sorted(Debugger.aliases))
 def test_every_short_name_is_one_of_a_command(neuron, short):
     assert neuron.say(f"help {short}") == neuron.say(f"help {Debugger.aliases[short]}")
+
+
+def test_completion_elsewhere_is_after_a_prompt_what_it_was(neuron, monkeypatch):
+    readline = pytest.importorskip("readline")
+    usual = readline.get_completer_delims()
+    monkeypatch.setattr("sys.stdin", StringIO("q\n"))
+    neuron.debugger.open()
+    assert readline.get_completer_delims() == usual
 
 
 def test_completion_knows_commands_names_scopes_and_operations(model):
@@ -242,3 +310,8 @@ def test_completion_knows_commands_names_scopes_and_operations(model):
     assert complete("he", "b scope=he", 8, 10) == ["head", "head.inner"]
     assert complete("body.", "why body.", 4, 9) == ["body.W"]
     assert complete("rel", "b op=rel", 5, 8) == ["relu"]
+
+
+def test_expressions_are_completed_by_the_names_that_they_can_have(neuron):
+    assert neuron.debugger.complete_p("no", "p no", 2, 4) == ["node", "nodes"]
+    assert neuron.debugger.complete_p("x1w", "p x1w", 2, 5) == ["x1w1", "x1w1x2w2"]

@@ -1,6 +1,7 @@
 """An ordinary debugger steps into a rule, and finds the gradient and the operands in view."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,13 +34,10 @@ mine(5.0, Tensor(7.0)).backward()
 """
 
 
-def test_pdb_stops_in_the_rule_of_a_node_with_its_numbers_in_view(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    done = subprocess.run(
+def run(program, typed):
+    return subprocess.run(
         [sys.executable, program],
-        input="tbreak y.backward_rule\ntbreak t.backward_rule\ntbreak q.backward_rule\n"
-        "c\np grad, a, b\nc\np grad, a, y\nc\np grad.shape, rows, columns\nc\np grad, a, b\nc\n",
+        input=typed,
         env={
             **os.environ,
             "PYTHONPATH": str(Path(__file__).parent.parent.parent),
@@ -48,6 +46,16 @@ def test_pdb_stops_in_the_rule_of_a_node_with_its_numbers_in_view(tmp_path):
         capture_output=True,
         encoding="utf-8",
         timeout=60,
+    )
+
+
+def test_pdb_stops_in_the_rule_of_a_node_with_its_numbers_in_view(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = run(
+        program,
+        "tbreak y.backward_rule\ntbreak t.backward_rule\ntbreak q.backward_rule\n"
+        "c\np grad, a, b\nc\np grad, a, y\nc\np grad.shape, rows, columns\nc\np grad, a, b\nc\n",
     )
     assert done.returncode == 0, done.stderr
     printed = [line.removeprefix("(Pdb) ") for line in done.stdout.splitlines()]
@@ -58,6 +66,17 @@ def test_pdb_stops_in_the_rule_of_a_node_with_its_numbers_in_view(tmp_path):
         "(array(1.), array(5.), array(7.))",
     ):
         assert any(line.startswith(numbers) for line in printed), done.stdout
+
+
+def test_from_one_rule_of_a_value_pdb_steps_into_the_next(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from autolm import Value\nhalf = Value(2.0) / 4\nloss = half * half\n"
+        "breakpoint()\nloss.backward()\n"
+    )
+    done = run(program, "tbreak loss.backward_rule\nc\n" + "s\n" * 40 + "q\n")
+    rules = re.findall(r"> \S+\(\d+\)backward\(\)\n-> def backward\(grad", done.stdout)
+    assert len(rules) >= 2, done.stdout
 
 
 @pytest.mark.parametrize("leaf", [Value, Tensor])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from autolm import Tensor, Value, debug, set_trace
+from autolm.graph import backward_pass
 from autolm.inspect import debugger, stop_backward
-from autolm.watched import backward_pass
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_it_closes_with_the_loss_in_every_unit_and_the_next_command() -> None:
     bits = small_training().bits_per_byte(2.0)
     assert f"done    val 2.000   perplexity {math.exp(2):.3f}   {bits:.2f} bits/byte" in text
     assert "sample  a no ja\n        [on] k\n" in text
-    assert text.endswith("next    autolm sample runs/one\n")
+    assert text.endswith("next    autolm sample runs/one     autolm step runs/one\n")
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on() -> None:

@@ -5,6 +5,8 @@
 const { scenes } = JSON.parse(document.getElementById("data").textContent);
 const byKey = new Map(scenes.map((scene) => [scene.key, scene]));
 const element = (id) => document.getElementById(id);
+const HINT = "Choose a node: its step, and how its gradient adds up.";
+const HINT_OF_PARTS = "Choose a box to go to its step; a closed part opens.";
 const PACE = 900; // milliseconds from moment to moment while playing
 
 let scene = scenes[0];
@@ -29,6 +31,7 @@ function show(key, at) {
   element("turn").hidden = turn < 0;
   element("turn").style.left = `calc(8px + (100% - 16px) * ${turn / (scene.moments.length - 1)})`;
   element("crumbs").replaceChildren(...crumbs());
+  element("hint").textContent = scene.isWide ? HINT : HINT_OF_PARTS;
   operations();
   go(at ?? positions.get(key) ?? 0);
 }
@@ -45,11 +48,20 @@ function prepare() {
       value.classList.add("value");
     });
     if (box.kind === "more") continue;
+    border(node).classList.add("border");
     node.setAttribute("tabindex", "0");
     node.setAttribute("role", "button");
     node.setAttribute("aria-label", box.title + (box.opens ? ", opens" : ""));
     node.addEventListener("click", () => (box.opens ? open(node.id) : choose(node.id)));
   }
+}
+
+// The outermost line of a box; the badges inside have lines of their own.
+function border(node) {
+  const lines = [...node.querySelectorAll("path, ellipse, polygon")];
+  const isDrawn = (line) => !["none", "transparent"].includes(line.getAttribute("stroke"));
+  const width = (line) => (isDrawn(line) ? line.getBBox().width : 0);
+  return lines.reduce((widest, line) => (width(line) > width(widest) ? line : widest));
 }
 
 // A picture that is a little too wide shrinks; one that is much too wide is scrolled.
@@ -58,7 +70,7 @@ function fit(svg) {
   const natural = (width * 4) / 3;
   svg.removeAttribute("height");
   svg.removeAttribute("width");
-  svg.style.width = `clamp(${natural * 0.7}px, 100%, ${natural}px)`;
+  svg.style.width = `clamp(${natural * 0.85}px, 100%, ${natural}px)`;
 }
 
 function crumbs() {
@@ -177,6 +189,7 @@ function choose(key) {
 function tell() {
   const box = scene.boxes[chosen];
   element("chosen").hidden = !box;
+  element("hint").hidden = Boolean(box);
   for (const node of element("stage").querySelectorAll("g.node")) {
     node.classList.toggle("chosen", node.id === chosen);
   }
@@ -291,4 +304,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-show(scenes[0].key, 0);
+// player.html#8 opens at step 8.
+show(scenes[0].key, Number(location.hash.slice(1)) || 0);

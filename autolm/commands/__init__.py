@@ -1,0 +1,1 @@
+"""Commands of `autolm`, by what they are for (floor 4)."""

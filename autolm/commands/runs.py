@@ -1,0 +1,58 @@
+"""What commands take from a run folder: its text, its model, and the model's loss on a text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autolm.lm.config import TrainingConfig
+    from autolm.lm.corpora import Corpus
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.tinylm import TinyLM
+    from autolm.tensor import Tensor
+
+LONGEST_LINE = 60  # characters of the validation text that a model reads by default
+
+
+def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
+    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
+    from autolm.lm import corpora
+    from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
+
+    if config.data == TOY:
+        return corpora.toy_language_corpus()
+    if config.data == PYTHON_DOCUMENTATION:
+        return corpora.python_documentation_corpus()
+    if config.data == STANDARD_INPUT:
+        return corpora.standard_input_corpus(io.BytesIO(piped()), kind=config.kind)
+    return corpora.text_file_corpus(config.data, kind=config.kind)
+
+
+def trained_model(folder: RunFolder) -> TinyLM:
+    """Make the model of a run, with the weights it has learnt."""
+    model = folder.config().model(folder.tokenizer().vocab_size)
+    model.load_state(folder.weights())
+    return model
+
+
+def loss_of_run(run: Path, text: str | None) -> tuple[Tensor, TinyLM]:
+    """Let a trained model read a text; return the loss, whose graph knows its lines, and the model.
+
+    Without a text it reads the first line of the run's validation text. It says what it reads.
+    """
+    from autolm.graph import record_sites
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.text_loss import text_loss
+
+    folder = RunFolder.open(run)
+    config, model = folder.config(), trained_model(folder)
+    if text is None:
+        lines = corpus_of(config, folder.text).validation.strip().splitlines()
+        text = lines[0][:LONGEST_LINE]
+    with record_sites():
+        loss = text_loss(model, folder.tokenizer(), config.kind, text)
+    print(f"the model reads: {text}")
+    return loss, model

@@ -1,0 +1,49 @@
+"""Pictures in notebooks: drawn with whichever Graphviz there is, and as a tree of text without one.
+
+A picture shows itself. A Value or a Tensor that was computed is shown as its picture where there
+is a notebook to show it; the engine knows nothing of that.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import graphviz
+
+from autolm.graph import Node
+from autolm.inspect.renderers import RendererMissing, RenderTimeout, lay_out
+from autolm.inspect.svg import tidy
+from autolm.inspect.tree import text_tree
+from autolm.inspect.view import View
+
+SVG = "image/svg+xml"
+TIME_LIMIT = 20.0  # seconds for a layout
+
+
+class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no types
+    """DOT that a notebook shows as a picture, or as text where there is no Graphviz."""
+
+    view: View
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        tree = text_tree(self.view)
+        try:
+            svg = tidy(lay_out(self.source, "svg", TIME_LIMIT))
+        except (RendererMissing, RenderTimeout) as error:
+            return {"text/plain": f"{tree}\n({error})"}
+        return {SVG: svg, "text/plain": tree}
+
+
+def show_nodes_in_notebook() -> None:
+    """Let the notebook that this runs in, if it does, show results of operations as pictures."""
+    shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        shell.display_formatter.mimebundle_formatter.for_type(Node, _bundle)
+
+
+def _bundle(node: Node, **_: Any) -> dict[str, str]:
+    """Show a result as its picture; what was not computed, as text alone."""
+    from autolm.inspect.draw import draw
+
+    return draw(node)._repr_mimebundle_() if node.parents else {}

@@ -1,0 +1,87 @@
+"""How quick autolm is, beside what people would pick instead, on this machine.
+
+    python demos/benchmark.py                        # all of it, a quarter of an hour
+    python demos/benchmark.py scalar tinylm --quick  # some of it, small
+
+Contestants start from the same weights, and must agree on results and gradients before a clock is
+started. They run in shuffled order, round after round; a ratio compares times of the same round.
+Peers that are not installed are left out: pip install 'autolm[bench,fast]' brings them.
+"""
+
+import argparse
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import drawing, growth, report, scalar_step, text, tinylm_step
+from benchmarks.race import Race, hold
+from rich.console import Console
+
+Options = argparse.Namespace
+
+
+def scalar(options: Options) -> Iterator[Race]:
+    yield scalar_step.build("al" if options.quick else "yuheng")
+
+
+def tinylm(options: Options) -> Iterator[Race]:
+    sizes = list(tinylm_step.SIZES.values())
+    for size in sizes[:1] if options.quick else sizes:
+        yield tinylm_step.build(size, options.threads)
+
+
+def graphs(options: Options) -> Iterator[Race]:
+    for power in (3,) if options.quick else (3, 4, 5, 6):
+        yield growth.build(10**power)
+
+
+def bpe(options: Options) -> Iterator[Race]:
+    size, few, many = (10_000, 2, 16) if options.quick else (1_000_000, 4, 512)
+    yield from text.build(options.text, size, few, many)
+
+
+def draw(options: Options) -> Iterator[Race]:
+    yield drawing.build(2_000 if options.quick else 100_000)
+
+
+WORKLOADS: dict[str, Callable[[Options], Iterator[Race]]] = {
+    "scalar": scalar,
+    "tinylm": tinylm,
+    "growth": graphs,
+    "bpe": bpe,
+    "draw": draw,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", help=f"some of: {', '.join(WORKLOADS)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--rounds", type=int, default=9, help="times that each is timed (9)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="for arrays (1 2)")
+    parser.add_argument("--text", type=Path, help="what BPE learns from; else Python's own pages")
+    parser.add_argument("--png", type=Path, default=Path("benchmark.png"), help="the picture")
+    parser.add_argument("--seed", type=int, default=0, help="of the order of contestants")
+    options = parser.parse_args()
+    for name in options.workloads:
+        if name not in WORKLOADS:
+            parser.error(f"{name} is no workload; there are {', '.join(WORKLOADS)}")
+    if options.rounds < 1 or min(options.threads) < 1:
+        parser.error("--rounds and --threads are at least 1")
+    if options.text and not options.text.is_file():
+        parser.error(f"there is no file {options.text}")
+
+    random.seed(options.seed)
+    console = Console()
+    console.print(report.machine(), style="dim")
+    outcomes = []
+    for name in options.workloads or WORKLOADS:
+        for race in WORKLOADS[name](options):
+            outcomes.append(hold(race, options.rounds))
+            console.print(report.table(outcomes[-1]), "")
+    report.picture(outcomes, options.png)
+    console.print(f"The picture is in {options.png}.")
+
+
+if __name__ == "__main__":
+    main()

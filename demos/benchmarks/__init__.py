@@ -1,0 +1,1 @@
+"""What `python demos/benchmark.py` measures: each workload is a file of its own."""

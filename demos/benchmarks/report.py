@@ -1,0 +1,135 @@
+"""Results as tables for the terminal, and as one picture."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from benchmarks.race import Outcome
+
+LIBRARIES = ("numpy", "numba", "torch", "micrograd", "autograd", "mygrad", "tinygrad")
+OURS, OTHERS = "#1f6aa5", "#8c8c8c"
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
+
+
+def machine() -> str:
+    """Name the machine and the libraries."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(": ")[2] if names else cpu
+    words = [f"{cpu}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    return " · ".join(
+        words + [f"{name} {found}" for name in LIBRARIES if (found := _version(name))]
+    )
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def duration(seconds: float) -> str:
+    """Write a time in three digits.
+
+    >>> duration(0.0123), duration(4.2e-7)
+    ('12.3 ms', '420 ns')
+    """
+    unit, name = next((unit, name) for unit, name in UNITS if seconds >= unit)
+    return f"{seconds / (unit or 1e-9):.3g} {name}"
+
+
+def interval(low: float, high: float) -> str:
+    """Write two times in one unit.
+
+    >>> interval(0.0123, 0.0145)
+    '12.3–14.5 ms'
+    """
+    unit, name = next((unit, name) for unit, name in UNITS if high >= unit)
+    return f"{low / (unit or 1e-9):.3g}–{high / (unit or 1e-9):.3g} {name}"
+
+
+def ratio(number: float) -> str:
+    """Write a ratio with two decimals, or none where it is large.
+
+    >>> ratio(0.5049), ratio(1453.2)
+    ('0.50', '1453')
+    """
+    return f"{number:.0f}" if number >= 10 else f"{number:.2f}"
+
+
+def table(outcome: Outcome) -> Table:
+    """Lay out one race: median times and ratios, each with its quartiles."""
+    race, first = outcome.race, outcome.race.contestants[0].name
+    title = f"{race.title}\n[dim]{'; '.join(race.absent)}" if race.absent else race.title
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True  # to fit 80 columns
+    grid.add_column("", no_wrap=True)
+    last = ["per node", "bytes per node"] if race.nodes else ["quartiles"]
+    for heading in ["time", "× as quick", *last]:
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for each in race.contestants:
+        low, middle, high = outcome.quartiles(each.name)
+        slow, usual, quick = outcome.speedup(each.name)
+        spread = "" if each.name == first else f" ({ratio(slow)}–{ratio(quick)})"
+        cells = [each.name, duration(middle), ratio(usual) + spread]
+        if race.nodes:
+            held = each.bytes_per_node
+            cells += [duration(middle / race.nodes), "" if held is None else f"{held:.0f}"]
+        else:
+            cells.append(interval(low, high))
+        grid.add_row(*cells, style="bold" if is_ours(each.name) else None)
+    return grid
+
+
+def is_ours(name: str) -> bool:
+    """Whether a contestant is autolm."""
+    return name.startswith(("autolm", "Tape"))
+
+
+def picture(outcomes: list[Outcome], path: Path) -> None:
+    """Draw every race on a logarithmic axis, medians with quartiles, and write the file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = [len(outcome.race.contestants) for outcome in outcomes]
+    figure = Figure(figsize=(8, 0.24 * sum(rows) + 0.7 * len(rows) + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(rows), 1, squeeze=False, height_ratios=[n + 0.6 for n in rows])
+    for panel, outcome in zip(panels[:, 0], outcomes, strict=True):
+        names = [each.name for each in outcome.race.contestants]
+        for row, name in enumerate(names):
+            low, middle, high = outcome.quartiles(name)
+            colour = OURS if is_ours(name) else OTHERS
+            panel.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.45)
+            panel.plot(middle, row, "o", color=colour, markersize=6)
+            panel.annotate(
+                duration(middle),
+                (high, row),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
+        times = [seconds for name in names for seconds in outcome.quartiles(name)]
+        panel.set(
+            xscale="log", xlim=(min(times) / 2, max(times) * 4), ylim=(len(names) - 0.4, -0.6)
+        )
+        panel.set_yticks(range(len(names)), names, fontsize=8)
+        panel.set_title(outcome.race.title, loc="left", fontsize=9, fontweight="bold")
+        panel.tick_params(axis="x", labelsize=7)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="x", color="#e6e6e6")
+        panel.set_axisbelow(True)
+        panel.xaxis.set_major_formatter(lambda seconds, _: duration(seconds))
+        panel.xaxis.set_minor_formatter(lambda seconds, _: "")
+        panel.spines[["top", "right", "left"]].set_visible(False)
+    figure.suptitle("Time of one step, by median and quartiles: left is quicker", fontsize=11)
+    figure.supxlabel(machine(), fontsize=6, color="#666666")
+    figure.savefig(path, dpi=150)

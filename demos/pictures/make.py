@@ -1,0 +1,79 @@
+"""Make the pictures of the README: `python demos/pictures/make.py`, light and dark.
+
+The player's picture is a screenshot, for which there must be a Chromium.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from autolm import Value
+from autolm.graph import topological_order
+from autolm.inspect import Drawing, player
+from autolm.lm import TinyLM
+
+HERE = Path(__file__).parent
+FRAGMENT = "#8"  # the moment of the player that is shown
+
+
+def expression():
+    a, b = Value(2.0, name="a"), Value(-3.0, name="b")
+    loss = (a * b + 10).tanh()
+    loss.name = "loss"
+    return Drawing(loss), {}
+
+
+def neuron():
+    x1, x2 = Value(2, name="x1"), Value(0, name="x2")
+    w1, w2 = Value(-3, name="w1"), Value(1, name="w2")
+    b = Value(6.8813735870195432, name="b")
+    x1w1, x2w2 = x1 * w1, x2 * w2
+    x1w1x2w2 = x1w1 + x2w2
+    n = x1w1x2w2 + b
+    o = n.tanh()
+    x1w1.name, x2w2.name, x1w1x2w2.name, n.name, o.name = "x1w1", "x2w2", "x1w1x2w2", "n", "o"
+    return Drawing(o), {"edges": "chain rule"}
+
+
+def tinylm():
+    model = TinyLM(31, d_model=32, num_heads=4, d_ff=128, num_layers=6, seed=0)
+    loss = model.compute_loss(np.arange(11), np.arange(11) + 1)
+    return Drawing(loss.to_values().item()), {}
+
+
+def head():
+    """Draw one number of what one head of attention says, at the second position."""
+    model = TinyLM(9, d_model=4, num_heads=2, d_ff=8, num_layers=1, dtype="float64", seed=3)
+    loss = model.compute_loss(np.arange(5), np.arange(5) + 1)
+    attention = next(n for n in topological_order(loss) if n.op and n.op.name == "attention")
+    for name, operand in zip("qkv", attention.parents, strict=True):
+        operand.name = f"{attention.scope}.{name}"
+    output = attention.to_values(zoom=True)[0, 1, 0]
+    output.name = "output[0,1,0]"
+    return Drawing(output), {}
+
+
+PICTURES = {picture.__name__: picture for picture in (expression, neuron, tinylm, head)}
+
+
+def make_player(chromium):
+    drawing, _ = neuron()
+    with TemporaryDirectory() as folder:
+        page = player(drawing.root, Path(folder) / "player.html").as_uri() + FRAGMENT
+        for name, options in (("player", ()), ("player-dark", ("--force-dark-mode",))):
+            picture = f"--screenshot={HERE / name}.png"
+            window = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,720")
+            subprocess.run([chromium, *window, *options, picture, page], check=True)
+
+
+if __name__ == "__main__":
+    for name, picture in PICTURES.items():
+        drawing, options = picture()
+        drawing.render(HERE / f"{name}.svg", **options)
+        drawing.render(HERE / f"{name}-dark.svg", dark=True, **options)
+    chromium = shutil.which("chromium") or sys.exit("the player needs chromium for its picture")
+    make_player(chromium)

@@ -1,0 +1,132 @@
+"""The benchmark: it compares like with like, says so, and runs without any of the peers."""
+
+import doctest
+import sys
+
+import benchmark
+import pytest
+from benchmarks import race as racing
+from benchmarks import report, scalar_step
+from benchmarks.race import Contestant, Outcome, Race, hold
+from benchmarks.scalar_values import MICROGPT, micrograd
+from benchmarks.text import textbook_merges
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm import Value
+from autolm.lm.tokenizers import BPETokenizer
+
+PEERS = ("torch", "micrograd", "autograd", "mygrad", "tinygrad")
+
+
+@pytest.fixture
+def without_peers(monkeypatch):
+    monkeypatch.setattr(racing, "SAMPLE_SECONDS", 1e-9)
+    for peer in PEERS:
+        monkeypatch.setitem(sys.modules, peer, None)
+        monkeypatch.setitem(sys.modules, f"{peer}.engine", None)
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["benchmark.py", *map(str, arguments)])
+    benchmark.main()
+
+
+def test_every_workload_runs_without_peers_and_leaves_a_picture(
+    without_peers, monkeypatch, capsys, tmp_path
+):
+    picture = tmp_path / "picture.png"
+    run(monkeypatch, "--quick", "--rounds", 1, "--threads", 1, "--png", picture)
+    printed = capsys.readouterr().out
+    for words in ("scalar microgpt", "TinyLM", "a graph of", "BPE", "drawing", "Tape"):
+        assert words in printed
+    assert all(f"{peer} is not installed" in printed for peer in ("micrograd", "PyTorch"))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_the_workloads_that_are_asked_for_run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(racing, "SAMPLE_SECONDS", 1e-9)
+    run(monkeypatch, "draw", "--quick", "--rounds", 1, "--png", tmp_path / "picture.png")
+    printed = capsys.readouterr().out
+    assert "drawing" in printed
+    assert "TinyLM" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "nothing is no workload; there are scalar"),
+        (["--rounds", "0"], "at least 1"),
+        (["--text", "no-such-file"], "there is no file no-such-file"),
+    ],
+)
+def test_wrong_use_is_told_in_a_line(monkeypatch, capsys, arguments, words):
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, *arguments)
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [{"run": lambda: 1.001}, {"digest": lambda: 2.001}], ids=list)
+def test_contestants_that_do_not_agree_are_not_timed(wrong):
+    right = {"run": lambda: 1.0, "digest": lambda: 2.0}
+    race = Race("a race", [Contestant("one", **right), Contestant("other", **{**right, **wrong})])
+    with pytest.raises(ValueError, match=r"a race: other computes .* and one"):
+        hold(race, rounds=1)
+
+
+def test_every_contestant_is_prepared_before_it_is_timed_and_timed_once_a_round(monkeypatch):
+    monkeypatch.setattr(racing, "SAMPLE_SECONDS", 1e-9)
+    log = []
+    contestants = [
+        Contestant(name, lambda name=name: log.append(name) or 1.0, prepare=lambda: log.append("-"))
+        for name in ("one", "other")
+    ]
+    outcome = hold(Race("a race", contestants), rounds=5)
+    timed = [log[i : i + 2] for i in range(len(log) - 20, len(log), 2)]
+    assert all(prepared == "-" for prepared, _ in timed)
+    assert all({a[1], b[1]} == {"one", "other"} for a, b in zip(timed[::2], timed[1::2]))  # noqa: B905
+    assert [len(seconds) for seconds in outcome.seconds.values()] == [5, 5]
+
+
+def test_ratio_compares_times_of_the_same_round():
+    race = Race("a race", [Contestant("slow", lambda: 1.0), Contestant("quick", lambda: 1.0)])
+    outcome = Outcome(race, {"slow": [10.0, 100.0, 1000.0], "quick": [1.0, 10.0, 100.0]})
+    assert outcome.speedup("quick") == (10.0, 10.0, 10.0)
+    assert outcome.quartiles("quick") == (5.5, 10.0, 55.0)
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=30, max_size=60).map("".join))
+def test_textbook_learns_the_merges_that_the_tokenizer_learns(text):
+    assert textbook_merges(text, 5) == list(BPETokenizer.train(text, 5).merges)
+
+
+@given(st.floats(0.1, 3), st.floats(0.1, 3))
+def test_value_of_the_technique_has_the_gradients_of_ours(x, y):
+    results = []
+    for value, engine in ((Value, Value), (MICROGPT.value, MICROGPT)):
+        a, b = value(x), value(y)
+        c = (engine.log(a * b + 1) / b - engine.exp(-a)) ** 3 * (b - 1).relu() + 2 * a
+        c.backward()
+        results.append([c.data, a.grad, b.grad])
+    assert results[0] == pytest.approx(results[1], rel=1e-12)
+
+
+def test_functions_added_to_micrograd_have_the_gradients_of_ours():
+    pytest.importorskip("micrograd")
+    engine = micrograd()
+    x = engine.value(0.7)
+    engine.log(engine.exp(x) + 1).backward()
+    ours = Value(0.7)
+    (ours.exp() + 1).log().backward()
+    assert x.grad == pytest.approx(ours.grad, rel=1e-12)
+
+
+def test_unchanged_program_has_the_loss_of_the_program_with_dot():
+    contestants = scalar_step.build("a").contestants
+    assert len({f"{each.run():.12g}" for each in contestants}) == 1
+    assert len(contestants) >= 5
+
+
+def test_examples_in_the_report_hold():
+    failed, attempted = doctest.testmod(report)
+    assert (failed, attempted) == (0, 3)

@@ -1,0 +1,46 @@
+"""The pictures of the README are there, and are what the product draws now."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.inspect.pictures import svg_edges, svg_texts
+from tests.needs import need_renderer
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "demos" / "pictures"
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("make_pictures", FOLDER / "make.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+def test_every_picture_that_the_readme_shows_is_there_and_no_other():
+    shown = set(re.findall(r"demos/pictures/([\w.-]+)\"", (ROOT / "README.md").read_text("utf-8")))
+    assert shown == {path.name for path in FOLDER.iterdir() if path.suffix in (".svg", ".png")}
+
+
+@pytest.mark.parametrize("name", ["expression", "neuron", "tinylm", "head"])
+def test_a_picture_is_what_is_drawn_now(name):
+    need_renderer()
+    drawing, options = load_script().PICTURES[name]()
+    for variant, dark in (("", False), ("-dark", True)):
+        now = drawing.svg(dark=dark, **options)
+        kept = (FOLDER / f"{name}{variant}.svg").read_text(encoding="utf-8")
+        assert sorted(svg_texts(now).values()) == sorted(svg_texts(kept).values())
+        assert len(svg_edges(now)) == len(svg_edges(kept))
+        assert set(re.findall(r"#[0-9a-f]{3,8}\b", now)) == set(
+            re.findall(r"#[0-9a-f]{3,8}\b", kept)
+        )
+
+
+def test_colours_have_six_digits_for_old_graphviz():
+    colours = {c for path in FOLDER.glob("*.svg")
+               for c in re.findall(r"\"#([0-9a-fA-F]+)\"", path.read_text("utf-8"))}  # fmt: skip
+    assert colours
+    assert {len(colour) for colour in colours} == {6}
