@@ -102,6 +102,10 @@ def test_the_program_fails_in_a_process_of_its_own(tmp_path):
     assert "GradientError: local is WRONG" in ended.stderr
 
 
+def test_the_program_tells_of_a_domain_that_the_record_does_not_know():
+    assert "picky.domain = ((1.0, 1.01),)" in program_of("a domain").splitlines()
+
+
 def test_what_cannot_be_defined_anew_has_no_program():
     class Operation:
         def __call__(self, a):
