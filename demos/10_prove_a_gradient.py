@@ -8,7 +8,16 @@ import numpy as np
 
 from autolm import Tensor, primitive
 from autolm.ops import Case
-from autolm.testing import GradientError, causal_along, check_graph, check_op, mutation_report
+from autolm.testing import (
+    GradientError,
+    causal_along,
+    check_graph,
+    check_op,
+    load_profiles,
+    mutation_report,
+)
+
+load_profiles("dev")  # a dozen examples of each law: quick, and enough for what is wrong everywhere
 
 
 @primitive(symbol="silu", formula="a · σ(a)", rule=("ḡ · (σ + a · σ · (1 − σ))",))

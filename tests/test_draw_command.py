@@ -8,8 +8,7 @@ import sys
 import pytest
 
 from autolm.cli import main
-from autolm.inspect.program import root_of_program
-from autolm.inspect.script import ScriptError
+from autolm.inspect.program import ProgramError, root_of_program
 from tests.inspect.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
 from tests.test_step_command import NEURON, ROOT, SMALL, autolm
@@ -53,8 +52,9 @@ def titles(svg):
 
 def test_a_program_is_drawn_with_the_names_of_its_variables(picture):
     svg = drawn(picture, NEURON)
-    names = ["b", "n", "o", "w1", "w2", "x1", "x1w1", "x1w1x2w2", "x2", "x2w2"]
-    assert sorted(titles(svg)) == sorted([*names, "×", "×", "+", "+", "tanh"])
+    assert sorted(titles(svg)) == sorted(
+        ["x1", "w1", "x2", "w2", "b", "x1w1", "x2w2", "x1w1x2w2", "n", "o", *"××++", "tanh"]
+    )
 
 
 def test_grad_draws_the_backward_pass(picture):
@@ -160,7 +160,7 @@ def test_a_program_without_a_graph_is_an_error_of_one_line(name, tmp_path):
     text, message = PROGRAMS[name]
     program = tmp_path / name
     program.write_text(text)
-    with pytest.raises(ScriptError) as error:
+    with pytest.raises(ProgramError) as error:
         root_of_program(program)
     assert message in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,7 +1,9 @@
 """The engine's backward pass, walked in both directions, with breakpoints and live gradients.
 
 Each step notes what the sums that it adds to were before. Going back puts those back, bit for bit;
-so a step costs the same in either direction, however far the walk has come.
+so a step costs the same in either direction, however far the walk has come. For Values the notes
+take some 80 bytes a step, and the gradients, which are all kept, 50. Of Tensors no array is copied:
+what stays alive is every gradient and, where a node has several uses, the sums on the way to it.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def at_nonfinite(step: Step) -> bool:
 def at_change_of(node: Node) -> Condition:
     """Stop where the gradient of a node changes."""
     return lambda step: any(
-        sent.parent is node and (sent.before is None or not np.array_equal(sent.before, sent.after))
+        sent.parent is node and not np.array_equal(sent.before, sent.after)
         for sent in step.contributions
     )
 

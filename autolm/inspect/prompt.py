@@ -160,10 +160,10 @@ def _word_breaks() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    """Write an error of ours as its message, and any other with its kind."""
+    """Write an error of ours as its message, any other with its kind; and whose rule it was in."""
     text = ""
     with suppress(Exception):  # even what an error says may fail
         text = next(iter(str(error).splitlines()), "")
-    if isinstance(error, ValueError) and text:
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not isinstance(error, ValueError) or not text:
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return " ".join([text, *(f"({note})" for note in getattr(error, "__notes__", ()))])

@@ -179,10 +179,9 @@ def _fitting(rows: list[list[str]], width: int) -> list[str]:
 
 
 def _short(rows: list[list[str]]) -> list[list[str]]:
-    """Leave out of what was moved whose gradient it is, which stands in the row already."""
-    return [
-        [*row, f"grad: {moved.rpartition('.grad: ')[2]}" if moved else ""] for *row, moved in rows
-    ]
+    """Leave out of what was moved what the row says already: whose gradient, and what was added."""
+    moved = (row[-1].rpartition(".grad: ")[2].partition("   (")[0] for row in rows)
+    return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
 
 
 def listed(rows: Sequence[tuple[str, str]]) -> list[str]:

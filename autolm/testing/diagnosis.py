@@ -82,7 +82,7 @@ def _factors(e: Evidence) -> list[tuple[str, float]]:
     squared = float(np.sum(e.numeric * e.numeric))
     if squared:
         fitted = float(np.sum(e.analytic * e.numeric)) / squared
-        named.append((f"{fitted:.9g}", fitted))
+        named.append((f"{fitted:.12g}", fitted))
     return named
 
 

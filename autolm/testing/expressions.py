@@ -283,7 +283,8 @@ class _Growing:
             beside, _ = subject.run(Call(*moved, **attributes))
         except OperationError:
             return None  # other laws report it
-        steep = np.abs(beside - result) > CLEARANCE / 4 * TAME
+        with np.errstate(invalid="ignore"):  # infinity minus itself is nan, and not tame
+            steep = ~(np.abs(beside - result) <= CLEARANCE / 4 * TAME)
         tame = np.all(np.abs(result) <= TAME) and not np.any(steep)
         return result if tame and result.size <= 4 * LARGEST else None
 

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 SHAPE = (2, 2)
 CLOSE = 1e-9
 TAME = 50.0
-MOST_NODES = 12
+MOST_LEAVES, MOST_OPERATIONS = 3, 12
 
 
 class GraphMachine(RuleBasedStateMachine):
@@ -51,6 +51,7 @@ class GraphMachine(RuleBasedStateMachine):
         self.expected: list[Array] = []  # of each leaf, its gradient so far
         self.spoiled: set[int] = set()  # nodes whose operands were written into
 
+    @precondition(lambda self: len(self.leaves) < MOST_LEAVES)
     @rule(data=tensors(SHAPE))
     def make_leaf(self, data: Array) -> None:
         """Add a leaf."""
@@ -59,7 +60,7 @@ class GraphMachine(RuleBasedStateMachine):
         self.current.append(-1)
         self._renew(len(self.leaves) - 1)
 
-    @precondition(lambda self: self.nodes and len(self.nodes) < MOST_NODES)
+    @precondition(lambda self: self.leaves and len(self.results) < MOST_OPERATIONS)
     @rule(choice=st.data())
     def apply_operation(self, choice: st.DataObject) -> None:
         """Add the result of an operation on earlier nodes."""
@@ -68,10 +69,7 @@ class GraphMachine(RuleBasedStateMachine):
         if not usable:
             return
         count = op.forward.__code__.co_argcount
-        same = choice.draw(st.booleans())  # the same operand again, as chance would seldom have it
-        first = choice.draw(st.sampled_from(usable))
-        others = [first if same else choice.draw(st.sampled_from(usable)) for _ in range(count - 1)]
-        operands = [first, *others]
+        operands = [_often_the_last(choice, usable) for _ in range(count)]
         node = op(*(self.nodes[i] for i in operands))
         if largest(node.data) <= TAME:
             self.nodes.append(node)
@@ -81,8 +79,8 @@ class GraphMachine(RuleBasedStateMachine):
     @rule(choice=st.data(), upstream=tensors(SHAPE))
     def call_backward(self, choice: st.DataObject, upstream: Array) -> None:
         """Differentiate from any node; or be told that its operands were changed."""
-        root = choice.draw(st.integers(0, len(self.nodes) - 1))
-        if self.recipes[root][0] == "leaf" and not self._is_fresh(root):
+        root = _often_the_last(choice, self.results or range(len(self.nodes)))
+        if not self._is_fresh(root):
             return
         kept = upstream.copy()
         try:
@@ -96,7 +94,7 @@ class GraphMachine(RuleBasedStateMachine):
             if sent is not None:
                 self.expected[self.owner[variable]] += sent
 
-    @precondition(lambda self: self.leaves)
+    @precondition(lambda self: self.results)
     @rule(choice=st.data(), data=tensors(SHAPE))
     def assign_new_data(self, choice: st.DataObject, data: Array) -> None:
         """Give a leaf another array: graphs made before keep the one that they used."""
@@ -104,18 +102,17 @@ class GraphMachine(RuleBasedStateMachine):
         self.leaves[leaf].data = data.copy()
         self._renew(leaf)
 
-    @precondition(lambda self: self.leaves)
+    @precondition(lambda self: self.results)
     @rule(choice=st.data())
     def write_into_data(self, choice: st.DataObject) -> None:
         """Change a leaf's array in place: what was made of it may no longer be differentiated."""
         leaf = choice.draw(st.integers(0, len(self.leaves) - 1))
         self.leaves[leaf].data[...] += 1
         used = self.current[leaf]
-        recipes = enumerate(self.recipes)
-        self.spoiled |= {i for i, (op, *rest) in recipes if op != "leaf" and used in rest}
+        self.spoiled |= {i for i in self.results if used in self.recipes[i][1:]}
         self._renew(leaf)
 
-    @precondition(lambda self: self.leaves)
+    @precondition(lambda self: self.results)
     @rule(choice=st.data())
     def forget_gradient(self, choice: st.DataObject) -> None:
         """Set a leaf's gradient to None."""
@@ -129,6 +126,11 @@ class GraphMachine(RuleBasedStateMachine):
         for leaf, expected in zip(self.leaves, self.expected, strict=True):
             found = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
             assert largest(found - expected) <= CLOSE * (1 + largest(expected)), (found, expected)
+
+    @property
+    def results(self) -> list[int]:
+        """The nodes that are no leaves."""
+        return [i for i, (op, *_) in enumerate(self.recipes) if op != "leaf"]
 
     def _renew(self, leaf: int) -> None:
         """Let a new variable and node stand for the present data of a leaf."""
@@ -159,3 +161,8 @@ class GraphMachine(RuleBasedStateMachine):
             return variables[variable]
         operation: Primitive = kind
         return operation.forward(*(self._value(i, variables) for i in operands))[0]
+
+
+def _often_the_last(choice: st.DataObject, nodes: Sequence[int]) -> int:
+    """Draw a node; every other time the last, so that graphs get deep, and operands repeat."""
+    return nodes[-1] if choice.draw(st.booleans()) else choice.draw(st.sampled_from(nodes))

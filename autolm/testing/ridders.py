@@ -32,7 +32,10 @@ def central(
     """Return the derivative of `function` at `point` along `direction`, and its error."""
 
     def difference(step: np.longdouble) -> tuple[Array, Array]:
-        ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
+        try:
+            ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
+        except Exception:  # a step out of the domain of a function that minds; a smaller may do
+            return np.full(roughness.shape, np.nan), np.full(roughness.shape, np.inf)
         rounding = np.maximum(_rounding(ahead, behind), 4 * roughness) / step
         return (ahead - behind) / (2 * step), rounding
 

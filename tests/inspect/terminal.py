@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x07|\r")
+
+
+def _as_in_a_terminal(slave):
+    """Let Ctrl-C reach the program, and be heard, though what runs the tests may ignore it."""
+    os.login_tty(slave)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Terminal:
@@ -24,7 +31,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            preexec_fn=lambda: os.login_tty(slave),  # so that Ctrl-C reaches it
+            preexec_fn=lambda: _as_in_a_terminal(slave),
             env={
                 **os.environ,
                 "PYTHONPATH": str(ROOT),
@@ -79,10 +86,10 @@ class Terminal:
 
     def interrupt(self):
         """Press Ctrl-C at the prompt, and again if it was lost: Python's input() can lose one."""
-        for _ in range(10):
+        for _ in range(4):
             self.type("\x03")
             with suppress(TimeoutError):
-                return self.read(timeout=3.0)
+                return self.read(timeout=10.0)  # time enough for a busy machine to answer
         raise TimeoutError("Ctrl-C was not heard")
 
     def wait(self):

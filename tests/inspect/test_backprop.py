@@ -384,3 +384,10 @@ def test_a_closed_walk_goes_nowhere(left_at):
         with pytest.raises(RuntimeError, match="this walk is closed"):
             move()
     assert x.grad == before
+
+
+def test_watch_of_a_constant_never_stops():
+    x, constant = Value(3.0), Value(2.0, requires_grad=False)
+    with Backprop(x * constant + constant) as walk:
+        walk.break_at(watch=constant)
+        assert walk.run() is None

@@ -94,6 +94,14 @@ def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
     assert [line[line.index("∂") :] for line in shown] == lines
 
 
+def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    x = Value(3.0, name="the_only_leaf")
+    assert (
+        Session(x * x).debugger.intro.splitlines()[-1].endswith("∂/∂the_only_leaf = 3  grad: 3 → 6")
+    )
+
+
 def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
     monkeypatch.setenv("COLUMNS", "64")
     table = Tensor([[1.0, 2.0]], name="token_embedding")
@@ -117,6 +125,8 @@ def test_a_second_contribution_shows_what_was_added():
     x = Value(3.0, name="x")
     session = Session(x * x)
     assert session.debugger.intro.splitlines()[-1].endswith("x.grad: 3 → 6   (+ 3)")
+    y = Value(3.0, name="y")
+    assert "y.grad: 1 → 0   (− 1)" in Session(y + -y).say("s")
 
 
 def test_gradients_of_earlier_passes_are_part_of_what_is_shown():
@@ -203,7 +213,9 @@ def test_what_up_has_chosen_stays_chosen_on_the_way():
 def test_return_from_what_up_has_chosen_goes_through_shallow_scopes(model):
     model.say("goto 3")  # in head.inner
     model.say("u")
-    assert model.say("r").startswith("> 7/7")
+    answer = model.say("r")
+    assert answer.startswith("> 7/7")
+    assert answer.splitlines()[-1].startswith("at the end")
 
 
 def test_interrupting_goto_stops_on_the_way():
@@ -227,6 +239,12 @@ def test_interrupting_set_waits_until_it_is_done():
     pressed.armed = False
     assert session.walk.position == 3
     assert x.grad == 30
+
+
+def test_ctrl_c_means_after_a_move_what_it_meant_before(neuron):
+    usual = signal.getsignal(signal.SIGINT)
+    neuron.say("s")
+    assert signal.getsignal(signal.SIGINT) is usual
 
 
 class Pressing:

@@ -5,7 +5,8 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, record_sites, scope
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm.graph import latest_root
 from autolm.inspect.debugger import Debugger
 from tests.inspect.session import Session
 
@@ -130,6 +131,20 @@ def test_zoom_starts_with_the_gradient_that_the_element_has(model):
     assert opened == [upstream] != [0.0]
 
 
+def test_zoom_leaves_the_latest_pass_what_it_was(model):
+    latest = Value(2.0, name="latest") * 1.0
+    latest.backward()
+
+    class Typed(type(model.debugger)):
+        def open(self):
+            self.onecmd("c")
+
+    model.say("goto 6")
+    model.debugger.__class__ = Typed
+    model.say("zoom 1,0")
+    assert latest_root.get()() is latest
+
+
 def test_all_of_an_element_was_made_where_its_array_was():
     with record_sites():
         y = ops.softmax(Tensor([1.0, 2.0], name="x"))
@@ -233,6 +248,19 @@ def test_every_mistake_gets_one_line_and_changes_nothing(neuron, line, answer):
     assert (neuron.walk.position, neuron.say("b")) == before
 
 
+def test_an_error_in_a_rule_says_in_which():
+    @primitive
+    def broken(a):
+        def backward(grad):
+            raise KeyError("lost")
+
+        return a + 0, backward
+
+    session = Session(broken(Tensor([1.0], name="x")).sum())
+    assert session.say("s") == "KeyError: 'lost' (in the backward rule of broken)"
+    assert session.walk.position == 1
+
+
 def test_a_name_of_several_nodes_is_asked_about():
     x = Value(1.0, name="x")
     y = x * 2
@@ -265,6 +293,14 @@ def test_help_keeps_its_columns_in_a_narrow_terminal(neuron, monkeypatch):
 @pytest.mark.parametrize("short", sorted(Debugger.aliases))
 def test_every_short_name_is_one_of_a_command(neuron, short):
     assert neuron.say(f"help {short}") == neuron.say(f"help {Debugger.aliases[short]}")
+
+
+def test_completion_elsewhere_is_after_a_prompt_what_it_was(neuron, monkeypatch):
+    readline = pytest.importorskip("readline")
+    usual = readline.get_completer_delims()
+    monkeypatch.setattr("sys.stdin", StringIO("q\n"))
+    neuron.debugger.open()
+    assert readline.get_completer_delims() == usual
 
 
 def test_completion_knows_commands_names_scopes_and_operations(model):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, edit, no_grad, ops
+from autolm import Backprop, Tensor, Value, edit, no_grad, ops
 from autolm.graph import topological_order
 from tests.programs import programs
 
@@ -174,3 +174,17 @@ def test_report_reads_well_and_lists_the_gradients_that_moved_most():
     total = Value.sum(square * v for v in many)
     report = str(edit(total, w, 1.0))
     assert report.count(".grad") == 12 and "… and 9 more gradients" in report
+
+
+def test_report_is_of_the_pass_with_the_seed_that_it_was_given():
+    w, x = Value(2.0, name="w"), Value(3.0, name="x")
+    y = w * x
+    assert str(edit(y, w, 5.0, grad=10.0)).splitlines()[2] == "x.grad  20 → 50"
+    with Backprop(Tensor(1.0) * (a := Tensor([1.0, 2.0])), [1.0, 3.0]) as walk:
+        assert walk.set(a, [5.0, 5.0]).gradients[walk.operations[0].parents[0]] == (7.0, 20.0)
+
+
+def test_a_gradient_that_stays_nan_has_not_moved():
+    x, z = Value(0.0, name="x"), Value(float("nan"), name="z")
+    change = edit(x * z + x, x, 1.0)
+    assert [node.name for node in change.gradients] == ["z"]

@@ -6,7 +6,8 @@ import pytest
 
 from autolm.graph import backward_pass, current_recording
 from autolm.inspect import script, stop_backward
-from autolm.inspect.script import ScriptError, debug_script
+from autolm.inspect.program import ProgramError
+from autolm.inspect.script import debug_script
 
 
 class Opened(list):
@@ -104,12 +105,12 @@ def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
 )
 def test_what_cannot_be_debugged_is_told_in_one_line(opened, program, text, variable, message):
     path = program(text)
-    with pytest.raises(ScriptError) as error:
+    with pytest.raises(ProgramError) as error:
         debug_script(path, variable)
     assert str(error.value) == f"{path}{message}"
     assert not opened
 
 
 def test_missing_program_is_told(tmp_path):
-    with pytest.raises(ScriptError, match=r"nobody\.py: cannot be read: No such file"):
+    with pytest.raises(ProgramError, match=r"nobody\.py: cannot be read: No such file"):
         debug_script(tmp_path / "nobody.py")

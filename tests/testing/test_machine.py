@@ -9,7 +9,7 @@ from autolm.testing import GraphMachine
 from .wrong_operations import hyperbolic_in_place, square_of_the_latest
 
 TestGraphs = GraphMachine.TestCase
-TestGraphs.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestGraphs.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 
 UNSHRUNK = settings(
     max_examples=100,

@@ -14,7 +14,7 @@ from autolm.testing.subject import Subject
 from .wrong_operations import product_swapped
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def report():
     return report_on(Subject.of(product_swapped), 5)
 

@@ -49,6 +49,11 @@ def local_without_a_decorator():
     return local
 
 
+def picky(a):
+    assert np.all((a.real > 1) & (a.real < 1.01)), "outside of the domain"
+    return a * a, lambda grad: (a * grad,)
+
+
 def widened(a):
     return a * np.full(a.shape, 2.0), lambda grad: (2 * grad,)
 
@@ -68,6 +73,7 @@ OPERATIONS = {
     "a function with a closure": (local_with_a_closure(), {}),
     "a local function": (local_without_a_decorator(), {}),
     "a lambda": (lambda a: (np.log(a), lambda grad: (grad * a,)), {"domain": (0, math.inf)}),
+    "a domain": (picky, {"domain": (1, 1.01)}),
     "a lost dtype": (widened, {}),
     "an operand that occurs twice": (without_its_own_use, {}),
     "a broken relation": (sees_ahead, {"relations": [causal_along(0)], "cases": [Case(((3,),))]}),
@@ -94,6 +100,10 @@ def test_the_program_fails_in_a_process_of_its_own(tmp_path):
     ended = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "GradientError: local is WRONG" in ended.stderr
+
+
+def test_the_program_tells_of_a_domain_that_the_record_does_not_know():
+    assert "picky.domain = ((1.0, 1.01),)" in program_of("a domain").splitlines()
 
 
 def test_what_cannot_be_defined_anew_has_no_program():

@@ -43,3 +43,14 @@ def test_noise_shows_in_the_error():
         lambda x: x + 1e-3 * noise.standard_normal(), [np.array(1.0)], [np.array(1.0)]
     )
     assert error > 1e-3
+
+
+def test_a_step_that_the_function_refuses_is_made_smaller():
+    def near_one(x):
+        if abs(x - 1) > 0.005:
+            raise ValueError("out of the domain")
+        return x * x
+
+    found, error = ridders.central(near_one, [np.array(1.0)], [np.array(1.0)])
+    assert found == pytest.approx(2, rel=1e-10)
+    assert error < 1e-9

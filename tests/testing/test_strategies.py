@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autolm.testing import broadcastable_shapes, tensors, values
@@ -77,5 +77,5 @@ def test_an_axis_between_two_others_is_often_stretched():
         inner = [shape[1] for shape in shapes if len(shape) == len(result) == 3]
         found.append(bool(inner) and result[1] > 1 and 1 in inner)
 
-    given(broadcastable_shapes(2))(note)()
-    assert np.mean(found) > 0.2
+    settings(max_examples=100)(given(broadcastable_shapes(2))(note))()
+    assert np.mean(found) > 0.42
