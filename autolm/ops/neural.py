@@ -93,20 +93,38 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
 
     Source: Ba, Kiros and Hinton, Layer Normalization (2016), section 3.
     """
+    _require_width("layer_norm", x, gain=gain, bias=bias)
     size = x.shape[-1]
     normal = x - sum_along(x) / size
     inverse = 1 / np.sqrt(dot_along(normal, normal) / size + eps)
     normal *= inverse
+    y = normal * gain
+    y += bias
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        h = grad * gain
-        to_gain = grad * normal
-        to_x = h - normal * (dot_along(h, normal) / size)
-        to_x -= sum_along(h) / size
+        to_x = grad * gain
+        center = sum_along(to_x) / size
+        to_x -= normal * (dot_along(to_x, normal) / size)
+        to_x -= center
         to_x *= inverse
-        return to_x, to_gain, grad
+        rows = grad.reshape(-1, size)
+        return to_x, _sum_of_products(rows, normal), rows.sum(axis=0)
 
-    return normal * gain + bias, backward
+    return y, backward
+
+
+def _require_width(name: str, x: Array, **vectors: Array) -> None:
+    for operand, vector in vectors.items():
+        if vector.shape != x.shape[-1:]:
+            raise ValueError(
+                f"{name}: x is {x.shape}, so {operand} must be {x.shape[-1:]}, not {vector.shape}"
+            )
+
+
+def _sum_of_products(rows: Array, others: Array) -> Array:
+    """Return Σᵢ aᵢⱼ · bᵢⱼ without the products beside one another in memory."""
+    total: Array = np.einsum("ij,ij->j", rows, others.reshape(rows.shape))
+    return total
 
 
 @primitive(
@@ -124,14 +142,16 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
     """
+    _require_width("rms_norm", x, gain=gain)
     size = x.shape[-1]
     inverse = 1 / np.sqrt(dot_along(x, x) / size + eps)
     normal = x * inverse
 
     def backward(grad: Array) -> tuple[Array, Array]:
-        h = grad * gain
-        to_x = (h - normal * (dot_along(h, normal) / size)) * inverse
-        return to_x, grad * normal
+        to_x = grad * gain
+        to_x -= normal * (dot_along(to_x, normal) / size)
+        to_x *= inverse
+        return to_x, _sum_of_products(grad.reshape(-1, size), normal)
 
     return normal * gain, backward
 
