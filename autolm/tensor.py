@@ -20,6 +20,7 @@ from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
+from autolm.quiet import quiet
 from autolm.step import show
 
 Array = NDArray[Any]
@@ -98,22 +99,9 @@ class Tensor(Operators, Node):
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
         if op.joins and len(operands) == 1:
             operands = tuple(operands[0])
-        parents = _as_tensors(op, operands)
-        arrays = [parent._array for parent in parents]
-        with np.errstate(all="ignore"):  # nan and inf travel; blame finds where they began
-            try:
-                returned = op.forward(*arrays, **attributes)
-            except ValueError as error:
-                if str(error).startswith(op.name):
-                    raise
-                shapes = " and ".join(str(array.shape) for array in arrays)
-                raise ValueError(f"{op.name} of {shapes}: {error}") from None
-        if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
-            raise TypeError(
-                f"{op.name}: must return (result, backward), the array and its closure; "
-                f"it returned {type(returned).__name__}"
-            )
-        result, rule = returned
+        parents = operands if _are_tensors(operands) else _as_tensors(op, operands)
+        with quiet():
+            result, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         node._fill(np.asarray(result), False)
         if current_recording()[0] and _any_requires_grad(parents):
@@ -124,15 +112,17 @@ class Tensor(Operators, Node):
         """Become the result of an operation, which holds on to its operands."""
         self.requires_grad, self.made = True, next_made()
         self.op, self.parents, self.backward_rule = op, parents, rule
-        owners = [_owner(parent) for parent in parents]
-        if self._array.base is not None:
-            shares = [o for o in owners if np.may_share_memory(o._array, self._array)]
-            self._lender = shares[0] if shares else None
-        exposed = [owner._array for owner in owners if not owner.parents]
+        is_view = self._array.base is not None
+        for parent in parents:
+            owner = parent if parent._lender is None else parent._lender
+            if is_view and self._lender is None and np.may_share_memory(owner._array, self._array):
+                self._lender = owner
+            if not owner.parents:
+                self._captured.append(Captured(owner._array, fingerprint(owner._array)))
         if attributes:
             self.attributes = dict(attributes)
-            exposed += _arrays_in(attributes.values())
-        self._captured = [Captured(array, fingerprint(array)) for array in exposed]
+            for array in _arrays_in(attributes.values()):
+                self._captured.append(Captured(array, fingerprint(array)))
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""
@@ -147,12 +137,12 @@ class Tensor(Operators, Node):
         rule: Any = self.backward_rule
         require_unchanged(self._captured, self)
         for node in (self, *self.parents):
-            owner = _owner(node)
+            owner = node if node._lender is None else node._lender
             if owner._shown is not None:
                 require_unchanged([Captured(owner._array, owner._shown)], self)
-        with np.errstate(all="ignore"):
+        with quiet():
             contributions = rule(np.asarray(upstream))  # a sum of numbers is no array
-        if not isinstance(contributions, tuple | list) or len(contributions) != len(self.parents):
+        if not isinstance(contributions, (tuple, list)) or len(contributions) != len(self.parents):
             raise ValueError(
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
                 f"one contribution per operand; it returned {_kind(contributions)}"
@@ -168,6 +158,11 @@ class Tensor(Operators, Node):
             raise type(error)(
                 f"{describe(self)}: the contribution to operand {operand} {error}"
             ) from None
+
+    def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+        """Compute ∂self/∂leaf for every leaf under this node; see `Node.backward`."""
+        with quiet():
+            super().backward(grad, retain_grads=retain_grads)
 
     def as_gradient(self, grad: Any) -> Array:
         """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
@@ -267,6 +262,23 @@ class Tensor(Operators, Node):
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
+
+
+def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Run the forward of a primitive; what it raises names the operation and the shapes."""
+    try:
+        returned = op.forward(*arrays, **attributes)
+    except ValueError as error:
+        if str(error).startswith(op.name):
+            raise
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"{op.name} of {shapes}: {error}") from None
+    if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
+        raise TypeError(
+            f"{op.name}: must return (result, backward), the array and its closure; "
+            f"it returned {type(returned).__name__}"
+        )
+    return returned
 
 
 def _owner(node: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autolm.graph import no_grad
 from autolm.nn.key_value_cache import KeyValueCache
+from autolm.quiet import quiet
 
 if TYPE_CHECKING:
     from autolm.lm.tinylm import TinyLM
@@ -53,7 +54,7 @@ class Reading:
             return self.model.next_logits(context)
         if not self._goes_on(context):
             self._begin()
-        with no_grad():
+        with no_grad(), quiet():
             x = self.model.embed(context[self._read.size :], first=self._read.size)
             for block, cache in zip(self.model.blocks, self._caches, strict=True):
                 x = block(x, cache)

@@ -145,7 +145,7 @@ class TinyLM(Module):
 
     def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
         """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
-        logits, _ = self.forward(token_ids)
+        logits, _ = self(token_ids)
         return ops.cross_entropy(logits, targets=np.asarray(target_ids), ignore_index=IGNORE_INDEX)
 
     def train_step(
@@ -190,7 +190,7 @@ class TinyLM(Module):
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
         with no_grad():
-            logits, _ = self.forward(token_ids[-self.max_len :])
+            logits, _ = self(token_ids[-self.max_len :])
         return np.asarray(logits.data[-1])
 
     def _checked(self, token_ids: ArrayLike, limit: bool = True) -> NDArray[np.integer[Any]]:

@@ -156,6 +156,9 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
     return normal * gain, backward
 
 
+FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
+
+
 @primitive(
     symbol="E[ ]",
     formula="row of E for each token id",
@@ -174,10 +177,12 @@ def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, 
     def backward(grad: Array) -> tuple[Array]:
         rows = grad.reshape(-1, shape[1])
         scattered = np.zeros(shape, dtype=grad.dtype)
-        if ids.size:
-            order = np.argsort(ids, axis=None, kind="stable")
-            found, starts = np.unique(ids.reshape(-1)[order], return_index=True)
-            scattered[found] = np.add.reduceat(rows[order], starts, axis=0)
+        if rows.size <= FEW:
+            np.add.at(scattered, ids.reshape(-1), rows)
+            return (scattered,)
+        order = np.argsort(ids, axis=None, kind="stable")
+        found, starts = np.unique(ids.reshape(-1)[order], return_index=True)
+        scattered[found] = np.add.reduceat(rows[order], starts, axis=0)
         return (scattered,)
 
     return weight[ids], backward
@@ -188,10 +193,11 @@ def checked_ids(name: str, ids: NDArray[np.integer], vocab_size: int) -> NDArray
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu" and ids.size:
         raise TypeError(f"{name}: token ids are integers, not {ids.dtype}")
-    if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
+    ids = ids.astype(np.intp, copy=False)
+    if ids.size and ids.view(np.uintp).max() >= vocab_size:  # unsigned, what is negative is huge
         wrong = ids[(ids < 0) | (ids >= vocab_size)].flat[0]
         raise ValueError(f"{name}: token id {wrong} is outside the vocabulary of {vocab_size}")
-    return ids.astype(np.intp, copy=False)
+    return ids
 
 
 @primitive(

@@ -110,3 +110,14 @@ def test_nan_is_not_hidden(op):
     if arity(op) == 2:
         assert np.isnan(op(Tensor([nan]), Tensor([1.0])).data)
         assert np.isnan(op(Tensor([1.0]), Tensor([nan])).data)
+
+
+@pytest.mark.parametrize("length", [4, 400])  # added one by one, and sorted
+def test_a_row_of_an_embedding_collects_the_gradients_of_its_token_and_no_other(length):
+    rng = np.random.default_rng(0)
+    ids, upstream = rng.integers(1, 5, size=(2, length)), rng.normal(size=(2, length, 3))
+    upstream[0, 0] = inf
+    weight = Tensor(np.zeros((6, 3)))
+    ops.embedding(weight, token_ids=ids).backward(upstream)
+    expected = np.stack([upstream[ids == token].sum(axis=0) for token in range(6)])
+    np.testing.assert_allclose(weight.grad, expected, rtol=1e-12, atol=1e-12)

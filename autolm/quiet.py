@@ -1,0 +1,38 @@
+"""Let nan and inf travel without NumPy's warnings: blame finds where they began.
+
+NumPy's own `errstate` takes as long as a small operation. So whoever runs many, a module or a
+backward pass, enters it once, and each of the many finds that all is quiet already.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+_is_quiet: ContextVar[bool] = ContextVar("autolm_is_quiet", default=False)
+
+
+class quiet:
+    """Turn the warnings off for a `with` block, unless it is within another."""
+
+    __slots__ = ("_state", "_token")
+
+    def __enter__(self) -> None:
+        self._state: Any = None
+        if not _is_quiet.get():
+            self._token = _is_quiet.set(True)
+            self._state = np.errstate(all="ignore")
+            self._state.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._state is not None:
+            self._state.__exit__(kind, error, traceback)
+            _is_quiet.reset(self._token)
