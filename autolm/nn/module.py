@@ -61,20 +61,18 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each parameter once, with its path from here, in the order of definition."""
-        seen: set[Tensor] = set()
-        for path, parameter in self._parameters(""):
-            if parameter not in seen:
-                seen.add(parameter)
-                yield path, parameter
+        paths: dict[Tensor, str] = {}
+        self._find_parameters("", paths)
+        return ((path, parameter) for parameter, path in paths.items())
 
-    def _parameters(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    def _find_parameters(self, prefix: str, paths: dict[Tensor, str]) -> None:
         for name, value in vars(self).items():
             for child_name, child in _children(name, value):
-                path = f"{prefix}.{child_name}" if prefix else child_name
+                path = prefix + child_name
                 if isinstance(child, Module):
-                    yield from child._parameters(path)
+                    child._find_parameters(f"{path}.", paths)
                 elif child.requires_grad:
-                    yield path, child
+                    paths.setdefault(child, path)
 
     def parameters(self) -> list[Tensor]:
         """List the parameters."""
