@@ -23,21 +23,21 @@ with Backprop(loss) as walk:
     step = walk.run()
     print(f"Step {step.index + 1} is the attention, in {step.node.scope}.\n")
 
-    print("What comes from above, for 2 heads, 5 positions and 4 numbers each (‖norm‖):")
+    print("What comes from above, for 5 positions and 2 heads of 4 numbers each (‖norm‖):")
     print(f"  ḡ        {np.linalg.norm(step.upstream):.4f}")
     print("What it sends to its operands:")
     for name, rule, sent in zip("qkv", step.rule, step.contributions, strict=True):
         print(f"  to {name}     {np.linalg.norm(sent.value):.4f}     {rule}")
 
-    head, position = 1, 3
+    head, position, first = 1, 3, 4  # the second head begins at the fifth number
     print(f"\nHow much of it each position of head {head} gets, as a value (v) and as a key (k):")
-    _, to_k, to_v = (sent.value[head] for sent in step.contributions)
+    _, to_k, to_v = (sent.value[:, first:] for sent in step.contributions)
     for i, (k, v) in enumerate(zip(to_k, to_v, strict=True)):
         print(f"  position {i}     v {np.linalg.norm(v):.4f}     k {np.linalg.norm(k):.4f}")
     print("The last position can be seen by itself alone: causal attention.\n")
 
-    element = step.node.to_values(zoom=True)[head, position, 0]
-    upstream = step.upstream[head, position, 0]
+    element = step.node.to_values(zoom=True)[position, first]
+    upstream = step.upstream[position, first]
     print(f"One number of the output, at head {head}, position {position}: {element.data:.4f}.")
     steps = list(element.steps(upstream))
     print(f"As Values it is {len(steps)} operations. Its gradient is {upstream:.5f}; it goes on:")

@@ -41,14 +41,14 @@ def test_program_is_stepped_through():
 
 
 def test_model_is_stepped_through_and_zoomed_into(run):
-    typed = "b attention\nc\nw\nzoom 1,2,0\ns\nq\nwhy blocks.0.attention.W_O\nq\n"
+    typed = "b attention\nc\nw\nzoom 2,0\ns\nq\nwhy blocks.0.attention.W_O\nq\n"
     done = autolm("step", run, "--text", "a cat", typed=typed)
     assert done.returncode == 0, done.stderr
     shown = done.stdout
     assert shown.startswith("the model reads: a cat\nbackward of loss = ")
     assert ">       blocks.0.attention" in shown
     assert "layers.py:" in shown
-    assert "[1,2,0]) >  2/" in shown
+    assert "[2,0]) >  2/" in shown
     assert "W_O.grad = 8×8 ‖" in shown
     assert shown.endswith("every gradient is as it was\n")
 

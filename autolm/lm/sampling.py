@@ -41,12 +41,13 @@ def stream_text(
     if kind == "lines" or not token_ids:
         token_ids = boundary + token_ids
     yield prompt
+    reading = model.reading()
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for _ in range(max_new_tokens):
         context = token_ids[-model.max_len :]
         if kind == "lines":
             context = context[_last_index(context, boundary[0]) :]
-        logits = model.next_logits(np.array(context))
+        logits = reading.next_logits(np.array(context))
         token_ids.append(pick(logits, temperature, top_k, top_p, rng))
         if piece := decoder.decode(tokenizer.token_bytes(token_ids[-1])):
             yield piece

@@ -16,6 +16,7 @@ from autolm import ops
 from autolm.graph import no_grad
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.next_token import pick
+from autolm.lm.reading import Reading
 from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
@@ -90,7 +91,7 @@ class TinyLM(Module):
         if np.dtype(dtype).kind != "f":
             raise ValueError(f"dtype is {np.dtype(dtype)}; it must be a floating point type")
         rng = np.random.default_rng(seed)
-        self.vocab_size, self.max_len = vocab_size, max_len
+        self.vocab_size, self.max_len, self.causal = vocab_size, max_len, causal
         self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
         self.positions = sinusoidal_positions(max_len, d_model, dtype)
         # Every layer adds twice to the residual stream; scaled so, the sum keeps its size.
@@ -126,15 +127,21 @@ class TinyLM(Module):
             Each (…, time, d_model).
         """
         token_ids = self._checked(token_ids)
-        x = ops.embedding(self.embedding, token_ids=token_ids)
-        x = x + self.positions[: token_ids.shape[-1]]
+        x = self.embed(token_ids)
         activations = {"input": x}
         for i, block in enumerate(self.blocks):
             x = block(x)
             activations[f"layer_{i}"] = x
-        if self.norm is not None:
-            x = self.norm(x)
-        return x @ self.W_out, activations if store_activations else {}
+        return self.unembed(x), activations if store_activations else {}
+
+    def embed(self, token_ids: NDArray[np.integer[Any]], first: int = 0) -> Tensor:
+        """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
+        x = ops.embedding(self.embedding, token_ids=token_ids)
+        return x + self.positions[first : first + token_ids.shape[-1]]
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """End it: (…, d_model) -> logits (…, vocab_size)."""
+        return (x if self.norm is None else self.norm(x)) @ self.W_out
 
     def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
         """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
@@ -170,10 +177,15 @@ class TinyLM(Module):
         token_ids = self._checked(token_ids, limit=False)
         if token_ids.ndim != 1:
             raise ValueError(f"generate: one sequence (time,) is needed, not {token_ids.shape}")
+        reading = self.reading()
         for _ in range(max_new_tokens):
-            logits = self.next_logits(token_ids)
+            logits = reading.next_logits(token_ids)
             token_ids = np.append(token_ids, pick(logits, temperature, top_k, top_p, rng))
         return token_ids
+
+    def reading(self) -> Reading:
+        """Begin to read a text that will grow: what was read is not computed again."""
+        return Reading(self)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""

@@ -1,5 +1,6 @@
 """Modules, layers, optimizers and schedules: the parts that a model is built of (floor 2)."""
 
+from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.layers import (
     Block,
     FeedForward,
@@ -18,6 +19,7 @@ __all__ = [
     "AdamW",
     "Block",
     "FeedForward",
+    "KeyValueCache",
     "LayerNorm",
     "Module",
     "MultiHeadAttention",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm import ops
+from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.tensor import Tensor
 
@@ -90,20 +91,13 @@ class MultiHeadAttention(Module):
         self.W_V = matrix(rng, d_model, d_model, dtype)
         self.W_O = matrix(rng, d_model, d_model, dtype, output_scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model)."""
-        q, k, v = (self.heads(x @ W) for W in (self.W_Q, self.W_K, self.W_V))
-        return self.merge(ops.attention(q, k, v, causal=self.causal)) @ self.W_O
-
-    def heads(self, x: Tensor) -> Tensor:
-        """Split the width into heads: (…, time, d_model) -> (…, num_heads, time, d_k)."""
-        *batch, time, width = x.shape
-        return x.reshape(*batch, time, self.num_heads, width // self.num_heads).swapaxes(-3, -2)
-
-    def merge(self, x: Tensor) -> Tensor:
-        """Join the heads: (…, num_heads, time, d_k) -> (…, time, d_model)."""
-        *batch, heads, time, width = x.shape
-        return x.swapaxes(-3, -2).reshape(*batch, time, heads * width)
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """(…, time, d_model) -> (…, time, d_model); with a cache, x are the positions after it."""
+        q, k, v = x @ self.W_Q, x @ self.W_K, x @ self.W_V
+        if cache is not None:
+            k, v = cache.extend(k, v)
+        mixed = ops.attention(q, k, v, num_heads=self.num_heads, causal=self.causal)
+        return mixed @ self.W_O
 
 
 class FeedForward(Module):
@@ -158,16 +152,16 @@ class Block(Module):
             self.norm_1 = LayerNorm(d_model, dtype=dtype)
             self.norm_2 = LayerNorm(d_model, dtype=dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model)."""
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """(…, time, d_model) -> (…, time, d_model); the cache is for the attention."""
         if self.norm == "pre":
-            x = x + self.attention(self.norm_1(x))
+            x = x + self.attention(self.norm_1(x), cache)
             x = x + self.feed_forward(self.norm_2(x))
         elif self.norm == "post":
-            x = self.norm_1(x + self.attention(x))
+            x = self.norm_1(x + self.attention(x, cache))
             x = self.norm_2(x + self.feed_forward(x))
         else:
-            x = x + self.attention(x)
+            x = x + self.attention(x, cache)
             x = x + self.feed_forward(x)
         return x
 

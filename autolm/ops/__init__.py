@@ -1,4 +1,4 @@
-"""The operations on Tensors, by family: arithmetic, reduce, shape, neural (floor 1)."""
+"""The operations on Tensors, by family: arithmetic, reduce, shape, neural, probability."""
 
 from autolm.ops.arithmetic import (
     abs,
@@ -22,19 +22,9 @@ from autolm.ops.arithmetic import (
     tanh,
     where,
 )
-from autolm.ops.neural import (
-    attention,
-    cross_entropy,
-    dropout,
-    embedding,
-    layer_norm,
-    log_softmax,
-    masked_fill,
-    matmul,
-    rms_norm,
-    softmax,
-)
+from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
 from autolm.ops.primitive import Case, Primitive, primitive
+from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
 from autolm.ops.shape import (
     broadcast_to,

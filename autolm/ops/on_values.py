@@ -1,8 +1,8 @@
 """The neural operations once more, composed of Values: one number at a time, as in a textbook.
 
-These are the scalar definitions of the fused primitives in `neural.py`. They share no backward code
-with them, so that the two engines can be held against each other. Arrays here are object arrays of
-Values; an operand that is no Value (token ids, a mask) is a plain array.
+These are the scalar definitions of the fused primitives in `neural.py` and `probability.py`. They
+share no backward code with them, so that the two engines can be held against each other. Arrays
+here are object arrays of Values; an operand that is no Value (token ids, a mask) is a plain array.
 """
 
 from __future__ import annotations
@@ -94,20 +94,27 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> Array:
 
 
 def attention(
-    q: Array, k: Array, v: Array, *, causal: bool = False, scale: float | None = None
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    num_heads: int = 1,
+    causal: bool = False,
+    scale: float | None = None,
 ) -> Array:
-    """Weigh the values by the softmax of the scaled scores, position by position."""
-    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    """Weigh the values by the softmax of the scaled scores: head by head, position by position."""
+    d_k, d_v = q.shape[-1] // num_heads, v.shape[-1] // num_heads
+    factor = 1 / math.sqrt(d_k) if scale is None else scale
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (np.broadcast_to(array, (*batch, *array.shape[-2:])) for array in (q, k, v))
     queries, keys = q.shape[-2], k.shape[-2]
     result = np.empty((*batch, queries, v.shape[-1]), dtype=object)
-    for *where, i in np.ndindex((*batch, queries)):
-        outer = tuple(where)
+    for *where, i, head in np.ndindex((*batch, queries, num_heads)):
+        outer, own = tuple(where), slice(head * d_k, (head + 1) * d_k)
         seen = max(0, keys - queries + i + 1) if causal else keys
-        scores = [Value.dot(q[*outer, i], k[*outer, j]) * factor for j in range(seen)]
+        scores = [Value.dot(q[*outer, i, own], k[*outer, j, own]) * factor for j in range(seen)]
         weights = _softmax(scores) if scores else []
-        for column in range(v.shape[-1]):
+        for column in range(head * d_v, (head + 1) * d_v):
             result[*outer, i, column] = Value.dot(weights, v[*outer, :seen, column])
     return result
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,29 @@ def spread(reduced: Array, axis: Axis, shape: tuple[int, ...]) -> Array:
     """Give an array of this shape, once reduced, its axes back, with length 1: it broadcasts."""
     axes = axes_of(axis, len(shape))
     return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
+
+
+def sum_along(a: Array, axis: int = -1) -> Array:
+    """Add up along one axis, and keep it; a product by ones does the last one the quickest."""
+    if axis in (-1, a.ndim - 1):
+        total: Array = a @ _ones(a.shape[-1], a.dtype)
+        return total[..., None]
+    return a.sum(axis=axis, keepdims=True)  # type: ignore[no-any-return]
+
+
+def dot_along(a: Array, b: Array, axis: int = -1) -> Array:
+    """Add up products along one axis, and keep it."""
+    if axis in (-1, a.ndim - 1):
+        total: Array = np.vecdot(a.conj(), b)  # of complex numbers it would take the conjugate
+        return total[..., None]
+    return sum_along(a * b, axis)
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    ones = np.ones(count, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def _count(a: Array, axis: Axis) -> int:

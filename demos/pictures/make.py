@@ -52,8 +52,8 @@ def head():
     attention = next(n for n in topological_order(loss) if n.op and n.op.name == "attention")
     for name, operand in zip("qkv", attention.parents, strict=True):
         operand.name = f"{attention.scope}.{name}"
-    output = attention.to_values(zoom=True)[0, 1, 0]
-    output.name = "output[0,1,0]"
+    output = attention.to_values(zoom=True)[1, 0]
+    output.name = "output[1,0]"
     return Drawing(output), {}
 
 

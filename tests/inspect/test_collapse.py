@@ -148,7 +148,7 @@ def test_positions_in_time_are_rolled():
 
 
 def test_parameters_and_constants_are_badges(arrays):
-    attention = box_called(arrays.view(expand="blocks.0"), "attention")
+    attention = box_called(draw(loss_of_model(1), depth=1).view, "attention")
     assert badges(attention) == ["W_Q 8×8", "W_K 8×8", "W_V 8×8", "W_O 8×8"]
     assert not any(badge.is_constant for badge in attention.badges)
     first = box_called(arrays.view(depth=0), "add")

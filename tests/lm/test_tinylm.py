@@ -181,12 +181,6 @@ def test_generation_with_the_same_random_numbers_gives_the_same_tokens() -> None
     assert len(one) == 21
 
 
-def test_generation_keeps_no_graph() -> None:
-    logits = TinyLM(6, 8, 2, 16, 1, seed=10).next_logits(np.array([3, 1]))
-    assert isinstance(logits, np.ndarray)
-    assert logits.shape == (6,)
-
-
 @pytest.mark.parametrize(
     ("tokens", "error", "message"),
     [

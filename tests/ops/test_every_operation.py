@@ -21,12 +21,13 @@ from autolm.testing.subject import Subject
 from tests.calls import each_primitive
 
 SELF = Case(((3, 2), (3, 2), (3, 1)), {"causal": True, "scale": None})
+HEADS = Case(((3, 4), (3, 4), (3, 2)), {"num_heads": 2, "causal": True})
 ALL = Case(((4, 2), (4, 2), (4, 3)), {"causal": False, "scale": None})
 ROWS = (Case(((3, 4),)),)
 
 # What holds of a forward besides its gradient.
 RELATIONS = [
-    (ops.attention, causal, (SELF,)),
+    (ops.attention, causal, (SELF, HEADS)),
     (ops.attention, permutation_equivariant(-2), (ALL,)),
     (ops.softmax, shift_invariant(-1), ROWS),
     (ops.softmax, permutation_equivariant(-1), ROWS),

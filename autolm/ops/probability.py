@@ -1,0 +1,250 @@
+"""From scores to probabilities: softmax, its logarithm, attention, and the loss.
+
+Each is fused into one node, and has a scalar definition in `on_values.py`, against which it is
+proved. The largest score is taken from all before they are exponentiated, so that none overflows.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops import on_values
+from autolm.ops.neural import checked_ids
+from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.reduce import dot_along, sum_along
+
+
+def _exponentials(a: Array, axis: int, out: Array | None = None) -> tuple[Array, Array, Array]:
+    """Return exp(a − shift), its sum and the shift, the largest along the axis; no overflow."""
+    shift = a.real.max(axis=axis, keepdims=True)
+    shift = np.where(np.isfinite(shift), shift, 0)
+    exponentials = np.subtract(a, shift, out=out)
+    np.exp(exponentials, out=exponentials)
+    return exponentials, sum_along(exponentials, axis), shift
+
+
+def _probabilities(a: Array, axis: int) -> Array:
+    """Take the softmax; a row of nothing but −inf has no probability to give, and gets zeros."""
+    exponentials, total, _ = _exponentials(a, axis)
+    exponentials /= np.where(total == 0, 1, total)
+    return exponentials
+
+
+def _softmax_gradient(grad: Array, y: Array, axis: int) -> Array:
+    """Return y · (ḡ − Σ ḡ · y)."""
+    gradient = grad - dot_along(grad, y, axis)
+    gradient *= y
+    return gradient
+
+
+ROWS = (
+    Case(((3,),)),
+    Case(((2, 3),), {"axis": -1}),
+    Case(((2, 3),), {"axis": 0}),
+    Case(((2, 3, 4),), {"axis": 1}),
+)
+
+
+@primitive(
+    symbol="softmax",
+    formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
+    rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
+    scalar=on_values.softmax,
+    cases=ROWS,
+)
+def softmax(a: Array, *, axis: int = -1) -> tuple[Array, Backward]:
+    """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
+    y = _probabilities(a, axis)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (_softmax_gradient(grad, y, axis),)
+
+    return y, backward
+
+
+@primitive(
+    symbol="ln softmax",
+    formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
+    rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
+    scalar=on_values.log_softmax,
+    cases=ROWS,
+)
+def log_softmax(a: Array, *, axis: int = -1) -> tuple[Array, Backward]:
+    """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
+    exponentials, total, shift = _exponentials(a, axis)
+    probabilities = exponentials / np.where(total == 0, 1, total)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad - probabilities * sum_along(grad, axis),)
+
+    return (a - shift) - np.log(total), backward
+
+
+MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
+
+
+@lru_cache(maxsize=16)
+def _causal_mask(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
+    """Tabulate what to add to scores, (queries, keys): 0 where a query may look, −inf elsewhere."""
+    seen = np.tri(queries, keys, keys - queries, dtype=bool)
+    mask = np.where(seen, 0, -np.inf).astype(dtype)
+    mask.flags.writeable = False
+    return mask
+
+
+@primitive(
+    symbol="attention",
+    formula="y = w · v,  w = softmax(q · kᵀ · scale), in each head",
+    rule=("s · k · scale", "sᵀ · q · scale,  s = w · (ḡ vᵀ − Σ ḡ vᵀ w)", "wᵀ · ḡ"),
+    scalar=on_values.attention,
+    cases=(
+        Case(((3, 2), (3, 2), (3, 2)), {"num_heads": 1, "causal": True, "scale": None}),
+        Case(((3, 2), (4, 2), (4, 3)), {"num_heads": 1, "causal": False, "scale": 0.5}),
+        Case(((2, 3, 4), (2, 3, 4), (2, 3, 4)), {"num_heads": 2, "causal": True, "scale": None}),
+        Case(((2, 1, 4), (3, 4), (3, 6)), {"num_heads": 2, "causal": False, "scale": 0.5}),
+        Case(((1, 2), (3, 2), (3, 2)), {"num_heads": 2, "causal": True, "scale": None}),
+    ),
+)
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    num_heads: int = 1,
+    causal: bool = False,
+    scale: float | None = None,
+) -> tuple[Array, Backward]:
+    """Let each position look at others: softmax(q kᵀ · scale) v, in several heads side by side.
+
+    Shapes: ``(…, queries, width)``, ``(…, keys, width)``, ``(…, keys, width of v) -> (…, queries,
+    width of v)``. Head h reads and writes the h-th of `num_heads` equal parts of the widths, which
+    are d_k and d_v wide. With `causal`, a query sees no key after it; the last query is beside the
+    last key. `scale` is 1/√d_k if it is not given.
+
+    Source: Vaswani et al., Attention Is All You Need (2017), sections 3.2.1 and 3.2.2.
+    """
+    _require_that_heads_fit(q, k, v, num_heads)
+    factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else scale
+    queries = _split_heads(q * factor, num_heads)
+    keys, values = _split_heads(k, num_heads), _split_heads(v, num_heads)
+    scores = queries @ keys.swapaxes(-1, -2)
+    modest = _are_modest(scores)
+    if causal:
+        scores += _causal_mask(*scores.shape[-2:], scores.real.dtype)  # faster than choosing
+    if modest:
+        exponentials = np.exp(scores, out=scores)
+        total = sum_along(exponentials)
+    else:
+        exponentials, total, _ = _exponentials(scores, -1, out=scores)
+    total[total == 0] = 1  # a query that sees nothing
+    # Weights are exponentials / total. There are fewer numbers to divide in the result than there.
+    mixed = exponentials @ values
+    mixed /= total
+
+    def backward(grad: Array) -> tuple[Array, Array, Array]:
+        upstream = _split_heads(grad, num_heads) / total
+        to_scores = upstream @ values.swapaxes(-1, -2)
+        to_scores -= dot_along(upstream, mixed)  # Σ ḡ vᵀ w = ḡ · y
+        to_scores *= exponentials
+        to_q = to_scores @ keys
+        to_q *= factor
+        to_k = to_scores.swapaxes(-1, -2) @ queries
+        to_v = exponentials.swapaxes(-1, -2) @ upstream
+        return (
+            _join_heads(to_q, num_heads),
+            _join_heads(to_k, num_heads),
+            _join_heads(to_v, num_heads),
+        )
+
+    return _join_heads(mixed, num_heads), backward
+
+
+def _are_modest(scores: Array) -> bool:
+    """Whether exponentials neither overflow nor vanish: then no shift is needed, and time saved."""
+    real = scores.real
+    return real.size > 0 and real.min() > -MODEST and real.max() < MODEST
+
+
+def _require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> None:
+    if num_heads < 1:
+        raise ValueError(f"attention: num_heads is {num_heads}; it must be at least 1")
+    for name, array in (("q", q), ("k", k), ("v", v)):
+        if array.ndim < 2:
+            raise ValueError(f"attention: {name} is {array.shape}; it must be (…, time, width)")
+        if array.shape[-1] % num_heads:
+            raise ValueError(
+                f"attention: {name} is {array.shape}: its width {array.shape[-1]} is not divisible "
+                f"by num_heads {num_heads}"
+            )
+    if q.shape[-1] != k.shape[-1]:
+        widths = f"widths {q.shape[-1]} and {k.shape[-1]} differ"
+        raise ValueError(f"attention: q is {q.shape} and k is {k.shape}: {widths}")
+    if k.shape[-2] != v.shape[-2]:
+        counts = f"{k.shape[-2]} keys and {v.shape[-2]} values do not pair up"
+        raise ValueError(f"attention: k is {k.shape} and v is {v.shape}: {counts}")
+
+
+def _split_heads(a: Array, num_heads: int) -> Array:
+    """View the width as heads: (…, time, width) -> (…, num_heads, time, width / num_heads)."""
+    if num_heads == 1:
+        return a
+    *batch, time, width = a.shape
+    return a.reshape(*batch, time, num_heads, width // num_heads).swapaxes(-3, -2)
+
+
+def _join_heads(a: Array, num_heads: int) -> Array:
+    """Lay heads side by side again: (…, num_heads, time, d) -> (…, time, num_heads · d)."""
+    if num_heads == 1:
+        return a
+    *batch, heads, time, width = a.shape
+    return a.swapaxes(-3, -2).reshape(*batch, time, heads * width)
+
+
+@primitive(
+    symbol="CE",
+    formula="mean over targets t of −ln softmax(logits)ₜ",
+    rule=("ḡ · (softmax logits − one-hot t) / n",),
+    scalar=on_values.cross_entropy,
+    cases=(
+        Case(((3,),), {"targets": np.array(1), "ignore_index": None}),
+        Case(((2, 4),), {"targets": np.array([3, 0]), "ignore_index": None}),
+        Case(((2, 2, 3),), {"targets": np.array([[0, -1], [2, 2]]), "ignore_index": -1}),
+    ),
+)
+def cross_entropy(
+    logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
+) -> tuple[Array, Backward]:
+    """Take the mean surprise, in nats, at the targets: logits (…, vocabulary), targets (…).
+
+    Targets equal to `ignore_index` do not count. Source: Goodfellow, Bengio and Courville, Deep
+    Learning (2016), section 6.2.2.3.
+    """
+    targets = np.asarray(targets)
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: logits are {logits.shape}, so targets must be {logits.shape[:-1]}, "
+            f"not {targets.shape}"
+        )
+    counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
+    count = int(np.count_nonzero(counted))
+    if count == 0:
+        raise ValueError("cross_entropy: there is no target to predict")
+    ids = np.where(counted, targets, 0)
+    rows = np.arange(ids.size), checked_ids("cross_entropy", ids, logits.shape[-1]).reshape(-1)
+    shape = logits.shape
+    exponentials, total, shift = _exponentials(logits, -1)
+    chosen = logits.reshape(-1, shape[-1])[rows].reshape(ids.shape) - shift[..., 0]
+    surprise = np.where(counted, np.log(total[..., 0]) - chosen, 0)
+
+    def backward(grad: Array) -> tuple[Array]:
+        slope = (exponentials / np.where(total == 0, 1, total)).reshape(-1, shape[-1])
+        slope[rows] -= 1
+        slope *= counted.reshape(-1, 1) * (grad / count)
+        return (slope.reshape(shape),)
+
+    return surprise.sum() / count, backward
