@@ -225,6 +225,37 @@ def test_a_focus_may_be_the_node_itself():
     assert parse(draw(y.exp().exp(), focus=y, radius=1)).called("x")
 
 
+def two_layers():
+    y = Value(2.0, name="x")
+    for part in ("first", "second"):
+        with scope(part):
+            y = (y * Value(3.0, name=f"{part}.W")).exp()
+    return y
+
+
+def test_a_focus_that_may_be_several_nodes_asks_which():
+    with pytest.raises(ValueError, match=r"'W' may be any of first\.W, second\.W; say which"):
+        draw(two_layers(), focus="W")
+
+
+def test_a_focus_may_be_a_whole_name_or_its_last_part_where_only_one_has_it():
+    y = two_layers()
+    assert parse(draw(y, focus="first.W", radius=1)).frames == [["first"]]
+    assert parse(draw(y.parents[0], focus="x", radius=0)).called("x")
+    with scope("only"):
+        z = Value(1.0, name="only.b").exp()
+    assert parse(draw(z, focus="b", radius=0)).called("b")
+
+
+def test_of_nodes_with_one_name_the_focus_is_the_last_and_says_so():
+    y = Value(0.5, name="h")
+    for _ in range(3):
+        y = y.sin()
+        y.name = "h"
+    picture = parse(draw(y, focus="h", radius=1))
+    assert "2 of 4 nodes, within 1 of h, 4 of 4 of this name" in picture.legend
+
+
 def test_a_neighbourhood_of_a_node_with_many_uses_keeps_to_its_budget():
     x = Value(1.0, name="x")
     y = Value.sum([x * float(i) for i in range(200)])
