@@ -43,11 +43,13 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
         Arrow(f"e{tail}to{head}", f"g{tail}", f"g{head}", count, hint=_edges_hint(count))
         for (tail, head), count in sorted(counts.items())
     ]
+    _name_operands(arrows, groups, atoms, boxes)
     if edges != "forward":
         arrows += _gradients(boxes, root)
     closed = sum(box.kind == "module" for box in boxes)
     total = sum(len(box.nodes) for box in boxes)
-    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}, {closed} of them closed"]
+    are_closed = f", {closed} of them closed" if closed else ""
+    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}{are_closed}"]
     return View(boxes, arrows, notes, is_exact=False)
 
 
@@ -78,6 +80,25 @@ def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
         )
         for (tail, head), values in sorted(sent.items())
     ]
+
+
+def _name_operands(
+    arrows: Sequence[Arrow], groups: Sequence[Group], atoms: Sequence[Atom], boxes: Sequence[Box]
+) -> None:
+    """Say at arrows that come together in one operation which operand each brings."""
+    results = {node: box.key for box in boxes for node in box.results}
+    into: dict[str, list[Arrow]] = {}
+    for arrow in arrows:
+        into.setdefault(arrow.head, []).append(arrow)
+    for box, group in zip(boxes, groups, strict=True):
+        coming = into.get(box.key, [])
+        if group.kind != "atom" or len(coming) < 2:
+            continue
+        node = atoms[group.members[0]].nodes[0]
+        for arrow in coming:
+            roles = [labels.role(node, i) for i, parent in enumerate(node.parents)
+                     if results.get(parent) == arrow.tail]  # fmt: skip
+            arrow.label = " ".join(filter(None, roles))
 
 
 def _boxes(n: int) -> str:
