@@ -120,7 +120,7 @@ def rule(node: Node, operand: int) -> str:
 def role(node: Node, operand: int) -> str:
     """Say which operand of an operation this is, if the order of its operands matters."""
     op, number = node.op, len(node.parents)
-    if op is None or number < 2 or op.name in COMMUTATIVE:
+    if op is None or number < 2 or op.name in COMMUTATIVE or "…" in op.formula:
         return ""
     if number == 2 and op.name in INFIX:
         return ("1st", "2nd")[operand]

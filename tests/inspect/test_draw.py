@@ -71,6 +71,7 @@ def test_operands_whose_order_matters_are_told_apart():
     a, b = Value(1.0, name="a"), Value(2.0, name="b")
     assert [edge.label for edge in parse(draw(b - a)).edges] == ["1st", "2nd", ""]
     assert [edge.label for edge in parse(draw(b + a)).edges] == ["", "", ""]
+    assert [edge.label for edge in parse(draw(Value.dot([a], [b]))).edges] == ["", "", ""]
     q, k, v = (Tensor(np.ones((2, 3)), name=name) for name in "xyz")
     picture = parse(draw(ops.attention(q, k, v)))
     labels = {edge.tail: edge.label for edge in picture.edges}
