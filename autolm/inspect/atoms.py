@@ -19,7 +19,6 @@ import numpy as np
 from autolm.graph import Node
 from autolm.inspect import labels
 
-ASSOCIATIVE = ("add", "mul", "maximum", "minimum")
 MANY = 3  # constants: so many are not told one by one
 
 
@@ -56,7 +55,7 @@ def roll(order: Sequence[Node]) -> tuple[list[Atom], dict[Node, int]]:
             operands = list(map(find, parents))
             key = (node.op.name, node.scope, *dict.fromkeys(operands))  # type: ignore[union-attr]
             i = known.get(key)
-            if i is None and len(operands) == 2 and key[0] in ASSOCIATIVE:
+            if i is None and len(operands) == 2 and key[0] in labels.COMMUTATIVE:
                 i = _running(atoms, edges, operands, node)
         else:
             operands = []

@@ -43,11 +43,13 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
         Arrow(f"e{tail}to{head}", f"g{tail}", f"g{head}", count, hint=_edges_hint(count))
         for (tail, head), count in sorted(counts.items())
     ]
+    _name_operands(arrows, groups, atoms, boxes)
     if edges != "forward":
         arrows += _gradients(boxes, root)
     closed = sum(box.kind == "module" for box in boxes)
     total = sum(len(box.nodes) for box in boxes)
-    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}, {closed} of them closed"]
+    are_closed = f", {closed} of them closed" if closed else ""
+    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}{are_closed}"]
     return View(boxes, arrows, notes, is_exact=False)
 
 
@@ -78,6 +80,24 @@ def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
         )
         for (tail, head), values in sorted(sent.items())
     ]
+
+
+def _name_operands(
+    arrows: Sequence[Arrow], groups: Sequence[Group], atoms: Sequence[Atom], boxes: Sequence[Box]
+) -> None:
+    """Say at arrows that come together in one operation which operand each brings."""
+    results = {box.key: box.results for box in boxes}
+    into: dict[str, list[Arrow]] = {}
+    for arrow in arrows:
+        into.setdefault(arrow.head, []).append(arrow)
+    for box, group in zip(boxes, groups, strict=True):
+        coming = into.get(box.key, [])
+        node = atoms[group.members[0]].nodes[0]
+        if group.kind == "atom" and len(coming) > 1 and labels.role(node, 0):
+            for arrow in coming:
+                brought = set(results[arrow.tail])
+                roles = [labels.role(node, i) for i, p in enumerate(node.parents) if p in brought]
+                arrow.label = " ".join(roles)
 
 
 def _boxes(n: int) -> str:
@@ -140,7 +160,9 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
     for leaf in leaves:
         first = atoms[leaf].nodes[0]
         if first.requires_grad or first.name:
-            text = f"{labels.short(labels.base_name(first)) or 'leaf'} {_size(atoms[leaf].nodes)}"
+            name = labels.short(labels.base_name(first))
+            nodes = atoms[leaf].nodes if name else _used(group, atoms, atoms[leaf])
+            text = f"{name or 'leaf'} {_size(nodes)}"
             badges.append(Badge(text.strip(), is_constant=not first.requires_grad))
     badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
     if len(badges) > BADGES:
@@ -149,6 +171,13 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
         text = f"{len(named)} parameters: {labels.count(numbers)} numbers"
         return [Badge(text, is_constant=False)]
     return badges
+
+
+def _used(group: Group, atoms: Sequence[Atom], leaf: Atom) -> list[Node]:
+    """Return those of many leaves that a group uses: without names, all of a graph are alike."""
+    parents = (p for i in group.members for node in atoms[i].nodes for p in node.parents)
+    used = set(parents)
+    return [node for node in leaf.nodes if node in used]
 
 
 def _constants(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[Badge]:

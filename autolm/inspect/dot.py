@@ -52,8 +52,14 @@ def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> Picture:
     if legend:
         graph.attr(label=_legend(view, palette), labelloc="b", labeljust="l")
     _draw_frames(graph, view.boxes, palette)
+    has_gradients = any(arrow.is_gradient for arrow in view.arrows)
+    ends = set[tuple[str, str]]()
     for arrow in view.arrows:
-        graph.edge(arrow.tail, arrow.head, **_arrow(arrow, palette))
+        attributes = _arrow(arrow, palette)
+        if has_gradients and (arrow.tail, arrow.head) in ends:
+            attributes.setdefault("label", " ")  # room of its own, so that it crosses no number
+        ends.add((arrow.tail, arrow.head))
+        graph.edge(arrow.tail, arrow.head, **attributes)
     return graph
 
 
@@ -117,9 +123,9 @@ def _table(box: Box, palette: Palette) -> str:
         "module": (palette.module, palette.module_line),
     }.get(box.kind, (palette.data, palette.line))
     if not box.is_finite:
-        fill, line = palette.alarm, palette.alarm_line
-    line = palette.ink if box.is_root and box.is_finite else line
-    line = palette.leaf_line if box.is_focus and box.is_finite else line
+        fill, line = palette.alarm, palette.alarm_line if line == palette.line else line
+    line = palette.ink if box.is_root else line
+    line = palette.leaf_line if box.is_focus else line
     is_heavy = box.is_root or box.is_focus or not box.is_finite or box.kind == "module"
     heavy = 2 if is_heavy else 1
     style = "rounded,dashed" if box.kind == "constant" else "rounded"
@@ -134,7 +140,7 @@ def _table(box: Box, palette: Palette) -> str:
         return table
     return (
         f'<TABLE BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2" STYLE="rounded" '
-        f'COLOR="{line}"><TR><TD>{table}</TD></TR></TABLE>'
+        f'COLOR="{palette.alarm_line}"><TR><TD>{table}</TD></TR></TABLE>'
     )
 
 

@@ -28,6 +28,7 @@ from autolm.inspect.view import Edges, View
 
 MAX_BOXES = 18
 MAX_SPAN = 60
+NAMES = 12  # in a message
 KINDS = (".svg", ".png", ".pdf", ".dot", ".html")
 
 
@@ -95,24 +96,36 @@ class Drawing:
         for box in view.boxes:
             box.is_focus = focus in box.nodes
         total = labels.count(len(self.order))
-        where = f"within {radius} of {labels.called(focus)}"
+        where = f"within {radius} of {self._which(focus)}"
         view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")
         return view
 
     def _find(self, focus: Node | str) -> Node:
-        """Return a node of this graph, which may be told by its name."""
-        nodes = [
-            n for n in self.order if n is focus or (n.name and focus in (n.name, labels.name(n)))
-        ]
-        if nodes:
-            return nodes[-1]
+        """Return a node of this graph; one told by its name is the last that has it."""
         if isinstance(focus, Node):
-            raise ValueError("focus: this node is not in the graph of the node that is drawn")
-        names = list(dict.fromkeys(node.name for node in self.order if node.name))
-        near = get_close_matches(focus, names, n=3) or names[:12]
+            if focus not in self.order:
+                raise ValueError("focus: this node is not in the graph of the node that is drawn")
+            return focus
+        named = [node for node in self.order if node.name]
+        found = [node for node in named if node.name == focus]
+        found = found or [node for node in named if labels.name(node) == focus]
+        names = list(dict.fromkeys(node.name for node in found or named))
+        if found and len(names) == 1:
+            return found[-1]
+        if found:
+            raise ValueError(f"focus: {focus!r} may be any of {_listed(names)}; say which")
+        near = get_close_matches(focus, names, n=3) or names
         raise ValueError(
-            f"focus: no node is called {focus!r} here; there are: {', '.join(near) or 'none'}"
+            f"focus: no node is called {focus!r} here; there are: {_listed(near) or 'none'}"
         )
+
+    def _which(self, focus: Node) -> str:
+        """Say what a neighbourhood is of; of nodes that have one name, which of them."""
+        alike = [node for node in self.order if node.name and node.name == focus.name]
+        if len(alike) < 2:
+            return labels.called(focus)
+        number = f"{labels.count(alike.index(focus) + 1)} of {labels.count(len(alike))}"
+        return f"{labels.called(focus)}, {number} of this name"
 
     def dot(self, *, dark: bool = False, **options: Any) -> Picture:
         """Return the picture as DOT."""
@@ -166,6 +179,10 @@ class Drawing:
         return path
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES]) + (" …" if len(names) > NAMES else "")
+
+
 def draw(
     node: Node,
     *,
@@ -187,7 +204,8 @@ def draw(
     depth
         How deep scopes are opened: 0 closes all. Left out, as deep as the budget allows.
     focus, radius
-        Draw only what is within `radius` edges of a node, itself or its name.
+        Draw only what is within `radius` edges of a node: itself, its name, or the name's last
+        part where no other has it.
     expand
         A scope, or several, to open whatever the budget says: "blocks.0.attention"; * and ? stand
         for anything.
@@ -203,7 +221,7 @@ def draw(
     Raises
     ------
     ValueError
-        For a focus or a scope that is not in the graph.
+        For a focus or a scope that is not in the graph, or a name that may be several.
 
     Examples
     --------

@@ -96,7 +96,7 @@ def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
             key = keys[node]
             hint = f"operand {i + 1} of {len(node.parents)}"
             arrow = Arrow(f"{key}in{i}", keys[parent], f"{key}op", hint=hint)
-            arrow.label = _broadcast(parent, node)
+            arrow.label = "  ".join(filter(None, [labels.role(node, i), _broadcast(parent, node)]))
             arrows.append(arrow)
     return arrows
 

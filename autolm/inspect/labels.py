@@ -1,6 +1,6 @@
 """What pictures write about a node: numbers in four digits, arrays as shape and peek, names, hints.
 
-Everything here is plain text; `markup.py` makes it safe for DOT, SVG and HTML.
+Everything here is plain text of visible signs; `markup.py` makes it safe for DOT, SVG and HTML.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from autolm.graph import Node
+from autolm.inspect.markup import visible
 
 NOT_COMPUTED = "–"
 PEEK = 3  # how many elements of an array are shown
 LONGEST_NAME = 28  # characters; the hint has the whole name
+INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
+COMMUTATIVE = ("add", "mul", "maximum", "minimum")
 
 
 def number(x: float) -> str:
@@ -75,17 +78,19 @@ def extent(arrays: Iterable[Any]) -> str:
 
 def is_finite(node: Node) -> bool:
     """Whether the data, and the gradient if there is one, are finite."""
-    return _finite(node.data) and (not node.has_grad or _finite(node.grad))
+    return are_finite(node.data) and (not node.has_grad or are_finite(node.grad))
 
 
-def _finite(data: Any) -> bool:
+def are_finite(data: Any) -> bool:
+    """Whether a number, or every number of an array, is finite."""
     if isinstance(data, float):
         return math.isfinite(data)
     return data.dtype.kind != "f" or bool(np.isfinite(data).all())
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
-    """Cut a long text."""
+    """Cut a long text, and keep it in its line."""
+    text = visible(text[:longest]) + text[longest:]
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -112,6 +117,24 @@ def rule(node: Node, operand: int) -> str:
     return rules[operand * len(rules) // len(node.parents)] if rules else ""
 
 
+def role(node: Node, operand: int) -> str:
+    """Say which operand of an operation this is, if the order of its operands matters."""
+    op, number = node.op, len(node.parents)
+    if op is None or number < 2 or op.name in COMMUTATIVE or "…" in op.formula:
+        return ""
+    if number == 2 and op.name in INFIX:
+        return ("1st", "2nd")[operand]
+    code = getattr(getattr(op, "forward", None), "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    return names[operand] if operand < len(names) else ""
+
+
+def formula(node: Node) -> str:
+    """Write an operation as an equation for its result y; empty where the record has none."""
+    text = node.op.formula if node.op else ""
+    return text if not text or (text[0] == "y" and "=" in text) else f"y = {text}"
+
+
 def called(node: Node) -> str:
     """Say which node this is, in a line of arithmetic: its name, or what it is."""
     if node.name:
@@ -123,7 +146,7 @@ def called(node: Node) -> str:
 
 def hint(node: Node) -> str:
     """Write all that is known of a node: for the text that appears under the pointer."""
-    lines = [node.name] if node.name else []
+    lines = [visible(node.name)] if node.name else []
     if node.op:
         lines += [f"{node.op.name}: {node.op.formula}" if node.op.formula else node.op.name]
         told = [f"{key}={_told(value)}" for key, value in node.attributes.items()]

@@ -17,7 +17,13 @@ from autolm.inspect import labels
 from autolm.inspect.atoms import Atom
 from autolm.inspect.gradients import backward_steps
 from autolm.inspect.outline import Group
-from autolm.inspect.playback import LINES, Moment, arrows_between, backward_lines
+from autolm.inspect.playback import (
+    LINES,
+    Moment,
+    arrows_between,
+    backward_lines,
+    forward_lines,
+)
 from autolm.inspect.view import Box, View
 
 
@@ -45,6 +51,10 @@ class Extent:
             self.first = other.first
         self.count += other.count
         self.low, self.high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+
+    def is_finite(self) -> bool:
+        """Whether every number is."""
+        return bool(np.isfinite([self.low, self.high]).all())
 
     def __str__(self) -> str:
         if not self.count:
@@ -114,13 +124,14 @@ def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View) -> Momen
     operations = sum(len(atoms[i].nodes) for i in group.members)
     moment = Moment("forward", _title(box, group), box=box.key)
     result = labels.extent([node.data for node in box.results])
-    many = "1 operation" if operations == 1 else f"{labels.count(operations)} operations"
-    moment.lines = [f"{many} → {result}"]
+    moment.lines = [f"{labels.count(operations)} operations → {result}"]
     if group.kind == "atom":
-        op = atoms[group.members[0]].op
-        moment.lines += [f"y = {op.formula}"] if op.formula and "y =" not in op.formula else []
+        written_out = forward_lines(atoms[group.members[0]].nodes[0])
+        one_of_many = [f"one of the {labels.count(operations)}:", *(f"  {x}" for x in written_out)]
+        moment.lines = written_out if operations == 1 else [*moment.lines, *one_of_many]
     moment.arrows = arrows_between(view.arrows, box.key, into=True)
     moment.writes = {box.key: {"data": result}}
+    moment.alarms = [] if all(labels.are_finite(node.data) for node in box.nodes) else [box.key]
     return moment
 
 
@@ -182,6 +193,7 @@ def _write_gradients(
         last = max((position.get(keys[head], 0) for head in users), default=0)
         if arrived.count:
             backward[last].writes.setdefault(box.key, {})["grad"] = str(arrived)
+            backward[last].alarms += [] if arrived.is_finite() else [box.key]
 
 
 def _sample(group: Group, atoms: Sequence[Atom], done: AtomPass) -> list[str]:
@@ -214,4 +226,5 @@ def _title(box: Box, group: Group) -> str:
     scope = ".".join(group.path)
     if group.kind == "scope":
         return scope
-    return f"{scope}  {box.title}".strip() + (f" {box.subtitle}" if group.kind == "atom" else "")
+    subtitle = box.subtitle if group.kind == "atom" else ""
+    return "  ".join(filter(None, (scope, f"{box.title} {subtitle}".strip())))

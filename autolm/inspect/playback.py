@@ -18,7 +18,6 @@ from autolm.inspect.exact import arithmetic
 from autolm.inspect.view import Arrow, Box
 
 LINES = 6  # operands that are written out in one step
-INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
 
 
 @dataclass
@@ -35,6 +34,8 @@ class Moment:
         What is lit.
     writes
         By the key of a box: what its data and its gradient read from now on.
+    alarms
+        The keys of boxes that hold what is not finite from now on.
     """
 
     phase: str
@@ -43,6 +44,7 @@ class Moment:
     box: str = ""
     arrows: list[str] = field(default_factory=list)
     writes: dict[str, dict[str, str]] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
 
 
 def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, str]) -> list[Moment]:
@@ -51,6 +53,7 @@ def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, st
     given = {keys[n]: {"data": labels.peek(n.data)} for n in order if not n.parents}
     played = [Moment("start", "The leaves are given.", ["Press → for the first operation."], "")]
     played[0].writes = given
+    played[0].alarms = [keys[n] for n in order if not (n.parents or labels.are_finite(n.data))]
     played += [_forward(node, keys) for node in order if node.parents]
     seed = labels.peek(root.as_gradient(None))
     name = target(root)
@@ -61,13 +64,17 @@ def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, st
 
 def _forward(node: Node, keys: Mapping[Node, str]) -> Moment:
     key = keys[node]
-    lines = [f"{expression(node, _value)} = {labels.peek(node.data)}"]
-    formula = node.op.formula if node.op else ""
-    lines += [f"y = {formula}" if formula and not formula.startswith("y =") else formula]
-    moment = Moment("forward", _definition(node), list(filter(None, lines)), f"{key}op")
+    moment = Moment("forward", _definition(node), forward_lines(node), f"{key}op")
     moment.arrows = [f"{key}in{i}" for i in range(len(node.parents))] + [f"{key}out"]
     moment.writes = {key: {"data": labels.peek(node.data)}}
+    moment.alarms = [] if labels.are_finite(node.data) else [key]
     return moment
+
+
+def forward_lines(node: Node) -> list[str]:
+    """Write out what one operation computes: `3 × 2 = 6`, and its formula."""
+    computed = f"{expression(node, _value)} = {labels.peek(node.data)}"
+    return [computed, *filter(None, [labels.formula(node)])]
 
 
 def _backward(step: Step, keys: Mapping[Node, str]) -> Moment:
@@ -77,6 +84,7 @@ def _backward(step: Step, keys: Mapping[Node, str]) -> Moment:
     for sent in step.contributions:
         if sent.parent.requires_grad:
             moment.writes[keys[sent.parent]] = {"grad": labels.peek(sent.after)}
+            moment.alarms += [] if labels.are_finite(sent.after) else [keys[sent.parent]]
     return moment
 
 
@@ -147,7 +155,7 @@ def expression(node: Node, called: Any) -> str:
         return str(called(node))
     if op.name == "neg":
         return f"−{operands[0]}"
-    if len(operands) == 2 and op.name in INFIX:
+    if len(operands) == 2 and op.name in labels.INFIX:
         return f"{operands[0]} {labels.symbol(node)} {operands[1]}"
     left_out = len(node.parents) - len(operands)
     operands += [f"… {labels.count(left_out)} more"] if left_out else []

@@ -158,6 +158,8 @@ def _scene(
     key: str, title: str, view: View, played: list[Moment], told: dict[str, list[str]]
 ) -> dict[str, Any]:
     longest(view.boxes, played)
+    for box in view.boxes:
+        box.is_finite = True  # until the step that makes it otherwise
     svg = tidy(lay_out(to_dot(view, legend=False).source, "svg", TIME_LIMIT))
     return {
         "key": key,

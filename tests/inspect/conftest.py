@@ -1,11 +1,14 @@
-"""Two sessions of the debugger, on a neuron and on a small model of Tensors; a browser."""
+"""Two sessions of the debugger, on a neuron and on a small model; a browser, and two players."""
 
+import numpy as np
 import pytest
 
 from autolm import Tensor, scope
+from autolm.inspect import player
+from autolm.lm import TinyLM
 from tests.inspect.browser import Browser
 from tests.inspect.session import Session, the_neuron
-from tests.needs import need_browser
+from tests.needs import need_browser, need_renderer
 
 
 @pytest.fixture
@@ -37,3 +40,22 @@ def browser():
     browser = Browser()
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="package")
+def neuron_page(tmp_path_factory):
+    need_renderer()
+    need_browser()
+    root, variables = the_neuron()
+    for name, node in variables.items():
+        node.name = name
+    return player(root, tmp_path_factory.mktemp("player") / "neuron.html")
+
+
+@pytest.fixture(scope="package")
+def model_page(tmp_path_factory):
+    need_renderer()
+    need_browser()
+    model = TinyLM(9, 8, 2, 16, 2, dtype="float64", seed=3)
+    loss = model.compute_loss(np.arange(5), np.arange(5) + 1)
+    return player(loss.to_values().item(), tmp_path_factory.mktemp("player") / "model.html")

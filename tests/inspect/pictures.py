@@ -102,9 +102,10 @@ def svg_texts(svg):
 
 
 def svg_edges(svg):
-    """List the ids of the edges of SVG."""
+    """Read SVG: what is written at each edge, by its id."""
     root = ElementTree.fromstring(svg)
-    return sorted(g.get("id") for g in root.iter(f"{SVG}g") if "edge" in g.get("class", "").split())
+    edges = [g for g in root.iter(f"{SVG}g") if "edge" in g.get("class", "").split()]
+    return {g.get("id"): [text.text for text in g.iter(f"{SVG}text")] for g in edges}
 
 
 def svg_hints(svg):

@@ -160,6 +160,26 @@ def test_badges_of_values_tell_the_array_that_they_are_elements_of(deep):
     assert badges(attention)[:4] == ["W_Q 8×8", "W_K 8×8", "W_V 8×8", "W_O 8×8"]
 
 
+def test_leaves_without_names_are_counted_where_they_are_used():
+    x = Value(1.0, name="x")
+    first = Value.sum([x * Value(2.0) for _ in range(30)])
+    root = Value.sum([first.exp() * Value(3.0) for _ in range(40)])
+    used = [badges(box) for box in Drawing(root).view().boxes]
+    assert [text for texts in used for text in texts if "leaf" in text] == ["leaf ×30", "leaf ×40"]
+
+
+def test_arrows_into_one_operation_say_which_operand_they_bring():
+    y = Value(0.5, name="x")
+    for _ in range(40):
+        y = y.sin()
+    up, down = y.exp(), y.cos()
+    view = Drawing(up / down).view()
+    titles_by_key = {box.key: box.title for box in view.boxes}
+    told = {titles_by_key[a.tail]: a.label for a in view.arrows
+            if titles_by_key[a.head] == "div"}  # fmt: skip
+    assert told == {"exp": "1st", "cos": "2nd"}
+
+
 def test_many_badges_are_counted_instead(deep):
     (badge,) = box_called(deep.view(), "blocks.1 – 5").badges
     assert badge.text.replace("\N{NO-BREAK SPACE}", " ") == "50 parameters: 2 720 numbers"

@@ -5,17 +5,21 @@ The DOT is read back by Graphviz itself.
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, scope
-from autolm.inspect import draw
-from tests.inspect.pictures import parse
+from autolm import Tensor, Value, ops, scope
+from autolm.inspect import Drawing, draw
+from autolm.inspect.palette import LIGHT
+from tests.inspect.pictures import SVG, parse
 from tests.inspect.session import the_neuron
+from tests.needs import need_renderer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,6 +65,24 @@ def test_operands_keep_their_order():
     by_operand = sorted(into, key=lambda edge: edge.attributes["tooltip"])
     assert [e.attributes["tooltip"] for e in by_operand] == ["operand 1 of 2", "operand 2 of 2"]
     assert [e.tail for e in by_operand] == [picture.called("b").key, picture.called("a").key]
+
+
+def test_operands_whose_order_matters_are_told_apart():
+    a, b = Value(1.0, name="a"), Value(2.0, name="b")
+    assert [edge.label for edge in parse(draw(b - a)).edges] == ["1st", "2nd", ""]
+    assert [edge.label for edge in parse(draw(b + a)).edges] == ["", "", ""]
+    assert [edge.label for edge in parse(draw(Value.dot([a], [b]))).edges] == ["", "", ""]
+    q, k, v = (Tensor(np.ones((2, 3)), name=name) for name in "xyz")
+    picture = parse(draw(ops.attention(q, k, v)))
+    labels = {edge.tail: edge.label for edge in picture.edges}
+    assert [labels[picture.called(name).key] for name in "xyz"] == ["q", "k", "v"]
+
+
+def test_an_operand_that_order_and_broadcasting_tell_about_says_both():
+    row, table = Tensor(np.ones(3), name="row"), Tensor(np.ones((2, 3)), name="table")
+    picture = parse(draw(table - row))
+    labels = {edge.tail: edge.label for edge in picture.edges}
+    assert labels[picture.called("row").key] == "2nd  3 → 2×3"
 
 
 def test_an_array_that_was_repeated_says_from_what_to_what():
@@ -135,6 +157,29 @@ def test_a_gradient_that_is_not_finite_is_marked():
     y.backward()
     assert y.data == 0
     assert "not finite" in parse(draw(y)).legend
+
+
+@pytest.mark.parametrize(("name", "line"), [("root", LIGHT.ink), ("leaf", LIGHT.leaf_line)])
+def test_what_is_not_finite_is_still_seen_to_be_the_root_or_a_leaf(name, line):
+    y = Value(math.nan, name="leaf") * 1.0
+    y.name = "root"
+    label = parse(draw(y)).called(name).attributes["label"]
+    outer, inner = re.findall(r'<TABLE BORDER="([12])"[^>]* COLOR="([^"]+)"', label)
+    assert (outer, inner) == (("1", LIGHT.alarm_line), ("2", line))
+
+
+def test_no_arrow_of_a_square_crosses_the_arithmetic_of_its_gradient():
+    need_renderer()
+    x = Value(3.0, name="x")
+    svg = ElementTree.fromstring(Drawing(x * x).svg(edges="chain rule"))
+    arrows = {g.get("id"): g for g in svg.iter(f"{SVG}g") if "edge" in g.get("class", "").split()}
+    for gradient in ("n1grad0", "n1grad1"):
+        text = arrows[gradient].find(f"{SVG}text")
+        height = float(text.get("y")) - 3  # the middle of its signs
+        for forward in ("n1in0", "n1in1"):
+            path = arrows[forward].find(f"{SVG}path").get("d")
+            heights = [float(y) for y in re.findall(r",(-?[\d.]+)", path)]
+            assert not min(heights) - 4 < height < max(heights) + 4
 
 
 def test_scopes_are_frames_one_inside_the_other():
@@ -223,6 +268,37 @@ def test_a_focus_may_be_the_node_itself():
     x = Value(1.0, name="x")
     y = x.exp()
     assert parse(draw(y.exp().exp(), focus=y, radius=1)).called("x")
+
+
+def two_layers():
+    y = Value(2.0, name="x")
+    for part in ("first", "second"):
+        with scope(part):
+            y = (y * Value(3.0, name=f"{part}.W")).exp()
+    return y
+
+
+def test_a_focus_that_may_be_several_nodes_asks_which():
+    with pytest.raises(ValueError, match=r"'W' may be any of first\.W, second\.W; say which"):
+        draw(two_layers(), focus="W")
+
+
+def test_a_focus_may_be_a_whole_name_or_its_last_part_where_only_one_has_it():
+    y = two_layers()
+    assert parse(draw(y, focus="first.W", radius=1)).frames == [["first"]]
+    assert parse(draw(y.parents[0], focus="x", radius=0)).called("x")
+    with scope("only"):
+        z = Value(1.0, name="only.b").exp()
+    assert parse(draw(z, focus="b", radius=0)).called("b")
+
+
+def test_of_nodes_with_one_name_the_focus_is_the_last_and_says_so():
+    y = Value(0.5, name="h")
+    for _ in range(3):
+        y = y.sin()
+        y.name = "h"
+    picture = parse(draw(y, focus="h", radius=1))
+    assert "2 of 4 nodes, within 1 of h, 4 of 4 of this name" in picture.legend
 
 
 def test_a_neighbourhood_of_a_node_with_many_uses_keeps_to_its_budget():

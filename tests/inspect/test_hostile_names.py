@@ -117,4 +117,15 @@ def test_player_holds_any_name_as_text(name, tmp_path):
         "html", "script", "script",
     ]  # fmt: skip
     (scene,) = json.loads(page.data)["scenes"]
-    assert name in scene["moments"][1]["title"] or len(name) > 28
+    assert shown(name) in scene["moments"][1]["title"]
+
+
+def test_a_name_with_a_line_break_stays_in_its_line_of_the_player(tmp_path):
+    need_renderer()
+    root = Value(1.0, name="one\ntwo") * 2.0
+    page = Page.read(player(root, tmp_path / "page.html"))
+    (scene,) = json.loads(page.data)["scenes"]
+    texts = [line for moment in scene["moments"] for line in [moment["title"], *moment["lines"]]]
+    assert any("one␊two.grad" in text for text in texts)
+    assert not [text for text in texts if "\n" in text]
+    assert scene["boxes"]["n0"]["told"][0] == "data 1.0"

@@ -2,36 +2,25 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from autolm import Tensor, Value, scope
 from autolm.inspect import player
-from autolm.lm import TinyLM
-from tests.inspect.session import the_neuron
-from tests.needs import need_browser, need_renderer
+from tests.inspect.player_page import (
+    go_to,
+    is_visible,
+    key_of,
+    lines,
+    lit,
+    opened,
+    position,
+    shown,
+    told,
+)
+from tests.needs import need_renderer
 
 # Of the neuron: 0 the leaves, 1 to 5 forward, 6 the gradient of the root, 7 to 11 backward.
 TURN, LAST = 6, 11
-
-
-@pytest.fixture(scope="module")
-def neuron_page(tmp_path_factory):
-    need_renderer()
-    need_browser()
-    root, variables = the_neuron()
-    for name, node in variables.items():
-        node.name = name
-    return player(root, tmp_path_factory.mktemp("player") / "neuron.html")
-
-
-@pytest.fixture(scope="module")
-def model_page(tmp_path_factory):
-    need_renderer()
-    need_browser()
-    model = TinyLM(9, 8, 2, 16, 2, dtype="float64", seed=3)
-    loss = model.compute_loss(np.arange(5), np.arange(5) + 1)
-    return player(loss.to_values().item(), tmp_path_factory.mktemp("player") / "model.html")
 
 
 @pytest.fixture
@@ -44,64 +33,12 @@ def model(browser, model_page):
     return opened(browser, model_page)
 
 
-def opened(browser, page, **options):
-    browser.open(page, **options)
-    return browser
-
-
 @pytest.fixture(autouse=True)
 def no_complaints_and_no_requests(browser):
     yield
     assert browser.problems == []
     assert [url for url in browser.requests if not url.endswith((".html", ".html#8"))] == []
     assert len(browser.requests) <= 1  # the page itself
-
-
-def position(page):
-    return int(page.text("#position").split("/")[0])
-
-
-def go_to(page, where):
-    page.press("Home")
-    for _ in range(where):
-        page.press("ArrowRight")
-
-
-def lines(page):
-    return page.evaluate(
-        "[...document.querySelectorAll('#arithmetic li')].map((l) => l.textContent)"
-    )
-
-
-def told(page):
-    return page.evaluate("[...document.querySelectorAll('#told li')].map((l) => l.textContent)")
-
-
-def key_of(page, title):
-    """Return the id of the box of a node with this name, or of the operation with this sign."""
-    return page.evaluate(
-        f"Object.keys(scene.boxes).find((key) => scene.boxes[key].title === {title!r})"
-    )
-
-
-def shown(page, title):
-    """Return the numbers that stand in a box."""
-    return page.evaluate(
-        f"""Object.fromEntries([...document.querySelectorAll('#{key_of(page, title)} text.value')]
-            .map((text) => [text.dataset.row, text.textContent]))"""
-    )
-
-
-def lit(page):
-    """Return the ids of what is lit: boxes, arrows."""
-    return tuple(
-        page.evaluate(f"[...document.querySelectorAll('g.{kind}.lit')].map((g) => g.id)")
-        for kind in ("node", "edge")
-    )
-
-
-def is_visible(page, selector):
-    return page.evaluate(f"document.querySelector({selector!r}).checkVisibility()")
 
 
 def test_it_opens_with_the_leaves_given_and_nothing_computed(neuron):
@@ -381,30 +318,6 @@ def test_every_part_that_says_so_opens(model):
     )
     assert keys
     assert set(keys) <= set(model.evaluate("scenes.map((scene) => scene.key)"))
-
-
-@pytest.mark.parametrize("which", ["neuron_page", "model_page"])
-@pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_the_width_of_a_phone(browser, which, dark, request):
-    page = opened(browser, request.getfixturevalue(which), width=390, height=844, dark=dark)
-    page.press("End")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for button in ("#first", "#previous", "#play", "#next", "#continue"):
-        box = f"document.querySelector({button!r}).getBoundingClientRect()"
-        assert page.evaluate(f"{box}.height") >= 44
-        assert page.evaluate(f"{box}.right") <= 390
-        assert page.evaluate(f"{box}.bottom") <= 844
-
-
-def test_what_is_lit_is_in_sight_on_a_phone(browser, model_page):
-    page = opened(browser, model_page, width=390, height=844)
-    while page.text("#phase") != "backward":
-        page.press("ArrowRight")
-    assert page.evaluate(
-        """(() => { const box = document.querySelector("g.node.lit").getBoundingClientRect();
-            const stage = document.getElementById("stage").getBoundingClientRect();
-            return box.top >= stage.top && box.bottom <= stage.bottom; })()"""
-    )
 
 
 def test_a_link_may_name_a_step(browser, neuron_page):

@@ -48,7 +48,8 @@ function prepare() {
       value.classList.add("value");
     });
     if (box.kind === "more") continue;
-    border(node).classList.add("border");
+    widest(node, "stroke").classList.add("border");
+    widest(node, "fill").classList.add("ground");
     node.setAttribute("tabindex", "0");
     node.setAttribute("role", "button");
     node.setAttribute("aria-label", box.title + (box.opens ? ", opens" : ""));
@@ -56,12 +57,12 @@ function prepare() {
   }
 }
 
-// The outermost line of a box; the badges inside have lines of their own.
-function border(node) {
-  const lines = [...node.querySelectorAll("path, ellipse, polygon")];
-  const isDrawn = (line) => !["none", "transparent"].includes(line.getAttribute("stroke"));
-  const width = (line) => (isDrawn(line) ? line.getBBox().width : 0);
-  return lines.reduce((widest, line) => (width(line) > width(widest) ? line : widest));
+// The outermost line of a box, or its ground; the badges inside have lines and grounds of their own.
+function widest(node, paint) {
+  const forms = [...node.querySelectorAll("path, ellipse, polygon")];
+  const isDrawn = (form) => !["none", "transparent"].includes(form.getAttribute(paint));
+  const width = (form) => (isDrawn(form) ? form.getBBox().width : 0);
+  return forms.reduce((most, form) => (width(form) > width(most) ? form : most));
 }
 
 // A picture that is a little too wide shrinks; one that is much too wide is scrolled.
@@ -121,7 +122,9 @@ function item(line) {
 
 function write(moment) {
   const known = {};
+  const alarms = new Set();
   for (const past of scene.moments.slice(0, position + 1)) {
+    past.alarms.forEach((key) => alarms.add(key));
     for (const [key, rows] of Object.entries(past.writes)) {
       known[key] = { ...known[key], ...rows };
     }
@@ -133,6 +136,7 @@ function write(moment) {
     const isKnown = box.kind === "more" || (known[result] ?? {}).data !== undefined;
     node.classList.toggle("waiting", !isKnown);
     node.classList.toggle("changed", key in moment.writes);
+    node.classList.toggle("alarm", alarms.has(key));
     for (const text of node.querySelectorAll("text.value")) {
       text.textContent = values[text.dataset.row] ?? "–";
       text.classList.toggle("new", text.dataset.row in (moment.writes[key] ?? {}));
@@ -143,25 +147,39 @@ function write(moment) {
 function light(moment) {
   for (const lit of element("stage").querySelectorAll(".lit")) lit.classList.remove("lit");
   for (const key of [moment.box, ...moment.arrows]) element(key)?.classList.add("lit");
-  const node = moment.box && element(moment.box);
-  if (node) intoView(node);
+  const written = Object.keys(moment.writes).map(element);
+  if (moment.box) intoView(element(moment.box), written);
   for (const stop of element("stage").querySelectorAll(".stop")) stop.remove();
   for (const key of Object.keys(scene.boxes)) {
     if (breakpoints.has(`${scene.key}/${key}`)) mark(element(key));
   }
 }
 
-function intoView(node) {
+// Scroll to what is lit, together with what is written where there is room for both.
+function intoView(node, written) {
   const stage = element("stage");
   const outer = stage.getBoundingClientRect();
-  const inner = node.getBoundingClientRect();
   const margin = 24;
+  const all = around([node, ...written]);
+  const width = all.right - all.left + 2 * margin;
+  const height = all.bottom - all.top + 2 * margin;
+  const inner = width < outer.width && height < outer.height ? all : around([node]);
   if (inner.left < outer.left + margin || inner.right > outer.right - margin) {
     stage.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
   }
   if (inner.top < outer.top + margin || inner.bottom > outer.bottom - margin) {
     stage.scrollTop += (inner.top + inner.bottom - outer.top - outer.bottom) / 2;
   }
+}
+
+function around(nodes) {
+  const boxes = nodes.map((node) => node.getBoundingClientRect());
+  return {
+    left: Math.min(...boxes.map((box) => box.left)),
+    right: Math.max(...boxes.map((box) => box.right)),
+    top: Math.min(...boxes.map((box) => box.top)),
+    bottom: Math.max(...boxes.map((box) => box.bottom)),
+  };
 }
 
 function mark(node) {

@@ -1,0 +1,53 @@
+"""Reading the page of the player: what is lit, what is written, where it stands."""
+
+
+def opened(browser, page, **options):
+    browser.open(page, **options)
+    return browser
+
+
+def position(page):
+    return int(page.text("#position").split("/")[0])
+
+
+def go_to(page, where):
+    page.press("Home")
+    for _ in range(where):
+        page.press("ArrowRight")
+
+
+def lines(page):
+    return page.evaluate(
+        "[...document.querySelectorAll('#arithmetic li')].map((l) => l.textContent)"
+    )
+
+
+def told(page):
+    return page.evaluate("[...document.querySelectorAll('#told li')].map((l) => l.textContent)")
+
+
+def key_of(page, title):
+    """Return the id of the box of a node with this name, or of the operation with this sign."""
+    return page.evaluate(
+        f"Object.keys(scene.boxes).find((key) => scene.boxes[key].title === {title!r})"
+    )
+
+
+def shown(page, title):
+    """Return the numbers that stand in a box."""
+    return page.evaluate(
+        f"""Object.fromEntries([...document.querySelectorAll('#{key_of(page, title)} text.value')]
+            .map((text) => [text.dataset.row, text.textContent]))"""
+    )
+
+
+def lit(page):
+    """Return the ids of what is lit: boxes, arrows."""
+    return tuple(
+        page.evaluate(f"[...document.querySelectorAll('g.{kind}.lit')].map((g) => g.id)")
+        for kind in ("node", "edge")
+    )
+
+
+def is_visible(page, selector):
+    return page.evaluate(f"document.querySelector({selector!r}).checkVisibility()")
