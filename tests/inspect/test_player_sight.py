@@ -4,7 +4,8 @@ import pytest
 
 from autolm import Value
 from autolm.inspect import player
-from tests.inspect.player_page import go_to, lines, opened, shown
+from autolm.inspect.modules import Extent
+from tests.inspect.player_page import go_to, key_of, lines, opened, shown
 from tests.needs import need_renderer
 
 
@@ -91,3 +92,29 @@ def test_one_operation_in_a_large_graph_is_written_out_both_ways(browser, tmp_pa
     factors = [float(factor) for factor in left.split(" × ")]
     assert factors[0] * factors[1] == pytest.approx(float(right), rel=1e-3)
     assert second == "y = a · b"
+
+
+def test_what_is_not_computed_yet_is_pale(browser, neuron_page):
+    page = opened(browser, neuron_page)
+
+    def is_pale(title):
+        key = key_of(page, title)
+        return (
+            float(page.evaluate(f"getComputedStyle(document.getElementById('{key}')).opacity")) < 1
+        )
+
+    assert [is_pale(title) for title in ("w1", "x1w1", "o")] == [False, True, True]
+    page.press("ArrowRight")
+    assert [is_pale(title) for title in ("w1", "x1w1", "o")] == [False, False, True]
+    page.press("End")
+    assert not is_pale("o")
+
+
+def test_extents_that_are_merged_keep_the_smallest_and_the_largest():
+    whole = Extent()
+    for values in ([3.0, -1.0], [2.0], [0.5, 0.25]):
+        whole.merge(Extent.of(values))
+    assert (whole.count, str(whole)) == (5, "−1 … 3")
+    assert whole.is_finite()
+    whole.merge(Extent.of([float("inf")]))
+    assert not whole.is_finite()

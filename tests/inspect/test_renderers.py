@@ -6,6 +6,7 @@ import pytest
 
 from autolm import Value
 from autolm.inspect import Drawing, draw, render, renderers
+from autolm.inspect.palette import DARK, LIGHT
 from autolm.inspect.renderers import RendererMissing, RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
 from tests.inspect.pictures import svg_edges, svg_texts
@@ -120,3 +121,12 @@ def test_hints_stand_in_place_of_internal_names():
 def test_another_suffix_is_an_error_that_lists_those_there_are(name, tmp_path):
     with pytest.raises(ValueError, match=r"ends in one of .svg, .png, .pdf, .dot, .html"):
         render(square(), tmp_path / name)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_has_the_paper_of_its_picture(dark, tmp_path):
+    need_renderer()
+    page = Drawing(square()).render(tmp_path / "x.html", dark=dark).read_text(encoding="utf-8")
+    paper, other = (DARK.paper, LIGHT.paper) if dark else (LIGHT.paper, DARK.paper)
+    assert f"html {{ background: {paper}; color-scheme: {'dark' if dark else 'light'}; }}" in page
+    assert other not in page
