@@ -217,7 +217,7 @@ def _operand_names(node: Node) -> list[str]:
 def _guilty(node: Node, comparison: Comparison) -> Report:
     assert node.op is not None
     failure = Failure(
-        f"the rule of {describe(node)} is wrong; it is held against the {comparison.method}",
+        f"the rule of {describe(node)} is wrong; it is held against {comparison.oracle}",
         rows=comparison.rows,
         diagnosis=_diagnosis(node),
         program=_program(node),
@@ -300,7 +300,7 @@ class _Evaluation:
         if comparison.verdict is not Verdict.WRONG:
             return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
         guilty = _check_nodes(root).failure or Failure(
-            f"the gradient differs from that of the {comparison.method}",
+            f"the gradient differs from that of {comparison.oracle}",
             diagnosis=OUTSIDE,
             node=root,
         )
