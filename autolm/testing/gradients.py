@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -66,6 +67,10 @@ def check_gradient(
     if isinstance(f, Primitive):
         if not inputs:
             raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
+        try:
+            inspect.signature(f.forward).bind(*inputs, **attributes)
+        except TypeError as error:
+            raise TypeError(f"{f.name} cannot be called so: {error}") from None
         subject = Subject.of(f, arity=len(inputs) if f.joins else None, attributes=attributes)
         call = Call(*(i.data if isinstance(i, Tensor) else i for i in inputs), **attributes)
         with suppress(OperationError):  # a forward that fails is for the laws to report
