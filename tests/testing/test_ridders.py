@@ -69,3 +69,8 @@ def test_a_flat_function_is_not_taken_for_one_of_single_precision():
     found, error = ridders.central(np.floor, [np.array([0.3, 2.99])], [np.ones(2)])
     assert np.all(found == 0)
     assert np.all(error < 1e-12)
+
+
+def test_rounding_counts_even_where_every_difference_is_the_same():
+    _, error = ridders.central(lambda x: 1e12 + 0 * x, [np.array(0.3)], [np.array(1.0)])
+    assert error >= 4 * np.finfo(np.longdouble).eps * 1e12 / ridders.FIRST_STEPS[0]
