@@ -28,6 +28,7 @@ from autolm.testing.subject import Subject
 
 CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
+FEW = 12  # operations, which a message still lists
 UNBOUND = 1000  # columns, more than any table needs
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
@@ -116,8 +117,9 @@ def _chosen(operations: Sequence[Primitive], names: Sequence[str]) -> list[Primi
     known = {op.name: op for op in operations}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            told = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            near = difflib.get_close_matches(name.lower(), known, n=3)
+            those = ", ".join(known) if len(known) <= FEW else "those that `autolm ops` lists"
+            told = f"did you mean {' or '.join(near)}?" if near else f"there are {those}"
             raise ValueError(f"no operation is called {name!r}; {told}")
     return [known[name] for name in dict.fromkeys(names)] or list(operations)
 

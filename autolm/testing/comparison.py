@@ -16,6 +16,7 @@ from autolm.testing.oracle import Derivative
 from autolm.testing.two_sides import (
     BEND,
     bends,
+    range_nearby,
     range_of_slopes,
     slopes_of_two_sides,
     unit_direction,
@@ -64,6 +65,12 @@ class Comparison:
     method: str
     reason: str = ""
 
+    @property
+    def oracle(self) -> str:
+        """The method with its article, as a sentence says it."""
+        named = {"complex step": "the complex step", "Ridders": "Ridders' extrapolation"}
+        return named.get(self.method, self.method)
+
 
 def gradient(jacobians: Arrays, upstream: Array) -> list[Array | None]:
     """Return Σ upstream · ∂result/∂operand for every operand."""
@@ -93,6 +100,9 @@ def compare(
     the oracle may be wrong by; on a kink, if it is not between the slopes of the two sides. `slack`
     multiplies the tolerance, and `floor` is the least that the scale is taken for.
     """
+    if np.isnan(derivative.result).any():  # a complex step goes where real numbers do not
+        reason = "the result is not a number here"
+        return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
     with np.errstate(all="ignore"):
         if max((x.size for x in derivative.point), default=0) > FEW:
             return _compare_projections(names, analytic, derivative, upstream, slack, floor)
@@ -148,6 +158,8 @@ def _on_a_kink(
         return False
     low, high = range_of_slopes(sides, upstream)
     room = BEND * max(abs(low), abs(high))
+    if not low - room <= found <= high + room:
+        low, high = range_nearby(derivative.function, derivative.point, direction, upstream)
     return low - room <= found <= high + room
 
 

@@ -149,6 +149,15 @@ def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken 
     except LawBroken as broken:
         return broken
     except OperationError as error:
+        if law.at_edges and _refuses(example, error):
+            tally.undecided[str(error)] += 1
+            return None
         program = program_of(subject, example) if isinstance(example, Call) else ""
         return LawBroken(str(error), example, program=program)
     return None
+
+
+def _refuses(example: Any, error: OperationError) -> bool:
+    """Whether a forward was called where it need not know an answer: say, a singular matrix."""
+    has_no_result = isinstance(example, Call) and example.upstream is None
+    return has_no_result or isinstance(error.__cause__, np.linalg.LinAlgError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -66,6 +67,10 @@ def check_gradient(
     if isinstance(f, Primitive):
         if not inputs:
             raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
+        try:
+            inspect.signature(f.forward).bind(*inputs, **attributes)
+        except TypeError as error:
+            raise TypeError(f"{f.name} cannot be called so: {error}") from None
         subject = Subject.of(f, arity=len(inputs) if f.joins else None, attributes=attributes)
         call = Call(*(i.data if isinstance(i, Tensor) else i for i in inputs), **attributes)
         with suppress(OperationError):  # a forward that fails is for the laws to report
@@ -217,7 +222,7 @@ def _operand_names(node: Node) -> list[str]:
 def _guilty(node: Node, comparison: Comparison) -> Report:
     assert node.op is not None
     failure = Failure(
-        f"the rule of {describe(node)} is wrong; it is held against the {comparison.method}",
+        f"the rule of {describe(node)} is wrong; it is held against {comparison.oracle}",
         rows=comparison.rows,
         diagnosis=_diagnosis(node),
         program=_program(node),
@@ -300,7 +305,7 @@ class _Evaluation:
         if comparison.verdict is not Verdict.WRONG:
             return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
         guilty = _check_nodes(root).failure or Failure(
-            f"the gradient differs from that of the {comparison.method}",
+            f"the gradient differs from that of {comparison.oracle}",
             diagnosis=OUTSIDE,
             node=root,
         )

@@ -17,6 +17,7 @@ from autolm.testing.examination import Outcome
 
 MOST_ROWS = 8
 SITE_COLUMN = 60
+WIDTH = 78  # of sentences; with the indent of a report, 80
 
 
 class GradientError(AssertionError):
@@ -47,13 +48,14 @@ class Failure:
 
     def lines(self) -> list[str]:
         """Tell it."""
-        lines = [f"{self.law}: {self.message}" if self.law else self.message]
+        lines = _folded(f"{self.law}: {self.message}" if self.law else self.message)
         lines += [self.given] * bool(self.given)
         if self.rows:
             lines += table(self.rows)
         if self.diagnosis:
-            lines.append(f"diagnosis: {self.diagnosis}")
-        lines += [f"also broken: {law}" for law in self.also]
+            lines += _folded(f"diagnosis: {self.diagnosis}")
+        for law in self.also:
+            lines += _folded(f"also broken: {law}")
         if self.program:
             lines += ["reproduce:", *textwrap.indent(self.program, "    ").splitlines()]
         if isinstance(self.example, Call):
@@ -109,6 +111,17 @@ class Report:
         if self.verdict is Verdict.UNDECIDED:
             warnings.warn(str(self), UndecidedWarning, stacklevel=3)
         return self
+
+
+def _folded(sentence: str) -> list[str]:
+    """Break a sentence into lines; a word that is too long, such as a path, stays whole."""
+    return textwrap.wrap(
+        sentence,
+        WIDTH,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -23,6 +23,7 @@ FIRST_STEPS = (2.0**-5, 2.0**-10, 2.0**-16, 2.0**-24)  # a smaller one, where a 
 SHRINK = 1.5
 ROWS = 8
 NOISE_STEP = 2.0**-40  # so small that only noise is left
+NEAR = 2.0**-34  # so small that numbers of single precision stay the same, and doubles do not
 GOOD = 1e-11  # an error, relative to the largest derivative, at which no smaller step is tried
 
 
@@ -41,7 +42,26 @@ def central(
 
     with np.errstate(all="ignore"):
         roughness = noise(function, point, direction)
-        return _extrapolate(difference)
+        slope, error, from_afar = _extrapolate(difference)
+        steps = _is_stepped(function, point, direction, from_afar)
+        return slope, np.where(steps, np.maximum(error, np.abs(from_afar)), error)
+
+
+def _is_stepped(
+    function: Function, point: Sequence[Array], direction: Sequence[Array], slope: Array
+) -> Array:
+    """Whether the values stay the same where the slope says that even doubles would differ.
+
+    So they do if the function works in single precision inside: it has no slope, but only steps.
+    """
+    behind, ahead = (
+        evaluate(function, point, direction, np.longdouble(step)) for step in (-NEAR, NEAR)
+    )
+    reals = [x for x in point if x.dtype.kind == "f"]
+    farthest = max((float(np.max(np.abs(x), initial=0.0)) for x in reals), default=0.0)
+    expected = 2 * NEAR * np.abs(slope)
+    resolved = 64 * np.finfo(float).eps * (np.abs(ahead) + np.abs(slope) * farthest)
+    return np.asarray((ahead == behind) & (expected > resolved))
 
 
 def evaluate(
@@ -74,15 +94,20 @@ def noise(function: Function, point: Sequence[Array], direction: Sequence[Array]
     return np.asarray(differences.max(axis=0))
 
 
-def _extrapolate(difference: Difference) -> tuple[Array, Array]:
-    """Extrapolate to step 0, from several first steps; of each element return the best."""
+def _extrapolate(difference: Difference) -> tuple[Array, Array, Array]:
+    """Extrapolate to step 0, from several first steps; of each element return the best.
+
+    Besides, return what the largest first step says, or 0 where that is far from sure.
+    """
     found: list[tuple[Array, Array]] = []
     for first_step in FIRST_STEPS:
         found += _tableau(difference, np.longdouble(first_step))
         best, error = _best(found)
+        if first_step == FIRST_STEPS[0]:
+            from_afar = np.where(error < 0.1 * np.abs(best), best, 0)
         if np.all(error <= GOOD * np.max(np.abs(best), initial=1.0)):
             break
-    return best, error
+    return best, error, from_afar
 
 
 def _tableau(difference: Difference, step: np.longdouble) -> list[tuple[Array, Array]]:

@@ -54,6 +54,8 @@ def _by_simplicity(numbers: Sequence[float], around: float) -> list[float]:
 
 def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
     """List the numbers of one kind in a domain, the simplest first; `size` of them if generic."""
+    if not domain[0] < domain[1]:
+        raise ValueError(f"domain is {domain}; it must be (low, high)")
     if kind == "generic":
         return _generic_grid(domain, size)
     if kind not in ("kinky", "extreme"):
@@ -94,10 +96,17 @@ def values(kind: Kind = "generic", domain: Domain = REALS) -> st.SearchStrategy[
 
 
 def tensors(
-    shape: Shape, kind: Kind = "generic", domain: Domain = REALS, dtype: DTypeLike = np.float64
+    shape: Shape | int,
+    kind: Kind = "generic",
+    domain: Domain = REALS,
+    dtype: DTypeLike = np.float64,
 ) -> st.SearchStrategy[Array]:
     """Arrays of one shape; `generic` ones hold no number twice."""
-    return arrays_together([shape], kind, [domain]).map(lambda arrays: arrays[0].astype(dtype))
+    if np.dtype(dtype).kind != "f":
+        raise ValueError(f"dtype is {np.dtype(dtype)}; it must be of floating point")
+    whole = (shape,) if isinstance(shape, int) else shape
+    choices(kind, domain, 1)  # which objects to what it does not know
+    return arrays_together([whole], kind, [domain]).map(lambda arrays: arrays[0].astype(dtype))
 
 
 @st.composite

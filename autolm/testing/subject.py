@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from autolm.ops.primitive import Case, Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
+from autolm.testing.relations import Relation
 from autolm.testing.strategies import (
     REALS,
     Kind,
@@ -43,7 +44,7 @@ class Subject:
     domains: Domains  # one per operand; None is a condition
     cases: tuple[Case, ...]  # the calls that can be made; none: elementwise, any shapes
     attributes: dict[str, Any]  # what every call is told
-    relations: tuple[Any, ...]
+    relations: tuple[Relation, ...]
 
     @classmethod
     def of(
@@ -65,6 +66,10 @@ class Subject:
             op = Primitive(op, getattr(op, "__name__", type(op).__name__))
         if not op.name.isidentifier():  # a lambda, or an object: programs call it something
             op = replace(op, name="operation")
+        if arity is not None and arity < 1:
+            raise ValueError(f"{op.name}: arity is {arity}; it must be at least 1")
+        _require_all(Case, "cases", cases or ())
+        _require_all(Relation, "relations", relations)
         told = dict(attributes or {})
         cases = op.cases if cases is None else tuple(cases)
         cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
@@ -99,9 +104,7 @@ class Subject:
             with np.errstate(all="ignore"):
                 returned = self.op.forward(*call.inputs, **call.attributes)
         except Exception as error:
-            any_shapes = not self.cases and isinstance(error, ValueError | IndexError)
-            hint = "; if it does not take any shapes that broadcast, tell cases=[Case(shapes)]"
-            raise OperationError(f"the forward raised {_said(error)}{hint * any_shapes}") from error
+            raise OperationError(f"the forward raised {_said(error)}{self._hint(error)}") from error
         if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
             raise OperationError(
                 "the forward must return (result, backward), the second a function; "
@@ -111,6 +114,14 @@ class Subject:
         if not isinstance(result, np.ndarray | np.generic | float | int):
             raise OperationError(f"the result must be an array; it is {_kind(result)}")
         return np.asarray(result), rule
+
+    def _hint(self, error: Exception) -> str:
+        """Say what to tell the kit, if it may be that it calls the forward in a wrong way."""
+        if isinstance(error, TypeError) and f"{self.op.forward.__name__}()" in str(error):
+            return "; tell arity=, attributes= or cases= how it is to be called"
+        if not self.cases and isinstance(error, ValueError | IndexError):
+            return "; if it does not take any shapes that broadcast, tell cases=[Case(shapes)]"
+        return ""
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
         """Record the call in a graph."""
@@ -153,6 +164,9 @@ class Subject:
 
     def _rule_failed(self, error: Exception) -> OperationError:
         known = str(error).startswith(self.op.name)  # the engine's own message, already for people
+        if known and str(error).endswith("not None"):
+            hint = "send zeros where there is no gradient; what is a condition has a domain of None"
+            return OperationError(f"{error}; {hint}")
         return OperationError(str(error) if known else f"the backward rule raised {_said(error)}")
 
     def simplest_call(self) -> Call:
@@ -262,6 +276,12 @@ def _operand_names(op: Primitive, arity: int | None, cases: tuple[Case, ...]) ->
 
 def _letters(count: int) -> tuple[str, ...]:
     return tuple("abcdefghijklmnopqrstuvwxyz"[:count])
+
+
+def _require_all(kind: type, told: str, things: Sequence[Any]) -> None:
+    for thing in things:
+        if not isinstance(thing, kind):
+            raise TypeError(f"{told} must be a list of {kind.__name__}; {thing!r} is none")
 
 
 def _as_domains(domain: Any) -> Domains:

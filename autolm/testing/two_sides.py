@@ -13,6 +13,8 @@ from autolm.testing import ridders
 Array = NDArray[Any]
 
 STEP = 2.0**-20  # how far from the point its two sides are looked at
+APART = 4 * STEP  # between numbers that tied, once they are moved apart
+ORDERS = 24  # in which they are tried
 BEND = 1e-4  # slopes of the two sides that differ by less belong to a smooth curve
 
 
@@ -44,6 +46,36 @@ def range_of_slopes(sides: Array, upstream: Array) -> tuple[float, float]:
     weighted = np.sort(upstream * sides, axis=0).reshape(2, -1)
     low, high = weighted.sum(axis=1)
     return float(low), float(high)
+
+
+def range_nearby(
+    function: Callable[..., Array],
+    point: Sequence[Array],
+    direction: Sequence[Array],
+    upstream: Array,
+) -> tuple[float, float]:
+    """Return the range of slopes at points nearby where nothing ties.
+
+    Where several tie in an operation such as a sort, each order of them has another slope, and a
+    rule may choose any; the two sides along one element show two of them only.
+    """
+    size = sum(x.size for x in point)
+    rng = np.random.default_rng(0)
+    orders = [
+        np.arange(size),
+        np.arange(size)[::-1],
+        *(rng.permutation(size) for _ in range(ORDERS)),
+    ]
+    slopes: list[float] = []
+    for order in orders:
+        parts = np.split(order * APART, np.cumsum([x.size for x in point])[:-1])
+        moved = [
+            x + part.reshape(x.shape) if x.dtype.kind == "f" else x
+            for x, part in zip(point, parts, strict=True)
+        ]
+        slopes += range_of_slopes(slopes_of_two_sides(function, moved, direction), upstream)
+    finite = [slope for slope in slopes if np.isfinite(slope)]
+    return min(finite, default=0.0), max(finite, default=0.0)
 
 
 def unit_direction(point: Sequence[Array], operand: int, index: tuple[int, ...]) -> list[Array]:

@@ -78,7 +78,13 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
 
 
 @pytest.mark.parametrize(("names", "content", "words"), [
-    (("nope",), None, "no operation is called 'nope'; there are add, sub"),
+    (("nope",), None, "no operation is called 'nope'; there are those that `autolm ops` lists"),
+    (("MUL",), None, "no operation is called 'MUL'; did you mean mul"),
+    (
+        ("nope",),
+        "from autolm import primitive\n@primitive\ndef same(a): return a, lambda grad: (grad,)",
+        "'nope'; there are same",
+    ),
     (("soft_max",), None, "'soft_max'; did you mean softmax or log_softmax"),
     ((), "import gone_for_good", r"file\.py:1: ModuleNotFoundError: No module named 'gone_for"),
     ((), "\nraise KeyError(1)", r"file\.py:2: KeyError: 1"),

@@ -23,6 +23,10 @@ def message_of(op, **told):
     return str(caught.value)
 
 
+def in_one_line(text):
+    return " ".join(text.split())
+
+
 def outcomes_of(op, *names):
     """Examine an operation by the laws of these names; by all, if none is named."""
     laws = [law for law in LAWS if law.name in names or not names]
@@ -98,7 +102,7 @@ def test_a_rule_that_breaks_the_contract_is_reported_by_name(rule, words):
 
     text = message_of(add, cases=[Case(((3,), (3,)))])
     assert "add is WRONG" in text
-    assert words in text
+    assert words in in_one_line(text)
 
 
 def test_a_forward_that_raises_is_reported():
@@ -118,7 +122,7 @@ def test_a_function_of_tensors_is_told_where_it_belongs():
 
 def test_a_forward_for_other_shapes_is_told_of_cases():
     text = message_of(lambda a, b: (a @ b, lambda grad: (grad @ b.T, a.T @ grad)))
-    assert "tell cases=[Case(shapes)]" in text
+    assert "tell cases=[Case(shapes)]" in in_one_line(text)
 
 
 @pytest.mark.parametrize(("told", "words"), [
@@ -126,10 +130,50 @@ def test_a_forward_for_other_shapes_is_told_of_cases():
     ({"domain": 3}, "domain is 3; it must be"),
     ({"domain": [(0, 1), (0, 1)]}, "2 domains for 1 operands"),
     ({"max_examples": 0}, "max_examples is 0"),
+    ({"arity": 0}, "exp: arity is 0; it must be at least 1"),
 ])  # fmt: skip
 def test_what_is_told_wrongly_is_an_error(told, words):
     with pytest.raises(ValueError, match=words):
         check_op(ops.exp, **told)
+
+
+@pytest.mark.parametrize(("told", "words"), [
+    ({"cases": [(3, 3)]}, r"cases must be a list of Case; \(3, 3\) is none"),
+    ({"relations": ["causal"]}, "relations must be a list of Relation; 'causal' is none"),
+])  # fmt: skip
+def test_what_is_no_case_or_relation_is_an_error(told, words):
+    with pytest.raises(TypeError, match=words):
+        check_op(ops.exp, **told)
+
+
+@pytest.mark.parametrize("told", [{"arity": 2}, {"attributes": {"size": 3}}])
+def test_a_call_that_the_forward_does_not_take_says_what_to_tell(told):
+    def same(a):
+        return a, lambda grad: (grad,)
+
+    with pytest.raises(GradientError) as caught:
+        check_op(same, **told)
+    assert "tell arity=, attributes= or cases=" in in_one_line(str(caught.value))
+
+
+def test_a_condition_without_a_gradient_says_what_to_tell():
+    def chosen(c, a):
+        return np.where(c > 0, a, 0 * a), lambda grad: (None, np.where(c > 0, grad, 0))
+
+    text = in_one_line(message_of(chosen))
+    assert "not None; send zeros where there is no gradient" in text
+
+
+def test_sentences_of_a_report_fit_a_terminal_of_80_columns():
+    def swapped(a, b):
+        return a * b, lambda grad: (grad * a, grad * b)
+
+    op = primitive(rule=("ḡ · b", "ḡ · a"))(swapped)
+    with pytest.raises(GradientError) as caught:
+        check_op(op, max_examples=4)
+    told = str(caught.value).partition("reproduce:")[0].splitlines()[1:]
+    assert any(line.strip().startswith("diagnosis: a: operands swapped") for line in told)
+    assert all(len(line) <= 80 for line in told)
 
 
 def test_a_module_is_no_operation():

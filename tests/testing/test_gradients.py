@@ -181,6 +181,13 @@ def test_mistakes_that_cancel_in_a_function_are_found_in_its_nodes():
     assert "the rule of product_swapped" in failure_of(assert_gradients, f, [2.0, 3.0]).message
 
 
+def test_a_call_that_a_primitive_does_not_take_is_an_error():
+    with pytest.raises(
+        TypeError, match="mul cannot be called so: missing a required argument: 'b'"
+    ):
+        check_gradient(ops.mul, [1.0, 2.0])
+
+
 def test_a_class_is_not_taken_for_a_module():
     with pytest.raises(TypeError, match="Scaled is a class; give it an instance"):
         assert_gradients(Scaled, A)

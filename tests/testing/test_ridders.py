@@ -54,3 +54,23 @@ def test_a_step_that_the_function_refuses_is_made_smaller():
     found, error = ridders.central(near_one, [np.array(1.0)], [np.array(1.0)])
     assert found == pytest.approx(2, rel=1e-10)
     assert error < 1e-9
+
+
+def test_steps_of_single_precision_are_not_taken_for_a_slope():
+    def in_single(x):
+        return np.tanh(x.astype(np.float32)).astype(x.dtype)
+
+    points = np.array([0.5, 2.5, 3.0])
+    found, error = ridders.central(in_single, [points], [np.ones(3)])
+    assert np.all(np.abs(found - (1 - np.tanh(points) ** 2)) <= error)
+
+
+def test_a_flat_function_is_not_taken_for_one_of_single_precision():
+    found, error = ridders.central(np.floor, [np.array([0.3, 2.99])], [np.ones(2)])
+    assert np.all(found == 0)
+    assert np.all(error < 1e-12)
+
+
+def test_rounding_counts_even_where_every_difference_is_the_same():
+    _, error = ridders.central(lambda x: 1e12 + 0 * x, [np.array(0.3)], [np.array(1.0)])
+    assert error >= 4 * np.finfo(np.longdouble).eps * 1e12 / ridders.FIRST_STEPS[0]

@@ -45,10 +45,20 @@ def test_extreme_numbers_are_huge_and_tiny():
     assert numbers.min() <= 1e-20
 
 
-def test_an_unknown_kind_is_an_error():
-    with pytest.raises(ValueError, match='"generic", "kinky" or "extreme"'):
-        tensors((1,), "odd").example  # noqa: B018
-        choices("odd", DOMAINS[0], 1)
+@pytest.mark.parametrize(("wrong", "words"), [
+    (lambda: tensors((1,), "odd"), '"generic", "kinky" or "extreme"'),
+    (lambda: values("odd"), '"generic", "kinky" or "extreme"'),
+    (lambda: values(domain=(3, 1)), r"domain is \(3, 1\); it must be \(low, high\)"),
+    (lambda: tensors((1,), dtype=int), "dtype is int64; it must be of floating point"),
+])  # fmt: skip
+def test_what_it_cannot_draw_is_an_error_at_once(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        wrong()
+
+
+@given(tensors(3))
+def test_a_length_is_a_shape_too(array):
+    assert array.shape == (3,)
 
 
 @given(tensors((2,), dtype=np.float32))

@@ -18,6 +18,7 @@ from autolm.testing.two_sides import (
     BEND,
     STEP,
     bends,
+    range_nearby,
     range_of_slopes,
     slopes_of_two_sides,
     unit_direction,
@@ -49,6 +50,8 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
         room = BEND * max(scale, abs(low), abs(high))
         if not low - room <= found <= high + room:
             room += _blur(function, call, direction)
+        if not low - room <= found <= high + room:
+            low, high = range_nearby(function, call.inputs, direction, upstream)
         if not low - room <= found <= high + room:
             nearest = min((low, high), key=lambda slope: abs(slope - found))
             rows.append(Row(subject.names_of(call)[operand], index, found, nearest))
@@ -177,6 +180,7 @@ kinks = Law(
     lambda subject: subject.calls("kinky"),
     _check_kinks,
     _expected_kinks,
+    at_edges=True,
 )
 extremes = Law(
     "extremes",
@@ -184,4 +188,5 @@ extremes = Law(
     lambda subject: subject.calls("extreme"),
     _check_extremes,
     lambda subject: ("finite result",),
+    at_edges=True,
 )

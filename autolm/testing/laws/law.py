@@ -62,6 +62,7 @@ class Law:
     check: Callable[[Subject, Any, Tally], None]  # raises LawBroken
     exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
     of_one_call: bool = True  # whether its examples are calls
+    at_edges: bool = False  # whether its examples may be where an operation refuses to be called
     by_case: bool = True  # whether each case that the subject has is tried by itself
 
 

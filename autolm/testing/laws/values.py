@@ -34,7 +34,7 @@ def _require(
     comparison: Comparison, example: Any, program: str, tally: Tally, diagnosis: str = ""
 ) -> None:
     if comparison.verdict is Verdict.WRONG:
-        message = f"the gradient differs from that of the {comparison.method}"
+        message = f"the gradient differs from that of {comparison.oracle}"
         rows = comparison.rows
         raise LawBroken(message, example, program=program, rows=rows, diagnosis=diagnosis)
     tally.note(comparison)
