@@ -34,7 +34,7 @@ def gradients(function, arrays, upstream, **attributes):
 @pytest.mark.parametrize("num_heads", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 3, 4, 6)])
 @pytest.mark.parametrize("earlier", [0, 2])
-@pytest.mark.parametrize("largest", [1, 100])  # scores beyond the range of exponentials too
+@pytest.mark.parametrize("largest", [1, 1000])  # scores beyond the range of exponentials too
 def test_attention_is_its_small_steps_forwards_and_backwards(
     shape, num_heads, causal, earlier, largest
 ):
