@@ -8,6 +8,7 @@ picture was laid out when the file was made.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
@@ -28,7 +29,7 @@ from autolm.inspect.modules import AtomPass, module_moments, walk_atoms
 from autolm.inspect.outline import Group
 from autolm.inspect.palette import DARK, LIGHT
 from autolm.inspect.playback import Moment, explanations, longest, moments
-from autolm.inspect.renderers import lay_out
+from autolm.inspect.renderers import RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
 from autolm.inspect.view import Arrow, Box, View
 
@@ -68,13 +69,27 @@ def player(
     path = Path(path)
     if path.suffix not in PLAYER_KINDS:
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
-    drawing = Drawing(loss)
-    if len(drawing.order) <= 2 * max_boxes:
-        scenes = [_exact_scene(drawing)]
-    else:
-        scenes = _Modules(drawing, max_boxes, max_span).scenes()
+    scenes = _scenes(Drawing(loss), max_boxes, max_span)
     path.write_text(_page(scenes, loss), encoding="utf-8")
     return path
+
+
+def _scenes(drawing: Drawing, max_boxes: int, max_span: int) -> list[dict[str, Any]]:
+    """Make all pictures; where laying one out takes too long, collapse more, and say so."""
+    notes: list[str] = []
+    while True:
+        try:
+            if len(drawing.order) <= 2 * max_boxes:
+                scenes = [_exact_scene(drawing)]
+            else:
+                scenes = _Modules(drawing, max_boxes, max_span).scenes()
+            return [scene | {"notes": scene["notes"] + notes} for scene in scenes]
+        except RenderTimeout:
+            if max_boxes < 4:
+                raise
+        max_boxes, max_span = max_boxes // 2, max_span // 2
+        notes = [f"collapsed to {max_boxes} boxes: the layout took longer than {TIME_LIMIT:g} s"]
+        warnings.warn(f"player: {notes[0]}", stacklevel=3)
 
 
 def _exact_scene(drawing: Drawing) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from autolm import Value
-from autolm.inspect import Drawing, draw, render, renderers
+from autolm.inspect import Drawing, draw, player, render, renderers
 from autolm.inspect.palette import DARK, LIGHT
 from autolm.inspect.renderers import RendererMissing, RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
@@ -107,6 +107,26 @@ def test_a_picture_that_takes_too_long_is_collapsed_further_and_says_so(monkeypa
         svg = Drawing(y).svg()
     assert boxes == sorted(boxes, reverse=True)
     assert "collapsed to 9 boxes" in svg.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_player_that_takes_too_long_is_collapsed_further_and_says_so(monkeypatch, tmp_path):
+    need_renderer()
+    y = Value(1.0)
+    for _ in range(100):
+        y = y.sin()
+    boxes = []
+
+    def only_small(source, kind, time_limit):
+        boxes.append(source.count("class=rolled") + source.count("class=module"))
+        if boxes[-1] > 9:
+            raise RenderTimeout
+        return lay_out(source, kind, time_limit)
+
+    monkeypatch.setattr(sys.modules["autolm.inspect.player"], "lay_out", only_small)
+    with pytest.warns(UserWarning, match="player: collapsed to 9 boxes: the layout took longer"):
+        page = player(y, tmp_path / "page.html")
+    assert boxes[0] > 9 >= boxes[-1]
+    assert "collapsed to 9 boxes" in page.read_text(encoding="utf-8")
 
 
 def test_hints_stand_in_place_of_internal_names():
