@@ -179,25 +179,25 @@ backward_pass: ContextVar[Any] = ContextVar("autolm_backward_pass", default=None
 latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
 
 # How nodes are made just now: with parents or not, in which scope, with sites or not.
-_recording = ContextVar("autolm_recording", default=(True, "", os.getenv("AUTOLM_SITES") == "1"))
-current_recording = _recording.get
+recorder = ContextVar("autolm_recording", default=(True, "", os.getenv("AUTOLM_SITES") == "1"))
+current_recording = recorder.get
 
 
 @contextmanager
 def recording(*, enabled: Any = None, scope: Any = None, sites: Any = None) -> Iterator[None]:
     """Change that for a `with` block or a decorated function, however it ends; in one thread."""
-    changes = zip((enabled, scope, sites), _recording.get(), strict=True)
-    token = _recording.set(tuple(old if new is None else new for new, old in changes))  # type: ignore[arg-type]
+    changes = zip((enabled, scope, sites), recorder.get(), strict=True)
+    token = recorder.set(tuple(old if new is None else new for new, old in changes))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        _recording.reset(token)
+        recorder.reset(token)
 
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
     """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
-    with recording(scope=".".join(filter(None, (_recording.get()[1], name)))):
+    with recording(scope=".".join(filter(None, (recorder.get()[1], name)))):
         yield
 
 
