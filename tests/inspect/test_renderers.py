@@ -89,11 +89,8 @@ def test_a_layout_that_takes_too_long_is_ended(only):
         lay_out(draw(square()).source, "svg", 0.1)
 
 
-def test_a_picture_that_takes_too_long_is_collapsed_further_and_says_so(monkeypatch):
-    need_renderer()
-    y = Value(1.0)
-    for _ in range(100):
-        y = y.sin()
+def slow_for_many_boxes(monkeypatch, module):
+    """Let a module's layouts of more than 9 boxes take too long; return how many each had."""
     boxes = []
 
     def only_small(source, kind, time_limit):
@@ -102,29 +99,31 @@ def test_a_picture_that_takes_too_long_is_collapsed_further_and_says_so(monkeypa
             raise RenderTimeout
         return lay_out(source, kind, time_limit)
 
-    monkeypatch.setattr(sys.modules["autolm.inspect.draw"], "lay_out", only_small)
+    monkeypatch.setattr(sys.modules[module], "lay_out", only_small)
+    return boxes
+
+
+def chain_of_sines():
+    y = Value(1.0)
+    for _ in range(100):
+        y = y.sin()
+    return y
+
+
+def test_a_picture_that_takes_too_long_is_collapsed_further_and_says_so(monkeypatch):
+    need_renderer()
+    boxes = slow_for_many_boxes(monkeypatch, "autolm.inspect.draw")
     with pytest.warns(UserWarning, match="collapsed to 9 boxes: the layout took longer than 20 s"):
-        svg = Drawing(y).svg()
+        svg = Drawing(chain_of_sines()).svg()
     assert boxes == sorted(boxes, reverse=True)
     assert "collapsed to 9 boxes" in svg.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_a_player_that_takes_too_long_is_collapsed_further_and_says_so(monkeypatch, tmp_path):
     need_renderer()
-    y = Value(1.0)
-    for _ in range(100):
-        y = y.sin()
-    boxes = []
-
-    def only_small(source, kind, time_limit):
-        boxes.append(source.count("class=rolled") + source.count("class=module"))
-        if boxes[-1] > 9:
-            raise RenderTimeout
-        return lay_out(source, kind, time_limit)
-
-    monkeypatch.setattr(sys.modules["autolm.inspect.player"], "lay_out", only_small)
+    boxes = slow_for_many_boxes(monkeypatch, "autolm.inspect.player")
     with pytest.warns(UserWarning, match="player: collapsed to 9 boxes: the layout took longer"):
-        page = player(y, tmp_path / "page.html")
+        page = player(chain_of_sines(), tmp_path / "page.html")
     assert boxes[0] > 9 >= boxes[-1]
     assert "collapsed to 9 boxes" in page.read_text(encoding="utf-8")
 
