@@ -91,13 +91,13 @@ class Node:
 next_made = count(1).__next__  # gives the number of the next result
 
 
-def topological_order(root: Node) -> list[Node]:
-    """List every node under `root` once: leaves, then results in the order they were made."""
+def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
+    """List the nodes under `root`, constants or not: leaves, then results as they were made."""
     found, seen, stack = list[Node](), {root}, [root]
     while stack:  # not recursion: only memory bounds the depth
         found.append(node := stack.pop())
         for parent in node.parents:
-            if parent not in seen:
+            if parent not in seen and (constants or parent.requires_grad):
                 seen.add(parent)
                 stack.append(parent)
     return sorted(reversed(found), key=attrgetter("made"))
@@ -112,12 +112,11 @@ class Backprop:
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
         if not root.requires_grad:
             raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
-        self.root, order = root, reversed(topological_order(root))
-        self.operations = [node for node in order if node.parents and node.requires_grad]
+        self.operations = [n for n in topological_order(root, constants=False)[::-1] if n.parents]
         self.gradients = {root: root.as_gradient(grad)}
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
-        self.position = -1
-        self._advance()  # from a leaf there is nowhere to go
+        self.root, self.position = root, 0
+        self._visit([])  # from a leaf there is nowhere to go
 
     def forward(self) -> Step | None:
         """Do one operation and return its step; None when none is left."""
@@ -125,42 +124,43 @@ class Backprop:
             return None
         node, log = self.operations[self.position], list[Any]()
         upstream = self.gradients[node]
-        self._visit(node, log)
+        self._visit([node], log)
         slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(log)
         sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
     def run(self) -> None:
         """Do every operation that is left."""
-        for node in self.operations[self.position :]:
-            self._visit(node)
+        if self.position < len(self.operations):
+            self._visit(self.operations[self.position :])
 
-    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
-        """Send a node's gradient on to its parents: the chain rule, and all of it."""
-        gradients = self.gradients
+    def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
+        """Send each node's gradient on to its parents: the chain rule, and all of it."""
+        gradients, sum_so_far = self.gradients, self.gradients.get
         try:
-            contributions = node.contributions(gradients[node])
+            for node in nodes:
+                sent, i = node.contributions(gradients[node]), 0
+                for parent in node.parents:
+                    before = sum_so_far(parent)
+                    if parent.requires_grad:
+                        gradients[parent] = sent[i] if before is None else before + sent[i]
+                    if log is not None:
+                        log.append((parent, sent[i], before, sum_so_far(parent)))
+                    i += 1  # noqa: SIM113 (quicker)
+                if not self.retain_grads:
+                    del gradients[node]
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node)}")
             raise
-        for parent, contribution in zip(node.parents, contributions):  # noqa: B905 (too slow)
-            before = gradients.get(parent)
-            if parent.requires_grad:
-                gradients[parent] = contribution if before is None else before + contribution
-            if log is not None:
-                log.append((parent, contribution, before, gradients.get(parent)))
-        if not self.retain_grads:
-            del gradients[node]
-        self._advance()
+        self.position += len(nodes)
+        if self.position == len(self.operations):
+            self._finish()
 
-    def _advance(self) -> None:
-        """After the last operation, write the gradients: leaves accumulate, interiors do not."""
-        self.position += 1
-        if self.position < len(self.operations):
-            return
+    def _finish(self) -> None:
+        """Write the gradients into the nodes: leaves accumulate, interiors do not."""
         results = {} if self.retain_grads else dict.fromkeys(self.operations)
         for node, grad in self.gradients.items():
-            total = grad if node.parents or node._grad is None else node._grad + grad
+            total = grad if node._grad is None or node.parents else node._grad + grad
             results[node] = total if type(total) is float else node.as_gradient(total)
         for node, grad in results.items():
             node._grad = grad

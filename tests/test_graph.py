@@ -155,6 +155,26 @@ def test_leaf_as_root_gets_its_seed(leaf):
     assert x.grad == 3.0
 
 
+@each_engine
+def test_a_result_made_constant_by_hand_stops_the_gradient(leaf):
+    x, square, total, y = a_diamond(leaf)
+    square.requires_grad = False
+    y.backward()
+    assert x.grad == total.data + x.data  # the square counts as a number
+    assert not square.has_grad
+
+
+@each_engine
+def test_running_a_finished_pass_again_changes_nothing(leaf):
+    x, *_, y = a_diamond(leaf)
+    done = Backprop(y)
+    done.run()
+    once = bits([x])
+    done.run()
+    assert done.forward() is None
+    assert bits([x]) == once
+
+
 # Failure
 
 

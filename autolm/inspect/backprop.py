@@ -236,14 +236,15 @@ class Backprop(graph.Backprop):
             raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
         return n
 
-    def _visit(self, node: Node, log: list[Any] | None = None) -> None:
+    def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
         log = [] if log is None else log
-        upstream = self.gradients[node]
-        super()._visit(node, log)
-        self.gradients[node] = upstream  # the way back needs it, retained in the end or not
-        self._overwritten.append(tuple(before for _, _, before, _ in log))
-        for parent in node.parents:
-            self._show(parent)
+        upstreams = {node: self.gradients[node] for node in nodes}
+        super()._visit(nodes, log)
+        self.gradients |= upstreams  # the way back needs them, retained in the end or not
+        for node in nodes:  # there is one: `forward` goes step by step
+            self._overwritten.append(tuple(before for _, _, before, _ in log))
+            for parent in node.parents:
+                self._show(parent)
 
     def _undo(self) -> None:
         self.position -= 1
@@ -264,8 +265,8 @@ class Backprop(graph.Backprop):
         else:
             node._grad = node.as_gradient(total if earlier is None else earlier + total)
 
-    def _advance(self) -> None:
-        self.position += 1  # and nothing at the end: the nodes show every sum already
+    def _finish(self) -> None:
+        pass  # the nodes show every sum already
 
     def _stops(self, step: Step, until: Condition | None) -> bool:
         for number, breakpoint in self.breakpoints.items():
