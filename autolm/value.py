@@ -31,26 +31,26 @@ def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., 
     def decorate(function: Callable[..., Result]) -> Any:
         op = Operation(function.__name__.strip("_"), symbol, formula, rule, function)
         def unary(a: Value) -> Value:
-            return _node(op, (a,), *function(a.data))
+            return _node(op, (a,), function(a.data))
         def binary(a: Any, b: Any) -> Value:
             if type(a) is not Value: a = _lift(a)
             if type(b) is not Value: b = _lift(b)
-            return _node(op, (a, b), *function(a.data, b.data))
+            return _node(op, (a, b), function(a.data, b.data))
         def n_ary(*operands: Iterable[Any]) -> Value:
             rows = [[_lift(operand) for operand in row] for row in operands]
             data = [[value.data for value in row] for row in rows]
-            return _node(op, tuple(reduce(operator.add, rows)), *function(*data))
+            return _node(op, tuple(reduce(operator.add, rows)), function(*data))
         return n_ary if "…" in formula else unary if len(rule) == 1 else binary
     return decorate
 
-def _node(op: Operation, parents: tuple[Value, ...], data: float, rule: Any) -> Value:
+def _node(op: Operation, parents: tuple[Value, ...], result: Result) -> Value:
     enabled, scope, sites = current_recording()
     node = _new(Value)
-    node.data, node._grad, node.requires_grad = data, None, enabled
-    if enabled: node.op, node.parents, node.backward_rule = op, parents, rule
+    node.data, node.backward_rule = result
+    node._grad, node.requires_grad, node.made = None, enabled, next_made()
+    if enabled: node.op, node.parents = op, parents
     else: node.op, node.parents, node.backward_rule = None, (), None
-    node.made, node.name, node.scope = next_made(), "", scope
-    node.site = calling_site() if sites else None
+    node.name, node.scope, node.site = "", scope, calling_site() if sites else None
     return node
 
 _new = object.__new__  # what it makes is filled above: no time for __init__
