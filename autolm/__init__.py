@@ -2,6 +2,7 @@
 
 from autolm.graph import no_grad, record_sites, scope
 from autolm.inspect import Backprop, blame_nonfinite, debug, edit, explain, set_trace
+from autolm.native import native
 from autolm.ops.primitive import primitive
 from autolm.replay import Tape
 from autolm.tensor import Tensor
@@ -16,6 +17,7 @@ __all__ = [
     "debug",
     "edit",
     "explain",
+    "native",
     "no_grad",
     "primitive",
     "record_sites",

@@ -18,6 +18,7 @@ from autolm.arrays import as_array, fit, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
+from autolm.native import current_native
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 from autolm.quiet import quiet
@@ -266,8 +267,10 @@ class Tensor(Operators, Node):
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
     """Run the forward of a primitive; what it raises names the operation and the shapes."""
+    native = current_native()
+    forward = op.forward if native is None else native.forwards.get(op, op.forward)
     try:
-        returned = op.forward(*arrays, **attributes)
+        returned = forward(*arrays, **attributes)
     except ValueError as error:
         if str(error).startswith(op.name):
             raise

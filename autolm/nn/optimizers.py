@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.native import current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.tensor import Tensor
 
@@ -89,11 +90,10 @@ class Optimizer:
         with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
             for (_, is_matrix), group in self.groups.items():
                 for run in group.runs():
-                    run.data -= self.change(run, is_matrix)
-                    run.bind()
+                    run.bind(self.moved(run, is_matrix))
 
-    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
-        """Return what is to be subtracted from parameters that lie side by side."""
+    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+        """Return, as a new array, where parameters that lie side by side go."""
         raise NotImplementedError
 
     def zero_grad(self) -> None:
@@ -147,14 +147,14 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if momentum else ()
         super().__init__(parameters, learning_rate)
 
-    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
-        """Return η·v."""
-        velocity = run.grad
+    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+        """Return p − η·v."""
+        velocity = run.gradients()
         if self.momentum:
-            velocity = run.memory["velocity"]
-            velocity *= self.momentum
-            velocity += run.grad
-        return self.learning_rate * velocity
+            velocity += self.momentum * run.memory["velocity"]
+            run.memory["velocity"][:] = velocity
+        change = self.learning_rate * velocity
+        return np.subtract(run.data, change, out=change)
 
 
 class AdamW(Optimizer):
@@ -185,10 +185,17 @@ class AdamW(Optimizer):
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(parameters, learning_rate)
 
-    def change(self, run: Run, is_matrix: bool) -> NDArray[Any]:
-        """Return η·(m̂ / (√v̂ + ε) + λ·p)."""
-        (beta1, beta2), grad = self.betas, run.grad
+    def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
+        """Return p − η·(m̂ / (√v̂ + ε) + λ·p)."""
+        (beta1, beta2), grad = self.betas, run.gradients()
         first, second = run.memory["first_moment"], run.memory["second_moment"]
+        if (native := current_native()) is not None:
+            decay = self.learning_rate * self.weight_decay if is_matrix else 0.0
+            rate = self.learning_rate / (1 - beta1**self.steps)
+            rates = (rate, 1 / (1 - beta2**self.steps), self.eps, decay)
+            moved: NDArray[Any] = np.empty_like(run.data)
+            native.loops.adamw(run.data, grad, first, second, moved, self.betas, rates)
+            return moved
         first *= beta1
         first += (1 - beta1) * grad
         second *= beta2
@@ -201,7 +208,7 @@ class AdamW(Optimizer):
         if self.weight_decay and is_matrix:
             change += self.weight_decay * run.data
         change *= self.learning_rate
-        return change
+        return np.subtract(run.data, change, out=change)
 
 
 class Adam(AdamW):

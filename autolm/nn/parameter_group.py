@@ -45,12 +45,14 @@ class ParameterGroup:
             self.parts.append(Part(path, parameter, slice(end, end := end + parameter.size)))
         dtype = np.result_type(*(part.parameter.dtype for part in self.parts))
         self.memory = {slot: np.zeros(end, dtype) for slot in slots}
+        self._latest: Run | None = None
 
     def runs(self) -> Iterator[Run]:
         """Yield the parameters that have gradients, as runs of neighbours; mostly this is one."""
         for has_grad, parts in groupby(self.parts, key=lambda part: part.parameter.has_grad):
             if has_grad:
-                yield Run(list(parts), self.memory)
+                self._latest = Run(list(parts), self.memory, self._latest)
+                yield self._latest
 
     def arrays(self) -> dict[str, Array]:
         """Return what is kept, by "slot/path", each in the shape of its parameter; as views."""
@@ -66,22 +68,39 @@ class Run:
 
     Attributes
     ----------
-    data, grad
-        Copies; `bind` gives the parameters what `data` has become.
+    data
+        The parameters; not to be written into, since a graph may need them.
     memory
         Views: what is written into them is kept.
     """
 
-    def __init__(self, parts: list[Part], memory: dict[str, Array]) -> None:
-        self._parts = parts
-        self._start = parts[0].place.start
-        self.data = np.concatenate([part.parameter.data.ravel() for part in parts])
-        self.grad = np.concatenate([part.parameter.grad.ravel() for part in parts])
+    data: Array
+
+    def __init__(self, parts: list[Part], memory: dict[str, Array], latest: Run | None) -> None:
+        self._parts, self._start = parts, parts[0].place.start
+        self._shares: list[Array] = []
+        if latest is not None and latest.holds(parts):
+            self.data = latest.data
+        else:
+            self.data = np.concatenate([part.parameter.data.ravel() for part in parts])
         span = slice(self._start, parts[-1].place.stop)
         self.memory = {slot: flat[span] for slot, flat in memory.items()}
 
-    def bind(self) -> None:
-        """Give each parameter its share of `data`."""
+    def gradients(self) -> Array:
+        """Return the gradients, as a copy."""
+        return np.concatenate([part.parameter.grad.ravel() for part in self._parts])
+
+    def bind(self, data: Array) -> None:
+        """Give each parameter its share of new data, into which nobody else may write."""
+        self.data, self._shares = data, []
         for _, parameter, place in self._parts:
-            share = self.data[place.start - self._start : place.stop - self._start]
-            parameter.data = share.reshape(parameter.shape)
+            share = data[place.start - self._start : place.stop - self._start]
+            self._shares.append(share.reshape(parameter.shape))
+            parameter.data = self._shares[-1]
+
+    def holds(self, parts: list[Part]) -> bool:
+        """Whether these are the same parameters, and their data still what `bind` gave them."""
+        return len(parts) == len(self._shares) and all(
+            part is old and part.parameter.data is share
+            for part, old, share in zip(parts, self._parts, self._shares, strict=True)
+        )

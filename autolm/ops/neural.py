@@ -93,7 +93,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
 
     Source: Ba, Kiros and Hinton, Layer Normalization (2016), section 3.
     """
-    _require_width("layer_norm", x, gain=gain, bias=bias)
+    require_width("layer_norm", x, gain=gain, bias=bias)
     size = x.shape[-1]
     normal = x - sum_along(x) / size
     inverse = 1 / np.sqrt(dot_along(normal, normal) / size + eps)
@@ -113,7 +113,8 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
     return y, backward
 
 
-def _require_width(name: str, x: Array, **vectors: Array) -> None:
+def require_width(name: str, x: Array, **vectors: Array) -> None:
+    """Refuse vectors that are not as wide as the rows of x."""
     for operand, vector in vectors.items():
         if vector.shape != x.shape[-1:]:
             raise ValueError(
@@ -142,7 +143,7 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
     """
-    _require_width("rms_norm", x, gain=gain)
+    require_width("rms_norm", x, gain=gain)
     size = x.shape[-1]
     inverse = 1 / np.sqrt(dot_along(x, x) / size + eps)
     normal = x * inverse

@@ -128,10 +128,10 @@ def attention(
 
     Source: Vaswani et al., Attention Is All You Need (2017), sections 3.2.1 and 3.2.2.
     """
-    _require_that_heads_fit(q, k, v, num_heads)
+    require_that_heads_fit(q, k, v, num_heads)
     factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else scale
-    queries = _split_heads(q * factor, num_heads)
-    keys, values = _split_heads(k, num_heads), _split_heads(v, num_heads)
+    queries = split_heads(q * factor, num_heads)
+    keys, values = split_heads(k, num_heads), split_heads(v, num_heads)
     scores = queries @ keys.swapaxes(-1, -2)
     modest = _are_modest(scores)
     if causal:
@@ -147,7 +147,7 @@ def attention(
     mixed /= total
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        upstream = _split_heads(grad, num_heads) / total
+        upstream = split_heads(grad, num_heads) / total
         to_scores = upstream @ values.swapaxes(-1, -2)
         to_scores -= dot_along(upstream, mixed)  # Σ ḡ vᵀ w = ḡ · y
         to_scores *= exponentials
@@ -156,12 +156,12 @@ def attention(
         to_k = to_scores.swapaxes(-1, -2) @ queries
         to_v = exponentials.swapaxes(-1, -2) @ upstream
         return (
-            _join_heads(to_q, num_heads),
-            _join_heads(to_k, num_heads),
-            _join_heads(to_v, num_heads),
+            join_heads(to_q, num_heads),
+            join_heads(to_k, num_heads),
+            join_heads(to_v, num_heads),
         )
 
-    return _join_heads(mixed, num_heads), backward
+    return join_heads(mixed, num_heads), backward
 
 
 def _are_modest(scores: Array) -> bool:
@@ -170,7 +170,8 @@ def _are_modest(scores: Array) -> bool:
     return real.size > 0 and real.min() > -MODEST and real.max() < MODEST
 
 
-def _require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> None:
+def require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> None:
+    """Refuse operands whose shapes do not go together, or do not split into the heads."""
     if num_heads < 1:
         raise ValueError(f"attention: num_heads is {num_heads}; it must be at least 1")
     for name, array in (("q", q), ("k", k), ("v", v)):
@@ -189,7 +190,7 @@ def _require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> Non
         raise ValueError(f"attention: k is {k.shape} and v is {v.shape}: {counts}")
 
 
-def _split_heads(a: Array, num_heads: int) -> Array:
+def split_heads(a: Array, num_heads: int) -> Array:
     """View the width as heads: (…, time, width) -> (…, num_heads, time, width / num_heads)."""
     if num_heads == 1:
         return a
@@ -197,7 +198,7 @@ def _split_heads(a: Array, num_heads: int) -> Array:
     return a.reshape(*batch, time, num_heads, width // num_heads).swapaxes(-3, -2)
 
 
-def _join_heads(a: Array, num_heads: int) -> Array:
+def join_heads(a: Array, num_heads: int) -> Array:
     """Lay heads side by side again: (…, num_heads, time, d) -> (…, time, num_heads · d)."""
     if num_heads == 1:
         return a
@@ -224,27 +225,33 @@ def cross_entropy(
     Targets equal to `ignore_index` do not count. Source: Goodfellow, Bengio and Courville, Deep
     Learning (2016), section 6.2.2.3.
     """
+    ids, counted = checked_targets(logits, targets, ignore_index)
+    rows, count, shape = (np.arange(ids.size), ids), int(np.count_nonzero(counted)), logits.shape
+    exponentials, total, shift = _exponentials(logits.reshape(-1, shape[-1]), -1)
+    chosen = logits.reshape(-1, shape[-1])[rows] - shift[:, 0]
+    surprise = np.where(counted, np.log(total[:, 0]) - chosen, 0)
+
+    def backward(grad: Array) -> tuple[Array]:
+        slope = exponentials / np.where(total == 0, 1, total)
+        slope[rows] -= 1
+        slope *= counted[:, None] * (grad / count)
+        return (slope.reshape(shape),)
+
+    return surprise.sum() / count, backward
+
+
+def checked_targets(
+    logits: Array, targets: NDArray[np.integer], ignore_index: int | None
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Return the targets as one row, (n,), 0 where they do not count, and whether each counts."""
     targets = np.asarray(targets)
     if targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"cross_entropy: logits are {logits.shape}, so targets must be {logits.shape[:-1]}, "
             f"not {targets.shape}"
         )
+    targets = targets.reshape(-1)
     counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
-    count = int(np.count_nonzero(counted))
-    if count == 0:
+    if not counted.any():
         raise ValueError("cross_entropy: there is no target to predict")
-    ids = np.where(counted, targets, 0)
-    rows = np.arange(ids.size), checked_ids("cross_entropy", ids, logits.shape[-1]).reshape(-1)
-    shape = logits.shape
-    exponentials, total, shift = _exponentials(logits, -1)
-    chosen = logits.reshape(-1, shape[-1])[rows].reshape(ids.shape) - shift[..., 0]
-    surprise = np.where(counted, np.log(total[..., 0]) - chosen, 0)
-
-    def backward(grad: Array) -> tuple[Array]:
-        slope = (exponentials / np.where(total == 0, 1, total)).reshape(-1, shape[-1])
-        slope[rows] -= 1
-        slope *= counted.reshape(-1, 1) * (grad / count)
-        return (slope.reshape(shape),)
-
-    return surprise.sum() / count, backward
+    return checked_ids("cross_entropy", np.where(counted, targets, 0), logits.shape[-1]), counted

@@ -61,7 +61,7 @@ def test_parameters_without_a_gradient_part_the_others_into_runs():
         p.grad = p.data * 10
     runs = list(group.runs())
     assert [run.data.tolist() for run in runs] == [[1, 2, 2], [4, 4, 4, 4]]
-    assert [run.grad.tolist() for run in runs] == [[10, 20, 20], [40, 40, 40, 40]]
+    assert [run.gradients().tolist() for run in runs] == [[10, 20, 20], [40, 40, 40, 40]]
     runs[1].memory["kept"] += 7
     assert [array.tolist() for array in group.arrays().values()] == [[0], [0, 0], [0] * 3, [7] * 4]
 

@@ -1,0 +1,62 @@
+"""Whether the fused primitives run as NumPy calls, or as loops that numba compiles.
+
+The compiled loops (extra `fast`) do the same mathematics in fewer passes over memory, and agree
+with NumPy's to rounding. They are asked for, since the first call of each takes a second to
+compile, and half as long to load numba later: `autolm train` asks for them by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+
+class Native(NamedTuple):
+    """What is compiled: the twin of each primitive that has one, and the loops themselves."""
+
+    forwards: Mapping[Any, Any]
+    loops: Any
+
+
+_native: ContextVar[Native | None] = ContextVar("autolm_native", default=None)
+current_native = _native.get
+
+
+@contextmanager
+def native(enabled: bool = True) -> Iterator[None]:
+    """Run fused primitives and optimizers as machine code, in a `with` block or a function.
+
+    Parameters
+    ----------
+    enabled
+        False returns to NumPy, within a block that is native.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If numba is not installed.
+
+    Examples
+    --------
+    >>> from autolm import Tensor, native, ops
+    >>> x, gain, bias = Tensor([[1.0, 3.0]]), Tensor([1.0, 1.0]), Tensor([0.0, 0.0])
+    >>> with native():  # doctest: +SKIP
+    ...     y = ops.layer_norm(x, gain, bias)
+    """
+    token = _native.set(_load() if enabled else None)
+    try:
+        yield
+    finally:
+        _native.reset(token)
+
+
+def _load() -> Native:
+    from autolm.ops.compiled import FORWARDS
+    from autolm.ops.loops import compiled
+
+    try:
+        return Native(FORWARDS, compiled())
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("native() needs numba: pip install 'autolm[fast]'") from error

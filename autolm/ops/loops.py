@@ -1,0 +1,213 @@
+"""The inner loops of the fused primitives, written out so that numba can compile them.
+
+NumPy makes a pass over memory for every operation, and each of its calls costs a microsecond. Here
+a row is read once, while it is at hand, and all is done with it. Every loop works on rows, (n, d),
+and writes into arrays that it is given; `compiled.py` calls them, and says what they are for. The
+mathematics is that of `neural.py`, `probability.py` and `optimizers.py`, where it is explained.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+# Sums may be taken in any order, as NumPy does, so that several numbers are added at once; but nan
+# and inf count.
+FASTMATH = {"reassoc", "contract", "nsz"}
+
+
+def layer_norm(x: Any, gain: Any, bias: Any, eps: float, y: Any, normal: Any, inverse: Any) -> None:
+    """Fill y and normal, (n, d), and inverse, (n,), the reciprocal of each row's deviation."""
+    n, d = x.shape
+    number = x.dtype.type
+    for i in range(n):
+        total = number(0)
+        for j in range(d):
+            total += x[i, j]
+        mean = number(total / d)
+        squares = number(0)
+        for j in range(d):
+            squares += (x[i, j] - mean) * (x[i, j] - mean)
+        scale = number(1 / np.sqrt(squares / d + eps))
+        inverse[i] = scale
+        for j in range(d):
+            normal[i, j] = (x[i, j] - mean) * scale
+            y[i, j] = normal[i, j] * gain[j] + bias[j]
+
+
+def layer_norm_backward(
+    grad: Any, gain: Any, normal: Any, inverse: Any, to_x: Any, to_gain: Any, to_bias: Any
+) -> None:
+    """Fill to_x, (n, d), and add to to_gain and to_bias, (d,)."""
+    n, d = grad.shape
+    number = grad.dtype.type
+    for i in range(n):
+        total, along = number(0), number(0)
+        for j in range(d):
+            total += grad[i, j] * gain[j]
+            along += grad[i, j] * gain[j] * normal[i, j]
+            to_gain[j] += grad[i, j] * normal[i, j]
+            to_bias[j] += grad[i, j]
+        mean, slope, scale = number(total / d), number(along / d), inverse[i]
+        for j in range(d):
+            to_x[i, j] = (grad[i, j] * gain[j] - mean - normal[i, j] * slope) * scale
+
+
+def rms_norm(x: Any, gain: Any, eps: float, y: Any, normal: Any, inverse: Any) -> None:
+    """Fill y and normal, (n, d), and inverse, (n,), the reciprocal of each row's size."""
+    n, d = x.shape
+    number = x.dtype.type
+    for i in range(n):
+        squares = number(0)
+        for j in range(d):
+            squares += x[i, j] * x[i, j]
+        scale = number(1 / np.sqrt(squares / d + eps))
+        inverse[i] = scale
+        for j in range(d):
+            normal[i, j] = x[i, j] * scale
+            y[i, j] = normal[i, j] * gain[j]
+
+
+def rms_norm_backward(
+    grad: Any, gain: Any, normal: Any, inverse: Any, to_x: Any, to_gain: Any
+) -> None:
+    """Fill to_x, (n, d), and add to to_gain, (d,)."""
+    n, d = grad.shape
+    number = grad.dtype.type
+    for i in range(n):
+        along = number(0)
+        for j in range(d):
+            along += grad[i, j] * gain[j] * normal[i, j]
+            to_gain[j] += grad[i, j] * normal[i, j]
+        slope, scale = number(along / d), inverse[i]
+        for j in range(d):
+            to_x[i, j] = (grad[i, j] * gain[j] - normal[i, j] * slope) * scale
+
+
+def shift_rows(scores: Any, queries: int, causal: bool) -> None:
+    """Take the largest from each row, so that no exponential overflows, and hide the future.
+
+    The rows are those of matrices, (queries, keys), one after another. With `causal` a query sees
+    the keys up to its own, which for the last query is the last; the others become −inf.
+    """
+    n, keys = scores.shape
+    number = scores.dtype.type
+    for i in range(n):
+        seen = keys
+        if causal:
+            seen = max(0, keys - queries + i % queries + 1)
+        largest = number(-np.inf)
+        for j in range(seen):
+            largest = max(largest, scores[i, j])
+        if not np.isfinite(largest):
+            largest = number(0)
+        for j in range(seen):
+            scores[i, j] -= largest
+        for j in range(seen, keys):
+            scores[i, j] = -np.inf
+
+
+def divide_by_sums(rows: Any) -> None:
+    """Divide each row by its sum, unless that is 0."""
+    n, d = rows.shape
+    number = rows.dtype.type
+    for i in range(n):
+        total = number(0)
+        for j in range(d):
+            total += rows[i, j]
+        if total != 0:
+            factor = number(1 / total)
+            for j in range(d):
+                rows[i, j] *= factor
+
+
+def softmax_backward(grad: Any, y: Any) -> None:
+    """Make of grad, (n, d), what it is before the softmax whose result is y: y · (ḡ − Σ ḡ · y)."""
+    n, d = grad.shape
+    number = grad.dtype.type
+    for i in range(n):
+        along = number(0)
+        for j in range(d):
+            along += grad[i, j] * y[i, j]
+        for j in range(d):
+            grad[i, j] = y[i, j] * (grad[i, j] - along)
+
+
+def surprise(exponentials: Any, targets: Any, counted: Any, chosen: Any) -> float:
+    """Return the mean surprise at the targets, and turn the rows into its slope in the logits.
+
+    `exponentials`, (n, d), are those of the shifted logits, and `chosen`, (n,), the shifted logits
+    of the targets, of which only those that are `counted` count.
+    """
+    n, d = exponentials.shape
+    number = exponentials.dtype.type
+    count = counted.sum()
+    total_surprise = 0.0
+    for i in range(n):
+        total = number(0)
+        for j in range(d):
+            total += exponentials[i, j]
+        share = number(counted[i] / count)
+        if counted[i]:
+            total_surprise += np.log(total) - chosen[i]
+        factor = share
+        if total != 0:
+            factor = number(share / total)
+        for j in range(d):
+            exponentials[i, j] *= factor
+        exponentials[i, targets[i]] -= share
+    return total_surprise / count  # type: ignore[no-any-return]
+
+
+def add_rows(rows: Any, ids: Any, table: Any) -> None:
+    """Add each row, (n, d), to the row of the table, (vocabulary, d), that its id names."""
+    n, d = rows.shape
+    for i in range(n):
+        row = ids[i]
+        for j in range(d):
+            table[row, j] += rows[i, j]
+
+
+def adamw(
+    data: Any, grad: Any, first: Any, second: Any, moved: Any, betas: Any, rates: Any
+) -> None:
+    """Bring both moments up to date, and fill `moved` with where the parameters go; all are (n,).
+
+    `betas` are β₁ and β₂; `rates` are η / (1 − β₁ᵗ), 1 / (1 − β₂ᵗ), ε and η·λ.
+    """
+    number = data.dtype.type
+    beta1, beta2 = number(betas[0]), number(betas[1])
+    other1, other2 = number(1 - betas[0]), number(1 - betas[1])
+    step, correction = number(rates[0]), number(rates[1])
+    eps, decay = number(rates[2]), number(rates[3])
+    for i in range(data.size):
+        first[i] = beta1 * first[i] + other1 * grad[i]
+        second[i] = beta2 * second[i] + other2 * (grad[i] * grad[i])
+        change = step * first[i] / (np.sqrt(second[i] * correction) + eps)
+        moved[i] = data[i] - (change + decay * data[i])
+
+
+@cache
+def compiled() -> SimpleNamespace:
+    """Compile every loop, each at its first call, or load it from the cache that numba keeps."""
+    from numba import njit
+
+    compile_loop = njit(cache=True, error_model="numpy", fastmath=FASTMATH, nogil=True)
+    return SimpleNamespace(**{loop.__name__: compile_loop(loop) for loop in LOOPS})
+
+
+LOOPS = (
+    layer_norm,
+    layer_norm_backward,
+    rms_norm,
+    rms_norm_backward,
+    shift_rows,
+    divide_by_sums,
+    softmax_backward,
+    surprise,
+    add_rows,
+    adamw,
+)
