@@ -44,6 +44,15 @@ def following(operand: Any, dtype: np.dtype[Any]) -> Array:
     return array.astype(dtype)
 
 
+def fits(contribution: Any, operand: Array) -> bool:
+    """Whether a contribution has the operand's form already, as most have."""
+    return (
+        type(contribution) is np.ndarray
+        and contribution.dtype is operand.dtype
+        and contribution.shape == operand.shape
+    )
+
+
 def fit(contribution: Any, operand: Array) -> Array:
     """Sum a contribution over what was broadcast, to the operand's shape, and cast to its dtype.
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 _is_quiet: ContextVar[bool] = ContextVar("autolm_is_quiet", default=False)
+is_quiet = _is_quiet.get
 
 
 class quiet:

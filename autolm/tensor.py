@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.arrays import as_array, fit, following
+from autolm.arrays import as_array, fit, fits, following
 from autolm.captured import Captured, fingerprint, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.native import current_native
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.quiet import quiet
+from autolm.quiet import is_quiet, quiet
 from autolm.step import show
 
 Array = NDArray[Any]
+NOTHING_TOLD: Mapping[str, Any] = MappingProxyType({})  # the attributes of most nodes
 # What running an operation sets in its node.
 COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
 
@@ -82,14 +84,22 @@ class Tensor(Operators, Node):
         self._fill(array, floating if requires_grad is None else requires_grad)
         self.name = name
 
-    def _fill(self, array: Array, requires_grad: bool) -> None:
-        """Make this a leaf of the moment's scope."""
+    def _fill(
+        self,
+        array: Array,
+        requires_grad: bool,
+        op: Any = None,
+        parents: tuple[Any, ...] = (),
+        rule: Any = None,
+        attributes: Mapping[str, Any] = NOTHING_TOLD,
+    ) -> None:
+        """Make this a node of the moment's scope: a result of an operation, or else a leaf."""
         _, self.scope, sites = current_recording()
-        self._array, self.requires_grad, self._grad = array, requires_grad, None
-        self.name, self.op, self.parents, self.backward_rule = "", None, (), None
-        self.attributes, self._captured, self._lender, self._shown = {}, [], None, None
-        self.made = 0
+        self._array, self.requires_grad, self._grad, self.name = array, requires_grad, None, ""
+        self.op, self.parents, self.backward_rule, self.attributes = op, parents, rule, attributes
+        self.made = next_made() if parents else 0
         self.site = calling_site() if sites else None
+        self._captured, self._lender, self._shown = [], None, None
 
     # What the engine asks of a node
 
@@ -100,29 +110,27 @@ class Tensor(Operators, Node):
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
         if op.joins and len(operands) == 1:
             operands = tuple(operands[0])
-        parents = operands if _are_tensors(operands) else _as_tensors(op, operands)
-        with quiet():
-            result, rule = _run(op, [parent._array for parent in parents], attributes)
+        parents = operands if _are_tensors(operands) else _as_tensors(operands)
+        array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
-        node._fill(np.asarray(result), False)
         if current_recording()[0] and _any_requires_grad(parents):
-            node._join(op, parents, rule, attributes)
+            node._fill(array, True, op, parents, rule, attributes or NOTHING_TOLD)
+            node._capture()
+        else:
+            node._fill(array, False)
         return node
 
-    def _join(self, op: Any, parents: tuple[Any, ...], rule: Any, attributes: Any) -> None:
-        """Become the result of an operation, which holds on to its operands."""
-        self.requires_grad, self.made = True, next_made()
-        self.op, self.parents, self.backward_rule = op, parents, rule
+    def _capture(self) -> None:
+        """Remember how the arrays are that the rule may need and that others could change."""
         is_view = self._array.base is not None
-        for parent in parents:
+        for parent in self.parents:
             owner = parent if parent._lender is None else parent._lender
             if is_view and self._lender is None and np.may_share_memory(owner._array, self._array):
                 self._lender = owner
             if not owner.parents:
                 self._captured.append(Captured(owner._array, fingerprint(owner._array)))
-        if attributes:
-            self.attributes = dict(attributes)
-            for array in _arrays_in(attributes.values()):
+        if self.attributes:
+            for array in _arrays_in(self.attributes.values()):
                 self._captured.append(Captured(array, fingerprint(array)))
 
     def recompute(self) -> None:
@@ -135,24 +143,31 @@ class Tensor(Operators, Node):
 
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""
-        rule: Any = self.backward_rule
-        require_unchanged(self._captured, self)
+        if self._captured:
+            require_unchanged(self._captured, self)
         for node in (self, *self.parents):
             owner = node if node._lender is None else node._lender
             if owner._shown is not None:
                 require_unchanged([Captured(owner._array, owner._shown)], self)
-        with quiet():
-            contributions = rule(np.asarray(upstream))  # a sum of numbers is no array
-        if not isinstance(contributions, (tuple, list)) or len(contributions) != len(self.parents):
+        sent = self._apply_rule(np.asarray(upstream))  # a sum of numbers is no array
+        if not isinstance(sent, (tuple, list)) or len(sent) != len(self.parents):
             raise ValueError(
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
-                f"one contribution per operand; it returned {_kind(contributions)}"
+                f"one contribution per operand; it returned {_kind(sent)}"
             )
-        return tuple(map(self._fitted, contributions, self.parents, count()))
+        return tuple(map(self._fitted, sent, self.parents, count()))
+
+    def _apply_rule(self, upstream: Array) -> Any:
+        if is_quiet():
+            return self.backward_rule(upstream)  # type: ignore[misc]
+        with quiet():
+            return self.backward_rule(upstream)  # type: ignore[misc]
 
     def _fitted(self, contribution: Any, parent: Any, operand: int) -> Array | None:
         if not parent.requires_grad:
             return None
+        if fits(contribution, parent._array):
+            return contribution  # type: ignore[no-any-return]
         try:
             return fit(contribution, parent._array)
         except (TypeError, ValueError) as error:
@@ -174,6 +189,8 @@ class Tensor(Operators, Node):
                     "gradient by itself; take .sum() or .mean() first, or give grad="
                 )
             return np.ones_like(self._array)
+        if fits(grad, self._array):
+            return grad.copy()  # type: ignore[no-any-return]
         array = np.array(grad._array if isinstance(grad, Tensor) else grad, dtype=self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
@@ -191,14 +208,14 @@ class Tensor(Operators, Node):
     @property
     def data(self) -> Array:
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
-        owner = _owner(self)
+        owner = self if self._lender is None else self._lender
         if owner.parents and owner._shown is None:
             owner._shown = fingerprint(owner._array)
         return self._array
 
     @data.setter
     def data(self, data: ArrayLike) -> None:
-        array = np.asarray(data, dtype=self.dtype)
+        array: Any = data if fits(data, self._array) else np.asarray(data, dtype=self.dtype)
         if array.shape != self.shape:
             raise ValueError(
                 f"data: the new array is {array.shape} and the old one {self.shape}; "
@@ -267,6 +284,9 @@ class Tensor(Operators, Node):
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
     """Run the forward of a primitive; what it raises names the operation and the shapes."""
+    if not is_quiet():
+        with quiet():
+            return _run(op, arrays, attributes)
     native = current_native()
     forward = op.forward if native is None else native.forwards.get(op, op.forward)
     try:
@@ -281,11 +301,8 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
             f"{op.name}: must return (result, backward), the array and its closure; "
             f"it returned {type(returned).__name__}"
         )
-    return returned
-
-
-def _owner(node: Tensor) -> Tensor:
-    return node if node._lender is None else node._lender
+    result, rule = returned
+    return np.asarray(result), rule
 
 
 def _arrays_in(attributes: Iterable[Any]) -> list[Array]:
@@ -316,10 +333,8 @@ def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
     return False
 
 
-def _as_tensors(op: Primitive, operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
+def _as_tensors(operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
     """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
-    if _are_tensors(operands):
-        return operands
     arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
     typed = [
         a.dtype for a in arrays if isinstance(a, np.ndarray | np.generic) and a.dtype.kind == "f"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,9 @@ class Part(NamedTuple):
     path: str
     parameter: Tensor
     place: slice
+
+
+_has_grad = attrgetter("parameter.has_grad")
 
 
 class ParameterGroup:
@@ -49,7 +53,7 @@ class ParameterGroup:
 
     def runs(self) -> Iterator[Run]:
         """Yield the parameters that have gradients, as runs of neighbours; mostly this is one."""
-        for has_grad, parts in groupby(self.parts, key=lambda part: part.parameter.has_grad):
+        for has_grad, parts in groupby(self.parts, key=_has_grad):
             if has_grad:
                 self._latest = Run(list(parts), self.memory, self._latest)
                 yield self._latest

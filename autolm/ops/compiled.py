@@ -21,6 +21,8 @@ from autolm.ops.primitive import Array, Backward, Primitive
 Forward = Callable[..., tuple[Array, Backward]]
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
+NO_ID = int(np.iinfo(np.intp).min)  # what no target can be
+
 #: The compiled twin of each primitive that has one.
 FORWARDS: dict[Primitive, Forward] = {}
 
@@ -45,6 +47,13 @@ def twin(primitive: Primitive) -> Callable[[Forward], Forward]:
 def _rows(array: Array) -> Array:
     """Return an array as rows, (n, d), that lie side by side in memory."""
     return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+
+
+def _as_ids(integers: Array) -> NDArray[np.intp] | None:
+    """Return integers as one row, (n,); None if they are none."""
+    if integers.dtype.kind not in "iu":
+        return None
+    return np.ascontiguousarray(integers, np.intp).reshape(-1)
 
 
 @twin(neural.layer_norm)
@@ -82,15 +91,17 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 @twin(neural.embedding)
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up rows; add gradients to them one by one, without sorting."""
-    ids = neural.checked_ids("embedding", token_ids, len(weight))
-    loops, shape = compiled(), weight.shape
+    loops, token_ids, table = compiled(), np.asarray(token_ids), _rows(weight)
+    ids, y = _as_ids(token_ids), np.empty((token_ids.size, table.shape[1]), table.dtype)
+    if ids is None or not loops.take_rows(table, ids, y):
+        neural.checked_ids("embedding", token_ids, len(table))  # says what is wrong
 
     def backward(grad: Array) -> tuple[Array]:
-        scattered = np.zeros(shape, dtype=grad.dtype)
-        loops.add_rows(_rows(grad), np.ascontiguousarray(ids).reshape(-1), scattered)
+        scattered = np.zeros(table.shape, table.dtype)
+        loops.add_rows(_rows(grad), ids, scattered)
         return (scattered,)
 
-    return weight[ids], backward
+    return y.reshape(*token_ids.shape, table.shape[1]), backward
 
 
 @twin(probability.attention)
@@ -103,15 +114,14 @@ def attention(
     causal: bool = False,
     scale: float | None = None,
 ) -> tuple[Array, Backward]:
-    """Mask and normalize scores where they lie, one row after another."""
+    """Scale, mask and normalize scores where they lie, one row after another."""
     probability.require_that_heads_fit(q, k, v, num_heads)
     loops, split, join = compiled(), probability.split_heads, probability.join_heads
     factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else float(scale)
-    queries = split(q * factor, num_heads)
-    keys, values = split(k, num_heads), split(v, num_heads)
+    queries, keys, values = split(q, num_heads), split(k, num_heads), split(v, num_heads)
     scores = queries @ keys.swapaxes(-1, -2)
     rows = _rows(scores)
-    loops.shift_rows(rows, scores.shape[-2], causal)
+    loops.shift_rows(rows, factor, scores.shape[-2], causal)
     np.exp(rows, out=rows)
     loops.divide_by_sums(rows)
     weights = rows.reshape(scores.shape)
@@ -119,10 +129,9 @@ def attention(
     def backward(grad: Array) -> tuple[Array, Array, Array]:
         upstream = split(grad, num_heads)
         to_rows = _rows(upstream @ values.swapaxes(-1, -2))
-        loops.softmax_backward(to_rows, rows)
-        to_scores = to_rows.reshape(scores.shape)
+        loops.softmax_backward(to_rows, rows, factor)
+        to_scores = to_rows.reshape(weights.shape)
         to_q = to_scores @ keys
-        to_q *= factor
         to_k = to_scores.swapaxes(-1, -2) @ queries
         to_v = weights.swapaxes(-1, -2) @ upstream
         return join(to_q, num_heads), join(to_k, num_heads), join(to_v, num_heads)
@@ -135,13 +144,15 @@ def cross_entropy(
     logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
 ) -> tuple[Array, Backward]:
     """Compute the slope together with the loss, in the memory of the exponentials."""
-    ids, counted = probability.checked_targets(logits, targets, ignore_index)
-    loops = compiled()
-    slope = _rows(logits).copy()
-    loops.shift_rows(slope, 1, False)
-    chosen = slope[np.arange(len(slope)), ids]
+    loops, targets, slope = compiled(), np.asarray(targets), _rows(logits).copy()
+    ids, ignored = _as_ids(targets), NO_ID if ignore_index is None else ignore_index
+    chosen, count = np.empty(len(slope), slope.dtype), 0
+    if ids is not None and targets.shape == logits.shape[:-1]:
+        count = loops.shift_to_targets(slope, ids, ignored, chosen)
+    if count == 0:
+        probability.checked_targets(logits, targets, ignore_index)  # says what is wrong
     np.exp(slope, out=slope)
-    loss = loops.surprise(slope, ids, counted, chosen)
+    loss = loops.surprise(slope, ids, ignored, chosen, count)
 
     def backward(grad: Array) -> tuple[Array]:
         return ((slope * grad).reshape(logits.shape),)

@@ -87,27 +87,34 @@ def rms_norm_backward(
             to_x[i, j] = (grad[i, j] * gain[j] - normal[i, j] * slope) * scale
 
 
-def shift_rows(scores: Any, queries: int, causal: bool) -> None:
-    """Take the largest from each row, so that no exponential overflows, and hide the future.
+def shift_rows(scores: Any, scale: float, queries: int, causal: bool) -> None:
+    """Scale, take the largest from each row, so that no exponential overflows, and hide the future.
 
     The rows are those of matrices, (queries, keys), one after another. With `causal` a query sees
     the keys up to its own, which for the last query is the last; the others become −inf.
     """
     n, keys = scores.shape
     number = scores.dtype.type
+    factor = number(scale)
     for i in range(n):
         seen = keys
         if causal:
             seen = max(0, keys - queries + i % queries + 1)
-        largest = number(-np.inf)
         for j in range(seen):
-            largest = max(largest, scores[i, j])
-        if not np.isfinite(largest):
-            largest = number(0)
+            scores[i, j] *= factor
+        largest = _largest(scores[i, :seen])
         for j in range(seen):
             scores[i, j] -= largest
         for j in range(seen, keys):
             scores[i, j] = -np.inf
+
+
+def _largest(row: Any) -> Any:
+    """Return the largest of a row, or 0 if that is not finite."""
+    largest = row.dtype.type(-np.inf)
+    for number in row:
+        largest = max(largest, number)
+    return largest if np.isfinite(largest) else row.dtype.type(0)
 
 
 def divide_by_sums(rows: Any) -> None:
@@ -124,42 +131,76 @@ def divide_by_sums(rows: Any) -> None:
                 rows[i, j] *= factor
 
 
-def softmax_backward(grad: Any, y: Any) -> None:
-    """Make of grad, (n, d), what it is before the softmax whose result is y: y · (ḡ − Σ ḡ · y)."""
+def softmax_backward(grad: Any, y: Any, scale: float) -> None:
+    """Make of grad, (n, d), what it is before y = softmax(scale · x): scale · y · (ḡ − Σ ḡ · y)."""
     n, d = grad.shape
     number = grad.dtype.type
+    factor = number(scale)
     for i in range(n):
         along = number(0)
         for j in range(d):
             along += grad[i, j] * y[i, j]
         for j in range(d):
-            grad[i, j] = y[i, j] * (grad[i, j] - along)
+            grad[i, j] = factor * y[i, j] * (grad[i, j] - along)
 
 
-def surprise(exponentials: Any, targets: Any, counted: Any, chosen: Any) -> float:
+def shift_to_targets(logits: Any, targets: Any, ignored: int, chosen: Any) -> int:
+    """Take the largest from each row, (n, d), and note in `chosen`, (n,), what its target has then.
+
+    Return how many targets count: those that are not `ignored`. It is 0, too, if one is no column.
+    """
+    n, d = logits.shape
+    count = 0
+    for i in range(n):
+        largest = _largest(logits[i])
+        for j in range(d):
+            logits[i, j] -= largest
+        target = targets[i]
+        if target != ignored:
+            if target < 0 or target >= d:
+                return 0
+            count += 1
+            chosen[i] = logits[i, target]
+    return count
+
+
+def surprise(exponentials: Any, targets: Any, ignored: int, chosen: Any, count: int) -> float:
     """Return the mean surprise at the targets, and turn the rows into its slope in the logits.
 
-    `exponentials`, (n, d), are those of the shifted logits, and `chosen`, (n,), the shifted logits
-    of the targets, of which only those that are `counted` count.
+    `exponentials`, (n, d), are those of what `shift_to_targets` left.
     """
     n, d = exponentials.shape
     number = exponentials.dtype.type
-    count = counted.sum()
     total_surprise = 0.0
     for i in range(n):
+        if targets[i] == ignored:
+            for j in range(d):
+                exponentials[i, j] = number(0)
+            continue
         total = number(0)
         for j in range(d):
             total += exponentials[i, j]
-        share = number(counted[i] / count)
-        if counted[i]:
-            total_surprise += np.log(total) - chosen[i]
+        total_surprise += np.log(total) - chosen[i]
+        share = number(1 / count)
         factor = share
         if total != 0:
             factor = number(share / total)
         for j in range(d):
             exponentials[i, j] *= factor
         exponentials[i, targets[i]] -= share
-    return total_surprise / count  # type: ignore[no-any-return]
+    return total_surprise / count
+
+
+def take_rows(table: Any, ids: Any, rows: Any) -> bool:
+    """Fill rows, (n, d), with those of the table, (vocabulary, d); False if an id is no row."""
+    n, d = rows.shape
+    for i in range(n):
+        row = ids[i]
+        if row < 0 or row >= len(table):
+            return False
+        for j in range(d):
+            rows[i, j] = table[row, j]
+    return True
 
 
 def add_rows(rows: Any, ids: Any, table: Any) -> None:
@@ -194,7 +235,9 @@ def adamw(
 def compiled() -> SimpleNamespace:
     """Compile every loop, each at its first call, or load it from the cache that numba keeps."""
     from numba import njit
+    from numba.extending import register_jitable
 
+    register_jitable(_largest)
     compile_loop = njit(cache=True, error_model="numpy", fastmath=FASTMATH, nogil=True)
     return SimpleNamespace(**{loop.__name__: compile_loop(loop) for loop in LOOPS})
 
@@ -207,7 +250,9 @@ LOOPS = (
     shift_rows,
     divide_by_sums,
     softmax_backward,
+    shift_to_targets,
     surprise,
+    take_rows,
     add_rows,
     adamw,
 )

@@ -46,7 +46,9 @@ def matmul(a: Array, b: Array) -> tuple[Array, Backward]:
             f"matmul: a is {a.shape} and b is {b.shape}: "
             f"inner sizes {rows.shape[-1]} and {columns.shape[-2]} differ"
         )
-    product = _product(rows, columns)
+    if b.ndim == 2 and a.ndim > 1:
+        return _times_one_matrix(a, b)
+    product = rows @ columns
     y = product
     if a.ndim == 1:
         y = y[..., 0, :]
@@ -55,22 +57,22 @@ def matmul(a: Array, b: Array) -> tuple[Array, Backward]:
 
     def backward(grad: Array) -> tuple[Array, Array]:
         grad = grad.reshape(product.shape)
-        to_rows = _product(grad, columns.swapaxes(-1, -2))
-        if columns.ndim == 2:  # one matrix for the whole batch: one product, not a sum of many
-            k, m = columns.shape
-            to_columns = rows.reshape(-1, k).swapaxes(0, 1) @ grad.reshape(-1, m)
-        else:
-            to_columns = rows.swapaxes(-1, -2) @ grad
-        return to_rows, to_columns[..., 0] if b.ndim == 1 else to_columns
+        to_columns = rows.swapaxes(-1, -2) @ grad
+        return grad @ columns.swapaxes(-1, -2), to_columns[..., 0] if b.ndim == 1 else to_columns
 
     return y, backward
 
 
-def _product(a: Array, b: Array) -> Array:
-    """Multiply matrices; by one matrix, all rows of a batch at once."""
-    if b.ndim == 2 and a.ndim > 2:
-        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
-    return a @ b
+def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
+    """Multiply a batch by one matrix: all its rows at once, and not a sum of many products."""
+    k, m = b.shape
+    rows = a.reshape(-1, k)
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        upstream = grad.reshape(-1, m)
+        return (upstream @ b.T).reshape(a.shape), rows.T @ upstream
+
+    return (rows @ b).reshape(*a.shape[:-1], m), backward
 
 
 @primitive(
