@@ -6,7 +6,7 @@ import sys
 import benchmark
 import pytest
 from benchmarks import race as racing
-from benchmarks import report, scalar_step
+from benchmarks import report, scalar_step, tinylm_step
 from benchmarks.race import Contestant, Outcome, Race, hold
 from benchmarks.scalar_values import MICROGPT, micrograd
 from benchmarks.text import textbook_merges
@@ -25,6 +25,7 @@ def without_peers(monkeypatch):
     for peer in PEERS:
         monkeypatch.setitem(sys.modules, peer, None)
         monkeypatch.setitem(sys.modules, f"{peer}.engine", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.torch_peer", raising=False)
 
 
 def run(monkeypatch, *arguments):
@@ -127,6 +128,27 @@ def test_unchanged_program_has_the_loss_of_the_program_with_dot():
     assert len(contestants) >= 5
 
 
-def test_examples_in_the_report_hold():
-    failed, attempted = doctest.testmod(report)
-    assert (failed, attempted) == (0, 3)
+def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():
+    pytest.importorskip("torch")
+    race = tinylm_step.build(tinylm_step.SIZES["tinylm-microgpt"], [1, 2])
+    names = [each.name for each in race.contestants]
+    counts = ("1 thread", "2 threads")
+    ways = ("PyTorch, lean", "PyTorch, as usual")
+    assert names[:4] == [f"{way}, {count}" for way in ways for count in counts]
+    racing.require_parity(race)
+
+
+@pytest.mark.parametrize("library", ["PyTorch, as usual", "autolm"])
+def test_thirty_steps_have_the_losses_of_the_leanest_pytorch(library):
+    pytest.importorskip("torch")
+    losses = []
+    for each in ("PyTorch, lean", library):
+        contestant = tinylm_step.threaded(each, tinylm_step.SIZES["tinylm-microgpt"], 1)
+        contestant.prepare()
+        losses.append([contestant.run() for _ in range(30)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)  # 1e-3 apart, if decay is forgotten
+
+
+def test_examples_in_docstrings_hold():
+    assert doctest.testmod(report) == (0, 3)
+    assert doctest.testmod(tinylm_step) == (0, 1)
