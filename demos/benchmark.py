@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import drawing, growth, report, scalar_step, text, tinylm_step
+from benchmarks import drawing, growth, peak_memory, report, scalar_step, text, tinylm_step
 from benchmarks.race import Race, hold
 from rich.console import Console
 
@@ -25,9 +25,10 @@ def scalar(options: Options) -> Iterator[Race]:
 
 
 def tinylm(options: Options) -> Iterator[Race]:
-    sizes = list(tinylm_step.SIZES.values())
+    sizes = list(tinylm_step.SIZES)
     for size in sizes[:1] if options.quick else sizes:
-        yield tinylm_step.build(size, options.threads)
+        race = tinylm_step.build(tinylm_step.SIZES[size], options.threads)
+        yield peak_memory.weighed(race, size, options.threads)
 
 
 def graphs(options: Options) -> Iterator[Race]:

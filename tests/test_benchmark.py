@@ -1,22 +1,30 @@
 """The benchmark: it compares like with like, says so, and runs without any of the peers."""
 
 import doctest
+import os
+import platform
 import sys
 
 import benchmark
+import numpy as np
 import pytest
+from benchmarks import peak_memory, report, scalar_step, tinylm_step
 from benchmarks import race as racing
-from benchmarks import report, scalar_step
 from benchmarks.race import Contestant, Outcome, Race, hold
 from benchmarks.scalar_values import MICROGPT, micrograd
 from benchmarks.text import textbook_merges
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from autolm import Value
 from autolm.lm.tokenizers import BPETokenizer
 
 PEERS = ("torch", "micrograd", "autograd", "mygrad", "tinygrad")
+MEGABYTE = 10**6
+needs_high_water_mark = pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="the system keeps no high-water mark"
+)
 
 
 @pytest.fixture
@@ -25,6 +33,7 @@ def without_peers(monkeypatch):
     for peer in PEERS:
         monkeypatch.setitem(sys.modules, peer, None)
         monkeypatch.setitem(sys.modules, f"{peer}.engine", None)
+    monkeypatch.delitem(sys.modules, "benchmarks.torch_peer", raising=False)
 
 
 def run(monkeypatch, *arguments):
@@ -127,6 +136,106 @@ def test_unchanged_program_has_the_loss_of_the_program_with_dot():
     assert len(contestants) >= 5
 
 
-def test_examples_in_the_report_hold():
-    failed, attempted = doctest.testmod(report)
-    assert (failed, attempted) == (0, 3)
+def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():
+    pytest.importorskip("torch")
+    race = tinylm_step.build(tinylm_step.SIZES["tinylm-microgpt"], [1, 2])
+    names = [each.name for each in race.contestants]
+    counts = ("1 thread", "2 threads")
+    ways = ("PyTorch, lean", "PyTorch, as usual")
+    assert names[:4] == [f"{way}, {count}" for way in ways for count in counts]
+    racing.require_parity(race)
+
+
+@pytest.mark.parametrize("library", ["PyTorch, as usual", "autolm"])
+def test_thirty_steps_have_the_losses_of_the_leanest_pytorch(library):
+    pytest.importorskip("torch")
+    losses = []
+    for each in ("PyTorch, lean", library):
+        contestant = tinylm_step.threaded(each, tinylm_step.SIZES["tinylm-microgpt"], 1)
+        contestant.prepare()
+        losses.append([contestant.run() for _ in range(30)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)  # 1e-3 apart, if decay is forgotten
+
+
+def peak_in_megabytes(build):  # of 50 it may be 49: the kernel adds up its cores' counts later
+    return peak_memory.peak_of(build) / MEGABYTE
+
+
+def filling(megabytes):
+    return Contestant("filling", lambda: float(np.ones(megabytes * MEGABYTE, np.int8)[0]))
+
+
+@needs_high_water_mark
+def test_peak_memory_is_what_the_steps_hold_at_once():
+    assert 48 < peak_in_megabytes(lambda: filling(50)) < 80
+
+
+@needs_high_water_mark
+def test_peak_memory_has_what_building_keeps_and_not_what_it_drops():
+    def build():
+        np.ones(200 * MEGABYTE, np.int8)
+        kept = np.ones(50 * MEGABYTE, np.int8)
+        return Contestant("kept", lambda: float(kept[0]))
+
+    assert 48 < peak_in_megabytes(build) < 80
+
+
+@needs_high_water_mark
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others give pages back, or never")
+def test_memory_that_is_free_but_resident_does_not_hide_a_peak():
+    def fill():  # too small for pages of their own
+        return [np.ones(50_000, np.int8) for _ in range(1000)]
+
+    before = fill()
+    del before[:-1]  # the last is at the end of the heap, which cannot shrink
+    contestant = Contestant("small pieces", lambda: float(len(fill())))
+    assert 48 < peak_in_megabytes(lambda: contestant) < 80
+
+
+@needs_high_water_mark
+def test_peak_memory_of_autolm_is_found_in_a_process_of_its_own():
+    race = Race("a race", [Contestant(name, lambda: 1.0) for name in ("autolm, 1 thread", "other")])
+    ours, other = peak_memory.weighed(race, "tinylm-lesson-batch", [1]).contestants
+    hidden = 2 * 12 * 64 * 256 * 4  # bytes inside the feed-forward parts: a small part of all
+    assert hidden < ours.peak_bytes < 100 * hidden
+    assert other.peak_bytes is None
+
+
+def test_peak_memory_is_left_out_where_the_system_does_not_tell(monkeypatch, tmp_path):
+    monkeypatch.setattr(peak_memory, "CLEAR_REFS", tmp_path / "absent")
+    race = Race("a race", [Contestant("autolm, 1 thread", lambda: 1.0)])
+    assert peak_memory.weighed(race, "tinylm-microgpt", [1]) == race
+
+
+def printed_table(*contestants):
+    seconds = {each.name: [0.0123, 0.0125, 0.0127] for each in contestants}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(report.table(Outcome(Race("a race", list(contestants)), seconds)))
+    return capture.get()
+
+
+def test_peak_memory_is_a_column_of_the_table_and_compared_in_a_line_under_it():
+    printed = printed_table(
+        Contestant("PyTorch, as usual, 2 threads", lambda: 1.0, peak_bytes=40 * MEGABYTE),
+        Contestant("autolm, 2 threads", lambda: 1.0, peak_bytes=70 * MEGABYTE),
+        Contestant("autograd", lambda: 1.0),
+    )
+    assert "…" not in printed  # all of it fits
+    assert "40 MB" in printed
+    assert "Peak memory of autolm, 2 threads: 1.75 × that of PyTorch" in printed
+
+
+@pytest.mark.parametrize("peak_bytes", [None, 20_000])
+def test_peak_memory_that_is_not_known_is_not_compared(peak_bytes):
+    printed = printed_table(
+        Contestant("PyTorch", lambda: 1.0, peak_bytes=peak_bytes),
+        Contestant("autolm", lambda: 1.0, peak_bytes=peak_bytes),
+    )
+    assert ("memory" in printed, "<1 MB" in printed) == (peak_bytes is not None,) * 2
+    assert "Peak memory" not in printed
+
+
+def test_examples_in_docstrings_hold():
+    assert doctest.testmod(report) == (0, 4)
+    assert doctest.testmod(tinylm_step) == (0, 1)

@@ -7,7 +7,8 @@ round, and the ratios are given with their spread over the rounds.
 import gc
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil, isclose
 from time import perf_counter
@@ -32,6 +33,8 @@ class Contestant:
         First threshold of Python's cycle collector: Python's own, unless the library changes it.
     bytes_per_node
         Memory that a recorded graph takes, where that is measured.
+    peak_bytes
+        The most memory that the work takes, where that is measured.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Contestant:
     prepare: Callable[[], object] = lambda: None
     collector: int = 700
     bytes_per_node: float | None = None
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,19 @@ def seconds_of(contestant: Contestant, calls: int) -> float:
     """Time some calls, and return the mean."""
     contestant.prepare()
     gc.collect()
+    with collecting(contestant.collector):
+        start = perf_counter()
+        for _ in range(calls):
+            contestant.run()
+        return (perf_counter() - start) / calls
+
+
+@contextmanager
+def collecting(threshold: int) -> Iterator[None]:
+    """Run Python's cycle collector as a library has it."""
     usual = gc.get_threshold()
-    gc.set_threshold(contestant.collector)
-    start = perf_counter()
-    for _ in range(calls):
-        contestant.run()
-    elapsed = perf_counter() - start
-    gc.set_threshold(*usual)
-    return elapsed / calls
+    gc.set_threshold(threshold)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from benchmarks.race import Outcome
+from benchmarks.race import Contestant, Outcome
 
 LIBRARIES = ("numpy", "numba", "torch", "micrograd", "autograd", "mygrad", "tinygrad")
 OURS, OTHERS = "#1f6aa5", "#8c8c8c"
+MEGABYTE = 10**6
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 
 
@@ -64,6 +65,17 @@ def ratio(number: float) -> str:
     return f"{number:.0f}" if number >= 10 else f"{number:.2f}"
 
 
+def megabytes(size: float) -> str:
+    """Write an amount of memory, no finer than it can be measured.
+
+    >>> megabytes(42_600_000), megabytes(2_380_000), megabytes(20_000)
+    ('43 MB', '2.4 MB', '<1 MB')
+    """
+    if size < MEGABYTE:
+        return "<1 MB"
+    return f"{size / MEGABYTE:.{0 if size >= 10 * MEGABYTE else 1}f} MB"
+
+
 def table(outcome: Outcome) -> Table:
     """Lay out one race: median times and ratios, each with its quartiles."""
     race, first = outcome.race, outcome.race.contestants[0].name
@@ -71,7 +83,11 @@ def table(outcome: Outcome) -> Table:
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True  # to fit 80 columns
     grid.add_column("", no_wrap=True)
+    grid.caption, grid.caption_justify = memory_beside_first(race.contestants), "left"
     last = ["per node", "bytes per node"] if race.nodes else ["quartiles"]
+    has_peaks = any(each.peak_bytes is not None for each in race.contestants)
+    if has_peaks:
+        last.append("peak\nmemory")
     for heading in ["time", "× as quick", *last]:
         grid.add_column(heading, justify="right", no_wrap=True)
     for each in race.contestants:
@@ -84,8 +100,19 @@ def table(outcome: Outcome) -> Table:
             cells += [duration(middle / race.nodes), "" if held is None else f"{held:.0f}"]
         else:
             cells.append(interval(low, high))
+        if has_peaks:
+            cells.append("" if each.peak_bytes is None else megabytes(each.peak_bytes))
         grid.add_row(*cells, style="bold" if is_ours(each.name) else None)
     return grid
+
+
+def memory_beside_first(contestants: list[Contestant]) -> str | None:
+    """Compare our peak memory with the first contestant's, where both can be told."""
+    first, ours = contestants[0], next((c for c in contestants if is_ours(c.name)), contestants[0])
+    if ours is first or min(ours.peak_bytes or 0, first.peak_bytes or 0) < MEGABYTE:
+        return None
+    times = ratio(ours.peak_bytes / first.peak_bytes)
+    return f"Peak memory of {ours.name}: {times} × that of {first.name}"
 
 
 def is_ours(name: str) -> bool:
