@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autolm.graph import Node, describe
 
-EXACT_BYTES = 2**18  # up to this size a copy of the bytes is the cheapest fingerprint
+EXACT_BYTES = 2**16  # up to this size a copy of the bytes is the cheapest fingerprint
 HARMLESS = (int, float, complex, str, bytes, type(None), type(...), slice, np.generic, np.dtype)
 COLUMNS = 251  # a prime, so that swapping rows of any usual width moves words between columns
 

@@ -159,7 +159,8 @@ class Backprop:
     def _finish(self) -> None:
         """Write the gradients into the nodes: leaves accumulate, interiors do not."""
         results = {} if self.retain_grads else dict.fromkeys(self.operations)
-        for node, grad in self.gradients.items():
+        while self.gradients:
+            node, grad = self.gradients.popitem()
             total = grad if node._grad is None or node.parents else node._grad + grad
             results[node] = total if type(total) is float else node.as_gradient(total)
         for node, grad in results.items():

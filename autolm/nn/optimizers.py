@@ -196,17 +196,20 @@ class AdamW(Optimizer):
             moved: NDArray[Any] = np.empty_like(run.data)
             native.loops.adamw(run.data, grad, first, second, moved, self.betas, rates)
             return moved
+        change = (1 - beta1) * grad
         first *= beta1
-        first += (1 - beta1) * grad
+        first += change
+        np.multiply(grad, grad, out=grad)  # a copy, and no longer needed: two buffers serve for all
+        grad *= 1 - beta2
         second *= beta2
-        second += (1 - beta2) * (grad * grad)
-        change = first / (1 - beta1**self.steps)
-        spread = second / (1 - beta2**self.steps)
-        np.sqrt(spread, out=spread)
-        spread += self.eps
-        change /= spread
+        second += grad
+        size = np.divide(second, 1 - beta2**self.steps, out=grad)
+        np.sqrt(size, out=size)
+        size += self.eps
+        np.divide(first, 1 - beta1**self.steps, out=change)
+        change /= size
         if self.weight_decay and is_matrix:
-            change += self.weight_decay * run.data
+            change += np.multiply(self.weight_decay, run.data, out=size)
         change *= self.learning_rate
         return np.subtract(run.data, change, out=change)
 

@@ -208,12 +208,12 @@ def sigmoid(a: Array) -> tuple[Array, Backward]:
 )
 def relu(a: Array) -> tuple[Array, Backward]:
     """Cut off what is negative: max(0, a)."""
-    positive = a.real > 0
+    y = np.maximum(a, 0)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad * positive,)
+        return (grad * (y.real > 0),)
 
-    return np.maximum(a, 0), backward
+    return y, backward
 
 
 GELU_SCALE, GELU_CUBIC = np.sqrt(2 / np.pi).item(), 0.044715

@@ -58,15 +58,15 @@ def _as_ids(integers: Array) -> NDArray[np.intp] | None:
 
 @twin(neural.layer_norm)
 def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
-    """Normalize rows in two passes over each, forward and backward."""
+    """Normalize row by row; a row costs two numbers to remember."""
     neural.require_width("layer_norm", x, gain=gain, bias=bias)
     loops, rows = compiled(), _rows(x)
-    y, normal, inverse = np.empty_like(rows), np.empty_like(rows), np.empty(len(rows), x.dtype)
-    loops.layer_norm(rows, gain, bias, eps, y, normal, inverse)
+    y, (means, scales) = np.empty_like(rows), np.empty((2, len(rows)), x.dtype)
+    loops.layer_norm(rows, gain, bias, eps, y, means, scales)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        to_x, to_gain, to_bias = np.empty_like(normal), np.zeros_like(gain), np.zeros_like(gain)
-        loops.layer_norm_backward(_rows(grad), gain, normal, inverse, to_x, to_gain, to_bias)
+        to_x, to_gain, to_bias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
+        loops.layer_norm_backward(_rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias)
         return to_x.reshape(grad.shape), to_gain, to_bias
 
     return y.reshape(x.shape), backward
@@ -74,15 +74,15 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
 
 @twin(neural.rms_norm)
 def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
-    """Divide rows by their size in two passes over each, forward and backward."""
+    """Divide row by row; a row costs one number to remember."""
     neural.require_width("rms_norm", x, gain=gain)
     loops, rows = compiled(), _rows(x)
-    y, normal, inverse = np.empty_like(rows), np.empty_like(rows), np.empty(len(rows), x.dtype)
-    loops.rms_norm(rows, gain, eps, y, normal, inverse)
+    y, scales = np.empty_like(rows), np.empty(len(rows), x.dtype)
+    loops.rms_norm(rows, gain, eps, y, scales)
 
     def backward(grad: Array) -> tuple[Array, Array]:
-        to_x, to_gain = np.empty_like(normal), np.zeros_like(gain)
-        loops.rms_norm_backward(_rows(grad), gain, normal, inverse, to_x, to_gain)
+        to_x, to_gain = np.empty_like(rows), np.zeros_like(gain)
+        loops.rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain)
         return to_x.reshape(grad.shape), to_gain
 
     return y.reshape(x.shape), backward

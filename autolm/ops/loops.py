@@ -19,8 +19,8 @@ import numpy as np
 FASTMATH = {"reassoc", "contract", "nsz"}
 
 
-def layer_norm(x: Any, gain: Any, bias: Any, eps: float, y: Any, normal: Any, inverse: Any) -> None:
-    """Fill y and normal, (n, d), and inverse, (n,), the reciprocal of each row's deviation."""
+def layer_norm(x: Any, gain: Any, bias: Any, eps: float, y: Any, means: Any, scales: Any) -> None:
+    """Fill y, (n, d), and each row's mean and the reciprocal of its deviation, (n,)."""
     n, d = x.shape
     number = x.dtype.type
     for i in range(n):
@@ -32,32 +32,34 @@ def layer_norm(x: Any, gain: Any, bias: Any, eps: float, y: Any, normal: Any, in
         for j in range(d):
             squares += (x[i, j] - mean) * (x[i, j] - mean)
         scale = number(1 / np.sqrt(squares / d + eps))
-        inverse[i] = scale
+        means[i], scales[i] = mean, scale
         for j in range(d):
-            normal[i, j] = (x[i, j] - mean) * scale
-            y[i, j] = normal[i, j] * gain[j] + bias[j]
+            y[i, j] = (x[i, j] - mean) * scale * gain[j] + bias[j]
 
 
 def layer_norm_backward(
-    grad: Any, gain: Any, normal: Any, inverse: Any, to_x: Any, to_gain: Any, to_bias: Any
+    grad: Any, x: Any, gain: Any, means: Any, scales: Any, to_x: Any, to_gain: Any, to_bias: Any
 ) -> None:
     """Fill to_x, (n, d), and add to to_gain and to_bias, (d,)."""
     n, d = grad.shape
     number = grad.dtype.type
     for i in range(n):
+        mean, scale = means[i], scales[i]
         total, along = number(0), number(0)
         for j in range(d):
+            normal = (x[i, j] - mean) * scale
             total += grad[i, j] * gain[j]
-            along += grad[i, j] * gain[j] * normal[i, j]
-            to_gain[j] += grad[i, j] * normal[i, j]
+            along += grad[i, j] * gain[j] * normal
+            to_gain[j] += grad[i, j] * normal
             to_bias[j] += grad[i, j]
-        mean, slope, scale = number(total / d), number(along / d), inverse[i]
+        center, slope = number(total / d), number(along / d)
         for j in range(d):
-            to_x[i, j] = (grad[i, j] * gain[j] - mean - normal[i, j] * slope) * scale
+            normal = (x[i, j] - mean) * scale
+            to_x[i, j] = (grad[i, j] * gain[j] - center - normal * slope) * scale
 
 
-def rms_norm(x: Any, gain: Any, eps: float, y: Any, normal: Any, inverse: Any) -> None:
-    """Fill y and normal, (n, d), and inverse, (n,), the reciprocal of each row's size."""
+def rms_norm(x: Any, gain: Any, eps: float, y: Any, scales: Any) -> None:
+    """Fill y, (n, d), and the reciprocal of each row's size, (n,)."""
     n, d = x.shape
     number = x.dtype.type
     for i in range(n):
@@ -65,26 +67,25 @@ def rms_norm(x: Any, gain: Any, eps: float, y: Any, normal: Any, inverse: Any) -
         for j in range(d):
             squares += x[i, j] * x[i, j]
         scale = number(1 / np.sqrt(squares / d + eps))
-        inverse[i] = scale
+        scales[i] = scale
         for j in range(d):
-            normal[i, j] = x[i, j] * scale
-            y[i, j] = normal[i, j] * gain[j]
+            y[i, j] = x[i, j] * scale * gain[j]
 
 
-def rms_norm_backward(
-    grad: Any, gain: Any, normal: Any, inverse: Any, to_x: Any, to_gain: Any
-) -> None:
+def rms_norm_backward(grad: Any, x: Any, gain: Any, scales: Any, to_x: Any, to_gain: Any) -> None:
     """Fill to_x, (n, d), and add to to_gain, (d,)."""
     n, d = grad.shape
     number = grad.dtype.type
     for i in range(n):
+        scale = scales[i]
         along = number(0)
         for j in range(d):
-            along += grad[i, j] * gain[j] * normal[i, j]
-            to_gain[j] += grad[i, j] * normal[i, j]
-        slope, scale = number(along / d), inverse[i]
+            normal = x[i, j] * scale
+            along += grad[i, j] * gain[j] * normal
+            to_gain[j] += grad[i, j] * normal
+        slope = number(along / d)
         for j in range(d):
-            to_x[i, j] = (grad[i, j] * gain[j] - normal[i, j] * slope) * scale
+            to_x[i, j] = (grad[i, j] * gain[j] - x[i, j] * scale * slope) * scale
 
 
 def shift_rows(scores: Any, scale: float, queries: int, causal: bool) -> None:

@@ -145,11 +145,12 @@ def attention(
     # Weights are exponentials / total. There are fewer numbers to divide in the result than there.
     mixed = exponentials @ values
     mixed /= total
+    y = join_heads(mixed, num_heads)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
         upstream = split_heads(grad, num_heads) / total
         to_scores = upstream @ values.swapaxes(-1, -2)
-        to_scores -= dot_along(upstream, mixed)  # Σ ḡ vᵀ w = ḡ · y
+        to_scores -= dot_along(upstream, split_heads(y, num_heads))  # Σ ḡ vᵀ w = ḡ · y
         to_scores *= exponentials
         to_q = to_scores @ keys
         to_q *= factor
@@ -161,7 +162,7 @@ def attention(
             join_heads(to_v, num_heads),
         )
 
-    return join_heads(mixed, num_heads), backward
+    return y, backward
 
 
 def _are_modest(scores: Array) -> bool:
