@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.graph import Node, describe
+from autolm.native import current_native
 
 EXACT_BYTES = 2**16  # up to this size a copy of the bytes is the cheapest fingerprint
+FEW_BYTES = 2**12  # up to this size it is so beside a compiled fold, too
 HARMLESS = (int, float, complex, str, bytes, type(None), type(...), slice, np.generic, np.dtype)
 COLUMNS = 251  # a prime, so that swapping rows of any usual width moves words between columns
 
@@ -35,14 +37,23 @@ def fingerprint(array: NDArray[Any]) -> bytes:
 
 
 class Captured(NamedTuple):
-    """An array as it was when a node captured it."""
+    """An array, and its fingerprint from when a node captured it."""
 
     array: NDArray[Any]
-    before: bytes
+    fingerprint: Callable[[NDArray[Any]], Any]
+    before: Any
 
     def was_changed(self) -> bool:
         """Whether the array differs from what was captured."""
-        return fingerprint(self.array) != self.before
+        return bool(self.fingerprint(self.array) != self.before)
+
+
+def capture(array: NDArray[Any]) -> Captured:
+    """Take the fingerprint of an array; inside `native()` by a compiled loop, which copies none."""
+    native = current_native()
+    if native is None or array.nbytes <= FEW_BYTES or not array.flags.c_contiguous:
+        return Captured(array, fingerprint, fingerprint(array))
+    return Captured(array, native.fingerprint, native.fingerprint(array))
 
 
 def require_unchanged(captured: Iterable[Captured], node: Node) -> None:

@@ -7,16 +7,20 @@ compile, and half as long to load numba later: `autolm train` asks for them by i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 
 class Native(NamedTuple):
-    """What is compiled: the twin of each primitive that has one, and the loops themselves."""
+    """What is compiled: the twins of primitives, by primitive, and what the engine itself uses."""
 
     forwards: Mapping[Any, Any]
+    fingerprint: Callable[[NDArray[Any]], int]
     loops: Any
 
 
@@ -52,11 +56,12 @@ def native(enabled: bool = True) -> Iterator[None]:
         _native.reset(token)
 
 
+@cache
 def _load() -> Native:
-    from autolm.ops.compiled import FORWARDS
+    from autolm.ops.compiled import FORWARDS, fingerprint
     from autolm.ops.loops import compiled
 
     try:
-        return Native(FORWARDS, compiled())
+        return Native(FORWARDS, fingerprint, compiled())
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("native() needs numba: pip install 'autolm[fast]'") from error

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm.arrays import as_array, fit, fits, following
-from autolm.captured import Captured, fingerprint, require_unchanged
+from autolm.captured import Captured, capture, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
 from autolm.native import current_native
@@ -64,7 +64,7 @@ class Tensor(Operators, Node):
     _array: Array
     _captured: list[Captured]  # what others could change: leaf operands and attributes
     _lender: Tensor | None  # the node in whose memory a view lies
-    _shown: bytes | None  # an interior node's fingerprint, from when its data was first handed out
+    _shown: Captured | None  # an interior node's own array, since it was first handed out
 
     def __init__(
         self,
@@ -128,10 +128,10 @@ class Tensor(Operators, Node):
             if is_view and self._lender is None and np.may_share_memory(owner._array, self._array):
                 self._lender = owner
             if not owner.parents:
-                self._captured.append(Captured(owner._array, fingerprint(owner._array)))
+                self._captured.append(capture(owner._array))
         if self.attributes:
             for array in _arrays_in(self.attributes.values()):
-                self._captured.append(Captured(array, fingerprint(array)))
+                self._captured.append(capture(array))
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""
@@ -148,7 +148,7 @@ class Tensor(Operators, Node):
         for node in (self, *self.parents):
             owner = node if node._lender is None else node._lender
             if owner._shown is not None:
-                require_unchanged([Captured(owner._array, owner._shown)], self)
+                require_unchanged([owner._shown], self)
         sent = self._apply_rule(np.asarray(upstream))  # a sum of numbers is no array
         if not isinstance(sent, (tuple, list)) or len(sent) != len(self.parents):
             raise ValueError(
@@ -210,7 +210,7 @@ class Tensor(Operators, Node):
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
         owner = self if self._lender is None else self._lender
         if owner.parents and owner._shown is None:
-            owner._shown = fingerprint(owner._array)
+            owner._shown = capture(owner._array)
         return self._array
 
     @data.setter

@@ -193,9 +193,8 @@ class AdamW(Optimizer):
             decay = self.learning_rate * self.weight_decay if is_matrix else 0.0
             rate = self.learning_rate / (1 - beta1**self.steps)
             rates = (rate, 1 / (1 - beta2**self.steps), self.eps, decay)
-            moved: NDArray[Any] = np.empty_like(run.data)
-            native.loops.adamw(run.data, grad, first, second, moved, self.betas, rates)
-            return moved
+            native.loops.adamw(run.data, grad, first, second, self.betas, rates)
+            return grad  # it is a copy, and where the parameters go stands in it now
         change = (1 - beta1) * grad
         first *= beta1
         first += change

@@ -213,10 +213,8 @@ def add_rows(rows: Any, ids: Any, table: Any) -> None:
             table[row, j] += rows[i, j]
 
 
-def adamw(
-    data: Any, grad: Any, first: Any, second: Any, moved: Any, betas: Any, rates: Any
-) -> None:
-    """Bring both moments up to date, and fill `moved` with where the parameters go; all are (n,).
+def adamw(data: Any, grad: Any, first: Any, second: Any, betas: Any, rates: Any) -> None:
+    """Bring both moments up to date, and put where the parameters go in place of `grad`, (n,).
 
     `betas` are β₁ and β₂; `rates` are η / (1 − β₁ᵗ), 1 / (1 − β₂ᵗ), ε and η·λ.
     """
@@ -229,7 +227,15 @@ def adamw(
         first[i] = beta1 * first[i] + other1 * grad[i]
         second[i] = beta2 * second[i] + other2 * (grad[i] * grad[i])
         change = step * first[i] / (np.sqrt(second[i] * correction) + eps)
-        moved[i] = data[i] - (change + decay * data[i])
+        grad[i] = data[i] - (change + decay * data[i])
+
+
+def fold(words: Any) -> int:
+    """Weight each word by an odd number, so that any change of one, or swap of two, shows."""
+    total = np.uint64(0)
+    for i in range(words.size):
+        total += np.uint64(words[i]) * np.uint64(2 * i + 1)
+    return total  # type: ignore[return-value]
 
 
 @cache
@@ -256,4 +262,5 @@ LOOPS = (
     take_rows,
     add_rows,
     adamw,
+    fold,
 )

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.race import Contestant, Race, collecting
-from benchmarks.tinylm_step import SIZES, TORCH, threaded, with_threads
+from benchmarks.tinylm_step import AUTOLM, SIZES, TORCH, threaded, with_threads
 
 STEPS = 3  # the second has moments and gradients from the start
 CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -34,7 +34,7 @@ def weighed(race: Race, size: str, threads: list[int]) -> Race:
         return race
     processes = {
         with_threads(library, count): partial(in_fresh_process, size, library, count)
-        for library in (*TORCH, "autolm")
+        for library in (*TORCH, *AUTOLM)
         for count in threads
     }
     contestants = [

@@ -6,12 +6,14 @@ All start from the same weights.
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from autolm import native
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
 from benchmarks.array_peers import autograd_step, mygrad_step
@@ -39,6 +41,7 @@ SIZES = {
     "tinylm-nanogpt-cpu": Size("nanoGPT's size for a CPU", 65, 128, 4, 512, 4, (12, 64)),
 }
 PEERS = {"autograd": autograd_step, "mygrad": mygrad_step, "tinygrad": tinygrad_step}
+AUTOLM = ("autolm, native", "autolm")
 TORCH = {"PyTorch, lean": "lean_step", "PyTorch, as usual": "usual_step"}  # in torch_peer
 OPTIMIZER = {"betas": (0.9, 0.95), "weight_decay": 0.1}
 LEARNING_RATE = 1e-3
@@ -53,7 +56,11 @@ def build(size: Size, threads: list[int]) -> Race:
         contestants += [threaded(library, size, count) for library in TORCH for count in threads]
     except ImportError:
         absent.append("PyTorch is not installed")
-    contestants += [threaded("autolm", size, count) for count in threads]
+    for library in AUTOLM:
+        try:
+            contestants += [threaded(library, size, count) for count in threads]
+        except ImportError:
+            absent.append("numba is not installed")
     if tokens.size * size.num_layers * 12 * size.d_model**2 < BEYOND_PEERS:
         for name, peer in PEERS.items():
             try:
@@ -79,7 +86,7 @@ def reading(size: Size) -> Any:
 
 def threaded(library: str, size: Size, threads: int) -> Contestant:
     """Train with autolm or one of `TORCH`, on so many threads; ImportError without it."""
-    train: Callable[..., Contestant] = autolm_step
+    train: Callable[..., Contestant] = partial(autolm_step, compiled=library == AUTOLM[0])
     if library in TORCH:
         train = getattr(import_module("benchmarks.torch_peer"), TORCH[library])
     return train(with_threads(library, threads), new_model(size), *reading(size), threads)
@@ -94,12 +101,16 @@ def with_threads(library: str, threads: int) -> str:
     return f"{library}, {threads} thread{'s' * (threads > 1)}"
 
 
-def autolm_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train our own."""
-    optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
+def autolm_step(
+    name: str, model: TinyLM, tokens: Any, targets: Any, threads: int, compiled: bool
+) -> Contestant:
+    """Train our own, as NumPy calls or with compiled loops."""
+    with native(compiled):  # without numba it says so here
+        optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
 
+    @native(compiled)
     def run() -> float:
-        model.zero_grad()
+        optimizer.zero_grad()
         loss = model.compute_loss(tokens, targets)
         loss.backward()
         optimizer.step()
