@@ -24,6 +24,7 @@ from autolm.inspect.breakpoints import (
     at_scope,
 )
 from autolm.inspect.edit import Edit, edit
+from autolm.quiet import quiet
 
 
 class Backprop(graph.Backprop):
@@ -102,7 +103,7 @@ class Backprop(graph.Backprop):
         sent, sums = [], dict[Node, Any]()
         for parent, local, value, before in zip(node.parents, slopes, values, befores, strict=True):
             if parent.requires_grad:
-                sums[parent] = value if before is None else before + value
+                sums[parent] = value if before is None else _sum(before, value)
             sent.append(Contribution(parent, local, value, before, sums.get(parent)))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
@@ -239,7 +240,8 @@ class Backprop(graph.Backprop):
     def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
         log = [] if log is None else log
         upstreams = {node: self.gradients[node] for node in nodes}
-        super()._visit(nodes, log)
+        with quiet():
+            super()._visit(nodes, log)
         self.gradients |= upstreams  # the way back needs them, retained in the end or not
         for node in nodes:  # there is one: `forward` goes step by step
             self._overwritten.append(tuple(before for _, _, before, _ in log))
@@ -263,7 +265,7 @@ class Backprop(graph.Backprop):
         if total is None:
             node._grad = earlier
         else:
-            node._grad = node.as_gradient(total if earlier is None else earlier + total)
+            node._grad = node.as_gradient(total if earlier is None else _sum(earlier, total))
 
     def _finish(self) -> None:
         pass  # the nodes show every sum already
@@ -282,3 +284,8 @@ class Backprop(graph.Backprop):
         """List the nodes whose gradients the pass touches."""
         reached = dict.fromkeys(p for node in self.operations for p in node.parents)
         return {self.root: None} | {node: None for node in reached if node.requires_grad}
+
+
+def _sum(before: Any, value: Any) -> Any:
+    with quiet():
+        return before + value

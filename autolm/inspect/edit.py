@@ -14,6 +14,7 @@ import numpy as np
 
 from autolm.graph import Node, topological_order
 from autolm.inspect.rehearsal import Rehearsal
+from autolm.quiet import quiet
 from autolm.step import label, norm, total
 from autolm.tensor import COMPUTED, Tensor
 
@@ -167,7 +168,8 @@ def _recompute(node: Node) -> None:
 
 
 def _distance(moved: Moved) -> float:
-    return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
+    with quiet():
+        return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
 
 
 def _slots(node: Node) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 from autolm.graph import Contribution, Node, Step
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.names import Names
+from autolm.quiet import quiet
 from autolm.step import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
@@ -111,8 +112,9 @@ class Screen:
         before, after = sent.before, sent.after
         earlier = self.walk.earlier(sent.parent)
         if earlier is not None:
-            before = earlier if before is None else earlier + before
-            after = earlier + after
+            with quiet():
+                before = earlier if before is None else earlier + before
+                after = earlier + after
         moved = f"{self.names(sent.parent)}.grad: {total(before)} → {total(after)}"
         if before is None or sent.local is None:
             return moved

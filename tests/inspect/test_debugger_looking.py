@@ -201,6 +201,14 @@ def test_set_reports_how_the_gradients_moved_and_the_pass_goes_on_with_it(neuron
     assert neuron.say("s").splitlines()[1].endswith("∂/∂x2 = w2 = 5            x2.grad: 0 → 2.5")
 
 
+def test_infinities_that_meet_are_no_warning():
+    x = Tensor([0.0, 1.0], name="x")
+    (1 / x).sum().backward()
+    session = Session((1 / x - 2 / x).sum())
+    for line in ("goto 4", "rs", "s", "set x = [0.0, 2.0]", "why x 2", "rs 4", "q"):
+        assert "Warning" not in session.say(line)
+
+
 # Mistakes
 
 
