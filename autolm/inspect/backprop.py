@@ -44,6 +44,10 @@ class Backprop(graph.Backprop):
         Where `run` and `run_back` stop, by number; `break_at` adds to them.
     stopped_by
         The breakpoint at which the latest run stopped; None where something else ended it.
+    edits
+        What `set` has changed, in turn.
+    replaced
+        Results that hold what they were set to, and not what their operation makes.
 
     Examples
     --------
@@ -65,7 +69,8 @@ class Backprop(graph.Backprop):
         super().__init__(root, grad, retain_grads)
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stopped_by: Breakpoint | None = None
-        self._edits: list[Edit] = []
+        self.edits: list[Edit] = []
+        self.replaced: set[Node] = set()
         self._overwritten: list[tuple[Any, ...]] = []  # for each step done, the sums before it
         self._earlier = {node: node._grad for node in self._nodes() if node._grad is not None}
         self._is_open = True
@@ -198,13 +203,16 @@ class Backprop(graph.Backprop):
     def set(self, node: Node, data: Any) -> Edit:
         """Change the data of a node and all that depends on it, and stay at the same step.
 
-        Left unfinished, the walk undoes it.
+        The latest change counts: a result that was set before, and depends on the node, is computed
+        again. Left unfinished, the walk undoes every change.
         """
-        position = self.position
+        position, seed = self.position, self.gradients[self.root]
         self.goto(0)
         try:
-            change = edit(self.root, node, data, grad=self.gradients[self.root])
-            self._edits.append(change)
+            change = edit(self.root, node, data, grad=seed, set_before=self.replaced)
+            self.edits.append(change)
+            self.replaced -= change.data.keys()
+            self.replaced |= {node} if node.parents else set()
         finally:
             self.goto(position)
         return change
@@ -219,8 +227,9 @@ class Backprop(graph.Backprop):
                 node._grad = None
             latest_root.set(weakref.ref(self.root))
             return
-        while self._edits:
-            self._edits.pop().undo()
+        while self.edits:
+            self.edits.pop().undo()
+        self.replaced.clear()
         for node in self._nodes():
             node._grad = self._earlier.get(node)
 

@@ -2,12 +2,13 @@
 
 The graph stays as it was recorded; each operation downstream runs once more, in order, and its
 backward rule with it. A result in the middle may be changed too: that is as if a constant had been
-added to it, so its own rule stays as it was.
+added to it, so its own rule stays as it was. The latest change counts: what is changed beneath a
+result that was changed before computes that result again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +40,8 @@ class Edit:
         What became of it and of everything that depends on it, by node.
     gradients
         What became of the gradients of a whole backward pass, where they differ, by node.
+    overruled
+        Results that had been set before, and were computed again.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class Edit:
         node: Node,
         data: Mapping[Node, Moved],
         gradients: Mapping[Node, Moved],
+        overruled: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
+        self.overruled = overruled
         self._states = states
 
     def undo(self) -> None:
@@ -70,10 +75,15 @@ class Edit:
         lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
         lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
         lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
+        for node in self.overruled:
+            before, after = map(total, self.data[node])
+            lines += [f"  {label(node)} too, which was set to {before}: now it is {after}"]
         return "\n".join(lines)
 
 
-def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
+def edit(
+    root: Node, node: Node, data: Any, *, grad: Any = None, set_before: Collection[Node] = ()
+) -> Edit:
     """Set the data of a node under `root`, and compute again everything that depends on it.
 
     No `.grad` changes: the report says how those of a backward pass would.
@@ -88,6 +98,8 @@ def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
         What it is to be, in the shape that it has.
     grad
         The seed of the backward pass, as for `backward()`.
+    set_before
+        Results that hold what an edit before made them; the report says which are so no more.
 
     Raises
     ------
@@ -134,6 +146,7 @@ def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
             for each, after in gradients_after.items()
             if not np.array_equal(gradients_before[each], after, equal_nan=True)
         },
+        [each for each in dependents[1:] if each in set_before],
         states,
     )
 

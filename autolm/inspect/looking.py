@@ -245,7 +245,9 @@ class Looking(Prompt):
         """Change a number, compute again, and say how the gradients moved.
 
         set NODE = EXPRESSION
-        The pass goes on with it. If you leave before its end, the number is what it was.
+        The pass goes on with it. If you leave before its end, the number is what it was; at
+        the end, it stays.
+        The latest counts: a result that was set before, and depends on NODE, is computed again.
         """
         name, equals, expression = argument.partition("=")
         if not equals or not name.strip() or not expression.strip():

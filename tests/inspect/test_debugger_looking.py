@@ -209,6 +209,15 @@ def test_infinities_that_meet_are_no_warning():
         assert "Warning" not in session.say(line)
 
 
+def test_set_beneath_what_was_set_says_that_this_is_computed_again(neuron):
+    neuron.say("set n = 1")
+    assert neuron.say("set n = 2").splitlines()[-1] == "results computed again: 1"
+    assert neuron.say("set w1 = -2.5").splitlines()[-2:] == [
+        "results computed again: 4",
+        "  n too, which was set to 2: now it is 1.881",
+    ]
+
+
 # Mistakes
 
 
