@@ -218,6 +218,16 @@ def test_set_beneath_what_was_set_says_that_this_is_computed_again(neuron):
     ]
 
 
+def test_a_step_of_what_was_set_says_so_and_its_arithmetic_is_true(neuron):
+    neuron.say("set o = 0.1")
+    neuron.say("s")
+    opening, arithmetic = neuron.say("rs").splitlines()
+    assert "o = tanh(n), but set to 0.1 " in f"{opening} "
+    assert "∂o/∂n = 1 − tanh(n)² = 0.5 " in arithmetic
+    neuron.say("set n = 0")
+    assert neuron.say("s") and neuron.say("rs").splitlines()[0].endswith("o = tanh(n)")
+
+
 # Mistakes
 
 
