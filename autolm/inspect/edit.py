@@ -8,6 +8,7 @@ result that was changed before computes that result again.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -104,7 +105,7 @@ def edit(
     Raises
     ------
     ValueError
-        When the node is not under `root`, or the data is of another shape.
+        When the node is not under `root`, or the data is of another shape, or no numbers.
 
     Examples
     --------
@@ -153,12 +154,21 @@ def edit(
 
 def _like(node: Node, data: Any) -> Any:
     """Read data in the form that a node has."""
-    if not isinstance(node, Tensor):
-        return float(data)
-    array = np.array(data.data if isinstance(data, Node) else data, dtype=node.dtype)
-    if array.shape != node.shape:
-        raise ValueError(f"edit: {label(node)} has shape {node.shape}, not {array.shape}")
-    return array
+    data = data.data if isinstance(data, Node) else data
+    shape = node.shape if isinstance(node, Tensor) else ()
+    try:
+        given = np.asarray(data)
+    except ValueError:  # lists of unequal lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
+    if given.shape != shape:
+        raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
+    return given.astype(node.dtype) if isinstance(node, Tensor) else float(given)
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"an array of shape {shape}" if shape else "one number"
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
