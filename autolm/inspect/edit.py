@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autolm.graph import Node, topological_order
 from autolm.inspect.rehearsal import Rehearsal
@@ -152,10 +153,9 @@ def edit(
     )
 
 
-def _like(node: Node, data: Any) -> Any:
-    """Read data in the form that a node has."""
+def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Read data as an array of numbers in a shape."""
     data = data.data if isinstance(data, Node) else data
-    shape = node.shape if isinstance(node, Tensor) else ()
     try:
         given = np.asarray(data)
     except ValueError:  # lists of unequal lengths
@@ -164,7 +164,14 @@ def _like(node: Node, data: Any) -> Any:
         raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
     if given.shape != shape:
         raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
-    return given.astype(node.dtype) if isinstance(node, Tensor) else float(given)
+    return given
+
+
+def _like(node: Node, data: Any) -> Any:
+    """Read data in the form that a node has."""
+    if isinstance(node, Tensor):
+        return numbers(data, node.shape).astype(node.dtype)
+    return float(numbers(data, ()))
 
 
 def _kind(shape: tuple[int, ...]) -> str:
