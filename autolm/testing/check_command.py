@@ -67,16 +67,17 @@ def check_command(
     console = console or Console()
     files = {op: path for path in dict.fromkeys(modules) for op in _primitives_in(path)}
     operations = _chosen(list(files) if modules else PRIMITIVES, names)
+    subjects = [Subject.of(op) for op in operations]
     titles = _titles(operations, files)
     before = settings.get_current_profile_name()
     load_profiles(profile)
     try:
         reports = []
         with console.status("") as status:
-            for op in operations:
-                status.update(f"checking {op.name}")
+            for op, subject in zip(operations, subjects, strict=True):
+                status.update(f"checking {titles[op]}")
                 start = time.perf_counter()
-                report = report_on(Subject.of(op))
+                report = report_on(subject)
                 reports.append((titles[op], report, time.perf_counter() - start))
     finally:
         settings.load_profile(before)

@@ -107,6 +107,11 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
     ((), "def f(:", r"file\.py:1: invalid syntax"),
     ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),
     ((), "x = 1", "defines no primitive"),
+    (
+        (),
+        "from autolm import primitive\n@primitive(domain=(0, 9))\ndef half(a): pass",
+        r"half: its domain is \(0, 9\); .* or one for all: domain=\(\(0, 9\),\)",
+    ),
     ((), "from autolm.ops import mul", "defines no primitive"),
 ])  # fmt: skip
 def test_wrong_use_is_an_error(names, content, words, tmp_path):
@@ -114,6 +119,14 @@ def test_wrong_use_is_an_error(names, content, words, tmp_path):
     path.write_text(content or "", encoding="utf-8")
     with pytest.raises(ValueError, match=words):
         run(*names, modules=[] if content is None else [path])
+
+
+def test_nothing_is_checked_before_all_is_known_to_be_such_that_it_can(tmp_path, monkeypatch):
+    path = tmp_path / "file.py"
+    path.write_text(MY_OPS + "\n@primitive\ndef nothing(): return 1, lambda g: ()")
+    monkeypatch.setattr("autolm.testing.check_command.report_on", lambda subject: 1 / 0)
+    with pytest.raises(ValueError, match="nothing: it takes no operand"):
+        run(modules=[path])
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
