@@ -260,22 +260,26 @@ def _architecture(run: Path | None, vocab_size: int | None) -> Any:
 @app.command()
 def check(
     operations: Annotated[
-        list[str] | None, typer.Argument(help="Which operations; all if none is named.")
+        list[str] | None,
+        typer.Argument(
+            help="Which operations, and Python files with primitives of yours: a file's are "
+            "checked instead of ours. All if none is named.",
+        ),
     ] = None,
     profile: Annotated[
         str | None, typer.Option(help="How long to search: dev, ci or nightly.")
     ] = None,
     module: Annotated[
-        Path | None, typer.Option(help="Check the primitives of this Python file instead.")
+        list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
     ] = None,
 ) -> None:
     """Prove the gradients of operations, or say which rule is wrong, where and how."""
     from autolm.testing.check_command import check_command
 
-    names = operations or []
-    if module is None and names and names[0].endswith(".py"):
-        module, names = Path(names[0]), names[1:]
-    raise typer.Exit(check_command(names, profile=profile, module=module))
+    named = operations or []
+    files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
+    names = [word for word in named if not word.endswith(".py")]
+    raise typer.Exit(check_command(names, profile=profile, modules=files))
 
 
 @app.command()

@@ -173,7 +173,7 @@ class Operators:
         return ops.reshape(self, shape=_one_or_many(shape))
 
     def transpose(self, *axes: Any) -> Tensor:
-        return ops.transpose(self, axes=_one_or_many(axes) or None)
+        return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
     @property
     def T(self) -> Tensor:
@@ -189,6 +189,17 @@ class Operators:
 
 def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(numbers[0]) if numbers and isinstance(numbers[0], tuple | list) else numbers
+
+
+def _all_axes(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Refuse some axes of many: what PyTorch calls `transpose(1, 2)` is `swapaxes(1, 2)` here."""
+    if axes and len(axes) != x.ndim:
+        hint = f"; to exchange two: swapaxes{axes}" if len(axes) == 2 and x.ndim > 2 else ""
+        raise ValueError(
+            f"transpose of {x.shape}: give every axis in the new order, {x.ndim} in all, "
+            f"not {axes}{hint}"
+        )
+    return axes
 
 
 for _operation in ops.PRIMITIVES:

@@ -176,6 +176,32 @@ def test_ops_lists_every_operation_with_its_formula(autolm) -> None:
         assert words in out
 
 
+SQUARE = """
+from autolm import primitive
+
+@primitive
+def square(a):
+    return a * a, lambda grad: (2 * a * grad,)
+"""
+
+
+def test_check_takes_files_and_names_in_any_order(autolm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", "dev")
+    Path("a.py").write_text(SQUARE)
+    Path("b.py").write_text(SQUARE.replace("square", "second"))
+    for words, checked in (
+        (["a.py", "b.py"], ["square", "second"]),
+        (["second", "a.py", "b.py"], ["second"]),
+        (["--module=a.py", "--module=b.py"], ["square", "second"]),
+    ):
+        code, out, error = autolm("check", *words)
+        assert (code, error) == (0, "")
+        assert [line.split()[0] for line in out.splitlines()[1:-1]] == checked
+    assert autolm("check", "a.py", "mul").error == (
+        "autolm: no operation is called 'mul'; there are square\n"
+    )
+
+
 def test_a_bare_command_shows_what_there_is(autolm) -> None:
     code, out, _ = autolm()
     assert code == 0

@@ -143,7 +143,7 @@ def test_the_program_runs_as_by_itself(tmp_path):
 
 PROGRAMS = {
     "nothing.py": ("x = 1\n", "has no variable loss"),
-    "number.py": ("loss = 1.0\n", "has no variable loss"),
+    "number.py": ("loss = 1.0\n", "loss is of type float, not a Value or a Tensor"),
     "two.py": (
         "from autolm import Value\na = Value(1.0) * 2\nb = a * 3\nc = a * 4\n",
         "--var: b, c",

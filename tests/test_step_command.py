@@ -40,6 +40,21 @@ def test_program_is_stepped_through():
     assert "> 2/5  +      n = x1w1x2w2 + b" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("typed", "left"),
+    [
+        ("q\n", "left at step 1: every gradient is as it was\n"),
+        (
+            "set n = 1\nset w1 = 5\nq\n",
+            "left at step 1: every gradient, and every number that was set, is as it was\n",
+        ),
+        ("set n = 1\nc\nc\n", "left at the end: what was set stays so\n"),
+    ],
+)
+def test_leaving_says_what_becomes_of_what_was_set(typed, left):
+    assert autolm("step", NEURON, typed=typed).stdout.endswith(left)
+
+
 def test_model_is_stepped_through_and_zoomed_into(run):
     typed = "b attention\nc\nw\nzoom 2,0\ns\nq\nwhy blocks.0.attention.W_O\nq\n"
     done = autolm("step", run, "--text", "a cat", typed=typed)

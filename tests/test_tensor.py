@@ -165,6 +165,26 @@ def test_method_does_what_numpys_does(method):
     np.testing.assert_allclose(result.data, method(data), rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes", "message"),
+    [
+        (
+            (2, 3, 4),
+            (1, 2),
+            "transpose of (2, 3, 4): give every axis in the new order, 3 in all, not (1, 2); "
+            "to exchange two: swapaxes(1, 2)",
+        ),
+        ((2, 3), (1,), "transpose of (2, 3): give every axis in the new order, 2 in all, not (1,)"),
+        ((2,), (0, 1), "transpose of (2,): give every axis in the new order, 1 in all, not (0, 1)"),
+    ],
+)
+def test_transpose_of_some_axes_names_what_exchanges_two(shape, axes, message):
+    for arguments in (axes, (axes,), ([*axes],)):
+        with pytest.raises(ValueError) as caught:
+            Tensor(array(*shape)).transpose(*arguments)
+        assert str(caught.value) == message
+
+
 WITHOUT_ARGUMENTS = "exp log sqrt sin cos tanh sigmoid relu gelu logsumexp softmax log_softmax"
 
 

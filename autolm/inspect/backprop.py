@@ -24,6 +24,7 @@ from autolm.inspect.breakpoints import (
     at_scope,
 )
 from autolm.inspect.edit import Edit, edit
+from autolm.quiet import quiet
 
 
 class Backprop(graph.Backprop):
@@ -43,6 +44,10 @@ class Backprop(graph.Backprop):
         Where `run` and `run_back` stop, by number; `break_at` adds to them.
     stopped_by
         The breakpoint at which the latest run stopped; None where something else ended it.
+    edits
+        What `set` has changed, in turn.
+    replaced
+        Results that hold what they were set to, and not what their operation makes.
 
     Examples
     --------
@@ -64,7 +69,8 @@ class Backprop(graph.Backprop):
         super().__init__(root, grad, retain_grads)
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stopped_by: Breakpoint | None = None
-        self._edits: list[Edit] = []
+        self.edits: list[Edit] = []
+        self.replaced: set[Node] = set()
         self._overwritten: list[tuple[Any, ...]] = []  # for each step done, the sums before it
         self._earlier = {node: node._grad for node in self._nodes() if node._grad is not None}
         self._is_open = True
@@ -102,7 +108,7 @@ class Backprop(graph.Backprop):
         sent, sums = [], dict[Node, Any]()
         for parent, local, value, before in zip(node.parents, slopes, values, befores, strict=True):
             if parent.requires_grad:
-                sums[parent] = value if before is None else before + value
+                sums[parent] = value if before is None else _sum(before, value)
             sent.append(Contribution(parent, local, value, before, sums.get(parent)))
         return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
 
@@ -197,13 +203,16 @@ class Backprop(graph.Backprop):
     def set(self, node: Node, data: Any) -> Edit:
         """Change the data of a node and all that depends on it, and stay at the same step.
 
-        Left unfinished, the walk undoes it.
+        The latest change counts: a result that was set before, and depends on the node, is computed
+        again. Left unfinished, the walk undoes every change.
         """
-        position = self.position
+        position, seed = self.position, self.gradients[self.root]
         self.goto(0)
         try:
-            change = edit(self.root, node, data, grad=self.gradients[self.root])
-            self._edits.append(change)
+            change = edit(self.root, node, data, grad=seed, set_before=self.replaced)
+            self.edits.append(change)
+            self.replaced -= change.data.keys()
+            self.replaced |= {node} if node.parents else set()
         finally:
             self.goto(position)
         return change
@@ -218,8 +227,9 @@ class Backprop(graph.Backprop):
                 node._grad = None
             latest_root.set(weakref.ref(self.root))
             return
-        while self._edits:
-            self._edits.pop().undo()
+        while self.edits:
+            self.edits.pop().undo()
+        self.replaced.clear()
         for node in self._nodes():
             node._grad = self._earlier.get(node)
 
@@ -239,7 +249,8 @@ class Backprop(graph.Backprop):
     def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
         log = [] if log is None else log
         upstreams = {node: self.gradients[node] for node in nodes}
-        super()._visit(nodes, log)
+        with quiet():
+            super()._visit(nodes, log)
         self.gradients |= upstreams  # the way back needs them, retained in the end or not
         for node in nodes:  # there is one: `forward` goes step by step
             self._overwritten.append(tuple(before for _, _, before, _ in log))
@@ -263,7 +274,7 @@ class Backprop(graph.Backprop):
         if total is None:
             node._grad = earlier
         else:
-            node._grad = node.as_gradient(total if earlier is None else earlier + total)
+            node._grad = node.as_gradient(total if earlier is None else _sum(earlier, total))
 
     def _finish(self) -> None:
         pass  # the nodes show every sum already
@@ -282,3 +293,8 @@ class Backprop(graph.Backprop):
         """List the nodes whose gradients the pass touches."""
         reached = dict.fromkeys(p for node in self.operations for p in node.parents)
         return {self.root: None} | {node: None for node in reached if node.requires_grad}
+
+
+def _sum(before: Any, value: Any) -> Any:
+    with quiet():
+        return before + value

@@ -2,18 +2,22 @@
 
 The graph stays as it was recorded; each operation downstream runs once more, in order, and its
 backward rule with it. A result in the middle may be changed too: that is as if a constant had been
-added to it, so its own rule stays as it was.
+added to it, so its own rule stays as it was. The latest change counts: what is changed beneath a
+result that was changed before computes that result again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autolm.graph import Node, topological_order
 from autolm.inspect.rehearsal import Rehearsal
+from autolm.quiet import quiet
 from autolm.step import label, norm, total
 from autolm.tensor import COMPUTED, Tensor
 
@@ -38,6 +42,8 @@ class Edit:
         What became of it and of everything that depends on it, by node.
     gradients
         What became of the gradients of a whole backward pass, where they differ, by node.
+    overruled
+        Results that had been set before, and were computed again.
     """
 
     def __init__(
@@ -45,9 +51,11 @@ class Edit:
         node: Node,
         data: Mapping[Node, Moved],
         gradients: Mapping[Node, Moved],
+        overruled: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
+        self.overruled = overruled
         self._states = states
 
     def undo(self) -> None:
@@ -69,10 +77,15 @@ class Edit:
         lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
         lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
         lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
+        for node in self.overruled:
+            before, after = map(total, self.data[node])
+            lines += [f"  {label(node)} too, which was set to {before}: now it is {after}"]
         return "\n".join(lines)
 
 
-def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
+def edit(
+    root: Node, node: Node, data: Any, *, grad: Any = None, set_before: Collection[Node] = ()
+) -> Edit:
     """Set the data of a node under `root`, and compute again everything that depends on it.
 
     No `.grad` changes: the report says how those of a backward pass would.
@@ -87,11 +100,13 @@ def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
         What it is to be, in the shape that it has.
     grad
         The seed of the backward pass, as for `backward()`.
+    set_before
+        Results that hold what an edit before made them; the report says which are so no more.
 
     Raises
     ------
     ValueError
-        When the node is not under `root`, or the data is of another shape.
+        When the node is not under `root`, or the data is of another shape, or no numbers.
 
     Examples
     --------
@@ -133,18 +148,34 @@ def edit(root: Node, node: Node, data: Any, *, grad: Any = None) -> Edit:
             for each, after in gradients_after.items()
             if not np.array_equal(gradients_before[each], after, equal_nan=True)
         },
+        [each for each in dependents[1:] if each in set_before],
         states,
     )
 
 
+def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Read data as an array of numbers in a shape."""
+    data = data.data if isinstance(data, Node) else data
+    try:
+        given = np.asarray(data)
+    except ValueError:  # lists of unequal lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
+    if given.shape != shape:
+        raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
+    return given
+
+
 def _like(node: Node, data: Any) -> Any:
     """Read data in the form that a node has."""
-    if not isinstance(node, Tensor):
-        return float(data)
-    array = np.array(data.data if isinstance(data, Node) else data, dtype=node.dtype)
-    if array.shape != node.shape:
-        raise ValueError(f"edit: {label(node)} has shape {node.shape}, not {array.shape}")
-    return array
+    if isinstance(node, Tensor):
+        return numbers(data, node.shape).astype(node.dtype)
+    return float(numbers(data, ()))
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"an array of shape {shape}" if shape else "one number"
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
@@ -167,7 +198,8 @@ def _recompute(node: Node) -> None:
 
 
 def _distance(moved: Moved) -> float:
-    return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
+    with quiet():
+        return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
 
 
 def _slots(node: Node) -> tuple[str, ...]:

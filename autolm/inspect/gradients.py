@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autolm.graph import Node, Step, topological_order
+from autolm.quiet import quiet
 
 
 @dataclass
@@ -24,11 +25,18 @@ class Walked:
 def backward_steps(root: Node) -> Iterator[Step]:
     """Walk `root.steps()`, and leave every gradient as it was."""
     before = [(node, node.grad if node.has_grad else None) for node in topological_order(root)]
+    steps = root.steps()
     try:
-        yield from root.steps()
+        while (step := _next(steps)) is not None:
+            yield step
     finally:
         for node, grad in before:
             node.grad = grad
+
+
+def _next(steps: Iterator[Step]) -> Step | None:
+    with quiet():  # around each: to be quiet across a `yield` would hush the caller too
+        return next(steps, None)
 
 
 def walk(root: Node, nodes: Container[Node]) -> Walked:

@@ -18,6 +18,7 @@ from autolm.graph import Node, latest_root, topological_order
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.blame import blame_nonfinite
 from autolm.inspect.draw import render
+from autolm.inspect.edit import numbers
 from autolm.inspect.explain import explanation
 from autolm.inspect.names import Names
 from autolm.inspect.prompt import Mistake, Prompt
@@ -245,16 +246,31 @@ class Looking(Prompt):
         """Change a number, compute again, and say how the gradients moved.
 
         set NODE = EXPRESSION
-        The pass goes on with it. If you leave before its end, the number is what it was.
+        One number of an array: set NODE[I,J,…] = EXPRESSION
+        The pass goes on with it. If you leave before its end, the number is what it was; at
+        the end, it stays.
+        The latest counts: a result that was set before, and depends on NODE, is computed again.
         """
         name, equals, expression = argument.partition("=")
         if not equals or not name.strip() or not expression.strip():
             raise Mistake("set: say what and to what, such as: set w1 = 2")
-        node = self.find(name.strip())
+        node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
+        if place:
+            array = node.data.copy()
+            array[place] = numbers(data, ())
+            data = array
         with self.interrupts_held():  # half a way to the start and back is no place to stop
             change = self.walk.set(node, data)
         self.say(change.text(self.names.in_full))
+
+    def _place(self, text: str) -> tuple[Node, tuple[int, ...]]:
+        """Read what is to be set: a node, or with a place one number of its array."""
+        name, bracket, index = text.rpartition("[")
+        if not bracket or text in self.names.by_name:
+            return self.find(text), ()
+        node = self.find(name.strip())
+        return node, _index(index, np.shape(node.data), f"set {name}[{{}}] = 1")
 
     # Pictures
 
@@ -277,7 +293,7 @@ class Looking(Prompt):
             raise Mistake("zoom: this is a Value already, and no number is smaller")
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
             raise Mistake(f"zoom: {self.names(node)} joins over {ZOOM_LIMIT} numbers; too many")
-        index = _index(argument, node.shape)
+        index = _index(argument, node.shape, "zoom {}")
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
         for each in topological_order(element):
@@ -309,16 +325,19 @@ def whole_number(text: str) -> int:
         raise Mistake(f"{text} is not a whole number") from None
 
 
-def _index(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
     """Read "0,2" or "[0, 2]" as a place in an array."""
+    command, _, _ = usage.partition(" ")
     words = text.strip("[]() ").replace(",", " ").split()
     index = tuple(whole_number(word) for word in words)
+    if index and not shape:
+        raise Mistake(f"{command}: this is one number, and there are no places in it")
     if len(index) != len(shape):
-        example = ",".join("0" * len(shape))
-        raise Mistake(f"zoom: the array is {shape}, so give {len(shape)} numbers: zoom {example}")
+        example = usage.format(",".join("0" * len(shape)))
+        raise Mistake(f"{command}: the array is {shape}, so give {len(shape)} numbers: {example}")
     for place, length in zip(index, shape, strict=True):
         if not -length <= place < length:
-            raise Mistake(f"zoom: {place} is not in 0 … {length - 1}; the array is {shape}")
+            raise Mistake(f"{command}: {place} is not in 0 … {length - 1}; the array is {shape}")
     return index
 
 

@@ -132,11 +132,8 @@ def _as_main(path: Path) -> Iterator[None]:
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:
     """Choose what to differentiate when the program itself differentiated nothing."""
     if variable is not None:
-        if variable not in variables:
-            raise ProgramError(f"{path} has no variable {variable}")
-        if not isinstance(variables[variable], Node):
-            kind = type(variables[variable]).__name__
-            raise ProgramError(f"{path}: {variable} is of type {kind}, not a Value or a Tensor")
+        if not isinstance(variables.get(variable), Node):
+            raise ProgramError(_no_root(path, variables, variable))
         return variables[variable]  # type: ignore[no-any-return]
     if isinstance(variables.get(LOSS), Node):
         return variables[LOSS]  # type: ignore[no-any-return]
@@ -145,5 +142,13 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:
         names = f"; choose one with --var: {', '.join(last.values())}" if last else ""
-        raise ProgramError(f"{path} has no variable {LOSS}{names}")
+        raise ProgramError(f"{_no_root(path, variables, LOSS)}{names}")
     return next(iter(last))
+
+
+def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
+    """Say why a variable is no root: there is none so called, or it holds something else."""
+    if variable not in variables:
+        return f"{path} has no variable {variable}"
+    kind = type(variables[variable]).__name__
+    return f"{path}: {variable} is of type {kind}, not a Value or a Tensor"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from autolm.graph import Backprop, Node
+from autolm.quiet import quiet
 
 
 class Rehearsal(Backprop):
@@ -10,6 +11,10 @@ class Rehearsal(Backprop):
 
     def __init__(self, root: Node, grad: Any = None) -> None:
         super().__init__(root, grad, retain_grads=True)
+
+    def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
+        with quiet():
+            super()._visit(nodes, log)
 
     def _finish(self) -> None:
         pass

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from autolm.graph import Contribution, Node, Step
 from autolm.inspect.backprop import Backprop
 from autolm.inspect.names import Names
+from autolm.quiet import quiet
 from autolm.step import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown
@@ -64,6 +65,7 @@ class Screen:
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
         made = f"{self.names(node)} = {expression(node, self.names)}"
+        made += f", but set to {total(node.data)}" * (node in self.walk.replaced)
         return f"{mark} {number:>{self.margin - 4}}  {_symbol(node):{self.operation}}{made}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
@@ -89,10 +91,17 @@ class Screen:
                 rows.append([upstream, f"{name} is a constant", ""])
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
-            words = slope(step.node, i, self.names) if in_words else ""
+            words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
             terms = dict.fromkeys(filter(None, (f"∂{of}/∂{name}", words, show(sent.local))))
             rows.append([upstream, " = ".join(terms), self._moved(sent)])
         return rows
+
+    def _as_computed(self, node: Node) -> Callable[[Node], str]:
+        """Name nodes for a slope of this one, which stays that of its operation if it was set."""
+        if node not in self.walk.replaced:
+            return self.names
+        computed = expression(node, self.names)
+        return lambda each: computed if each is node else self.names(each)
 
     def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         rows = [["ḡ", "", *_parts(step.upstream), ""]]
@@ -111,8 +120,9 @@ class Screen:
         before, after = sent.before, sent.after
         earlier = self.walk.earlier(sent.parent)
         if earlier is not None:
-            before = earlier if before is None else earlier + before
-            after = earlier + after
+            with quiet():
+                before = earlier if before is None else earlier + before
+                after = earlier + after
         moved = f"{self.names(sent.parent)}.grad: {total(before)} → {total(after)}"
         if before is None or sent.local is None:
             return moved

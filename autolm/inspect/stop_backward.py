@@ -78,7 +78,10 @@ def open_debugger(
             debugger = Debugger(walk, variables, leaves_at_end=leaves_at_end)
             debugger.open()
             if not walk.finished:
-                debugger.say(f"left at step {walk.position}: every gradient is as it was")
+                changed = ", and every number that was set," if walk.edits else ""
+                debugger.say(f"left at step {walk.position}: every gradient{changed} is as it was")
+            elif walk.edits:
+                debugger.say("left at the end: what was set stays so")
             return not debugger.has_quit
     finally:
         backward_pass.reset(token)

@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def check_command(
     names: Sequence[str] = (),
     *,
     profile: str | None = None,
-    module: Path | None = None,
+    modules: Sequence[Path] = (),
     console: Console | None = None,
 ) -> int:
     """Check operations, print a table of them by laws, and return an exit code.
@@ -48,8 +49,8 @@ def check_command(
         Which operations; all, if none is named.
     profile
         How long to search: dev, ci or nightly; by default what HYPOTHESIS_PROFILE says.
-    module
-        A Python file whose primitives are checked instead of ours.
+    modules
+        Python files whose primitives are checked instead of ours.
     console
         Where to print.
 
@@ -64,36 +65,51 @@ def check_command(
         For an unknown operation or profile, or a file without primitives or that does not run.
     """
     console = console or Console()
-    operations = _chosen(PRIMITIVES if module is None else _primitives_in(module), names)
+    files = {op: path for path in dict.fromkeys(modules) for op in _primitives_in(path)}
+    operations = _chosen(list(files) if modules else PRIMITIVES, names)
+    subjects = [Subject.of(op) for op in operations]
+    titles = _titles(operations, files)
     before = settings.get_current_profile_name()
     load_profiles(profile)
     try:
         reports = []
         with console.status("") as status:
-            for op in operations:
-                status.update(f"checking {op.name}")
+            for op, subject in zip(operations, subjects, strict=True):
+                status.update(f"checking {titles[op]}")
                 start = time.perf_counter()
-                report = report_on(Subject.of(op))
-                reports.append((report, time.perf_counter() - start))
+                report = report_on(subject)
+                reports.append((titles[op], report, time.perf_counter() - start))
     finally:
         settings.load_profile(before)
     wide = _table(reports, wide=True)
     fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
     console.print(wide if fits <= console.width else _table(reports, wide=False))
     console.print(LEGEND, style="dim")
-    wrong = [report for report, _ in reports if report.verdict is Verdict.WRONG]
+    wrong = [report for _, report, _ in reports if report.verdict is Verdict.WRONG]
     pictures = Path(tempfile.mkdtemp(prefix="autolm-check-")) if wrong else None
-    for report, _ in reports:
+    for number, (title, report, _) in enumerate(reports, 1):
         if report.verdict is not Verdict.CORRECT or report.reason:
             console.print()
             console.print(Text(str(report)), soft_wrap=True)
-        picture = pictures and report.render(pictures / f"{report.name}.svg")
+        picture_name = report.name if title == report.name else f"{report.name}-{number}"
+        picture = pictures and report.render(pictures / f"{picture_name}.svg")
         if picture is not None:
             console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
     return WRONG if wrong else CORRECT
 
 
-def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
+def _titles(
+    operations: Sequence[Primitive], files: Mapping[Primitive, Path]
+) -> dict[Primitive, str]:
+    """Call each operation by its name; where several files have one so called, with its file."""
+    count = Counter(op.name for op in operations)
+    return {
+        op: f"{op.name} ({files[op]})" if count[op.name] > 1 and op in files else op.name
+        for op in operations
+    }
+
+
+def _table(reports: Sequence[tuple[str, Report, float]], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("operation", overflow="fold")
     for law in LAWS:
@@ -101,12 +117,12 @@ def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
         table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
     for heading in ("digits", "examples", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for report, seconds in reports:
+    for title, report, seconds in reports:
         marks = [outcome.status.value for outcome in report.outcomes]
         style = "red" if report.verdict is Verdict.WRONG else ""
         digits = f"{report.digits:.0f}" if report.verdict is Verdict.CORRECT else "–"
         table.add_row(
-            Text(report.name, style=style),
+            Text(title, style=style),
             *(Text(mark, style=STYLES[mark]) for mark in marks),
             *(digits, str(report.examples), f"{seconds:.1f} s"),
         )
@@ -114,14 +130,16 @@ def _table(reports: Sequence[tuple[Report, float]], wide: bool) -> Table:
 
 
 def _chosen(operations: Sequence[Primitive], names: Sequence[str]) -> list[Primitive]:
-    known = {op.name: op for op in operations}
+    known: dict[str, list[Primitive]] = {}
+    for op in operations:
+        known.setdefault(op.name, []).append(op)
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=3)
             those = ", ".join(known) if len(known) <= FEW else "those that `autolm ops` lists"
             told = f"did you mean {' or '.join(near)}?" if near else f"there are {those}"
             raise ValueError(f"no operation is called {name!r}; {told}")
-    return [known[name] for name in dict.fromkeys(names)] or list(operations)
+    return [op for name in dict.fromkeys(names) for op in known[name]] or list(operations)
 
 
 def _last_line(path: Path, error: BaseException) -> str:

@@ -70,7 +70,8 @@ class Expression:
         """
         arrays = list(leaves)
         for op, operands, attributes in self.applications:
-            arrays.append(op.forward(*(arrays[i] for i in operands), **attributes)[0])
+            result = op.forward(*(arrays[i] for i in operands), **attributes)[0]
+            arrays.append(np.asarray(result) if isinstance(result, float | int) else result)
         pairs = zip(self.upstreams, self.roots, strict=True)
         return np.concatenate([np.ravel(arrays[root] * upstream) for upstream, root in pairs])
 

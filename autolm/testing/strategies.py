@@ -150,14 +150,18 @@ def shapes(max_dims: int = 3, max_side: int = 3, min_dims: int = 0) -> st.Search
     return st.lists(sides, min_size=min_dims, max_size=max_dims).map(tuple)
 
 
-@st.composite
 def broadcastable_shapes(
-    draw: st.DrawFn, count: int, *, max_dims: int = 3, max_side: int = 3
-) -> tuple[Shape, ...]:
+    count: int, *, max_dims: int = 3, max_side: int = 3
+) -> st.SearchStrategy[tuple[Shape, ...]]:
     """`count` shapes that broadcast together, most of them by stretching an axis.
 
     They are made from the shape of the result: each loses some axes in front, and of the others
     some collapse to length 1, often one between two others. No axis collapses in all.
+
+    Raises
+    ------
+    ValueError
+        For less than one shape, and where no axis is long enough to stretch to.
 
     Examples
     --------
@@ -167,6 +171,17 @@ def broadcastable_shapes(
     ...     np.broadcast_shapes(*shapes)
     >>> test_they_broadcast()
     """
+    told = ("count", count, 1), ("max_dims", max_dims, 0), ("max_side", max_side, 2)
+    for name, number, least in told:
+        if number < least:
+            raise ValueError(f"{name} is {number}; it must be at least {least}")
+    return _broadcastable_shapes(count, max_dims, max_side)
+
+
+@st.composite
+def _broadcastable_shapes(
+    draw: st.DrawFn, count: int, max_dims: int, max_side: int
+) -> tuple[Shape, ...]:
     # Every other time all axes are kept, and those that are stretched lie between two others.
     inner = min(count - 1, max_side - 1, max_dims - 2) > 0 and draw(st.booleans())
     side = st.integers(2, max_side) | st.integers(1 + inner, max_side)

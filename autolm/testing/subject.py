@@ -74,7 +74,7 @@ class Subject:
         cases = op.cases if cases is None else tuple(cases)
         cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
         operands = _operand_names(op, arity, cases)
-        domains = op.domain if domain is None else _as_domains(domain)
+        domains = _domains_of(op) if domain is None else _as_domains(domain)
         if len(domains) == 1:
             domains *= len(operands)
         if len(domains) < len(operands) or (domain is not None and len(domains) > len(operands)):
@@ -282,6 +282,16 @@ def _require_all(kind: type, told: str, things: Sequence[Any]) -> None:
     for thing in things:
         if not isinstance(thing, kind):
             raise TypeError(f"{told} must be a list of {kind.__name__}; {thing!r} is none")
+
+
+def _domains_of(op: Primitive) -> Domains:
+    """Return the intervals in a record, which has one for each operand even where there is one."""
+    if any(isinstance(pair, int | float) for pair in op.domain):
+        raise ValueError(
+            f"{op.name}: its domain is {op.domain}; a record has one (low, high) for each "
+            f"operand, or one for all: domain=({op.domain},)"
+        )
+    return op.domain
 
 
 def _as_domains(domain: Any) -> Domains:

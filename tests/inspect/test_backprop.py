@@ -374,6 +374,58 @@ def test_leaving_before_the_end_undoes_edits(program, leaf, data):
     assert bits(nodes) == gradients
 
 
+@given(programs(), engines, st.data())
+def test_setting_the_leaves_overrules_whatever_was_set_before(program, leaf, data):
+    leaves, root = program.run(leaf)
+    nodes = topological_order(root)
+    results = [node for node in nodes if node.parents]
+    with Backprop(root) as walk:
+        for node in data.draw(st.lists(st.sampled_from(results), max_size=4)):
+            walk.set(node, data.draw(st.floats(-1, 1)))
+        assert walk.replaced <= set(results)
+        for each, number in zip(leaves, program.numbers, strict=True):
+            if each in nodes:
+                change = walk.set(each, number)
+                assert set(change.overruled) <= set(change.data)
+        assert not walk.replaced
+        walk.run()
+    other_leaves, other = program.run(leaf)
+    other.backward()
+    assert np.array_equal(root.data, other.data)
+    assert bits(leaves) == bits(other_leaves)
+
+
+@given(programs(), engines, st.data())
+def test_of_two_settings_of_a_node_the_latest_counts(program, leaf, data):
+    place, first, second = data.draw(st.tuples(st.integers(0), st.floats(-1, 1), st.floats(-1, 1)))
+
+    def after(*numbers):
+        leaves, root = program.run(leaf)
+        nodes = topological_order(root)
+        with Backprop(root) as walk:
+            for number in numbers:
+                walk.set(nodes[place % len(nodes)], number)
+            walk.run()
+        return [root.data, *(each.grad for each in leaves if each.has_grad)]
+
+    np.testing.assert_array_equal(after(first, second), after(second))  # nan is nan, of either sign
+
+
+def test_a_change_tells_which_results_it_overrules_and_only_once():
+    x = Value(3.0, name="x")
+    square = x * x
+    root = square + 1
+    with Backprop(root) as walk:
+        assert not walk.set(square, 1.0).overruled
+        assert walk.replaced == {square}
+        assert not walk.set(square, 2.0).overruled  # it still is what it was set to
+        change = walk.set(x, 5.0)
+        assert list(change.overruled) == [square]
+        assert str(change).endswith("\n  mul too, which was set to 2: now it is 25")
+        assert not walk.replaced
+        assert not walk.set(x, 6.0).overruled
+
+
 @pytest.mark.parametrize("left_at", [1, 2])
 def test_a_closed_walk_goes_nowhere(left_at):
     x = Value(3.0)

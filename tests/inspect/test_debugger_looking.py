@@ -169,9 +169,15 @@ def test_all_of_an_element_was_made_where_its_array_was():
         ("zoom 1", "zoom: the array is (2, 2), so give 2 numbers: zoom 0,0"),
         ("zoom [0, 9]", "zoom: 9 is not in 0 … 1; the array is (2, 2)"),
         ("zoom x,y", "x is not a whole number"),
+        ("set x[1] = 2", "set: the array is (2, 2), so give 2 numbers: set x[0,0] = 1"),
+        ("set x[0,2] = 2", "set: 2 is not in 0 … 1; the array is (2, 2)"),
+        ("set x[0,1] = [2, 3]", "one number is needed, not an array of shape (2,)"),
+        ("set x[0,1] = None", "one number is needed, not None"),
+        ("set #1[0] = 2", "set: this is one number, and there are no places in it"),
+        ("set y[0,0] = 2", "no node is called y"),
     ],
 )
-def test_zoom_to_no_place_is_refused(model, line, answer):
+def test_no_place_is_refused(model, line, answer):
     model.say("goto 6")
     assert model.say(line) == answer
 
@@ -199,6 +205,40 @@ def test_set_reports_how_the_gradients_moved_and_the_pass_goes_on_with_it(neuron
         "results computed again: 4",
     ]
     assert neuron.say("s").splitlines()[1].endswith("∂/∂x2 = w2 = 5            x2.grad: 0 → 2.5")
+
+
+def test_infinities_that_meet_are_no_warning():
+    x = Tensor([0.0, 1.0], name="x")
+    (1 / x).sum().backward()
+    session = Session((1 / x - 2 / x).sum())
+    for line in ("goto 4", "rs", "s", "set x = [0.0, 2.0]", "why x 2", "rs 4", "q"):
+        assert "Warning" not in session.say(line)
+
+
+def test_one_number_of_an_array_is_set(model):
+    assert model.say("set W[0, -1] = 5").startswith("body.W ")
+    assert model.say("p W.data.tolist()") == "[[1.0, 5.0], [0.5, 2.0]]"
+    model.walk.close()
+    assert model.walk.operations[5].parents[1].data.tolist() == [[1.0, -1.0], [0.5, 2.0]]
+
+
+def test_set_beneath_what_was_set_says_that_this_is_computed_again(neuron):
+    neuron.say("set n = 1")
+    assert neuron.say("set n = 2").splitlines()[-1] == "results computed again: 1"
+    assert neuron.say("set w1 = -2.5").splitlines()[-2:] == [
+        "results computed again: 4",
+        "  n too, which was set to 2: now it is 1.881",
+    ]
+
+
+def test_a_step_of_what_was_set_says_so_and_its_arithmetic_is_true(neuron):
+    neuron.say("set o = 0.1")
+    neuron.say("s")
+    opening, arithmetic = neuron.say("rs").splitlines()
+    assert "o = tanh(n), but set to 0.1 " in f"{opening} "
+    assert "∂o/∂n = 1 − tanh(n)² = 0.5 " in arithmetic
+    neuron.say("set n = 0")
+    assert neuron.say("s") and neuron.say("rs").splitlines()[0].endswith("o = tanh(n)")
 
 
 # Mistakes
@@ -237,6 +277,7 @@ def test_set_reports_how_the_gradients_moved_and_the_pass_goes_on_with_it(neuron
         ("p nobody", "NameError: name 'nobody' is not defined"),
         ("why #99", "no node #99: they go from #1 to #10"),
         ("set w1", "set: say what and to what, such as: set w1 = 2"),
+        ("set n = None", "one number is needed, not None"),
         ("set w1 =", "set: say what and to what, such as: set w1 = 2"),
         ("help frobnicate", "no such command: frobnicate (help lists them)"),
     ],

@@ -362,3 +362,9 @@ def test_a_long_chain_is_drawn_without_recursion_and_shows_its_end():
     assert [f"+{hidden:,} nodes".replace(",", " ")] == [
         text for node in picture.nodes.values() for text in node.texts if text.startswith("+")
     ]
+
+
+def test_infinities_that_meet_in_a_gradient_are_drawn_without_a_warning():
+    x = Tensor([0.0, 1.0], name="x")
+    picture = parse(draw((1 / x - 2 / x).sum(), edges="chain rule"))
+    assert any("nan" in text for text in picture.called("x").texts)

@@ -50,7 +50,7 @@ def test_a_narrow_terminal_gets_the_whole_table():
 
 
 def test_the_primitives_of_a_file_are_checked_and_a_wrong_one_is_reported(my_ops):
-    code, text = run(module=my_ops)
+    code, text = run(modules=[my_ops])
     assert code == 1
     assert "my_mul is WRONG" in text
     assert "operands swapped" in text
@@ -59,9 +59,25 @@ def test_the_primitives_of_a_file_are_checked_and_a_wrong_one_is_reported(my_ops
 
 
 def test_one_operation_of_a_file(my_ops):
-    code, text = run("my_square", module=my_ops)
+    code, text = run("my_square", modules=[my_ops])
     assert code == 0
     assert "my_mul" not in text
+
+
+def test_several_files_are_checked_and_namesakes_are_told_apart(my_ops, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(MY_OPS.replace("my_square", "square"), encoding="utf-8")
+    code, text = run(modules=[my_ops, other, my_ops])
+    rows = [line for line in text.splitlines() if "✓" in line and "holds" not in line]
+    assert code == 1
+    assert [line.split("  ")[0] for line in rows] == [
+        f"my_mul ({my_ops})", "my_square", f"my_mul ({other})", "square"
+    ]  # fmt: skip
+    pictures = [line for line in text.splitlines() if "drawing" in line]
+    assert len(set(pictures)) == len(pictures)
+    _, text = run("my_mul", "square", modules=[my_ops, other])
+    assert "my_square" not in text
+    assert text.count("my_mul is WRONG") == 2
 
 
 def test_a_name_given_twice_is_checked_once():
@@ -72,7 +88,7 @@ def test_a_name_given_twice_is_checked_once():
 def test_long_names_do_not_cut_the_numbers_off(tmp_path):
     path = tmp_path / "long.py"
     path.write_text(MY_OPS.replace("my_square", "square_" * 12), encoding="utf-8")
-    _, text = run("square_" * 12, module=path, width=80)
+    _, text = run("square_" * 12, modules=[path], width=80)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -91,18 +107,31 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
     ((), "def f(:", r"file\.py:1: invalid syntax"),
     ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),
     ((), "x = 1", "defines no primitive"),
+    (
+        (),
+        "from autolm import primitive\n@primitive(domain=(0, 9))\ndef half(a): pass",
+        r"half: its domain is \(0, 9\); .* or one for all: domain=\(\(0, 9\),\)",
+    ),
     ((), "from autolm.ops import mul", "defines no primitive"),
 ])  # fmt: skip
 def test_wrong_use_is_an_error(names, content, words, tmp_path):
     path = tmp_path / "file.py"
     path.write_text(content or "", encoding="utf-8")
     with pytest.raises(ValueError, match=words):
-        run(*names, module=None if content is None else path)
+        run(*names, modules=[] if content is None else [path])
+
+
+def test_nothing_is_checked_before_all_is_known_to_be_such_that_it_can(tmp_path, monkeypatch):
+    path = tmp_path / "file.py"
+    path.write_text(MY_OPS + "\n@primitive\ndef nothing(): return 1, lambda g: ()")
+    monkeypatch.setattr("autolm.testing.check_command.report_on", lambda subject: 1 / 0)
+    with pytest.raises(ValueError, match="nothing: it takes no operand"):
+        run(modules=[path])
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"gone\.py: there is no such file"):
-        run(module=tmp_path / "gone.py")
+        run(modules=[tmp_path / "gone.py"])
 
 
 def test_the_profile_is_as_before():

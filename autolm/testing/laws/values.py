@@ -51,11 +51,11 @@ def _check_rule(subject: Subject, call: Call, tally: Tally) -> None:
 
 def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
     _check_rule(subject, call, tally)
-    result = call.given_upstream.shape
-    if subject.elementwise:
-        stretched = [axis for x in call.inputs for axis in _stretched_axes(x.shape, result)]
+    if subject.elementwise:  # the result may be smaller: it may sum what it computes
+        whole = np.broadcast_shapes(*(x.shape for x in call.inputs))
+        stretched = [axis for x in call.inputs for axis in _stretched_axes(x.shape, whole)]
         tally.exercised["stretched axis"] += bool(stretched)
-        inner = range(1, len(result) - 1)
+        inner = range(1, len(whole) - 1)
         tally.exercised["stretched inner axis"] += any(axis in inner for axis in stretched)
     turned = Call(*map(_in_another_layout, call.inputs), **call.attributes)
     turned.upstream = _in_another_layout(call.given_upstream)
@@ -76,10 +76,10 @@ def _reordered(a: Array | None, b: Array | None) -> bool:
     return a is not None and b is not None and np.allclose(np.sort(a, None), np.sort(b, None))
 
 
-def _stretched_axes(shape: tuple[int, ...], result: tuple[int, ...]) -> list[int]:
-    """List the axes of a result along which an operand of this shape is repeated."""
-    own = (0,) * (len(result) - len(shape)) + shape
-    return [axis for axis, (n, m) in enumerate(zip(own, result, strict=True)) if n != m]
+def _stretched_axes(shape: tuple[int, ...], whole: tuple[int, ...]) -> list[int]:
+    """List the axes of the whole along which an operand of this shape is repeated."""
+    own = (0,) * (len(whole) - len(shape)) + shape
+    return [axis for axis, (n, m) in enumerate(zip(own, whole, strict=True)) if n != m]
 
 
 def _in_another_layout(array: Array) -> Array:
