@@ -55,7 +55,7 @@ def test_pdb_stops_in_the_rule_of_a_node_with_its_numbers_in_view(tmp_path):
     done = run(
         program,
         "tbreak y.backward_rule\ntbreak t.backward_rule\ntbreak q.backward_rule\n"
-        "c\np grad, a, b\nc\np grad, a, y\nc\np grad.shape, rows, columns\nc\np grad, a, b\nc\n",
+        "c\np grad, a, b\nc\np grad, a, y\nc\np grad.shape, rows, b\nc\np grad, a, b\nc\n",
     )
     assert done.returncode == 0, done.stderr
     printed = [line.removeprefix("(Pdb) ") for line in done.stdout.splitlines()]
