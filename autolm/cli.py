@@ -120,6 +120,10 @@ def train(
     threads: Annotated[
         int | None, choice("threads", "Processor threads for matrix products.")
     ] = None,
+    native: Annotated[
+        bool | None,
+        typer.Option("--native", help="Compile inner loops: a tenth quicker (extra fast)."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),

@@ -6,12 +6,14 @@ backward pass, enters it once, and each of the many finds that all is quiet alre
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+Item = TypeVar("Item")
 _is_quiet: ContextVar[bool] = ContextVar("autolm_is_quiet", default=False)
 is_quiet = _is_quiet.get
 
@@ -37,3 +39,14 @@ class quiet:
         if self._state is not None:
             self._state.__exit__(kind, error, traceback)
             _is_quiet.reset(self._token)
+
+
+def quietly(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield what an iterator does, quiet while it works and not in between."""
+    while True:
+        with quiet():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item

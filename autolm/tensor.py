@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm.arrays import as_array, fit, fits, following
+from autolm.backend import current_native
 from autolm.captured import Captured, capture, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, calling_site, current_recording, describe, next_made, recording
-from autolm.native import current_native
+from autolm.graph import Node, Step, calling_site, current_recording, describe, next_made, recording
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
-from autolm.quiet import is_quiet, quiet
+from autolm.quiet import is_quiet, quiet, quietly
 from autolm.step import show
 
 Array = NDArray[Any]
@@ -179,6 +179,10 @@ class Tensor(Operators, Node):
         """Compute ∂self/∂leaf for every leaf under this node; see `Node.backward`."""
         with quiet():
             super().backward(grad, retain_grads=retain_grads)
+
+    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
+        """Walk that same pass one operation at a time; see `Node.steps`."""
+        return quietly(super().steps(grad, retain_grads=retain_grads))
 
     def as_gradient(self, grad: Any) -> Array:
         """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""

@@ -185,6 +185,12 @@ def test_transpose_of_some_axes_names_what_exchanges_two(shape, axes, message):
         assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("axes", [(3, 1, 2), (0, 0, 1), (0, 1, -4)])
+def test_transpose_by_what_is_no_order_of_the_axes_is_refused(axes):
+    with pytest.raises(ValueError, match=r"^transpose of \(2, 3, 4\): "):
+        Tensor(array(2, 3, 4)).transpose(*axes)
+
+
 WITHOUT_ARGUMENTS = "exp log sqrt sin cos tanh sigmoid relu gelu logsumexp softmax log_softmax"
 
 

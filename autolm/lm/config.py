@@ -50,6 +50,9 @@ class TrainingConfig:
         Of the parameters.
     threads
         Processor threads for matrix products. Another number rounds sums differently.
+    native
+        Whether fused primitives run as compiled loops, which round differently, too; see
+        `autolm.native`.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class TrainingConfig:
     seed: int = 0
     dtype: DTypeName = "float32"
     threads: int = 1
+    native: bool = False
 
     def __post_init__(self) -> None:
         choices = {
@@ -173,6 +177,6 @@ class TrainingConfig:
 
 
 def _fits(value: Any, wanted: type) -> bool:
-    if isinstance(value, bool):
-        return False
+    if isinstance(value, bool) or wanted is bool:
+        return isinstance(value, bool) and wanted is bool
     return isinstance(value, int | float) if wanted is float else isinstance(value, wanted)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from autolm.backend import native
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
@@ -63,7 +64,11 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         report.validated(training.step, loss)
         return loss
 
-    with stop_requests() as stop, threadpool_limits(training.config.threads, "blas"):
+    with (
+        stop_requests() as stop,
+        threadpool_limits(training.config.threads, "blas"),
+        native(training.config.native),
+    ):
         while not training.done and not stop:
             try:
                 metrics = training.advance()

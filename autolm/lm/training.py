@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,15 @@ class Training:
     Raises
     ------
     ValueError
-        When the text is too short for its batches, its ladder or its validation.
+        When the text is too short for its batches, its ladder or its validation; or when the run is
+        to be native, and numba is not installed.
     """
 
     def __init__(self, config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
+        if config.native and find_spec("numba") is None:
+            raise ValueError(
+                "native needs numba, which is not installed: pip install 'autolm[fast]'"
+            )
         self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
         if self.text.train.num_targets < 2 or self.text.validation.num_targets < 1:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.native import current_native
+from autolm.backend import current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.tensor import Tensor
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops import neural, probability
-from autolm.ops.loops import compiled
+from autolm.ops.loops import native_loops
 from autolm.ops.primitive import Array, Backward, Primitive
 
 Forward = Callable[..., tuple[Array, Backward]]
@@ -33,10 +33,10 @@ def twin(primitive: Primitive) -> Callable[[Forward], Forward]:
     def decorate(function: Forward) -> Forward:
         def forward(*arrays: Array, **attributes: Any) -> tuple[Array, Backward]:
             dtype = arrays[0].dtype
+            suits = dtype in FLOATS
             for array in arrays:
-                if array.dtype is not dtype or dtype not in FLOATS or not array.size:
-                    return primitive.forward(*arrays, **attributes)
-            return function(*arrays, **attributes)
+                suits = suits and array.dtype == dtype and array.size > 0
+            return (function if suits else primitive.forward)(*arrays, **attributes)
 
         FORWARDS[primitive] = forward
         return function
@@ -51,7 +51,7 @@ def _rows(array: Array) -> Array:
 
 def _as_ids(integers: Array) -> NDArray[np.intp] | None:
     """Return integers as one row, (n,); None if they are none."""
-    if integers.dtype.kind not in "iu":
+    if integers.dtype.kind not in "iu" and integers.size:
         return None
     return np.ascontiguousarray(integers, np.intp).reshape(-1)
 
@@ -60,13 +60,15 @@ def _as_ids(integers: Array) -> NDArray[np.intp] | None:
 def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Normalize row by row; a row costs two numbers to remember."""
     neural.require_width("layer_norm", x, gain=gain, bias=bias)
-    loops, rows = compiled(), _rows(x)
+    rows = _rows(x)
     y, (means, scales) = np.empty_like(rows), np.empty((2, len(rows)), x.dtype)
-    loops.layer_norm(rows, gain, bias, eps, y, means, scales)
+    native_loops().layer_norm(rows, gain, bias, eps, y, means, scales)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
         to_x, to_gain, to_bias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
-        loops.layer_norm_backward(_rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias)
+        native_loops().layer_norm_backward(
+            _rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias
+        )
         return to_x.reshape(grad.shape), to_gain, to_bias
 
     return y.reshape(x.shape), backward
@@ -76,13 +78,13 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
 def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Divide row by row; a row costs one number to remember."""
     neural.require_width("rms_norm", x, gain=gain)
-    loops, rows = compiled(), _rows(x)
+    rows = _rows(x)
     y, scales = np.empty_like(rows), np.empty(len(rows), x.dtype)
-    loops.rms_norm(rows, gain, eps, y, scales)
+    native_loops().rms_norm(rows, gain, eps, y, scales)
 
     def backward(grad: Array) -> tuple[Array, Array]:
         to_x, to_gain = np.empty_like(rows), np.zeros_like(gain)
-        loops.rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain)
+        native_loops().rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain)
         return to_x.reshape(grad.shape), to_gain
 
     return y.reshape(x.shape), backward
@@ -91,17 +93,20 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 @twin(neural.embedding)
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up rows; add gradients to them one by one, without sorting."""
-    loops, token_ids, table = compiled(), np.asarray(token_ids), _rows(weight)
-    ids, y = _as_ids(token_ids), np.empty((token_ids.size, table.shape[1]), table.dtype)
-    if ids is None or not loops.take_rows(table, ids, y):
-        neural.checked_ids("embedding", token_ids, len(table))  # says what is wrong
+    if weight.ndim != 2:
+        return neural.embedding.forward(weight, token_ids=token_ids)
+    token_ids, table = np.asarray(token_ids), _rows(weight)
+    shape, dtype = table.shape, table.dtype
+    ids, y = _as_ids(token_ids), np.empty((token_ids.size, shape[1]), dtype)
+    if ids is None or not native_loops().take_rows(table, ids, y):
+        neural.checked_ids("embedding", token_ids, shape[0])  # says what is wrong
 
     def backward(grad: Array) -> tuple[Array]:
-        scattered = np.zeros(table.shape, table.dtype)
-        loops.add_rows(_rows(grad), ids, scattered)
+        scattered = np.zeros(shape, dtype)
+        native_loops().add_rows(_rows(grad), ids, scattered)
         return (scattered,)
 
-    return y.reshape(*token_ids.shape, table.shape[1]), backward
+    return y.reshape(*token_ids.shape, shape[1]), backward
 
 
 @twin(probability.attention)
@@ -116,20 +121,20 @@ def attention(
 ) -> tuple[Array, Backward]:
     """Scale, mask and normalize scores where they lie, one row after another."""
     probability.require_that_heads_fit(q, k, v, num_heads)
-    loops, split, join = compiled(), probability.split_heads, probability.join_heads
+    split, join = probability.split_heads, probability.join_heads
     factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else float(scale)
     queries, keys, values = split(q, num_heads), split(k, num_heads), split(v, num_heads)
     scores = queries @ keys.swapaxes(-1, -2)
     rows = _rows(scores)
-    loops.shift_rows(rows, factor, scores.shape[-2], causal)
+    native_loops().shift_rows(rows, factor, scores.shape[-2], causal)
     np.exp(rows, out=rows)
-    loops.divide_by_sums(rows)
+    native_loops().divide_by_sums(rows)
     weights = rows.reshape(scores.shape)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
         upstream = split(grad, num_heads)
         to_rows = _rows(upstream @ values.swapaxes(-1, -2))
-        loops.softmax_backward(to_rows, rows, factor)
+        native_loops().softmax_backward(to_rows, rows, factor)
         to_scores = to_rows.reshape(weights.shape)
         to_q = to_scores @ keys
         to_k = to_scores.swapaxes(-1, -2) @ queries
@@ -144,15 +149,15 @@ def cross_entropy(
     logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
 ) -> tuple[Array, Backward]:
     """Compute the slope together with the loss, in the memory of the exponentials."""
-    loops, targets, slope = compiled(), np.asarray(targets), _rows(logits).copy()
+    targets, slope = np.asarray(targets), _rows(logits).copy()
     ids, ignored = _as_ids(targets), NO_ID if ignore_index is None else ignore_index
     chosen, count = np.empty(len(slope), slope.dtype), 0
     if ids is not None and targets.shape == logits.shape[:-1]:
-        count = loops.shift_to_targets(slope, ids, ignored, chosen)
+        count = native_loops().shift_to_targets(slope, ids, ignored, chosen)
     if count == 0:
         probability.checked_targets(logits, targets, ignore_index)  # says what is wrong
     np.exp(slope, out=slope)
-    loss = loops.surprise(slope, ids, ignored, chosen, count)
+    loss = native_loops().surprise(slope, ids, ignored, chosen, count)
 
     def backward(grad: Array) -> tuple[Array]:
         return ((slope * grad).reshape(logits.shape),)
@@ -163,4 +168,4 @@ def cross_entropy(
 def fingerprint(array: Array) -> int:
     """Return a number that changes when any element of an array in one piece does."""
     word = np.uint64 if array.nbytes % 8 == 0 else np.uint8
-    return int(compiled().fold(array.reshape(-1).view(word)))
+    return int(native_loops().fold(array.reshape(-1).view(word)))

@@ -239,7 +239,7 @@ def fold(words: Any) -> int:
 
 
 @cache
-def compiled() -> SimpleNamespace:
+def native_loops() -> SimpleNamespace:
     """Compile every loop, each at its first call, or load it from the cache that numba keeps."""
     from numba import njit
     from numba.extending import register_jitable

@@ -135,7 +135,11 @@ def attention(
     scores = queries @ keys.swapaxes(-1, -2)
     modest = _are_modest(scores)
     if causal:
-        scores += _causal_mask(*scores.shape[-2:], scores.real.dtype)  # faster than choosing
+        mask = _causal_mask(*scores.shape[-2:], scores.real.dtype)
+        if modest:
+            scores += mask  # faster than choosing
+        else:
+            np.copyto(scores, mask, where=mask != 0)  # ∞ − ∞ would leak from what is hidden
     if modest:
         exponentials = np.exp(scores, out=scores)
         total = sum_along(exponentials)

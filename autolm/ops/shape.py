@@ -45,13 +45,14 @@ def reshape(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
 )
 def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
     """Reorder the axes; reverse them if no order is given."""
-    order = tuple(range(a.ndim))[::-1] if axes is None else tuple(i % a.ndim for i in axes)
+    y = a.transpose(axes)  # refuses what is no order of the axes
+    order = range(a.ndim)[::-1] if axes is None else [i % a.ndim for i in axes]
     inverse = tuple(order.index(i) for i in range(a.ndim))
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad.transpose(inverse),)
 
-    return a.transpose(order), backward
+    return y, backward
 
 
 @primitive(

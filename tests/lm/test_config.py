@@ -13,7 +13,9 @@ from autolm.lm.config import TrainingConfig
 
 
 def test_choices_survive_the_way_through_json() -> None:
-    config = TrainingConfig.of(data="some.txt", d_model=32, learning_rate=1e-3, norm="none", seed=7)
+    config = TrainingConfig.of(
+        data="some.txt", d_model=32, learning_rate=1e-3, norm="none", seed=7, native=True
+    )
     assert TrainingConfig.from_json(config.to_json()) == config
 
 
@@ -70,6 +72,7 @@ def test_choices_that_make_no_sense_are_refused(choice: dict[str, Any], message:
         ('{"stepz": 1}', "unknown choice 'stepz'"),
         ('{"steps": 1.5}', "steps is 1.5, which is not int"),
         ('{"steps": true}', "steps is True, which is not int"),
+        ('{"native": 1}', "native is 1, which is not bool"),
         ('{"norm": null}', "norm is None, which is not str"),
         ('{"learning_rate": "1"}', "learning_rate is '1', which is not float"),
     ],

@@ -15,6 +15,7 @@ from autolm.lm.run import Outcome, run
 from autolm.lm.run_folder import NotSaved, RunFolder
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 from tests.runs import Silence, assert_same_checkpoint, contents, small_training
+from tests.tapes import needs_numba
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,9 +31,9 @@ def new_folder(path: Path, training: Training) -> RunFolder:
     return RunFolder.create(path, training.config, training.tokenizer, training.checkpoint())
 
 
-def resumed(path: Path, kind: str) -> tuple[Training, RunFolder]:
+def resumed(path: Path, kind: str, **choices: Any) -> tuple[Training, RunFolder]:
     """Do what `autolm train --resume` does."""
-    training, folder = small_training(kind), RunFolder.open(path)
+    training, folder = small_training(kind, **choices), RunFolder.open(path)
     training.restore(folder.load())
     folder.forget_metrics_after(training.step)
     return training, folder
@@ -123,6 +124,29 @@ def test_a_run_stopped_at_every_step_leaves_the_same_folder(
         assert not run(*resumed(tmp_path / "run", "lines"), stopping).done
     run(*resumed(tmp_path / "run", "lines"), Silence())
     assert contents(tmp_path / "run") == contents(whole["lines"][1])
+
+
+@needs_numba
+def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
+    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+) -> None:
+    training = small_training("lines", native=True)
+    at_once = run(training, new_folder(tmp_path / "at once", training), Silence())
+    training = small_training("lines", native=True)
+    assert not run(
+        training, new_folder(tmp_path / "run", training), Stopping(5, signal.SIGINT)
+    ).done
+    assert run(*resumed(tmp_path / "run", "lines", native=True), Silence()) == at_once
+    assert contents(tmp_path / "run") == contents(tmp_path / "at once")
+    assert at_once.validation_loss == pytest.approx(whole["lines"][0].validation_loss, rel=1e-5)
+    weights = "model.safetensors"
+    assert contents(tmp_path / "run")[weights] != contents(whole["lines"][1])[weights]
+
+
+def test_a_native_run_without_numba_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autolm.lm.training.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"^native needs numba.*pip install 'autolm\[fast\]'$"):
+        small_training(native=True)
 
 
 def test_resuming_a_run_that_is_done_changes_nothing(

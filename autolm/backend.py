@@ -1,8 +1,8 @@
 """Whether the fused primitives run as NumPy calls, or as loops that numba compiles.
 
 The compiled loops (extra `fast`) do the same mathematics in fewer passes over memory, and agree
-with NumPy's to rounding. They are asked for, since the first call of each takes a second to
-compile, and half as long to load numba later: `autolm train` asks for them by itself.
+with NumPy's to rounding. They must be asked for, so that the same program rounds the same way
+whether numba is installed or not, and since to load it takes longer than a short program.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ def native(enabled: bool = True) -> Iterator[None]:
 @cache
 def _load() -> Native:
     from autolm.ops.compiled import FORWARDS, fingerprint
-    from autolm.ops.loops import compiled
+    from autolm.ops.loops import native_loops
 
     try:
-        return Native(FORWARDS, fingerprint, compiled())
+        return Native(FORWARDS, fingerprint, native_loops())
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("native() needs numba: pip install 'autolm[fast]'") from error
