@@ -1,8 +1,8 @@
 """autolm: the mathematics of training a language model, to watch, draw and prove."""
 
-from autolm.backend import native
 from autolm.graph import no_grad, record_sites, scope
 from autolm.inspect import Backprop, blame_nonfinite, debug, edit, explain, set_trace
+from autolm.ops.compiled import native
 from autolm.ops.primitive import primitive
 from autolm.replay import Tape
 from autolm.tensor import Tensor

@@ -8,12 +8,15 @@ exponentials. What is not of float32 or float64 throughout is left to the primit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.backend import Native, backend
 from autolm.ops import neural, probability
 from autolm.ops.loops import native_loops
 from autolm.ops.primitive import Array, Backward, Primitive
@@ -169,3 +172,41 @@ def fingerprint(array: Array) -> int:
     """Return a number that changes when any element of an array in one piece does."""
     word = np.uint64 if array.nbytes % 8 == 0 else np.uint8
     return int(native_loops().fold(array.reshape(-1).view(word)))
+
+
+@cache
+def _compiled() -> Native:
+    try:
+        return Native(FORWARDS, fingerprint, native_loops())
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("native() needs numba: pip install 'autolm[fast]'") from error
+
+
+@contextmanager
+def native(enabled: bool = True) -> Iterator[None]:
+    """Run fused primitives and optimizers as machine code, in a `with` block or a function.
+
+    The first call of each compiles it, which takes a second or less, and keeps it on disk.
+
+    Parameters
+    ----------
+    enabled
+        False returns to NumPy, within a block that is native.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If numba is not installed.
+
+    Examples
+    --------
+    >>> from autolm import Tensor, native, ops
+    >>> x, gain, bias = Tensor([[1.0, 3.0]]), Tensor([1.0, 1.0]), Tensor([0.0, 0.0])
+    >>> with native():  # doctest: +SKIP
+    ...     y = ops.layer_norm(x, gain, bias)
+    """
+    token = backend.set(_compiled() if enabled else None)
+    try:
+        yield
+    finally:
+        backend.reset(token)
