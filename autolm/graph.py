@@ -131,8 +131,7 @@ class Backprop:
 
     def run(self) -> None:
         """Do every operation that is left."""
-        if self.position < len(self.operations):
-            self._visit(self.operations[self.position :])
+        self._visit(self.operations[self.position :])
 
     def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
         """Send each node's gradient on to its parents: the chain rule, and all of it."""

@@ -75,3 +75,11 @@ def test_a_head_reads_and_writes_its_own_part_of_the_width():
 def test_operands_that_do_not_fit_are_named(q, k, v, num_heads, message):
     with pytest.raises(ValueError, match=f"^attention: {message}"):
         ops.attention(np.ones(q), np.ones(k), np.ones(v), num_heads=num_heads)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_a_score_of_infinity_reaches_no_query_that_it_is_hidden_from(infinite):
+    q, k, v = (np.ones((2, 3)) for _ in range(3))
+    k[1] = infinite
+    y = ops.attention(q, k, v, causal=True)
+    assert y.data[0].tolist() == [1, 1, 1]

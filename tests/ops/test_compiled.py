@@ -115,6 +115,10 @@ def test_rows_of_nothing_but_minus_infinity_see_nothing():
     q, k, v = np.full((1, 2), -np.inf), np.ones((3, 2)), np.ones((3, 2))
     y, _ = compiled.FORWARDS[ATTENTION](q, k, v)
     assert y.tolist() == [[0.0, 0.0]]
+    logits = np.array([[-np.inf, -np.inf], [0.0, 1.0]])
+    plain, twin = both(CROSS_ENTROPY, [logits], targets=[0, 1])
+    np.testing.assert_allclose(twin[1], plain[1], rtol=1e-15)
+    assert np.isfinite(twin[1]).all()
 
 
 @each_twin
@@ -138,6 +142,7 @@ WRONG = {
     "no target": (CROSS_ENTROPY, [(2, 3)], {"targets": [7, 7], "ignore_index": 7}),
     "a gain too short": (ops.layer_norm, [(2, 3), (2,), (3,)], {}),
     "a gain too long": (ops.rms_norm, [(2, 3), (4,)], {}),
+    "no keys": (ATTENTION, [(1, 2), (0, 2), (0, 2)], {}),
     "heads that do not fit": (ATTENTION, [(2, 3), (2, 3), (2, 3)], {"num_heads": 2}),
 }
 
