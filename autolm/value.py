@@ -151,7 +151,7 @@ class Value(Node):
     grad_if_none, retains_grads = 0.0, True
 
     def __init__(self, data: float, name: str = "", *, requires_grad: bool = True) -> None:
-        if not isinstance(data, Real) or isinstance(data, bool):
+        if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
         self.data, self._grad, self.requires_grad = float(data), None, requires_grad
         self.op, self.parents, self.backward_rule, self.made = None, (), None, 0
