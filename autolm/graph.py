@@ -88,9 +88,6 @@ class Node:
             node._grad = None
 
 
-next_made = count(1).__next__  # gives the number of the next result
-
-
 def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
     """List the nodes under `root`, constants or not: leaves, then results as they were made."""
     found, seen, stack = list[Node](), {root}, [root]
@@ -157,13 +154,15 @@ class Backprop:
 
     def _finish(self) -> None:
         """Write the gradients into the nodes: leaves accumulate, interiors do not."""
-        results = {} if self.retain_grads else dict.fromkeys(self.operations)
-        while self.gradients:
-            node, grad = self.gradients.popitem()
-            total = grad if node._grad is None or node.parents else node._grad + grad
-            results[node] = total if type(total) is float else node.as_gradient(total)
-        for node, grad in results.items():
+        for node, grad in self.gradients.items():
+            if node._grad is not None and not node.parents:
+                grad = node._grad + grad
+            self.gradients[node] = grad if type(grad) is float else node.as_gradient(grad)
+        for node in () if self.retain_grads else self.operations:
+            node._grad = None
+        for node, grad in self.gradients.items():
             node._grad = grad
+        self.gradients.clear()  # nothing is written twice
         latest_root.set(ref(self.root))
 
 
@@ -181,6 +180,7 @@ latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: 
 # How nodes are made just now: with parents or not, in which scope, with sites or not.
 recorder = ContextVar("autolm_recording", default=(True, "", os.getenv("AUTOLM_SITES") == "1"))
 current_recording = recorder.get
+next_made = count(1).__next__  # gives the number of the next result
 
 
 @contextmanager

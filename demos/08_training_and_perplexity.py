@@ -8,6 +8,7 @@ is known, we can even compute what no model can do better than.
 import math
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import toy_language_corpus
@@ -49,13 +50,14 @@ print("\nPerplexity is e^loss: so many letters, all as likely, would leave one a
 
 print(f"\nNow we train: {training.model.num_parameters()} numbers, {config.steps} steps.\n")
 print(f"  step{'loss':>8}{'perplexity':>12}   and it writes")
-while True:
-    loss = training.validate()
-    print(f"  {training.step:4}{loss:8.3f}{math.exp(loss):12.2f}   {first_line(seed=1)}")
-    if training.done:
-        break
-    for _ in range(config.steps // 8):
-        training.advance()
+with threadpool_limits(config.threads):  # matrices this small gain nothing from more
+    while True:
+        loss = training.validate()
+        print(f"  {training.step:4}{loss:8.3f}{math.exp(loss):12.2f}   {first_line(seed=1)}")
+        if training.done:
+            break
+        for _ in range(config.steps // 8):
+            training.advance()
 
 below = [knowledge for knowledge, nats in rungs.items() if loss < nats]
 print(f"\nIt has passed the rung “{below[-1]}”: it uses more than that.")

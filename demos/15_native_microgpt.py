@@ -2,16 +2,14 @@
 
     python demos/15_native_microgpt.py names.txt
 
-It is the GPT of microgpt.py, made of single numbers. Most of a step there goes into recording, yet
-all names of one length have the same graph, if their letters are numbers in it: a letter is a row
-of zeros with a single 1, and to look up its embedding is a product. A `Tape` does the arithmetic.
-Without numba (pip install numba) it is a loop in Python, and takes half a minute.
+It is the GPT of microgpt.py, made of single numbers. Most of a step goes into recording, yet names
+of one length have the same graph, if letters are numbers in it: rows of zeros with a single 1. A
+`Tape` does the arithmetic; without numba (extra `fast`) in Python, which takes ten times as long.
 """
 
 import random
 import sys
 from itertools import chain, islice, pairwise
-from pathlib import Path
 from time import perf_counter
 
 import microgpt
@@ -65,15 +63,16 @@ def train(model, names):
 
 
 if __name__ == "__main__":
-    names = Path(sys.argv[1]).read_text().split() if sys.argv[1:] else microgpt.NAMES.split()
+    names = microgpt.read_names(sys.argv[1]) if sys.argv[1:] else microgpt.NAMES.split()
     random.seed(42)
     random.shuffle(names)
     model, start = microgpt.MicroGPT(sorted(set("".join(names)))), perf_counter()
     losses, roots, tapes = zip(*train(model, names), strict=True)
-    print(f"{len(losses)} steps in {perf_counter() - start:.1f} s. The first losses:\n")
+    how = "natively" if tapes[-1].native else "without numba"
+    print(f"{len(losses)} steps {how} in {perf_counter() - start:.1f} s. The first losses:\n")
     print("\n".join(" ".join(f"{x:.4f}" for x in losses[i : i + 5]) for i in (0, 5, 10, 15)))
     print("\nNames that it makes up:", *(model.sample(temperature=0.5) for _ in range(8)))
     print(f"\nThe last loss is {losses[-1]:.4f}, of a graph of {len(tapes[-1])} operations.")
     tapes[-1].write_back()
-    print("Written back, it can be walked, drawn and explained like any other. Its walk begins:\n")
+    print("Written back, it can be walked and drawn. Its steps of one or two operands begin so:\n")
     print(*islice((s for s in roots[-1].steps() if len(s.contributions) < 3), 4), sep="\n")

@@ -69,6 +69,8 @@ def main() -> None:
             parser.error(f"{name} is no workload; there are {', '.join(WORKLOADS)}")
     if options.rounds < 1 or min(options.threads) < 1:
         parser.error("--rounds and --threads are at least 1")
+    if not options.png.resolve().parent.is_dir():
+        parser.error(f"there is no folder {options.png.parent}")
     if options.text and not options.text.is_file():
         parser.error(f"there is no file {options.text}")
 

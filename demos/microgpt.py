@@ -10,6 +10,7 @@ file of 32 033 names they begin 3.3660, 3.4243, 3.1778.
 
 import argparse
 import random
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 from math import log
@@ -161,6 +162,14 @@ def train(model: MicroGPT, names: list[str]) -> Iterator[float]:
         yield loss.data
 
 
+def read_names(path: str | Path) -> list[str]:
+    """Read a file of names, one a line."""
+    if not Path(path).is_file():
+        print(f"there is no file {path}", file=sys.stderr)
+        raise SystemExit(2)
+    return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a GPT made of single numbers on names.")
     parser.add_argument("names", nargs="?", type=Path, help="a text file, one name a line")
@@ -168,9 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     names = NAMES.split()
     if options.names:
-        if not options.names.is_file():
-            parser.error(f"there is no file {options.names}")
-        names = [line.strip() for line in options.names.read_text().splitlines() if line.strip()]
+        names = read_names(options.names)
     else:
         print(f"No file was given, so {len(names)} names must do; it soon knows them by heart.")
 

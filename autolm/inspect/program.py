@@ -150,5 +150,6 @@ def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
     """Say why a variable is no root: there is none so called, or it holds something else."""
     if variable not in variables:
         return f"{path} has no variable {variable}"
-    kind = type(variables[variable]).__name__
-    return f"{path}: {variable} is of type {kind}, not a Value or a Tensor"
+    kind = type(variables[variable])
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{path}: {variable} is of type {module}{kind.__name__}, not a Value or a Tensor"

@@ -60,7 +60,9 @@ class TerminalReport:
             "TinyLM",
             f"{config.num_layers} layers · {config.num_heads} heads · d_model {config.d_model} · "
             f"d_ff {config.d_ff} · vocabulary {thousands(vocabulary)} · "
-            f"{thousands(training.model.num_parameters())} parameters · {config.dtype}",
+            f"{thousands(training.model.num_parameters())} parameters · {config.dtype}"
+            + " · native"
+            * config.native,
         )
         corpus, text = training.corpus, training.text
         self._line(
@@ -84,7 +86,10 @@ class TerminalReport:
     def validated(self, step: int, loss: float) -> None:
         """Take the validation loss into the line; without a terminal, print the line."""
         self.validation_loss = loss
-        if not self.console.is_terminal and self.latest is not None:
+        if self.latest is None:
+            return
+        self.progress.update(self.task, numbers=self._numbers(self.latest))
+        if not self.console.is_terminal:
             elapsed = time.perf_counter() - self.started
             steps = f"step {step}/{self.training.config.steps}"
             line = f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s"

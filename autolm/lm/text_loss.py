@@ -18,6 +18,7 @@ def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tens
     ValueError
         When the text is too short or too long, or has a character that the tokenizer does not know.
     """
+    tokenizer.encode(text)  # what it does not know it names by its place in the text
     token_ids = np.array(tokenizer.encode(f"\n{text}\n" if kind == "lines" else text))
     if len(token_ids) < 2:
         raise ValueError("the text is too short: a model is asked for each token after another")

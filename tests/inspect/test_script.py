@@ -100,6 +100,11 @@ def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
         ("", None, " has no variable loss"),
         ("y, z = x * 2, x * 3", None, " has no variable loss; choose one with --var: y, z"),
         ("loss = 3", None, ": loss is of type int, not a Value or a Tensor"),
+        (
+            "class Tensor: __module__ = 'torch'\nloss = Tensor()",
+            None,
+            ": loss is of type torch.Tensor, not a Value or a Tensor",
+        ),
         ("y = x * 2", "z", " has no variable z"),
         ("y = 3", "y", ": y is of type int, not a Value or a Tensor"),
     ],

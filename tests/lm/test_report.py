@@ -40,6 +40,17 @@ def test_it_opens_with_what_is_trained_and_against_which_floors() -> None:
     assert f"uniform {math.log(9):.3f}   unigram {training.ladder().unigram:.3f}" in floors
 
 
+def test_a_native_run_says_so() -> None:
+    training = small_training()
+    object.__setattr__(training.config, "native", True)  # as if numba were there
+    console = Console(file=io.StringIO(), width=160)
+    with TerminalReport(console, training):
+        pass
+    file: Any = console.file
+    assert "float32 · native\n" in file.getvalue()
+    assert "native" not in shown(terminal=False)
+
+
 def test_without_a_terminal_a_validation_is_one_plain_line() -> None:
     text = shown(terminal=False)
     (line,) = (line for line in text.splitlines() if line.startswith("step"))
@@ -55,7 +66,7 @@ def test_with_a_terminal_there_is_a_bar_with_the_same_numbers() -> None:
     assert "\x1b[" in text
     assert "━" in text
     assert "4/10" in text
-    assert "train 2.500  |g| 0.12  lr 1.0e-3" in text
+    assert "train 2.500  val 2.000  ppl 7.39  |g| 0.12  lr 1.0e-3" in text
 
 
 def test_a_validation_before_any_step_prints_nothing() -> None:
