@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # what loops are compiled for
 
 
 class Native(NamedTuple):

@@ -145,11 +145,11 @@ class Backprop:
                     i += 1  # noqa: SIM113 (quicker)
                 if not self.retain_grads:
                     del gradients[node]
+                self.position += 1
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node)}")
             raise
-        self.position += len(nodes)
-        if self.position == len(self.operations):
+        if self.position == len(self.operations) and self.gradients:
             self._finish()
 
     def _finish(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from autolm.quiet import is_quiet, quiet, quietly
 from autolm.step import show
 
 Array = NDArray[Any]
-NOTHING_TOLD: Mapping[str, Any] = MappingProxyType({})  # the attributes of most nodes
 # What running an operation sets in its node.
 COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
 
@@ -91,12 +89,13 @@ class Tensor(Operators, Node):
         op: Any = None,
         parents: tuple[Any, ...] = (),
         rule: Any = None,
-        attributes: Mapping[str, Any] = NOTHING_TOLD,
+        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         """Make this a node of the moment's scope: a result of an operation, or else a leaf."""
         _, self.scope, sites = current_recording()
         self._array, self.requires_grad, self._grad, self.name = array, requires_grad, None, ""
-        self.op, self.parents, self.backward_rule, self.attributes = op, parents, rule, attributes
+        self.op, self.parents, self.backward_rule = op, parents, rule
+        self.attributes = {} if attributes is None else attributes
         self.made = next_made() if parents else 0
         self.site = calling_site() if sites else None
         self._captured, self._lender, self._shown = [], None, None
@@ -114,7 +113,7 @@ class Tensor(Operators, Node):
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         if current_recording()[0] and _any_requires_grad(parents):
-            node._fill(array, True, op, parents, rule, attributes or NOTHING_TOLD)
+            node._fill(array, True, op, parents, rule, attributes)
             node._capture()
         else:
             node._fill(array, False)

@@ -105,6 +105,20 @@ def test_adamw_moves_parameters_as_by_numpy_also_where_some_have_no_gradient(dec
 
 
 @needs_numba
+@pytest.mark.parametrize("dtype", ["float16", "longdouble"])
+def test_other_kinds_of_numbers_are_optimized_by_numpy(dtype):
+    moved = []
+    for enabled in (False, True):
+        w = Tensor(np.ones(4, dtype))
+        w.grad = np.arange(4)
+        with native(enabled):
+            AdamW([w], 0.1).step()
+        moved.append(w.data)
+    np.testing.assert_array_equal(*moved)
+    assert moved[1].dtype == dtype
+
+
+@needs_numba
 @pytest.mark.parametrize("size", [3, 1000])  # a copy is its fingerprint; a compiled fold is
 @pytest.mark.parametrize("backward_too", [True, False])
 def test_an_array_written_into_is_noticed_wherever_the_backward_pass_runs(size, backward_too):

@@ -165,6 +165,44 @@ def test_a_result_made_constant_by_hand_stops_the_gradient(leaf):
 
 
 @each_engine
+@pytest.mark.parametrize("retained", [True, False])
+def test_a_pass_that_was_interrupted_goes_on_where_it_was(leaf, retained):
+    x, square, _, y = a_diamond(leaf)
+    rule, calls = square.backward_rule, []
+
+    def interrupted_once(grad):
+        calls.append(grad)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return rule(grad)
+
+    square.backward_rule = interrupted_once
+    walk = Backprop(y, retain_grads=retained)
+    with pytest.raises(KeyboardInterrupt):
+        walk.run()
+    assert not x.has_grad
+    walk.run()
+    assert x.grad == 3 * 9 + 2 * 3  # of x³ + x²
+
+
+@each_engine
+def test_a_walk_from_a_leaf_sets_its_seed(leaf):
+    x = leaf(3.0)
+    assert list(x.steps(2.0)) == []
+    assert x.grad == 2.0
+
+
+@each_engine
+def test_running_a_finished_pass_again_spares_what_a_later_one_retained(leaf):
+    _, square, _, y = a_diamond(leaf)
+    done = Backprop(y, retain_grads=False)
+    done.run()
+    y.backward(retain_grads=True)
+    done.run()
+    assert square.grad == 3.0
+
+
+@each_engine
 def test_running_a_finished_pass_again_changes_nothing(leaf):
     x, *_, y = a_diamond(leaf)
     done = Backprop(y)

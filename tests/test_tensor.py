@@ -1,6 +1,8 @@
 """Tensor: what it accepts, its dtypes, its methods against NumPy's, gradients and errors."""
 
+import copy
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -349,3 +351,19 @@ def test_no_grad_keeps_nothing_alive():
     with no_grad():
         y = x * 2
     assert (y.parents, y.attributes, y.backward_rule) == ((), {}, None)
+
+
+@pytest.mark.parametrize(("n", "k", "m"), [(2, 0, 3), (0, 2, 3), (2, 3, 0)])
+def test_products_of_matrices_without_rows_or_columns_have_gradients(n, k, m):
+    for batch in ((), (2,)):
+        a, b = Tensor(np.ones((*batch, n, k))), Tensor(np.ones((k, m)))
+        y = a @ b
+        np.testing.assert_array_equal(y.data, a.data @ b.data)
+        y.backward(np.ones(y.shape))
+        assert (a.grad.shape, b.grad.shape) == (a.shape, b.shape)
+
+
+def test_a_tensor_can_be_copied_and_pickled():
+    x = Tensor([1.0, 2.0], name="x")
+    for again in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert (again.data.tolist(), again.name, again.requires_grad) == ([1, 2], "x", True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from autolm.graph import Node, Step, topological_order
-from autolm.quiet import quiet
 
 
 @dataclass
@@ -25,18 +24,11 @@ class Walked:
 def backward_steps(root: Node) -> Iterator[Step]:
     """Walk `root.steps()`, and leave every gradient as it was."""
     before = [(node, node.grad if node.has_grad else None) for node in topological_order(root)]
-    steps = root.steps()
     try:
-        while (step := _next(steps)) is not None:
-            yield step
+        yield from root.steps()
     finally:
         for node, grad in before:
             node.grad = grad
-
-
-def _next(steps: Iterator[Step]) -> Step | None:
-    with quiet():  # around each: to be quiet across a `yield` would hush the caller too
-        return next(steps, None)
 
 
 def walk(root: Node, nodes: Container[Node]) -> Walked:

@@ -51,8 +51,7 @@ class TrainingConfig:
     threads
         Processor threads for matrix products. Another number rounds sums differently.
     native
-        Whether fused primitives run as compiled loops, which round differently, too; see
-        `autolm.native`.
+        Whether `autolm train` runs in `autolm.native()`, whose loops round differently, too.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.backend import current_native
+from autolm.backend import FLOATS, current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.tensor import Tensor
 
@@ -189,7 +189,8 @@ class AdamW(Optimizer):
         """Return p − η·(m̂ / (√v̂ + ε) + λ·p)."""
         (beta1, beta2), grad = self.betas, run.gradients()
         first, second = run.memory["first_moment"], run.memory["second_moment"]
-        if (native := current_native()) is not None:
+        native = current_native()
+        if native is not None and run.data.dtype in FLOATS:
             decay = self.learning_rate * self.weight_decay if is_matrix else 0.0
             rate = self.learning_rate / (1 - beta1**self.steps)
             rates = (rate, 1 / (1 - beta2**self.steps), self.eps, decay)

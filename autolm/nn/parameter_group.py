@@ -105,6 +105,6 @@ class Run:
     def holds(self, parts: list[Part]) -> bool:
         """Whether these are the same parameters, and their data still what `bind` gave them."""
         return len(parts) == len(self._shares) and all(
-            part is old and part.parameter.data is share
-            for part, old, share in zip(parts, self._parts, self._shares, strict=True)
+            part.parameter.data is share and share.base is self.data  # in a copy, it lies elsewhere
+            for part, share in zip(parts, self._shares, strict=True)
         )

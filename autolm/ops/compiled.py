@@ -16,16 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.backend import Native, backend
+from autolm.backend import FLOATS, Native, backend
 from autolm.ops import neural, probability
 from autolm.ops.loops import native_loops
 from autolm.ops.primitive import Array, Backward, Primitive
 
 Forward = Callable[..., tuple[Array, Backward]]
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
-NO_ID = int(np.iinfo(np.intp).min)  # what no target can be
-
 #: The compiled twin of each primitive that has one.
 FORWARDS: dict[Primitive, Forward] = {}
 
@@ -52,10 +48,8 @@ def _rows(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
 
 
-def _as_ids(integers: Array) -> NDArray[np.intp] | None:
-    """Return integers as one row, (n,); None if they are none."""
-    if integers.dtype.kind not in "iu" and integers.size:
-        return None
+def _as_ids(integers: Array) -> NDArray[np.intp]:
+    """Return signed integers as one row, (n,)."""
     return np.ascontiguousarray(integers, np.intp).reshape(-1)
 
 
@@ -96,13 +90,12 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 @twin(neural.embedding)
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up rows; add gradients to them one by one, without sorting."""
-    if weight.ndim != 2:
+    token_ids, shape, dtype = np.asarray(token_ids), weight.shape, weight.dtype
+    if weight.ndim != 2 or token_ids.dtype.kind != "i":
         return neural.embedding.forward(weight, token_ids=token_ids)
-    token_ids, table = np.asarray(token_ids), _rows(weight)
-    shape, dtype = table.shape, table.dtype
     ids, y = _as_ids(token_ids), np.empty((token_ids.size, shape[1]), dtype)
-    if ids is None or not native_loops().take_rows(table, ids, y):
-        neural.checked_ids("embedding", token_ids, shape[0])  # says what is wrong
+    if not native_loops().take_rows(_rows(weight), ids, y):
+        return neural.embedding.forward(weight, token_ids=token_ids)  # it says what is wrong
 
     def backward(grad: Array) -> tuple[Array]:
         scattered = np.zeros(shape, dtype)
@@ -123,6 +116,9 @@ def attention(
     scale: float | None = None,
 ) -> tuple[Array, Backward]:
     """Scale, mask and normalize scores where they lie, one row after another."""
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:  # batches that broadcast
+        how = {"num_heads": num_heads, "causal": causal, "scale": scale}
+        return probability.attention.forward(q, k, v, **how)
     probability.require_that_heads_fit(q, k, v, num_heads)
     split, join = probability.split_heads, probability.join_heads
     factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else float(scale)
@@ -152,18 +148,21 @@ def cross_entropy(
     logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
 ) -> tuple[Array, Backward]:
     """Compute the slope together with the loss, in the memory of the exponentials."""
-    targets, slope = np.asarray(targets), _rows(logits).copy()
-    ids, ignored = _as_ids(targets), NO_ID if ignore_index is None else ignore_index
-    chosen, count = np.empty(len(slope), slope.dtype), 0
-    if ids is not None and targets.shape == logits.shape[:-1]:
-        count = native_loops().shift_to_targets(slope, ids, ignored, chosen)
+    targets, shape, count = np.asarray(targets), logits.shape, 0
+    ignored = ignore_index is not None, ignore_index or 0
+    if targets.dtype.kind == "i" and targets.shape == shape[:-1]:
+        ids, slope = _as_ids(targets), _rows(logits).copy()
+        chosen = np.empty(len(slope), slope.dtype)
+        count = native_loops().shift_to_targets(slope, ids, *ignored, chosen)
     if count == 0:
-        probability.checked_targets(logits, targets, ignore_index)  # says what is wrong
+        return probability.cross_entropy.forward(
+            logits, targets=targets, ignore_index=ignore_index
+        )  # it says what is wrong
     np.exp(slope, out=slope)
-    loss = native_loops().surprise(slope, ids, ignored, chosen, count)
+    loss = native_loops().surprise(slope, ids, *ignored, chosen, count)
 
     def backward(grad: Array) -> tuple[Array]:
-        return ((slope * grad).reshape(logits.shape),)
+        return ((slope * grad).reshape(shape),)
 
     return np.asarray(loss, logits.dtype), backward
 
@@ -184,9 +183,11 @@ def _compiled() -> Native:
 
 @contextmanager
 def native(enabled: bool = True) -> Iterator[None]:
-    """Run fused primitives and optimizers as machine code, in a `with` block or a function.
+    """Run layer_norm, rms_norm, embedding, attention, cross_entropy and AdamW as machine code.
 
-    The first call of each compiles it, which takes a second or less, and keeps it on disk.
+    It holds in a `with` block, or in a function that it decorates (a generator would have left it
+    before it begins), and in this thread. The first call of each operation compiles it, which takes
+    a second or less, and keeps it on disk.
 
     Parameters
     ----------

@@ -113,8 +113,8 @@ def shift_rows(scores: Any, scale: float, queries: int, causal: bool) -> None:
 def _largest(row: Any) -> Any:
     """Return the largest of a row, or 0 if that is not finite."""
     largest = row.dtype.type(-np.inf)
-    for number in row:
-        largest = max(largest, number)
+    for element in row:
+        largest = max(largest, element)
     return largest if np.isfinite(largest) else row.dtype.type(0)
 
 
@@ -145,10 +145,11 @@ def softmax_backward(grad: Any, y: Any, scale: float) -> None:
             grad[i, j] = factor * y[i, j] * (grad[i, j] - along)
 
 
-def shift_to_targets(logits: Any, targets: Any, ignored: int, chosen: Any) -> int:
+def shift_to_targets(logits: Any, targets: Any, ignores: bool, ignored: int, chosen: Any) -> int:
     """Take the largest from each row, (n, d), and note in `chosen`, (n,), what its target has then.
 
-    Return how many targets count: those that are not `ignored`. It is 0, too, if one is no column.
+    Return how many targets count: all, or if it `ignores`, those that are not `ignored`. It is 0,
+    too, if one of them is no column.
     """
     n, d = logits.shape
     count = 0
@@ -157,7 +158,7 @@ def shift_to_targets(logits: Any, targets: Any, ignored: int, chosen: Any) -> in
         for j in range(d):
             logits[i, j] -= largest
         target = targets[i]
-        if target != ignored:
+        if not ignores or target != ignored:
             if target < 0 or target >= d:
                 return 0
             count += 1
@@ -165,7 +166,9 @@ def shift_to_targets(logits: Any, targets: Any, ignored: int, chosen: Any) -> in
     return count
 
 
-def surprise(exponentials: Any, targets: Any, ignored: int, chosen: Any, count: int) -> float:
+def surprise(
+    exponentials: Any, targets: Any, ignores: bool, ignored: int, chosen: Any, count: int
+) -> float:
     """Return the mean surprise at the targets, and turn the rows into its slope in the logits.
 
     `exponentials`, (n, d), are those of what `shift_to_targets` left.
@@ -174,7 +177,7 @@ def surprise(exponentials: Any, targets: Any, ignored: int, chosen: Any, count: 
     number = exponentials.dtype.type
     total_surprise = 0.0
     for i in range(n):
-        if targets[i] == ignored:
+        if ignores and targets[i] == ignored:
             for j in range(d):
                 exponentials[i, j] = number(0)
             continue
@@ -231,10 +234,23 @@ def adamw(data: Any, grad: Any, first: Any, second: Any, betas: Any, rates: Any)
 
 
 def fold(words: Any) -> int:
-    """Weight each word by an odd number, so that any change of one, or swap of two, shows."""
+    """Mix each word with its place, and add up: any change of one shows, and others all but surely.
+
+    A plain weighted sum would not do, since doubling or negating a whole array of floats adds the
+    same to every word, and that can cancel. Mixing loses nothing, so two different words at one
+    place stay different; and each bit of a word changes about half of the bits of the mixed one.
+
+    Source of the constants: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators
+    (2014).
+    """
     total = np.uint64(0)
     for i in range(words.size):
-        total += np.uint64(words[i]) * np.uint64(2 * i + 1)
+        mixed = np.uint64(words[i]) ^ (np.uint64(i) * np.uint64(0x9E3779B97F4A7C15))
+        mixed ^= mixed >> np.uint64(30)
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        total += mixed ^ (mixed >> np.uint64(31))
     return total  # type: ignore[return-value]
 
 

@@ -46,7 +46,7 @@ def matmul(a: Array, b: Array) -> tuple[Array, Backward]:
             f"matmul: a is {a.shape} and b is {b.shape}: "
             f"inner sizes {rows.shape[-1]} and {columns.shape[-2]} differ"
         )
-    if b.ndim == 2 and a.ndim > 1:
+    if b.ndim == 2 and a.ndim > 1 and a.size and b.size:
         return _times_one_matrix(a, b)
     product = rows @ columns
     y = product

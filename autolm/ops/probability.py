@@ -106,6 +106,7 @@ def _causal_mask(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
         Case(((3, 2), (3, 2), (3, 2)), {"num_heads": 1, "causal": True, "scale": None}),
         Case(((3, 2), (4, 2), (4, 3)), {"num_heads": 1, "causal": False, "scale": 0.5}),
         Case(((2, 3, 4), (2, 3, 4), (2, 3, 4)), {"num_heads": 2, "causal": True, "scale": None}),
+        Case(((3, 2), (3, 2), (2, 3, 2)), {"num_heads": 1, "causal": False, "scale": None}),
         Case(((2, 1, 4), (3, 4), (3, 6)), {"num_heads": 2, "causal": False, "scale": 0.5}),
         Case(((1, 2), (3, 2), (3, 2)), {"num_heads": 2, "causal": True, "scale": None}),
     ),

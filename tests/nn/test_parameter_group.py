@@ -1,5 +1,8 @@
 """Parameters side by side move exactly as each would by itself."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -64,6 +67,19 @@ def test_parameters_without_a_gradient_part_the_others_into_runs():
     assert [run.gradients().tolist() for run in runs] == [[10, 20, 20], [40, 40, 40, 40]]
     runs[1].memory["kept"] += 7
     assert [array.tolist() for array in group.arrays().values()] == [[0], [0, 0], [0] * 3, [7] * 4]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_of_parameters_and_their_optimizer_goes_on_by_itself(copied):
+    a, b = Tensor([1.0, 2.0]), Tensor([3.0])
+    optimizer = SGD([a, b], 0.5)
+    a.grad, b.grad = [1.0, 1.0], [1.0]
+    optimizer.step()
+    (c, d), other = copied(([a, b], optimizer))
+    c.data[0] = 100.0
+    other.step()
+    assert (c.data.tolist(), d.data.tolist()) == ([99.5, 1.0], [2.0])
+    assert (a.data.tolist(), b.data.tolist()) == ([0.5, 1.5], [2.5])
 
 
 def test_a_parameter_that_was_bound_anew_between_steps_goes_on_from_there():

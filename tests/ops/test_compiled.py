@@ -66,11 +66,11 @@ def test_a_twin_computes_what_its_primitive_does_however_its_operands_lie(op, da
 @given(st.data())
 def test_attention_is_the_same_for_all_shapes_heads_masks_and_scales(data):
     dtype = data.draw(dtypes)
-    heads, queries, earlier = (data.draw(st.integers(low, 4)) for low in (1, 1, 0))
+    heads, queries, earlier = (data.draw(st.integers(low, 4)) for low in (1, 1, -3))
     batch = data.draw(st.sampled_from([(), (2,), (2, 3)]))
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     size = data.draw(st.sampled_from([1.0, 100.0]))  # beyond what exponentials hold, too
-    time, causal = queries + earlier, data.draw(st.booleans())
+    time, causal = max(1, queries + earlier), data.draw(st.booleans())
     shapes = (*batch, queries, 2 * heads), (*batch, time, 2 * heads), (*batch, time, 3 * heads)
     arrays = [(rng.normal(size=shape) * size).astype(dtype) for shape in shapes]
     arrays[2] /= size
@@ -184,12 +184,65 @@ def test_twins_take_their_place_inside_native_only(op):
 
 
 def test_a_rule_cares_for_no_operand_that_it_does_not_need():
-    weight = Tensor(np.ones((3, 2)))
+    x = Tensor(np.ones((3, 2)))
     with native():
-        y = ops.embedding(weight, token_ids=np.array([0, 1])).sum()
-    weight.data[0] = 5  # the gradient of a look-up is the same whatever was looked up
-    y.backward()
-    assert weight.grad.tolist() == [[1, 1], [1, 1], [0, 0]]
+        look_up = ops.embedding(x, token_ids=np.array([0, 1])).sum()
+        loss = ops.cross_entropy(x, targets=np.array([0, 1, 0]))
+    x.data[0] = 5  # neither gradient reads the operand again
+    look_up.backward()
+    assert x.grad.tolist() == [[1, 1], [1, 1], [0, 0]]
+    loss.backward()
+    np.testing.assert_allclose(x.grad[0], [1 - 1 / 6, 1 + 1 / 6])
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [[(3, 4), (3, 4), (2, 3, 4)], [(1, 3, 4)] * 2 + [(5, 3, 4)], [(2, 3, 4)] + [(3, 4)] * 2],
+)
+def test_attention_of_batches_that_broadcast_is_that_of_the_primitive(shapes):
+    rng = np.random.default_rng(0)
+    assert_same(*both(ATTENTION, [rng.normal(size=shape) for shape in shapes]), "float64")
+
+
+def test_rows_of_a_table_may_have_axes_of_their_own():
+    weight = np.random.default_rng(0).normal(size=(3, 2, 2))
+    y, _ = compiled.FORWARDS[EMBEDDING](weight, token_ids=[2, 0])
+    np.testing.assert_array_equal(y, weight[[2, 0]])
+
+
+def test_the_least_of_all_integers_is_no_target():
+    targets = np.array([np.iinfo(np.int64).min, 1])
+    for forward in (CROSS_ENTROPY.forward, compiled.FORWARDS[CROSS_ENTROPY]):
+        with pytest.raises(ValueError, match="outside the vocabulary"):
+            forward(np.ones((2, 3)), targets=targets)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool"])
+@pytest.mark.parametrize("numbers", ["ones", "random", "both signs"])
+def test_fingerprint_changes_with_a_change_of_the_whole_array(numbers, dtype):
+    array = np.random.default_rng(0).uniform(1, 2, size=(64, 64))
+    array = {"ones": np.ones_like(array), "random": array, "both signs": array}[numbers]
+    array = array.astype(dtype)
+    if numbers == "both signs" and dtype != "bool":
+        array[1] = -array[0]
+    changes = [array * 0, array[::-1], np.where(array > 1.5, array, 0).astype(dtype)]
+    if dtype != "bool":
+        changes += [-array, array * 2, array / 2, array + 1]
+        changes.append(np.concatenate([array[1::-1], array[2:]]))  # +x and −x exchanged
+    before = compiled.fingerprint(array)
+    for changed in map(np.ascontiguousarray, changes):
+        assert (compiled.fingerprint(changed) == before) == np.array_equal(changed, array)
+
+
+def test_fingerprint_changes_with_each_bit():
+    array = np.zeros(64, np.uint64)
+    before, found = compiled.fingerprint(array), set()
+    for i in range(array.size):
+        for bit in range(64):
+            array[i] = np.uint64(1) << np.uint64(bit)
+            found.add(compiled.fingerprint(array))
+            array[i] = 0
+    assert len(found | {before}) == 64 * 64 + 1
 
 
 @given(st.data())
