@@ -97,7 +97,7 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
             if parent not in seen and (constants or parent.requires_grad):
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(reversed(found), key=attrgetter("made"))
+    return sorted(reversed(found), key=attrgetter("made"))  # operands were made before results
 
 
 class Backprop:
