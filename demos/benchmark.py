@@ -1,6 +1,6 @@
 """How quick autolm is, beside what people would pick instead, on this machine.
 
-    python demos/benchmark.py                        # all of it, a quarter of an hour
+    python demos/benchmark.py                        # all of it, ten minutes
     python demos/benchmark.py scalar tinylm --quick  # some of it, small
 
 Contestants start from the same weights, and must agree on results and gradients before a clock is
