@@ -56,13 +56,12 @@ class TerminalReport:
     def _print_opening(self) -> None:
         config, training = self.training.config, self.training
         vocabulary = training.tokenizer.vocab_size
+        arithmetic = f"{config.dtype} · native" if config.native else config.dtype
         self._line(
             "TinyLM",
             f"{config.num_layers} layers · {config.num_heads} heads · d_model {config.d_model} · "
             f"d_ff {config.d_ff} · vocabulary {thousands(vocabulary)} · "
-            f"{thousands(training.model.num_parameters())} parameters · {config.dtype}"
-            + " · native"
-            * config.native,
+            f"{thousands(training.model.num_parameters())} parameters · {arithmetic}",
         )
         corpus, text = training.corpus, training.text
         self._line(
