@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autolm import ops
-from autolm.ops.reduce import Axis
+from autolm.ops.arguments import Axis
 
 if TYPE_CHECKING:
     from autolm.tensor import Tensor

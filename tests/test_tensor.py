@@ -189,7 +189,7 @@ def test_transpose_of_some_axes_names_what_exchanges_two(shape, axes, message):
 
 @pytest.mark.parametrize("axes", [(3, 1, 2), (0, 0, 1), (0, 1, -4)])
 def test_transpose_by_what_is_no_order_of_the_axes_is_refused(axes):
-    with pytest.raises(ValueError, match=r"^transpose of \(2, 3, 4\): "):
+    with pytest.raises(ValueError, match=r"^transpose"):
         Tensor(array(2, 3, 4)).transpose(*axes)
 
 
@@ -281,14 +281,23 @@ def test_large_broadcast_is_summed_to_each_operands_shape(seed):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: Tensor([1.0, 2.0]) + Tensor([1.0, 2.0, 3.0]), r"add of \(2,\) and \(3,\): "),
+        (lambda: Tensor([1.0, 2.0]) + Tensor([1.0, 2.0, 3.0]), r"add: a is \(2,\) and b is \(3,\)"),
         (lambda: Tensor(array(3, 4)) @ Tensor(array(3, 5)), "inner sizes 4 and 3 differ"),
-        (lambda: Tensor(2.0) @ Tensor([1.0]), "matmul: a number has no rows"),
-        (lambda: Tensor(array(2, 3)).reshape(4), r"reshape of \(2, 3\): "),
-        (lambda: ops.stack([Tensor([1.0]), Tensor([1.0, 2.0])]), "stack of .* same shape"),
+        (
+            lambda: Tensor(2.0) @ Tensor([1.0]),
+            r"matmul: a is \(\) and b is \(1,\): a number has no rows",
+        ),
+        (
+            lambda: Tensor(array(2, 3)).reshape(4),
+            r"reshape: \(2, 3\) has 6 elements, .* fill \(4,\)",
+        ),
+        (
+            lambda: ops.stack([Tensor([1.0]), Tensor([1.0, 2.0])]),
+            r"stack: operand 0 is \(1,\) and operand 1 is \(2,\)",
+        ),
         (
             lambda: ops.embedding(Tensor(array(3, 2)), token_ids=np.array([0, 3])),
-            "embedding: token id 3 is outside the vocabulary of 3",
+            "embedding: token_ids: token id 3 is outside the vocabulary of 3",
         ),
         (
             lambda: ops.cross_entropy(Tensor(array(2, 3)), targets=np.array([0])),
@@ -303,7 +312,7 @@ def test_wrong_operands_are_an_error_that_names_the_operation(wrong, message):
 
 
 def test_token_ids_that_are_not_integers_are_a_type_error():
-    with pytest.raises(TypeError, match="embedding: token ids are integers, not float64"):
+    with pytest.raises(TypeError, match="embedding: token_ids must be integers, not float64"):
         ops.embedding(Tensor(array(3, 2)), token_ids=np.array([0.0]))
 
 

@@ -6,12 +6,14 @@ name. Each reader returns at once for what is usual: it runs for every node that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from math import prod
 from operator import index
 from typing import Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import NDArray
 
 Axis = SupportsIndex | Sequence[SupportsIndex] | None
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -177,15 +179,50 @@ def read_number(name: str, argument: str, value: Any) -> int | float:
         ...
     TypeError: masked_fill: value must be a number, not 'a'
     """
-    if type(value) is float or type(value) is int:
+    if type(value) is float:
         return value
     i = _integer(value)
     if i is not None:
+        if abs(i) > sys.float_info.max:
+            raise ValueError(f"{name}: {argument} is too large for a float")
         return i
     scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     if isinstance(scalar, float | np.floating):
         return float(scalar)
     raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
+
+
+def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse shapes, by the names of what has them, that do not broadcast.
+
+    >>> require_broadcast("add", {"a": (2,), "b": (3,)})
+    Traceback (most recent call last):
+        ...
+    ValueError: add: a is (2,) and b is (3,): they do not broadcast
+    """
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        each = " and ".join(f"{argument} is {shape}" for argument, shape in shapes.items())
+        raise ValueError(f"{name}: {each}: they do not broadcast") from None
+
+
+def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
+    """Return integers, such as token ids, as an array; an empty list has no type, and will do.
+
+    >>> read_integers("embedding", "token_ids", [0.5])
+    Traceback (most recent call last):
+        ...
+    TypeError: embedding: token_ids must be integers, not float64
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name}: rows of {argument} are not of one length") from None
+    if array.dtype.kind not in "iu" and array.size:
+        what = array.dtype if array.dtype.kind in "fcb" else told(values)
+        raise TypeError(f"{name}: {argument} must be integers, not {what}")
+    return array if array.size else array.astype(np.intp)
 
 
 def _integer(value: Any) -> int | None:

@@ -6,11 +6,14 @@ to the shape of its operand.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from autolm.ops.arguments import read_number
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
+from autolm.ops.reduce import floating
 from autolm.value import Value
 
 
@@ -28,7 +31,7 @@ def _if_any(grad: Array, contribution: Array) -> Array:
 
 
 @primitive(symbol="+", formula="a + b", rule=("ḡ", "ḡ"))
-def add(a: Array, b: Array) -> tuple[Array, Backward]:
+def add(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Add: a + b."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -38,7 +41,7 @@ def add(a: Array, b: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="−", formula="a − b", rule=("ḡ", "−ḡ"))
-def sub(a: Array, b: Array) -> tuple[Array, Backward]:
+def sub(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Subtract: a − b."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -48,7 +51,7 @@ def sub(a: Array, b: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="×", formula="a · b", rule=("ḡ · b", "ḡ · a"))
-def mul(a: Array, b: Array) -> tuple[Array, Backward]:
+def mul(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Multiply, element by element: a · b."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -58,7 +61,7 @@ def mul(a: Array, b: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="÷", formula="a / b", rule=("ḡ / b", "−ḡ · y / b"))
-def div(a: Array, b: Array) -> tuple[Array, Backward]:
+def div(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Divide: a / b."""
     y = a / b
 
@@ -75,8 +78,10 @@ def div(a: Array, b: Array) -> tuple[Array, Backward]:
     domain=(POSITIVE, REALS),
     kinks="a = 0: the slope in b is 0 where b ≥ 0; b = 0: the slope in a is 0",
 )
-def pow(a: Array, b: Array) -> tuple[Array, Backward]:
+def pow(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Raise to a power: aᵇ; of a negative base a fraction is nan."""
+    if a.dtype.kind in "iu" and b.dtype.kind == "i" and (b < 0).any():
+        raise ValueError("pow: b is negative, and a of integers: convert a with dtype=float")
     y = a**b
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -88,7 +93,7 @@ def pow(a: Array, b: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="−", formula="−a", rule=("−ḡ",))
-def neg(a: Array) -> tuple[Array, Backward]:
+def neg(a: Array, /) -> tuple[Array, Backward]:
     """Negate: −a."""
 
     def backward(grad: Array) -> tuple[Array]:
@@ -104,7 +109,7 @@ def neg(a: Array) -> tuple[Array, Backward]:
     kinks="a = 0: the slope is 0",
     scalar=each(lambda a: a.abs()),
 )
-def abs(a: Array) -> tuple[Array, Backward]:
+def abs(a: Array, /) -> tuple[Array, Backward]:
     """Take the absolute value: |a|."""
     sign = np.sign(a.real)
 
@@ -115,7 +120,7 @@ def abs(a: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="exp", formula="eᵃ", rule=("ḡ · y",))
-def exp(a: Array) -> tuple[Array, Backward]:
+def exp(a: Array, /) -> tuple[Array, Backward]:
     """Take the exponential: eᵃ."""
     y = np.exp(a)
 
@@ -126,7 +131,7 @@ def exp(a: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="ln", formula="ln a", rule=("ḡ / a",), domain=(POSITIVE,))
-def log(a: Array) -> tuple[Array, Backward]:
+def log(a: Array, /) -> tuple[Array, Backward]:
     """Take the natural logarithm: ln a; −inf at 0, nan below."""
 
     def backward(grad: Array) -> tuple[Array]:
@@ -142,7 +147,7 @@ def log(a: Array) -> tuple[Array, Backward]:
     domain=(POSITIVE,),
     kinks="a = 0: the slope is inf",
 )
-def sqrt(a: Array) -> tuple[Array, Backward]:
+def sqrt(a: Array, /) -> tuple[Array, Backward]:
     """Take the square root: √a; nan below 0."""
     y = np.sqrt(a)
 
@@ -153,7 +158,7 @@ def sqrt(a: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="sin", formula="sin a", rule=("ḡ · cos a",))
-def sin(a: Array) -> tuple[Array, Backward]:
+def sin(a: Array, /) -> tuple[Array, Backward]:
     """Take the sine of an angle in radians."""
 
     def backward(grad: Array) -> tuple[Array]:
@@ -163,7 +168,7 @@ def sin(a: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="cos", formula="cos a", rule=("−ḡ · sin a",))
-def cos(a: Array) -> tuple[Array, Backward]:
+def cos(a: Array, /) -> tuple[Array, Backward]:
     """Take the cosine of an angle in radians."""
 
     def backward(grad: Array) -> tuple[Array]:
@@ -173,7 +178,7 @@ def cos(a: Array) -> tuple[Array, Backward]:
 
 
 @primitive(symbol="tanh", formula="tanh a", rule=("ḡ · (1 − y²)",))
-def tanh(a: Array) -> tuple[Array, Backward]:
+def tanh(a: Array, /) -> tuple[Array, Backward]:
     """Take the hyperbolic tangent."""
     y = np.tanh(a)
 
@@ -189,9 +194,9 @@ def tanh(a: Array) -> tuple[Array, Backward]:
     rule=("ḡ · y · (1 − y)",),
     scalar=each(lambda a: a.sigmoid()),
 )
-def sigmoid(a: Array) -> tuple[Array, Backward]:
+def sigmoid(a: Array, /) -> tuple[Array, Backward]:
     """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
-    y = 1 / (1 + np.exp(-a))
+    y = 1 / (1 + np.exp(-floating(a)))
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad * y * (1 - y),)
@@ -206,7 +211,7 @@ def sigmoid(a: Array) -> tuple[Array, Backward]:
     kinks="a = 0: the slope is 0",
     scalar=each(lambda a: a.relu()),
 )
-def relu(a: Array) -> tuple[Array, Backward]:
+def relu(a: Array, /) -> tuple[Array, Backward]:
     """Cut off what is negative: max(0, a)."""
     y = np.maximum(a, 0)
 
@@ -224,11 +229,12 @@ GELU_SCALE, GELU_CUBIC = np.sqrt(2 / np.pi).item(), 0.044715
     formula="½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
     rule=("ḡ · (½(1 + t) + ½a · (1 − t²) · √(2/π) · (1 + 0.134145a²))",),
 )
-def gelu(a: Array) -> tuple[Array, Backward]:
+def gelu(a: Array, /) -> tuple[Array, Backward]:
     """Gate by the normal distribution, in GPT-2's form with tanh.
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), section 2.
     """
+    a = floating(a)
     t = np.tanh(GELU_SCALE * (a + GELU_CUBIC * (a * a * a)))
 
     def backward(grad: Array) -> tuple[Array]:
@@ -245,7 +251,7 @@ def gelu(a: Array) -> tuple[Array, Backward]:
     kinks="a = b: both share equally",
     scalar=each(lambda a, b: Value.maximum(a, b)),
 )
-def maximum(a: Array, b: Array) -> tuple[Array, Backward]:
+def maximum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the larger of two, element by element."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -262,7 +268,7 @@ def maximum(a: Array, b: Array) -> tuple[Array, Backward]:
     kinks="a = b: both share equally",
     scalar=each(lambda a, b: Value.minimum(a, b)),
 )
-def minimum(a: Array, b: Array) -> tuple[Array, Backward]:
+def minimum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the smaller of two, element by element."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
@@ -278,8 +284,11 @@ def minimum(a: Array, b: Array) -> tuple[Array, Backward]:
     rule=("none", "ḡ where condition", "ḡ where not condition"),
     domain=(CONDITION, REALS, REALS),
 )
-def where(condition: Array, a: Array, b: Array) -> tuple[Array, Backward]:
+def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Choose from a where the condition holds, else from b; nothing leaks from the other branch."""
+    if condition.dtype != bool:
+        what = f"not {condition.dtype}; compare, as in x > 0"
+        raise TypeError(f"where: condition must be bools, {what}")
 
     def backward(grad: Array) -> tuple[None, Array, Array]:
         return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
@@ -287,8 +296,25 @@ def where(condition: Array, a: Array, b: Array) -> tuple[Array, Backward]:
     return np.where(condition, a, b), backward
 
 
-def _clip(a: Value, low: float, high: float) -> Value:
-    return a if low <= a.data <= high else Value(low if a.data < low else high, requires_grad=False)
+def put(mask: Array, value: float, a: Array) -> Array:
+    """Put a number where the mask is true; if no integer of a's type is so large, into floats."""
+    try:
+        return np.where(mask, value, a)
+    except OverflowError:
+        return np.where(mask, np.float64(value), a)
+
+
+def _read_bound(argument: str, bound: float | None) -> float | None:
+    if bound is not None and (bound := read_number("clip", argument, bound)) != bound:
+        raise ValueError(f"clip: {argument} is nan, which limits nothing")
+    return bound
+
+
+def _clip(a: Value, low: float | None, high: float | None) -> Value:
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    if a.data != a.data or low <= a.data <= high:
+        return a
+    return Value(min(max(a.data, low), high), requires_grad=False)
 
 
 @primitive(
@@ -296,14 +322,30 @@ def _clip(a: Value, low: float, high: float) -> Value:
     formula="min(max(a, low), high)",
     rule=("ḡ where low ≤ a ≤ high",),
     kinks="a = low and a = high: the slope is 1",
-    scalar=lambda a, *, low, high: each(lambda v: _clip(v, low, high))(a),
-    cases=(Case(((2, 3),), {"low": -1.0, "high": 1.0}), Case(((),), {"low": 0.0, "high": 2.0})),
+    scalar=lambda a, *, low=None, high=None: each(lambda v: _clip(v, low, high))(a),
+    cases=(
+        Case(((2, 3),), {"low": -1.0, "high": 1.0}),
+        Case(((),), {"low": 0.0, "high": 2.0}),
+        Case(((3,),), {"low": 1.0, "high": -1.0}),
+        Case(((3,),), {"low": 0.5}),
+        Case(((3,),), {"low": None, "high": -0.5}),
+    ),
 )
-def clip(a: Array, *, low: float, high: float) -> tuple[Array, Backward]:
-    """Limit to the interval from low to high."""
-    inside = (a.real >= low) & (a.real <= high)
+def clip(
+    a: Array, /, *, low: float | None = None, high: float | None = None
+) -> tuple[Array, Backward]:
+    """Limit to the interval from low to high; if low is above high, all is high, as in NumPy.
+
+    One of them may be None, which limits nothing. They are numbers, and not differentiated: for
+    limits that are arrays there are `maximum` and `minimum`.
+    """
+    low, high = _read_bound("low", low), _read_bound("high", high)
+    if low is None and high is None:
+        raise ValueError("clip: low and high are both None; give one of them at least")
+    inside = (low is None or a.real >= low) & (high is None or a.real <= high)
+    y = a if low is None else put(a.real < low, low, a)
 
     def backward(grad: Array) -> tuple[Array]:
         return (np.where(inside, grad, 0),)
 
-    return np.where(a.real < low, low, np.where(a.real > high, high, a)), backward
+    return y if high is None else put(y.real > high, high, y), backward

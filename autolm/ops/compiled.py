@@ -7,7 +7,6 @@ exponentials. What is not of float32 or float64 throughout is left to the primit
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -56,7 +55,7 @@ def _as_ids(integers: Array) -> NDArray[np.intp]:
 @twin(neural.layer_norm)
 def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Normalize row by row; a row costs two numbers to remember."""
-    neural.require_width("layer_norm", x, gain=gain, bias=bias)
+    eps = neural.read_norm("layer_norm", x, eps, gain=gain, bias=bias)
     rows = _rows(x)
     y, (means, scales) = np.empty_like(rows), np.empty((2, len(rows)), x.dtype)
     native_loops().layer_norm(rows, gain, bias, eps, y, means, scales)
@@ -74,7 +73,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
 @twin(neural.rms_norm)
 def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Divide row by row; a row costs one number to remember."""
-    neural.require_width("rms_norm", x, gain=gain)
+    eps = neural.read_norm("rms_norm", x, eps, gain=gain)
     rows = _rows(x)
     y, scales = np.empty_like(rows), np.empty(len(rows), x.dtype)
     native_loops().rms_norm(rows, gain, eps, y, scales)
@@ -90,12 +89,11 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 @twin(neural.embedding)
 def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up rows; add gradients to them one by one, without sorting."""
-    token_ids, shape, dtype = np.asarray(token_ids), weight.shape, weight.dtype
-    if weight.ndim != 2 or token_ids.dtype.kind != "i":
+    token_ids, shape, dtype = neural.read_token_ids(weight, token_ids), weight.shape, weight.dtype
+    if weight.ndim != 2:
         return neural.embedding.forward(weight, token_ids=token_ids)
     ids, y = _as_ids(token_ids), np.empty((token_ids.size, shape[1]), dtype)
-    if not native_loops().take_rows(_rows(weight), ids, y):
-        return neural.embedding.forward(weight, token_ids=token_ids)  # it says what is wrong
+    native_loops().take_rows(_rows(weight), ids, y)
 
     def backward(grad: Array) -> tuple[Array]:
         scattered = np.zeros(shape, dtype)
@@ -119,9 +117,8 @@ def attention(
     if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:  # batches that broadcast
         how = {"num_heads": num_heads, "causal": causal, "scale": scale}
         return probability.attention.forward(q, k, v, **how)
-    probability.require_that_heads_fit(q, k, v, num_heads)
+    num_heads, causal, factor = probability.read_attention(q, k, v, num_heads, causal, scale)
     split, join = probability.split_heads, probability.join_heads
-    factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else float(scale)
     queries, keys, values = split(q, num_heads), split(k, num_heads), split(v, num_heads)
     scores = queries @ keys.swapaxes(-1, -2)
     rows = _rows(scores)

@@ -195,16 +195,13 @@ def surprise(
     return total_surprise / count
 
 
-def take_rows(table: Any, ids: Any, rows: Any) -> bool:
-    """Fill rows, (n, d), with those of the table, (vocabulary, d); False if an id is no row."""
+def take_rows(table: Any, ids: Any, rows: Any) -> None:
+    """Fill rows, (n, d), with those of the table, (vocabulary, d), that the ids name."""
     n, d = rows.shape
     for i in range(n):
         row = ids[i]
-        if row < 0 or row >= len(table):
-            return False
         for j in range(d):
             rows[i, j] = table[row, j]
-    return True
 
 
 def add_rows(rows: Any, ids: Any, table: Any) -> None:

@@ -6,12 +6,23 @@ itself, each has a scalar definition in `on_values.py`, against which it is prov
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops import on_values
+from autolm.ops.arguments import (
+    read_int,
+    read_integers,
+    read_number,
+    require_broadcast,
+    told,
+)
+from autolm.ops.arithmetic import put
 from autolm.ops.primitive import Array, Backward, Case, primitive
-from autolm.ops.reduce import dot_along, sum_along
+from autolm.ops.reduce import dot_along, floating, sum_along
 
 
 @primitive(
@@ -31,14 +42,17 @@ from autolm.ops.reduce import dot_along, sum_along
         Case(((2, 3, 4), (4,))),
     ),
 )
-def matmul(a: Array, b: Array) -> tuple[Array, Backward]:
+def matmul(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy.
 
     ``(…, n, k) @ (…, k, m) -> (…, n, m)``; a vector counts as one row on the left and as one column
     on the right, and its axis is dropped from the result.
     """
     if a.ndim == 0 or b.ndim == 0:
-        raise ValueError("matmul: a number has no rows and columns; use * to scale")
+        raise ValueError(
+            f"matmul: a is {a.shape} and b is {b.shape}: a number has no rows and columns; "
+            "use * to scale"
+        )
     rows = a[None, :] if a.ndim == 1 else a
     columns = b[:, None] if b.ndim == 1 else b
     if rows.shape[-1] != columns.shape[-2]:
@@ -48,6 +62,9 @@ def matmul(a: Array, b: Array) -> tuple[Array, Backward]:
         )
     if b.ndim == 2 and a.ndim > 1 and a.size and b.size:
         return _times_one_matrix(a, b)
+    if rows.ndim > 2 and columns.ndim > 2:
+        batches = {"the batch of a": rows.shape[:-2], "of b": columns.shape[:-2]}
+        require_broadcast("matmul", batches)
     product = rows @ columns
     y = product
     if a.ndim == 1:
@@ -90,12 +107,15 @@ def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
         Case(((2, 3, 4), (4,), (4,)), {"eps": 1e-3}),
     ),
 )
-def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
+def layer_norm(
+    x: Array, gain: Array, bias: Array, /, *, eps: float = 1e-5
+) -> tuple[Array, Backward]:
     """Normalize the last axis to mean 0 and variance 1, then scale and shift it.
 
     Source: Ba, Kiros and Hinton, Layer Normalization (2016), section 3.
     """
-    require_width("layer_norm", x, gain=gain, bias=bias)
+    eps = read_norm("layer_norm", x, eps, gain=gain, bias=bias)
+    x = floating(x)
     size = x.shape[-1]
     normal = x - sum_along(x) / size
     inverse = 1 / np.sqrt(dot_along(normal, normal) / size + eps)
@@ -115,13 +135,19 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
     return y, backward
 
 
-def require_width(name: str, x: Array, **vectors: Array) -> None:
-    """Refuse vectors that are not as wide as the rows of x."""
+def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
+    """Return ε as a number; refuse vectors that are not as wide as the rows of x."""
+    if x.ndim == 0:
+        raise ValueError(f"{name}: x is (); it must be (…, width)")
     for operand, vector in vectors.items():
         if vector.shape != x.shape[-1:]:
             raise ValueError(
                 f"{name}: x is {x.shape}, so {operand} must be {x.shape[-1:]}, not {vector.shape}"
             )
+    eps = read_number(name, "eps", eps)
+    if not 0 <= eps < math.inf:
+        raise ValueError(f"{name}: eps must be finite and at least 0, not {eps}")
+    return float(eps)
 
 
 def _sum_of_products(rows: Array, others: Array) -> Array:
@@ -140,12 +166,13 @@ def _sum_of_products(rows: Array, others: Array) -> Array:
         Case(((2, 3, 4), (4,)), {"eps": 1e-3}),
     ),
 )
-def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
+def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Divide the last axis by its root mean square, then scale it.
 
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
     """
-    require_width("rms_norm", x, gain=gain)
+    eps = read_norm("rms_norm", x, eps, gain=gain)
+    x = floating(x)
     size = x.shape[-1]
     inverse = 1 / np.sqrt(dot_along(x, x) / size + eps)
     normal = x * inverse
@@ -172,13 +199,12 @@ FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
         Case(((3, 2),), {"token_ids": np.array(2)}),
     ),
 )
-def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
+def embedding(weight: Array, /, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up the row of `weight`, (vocabulary, d_model), for each id: (…) -> (…, d_model)."""
-    shape = weight.shape
-    ids = checked_ids("embedding", token_ids, shape[0])
+    shape, ids = weight.shape, read_token_ids(weight, token_ids)
 
     def backward(grad: Array) -> tuple[Array]:
-        rows = grad.reshape(-1, shape[1])
+        rows = grad.reshape(ids.size, *shape[1:])
         scattered = np.zeros(shape, dtype=grad.dtype)
         if rows.size <= FEW:
             np.add.at(scattered, ids.reshape(-1), rows)
@@ -191,16 +217,25 @@ def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, 
     return weight[ids], backward
 
 
-def checked_ids(name: str, ids: NDArray[np.integer], vocab_size: int) -> NDArray[np.integer]:
-    """Return token ids as an array of indices; an error names the operation that was given them."""
-    ids = np.asarray(ids)
-    if ids.dtype.kind not in "iu" and ids.size:
-        raise TypeError(f"{name}: token ids are integers, not {ids.dtype}")
-    ids = ids.astype(np.intp, copy=False)
-    if ids.size and ids.view(np.uintp).max() >= vocab_size:  # unsigned, what is negative is huge
+def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
+    """Return token ids as an array of indices, each of which has a row."""
+    if weight.ndim == 0:
+        raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
+    ids = read_integers("embedding", "token_ids", token_ids)
+    return require_known("embedding", "token_ids", ids, weight.shape[0])
+
+
+def require_known(
+    name: str, argument: str, ids: NDArray[np.integer], vocab_size: int
+) -> NDArray[np.integer]:
+    """Return integers as indices, unless one of them is no token of the vocabulary."""
+    indices = ids.astype(np.intp, copy=False)
+    if ids.size and indices.view(np.uintp).max() >= vocab_size:  # unsigned, the negative are huge
         wrong = ids[(ids < 0) | (ids >= vocab_size)].flat[0]
-        raise ValueError(f"{name}: token id {wrong} is outside the vocabulary of {vocab_size}")
-    return ids
+        raise ValueError(
+            f"{name}: {argument}: token id {wrong} is outside the vocabulary of {vocab_size}"
+        )
+    return indices
 
 
 @primitive(
@@ -212,13 +247,28 @@ def checked_ids(name: str, ids: NDArray[np.integer], vocab_size: int) -> NDArray
         Case(((2, 2, 2),), {"mask": np.array([[False, True], [False, False]]), "value": 0.0}),
     ),
 )
-def masked_fill(a: Array, *, mask: NDArray[np.bool_], value: float) -> tuple[Array, Backward]:
-    """Put `value` wherever the mask, which broadcasts to `a`, is true."""
+def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[Array, Backward]:
+    """Put `value` wherever the mask is true; the mask and `a` broadcast."""
+    mask, value = read_mask(mask, a), read_number("masked_fill", "value", value)
 
     def backward(grad: Array) -> tuple[Array]:
         return (np.where(mask, 0, grad),)
 
-    return np.where(mask, value, a), backward
+    return put(mask, value, a), backward
+
+
+def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
+    """Return a mask as an array; a number is no truth, and 0.3 in a mask would be a mistake."""
+    try:
+        read = np.asarray(mask)
+    except ValueError:
+        raise ValueError("masked_fill: rows of mask are not of one length") from None
+    if read.dtype != bool and (read.size or not isinstance(mask, list)):
+        what = read.dtype if read.dtype.kind in "fiuc" else told(mask)
+        raise TypeError(f"masked_fill: mask must be bools, not {what}")
+    if read.shape != a.shape:
+        require_broadcast("masked_fill", {"a": a.shape, "mask": read.shape})
+    return read.astype(bool, copy=False)
 
 
 @primitive(
@@ -227,13 +277,14 @@ def masked_fill(a: Array, *, mask: NDArray[np.bool_], value: float) -> tuple[Arr
     rule=("ḡ · keep / (1 − rate)",),
     cases=(Case(((3, 4),), {"rate": 0.5, "seed": 1}), Case(((5,),), {"rate": 0.0, "seed": 2})),
 )
-def dropout(a: Array, *, rate: float, seed: int) -> tuple[Array, Backward]:
+def dropout(a: Array, /, *, rate: float, seed: int) -> tuple[Array, Backward]:
     """Set a random share of elements to 0 and scale the others so that the mean stays.
 
     The seed decides which, so that the operation is a function: run again, it drops the same.
 
     Source: Srivastava et al., Dropout (2014), section 10, in its inverted form.
     """
+    rate, seed = read_number("dropout", "rate", rate), read_int("dropout", "seed", seed, low=0)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate is {rate}; it must be at least 0 and below 1")
     keep = (np.random.default_rng(seed).random(a.shape) >= rate) / (1 - rate)

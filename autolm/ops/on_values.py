@@ -50,7 +50,7 @@ def _softmax(row: Sequence[Value]) -> list[Value]:
 
 def _shifted_exponentials(row: Sequence[Value]) -> tuple[list[Value], float]:
     """Return exp(aᵢ − shift) and the shift, a number that keeps the largest at 1."""
-    shift = max(value.data for value in row)
+    shift = max((value.data for value in row), default=0.0)
     shift = shift if math.isfinite(shift) else 0.0
     return [(value - shift).exp() for value in row], shift
 
@@ -104,7 +104,7 @@ def attention(
 ) -> Array:
     """Weigh the values by the softmax of the scaled scores: head by head, position by position."""
     d_k, d_v = q.shape[-1] // num_heads, v.shape[-1] // num_heads
-    factor = 1 / math.sqrt(d_k) if scale is None else scale
+    factor = 1 / math.sqrt(d_k or 1) if scale is None else scale
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (np.broadcast_to(array, (*batch, *array.shape[-2:])) for array in (q, k, v))
     queries, keys = q.shape[-2], k.shape[-2]

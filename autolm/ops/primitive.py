@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.refusal import refusal
 from autolm.value import Value
 
 if TYPE_CHECKING:
@@ -81,7 +82,13 @@ class Primitive:
 
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
-        return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+        try:
+            return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+        except (TypeError, ValueError) as error:
+            better = refusal(self.name, self.forward, operands, attributes, error)
+            if better is None:
+                raise
+            raise better from None
 
     @cached_property
     def joins(self) -> bool:

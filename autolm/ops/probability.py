@@ -14,16 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops import on_values
-from autolm.ops.neural import checked_ids
+from autolm.ops.arguments import (
+    read_axis,
+    read_bool,
+    read_int,
+    read_integers,
+    read_number,
+    require_broadcast,
+)
+from autolm.ops.neural import require_known
 from autolm.ops.primitive import Array, Backward, Case, primitive
-from autolm.ops.reduce import dot_along, sum_along
+from autolm.ops.reduce import dot_along, floating, sum_along
 
 
 def _exponentials(a: Array, axis: int, out: Array | None = None) -> tuple[Array, Array, Array]:
     """Return exp(a − shift), its sum and the shift, the largest along the axis; no overflow."""
-    shift = a.real.max(axis=axis, keepdims=True)
+    shift = a.real.max(axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(shift), shift, 0)
-    exponentials = np.subtract(a, shift, out=out)
+    exponentials = np.asarray(np.subtract(a, shift, out=out))
     np.exp(exponentials, out=exponentials)
     return exponentials, sum_along(exponentials, axis), shift
 
@@ -57,9 +65,10 @@ ROWS = (
     scalar=on_values.softmax,
     cases=ROWS,
 )
-def softmax(a: Array, *, axis: int = -1) -> tuple[Array, Backward]:
+def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
-    y = _probabilities(a, axis)
+    axis = read_axis("softmax", axis, a.shape)
+    y = _probabilities(floating(a), axis)
 
     def backward(grad: Array) -> tuple[Array]:
         return (_softmax_gradient(grad, y, axis),)
@@ -74,8 +83,9 @@ def softmax(a: Array, *, axis: int = -1) -> tuple[Array, Backward]:
     scalar=on_values.log_softmax,
     cases=ROWS,
 )
-def log_softmax(a: Array, *, axis: int = -1) -> tuple[Array, Backward]:
+def log_softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
+    a, axis = floating(a), read_axis("log_softmax", axis, a.shape)
     exponentials, total, shift = _exponentials(a, axis)
     probabilities = exponentials / np.where(total == 0, 1, total)
 
@@ -115,6 +125,7 @@ def attention(
     q: Array,
     k: Array,
     v: Array,
+    /,
     *,
     num_heads: int = 1,
     causal: bool = False,
@@ -129,8 +140,7 @@ def attention(
 
     Source: Vaswani et al., Attention Is All You Need (2017), sections 3.2.1 and 3.2.2.
     """
-    require_that_heads_fit(q, k, v, num_heads)
-    factor = 1 / math.sqrt(q.shape[-1] // num_heads) if scale is None else scale
+    num_heads, causal, factor = read_attention(q, k, v, num_heads, causal, scale)
     queries = split_heads(q * factor, num_heads)
     keys, values = split_heads(k, num_heads), split_heads(v, num_heads)
     scores = queries @ keys.swapaxes(-1, -2)
@@ -176,10 +186,12 @@ def _are_modest(scores: Array) -> bool:
     return real.size > 0 and real.min() > -MODEST and real.max() < MODEST
 
 
-def require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> None:
-    """Refuse operands whose shapes do not go together, or do not split into the heads."""
-    if num_heads < 1:
-        raise ValueError(f"attention: num_heads is {num_heads}; it must be at least 1")
+def read_attention(
+    q: Array, k: Array, v: Array, num_heads: int, causal: bool, scale: float | None
+) -> tuple[int, bool, float]:
+    """Return the attributes, `scale` as a number; refuse operands that do not fit, or split."""
+    num_heads = read_int("attention", "num_heads", num_heads, low=1)
+    causal = read_bool("attention", "causal", causal)
     for name, array in (("q", q), ("k", k), ("v", v)):
         if array.ndim < 2:
             raise ValueError(f"attention: {name} is {array.shape}; it must be (…, time, width)")
@@ -194,6 +206,15 @@ def require_that_heads_fit(q: Array, k: Array, v: Array, num_heads: int) -> None
     if k.shape[-2] != v.shape[-2]:
         counts = f"{k.shape[-2]} keys and {v.shape[-2]} values do not pair up"
         raise ValueError(f"attention: k is {k.shape} and v is {v.shape}: {counts}")
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        batches = {"the batch of q": q.shape[:-2], "of k": k.shape[:-2], "of v": v.shape[:-2]}
+        require_broadcast("attention", batches)
+    if scale is None:  # without any width all scores are 0, whatever the scale
+        return num_heads, causal, 1 / math.sqrt(q.shape[-1] // num_heads or 1)
+    factor = read_number("attention", "scale", scale)
+    if not math.isfinite(factor):
+        raise ValueError(f"attention: scale must be finite, not {factor}")
+    return num_heads, causal, float(factor)
 
 
 def split_heads(a: Array, num_heads: int) -> Array:
@@ -224,14 +245,14 @@ def join_heads(a: Array, num_heads: int) -> Array:
     ),
 )
 def cross_entropy(
-    logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
+    logits: Array, /, *, targets: NDArray[np.integer], ignore_index: int | None = None
 ) -> tuple[Array, Backward]:
     """Take the mean surprise, in nats, at the targets: logits (…, vocabulary), targets (…).
 
     Targets equal to `ignore_index` do not count. Source: Goodfellow, Bengio and Courville, Deep
     Learning (2016), section 6.2.2.3.
     """
-    ids, counted = checked_targets(logits, targets, ignore_index)
+    logits, (ids, counted) = floating(logits), read_targets(logits, targets, ignore_index)
     rows, count, shape = (np.arange(ids.size), ids), int(np.count_nonzero(counted)), logits.shape
     exponentials, total, shift = _exponentials(logits.reshape(-1, shape[-1]), -1)
     chosen = logits.reshape(-1, shape[-1])[rows] - shift[:, 0]
@@ -246,18 +267,22 @@ def cross_entropy(
     return surprise.sum() / count, backward
 
 
-def checked_targets(
-    logits: Array, targets: NDArray[np.integer], ignore_index: int | None
+def read_targets(
+    logits: Array, targets: Any, ignore_index: int | None
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Return the targets as one row, (n,), 0 where they do not count, and whether each counts."""
-    targets = np.asarray(targets)
+    targets = read_integers("cross_entropy", "targets", targets)
+    if logits.ndim == 0:
+        raise ValueError("cross_entropy: logits is (); it must be (…, vocabulary)")
     if targets.shape != logits.shape[:-1]:
         raise ValueError(
             f"cross_entropy: logits are {logits.shape}, so targets must be {logits.shape[:-1]}, "
             f"not {targets.shape}"
         )
-    targets = targets.reshape(-1)
-    counted = np.ones(targets.shape, bool) if ignore_index is None else targets != ignore_index
+    targets, counted = targets.reshape(-1), np.ones(targets.size, bool)
+    if ignore_index is not None:
+        counted = targets != read_int("cross_entropy", "ignore_index", ignore_index)
     if not counted.any():
-        raise ValueError("cross_entropy: there is no target to predict")
-    return checked_ids("cross_entropy", np.where(counted, targets, 0), logits.shape[-1]), counted
+        raise ValueError("cross_entropy: targets: there is no target to predict")
+    ids = np.where(counted, targets, 0)
+    return require_known("cross_entropy", "targets", ids, logits.shape[-1]), counted

@@ -5,10 +5,11 @@ The gradient of each moves the upstream gradient back to where the elements came
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from autolm.ops.arguments import read_axis, read_new_shape, read_order, read_shape
 from autolm.ops.primitive import Array, Backward, Case, primitive
 
 
@@ -23,14 +24,14 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
         Case(((),), {"shape": (1,)}),
     ),
 )
-def reshape(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
+def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Arrange the same elements, in the same order, in another shape; −1 is what is left."""
     a_shape = a.shape
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad.reshape(a_shape),)
 
-    return a.reshape(shape), backward
+    return a.reshape(read_new_shape("reshape", shape, a_shape)), backward
 
 
 @primitive(
@@ -43,16 +44,15 @@ def reshape(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((2, 3, 4),), {"axes": (0, -1, 1)}),
     ),
 )
-def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
+def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
     """Reorder the axes; reverse them if no order is given."""
-    y = a.transpose(axes)  # refuses what is no order of the axes
-    order = range(a.ndim)[::-1] if axes is None else [i % a.ndim for i in axes]
+    order = read_order("transpose", axes, a.shape)
     inverse = tuple(order.index(i) for i in range(a.ndim))
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad.transpose(inverse),)
 
-    return y, backward
+    return a.transpose(order), backward
 
 
 @primitive(
@@ -64,8 +64,12 @@ def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, 
         Case(((2, 3, 4),), {"axis1": -1, "axis2": 0}),
     ),
 )
-def swapaxes(a: Array, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
+def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
+    if a.ndim == 0:
+        raise ValueError("swapaxes: a is (): a number has no axes to exchange")
+    axis1 = read_axis("swapaxes", axis1, a.shape, "axis1")
+    axis2 = read_axis("swapaxes", axis2, a.shape, "axis2")
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad.swapaxes(axis1, axis2),)
@@ -83,13 +87,17 @@ def swapaxes(a: Array, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
         Case(((),), {"shape": (2,)}),
     ),
 )
-def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
+def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Repeat along new axes and along axes of length 1, as NumPy's broadcasting does."""
+    shape = read_shape("broadcast_to", shape)
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad,)  # the engine sums over the repeats
 
-    return np.broadcast_to(a, shape), backward
+    try:
+        return np.broadcast_to(a, shape), backward
+    except ValueError:
+        raise ValueError(f"broadcast_to: a is {a.shape}, which does not fill {shape}") from None
 
 
 @primitive(
@@ -105,7 +113,7 @@ def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((3,),), {"index": np.array([True, False, True])}),
     ),
 )
-def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
+def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
     """Take elements by any index that NumPy takes; one taken twice collects both gradients."""
     a_shape = a.shape
     parts = index if isinstance(index, tuple) else (index,)
@@ -135,6 +143,14 @@ def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
 )
 def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join a sequence of arrays along an axis that they have."""
+    _require_some("concatenate", arrays)
+    if arrays[0].ndim == 0:
+        raise ValueError("concatenate: operand 0 is (): a number has no axis; use stack")
+    axis = read_axis("concatenate", axis, arrays[0].shape)
+    first = arrays[0].shape
+    for i, array in enumerate(arrays):
+        if (*array.shape[:axis], *array.shape[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]):
+            _refuse_join("concatenate", arrays, i, f"only along axis {axis} may they differ")
     ends = np.cumsum([array.shape[axis] for array in arrays])[:-1]
 
     def backward(grad: Array) -> tuple[Array, ...]:
@@ -155,8 +171,23 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
 )
 def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join a sequence of arrays of one shape along a new axis."""
+    _require_some("stack", arrays)
+    axis = read_axis("stack", axis, arrays[0].shape, added=1)
+    for i, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
+            _refuse_join("stack", arrays, i, "they must be of one shape")
 
     def backward(grad: Array) -> tuple[Array, ...]:
         return tuple(np.moveaxis(grad, axis, 0))
 
     return np.stack(arrays, axis=axis), backward
+
+
+def _require_some(name: str, arrays: tuple[Array, ...]) -> None:
+    if not arrays:
+        raise ValueError(f"{name}: there is no array to join")
+
+
+def _refuse_join(name: str, arrays: tuple[Array, ...], i: int, why: str) -> NoReturn:
+    shapes = f"operand 0 is {arrays[0].shape} and operand {i} is {arrays[i].shape}"
+    raise ValueError(f"{name}: {shapes}: {why}")

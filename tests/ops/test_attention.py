@@ -64,7 +64,7 @@ def test_a_head_reads_and_writes_its_own_part_of_the_width():
 @pytest.mark.parametrize(
     ("q", "k", "v", "num_heads", "message"),
     [
-        ((3, 6), (3, 6), (3, 6), 0, "num_heads is 0; it must be at least 1"),
+        ((3, 6), (3, 6), (3, 6), 0, "num_heads must be at least 1, not 0"),
         ((3, 6), (3, 6), (3, 6), 4, r"q is \(3, 6\): its width 6 is not divisible by num_heads 4"),
         ((3, 6), (3, 6), (3, 5), 3, r"v is \(3, 5\): its width 5 is not divisible by num_heads 3"),
         ((6,), (3, 6), (3, 6), 1, r"q is \(6,\); it must be \(…, time, width\)"),

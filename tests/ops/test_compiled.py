@@ -142,7 +142,6 @@ WRONG = {
     "no target": (CROSS_ENTROPY, [(2, 3)], {"targets": [7, 7], "ignore_index": 7}),
     "a gain too short": (ops.layer_norm, [(2, 3), (2,), (3,)], {}),
     "a gain too long": (ops.rms_norm, [(2, 3), (4,)], {}),
-    "no keys": (ATTENTION, [(1, 2), (0, 2), (0, 2)], {}),
     "heads that do not fit": (ATTENTION, [(2, 3), (2, 3), (2, 3)], {"num_heads": 2}),
 }
 

@@ -1,0 +1,110 @@
+"""What was wrong with a call of an operation, in its own words: asked only when a call has failed.
+
+So a call that is right pays nothing. What an operation is told besides operands it reads itself,
+with `arguments.py`; here stands what holds for all: which arguments there are, and what an operand
+may be.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autolm.ops.arguments import require_broadcast, told
+from autolm.value import Value
+
+NUMBERS = "fiub"  # the kinds of dtype that a Tensor may have
+
+
+def refusal(
+    name: str,
+    forward: Callable[..., Any],
+    operands: Sequence[Any],
+    attributes: Mapping[str, Any],
+    error: Exception,
+) -> Exception | None:
+    """Return the error that says what was wrong with the call, or None if the call was not."""
+    try:
+        parameters = inspect.signature(forward).parameters
+    except (TypeError, ValueError):  # a function of C may have none to show
+        return None
+    joins = any(p.kind is p.VAR_POSITIONAL for p in parameters.values())
+    if joins and len(operands) == 1:
+        try:
+            operands = tuple(operands[0])
+        except TypeError:
+            return TypeError(f"{name}: a list of arrays is needed, not {told(operands[0])}")
+    return (
+        _wrong_arguments(name, parameters, operands, attributes)
+        or _wrong_operand(name, _names(parameters, len(operands)), operands)
+        or _wrong_together(name, _names(parameters, len(operands)), operands, error)
+    )
+
+
+def _names(parameters: Mapping[str, inspect.Parameter], count: int) -> list[str]:
+    """Name the operands: those of an operation that joins any number are numbered."""
+    named = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, _EITHER)]
+    return [*named, *(f"operand {i}" for i in range(len(named), count))][:count]
+
+
+_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def _wrong_arguments(
+    name: str,
+    parameters: Mapping[str, inspect.Parameter],
+    operands: Sequence[Any],
+    attributes: Mapping[str, Any],
+) -> Exception | None:
+    kinds = [p.kind for p in parameters.values()]
+    positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, _EITHER)]
+    options = [p.name for p in parameters.values() if p.kind in (p.KEYWORD_ONLY, _EITHER)]
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        for argument in attributes:
+            if argument in parameters and argument not in options:
+                return TypeError(f"{name}: {argument} is an operand: give it by its place")
+            if argument not in parameters:
+                known = f"it takes {', '.join(options)}" if options else "it takes none by name"
+                return TypeError(f"{name}: there is no argument {argument!r}; {known}")
+    if inspect.Parameter.VAR_POSITIONAL not in kinds and len(operands) > len(positional):
+        count = f"{len(positional)} operand{'' if len(positional) == 1 else 's'}"
+        listed = ", ".join(p.name for p in positional)
+        return TypeError(f"{name}: it takes {count}, {listed}, not {len(operands)}")
+    for parameter in [p for p in parameters.values() if p not in positional[: len(operands)]]:
+        needed = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_ONLY, _EITHER)
+        if needed and parameter.default is parameter.empty and parameter.name not in attributes:
+            return TypeError(f"{name}: {parameter.name} is missing")
+    return None
+
+
+def _wrong_operand(name: str, names: Sequence[str], operands: Sequence[Any]) -> Exception | None:
+    for argument, operand in zip(names, operands, strict=True):
+        if isinstance(operand, Value):
+            return TypeError(f"{name}: {argument} is a Value, a single number; use its .data")
+        try:
+            array = np.asarray(operand)
+        except (TypeError, ValueError):
+            return TypeError(f"{name}: {argument} is no array: its rows are not of one length")
+        if array.dtype.kind not in NUMBERS:
+            given = array.dtype if isinstance(operand, np.ndarray | np.generic) else told(operand)
+            return TypeError(f"{name}: {argument} must be real numbers, not {given}")
+    return None
+
+
+def _wrong_together(
+    name: str, names: Sequence[str], operands: Sequence[Any], error: Exception
+) -> Exception | None:
+    said, arrays = str(error), [np.asarray(operand) for operand in operands]
+    shapes = [array.shape for array in arrays]
+    if "broadcast" in said and all(str(shape).replace(" ", "") in said for shape in shapes):
+        try:
+            require_broadcast(name, dict(zip(names, shapes, strict=True)))
+        except ValueError as better:
+            return better
+    for argument, array in zip(names, arrays, strict=True):
+        if array.dtype == bool and "bool" in said.lower() and not said.startswith(name):
+            return TypeError(f"{name}: {argument} is bool; convert it with dtype=float")
+    return None
