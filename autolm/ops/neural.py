@@ -129,8 +129,8 @@ def layer_norm(
         to_x -= normal * (dot_along(to_x, normal) / size)
         to_x -= center
         to_x *= inverse
-        rows = grad.reshape(-1, size)
-        return to_x, _sum_of_products(rows, normal), rows.sum(axis=0)
+        rows = _as_rows(grad)
+        return to_x, _sum_of_products(rows, _as_rows(normal)), rows.sum(axis=0)
 
     return y, backward
 
@@ -152,8 +152,13 @@ def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
 
 def _sum_of_products(rows: Array, others: Array) -> Array:
     """Return Σᵢ aᵢⱼ · bᵢⱼ without the products beside one another in memory."""
-    total: Array = np.einsum("ij,ij->j", rows, others.reshape(rows.shape))
+    total: Array = np.einsum("ij,ij->j", rows, others)
     return total
+
+
+def _as_rows(a: Array) -> Array:
+    """View an array as a matrix of its last axis, which may be of length 0: −1 would not do."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 @primitive(
@@ -181,7 +186,7 @@ def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Bac
         to_x = grad * gain
         to_x -= normal * (dot_along(to_x, normal) / size)
         to_x *= inverse
-        return to_x, _sum_of_products(grad.reshape(-1, size), normal)
+        return to_x, _sum_of_products(_as_rows(grad), _as_rows(normal))
 
     return normal * gain, backward
 

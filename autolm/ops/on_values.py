@@ -19,11 +19,11 @@ from autolm.value import Value
 
 def along(function: Callable[..., Sequence[Any]], a: Array, axis: int = -1) -> Array:
     """Apply a function from a list of Values to a list of Values to each row along an axis."""
-    moved = np.moveaxis(a, axis, -1)
+    moved = np.moveaxis(a, axis, -1) if a.ndim else a.reshape(1)  # a number is a row of one
     result = np.empty(moved.shape, dtype=object)
     for index in np.ndindex(moved.shape[:-1]):
         result[index] = function(list(moved[index]))
-    return np.moveaxis(result, -1, axis)
+    return np.moveaxis(result, -1, axis) if a.ndim else result.reshape(())
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -121,6 +121,7 @@ def attention(
 
 def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None = None) -> Array:
     """Average the negative log-probabilities of the targets."""
+    targets = np.asarray(targets)
     losses = [
         -_log_softmax(list(logits[index]))[int(targets[index])]
         for index in np.ndindex(targets.shape)

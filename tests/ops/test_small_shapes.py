@@ -1,0 +1,474 @@
+"""Numbers without axes, arrays of nothing and of one: every operation gives what NumPy gives.
+
+Gradients are PyTorch's, where it is installed and does the same. Where NumPy refuses, so do we, in
+words of our own.
+"""
+
+import importlib.util
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import basic_indices, mutually_broadcastable_shapes
+
+from autolm import Tensor, native, ops
+from autolm.ops.primitive import CONDITION
+from tests.calls import each_primitive
+from tests.tapes import HAS_NUMBA
+
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="no torch: pip install 'autolm[torch]'"
+)
+shapes = st.lists(st.integers(0, 2), max_size=3).map(tuple)
+
+
+class Oracle(NamedTuple):
+    """How to draw shapes and attributes of an operation; NumPy's and PyTorch's of the same."""
+
+    draw: Callable[[Any], tuple[list[tuple[int, ...]], dict[str, Any]]]
+    numpy: Callable[..., Any]
+    torch: Callable[..., Any]
+
+
+def elementwise(count):
+    many = mutually_broadcastable_shapes(
+        num_shapes=count, min_dims=0, max_dims=3, min_side=0, max_side=2
+    )
+    return lambda data: (list(data.draw(many).input_shapes), {})
+
+
+def axes_of(shape, several=True):
+    """Draw axes that an array of this shape has, and of a number 0 and −1, as NumPy allows."""
+    ndim = len(shape)
+    one = st.sampled_from([i for i in range(-(ndim or 1), ndim or 1)])
+    if not several:
+        return one
+    tuples = st.sets(st.integers(0, ndim - 1)).map(tuple) if ndim else st.just(())
+    return st.none() | one | tuples
+
+
+def reduction(data):
+    shape = data.draw(shapes)
+    axis, keepdims = data.draw(axes_of(shape)), data.draw(st.booleans())
+    return [shape], {"axis": axis, "keepdims": keepdims}
+
+
+def variance(data):
+    chosen, attributes = reduction(data)
+    return chosen, {**attributes, "ddof": data.draw(st.sampled_from([0, 1, 2, 0.5]))}
+
+
+def along_one_axis(data):
+    shape = data.draw(shapes)
+    return [shape], {"axis": data.draw(axes_of(shape, several=False))}
+
+
+def limits(data):
+    low, high = data.draw(st.sampled_from([(-0.5, 0.5), (0.5, -0.5), (None, 0.1), (0.1, None)]))
+    return [data.draw(shapes)], {"low": low, "high": high}
+
+
+def another_shape(data):
+    shape = data.draw(shapes)
+    ones = data.draw(st.permutations([*shape, 1]))
+    wrong = data.draw(shapes)
+    return [shape], {"shape": data.draw(st.sampled_from([tuple(ones), (-1,), (1, -1), wrong]))}
+
+
+def order(data):
+    shape = data.draw(shapes)
+    return [shape], {"axes": data.draw(st.none() | st.permutations(range(len(shape))).map(tuple))}
+
+
+def two_axes(data):
+    shape = data.draw(shapes)
+    axis = axes_of(shape, several=False)
+    return [shape], {"axis1": data.draw(axis), "axis2": data.draw(axis)}
+
+
+def wider(data):
+    many = mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0, max_side=2)
+    shape, other = data.draw(many).input_shapes
+    return [shape], {
+        "shape": data.draw(st.sampled_from([other, np.broadcast_shapes(shape, other)]))
+    }
+
+
+def places(data):
+    shape = data.draw(shapes)
+    return [shape], {"index": data.draw(basic_indices(shape, allow_newaxis=True))}
+
+
+def joined(data):
+    shape = data.draw(shapes)
+    axis = data.draw(axes_of(shape, several=False))
+    chosen = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        one = [*shape]
+        if shape:
+            one[axis] = data.draw(st.integers(0, 2))
+        chosen.append(tuple(one))
+    return chosen, {"axis": axis}
+
+
+def stacked(data):
+    shape = data.draw(shapes)
+    axis = data.draw(axes_of((*shape, 1), several=False))
+    return [shape] * data.draw(st.integers(1, 3)), {"axis": axis}
+
+
+def product(data):
+    n, k, m = (data.draw(st.integers(0, 2)) for _ in range(3))
+    batches = data.draw(
+        mutually_broadcastable_shapes(num_shapes=2, max_dims=2, min_side=0, max_side=2)
+    )
+    first, second = batches.input_shapes
+    a = data.draw(st.sampled_from([(k,), (*first, n, k), ()]))
+    b = data.draw(st.sampled_from([(k,), (k, m), (*second, k, m)]))
+    return [a, b], {}
+
+
+def norm(vectors):
+    def draw(data):
+        shape = data.draw(shapes.filter(len))
+        return [shape] + [shape[-1:]] * vectors, {"eps": data.draw(st.sampled_from([0.1, 1e-5]))}
+
+    return draw
+
+
+def looked_up(data):
+    shape, ids = data.draw(shapes.filter(len)), data.draw(shapes)
+    if shape[0] == 0:
+        ids = (*ids, 0)
+    return [shape], {"token_ids": np.zeros(ids, int) + max(0, shape[0] - 1)}
+
+
+def masked(data):
+    (shape, mask), _ = elementwise(2)(data)
+    return [shape], {"mask": np.arange(math.prod(mask)).reshape(mask) % 2 == 0, "value": 3.0}
+
+
+def dropped(data):
+    return [data.draw(shapes)], {"rate": 0.0, "seed": data.draw(st.integers(0, 9))}
+
+
+def attended(data):
+    heads, queries, keys, d_k, d_v = (data.draw(st.integers(low, 2)) for low in (1, 0, 0, 0, 0))
+    many = mutually_broadcastable_shapes(
+        num_shapes=3, min_dims=0, max_dims=1, min_side=0, max_side=2
+    )
+    sizes = [(queries, heads * d_k), (keys, heads * d_k), (keys, heads * d_v)]
+    batches = data.draw(many).input_shapes
+    how = {"num_heads": heads, "causal": data.draw(st.booleans())}
+    return [(*batch, *size) for batch, size in zip(batches, sizes, strict=True)], how
+
+
+def predicted(data):
+    *some, last = data.draw(shapes.filter(len))
+    return [(*some, last)], {"targets": np.full(some, max(0, last - 1))}
+
+
+def as_a_row(function):
+    """Let NumPy's function take an axis of a number, as np.sum, np.max and PyTorch do."""
+
+    def taking_numbers(a, axis, **attributes):
+        return function(a, axis=axis if np.ndim(a) else None, **attributes)
+
+    return taking_numbers
+
+
+def numpys_softmax(a, axis=-1):
+    return np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)
+
+
+def numpys_attention(q, k, v, num_heads, causal):
+    seen = np.ones((q.shape[-2], k.shape[-2]), bool)
+    if causal:
+        seen = np.tril(seen, k.shape[-2] - q.shape[-2])
+    parts = []
+    for head in range(num_heads):
+        own_k = slice(head * q.shape[-1] // num_heads, (head + 1) * q.shape[-1] // num_heads)
+        own_v = slice(head * v.shape[-1] // num_heads, (head + 1) * v.shape[-1] // num_heads)
+        scores = q[..., own_k] @ np.swapaxes(k[..., own_k], -1, -2)
+        weights = np.exp(scores / math.sqrt(q.shape[-1] / num_heads or 1)) * seen
+        total = weights.sum(axis=-1, keepdims=True)
+        parts.append(weights / np.where(total == 0, 1, total) @ v[..., own_v])
+    return np.concatenate(parts, axis=-1)
+
+
+def torchs_attention(q, k, v, num_heads, causal):
+    import torch
+
+    seen = torch.ones((q.shape[-2], k.shape[-2]), dtype=bool)
+    if causal:
+        seen = seen.tril(k.shape[-2] - q.shape[-2])
+    pairs = zip(*(x.tensor_split(num_heads, -1) for x in (q, k, v)), strict=True)
+    parts = []
+    for one_q, one_k, one_v in pairs:
+        scores = one_q @ one_k.mT / math.sqrt(one_q.shape[-1] or 1)
+        weights = scores.masked_fill(~seen, -torch.inf).softmax(-1).masked_fill(~seen, 0)
+        parts.append(weights @ one_v)
+    return torch.cat(parts, -1)
+
+
+def torchs_max(name):
+    def function(a, axis, keepdims):
+        import torch
+
+        axes = tuple(range(a.ndim)) if axis is None else axis
+        return getattr(torch, name)(a, dim=axes, keepdim=keepdims)
+
+    return function
+
+
+def torchs_logsumexp(a, axis, keepdims):
+    return a.logsumexp(tuple(range(a.ndim)) if axis is None else axis, keepdims)
+
+
+def numpys_cross_entropy(logits, targets):
+    rows = np.log(numpys_softmax(logits)).reshape(-1, logits.shape[-1])
+    if not targets.size:
+        raise ValueError("the mean of nothing is refused")
+    return -rows[np.arange(targets.size), targets.reshape(-1)].mean()
+
+
+def torchs_cross_entropy(logits, targets):
+    import torch
+
+    rows, ids = logits.reshape(targets.size, logits.shape[-1]), torch.tensor(targets.reshape(-1))
+    return torch.nn.functional.cross_entropy(rows, ids)
+
+
+def numpys_rms_norm(x, gain, eps):
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps) * gain
+
+
+def numpys_layer_norm(x, gain, bias, eps):
+    center = np.mean(x, axis=-1, keepdims=True)
+    return (x - center) / np.sqrt(np.var(x, axis=-1, keepdims=True) + eps) * gain + bias
+
+
+def functional(name):
+    def function(*args, **options):
+        from torch.nn import functional as module
+
+        return getattr(module, name)(*args, **options)
+
+    return function
+
+
+def torchs(name, **renamed):
+    def function(*args, **attributes):
+        import torch
+
+        options = {renamed.get(key, key): value for key, value in attributes.items()}
+        return getattr(torch, name)(*args, **options)
+
+    return function
+
+
+def numpys_gelu(a):
+    return 0.5 * a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3)))
+
+
+def same(name, count=1, numpys=None):
+    return Oracle(elementwise(count), numpys or getattr(np, name), torchs(name))
+
+
+ORACLES = {
+    ops.add: same("add", 2),
+    ops.sub: Oracle(elementwise(2), np.subtract, torchs("subtract")),
+    ops.mul: Oracle(elementwise(2), np.multiply, torchs("multiply")),
+    ops.div: Oracle(elementwise(2), np.divide, torchs("divide")),
+    ops.pow: Oracle(elementwise(2), np.power, torchs("pow")),
+    ops.neg: Oracle(elementwise(1), np.negative, torchs("neg")),
+    ops.sigmoid: same("sigmoid", numpys=lambda a: 1 / (1 + np.exp(-a))),
+    ops.relu: same("relu", numpys=lambda a: np.maximum(a, 0)),
+    ops.gelu: Oracle(
+        elementwise(1), numpys_gelu, lambda a: functional("gelu")(a, approximate="tanh")
+    ),
+    ops.maximum: same("maximum", 2),
+    ops.minimum: same("minimum", 2),
+    ops.where: same("where", 3),
+    **{
+        op: same(op.name)
+        for op in (ops.abs, ops.exp, ops.log, ops.sqrt, ops.sin, ops.cos, ops.tanh)
+    },
+    ops.clip: Oracle(
+        limits,
+        lambda a, low, high: np.clip(a, low, high),
+        torchs("clamp", low="min", high="max"),
+    ),
+    ops.sum: Oracle(reduction, np.sum, torchs("sum", axis="dim", keepdims="keepdim")),
+    ops.mean: Oracle(reduction, as_a_row(np.mean), torchs("mean", axis="dim", keepdims="keepdim")),
+    ops.var: Oracle(
+        variance, as_a_row(np.var), torchs("var", axis="dim", keepdims="keepdim", ddof="correction")
+    ),
+    ops.max: Oracle(reduction, np.max, torchs_max("amax")),
+    ops.min: Oracle(reduction, np.min, torchs_max("amin")),
+    ops.logsumexp: Oracle(
+        reduction, lambda a, **how: np.log(np.sum(np.exp(a), **how)), torchs_logsumexp
+    ),
+    ops.reshape: Oracle(another_shape, np.reshape, torchs("reshape")),
+    ops.transpose: Oracle(
+        order, np.transpose, lambda a, axes: a.permute(axes or (*range(a.ndim),)[::-1])
+    ),
+    ops.swapaxes: Oracle(two_axes, np.swapaxes, lambda a, axis1, axis2: a.swapaxes(axis1, axis2)),
+    ops.broadcast_to: Oracle(wider, np.broadcast_to, lambda a, shape: a.broadcast_to(shape)),
+    ops.getitem: Oracle(places, lambda a, index: a[index], lambda a, index: _torchs_item(a, index)),
+    ops.concatenate: Oracle(
+        joined,
+        lambda *arrays, axis: np.concatenate(arrays, axis),
+        lambda *arrays, axis: torchs("cat")(arrays, axis),
+    ),
+    ops.stack: Oracle(
+        stacked,
+        lambda *arrays, axis: np.stack(arrays, axis),
+        lambda *arrays, axis: torchs("stack")(arrays, axis),
+    ),
+    ops.matmul: Oracle(product, np.matmul, torchs("matmul")),
+    ops.softmax: Oracle(along_one_axis, numpys_softmax, torchs("softmax", axis="dim")),
+    ops.log_softmax: Oracle(
+        along_one_axis,
+        lambda a, axis: np.log(numpys_softmax(a, axis)),
+        torchs("log_softmax", axis="dim"),
+    ),
+    ops.layer_norm: Oracle(
+        norm(2),
+        numpys_layer_norm,
+        lambda x, *vectors, eps: functional("layer_norm")(x, x.shape[-1:], *vectors, eps=eps),
+    ),
+    ops.rms_norm: Oracle(
+        norm(1),
+        numpys_rms_norm,
+        lambda x, gain, eps: functional("rms_norm")(x, x.shape[-1:], gain, eps=eps),
+    ),
+    ops.embedding: Oracle(
+        looked_up,
+        lambda weight, token_ids: weight[token_ids],
+        lambda weight, token_ids: weight[token_ids],
+    ),
+    ops.masked_fill: Oracle(
+        masked,
+        lambda a, mask, value: np.where(mask, value, a),
+        lambda a, mask, value: _torchs_masked_fill(a, mask, value),
+    ),
+    ops.dropout: Oracle(dropped, lambda a, rate, seed: a, lambda a, rate, seed: a * 1),
+    ops.attention: Oracle(attended, numpys_attention, torchs_attention),
+    ops.cross_entropy: Oracle(predicted, numpys_cross_entropy, torchs_cross_entropy),
+}
+
+
+def _torchs_item(a, index):
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, slice) and part.step is not None and part.step < 0 for part in parts):
+        raise NotImplementedError("PyTorch has no negative steps")
+    return a[index]
+
+
+def _torchs_masked_fill(a, mask, value):
+    import torch
+
+    return a.masked_fill(torch.tensor(mask), value)
+
+
+def test_every_operation_has_its_oracle():
+    assert set(ORACLES) == set(ops.PRIMITIVES)
+
+
+def drawn(op, data):
+    """Draw operands, no two of them alike, and none at a kink; and the attributes of a call."""
+    chosen, attributes = ORACLES[op].draw(data)
+    domains = op.domain * len(chosen) if len(op.domain) == 1 else op.domain
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    arrays = []
+    for shape, domain in zip(chosen, domains, strict=True):
+        if domain is CONDITION:
+            arrays.append(np.asarray(rng.random(shape) < 0.5))
+        else:
+            low = 0.25 if domain[0] == 0 else -2.0
+            arrays.append(np.asarray(rng.uniform(low, 2, size=shape)))
+    return arrays, attributes
+
+
+def call(op, operands, attributes):
+    return op(operands, **attributes) if op.joins else op(*operands, **attributes)
+
+
+@pytest.mark.parametrize(**each_primitive)
+@given(st.data())
+def test_the_result_is_numpys_or_an_error_in_our_words(op, data):
+    arrays, attributes = drawn(op, data)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of means of nothing
+            expected = ORACLES[op].numpy(*arrays, **attributes)
+    except (ValueError, IndexError, TypeError):
+        with pytest.raises((ValueError, IndexError), match=f"^{op.name}"):
+            call(op, arrays, attributes)
+        return
+    y = call(op, [*map(Tensor, arrays)], attributes)
+    np.testing.assert_allclose(y.data, expected, rtol=1e-12, atol=1e-12)
+    assert (y.shape, y.dtype) == (np.shape(expected), np.dtype(float))
+
+
+@needs_torch
+@pytest.mark.parametrize(**each_primitive)
+@given(st.data())
+def test_the_gradient_is_pytorchs(op, data):
+    import torch
+
+    arrays, attributes = drawn(op, data)
+    leaves = [torch.tensor(a, requires_grad=a.dtype != bool) for a in arrays]
+    tensors = [*map(Tensor, arrays)]
+    try:
+        y = call(op, tensors, attributes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a variance of too few numbers
+            expected = ORACLES[op].torch(*leaves, **attributes)
+    except (ValueError, IndexError, RuntimeError, NotImplementedError, TypeError):
+        return  # the test above says which may be refused
+    if attributes.get("axis") == () and y.shape != expected.shape:
+        return  # PyTorch takes no axis for all axes
+    if op is ops.var and not np.isfinite(y.data).all():
+        return  # PyTorch's gradient forgets the sign of the deviation where nothing is left
+    assert y.shape == tuple(expected.shape)
+    upstream = np.asarray(np.random.default_rng(1).normal(size=y.shape))
+    y.backward(upstream)
+    expected.backward(torch.tensor(upstream))
+    for tensor, leaf in zip(tensors, leaves, strict=True):
+        if leaf.requires_grad:
+            found = np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.numpy()
+            np.testing.assert_allclose(tensor.grad, found, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(**each_primitive)
+@given(st.data())
+def test_values_and_compiled_twins_agree(op, data):
+    arrays, attributes = drawn(op, data)
+    tensors = [*map(Tensor, arrays)]
+    try:
+        y = call(op, tensors, attributes)
+    except (ValueError, IndexError):
+        return
+    upstream = np.asarray(np.random.default_rng(1).normal(size=y.shape))
+    y.backward(upstream)
+    if HAS_NUMBA:
+        leaves = [*map(Tensor, arrays)]
+        with native():
+            twin = call(op, leaves, attributes)
+            twin.backward(upstream)
+        np.testing.assert_allclose(twin.data, y.data, rtol=1e-12, atol=1e-12)
+        for leaf, tensor in zip(leaves, tensors, strict=True):
+            if tensor.requires_grad:
+                np.testing.assert_allclose(leaf.grad, tensor.grad, rtol=1e-12, atol=1e-12)
+    values = y.to_values()
+    assert values.shape == y.shape
+    np.testing.assert_allclose(
+        np.vectorize(float, [float])(values), y.data, rtol=1e-12, atol=1e-12
+    )
