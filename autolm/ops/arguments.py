@@ -124,7 +124,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     >>> read_new_shape("reshape", (5, -1), (2, 6))
     Traceback (most recent call last):
         ...
-    ValueError: reshape: (2, 6) has 12 elements, which do not fill (5, -1)
+    ValueError: reshape: (2, 6) has 12 elements, which do not fill shape (5, -1)
     """
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
     known = [n for n in lengths if _integer(n) != -1]
@@ -134,7 +134,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     rest, size = prod(read_shape(name, known)), prod(old)
     if rest != size and not (left and rest and size % rest == 0):
         elements = f"{size} element{'' if size == 1 else 's'}"
-        raise ValueError(f"{name}: {old} has {elements}, which do not fill {tuple(lengths)}")
+        raise ValueError(f"{name}: {old} has {elements}, which do not fill shape {tuple(lengths)}")
     if left and not rest:
         raise ValueError(f"{name}: any length would do for the -1 of {tuple(lengths)}")
     return tuple(size // rest if (i := index(n)) == -1 else i for n in lengths)

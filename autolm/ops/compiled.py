@@ -145,9 +145,9 @@ def cross_entropy(
     logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
 ) -> tuple[Array, Backward]:
     """Compute the slope together with the loss, in the memory of the exponentials."""
-    targets, shape, count = np.asarray(targets), logits.shape, 0
-    ignored = ignore_index is not None, ignore_index or 0
-    if targets.dtype.kind == "i" and targets.shape == shape[:-1]:
+    targets, ignore_index = probability.read_targets(logits, targets, ignore_index)
+    ignored, shape, count = (ignore_index is not None, ignore_index or 0), logits.shape, 0
+    if targets.dtype.kind == "i" and abs(ignored[1]) < 2**63:
         ids, slope = _as_ids(targets), _rows(logits).copy()
         chosen = np.empty(len(slope), slope.dtype)
         count = native_loops().shift_to_targets(slope, ids, *ignored, chosen)

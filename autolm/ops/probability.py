@@ -252,7 +252,8 @@ def cross_entropy(
     Targets equal to `ignore_index` do not count. Source: Goodfellow, Bengio and Courville, Deep
     Learning (2016), section 6.2.2.3.
     """
-    logits, (ids, counted) = floating(logits), read_targets(logits, targets, ignore_index)
+    targets, ignore_index = read_targets(logits, targets, ignore_index)
+    logits, (ids, counted) = floating(logits), _counted(logits, targets, ignore_index)
     rows, count, shape = (np.arange(ids.size), ids), int(np.count_nonzero(counted)), logits.shape
     exponentials, total, shift = _exponentials(logits.reshape(-1, shape[-1]), -1)
     chosen = logits.reshape(-1, shape[-1])[rows] - shift[:, 0]
@@ -269,8 +270,8 @@ def cross_entropy(
 
 def read_targets(
     logits: Array, targets: Any, ignore_index: int | None
-) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Return the targets as one row, (n,), 0 where they do not count, and whether each counts."""
+) -> tuple[NDArray[np.integer], int | None]:
+    """Return targets as an array of integers, one for each row, and `ignore_index`."""
     targets = read_integers("cross_entropy", "targets", targets)
     if logits.ndim == 0:
         raise ValueError("cross_entropy: logits is (); it must be (…, vocabulary)")
@@ -279,9 +280,17 @@ def read_targets(
             f"cross_entropy: logits are {logits.shape}, so targets must be {logits.shape[:-1]}, "
             f"not {targets.shape}"
         )
-    targets, counted = targets.reshape(-1), np.ones(targets.size, bool)
     if ignore_index is not None:
-        counted = targets != read_int("cross_entropy", "ignore_index", ignore_index)
+        ignore_index = read_int("cross_entropy", "ignore_index", ignore_index)
+    return targets, ignore_index
+
+
+def _counted(
+    logits: Array, targets: NDArray[np.integer], ignore_index: int | None
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Return the targets as one row, (n,), 0 where they do not count, and whether each counts."""
+    targets = targets.reshape(-1)
+    counted = np.ones(targets.size, bool) if ignore_index is None else targets != ignore_index
     if not counted.any():
         raise ValueError("cross_entropy: targets: there is no target to predict")
     ids = np.where(counted, targets, 0)

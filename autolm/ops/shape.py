@@ -96,8 +96,10 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
 
     try:
         return np.broadcast_to(a, shape), backward
-    except ValueError:
-        raise ValueError(f"broadcast_to: a is {a.shape}, which does not fill {shape}") from None
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"broadcast_to: a is {a.shape}, which does not fill shape {shape}"
+        ) from None
 
 
 @primitive(

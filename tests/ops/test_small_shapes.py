@@ -195,7 +195,8 @@ def numpys_attention(q, k, v, num_heads, causal):
         own_k = slice(head * q.shape[-1] // num_heads, (head + 1) * q.shape[-1] // num_heads)
         own_v = slice(head * v.shape[-1] // num_heads, (head + 1) * v.shape[-1] // num_heads)
         scores = q[..., own_k] @ np.swapaxes(k[..., own_k], -1, -2)
-        weights = np.exp(scores / math.sqrt(q.shape[-1] / num_heads or 1)) * seen
+        scores = scores / math.sqrt(q.shape[-1] / num_heads or 1)
+        weights = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=0)) * seen
         total = weights.sum(axis=-1, keepdims=True)
         parts.append(weights / np.where(total == 0, 1, total) @ v[..., own_v])
     return np.concatenate(parts, axis=-1)
@@ -469,6 +470,4 @@ def test_values_and_compiled_twins_agree(op, data):
                 np.testing.assert_allclose(leaf.grad, tensor.grad, rtol=1e-12, atol=1e-12)
     values = y.to_values()
     assert values.shape == y.shape
-    np.testing.assert_allclose(
-        np.vectorize(float, [float])(values), y.data, rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(np.vectorize(float, [float])(values), y.data, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,349 @@
+"""PyTorch's own samples of its operations, OpInfo, in float64: our results and gradients are its.
+
+Every sample is either compared, or counted as one that uses what we do not offer, with its reason.
+"""
+
+import importlib.util
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from autolm import Tensor, ops
+
+for needed in ("torch", "expecttest"):
+    if importlib.util.find_spec(needed) is None:
+        pytest.skip(f"no {needed}: pip install torch expecttest", allow_module_level=True)
+
+
+class NotOfferedError(Exception):
+    """A sample uses what we do not offer."""
+
+
+def offered(condition, why):
+    if not condition:
+        raise NotOfferedError(why)
+
+
+def is_number(x):
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def only(options, *known):
+    for name, value in options.items():
+        offered(name in known or value is None, f"no {name}=")
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def axes(dim):
+    return tuple(dim) if isinstance(dim, list | tuple) else dim
+
+
+def unary(op):
+    def call(x, **options):
+        only(options)
+        return op(x)
+
+    return call
+
+
+def binary(op):
+    def call(a, b, **options):
+        only(options)
+        return op(a, b)
+
+    return call
+
+
+def scaled(op):
+    """Add and subtract a multiple, as in torch.add(a, b, alpha=2)."""
+
+    def call(a, b, alpha=1):
+        offered(not isinstance(alpha, bool), "alpha=True")
+        return op(a, b if alpha == 1 else ops.mul(b, alpha))
+
+    return call
+
+
+def reduction(op):
+    def call(x, dim=None, keepdim=False, **options):
+        options = only(options)
+        offered(dim is None or axes(dim) != (), "dim=() means all axes there, and none here")
+        return op(x, axis=axes(dim), keepdims=keepdim, **options)
+
+    return call
+
+
+def variance(x, dim=None, unbiased=None, correction=None, keepdim=False):
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    offered(dim is None or axes(dim) != (), "dim=() means all axes there, and none here")
+    y = ops.var(x, axis=axes(dim), ddof=correction, keepdims=keepdim)
+    offered(np.isfinite(y.data).all(), "nothing left of the count: PyTorch's slope has no sign")
+    return y
+
+
+def greatest(op):
+    def call(x, dim=None, keepdim=False):
+        offered(dim is None, "the largest along an axis: PyTorch returns its position too")
+        return op(x)
+
+    return call
+
+
+def clip(x, min_val=-1, max_val=1, **options):
+    only(options, "inplace")
+    return ops.clip(x, low=min_val, high=max_val)
+
+
+def where_first(a, condition, b):  # the order of OpInfo's sample: x.where(condition, other)
+    return ops.where(condition, a, b)
+
+
+def shaped(op, name):
+    def call(x, *shape, **options):
+        only(options)
+        (shape,) = shape if len(shape) == 1 else (shape,)
+        return op(x, **{name: tuple(shape)})
+
+    return call
+
+
+def expand(x, *shape):
+    (shape,) = shape if len(shape) == 1 else (shape,)
+    offered(-1 not in shape, "-1 for an axis that stays")
+    return ops.broadcast_to(x, shape=tuple(shape))
+
+
+def swap(x, dim0, dim1):
+    offered(x.ndim > 0, "two axes of a number")
+    return ops.swapaxes(x, axis1=dim0, axis2=dim1)
+
+
+def join(arrays, dim=0, **options):
+    arrays = list(arrays)
+    only(options)
+    empty = [a.shape == (0,) for a in arrays]
+    offered(all(empty) or not any(empty), "an array of shape (0,) is left out, whatever the others")
+    return ops.concatenate(arrays, axis=dim)
+
+
+def pile(arrays, dim=0):
+    return ops.stack(list(arrays), axis=dim)
+
+
+def softmax(op):
+    def call(x, dim=None, dtype=None, **options):
+        offered(dtype is None, "dtype=")
+        only(options)
+        return op(x, axis=dim)
+
+    return call
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    offered(len(normalized_shape) == 1, "normalizing several axes")
+    width = normalized_shape[0]
+    weight = np.ones(width) if weight is None else weight
+    return ops.layer_norm(x, weight, np.zeros(width) if bias is None else bias, eps=eps)
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    offered(len(normalized_shape) == 1, "normalizing several axes")
+    weight = np.ones(normalized_shape[0]) if weight is None else weight
+    return ops.rms_norm(x, weight, eps=np.finfo(float).eps if eps is None else eps)
+
+
+def embedding(ids, weight, **options):  # OpInfo's sample begins with the weight
+    padding, max_norm = options.pop("padding_idx", None), options.pop("max_norm", None)
+    offered(padding is None and max_norm is None, "padding_idx=, max_norm=")
+    offered(not options.get("scale_grad_by_freq"), "scale_grad_by_freq=")
+    return ops.embedding(weight, token_ids=ids)
+
+
+def masked_fill(x, mask, value):
+    offered(is_number(value), "a value that is an array")
+    return ops.masked_fill(x, mask=mask, value=value)
+
+
+def dropout(x, p=0.5, training=True, **options):
+    only(options, "inplace")
+    offered(p == 0 or not training, "which are dropped is drawn otherwise")
+    return ops.dropout(x, rate=0.0, seed=0)
+
+
+def attention(
+    q, k, v, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
+    offered(attn_mask is None, "attn_mask=")
+    offered(dropout_p == 0 and not enable_gqa, "dropout_p=, enable_gqa=")
+    offered(not is_causal or q.shape[-2] == k.shape[-2], "the first query is beside the first key")
+    return ops.attention(q, k, v, causal=is_causal, scale=scale)
+
+
+def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    offered(weight is None and label_smoothing == 0, "weight=, label_smoothing=")
+    offered(reduction == "mean", "reduction=")
+    offered(target.dtype.kind == "i", "targets that are probabilities")
+    if x.ndim > 2:
+        x = ops.transpose(x, axes=(0, *range(2, x.ndim), 1))
+    offered((target != ignore_index).any(), "no target to predict is refused")
+    return ops.cross_entropy(x, targets=target, ignore_index=ignore_index)
+
+
+def gelu(x, approximate="none"):
+    offered(approximate == "tanh", "the form without tanh")
+    return ops.gelu(x)
+
+
+def getitem(x, index):
+    parts = index if isinstance(index, tuple) else (index,)
+    return ops.getitem(x, index=tuple(parts) if len(parts) > 1 else parts[0])
+
+
+#: PyTorch's name, and our operation called with the arguments of a sample.
+CALLS = {
+    "add": (ops.add, scaled(ops.add)),
+    "sub": (ops.sub, scaled(ops.sub)),
+    "mul": (ops.mul, binary(ops.mul)),
+    "div.no_rounding_mode": (ops.div, ops.div),
+    "true_divide": (ops.div, ops.div),
+    "pow": (ops.pow, ops.pow),
+    "float_power": (ops.pow, ops.pow),
+    "__radd__": (ops.add, lambda a, b: ops.add(b, a)),
+    "__rsub__": (ops.sub, lambda a, b: ops.sub(b, a)),
+    "__rmul__": (ops.mul, lambda a, b: ops.mul(b, a)),
+    "__rdiv__": (ops.div, lambda a, b: ops.div(b, a)),
+    "__rpow__": (ops.pow, lambda a, b: ops.pow(b, a)),
+    "neg": (ops.neg, unary(ops.neg)),
+    "abs": (ops.abs, unary(ops.abs)),
+    "exp": (ops.exp, unary(ops.exp)),
+    "log": (ops.log, unary(ops.log)),
+    "sqrt": (ops.sqrt, unary(ops.sqrt)),
+    "sin": (ops.sin, unary(ops.sin)),
+    "cos": (ops.cos, unary(ops.cos)),
+    "tanh": (ops.tanh, unary(ops.tanh)),
+    "sigmoid": (ops.sigmoid, unary(ops.sigmoid)),
+    "nn.functional.relu": (ops.relu, unary(ops.relu)),
+    "nn.functional.gelu": (ops.gelu, gelu),
+    "maximum": (ops.maximum, binary(ops.maximum)),
+    "minimum": (ops.minimum, binary(ops.minimum)),
+    "max.binary": (ops.maximum, binary(ops.maximum)),
+    "min.binary": (ops.minimum, binary(ops.minimum)),
+    "where": (ops.where, where_first),
+    "nn.functional.hardtanh": (ops.clip, clip),
+    "nn.functional.relu6": (ops.clip, lambda x, **how: clip(x, 0, 6, **how)),
+    "sum": (ops.sum, reduction(ops.sum)),
+    "mean": (ops.mean, reduction(ops.mean)),
+    "var": (ops.var, variance),
+    "var.unbiased": (ops.var, variance),
+    "amax": (ops.max, reduction(ops.max)),
+    "amin": (ops.min, reduction(ops.min)),
+    "max.reduction_no_dim": (ops.max, greatest(ops.max)),
+    "min.reduction_no_dim": (ops.min, greatest(ops.min)),
+    "logsumexp": (ops.logsumexp, reduction(ops.logsumexp)),
+    "reshape": (ops.reshape, shaped(ops.reshape, "shape")),
+    "view": (ops.reshape, shaped(ops.reshape, "shape")),
+    "permute": (ops.transpose, shaped(ops.transpose, "axes")),
+    "transpose": (ops.swapaxes, swap),
+    "broadcast_to": (ops.broadcast_to, shaped(ops.broadcast_to, "shape")),
+    "expand": (ops.broadcast_to, expand),
+    "__getitem__": (ops.getitem, getitem),
+    "cat": (ops.concatenate, join),
+    "stack": (ops.stack, pile),
+    "matmul": (ops.matmul, ops.matmul),
+    "__rmatmul__": (ops.matmul, lambda a, b: ops.matmul(b, a)),
+    "mm": (ops.matmul, ops.matmul),
+    "bmm": (ops.matmul, ops.matmul),
+    "mv": (ops.matmul, ops.matmul),
+    "dot": (ops.matmul, ops.matmul),
+    "softmax": (ops.softmax, softmax(ops.softmax)),
+    "log_softmax": (ops.log_softmax, softmax(ops.log_softmax)),
+    "nn.functional.layer_norm": (ops.layer_norm, layer_norm),
+    "nn.functional.rms_norm": (ops.rms_norm, rms_norm),
+    "nn.functional.embedding": (ops.embedding, lambda w, i, **how: embedding(i, w, **how)),
+    "masked_fill": (ops.masked_fill, masked_fill),
+    "nn.functional.dropout": (ops.dropout, dropout),
+    "nn.functional.scaled_dot_product_attention": (ops.attention, attention),
+    "nn.functional.cross_entropy": (ops.cross_entropy, cross_entropy),
+}
+
+
+def samples(name):
+    import torch
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    for info in op_db:
+        if f"{info.name}.{info.variant_test_name}".rstrip(".") == name:
+            torch.manual_seed(0)
+            for sample in info.sample_inputs("cpu", torch.float64, requires_grad=True):
+                yield info, sample
+
+
+def translated(value, pairs):
+    """Return a sample's argument as ours; pairs of leaves, PyTorch's and ours, are collected."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        array = value.detach().numpy().copy()
+        if not value.requires_grad:
+            return array
+        if not any(leaf is value for leaf, _ in pairs):
+            pairs.append((value, Tensor(array)))
+        return next(own for leaf, own in pairs if leaf is value)
+    if isinstance(value, list | tuple):
+        made = [translated(each, pairs) for each in value]
+        return made if isinstance(value, list) else tuple(made)
+    return value
+
+
+def compare(info, sample, call):
+    import torch
+
+    pairs = []
+    args = [translated(each, pairs) for each in (sample.input, *sample.args)]
+    kwargs = {name: translated(value, pairs) for name, value in sample.kwargs.items()}
+    y = call(*args, **kwargs)
+    expected = info(sample.input, *sample.args, **sample.kwargs)
+    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
+    assert y.shape == tuple(expected.shape)
+    if not expected.requires_grad:
+        offered(not y.requires_grad, "a gradient that PyTorch does not take")
+        return
+    upstream = np.asarray(np.random.default_rng(0).normal(size=y.shape))
+    y.backward(upstream)
+    leaves = [leaf for leaf, _ in pairs]
+    found = torch.autograd.grad(expected, leaves, torch.tensor(upstream), allow_unused=True)
+    for gradient, (leaf, own) in zip(found, pairs, strict=True):
+        gradient = torch.zeros_like(leaf) if gradient is None else gradient
+        ours = np.zeros(own.shape) if own.grad is None else own.grad
+        np.testing.assert_allclose(ours, gradient.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def counted(name):
+    """Compare every sample of an operation; count those compared, and the others by reason."""
+    _, call = CALLS[name]
+    counts = Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for info, sample in samples(name):
+            try:
+                compare(info, sample, call)
+            except NotOfferedError as reason:
+                counts[str(reason)] += 1
+            else:
+                counts["compared"] += 1
+    return counts
+
+
+def test_every_operation_is_among_those_compared():
+    assert {op for op, _ in CALLS.values()} == set(ops.PRIMITIVES)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_samples_of_pytorch_have_its_results_and_gradients(name):
+    counts = counted(name)
+    assert counts["compared"] > 0, counts
