@@ -297,11 +297,14 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
 
 
 def put(mask: Array, value: float, a: Array) -> Array:
-    """Put a number where the mask is true; if no integer of a's type is so large, into floats."""
-    try:
-        return np.where(mask, value, a)
-    except OverflowError:
-        return np.where(mask, np.float64(value), a)
+    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
+    filling: Any = value
+    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
+        try:
+            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
+        except OverflowError:
+            filling = float(value)
+    return np.where(mask, filling, a)
 
 
 def _read_bound(argument: str, bound: float | None) -> float | None:

@@ -24,6 +24,9 @@ KINKS = [
     (ops.pow, {}, [[0.0, 0.0, 0.0], [0.0, 1.0, 2.0]], [1, 0, 0], [[0, 1, 0], [0, 0, 0]]),
     (ops.pow, {}, [[2.0, -2.0], [0.0, 0.0]], [1, 1], [[0, 0], [math.log(2), nan]]),
     (ops.clip, {"low": 0.0, "high": 1.0}, [[0.0, 1.0, -1.0, 2.0]], [0, 1, 0, 1], [[1, 1, 0, 0]]),
+    (ops.clip, {"low": 3, "high": 1}, [[0.0, 2.0, 4.0]], [1, 1, 1], [[0, 0, 0]]),
+    (ops.clip, {"low": 2.0}, [[1.0, 2.0, 3.0]], [2, 2, 3], [[0, 1, 1]]),
+    (ops.clip, {"high": 2.0}, [[1.0, 2.0, 3.0]], [1, 2, 2], [[1, 1, 0]]),
     (ops.max, {}, [[2.0, 5.0, 5.0]], 5, [[0, 0.5, 0.5]]),
     (ops.max, {"axis": 0}, [[[1.0, 1.0], [1.0, 2.0]]], [1, 2], [[[0.5, 0], [0.5, 1]]]),
     (ops.min, {}, [[2.0, 2.0, 2.0, 2.0]], 2, [[0.25, 0.25, 0.25, 0.25]]),
@@ -44,6 +47,15 @@ EXTREMES = [
     (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
+    (ops.logsumexp, {}, [[]], -inf, [[]]),
+    (ops.mean, {}, [[]], nan, [[]]),
+    (ops.var, {"ddof": 9}, [[1.0, 2.0, 6.0]], inf, [[-inf, -inf, inf]]),
+    (ops.var, {"ddof": 2}, [[1.0, 1.0]], nan, [[nan, nan]]),
+    (ops.max, {}, [[1.0, nan, 3.0]], nan, [[0, 1, 0]]),
+    (ops.min, {}, [[nan, 1.0, nan]], nan, [[0.5, 0, 0.5]]),
+    (ops.softmax, {}, [3.0], 1, [0]),
+    (ops.log_softmax, {}, [3.0], 0, [0]),
+    (ops.attention, {}, [[[1.0]], np.ones((0, 1)), np.ones((0, 2))], [[0, 0]], [[[0]], [], []]),
     (ops.logsumexp, {}, [[-inf, 1.0]], 1, [[0, 1]]),
     (ops.softmax, {}, [[1000.0, -1000.0, 1000.0]], [0.5, 0, 0.5], [[0, 0, 0]]),
     (ops.softmax, {}, [[[-inf, -inf], [-inf, 1.0]]], [[0, 0], [0, 1]], [[[0, 0], [0, 0]]]),
@@ -75,7 +87,34 @@ def test_kinks_and_extremes_follow_the_convention(op, attributes, operands, resu
     np.testing.assert_allclose(y.data, result, rtol=1e-15)
     y.backward(np.ones(y.shape))
     for tensor, gradient in zip(tensors, gradients, strict=True):
-        np.testing.assert_allclose(tensor.grad, gradient, rtol=1e-15)
+        expected = np.reshape(gradient, tensor.shape)
+        np.testing.assert_allclose(tensor.grad, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("numbers", [[nan, 1.0], [1.0, nan, 0.0], [nan, nan]])
+@pytest.mark.parametrize("op", [ops.max, ops.min])
+def test_nan_is_the_largest_and_the_smallest_of_values_too(op, numbers):
+    x = Tensor(numbers)
+    value = op(x).to_values().item()
+    assert math.isnan(value.data)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
+@pytest.mark.parametrize("op", [ops.layer_norm, ops.rms_norm, ops.sigmoid, ops.gelu, ops.softmax])
+def test_small_integers_do_not_overflow(op, dtype):
+    x = np.array([100, 100, 3]).astype(dtype)
+    ones = [np.ones(3)] * (arity(op) - 1)
+    whole, floats = op(x, *ones), op(x.astype(float), *ones)
+    np.testing.assert_allclose(whole.data, floats.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [100, 300, -300, 2**62, 2**70])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_no_number_wraps_around_among_small_integers(dtype, value):
+    filled = ops.masked_fill(np.array([0, 1], dtype), mask=np.array([True, False]), value=value)
+    assert filled.data.tolist() == [value, 1]
+    limited = ops.clip(np.array([0, 1], dtype), low=value, high=value)
+    assert limited.data.tolist() == [value, value]
 
 
 def test_every_recorded_kink_is_tested():
