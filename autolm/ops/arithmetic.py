@@ -345,6 +345,7 @@ def clip(
     low, high = _read_bound("low", low), _read_bound("high", high)
     if low is None and high is None:
         raise ValueError("clip: low and high are both None; give one of them at least")
+    a = a.astype(np.int64) if a.dtype == bool else a  # bools are not compared with large numbers
     inside = (low is None or a.real >= low) & (high is None or a.real <= high)
     y = a if low is None else put(a.real < low, low, a)
 

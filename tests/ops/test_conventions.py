@@ -60,6 +60,8 @@ EXTREMES = [
     (ops.softmax, {}, [[1000.0, -1000.0, 1000.0]], [0.5, 0, 0.5], [[0, 0, 0]]),
     (ops.softmax, {}, [[[-inf, -inf], [-inf, 1.0]]], [[0, 0], [0, 1]], [[[0, 0], [0, 0]]]),
     (ops.log_softmax, {}, [[1000.0, -1000.0]], [0, -2000], [[-1, 1]]),
+    (ops.softmax, {}, [[-1000.0, -1000.0]], [0.5, 0.5], [[0, 0]]),
+    (ops.log_softmax, {}, [[-1000.0, -1000.0]], [-math.log(2)] * 2, [[0, 0]]),
     (ops.cross_entropy, {"targets": np.array(1)}, [[1000.0, -1000.0]], 2000, [[1, -1]]),
     (ops.cross_entropy, {"targets": np.array(0)}, [[1000.0, -1000.0]], 0, [[0, 0]]),
     (ops.cross_entropy, {"targets": np.array(0)}, [[0.0, -inf]], 0, [[0, 0]]),
