@@ -134,7 +134,7 @@ def test_parameters_without_a_gradient_stay() -> None:
     [
         ({"steps": None}, "optimizer state: steps is missing"),
         ({"third_moment/w": np.zeros(3)}, "optimizer state: third_moment/w is unknown"),
-        ({"first_moment/w": np.zeros(2)}, r"first_moment/w is \(2,\), not \(3,\)"),
+        ({"first_moment/w": np.zeros(2)}, r"first_moment/w has shape \(2,\), and \(3,\) is needed"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
@@ -148,9 +148,15 @@ def test_a_state_that_does_not_fit_is_refused(change: dict[str, Any], message: s
     ("make", "message"),
     [
         (lambda w: SGD([], 0.1), "no parameters"),
-        (lambda w: SGD([("w", w)], -0.1), "learning rate -0.1 is negative"),
-        (lambda w: SGD([("w", w)], 0.1, momentum=1.0), "momentum is 1.0"),
-        (lambda w: AdamW([("w", w)], 0.1, betas=(0.9, 1.0)), r"betas are \(0.9, 1.0\)"),
+        (lambda w: SGD([("w", w)], -0.1), "learning_rate must be finite and at least 0, not -0.1"),
+        (
+            lambda w: SGD([("w", w)], 0.1, momentum=1.0),
+            "momentum must be at least 0 and below 1, not 1.0",
+        ),
+        (
+            lambda w: AdamW([("w", w)], 0.1, betas=(0.9, 1.0)),
+            "betas must be at least 0 and below 1, not 1.0",
+        ),
     ],
 )
 def test_choices_out_of_range_are_refused(make: Any, message: str) -> None:

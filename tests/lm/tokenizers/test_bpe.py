@@ -98,8 +98,8 @@ def test_unknown_token_id_is_refused(token_id: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_merges": -1}, "num_merges is -1"),
-        ({"split": "words"}, "split is 'words': choose None or \"gpt\""),
+        ({"num_merges": -1}, "num_merges must be at least 0, not -1"),
+        ({"split": "words"}, "split is 'words'; choose None or 'gpt'"),
         ({"special_tokens": ("<a>", "<a>")}, "given twice"),
         ({"special_tokens": ("",)}, "cannot be empty"),
         ({"special_tokens": "<a>"}, r"write \('<a>',\)"),
