@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.graph import Node
 from autolm.ops.arguments import read_int, read_number, told
 
 
@@ -32,10 +33,31 @@ def read_kind(name: str, argument: str, value: Any, kind: type[Any], words: str)
     return value
 
 
+def read_function(name: str, argument: str, value: Any, words: str) -> Callable[..., Any]:
+    """Return a function, which a message describes by these words."""
+    if not callable(value):
+        raise TypeError(f"{name}: {argument} must be {words}, not {told(value)}")
+    return value  # type: ignore[no-any-return]
+
+
 def read_text(name: str, argument: str, value: Any) -> str:
     """Return a text."""
     text: str = read_kind(name, argument, value, str, "a str")
     return text
+
+
+def read_items(name: str, argument: str, values: Any, words: str) -> list[Any]:
+    """Return what lists, tuples, arrays and generators give, each item once."""
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(f"{name}: {argument} must be {words}, not {told(values)}") from None
+
+
+def read_node(name: str, argument: str, value: Any) -> Node:
+    """Return a node of a graph."""
+    node: Node = read_kind(name, argument, value, Node, "a Value or a Tensor")
+    return node
 
 
 def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
@@ -114,7 +136,7 @@ def read_floating(name: str, argument: str, value: Any) -> np.dtype[Any]:
     words = 'a floating point type such as "float32"'
     dtype: np.dtype[Any] | None = None
     with suppress(TypeError, ValueError, SyntaxError):
-        dtype = None if value is None else np.dtype(value)
+        dtype = np.dtype(value) if isinstance(value, str | type | np.dtype) else None
     if dtype is None or dtype.kind != "f" or dtype.shape:
         given = told(value) if dtype is None else dtype
         raise TypeError(f"{name}: {argument} must be {words}, not {given}")

@@ -141,7 +141,7 @@ class LineBatches:
         self._documents = _documents("LineBatches", documents)
         if not self._documents:
             raise ValueError("the text has no documents: give one with at least one line")
-        self._boundary_id = read_int("LineBatches", "boundary_id", boundary_id, low=0)
+        self._boundary_id = read_size("LineBatches", "boundary_id", boundary_id, low=0)
         self._seed = read_int("LineBatches", "seed", seed, low=0)
         self._begin(epoch=0)
 
@@ -305,7 +305,7 @@ def line_evaluation_batches(
     """
     name = "line_evaluation_batches"
     block_size, batch_size = _sizes(name, block_size, batch_size)
-    boundary_id = read_int(name, "boundary_id", boundary_id, low=0)
+    boundary_id = read_size(name, "boundary_id", boundary_id, low=0)
     lines = _documents(name, documents)
     if not lines:
         raise ValueError("the text has no documents: there is nothing to predict")
@@ -338,7 +338,7 @@ def _sizes(name: str, block_size: int, batch_size: int) -> tuple[int, int]:
 
 
 def _documents(name: str, documents: Sequence[ArrayLike]) -> list[IntArray]:
-    if isinstance(documents, str) or not isinstance(documents, Sequence | np.ndarray):
+    if isinstance(documents, str) or not isinstance(documents, Sequence):
         raise TypeError(f"{name}: documents must be a list of token ids, not {told(documents)}")
     return [as_token_ids(document) for document in documents]
 

@@ -127,6 +127,7 @@ def text_file_corpus(
     CorpusError
         When the file is missing, a folder, empty, no UTF-8 text, or too short to part.
     """
+    _require_parts("text_file_corpus", kind, validation_fraction, seed)
     path = read_path("text_file_corpus", "path", path)
     try:
         content = path.read_bytes()
@@ -161,6 +162,7 @@ def standard_input_corpus(
     ('012345678', '9')
     """
     name = "standard input"
+    _require_parts(name, kind, validation_fraction, seed)
     content = stream.read() if hasattr(stream, "read") else None
     if not isinstance(content, bytes):
         raise TypeError(f"{name}: stream must give bytes, as sys.stdin.buffer, not {told(stream)}")
@@ -184,10 +186,13 @@ def _decoded(content: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: int) -> Corpus:
+def _require_parts(name: str, kind: Kind, validation_fraction: float, seed: int) -> None:
     read_choice(name, "kind", kind, get_args(Kind))
     read_finite(name, "validation_fraction", validation_fraction, above=0, below=1)
-    seed = read_int(name, "seed", seed, low=0)
+    read_int(name, "seed", seed, low=0)
+
+
+def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: int) -> Corpus:
     if kind == "stream":
         train, validation = _split_stream(text, validation_fraction)
     else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_finite
+from autolm.arguments import read_finite, read_size
 from autolm.lm.batches import as_token_ids
 from autolm.ops.arguments import read_int
 
@@ -71,7 +71,7 @@ def entropy_ladder(
     token_ids = as_token_ids(token_ids)
     vocab_size = read_int("entropy_ladder", "vocab_size", vocab_size, low=1)
     if boundary_id is not None:
-        boundary_id = read_int("entropy_ladder", "boundary_id", boundary_id, low=0)
+        boundary_id = read_size("entropy_ladder", "boundary_id", boundary_id, low=0)
     if len(token_ids) < 3:
         raise ValueError(f"the entropy ladder needs at least 3 tokens, not {len(token_ids)}")
     if token_ids.min() < 0 or token_ids.max() >= vocab_size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,9 @@ def require_in_range(name: str, temperature: float, top_k: int | None, top_p: fl
 
 
 def _scores(logits: Any) -> NDArray[np.float64]:
-    scores = np.asarray(logits) if isinstance(logits, np.ndarray | list | tuple) else np.empty(0)
+    scores = np.empty(0)
+    with suppress(ValueError):  # lists of unequal lengths
+        scores = np.asarray(logits)
     if scores.dtype.kind not in "iuf" or scores.ndim != 1 or not scores.size:
         raise ValueError(f"pick: logits must be numbers (vocab_size,), not {told(logits)}")
     if not np.isfinite(scores.max()):  # of nan and anything else it is nan

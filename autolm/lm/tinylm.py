@@ -216,7 +216,7 @@ class TinyLM(Module):
         """
         rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
         require_in_range("generate", temperature, top_k, top_p)
-        max_new_tokens = read_int("generate", "max_new_tokens", max_new_tokens, low=0)
+        max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
         token_ids = self.sequence(token_ids)
         reading = self.reading()
         for _ in range(max_new_tokens):

@@ -49,7 +49,7 @@ def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
     array([0.6, 0.8])
     """
     leaves = _by_path("clip_gradients", parameters).values()
-    if max_norm != math.inf:
+    if not (isinstance(max_norm, float) and max_norm == math.inf):
         max_norm = read_finite("clip_gradients", "max_norm", max_norm, above=0)
     norm = _norm(leaves)
     if norm > max_norm:
@@ -62,7 +62,9 @@ def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
 def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
     """Take `model.named_parameters()`, or plain Tensors, which are called by their place."""
     words = "a list of Tensors, or of (path, Tensor) as model.named_parameters() gives"
-    if isinstance(parameters, Tensor | Mapping) or not isinstance(parameters, Iterable):
+    if isinstance(parameters, Tensor | Mapping | np.ndarray) or not isinstance(
+        parameters, Iterable
+    ):
         raise TypeError(f"{name}: parameters must be {words}, not {told(parameters)}")
     named: dict[str, Tensor] = {}
     paths: dict[Tensor, str] = {}

@@ -203,7 +203,9 @@ def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
 
 
 def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
-    read_kind("BPETokenizer", "merges", merges, Sequence, "a list of pairs of token ids")
+    if isinstance(merges, str) or not isinstance(merges, Sequence):
+        given = told(merges)
+        raise TypeError(f"BPETokenizer: merges must be a list of pairs of token ids, not {given}")
     for rank, pair in enumerate(merges):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(

@@ -7,7 +7,7 @@ per character.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.arguments import read_kind, read_text
+from autolm.arguments import read_items, read_kind, read_text
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.ops.arguments import told
 
@@ -39,16 +39,13 @@ class CharacterTokenizer(Tokenizer):
     kind: ClassVar[str] = "characters"
 
     def __init__(self, characters: Iterable[str]) -> None:
-        if not isinstance(characters, Iterable):
-            given = told(characters)
-            raise TypeError(f"CharacterTokenizer: characters must be a str or a list, not {given}")
-        characters = list(characters)
-        for character in characters:
+        given = read_items("CharacterTokenizer", "characters", characters, "a str or a list")
+        for character in given:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(
                     f"CharacterTokenizer: characters: {told(character)} is not one character"
                 )
-        self.characters = tuple(sorted(set(characters)))
+        self.characters = tuple(sorted(set(given)))
         if not self.characters:
             raise ValueError("a character tokenizer needs a text with at least one character")
         self._ids = {character: token_id for token_id, character in enumerate(self.characters)}

@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.arguments import read_path
+from autolm.arguments import read_items, read_path
 from autolm.lm.atomic_write import write_atomically
-from autolm.ops.arguments import read_int, told
+from autolm.ops.arguments import read_int
 
 
 class Tokenizer(ABC):
@@ -49,9 +49,8 @@ class Tokenizer(ABC):
         ValueError
             When an id is outside ``range(vocab_size)``.
         """
-        if not isinstance(token_ids, Iterable):
-            raise TypeError(f"decode: token_ids must be a list of ints, not {told(token_ids)}")
-        return text_of(b"".join(map(self.token_bytes, token_ids)))
+        ids = read_items("decode", "token_ids", token_ids, "a list of ints")
+        return text_of(b"".join(map(self.token_bytes, ids)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to ``path`` as JSON, whole or not at all (see `load_tokenizer`)."""
