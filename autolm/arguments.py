@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,11 @@ def read_text(name: str, argument: str, value: Any) -> str:
 
 
 def read_items(name: str, argument: str, values: Any, words: str) -> list[Any]:
-    """Return what lists, tuples, arrays and generators give, each item once."""
-    try:
-        return list(values)
-    except TypeError:
-        raise TypeError(f"{name}: {argument} must be {words}, not {told(values)}") from None
+    """Return what lists, tuples, arrays and generators give; a text or a dictionary is none."""
+    if not isinstance(values, str | bytes | Mapping):
+        with suppress(TypeError):
+            return list(values)
+    raise TypeError(f"{name}: {argument} must be {words}, not {told(values)}")
 
 
 def read_node(name: str, argument: str, value: Any) -> Node:

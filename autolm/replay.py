@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autolm.arguments import read_items
 from autolm.graph import Backprop, Node, Operation, describe, recording, topological_order
 from autolm.ops.arguments import read_bool, told
 from autolm.replay_loops import DONE, NAMES, PLAIN, Loops, native_loops
@@ -205,13 +206,12 @@ class Tape:
 _ADVICE = "; after write_back(), blame_nonfinite(loss) tells how it came about"
 
 
-def _values(argument: str, values: Any) -> Sequence[Value]:
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        raise TypeError(f"Tape: {argument} must be a list of Values, not {told(values)}")
-    for i, value in enumerate(values):
+def _values(argument: str, values: Any) -> list[Value]:
+    listed = read_items("Tape", argument, values, "a list of Values")
+    for i, value in enumerate(listed):
         if not isinstance(value, Value):
             raise TypeError(f"Tape: {argument} must be Values, and at {i} is {told(value)}")
-    return values
+    return listed
 
 
 def _told_leaves_first(

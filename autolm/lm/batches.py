@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.arguments import read_integers, read_size
+from autolm.arguments import read_integers, read_items, read_size
 from autolm.ops.arguments import read_int, told
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -338,9 +338,8 @@ def _sizes(name: str, block_size: int, batch_size: int) -> tuple[int, int]:
 
 
 def _documents(name: str, documents: Sequence[ArrayLike]) -> list[IntArray]:
-    if isinstance(documents, str) or not isinstance(documents, Sequence):
-        raise TypeError(f"{name}: documents must be a list of token ids, not {told(documents)}")
-    return [as_token_ids(document) for document in documents]
+    lines = read_items(name, "documents", documents, "a list of lists of token ids")
+    return [as_token_ids(document) for document in lines]
 
 
 def _counters(state: Mapping[str, Any], *names: str) -> list[int]:

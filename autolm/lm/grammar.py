@@ -86,7 +86,7 @@ class Grammar:
     """
 
     def __init__(self, weighted_rules: Mapping[str, Mapping[str, float]]) -> None:
-        read_kind("grammar", "weighted_rules", weighted_rules, dict, "a dictionary by symbol")
+        read_kind("grammar", "weighted_rules", weighted_rules, Mapping, "a dictionary by symbol")
         self.rules: Rules = {
             symbol: _normalized(symbol, alternatives)
             for symbol, alternatives in weighted_rules.items()
@@ -168,7 +168,7 @@ class Grammar:
 def _normalized(symbol: str, alternatives: Mapping[str, float]) -> tuple[Rule, ...]:
     what = f"grammar: weighted_rules: <{symbol}>"
     read_text(what, "a symbol", symbol)
-    read_kind(what, "the rules", alternatives, dict, "a dictionary of weights by text")
+    read_kind(what, "the rules", alternatives, Mapping, "a dictionary of weights by text")
     for text, weight in alternatives.items():
         read_text(what, "an alternative", text)
         read_finite(what, f"the weight of {text!r}", weight, above=0)

@@ -70,6 +70,11 @@ class TinyLM(Module):
     seed
         Of the initial parameters; None draws others each time.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that has no meaning; so do the methods. Nothing is changed then.
+
     Examples
     --------
     >>> model = TinyLM(vocab_size=5, d_model=8, num_heads=2, d_ff=16, num_layers=1, seed=0)
@@ -85,7 +90,7 @@ class TinyLM(Module):
     Source: Vaswani et al., Attention Is All You Need (2017), section 3; decoder only, as in Radford
     et al., Improving Language Understanding by Generative Pre-Training (2018). W_out begins near 0,
     so a new model thinks all tokens equally likely, and its loss is ln(vocab_size). Yang et al.,
-    Tensor Programs V (2022), appendix D.2, advise 0 itself, from which no gradient would reach the
+    Tensor Programs V (2022), advise 0 itself, from which no gradient would reach the
     layers in the first step.
     """
 

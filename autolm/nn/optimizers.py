@@ -7,13 +7,13 @@ memory (moments, step count) goes to and from a checkpoint through `state` and `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_finite, read_kind
+from autolm.arguments import read_finite, read_items
 from autolm.backend import FLOATS, current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
@@ -197,6 +197,12 @@ class AdamW(Optimizer):
     m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g², both corrected for starting at 0 by 1 − βᵗ; then
     p ← p − η·(m̂ / (√v̂ + ε) + λ·p). Parameters of one axis (gains, biases) do not decay.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For parameters that are no list of leaves, each of them once, that require a gradient; for
+        betas outside of [0, 1); for another choice that is negative or not finite.
+
     Notes
     -----
     Sources: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled Weight Decay
@@ -215,7 +221,7 @@ class AdamW(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         name = type(self).__name__
-        pair = read_kind(name, "betas", betas, Sequence, "a pair of numbers")
+        pair = read_items(name, "betas", betas, "a pair of numbers")
         if len(pair) != 2:
             raise ValueError(f"{name}: betas must be a pair of numbers, not {told(betas)}")
         first, second = (read_finite(name, "betas", beta, low=0, below=1) for beta in pair)

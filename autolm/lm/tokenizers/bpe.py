@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from autolm.arguments import read_choice, read_kind, read_text
+from autolm.arguments import read_choice, read_items, read_kind, read_text
 from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, apply_merges, learn_merges
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
@@ -203,17 +203,13 @@ def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
 
 
 def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
-    if isinstance(merges, str) or not isinstance(merges, Sequence):
-        given = told(merges)
-        raise TypeError(f"BPETokenizer: merges must be a list of pairs of token ids, not {given}")
-    for rank, pair in enumerate(merges):
+    pairs = read_items("BPETokenizer", "merges", merges, "a list of pairs of token ids")
+    for rank, pair in enumerate(pairs):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(
-                f"BPETokenizer: merges: {rank} is {told(pair)}, not a pair of token ids"
-            )
+            raise TypeError(f"BPETokenizer: merges: {told(pair)} is no pair of token ids")
         for token_id in pair:
             read_int(f"BPETokenizer: merges: {rank}", "a token id", token_id)
-    return tuple((left, right) for left, right in merges)
+    return tuple((left, right) for left, right in pairs)
 
 
 def _require_distinct_specials(special_tokens: Sequence[str]) -> None:

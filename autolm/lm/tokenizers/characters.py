@@ -39,13 +39,14 @@ class CharacterTokenizer(Tokenizer):
     kind: ClassVar[str] = "characters"
 
     def __init__(self, characters: Iterable[str]) -> None:
-        given = read_items("CharacterTokenizer", "characters", characters, "a str or a list")
-        for character in given:
+        if not isinstance(characters, str):
+            characters = read_items("CharacterTokenizer", "characters", characters, "characters")
+        for character in characters:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(
                     f"CharacterTokenizer: characters: {told(character)} is not one character"
                 )
-        self.characters = tuple(sorted(set(given)))
+        self.characters = tuple(sorted(set(characters)))
         if not self.characters:
             raise ValueError("a character tokenizer needs a text with at least one character")
         self._ids = {character: token_id for token_id, character in enumerate(self.characters)}
