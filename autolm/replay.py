@@ -9,6 +9,7 @@ every number is the same to the last bit; `write_back()` returns to the graph, t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import accumulate, chain
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autolm.arguments import read_items
 from autolm.graph import Backprop, Node, Operation, describe, recording, topological_order
+from autolm.ops.arguments import read_bool, told
 from autolm.replay_loops import DONE, NAMES, PLAIN, Loops, native_loops
 from autolm.step import expression, show
 from autolm.value import Value
@@ -85,9 +88,13 @@ class Tape:
     ) -> None:
         if not isinstance(loss, Value):
             raise TypeError(
-                f"Tape: the loss is a {type(loss).__name__}, and one Value is needed "
+                f"Tape: loss must be one Value, not {told(loss)} "
                 "(loss.to_values() makes Values of a Tensor)"
             )
+        inputs = _values("inputs", inputs)
+        parameters = _values("parameters", parameters)
+        if native is not None:
+            native = read_bool("Tape", "native", native)
         order = topological_order(loss)
         self._loss, self._operations = loss, [node for node in order if node.parents]
         self._leaves = _told_leaves_first(order, parameters, inputs)
@@ -134,7 +141,11 @@ class Tape:
         FloatingPointError
             At the first operation whose result is not finite; it is named.
         """
-        numbers = np.asarray(inputs, dtype=np.float64)
+        numbers = np.empty(0, object)
+        with suppress(ValueError):  # lists of unequal lengths
+            numbers = np.asarray(inputs)
+        if numbers.dtype.kind not in "iuf":
+            raise TypeError(f"Tape.forward: inputs must be numbers, not {told(inputs)}")
         if numbers.size != self._inputs.size:
             raise ValueError(f"Tape.forward: {numbers.size} numbers for {self._inputs.size} inputs")
         self._inputs[:] = numbers.ravel()
@@ -193,6 +204,14 @@ class Tape:
 
 
 _ADVICE = "; after write_back(), blame_nonfinite(loss) tells how it came about"
+
+
+def _values(argument: str, values: Any) -> list[Value]:
+    listed = read_items("Tape", argument, values, "a list of Values")
+    for i, value in enumerate(listed):
+        if not isinstance(value, Value):
+            raise TypeError(f"Tape: {argument} must be Values, and at {i} is {told(value)}")
+    return listed
 
 
 def _told_leaves_first(

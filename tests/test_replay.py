@@ -178,7 +178,7 @@ def test_wrong_number_of_inputs_is_an_error(wrong):
 
 def test_graph_of_tensors_is_told_how_to_become_values():
     x = Tensor([1.0, 2.0])
-    with pytest.raises(TypeError, match=r"the loss is a Tensor.*to_values\(\)"):
+    with pytest.raises(TypeError, match=r"loss must be one Value, not a Tensor.*to_values\(\)"):
         Tape((x * x).sum(), parameters=[])
 
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from autolm import graph
+from autolm.arguments import read_function, read_kind, read_node, read_text
 from autolm.graph import Contribution, Node, Step, latest_root
 from autolm.inspect.breakpoints import (
     Breakpoint,
@@ -23,7 +24,8 @@ from autolm.inspect.breakpoints import (
     at_operation,
     at_scope,
 )
-from autolm.inspect.edit import Edit, edit
+from autolm.inspect.edit import Edit, edit, seed
+from autolm.ops.arguments import read_bool, read_int
 from autolm.quiet import quiet
 
 
@@ -66,6 +68,9 @@ class Backprop(graph.Backprop):
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
+        grad = seed("Backprop", read_node("Backprop", "root", root), grad)
+        if retain_grads is not None:
+            retain_grads = read_bool("Backprop", "retain_grads", retain_grads)
         super().__init__(root, grad, retain_grads)
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stopped_by: Breakpoint | None = None
@@ -132,8 +137,9 @@ class Backprop(graph.Backprop):
 
     def goto(self, k: int) -> Step | None:
         """Go to where k steps are done, by whichever way it is; return the last of them."""
+        k = read_int("goto", "k", k)
         if not 0 <= k <= len(self.operations):
-            raise ValueError(f"goto: {k} is not one of the steps 0 … {len(self.operations)}")
+            raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
         self.forward(max(0, k - self.position))
         return self.back(max(0, self.position - k))
 
@@ -142,6 +148,7 @@ class Backprop(graph.Backprop):
 
         None says that it ran to the end.
         """
+        _require_question("run", "until", until)
         self.stopped_by = None
         while (step := self.forward()) is not None:
             if self._stops(step, until):
@@ -150,6 +157,7 @@ class Backprop(graph.Backprop):
 
     def run_back(self, until: Condition | None = None) -> Step | None:
         """Go back in the same way; None says that it is at the start."""
+        _require_question("run_back", "until", until)
         self.stopped_by = None
         while (step := self.back()) is not None:
             if self._stops(step, until):
@@ -181,7 +189,14 @@ class Backprop(graph.Backprop):
         watch
             The gradient of this node changes.
         """
-        told = [
+        for argument, pattern in (("op", op), ("name", name), ("scope", scope)):
+            if pattern is not None:
+                read_text("break_at", argument, pattern)
+        _require_question("break_at", "when", when)
+        read_bool("break_at", "nonfinite", nonfinite)
+        if watch is not None:
+            read_node("break_at", "watch", watch)
+        asked = [
             (f"operation {op}", op and at_operation(op)),
             (f"name {name}", name and at_name(name)),
             (f"scope {scope}", scope and at_scope(scope)),
@@ -189,7 +204,7 @@ class Backprop(graph.Backprop):
             ("inf or nan", at_nonfinite if nonfinite else None),
             ("watch", watch is not None and at_change_of(watch)),
         ]
-        conditions = [(text, condition) for text, condition in told if condition]
+        conditions = [(text, condition) for text, condition in asked if condition]
         if not conditions:
             raise ValueError("break_at: say where: op=, name=, scope=, when=, nonfinite= or watch=")
         text = ", ".join(text for text, _ in conditions)
@@ -197,6 +212,7 @@ class Backprop(graph.Backprop):
 
     def add(self, breakpoint: Breakpoint) -> Breakpoint:
         """Add a breakpoint under the next number."""
+        read_kind("add", "breakpoint", breakpoint, Breakpoint, "a Breakpoint, as break_at makes it")
         self.breakpoints[max(self.breakpoints, default=0) + 1] = breakpoint
         return breakpoint
 
@@ -235,13 +251,14 @@ class Backprop(graph.Backprop):
 
     def earlier(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
-        return None if leaf.parents else self._earlier.get(leaf)
+        return None if read_node("earlier", "leaf", leaf).parents else self._earlier.get(leaf)
 
     # One step, either way
 
     def _counted(self, what: str, n: int) -> int:
+        n = read_int(what, "n", n)
         if n < 0:
-            raise ValueError(f"{what}: {n} steps; to go the other way, there is back and forward")
+            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and forward")
         if not self._is_open:
             raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
         return n
@@ -293,6 +310,11 @@ class Backprop(graph.Backprop):
         """List the nodes whose gradients the pass touches."""
         reached = dict.fromkeys(p for node in self.operations for p in node.parents)
         return {self.root: None} | {node: None for node in reached if node.requires_grad}
+
+
+def _require_question(name: str, argument: str, question: Any) -> None:
+    if question is not None:
+        read_function(name, argument, question, "a function of a step that answers True or False")
 
 
 def _sum(before: Any, value: Any) -> Any:

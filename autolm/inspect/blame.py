@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from autolm.arguments import read_node
 from autolm.graph import Node, topological_order
 from autolm.inspect.rehearsal import Rehearsal
 from autolm.step import expression, show
@@ -127,6 +128,7 @@ def blame_nonfinite(root: Node) -> Blame | None:
     log
       input 0  →  −inf;   then ×   −inf · 0 = nan
     """
+    read_node("blame_nonfinite", "root", root)
     guilty = _first_in_data(root, np.isfinite)
     if guilty is None:
         with np.errstate(all="ignore"):  # what is looked for is no news

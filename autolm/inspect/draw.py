@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from autolm.arguments import read_choice, read_finite, read_kind, read_node, read_path
 from autolm.graph import Node, topological_order
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom, roll
@@ -25,6 +26,7 @@ from autolm.inspect.page import picture_page
 from autolm.inspect.renderers import RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
 from autolm.inspect.view import Edges, View
+from autolm.ops.arguments import read_bool, read_int, told
 
 MAX_BOXES = 18
 MAX_SPAN = 60
@@ -50,10 +52,7 @@ class Drawing:
     """
 
     def __init__(self, root: Node) -> None:
-        if not isinstance(root, Node):
-            kind = type(root).__name__
-            raise TypeError(f"draw: a Value or a Tensor is needed, not {kind}; draw one element")
-        self.root = root
+        self.root = read_node("draw", "node", root)
         self.order = topological_order(root)
 
     @cached_property
@@ -73,15 +72,16 @@ class Drawing:
         max_span: int = MAX_SPAN,
     ) -> View:
         """Return what a picture shows; see `draw` for the options."""
-        if edges not in ("forward", "gradient", "chain rule"):
-            raise ValueError(f'edges is {edges!r}; choose "forward", "gradient" or "chain rule"')
-        if max_boxes < 1 or radius < 0 or (depth is not None and depth < 0):
-            raise ValueError("draw: max_boxes is at least 1, radius and depth at least 0")
+        read_choice("draw", "edges", edges, get_args(Edges))
+        max_boxes = read_int("draw", "max_boxes", max_boxes, low=1)
+        max_span = read_int("draw", "max_span", max_span, low=0)
+        radius = read_int("draw", "radius", radius, low=0)
+        depth = None if depth is None else read_int("draw", "depth", depth, low=0)
+        expand = _scopes(expand)
         if focus is not None:
             if depth is not None or expand:
                 raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
             return self._around(self._find(focus), radius, edges, max_boxes)
-        expand = [expand] if isinstance(expand, str) else list(expand)
         is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
         if is_small or not self.root.parents:
             return exact_view(self.order, set(self.order), edges)
@@ -102,7 +102,9 @@ class Drawing:
 
     def _find(self, focus: Node | str) -> Node:
         """Return a node of this graph; one told by its name is the last that has it."""
-        if isinstance(focus, Node):
+        if not isinstance(focus, Node):
+            read_kind("draw", "focus", focus, str, "a node or the name of one")
+        else:
             if focus not in self.order:
                 raise ValueError("focus: this node is not in the graph of the node that is drawn")
             return focus
@@ -129,6 +131,7 @@ class Drawing:
 
     def dot(self, *, dark: bool = False, **options: Any) -> Picture:
         """Return the picture as DOT."""
+        read_bool("draw", "dark", dark)
         return to_dot(self.view(**options), dark=dark)
 
     def svg(self, *, dark: bool = False, time_limit: float = 20.0, **options: Any) -> str:
@@ -139,6 +142,9 @@ class Drawing:
         self, kind: str, *, dark: bool = False, time_limit: float = 20.0, **options: Any
     ) -> bytes:
         """Return the picture as Graphviz makes it; where that takes too long, collapse more."""
+        read_choice("draw", "kind", kind, ("svg", "png", "pdf"))
+        read_bool("draw", "dark", dark)
+        time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         max_boxes = options.pop("max_boxes", MAX_BOXES)
         max_span = options.pop("max_span", MAX_SPAN)
         note = ""
@@ -162,7 +168,8 @@ class Drawing:
 
     def render(self, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
         """Write the picture to a file; see `render`."""
-        path = Path(path)
+        path = read_path("draw", "path", path)
+        time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         if path.suffix not in KINDS:
             raise ValueError(f"{path}: a picture's name ends in one of {', '.join(KINDS)}")
         if path.suffix == ".dot":
@@ -177,6 +184,13 @@ class Drawing:
             content = self.picture(path.suffix[1:], time_limit=time_limit, **options)
         path.write_bytes(content)
         return path
+
+
+def _scopes(expand: Any) -> list[str]:
+    scopes = [expand] if isinstance(expand, str) else expand
+    if not isinstance(scopes, list | tuple) or not all(isinstance(s, str) for s in scopes):
+        raise TypeError(f"draw: expand must be a scope or a list of them, not {told(expand)}")
+    return list(scopes)
 
 
 def _listed(names: Sequence[str]) -> str:

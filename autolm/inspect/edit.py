@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.arguments import read_function, read_items, read_node
 from autolm.graph import Node, topological_order
 from autolm.inspect.rehearsal import Rehearsal
 from autolm.quiet import quiet
@@ -68,6 +69,7 @@ class Edit:
 
     def text(self, label: Callable[[Node], str] = label) -> str:
         """Write it, with the names that `label` gives; of the leaves, those that moved most."""
+        read_function("edit", "label", label, "a function of a node")
         *_, root = self.data
         rows = [(label(node), self.data[node]) for node in dict.fromkeys((self.node, root))]
         leaves = [node for node in self.gradients if not node.parents]
@@ -119,10 +121,16 @@ def edit(
     x.grad  2 → 5
     results computed again: 1
     """
+    grad = seed("edit", read_node("edit", "root", root), grad)
+    before = read_items("edit", "set_before", set_before, "a list of nodes")
+    set_before = {read_node("edit", "set_before", each) for each in before}
     order = topological_order(root)
-    if node not in order:
+    if read_node("edit", "node", node) not in order:
         raise ValueError(f"edit: {label(node)} is not under this root")
-    data = _like(node, data)
+    try:
+        data = _like(node, data)
+    except ValueError as error:
+        raise ValueError(f"edit: data: {error}") from None
     moving = {node}
     for each in order:
         if not moving.isdisjoint(each.parents):
@@ -165,6 +173,16 @@ def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     if given.shape != shape:
         raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
     return given
+
+
+def seed(name: str, root: Node, grad: Any) -> Any:
+    """Read the gradient with which a backward pass begins; None leaves it to the root."""
+    if grad is None:
+        return None
+    try:
+        return numbers(grad, np.shape(root.data))
+    except ValueError as error:
+        raise ValueError(f"{name}: grad: {error}") from None
 
 
 def _like(node: Node, data: Any) -> Any:

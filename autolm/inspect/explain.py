@@ -14,8 +14,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from autolm import graph
+from autolm.arguments import read_function, read_node
 from autolm.graph import Node, latest_root
+from autolm.inspect.edit import seed
 from autolm.inspect.rehearsal import Rehearsal
+from autolm.ops.arguments import read_int
 from autolm.step import expression, label, norm, rule, show
 
 Label = Callable[[Node], str]
@@ -96,6 +99,7 @@ class Explanation:
 
     def text(self, label: Label = label) -> str:
         """Write it, one line for each use and each path, with the names that `label` gives."""
+        read_function("explain", "label", label, "a function of a node")
         if self.gradient is None:
             return f"{label(self.node)}.grad: nothing has arrived"
         lines = [f"{label(self.node)}.grad = {show(self.gradient)}"]
@@ -155,10 +159,12 @@ def explain(
       3   from x · x     (3 × 1)
       3   from x · x     (3 × 1)
     """
-    root = latest_root.get()() if root is None else root
+    read_node("explain", "node", node)
+    paths = read_int("explain", "paths", paths, low=0)
+    root = latest_root.get()() if root is None else read_node("explain", "root", root)
     if root is None:
         raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
-    rehearsal = Rehearsal(root, grad)
+    rehearsal = Rehearsal(root, seed("explain", root, grad))
     rehearsal.run()
     if node not in rehearsal.gradients:
         raise ValueError(

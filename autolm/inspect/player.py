@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from autolm.arguments import read_node, read_path
 from autolm.graph import Node
 from autolm.inspect import labels
 from autolm.inspect.atoms import Atom, roll
@@ -32,6 +33,7 @@ from autolm.inspect.playback import Moment, explanations, longest, moments
 from autolm.inspect.renderers import RenderTimeout, lay_out
 from autolm.inspect.svg import tidy
 from autolm.inspect.view import Arrow, Box, View
+from autolm.ops.arguments import read_int
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
@@ -66,10 +68,13 @@ def player(
     RendererMissing
         If there is no Graphviz.
     """
-    path = Path(path)
+    drawing = Drawing(read_node("player", "loss", loss))
+    max_boxes = read_int("player", "max_boxes", max_boxes, low=1)
+    max_span = read_int("player", "max_span", max_span, low=0)
+    path = read_path("player", "path", path)
     if path.suffix not in PLAYER_KINDS:
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
-    scenes = _scenes(Drawing(loss), max_boxes, max_span)
+    scenes = _scenes(drawing, max_boxes, max_span)
     path.write_text(_page(scenes, loss), encoding="utf-8")
     return path
 

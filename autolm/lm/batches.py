@@ -12,6 +12,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from autolm.arguments import read_integers, read_items, read_size
+from autolm.ops.arguments import read_int, told
+
 IntArray: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[IntArray, IntArray]
 """Inputs and targets, each of shape ``(rows, block_size)``."""
@@ -62,16 +65,14 @@ class StreamBatches:
     """
 
     def __init__(self, token_ids: ArrayLike, block_size: int, batch_size: int, seed: int) -> None:
-        _require_sizes(block_size, batch_size)
+        self._block_size, self._batch_size = _sizes("StreamBatches", block_size, batch_size)
         self._token_ids = as_token_ids(token_ids)
         if len(self._token_ids) <= block_size:
             raise ValueError(
                 f"the text has {len(self._token_ids)} tokens, too few for a context of {block_size}"
                 f" and one more to predict: give a longer text or a smaller context"
             )
-        self._block_size = block_size
-        self._batch_size = batch_size
-        self._seed = seed
+        self._seed = read_int("StreamBatches", "seed", seed, low=0)
         self._batch = 0
 
     def next_batch(self) -> Batch:
@@ -136,14 +137,12 @@ class LineBatches:
         batch_size: int,
         seed: int,
     ) -> None:
-        _require_sizes(block_size, batch_size)
-        self._documents = [as_token_ids(document) for document in documents]
+        self._block_size, self._batch_size = _sizes("LineBatches", block_size, batch_size)
+        self._documents = _documents("LineBatches", documents)
         if not self._documents:
             raise ValueError("the text has no documents: give one with at least one line")
-        self._boundary_id = boundary_id
-        self._block_size = block_size
-        self._batch_size = batch_size
-        self._seed = seed
+        self._boundary_id = read_size("LineBatches", "boundary_id", boundary_id, low=0)
+        self._seed = read_int("LineBatches", "seed", seed, low=0)
         self._begin(epoch=0)
 
     def next_batch(self) -> Batch:
@@ -284,7 +283,7 @@ def stream_evaluation_batches(
     [[ 1  2  3  4]
      [ 5 -1 -1 -1]]
     """
-    _require_sizes(block_size, batch_size)
+    block_size, batch_size = _sizes("stream_evaluation_batches", block_size, batch_size)
     ids = as_token_ids(token_ids)
     if len(ids) < 2:
         raise ValueError(f"the text has {len(ids)} tokens: there is nothing to predict")
@@ -304,10 +303,13 @@ def line_evaluation_batches(
     ValueError
         When there is no document, or a size is less than one.
     """
-    _require_sizes(block_size, batch_size)
-    if not documents:
+    name = "line_evaluation_batches"
+    block_size, batch_size = _sizes(name, block_size, batch_size)
+    boundary_id = read_size(name, "boundary_id", boundary_id, low=0)
+    lines = _documents(name, documents)
+    if not lines:
         raise ValueError("the text has no documents: there is nothing to predict")
-    rows = packed_rows([as_token_ids(each) for each in documents], boundary_id, block_size)
+    rows = packed_rows(lines, boundary_id, block_size)
     return _in_batches(*rows, batch_size)
 
 
@@ -316,14 +318,12 @@ def as_token_ids(token_ids: ArrayLike) -> IntArray:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         When they are not integers, or not a plain sequence.
     """
-    array = np.asarray(token_ids)
-    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
-        raise ValueError(
-            f"token ids must be integers in one dimension, not {array.dtype} of shape {array.shape}"
-        )
+    array = read_integers("token ids", "token_ids", token_ids)
+    if array.ndim != 1:
+        raise ValueError(f"token ids: token_ids must be one sequence, not {array.shape}")
     return array.astype(np.int64)
 
 
@@ -333,14 +333,19 @@ def _in_batches(inputs: IntArray, targets: IntArray, batch_size: int) -> Iterato
         yield inputs[rows], targets[rows]
 
 
-def _require_sizes(block_size: int, batch_size: int) -> None:
-    for name, size in (("block_size", block_size), ("batch_size", batch_size)):
-        if size < 1:
-            raise ValueError(f"{name} is {size}: it must be at least 1")
+def _sizes(name: str, block_size: int, batch_size: int) -> tuple[int, int]:
+    return read_size(name, "block_size", block_size), read_size(name, "batch_size", batch_size)
+
+
+def _documents(name: str, documents: Sequence[ArrayLike]) -> list[IntArray]:
+    lines = read_items(name, "documents", documents, "a list of lists of token ids")
+    return [as_token_ids(document) for document in lines]
 
 
 def _counters(state: Mapping[str, Any], *names: str) -> list[int]:
     """Return the counts of a saved state, in the order of ``names``."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"the data cursor: state must be a dictionary, not {told(state)}")
     if set(state) != set(names) or not all(
         type(count) is int and count >= 0 for count in state.values()
     ):

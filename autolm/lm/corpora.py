@@ -7,12 +7,13 @@ what one document is: each line by itself, or all of it. `encoding` turns a corp
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from autolm.arguments import read_choice, read_finite, read_path, read_size, read_text
 from autolm.lm.toy_language import TOY_LANGUAGE
+from autolm.ops.arguments import read_int, told
 
 Kind: TypeAlias = Literal["lines", "stream"]
 
@@ -44,6 +45,13 @@ class Corpus:
     kind: Kind
     true_entropy: float | None = None
 
+    def __post_init__(self) -> None:
+        for argument in ("name", "train", "validation"):
+            read_text("Corpus", argument, getattr(self, argument))
+        read_choice("Corpus", "kind", self.kind, get_args(Kind))
+        if self.true_entropy is not None:
+            read_finite("Corpus", "true_entropy", self.true_entropy, low=0)
+
     @property
     def text(self) -> str:
         """Both texts: what a vocabulary of characters must cover."""
@@ -57,7 +65,7 @@ def toy_language_corpus(
 
     Raises
     ------
-    CorpusError
+    ValueError
         When either number of sentences is less than one.
 
     Examples
@@ -68,9 +76,10 @@ def toy_language_corpus(
     >>> round(corpus.true_entropy, 3)
     0.378
     """
-    if min(train_sentences, validation_sentences) < 1:
-        raise CorpusError("toy language: needs at least one sentence to train and one to validate")
-    rng = np.random.default_rng(seed)
+    name = "toy_language_corpus"
+    train_sentences = read_size(name, "train_sentences", train_sentences)
+    validation_sentences = read_size(name, "validation_sentences", validation_sentences)
+    rng = np.random.default_rng(read_int(name, "seed", seed, low=0))
     return Corpus(
         name="toy language",
         train=_lines_of(TOY_LANGUAGE.sample(rng) for _ in range(train_sentences)),
@@ -118,15 +127,17 @@ def text_file_corpus(
     CorpusError
         When the file is missing, a folder, empty, no UTF-8 text, or too short to part.
     """
+    _require_parts("text_file_corpus", kind, validation_fraction, seed)
+    path = read_path("text_file_corpus", "path", path)
     try:
-        content = Path(path).read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file: check the name") from None
     except IsADirectoryError:
         raise CorpusError(f"{path}: a folder: name a text file in it") from None
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    return _split(_decoded(content, str(path)), Path(path).name, kind, validation_fraction, seed)
+    return _split(_decoded(content, str(path)), path.name, kind, validation_fraction, seed)
 
 
 def standard_input_corpus(
@@ -151,7 +162,11 @@ def standard_input_corpus(
     ('012345678', '9')
     """
     name = "standard input"
-    return _split(_decoded(stream.read(), name), name, kind, validation_fraction, seed)
+    _require_parts(name, kind, validation_fraction, seed)
+    content = stream.read() if hasattr(stream, "read") else None
+    if not isinstance(content, bytes):
+        raise TypeError(f"{name}: stream must give bytes, as sys.stdin.buffer, not {told(stream)}")
+    return _split(_decoded(content, name), name, kind, validation_fraction, seed)
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -171,17 +186,17 @@ def _decoded(content: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def _require_parts(name: str, kind: Kind, validation_fraction: float, seed: int) -> None:
+    read_choice(name, "kind", kind, get_args(Kind))
+    read_finite(name, "validation_fraction", validation_fraction, above=0, below=1)
+    read_int(name, "seed", seed, low=0)
+
+
 def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: int) -> Corpus:
-    if not 0 < validation_fraction < 1:
-        raise CorpusError(
-            f"validation_fraction is {validation_fraction}: choose it between 0 and 1"
-        )
     if kind == "stream":
         train, validation = _split_stream(text, validation_fraction)
-    elif kind == "lines":
-        train, validation = _split_lines(text, validation_fraction, seed)
     else:
-        raise CorpusError(f'kind is {kind!r}: choose "lines" or "stream"')
+        train, validation = _split_lines(text, validation_fraction, seed)
     if not (train and validation):
         unit = "characters" if kind == "stream" else "lines that are not blank"
         raise CorpusError(

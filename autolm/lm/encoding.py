@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autolm.arguments import read_kind
 from autolm.lm.batches import (
     Batch,
     Batches,
@@ -140,6 +141,8 @@ def encode_corpus(corpus: Corpus, tokenizer: Tokenizer) -> EncodedCorpus:
     >>> encoded.train.batches(block_size=6, batch_size=1, seed=0).next_batch()
     (array([[0, 1, 2, 0, 2, 0]]), array([[ 1,  2,  0,  2,  0, -1]]))
     """
+    read_kind("encode_corpus", "corpus", corpus, Corpus, "a Corpus")
+    read_kind("encode_corpus", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     encoded_text = EncodedLines if corpus.kind == "lines" else EncodedStream
     return EncodedCorpus(
         train=encoded_text(corpus.train, tokenizer),

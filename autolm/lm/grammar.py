@@ -32,6 +32,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from autolm.arguments import read_finite, read_kind, read_rng, read_text
+
 _SYMBOL = re.compile(r"<([^<>]+)>")
 
 
@@ -84,6 +86,7 @@ class Grammar:
     """
 
     def __init__(self, weighted_rules: Mapping[str, Mapping[str, float]]) -> None:
+        read_kind("grammar", "weighted_rules", weighted_rules, Mapping, "a dictionary by symbol")
         self.rules: Rules = {
             symbol: _normalized(symbol, alternatives)
             for symbol, alternatives in weighted_rules.items()
@@ -112,6 +115,7 @@ class Grammar:
 
     def sample(self, rng: np.random.Generator) -> str:
         """Return a random sentence, without a newline."""
+        read_rng("grammar", "rng", rng)
         words: list[str] = []
         pending: list[str | Symbol] = [Symbol("sentence")]
         while pending:
@@ -133,6 +137,7 @@ class Grammar:
         The inside algorithm (Manning and Schütze 1999, section 11.3.2) adds up the probabilities of
         all derivations of the sentence.
         """
+        read_text("grammar", "sentence", sentence)
 
         @cache
         def after_symbol(name: str, start: int) -> Mapping[int, float]:
@@ -161,11 +166,12 @@ class Grammar:
 
 
 def _normalized(symbol: str, alternatives: Mapping[str, float]) -> tuple[Rule, ...]:
+    what = f"grammar: weighted_rules: <{symbol}>"
+    read_text(what, "a symbol", symbol)
+    read_kind(what, "the rules", alternatives, Mapping, "a dictionary of weights by text")
     for text, weight in alternatives.items():
-        if not 0 < weight < math.inf:
-            raise ValueError(
-                f"grammar: <{symbol}>: the weight of {text!r} is {weight}, not positive"
-            )
+        read_text(what, "an alternative", text)
+        read_finite(what, f"the weight of {text!r}", weight, above=0)
     total = math.fsum(alternatives.values())
     return tuple(Rule(weight / total, _parts(text)) for text, weight in alternatives.items())
 

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.arguments import read_finite, read_size
+from autolm.lm.batches import as_token_ids
+from autolm.ops.arguments import read_int
+
 
 @dataclass(frozen=True)
 class EntropyLadder:
@@ -24,6 +28,10 @@ class EntropyLadder:
     """H(Xₜ | Xₜ₋₁)."""
     trigram: float
     """H(Xₜ | Xₜ₋₂, Xₜ₋₁)."""
+
+    def __post_init__(self) -> None:
+        for name, entropy in vars(self).items():
+            read_finite("EntropyLadder", name, entropy, low=0)
 
 
 def entropy_ladder(
@@ -60,6 +68,10 @@ def entropy_ladder(
     >>> ladder.uniform == math.log(4), ladder.unigram == math.log(2), ladder.bigram
     (True, True, 0.0)
     """
+    token_ids = as_token_ids(token_ids)
+    vocab_size = read_int("entropy_ladder", "vocab_size", vocab_size, low=1)
+    if boundary_id is not None:
+        boundary_id = read_size("entropy_ladder", "boundary_id", boundary_id, low=0)
     if len(token_ids) < 3:
         raise ValueError(f"the entropy ladder needs at least 3 tokens, not {len(token_ids)}")
     if token_ids.min() < 0 or token_ids.max() >= vocab_size:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autolm.arguments import read_finite, read_rng
+from autolm.ops.arguments import read_int, told
 
 
 def pick(
@@ -41,10 +44,11 @@ def pick(
     Source of top-p: Holtzman et al., The Curious Case of Neural Text Degeneration (2020), section
     3.1; of top-k: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation (2018), section 5.4.
     """
-    require_in_range(temperature, top_k, top_p)
+    require_in_range("pick", temperature, top_k, top_p)
+    read_rng("pick", "rng", rng)
+    scores = _scores(logits)
     if temperature == 0:
-        return int(np.argmax(logits))
-    scores = np.asarray(logits, dtype=np.float64)
+        return int(np.argmax(scores))
     with np.errstate(over="ignore"):  # at a tiny temperature the others are as good as impossible
         probabilities = np.exp((scores - scores.max()) / temperature)
     order = np.argsort(-probabilities, kind="stable")
@@ -58,11 +62,21 @@ def pick(
     return int(rng.choice(probabilities.size, p=probabilities))
 
 
-def require_in_range(temperature: float, top_k: int | None, top_p: float | None) -> None:
+def require_in_range(name: str, temperature: float, top_k: int | None, top_p: float | None) -> None:
     """Refuse, in one line, what cannot be drawn by."""
-    if not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature is {temperature}; it must be 0 or more, and finite")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"top_k is {top_k}; it must be at least 1")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p is {top_p}; it must be above 0 and at most 1")
+    read_finite(name, "temperature", temperature, low=0)
+    if top_k is not None:
+        read_int(name, "top_k", top_k, low=1)
+    if top_p is not None:
+        read_finite(name, "top_p", top_p, above=0, high=1)
+
+
+def _scores(logits: Any) -> NDArray[np.float64]:
+    scores = np.empty(0)
+    with suppress(ValueError):  # lists of unequal lengths
+        scores = np.asarray(logits)
+    if scores.dtype.kind not in "iuf" or scores.ndim != 1 or not scores.size:
+        raise ValueError(f"pick: logits must be numbers (vocab_size,), not {told(logits)}")
+    if not np.isfinite(scores.max()):  # of nan and anything else it is nan
+        raise ValueError(f"pick: logits must have a largest number, and it is {scores.max()}")
+    return scores.astype(np.float64)

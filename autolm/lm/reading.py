@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.arguments import read_kind
 from autolm.graph import no_grad
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.quiet import quiet
@@ -32,7 +33,9 @@ class Reading:
     """
 
     def __init__(self, model: TinyLM) -> None:
-        self.model = model
+        from autolm.lm.tinylm import TinyLM
+
+        self.model: TinyLM = read_kind("Reading", "model", model, TinyLM, "a TinyLM")
         self._begin()
 
     def _begin(self) -> None:
@@ -49,7 +52,7 @@ class Reading:
         from its beginning; so is one longer than `max_len`, as every token in sight has moved to
         another position, and one whose model is not causal, as every token sees the new ones.
         """
-        context = token_ids[-self.model.max_len :]
+        context = self.model.sequence(token_ids)[-self.model.max_len :]
         if not self.model.causal:
             return self.model.next_logits(context)
         if not self._goes_on(context):

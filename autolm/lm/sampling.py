@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from autolm.arguments import read_choice, read_kind, read_rng, read_size, read_text
 from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
+from autolm.ops.arguments import told
 
 
 def stream_text(
@@ -35,7 +37,14 @@ def stream_text(
     ValueError
         When the tokenizer does not know a character of the prompt, or a parameter is out of range.
     """
-    require_in_range(temperature, top_k, top_p)
+    if not hasattr(model, "reading"):
+        raise TypeError(f"stream_text: model must be a TinyLM, not {told(model)}")
+    read_kind("sampling", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
+    read_choice("sampling", "kind", kind, ("lines", "stream"))
+    read_text("sampling", "prompt", prompt)
+    max_new_tokens = read_size("sampling", "max_new_tokens", max_new_tokens, low=0)
+    require_in_range("sampling", temperature, top_k, top_p)
+    read_rng("sampling", "rng", rng)
     boundary = tokenizer.encode("\n") if kind == "lines" or _knows_newline(tokenizer) else [0]
     token_ids = tokenizer.encode(prompt)
     if kind == "lines" or not token_ids:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autolm.arguments import read_choice, read_kind
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 from autolm.tensor import Tensor
@@ -18,6 +19,9 @@ def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tens
     ValueError
         When the text is too short or too long, or has a character that the tokenizer does not know.
     """
+    read_kind("text_loss", "model", model, TinyLM, "a TinyLM")
+    read_kind("text_loss", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
+    read_choice("text_loss", "kind", kind, ("lines", "stream"))
     tokenizer.encode(text)  # what it does not know it names by its place in the text
     token_ids = np.array(tokenizer.encode(f"\n{text}\n" if kind == "lines" else text))
     if len(token_ids) < 2:

@@ -1,7 +1,8 @@
 """TinyLM: a transformer language model in forty lines of mathematics, made of autolm's primitives.
 
 x = E[token] + PE(position); then each layer adds attention and feed-forward; logits = x W_out. With
-`num_heads=1, norm=None, causal=False` it is the simplified model of the published lesson.
+`num_heads=1, norm=None, causal=False` it is the simplified model of the published lesson. Its step
+of training is not the lesson's: see `TinyLM.train_step`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,33 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
+from autolm.arguments import (
+    read_choice,
+    read_finite,
+    read_floating,
+    read_integers,
+    read_rng,
+    read_size,
+)
 from autolm.graph import no_grad
 from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.next_token import pick
+from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.reading import Reading
-from autolm.nn.layers import Block, LayerNorm, Norm, matrix, sinusoidal_positions
+from autolm.nn.layers import (
+    Block,
+    LayerNorm,
+    Norm,
+    matrix,
+    sinusoidal_positions,
+    with_width,
+)
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
+from autolm.ops.arguments import read_bool, read_int
 from autolm.tensor import Tensor
+
+# Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).
+FIRST_LOGITS = 0.01
 
 
 class TinyLM(Module):
@@ -50,6 +70,11 @@ class TinyLM(Module):
     seed
         Of the initial parameters; None draws others each time.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument that has no meaning; so do the methods. Nothing is changed then.
+
     Examples
     --------
     >>> model = TinyLM(vocab_size=5, d_model=8, num_heads=2, d_ff=16, num_layers=1, seed=0)
@@ -63,7 +88,10 @@ class TinyLM(Module):
     Notes
     -----
     Source: Vaswani et al., Attention Is All You Need (2017), section 3; decoder only, as in Radford
-    et al., Improving Language Understanding by Generative Pre-Training (2018).
+    et al., Improving Language Understanding by Generative Pre-Training (2018). W_out begins near 0,
+    so a new model thinks all tokens equally likely, and its loss is ln(vocab_size). Yang et al.,
+    Tensor Programs V (2022), advise 0 itself, from which no gradient would reach the
+    layers in the first step.
     """
 
     def __init__(
@@ -80,16 +108,18 @@ class TinyLM(Module):
         dtype: DTypeLike = "float32",
         seed: int | None = None,
     ) -> None:
-        sizes = {"vocab_size": vocab_size, "d_model": d_model, "d_ff": d_ff, "max_len": max_len}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} is {size}; it must be at least 1")
-        if num_layers < 0:
-            raise ValueError(f"num_layers is {num_layers}; it cannot be negative")
-        if norm not in ("pre", "post", None):
-            raise ValueError(f'norm is {norm!r}; it must be "pre", "post" or None')
-        if np.dtype(dtype).kind != "f":
-            raise ValueError(f"dtype is {np.dtype(dtype)}; it must be a floating point type")
+        vocab_size = read_size("TinyLM", "vocab_size", vocab_size)
+        d_model = read_size("TinyLM", "d_model", d_model)
+        num_heads = read_size("TinyLM", "num_heads", num_heads)
+        d_ff = read_size("TinyLM", "d_ff", d_ff)
+        num_layers = read_size("TinyLM", "num_layers", num_layers, low=0)
+        max_len = read_size("TinyLM", "max_len", max_len)
+        if d_model % num_heads:
+            raise ValueError(f"TinyLM: d_model {d_model} is not divisible by num_heads {num_heads}")
+        norm = read_choice("TinyLM", "norm", norm, ("pre", "post", None))
+        causal = read_bool("TinyLM", "causal", causal)
+        dtype = read_floating("TinyLM", "dtype", dtype)
+        seed = None if seed is None else read_int("TinyLM", "seed", seed, low=0)
         rng = np.random.default_rng(seed)
         self.vocab_size, self.max_len, self.causal = vocab_size, max_len, causal
         self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
@@ -104,7 +134,7 @@ class TinyLM(Module):
             for _ in range(num_layers)
         ]  # fmt: skip
         self.norm = LayerNorm(d_model, dtype=dtype) if norm == "pre" else None
-        self.W_out = matrix(rng, d_model, vocab_size, dtype)
+        self.W_out = matrix(rng, d_model, vocab_size, dtype, FIRST_LOGITS)
 
     def forward(
         self, token_ids: ArrayLike, store_activations: bool = False
@@ -126,8 +156,8 @@ class TinyLM(Module):
         activations
             Each (…, time, d_model).
         """
-        token_ids = self._checked(token_ids)
-        x = self.embed(token_ids)
+        read_bool("TinyLM", "store_activations", store_activations)
+        x = self.embed(self._checked(token_ids))
         activations = {"input": x}
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -136,24 +166,40 @@ class TinyLM(Module):
 
     def embed(self, token_ids: NDArray[np.integer[Any]], first: int = 0) -> Tensor:
         """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
+        token_ids, first = self._checked(token_ids), read_int("TinyLM", "first", first, low=0)
+        if first + token_ids.shape[-1] > self.max_len:
+            end = first + token_ids.shape[-1]
+            raise ValueError(f"TinyLM: first {first} leads to {end}, beyond max_len {self.max_len}")
         x = ops.embedding(self.embedding, token_ids=token_ids)
         return x + self.positions[first : first + token_ids.shape[-1]]
 
     def unembed(self, x: Tensor) -> Tensor:
         """End it: (…, d_model) -> logits (…, vocab_size)."""
+        x = with_width("TinyLM", x, self.W_out.shape[0])
         return (x if self.norm is None else self.norm(x)) @ self.W_out
 
     def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
         """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
         logits, _ = self(token_ids)
-        return ops.cross_entropy(logits, targets=np.asarray(target_ids), ignore_index=IGNORE_INDEX)
+        targets = read_integers("TinyLM", "target_ids", target_ids)
+        return ops.cross_entropy(logits, targets=targets, ignore_index=IGNORE_INDEX)
 
     def train_step(
         self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float
     ) -> tuple[float, float]:
-        """Do one step of plain gradient descent; return the loss before and after it."""
-        self.zero_grad()
+        """Do one step of plain gradient descent; return the loss before and after it.
+
+        The gradient is exact. That of the published lesson's `train_step` is not: it goes through
+        the tokens, takes forward differences (step ε) of the embedding of each, and moves it before
+        it comes to the next, but measures them all against the one loss from before any moved. The
+        first token's gradient g is right. What the first gained, about α‖g‖², is then taken for the
+        second's doing, in each of its numbers: −α‖g‖²/ε is added to all of them (α = 0.001 and
+        ε = 1e-5: −100‖g‖²), and so on; a cosine with the exact gradient of 1.000 for the first
+        token was −0.003 for the second. The loss falls all the same.
+        """
+        learning_rate = read_finite("TinyLM", "learning_rate", learning_rate, low=0)
         loss = self.compute_loss(token_ids, target_ids)
+        self.zero_grad()
         loss.backward()
         SGD(self.named_parameters(), learning_rate).step()
         with no_grad():
@@ -173,10 +219,10 @@ class TinyLM(Module):
         The model sees at most the last `max_len` tokens. For the other parameters see
         `autolm.lm.next_token.pick`.
         """
-        rng = np.random.default_rng() if rng is None else rng
-        token_ids = self._checked(token_ids, limit=False)
-        if token_ids.ndim != 1:
-            raise ValueError(f"generate: one sequence (time,) is needed, not {token_ids.shape}")
+        rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
+        require_in_range("generate", temperature, top_k, top_p)
+        max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
+        token_ids = self.sequence(token_ids)
         reading = self.reading()
         for _ in range(max_new_tokens):
             logits = reading.next_logits(token_ids)
@@ -190,15 +236,27 @@ class TinyLM(Module):
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
         with no_grad():
-            logits, _ = self(token_ids[-self.max_len :])
+            logits, _ = self(self.sequence(token_ids)[-self.max_len :])
         return np.asarray(logits.data[-1])
 
+    def sequence(self, token_ids: ArrayLike) -> NDArray[np.integer[Any]]:
+        """Return the ids of one sequence (time,), which may be longer than `max_len`."""
+        ids = self._checked(token_ids, limit=False)
+        if ids.ndim != 1:
+            raise ValueError(f"TinyLM: token_ids must be one sequence (time,), not {ids.shape}")
+        for token_id in (int(ids.min()), int(ids.max())):
+            if not 0 <= token_id < self.vocab_size:
+                raise ValueError(
+                    f"TinyLM: token id {token_id} is outside the vocabulary of {self.vocab_size}"
+                )
+        return ids
+
     def _checked(self, token_ids: ArrayLike, limit: bool = True) -> NDArray[np.integer[Any]]:
-        ids = np.asarray(token_ids)
+        ids = read_integers("TinyLM", "token_ids", token_ids)
         if ids.ndim not in (1, 2) or ids.size == 0:
-            raise ValueError(f"token ids must be (time,) or (batch, time), not {ids.shape}")
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"token ids are integers, not {ids.dtype}")
+            raise ValueError(f"TinyLM: token_ids must be (time,) or (batch, time), not {ids.shape}")
         if limit and ids.shape[-1] > self.max_len:
-            raise ValueError(f"{ids.shape[-1]} tokens are more than max_len {self.max_len}")
+            raise ValueError(
+                f"TinyLM: {ids.shape[-1]} token_ids are more than max_len {self.max_len}"
+            )
         return ids

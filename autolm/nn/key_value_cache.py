@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autolm.arguments import read_floating, read_kind, read_size
 from autolm.tensor import Tensor
 
 
@@ -34,8 +35,11 @@ class KeyValueCache:
     """
 
     def __init__(self, max_len: int, d_model: int, dtype: DTypeLike = "float64") -> None:
-        self.keys = np.empty((max_len, d_model), dtype)
-        self.values = np.empty((max_len, d_model), dtype)
+        rows = read_size("KeyValueCache", "max_len", max_len)
+        columns = read_size("KeyValueCache", "d_model", d_model)
+        dtype = read_floating("KeyValueCache", "dtype", dtype)
+        self.keys = np.empty((rows, columns), dtype)
+        self.values = np.empty((rows, columns), dtype)
         self.length = 0
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,10 +49,21 @@ class KeyValueCache:
         ------
         RuntimeError
             While a graph is recorded, as no gradient could get through what is kept.
+        ValueError
+            For another width, for keys and values of different lengths, and for more positions
+            than there is room for.
         """
+        max_len, d_model = self.keys.shape
+        for argument, new in (("keys", keys), ("values", values)):
+            read_kind("KeyValueCache", argument, new, Tensor, "a Tensor")
+            if new.ndim != 2 or new.shape != (len(keys), d_model):
+                wanted = f"({'new' if new is keys else len(keys)}, {d_model})"
+                raise ValueError(f"KeyValueCache: {argument} must be {wanted}, not {new.shape}")
         if keys.requires_grad or values.requires_grad:
             raise RuntimeError("KeyValueCache: what is kept has no gradient; use no_grad()")
         end = self.length + len(keys)
+        if end > max_len:
+            raise ValueError(f"KeyValueCache: {end} keys are more than max_len {max_len}")
         self.keys[self.length : end], self.values[self.length : end] = keys.data, values.data
         self.length = end
         return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm import ops
+from autolm.arguments import read_choice, read_finite, read_floating, read_kind, read_rng, read_size
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
+from autolm.ops.arguments import read_bool
 from autolm.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None
@@ -29,16 +31,30 @@ def matrix(
     return Tensor((rng.normal(size=(rows, columns)) * (scale / math.sqrt(rows))).astype(dtype))
 
 
+def with_width(name: str, x: Any, d_model: int, *, ndim: int = 1) -> Tensor:
+    """Take what is to go through a layer: a Tensor or an array of at least `ndim` axes."""
+    x = x if isinstance(x, Tensor | np.ndarray) else read_kind(name, "x", x, Tensor, "a Tensor")
+    if x.ndim < ndim or x.shape[-1] != d_model:
+        axes = "time, d_model" if ndim == 2 else "d_model"
+        raise ValueError(f"{name}: x must be (…, {axes}) with d_model {d_model}, not {x.shape}")
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
+    return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
 class LayerNorm(Module):
     """Normalize each position to mean 0 and variance 1, then scale by `gain`, shift by `bias`."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-5, dtype: DTypeLike = "float64") -> None:
+        d_model = read_size("LayerNorm", "d_model", d_model)
+        dtype = read_floating("LayerNorm", "dtype", dtype)
         self.gain = Tensor(np.ones(d_model, dtype))
         self.bias = Tensor(np.zeros(d_model, dtype))
-        self.eps = eps
+        self.eps = read_finite("LayerNorm", "eps", eps, low=0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
+        x = with_width("LayerNorm", x, self.gain.size)
         return ops.layer_norm(x, self.gain, self.bias, eps=self.eps)
 
 
@@ -46,11 +62,13 @@ class RMSNorm(Module):
     """Divide each position by its root mean square, then scale by `gain`."""
 
     def __init__(self, d_model: int, *, eps: float = 1e-5, dtype: DTypeLike = "float64") -> None:
-        self.gain = Tensor(np.ones(d_model, dtype))
-        self.eps = eps
+        d_model = read_size("RMSNorm", "d_model", d_model)
+        self.gain = Tensor(np.ones(d_model, read_floating("RMSNorm", "dtype", dtype)))
+        self.eps = read_finite("RMSNorm", "eps", eps, low=0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
+        x = with_width("RMSNorm", x, self.gain.size)
         return ops.rms_norm(x, self.gain, eps=self.eps)
 
 
@@ -83,9 +101,14 @@ class MultiHeadAttention(Module):
         output_scale: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> None:
-        if num_heads < 1 or d_model % num_heads:
-            raise ValueError(f"d_model {d_model} is not divisible by num_heads {num_heads}")
-        self.num_heads, self.causal = num_heads, causal
+        name = "MultiHeadAttention"
+        d_model = read_size(name, "d_model", d_model)
+        self.num_heads = read_size(name, "num_heads", num_heads)
+        if d_model % self.num_heads:
+            raise ValueError(f"{name}: d_model {d_model} is not divisible by num_heads {num_heads}")
+        self.causal = read_bool(name, "causal", causal)
+        rng, dtype = read_rng(name, "rng", rng), read_floating(name, "dtype", dtype)
+        output_scale = read_finite(name, "output_scale", output_scale)
         self.W_Q = matrix(rng, d_model, d_model, dtype)
         self.W_K = matrix(rng, d_model, d_model, dtype)
         self.W_V = matrix(rng, d_model, d_model, dtype)
@@ -93,8 +116,10 @@ class MultiHeadAttention(Module):
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(…, time, d_model) -> (…, time, d_model); with a cache, x are the positions after it."""
+        x = with_width("MultiHeadAttention", x, self.W_Q.shape[0], ndim=2)
         q, k, v = x @ self.W_Q, x @ self.W_K, x @ self.W_V
         if cache is not None:
+            read_kind("MultiHeadAttention", "cache", cache, KeyValueCache, "a KeyValueCache")
             k, v = cache.extend(k, v)
         mixed = ops.attention(q, k, v, num_heads=self.num_heads, causal=self.causal)
         return mixed @ self.W_O
@@ -115,11 +140,17 @@ class FeedForward(Module):
         output_scale: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> None:
+        d_model = read_size("FeedForward", "d_model", d_model)
+        d_ff = read_size("FeedForward", "d_ff", d_ff)
+        rng = read_rng("FeedForward", "rng", rng)
+        dtype = read_floating("FeedForward", "dtype", dtype)
+        output_scale = read_finite("FeedForward", "output_scale", output_scale)
         self.W_1 = matrix(rng, d_model, d_ff, dtype)
         self.W_2 = matrix(rng, d_ff, d_model, dtype, output_scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
+        x = with_width("FeedForward", x, self.W_1.shape[0])
         return (x @ self.W_1).relu() @ self.W_2
 
 
@@ -144,10 +175,10 @@ class Block(Module):
         output_scale: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> None:
+        self.norm = read_choice("Block", "norm", norm, ("pre", "post", None))
         shared: Any = {"rng": rng, "output_scale": output_scale, "dtype": dtype}
         self.attention = MultiHeadAttention(d_model, num_heads, causal=causal, **shared)
         self.feed_forward = FeedForward(d_model, d_ff, **shared)
-        self.norm = norm
         if norm is not None:
             self.norm_1 = LayerNorm(d_model, dtype=dtype)
             self.norm_2 = LayerNorm(d_model, dtype=dtype)
@@ -182,6 +213,9 @@ def sinusoidal_positions(max_len: int, d_model: int, dtype: DTypeLike = "float64
     -----
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.5.
     """
+    max_len = read_size("sinusoidal_positions", "max_len", max_len)
+    d_model = read_size("sinusoidal_positions", "d_model", d_model)
+    dtype = read_floating("sinusoidal_positions", "dtype", dtype)
     pair = np.arange(d_model) // 2 * 2
     angle = np.arange(max_len)[:, None] / np.power(10_000.0, pair / d_model)
     return np.where(np.arange(d_model) % 2 == 0, np.sin(angle), np.cos(angle)).astype(dtype)

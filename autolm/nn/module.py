@@ -7,13 +7,13 @@ module is called, the nodes that it makes are in its scope (`blocks.0.attention`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from autolm.graph import current_recording, recorder
+from autolm.nn.saved_arrays import fitting_arrays
 from autolm.quiet import quiet
 from autolm.tensor import Tensor
 
@@ -91,26 +91,18 @@ class Module:
         """Return the arrays of all parameters, by path."""
         return {path: parameter.data for path, parameter in self.named_parameters()}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Set all parameters from arrays by path.
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Set all parameters from arrays by path; the dtype of each parameter stays.
 
         Raises
         ------
-        ValueError
-            Where a parameter is missing, unknown, or of another shape; then none was set.
+        TypeError, ValueError
+            Where a parameter is missing, unknown, of another shape, or no floating point numbers;
+            then none was set.
         """
-        parameters = dict(self.named_parameters())
-        for path in sorted(parameters.keys() ^ state.keys()):
-            lack = "is missing" if path in parameters else "belongs to no parameter of this model"
-            raise ValueError(f"weights: {path} {lack}")
-        for path, parameter in parameters.items():
-            if state[path].shape != parameter.shape:
-                raise ValueError(
-                    f"weights: {path} has shape {state[path].shape}, and the model needs "
-                    f"{parameter.shape}"
-                )
-        for path, parameter in parameters.items():
-            parameter.data = np.array(state[path])
+        fitting = fitting_arrays("weights", state, self.state())
+        for path, parameter in self.named_parameters():
+            parameter.data = fitting[path]
 
 
 def _children(name: str, value: Any) -> list[tuple[str, Any]]:

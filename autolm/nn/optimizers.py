@@ -7,30 +7,37 @@ memory (moments, step count) goes to and from a checkpoint through `state` and `
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.arguments import read_finite, read_items
 from autolm.backend import FLOATS, current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
+from autolm.nn.saved_arrays import fitting_arrays
+from autolm.ops.arguments import told
 from autolm.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
 
 
-def gradient_norm(parameters: Iterable[Tensor]) -> float:
+def gradient_norm(parameters: NamedParameters) -> float:
     """Return the length of the gradient of all parameters together: √(Σ g²)."""
+    return _norm(_by_path("gradient_norm", parameters).values())
+
+
+def _norm(parameters: Iterable[Tensor]) -> float:
     wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares need the range
     return math.sqrt(sum(float(np.vdot(g, g)) for g in wide))
 
 
-def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
     """Scale all gradients by one factor if together they are longer than `max_norm`.
 
-    Returns their length before. Source: Pascanu, Mikolov and Bengio, On the Difficulty of Training
-    Recurrent Neural Networks (2013), algorithm 1.
+    Returns their length before; `max_norm` is above 0, and inf clips nothing. Source: Pascanu,
+    Mikolov and Bengio, On the Difficulty of Training Recurrent Neural Networks (2013), algorithm 1.
 
     Examples
     --------
@@ -41,25 +48,42 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     >>> w.grad
     array([0.6, 0.8])
     """
-    parameters = list(parameters)
-    norm = gradient_norm(parameters)
+    leaves = _by_path("clip_gradients", parameters).values()
+    if not (isinstance(max_norm, float) and max_norm == math.inf):
+        max_norm = read_finite("clip_gradients", "max_norm", max_norm, above=0)
+    norm = _norm(leaves)
     if norm > max_norm:
-        for parameter in parameters:
+        for parameter in leaves:
             if parameter.has_grad:
                 parameter.grad = parameter.grad * (max_norm / norm)
     return norm
 
 
-def _by_path(parameters: NamedParameters) -> dict[str, Tensor]:
+def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
     """Take `model.named_parameters()`, or plain Tensors, which are called by their place."""
+    words = "a list of Tensors, or of (path, Tensor) as model.named_parameters() gives"
+    if isinstance(parameters, Tensor | Mapping | np.ndarray) or not isinstance(
+        parameters, Iterable
+    ):
+        raise TypeError(f"{name}: parameters must be {words}, not {told(parameters)}")
     named: dict[str, Tensor] = {}
+    paths: dict[Tensor, str] = {}
     for place, item in enumerate(parameters):
-        pair: Any = (str(place), item) if isinstance(item, Tensor) else item
-        path, parameter = pair
-        if not isinstance(parameter, Tensor):
-            kind = type(parameter).__name__
-            raise TypeError(f"optimizer: parameters are Tensors or (path, Tensor), not {kind}")
-        named[path] = parameter
+        match (str(place), item) if isinstance(item, Tensor) else item:
+            case (str(path), Tensor() as parameter):
+                who = f"{name}: parameter {path}"
+            case _:
+                given = told(item)
+                raise TypeError(f"{name}: parameters must be {words}; at {place} is {given}")
+        if parameter.parents:
+            raise ValueError(f"{who} is the result of an operation; a leaf is needed")
+        if parameter in paths:
+            raise ValueError(f"{who} is given twice: it is {paths[parameter]} already")
+        if path in named:
+            raise ValueError(f"{who} shares its name with another")
+        named[path], paths[parameter] = parameter, path
+    if not named:
+        raise ValueError(f"{name}: there are no parameters (a generator gives them only once)")
     return named
 
 
@@ -69,11 +93,13 @@ class Optimizer:
     slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
 
     def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
-        self.parameters = _by_path(parameters)
-        if not self.parameters:
-            raise ValueError("optimizer: there are no parameters to train")
-        if not learning_rate >= 0:
-            raise ValueError(f"optimizer: learning rate {learning_rate} is negative")
+        self.parameters = _by_path(type(self).__name__, parameters)
+        for path, parameter in self.parameters.items():
+            if not parameter.requires_grad:
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {path} is a constant, which nothing trains: "
+                    "it was made with requires_grad=False, or of integers"
+                )
         self.learning_rate = learning_rate
         self.steps = 0
         kinds = {path: (p.dtype, p.ndim > 1) for path, p in self.parameters.items()}
@@ -83,6 +109,15 @@ class Optimizer:
             )
             for kind in dict.fromkeys(kinds.values())
         }
+
+    @property
+    def learning_rate(self) -> float:
+        """How far a step goes; a schedule assigns another before each step."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._learning_rate = read_finite(type(self).__name__, "learning_rate", rate, low=0)
 
     def step(self) -> None:
         """Move every parameter that has a gradient, once."""
@@ -94,7 +129,7 @@ class Optimizer:
 
     def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return, as a new array, where parameters that lie side by side go."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no moved")
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -105,21 +140,22 @@ class Optimizer:
         """Return everything that the next step depends on, as arrays by name."""
         return {"steps": np.array(self.steps)} | {n: a.copy() for n, a in self._arrays().items()}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from a state that `state` returned."""
-        expected = self.state()
-        for name in sorted(expected.keys() ^ state.keys()):
-            raise ValueError(
-                f"optimizer state: {name} is {'missing' if name in expected else 'unknown'}"
-            )
-        for name, array in expected.items():
-            if state[name].shape != array.shape:
-                raise ValueError(
-                    f"optimizer state: {name} is {state[name].shape}, not {array.shape}"
-                )
-        self.steps = int(state["steps"])
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state that `state` returned.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Where an array is missing, unknown, of another shape or no fitting numbers, or the count
+            of steps is none; then nothing was changed.
+        """
+        fitting = fitting_arrays("optimizer state", state, self.state())
+        steps = fitting.pop("steps").item()
+        if steps < 0:
+            raise ValueError(f"optimizer state: steps must be at least 0, not {steps}")
+        self.steps = steps
         for name, array in self._arrays().items():
-            array[...] = state[name]
+            array[...] = fitting[name]
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {name: a for group in self.groups.values() for name, a in group.arrays().items()}
@@ -141,10 +177,8 @@ class SGD(Optimizer):
     def __init__(
         self, parameters: NamedParameters, learning_rate: float, *, momentum: float = 0.0
     ) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: momentum is {momentum}; it must be at least 0 and below 1")
-        self.momentum = momentum
-        self.slots = ("velocity",) if momentum else ()
+        self.momentum = read_finite("SGD", "momentum", momentum, low=0, below=1)
+        self.slots = ("velocity",) if self.momentum else ()
         super().__init__(parameters, learning_rate)
 
     def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
@@ -163,6 +197,12 @@ class AdamW(Optimizer):
     m ← β₁m + (1−β₁)g and v ← β₂v + (1−β₂)g², both corrected for starting at 0 by 1 − βᵗ; then
     p ← p − η·(m̂ / (√v̂ + ε) + λ·p). Parameters of one axis (gains, biases) do not decay.
 
+    Raises
+    ------
+    TypeError, ValueError
+        For parameters that are no list of leaves, each of them once, that require a gradient; for
+        betas outside of [0, 1); for another choice that is negative or not finite.
+
     Notes
     -----
     Sources: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled Weight Decay
@@ -180,9 +220,14 @@ class AdamW(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"AdamW: betas are {betas}; each must be at least 0 and below 1")
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        name = type(self).__name__
+        pair = read_items(name, "betas", betas, "a pair of numbers")
+        if len(pair) != 2:
+            raise ValueError(f"{name}: betas must be a pair of numbers, not {told(betas)}")
+        first, second = (read_finite(name, "betas", beta, low=0, below=1) for beta in pair)
+        self.betas = first, second
+        self.eps = read_finite(name, "eps", eps, low=0)
+        self.weight_decay = read_finite(name, "weight_decay", weight_decay, low=0)
         super().__init__(parameters, learning_rate)
 
     def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:

@@ -9,6 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
+from autolm.arguments import read_choice, read_finite
+from autolm.ops.arguments import read_int
+
 Schedule = Callable[[int], float]
 ScheduleName = Literal["constant", "linear", "cosine"]
 
@@ -25,7 +28,7 @@ def schedule(
 
     Over the warm-up the rate rises in equal steps from `learning_rate` / warmup_steps to
     `learning_rate`; from there to `total_steps` it goes to `final_learning_rate`, in a line or
-    along half a cosine, or it stays.
+    along half a cosine, or it stays. Rates are finite and at least 0, and so are the steps.
 
     Examples
     --------
@@ -37,13 +40,14 @@ def schedule(
     -----
     Source for the cosine: Loshchilov and Hutter, SGDR (2017), equation 5.
     """
-    if name not in get_args(ScheduleName):
-        known = ", ".join(get_args(ScheduleName))
-        raise ValueError(f"schedule: {name!r} is unknown; choose one of {known}")
-    if warmup_steps < 0 or total_steps < 0:
-        raise ValueError("schedule: steps cannot be negative")
+    read_choice("schedule", "name", name, get_args(ScheduleName))
+    learning_rate = read_finite("schedule", "learning_rate", learning_rate, low=0)
+    total_steps = read_int("schedule", "total_steps", total_steps, low=0)
+    warmup_steps = read_int("schedule", "warmup_steps", warmup_steps, low=0)
+    final_learning_rate = read_finite("schedule", "final_learning_rate", final_learning_rate, low=0)
 
     def rate(step: int) -> float:
+        step = read_int("schedule", "step", step, low=0)
         if step < warmup_steps:
             return learning_rate * (step + 1) / warmup_steps
         if name == "constant":

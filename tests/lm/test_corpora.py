@@ -143,15 +143,15 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
 def test_a_part_that_is_none_or_all_is_refused(fraction: float) -> None:
-    with pytest.raises(CorpusError, match="validation_fraction"):
+    with pytest.raises(ValueError, match="validation_fraction must be above 0 and below 1"):
         standard_input_corpus(io.BytesIO(b"text"), validation_fraction=fraction)
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(CorpusError, match="kind is 'words'"):
+    with pytest.raises(ValueError, match="kind is 'words'; choose 'lines' or 'stream'"):
         standard_input_corpus(io.BytesIO(b"text"), kind="words")  # type: ignore[arg-type]
 
 
 def test_no_sentences_are_refused() -> None:
-    with pytest.raises(CorpusError, match="at least one sentence"):
+    with pytest.raises(ValueError, match="_sentences must be at least 1, not"):
         toy_language_corpus(train_sentences=0)

@@ -130,8 +130,8 @@ def test_sampling_is_reproducible() -> None:
         ({"sentence": {"<verb>": 1}}, "<verb> has no rules"),
         ({"sentence": {"a<sentence>": 1, "a": 1}}, "recursion: sentence → sentence"),
         ({"sentence": {"<x>": 1}, "x": {"<y>": 1}, "y": {"<x>": 1}}, "recursion: "),
-        ({"sentence": {"a": 0}}, "<sentence>: the weight of 'a' is 0, not positive"),
-        ({"sentence": {"a": math.nan}}, "the weight of 'a' is nan, not positive"),
+        ({"sentence": {"a": 0}}, "<sentence>: the weight of 'a' must be finite and above 0, not 0"),
+        ({"sentence": {"a": math.nan}}, "the weight of 'a' must be finite and above 0, not nan"),
     ],
 )
 def test_nonsense_rules_are_refused(rules: dict[str, dict[str, float]], message: str) -> None:

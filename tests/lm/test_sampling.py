@@ -87,13 +87,13 @@ def test_some_token_is_always_picked(
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"temperature": -0.1}, "temperature is -0.1"),
-        ({"temperature": np.nan}, "temperature is nan"),
-        ({"temperature": np.inf}, "temperature is inf; it must be 0 or more, and finite"),
-        ({"top_k": 0}, "top_k is 0; it must be at least 1"),
-        ({"top_p": 0.0}, "top_p is 0.0; it must be above 0 and at most 1"),
-        ({"top_p": 1.1}, "top_p is 1.1"),
-        ({"top_p": np.nan}, "top_p is nan"),
+        ({"temperature": -0.1}, "temperature must be finite and at least 0, not -0.1"),
+        ({"temperature": np.nan}, "temperature must be finite and at least 0, not nan"),
+        ({"temperature": np.inf}, "temperature must be finite and at least 0, not inf"),
+        ({"top_k": 0}, "top_k must be at least 1, not 0"),
+        ({"top_p": 0.0}, "top_p must be above 0 and at most 1, not 0.0"),
+        ({"top_p": 1.1}, "top_p must be above 0 and at most 1, not 1.1"),
+        ({"top_p": np.nan}, "top_p must be above 0 and at most 1, not nan"),
     ],
 )
 def test_choices_out_of_range_are_refused_before_anything_is_shown(

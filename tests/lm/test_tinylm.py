@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm.graph import topological_order
@@ -184,13 +186,13 @@ def test_generation_with_the_same_random_numbers_gives_the_same_tokens() -> None
 @pytest.mark.parametrize(
     ("tokens", "error", "message"),
     [
-        ([], ValueError, r"token ids must be \(time,\) or \(batch, time\), not \(0,\)"),
-        (3, ValueError, r"token ids must be .* not \(\)"),
-        ([[[1]]], ValueError, r"token ids must be .* not \(1, 1, 1\)"),
-        ([1.0, 2.0], TypeError, "token ids are integers, not float64"),
+        ([], ValueError, r"token_ids must be \(time,\) or \(batch, time\), not \(0,\)"),
+        (3, ValueError, r"token_ids must be .* not \(\)"),
+        ([[[1]]], ValueError, r"token_ids must be .* not \(1, 1, 1\)"),
+        ([1.0, 2.0], TypeError, "token_ids must be integers, not float64"),
         ([1, 6], ValueError, "token id 6 is outside the vocabulary of 6"),
         ([1, -1], ValueError, "token id -1 is outside the vocabulary of 6"),
-        (range(6), ValueError, "6 tokens are more than max_len 5"),
+        (range(6), ValueError, "6 token_ids are more than max_len 5"),
     ],
 )
 def test_wrong_tokens_are_refused(tokens: Any, error: type[Exception], message: str) -> None:
@@ -216,12 +218,12 @@ def test_wrong_targets_are_refused(targets: list[int], message: str) -> None:
     ("sizes", "choices", "message"),
     [
         ((6, 8, 3, 16, 1), {}, "d_model 8 is not divisible by num_heads 3"),
-        ((0, 8, 2, 16, 1), {}, "vocab_size is 0; it must be at least 1"),
-        ((6, -8, 2, 16, 1), {}, "d_model is -8; it must be at least 1"),
-        ((6, 8, 2, 0, 1), {}, "d_ff is 0; it must be at least 1"),
-        ((6, 8, 2, 16, -1), {}, "num_layers is -1; it cannot be negative"),
-        ((6, 8, 2, 16, 1), {"max_len": 0}, "max_len is 0; it must be at least 1"),
-        ((6, 8, 2, 16, 1), {"norm": "middle"}, "norm is 'middle'; it must be"),
+        ((0, 8, 2, 16, 1), {}, "vocab_size must be at least 1, not 0"),
+        ((6, -8, 2, 16, 1), {}, "d_model must be at least 1, not -8"),
+        ((6, 8, 2, 0, 1), {}, "d_ff must be at least 1, not 0"),
+        ((6, 8, 2, 16, -1), {}, "num_layers must be at least 0, not -1"),
+        ((6, 8, 2, 16, 1), {"max_len": 0}, "max_len must be at least 1, not 0"),
+        ((6, 8, 2, 16, 1), {"norm": "middle"}, "norm is 'middle'; choose 'pre', 'post' or None"),
     ],
 )
 def test_wrong_sizes_are_refused(
@@ -229,3 +231,72 @@ def test_wrong_sizes_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         TinyLM(*sizes, **choices)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_new_model_loses_as_much_as_one_that_thinks_all_tokens_equally_likely(data: Any) -> None:
+    num_heads = data.draw(st.integers(1, 4), "num_heads")
+    model = TinyLM(
+        data.draw(st.integers(2, 60), "vocab_size"),
+        num_heads * data.draw(st.integers(1, 16), "d_model per head"),
+        num_heads,
+        data.draw(st.integers(1, 64), "d_ff"),
+        data.draw(st.integers(0, 4), "num_layers"),
+        norm=data.draw(st.sampled_from(["pre", "post", None]), "norm"),
+        causal=data.draw(st.booleans(), "causal"),
+        seed=data.draw(st.integers(0, 2**32), "seed"),
+    )
+    ids = st.integers(0, model.vocab_size - 1)
+    pairs = data.draw(st.lists(st.tuples(ids, ids), min_size=1, max_size=20), "token and target")
+    tokens, targets = zip(*pairs, strict=True)
+    loss = float(model.compute_loss(tokens, targets))
+    assert loss == pytest.approx(np.log(model.vocab_size), rel=0.05)
+
+
+def test_a_new_model_sends_a_gradient_to_every_parameter() -> None:
+    model = TinyLM(6, 8, 2, 16, 2, seed=0)
+    model.compute_loss(TOKENS, TARGETS).backward()
+    for path, parameter in model.named_parameters():
+        assert np.abs(parameter.grad).max() > 0, path
+
+
+def lesson_gradients(model: TinyLM, learning_rate: float, eps: float = 1e-5) -> Array:
+    """Take the published lesson's step of training: what it uses as gradient, a row a token."""
+    E, used = model.state()["embedding"].copy(), []
+    rest = {path: array for path, array in model.state().items() if path != "embedding"}
+
+    def loss() -> float:
+        return lesson_loss({**rest, "embedding": E}, E.shape[1], num_layers=1)[0]
+
+    before = loss()
+    for token in TOKENS:
+        gradient = np.zeros(E.shape[1])
+        for i in range(E.shape[1]):
+            E[token, i] += eps
+            gradient[i] = (loss() - before) / eps
+            E[token, i] -= eps
+        E[token] -= learning_rate * gradient
+        used.append(gradient)
+    return np.array(used)
+
+
+def cosine(a: Array, b: Array) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_lessons_step_adds_one_number_to_the_whole_gradient_of_its_second_token(
+    seed: int,
+) -> None:
+    model = TinyLM(6, 32, 1, 64, 1, norm=None, causal=False, dtype="float64", seed=seed)
+    model.W_out.data = model.W_out.data * 100  # as large as if it were trained
+    model.compute_loss(TOKENS, TARGETS).backward()
+    rate, eps = 0.001, 1e-5
+    first, second = lesson_gradients(model, rate, eps)[:2]
+    exact_first, exact_second = (model.embedding.grad[token] for token in TOKENS[:2])
+    assert cosine(first, exact_first) > 0.999
+    assert abs(cosine(second, exact_second)) < 0.5
+    assert np.linalg.norm(second) > 5 * np.linalg.norm(exact_second)
+    added = -rate / eps * float(first @ first)
+    np.testing.assert_allclose(second - exact_second, added, rtol=0.05)

@@ -1,9 +1,12 @@
 """Optimizers do what their papers say, never write into an array, and go on where they were."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import Tensor
@@ -134,7 +137,7 @@ def test_parameters_without_a_gradient_stay() -> None:
     [
         ({"steps": None}, "optimizer state: steps is missing"),
         ({"third_moment/w": np.zeros(3)}, "optimizer state: third_moment/w is unknown"),
-        ({"first_moment/w": np.zeros(2)}, r"first_moment/w is \(2,\), not \(3,\)"),
+        ({"first_moment/w": np.zeros(2)}, r"first_moment/w has shape \(2,\), and \(3,\) is needed"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(change: dict[str, Any], message: str) -> None:
@@ -148,9 +151,15 @@ def test_a_state_that_does_not_fit_is_refused(change: dict[str, Any], message: s
     ("make", "message"),
     [
         (lambda w: SGD([], 0.1), "no parameters"),
-        (lambda w: SGD([("w", w)], -0.1), "learning rate -0.1 is negative"),
-        (lambda w: SGD([("w", w)], 0.1, momentum=1.0), "momentum is 1.0"),
-        (lambda w: AdamW([("w", w)], 0.1, betas=(0.9, 1.0)), r"betas are \(0.9, 1.0\)"),
+        (lambda w: SGD([("w", w)], -0.1), "learning_rate must be finite and at least 0, not -0.1"),
+        (
+            lambda w: SGD([("w", w)], 0.1, momentum=1.0),
+            "momentum must be at least 0 and below 1, not 1.0",
+        ),
+        (
+            lambda w: AdamW([("w", w)], 0.1, betas=(0.9, 1.0)),
+            "betas must be at least 0 and below 1, not 1.0",
+        ),
     ],
 )
 def test_choices_out_of_range_are_refused(make: Any, message: str) -> None:
@@ -177,3 +186,85 @@ def test_gradient_norm_of_float32_does_not_overflow_where_the_gradient_does_not(
     a = Tensor(np.zeros(2, np.float32))
     a.grad = np.array([3e20, 4e20], np.float32)
     assert gradient_norm([a]) == pytest.approx(5e20)
+
+
+def tensor() -> Tensor:
+    return Tensor([1.0, 2.0])
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW])
+@given(data=st.data())
+def test_parameters_that_cannot_be_trained_are_refused_wherever_they_stand(
+    make: Any, data: Any
+) -> None:
+    w = tensor()
+    wrong = {
+        "a result": (w * 2, "is the result of an operation"),
+        "a constant": (Tensor([1.0], requires_grad=False), "is a constant"),
+        "integers": (Tensor(np.arange(2)), "is a constant"),
+        "twice": (w, "is given twice"),
+        "a name twice": (("w", tensor()), "shares its name"),
+        "an array": (np.ones(2), "a list of Tensors"),
+        "another's name": ((w, "w"), "a list of Tensors"),
+        "a list": ([tensor()], "a list of Tensors"),
+    }
+    item, message = wrong[data.draw(st.sampled_from(sorted(wrong)))]
+    parameters: list[Any] = [tensor() for _ in range(data.draw(st.integers(0, 3)))]
+    parameters.append(("w", w))
+    parameters.insert(data.draw(st.integers(0, len(parameters))), item)
+    with pytest.raises((TypeError, ValueError), match=f"{make.__name__}: .*parameter.*{message}"):
+        make(parameters, 0.1)
+
+
+@pytest.mark.parametrize("use", [SGD, Adam, AdamW, clip_gradients])
+def test_a_bare_tensor_and_what_gives_no_parameters_are_refused(use: Any) -> None:
+    spent = iter([tensor()])
+    list(spent)
+    for parameters in (tensor(), [], (), {"w": tensor()}, spent, None, np.ones(2)):
+        with pytest.raises((TypeError, ValueError), match="parameters"):
+            use(parameters, 0.1)
+
+
+@given(
+    rate=st.one_of(
+        st.sampled_from([math.nan, math.inf, "0.1", None, True]), st.floats(max_value=-1e-9)
+    )
+)
+def test_a_learning_rate_is_checked_whenever_it_is_set(rate: Any) -> None:
+    optimizer = SGD([tensor()], 0.1)
+    with pytest.raises((TypeError, ValueError), match="SGD: learning_rate must be"):
+        optimizer.learning_rate = rate
+    assert optimizer.learning_rate == 0.1
+
+
+WRONG_ARRAYS: dict[str, Any] = {
+    "complex": lambda a: a.astype(complex),
+    "integers": lambda a: a.astype(int) if a.dtype.kind == "f" else a.astype(float),
+    "bools": lambda a: a.astype(bool),
+    "text": lambda a: a.astype(str),
+    "objects": lambda a: a.astype(object),
+    "one axis more": lambda a: a[np.newaxis],
+    "a list": lambda a: a.tolist(),
+    "nothing": lambda a: None,
+}
+
+
+@given(data=st.data())
+def test_a_state_with_one_wrong_array_is_refused_and_changes_nothing(data: Any) -> None:
+    w, v = Tensor(START), Tensor(START.reshape(1, 3))
+    optimizer = Adam([("w", w), ("v", v)], 0.1)
+    after_steps(optimizer, w, GRADIENTS)
+    before = optimizer.state()
+    other = {name: array + np.ones_like(array) for name, array in before.items()}
+    name = data.draw(st.sampled_from(sorted(other)))
+    spoil = WRONG_ARRAYS[data.draw(st.sampled_from(sorted(WRONG_ARRAYS)))]
+    with pytest.raises((TypeError, ValueError), match=f"optimizer state: {name}"):
+        optimizer.load_state(other | {name: spoil(other[name])})
+    after = optimizer.state()
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+def test_a_negative_count_of_steps_is_refused() -> None:
+    optimizer = Adam([tensor()], 0.1)
+    with pytest.raises(ValueError, match="steps must be at least 0, not -1"):
+        optimizer.load_state(optimizer.state() | {"steps": np.array(-1)})

@@ -2,16 +2,18 @@
 
 A text is its UTF-8 bytes, tokens 0 to 255; trained merges make longer tokens of frequent
 neighbours; special tokens stand above those. As every byte is a token, every text has its ids, and
-decoding gives back exactly that text.
+decoding gives back exactly that text, though it may hold lone surrogates, which UTF-8 has not.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from autolm.arguments import read_choice, read_items, read_kind, read_text
 from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, apply_merges, learn_merges
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+from autolm.ops.arguments import read_bool, read_int, told
 
 Split: TypeAlias = Literal["gpt"] | None
 
@@ -32,6 +34,14 @@ class BPETokenizer(Tokenizer):
         What merges may not cross: None for nothing, "gpt" for the borders of words.
     special_tokens
         Strings that are one token each, wherever they occur in a text.
+
+    Notes
+    -----
+    A lone surrogate (half of a pair, U+D800 to U+DFFF, as Python reads broken file names) is no
+    character, and strict UTF-8 refuses it. Here it becomes the three bytes that its number would
+    have, so that such a text has its ids too, and `decode` of all of them gives it back. Among
+    bytes that are no UTF-8 at all, as of half a character, `decode` writes U+FFFD for each of the
+    three. A special token with one is refused.
 
     Raises
     ------
@@ -54,10 +64,9 @@ class BPETokenizer(Tokenizer):
     def __init__(
         self, merges: Sequence[Pair], *, split: Split = None, special_tokens: Sequence[str] = ()
     ) -> None:
-        _require_known_split(split)
+        self.split: Split = read_choice("BPETokenizer", "split", split, (None, "gpt"))
         _require_distinct_specials(special_tokens)
-        self.merges = tuple(merges)
-        self.split: Split = split
+        self.merges = _pairs(merges)
         self.special_tokens = tuple(special_tokens)
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._token_bytes = _bytes_by_id(self.merges) + [bytes_of(s) for s in special_tokens]
@@ -86,8 +95,8 @@ class BPETokenizer(Tokenizer):
             When ``num_merges`` is negative, ``split`` is unknown, or a special token is empty or
             given twice.
         """
-        if num_merges < 0:
-            raise ValueError(f"num_merges is {num_merges}: it cannot be negative")
+        read_text("BPETokenizer", "text", text)
+        num_merges = read_int("BPETokenizer", "num_merges", num_merges, low=0)
         untrained = cls((), split=split, special_tokens=special_tokens)
         chunks = (
             bytes_of(chunk)
@@ -116,6 +125,8 @@ class BPETokenizer(Tokenizer):
         >>> len(tokenizer.encode("hi<end>", allow_special=False))
         7
         """
+        read_text("BPETokenizer", "text", text)
+        allow_special = read_bool("BPETokenizer", "allow_special", allow_special)
         token_ids: list[int] = []
         for piece, is_special in self._pieces(text) if allow_special else [(text, False)]:
             if is_special:
@@ -127,8 +138,7 @@ class BPETokenizer(Tokenizer):
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of one token, perhaps only a part of a character's."""
-        self._require_known(token_id)
-        return self._token_bytes[token_id]
+        return self._token_bytes[self._known(token_id)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the merges, the split and the special tokens."""
@@ -148,6 +158,7 @@ class BPETokenizer(Tokenizer):
         ValueError
             When ``content`` is not such a description.
         """
+        read_kind("BPETokenizer", "content", content, dict, "a dictionary")
         merges, special_tokens = content.get("merges"), content.get("special_tokens")
         if not isinstance(merges, list) or not all(_is_json_pair(pair) for pair in merges):
             raise ValueError("'merges' is not a list of pairs of token ids")
@@ -191,14 +202,24 @@ def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
     return token_bytes
 
 
-def _require_known_split(split: object) -> None:
-    if split is not None and split != "gpt":
-        raise ValueError(f'split is {split!r}: choose None or "gpt"')
+def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
+    pairs = read_items("BPETokenizer", "merges", merges, "a list of pairs of token ids")
+    for rank, pair in enumerate(pairs):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"BPETokenizer: merges: {told(pair)} is no pair of token ids")
+        for token_id in pair:
+            read_int(f"BPETokenizer: merges: {rank}", "a token id", token_id)
+    return tuple((left, right) for left, right in pairs)
 
 
 def _require_distinct_specials(special_tokens: Sequence[str]) -> None:
     if isinstance(special_tokens, str):
         raise ValueError(f"special_tokens is a sequence of strings: write ({special_tokens!r},)")
+    if not isinstance(special_tokens, Sequence):
+        given = told(special_tokens)
+        raise TypeError(f"BPETokenizer: special_tokens must be a sequence of strings, not {given}")
+    for special in special_tokens:
+        read_text("BPETokenizer: special_tokens", "each", special)
     if len(set(special_tokens)) < len(special_tokens):
         raise ValueError("the same special token is given twice")
     for special in special_tokens:

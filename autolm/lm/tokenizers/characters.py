@@ -7,7 +7,9 @@ per character.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from autolm.arguments import read_items, read_kind, read_text
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+from autolm.ops.arguments import told
 
 
 class CharacterTokenizer(Tokenizer):
@@ -37,18 +39,22 @@ class CharacterTokenizer(Tokenizer):
     kind: ClassVar[str] = "characters"
 
     def __init__(self, characters: Iterable[str]) -> None:
+        if not isinstance(characters, str):
+            characters = read_items("CharacterTokenizer", "characters", characters, "characters")
+        for character in characters:
+            if not isinstance(character, str) or len(character) != 1:
+                raise ValueError(
+                    f"CharacterTokenizer: characters: {told(character)} is not one character"
+                )
         self.characters = tuple(sorted(set(characters)))
         if not self.characters:
             raise ValueError("a character tokenizer needs a text with at least one character")
-        for character in self.characters:
-            if len(character) != 1:
-                raise ValueError(f"a character tokenizer's {character!r} is not one character")
         self._ids = {character: token_id for token_id, character in enumerate(self.characters)}
 
     @classmethod
     def train(cls, text: str) -> "CharacterTokenizer":
         """Return the tokenizer whose vocabulary is the distinct characters of ``text``."""
-        return cls(text)
+        return cls(read_text("CharacterTokenizer", "text", text))
 
     @property
     def vocab_size(self) -> int:
@@ -63,6 +69,7 @@ class CharacterTokenizer(Tokenizer):
         ValueError
             When ``text`` has a character that is not in the vocabulary; the message names it.
         """
+        read_text("CharacterTokenizer", "text", text)
         try:
             return [self._ids[character] for character in text]
         except KeyError as error:
@@ -75,8 +82,7 @@ class CharacterTokenizer(Tokenizer):
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the UTF-8 bytes of the character ``token_id``."""
-        self._require_known(token_id)
-        return bytes_of(self.characters[token_id])
+        return bytes_of(self.characters[self._known(token_id)])
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"kind": "characters", "characters": [...]}``."""
@@ -91,6 +97,7 @@ class CharacterTokenizer(Tokenizer):
         ValueError
             When ``content`` is not such a description.
         """
+        read_kind("CharacterTokenizer", "content", content, dict, "a dictionary")
         characters = content.get("characters")
         if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
             raise ValueError("'characters' is not a list of characters")

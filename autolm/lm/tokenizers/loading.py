@@ -2,11 +2,12 @@
 
 import json
 import os
-from pathlib import Path
 
+from autolm.arguments import read_path
 from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
+from autolm.ops.arguments import told
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
 
@@ -19,8 +20,9 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     ValueError
         When there is no such file, or it is not a whole and valid tokenizer file.
     """
+    path = read_path("load_tokenizer", "path", path)
     try:
-        return tokenizer_from_json(json.loads(Path(path).read_bytes()))
+        return tokenizer_from_json(json.loads(path.read_bytes()))
     except OSError as error:
         raise ValueError(f"{path}: cannot read the tokenizer: {error.strerror}") from error
     except json.JSONDecodeError as error:
@@ -46,7 +48,7 @@ def tokenizer_from_json(content: object) -> Tokenizer:
     [0, 1, 1, 0]
     """
     if not isinstance(content, dict):
-        raise ValueError("the JSON is not an object")
+        raise ValueError(f"content, the JSON, is {told(content)}, and not an object")
     for tokenizer_class in _KINDS:
         if content.get("kind") == tokenizer_class.kind:
             return tokenizer_class.from_json(content)

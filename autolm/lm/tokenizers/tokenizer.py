@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from autolm.arguments import read_items, read_path
 from autolm.lm.atomic_write import write_atomically
+from autolm.ops.arguments import read_int
 
 
 class Tokenizer(ABC):
@@ -47,17 +49,21 @@ class Tokenizer(ABC):
         ValueError
             When an id is outside ``range(vocab_size)``.
         """
-        return text_of(b"".join(map(self.token_bytes, token_ids)))
+        ids = read_items("decode", "token_ids", token_ids, "a list of ints")
+        return text_of(b"".join(map(self.token_bytes, ids)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to ``path`` as JSON, whole or not at all (see `load_tokenizer`)."""
+        path = read_path("save", "path", path)
         write_atomically(path, json.dumps(self.to_json()).encode("ascii") + b"\n")
 
-    def _require_known(self, token_id: int) -> None:
+    def _known(self, token_id: int) -> int:
+        token_id = read_int("tokenizer", "token_id", token_id)
         if not 0 <= token_id < self.vocab_size:
             raise ValueError(
                 f"token id {token_id} is not in the vocabulary: ids are 0 to {self.vocab_size - 1}"
             )
+        return token_id
 
 
 def bytes_of(text: str) -> bytes:

@@ -98,8 +98,8 @@ def test_unknown_token_id_is_refused(token_id: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_merges": -1}, "num_merges is -1"),
-        ({"split": "words"}, "split is 'words': choose None or \"gpt\""),
+        ({"num_merges": -1}, "num_merges must be at least 0, not -1"),
+        ({"split": "words"}, "split is 'words'; choose None or 'gpt'"),
         ({"special_tokens": ("<a>", "<a>")}, "given twice"),
         ({"special_tokens": ("",)}, "cannot be empty"),
         ({"special_tokens": "<a>"}, r"write \('<a>',\)"),
@@ -119,3 +119,32 @@ def test_merges_of_later_tokens_are_refused() -> None:
 def test_the_same_merge_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="same merge occurs twice"):
         BPETokenizer([(97, 98), (97, 98)])
+
+
+surrogates = st.text(st.characters(categories=["Cs"]), min_size=1)
+
+
+@given(any_text, surrogates, any_text)
+def test_a_lone_surrogate_is_three_bytes_which_spell_it_again(
+    before: str, lone: str, after: str
+) -> None:
+    tokenizer = BPETokenizer(())
+    token_ids = tokenizer.encode(lone)
+    assert token_ids == [
+        byte for c in map(ord, lone) for byte in (0xED, 0x80 | c >> 6 & 0x3F, 0x80 | c & 0x3F)
+    ]
+    text = before + lone + after
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@given(surrogates)
+def test_beside_half_a_character_each_byte_of_a_surrogate_is_marked(lone: str) -> None:
+    tokenizer = BPETokenizer(())
+    half = tokenizer.encode("é")[:1]
+    assert tokenizer.decode(tokenizer.encode(lone) + half) == "\ufffd" * (3 * len(lone) + 1)
+
+
+@given(surrogates)
+def test_a_special_token_with_a_surrogate_is_refused(lone: str) -> None:
+    with pytest.raises(ValueError, match=r"special token .* is not valid Unicode"):
+        BPETokenizer((), special_tokens=["<", lone])

@@ -1,0 +1,53 @@
+"""Arrays that were saved by name, held against those that they are to replace.
+
+What goes wrong is found before anything is changed: a model or an optimizer is never half loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.arguments import read_kind
+from autolm.ops.arguments import told
+
+Array = NDArray[Any]
+
+
+def fitting_arrays(
+    what: str, state: Mapping[str, Array], present: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return copies of saved arrays, in the order and in the dtypes of the present ones.
+
+    Raises
+    ------
+    TypeError
+        Where one is no array, or its numbers are of another kind than the present ones: floating
+        point numbers of either precision fit, complex numbers and integers do not.
+    ValueError
+        Where one is missing, unknown, of another shape, or has a number too large for the dtype.
+    """
+    read_kind(what, "state", state, Mapping, "a dictionary of arrays by name")
+    for name in sorted(present.keys() ^ state.keys(), key=str):
+        lack = "is missing" if name in present else "is unknown"
+        raise ValueError(f"{what}: {name} {lack}")
+    return {
+        name: _fitting(f"{what}: {name}", state[name], array) for name, array in present.items()
+    }
+
+
+def _fitting(what: str, given: Any, present: Array) -> Array:
+    if not isinstance(given, np.ndarray | np.generic):
+        raise TypeError(f"{what} must be an array, not {told(given)}")
+    if given.shape != present.shape:
+        raise ValueError(f"{what} has shape {given.shape}, and {present.shape} is needed")
+    if given.dtype.kind != present.dtype.kind:
+        raise TypeError(f"{what} has dtype {given.dtype}, and {present.dtype} is needed")
+    with np.errstate(over="ignore"):  # it is told below
+        array = np.array(given, dtype=present.dtype)
+    if not np.array_equal(np.isinf(array), np.isinf(given)):
+        raise ValueError(f"{what} has numbers too large for {present.dtype}")
+    return array
