@@ -15,7 +15,7 @@ def need_renderer(name=None):
     """Need any renderer, or the one of this name."""
     found = renderers() if name is None else name in renderers()
     what = name or "Graphviz"
-    _need(found, f"no {what}: pip install 'autolm[viz]', or apt-get install graphviz")
+    _need(found, f"no {what}: pip install '.[test]', or apt-get install graphviz")
 
 
 def need_browser():

@@ -47,7 +47,7 @@ def test_without_graphviz_they_are_shown_as_trees_with_what_helps():
         assert list(shown) == ["text/plain"]
         tree, _, advice = shown["text/plain"].partition("\n(")
         assert tree == TREE
-        assert "pip install 'autolm[viz]'" in advice
+        assert "apt-get install graphviz" in advice
     assert dict(leaf) == {"text/plain": "Value(data=3, grad=0)"}
 
 

@@ -1,8 +1,15 @@
 """Whichever Graphviz there is draws the same picture, within its time, or says what is missing."""
 
+import os
+import re
 import sys
+from pathlib import Path
+from unittest.mock import patch
+from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autolm import Value
 from autolm.inspect import Drawing, draw, player, render, renderers
@@ -61,11 +68,10 @@ def test_a_dot_file_needs_no_renderer_and_is_what_draw_returns(only, tmp_path):
     assert path.read_text() == draw(square()).source
 
 
-def test_without_a_renderer_the_error_names_the_two_commands_that_help(only, tmp_path):
+def test_without_a_renderer_the_error_names_the_command_that_helps(only, tmp_path):
     only()
     with pytest.raises(RendererMissing) as error:
         render(square(), tmp_path / "x.svg")
-    assert "pip install 'autolm[viz]'" in str(error.value)
     assert "apt-get install graphviz" in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "x.svg").exists()
@@ -75,6 +81,54 @@ def test_a_renderer_that_fails_is_passed_over(only):
     need_renderer()
     only(broken=BROKEN, **renderers.renderers())
     assert b"<svg" in lay_out(draw(square()).source, "svg", 60)
+
+
+@pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_renderer_writes_a_kind_or_says_that_it_does_not(name, kind, only):
+    need_renderer(name)
+    only(**{name: renderers.renderers()[name]})
+    if (name, kind) == ("graphviz-pure", "pdf"):
+        with pytest.raises(RendererMissing, match="graphviz-pure writes svg and png only"):
+            lay_out(draw(square()).source, kind, 60)
+    else:
+        picture = lay_out(draw(square()).source, kind, 60)
+        assert {"svg": b"<svg", "png": b"\x89PNG", "pdf": b"%PDF"}[kind] in picture
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_renderer_names_the_fonts_that_were_asked_for(name, only):
+    need_renderer(name)
+    only(**{name: renderers.renderers()[name]})
+    source = draw(square()).source
+    families = set(re.findall(r'font-family="([^"]*)"', Drawing(square()).svg()))
+    assert families == set(re.findall(r'FACE="([^"]*)"', source))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.text("0123456789.−e", min_size=8, max_size=40))
+def test_a_number_is_no_wider_than_its_box(name, number):
+    need_renderer(name)
+    box = f'<FONT FACE="Courier New,monospace" POINT-SIZE="100">{number}</FONT>'
+    chosen = {name: renderers.renderers()[name]}
+    with patch.object(renderers, "renderers", lambda: chosen):
+        svg = lay_out(f"digraph {{ n [shape=plain label=<{box}>] }}", "svg", 60)
+    width = float(re.search(rb'<svg width="([0-9.]+)pt"', svg)[1])
+    assert width > 0.59 * 100 * len(number)  # a digit of a fixed-width font is 0.6 of its size
+
+
+def test_the_packaged_graphviz_finds_the_fonts_that_come_with_matplotlib(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("FONTCONFIG_FILE", raising=False)
+    environment = renderers._with_fonts()
+    fonts = Path(environment["XDG_DATA_HOME"], "fonts", "ttf")
+    assert {"DejaVuSans.ttf", "DejaVuSansMono.ttf"} <= {path.name for path in fonts.iterdir()}
+    ElementTree.parse(environment["FONTCONFIG_FILE"])
+
+
+def test_fonts_that_the_user_has_chosen_are_used(monkeypatch):
+    monkeypatch.setenv("FONTCONFIG_FILE", "mine.conf")
+    assert renderers._with_fonts() == dict(os.environ)
 
 
 def test_if_all_fail_the_error_says_how(only):
