@@ -57,18 +57,19 @@ class Captured(NamedTuple):
     array: NDArray[Any]
     fingerprint: Callable[[NDArray[Any]], Any]
     before: Any
+    shape: tuple[int, ...]
 
     def was_changed(self) -> bool:
         """Whether the array differs from what was captured."""
-        return bool(self.fingerprint(self.array) != self.before)
+        return self.array.shape != self.shape or self.fingerprint(self.array) != self.before
 
 
 def capture(array: NDArray[Any]) -> Captured:
     """Take the fingerprint of an array; inside `native()` by a compiled loop, which copies none."""
     native = current_native()
     if native is None or array.nbytes <= FEW_BYTES or not array.flags.c_contiguous:
-        return Captured(array, fingerprint, fingerprint(array))
-    return Captured(array, native.fingerprint, native.fingerprint(array))
+        return Captured(array, fingerprint, fingerprint(array), array.shape)
+    return Captured(array, native.fingerprint, native.fingerprint(array), array.shape)
 
 
 def require_unchanged(captured: Iterable[Captured], node: Node) -> None:

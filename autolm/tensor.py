@@ -37,6 +37,7 @@ from autolm.quiet import is_quiet, quiet, quietly
 from autolm.step import show
 
 Array = NDArray[Any]
+BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
 # What running an operation sets in its node.
 COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
 
@@ -132,7 +133,10 @@ class Tensor(Operators, Node):
             operands = tuple(operands[0])
         parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
         if attributes:
-            attributes = {name: _owned(told, op, name) for name, told in attributes.items()}
+            attributes = {
+                name: told if type(told) in BASIC else _owned(told, op, name)
+                for name, told in attributes.items()
+            }
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         if current_recording()[0] and _any_requires_grad(parents):
@@ -386,13 +390,12 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
 
 def _owned(told: Any, op: Primitive, name: str) -> Any:
     """Return an attribute as nobody else can change it: lists and arrays are copied."""
+    if isinstance(told, list | tuple):
+        copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
+        make = list if isinstance(told, list) else getattr(told, "_make", type(told))
+        return make(copies)  # a named tuple has its own way
     if isinstance(told, HARMLESS):
         return told
-    if isinstance(told, list):
-        return [_owned(each, op, name) for each in told]
-    if isinstance(told, tuple):
-        make = getattr(told, "_make", tuple)  # of a named one, or of any
-        return make([_owned(each, op, name) for each in told])
     if isinstance(told, set):
         return set(told)
     if isinstance(told, dict):

@@ -128,6 +128,15 @@ def test_fingerprint_of_a_large_view_is_that_of_what_it_shows(view):
     assert fingerprint(view(array)) != before
 
 
+@pytest.mark.parametrize("place", [*range(0, 8800, 97), -1])
+def test_fingerprint_changes_with_the_highest_bit_of_any_one_word_and_the_last_octets(place):
+    words, octets = np.zeros(8800, np.uint64), np.zeros(8 * 8800 + 3, np.uint8)
+    before = fingerprint(words), fingerprint(octets)
+    words[place], octets[place] = 2**63, 1
+    assert fingerprint(words) != before[0]
+    assert fingerprint(octets) != before[1]
+
+
 def test_large_bool_mask_inverted_has_another_fingerprint():
     mask = np.zeros((300, 300), bool)
     assert fingerprint(mask) != fingerprint(~mask)
@@ -295,6 +304,15 @@ def test_array_that_a_users_rule_reaches_in_another_way_is_noticed(kind):
     y = scaled(ones(), constant).sum()
     constant[0] = 5
     with refused("scaled"):
+        y.backward()
+
+
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
+def test_array_given_another_shape_in_place_is_noticed():
+    x, raw = Tensor(np.ones((1, 4))), np.arange(4.0).reshape(1, 4)
+    y = (x * raw).sum()
+    raw.shape = (4, 1)
+    with refused("mul"):
         y.backward()
 
 

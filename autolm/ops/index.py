@@ -40,16 +40,16 @@ def repeats(index: tuple[Any, ...]) -> bool:
 def _as_part(part: Any) -> Any:
     if part is None or part is ...:
         return part
-    if isinstance(part, slice):
-        return slice(*map(_as_bound, (part.start, part.stop, part.step)))
+    if type(part) is slice:
+        return slice(_as_bound(part.start), _as_bound(part.stop), _as_bound(part.step))
     if hasattr(part, "__index__") and not hasattr(part, "__array__") and type(part) is not bool:
         return operator.index(part)
     return _as_positions(part)
 
 
 def _as_bound(bound: Any) -> int | None:
-    if bound is None:
-        return None
+    if bound is None or type(bound) is int:
+        return bound
     try:
         return operator.index(bound)
     except TypeError:

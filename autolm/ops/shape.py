@@ -109,6 +109,7 @@ def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((3, 4),), {"index": (slice(1, None), (1, 1))}),
         Case(((2, 3, 4),), {"index": ([1, 1, 0], ..., None, np.array([[0], [0]]))}),
         Case(((3,),), {"index": np.array([True, False, True])}),
+        Case(((3,),), {"index": True}),
         Case(((3, 2),), {"index": ([False, True, False], [1, 1])}),
         Case(((2, 2),), {"index": [[True, False], [True, True]]}),
     ),

@@ -176,6 +176,15 @@ def test_index_changed_after_its_use_changes_nothing(drawn):
     np.testing.assert_array_equal(x.grad, collected.reshape(SHAPE))
 
 
+@pytest.mark.parametrize("index", [[], (), [[]], ([], []), (slice(None), []), [(), ()]])
+def test_empty_list_takes_nothing_as_numpys_does(index):
+    x = Tensor(np.ones(SHAPE))
+    y = x[index]
+    assert y.shape == x.data[index].shape
+    y.backward(np.ones(y.shape))
+    assert x.grad.sum() == y.size
+
+
 WRONG = {
     "float": 1.5,
     "text": "a",
