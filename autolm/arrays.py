@@ -21,25 +21,63 @@ Array = NDArray[Any]
 np.empty(2**25 - 2**13, np.uint8)
 
 
-def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
-    """Read data as an array of real numbers; Python numbers and lists of them become float64."""
-    if isinstance(data, np.ndarray | np.generic):
-        array = np.asarray(data, dtype=dtype)
-    else:
-        if isinstance(data, Node):
-            raise TypeError("Tensor: a Value is a single number; use its .data")
+def read(data: Any, what: str) -> Array:
+    """Read data as an array of real numbers, of any type; an error calls them by `what` they are.
+
+    Nodes in lists are refused, since what is made of their numbers would not know where they came
+    from. A Tensor within a list says so itself, when NumPy asks it for its array.
+    """
+    if isinstance(data, Node):
+        raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
+    try:
         array = np.asarray(data)
-        if dtype is not None or array.dtype.kind in "iu":
-            array = array.astype(np.float64 if dtype is None else dtype)
+    except ValueError:
+        raise ValueError(f"{what} must be an array; the rows of the list differ in shape") from None
+    except NestedTensor as error:
+        raise TypeError(f"{what} must be numbers: {error}") from None
+    if array.dtype == object and any(isinstance(each, Node) for each in array.flat):
+        raise TypeError(f"{what} must be numbers: {NestedTensor()}")
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"Tensor: data must be real numbers, not {array.dtype}")
+        raise TypeError(f"{what} must be real numbers, not {array.dtype}")
     return array
 
 
-def following(operand: Any, dtype: np.dtype[Any]) -> Array:
+class NestedTensor(TypeError):
+    """A Tensor was found in a list of numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a list of Tensors or Values would lose how they were computed; autolm.ops.stack joins "
+            "Tensors, and .data has the numbers"
+        )
+
+
+def has_dtype(data: Any) -> bool:
+    """Whether data come with a type of their own, which is kept."""
+    return isinstance(data, np.ndarray | np.generic)
+
+
+def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
+    """Read data as an array of real numbers; Python numbers and lists of them become float64."""
+    return convert(read(data, "Tensor: data"), has_dtype(data), dtype)
+
+
+def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
+    """Give what was read the dtype that it is to have."""
+    if dtype is None and not keeps_dtype and array.dtype.kind in "iu":
+        dtype = np.float64
+    if dtype is None:
+        return array
+    converted = array.astype(dtype, copy=False)
+    if converted.dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: data must be real numbers, not {converted.dtype}")
+    return converted
+
+
+def following(operand: Any, dtype: np.dtype[Any], what: str) -> Array:
     """Read an operand; numbers and lists take the dtype of the other operands."""
-    array = as_array(operand)
-    if isinstance(operand, np.ndarray | np.generic) or array.dtype.kind == "b":
+    array = read(operand, what)
+    if has_dtype(operand) or array.dtype.kind == "b":
         return array
     return array.astype(dtype)
 

@@ -22,6 +22,8 @@ from operator import attrgetter
 from typing import Any, ClassVar
 from weakref import ref
 
+from autolm.copying import Copied
+
 # An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
 Operation = namedtuple("Operation", "name symbol formula rule forward")
 # What an operation does in a backward pass, and sends to each parent; and in a forward pass.
@@ -30,7 +32,7 @@ Contribution = namedtuple("Contribution", "parent local value before after")
 ForwardStep = namedtuple("ForwardStep", "index node operands result")
 
 
-class Node:
+class Node(Copied):
     """One value in a computation graph; `==` is identity."""
 
     __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "made", "name", "op", "parents",
@@ -164,6 +166,15 @@ class Backprop:
             node._grad = grad
         self.gradients.clear()  # nothing is written twice
         latest_root.set(ref(self.root))
+
+
+def require_text(kind: str, name: Any) -> None:
+    """Refuse a name that is no text, such as the parents that micrograd's constructor takes."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{kind}: name is a {type(name).__name__}, and a name is a str "
+            "(parents are not told; an operation records them)"
+        )
 
 
 def describe(node: Node) -> str:

@@ -107,6 +107,12 @@ class Operators:
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index=index)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "x[...] = y: a Tensor's elements are not assigned to, since its graph may need them; "
+            "ops.where or masked_fill make another, and x.data = ... gives it other numbers"
+        )
+
     # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
 
     def abs(self) -> Tensor:

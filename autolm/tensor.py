@@ -7,6 +7,9 @@ recorded, and how contributions are fitted to the operands that they belong to.
 
 from __future__ import annotations
 
+import operator
+import sys
+from array import array as PythonArray
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
@@ -14,17 +17,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.arrays import as_array, fit, fits, following
+from autolm.arrays import NestedTensor, convert, fit, fits, following, has_dtype, read
 from autolm.backend import current_native
-from autolm.captured import Captured, capture, require_unchanged
+from autolm.captured import HARMLESS, Captured, capture, require_unchanged
 from autolm.expand import expand
-from autolm.graph import Node, Step, calling_site, current_recording, describe, next_made, recording
+from autolm.graph import (
+    Node,
+    Step,
+    calling_site,
+    current_recording,
+    describe,
+    next_made,
+    recording,
+    require_text,
+)
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 from autolm.quiet import is_quiet, quiet, quietly
 from autolm.step import show
 
 Array = NDArray[Any]
+BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
 # What running an operation sets in its node.
 COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
 
@@ -35,7 +48,8 @@ class Tensor(Operators, Node):
     Parameters
     ----------
     data
-        An array, kept as it is and not copied; or numbers and lists of them, which become float64.
+        An array, kept as it is and not copied; numbers and lists of them, which become float64 (but
+        integers still serve as an index); or a Tensor, whose data a new leaf gets.
     requires_grad
         Whether gradients are computed for it; by default, for floating point data.
     name
@@ -46,7 +60,8 @@ class Tensor(Operators, Node):
     Raises
     ------
     TypeError
-        For data that is not numbers, and for integers that should require a gradient.
+        For data that is not numbers, such as a list of Tensors (`ops.stack` joins them), for
+        integers that should require a gradient, and for a name that is no text.
 
     Examples
     --------
@@ -57,11 +72,12 @@ class Tensor(Operators, Node):
            [ 9., 13.]])
     """
 
-    __slots__ = ("_array", "_captured", "_lender", "_shown", "attributes")
+    __slots__ = ("_array", "_captured", "_lender", "_lists_integers", "_shown", "attributes")
     parents: tuple[Tensor, ...]
     _array: Array
     _captured: list[Captured]  # what others could change: leaf operands and attributes
     _lender: Tensor | None  # the node in whose memory a view lies
+    _lists_integers: bool  # made of Python's integers, which became floats
     _shown: Captured | None  # an interior node's own array, since it was first handed out
 
     def __init__(
@@ -72,7 +88,13 @@ class Tensor(Operators, Node):
         name: str = "",
         dtype: DTypeLike | None = None,
     ) -> None:
-        array = as_array(data.data if isinstance(data, Tensor) else data, dtype)
+        require_text("Tensor", name)
+        if isinstance(data, Tensor):
+            given, keeps_dtype, lists_integers = data.data, True, data._lists_integers
+        else:
+            given, keeps_dtype = read(data, "Tensor: data"), has_dtype(data)
+            lists_integers = not keeps_dtype and (given.dtype.kind in "iu" or not given.size)
+        array = convert(given, keeps_dtype, dtype)
         floating = array.dtype.kind == "f"
         if requires_grad and not floating:
             raise TypeError(
@@ -80,7 +102,7 @@ class Tensor(Operators, Node):
                 "dtype=float, or leave requires_grad out"
             )
         self._fill(array, floating if requires_grad is None else requires_grad)
-        self.name = name
+        self.name, self._lists_integers = name, lists_integers and dtype is None
 
     def _fill(
         self,
@@ -98,7 +120,7 @@ class Tensor(Operators, Node):
         self.attributes = {} if attributes is None else attributes
         self.made = next_made() if parents else 0
         self.site = calling_site() if sites else None
-        self._captured, self._lender, self._shown = [], None, None
+        self._captured, self._lender, self._shown, self._lists_integers = [], None, None, False
 
     # What the engine asks of a node
 
@@ -109,10 +131,20 @@ class Tensor(Operators, Node):
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
         if op.joins and len(operands) == 1:
             operands = tuple(operands[0])
-        parents = operands if _are_tensors(operands) else _as_tensors(operands)
+        parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
+        if attributes:
+            attributes = {
+                name: told if type(told) in BASIC else _owned(told, op, name)
+                for name, told in attributes.items()
+            }
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         if current_recording()[0] and _any_requires_grad(parents):
+            if array.dtype.kind != "f":
+                raise TypeError(
+                    f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
+                    "its operands do; let it return floats"
+                )
             node._fill(array, True, op, parents, rule, attributes)
             node._capture()
         else:
@@ -124,7 +156,8 @@ class Tensor(Operators, Node):
         is_view = self._array.base is not None
         for parent in self.parents:
             owner = parent if parent._lender is None else parent._lender
-            if is_view and self._lender is None and np.may_share_memory(owner._array, self._array):
+            lends = is_view or self._array is parent._array
+            if lends and self._lender is None and np.may_share_memory(owner._array, self._array):
                 self._lender = owner
             if not owner.parents:
                 self._captured.append(capture(owner._array))
@@ -194,10 +227,25 @@ class Tensor(Operators, Node):
             return np.ones_like(self._array)
         if fits(grad, self._array):
             return grad.copy()  # type: ignore[no-any-return]
-        array = np.array(grad._array if isinstance(grad, Tensor) else grad, dtype=self.dtype)
+        if self._array.dtype.kind != "f":
+            raise TypeError(f"{self.dtype} data have no gradient")
+        given = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
+        array = given.astype(self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
         return array
+
+    def __copy__(self) -> Tensor:
+        _ = self.data  # the copy has the same array: it counts as handed out
+        return super().__copy__()
+
+    def own(self, memo: dict[int, Any]) -> None:
+        """Take another array, at a leaf, and another gradient; see `Copied.own`."""
+        if not self.parents:
+            self._array = self._array.copy()
+        if self._grad is not None:
+            self._grad = self._grad.copy()
+        super().own(memo)
 
     def to_values(self, *, zoom: bool = False) -> Array:
         """Expand the graph under this node into Values: an object array of this shape.
@@ -218,14 +266,21 @@ class Tensor(Operators, Node):
 
     @data.setter
     def data(self, data: ArrayLike) -> None:
-        array: Any = data if fits(data, self._array) else np.asarray(data, dtype=self.dtype)
+        array: Any = data if fits(data, self._array) else self._read_data(data)
         if array.shape != self.shape:
             raise ValueError(
                 f"data: the new array is {array.shape} and the old one {self.shape}; "
                 "for another shape make another Tensor"
             )
         if array is not self._array:  # it is after `x.data += 1`, which is a change in place
-            self._array, self._lender, self._shown = array, None, None
+            self._array, self._lender = array, None
+            self._shown = capture(array) if self.parents else None
+
+    def _read_data(self, data: ArrayLike | Tensor) -> Array:
+        given = data.data if isinstance(data, Tensor) else read(data, "data")
+        if not np.can_cast(given.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"data: {given.dtype} numbers do not fit into {self.dtype}")
+        return given.astype(self.dtype, copy=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -257,10 +312,33 @@ class Tensor(Operators, Node):
 
     def detach(self) -> Tensor:
         """Return the same data as a constant."""
-        return Tensor(self.data, requires_grad=False, name=self.name)
+        return Tensor(self, requires_grad=False, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Detach, for `np.asarray(x)`, `np.array([x, y])` and whoever else asks for an array.
+
+        NumPy's functions written in Python ask in the same way for what stands in lists, and would
+        return constants: they are refused.
+        """
+        asks = sys._getframe(1).f_globals.get("__name__", "")
+        if asks == "autolm.arrays":
+            raise NestedTensor
+        if self.requires_grad and asks.startswith("numpy.") and "testing" not in asks:
+            raise TypeError(
+                "NumPy would lose the gradient of a Tensor; use an operation of autolm.ops (stack "
+                "joins a list), or x.data where none is needed"
+            )
         return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __index__(self) -> int:
+        """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
+        return operator.index(self._as_positions())
+
+    def _as_positions(self) -> Array:
+        """Return the data as an index takes them: integers stay so that lists of Python's were."""
+        if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
+            return self._array.astype(np.intp)
+        return self._array.copy()
 
     def __float__(self) -> float:
         return float(self._array.item())
@@ -305,17 +383,47 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
             f"it returned {type(returned).__name__}"
         )
     result, rule = returned
-    return np.asarray(result), rule
+    if type(result) is np.ndarray and result.dtype.kind == "f":
+        return result, rule
+    return read(result, f"{op.name}: the result"), rule
 
 
-def _arrays_in(attributes: Iterable[Any]) -> list[Array]:
-    """List the arrays among attributes, and in tuples such as the index of `x[rows, columns]`."""
-    found = []
+def _owned(told: Any, op: Primitive, name: str) -> Any:
+    """Return an attribute as nobody else can change it: lists and arrays are copied."""
+    if isinstance(told, list | tuple):
+        copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
+        make = list if isinstance(told, list) else getattr(told, "_make", type(told))
+        return make(copies)  # a named tuple has its own way
+    if isinstance(told, HARMLESS):
+        return told
+    if isinstance(told, set):
+        return set(told)
+    if isinstance(told, dict):
+        return {key: _owned(each, op, name) for key, each in told.items()}
+    if isinstance(told, Node):
+        positions = told._as_positions() if isinstance(told, Tensor) else None
+        if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
+            raise TypeError(
+                f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
+                "requires one; give its .data, or for integers a Tensor with dtype=int"
+            )
+        return told.data if positions is None else positions
+    if isinstance(told, np.ndarray):
+        return told.copy()
+    if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
+        return np.array(told)
+    return told
+
+
+def _arrays_in(attributes: Iterable[Any]) -> Iterator[Array]:
+    """List the arrays among attributes, and in lists, such as the index of `x[rows, columns]`."""
     for value in attributes:
-        for each in value if isinstance(value, tuple) else (value,):
-            if isinstance(each, np.ndarray):
-                found.append(each)
-    return found
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _arrays_in(value)
+        elif isinstance(value, dict):
+            yield from _arrays_in(value.values())
 
 
 def _kind(returned: Any) -> str:
@@ -336,7 +444,7 @@ def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
     return False
 
 
-def _as_tensors(operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
+def _as_tensors(operands: tuple[Any, ...], op: Primitive) -> tuple[Tensor, ...]:
     """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
     arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
     typed = [
@@ -344,7 +452,9 @@ def _as_tensors(operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
     ]
     dtype = np.result_type(*typed) if typed else np.dtype(np.float64)
     return tuple(
-        operand if isinstance(operand, Tensor) else Tensor(following(operand, dtype), False)
+        operand
+        if isinstance(operand, Tensor)
+        else Tensor(following(operand, dtype, f"{op.name}: an operand"), False)
         for operand in operands
     )
 

@@ -16,7 +16,7 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.graph import Node, Operation, calling_site, current_recording, next_made
+from autolm.graph import Node, Operation, calling_site, current_recording, next_made, require_text
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
@@ -153,12 +153,17 @@ class Value(Node):
     def __init__(self, data: float, name: str = "", *, requires_grad: bool = True) -> None:
         if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
+        if type(name) is not str: require_text("Value", name)
         self.data, self._grad, self.requires_grad = float(data), None, requires_grad
         self.op, self.parents, self.backward_rule, self.made = None, (), None, 0
         _, self.scope, sites = current_recording()
         self.name, self.site = name, calling_site() if sites else None
 
-    def as_gradient(self, grad: Any) -> Any: return 1.0 if grad is None else float(grad)
+    def as_gradient(self, grad: Any) -> Any:
+        if grad is None: return 1.0
+        number = grad.item() if getattr(grad, "shape", None) == () else grad
+        if isinstance(number, Real | Value): return float(number)
+        raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
     contributions = Node.backward_rule  # type: ignore[assignment,misc]  # floats need no fitting
     def __lt__(self, other: Any) -> Any: return self.data < getattr(other, "data", other)
     def __gt__(self, other: Any) -> Any: return self.data > getattr(other, "data", other)

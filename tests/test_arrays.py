@@ -35,16 +35,16 @@ def test_what_is_not_real_numbers_is_a_type_error(wrong):
 
 
 def test_value_is_sent_to_its_data():
-    with pytest.raises(TypeError, match=r"a Value is a single number; use its \.data"):
+    with pytest.raises(TypeError, match=r"a Value is no number or array; use its \.data"):
         as_array(Value(2))
 
 
 def test_numbers_and_lists_follow_the_dtype_of_the_others_and_arrays_do_not():
     single = np.dtype(np.float32)
-    assert following(2, single).dtype == np.float32
-    assert following([1.0, 2.0], single).dtype == np.float32
-    assert following(np.ones(2), single).dtype == np.float64
-    assert following([True, False], single).dtype == np.bool_
+    assert following(2, single, "x").dtype == np.float32
+    assert following([1.0, 2.0], single, "x").dtype == np.float32
+    assert following(np.ones(2), single, "x").dtype == np.float64
+    assert following([True, False], single, "x").dtype == np.bool_
 
 
 @given(st.data())

@@ -1,15 +1,14 @@
 """Tensor: what it accepts, its dtypes, its methods against NumPy's, gradients and errors."""
 
-import copy
 import operator
-import pickle
+from collections import deque
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, no_grad, ops, primitive
+from autolm import Tensor, Value, no_grad, ops, primitive
 
 FLOATS = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -42,6 +41,127 @@ def test_tensor_of_a_tensor_is_a_new_leaf_of_its_data():
     x = Tensor([1.0]) * 2
     y = Tensor(x)
     assert (y.data.tolist(), y.parents) == ([2.0], ())
+
+
+X = Tensor([1.0, 2.0])
+OBJECTS = np.empty(2, object)
+OBJECTS[:] = [Value(1.0), Value(2.0)]
+TENSORS = np.empty(2, object)
+TENSORS[0] = TENSORS[1] = X
+
+
+class Rows:
+    """A sequence of somebody's own."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, i):
+        return (X, X)[i]
+
+
+HOLDERS = {
+    "list": [X, X],
+    "tuple": (X, X),
+    "nested": [[[1.0, 2.0], X]],
+    "constants": [X.detach(), X.detach()],
+    "with numbers": [X.sum(), 1.0],
+    "deque": deque([X, X]),
+    "sequence": Rows(),
+    "Values": [Value(1.0), Value(2.0)],
+    "nested Values": [(Value(1.0), 2.0)],
+    "array of Values": OBJECTS,
+    "array of Tensors": TENSORS,
+}
+TAKERS = {
+    "Tensor": Tensor,
+    "Tensor of a dtype": lambda held: Tensor(held, dtype=float),
+    "constant": lambda held: Tensor(held, requires_grad=False),
+    "operand": lambda held: ops.add(X, held),
+    "other operand": lambda held: X * held,
+    "data": lambda held: setattr(Tensor([1.0, 2.0]), "data", held),
+    "grad": lambda held: setattr(Tensor([1.0, 2.0]), "grad", held),
+    "backward": lambda held: (X * 1).backward(held),
+}
+
+
+@pytest.mark.parametrize("take", TAKERS.values(), ids=TAKERS.keys())
+@pytest.mark.parametrize("held", HOLDERS.values(), ids=HOLDERS.keys())
+def test_nodes_in_a_list_are_refused_with_the_word_for_joining_them(take, held):
+    with pytest.raises(
+        TypeError, match=r"a list of Tensors or Values would lose .*autolm\.ops\.stack"
+    ):
+        take(held)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "1.5",
+        ["1.5"],
+        1j,
+        [1j],
+        np.array([1j]),
+        np.complex128(1j),
+        None,
+        [None],
+        {1.0},
+        {},
+        object(),
+    ],
+)
+def test_data_that_is_not_real_numbers_is_refused_whatever_the_dtype_told(wrong):
+    for dtype in (None, float, "float32", int):
+        with pytest.raises(TypeError, match=r"^Tensor: data must be real numbers, not"):
+            Tensor(wrong, dtype=dtype)
+    with pytest.raises(TypeError, match=r"^Tensor: data must be real numbers, not complex"):
+        Tensor([1.0], dtype=complex)
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"^Tensor: data must be an array; the rows of the list"):
+        Tensor([[1.0], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("name", [None, 3, ("x",), [Tensor(1.0)], b"x"])
+def test_name_that_is_no_text_is_refused(name):
+    with pytest.raises(TypeError, match=r"^Tensor: name is a .*, and a name is a str"):
+        Tensor(1.0, name=name)
+
+
+WRONG_NUMBERS = [1j, [1j, 1j], np.array([1j, 0]), "ab", ["a", "b"], [None, 1.0], object()]
+
+
+@pytest.mark.parametrize("wrong", WRONG_NUMBERS)
+def test_data_and_gradients_that_are_not_real_numbers_are_refused_and_change_nothing(wrong):
+    x = Tensor([1.0, 2.0])
+    y = x * 1
+    with pytest.raises(TypeError, match=r"^the gradient must be real numbers, not"):
+        y.backward(wrong)
+    with pytest.raises(TypeError, match=r"^the gradient must be real numbers, not"):
+        x.grad = wrong
+    with pytest.raises(TypeError, match=r"^data must be real numbers, not"):
+        x.data = wrong
+    assert (x.data.tolist(), x.grad) == ([1.0, 2.0], None)
+
+
+@pytest.mark.parametrize("number", [[True, False], [1, 0], np.array([1, 0], np.int8)])
+def test_gradients_and_data_of_integers_and_bools_are_taken_as_floats(number):
+    x = Tensor([5.0, 5.0])
+    (x * 2).backward(number)
+    assert x.grad.tolist() == [2.0, 0.0]
+    x.grad = x.data = number
+    assert x.grad.tolist() == x.data.tolist() == [1.0, 0.0]
+    assert x.grad.dtype == x.data.dtype == np.float64
+
+
+def test_fractions_do_not_go_into_integers():
+    x = Tensor(np.array([1, 2]))
+    with pytest.raises(TypeError, match=r"^data: float64 numbers do not fit into int64"):
+        x.data = [0.5, 1.0]
+    with pytest.raises(TypeError, match=r"int64 data have no gradient"):
+        x.grad = [0.5, 1.0]
+    assert x.data.tolist() == [1, 2]
 
 
 @FLOATS
@@ -349,6 +469,54 @@ def test_wrong_contribution_is_an_error_that_names_the_operation(contributions, 
     assert a.grad is None and b.grad is None
 
 
+@pytest.mark.parametrize(
+    "result",
+    [None, "text", 1j, np.array([1j]), ["a"], [None], {1.0}, object(), X, Value(1.0), [X], OBJECTS],
+)
+@pytest.mark.parametrize("operand", [Tensor([1.0]), Tensor([1.0], requires_grad=False)])
+def test_result_that_is_not_real_numbers_is_an_error_that_names_the_operation(operand, result):
+    @primitive(name="broken")
+    def broken(a):
+        return result, lambda grad: (grad,)
+
+    with pytest.raises(TypeError, match=r"^broken: the result"):
+        broken(operand)
+
+
+def test_result_of_integers_is_refused_where_a_gradient_is_required():
+    @primitive
+    def rounded(a):
+        return np.rint(a).astype(int), lambda grad: (grad,)
+
+    with pytest.raises(TypeError, match=r"^rounded: the result is int64, which cannot require"):
+        rounded(Tensor([1.5]))
+    assert rounded(Tensor([1.5], requires_grad=False)).dtype == int
+
+
+ATTRIBUTES_OF_NODES = {
+    "Tensor": lambda x: ops.clip(x, low=Tensor(0.5), high=1.0),
+    "in a list": lambda x: ops.embedding(x, token_ids=[Tensor(0.0)]),
+    "Value": lambda x: ops.masked_fill(x, mask=np.array([True]), value=Value(1.0)),
+}
+
+
+@pytest.mark.parametrize("call", ATTRIBUTES_OF_NODES.values(), ids=ATTRIBUTES_OF_NODES.keys())
+def test_attribute_that_requires_a_gradient_is_refused(call):
+    with pytest.raises(TypeError, match=r"gets no gradient.*give its \.data"):
+        call(Tensor([[1.0, 2.0]]))
+
+
+def test_arrays_detach_where_the_user_asks_and_not_within_numpys_functions():
+    x = Tensor([1.0, 2.0])
+    assert np.asarray(x) is x.data
+    assert np.array([x, x]).tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    np.testing.assert_allclose(x, [1.0, 2.0])
+    for lose in (lambda: np.mean([x, x]), lambda: np.linalg.norm([x, x]), lambda: np.r_[x, x]):
+        with pytest.raises(TypeError, match=r"NumPy would lose the gradient.*autolm\.ops"):
+            lose()
+    assert np.mean([x.detach(), x.detach()]) == 1.5
+
+
 def test_contribution_to_a_constant_may_be_none():
     x = Tensor(np.ones(3))
     primitive_that_returns(lambda g: (g, None))(x, np.ones(3)).backward(np.ones(3))
@@ -370,9 +538,3 @@ def test_products_of_matrices_without_rows_or_columns_have_gradients(n, k, m):
         np.testing.assert_array_equal(y.data, a.data @ b.data)
         y.backward(np.ones(y.shape))
         assert (a.grad.shape, b.grad.shape) == (a.shape, b.shape)
-
-
-def test_a_tensor_can_be_copied_and_pickled():
-    x = Tensor([1.0, 2.0], name="x")
-    for again in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
-        assert (again.data.tolist(), again.name, again.requires_grad) == ([1, 2], "x", True)

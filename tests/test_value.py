@@ -261,6 +261,33 @@ def test_name_labels_a_value():
     assert Value(2, "x").name == Value(2, name="x").name == "x"
 
 
+@pytest.mark.parametrize("name", [(), (Value(1.0),), None, 3])
+def test_name_that_is_no_text_is_refused(name):
+    with pytest.raises(TypeError, match=r"^Value: name is a .*operation records them"):
+        Value(2.0, name)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["1.5", b"1", 1j, np.complex128(1), np.array(1j), [1.0], np.ones(1)]
+)
+def test_gradient_that_is_no_real_number_is_refused(wrong):
+    x = Value(2.0)
+    with pytest.raises(TypeError, match=r"^the gradient must be one real number, not"):
+        x.grad = wrong
+    with pytest.raises(TypeError, match=r"^the gradient must be one real number, not"):
+        (x * 3).backward(wrong)
+    assert not x.has_grad
+
+
+@pytest.mark.parametrize(
+    "number", [2, 2.0, np.float32(2), np.int64(2), np.array(2), Fraction(2), Value(2.0)]
+)
+def test_gradient_may_be_any_real_number(number):
+    x = Value(2.0)
+    x.grad = number
+    assert (x.grad, type(x.grad)) == (2.0, float)
+
+
 def test_gradient_reads_zero_before_it_is_computed():
     x = Value(2)
     assert (x.grad, x.has_grad) == (0.0, False)

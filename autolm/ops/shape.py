@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autolm.ops.arguments import read_axis, read_new_shape, read_order, read_shape
+from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Array, Backward, Case, primitive
 
 
@@ -108,28 +109,38 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
     rule=("ḡ added at the index, zeros elsewhere",),
     cases=(
         Case(((3,),), {"index": 1}),
+        Case(((),), {"index": ()}),
         Case(((3, 4),), {"index": (slice(None), slice(0, 4, 2))}),
+        Case(((3, 4),), {"index": (slice(None, None, -2), -1)}),
         Case(((3, 4),), {"index": (..., None, -1)}),
         Case(((3, 2),), {"index": np.array([0, 2, 0, 0])}),
-        Case(((3, 4),), {"index": (np.array([0, 0]), np.array([1, 1]))}),
+        Case(((3, 2),), {"index": [[2, 0], [-1, 2]]}),
+        Case(((3, 4),), {"index": ((0, 0), (1, 1))}),
+        Case(((3, 4),), {"index": (slice(1, None), (1, 1))}),
+        Case(((2, 3, 4),), {"index": ([1, 1, 0], ..., None, np.array([[0], [0]]))}),
         Case(((3,),), {"index": np.array([True, False, True])}),
+        Case(((3,),), {"index": True}),
+        Case(((3, 2),), {"index": ([False, True, False], [1, 1])}),
+        Case(((2, 2),), {"index": [[True, False], [True, True]]}),
     ),
 )
 def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
     """Take elements by any index that NumPy takes; one taken twice collects both gradients."""
-    a_shape = a.shape
-    parts = index if isinstance(index, tuple) else (index,)
-    repeats = any(isinstance(part, list | np.ndarray) for part in parts)
+    a_shape, parts = a.shape, as_index(index)
+    try:
+        y = a[parts]
+    except IndexError as error:
+        raise IndexError(f"getitem of {a_shape}: {error}") from None
 
     def backward(grad: Array) -> tuple[Array]:
         scattered = np.zeros(a_shape, dtype=grad.dtype)
-        if repeats:
-            np.add.at(scattered, index, grad)
+        if repeats(parts):
+            np.add.at(scattered, parts, grad)
         else:
-            scattered[index] = grad
+            scattered[parts] = grad
         return (scattered,)
 
-    return a[index], backward
+    return y, backward
 
 
 @primitive(
