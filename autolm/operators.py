@@ -11,20 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from autolm import ops
+from autolm.numpy_functions import call_function, call_ufunc
 from autolm.ops.reduce import Axis
 
 if TYPE_CHECKING:
     from autolm.tensor import Tensor
-
-UFUNCS = {
-    "absolute": ops.abs,
-    "divide": ops.div,
-    "multiply": ops.mul,
-    "negative": ops.neg,
-    "power": ops.pow,
-    "subtract": ops.sub,
-    **{op.name: op for op in ops.PRIMITIVES if isinstance(getattr(np, op.name, None), np.ufunc)},
-}
 
 
 class Operators:
@@ -34,21 +25,13 @@ class Operators:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
-        if ufunc in (np.less, np.greater, np.less_equal, np.greater_equal):
-            return ufunc(*map(np.asarray, inputs), **options)
-        if method != "__call__" or options or ufunc.__name__ not in UFUNCS:
-            return NotImplemented
-        return UFUNCS[ufunc.__name__](*inputs)
+        return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        """Refuse NumPy's functions that would lose the gradient; others get the arrays."""
-        name = function.__name__
-        if name in ops.__all__:
-            raise TypeError(f"numpy.{name} would lose the gradient: use autolm.ops.{name}")
-        arrays = [np.asarray(a) if isinstance(a, Operators) else a for a in args]
-        return function(*arrays, **kwargs)
+        """Let its others take Tensors too, as far as they keep the gradient: `np.sum(x, 0)`."""
+        return call_function(function, args, kwargs)
 
     def __add__(self, other: Any) -> Tensor:
         return ops.add(self, other)

@@ -19,6 +19,7 @@ from autolm.backend import current_native
 from autolm.captured import Captured, capture, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, Step, calling_site, current_recording, describe, next_made, recording
+from autolm.numpy_functions import handed_to_numpy, require_not_listed
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 from autolm.quiet import is_quiet, quiet, quietly
@@ -260,9 +261,10 @@ class Tensor(Operators, Node):
         return Tensor(self.data, requires_grad=False, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return handed_to_numpy(self, self.data, dtype, copy)
 
     def __float__(self) -> float:
+        require_not_listed(self)
         return float(self._array.item())
 
     def __bool__(self) -> bool:
