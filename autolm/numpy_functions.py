@@ -56,13 +56,19 @@ def _nodes_in(value: Any) -> Iterator[Node]:
             yield from _nodes_in(item)
 
 
-def plain(value: Any) -> Any:
-    """Put arrays for the Tensors, also in lists, tuples and dicts."""
+def plain(value: Any, *, locked: bool = False) -> Any:
+    """Put arrays for the Tensors, also in lists, tuples and dicts; none to write into if locked."""
     if isinstance(value, Node):
-        return value.data
+        if not locked:
+            return value.data
+        array = value.data.view()
+        array.flags.writeable = False
+        return array
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+        return {key: plain(item, locked=locked) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(item, locked=locked) for item in value)
+    return value
 
 
 def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..., Any]:
@@ -90,7 +96,8 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
 
 
 def _require_default(word: str, value: Any) -> None:
-    if value is not None and value not in DEFAULTS.get(word, ()):
+    is_default = isinstance(value, str | bool) and value in DEFAULTS.get(word, ())
+    if value is not None and not is_default:
         raise Unfit(f"of a Tensor takes no {word}=")
 
 
@@ -195,16 +202,20 @@ def _ptp(a: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _lower(m: Any, k: int) -> Array:
-    rows, columns = np.shape(m)[-2:]
+    rows, columns = (*np.shape(m)[-1:], *np.shape(m))[-2:]  # NumPy repeats a vector
     return np.tri(rows, columns, k, dtype=bool)
 
 
-def _tril(m: Any, *, k: int = 0) -> Any:
+def _tril(m: Any, k: int = 0) -> Any:
     return ops.where(_lower(m, k), m, 0)
 
 
-def _triu(m: Any, *, k: int = 0) -> Any:
+def _triu(m: Any, k: int = 0) -> Any:
     return ops.where(_lower(m, k - 1), 0, m)
+
+
+def _transpose(a: Any, *, axes: Any = None) -> Any:
+    return ops.transpose(a, axes=(axes,) if isinstance(axes, int) else axes)
 
 
 def _matrix_transpose(x: Any) -> Any:
@@ -215,6 +226,12 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None and y is None:
         return np.nonzero(plain(condition))
     return ops.where(condition, x, y)
+
+
+def _clip(a: Any, *, low: Any = None, high: Any = None) -> Any:
+    return ops.clip(
+        a, low=-math.inf if low is None else low, high=math.inf if high is None else high
+    )
 
 
 def _positive(x: Any) -> Any:
@@ -269,7 +286,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "amin": as_numpy_calls(ops.min, "a axis out keepdims initial where"),
     "average": as_numpy_calls(ops.mean, "a axis weights returned keepdims"),
     "broadcast_to": as_numpy_calls(ops.broadcast_to, "array:a shape subok"),
-    "clip": as_numpy_calls(ops.clip, "a a_min:low a_max:high out min:low max:high"),
+    "clip": as_numpy_calls(_clip, "a a_min:low a_max:high out min:low max:high"),
     "column_stack": _column_stack,
     "concatenate": as_numpy_calls(_concatenate, "arrays axis out dtype casting"),
     "dot": as_numpy_calls(_dot, "a b out"),
@@ -291,7 +308,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "stack": as_numpy_calls(_stack, "arrays axis out dtype casting"),
     "sum": as_numpy_calls(ops.sum, "a axis dtype out keepdims initial where"),
     "swapaxes": as_numpy_calls(ops.swapaxes, "a axis1 axis2"),
-    "transpose": as_numpy_calls(ops.transpose, "a axes"),
+    "transpose": as_numpy_calls(_transpose, "a axes"),
     "tril": _tril,
     "triu": _triu,
     "var": as_numpy_calls(ops.var, "a axis dtype out ddof keepdims where mean correction:ddof"),
@@ -331,6 +348,7 @@ CONSTANT_UFUNCS = frozenset(
         "trunc",
     }
 )
+DIVISION = "floor_divide"  # of one element alone its methods return that element
 CONSTANT_FUNCTIONS = frozenset(
     {
         "all",
@@ -479,7 +497,7 @@ def call_function(function: Callable[..., Any], args: Any, kwargs: Mapping[str, 
     if isinstance(kwargs.get("out"), Node):
         raise TypeError(f"numpy.{name}: out= is a Tensor; {NOT_WRITTEN}")
     if name in CONSTANT_FUNCTIONS:
-        return function(*plain(args), **plain(kwargs))
+        return function(*plain(args, locked=True), **plain(kwargs, locked=True))
     if name in FUNCTIONS:
         return _in_the_name_of(name, FUNCTIONS[name], args, kwargs)
     if needs_gradient(kwargs) or needs_gradient(args):
@@ -493,9 +511,12 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, 
     """Answer a ufunc of NumPy's, called or by one of its methods, of Tensors among other things."""
     name = ufunc.__name__
     out, given = options.get("out", ()), [inputs, options]
-    if any(isinstance(array, Node) for array in out):
-        raise TypeError(f"numpy.{name}: out= is a Tensor; {NOT_WRITTEN}")
-    if name in CONSTANT_UFUNCS or (out and not needs_gradient(given)):
+    if any(isinstance(array, Node) for array in out) or (
+        method == "at" and isinstance(inputs[0], Node)
+    ):
+        raise TypeError(f"numpy.{name} {NOT_WRITTEN}")
+    is_constant = name in CONSTANT_UFUNCS and (method in ("__call__", "outer") or name != DIVISION)
+    if is_constant or (out and not needs_gradient(given)):
         return getattr(ufunc, method)(*plain(inputs), **plain(options))
     if out:
         raise TypeError(
@@ -552,8 +573,9 @@ class _Passing(np.ndarray[Any, Any]):
     """
 
 
-_latest: ContextVar[Callable[[], _Passing | None]] = ContextVar(
-    "autolm_passing", default=lambda: None
+# The latest of them, and the call that asked for it.
+_latest: ContextVar[tuple[Callable[[], Array | None], tuple[int, int]]] = ContextVar(
+    "autolm_latest", default=(lambda: None, (0, 0))
 )
 
 
@@ -565,37 +587,51 @@ def handed_to_numpy(node: Node, array: Array, dtype: Any, copy: bool | None) -> 
     """
     if not needs_gradient(node):
         return np.array(array, dtype=dtype, copy=copy)
-    name = _numpy_function()
-    if name is not None and name not in CONSTANT_FUNCTIONS:
-        raise refusal(name)
-    if name is None:
-        require_not_listed(node)
+    name = require_asked_for(node)
     handed = np.array(array, dtype=dtype, copy=copy)
     if copy is not None or name is not None:
         return handed
     passing = handed.view(_Passing)
-    _latest.set(ref(passing))
+    _latest.set((ref(passing), _place()))
     return passing
 
 
-def require_not_listed(node: Node) -> None:
-    """Refuse to be read as one element of a list."""
-    latest = _latest.get()()
-    if (
-        latest is not None
-        and needs_gradient(node)
-        and not gc.get_referrers(latest)
-        and not _is_a_local(latest)
-    ):
+def require_asked_for(node: Node) -> str | None:
+    """Refuse to give numbers to a function of NumPy's, or as one element of a list.
+
+    Return the function of NumPy's that asks and may: what it computes has no gradient.
+    """
+    if not needs_gradient(node):
+        return None
+    name = _numpy_function()
+    if name is not None and name not in CONSTANT_FUNCTIONS:
+        raise refusal(name)
+    latest, place = _latest.get()
+    array = latest()
+    if name is None and array is not None and place == _place() and not _is_kept(array):
         raise TypeError(
             "NumPy would take the numbers out of a Tensor, and lose the gradient: join Tensors by "
             "ops.stack([x, y]); x.data or x.detach() goes on without a gradient"
         )
+    return name
 
 
-def _is_a_local(array: Array) -> bool:
-    """Whether somebody keeps it in a variable, as what `np.asanyarray(x)` returned."""
-    return any(array is value for frame in _callers() for value in frame.f_locals.values())
+def _is_kept(array: Array) -> bool:
+    """Whether a variable or a list of somebody's holds it, as what `np.asanyarray(x)` returned."""
+    for holder in gc.get_referrers(array):
+        if not isinstance(holder, FrameType):
+            return True
+    for frame in _callers():
+        for value in frame.f_locals.values():
+            if value is array:
+                return True
+    return False
+
+
+def _place() -> tuple[int, int]:
+    """Tell one call in a program, while it runs, from all others."""
+    caller = next(_callers())
+    return id(caller), caller.f_lasti
 
 
 def _numpy_function() -> str | None:

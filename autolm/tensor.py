@@ -19,7 +19,7 @@ from autolm.backend import current_native
 from autolm.captured import Captured, capture, require_unchanged
 from autolm.expand import expand
 from autolm.graph import Node, Step, calling_site, current_recording, describe, next_made, recording
-from autolm.numpy_functions import handed_to_numpy, require_not_listed
+from autolm.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 from autolm.quiet import is_quiet, quiet, quietly
@@ -43,6 +43,11 @@ class Tensor(Operators, Node):
         A label for pictures and messages.
     dtype
         Converts the data.
+
+    Notes
+    -----
+    `x.data` and `x.detach()` go on without a gradient, and so do `float(x)` and `np.asarray(x)`.
+    NumPy's functions record one, or refuse to lose it. `==` compares elements.
 
     Raises
     ------
@@ -264,7 +269,7 @@ class Tensor(Operators, Node):
         return handed_to_numpy(self, self.data, dtype, copy)
 
     def __float__(self) -> float:
-        require_not_listed(self)
+        require_asked_for(self)
         return float(self._array.item())
 
     def __bool__(self) -> bool:

@@ -120,7 +120,7 @@ def edit(
     results computed again: 1
     """
     order = topological_order(root)
-    if node not in order:
+    if all(node is not each for each in order):
         raise ValueError(f"edit: {label(node)} is not under this root")
     data = _like(node, data)
     moving = {node}

@@ -188,6 +188,25 @@ def read_number(name: str, argument: str, value: Any) -> int | float:
     raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
 
 
+def respelled(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Read PyTorch's dim= and keepdim= as what they are here, axis= and keepdims=.
+
+    >>> respelled("sum", {"dim": 0})
+    {'axis': 0}
+    >>> respelled("sum", {"dim": 0, "axis": 0})
+    Traceback (most recent call last):
+        ...
+    TypeError: sum: dim= is another spelling of axis=; give one of them
+    """
+    read = {}
+    for word, value in attributes.items():
+        ours = {"dim": "axis", "keepdim": "keepdims"}.get(word, word)
+        if ours != word and ours in attributes:
+            raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
+        read[ours] = value
+    return read
+
+
 def _integer(value: Any) -> int | None:
     """Return an int, Python's or NumPy's; None for all else, and a bool is no number."""
     if isinstance(value, bool):

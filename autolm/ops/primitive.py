@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import respelled
 from autolm.value import Value
 
 if TYPE_CHECKING:
@@ -81,7 +82,15 @@ class Primitive:
 
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
+        if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
+            attributes = respelled(self.name, attributes)
         return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+
+    @cached_property
+    def has_axis(self) -> bool:
+        """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
+        attributes = getattr(self.forward, "__kwdefaults__", None) or {}
+        return "axis" in attributes and "dim" not in attributes
 
     @cached_property
     def joins(self) -> bool:
