@@ -5,26 +5,25 @@ What they do stands in `ops`, under the same names; a method has the docstring o
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from autolm import ops
-from autolm.ops.arguments import Axis
+from autolm.graph import Node
+from autolm.numpy_functions import call_function, call_ufunc, plain
+from autolm.ops.arguments import Axis, respelled
 
 if TYPE_CHECKING:
     from autolm.tensor import Tensor
 
-UFUNCS = {
-    "absolute": ops.abs,
-    "divide": ops.div,
-    "multiply": ops.mul,
-    "negative": ops.neg,
-    "power": ops.pow,
-    "subtract": ops.sub,
-    **{op.name: op for op in ops.PRIMITIVES if isinstance(getattr(np, op.name, None), np.ufunc)},
-}
+
+# How `transpose` of a matrix may be told, one by one, to leave the axes where they are.
+UNMOVED = ((0, 1), (0, -1), (-2, 1), (-2, -1))
 
 
 class Operators:
@@ -34,21 +33,13 @@ class Operators:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
-        if ufunc in (np.less, np.greater, np.less_equal, np.greater_equal):
-            return ufunc(*map(np.asarray, inputs), **options)
-        if method != "__call__" or options or ufunc.__name__ not in UFUNCS:
-            return NotImplemented
-        return UFUNCS[ufunc.__name__](*inputs)
+        return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        """Refuse NumPy's functions that would lose the gradient; others get the arrays."""
-        name = function.__name__
-        if name in ops.__all__:
-            raise TypeError(f"numpy.{name} would lose the gradient: use autolm.ops.{name}")
-        arrays = [np.asarray(a) if isinstance(a, Operators) else a for a in args]
-        return function(*arrays, **kwargs)
+        """Let its others take Tensors too, as far as they keep the gradient: `np.sum(x, 0)`."""
+        return call_function(function, args, kwargs)
 
     def __add__(self, other: Any) -> Tensor:
         return ops.add(self, other)
@@ -86,17 +77,27 @@ class Operators:
     def __rmatmul__(self, other: Any) -> Tensor:
         return ops.matmul(other, self)
 
+    # Comparisons are of elements, and give arrays of bools; a Tensor is found by identity
+
+    __hash__ = Node.__hash__
+
+    def __eq__(self, other: Any) -> Any:
+        return _compare(operator.eq, self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return _compare(operator.ne, self, other)
+
     def __lt__(self, other: Any) -> Any:
-        return np.asarray(self) < np.asarray(other)
+        return _compare(operator.lt, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return np.asarray(self) > np.asarray(other)
+        return _compare(operator.gt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return np.asarray(self) <= np.asarray(other)
+        return _compare(operator.le, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return np.asarray(self) >= np.asarray(other)
+        return _compare(operator.ge, self, other)
 
     def __neg__(self) -> Tensor:
         return ops.neg(self)
@@ -166,7 +167,9 @@ class Operators:
     def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         return ops.logsumexp(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    def var(self, axis: Axis = None, *other: Any, keepdims: bool = False, ddof: int = 0) -> Tensor:
+        if other:  # NumPy has a dtype there, and PyTorch the switch of its own ddof
+            raise TypeError("var: name what comes after the axis: keepdims= or ddof=")
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
     def softmax(self, axis: int = -1) -> Tensor:
@@ -179,6 +182,11 @@ class Operators:
         return ops.reshape(self, shape=_one_or_many(shape))
 
     def transpose(self, *axes: Any) -> Tensor:
+        if len(axes) == 2 and self.ndim == 2 and axes in UNMOVED:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch exchanges its "
+                f"axes; write transpose({axes}) or swapaxes{axes}"
+            )
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
     @property
@@ -191,6 +199,20 @@ class Operators:
 
     def broadcast_to(self, *shape: Any) -> Tensor:
         return ops.broadcast_to(self, shape=_one_or_many(shape))
+
+
+def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    left, right = plain(a), plain(b)
+    try:
+        return comparison(left, right)
+    except ValueError:
+        raise ValueError(
+            f"shapes {np.shape(left)} and {np.shape(right)} of what is compared do not broadcast"
+        ) from None
+    except TypeError:
+        raise TypeError(
+            f"a Tensor is compared with numbers, not with {type(right).__name__}"
+        ) from None
 
 
 def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
@@ -208,6 +230,22 @@ def _all_axes(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return axes
 
 
+def _spelled_either_way(name: str, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Let a method that takes axis= and keepdims= take PyTorch's dim= and keepdim= as well."""
+
+    @wraps(method)
+    def spelled(self: Any, *given: Any, **attributes: Any) -> Tensor:
+        if "dim" in attributes or "keepdim" in attributes:
+            attributes = dict(zip(("axis", "keepdims"), given, strict=False)) | attributes
+            return method(self, **respelled(name, attributes))
+        return method(self, *given, **attributes)
+
+    return spelled
+
+
 for _operation in ops.PRIMITIVES:
     if _operation.name in vars(Operators):
-        vars(Operators)[_operation.name].__doc__ = _operation.__doc__
+        _method = vars(Operators)[_operation.name]
+        _method.__doc__ = _operation.__doc__
+        if _operation.has_axis:
+            setattr(Operators, _operation.name, _spelled_either_way(_operation.name, _method))

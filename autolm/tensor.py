@@ -31,6 +31,7 @@ from autolm.graph import (
     recording,
     require_text,
 )
+from autolm.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.operators import Operators
 from autolm.ops.primitive import Primitive
 from autolm.quiet import is_quiet, quiet, quietly
@@ -56,6 +57,11 @@ class Tensor(Operators, Node):
         A label for pictures and messages.
     dtype
         Converts the data.
+
+    Notes
+    -----
+    `x.data` and `x.detach()` go on without a gradient, and so do `float(x)` and `np.asarray(x)`.
+    NumPy's functions record one, or refuse to lose it. `==` compares elements.
 
     Raises
     ------
@@ -315,20 +321,10 @@ class Tensor(Operators, Node):
         return Tensor(self, requires_grad=False, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Detach, for `np.asarray(x)`, `np.array([x, y])` and whoever else asks for an array.
-
-        NumPy's functions written in Python ask in the same way for what stands in lists, and would
-        return constants: they are refused.
-        """
-        asks = sys._getframe(1).f_globals.get("__name__", "")
-        if asks == "autolm.arrays":
+        """Detach, for `np.asarray(x)`; see `numpy_functions.py` for what asks in passing."""
+        if sys._getframe(1).f_globals.get("__name__") == "autolm.arrays":
             raise NestedTensor
-        if self.requires_grad and asks.startswith("numpy.") and "testing" not in asks:
-            raise TypeError(
-                "NumPy would lose the gradient of a Tensor; use an operation of autolm.ops (stack "
-                "joins a list), or x.data where none is needed"
-            )
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return handed_to_numpy(self, self.data, dtype, copy)
 
     def __index__(self) -> int:
         """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
@@ -341,6 +337,7 @@ class Tensor(Operators, Node):
         return self._array.copy()
 
     def __float__(self) -> float:
+        require_asked_for(self)
         return float(self._array.item())
 
     def __bool__(self) -> bool:

@@ -167,6 +167,8 @@ class Value(Node):
     contributions = Node.backward_rule  # type: ignore[assignment,misc]  # floats need no fitting
     def __lt__(self, other: Any) -> Any: return self.data < getattr(other, "data", other)
     def __gt__(self, other: Any) -> Any: return self.data > getattr(other, "data", other)
+    def __le__(self, other: Any) -> Any: return self.data <= getattr(other, "data", other)
+    def __ge__(self, other: Any) -> Any: return self.data >= getattr(other, "data", other)
     def __float__(self) -> Any: return self.data
     def __repr__(self) -> str: return f"Value(data={self.data:.6g}, grad={self.grad:.6g})"
     def __radd__(self, other: Any) -> Any: return add(other, self)  # other + self

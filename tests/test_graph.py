@@ -70,19 +70,25 @@ def test_topological_order_lists_each_node_once_after_its_parents(program, leaf)
 # Equality and order of nodes
 
 
-@each_engine
-def test_equality_is_identity(leaf):
-    a, b = leaf(2.0), leaf(2.0)
+def test_values_are_equal_if_they_are_the_same_one():
+    a, b = Value(2.0), Value(2.0)
     assert a == a
     assert a != b
-    assert len({a, b}) == 2
+
+
+@each_engine
+def test_nodes_hash_by_identity(leaf):
+    a, b = leaf(2.0), leaf(2.0)
+    assert len({a, b, a}) == 2
+    assert {a: 1, b: 2}[b] == 2
 
 
 @each_engine
 def test_less_and_greater_compare_data(leaf):
     a, b = leaf(2.0), leaf(3.0)
     assert a < b and b > a and a < 2.5 and b > 2.5
-    assert not a > b
+    assert a <= b and b >= a and a <= 2.0 and b >= 3.0
+    assert not (a > b or a >= b or b <= a)
     assert [number < b for number in (2.5, 3.5)] == [True, False]
 
 

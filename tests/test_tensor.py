@@ -538,3 +538,72 @@ def test_products_of_matrices_without_rows_or_columns_have_gradients(n, k, m):
         np.testing.assert_array_equal(y.data, a.data @ b.data)
         y.backward(np.ones(y.shape))
         assert (a.grad.shape, b.grad.shape) == (a.shape, b.shape)
+
+
+def test_a_tensor_can_be_copied_and_pickled():
+    x = Tensor([1.0, 2.0], name="x")
+    for again in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert (again.data.tolist(), again.name, again.requires_grad) == ([1, 2], "x", True)
+
+
+COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.gt, operator.le, operator.ge)
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+@given(st.integers(0, 9))
+def test_comparison_is_of_elements_as_numpys(compare, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 2, (2, 3)) * 1.0, rng.integers(0, 2, 3) * 1.0
+    for other in (b, Tensor(b), b.tolist(), 1, np.float64(1)):
+        expected = compare(a, b if isinstance(other, Tensor) else other)
+        result = compare(Tensor(a), other)
+        assert isinstance(result, np.ndarray)
+        np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(compare(b, Tensor(a)), compare(b, a))
+
+
+def test_tensors_are_found_by_identity():
+    x, y = Tensor([1.0, 2.0]), Tensor([1.0, 2.0])
+    assert {x: 1, y: 2}[y] == 2
+    assert len({x, y, x}) == 2
+    assert hash(x) != hash(y)
+
+
+def test_what_cannot_be_compared_is_refused_in_plain_words():
+    with pytest.raises(ValueError, match=r"^shapes \(2,\) and \(3,\) of what is compared do not"):
+        _ = Tensor([1.0, 2.0]) == np.ones(3)
+    with pytest.raises(TypeError, match=r"^a Tensor is compared with numbers, not with str$"):
+        _ = Tensor([1.0]) < "a"
+
+
+AXIS_METHODS = [op.name for op in ops.PRIMITIVES if op.has_axis and hasattr(Tensor, op.name)]
+
+
+@pytest.mark.parametrize("name", AXIS_METHODS)
+def test_dim_and_keepdim_are_other_spellings_of_axis_and_keepdims(name):
+    data = array(2, 3)
+    keepdims = "keepdims" in getattr(ops, name).forward.__kwdefaults__
+    theirs = {"dim": 0, "keepdim": True} if keepdims else {"dim": 0}
+    ours = {"axis": 0, "keepdims": True} if keepdims else {"axis": 0}
+    for call in (getattr(Tensor, name), getattr(ops, name)):
+        once, again = call(Tensor(data), **theirs), call(Tensor(data), **ours)
+        assert once.attributes == again.attributes
+        np.testing.assert_array_equal(once.data, again.data)
+        with pytest.raises(TypeError, match=f"^{name}: dim= is another spelling of axis=; give"):
+            call(Tensor(data), axis=0, dim=0)
+    with pytest.raises(TypeError, match=f"^{name}: dim= is another spelling of axis=; give"):
+        getattr(Tensor(data), name)(0, dim=0)
+
+
+def test_transpose_that_numpy_and_pytorch_read_differently_names_both():
+    x = Tensor(array(2, 3))
+    for axes in ((0, 1), (-2, -1), (0, -1), (-2, 1)):
+        with pytest.raises(ValueError, match=r"write transpose\(\(.*\)\) or swapaxes\("):
+            x.transpose(*axes)
+        assert x.transpose(axes).shape == (2, 3)
+    assert x.transpose(1, 0).shape == x.transpose(-1, 0).shape == x.swapaxes(0, 1).shape == (3, 2)
+
+
+def test_second_place_of_var_which_means_three_things_is_refused():
+    with pytest.raises(TypeError, match=r"^var: name what comes after the axis: "):
+        Tensor(array(2, 3)).var(0, True)

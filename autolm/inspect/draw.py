@@ -94,7 +94,7 @@ class Drawing:
         near = neighbourhood(self.order, focus, radius, max(2, max_boxes))
         view = exact_view(self.order, near, edges)
         for box in view.boxes:
-            box.is_focus = focus in box.nodes
+            box.is_focus = any(node is focus for node in box.nodes)
         total = labels.count(len(self.order))
         where = f"within {radius} of {self._which(focus)}"
         view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")
@@ -105,7 +105,7 @@ class Drawing:
         if not isinstance(focus, Node):
             read_kind("draw", "focus", focus, str, "a node or the name of one")
         else:
-            if focus not in self.order:
+            if all(focus is not node for node in self.order):
                 raise ValueError("focus: this node is not in the graph of the node that is drawn")
             return focus
         named = [node for node in self.order if node.name]
@@ -126,7 +126,8 @@ class Drawing:
         alike = [node for node in self.order if node.name and node.name == focus.name]
         if len(alike) < 2:
             return labels.called(focus)
-        number = f"{labels.count(alike.index(focus) + 1)} of {labels.count(len(alike))}"
+        place = next(i for i, node in enumerate(alike, 1) if node is focus)
+        number = f"{labels.count(place)} of {labels.count(len(alike))}"
         return f"{labels.called(focus)}, {number} of this name"
 
     def dot(self, *, dark: bool = False, **options: Any) -> Picture:

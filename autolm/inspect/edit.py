@@ -125,7 +125,8 @@ def edit(
     before = read_items("edit", "set_before", set_before, "a list of nodes")
     set_before = {read_node("edit", "set_before", each) for each in before}
     order = topological_order(root)
-    if read_node("edit", "node", node) not in order:
+    read_node("edit", "node", node)
+    if all(node is not each for each in order):
         raise ValueError(f"edit: {label(node)} is not under this root")
     try:
         data = _like(node, data)

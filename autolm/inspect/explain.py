@@ -183,7 +183,7 @@ def explanation(walk: graph.Backprop, node: Node, *, paths: int = 0) -> Explanat
 
 def _uses(walk: graph.Backprop, node: Node) -> Iterator[Use]:
     for consumer in walk.operations[: walk.position]:
-        if node in consumer.parents and node.requires_grad:
+        if node.requires_grad and any(node is parent for parent in consumer.parents):
             upstream = walk.gradients[consumer]
             values = consumer.contributions(upstream)
             slopes = consumer.contributions(1.0) if type(upstream) is float else None

@@ -225,6 +225,25 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     return array if array.size else array.astype(np.intp)
 
 
+def respelled(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Read PyTorch's dim= and keepdim= as what they are here, axis= and keepdims=.
+
+    >>> respelled("sum", {"dim": 0})
+    {'axis': 0}
+    >>> respelled("sum", {"dim": 0, "axis": 0})
+    Traceback (most recent call last):
+        ...
+    TypeError: sum: dim= is another spelling of axis=; give one of them
+    """
+    read = {}
+    for word, value in attributes.items():
+        ours = {"dim": "axis", "keepdim": "keepdims"}.get(word, word)
+        if ours != word and ours in attributes:
+            raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
+        read[ours] = value
+    return read
+
+
 def _integer(value: Any) -> int | None:
     """Return an int, Python's or NumPy's; None for all else, and a bool is no number."""
     if isinstance(value, bool):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import respelled
 from autolm.ops.refusal import refusal
 from autolm.value import Value
 
@@ -82,6 +83,8 @@ class Primitive:
 
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
+        if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
+            attributes = respelled(self.name, attributes)
         try:
             return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
         except (TypeError, ValueError) as error:
@@ -89,6 +92,12 @@ class Primitive:
             if better is None:
                 raise
             raise better from None
+
+    @cached_property
+    def has_axis(self) -> bool:
+        """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
+        attributes = getattr(self.forward, "__kwdefaults__", None) or {}
+        return "axis" in attributes and "dim" not in attributes
 
     @cached_property
     def joins(self) -> bool:

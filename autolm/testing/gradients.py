@@ -257,7 +257,8 @@ def _program(node: Node) -> str:
     subject, size = _subject_of(node), sum(np.size(parent.data) for parent in node.parents)
     if subject is None or size > PRINTED:
         return ""
-    uses = [node.parents.index(parent) for parent in node.parents]
+    first = {parent: i for i, parent in reversed([*enumerate(node.parents)])}
+    uses = [first[parent] for parent in node.parents]
     if len(set(uses)) < len(uses):
         return runnable(program_of_uses(subject, _call_of(node), uses), subject)
     return runnable(program_of(subject, _call_of(node)), subject)
