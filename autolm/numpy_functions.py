@@ -354,7 +354,7 @@ DIVISION = "floor_divide"  # of one element alone its methods return that elemen
 CONSTANT_FUNCTIONS = frozenset(
     {
         "all",
-        "asarray",  # asked for by somebody who has no use for a gradient
+        "asarray",  # and the like: asked for by somebody who has no use for a gradient
         "allclose",
         "any",
         "argmax",
@@ -572,12 +572,19 @@ class _Passing(np.ndarray[Any, Any]):
     """The array of a Tensor on its way into NumPy.
 
     NumPy drops it as soon as it has an array of the plain kind; but while it reads a list, it holds
-    what it got of each element. So if one still lives when the next is asked for, a list is read.
+    what it got of each element. So if one still lives when the next is asked for, and nobody has
+    it or made anything of it, a list is read.
     """
+
+    is_used = False
+
+    def __array_finalize__(self, source: Any) -> None:
+        if isinstance(source, _Passing):
+            source.is_used = self.is_used = True
 
 
 # The latest of them, and the call that asked for it.
-_latest: ContextVar[tuple[Callable[[], Array | None], tuple[int, int]]] = ContextVar(
+_latest: ContextVar[tuple[Callable[[], _Passing | None], tuple[int, int]]] = ContextVar(
     "autolm_latest", default=(lambda: None, (0, 0))
 )
 
@@ -619,8 +626,10 @@ def require_asked_for(node: Node) -> str | None:
     return name
 
 
-def _is_kept(array: Array) -> bool:
+def _is_kept(array: _Passing) -> bool:
     """Whether a variable or a list of somebody's holds it, as what `np.asanyarray(x)` returned."""
+    if array.is_used or _is_of_a_library(next(_callers())):
+        return True
     for holder in gc.get_referrers(array):
         if not isinstance(holder, FrameType):
             return True
@@ -644,13 +653,17 @@ def _numpy_function() -> str | None:
         module = frame.f_globals.get("__name__", "").split(".")
         if module[0] != "numpy":
             # A library that plots or tabulates takes the numbers, as by np.asarray.
-            return "asarray" if name and frame.f_code.co_filename.startswith(LIBRARIES) else name
+            return "asarray" if name and _is_of_a_library(frame) else name
         room = module[1] if len(module) > 1 else "_core"
         name = frame.f_code.co_qualname
-        if name.startswith("assert_"):  # of numpy.testing
+        if name.startswith("assert_") or name == "require":  # of numpy.testing; a conversion
             return "asarray"
         name = name if room.startswith("_") or room == "lib" else f"{room}.{name}"
     return name
+
+
+def _is_of_a_library(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(LIBRARIES)
 
 
 def _callers() -> Iterator[FrameType]:

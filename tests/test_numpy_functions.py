@@ -278,3 +278,41 @@ def test_functions_of_a_value_are_values() -> None:
         v.zero_grad()
         result.backward()
         assert v.grad != 0
+
+
+CONVERSIONS = [
+    "np.asarray(x)",
+    "np.asanyarray(x)",
+    "np.asarray(x).ravel()",
+    "np.asanyarray(x).ravel()",
+    "np.asanyarray(x)[1:]",
+    "np.asanyarray(x).T",
+    "np.asarray(x, np.float32)[0:1].reshape(1, 1)",
+    "np.asanyarray(x, float)",
+    "np.ascontiguousarray(x)",
+    "np.require(x)",
+    "{'a': np.asarray(x)}",
+    "memoryview(np.asarray(x))",
+    "np.asarray(x).view(np.int64)",
+]
+
+
+@pytest.mark.parametrize("conversion", CONVERSIONS)
+def test_conversions_that_somebody_wrote_detach_one_after_the_other(conversion):
+    xs = [Tensor([1.0, 2.0]), Tensor([3.0, 4.0]), Tensor([1.0, 2.0])]
+    names = {"np": np, "xs": xs, "kept": []}
+    exec(f"for x in xs: kept.append({conversion})", names)
+    assert len([eval(conversion, {"np": np, "x": x}) for x in xs]) == len(names["kept"]) == 3
+
+
+def test_a_library_that_plots_takes_the_numbers():
+    pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot
+
+    x, y = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
+    figure, axes = pyplot.subplots()
+    (line,) = axes.plot(x, y)
+    axes.scatter(x, y)
+    axes.bar([0, 1], x)
+    assert line.get_xydata().tolist() == [[1, 3], [2, 4]]
+    pyplot.close(figure)

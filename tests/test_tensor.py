@@ -540,12 +540,6 @@ def test_products_of_matrices_without_rows_or_columns_have_gradients(n, k, m):
         assert (a.grad.shape, b.grad.shape) == (a.shape, b.shape)
 
 
-def test_a_tensor_can_be_copied_and_pickled():
-    x = Tensor([1.0, 2.0], name="x")
-    for again in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
-        assert (again.data.tolist(), again.name, again.requires_grad) == ([1, 2], "x", True)
-
-
 COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.gt, operator.le, operator.ge)
 
 
