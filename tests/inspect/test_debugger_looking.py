@@ -172,7 +172,7 @@ def test_all_of_an_element_was_made_where_its_array_was():
         ("set x[1] = 2", "set: the array is (2, 2), so give 2 numbers: set x[0,0] = 1"),
         ("set x[0,2] = 2", "set: 2 is not in 0 … 1; the array is (2, 2)"),
         ("set x[0,1] = [2, 3]", "one number is needed, not an array of shape (2,)"),
-        ("set x[0,1] = None", "edit: data: one number is needed, not None"),
+        ("set x[0,1] = None", "one number is needed, not None"),
         ("set #1[0] = 2", "set: this is one number, and there are no places in it"),
         ("set y[0,0] = 2", "no node is called y"),
     ],
