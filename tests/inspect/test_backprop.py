@@ -223,14 +223,14 @@ def test_moves_return_the_step_that_is_the_last_then():
 @pytest.mark.parametrize("k", [-1, 4])
 def test_goto_outside_of_the_pass_is_refused(k):
     *_, y = a_graph()
-    with Backprop(y) as walk, pytest.raises(ValueError, match=r"not one of the steps 0 … 3"):
+    with Backprop(y) as walk, pytest.raises(ValueError, match=r"and the steps are 0 … 3"):
         walk.goto(k)
 
 
 @pytest.mark.parametrize("way", ["forward", "back"])
 def test_negative_numbers_of_steps_are_refused(way):
     *_, y = a_graph()
-    with Backprop(y) as walk, pytest.raises(ValueError, match="-1 steps"):
+    with Backprop(y) as walk, pytest.raises(ValueError, match="n is -1"):
         getattr(walk, way)(-1)
 
 

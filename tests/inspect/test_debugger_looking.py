@@ -277,7 +277,7 @@ def test_a_step_of_what_was_set_says_so_and_its_arithmetic_is_true(neuron):
         ("p nobody", "NameError: name 'nobody' is not defined"),
         ("why #99", "no node #99: they go from #1 to #10"),
         ("set w1", "set: say what and to what, such as: set w1 = 2"),
-        ("set n = None", "one number is needed, not None"),
+        ("set n = None", "edit: data: one number is needed, not None"),
         ("set w1 =", "set: say what and to what, such as: set w1 = 2"),
         ("help frobnicate", "no such command: frobnicate (help lists them)"),
     ],

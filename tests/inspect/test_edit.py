@@ -144,7 +144,7 @@ def test_edit_keeps_the_dtype_and_does_not_keep_the_array_it_was_given():
 def test_edit_to_what_the_node_cannot_hold_is_refused(node, data, message):
     with pytest.raises(ValueError) as caught:
         edit(node * 2, node, data)
-    assert str(caught.value) == message
+    assert str(caught.value) == f"edit: data: {message}"
 
 
 def test_edit_of_a_node_elsewhere_is_refused():
