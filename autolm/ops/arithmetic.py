@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
+from autolm.ops.varied import OneOf, Pattern
 from autolm.value import Value
 
 
@@ -298,6 +299,10 @@ def _clip(a: Value, low: float, high: float) -> Value:
     kinks="a = low and a = high: the slope is 1",
     scalar=lambda a, *, low, high: each(lambda v: _clip(v, low, high))(a),
     cases=(Case(((2, 3),), {"low": -1.0, "high": 1.0}), Case(((),), {"low": 0.0, "high": 2.0})),
+    patterns=(
+        Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, None), "high": OneOf(1.0, 3, 2.5)}),
+        Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, 3.0), "high": OneOf(1.0, -0.5, None)}),
+    ),
 )
 def clip(a: Array, *, low: float, high: float) -> tuple[Array, Backward]:
     """Limit to the interval from low to high."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.varied import Pattern
 from autolm.value import Value
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Primitive:
         The same operation on object arrays of Values; by default the forward itself.
     cases
         Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
+    patterns
+        What all calls look like, with letters for lengths and attributes by kind, to draw from.
     relations
         What holds of the forward besides its gradient, such as `causal`; for tests to prove.
     """
@@ -74,6 +77,7 @@ class Primitive:
     kinks: str = ""
     scalar: Callable[..., Array] | None = None
     cases: tuple[Case, ...] = field(default=(), repr=False)
+    patterns: tuple[Pattern, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()
 
     #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autolm.ops import varied
 from autolm.ops.primitive import Array, Backward, Case, primitive
 from autolm.value import Value
 
@@ -28,6 +29,8 @@ CASES = (
     Case(((2, 1, 3),), {"axis": 1}),
     Case(((),)),
 )
+VARIED = {"axis": varied.Axis(several=True), "keepdims": varied.OneOf(False, True)}
+PATTERNS = (varied.Pattern(("…",), VARIED),)
 
 
 def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -85,7 +88,14 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
     return scalar
 
 
-@primitive(symbol="Σ", formula="Σᵢ aᵢ", rule=("ḡ",), scalar=fold(Value.sum), cases=CASES)
+@primitive(
+    symbol="Σ",
+    formula="Σᵢ aᵢ",
+    rule=("ḡ",),
+    scalar=fold(Value.sum),
+    cases=CASES,
+    patterns=PATTERNS,
+)
 def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Add up along axes."""
     shape = a.shape
@@ -102,6 +112,7 @@ def sum(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, 
     rule=("ḡ / n",),
     scalar=fold(lambda values: Value.sum(values) / len(values)),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def mean(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Average along axes."""
@@ -125,6 +136,7 @@ def _variance(values: Sequence[Value], ddof: int = 0) -> Any:
     rule=("ḡ · 2(a − mean a) / (n − ddof)",),
     scalar=fold(_variance),
     cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
+    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
 )
 def var(
     a: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0
@@ -164,6 +176,7 @@ def _average_of_ties(values: Sequence[Value], best: float) -> Any:
     kinks="where several are largest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.max(v.data for v in values))),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the largest along axes."""
@@ -178,6 +191,7 @@ def max(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, 
     kinks="where several are smallest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.min(v.data for v in values))),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def min(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the smallest along axes."""
@@ -198,6 +212,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
     rule=("ḡ · softmax a",),
     scalar=fold(_logsumexp),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def logsumexp(a: Array, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.varied import Axis, Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(
@@ -22,6 +23,7 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
         Case(((4,),), {"shape": (2, 1, 2)}),
         Case(((),), {"shape": (1,)}),
     ),
+    patterns=(Pattern(("…",), {"shape": NewShape()}),),
 )
 def reshape(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Arrange the same elements, in the same order, in another shape; −1 is what is left."""
@@ -42,6 +44,7 @@ def reshape(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((2, 3, 4),), {"axes": (1, 2, 0)}),
         Case(((2, 3, 4),), {"axes": (0, -1, 1)}),
     ),
+    patterns=(Pattern(("…",), {"axes": Order()}),),
 )
 def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
     """Reorder the axes; reverse them if no order is given."""
@@ -63,6 +66,7 @@ def transpose(a: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, 
         Case(((2, 3),), {"axis1": 0, "axis2": 1}),
         Case(((2, 3, 4),), {"axis1": -1, "axis2": 0}),
     ),
+    patterns=(Pattern(("… n",), {"axis1": Axis(), "axis2": Axis()}),),
 )
 def swapaxes(a: Array, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
@@ -82,6 +86,7 @@ def swapaxes(a: Array, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
         Case(((2, 1),), {"shape": (4, 2, 3)}),
         Case(((),), {"shape": (2,)}),
     ),
+    patterns=(Pattern(("…",), {"shape": WiderShape()}),),
 )
 def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Repeat along new axes and along axes of length 1, as NumPy's broadcasting does."""
@@ -104,6 +109,7 @@ def broadcast_to(a: Array, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((3, 4),), {"index": (np.array([0, 0]), np.array([1, 1]))}),
         Case(((3,),), {"index": np.array([True, False, True])}),
     ),
+    patterns=(Pattern(("…",), {"index": Index()}),),
 )
 def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
     """Take elements by any index that NumPy takes; one taken twice collects both gradients."""
@@ -132,6 +138,12 @@ def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
         Case(((1, 2), (2, 2)), {"axis": 0}),
         Case(((2, 2), (2, 2)), {"axis": 1}),
     ),
+    patterns=(
+        Pattern(("n",), {"axis": OneOf(0, -1)}),
+        Pattern(("n", "m", "k"), {"axis": OneOf(0, -1)}),
+        Pattern(("k n", "k m"), {"axis": OneOf(1, -1)}),
+        Pattern(("n k l", "m k l"), {"axis": OneOf(0, -3)}),
+    ),
 )
 def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join a sequence of arrays along an axis that they have."""
@@ -151,6 +163,11 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
         Case(((2,), (2,)), {"axis": 0}),
         Case(((2, 3), (2, 3), (2, 3)), {"axis": -1}),
         Case(((), ()), {"axis": 0}),
+    ),
+    patterns=(
+        Pattern(("", ""), {"axis": Axis(new=True)}),
+        Pattern(("n", "n", "n"), {"axis": Axis(new=True)}),
+        Pattern(("n m", "n m"), {"axis": Axis(new=True)}),
     ),
 )
 def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:

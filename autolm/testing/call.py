@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.tensor import Tensor
+
 Array = NDArray[Any]
 
 
@@ -68,6 +70,10 @@ def literal(value: Any) -> str:
         return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in value.items()) + "}"
     if isinstance(value, np.ndarray):
         return _array_literal(value)
+    if isinstance(value, Tensor):
+        return f"Tensor({literal(value.data)})"
+    if isinstance(value, memoryview):
+        return f"memoryview({literal(np.asarray(value))})"
     if isinstance(value, np.generic):
         return literal(value.item())
     if isinstance(value, float):

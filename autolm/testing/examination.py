@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -82,9 +83,10 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
-    several = len(applying) > 1
-    share = max(LEAST, -(-max_examples // len(applying))) if several else max_examples
+    drawn = Counter(bool(part.patterns) for part, _ in applying)
     for part, examples in applying:
+        fellows = drawn[bool(part.patterns)]  # cases share the examples, and patterns as many more
+        share = max(LEAST, -(-max_examples // fellows)) if fellows > 1 else max_examples
         try:
             broken = _hunt(law, part, examples, tally, share, shrink)
         except Unsatisfiable:

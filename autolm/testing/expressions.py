@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.primitive import Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import largest_contribution
 from autolm.testing.strategies import Shape, arrays_together, shapes
 from autolm.testing.subject import LARGEST, OperationError, Subject, edges_in
+from autolm.testing.variation import attributes_for
 
 Array = NDArray[Any]
 
@@ -226,13 +227,15 @@ class _Growing:
     def _shapes_wanted(
         self, subject: Subject, fresh: bool
     ) -> tuple[tuple[Shape, ...], Mapping[str, Any]]:
-        if subject.cases:
-            case: Case = self.draw(st.sampled_from(subject.cases))
-            return case.shapes, case.attributes
+        if not subject.elementwise:
+            shapes_and_attributes: tuple[tuple[Shape, ...], Mapping[str, Any]]
+            shapes_and_attributes = self.draw(subject.ways_to_call())
+            return shapes_and_attributes
         present = [] if fresh else [d.shape for d in self.data.values() if d.dtype.kind == "f"]
         small = shapes(max_dims=2).filter(lambda shape: math.prod(shape) <= LARGEST)
         shape = self.draw(st.sampled_from(present) if present else small)
-        return (shape,) * len(subject.operands), subject.attributes
+        wanted = (shape,) * len(subject.operands)
+        return wanted, self.draw(attributes_for(wanted, subject.attributes))
 
     def _operand(self, shape: Shape, domain: Any, stretches: bool, fresh: bool) -> int:
         """Choose an earlier node, or make a leaf."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
+from autolm.ops.primitive import Case
+from autolm.ops.varied import Pattern
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Arrays, Comparison, Verdict, compare
@@ -19,6 +21,7 @@ from autolm.testing.expressions import Expression, expressions
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of, program_of_uses
 from autolm.testing.oracle import differentiate
 from autolm.testing.subject import OperationError, Subject
+from autolm.testing.variation import may_repeat, repeats_an_index
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -99,16 +102,12 @@ def _alias_pairs(subject: Subject) -> list[Pair]:
         for i, j in combinations(range(len(subject.operands)), 2)
         if subject.domains[i] is not None
         and subject.domains[i] == subject.domains[j]
-        and (subject.elementwise or any(c.shapes[i] == c.shapes[j] for c in subject.cases))
+        and (subject.elementwise or any(way.shapes[i] == way.shapes[j] for way in _ways(subject)))
     ]
 
 
-def _repeats_an_index(attributes: Mapping[str, Any]) -> bool:
-    flat: list[Any] = []
-    for value in attributes.values():
-        flat += value if isinstance(value, tuple | list) else [value]
-    indices = [v for v in flat if isinstance(v, np.ndarray) and v.dtype.kind in "iu"]
-    return any(np.unique(index).size < index.size for index in indices)
+def _ways(subject: Subject) -> Sequence[Case | Pattern]:
+    return (*subject.cases, *subject.patterns)
 
 
 def _aliased_calls(subject: Subject) -> st.SearchStrategy[tuple[Call, Pair | None]] | None:
@@ -119,8 +118,8 @@ def _aliased_calls(subject: Subject) -> st.SearchStrategy[tuple[Call, Pair | Non
     if pairs:
         drawn = st.tuples(calls, st.sampled_from(pairs))
         found.append(drawn.filter(lambda d: len({d[0].inputs[i].shape for i in d[1]}) == 1))
-    if any(_repeats_an_index(case.attributes) for case in subject.cases):
-        repeated = calls.filter(lambda call: _repeats_an_index(call.attributes))
+    if any(may_repeat(way.attributes) for way in _ways(subject)):
+        repeated = calls.filter(lambda call: repeats_an_index(call.attributes))
         found.append(st.tuples(repeated, st.none()))
     return st.one_of(found) if found else None
 
@@ -182,7 +181,7 @@ def _check_graphs(subject: Subject, expression: Expression, tally: Tally) -> Non
 
 
 def _alias_features(subject: Subject) -> tuple[str, ...]:
-    repeats = any(_repeats_an_index(case.attributes) for case in subject.cases)
+    repeats = any(may_repeat(way.attributes) for way in _ways(subject))
     return ("alias",) * bool(_alias_pairs(subject)) + ("repeated index",) * repeats
 
 
