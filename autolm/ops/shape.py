@@ -139,7 +139,6 @@ def getitem(a: Array, *, index: Any) -> tuple[Array, Backward]:
         Case(((2, 2), (2, 2)), {"axis": 1}),
     ),
     patterns=(
-        Pattern(("n",), {"axis": OneOf(0, -1)}),
         Pattern(("n", "m", "k"), {"axis": OneOf(0, -1)}),
         Pattern(("k n", "k m"), {"axis": OneOf(1, -1)}),
         Pattern(("n k l", "m k l"), {"axis": OneOf(0, -3)}),

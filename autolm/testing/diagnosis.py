@@ -189,7 +189,7 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
 def _repeated_index(e: Evidence) -> Iterator[tuple[str, Any]]:
     if repeats_an_index(e.call.attributes):
         for kept in _one_of_several(e):
-            yield "a repeated index keeps one contribution and loses the others", kept
+            yield "overwritten: a repeated index keeps one contribution, loses the others", kept
 
 
 def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:

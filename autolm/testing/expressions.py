@@ -197,7 +197,10 @@ class _Growing:
     def close_a_diamond(self) -> None:
         """Multiply the last result by a node under it: paths of unequal length meet there."""
         last = self._last
-        earlier = self.draw(st.sampled_from(self._numbers_under(last)))
+        numbers = self._numbers_under(last)
+        if not numbers:
+            return  # it is all conditions
+        earlier = self.draw(st.sampled_from(numbers))
         if not _stretches(self.data[earlier].shape, self.data[last].shape):
             earlier = self._rearranged(earlier, self.data[last].shape)
         self._append(_MUL, [earlier, last], {})

@@ -152,7 +152,7 @@ def check_graph(root: Node) -> Report:
 
 
 def _check_nodes(root: Node) -> Report:
-    digits, undecided = np.inf, []
+    digits, undecided, nothing = np.inf, list[str](), list[str]()
     for node in topological_order(root):
         if not node.parents or not node.requires_grad:
             continue
@@ -163,12 +163,16 @@ def _check_nodes(root: Node) -> Report:
             continue
         if comparison.verdict is Verdict.WRONG:
             return _guilty(node, comparison)
+        if comparison.vacuous:
+            nothing.append(f"{describe(node)}: {comparison.reason}")
+            continue
         if comparison.verdict is Verdict.UNDECIDED:
             undecided.append(f"{describe(node)}: {comparison.reason}")
         digits = min(digits, comparison.digits)
     name = f"the graph of {describe(root)}"
-    if undecided:
-        return Report(name, Verdict.UNDECIDED, reason="; ".join(undecided[:3]))
+    doubts = undecided or (nothing if np.isinf(digits) else [])
+    if doubts:
+        return Report(name, Verdict.UNDECIDED, reason="; ".join(doubts[:3]))
     return Report(name, Verdict.CORRECT, min(digits, 16.0))
 
 
@@ -302,6 +306,9 @@ class _Evaluation:
         if root.requires_grad:
             root.backward(float(sent) if isinstance(root, Value) else sent)
         comparison = self._compared(root, sent)
+        if comparison.verdict is Verdict.CORRECT and not any(x.has_grad for x in self.leaves):
+            reason = "no path of the graph leads to an input, so no rule was tried"
+            return Report(name, Verdict.UNDECIDED, reason=reason)
         if comparison.verdict is not Verdict.WRONG:
             return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
         guilty = _check_nodes(root).failure or Failure(

@@ -31,6 +31,7 @@ from autolm.ops.varied import (
     WiderShape,
 )
 from autolm.tensor import Tensor
+from autolm.testing.call import Call
 from autolm.testing.strategies import Shape, broadcastable_shapes, shapes
 
 Strategy = st.SearchStrategy[Any]
@@ -124,6 +125,12 @@ def emptied(draw: st.DrawFn, together: tuple[Shape, ...]) -> tuple[Shape, ...]:
 
 def _from_the_end(shape: Shape) -> list[tuple[int, int]]:
     return [(i - len(shape), n) for i, n in enumerate(shape)]
+
+
+def is_edge(call: Call) -> bool:
+    """Whether an operand has no elements, or there is an attribute and the first has no axes."""
+    bare = bool(call.attributes) and not call.inputs[0].ndim
+    return bare or any(not x.size for x in call.inputs)
 
 
 def is_varied(attributes: Mapping[str, Any]) -> bool:
