@@ -1,0 +1,207 @@
+"""What operations are told besides their operands: axes, shapes, switches and numbers, read once.
+
+An operation hands over what it was given, and gets a plain value back or one error in its own
+name. Each reader returns at once for what is usual: it runs for every node that is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from operator import index
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+Axis = SupportsIndex | Sequence[SupportsIndex] | None
+Shape = SupportsIndex | Sequence[SupportsIndex]
+
+
+def read_axes(name: str, axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """List the axes that `axis` names, each from 0 up; None names all.
+
+    A number has no axis, but 0 and −1 are allowed to name it, as in NumPy and PyTorch.
+
+    >>> read_axes("sum", -1, (2, 3))
+    (1,)
+    >>> read_axes("sum", (0, 2), (2, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: sum: axis 2 is out of range for (2, 3)
+    """
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
+    several = isinstance(axis, tuple | list)
+    axes = [
+        _axis(name, "axis", i, shape, "an int, a tuple of ints or None", 0, axis)
+        for i in (axis if several else (axis,))
+    ]
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: axis {axis} names an axis twice")
+    return tuple(axes) if ndim else ()
+
+
+def read_axis(
+    name: str, axis: Any, shape: tuple[int, ...], argument: str = "axis", *, added: int = 0
+) -> int:
+    """Return one axis, from 0 up; `added` axes are those that the result has besides `shape`'s.
+
+    Of a number 0 and −1 are axis 0: who has no use for that looks at the shape.
+
+    >>> read_axis("softmax", "a", (2, 3))
+    Traceback (most recent call last):
+        ...
+    TypeError: softmax: axis must be an int, not 'a'
+    """
+    ndim = len(shape) + added
+    if type(axis) is int and -ndim <= axis < ndim:
+        return axis % ndim
+    return _axis(name, argument, axis, shape, "an int", added, axis)
+
+
+def _axis(
+    name: str, argument: str, axis: Any, shape: tuple[int, ...], kind: str, added: int, given: Any
+) -> int:
+    i = _integer(axis)
+    if i is None:
+        raise TypeError(f"{name}: {argument} must be {kind}, not {told(given)}")
+    ndim = len(shape) + added or 1
+    if not -ndim <= i < ndim:
+        raise ValueError(f"{name}: {argument} {i} is out of range for {shape}")
+    return i % ndim
+
+
+def read_order(name: str, axes: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return every axis of `shape` in a new order; None reverses them.
+
+    >>> read_order("transpose", (0, 0), (2, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: transpose: axes must name each of the 2 axes of (2, 3) once, not (0, 0)
+    """
+    ndim = len(shape)
+    if axes is None:
+        return tuple(range(ndim))[::-1]
+    kind = "a tuple of ints or None"
+    if not isinstance(axes, tuple | list):
+        raise TypeError(f"{name}: axes must be {kind}, not {told(axes)}")
+    order = tuple(_axis(name, "axes", i, shape, kind, 0, axes) for i in axes) if ndim else ()
+    if len(axes) != ndim or len(set(order)) != ndim:
+        raise ValueError(
+            f"{name}: axes must name each of the {ndim} axes of {shape} once, not {tuple(axes)}"
+        )
+    return order
+
+
+def read_shape(name: str, shape: Any, argument: str = "shape") -> tuple[int, ...]:
+    """Return a shape, the length of each axis; an int is the length of the only one.
+
+    >>> read_shape("broadcast_to", (2, 1.5))
+    Traceback (most recent call last):
+        ...
+    TypeError: broadcast_to: shape must be a tuple of ints, not (2, 1.5)
+    """
+    lengths = shape if isinstance(shape, tuple | list) else (shape,)
+    read = tuple(n if type(n) is int else _integer(n) for n in lengths)
+    for n in read:
+        if n is None:
+            raise TypeError(f"{name}: {argument} must be a tuple of ints, not {told(shape)}")
+        if n < 0:
+            raise ValueError(f"{name}: {argument} {read} has a negative length")
+    return read  # type: ignore[return-value]
+
+
+def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape for the same elements in which −1, once, stands for what is left.
+
+    >>> read_new_shape("reshape", (3, -1), (2, 6))
+    (3, 4)
+    >>> read_new_shape("reshape", (5, -1), (2, 6))
+    Traceback (most recent call last):
+        ...
+    ValueError: reshape: (2, 6) has 12 elements, which do not fill (5, -1)
+    """
+    lengths = shape if isinstance(shape, tuple | list) else (shape,)
+    known = [n for n in lengths if _integer(n) != -1]
+    left = len(lengths) - len(known)
+    if left > 1:
+        raise ValueError(f"{name}: shape {tuple(lengths)} leaves more than one length open")
+    rest, size = prod(read_shape(name, known)), prod(old)
+    if rest != size and not (left and rest and size % rest == 0):
+        elements = f"{size} element{'' if size == 1 else 's'}"
+        raise ValueError(f"{name}: {old} has {elements}, which do not fill {tuple(lengths)}")
+    if left and not rest:
+        raise ValueError(f"{name}: any length would do for the -1 of {tuple(lengths)}")
+    return tuple(size // rest if (i := index(n)) == -1 else i for n in lengths)
+
+
+def read_bool(name: str, argument: str, value: Any) -> bool:
+    """Return a switch, which is True or False and no number.
+
+    >>> read_bool("mean", "keepdims", 1)
+    Traceback (most recent call last):
+        ...
+    TypeError: mean: keepdims must be True or False, not 1
+    """
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"{name}: {argument} must be True or False, not {told(value)}")
+
+
+def read_int(name: str, argument: str, value: Any, low: int | None = None) -> int:
+    """Return an int, Python's or NumPy's, of at least `low`.
+
+    >>> read_int("attention", "num_heads", 0, low=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: attention: num_heads must be at least 1, not 0
+    """
+    i = value if type(value) is int else _integer(value)
+    if i is None:
+        raise TypeError(f"{name}: {argument} must be an int, not {told(value)}")
+    if low is not None and i < low:
+        raise ValueError(f"{name}: {argument} must be at least {low}, not {i}")
+    return i
+
+
+def read_number(name: str, argument: str, value: Any) -> int | float:
+    """Return a real number as Python's, which does not change the type of an array beside it.
+
+    >>> read_number("masked_fill", "value", "a")
+    Traceback (most recent call last):
+        ...
+    TypeError: masked_fill: value must be a number, not 'a'
+    """
+    if type(value) is float or type(value) is int:
+        return value
+    i = _integer(value)
+    if i is not None:
+        return i
+    scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(scalar, float | np.floating):
+        return float(scalar)
+    raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
+
+
+def _integer(value: Any) -> int | None:
+    """Return an int, Python's or NumPy's; None for all else, and a bool is no number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def told(value: Any) -> str:
+    """Say in a message what was given: as it is written if that is short, or else its type."""
+    written = repr(value) if isinstance(value, str | int | float | tuple | list | None) else ""
+    if 0 < len(written) <= 40 and "\n" not in written:
+        return written
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
