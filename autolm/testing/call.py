@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import told
 from autolm.tensor import Tensor
 
 Array = NDArray[Any]
@@ -20,8 +21,8 @@ class Call:
     """
 
     def __init__(self, *inputs: Any, upstream: Any = None, **attributes: Any) -> None:
-        self.inputs: tuple[Array, ...] = tuple(_array(x) for x in inputs)
-        self.upstream: Array | None = None if upstream is None else _array(upstream)
+        self.inputs: tuple[Array, ...] = tuple(_array(x, "inputs") for x in inputs)
+        self.upstream: Array | None = None if upstream is None else _array(upstream, "upstream")
         self.attributes = attributes
 
     def copy(self) -> Call:
@@ -49,8 +50,10 @@ class Call:
         return f"Call({self.arguments()})"
 
 
-def _array(data: Any) -> Array:
-    array = np.asarray(data)
+def _array(data: Any, argument: str) -> Array:
+    array = np.asarray(data.data if isinstance(data, Tensor) else data)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"Call: {argument} must be numbers, not {told(data)}")
     return (
         array.astype(float)
         if array.dtype.kind in "iu" and not isinstance(data, np.ndarray)

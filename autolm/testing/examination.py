@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
+from autolm.ops.arguments import read_int
 from autolm.testing.call import Call
 from autolm.testing.comparison import proves_nothing
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
 from autolm.testing.subject import OperationError, Subject
-from autolm.testing.variation import is_edge
+from autolm.testing.variation import has_no_axes, has_no_elements
 
 LEAST = 2  # examples of each case: simple numbers, and others
 
@@ -52,9 +53,9 @@ def examine(
 
     Only the first that breaks has its example shrunk: it is the one that is reported.
     """
-    most = settings().max_examples if max_examples is None else max_examples
-    if most < 1:
-        raise ValueError(f"max_examples is {most}; it must be at least 1")
+    most = settings().max_examples
+    if max_examples is not None:
+        most = read_int(subject.op.name, "max_examples", max_examples, low=1)
     outcomes: list[Outcome] = []
     for law in laws:
         shrink = all(outcome.broken is None for outcome in outcomes)
@@ -184,10 +185,12 @@ def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:
 
     It may; where a record says what calls look like, only in a way that is meant for people.
     """
-    if not isinstance(example, Call) or example.upstream is not None or not is_edge(example):
+    if not isinstance(example, Call) or example.upstream is not None:
         return False
+    if not subject.patterns:
+        return has_no_elements(example)
     clean = isinstance(error.__cause__, ValueError | TypeError | IndexError)
-    return clean or not subject.patterns
+    return clean and (has_no_elements(example) or has_no_axes(example))
 
 
 def _refuses(example: Any, error: OperationError) -> bool:

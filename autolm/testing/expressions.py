@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
+from autolm.ops.arguments import read_int, told
 from autolm.ops.primitive import Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
@@ -29,6 +30,7 @@ from autolm.testing.variation import attributes_for
 Array = NDArray[Any]
 
 CLEARANCE = 1e-2  # how far data stays from kinks, from ties and from the edge of a domain
+MOST_OPERATIONS = 1000  # in a graph that is drawn
 TAME = 1000.0  # the largest number in a graph, and the steepest slope, roughly
 
 
@@ -130,7 +132,7 @@ class Expression:
 def expressions(
     operations: Sequence[Primitive | Subject] = ops.PRIMITIVES,
     *,
-    required: Subject | None = None,
+    required: Primitive | Subject | None = None,
     max_operations: int = 6,
 ) -> st.SearchStrategy[Expression]:
     """Random graphs of these operations; each has the `required` one at least once.
@@ -143,8 +145,25 @@ def expressions(
     ...     assert np.all(np.isfinite(expression.weighted(*expression.leaves)))
     >>> test_the_graph_is_finite()
     """
-    subjects = [op if isinstance(op, Subject) else Subject.of(op) for op in operations]
-    return _expressions(subjects, required, max_operations)
+    if not isinstance(operations, tuple | list):
+        given = told(operations)
+        raise TypeError(f"expressions: operations must be a list of primitives, not {given}")
+    subjects = [_subject("operations", op) for op in operations]
+    needed = None if required is None else _subject("required", required)
+    if not subjects and needed is None:
+        raise ValueError("expressions: operations must have at least one, if none is required")
+    if read_int("expressions", "max_operations", max_operations, low=1) > MOST_OPERATIONS:
+        most = f"at most {MOST_OPERATIONS}, not {max_operations}"
+        raise ValueError(f"expressions: max_operations must be {most}")
+    return _expressions(subjects, needed, max_operations)
+
+
+def _subject(argument: str, op: Any) -> Subject:
+    if isinstance(op, Subject):
+        return op
+    if not isinstance(op, Primitive):
+        raise TypeError(f"expressions: {argument}: a primitive is needed, not {told(op)}")
+    return Subject.of(op)
 
 
 @st.composite

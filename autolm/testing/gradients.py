@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autolm.graph import Node, describe, no_grad, record_sites, topological_order
+from autolm.ops.arguments import told
 from autolm.ops.primitive import Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call
@@ -64,6 +65,7 @@ def check_gradient(
     >>> check_gradient(lambda x, w: (x @ w).tanh(), [1.0, 2.0], [[0.5], [-0.25]])
     <lambda> is CORRECT to 16 digits
     """
+    _require_callable("check_gradient", "f", f)
     if isinstance(f, Primitive):
         if not inputs:
             raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
@@ -104,8 +106,7 @@ def assert_gradients(
     >>> assert_gradients(Linear(), np.ones((4, 2))).verdict
     <Verdict.CORRECT: 'correct'>
     """
-    if isinstance(module_or_f, type):
-        raise TypeError(f"assert_gradients: {module_or_f.__name__} is a class; give it an instance")
+    _require_callable("assert_gradients", "module_or_f", module_or_f)
     if isinstance(module_or_f, Primitive):
         return check_gradient(module_or_f, *inputs, upstream=upstream, **attributes)
     evaluation = _evaluated(module_or_f, inputs, upstream, attributes)
@@ -145,10 +146,17 @@ def check_graph(root: Node) -> Report:
     <Verdict.CORRECT: 'correct'>
     """
     if not isinstance(root, Node):
-        raise TypeError(f"check_graph: a Tensor or a Value is needed, not {type(root).__name__}")
+        raise TypeError(f"check_graph: root must be a Tensor or a Value, not {told(root)}")
     if not root.parents or not root.requires_grad:
         raise ValueError("check_graph: there is no operation under this node to be checked")
     return _check_nodes(root).require()
+
+
+def _require_callable(name: str, argument: str, given: Any) -> None:
+    if isinstance(given, type):
+        raise TypeError(f"{name}: {argument} {given.__name__} is a class; give it an instance")
+    if not callable(given):
+        raise TypeError(f"{name}: {argument} must be something to call, not {told(given)}")
 
 
 def _check_nodes(root: Node) -> Report:
@@ -350,10 +358,20 @@ def _evaluated(
 
 
 def _upstream(name: str, given: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    sent = upstream_for(shape) if given is None else np.asarray(given, dtype=float)
+    sent = upstream_for(shape) if given is None else _finite(name, given)
     if sent.shape != shape:
         raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
     return sent
+
+
+def _finite(name: str, upstream: Any) -> Array:
+    """Read an upstream gradient, which is of real numbers."""
+    data = np.asarray(upstream.data if isinstance(upstream, Node) else upstream)
+    if data.dtype.kind not in "iuf":
+        raise TypeError(f"{name}: upstream must be of real numbers, not {told(upstream)}")
+    if not np.isfinite(data).all():
+        raise ValueError(f"{name}: upstream must be finite, not {told(upstream)}")
+    return data.astype(float)
 
 
 def _differentiated(root: Node, evaluate: Callable[[], Any], leaves: Sequence[Any]) -> Derivative:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from autolm.ops import arguments
 from autolm.ops.primitive import Case, Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor import Tensor
@@ -25,13 +26,21 @@ from autolm.testing.strategies import (
     arrays_together,
     broadcastable_shapes,
     choices,
+    read_domain,
     shapes,
 )
-from autolm.testing.variation import attributes_for, emptied, from_pattern, is_varied
+from autolm.testing.variation import (
+    ANY_AXES,
+    attributes_for,
+    emptied,
+    from_pattern,
+    is_varied,
+)
 
 Array = NDArray[Any]
 Domains = tuple[tuple[float, float] | None, ...]
 LARGEST = 12  # elements of an operand that is drawn
+MOST_OPERANDS = 26  # which letters name
 ONCE = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -65,17 +74,21 @@ class Subject:
         """Read the record of an operation; what is said here goes before it."""
         if not isinstance(op, Primitive):
             if not callable(op):
-                raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
+                given = arguments.told(op)
+                raise TypeError(f"op must be a primitive, or a function of arrays, not {given}")
             if hasattr(op, "named_parameters"):
-                raise TypeError("check_op: this is a module; assert_gradients checks those")
+                raise TypeError("op is a module, and no primitive; assert_gradients checks those")
             op = Primitive(op, getattr(op, "__name__", type(op).__name__))
         if not op.name.isidentifier():  # a lambda, or an object: programs call it something
             op = replace(op, name="operation")
-        if arity is not None and arity < 1:
-            raise ValueError(f"{op.name}: arity is {arity}; it must be at least 1")
-        _require_all((Case, Pattern), "cases", cases or ())
+        if arity is not None and arguments.read_int(op.name, "arity", arity, low=1) > MOST_OPERANDS:
+            raise ValueError(f"{op.name}: arity must be at most {MOST_OPERANDS}, not {arity}")
+        if cases is not None:
+            _require_all((Case, Pattern), "cases", cases)
+        for case in cases or ():
+            _require_shapes(op.name, case)
         _require_all((Relation,), "relations", relations)
-        told = dict(attributes or {})
+        told = _attributes_told(op.name, attributes)
         those = (*op.cases, *op.patterns) if cases is None else tuple(cases)
         fixed = tuple(
             Case(case.shapes, {**case.attributes, **told})
@@ -84,9 +97,14 @@ class Subject:
         )
         patterns = tuple(case for case in those if isinstance(case, Pattern))
         operands = _operand_names(op, arity, those)
+        named = [name for name in operands if arity is None and name in told]
+        if named:
+            raise TypeError(f"{op.name}: attributes name {named[0]}, which is an operand")
         domains = _domains_of(op) if domain is None else _as_domains(domain)
         if len(domains) == 1:
             domains *= len(operands)
+        if not any(domains):
+            raise ValueError(f"{op.name}: domain is None for each operand: none is differentiated")
         if len(domains) < len(operands) or (domain is not None and len(domains) > len(operands)):
             raise ValueError(
                 f"{op.name}: {len(domains)} domains for {len(operands)} operands; "
@@ -293,7 +311,10 @@ def _operand_names(
 ) -> tuple[str, ...]:
     if arity is not None:
         return _letters(arity)
-    parameters = inspect.signature(op.forward).parameters.values()
+    try:
+        parameters = inspect.signature(op.forward).parameters.values()
+    except (TypeError, ValueError):  # some functions written in C have none
+        raise ValueError(f"{op.name}: op has no signature that can be read; tell arity=") from None
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return _letters(len(cases[0].shapes) if cases else 2)
     named = [
@@ -311,9 +332,41 @@ def _letters(count: int) -> tuple[str, ...]:
 
 
 def _require_all(kinds: tuple[type, ...], told: str, things: Sequence[Any]) -> None:
+    if not isinstance(things, tuple | list):
+        given = arguments.told(things)
+        raise TypeError(f"{told} must be a list of {kinds[0].__name__}, not {given}")
     for thing in things:
         if not isinstance(thing, kinds):
             raise TypeError(f"{told} must be a list of {kinds[0].__name__}; {thing!r} is none")
+
+
+def _require_shapes(name: str, case: Case | Pattern) -> None:
+    """Refuse a case whose shapes are not as its kind writes them."""
+    if not isinstance(case.shapes, tuple | list) or not case.shapes:
+        given = arguments.told(case.shapes)
+        raise TypeError(f"{name}: the shapes of a case in cases must be one per operand, not {given}")
+    for shape in case.shapes:
+        if isinstance(case, Pattern):
+            _require_letters(name, shape)
+        else:
+            arguments.read_shape(name, shape, "a shape in cases")
+    _attributes_told(name, case.attributes)
+
+
+def _require_letters(name: str, shape: Any) -> None:
+    words = shape.split() if isinstance(shape, str) else [""]
+    letters = [letter for word in words if word != ANY_AXES for letter in word.split("·")]
+    if not all(letter.isidentifier() for letter in letters) or words.count(ANY_AXES) > 1:
+        given = arguments.told(shape)
+        raise ValueError(f'{name}: a shape of a Pattern in cases is as "… n k", not {given}')
+
+
+def _attributes_told(name: str, attributes: Any) -> dict[str, Any]:
+    named = isinstance(attributes, Mapping) and all(isinstance(key, str) for key in attributes)
+    if attributes is not None and not named:
+        given = arguments.told(attributes)
+        raise TypeError(f"{name}: attributes must be a dict of values by name, not {given}")
+    return dict(attributes or {})
 
 
 def _domains_of(op: Primitive) -> Domains:
@@ -328,16 +381,17 @@ def _domains_of(op: Primitive) -> Domains:
 
 def _as_domains(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
+    several = isinstance(domain, tuple | list) and any(not np.isscalar(each) for each in domain)
     try:
-        each = [domain] if all(isinstance(edge, int | float) for edge in domain) else [*domain]
-        pairs = [None if pair is None else tuple(map(float, pair)) for pair in each]
-    except TypeError:
-        pairs = [()]
-    if not all(pair is None or (len(pair) == 2 and pair[0] < pair[1]) for pair in pairs):
-        raise ValueError(
-            f"domain is {domain}; it must be (low, high), or one such for each operand"
+        return tuple(
+            None if pair is None else read_domain("domain", pair)
+            for pair in (domain if several else [domain])
         )
-    return tuple(pairs)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"domain is {arguments.told(domain)}; it must be (low, high), or one such for each "
+            "operand"
+        ) from None
 
 
 def _said(error: Exception) -> str:

@@ -127,10 +127,14 @@ def _from_the_end(shape: Shape) -> list[tuple[int, int]]:
     return [(i - len(shape), n) for i, n in enumerate(shape)]
 
 
-def is_edge(call: Call) -> bool:
-    """Whether an operand has no elements, or there is an attribute and the first has no axes."""
-    bare = bool(call.attributes) and not call.inputs[0].ndim
-    return bare or any(not x.size for x in call.inputs)
+def has_no_elements(call: Call) -> bool:
+    """Whether an operand is empty."""
+    return any(not x.size for x in call.inputs)
+
+
+def has_no_axes(call: Call) -> bool:
+    """Whether the first operand is a number, and an attribute may name an axis of it."""
+    return bool(call.attributes) and not call.inputs[0].ndim
 
 
 def is_varied(attributes: Mapping[str, Any]) -> bool:
