@@ -106,9 +106,7 @@ def differentiate(
     return Derivative(judge, point, result, "Ridders", _twice(measured))
 
 
-def _read_point(
-    function: Any, point: Any, domains: Any, judge: Any
-) -> tuple[Array, ...]:
+def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Array, ...]:
     """Return the operands as arrays; refuse what `differentiate` is given and cannot use."""
     for argument, given in (("function", function), ("judge", judge)):
         if not callable(given) and not (argument == "judge" and given is None):

@@ -33,7 +33,6 @@ class Relation:
 
 def shift_invariant(axis: int = -1) -> Relation:
     """Nothing changes if all along an axis of the first operand rises by the same amount."""
-
     axis = read_int("shift_invariant", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
@@ -51,7 +50,6 @@ def shift_invariant(axis: int = -1) -> Relation:
 
 def permutation_equivariant(axis: int) -> Relation:
     """To reorder the operands along an axis reorders the result along it, and no more."""
-
     axis = read_int("permutation_equivariant", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
@@ -84,7 +82,6 @@ def causal_along(axis: int) -> Relation:
     Where an operand has more positions than the result, the last of both belong together. A call
     that says ``causal=False`` is let off.
     """
-
     axis = read_int("causal_along", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:

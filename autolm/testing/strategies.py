@@ -79,7 +79,7 @@ def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old names of what is refused below
-            read = np.dtype(dtype)
+            read: np.dtype[Any] = np.dtype(dtype)
     except (TypeError, ValueError):
         raise TypeError(f"{name}: dtype is {told(dtype)}, which is none of NumPy's") from None
     if read.kind != "f":
@@ -136,8 +136,7 @@ def tensors(
     """Arrays of one shape; `generic` ones hold no number twice."""
     whole, kind = read_shape("tensors", shape), read_kind("tensors", kind)
     if math.prod(whole) > MOST_ELEMENTS:
-        elements = f"{math.prod(whole)} elements"
-        raise ValueError(f"tensors: shape {whole} has {elements}; at most {MOST_ELEMENTS} are drawn")
+        raise ValueError(f"tensors: shape {whole} has more than {MOST_ELEMENTS} elements")
     domain, dtype = read_domain("tensors", domain), read_dtype("tensors", dtype)
     return arrays_together([whole], kind, [domain]).map(lambda arrays: arrays[0].astype(dtype))
 

@@ -89,7 +89,7 @@ class Subject:
             _require_shapes(op.name, case)
         _require_all((Relation,), "relations", relations)
         told = _attributes_told(op.name, attributes)
-        those = (*op.cases, *op.patterns) if cases is None else tuple(cases)
+        those: list[Case | Pattern] = [*(op.cases + op.patterns if cases is None else cases)]
         fixed = tuple(
             Case(case.shapes, {**case.attributes, **told})
             for case in those
@@ -344,7 +344,7 @@ def _require_shapes(name: str, case: Case | Pattern) -> None:
     """Refuse a case whose shapes are not as its kind writes them."""
     if not isinstance(case.shapes, tuple | list) or not case.shapes:
         given = arguments.told(case.shapes)
-        raise TypeError(f"{name}: the shapes of a case in cases must be one per operand, not {given}")
+        raise TypeError(f"{name}: a case in cases must have a shape per operand, not {given}")
     for shape in case.shapes:
         if isinstance(case, Pattern):
             _require_letters(name, shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -230,7 +230,7 @@ def _positions(draw: st.DrawFn, shape: Shape, length: int, negative: bool = True
     if size:
         forms += [lambda a: a.astype(np.int8), lambda a: Tensor(a)]
     if size and shape:
-        forms += [lambda a: a.tolist(), memoryview]
+        forms += [lambda a: a.tolist(), lambda a: a.data]
     if size and len(shape) == 1:
         forms += [lambda a: array("q", a.tolist())]
     return draw(st.sampled_from(forms))(found)

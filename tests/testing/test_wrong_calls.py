@@ -47,39 +47,91 @@ WRONG = {
 }
 
 
-def passes(op=None):
+ONE = np.ones(1)
+DOUBLED = Tensor([1.0]) * 2
+INTEGERS = {"a negative", "a huge int", "more than a float holds"}
+NUMBERS = {"True", "nan", "infinity", "a negative", "a fraction", "a huge int", "an empty list"}
+NUMBERS_OF_ANY_KIND = {*NUMBERS, "a complex number"}
+TOLD = {
+    "op": set(),
+    "arity": {"None"},
+    "domain": {"None"},
+    "attributes": {"None"},
+    "cases": {"None", "an empty list"},
+    "relations": {"an empty list"},
+}
+
+
+def twice(x):
+    return x * 2
+
+
+def passes():
     """Test nothing."""
 
 
-def check(op=ops.exp, **told):
-    return check_op(op, **{"max_examples": 1, **told})
+def called(function, *arguments, names=(), **told):
+    """Return a call that is right, and takes arguments by name in place of its own."""
+    own = dict(zip(names, arguments, strict=True))
 
+    def call(**spoilt):
+        given = {**own, **told, **spoilt}
+        others = {name: value for name, value in given.items() if name not in names}
+        return function(*(given[name] for name in names), **others)
 
-def gradient(f=ops.exp, **told):
-    return check_gradient(f, [1.0], **told)
+    return call
 
 
 # Each function, a call that is right, and of each argument the values above that mean something.
-NUMBERS = {"True", "nan", "infinity", "a negative", "a fraction", "a huge int", "an empty list"}
 FUNCTIONS = {
-    "check_op": (check, {"op": set(), "arity": {"None"}, "domain": {"None"}, "max_examples": {"None", "a huge int", "more than a float holds"}, "attributes": {"None"}, "cases": {"None", "an empty list"}, "relations": {"an empty list"}}),
-    "calls": (lambda op=ops.exp, **told: calls(op, **told), {"op": set(), "arity": {"None"}, "domain": {"None"}, "attributes": {"None", "a dict"}, "cases": {"None", "an empty list"}, "relations": {"an empty list"}}),
-    "check_gradient": (gradient, {"f": set(), "upstream": {"None"}}),
-    "check_gradient of a function": (lambda f=lambda x: x * 2, **told: gradient(f, **told), {"f": set(), "upstream": {"None"}}),
-    "assert_gradients": (lambda module_or_f=lambda x: x * 2, **told: assert_gradients(module_or_f, [1.0], **told), {"module_or_f": set(), "upstream": {"None"}}),
-    "check_graph": (lambda root=Tensor([1.0]) * 2: check_graph(root), {"root": set()}),
-    "differentiate": (lambda function=np.exp, point=(np.ones(1),), **told: differentiate(function, point, **told), {"function": set(), "point": {"an empty list"}, "domains": {"None"}, "judge": {"None"}}),
-    "mutation_report": (lambda op=ops.exp, test=passes: mutation_report(op, test), {"op": set(), "test": set()}),
-    "values": (values, {"kind": set(), "domain": set()}),
-    "tensors": (lambda shape=2, **told: tensors(shape, **told), {"shape": {"an empty list"}, "kind": set(), "domain": set(), "dtype": {"None"}}),
-    "broadcastable_shapes": (lambda count=2, **told: broadcastable_shapes(count, **told), {"count": set(), "max_dims": set(), "max_side": set()}),
-    "expressions": (lambda operations=ops.PRIMITIVES, **told: expressions(operations, **told), {"operations": set(), "required": {"None"}, "max_operations": set()}),
-    "shift_invariant": (shift_invariant, {"axis": {"a negative", "a huge int", "more than a float holds"}}),
-    "permutation_equivariant": (lambda axis=0: permutation_equivariant(axis), {"axis": {"a negative", "a huge int", "more than a float holds"}}),
-    "causal_along": (lambda axis=0: causal_along(axis), {"axis": {"a negative", "a huge int", "more than a float holds"}}),
-    "load_profiles": (lambda name="dev": load_profiles(name), {"name": {"None"}}),
-    "Call": (lambda inputs=1.0, **told: Call(inputs, **told), {"inputs": NUMBERS | {"a complex number"}, "upstream": NUMBERS | {"a complex number", "None"}}),
-}  # fmt: skip
+    "check_op": (
+        called(check_op, ops.exp, names=["op"], max_examples=1),
+        {**TOLD, "max_examples": {"None", "a huge int", "more than a float holds"}},
+    ),
+    "calls": (called(calls, ops.exp, names=["op"]), {**TOLD, "attributes": {"None", "a dict"}}),
+    "check_gradient": (
+        called(check_gradient, ops.exp, ONE, names=["f", "x"]),
+        {"f": set(), "upstream": {"None"}},
+    ),
+    "check_gradient of a function": (
+        called(check_gradient, twice, ONE, names=["f", "x"]),
+        {"f": set(), "upstream": {"None"}},
+    ),
+    "assert_gradients": (
+        called(assert_gradients, twice, ONE, names=["module_or_f", "x"]),
+        {"module_or_f": set(), "upstream": {"None"}},
+    ),
+    "check_graph": (called(check_graph, root=DOUBLED), {"root": set()}),
+    "differentiate": (
+        called(differentiate, np.exp, [ONE], names=["function", "point"]),
+        {"function": set(), "point": {"an empty list"}, "domains": {"None"}, "judge": {"None"}},
+    ),
+    "mutation_report": (
+        called(mutation_report, ops.exp, passes, names=["op", "test"]),
+        {"op": set(), "test": set()},
+    ),
+    "values": (called(values), {"kind": set(), "domain": set()}),
+    "tensors": (
+        called(tensors, shape=2),
+        {"shape": {"an empty list"}, "kind": set(), "domain": set(), "dtype": {"None"}},
+    ),
+    "broadcastable_shapes": (
+        called(broadcastable_shapes, count=2),
+        {"count": set(), "max_dims": set(), "max_side": set()},
+    ),
+    "expressions": (
+        called(expressions),
+        {"operations": set(), "required": {"None"}, "max_operations": set()},
+    ),
+    "shift_invariant": (called(shift_invariant), {"axis": INTEGERS}),
+    "permutation_equivariant": (called(permutation_equivariant, axis=0), {"axis": INTEGERS}),
+    "causal_along": (called(causal_along, axis=0), {"axis": INTEGERS}),
+    "load_profiles": (called(load_profiles, name="dev"), {"name": {"None"}}),
+    "Call": (
+        called(Call, 1.0, names=["inputs"]),
+        {"inputs": NUMBERS_OF_ANY_KIND, "upstream": {*NUMBERS_OF_ANY_KIND, "None"}},
+    ),
+}
 TABLE = [
     pytest.param(call, argument, value, id=f"{name}-{argument}-{word}")
     for name, (call, arguments) in FUNCTIONS.items()
