@@ -162,7 +162,8 @@ def _same(a: Any, b: Any) -> bool:
 
 def _mutations(op: Primitive) -> dict[str, Mutation]:
     parameters = inspect.signature(op.forward).parameters.values()
-    operands = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    operands = [p.name for p in parameters if p.kind in positional]
     operands = ["0"] if op.joins else operands
     return {
         "sign": lambda rule, upstream: _scaled(rule(upstream), -1),
