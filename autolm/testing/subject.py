@@ -89,7 +89,8 @@ class Subject:
             _require_shapes(op.name, case)
         _require_all((Relation,), "relations", relations)
         told = _attributes_told(op.name, attributes)
-        those: list[Case | Pattern] = [*(op.cases + op.patterns if cases is None else cases)]
+        recorded: tuple[Case | Pattern, ...] = (*op.cases, *op.patterns)
+        those = recorded if cases is None else tuple(cases)
         fixed = tuple(
             Case(case.shapes, {**case.attributes, **told})
             for case in those
