@@ -162,4 +162,6 @@ def hint(node: Node) -> str:
 
 
 def _told(value: Any) -> str:
-    return f"array {shape(value)}" if np.ndim(value) else short(repr(value))
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"array {shape(value)}"
+    return short(repr(value))  # a list may be an index of unequal parts, and no array

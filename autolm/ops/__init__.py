@@ -35,6 +35,19 @@ from autolm.ops.shape import (
     swapaxes,
     transpose,
 )
+from autolm.ops.varied import (
+    Axis,
+    Ids,
+    Index,
+    Length,
+    Mask,
+    NewShape,
+    OneOf,
+    Order,
+    Pattern,
+    Varied,
+    WiderShape,
+)
 
 #: Every operation that autolm has, in the order of the table that `autolm ops` prints.
 PRIMITIVES: tuple[Primitive, ...] = (
@@ -48,8 +61,19 @@ PRIMITIVES: tuple[Primitive, ...] = (
 
 __all__ = [
     "PRIMITIVES",
+    "Axis",
     "Case",
+    "Ids",
+    "Index",
+    "Length",
+    "Mask",
+    "NewShape",
+    "OneOf",
+    "Order",
+    "Pattern",
     "Primitive",
+    "Varied",
+    "WiderShape",
     "abs",
     "add",
     "attention",

@@ -14,6 +14,7 @@ import numpy as np
 from autolm.ops.arguments import read_number
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
 from autolm.ops.reduce import floating
+from autolm.ops.varied import OneOf, Pattern
 from autolm.value import Value
 
 
@@ -332,6 +333,10 @@ def _clip(a: Value, low: float | None, high: float | None) -> Value:
         Case(((3,),), {"low": 1.0, "high": -1.0}),
         Case(((3,),), {"low": 0.5}),
         Case(((3,),), {"low": None, "high": -0.5}),
+    ),
+    patterns=(
+        Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, None), "high": OneOf(1.0, 3, 2.5)}),
+        Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, 3.0), "high": OneOf(1.0, -0.5, None)}),
     ),
 )
 def clip(

@@ -23,6 +23,7 @@ from autolm.ops.arguments import (
 from autolm.ops.arithmetic import put
 from autolm.ops.primitive import Array, Backward, Case, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
+from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
 
 @primitive(
@@ -40,6 +41,12 @@ from autolm.ops.reduce import dot_along, floating, sum_along
         Case(((2, 1, 2, 3), (3, 3, 2))),
         Case(((3,), (2, 3, 4))),
         Case(((2, 3, 4), (4,))),
+    ),
+    patterns=(
+        Pattern(("… n k", "… k m")),
+        Pattern(("k", "k")),
+        Pattern(("… n k", "k")),
+        Pattern(("k", "… k m")),
     ),
 )
 def matmul(a: Array, b: Array, /) -> tuple[Array, Backward]:
@@ -106,6 +113,7 @@ def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
         Case(((2, 3), (3,), (3,)), {"eps": 1e-5}),
         Case(((2, 3, 4), (4,), (4,)), {"eps": 1e-3}),
     ),
+    patterns=(Pattern(("… n", "n", "n"), {"eps": OneOf(1e-5, 1e-3, 0.5)}),),
 )
 def layer_norm(
     x: Array, gain: Array, bias: Array, /, *, eps: float = 1e-5
@@ -170,6 +178,7 @@ def _as_rows(a: Array) -> Array:
         Case(((4,), (4,)), {"eps": 1e-5}),
         Case(((2, 3, 4), (4,)), {"eps": 1e-3}),
     ),
+    patterns=(Pattern(("… n", "n"), {"eps": OneOf(1e-5, 1e-3, 0.5)}),),
 )
 def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Backward]:
     """Divide the last axis by its root mean square, then scale it.
@@ -203,6 +212,7 @@ FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
         Case(((5, 2),), {"token_ids": np.array([[0, 4], [4, 4]])}),
         Case(((3, 2),), {"token_ids": np.array(2)}),
     ),
+    patterns=(Pattern(("n d",), {"token_ids": Ids("n", "…")}),),
 )
 def embedding(weight: Array, /, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
     """Look up the row of `weight`, (vocabulary, d_model), for each id: (…) -> (…, d_model)."""
@@ -251,6 +261,7 @@ def require_known(
         Case(((2, 2),), {"mask": np.array([[False, True], [False, False]]), "value": -1.0}),
         Case(((2, 2, 2),), {"mask": np.array([[False, True], [False, False]]), "value": 0.0}),
     ),
+    patterns=(Pattern(("…",), {"mask": Mask(), "value": OneOf(0.0, -1.0, 3)}),),
 )
 def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[Array, Backward]:
     """Put `value` wherever the mask is true; the mask and `a` broadcast."""
@@ -281,6 +292,7 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
     formula="a · keep / (1 − rate),  keep drawn by the seed",
     rule=("ḡ · keep / (1 − rate)",),
     cases=(Case(((3, 4),), {"rate": 0.5, "seed": 1}), Case(((5,),), {"rate": 0.0, "seed": 2})),
+    patterns=(Pattern(("…",), {"rate": OneOf(0.0, 0.25, 0.75), "seed": OneOf(0, 1, 2)}),),
 )
 def dropout(a: Array, /, *, rate: float, seed: int) -> tuple[Array, Backward]:
     """Set a random share of elements to 0 and scale the others so that the mean stays.

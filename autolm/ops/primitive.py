@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.arguments import respelled
 from autolm.ops.refusal import refusal
+from autolm.ops.varied import Pattern
 from autolm.value import Value
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Primitive:
         The same operation on object arrays of Values; by default the forward itself.
     cases
         Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
+    patterns
+        What all calls look like, with letters for lengths and attributes by kind, to draw from.
     relations
         What holds of the forward besides its gradient, such as `causal`; for tests to prove.
     """
@@ -76,6 +79,7 @@ class Primitive:
     kinks: str = ""
     scalar: Callable[..., Array] | None = None
     cases: tuple[Case, ...] = field(default=(), repr=False)
+    patterns: tuple[Pattern, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()
 
     #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.

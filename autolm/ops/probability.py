@@ -25,6 +25,7 @@ from autolm.ops.arguments import (
 from autolm.ops.neural import require_known
 from autolm.ops.primitive import Array, Backward, Case, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
+from autolm.ops.varied import Axis, Ids, Length, OneOf, Pattern
 
 
 def _exponentials(a: Array, axis: int, out: Array | None = None) -> tuple[Array, Array, Array]:
@@ -56,6 +57,7 @@ ROWS = (
     Case(((2, 3),), {"axis": 0}),
     Case(((2, 3, 4),), {"axis": 1}),
 )
+ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
 
 
 @primitive(
@@ -64,6 +66,7 @@ ROWS = (
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
     scalar=on_values.softmax,
     cases=ROWS,
+    patterns=ANY_ROWS,
 )
 def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
@@ -82,6 +85,7 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
     scalar=on_values.log_softmax,
     cases=ROWS,
+    patterns=ANY_ROWS,
 )
 def log_softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
@@ -119,6 +123,16 @@ def _causal_mask(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
         Case(((3, 2), (3, 2), (2, 3, 2)), {"num_heads": 1, "causal": False, "scale": None}),
         Case(((2, 1, 4), (3, 4), (3, 6)), {"num_heads": 2, "causal": False, "scale": 0.5}),
         Case(((1, 2), (3, 2), (3, 2)), {"num_heads": 2, "causal": True, "scale": None}),
+    ),
+    patterns=(
+        Pattern(
+            ("… q h·d", "… k h·d", "… k h·e"),
+            {
+                "num_heads": Length("h"),
+                "causal": OneOf(False, True),
+                "scale": OneOf(None, 1.0, 0.25, -0.5),
+            },
+        ),
     ),
 )
 def attention(
@@ -243,6 +257,7 @@ def join_heads(a: Array, num_heads: int) -> Array:
         Case(((2, 4),), {"targets": np.array([3, 0]), "ignore_index": None}),
         Case(((2, 2, 3),), {"targets": np.array([[0, -1], [2, 2]]), "ignore_index": -1}),
     ),
+    patterns=(Pattern(("… n",), {"targets": Ids("n", "…"), "ignore_index": OneOf(None, -1, 9)}),),
 )
 def cross_entropy(
     logits: Array, /, *, targets: NDArray[np.integer], ignore_index: int | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autolm.ops import varied
 from autolm.ops.arguments import Axis, read_axes, read_bool, read_number
 from autolm.ops.primitive import Array, Backward, Case, primitive
 from autolm.value import Value
@@ -29,6 +30,8 @@ CASES = (
     Case(((2, 1, 3),), {"axis": 1}),
     Case(((),)),
 )
+VARIED = {"axis": varied.Axis(several=True), "keepdims": varied.OneOf(False, True)}
+PATTERNS = (varied.Pattern(("…",), VARIED),)
 
 
 def spread(reduced: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
@@ -89,7 +92,14 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
     return scalar
 
 
-@primitive(symbol="Σ", formula="Σᵢ aᵢ", rule=("ḡ",), scalar=fold(Value.sum), cases=CASES)
+@primitive(
+    symbol="Σ",
+    formula="Σᵢ aᵢ",
+    rule=("ḡ",),
+    scalar=fold(Value.sum),
+    cases=CASES,
+    patterns=PATTERNS,
+)
 def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Add up along axes; the sum of nothing is 0."""
     shape, axes = a.shape, read_axes("sum", axis, a.shape)
@@ -107,6 +117,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     rule=("ḡ / n",),
     scalar=fold(lambda values: Value.sum(values) / len(values)),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def mean(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Average along axes; the mean of nothing is nan."""
@@ -131,6 +142,7 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
     rule=("ḡ · 2(a − mean a) / (n − ddof)",),
     scalar=fold(_variance),
     cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
+    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
 )
 def var(
     a: Array, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0
@@ -188,6 +200,7 @@ def _average_of_ties(values: Sequence[Value], choose: Callable[..., float]) -> A
     kinks="where several are largest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.max)),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the largest along axes; nan if one is nan, and of nothing there is none."""
@@ -201,6 +214,7 @@ def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     kinks="where several are smallest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.min)),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def min(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the smallest along axes; nan if one is nan, and of nothing there is none."""
@@ -220,6 +234,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
     rule=("ḡ · softmax a",),
     scalar=fold(_logsumexp),
     cases=CASES,
+    patterns=PATTERNS,
 )
 def logsumexp(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""

@@ -12,6 +12,7 @@ import numpy as np
 from autolm.ops.arguments import read_axis, read_new_shape, read_order, read_shape
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.varied import Axis, Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(
@@ -24,6 +25,7 @@ from autolm.ops.primitive import Array, Backward, Case, primitive
         Case(((4,),), {"shape": (2, 1, 2)}),
         Case(((),), {"shape": (1,)}),
     ),
+    patterns=(Pattern(("…",), {"shape": NewShape()}),),
 )
 def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Arrange the same elements, in the same order, in another shape; −1 is what is left."""
@@ -44,6 +46,7 @@ def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         Case(((2, 3, 4),), {"axes": (1, 2, 0)}),
         Case(((2, 3, 4),), {"axes": (0, -1, 1)}),
     ),
+    patterns=(Pattern(("…",), {"axes": Order()}),),
 )
 def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Array, Backward]:
     """Reorder the axes; reverse them if no order is given."""
@@ -64,6 +67,7 @@ def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Arra
         Case(((2, 3),), {"axis1": 0, "axis2": 1}),
         Case(((2, 3, 4),), {"axis1": -1, "axis2": 0}),
     ),
+    patterns=(Pattern(("… n",), {"axis1": Axis(), "axis2": Axis()}),),
 )
 def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
@@ -87,6 +91,7 @@ def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
         Case(((2, 1),), {"shape": (4, 2, 3)}),
         Case(((),), {"shape": (2,)}),
     ),
+    patterns=(Pattern(("…",), {"shape": WiderShape()}),),
 )
 def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     """Repeat along new axes and along axes of length 1, as NumPy's broadcasting does."""
@@ -123,6 +128,7 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
         Case(((3, 2),), {"index": ([False, True, False], [1, 1])}),
         Case(((2, 2),), {"index": [[True, False], [True, True]]}),
     ),
+    patterns=(Pattern(("…",), {"index": Index()}),),
 )
 def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
     """Take elements by any index that NumPy takes; one taken twice collects both gradients."""
@@ -153,6 +159,11 @@ def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
         Case(((1, 2), (2, 2)), {"axis": 0}),
         Case(((2, 2), (2, 2)), {"axis": 1}),
     ),
+    patterns=(
+        Pattern(("n", "m", "k"), {"axis": OneOf(0, -1)}),
+        Pattern(("k n", "k m"), {"axis": OneOf(1, -1)}),
+        Pattern(("n k l", "m k l"), {"axis": OneOf(0, -3)}),
+    ),
 )
 def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
     """Join a sequence of arrays along an axis that they have."""
@@ -180,6 +191,11 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
         Case(((2,), (2,)), {"axis": 0}),
         Case(((2, 3), (2, 3), (2, 3)), {"axis": -1}),
         Case(((), ()), {"axis": 0}),
+    ),
+    patterns=(
+        Pattern(("", ""), {"axis": Axis(new=True)}),
+        Pattern(("n", "n", "n"), {"axis": Axis(new=True)}),
+        Pattern(("n m", "n m"), {"axis": Axis(new=True)}),
     ),
 )
 def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import told
+from autolm.tensor import Tensor
+
 Array = NDArray[Any]
 
 
@@ -18,8 +21,8 @@ class Call:
     """
 
     def __init__(self, *inputs: Any, upstream: Any = None, **attributes: Any) -> None:
-        self.inputs: tuple[Array, ...] = tuple(_array(x) for x in inputs)
-        self.upstream: Array | None = None if upstream is None else _array(upstream)
+        self.inputs: tuple[Array, ...] = tuple(_array(x, "inputs") for x in inputs)
+        self.upstream: Array | None = None if upstream is None else _array(upstream, "upstream")
         self.attributes = attributes
 
     def copy(self) -> Call:
@@ -47,8 +50,10 @@ class Call:
         return f"Call({self.arguments()})"
 
 
-def _array(data: Any) -> Array:
-    array = np.asarray(data)
+def _array(data: Any, argument: str) -> Array:
+    array = np.asarray(data.data if isinstance(data, Tensor) else data)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"Call: {argument} must be numbers, not {told(data)}")
     return (
         array.astype(float)
         if array.dtype.kind in "iu" and not isinstance(data, np.ndarray)
@@ -68,6 +73,10 @@ def literal(value: Any) -> str:
         return "{" + ", ".join(f"{k!r}: {literal(v)}" for k, v in value.items()) + "}"
     if isinstance(value, np.ndarray):
         return _array_literal(value)
+    if isinstance(value, Tensor):
+        return f"Tensor({literal(value.data)})"
+    if isinstance(value, memoryview):
+        return f"memoryview({literal(np.asarray(value))})"
     if isinstance(value, np.generic):
         return literal(value.item())
     if isinstance(value, float):

@@ -126,7 +126,11 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
 
 
 def _reasons(outcomes: Sequence[Outcome]) -> str:
-    return "; ".join(f"{outcome.law.name}: {outcome.reason}" for outcome in outcomes)
+    """Give each reason once, after the laws that have it."""
+    laws: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        laws.setdefault(outcome.reason, []).append(outcome.law.name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in laws.items())
 
 
 def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:

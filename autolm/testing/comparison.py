@@ -64,6 +64,7 @@ class Comparison:
     rows: tuple[Row, ...]  # the elements that are wrong
     method: str
     reason: str = ""
+    vacuous: bool = False  # undecided because any rule would have passed
 
     @property
     def oracle(self) -> str:
@@ -100,6 +101,33 @@ def compare(
     the oracle may be wrong by; on a kink, if it is not between the slopes of the two sides. `slack`
     multiplies the tolerance, and `floor` is the least that the scale is taken for.
     """
+    comparison = _compare_elements(names, analytic, derivative, upstream, slack, floor)
+    reason = proves_nothing(derivative.point, upstream)
+    if reason and comparison.verdict is not Verdict.WRONG:
+        return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason, vacuous=True)
+    return comparison
+
+
+def proves_nothing(point: Sequence[Array], upstream: Array) -> str:
+    """Say why any rule would pass here; empty if a wrong one would be found out."""
+    numbers = [x for x in point if x.dtype.kind == "f"]
+    if not numbers:
+        return "no input is differentiated, so nothing is proved"
+    if not any(x.size for x in numbers):
+        return "the inputs have no elements, so nothing is proved"
+    if not upstream.size:
+        return "the result has no elements, so nothing is proved"
+    return "" if upstream.any() else "the upstream gradient is 0, so nothing is proved"
+
+
+def _compare_elements(
+    names: Sequence[str],
+    analytic: Arrays,
+    derivative: Derivative,
+    upstream: Array,
+    slack: float,
+    floor: float,
+) -> Comparison:
     if np.isnan(derivative.result).any():  # a complex step goes where real numbers do not
         reason = "the result is not a number here"
         return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)

@@ -18,6 +18,7 @@ from autolm.testing.call import Call
 from autolm.testing.comparison import largest
 from autolm.testing.evidence import Evidence, gather
 from autolm.testing.subject import Subject
+from autolm.testing.variation import repeats_an_index
 
 Array = NDArray[Any]
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
@@ -185,14 +186,25 @@ def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
         yield "averaged over an axis that should be kept", mean
 
 
+def _repeated_index(e: Evidence) -> Iterator[tuple[str, Any]]:
+    if repeats_an_index(e.call.attributes):
+        for kept in _one_of_several(e):
+            yield "overwritten: a repeated index keeps one contribution, loses the others", kept
+
+
 def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to keep one contribution where several come together."""
+    for kept in _one_of_several(e):
+        yield "overwritten: of several contributions only one is kept", kept
+
+
+def _one_of_several(e: Evidence) -> Iterator[Array]:
+    """Keep the last contribution, or the first, where several come together."""
     paths = e.paths(e.jacobian).reshape(e.result.size, e.x.size)
     for order in (paths, paths[::-1]):
         kept = np.zeros(e.x.size)
         for row in order:
             kept = np.where(row != 0, row, kept)
-        yield "overwritten: of several contributions only one is kept", kept.reshape(e.x.shape)
+        yield kept.reshape(e.x.shape)
 
 
 def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -329,6 +341,7 @@ def _slope_found(e: Evidence) -> Iterator[tuple[str, Any]]:
 HYPOTHESES: tuple[Hypothesis, ...] = (
     _rounded,
     _nothing_sent,
+    _repeated_index,
     _constant_factor,
     _upstream_ignored,
     _operands_swapped,

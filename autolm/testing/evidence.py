@@ -98,22 +98,25 @@ class Evidence:
 
 def gather(subject: Subject, example: Call | None) -> list[Evidence]:
     """Collect wrong gradients from rich calls; from the counterexample itself if there are none."""
-    found = [e for call in _rich_calls(subject) for e in _wrong_gradients(subject, call)]
+    found = [e for call in _rich_calls(subject, example) for e in _wrong_gradients(subject, call)]
     if not found and example is not None:
         found = _wrong_gradients(subject, example)
     return found
 
 
-def _rich_calls(subject: Subject) -> list[Call]:
+def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
     rng = np.random.default_rng(7)
     operands = len(subject.operands)
-    if subject.cases:
+    if not subject.elementwise:
         wanted = [(case.shapes, case.attributes) for case in subject.cases]
+        if example is not None:
+            wanted.append((tuple(x.shape for x in example.inputs), example.attributes))
         wanted = [w for w in wanted if sum(map(math.prod, w[0])) > 1] * 2
     else:
         every = [(shape,) * operands for shape in PLAIN]
         every += [each + each[:1] * (operands - 2) for each in STRETCHED if operands > 1]
-        wanted = [(shapes, subject.attributes) for shapes in every]
+        attributes = subject.attributes if example is None else example.attributes
+        wanted = [(shapes, attributes) for shapes in every]
     calls = []
     for shapes, attributes in wanted:
         call = Call(*_generic(subject, shapes, edges_in(attributes), rng), **attributes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -12,10 +13,14 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
+from autolm.ops.arguments import read_int
 from autolm.testing.call import Call
+from autolm.testing.comparison import proves_nothing
+from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
 from autolm.testing.subject import OperationError, Subject
+from autolm.testing.variation import has_no_axes, has_no_elements
 
 LEAST = 2  # examples of each case: simple numbers, and others
 
@@ -48,9 +53,9 @@ def examine(
 
     Only the first that breaks has its example shrunk: it is the one that is reported.
     """
-    most = settings().max_examples if max_examples is None else max_examples
-    if most < 1:
-        raise ValueError(f"max_examples is {most}; it must be at least 1")
+    most = settings().max_examples
+    if max_examples is not None:
+        most = read_int(subject.op.name, "max_examples", max_examples, low=1)
     outcomes: list[Outcome] = []
     for law in laws:
         shrink = all(outcome.broken is None for outcome in outcomes)
@@ -64,10 +69,11 @@ def examine_call(subject: Subject, call: Call) -> list[Outcome]:
     for law in LAWS:
         if not law.of_one_call or law.examples(subject) is None:
             continue
-        tally = Tally(examples=1)
+        tally = Tally()
         broken = _tried(law, subject, call, tally)
-        status = Status.UNDECIDED if tally.undecided else Status.HOLDS
-        reason = "; ".join(tally.undecided)
+        doubts = tally.vacuous or tally.undecided
+        status = Status.UNDECIDED if doubts else Status.HOLDS
+        reason = "; ".join(doubts)
         if broken is not None:
             status, reason = Status.BROKEN, broken.message
         outcomes.append(Outcome(law, status, tally, reason, broken))
@@ -82,9 +88,10 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
-    several = len(applying) > 1
-    share = max(LEAST, -(-max_examples // len(applying))) if several else max_examples
+    drawn = Counter(bool(part.patterns) for part, _ in applying)
     for part, examples in applying:
+        fellows = drawn[bool(part.patterns)]  # cases share the examples, and patterns as many more
+        share = max(LEAST, -(-max_examples // fellows)) if fellows > 1 else max_examples
         try:
             broken = _hunt(law, part, examples, tally, share, shrink)
         except Unsatisfiable:
@@ -92,7 +99,8 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
         if broken is not None:
             return Outcome(law, Status.BROKEN, tally, broken.message, broken)
     if not tally.examples:
-        return Outcome(law, Status.NOT_EXERCISED, tally, "no example could be made")
+        reason = "; ".join(tally.vacuous) or "no example could be made"
+        return Outcome(law, Status.NOT_EXERCISED, tally, reason)
     missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
     if missed:
         return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
@@ -124,8 +132,7 @@ def _hunt(
     )
     @given(examples)
     def holds(example: Any) -> None:
-        tally.examples += not found
-        broken = _tried(law, subject, example, tally)
+        broken = _tried(law, subject, example, Tally() if found else tally)
         if broken is not None:
             found.append(broken)
             raise broken
@@ -139,8 +146,18 @@ def _hunt(
     return None
 
 
+def _vacuous(example: Any) -> str:
+    """Say why an example proves nothing; a forward that raises has proved something."""
+    if isinstance(example, Expression):
+        return proves_nothing(example.leaves, np.concatenate([*map(np.ravel, example.upstreams)]))
+    call = example if isinstance(example, Call) else example[0]
+    return "" if call.upstream is None else proves_nothing(call.inputs, call.upstream)
+
+
 def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken | None:
-    """Return how a law is broken by an example, if it is."""
+    """Return how a law is broken by an example, if it is; and count it, if it proves anything."""
+    vacuous = _vacuous(example)
+    tally.examples += not vacuous
     try:
         with np.errstate(all="ignore"):
             if isinstance(example, Call) and example.upstream is None:
@@ -152,9 +169,28 @@ def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken 
         if law.at_edges and _refuses(example, error):
             tally.undecided[str(error)] += 1
             return None
+        if _is_let_off(subject, example, error):
+            tally.examples -= 1
+            tally.vacuous[str(error)] += 1
+            return None
         program = program_of(subject, example) if isinstance(example, Call) else ""
         return LawBroken(str(error), example, program=program)
+    if vacuous:
+        tally.vacuous[vacuous] += 1
     return None
+
+
+def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:
+    """Whether a forward refused an operand without elements, or an axis where there is none.
+
+    It may; where a record says what calls look like, only in a way that is meant for people.
+    """
+    if not isinstance(example, Call) or example.upstream is not None:
+        return False
+    if not subject.patterns:
+        return has_no_elements(example)
+    clean = isinstance(error.__cause__, ValueError | TypeError | IndexError)
+    return clean and (has_no_elements(example) or has_no_axes(example))
 
 
 def _refuses(example: Any, error: OperationError) -> bool:

@@ -18,16 +18,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.arguments import read_int, told
+from autolm.ops.primitive import Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import largest_contribution
 from autolm.testing.strategies import Shape, arrays_together, shapes
 from autolm.testing.subject import LARGEST, OperationError, Subject, edges_in
+from autolm.testing.variation import attributes_for
 
 Array = NDArray[Any]
 
 CLEARANCE = 1e-2  # how far data stays from kinks, from ties and from the edge of a domain
+MOST_OPERATIONS = 1000  # in a graph that is drawn
 TAME = 1000.0  # the largest number in a graph, and the steepest slope, roughly
 
 
@@ -129,7 +132,7 @@ class Expression:
 def expressions(
     operations: Sequence[Primitive | Subject] = ops.PRIMITIVES,
     *,
-    required: Subject | None = None,
+    required: Primitive | Subject | None = None,
     max_operations: int = 6,
 ) -> st.SearchStrategy[Expression]:
     """Random graphs of these operations; each has the `required` one at least once.
@@ -142,8 +145,25 @@ def expressions(
     ...     assert np.all(np.isfinite(expression.weighted(*expression.leaves)))
     >>> test_the_graph_is_finite()
     """
-    subjects = [op if isinstance(op, Subject) else Subject.of(op) for op in operations]
-    return _expressions(subjects, required, max_operations)
+    if not isinstance(operations, tuple | list):
+        given = told(operations)
+        raise TypeError(f"expressions: operations must be a list of primitives, not {given}")
+    subjects = [_subject("operations", op) for op in operations]
+    needed = None if required is None else _subject("required", required)
+    if not subjects and needed is None:
+        raise ValueError("expressions: operations must have at least one, if none is required")
+    if read_int("expressions", "max_operations", max_operations, low=1) > MOST_OPERATIONS:
+        most = f"at most {MOST_OPERATIONS}, not {max_operations}"
+        raise ValueError(f"expressions: max_operations must be {most}")
+    return _expressions(subjects, needed, max_operations)
+
+
+def _subject(argument: str, op: Any) -> Subject:
+    if isinstance(op, Subject):
+        return op
+    if not isinstance(op, Primitive):
+        raise TypeError(f"expressions: {argument}: a primitive is needed, not {told(op)}")
+    return Subject.of(op)
 
 
 @st.composite
@@ -196,7 +216,10 @@ class _Growing:
     def close_a_diamond(self) -> None:
         """Multiply the last result by a node under it: paths of unequal length meet there."""
         last = self._last
-        earlier = self.draw(st.sampled_from(self._numbers_under(last)))
+        numbers = self._numbers_under(last)
+        if not numbers:
+            return  # it is all conditions
+        earlier = self.draw(st.sampled_from(numbers))
         if not _stretches(self.data[earlier].shape, self.data[last].shape):
             earlier = self._rearranged(earlier, self.data[last].shape)
         self._append(_MUL, [earlier, last], {})
@@ -226,13 +249,15 @@ class _Growing:
     def _shapes_wanted(
         self, subject: Subject, fresh: bool
     ) -> tuple[tuple[Shape, ...], Mapping[str, Any]]:
-        if subject.cases:
-            case: Case = self.draw(st.sampled_from(subject.cases))
-            return case.shapes, case.attributes
+        if not subject.elementwise:
+            shapes_and_attributes: tuple[tuple[Shape, ...], Mapping[str, Any]]
+            shapes_and_attributes = self.draw(subject.ways_to_call())
+            return shapes_and_attributes
         present = [] if fresh else [d.shape for d in self.data.values() if d.dtype.kind == "f"]
         small = shapes(max_dims=2).filter(lambda shape: math.prod(shape) <= LARGEST)
         shape = self.draw(st.sampled_from(present) if present else small)
-        return (shape,) * len(subject.operands), subject.attributes
+        wanted = (shape,) * len(subject.operands)
+        return wanted, self.draw(attributes_for(wanted, subject.attributes))
 
     def _operand(self, shape: Shape, domain: Any, stretches: bool, fresh: bool) -> int:
         """Choose an earlier node, or make a leaf."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autolm.graph import Node, describe, no_grad, record_sites, topological_order
+from autolm.ops.arguments import told
 from autolm.ops.primitive import Primitive
 from autolm.tensor import Tensor
 from autolm.testing.call import Call
@@ -64,6 +65,7 @@ def check_gradient(
     >>> check_gradient(lambda x, w: (x @ w).tanh(), [1.0, 2.0], [[0.5], [-0.25]])
     <lambda> is CORRECT to 16 digits
     """
+    _require_callable("check_gradient", "f", f)
     if isinstance(f, Primitive):
         if not inputs:
             raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
@@ -104,8 +106,7 @@ def assert_gradients(
     >>> assert_gradients(Linear(), np.ones((4, 2))).verdict
     <Verdict.CORRECT: 'correct'>
     """
-    if isinstance(module_or_f, type):
-        raise TypeError(f"assert_gradients: {module_or_f.__name__} is a class; give it an instance")
+    _require_callable("assert_gradients", "module_or_f", module_or_f)
     if isinstance(module_or_f, Primitive):
         return check_gradient(module_or_f, *inputs, upstream=upstream, **attributes)
     evaluation = _evaluated(module_or_f, inputs, upstream, attributes)
@@ -145,14 +146,21 @@ def check_graph(root: Node) -> Report:
     <Verdict.CORRECT: 'correct'>
     """
     if not isinstance(root, Node):
-        raise TypeError(f"check_graph: a Tensor or a Value is needed, not {type(root).__name__}")
+        raise TypeError(f"check_graph: root must be a Tensor or a Value, not {told(root)}")
     if not root.parents or not root.requires_grad:
         raise ValueError("check_graph: there is no operation under this node to be checked")
     return _check_nodes(root).require()
 
 
+def _require_callable(name: str, argument: str, given: Any) -> None:
+    if isinstance(given, type):
+        raise TypeError(f"{name}: {argument} {given.__name__} is a class; give it an instance")
+    if not callable(given):
+        raise TypeError(f"{name}: {argument} must be something to call, not {told(given)}")
+
+
 def _check_nodes(root: Node) -> Report:
-    digits, undecided = np.inf, []
+    digits, undecided, nothing = np.inf, list[str](), list[str]()
     for node in topological_order(root):
         if not node.parents or not node.requires_grad:
             continue
@@ -163,12 +171,16 @@ def _check_nodes(root: Node) -> Report:
             continue
         if comparison.verdict is Verdict.WRONG:
             return _guilty(node, comparison)
+        if comparison.vacuous:
+            nothing.append(f"{describe(node)}: {comparison.reason}")
+            continue
         if comparison.verdict is Verdict.UNDECIDED:
             undecided.append(f"{describe(node)}: {comparison.reason}")
         digits = min(digits, comparison.digits)
     name = f"the graph of {describe(root)}"
-    if undecided:
-        return Report(name, Verdict.UNDECIDED, reason="; ".join(undecided[:3]))
+    doubts = undecided or (nothing if np.isinf(digits) else [])
+    if doubts:
+        return Report(name, Verdict.UNDECIDED, reason="; ".join(doubts[:3]))
     return Report(name, Verdict.CORRECT, min(digits, 16.0))
 
 
@@ -303,6 +315,9 @@ class _Evaluation:
         if root.requires_grad:
             root.backward(float(sent) if isinstance(root, Value) else sent)
         comparison = self._compared(root, sent)
+        if comparison.verdict is Verdict.CORRECT and not any(x.has_grad for x in self.leaves):
+            reason = "no path of the graph leads to an input, so no rule was tried"
+            return Report(name, Verdict.UNDECIDED, reason=reason)
         if comparison.verdict is not Verdict.WRONG:
             return Report(name, comparison.verdict, comparison.digits, reason=comparison.reason)
         guilty = _check_nodes(root).failure or Failure(
@@ -344,10 +359,20 @@ def _evaluated(
 
 
 def _upstream(name: str, given: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    sent = upstream_for(shape) if given is None else np.asarray(given, dtype=float)
+    sent = upstream_for(shape) if given is None else _finite(name, given)
     if sent.shape != shape:
         raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
     return sent
+
+
+def _finite(name: str, upstream: Any) -> Array:
+    """Read an upstream gradient, which is of real numbers."""
+    data = np.asarray(upstream.data if isinstance(upstream, Node) else upstream)
+    if data.dtype.kind not in "iuf":
+        raise TypeError(f"{name}: upstream must be of real numbers, not {told(upstream)}")
+    if not np.isfinite(data).all():
+        raise ValueError(f"{name}: upstream must be finite, not {told(upstream)}")
+    return data.astype(float)
 
 
 def _differentiated(root: Node, evaluate: Callable[[], Any], leaves: Sequence[Any]) -> Derivative:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import told
 from autolm.ops.primitive import Backward, Primitive
 
 Array = NDArray[Any]
@@ -79,7 +80,7 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     Raises
     ------
     TypeError
-        If `op` is no primitive.
+        If `op` is no primitive, or `test` no function.
     ValueError
         If the test fails without any mutation.
 
@@ -95,7 +96,9 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     <Fate.SURVIVED: 'survived'>
     """
     if not isinstance(op, Primitive):
-        raise TypeError(f"mutation_report: a primitive is needed, not {type(op).__name__}")
+        raise TypeError(f"mutation_report: op must be a primitive, not {told(op)}")
+    if not callable(test):
+        raise TypeError(f"mutation_report: test must be a function, not {told(test)}")
     forward = op.forward
     arguments = (op,) if inspect.signature(test).parameters else ()
     failure = _failure(test, arguments)

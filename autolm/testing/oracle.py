@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import told
 from autolm.testing import ridders
 from autolm.testing.dual import Dual
 
@@ -83,8 +84,8 @@ def differentiate(
     `judge` is the same function where `function` is not to be trusted with real numbers either
     (such as a graph that was recorded once): the one that the derivative must agree with.
     """
-    point = tuple(point)
-    judge = judge or function
+    point = _read_point(function, point, domains, judge)
+    judge = function if judge is None else judge
     reach = _reach(point, domains)
 
     def measured(direction: Direction) -> tuple[Array, Array]:
@@ -103,6 +104,25 @@ def differentiate(
             if _agree(claim, truth, uncertainty):
                 return Derivative(judge, point, result, method, _exactly(step, function, point))
     return Derivative(judge, point, result, "Ridders", _twice(measured))
+
+
+def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Array, ...]:
+    """Return the operands as arrays; refuse what `differentiate` is given and cannot use."""
+    for argument, given in (("function", function), ("judge", judge)):
+        if not callable(given) and not (argument == "judge" and given is None):
+            raise TypeError(f"differentiate: {argument} must be a function, not {told(given)}")
+    if not isinstance(point, tuple | list):
+        raise TypeError(f"differentiate: point must be a list of arrays, not {told(point)}")
+    arrays = tuple(map(np.asarray, point))
+    for x, given in zip(arrays, point, strict=True):
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"differentiate: point must hold real numbers, not {told(given)}")
+    if domains is not None and (
+        not isinstance(domains, tuple | list) or len(domains) != len(arrays)
+    ):
+        each = f"one (low, high) or None for each of {len(arrays)} operands"
+        raise ValueError(f"differentiate: domains must be {each}, not {told(domains)}")
+    return arrays
 
 
 def complex_step(function: Function, point: Sequence[Array], direction: Direction) -> Array:

@@ -33,8 +33,9 @@ def load_profiles(name: str | None = None) -> str:
             suppress_health_check=[HealthCheck.too_slow],
         )
     default = "ci" if os.environ.get("CI") == "true" else "dev"
-    name = name or os.environ.get("HYPOTHESIS_PROFILE", default)
-    if name not in EXAMPLES:
-        raise ValueError(f"profile {name!r} is not one of {', '.join(EXAMPLES)}")
+    if name is None:
+        name = os.environ.get("HYPOTHESIS_PROFILE", default)
+    if not isinstance(name, str) or name not in EXAMPLES:
+        raise ValueError(f"profile name {name!r} is not one of {', '.join(EXAMPLES)}")
     settings.load_profile(name)
     return name

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.arguments import read_int
 from autolm.testing.call import Call
 
 Array = NDArray[Any]
@@ -32,6 +33,7 @@ class Relation:
 
 def shift_invariant(axis: int = -1) -> Relation:
     """Nothing changes if all along an axis of the first operand rises by the same amount."""
+    axis = read_int("shift_invariant", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
         x, *others = call.inputs
@@ -40,11 +42,15 @@ def shift_invariant(axis: int = -1) -> Relation:
         off = _distance(function(x + shift, *others), function(*call.inputs))
         return f"a shift along axis {axis} changes the result by {off:.3g}" if off > CLOSE else ""
 
-    return Relation(f"shift_invariant({axis})", violation, lambda call: call.inputs[0].ndim > 0)
+    def applies(call: Call) -> bool:
+        return -call.inputs[0].ndim <= axis < call.inputs[0].ndim
+
+    return Relation(f"shift_invariant({axis})", violation, applies)
 
 
 def permutation_equivariant(axis: int) -> Relation:
     """To reorder the operands along an axis reorders the result along it, and no more."""
+    axis = read_int("permutation_equivariant", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
         length = call.inputs[0].shape[axis]
@@ -60,7 +66,7 @@ def permutation_equivariant(axis: int) -> Relation:
 
     def applies(call: Call) -> bool:
         first = call.inputs[0]
-        return _has(first, axis, first.shape[axis] if first.ndim else 0) and first.shape[axis] > 1
+        return -first.ndim <= axis < first.ndim and first.shape[axis] > 1
 
     return Relation(f"permutation_equivariant({axis})", violation, applies)
 
@@ -76,6 +82,7 @@ def causal_along(axis: int) -> Relation:
     Where an operand has more positions than the result, the last of both belong together. A call
     that says ``causal=False`` is let off.
     """
+    axis = read_int("causal_along", "axis", axis)
 
     def violation(function: Function, call: Call) -> str:
         result = function(*call.inputs)

@@ -19,6 +19,7 @@ OURS = {  # what a program may mention, and where it is to be had
     **dict.fromkeys(("check_gradient", "check_op", *RELATIONS), "autolm.testing"),
     "Case": "autolm.ops",
     "primitive": "autolm",
+    "Tensor": "autolm",
 }
 
 
@@ -49,6 +50,7 @@ def runnable(program: str, subject: Subject) -> str:
     needed += [f"from autolm.ops import {op}" for op in mixed_in]
     needed += ["from autolm import primitive"] if f"{name} = primitive({name})" in lines else []
     needed += ["import numpy as np"] if "np." in text else []
+    needed += ["from array import array"] if re.search(r"(?<!\.)\barray\(", program) else []
     imports = [line for line in (*needed, *lines) if line.startswith(("import ", "from "))]
     rest = [line for line in lines if line not in imports]
     return "\n".join([*sorted(set(imports)), *rest])

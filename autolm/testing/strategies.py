@@ -8,6 +8,7 @@ that should not; *kinky* ones tie and sit on kinks; *extreme* ones are huge and 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
+
+from autolm.ops.arguments import read_int, read_number, read_shape, told
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -25,6 +28,7 @@ REALS: Domain = (-math.inf, math.inf)
 KINKY = (0.0, 1.0, -1.0, 2.0)
 EXTREME = (800.0, -800.0, 40.0, -40.0, 1e8, -1e8, 1e-8, -1e-8, 1e-30, -1e-30, 0.5, -0.5)
 GAP = 1 / 16  # between generic numbers and whatever they should keep away from
+MOST_ELEMENTS = 1 << 16  # of an array that is drawn, number by number
 EIGHTHS = (*range(2, 8), *range(9, 34))  # 0.25 to 4.125, without 1
 
 
@@ -52,14 +56,41 @@ def _by_simplicity(numbers: Sequence[float], around: float) -> list[float]:
     return sorted(numbers, key=lambda x: (x.as_integer_ratio()[1], abs(x - around), -x))
 
 
+def read_domain(name: str, domain: Any) -> Domain:
+    """Return an open interval (low, high); infinite ends are the usual ones."""
+    pair = tuple(domain) if isinstance(domain, tuple | list) else ()
+    edges = tuple(read_number(name, "an edge of domain", edge) for edge in pair)
+    if len(edges) != 2 or not edges[0] < edges[1]:
+        raise ValueError(f"{name}: domain is {told(domain)}; it must be (low, high)")
+    return float(edges[0]), float(edges[1])
+
+
+def read_kind(name: str, kind: Any) -> Kind:
+    """Return the name of a kind of numbers."""
+    if not isinstance(kind, str) or kind not in ("generic", "kinky", "extreme"):
+        raise ValueError(
+            f'{name}: kind is {told(kind)}; it must be "generic", "kinky" or "extreme"'
+        )
+    return kind  # type: ignore[return-value]
+
+
+def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """Return a dtype of floating point."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old names of what is refused below
+            read: np.dtype[Any] = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: dtype is {told(dtype)}, which is none of NumPy's") from None
+    if read.kind != "f":
+        raise ValueError(f"{name}: dtype is {read}; it must be of floating point")
+    return read
+
+
 def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
     """List the numbers of one kind in a domain, the simplest first; `size` of them if generic."""
-    if not domain[0] < domain[1]:
-        raise ValueError(f"domain is {domain}; it must be (low, high)")
     if kind == "generic":
         return _generic_grid(domain, size)
-    if kind not in ("kinky", "extreme"):
-        raise ValueError(f'kind is {kind!r}; it must be "generic", "kinky" or "extreme"')
     low, high = domain
     numbers = KINKY if kind == "kinky" else EXTREME
     inside = tuple(x for x in numbers if low < x < high)
@@ -92,7 +123,8 @@ def values(kind: Kind = "generic", domain: Domain = REALS) -> st.SearchStrategy[
     ...     assert 0 < x < 1
     >>> test_is_inside()
     """
-    return st.sampled_from(choices(kind, domain, 1))
+    kind = read_kind("values", kind)
+    return st.sampled_from(choices(kind, read_domain("values", domain), 1))
 
 
 def tensors(
@@ -102,10 +134,10 @@ def tensors(
     dtype: DTypeLike = np.float64,
 ) -> st.SearchStrategy[Array]:
     """Arrays of one shape; `generic` ones hold no number twice."""
-    if np.dtype(dtype).kind != "f":
-        raise ValueError(f"dtype is {np.dtype(dtype)}; it must be of floating point")
-    whole = (shape,) if isinstance(shape, int) else shape
-    choices(kind, domain, 1)  # which objects to what it does not know
+    whole, kind = read_shape("tensors", shape), read_kind("tensors", kind)
+    if math.prod(whole) > MOST_ELEMENTS:
+        raise ValueError(f"tensors: shape {whole} has more than {MOST_ELEMENTS} elements")
+    domain, dtype = read_domain("tensors", domain), read_dtype("tensors", dtype)
     return arrays_together([whole], kind, [domain]).map(lambda arrays: arrays[0].astype(dtype))
 
 
@@ -161,7 +193,8 @@ def broadcastable_shapes(
     Raises
     ------
     ValueError
-        For less than one shape, and where no axis is long enough to stretch to.
+        For less than one shape, and where no axis is long enough to stretch to; for more than NumPy
+        takes, or than anybody looks through.
 
     Examples
     --------
@@ -171,10 +204,10 @@ def broadcastable_shapes(
     ...     np.broadcast_shapes(*shapes)
     >>> test_they_broadcast()
     """
-    told = ("count", count, 1), ("max_dims", max_dims, 0), ("max_side", max_side, 2)
-    for name, number, least in told:
-        if number < least:
-            raise ValueError(f"{name} is {number}; it must be at least {least}")
+    numbers = ("count", count, 1, 64), ("max_dims", max_dims, 0, 32), ("max_side", max_side, 2, 999)
+    for name, number, least, most in numbers:
+        if read_int("broadcastable_shapes", name, number, low=least) > most:
+            raise ValueError(f"broadcastable_shapes: {name} must be at most {most}, not {number}")
     return _broadcastable_shapes(count, max_dims, max_side)
 
 

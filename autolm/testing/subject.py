@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from autolm.ops import arguments
 from autolm.ops.primitive import Case, Primitive
+from autolm.ops.varied import Pattern
 from autolm.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.relations import Relation
@@ -23,12 +26,22 @@ from autolm.testing.strategies import (
     arrays_together,
     broadcastable_shapes,
     choices,
+    read_domain,
     shapes,
+)
+from autolm.testing.variation import (
+    ANY_AXES,
+    attributes_for,
+    emptied,
+    from_pattern,
+    is_varied,
 )
 
 Array = NDArray[Any]
 Domains = tuple[tuple[float, float] | None, ...]
 LARGEST = 12  # elements of an operand that is drawn
+MOST_OPERANDS = 26  # which letters name
+ONCE = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class OperationError(Exception):
@@ -42,7 +55,8 @@ class Subject:
     op: Primitive
     operands: tuple[str, ...]  # what the forward calls them
     domains: Domains  # one per operand; None is a condition
-    cases: tuple[Case, ...]  # the calls that can be made; none: elementwise, any shapes
+    cases: tuple[Case, ...]  # calls that can be made
+    patterns: tuple[Pattern, ...]  # what calls look like; neither: elementwise, any shapes
     attributes: dict[str, Any]  # what every call is told
     relations: tuple[Relation, ...]
 
@@ -54,45 +68,62 @@ class Subject:
         arity: int | None = None,
         domain: Any = None,
         attributes: Mapping[str, Any] | None = None,
-        cases: Sequence[Case] | None = None,
+        cases: Sequence[Case | Pattern] | None = None,
         relations: Sequence[Any] = (),
     ) -> Subject:
         """Read the record of an operation; what is said here goes before it."""
         if not isinstance(op, Primitive):
             if not callable(op):
-                raise TypeError(f"check_op: a primitive is needed, not {type(op).__name__}")
+                given = arguments.told(op)
+                raise TypeError(f"op must be a primitive, or a function of arrays, not {given}")
             if hasattr(op, "named_parameters"):
-                raise TypeError("check_op: this is a module; assert_gradients checks those")
+                raise TypeError("op is a module, and no primitive; assert_gradients checks those")
             op = Primitive(op, getattr(op, "__name__", type(op).__name__))
         if not op.name.isidentifier():  # a lambda, or an object: programs call it something
             op = replace(op, name="operation")
-        if arity is not None and arity < 1:
-            raise ValueError(f"{op.name}: arity is {arity}; it must be at least 1")
-        _require_all(Case, "cases", cases or ())
-        _require_all(Relation, "relations", relations)
-        told = dict(attributes or {})
-        cases = op.cases if cases is None else tuple(cases)
-        cases = tuple(Case(case.shapes, {**case.attributes, **told}) for case in cases)
-        operands = _operand_names(op, arity, cases)
+        if arity is not None and arguments.read_int(op.name, "arity", arity, low=1) > MOST_OPERANDS:
+            raise ValueError(f"{op.name}: arity must be at most {MOST_OPERANDS}, not {arity}")
+        if cases is not None:
+            _require_all((Case, Pattern), "cases", cases)
+        for case in cases or ():
+            _require_shapes(op.name, case)
+        _require_all((Relation,), "relations", relations)
+        told = _attributes_told(op.name, attributes)
+        recorded: tuple[Case | Pattern, ...] = (*op.cases, *op.patterns)
+        those = recorded if cases is None else tuple(cases)
+        fixed = tuple(
+            Case(case.shapes, {**case.attributes, **told})
+            for case in those
+            if isinstance(case, Case)
+        )
+        patterns = tuple(case for case in those if isinstance(case, Pattern))
+        operands = _operand_names(op, arity, those)
+        named = [name for name in operands if arity is None and name in told]
+        if named:
+            raise TypeError(f"{op.name}: attributes name {named[0]}, which is an operand")
         domains = _domains_of(op) if domain is None else _as_domains(domain)
         if len(domains) == 1:
             domains *= len(operands)
+        if not any(domains):
+            raise ValueError(f"{op.name}: domain is None for each operand: none is differentiated")
         if len(domains) < len(operands) or (domain is not None and len(domains) > len(operands)):
             raise ValueError(
                 f"{op.name}: {len(domains)} domains for {len(operands)} operands; "
                 "give one for each, or one for all"
             )
-        return cls(op, operands, domains, cases, told, (*op.relations, *relations))
+        return cls(op, operands, domains, fixed, patterns, told, (*op.relations, *relations))
 
     @property
     def elementwise(self) -> bool:
         """Whether it takes operands of any shapes that broadcast."""
-        return not self.cases
+        return not self.cases and not self.patterns
 
     def by_case(self) -> list[Subject]:
         """Split into one subject for each case, the smallest first; itself if it has none."""
         by_size = sorted(self.cases, key=lambda case: sum(map(math.prod, case.shapes)))
-        return [replace(self, cases=(case,)) for case in by_size] or [self]
+        parts = [replace(self, cases=(case,), patterns=()) for case in by_size]
+        parts += [replace(self, cases=(), patterns=(pattern,)) for pattern in self.patterns]
+        return parts or [self]
 
     def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
         """Return the forward alone, of raw arrays of any dtype."""
@@ -119,7 +150,7 @@ class Subject:
         """Say what to tell the kit, if it may be that it calls the forward in a wrong way."""
         if isinstance(error, TypeError) and f"{self.op.forward.__name__}()" in str(error):
             return "; tell arity=, attributes= or cases= how it is to be called"
-        if not self.cases and isinstance(error, ValueError | IndexError):
+        if self.elementwise and isinstance(error, ValueError | IndexError):
             return "; if it does not take any shapes that broadcast, tell cases=[Case(shapes)]"
         return ""
 
@@ -171,6 +202,8 @@ class Subject:
 
     def simplest_call(self) -> Call:
         """Return the first call that there is, with the simplest numbers."""
+        if not self.cases and (self.patterns or is_varied(self.attributes)):
+            return find(self.calls(), lambda call: call.upstream is not None, settings=ONCE)
         case = self.cases[0] if self.cases else Case(((),) * len(self.operands), self.attributes)
         domains = self.domains_for(len(case.shapes))
         filled = [
@@ -201,24 +234,40 @@ class Subject:
             pairs.append(("upstream", call.upstream))
         return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
 
-    def calls(self, kind: Kind = "generic", *, stretched: bool = True) -> st.SearchStrategy[Call]:
+    def calls(
+        self, kind: Kind = "generic", *, stretched: bool = True, edge: bool = False
+    ) -> st.SearchStrategy[Call]:
         """Draw calls of this operation, with an upstream gradient that fits the result.
 
-        Operands of an elementwise operation are `stretched` over one another, or of one shape.
+        Operands of an elementwise operation are `stretched` over one another, or of one shape. On
+        an `edge` an operand may have no elements, or no axes; a fixed case has none.
         """
-        return _calls(self, kind, stretched)
+        return _calls(self, kind, stretched, edge)
+
+    def ways_to_call(
+        self, stretched: bool = True, edge: bool = False
+    ) -> st.SearchStrategy[tuple[tuple[Shape, ...], Mapping[str, Any]]]:
+        """Draw operand shapes and attributes."""
+        ways = [st.just((case.shapes, case.attributes)) for case in self.cases]
+        ways += [from_pattern(pattern, self.attributes, edge) for pattern in self.patterns]
+        return st.one_of(ways) if ways else _elementwise(self, stretched, edge)
 
 
 @st.composite
-def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool) -> Call:
-    if subject.cases:
-        case = draw(st.sampled_from([part.cases[0] for part in subject.by_case()]))
-        chosen, attributes = case.shapes, case.attributes
-    else:
-        chosen, attributes = (
-            draw(_elementwise_shapes(len(subject.operands), stretched)),
-            subject.attributes,
-        )
+def _elementwise(
+    draw: st.DrawFn, subject: Subject, stretched: bool, edge: bool
+) -> tuple[tuple[Shape, ...], Mapping[str, Any]]:
+    chosen = draw(_elementwise_shapes(len(subject.operands), stretched))
+    if edge:
+        chosen = draw(emptied(chosen))
+    if not is_varied(subject.attributes):
+        return chosen, subject.attributes
+    return chosen, draw(attributes_for(chosen, subject.attributes, edge))
+
+
+@st.composite
+def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool, edge: bool) -> Call:
+    chosen, attributes = draw(subject.ways_to_call(stretched, edge))
     domains = subject.domains_for(len(chosen))
     edges = edges_in(attributes)
     if kind == "kinky" and subject.op.kinks:  # and the edge of a domain is a place for one
@@ -258,10 +307,15 @@ def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[
     return found.filter(lambda each: all(math.prod(shape) <= LARGEST for shape in each))
 
 
-def _operand_names(op: Primitive, arity: int | None, cases: tuple[Case, ...]) -> tuple[str, ...]:
+def _operand_names(
+    op: Primitive, arity: int | None, cases: Sequence[Case | Pattern]
+) -> tuple[str, ...]:
     if arity is not None:
         return _letters(arity)
-    parameters = inspect.signature(op.forward).parameters.values()
+    try:
+        parameters = inspect.signature(op.forward).parameters.values()
+    except (TypeError, ValueError):  # some functions written in C have none
+        raise ValueError(f"{op.name}: op has no signature that can be read; tell arity=") from None
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return _letters(len(cases[0].shapes) if cases else 2)
     named = [
@@ -278,10 +332,42 @@ def _letters(count: int) -> tuple[str, ...]:
     return tuple("abcdefghijklmnopqrstuvwxyz"[:count])
 
 
-def _require_all(kind: type, told: str, things: Sequence[Any]) -> None:
+def _require_all(kinds: tuple[type, ...], told: str, things: Sequence[Any]) -> None:
+    if not isinstance(things, tuple | list):
+        given = arguments.told(things)
+        raise TypeError(f"{told} must be a list of {kinds[0].__name__}, not {given}")
     for thing in things:
-        if not isinstance(thing, kind):
-            raise TypeError(f"{told} must be a list of {kind.__name__}; {thing!r} is none")
+        if not isinstance(thing, kinds):
+            raise TypeError(f"{told} must be a list of {kinds[0].__name__}; {thing!r} is none")
+
+
+def _require_shapes(name: str, case: Case | Pattern) -> None:
+    """Refuse a case whose shapes are not as its kind writes them."""
+    if not isinstance(case.shapes, tuple | list) or not case.shapes:
+        given = arguments.told(case.shapes)
+        raise TypeError(f"{name}: a case in cases must have a shape per operand, not {given}")
+    for shape in case.shapes:
+        if isinstance(case, Pattern):
+            _require_letters(name, shape)
+        else:
+            arguments.read_shape(name, shape, "a shape in cases")
+    _attributes_told(name, case.attributes)
+
+
+def _require_letters(name: str, shape: Any) -> None:
+    words = shape.split() if isinstance(shape, str) else [""]
+    letters = [letter for word in words if word != ANY_AXES for letter in word.split("·")]
+    if not all(letter.isidentifier() for letter in letters) or words.count(ANY_AXES) > 1:
+        given = arguments.told(shape)
+        raise ValueError(f'{name}: a shape of a Pattern in cases is as "… n k", not {given}')
+
+
+def _attributes_told(name: str, attributes: Any) -> dict[str, Any]:
+    named = isinstance(attributes, Mapping) and all(isinstance(key, str) for key in attributes)
+    if attributes is not None and not named:
+        given = arguments.told(attributes)
+        raise TypeError(f"{name}: attributes must be a dict of values by name, not {given}")
+    return dict(attributes or {})
 
 
 def _domains_of(op: Primitive) -> Domains:
@@ -296,16 +382,17 @@ def _domains_of(op: Primitive) -> Domains:
 
 def _as_domains(domain: Any) -> Domains:
     """Read one interval for all operands, or a sequence of one for each."""
+    several = isinstance(domain, tuple | list) and any(not np.isscalar(each) for each in domain)
     try:
-        each = [domain] if all(isinstance(edge, int | float) for edge in domain) else [*domain]
-        pairs = [None if pair is None else tuple(map(float, pair)) for pair in each]
-    except TypeError:
-        pairs = [()]
-    if not all(pair is None or (len(pair) == 2 and pair[0] < pair[1]) for pair in pairs):
-        raise ValueError(
-            f"domain is {domain}; it must be (low, high), or one such for each operand"
+        return tuple(
+            None if pair is None else read_domain("domain", pair)
+            for pair in (domain if several else [domain])
         )
-    return tuple(pairs)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"domain is {arguments.told(domain)}; it must be (low, high), or one such for each "
+            "operand"
+        ) from None
 
 
 def _said(error: Exception) -> str:

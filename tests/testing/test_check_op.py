@@ -141,8 +141,8 @@ def test_a_forward_for_other_shapes_is_told_of_cases():
     ({"domain": (2, 1)}, r"domain is \(2, 1\); it must be \(low, high\)"),
     ({"domain": 3}, "domain is 3; it must be"),
     ({"domain": [(0, 1), (0, 1)]}, "2 domains for 1 operands"),
-    ({"max_examples": 0}, "max_examples is 0"),
-    ({"arity": 0}, "exp: arity is 0; it must be at least 1"),
+    ({"max_examples": 0}, "exp: max_examples must be at least 1, not 0"),
+    ({"arity": 0}, "exp: arity must be at least 1, not 0"),
 ])  # fmt: skip
 def test_what_is_told_wrongly_is_an_error(told, words):
     with pytest.raises(ValueError, match=words):
@@ -239,7 +239,7 @@ def test_what_cannot_be_decided_is_said():
         y = rough(np.asarray(a, dtype=float)).astype(a.dtype)
         return y, lambda grad: (grad * np.cos(a),)
 
-    with pytest.warns(UndecidedWarning, match=r"rule: Ridders is sure of \d digits only"):
+    with pytest.warns(UndecidedWarning, match=r"rule.*: Ridders is sure of \d digits only"):
         check_op(coarse, max_examples=3)
 
 
@@ -284,7 +284,7 @@ def test_a_law_that_some_examples_leave_undecided_says_so():
         return rough(np.asarray(a, dtype=float)).astype(a.dtype), lambda grad: (grad,)
 
     laws = [law for law in LAWS if law.name == "rule"]
-    report = report_on(Subject.of(partly_rough), 12, laws)
+    report = report_on(Subject.of(partly_rough), 60, laws)
     assert report.verdict is Verdict.CORRECT
     assert "undecided for some examples: rule: " in str(report)
 

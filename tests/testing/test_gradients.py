@@ -160,7 +160,7 @@ def test_an_operand_that_counts_once_where_it_occurs_twice_is_shown_in_a_program
 
 
 @pytest.mark.parametrize(("root", "error", "words"), [
-    (3.0, TypeError, "a Tensor or a Value is needed, not float"),
+    (3.0, TypeError, "root must be a Tensor or a Value, not 3.0"),
     (Tensor([1.0]), ValueError, "no operation under this node"),
 ])  # fmt: skip
 def test_what_has_no_rule_to_check_is_an_error(root, error, words):

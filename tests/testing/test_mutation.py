@@ -73,7 +73,7 @@ def test_a_test_may_fail_in_the_way_of_pytest():
 
 
 def test_only_a_primitive_can_be_perturbed():
-    with pytest.raises(TypeError, match="a primitive is needed, not function"):
+    with pytest.raises(TypeError, match="op must be a primitive, not a function"):
         mutation_report(lambda a: (a, lambda grad: (grad,)), weak_test)
 
 

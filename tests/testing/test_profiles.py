@@ -29,5 +29,5 @@ def test_the_environment_chooses(monkeypatch):
 
 
 def test_an_unknown_profile_is_an_error():
-    with pytest.raises(ValueError, match="'weekly' is not one of dev, ci, nightly"):
+    with pytest.raises(ValueError, match="profile name 'weekly' is not one of dev, ci, nightly"):
         load_profiles("weekly")

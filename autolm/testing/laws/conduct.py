@@ -70,6 +70,8 @@ def _another_call(call: Call) -> Call:
 
 
 def _check_single_precision(subject: Subject, call: Call) -> None:
+    if not any(x.dtype.kind == "f" for x in call.inputs):
+        return  # there is no precision to keep
     single = Call(*(_in_single(x) for x in call.inputs), **call.attributes)
     single.upstream = _in_single(call.given_upstream)
     node = subject.node(single)

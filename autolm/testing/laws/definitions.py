@@ -14,7 +14,7 @@ from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Row, digits_of, gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.reproduction import program_of_relation
-from autolm.testing.subject import Subject
+from autolm.testing.subject import OperationError, Subject
 
 Array = NDArray[Any]
 
@@ -37,7 +37,11 @@ def _runs_on_values(subject: Subject) -> bool:
 
 def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
-    expanded = expand(node, zoom=True)
+    try:
+        expanded = expand(node, zoom=True)
+    except Exception as error:  # whatever a definition raises
+        said = f"{type(error).__name__}: {error}"
+        raise OperationError(f"the scalar definition raised {said}") from error
     values = expanded[node]
     defined = np.array([value.data for value in values.flat]).reshape(values.shape)
     close = AGREEMENT * max(largest(defined), 1e-300)

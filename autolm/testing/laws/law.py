@@ -22,9 +22,12 @@ class Tally:
     digits: float = MOST_DIGITS
     exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
     undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
+    vacuous: Counter[str] = field(default_factory=Counter)  # reason -> examples beside `examples`
 
     def note(self, comparison: Comparison) -> None:
         """Count a comparison that is not wrong."""
+        if comparison.vacuous:
+            return  # who tries the example counts it
         if comparison.verdict is Verdict.UNDECIDED:
             self.undecided[comparison.reason] += 1
         else:

@@ -1,0 +1,349 @@
+"""Draw calls from the patterns of a record: lengths for its letters, values for what is varied.
+
+`autolm.ops.varied` says what there is to be drawn, and here stands how. An edge is a call with an
+operand that has no elements, or with an axis of an operand that has no axes.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autolm.ops.varied import (
+    Axis,
+    Ids,
+    Index,
+    Length,
+    Mask,
+    NewShape,
+    OneOf,
+    Order,
+    Pattern,
+    Varied,
+    WiderShape,
+)
+from autolm.tensor import Tensor
+from autolm.testing.call import Call
+from autolm.testing.strategies import Shape, broadcastable_shapes, shapes
+
+Strategy = st.SearchStrategy[Any]
+
+ANY_AXES = "…"
+FEW = 24  # elements of an operand or a result, of which every one is differentiated
+MANY_LETTERS = 4  # from which on lengths are kept to 2
+SEQUENCES = (list, memoryview, array, np.ndarray, Tensor)  # what NumPy reads as an array of indices
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What is drawn of a call before its attributes."""
+
+    shapes: tuple[Shape, ...]
+    lengths: Mapping[str, int]  # of letters
+    whole: Shape | None  # what the "…" of all operands broadcast to, if there is one
+    edge: bool
+
+    @property
+    def first(self) -> Shape:
+        return self.shapes[0]
+
+
+@st.composite
+def from_pattern(
+    draw: st.DrawFn, pattern: Pattern, told: Mapping[str, Any], edge: bool
+) -> tuple[tuple[Shape, ...], dict[str, Any]]:
+    """Draw shapes and attributes of one call; what is told goes before the pattern."""
+    words = [text.split() for text in pattern.shapes]
+    letters = list(dict.fromkeys(each for text in words for word in text for each in _in(word)))
+    empty = draw(st.sampled_from([*letters, ANY_AXES])) if edge else None
+    longest = 2 if len(letters) >= MANY_LETTERS else 3
+    lengths = {each: 0 if each == empty else draw(st.integers(1, longest)) for each in letters}
+    count = sum(ANY_AXES in text for text in words)
+    batches = draw(_any_axes(count, 3 if count == 1 and not letters else 2))
+    if empty == ANY_AXES:
+        batches = draw(emptied(batches))
+    own = iter(batches)
+    found = tuple(
+        tuple(
+            n
+            for word in text
+            for n in (next(own) if word == ANY_AXES else [_length(word, lengths)])
+        )
+        for text in words
+    )
+    assume(all(math.prod(shape) <= FEW for shape in found))
+    whole = np.broadcast_shapes(*batches) if count else None
+    scene = _Scene(found, lengths, whole, edge)
+    return found, draw(_attributes(scene, {**pattern.attributes, **told}))
+
+
+def attributes_for(
+    shapes: tuple[Shape, ...], attributes: Mapping[str, Any], edge: bool = False
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw the attributes of a call of these shapes."""
+    return _attributes(_Scene(shapes, {}, None, edge), attributes)
+
+
+def _in(word: str) -> list[str]:
+    return [] if word == ANY_AXES else word.split("·")
+
+
+def _length(word: str, lengths: Mapping[str, int]) -> int:
+    return math.prod(lengths[letter] for letter in _in(word))
+
+
+def _any_axes(count: int, most: int) -> st.SearchStrategy[tuple[Shape, ...]]:
+    if count < 2:
+        return st.tuples(*[shapes(max_dims=most)] * count)
+    return broadcastable_shapes(count, max_dims=most)
+
+
+@st.composite
+def emptied(draw: st.DrawFn, together: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Let an axis of shapes that broadcast have length 0; without any axis they stay as they are.
+
+    An operand that is stretched along the axis stays: it is stretched to nothing.
+    """
+    rank = max(map(len, together), default=0)
+    if not rank:
+        return together
+    axis = draw(st.integers(-rank, -1))
+    stretched = {shape[axis] for shape in together if len(shape) >= -axis} != {1}
+    return tuple(
+        tuple(0 if i == axis and (n != 1 or not stretched) else n for i, n in _from_the_end(shape))
+        for shape in together
+    )
+
+
+def _from_the_end(shape: Shape) -> list[tuple[int, int]]:
+    return [(i - len(shape), n) for i, n in enumerate(shape)]
+
+
+def has_no_elements(call: Call) -> bool:
+    """Whether an operand is empty."""
+    return any(not x.size for x in call.inputs)
+
+
+def has_no_axes(call: Call) -> bool:
+    """Whether the first operand is a number, and an attribute may name an axis of it."""
+    return bool(call.attributes) and not call.inputs[0].ndim
+
+
+def is_varied(attributes: Mapping[str, Any]) -> bool:
+    """Whether there is anything to draw."""
+    return any(isinstance(each, Varied | st.SearchStrategy) for each in attributes.values())
+
+
+def _attributes(scene: _Scene, attributes: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({name: _one(each, scene) for name, each in attributes.items()})
+
+
+def _one(attribute: Any, scene: _Scene) -> Strategy:
+    """Return the values of an attribute: of a kind, of a strategy, or the one that was told."""
+    if isinstance(attribute, st.SearchStrategy):
+        return attribute
+    if not isinstance(attribute, Varied):
+        return st.just(attribute)
+    if type(attribute) not in DRAWN:
+        raise TypeError(f"{attribute!r}: this kind is not known; a hypothesis strategy will do")
+    return DRAWN[type(attribute)](attribute, scene)
+
+
+def _axes(kind: Axis, scene: _Scene) -> Strategy:
+    rank = len(scene.first) + kind.new
+    one = st.integers(-rank, rank - 1) if rank else st.nothing()
+    if scene.edge and not rank:
+        one = st.sampled_from([0, -1])
+    if not kind.several:
+        return one
+    order = _either_end(rank)
+    some = st.tuples(order, st.integers(1, max(rank, 1))).map(lambda drawn: drawn[0][: drawn[1]])
+    return st.none() | one | (some if rank else st.none())
+
+
+@st.composite
+def _either_end(draw: st.DrawFn, rank: int) -> tuple[int, ...]:
+    """Put all axes into an order, and count each from either end."""
+    order = draw(st.permutations(range(rank)))
+    return tuple(axis - rank * draw(st.booleans()) for axis in order)
+
+
+@st.composite
+def _other_shapes(draw: st.DrawFn, size: int) -> Shape:
+    """Draw a shape of `size` elements, one length of which may be −1."""
+    rest, found = size, []
+    for _ in range(draw(st.integers(0, 2))):
+        found.append(draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0] or [2])))
+        rest //= found[-1]
+    if rest != 1 or not draw(st.booleans()):
+        found.append(rest)
+    found = list(draw(st.permutations(found)))
+    if size and found and draw(st.booleans()):
+        found[draw(st.integers(0, len(found) - 1))] = -1
+    return tuple(found)
+
+
+@st.composite
+def _wider_shapes(draw: st.DrawFn, shape: Shape) -> Shape:
+    front = draw(st.lists(st.integers(1, 2), max_size=2))
+    wider = (*front, *(draw(st.integers(1, 3)) if n == 1 else n for n in shape))
+    assume(math.prod(wider) <= FEW)
+    return wider
+
+
+@st.composite
+def _masks(draw: st.DrawFn, shape: Shape) -> NDArray[np.bool_]:
+    kept = shape[draw(st.integers(0, len(shape))) :]
+    own = tuple(1 if draw(st.booleans()) else n for n in kept)
+    size = math.prod(own)
+    flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    return np.array(flags, dtype=bool).reshape(own)
+
+
+@st.composite
+def _ids(draw: st.DrawFn, kind: Ids, scene: _Scene) -> Any:
+    words = kind.shape.split()
+    free = draw(shapes(max_dims=2)) if scene.whole is None else scene.whole
+    parts = [free if word == ANY_AXES else (_length(word, scene.lengths),) for word in words]
+    shape = tuple(n for part in parts for n in part)
+    below = scene.lengths[kind.below]
+    assume(below or not math.prod(shape))
+    return draw(_positions(shape, below, negative=False))
+
+
+@st.composite
+def _positions(draw: st.DrawFn, shape: Shape, length: int, negative: bool = True) -> Any:
+    """Draw an array of places along an axis of this length, in any form that NumPy reads."""
+    place = st.integers(-length if negative else 0, max(length - 1, 0))
+    size = math.prod(shape)
+    places = draw(st.lists(place, min_size=size, max_size=size))
+    found = np.array(places, dtype=np.int64).reshape(shape)
+    forms: list[Callable[[NDArray[np.int64]], Any]] = [lambda a: a]
+    if size:
+        forms += [lambda a: a.astype(np.int8), lambda a: Tensor(a)]
+    if size and shape:
+        forms += [lambda a: a.tolist(), lambda a: a.data]
+    if size and len(shape) == 1:
+        forms += [lambda a: array("q", a.tolist())]
+    return draw(st.sampled_from(forms))(found)
+
+
+@st.composite
+def _indices(draw: st.DrawFn, shape: Shape, edge: bool) -> Any:
+    """Draw an index of any kind for an array of this shape."""
+    way = draw(st.sampled_from(["mixture", "positions", "mixture", "mask"]))
+    index: Any
+    if way == "positions" and shape and shape[0]:
+        index = draw(_positions(draw(shapes(max_dims=2)), shape[0]))
+    elif way == "mask":
+        index = draw(_chosen(shape, draw(st.integers(1, max(1, math.prod(shape))))))
+    else:
+        index = draw(_mixtures(shape))
+    taken = np.empty(shape)[index]
+    assume(taken.size <= FEW and (edge or taken.size))
+    return index
+
+
+@st.composite
+def _mixtures(draw: st.DrawFn, shape: Shape) -> Any:
+    """Draw parts for some axes from the front, and for some from the end behind an Ellipsis."""
+    front = draw(st.integers(0, len(shape)))
+    back = draw(st.integers(0, len(shape) - front))
+    count = draw(st.integers(1, 3))  # of all places that are listed: they broadcast
+    parts: list[Any] = [*draw(_parts(shape[:front], count))]
+    if back or draw(st.booleans()):
+        parts.append(...)
+        parts += draw(_parts(shape[len(shape) - back :], count))
+    for new in draw(st.lists(st.sampled_from([None, None, True]), max_size=2)):
+        parts.insert(draw(st.integers(0, len(parts))), new)
+    bare = len(parts) == 1 and not isinstance(parts[0], tuple) and draw(st.booleans())
+    return parts[0] if bare else tuple(parts)
+
+
+@st.composite
+def _parts(draw: st.DrawFn, shape: Shape, count: int) -> list[Any]:
+    """Draw a part of an index for each of these axes; a mask may cover two."""
+    found: list[Any] = []
+    axis = 0
+    while axis < len(shape):
+        length, covered = shape[axis], 1
+        kinds = ["slice"] if not length else ["int", "slice", "positions", "tuple", "mask"]
+        kind = draw(st.sampled_from(kinds))
+        if kind == "int":
+            found.append(draw(st.integers(-length, length - 1)))
+        elif kind == "slice":
+            found.append(draw(_slices(length)))
+        elif kind == "mask":
+            covered = draw(st.integers(1, min(2, len(shape) - axis)))
+            those = shape[axis : axis + covered]
+            found.append(draw(_chosen(those, count if math.prod(those) >= count else 1)))
+        elif kind == "tuple":
+            place = st.integers(-length, length - 1)
+            found.append(tuple(draw(st.lists(place, min_size=count, max_size=count))))
+        else:
+            places = draw(st.sampled_from([(count,), (1,), (2, count), ()]))
+            found.append(draw(_positions(places, length)))
+        axis += covered
+    return found
+
+
+@st.composite
+def _slices(draw: st.DrawFn, length: int) -> slice:
+    bound = st.none() | st.integers(-length - 1, length + 1)
+    step = st.none() | st.sampled_from([1, 2, -1, -2])
+    found = slice(draw(bound), draw(bound), draw(step))
+    assume(not length or len(range(length)[found]))
+    return found
+
+
+@st.composite
+def _chosen(draw: st.DrawFn, shape: Shape, count: int) -> Any:
+    """Draw a mask that is true in so many places, in some form."""
+    mask = np.zeros(math.prod(shape), dtype=bool)
+    mask[draw(st.permutations(range(mask.size)))[:count]] = True
+    mask = mask.reshape(shape)
+    forms = [lambda a: a, lambda a: Tensor(a)]
+    return draw(st.sampled_from([*forms, lambda a: a.tolist()] if shape else forms))(mask)
+
+
+DRAWN: dict[type[Varied], Callable[[Any, _Scene], Strategy]] = {
+    OneOf: lambda kind, scene: st.sampled_from(kind.options),
+    Axis: _axes,
+    Order: lambda kind, scene: st.none() | _either_end(len(scene.first)),
+    NewShape: lambda kind, scene: _other_shapes(math.prod(scene.first)),
+    WiderShape: lambda kind, scene: _wider_shapes(scene.first),
+    Index: lambda kind, scene: _indices(scene.first, scene.edge),
+    Mask: lambda kind, scene: _masks(scene.first),
+    Ids: _ids,
+    Length: lambda kind, scene: st.just(scene.lengths[kind.letter]),
+}
+
+
+def may_repeat(attributes: Mapping[str, Any]) -> bool:
+    """Whether an index that repeats is among what these attributes may be."""
+    drawn = any(isinstance(each, Index | Ids) for each in attributes.values())
+    return drawn or repeats_an_index(attributes)
+
+
+def repeats_an_index(attributes: Mapping[str, Any]) -> bool:
+    """Whether integers of a list or array, alone or in a tuple, hold one of them twice."""
+    return any(
+        _repeats(part)
+        for value in attributes.values()
+        for part in (value if isinstance(value, tuple) else [value])
+    )
+
+
+def _repeats(part: Any) -> bool:
+    if not isinstance(part, (tuple, *SEQUENCES)):
+        return False
+    places = np.asarray(part)
+    return places.dtype.kind in "iu" and np.unique(places).size < places.size

@@ -1,0 +1,265 @@
+"""What is drawn from the patterns of a record: every kind of attribute, in every form."""
+
+from array import array
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autolm import Tensor, ops, primitive
+from autolm.ops import Axis, Case, Ids, Index, Length, NewShape, OneOf, Order, Pattern, Varied
+from autolm.ops.varied import Mask, WiderShape
+from autolm.testing import Call, GradientError, Verdict, calls, check_op
+from autolm.testing.subject import Subject
+from autolm.testing.variation import repeats_an_index
+from tests.calls import each_primitive
+
+
+@cache
+def drawn(shape, kind, count=60, edge=False):
+    """Draw operand shapes and the attribute of one kind, again and again."""
+
+    @primitive(patterns=(Pattern(shape if isinstance(shape, tuple) else (shape,), {"it": kind}),))
+    def op(*arrays, it):
+        return arrays[0], lambda grad: (grad,)
+
+    found = []
+
+    @settings(max_examples=count, database=None)
+    @given(Subject.of(op).ways_to_call(edge=edge))
+    def note(way):
+        found.append((way[0], way[1]["it"]))
+
+    note()
+    return found
+
+
+def kinds_of(index):
+    """Name what an index is made of."""
+    for part in index if isinstance(index, tuple) else (index,):
+        if part is None or part is ... or isinstance(part, bool | int):
+            yield {None: "None", ...: "Ellipsis", True: "True"}.get(part, "int")
+        elif isinstance(part, slice):
+            yield "negative step" if (part.step or 1) < 0 else "slice"
+        else:
+            form = type(part).__name__
+            yield f"mask, {form}" if np.asarray(part).dtype == bool else form
+    if repeats_an_index({"index": index}):
+        yield "repeats"
+    if isinstance(index, tuple) and len(index) > 1:
+        yield "mixture"
+
+
+def test_an_index_is_of_every_kind_and_form():
+    found = {kind for _, index in drawn("…", Index(), 300) for kind in kinds_of(index)}
+    forms = {"ndarray", "list", "tuple", "Tensor", "memoryview", "array"}
+    masks = {"mask, ndarray", "mask, list", "mask, Tensor"}
+    plain = {"int", "slice", "negative step", "None", "Ellipsis", "True", "repeats", "mixture"}
+    assert found >= forms | masks | plain
+
+
+@pytest.mark.parametrize("form", [list, tuple, array, Tensor, memoryview, np.ndarray])
+def test_an_index_repeats_in_every_form(form):
+    parts = [
+        part
+        for _, index in drawn("…", Index(), 300)
+        for part in (index if isinstance(index, tuple) else (index,))
+        if isinstance(part, form)
+    ]
+    assert any(repeats_an_index({"index": (part,)}) for part in parts)
+
+
+def test_an_index_takes_something():
+    assert all(np.empty(shapes[0])[index].size for shapes, index in drawn("…", Index()))
+
+
+def test_an_axis_is_counted_from_either_end():
+    found = drawn("… n", Axis())
+    assert all(-len(shape) <= axis < len(shape) for (shape,), axis in found)
+    assert {np.sign(axis) for _, axis in found} == {-1, 0, 1}
+
+
+def test_several_axes_are_none_one_or_a_tuple_and_none_twice():
+    found = drawn("…", Axis(several=True))
+    assert {type(axis) for _, axis in found} == {type(None), int, tuple}
+    for (shape,), axis in found:
+        if isinstance(axis, tuple):
+            assert len({i % len(shape) for i in axis}) == len(axis)
+
+
+def test_a_new_axis_has_a_place_at_both_ends():
+    found = [axis for _, axis in drawn(("n", "n"), Axis(new=True))]
+    assert set(found) == {-2, -1, 0, 1}
+
+
+def test_an_order_names_every_axis_once():
+    found = drawn("…", Order())
+    assert any(order is None for _, order in found)
+    for (shape,), order in found:
+        if order is not None:
+            np.empty(shape).transpose(order)
+
+
+def test_a_new_shape_holds_the_same_elements():
+    found = drawn("…", NewShape())
+    assert any(-1 in new for _, new in found)
+    for (shape,), new in found:
+        np.empty(shape).reshape(new)
+
+
+def test_a_wider_shape_is_one_that_the_operand_broadcasts_to():
+    found = drawn("…", WiderShape())
+    assert any(len(wider) > len(shape) for (shape,), wider in found)
+    for (shape,), wider in found:
+        np.broadcast_to(np.empty(shape), wider)
+
+
+def test_a_mask_broadcasts_to_the_operand():
+    found = drawn("…", Mask())
+    assert any(mask.shape != shape for (shape,), mask in found)
+    for (shape,), mask in found:
+        assert np.broadcast_shapes(shape, mask.shape) == shape
+
+
+def test_ids_are_of_the_shape_and_the_range_that_letters_tell():
+    for (shape,), ids in drawn("… n", Ids("n", "…")):
+        assert np.shape(ids) == shape[:-1]
+        assert ((np.asarray(ids) >= 0) & (np.asarray(ids) < shape[-1])).all()
+
+
+def test_a_length_is_that_of_its_letter_and_a_product_of_letters_is_divisible():
+    for (shape,), length in drawn("n h·d", Length("h")):
+        assert shape[1] % length == 0
+
+
+def test_one_of_some_values_is_each_of_them():
+    assert {value for _, value in drawn("n", OneOf(None, 0.5, "a"))} == {None, 0.5, "a"}
+    with pytest.raises(ValueError, match="give at least one"):
+        OneOf()
+
+
+@given(calls(ops.matmul))
+def test_a_letter_is_one_length_wherever_it_stands(call):
+    a, b = call.inputs
+    assert a.shape[-1] == b.shape[-2 if b.ndim > 1 else -1]
+
+
+def test_on_an_edge_there_are_operands_without_elements_and_without_axes():
+    shapes = [shapes[0] for shapes, _ in drawn("…", Axis(several=True), edge=True)]
+    assert any(0 in shape for shape in shapes)
+    assert () in shapes
+
+
+def test_off_the_edges_every_operand_has_elements():
+    assert all(np.prod(shape) for (shape,), _ in drawn("… n", Axis()))
+
+
+@pytest.mark.parametrize(**each_primitive)
+def test_patterns_of_a_record_say_of_every_attribute_what_it_may_be(op):
+    written = {name for case in op.cases for name in case.attributes}
+    if op.patterns:
+        assert {name for pattern in op.patterns for name in pattern.attributes} >= written
+    else:
+        assert not written
+
+
+def test_attributes_of_an_operation_of_ones_own_are_drawn_for_any_shapes():
+    met = set()
+
+    @primitive
+    def scaled(a, *, by):
+        met.add(by)
+        return a * by, lambda grad: (grad * by,)
+
+    assert (
+        check_op(scaled, attributes={"by": OneOf(2, 0.5)}, max_examples=6).verdict
+        is Verdict.CORRECT
+    )
+    assert met == {2, 0.5}
+
+
+def test_a_strategy_will_do_for_an_attribute():
+    met = set()
+
+    def scaled(a, *, by):
+        met.add(by)
+        return a * by, lambda grad: (grad * by,)
+
+    check_op(scaled, attributes={"by": st.integers(1, 3)}, max_examples=20)
+    assert met == {1, 2, 3}
+
+
+def test_a_kind_that_is_not_known_says_what_will_do():
+    class Colour(Varied):
+        """A kind of somebody's own."""
+
+    with pytest.raises(TypeError, match="a hypothesis strategy will do"):
+        check_op(lambda a, *, it: (a, lambda grad: (grad,)), attributes={"it": Colour()})
+
+
+def test_what_is_told_goes_before_the_pattern():
+    axes = set()
+
+    def summed(a, *, axis):
+        axes.add(axis)
+        shape = a.shape
+        return a.sum(axis=axis), lambda grad: (np.broadcast_to(grad, shape),)
+
+    pattern = Pattern(("… n",), {"axis": Axis()})
+    check_op(summed, cases=[pattern], attributes={"axis": 0}, max_examples=10)
+    assert axes == {0}
+
+
+@pytest.mark.parametrize("only_lists", [True, False])
+def test_an_index_that_loses_a_contribution_is_named(only_lists):
+    def careful(part):
+        return isinstance(part, list | np.ndarray) and only_lists
+
+    @primitive(patterns=(Pattern(("…",), {"index": Index()}),))
+    def taken(a, *, index):
+        shape = a.shape
+        parts = index if isinstance(index, tuple) else (index,)
+
+        def backward(grad):
+            scattered = np.zeros(shape)
+            if any(map(careful, parts)):
+                np.add.at(scattered, index, grad)
+            else:
+                scattered[index] = grad
+            return (scattered,)
+
+        return a[index], backward
+
+    with pytest.raises(GradientError) as caught:
+        check_op(taken)
+    diagnosis = caught.value.report.failure.diagnosis
+    assert "a repeated index keeps one contribution" in diagnosis
+
+
+@pytest.mark.parametrize("index", [
+    [0, 0], (..., (0, 0)), array("q", [1, 1]), Tensor(np.array([[0], [0]])), np.array([2, 2]),
+    memoryview(np.array([1, 1])), ([0, 1], [1, 1]),
+])  # fmt: skip
+def test_a_repeated_index_is_known_and_printed_as_it_is_written(index):
+    call = Call([1.0, 2.0, 3.0], index=index)
+    names = {"Call": Call, "np": np, "Tensor": Tensor, "array": array}
+    again = eval(repr(call), names)
+    assert repeats_an_index(again.attributes)
+    assert repr(again) == repr(call)
+
+
+@pytest.mark.parametrize("value", [(0, 0), 1, (1, 1, 1), ..., slice(1, 1), [0, 1], np.array([0.5])])
+def test_ints_in_a_tuple_are_places_and_repeat_nothing(value):
+    assert not repeats_an_index({"index": value, "shape": (2, 2)})
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    (Case("ab"), "must have a shape per operand"), (Case(((-1,),)), "negative length"),
+    (Pattern(("… …",)), 'as "… n k"'), (Pattern(("n 2",)), 'as "… n k"'),
+    (Pattern(((2, 3),)), 'as "… n k"'), (Pattern(("n",), {1: 2}), "attributes must be a dict"),
+])  # fmt: skip
+def test_a_case_that_is_written_wrongly_is_refused(case, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        check_op(ops.exp, cases=[case])
