@@ -347,6 +347,3 @@ def _as_tensors(operands: tuple[Any, ...]) -> tuple[Tensor, ...]:
         operand if isinstance(operand, Tensor) else Tensor(following(operand, dtype), False)
         for operand in operands
     )
-
-
-Primitive.record = Tensor.record

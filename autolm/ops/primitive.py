@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +76,11 @@ class Primitive:
     cases: tuple[Case, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()
 
-    #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.
-    record: ClassVar[Callable[..., Any]]
-
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
-        return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+        from autolm.tensor import Tensor  # which stands on this file
+
+        return Tensor.record(self, operands, attributes)
 
     @cached_property
     def joins(self) -> bool:
