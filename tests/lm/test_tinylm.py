@@ -229,3 +229,13 @@ def test_wrong_sizes_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         TinyLM(*sizes, **choices)
+
+
+def test_a_model_prints_its_sizes() -> None:
+    assert repr(TinyLM(31, 64, 4, 256, 2, norm="post")) == (
+        "TinyLM(31 tokens, 2 layers, 4 heads, norm post, d_ff 256, d_model 64, "
+        "102784 parameters, float32)"
+    )
+    assert repr(TinyLM(5, 8, 2, 16, 0, norm=None)) == (
+        "TinyLM(5 tokens, 0 layers, d_model 8, 80 parameters, float32)"
+    )
