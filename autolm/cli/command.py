@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 app = typer.Typer(
     name="autolm",
     cls=GroupedCommands,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -12,11 +12,13 @@ import typer
 
 from autolm.cli.exit_codes import FAILED, INTERRUPTED
 from autolm.cli.runs import corpus_of
-from autolm.lm.config import STANDARD_INPUT, TrainingConfig
+from autolm.lm.config import STANDARD_INPUT, Choice, TrainingConfig
 
 if TYPE_CHECKING:
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training
+
+NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,7 +36,7 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
 
 def _parameter(name: str) -> inspect.Parameter:
     choice, default = TrainingConfig.choices()[name], getattr(TrainingConfig, name)
-    is_flag = isinstance(default, bool)
+    kind, is_flag = type(default), isinstance(default, bool)
     told = [f"default: {default}"] if not is_flag else []
     told += [choice.range] if choice.range else []
     about = choice.about + (f" [{'; '.join(told)}]" if told else "")
@@ -44,6 +46,8 @@ def _parameter(name: str) -> inspect.Parameter:
     else:
         option = typer.Option(
             *([f"--{name}"] if is_flag else []),
+            parser=_reader(kind, choice) if kind in NUMBERS else None,
+            metavar=None if is_flag else f"<{kind.__name__}>",
             help=about,
             show_default=False,
             rich_help_panel=choice.group.capitalize(),
@@ -52,8 +56,20 @@ def _parameter(name: str) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[type(default) | None, option],
+        annotation=Annotated[kind | None, option],
     )
+
+
+def _reader(kind: Callable[[str], Any], choice: Choice) -> Callable[[str], Any]:
+    def read(word: str) -> Any:
+        try:
+            return kind(word)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{word!r} is not {NUMBERS[kind]}; it must be {choice.range}"
+            ) from None
+
+    return read
 
 
 @with_choices
