@@ -209,8 +209,17 @@ def describe(node: Node) -> str:
     return " ".join(filter(None, words))
 
 
+def _stopped(*told: Any) -> Any:
+    """Make a pass that opens the debugger, which AUTOLM_DEBUG=1 asks for."""
+    from autolm.inspect.stop_backward import StoppedPass
+
+    return StoppedPass(*told)
+
+
 # For those who watch: what `backward()` runs, if not a `Backprop`; and where the latest one began.
-backward_pass: ContextVar[Any] = ContextVar("autolm_backward_pass", default=None)
+backward_pass: ContextVar[Any] = ContextVar(
+    "autolm_backward_pass", default=_stopped if os.getenv("AUTOLM_DEBUG") == "1" else None
+)
 latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
 
 # How nodes are made just now: with parents or not, in which scope, with sites or not.
