@@ -1,26 +1,125 @@
-"""autolm: the mathematics of training a language model, to watch, draw and prove."""
+"""autolm: the mathematics of training a language model, to watch, draw and prove.
 
-from autolm.graph import no_grad, record_sites, scope
-from autolm.inspect import Backprop, blame_nonfinite, debug, edit, explain, set_trace
-from autolm.ops.compiled import native
-from autolm.ops.primitive import primitive
-from autolm.replay import Tape
-from autolm.tensor import Tensor
-from autolm.value import Value
+What README, lessons and documentation use stands here, and is imported when it is first asked for:
+`from autolm import Value` loads no NumPy. Nothing is set, patched or started by importing. A name
+that hides a builtin in `from autolm import *` is left where it is: `autolm.ops.sum`, `abs`, `max`,
+`min` and `pow`.
+"""
 
-__all__ = [
-    "Backprop",
-    "Tape",
-    "Tensor",
-    "Value",
-    "blame_nonfinite",
-    "debug",
-    "edit",
-    "explain",
-    "native",
-    "no_grad",
-    "primitive",
-    "record_sites",
-    "scope",
-    "set_trace",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test compares the two
+    from autolm import lm as lm
+    from autolm import nn as nn
+    from autolm import ops as ops
+    from autolm import testing as testing
+    from autolm.graph import Node as Node
+    from autolm.graph import no_grad as no_grad
+    from autolm.graph import record_sites as record_sites
+    from autolm.graph import scope as scope
+    from autolm.graph import topological_order as topological_order
+    from autolm.inspect.backprop import Backprop as Backprop
+    from autolm.inspect.blame import blame_nonfinite as blame_nonfinite
+    from autolm.inspect.draw import Drawing as Drawing
+    from autolm.inspect.draw import draw as draw
+    from autolm.inspect.draw import render as render
+    from autolm.inspect.edit import edit as edit
+    from autolm.inspect.explain import explain as explain
+    from autolm.inspect.player import player as player
+    from autolm.inspect.stop_backward import debug as debug
+    from autolm.inspect.stop_backward import set_trace as set_trace
+    from autolm.lm.config import TrainingConfig as TrainingConfig
+    from autolm.lm.corpora import toy_language_corpus as toy_language_corpus
+    from autolm.lm.sampling import stream_text as stream_text
+    from autolm.lm.tinylm import TinyLM as TinyLM
+    from autolm.lm.tokenizers import BPETokenizer as BPETokenizer
+    from autolm.lm.tokenizers import CharacterTokenizer as CharacterTokenizer
+    from autolm.lm.training import Training as Training
+    from autolm.lm.training import train_tokenizer as train_tokenizer
+    from autolm.nn import SGD as SGD
+    from autolm.nn import Adam as Adam
+    from autolm.nn import AdamW as AdamW
+    from autolm.nn import Module as Module
+    from autolm.ops import add as add
+    from autolm.ops import attention as attention
+    from autolm.ops import broadcast_to as broadcast_to
+    from autolm.ops import clip as clip
+    from autolm.ops import concatenate as concatenate
+    from autolm.ops import cos as cos
+    from autolm.ops import cross_entropy as cross_entropy
+    from autolm.ops import div as div
+    from autolm.ops import dropout as dropout
+    from autolm.ops import embedding as embedding
+    from autolm.ops import exp as exp
+    from autolm.ops import gelu as gelu
+    from autolm.ops import getitem as getitem
+    from autolm.ops import layer_norm as layer_norm
+    from autolm.ops import log as log
+    from autolm.ops import log_softmax as log_softmax
+    from autolm.ops import logsumexp as logsumexp
+    from autolm.ops import masked_fill as masked_fill
+    from autolm.ops import matmul as matmul
+    from autolm.ops import maximum as maximum
+    from autolm.ops import mean as mean
+    from autolm.ops import minimum as minimum
+    from autolm.ops import mul as mul
+    from autolm.ops import neg as neg
+    from autolm.ops import relu as relu
+    from autolm.ops import reshape as reshape
+    from autolm.ops import rms_norm as rms_norm
+    from autolm.ops import sigmoid as sigmoid
+    from autolm.ops import sin as sin
+    from autolm.ops import softmax as softmax
+    from autolm.ops import sqrt as sqrt
+    from autolm.ops import stack as stack
+    from autolm.ops import sub as sub
+    from autolm.ops import swapaxes as swapaxes
+    from autolm.ops import tanh as tanh
+    from autolm.ops import transpose as transpose
+    from autolm.ops import var as var
+    from autolm.ops import where as where
+    from autolm.ops.compiled import native as native
+    from autolm.ops.primitive import primitive as primitive
+    from autolm.replay import Tape as Tape
+    from autolm.tensor import Tensor as Tensor
+    from autolm.testing.check import check_op as check_op
+    from autolm.testing.gradients import assert_gradients as assert_gradients
+    from autolm.testing.gradients import check_gradient as check_gradient
+    from autolm.testing.gradients import check_graph as check_graph
+    from autolm.value import Value as Value
+else:
+    from autolm.lazy import lazily
+
+    __getattr__, __dir__, __all__ = lazily(
+        globals(),
+        {
+            "autolm.value": "Value",
+            "autolm.graph": "Node no_grad record_sites scope topological_order",
+            "autolm.tensor": "Tensor",
+            "autolm.ops.primitive": "primitive",
+            "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu "
+            "maximum minimum where clip mean var logsumexp "
+            "reshape transpose swapaxes broadcast_to getitem concatenate stack "
+            "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
+            "attention cross_entropy",
+            "autolm.replay": "Tape",
+            "autolm.ops.compiled": "native",
+            "autolm.nn": "Module SGD Adam AdamW",
+            "autolm.inspect.backprop": "Backprop",
+            "autolm.inspect.blame": "blame_nonfinite",
+            "autolm.inspect.edit": "edit",
+            "autolm.inspect.explain": "explain",
+            "autolm.inspect.draw": "Drawing draw render",
+            "autolm.inspect.player": "player",
+            "autolm.inspect.stop_backward": "debug set_trace",
+            "autolm.lm.tinylm": "TinyLM",
+            "autolm.lm.tokenizers": "BPETokenizer CharacterTokenizer",
+            "autolm.lm.config": "TrainingConfig",
+            "autolm.lm.corpora": "toy_language_corpus",
+            "autolm.lm.training": "Training train_tokenizer",
+            "autolm.lm.sampling": "stream_text",
+            "autolm.testing.check": "check_op",
+            "autolm.testing.gradients": "assert_gradients check_gradient check_graph",
+        },
+        rooms=("lm", "nn", "ops", "testing"),
+    )

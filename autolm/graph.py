@@ -26,10 +26,40 @@ from autolm.copying import Copied
 
 # An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
 Operation = namedtuple("Operation", "name symbol formula rule forward")
-# What an operation does in a backward pass, and sends to each parent; and in a forward pass.
-Step = namedtuple("Step", "index node upstream contributions rule")
-Contribution = namedtuple("Contribution", "parent local value before after")
-ForwardStep = namedtuple("ForwardStep", "index node operands result")
+
+
+# How steps read, and how nodes show themselves, is for higher rooms to say, when they are asked.
+class Step(namedtuple("Step", "index node upstream contributions rule")):
+    """What an operation does in a backward pass."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from autolm.step import backward_line
+
+        return backward_line(self)
+
+
+class Contribution(namedtuple("Contribution", "parent local value before after")):
+    """What it sends to one parent."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from autolm.step import sent
+
+        return sent(self)
+
+
+class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
+    """What an operation does in a forward pass."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from autolm.step import forward_line
+
+        return forward_line(self)
 
 
 class Node(Copied):
@@ -83,6 +113,12 @@ class Node(Copied):
         results = [node for node in topological_order(self) if node.parents]
         for i, node in enumerate(results):
             yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Show a result in a notebook as its picture."""
+        from autolm.inspect.notebook import bundle
+
+        return bundle(self)
 
     def zero_grad(self) -> None:
         """Forget the gradients of this node and of every node under it."""
@@ -184,8 +220,17 @@ def describe(node: Node) -> str:
     return " ".join(filter(None, words))
 
 
+def _stopped(*told: Any) -> Any:
+    """Make a pass that opens the debugger, which AUTOLM_DEBUG=1 asks for."""
+    from autolm.inspect.stop_backward import StoppedPass
+
+    return StoppedPass(*told)
+
+
 # For those who watch: what `backward()` runs, if not a `Backprop`; and where the latest one began.
-backward_pass: ContextVar[Any] = ContextVar("autolm_backward_pass", default=None)
+backward_pass: ContextVar[Any] = ContextVar(
+    "autolm_backward_pass", default=_stopped if os.getenv("AUTOLM_DEBUG") == "1" else None
+)
 latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
 
 # How nodes are made just now: with parents or not, in which scope, with sites or not.

@@ -127,9 +127,3 @@ def _opening(step: Any) -> str:
     name = f"{node.name} = " if node.name else ""
     scope = f"   {node.scope}" if node.scope else ""
     return f"{index + 1}  {node.op.symbol or node.op.name}  {name}{expression(node)}{scope}"
-
-
-# The engine only counts; here is how its steps read.
-Contribution.__repr__ = sent  # type: ignore[method-assign, assignment]
-Step.__repr__ = backward_line  # type: ignore[method-assign, assignment]
-ForwardStep.__repr__ = forward_line  # type: ignore[method-assign, assignment]

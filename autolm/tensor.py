@@ -454,6 +454,3 @@ def _as_tensors(operands: tuple[Any, ...], op: Primitive) -> tuple[Tensor, ...]:
         else Tensor(following(operand, dtype, f"{op.name}: an operand"), False)
         for operand in operands
     )
-
-
-Primitive.record = Tensor.record

@@ -6,8 +6,7 @@ an element that was used several times gets the sum of the gradients of its uses
 
 import numpy as np
 
-from autolm import Tensor
-from autolm.graph import topological_order
+from autolm import Tensor, topological_order
 
 
 def show(title, array):

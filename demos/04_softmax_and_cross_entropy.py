@@ -7,7 +7,7 @@ beautiful gradient of all: what was predicted, minus what happened.
 
 import numpy as np
 
-from autolm import Tensor, ops
+from autolm import Tensor, cross_entropy
 
 WORDS = ["cat", "dog", "sat", "the"]
 logits = Tensor([1.0, 0.5, 3.0, -1.0], name="logits")
@@ -35,7 +35,7 @@ print("Only differences count: add 1000 to each score, and the probabilities are
 print(f"  {(logits + 1000).softmax().data.round(4)}")
 print("  exp(1000) alone would be infinite; so the largest score is subtracted first.\n")
 
-loss = ops.cross_entropy(logits, targets=np.array(target))
+loss = cross_entropy(logits, targets=np.array(target))
 print('Now the next word comes, and it is "sat". Surprise is −ln of the probability it had:')
 print(f"  loss = −ln {probabilities.data[target]:.4f} = {loss:.4f} nats")
 print(f"  A model that knows nothing has −ln 1/4 = {np.log(4):.4f}; one sure of it would have 0.\n")
@@ -56,7 +56,7 @@ print(
 print("Step by step against it, the surprise goes away, fast while it is large, slowly after:")
 for step in range(9):
     logits.grad = None
-    loss = ops.cross_entropy(logits, targets=np.array(target))
+    loss = cross_entropy(logits, targets=np.array(target))
     loss.backward()
     if step % 2 == 0:
         print(f'  step {step}   P("sat") = {np.exp(-loss.item()):.4f}   loss = {loss:.4f}')
@@ -71,5 +71,5 @@ print(
 text = Tensor([[1.0, 0.5, 3.0, -1.0], [2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 2.0]])
 came = np.array([WORDS.index(word) for word in ("sat", "dog", "cat")])
 surprises = -text.log_softmax().data[np.arange(3), came]
-mean = ops.cross_entropy(text, targets=came)
+mean = cross_entropy(text, targets=came)
 print(f"  surprises {surprises.round(4)}   mean {mean:.4f}   perplexity {np.exp(mean.item()):.2f}")

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from autolm import Tensor, ops, scope
+from autolm import Tensor, attention, scope
 
 WORDS = ["the", "cat", "sat", "down"]
 T, D = len(WORDS), 3
@@ -46,9 +46,9 @@ with scope("attention"):
     output = weights @ v
     table("output", output.data, columns=("y₁", "y₂", "y₃"))
 
-fused = ops.attention(q, k, v, causal=True)
+fused = attention(q, k, v, causal=True)
 same = np.allclose(fused.data, output.data, rtol=1e-12)
-print(f"The one operation ops.attention does all four steps; the same numbers: {same}.\n")
+print(f"The one operation `attention` does all four steps; the same numbers: {same}.\n")
 
 print(
     'Backwards: ask what moves the output of "sat". Seed the gradient with 1 in its row, else 0.\n'

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from autolm.lm.tinylm import TinyLM
+from autolm import TinyLM
 
 VOCABULARY = ["cat", "down", "mat", "sat", "the"]
 SENTENCE = ["the", "cat", "sat", "down"]

@@ -6,8 +6,7 @@ From the loss back to every parameter: each operation is told how the loss chang
 
 import numpy as np
 
-from autolm.graph import topological_order
-from autolm.lm.tinylm import TinyLM
+from autolm import TinyLM, topological_order
 
 TOKENS, TARGETS = [4, 0, 3], [0, 3, 1]  # "the cat sat", after which comes "cat sat down"
 

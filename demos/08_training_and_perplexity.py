@@ -10,10 +10,7 @@ import math
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm.lm.config import TrainingConfig
-from autolm.lm.corpora import toy_language_corpus
-from autolm.lm.sampling import stream_text
-from autolm.lm.training import Training, train_tokenizer
+from autolm import Training, TrainingConfig, stream_text, toy_language_corpus, train_tokenizer
 
 corpus = toy_language_corpus(train_sentences=6000, validation_sentences=300)
 config = TrainingConfig(

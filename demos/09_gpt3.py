@@ -4,8 +4,7 @@ GPT-3 is the same machine as TinyLM: blocks of attention and feed-forward on a r
 is different is how wide, how deep, and how much it read. Here is where its 175 billion come from.
 """
 
-from autolm.lm.config import TrainingConfig
-from autolm.lm.corpora import toy_language_corpus
+from autolm import TrainingConfig, toy_language_corpus
 from autolm.lm.size import GPT3, Architecture, parts
 
 letters = set(toy_language_corpus(train_sentences=1000).text)

@@ -6,9 +6,9 @@ believed but proved: against derivatives that are computed in quite another way.
 
 import numpy as np
 
-from autolm import Tensor, primitive
+from autolm import Tensor, check_graph, check_op, primitive
 from autolm.ops import Case
-from autolm.testing import GradientError, causal_along, check_graph, check_op, mutation_report
+from autolm.testing import GradientError, causal_along, mutation_report
 
 
 @primitive(symbol="silu", formula="a · σ(a)", rule=("ḡ · (σ + a · σ · (1 − σ))",))

@@ -9,8 +9,7 @@ beneath the arrays there are the sums and products of lesson 1. At a prompt:
 
 import numpy as np
 
-from autolm import Backprop, explain
-from autolm.lm import TinyLM
+from autolm import Backprop, TinyLM, explain
 
 model = TinyLM(vocab_size=9, d_model=8, num_heads=2, d_ff=16, num_layers=1, dtype="float64", seed=3)
 token_ids = np.array([1, 2, 3, 4, 5, 6])

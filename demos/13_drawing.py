@@ -9,9 +9,7 @@ written beside where you run this; open them in a browser. At a prompt the same 
 
 import numpy as np
 
-from autolm import Value
-from autolm.inspect import Drawing, draw, render
-from autolm.lm import TinyLM
+from autolm import Drawing, TinyLM, Value, draw, render
 
 x = Value(3.0, name="x")
 square = x * x

@@ -12,9 +12,7 @@ import json
 
 import numpy as np
 
-from autolm import Value
-from autolm.inspect import player
-from autolm.lm import TinyLM
+from autolm import TinyLM, Value, player
 
 
 def story(path):

@@ -15,8 +15,7 @@ from time import perf_counter
 import microgpt
 import numpy as np
 
-from autolm import Tape, Tensor, Value
-from autolm.nn import Adam
+from autolm import Adam, Tape, Tensor, Value
 
 
 class Lookup(list):

@@ -5,7 +5,6 @@ from autolm.inspect.blame import Blame, blame_nonfinite
 from autolm.inspect.draw import Drawing, draw, render
 from autolm.inspect.edit import Edit, edit
 from autolm.inspect.explain import Explanation, explain
-from autolm.inspect.notebook import show_nodes_in_notebook
 from autolm.inspect.player import player
 from autolm.inspect.stop_backward import debug, set_trace
 
@@ -24,5 +23,3 @@ __all__ = [
     "render",
     "set_trace",
 ]
-
-show_nodes_in_notebook()

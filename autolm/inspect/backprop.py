@@ -27,6 +27,7 @@ from autolm.inspect.breakpoints import (
 from autolm.inspect.edit import Edit, edit, seed
 from autolm.ops.arguments import read_bool, read_int
 from autolm.quiet import quiet
+from autolm.step import label, show
 
 
 class Backprop(graph.Backprop):
@@ -82,6 +83,11 @@ class Backprop(graph.Backprop):
         for node in self.operations:
             node._grad = None
         self._show(root)
+
+    def __repr__(self) -> str:
+        done = f"{self.position} of {len(self.operations)} steps done"
+        left = "" if self._is_open or self.finished else ", and left"
+        return f"<backward of {label(self.root)} = {show(self.root.data)}: {done}{left}>"
 
     def __enter__(self) -> Backprop:
         return self

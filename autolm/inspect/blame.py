@@ -23,7 +23,7 @@ from autolm.step import expression, show
 Test = Callable[[Any], Any]  # says of each number whether it is good
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Blame:
     """The first non-finite number, and how it came to be.
 
@@ -78,7 +78,7 @@ class Blame:
             return "inf / inf" if all(infinite) else "0 / 0" if set(self.inputs) == {0.0} else ""
         return ""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
             text = f"{self.node.name or 'a leaf'} was given {show(self.value)}{place}"

@@ -64,7 +64,7 @@ class Edit:
         for node, state in self._states.items():
             _restore(node, state)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text(self, label: Callable[[Node], str] = label) -> str:

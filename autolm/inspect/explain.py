@@ -72,7 +72,7 @@ class Path:
         return _weight(self.value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The gradient of a node as a sum.
 
@@ -94,7 +94,7 @@ class Explanation:
     uses: tuple[Use, ...]
     paths: tuple[Path, ...] = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def text(self, label: Label = label) -> str:

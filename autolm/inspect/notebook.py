@@ -1,7 +1,7 @@
 """Pictures in notebooks: drawn with whichever Graphviz there is, and as a tree of text without one.
 
 A picture shows itself. A Value or a Tensor that was computed is shown as its picture where there
-is a notebook to show it; the engine knows nothing of that.
+is a notebook to show it; the engine asks for that when it is asked itself.
 """
 
 from __future__ import annotations
@@ -35,15 +35,11 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
         return {SVG: svg, "text/plain": tree}
 
 
-def show_nodes_in_notebook() -> None:
-    """Let the notebook that this runs in, if it does, show results of operations as pictures."""
+def bundle(node: Node) -> dict[str, str]:
+    """Show a result as its picture where a notebook asks; anything else as text alone."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if hasattr(shell, "kernel"):
-        shell.display_formatter.mimebundle_formatter.for_type(Node, _bundle)
-
-
-def _bundle(node: Node, **_: Any) -> dict[str, str]:
-    """Show a result as its picture; what was not computed, as text alone."""
+    if not node.parents or not hasattr(shell, "kernel"):
+        return {}
     from autolm.inspect.draw import draw
 
-    return draw(node)._repr_mimebundle_() if node.parents else {}
+    return draw(node)._repr_mimebundle_()

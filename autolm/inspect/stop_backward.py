@@ -7,7 +7,6 @@ that opens the prompt; nothing else in the engine knows of it, and nothing is sl
 from __future__ import annotations
 
 import bdb
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -42,11 +41,6 @@ def set_trace() -> None:
         return StoppedPass(root, grad, retain_grads)
 
     backward_pass.set(stop_once)
-
-
-def stop_always() -> None:
-    """Stop in every `backward()`: what AUTOLM_DEBUG=1 asks for."""
-    backward_pass.set(StoppedPass)
 
 
 class StoppedPass:
@@ -93,7 +87,3 @@ def variables_of_caller() -> Mapping[str, Any]:
     while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
         frame = frame.f_back
     return {**frame.f_globals, **frame.f_locals}
-
-
-if os.environ.get("AUTOLM_DEBUG") == "1":
-    stop_always()

@@ -1,18 +1,23 @@
-"""What a training run is: every choice in one flat record, checked once, saved as `config.json`."""
+"""What a training run is: every choice in one flat record, checked once, saved as `config.json`.
+
+What a choice is for, which values it may have and what it is by default stands at its field alone:
+the command line, its help and the errors read it there. This file loads no NumPy, so that the help
+of the command comes at once.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-
-from autolm.lm.tinylm import TinyLM
 from autolm.nn.schedules import ScheduleName
+
+if TYPE_CHECKING:
+    from autolm.lm.tinylm import TinyLM
 
 Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
@@ -23,99 +28,168 @@ TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT = "toy", "python-docs", "-"
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """Every choice of a training run.
+class Choice:
+    """What a choice is for, and which values it may have.
 
     Attributes
     ----------
-    data
-        "toy", "python-docs", "-" (standard input), or the path of a text file.
-    kind
-        Whether each line of a file is a document of its own, or all of it is one stream.
-    tokenizer, num_merges
-        Characters, or byte-level BPE with so many merges.
-    num_layers, num_heads, d_model, d_ff, norm
-        The model, see `TinyLM`.
-    block_size, batch_size
-        Tokens in a row, which is the longest context; rows in a batch.
-    steps, learning_rate, final_learning_rate, schedule, warmup_steps
-        How long, and how fast; see `autolm.nn.schedule`.
-    beta1, beta2, weight_decay, clip
-        AdamW, and the largest length of the whole gradient.
-    validate_every
-        Steps between validations, each of which also saves.
-    seed
-        Of the initial weights and of the order of the data.
-    dtype
-        Of the parameters.
-    threads
-        Processor threads for matrix products. Another number rounds sums differently.
-    native
-        Whether `autolm train` runs in `autolm.native()`, whose loops round differently, too.
+    about
+        What it is for, in a sentence.
+    group
+        Under which heading help lists it: text, model, training or machine.
+    known
+        The words that it may be; empty if it is no word, or any.
+    low, above, below
+        Bounds of a number: it may be `low`, not `above` and not `below`.
+    """
+
+    about: str
+    group: str
+    known: tuple[str, ...] = ()
+    low: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def range(self) -> str:
+        """The values that it may have, in words; empty where there is nothing to say."""
+        if self.known:
+            return f"one of {', '.join(self.known)}"
+        if self.below is not None:
+            return f"in [{self.low}, {self.below})"
+        if self.above is not None:
+            return f"above {self.above}"
+        return f"at least {self.low}" if self.low is not None else ""
+
+    def complaint(self, value: Any) -> str:
+        """Say what is wrong with a value of the right type; nothing, if it may be chosen."""
+        if self.known:
+            return "" if value in self.known else f"{value!r}; choose {self.range}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{value}; it must be a finite number"
+        allowed = (
+            (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+        if allowed:
+            return ""
+        must = "cannot be negative" if self.range == "at least 0" else f"must be {self.range}"
+        return f"{value}; it {must}"
+
+
+def choice(about: str, group: str, known: Any = None, **bounds: float) -> dict[str, Choice]:
+    """Make the metadata of a field; `known` is a Literal of words."""
+    return {"choice": Choice(about, group, get_args(known), **bounds)}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Every choice of a training run; `TrainingConfig.choices()` says what each is for.
 
     Raises
     ------
     ValueError
-        For a choice that makes no sense: one line that says which.
+        For a choice that makes no sense: one line that says which, and what it may be.
+
+    Examples
+    --------
+    >>> TrainingConfig(steps=100).steps, TrainingConfig.choices()["steps"].range
+    (100, 'at least 1')
     """
 
-    data: str = TOY
-    kind: Kind = "lines"
-    tokenizer: TokenizerName = "characters"
-    num_merges: int = 512
-    num_layers: int = 2
-    num_heads: int = 4
-    d_model: int = 64
-    d_ff: int = 256
-    norm: NormName = "pre"
-    block_size: int = 64
-    batch_size: int = 12
-    steps: int = 1800
-    learning_rate: float = 1.5e-2
-    final_learning_rate: float = 0.0
-    schedule: ScheduleName = "linear"
-    warmup_steps: int = 50
-    beta1: float = 0.9
-    beta2: float = 0.95
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    validate_every: int = 300
-    seed: int = 0
-    dtype: DTypeName = "float32"
-    threads: int = 1
-    native: bool = False
+    data: str = field(
+        default=TOY,
+        metadata=choice(
+            "A text file, - for standard input, toy (a built-in language whose true entropy is "
+            "known), or python-docs.",
+            "text",
+        ),
+    )
+    kind: Kind = field(
+        default="lines",
+        metadata=choice(
+            "Documents: lines, or one stream; a file is a stream unless you say lines.",
+            "text",
+            known=Kind,
+        ),
+    )
+    tokenizer: TokenizerName = field(
+        default="characters",
+        metadata=choice("Characters, or byte-level BPE.", "text", known=TokenizerName),
+    )
+    num_merges: int = field(default=512, metadata=choice("Merges of bpe.", "text", low=0))
+    num_layers: int = field(default=2, metadata=choice("Layers.", "model", low=1))
+    num_heads: int = field(default=4, metadata=choice("Attention heads.", "model", low=1))
+    d_model: int = field(default=64, metadata=choice("Width.", "model", low=1))
+    d_ff: int = field(
+        default=256,
+        metadata=choice(
+            "Width of feed-forward; 4 × d_model if only that is given.", "model", low=1
+        ),
+    )
+    norm: NormName = field(
+        default="pre", metadata=choice("Where norms stand.", "model", known=NormName)
+    )
+    block_size: int = field(default=64, metadata=choice("Tokens of context.", "model", low=1))
+    batch_size: int = field(default=12, metadata=choice("Rows in a batch.", "training", low=1))
+    steps: int = field(default=1800, metadata=choice("Steps of training.", "training", low=1))
+    learning_rate: float = field(
+        default=1.5e-2, metadata=choice("Learning rate after the warm-up.", "training", above=0)
+    )
+    final_learning_rate: float = field(
+        default=0.0, metadata=choice("Learning rate at the end.", "training", low=0)
+    )
+    schedule: ScheduleName = field(
+        default="linear", metadata=choice("How the rate falls.", "training", known=ScheduleName)
+    )
+    warmup_steps: int = field(
+        default=50, metadata=choice("Steps in which the rate rises.", "training", low=0)
+    )
+    beta1: float = field(
+        default=0.9, metadata=choice("Adam's memory of gradients.", "training", low=0, below=1)
+    )
+    beta2: float = field(
+        default=0.95, metadata=choice("Adam's memory of their squares.", "training", low=0, below=1)
+    )
+    weight_decay: float = field(default=0.0, metadata=choice("Weight decay.", "training", low=0))
+    clip: float = field(default=1.0, metadata=choice("Longest gradient.", "training", above=0))
+    validate_every: int = field(
+        default=300,
+        metadata=choice("Steps from one validation to the next; each saves.", "training", low=1),
+    )
+    seed: int = field(default=0, metadata=choice("Seed of weights and batches.", "training", low=0))
+    dtype: DTypeName = field(
+        default="float32", metadata=choice("Of the parameters.", "machine", known=DTypeName)
+    )
+    threads: int = field(
+        default=1,
+        metadata=choice(
+            "Processor threads for matrix products; another number rounds sums differently.",
+            "machine",
+            low=1,
+        ),
+    )
+    native: bool = field(
+        default=False,
+        metadata=choice(
+            "Compile inner loops: 5 to 10 % quicker, and rounded differently (extra fast).",
+            "machine",
+        ),
+    )
+
+    @classmethod
+    def choices(cls) -> dict[str, Choice]:
+        """Return what there is to say of each choice, by its name."""
+        return {f.name: f.metadata["choice"] for f in dataclasses.fields(cls)}
 
     def __post_init__(self) -> None:
-        choices = {
-            "kind": Kind,
-            "tokenizer": TokenizerName,
-            "norm": NormName,
-            "schedule": ScheduleName,
-            "dtype": DTypeName,
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in get_args(known):
-                listed = ", ".join(get_args(known))
-                raise ValueError(f"{name} is {getattr(self, name)!r}; choose one of {listed}")
-        for field in dataclasses.fields(self):
-            number = getattr(self, field.name)
-            if isinstance(number, float) and not math.isfinite(number):
-                raise ValueError(f"{field.name} is {number}; it must be a finite number")
-        for name in (
-            *("num_layers", "num_heads", "d_model", "d_ff", "block_size", "batch_size"),
-            *("steps", "validate_every", "threads"),
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("num_merges", "warmup_steps", "weight_decay", "seed", "final_learning_rate"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it cannot be negative")
-        for name in ("learning_rate", "clip"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+        for name, known in self.choices().items():
+            value, wanted = getattr(self, name), type(getattr(type(self), name))
+            if not _fits(value, wanted):
+                raise ValueError(f"{name} is {value!r}, which is not {wanted.__name__}")
+            if wrong := known.complaint(value):
+                raise ValueError(f"{name} is {wrong}")
         if self.d_model % self.num_heads:
             raise ValueError(
                 f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}"
@@ -152,16 +226,15 @@ class TrainingConfig:
             raise ValueError(f"not JSON: {error}") from None
         if not isinstance(content, dict):
             raise ValueError("not a JSON object with the choices of a run")
-        types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
-        for name, value in content.items():
-            if name not in types:
+        for name in content:
+            if name not in cls.choices():
                 raise ValueError(f"unknown choice {name!r}")
-            if not _fits(value, types[name]):
-                raise ValueError(f"{name} is {value!r}, which is not {types[name].__name__}")
         return cls(**content)
 
     def model(self, vocab_size: int) -> TinyLM:
         """Make the model with its initial weights."""
+        from autolm.lm.tinylm import TinyLM  # which loads NumPy
+
         return TinyLM(
             vocab_size,
             self.d_model,
@@ -170,7 +243,7 @@ class TrainingConfig:
             self.num_layers,
             max_len=self.block_size,
             norm=None if self.norm == "none" else self.norm,
-            dtype=np.dtype(self.dtype),
+            dtype=self.dtype,
             seed=self.seed,
         )
 

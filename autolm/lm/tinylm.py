@@ -136,6 +136,14 @@ class TinyLM(Module):
         self.norm = LayerNorm(d_model, dtype=dtype) if norm == "pre" else None
         self.W_out = matrix(rng, d_model, vocab_size, dtype, FIRST_LOGITS)
 
+    def __repr__(self) -> str:
+        words = [f"{self.vocab_size} tokens", f"{len(self.blocks)} layers"]
+        for block in self.blocks[:1]:  # all are alike
+            words += [f"{block.attention.num_heads} heads", f"norm {block.norm}"]
+            words += [f"d_ff {block.feed_forward.W_1.shape[1]}"]
+        words += [f"d_model {self.embedding.shape[1]}", f"{self.num_parameters()} parameters"]
+        return f"TinyLM({', '.join(words)}, {self.embedding.dtype})"
+
     def forward(
         self, token_ids: ArrayLike, store_activations: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:

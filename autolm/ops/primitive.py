@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,15 +82,14 @@ class Primitive:
     patterns: tuple[Pattern, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()
 
-    #: What a call makes: `tensor.py`, which stands on this file, puts Tensor here.
-    record: ClassVar[Callable[..., Any]]
-
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
+        from autolm.tensor import Tensor  # which stands on this file
+
         if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
             attributes = respelled(self.name, attributes)
         try:
-            return Primitive.record(self, operands, attributes)  # type: ignore[no-any-return]
+            return Tensor.record(self, operands, attributes)
         except (TypeError, ValueError) as error:
             better = refusal(self.name, self.forward, operands, attributes, error)
             if better is None:

@@ -11,10 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from autolm import Value
-from autolm.graph import topological_order
-from autolm.inspect import Drawing, player
-from autolm.lm import TinyLM
+from autolm import Drawing, TinyLM, Value, player, topological_order
 
 HERE = Path(__file__).parent
 FRAGMENT = "#8"  # the moment of the player that is shown

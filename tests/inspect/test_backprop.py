@@ -443,3 +443,17 @@ def test_watch_of_a_constant_never_stops():
     with Backprop(x * constant + constant) as walk:
         walk.break_at(watch=constant)
         assert walk.run() is None
+
+
+def test_a_walk_says_how_far_it_has_come():
+    x = Value(3.0, name="x")
+    root = x * x + x
+    root.name = "loss"
+    with Backprop(root) as walk:
+        assert repr(walk) == "<backward of loss = 12: 0 of 2 steps done>"
+        walk.forward()
+        assert repr(walk) == "<backward of loss = 12: 1 of 2 steps done>"
+    assert repr(walk) == "<backward of loss = 12: 1 of 2 steps done, and left>"
+    with Backprop(root) as walk:
+        walk.run()
+    assert repr(walk) == "<backward of loss = 12: 2 of 2 steps done>"

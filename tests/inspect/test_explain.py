@@ -166,3 +166,11 @@ def test_nan_slopes_come_first_among_paths():
     x = Value(1.0, name="x")
     root = x * math.nan + x * 100
     assert math.isnan(explain(x, root, paths=1).paths[0].value)
+
+
+@each_engine
+def test_an_explanation_prints_itself(leaf):
+    x = leaf(3.0)
+    root = x * x
+    found = explain(x, root)
+    assert repr(found) == str(found) == found.text()

@@ -78,7 +78,7 @@ def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(command
     commands.lines = ("p (node * 1).backward()", "c")
     x = Value(3.0)
     context = contextvars.copy_context()
-    context.run(stop_backward.stop_always)
+    context.run(backward_pass.set, stop_backward.StoppedPass)
     context.run((x * x).backward)
     assert commands.opened == 1
     context.run((x * x).backward)

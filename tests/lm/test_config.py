@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autolm.lm.config import TrainingConfig
 
@@ -80,6 +82,37 @@ def test_choices_that_make_no_sense_are_refused(choice: dict[str, Any], message:
 def test_json_of_something_else_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         TrainingConfig.from_json(text)
+
+
+@pytest.mark.parametrize("choice", [{"steps": "5"}, {"d_model": 8.0}, {"norm": None}], ids=str)
+def test_a_choice_of_another_type_is_refused(choice: dict[str, Any]) -> None:
+    ((name, value),) = choice.items()
+    with pytest.raises(ValueError, match=f"^{name} is {value!r}, which is not "):
+        TrainingConfig(**choice)
+
+
+def test_every_choice_says_what_it_is_for_and_numbers_their_range() -> None:
+    for name, known in TrainingConfig.choices().items():
+        assert known.about.endswith((".", ")")), name
+        assert known.range or isinstance(getattr(TrainingConfig, name), bool) or name == "data"
+
+
+@given(st.data())
+def test_a_refusal_names_the_field_and_its_range(data: st.DataObject) -> None:
+    choices = TrainingConfig.choices()
+    name = data.draw(st.sampled_from([n for n, known in choices.items() if known.range]))
+    kind = type(getattr(TrainingConfig, name))
+    values: Any = st.text(max_size=5) if kind is str else st.integers(-9, 0).map(kind)
+    value = data.draw(values)
+    try:
+        config = TrainingConfig(**{name: value})
+    except ValueError as error:
+        range = choices[name].range.replace("at least 0", "cannot be negative")
+        assert str(error).startswith(f"{name} is {value!r}; ")
+        assert str(error).endswith(range)
+    else:
+        assert getattr(config, name) == value
+        assert kind is not str
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,13 @@ def test_the_lessons_step_adds_one_number_to_the_whole_gradient_of_its_second_to
     assert np.linalg.norm(second) > 5 * np.linalg.norm(exact_second)
     added = -rate / eps * float(first @ first)
     np.testing.assert_allclose(second - exact_second, added, rtol=0.05)
+
+
+def test_a_model_prints_its_sizes() -> None:
+    assert repr(TinyLM(31, 64, 4, 256, 2, norm="post")) == (
+        "TinyLM(31 tokens, 2 layers, 4 heads, norm post, d_ff 256, d_model 64, "
+        "102784 parameters, float32)"
+    )
+    assert repr(TinyLM(5, 8, 2, 16, 0, norm=None)) == (
+        "TinyLM(5 tokens, 0 layers, d_model 8, 80 parameters, float32)"
+    )

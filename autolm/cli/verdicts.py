@@ -1,4 +1,4 @@
-"""What `autolm check` does: a table of operations by laws, and a report of each that is wrong."""
+"""What `autolm check` shows: a table of operations by laws, and a report of each that is wrong."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import PRIMITIVES
 from autolm.ops.primitive import Primitive
 from autolm.testing.check import report_on
@@ -27,14 +28,13 @@ from autolm.testing.profiles import load_profiles
 from autolm.testing.report import Report
 from autolm.testing.subject import Subject
 
-CORRECT, WRONG, WRONG_USE = 0, 1, 2  # exit codes
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
 FEW = 12  # operations, which a message still lists
 UNBOUND = 1000  # columns, more than any table needs
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
 
-def check_command(
+def show_verdicts(
     names: Sequence[str] = (),
     *,
     profile: str | None = None,
@@ -95,7 +95,7 @@ def check_command(
         picture = pictures and report.render(pictures / f"{picture_name}.svg")
         if picture is not None:
             console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
-    return WRONG if wrong else CORRECT
+    return FAILED if wrong else DONE
 
 
 def _titles(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 from rich.console import Console
 
-from autolm.testing.check_command import check_command
+from autolm.cli.verdicts import show_verdicts
 
 MY_OPS = """
 import numpy as np
@@ -29,7 +29,7 @@ def my_ops(tmp_path):
 
 def run(*names, width=200, **options):
     console = Console(file=io.StringIO(), width=width)
-    code = check_command(names, console=console, profile="dev", **options)
+    code = show_verdicts(names, console=console, profile="dev", **options)
     return code, console.file.getvalue()
 
 
@@ -124,7 +124,7 @@ def test_wrong_use_is_an_error(names, content, words, tmp_path):
 def test_nothing_is_checked_before_all_is_known_to_be_such_that_it_can(tmp_path, monkeypatch):
     path = tmp_path / "file.py"
     path.write_text(MY_OPS + "\n@primitive\ndef nothing(): return 1, lambda g: ()")
-    monkeypatch.setattr("autolm.testing.check_command.report_on", lambda subject: 1 / 0)
+    monkeypatch.setattr("autolm.cli.verdicts.report_on", lambda subject: 1 / 0)
     with pytest.raises(ValueError, match="nothing: it takes no operand"):
         run(modules=[path])
 

@@ -3,6 +3,10 @@
 import io
 import json
 import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from autolm import ops
 from autolm.cli import main
+from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import RunFolder
 from tests.runs import SMALL, TEXT, contents
 
@@ -208,6 +213,97 @@ def test_a_bare_command_shows_what_there_is(autolm) -> None:
     assert all(command in out for command in ("train", "sample", "info", "ops"))
 
 
+COMMANDS = {
+    "Learn": ["info", "ops"],
+    "Look": ["step", "draw"],
+    "Prove": ["check"],
+    "Train": ["train", "sample"],
+}
+EVERY = [name for names in COMMANDS.values() for name in names]
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """Read a help: the first words of the lines under each heading."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            found[line[:-1]] = []
+        elif found and re.match(r"  \S", line):
+            found[list(found)[-1]].append(line.split()[0].rstrip(","))
+    return found
+
+
+def test_help_lists_the_commands_by_what_they_are_for(autolm) -> None:
+    code, out, error = autolm("--help")
+    assert (code, error) == (0, "")
+    assert {h: names for h, names in sections(out).items() if h != "Options"} == COMMANDS
+    assert "..." not in out.partition("\n")[2], "a sentence that is cut off"
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in EVERY)], ids=" ".join)
+def test_help_fits_80_columns_and_says_what_each_thing_is_for(
+    autolm, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, error = autolm(*words, "--help")
+    assert (code, error) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    for line in out.splitlines():
+        assert not re.fullmatch(r"  -\S+( \S+)?", line), "an option without help"
+
+
+def test_every_choice_of_a_run_is_an_option_with_its_default_and_range(autolm) -> None:
+    code, out, _ = autolm("train", "--help")
+    words = " ".join(out.split())
+    for name, choice in TrainingConfig.choices().items():
+        option = name if name == "data" else f"--{name.replace('_', '-')}"
+        default = getattr(TrainingConfig, name)
+        range = f"; {choice.range}" if choice.range else ""
+        told = "" if default is False else f" [default: {default}{range}]"
+        assert f"{choice.about}{told}" in words
+        assert option in words.split()
+    assert code == 0
+    assert list(sections(out)) == [
+        *("Arguments", "Text", "Model", "Training", "Machine", "Options")
+    ]
+
+
+HEAVY = ("numpy", "matplotlib", "hypothesis", "rich", "graphviz", "safetensors", "numba")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["train", "--help"], ["train", "--x"]]
+)
+def test_help_and_wrong_use_load_no_heavy_library(words: list[str]) -> None:
+    program = (
+        "import sys\nfrom autolm.cli import main\n"
+        f"try: main({words})\n"
+        f"finally: print('loaded', *[m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8")
+    assert done.stdout.splitlines()[-1] == "loaded"
+
+
+def test_version_is_that_of_the_package(autolm) -> None:
+    assert autolm("--version") == (0, f"autolm {version('autolm')}\n", "")
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_an_unknown_option_is_wrong_use(autolm, command: str) -> None:
+    assert_one_line(autolm(command, "--frobnicate"), 2, "No such option: --frobnicate")
+
+
+@pytest.mark.parametrize("command", ["info", "ops"])
+def test_an_interrupt_ends_quietly_with_its_exit_code(
+    autolm, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rich.console.Console.print", interrupted)
+    assert autolm(command) == (130, "", "")
+
+
 def assert_one_line(ended: Ended, code: int, message: str) -> None:
     """The error is one line, and names what was wrong; nothing was printed as if it were done."""
     assert ended.code == code
@@ -243,6 +339,9 @@ BAD_TRAINING = [
     (["text.txt", "--d-model=10", "--num-heads=4"], "d_model 10 is not divisible by num_heads 4"),
     (["text.txt", "--stepz=10"], "No such option: --stepz"),
     (["text.txt", "--steps=ten"], "Invalid value for '--steps'"),
+    (["text.txt", "--steps=1.5"], "'1.5' is not a whole number; it must be at least 1"),
+    (["text.txt", "--clip=x"], "'--clip': 'x' is not a number; it must be above 0"),
+    (["text.txt", "--beta1="], "'--beta1': '' is not a number; it must be in [0, 1)"),
     (["text.txt", "--steps"], "--steps"),
     (["text.txt", "--steps=-1"], "steps is -1; it must be at least 1"),
     (["text.txt", "--batch-size=0"], "batch_size is 0; it must be at least 1"),

@@ -9,9 +9,9 @@ import pytest
 
 from autolm.cli import main
 from autolm.inspect.program import ProgramError, root_of_program
+from tests.cli.test_step import NEURON, ROOT, SMALL, autolm
 from tests.inspect.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
-from tests.test_step_command import NEURON, ROOT, SMALL, autolm
 
 LOOP = """
 from autolm import Value

@@ -1,0 +1,32 @@
+"""`autolm check`: proves the gradients of operations, ours or those in files of yours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    operations: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which operations, and Python files with primitives of yours: a file's are "
+            "checked instead of ours. All if none is named.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="How long to search: dev, ci or nightly.")
+    ] = None,
+    module: Annotated[
+        list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
+    ] = None,
+) -> None:
+    """Prove the gradients of operations, or say which rule is wrong, where and how."""
+    from autolm.cli.verdicts import show_verdicts
+
+    named = operations or []
+    files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
+    names = [word for word in named if not word.endswith(".py")]
+    raise typer.Exit(show_verdicts(names, profile=profile, modules=files))

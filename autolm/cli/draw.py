@@ -1,0 +1,47 @@
+"""`autolm draw`: draws the graph of a program or of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autolm.cli.targets import Target, Text, Variable, check_output, root_of, write
+
+
+def draw(
+    target: Target,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The picture: .svg, .png, .pdf, .dot or .html.")
+    ],
+    var: Variable = None,
+    text: Text = None,
+    depth: Annotated[
+        int | None, typer.Option(help="How deep scopes are opened; 0 closes all.", min=0)
+    ] = None,
+    expand: Annotated[
+        list[str] | None, typer.Option(help="A scope to open, such as blocks.0.attention.")
+    ] = None,
+    focus: Annotated[
+        str | None, typer.Option(help="Draw only what is near the node of this name.")
+    ] = None,
+    radius: Annotated[
+        int | None, typer.Option(help="How near: so many edges. [2]", min=0, show_default=False)
+    ] = None,
+    grad: Annotated[
+        bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
+    ] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+) -> None:
+    """Draw the graph of a program, or of a trained model, into a file."""
+    from autolm.inspect.draw import KINDS, render
+
+    check_output(output, KINDS)
+    if radius is not None and focus is None:
+        raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
+    options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
+    options |= {"radius": radius} if radius is not None else {}
+    options |= {"edges": "chain rule"} if grad else {}
+    root = root_of(target, var, text)
+    write(lambda: render(root, output, **options))

@@ -1,0 +1,51 @@
+"""Help in plain text, under headings: commands by what they are for, options by what they set.
+
+The headings are typer's own `rich_help_panel`s; typer shows them only by way of rich, which takes
+longer to load than all the rest of the help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+Rows = dict[str, list[tuple[str, str]]]  # by heading
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help has its options under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options."""
+        _write(_parameters(self.get_params(ctx), ctx), formatter)
+
+
+class GroupedCommands(TyperGroup):
+    """A command of commands, whose help has them under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, and then the options."""
+        rows: Rows = {}
+        for name, command in self.commands.items():
+            heading = str(getattr(command, "rich_help_panel", None) or "Commands")
+            rows.setdefault(heading, []).append((name, command.get_short_help_str(limit=200)))
+        _write(rows | _parameters(self.get_params(ctx), ctx), formatter)
+
+
+def _parameters(parameters: Iterable[Any], ctx: Any) -> Rows:
+    rows: Rows = {}
+    for parameter in parameters:
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            usual = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            heading = getattr(parameter, "rich_help_panel", None) or usual
+            rows.setdefault(heading, []).append(record)
+    return rows
+
+
+def _write(rows: Rows, formatter: Any) -> None:
+    for heading, lines in rows.items():
+        with formatter.section(heading):
+            formatter.write_dl(lines)

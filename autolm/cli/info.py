@@ -1,0 +1,47 @@
+"""`autolm info`: what a model costs, module by module, beside GPT-3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autolm.lm.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from autolm.lm.size import Architecture
+
+
+def info(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run folder or a config.json; the default model without one."),
+    ] = None,
+    vocab_size: Annotated[
+        int | None, typer.Option(help="Vocabulary, where there is no tokenizer.", min=1)
+    ] = None,
+) -> None:
+    """Count parameters, operations and memory by module, beside GPT-3's by the same formulas."""
+    from rich.console import Console
+
+    from autolm.lm.size import GPT3, size_table
+
+    Console().print(size_table([_architecture(run, vocab_size), GPT3]))
+
+
+def _architecture(run: Path | None, vocab_size: int | None) -> Architecture:
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.size import Architecture
+
+    if run is not None and run.is_dir():
+        folder = RunFolder.open(run)
+        return Architecture.of(folder.config(), folder.tokenizer().vocab_size)
+    try:
+        config = TrainingConfig() if run is None else TrainingConfig.from_json(run.read_text())
+    except OSError as error:
+        raise ValueError(f"{run}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{run}: {error}") from None
+    known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
+    return Architecture.of(config, vocab_size or known)

@@ -1,0 +1,38 @@
+"""`autolm step`: walks the backward pass of a program or of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autolm.cli.runs import loss_of_run
+from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
+
+
+def step(
+    target: Target,
+    var: Variable = None,
+    text: Text = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a player instead: a page that is stepped through in a browser."),
+    ] = None,
+) -> None:
+    """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
+    if html is not None:
+        from autolm.inspect.player import PLAYER_KINDS, player
+
+        check_output(html, PLAYER_KINDS)
+        root = root_of(target, var, text)
+        write(lambda: player(root, html))
+    elif is_run(target, var, text):
+        from autolm.inspect.stop_backward import open_debugger
+
+        loss, model = loss_of_run(target, text)
+        open_debugger(loss, None, None, {"loss": loss, "model": model})
+    else:
+        from autolm.inspect.script import debug_script
+
+        debug_script(target, var)

@@ -1,0 +1,145 @@
+"""`autolm train`: trains TinyLM on a text. Its options are the fields of TrainingConfig."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autolm.cli.exit_codes import FAILED, INTERRUPTED
+from autolm.cli.runs import corpus_of
+from autolm.lm.config import STANDARD_INPUT, Choice, TrainingConfig
+
+if TYPE_CHECKING:
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.training import Training
+
+NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
+
+
+def with_choices(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, in place of its `**choices`, an option for each field of TrainingConfig.
+
+    Typer reads a signature. What is not given is None: the default stands in the field alone.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    named = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*map(_parameter, TrainingConfig.choices()), *named]
+    )
+    return command
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    choice, default = TrainingConfig.choices()[name], getattr(TrainingConfig, name)
+    kind, is_flag = type(default), isinstance(default, bool)
+    told = [f"default: {default}"] if not is_flag else []
+    told += [choice.range] if choice.range else []
+    about = choice.about + (f" [{'; '.join(told)}]" if told else "")
+    option: Any
+    if name == "data":
+        option = typer.Argument(help=about, show_default=False)
+    else:
+        option = typer.Option(
+            *([f"--{name}"] if is_flag else []),
+            parser=_reader(kind, choice) if kind in NUMBERS else None,
+            metavar=None if is_flag else f"<{kind.__name__}>",
+            help=about,
+            show_default=False,
+            rich_help_panel=choice.group.capitalize(),
+        )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _reader(kind: Callable[[str], Any], choice: Choice) -> Callable[[str], Any]:
+    def read(word: str) -> Any:
+        try:
+            return kind(word)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{word!r} is not {NUMBERS[kind]}; it must be {choice.range}"
+            ) from None
+
+    return read
+
+
+@with_choices
+def train(
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly.")] = None,
+    **choices: Any,
+) -> None:
+    """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
+    given = {name: value for name, value in choices.items() if value is not None}
+    if resume is not None:
+        if given or output:
+            named = next(iter(given), "output")
+            raise ValueError(f"--resume takes no other choice, and {named} was given")
+        _run(*_resumed(resume))
+    else:
+        if "d_model" in given:
+            given.setdefault("d_ff", 4 * given["d_model"])
+        _run(*_begun(TrainingConfig.of(**given), output))
+
+
+def _resumed(path: Path) -> tuple[Training, RunFolder]:
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.training import Training
+
+    folder = RunFolder.open(path)
+    config = folder.config()
+    training = Training(config, corpus_of(config, folder.text), folder.tokenizer())
+    training.restore(folder.load())
+    folder.forget_metrics_after(training.step)
+    return training, folder
+
+
+def _begun(config: TrainingConfig, output: Path | None) -> tuple[Training, RunFolder]:
+    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.training import Training, train_tokenizer
+
+    piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
+    corpus = corpus_of(config, lambda: piped or b"")
+    training = Training(config, corpus, train_tokenizer(config, corpus))
+    folder = RunFolder.create(output, config, training.tokenizer, training.checkpoint(), text=piped)
+    return training, folder
+
+
+def _run(training: Training, folder: RunFolder) -> None:
+    from rich.console import Console
+
+    from autolm.inspect.blame import blame_nonfinite
+    from autolm.lm.report import TerminalReport
+    from autolm.lm.run import run
+    from autolm.lm.training import NonFiniteLoss
+
+    report = TerminalReport(Console(), training)
+    try:
+        with report:
+            outcome = run(training, folder, report)
+    except NonFiniteLoss as error:
+        last_good = folder.state()["step"]
+        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
+        print(
+            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
+            file=sys.stderr,
+        )
+        raise typer.Exit(FAILED) from None
+    report.close(outcome, folder)
+    if not outcome.done:
+        raise typer.Exit(INTERRUPTED)

@@ -1,1 +1,0 @@
-"""Commands of `autolm`, by what they are for (floor 4)."""

@@ -1,0 +1,146 @@
+"""The names at the top: there, lazy, the same for type checkers, and never overwritten."""
+
+import ast
+import builtins
+import json
+import os
+import pkgutil
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autolm
+
+HEAVY = {"numpy", "matplotlib", "hypothesis", "rich", "graphviz", "safetensors", "numba"}
+ROOMS_WITH_LAZY_NAMES = ["autolm", "autolm.lm", "autolm.nn"]
+
+
+def in_a_fresh_interpreter(program: str) -> str:
+    folder = str(Path(autolm.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={**os.environ, "PYTHONPATH": folder},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def modules() -> list[str]:
+    found = pkgutil.walk_packages(autolm.__path__, "autolm.")
+    return [module.name for module in found if not module.name.endswith("__main__")]
+
+
+def names_for_type_checkers(room: str) -> dict[str, str]:
+    """Read from a room's source which names a type checker sees, and where each is from."""
+    path = Path(sys.modules[room].__file__ or "")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (branch,) = (node for node in tree.body if isinstance(node, ast.If))
+    return {
+        alias.name: line.module or ""
+        for line in branch.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+        if alias.asname == alias.name
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS_WITH_LAZY_NAMES)
+def test_every_name_is_the_one_that_a_type_checker_sees(room: str) -> None:
+    __import__(room)
+    lazy, seen = sys.modules[room], names_for_type_checkers(room)
+    rooms = {name for name, home in seen.items() if home == room}
+    assert set(lazy.__all__) == set(seen) - rooms
+    assert set(seen) <= set(dir(lazy))
+    for name, home in seen.items():
+        __import__(home)
+        assert getattr(lazy, name) is getattr(sys.modules[home], name)
+
+
+def test_a_star_brings_the_names_and_hides_no_builtin() -> None:
+    brought: dict[str, object] = {}
+    exec("from autolm import *", brought)
+    del brought["__builtins__"]
+    assert set(brought) == set(autolm.__all__)
+    assert not set(brought) & set(dir(builtins))
+
+
+@pytest.mark.parametrize("name", ["sum", "abs", "max", "min", "pow", "nothing", "__main__"])
+def test_what_is_not_at_the_top_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"module 'autolm' has no attribute '{name}'"):
+        getattr(autolm, name)
+
+
+def test_every_operation_is_at_the_top_unless_it_hides_a_builtin() -> None:
+    hidden = set(dir(builtins))
+    expected = {op.name for op in autolm.ops.PRIMITIVES} - hidden
+    assert expected <= set(autolm.__all__)
+
+
+@pytest.mark.parametrize("name", ["Value", "scope", "no_grad", "Node"])
+def test_one_number_loads_the_standard_library_only(name: str) -> None:
+    loaded = in_a_fresh_interpreter(
+        f"from autolm import {name}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    tops = {module.partition(".")[0] for module in json.loads(loaded)}
+    assert not tops & HEAVY
+    assert "autolm" in tops
+
+
+CALLS = """
+import autolm, os, tempfile, warnings
+x = autolm.Value(3.0, name="x")
+y = x * x
+y.backward()
+assert "x" in str(autolm.explain(x, y))
+assert autolm.blame_nonfinite(y) is None
+assert "digraph" in autolm.draw(y).source
+with autolm.Backprop(y) as walk:
+    assert walk.forward() is not None
+with autolm.scope("s"), autolm.no_grad(), autolm.record_sites():
+    autolm.Value(1.0)
+autolm.edit(y, x, 4.0).undo()
+with tempfile.TemporaryDirectory() as folder:
+    autolm.render(y, os.path.join(folder, "y.dot"))
+assert list(autolm.softmax([0.0, 0.0]).data) == [0.5, 0.5]
+assert autolm.Tape(y, inputs=[x], parameters=[]).forward([2.0]) is not None
+assert autolm.primitive(lambda a: (a, lambda grad: (grad,)))([1.0]).shape == (1,)
+assert autolm.check_gradient(lambda a: a * a, [2.0])
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    with autolm.native():
+        pass
+for name in autolm.__all__:
+    assert callable(getattr(autolm, name)), name
+    assert getattr(autolm, name).__class__.__name__ != "module", name
+print("called")
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_module_overwrites_a_function_in_whichever_order_all_are_imported(seed: int) -> None:
+    order = modules()
+    random.Random(seed).shuffle(order)
+    imports = "\n".join(f"import {name}" for name in order)
+    assert in_a_fresh_interpreter(f"{imports}\n{CALLS}") == "called\n"
+
+
+FORGET = (
+    "for name in [m for m in sys.modules if m.partition('.')[0] == 'autolm']: del sys.modules[name]"
+)
+
+
+def test_each_module_can_be_the_first_that_is_imported() -> None:
+    imports = "".join(f"{FORGET}\nimport {name}\n" for name in modules())
+    in_a_fresh_interpreter(f"import sys\n{imports}")
+
+
+def test_a_step_reads_well_when_only_value_was_imported() -> None:
+    shown = in_a_fresh_interpreter(
+        "from autolm import Value\nfor step in (Value(2.0, name='x') * 3).steps(): print(step)"
+    )
+    assert shown == "1  ×  x · 3   x: 1 × 3 = 3, grad 0 → 3   3: a constant\n"
