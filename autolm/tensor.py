@@ -7,7 +7,6 @@ recorded, and how contributions are fitted to the operands that they belong to.
 
 from __future__ import annotations
 
-import operator
 import sys
 from array import array as PythonArray
 from collections.abc import Iterable, Iterator, Mapping
@@ -328,7 +327,13 @@ class Tensor(Operators, Node):
 
     def __index__(self) -> int:
         """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
-        return operator.index(self._as_positions())
+        positions = self._as_positions()
+        if positions.size != 1 or positions.dtype.kind not in "iu":
+            raise TypeError(
+                f"a Tensor of shape {self.shape} and dtype {self.dtype} is no integer; "
+                ".data has its numbers"
+            )
+        return int(positions.item())
 
     def _as_positions(self) -> Array:
         """Return the data as an index takes them: integers stay so that lists of Python's were."""

@@ -508,11 +508,10 @@ def test_attribute_that_requires_a_gradient_is_refused(call):
 
 def test_arrays_detach_where_the_user_asks_and_not_within_numpys_functions():
     x = Tensor([1.0, 2.0])
-    assert np.asarray(x) is x.data
-    assert np.array([x, x]).tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    assert np.shares_memory(np.asarray(x), x.data)
     np.testing.assert_allclose(x, [1.0, 2.0])
     for lose in (lambda: np.mean([x, x]), lambda: np.linalg.norm([x, x]), lambda: np.r_[x, x]):
-        with pytest.raises(TypeError, match=r"NumPy would lose the gradient.*autolm\.ops"):
+        with pytest.raises(TypeError, match=r"lose the gradient.*x\.data or x\.detach\(\)"):
             lose()
     assert np.mean([x.detach(), x.detach()]) == 1.5
 

@@ -88,7 +88,10 @@ def holds_one_number(value: Any) -> bool:
     value = value.data if isinstance(value, Value | Tensor) else value
     if isinstance(value, list) and len({np.shape(each) for each in value}) > 1:
         return False
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a list of one Tensor
+        return False
     return array.size == 1 and array.dtype.kind in "biuf"
 
 

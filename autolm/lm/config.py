@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from autolm.nn.schedules import ScheduleName
+from autolm.nn.schedule_name import ScheduleName
 
 if TYPE_CHECKING:
     from autolm.lm.tinylm import TinyLM

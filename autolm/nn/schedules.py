@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 from autolm.arguments import read_choice, read_finite
+from autolm.nn.schedule_name import ScheduleName
 from autolm.ops.arguments import read_int
 
 Schedule = Callable[[int], float]
-ScheduleName = Literal["constant", "linear", "cosine"]
 
 
 def schedule(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from autolm.graph import Node
 from autolm.ops.arguments import require_broadcast, told
 from autolm.value import Value
 
@@ -37,8 +38,11 @@ def refusal(
             operands = tuple(operands[0])
         except TypeError:
             return TypeError(f"{name}: a list of arrays is needed, not {told(operands[0])}")
+    wrong = _wrong_arguments(name, parameters, operands, attributes)
+    if wrong is None and any(map(_holds_node, operands)):
+        return None  # which was refused already, in better words
     return (
-        _wrong_arguments(name, parameters, operands, attributes)
+        wrong
         or _wrong_operand(name, _names(parameters, len(operands)), operands)
         or _wrong_together(name, _names(parameters, len(operands)), operands, error)
     )
@@ -92,6 +96,16 @@ def _wrong_operand(name: str, names: Sequence[str], operands: Sequence[Any]) -> 
             given = array.dtype if isinstance(operand, np.ndarray | np.generic) else told(operand)
             return TypeError(f"{name}: {argument} must be real numbers, not {given}")
     return None
+
+
+def _holds_node(operand: Any) -> bool:
+    """Whether nodes are in a list, or in an array of objects."""
+    if isinstance(operand, np.ndarray):
+        return operand.dtype == object and any(isinstance(each, Node) for each in operand.flat)
+    if isinstance(operand, str | bytes | Node | Mapping) or not hasattr(operand, "__getitem__"):
+        return False
+    elements = (operand[i] for i in range(len(operand))) if hasattr(operand, "__len__") else ()
+    return any(isinstance(each, Node) or _holds_node(each) for each in elements)
 
 
 def _wrong_together(
