@@ -14,7 +14,7 @@ from autolm import Tensor, ops
 
 for needed in ("torch", "expecttest"):
     if importlib.util.find_spec(needed) is None:
-        pytest.skip(f"no {needed}: pip install torch expecttest", allow_module_level=True)
+        pytest.skip(f"no {needed}: pip install 'autolm[test,torch]'", allow_module_level=True)
 
 
 class NotOfferedError(Exception):

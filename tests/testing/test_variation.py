@@ -224,6 +224,8 @@ def test_an_index_that_loses_a_contribution_is_named(only_lists):
 
         def backward(grad):
             scattered = np.zeros(shape)
+            if not grad.size:  # where np.add.at has mistakes of its own
+                return (scattered,)
             if any(map(careful, parts)):
                 np.add.at(scattered, index, grad)
             else:
