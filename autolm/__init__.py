@@ -13,21 +13,21 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm import nn as nn
     from autolm import ops as ops
     from autolm import testing as testing
-    from autolm.graph import Node as Node
-    from autolm.graph import no_grad as no_grad
-    from autolm.graph import record_sites as record_sites
-    from autolm.graph import scope as scope
-    from autolm.graph import topological_order as topological_order
-    from autolm.inspect.backprop import Backprop as Backprop
-    from autolm.inspect.blame import blame_nonfinite as blame_nonfinite
-    from autolm.inspect.draw import Drawing as Drawing
-    from autolm.inspect.draw import draw as draw
-    from autolm.inspect.draw import render as render
-    from autolm.inspect.edit import edit as edit
-    from autolm.inspect.explain import explain as explain
-    from autolm.inspect.player import player as player
-    from autolm.inspect.stop_backward import debug as debug
-    from autolm.inspect.stop_backward import set_trace as set_trace
+    from autolm.engine.graph import Node as Node
+    from autolm.engine.graph import no_grad as no_grad
+    from autolm.engine.graph import record_sites as record_sites
+    from autolm.engine.graph import scope as scope
+    from autolm.engine.graph import topological_order as topological_order
+    from autolm.walking.walk import Backprop as Backprop
+    from autolm.walking.blame import blame_nonfinite as blame_nonfinite
+    from autolm.drawing.drawing import Drawing as Drawing
+    from autolm.drawing.drawing import draw as draw
+    from autolm.drawing.drawing import render as render
+    from autolm.walking.what_if import edit as edit
+    from autolm.walking.explanation import explain as explain
+    from autolm.pages.player_page import player as player
+    from autolm.debugger.stop_backward import debug as debug
+    from autolm.debugger.stop_backward import set_trace as set_trace
     from autolm.lm.config import TrainingConfig as TrainingConfig
     from autolm.lm.corpora import toy_language_corpus as toy_language_corpus
     from autolm.lm.sampling import stream_text as stream_text
@@ -78,40 +78,40 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import transpose as transpose
     from autolm.ops import var as var
     from autolm.ops import where as where
-    from autolm.ops.compiled import native as native
+    from autolm.compiled.fused import native as native
     from autolm.ops.primitive import primitive as primitive
-    from autolm.replay import Tape as Tape
-    from autolm.tensor import Tensor as Tensor
+    from autolm.compiled.tape import Tape as Tape
+    from autolm.tensor.tensor import Tensor as Tensor
     from autolm.testing.check import check_op as check_op
     from autolm.testing.gradients import assert_gradients as assert_gradients
     from autolm.testing.gradients import check_gradient as check_gradient
     from autolm.testing.gradients import check_graph as check_graph
-    from autolm.value import Value as Value
+    from autolm.engine.value import Value as Value
 else:
     from autolm.lazy import lazily
 
     __getattr__, __dir__, __all__ = lazily(
         globals(),
         {
-            "autolm.value": "Value",
-            "autolm.graph": "Node no_grad record_sites scope topological_order",
-            "autolm.tensor": "Tensor",
+            "autolm.engine.value": "Value",
+            "autolm.engine.graph": "Node no_grad record_sites scope topological_order",
+            "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu "
             "maximum minimum where clip mean var logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
             "attention cross_entropy",
-            "autolm.replay": "Tape",
-            "autolm.ops.compiled": "native",
+            "autolm.compiled.tape": "Tape",
+            "autolm.compiled.fused": "native",
             "autolm.nn": "Module SGD Adam AdamW",
-            "autolm.inspect.backprop": "Backprop",
-            "autolm.inspect.blame": "blame_nonfinite",
-            "autolm.inspect.edit": "edit",
-            "autolm.inspect.explain": "explain",
-            "autolm.inspect.draw": "Drawing draw render",
-            "autolm.inspect.player": "player",
-            "autolm.inspect.stop_backward": "debug set_trace",
+            "autolm.walking.walk": "Backprop",
+            "autolm.walking.blame": "blame_nonfinite",
+            "autolm.walking.what_if": "edit",
+            "autolm.walking.explanation": "explain",
+            "autolm.drawing.drawing": "Drawing draw render",
+            "autolm.pages.player_page": "player",
+            "autolm.debugger.stop_backward": "debug set_trace",
             "autolm.lm.tinylm": "TinyLM",
             "autolm.lm.tokenizers": "BPETokenizer CharacterTokenizer",
             "autolm.lm.config": "TrainingConfig",

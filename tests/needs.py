@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from autolm.inspect.renderers import renderers
+from autolm.drawing.renderers import renderers
 from tests.inspect import browser
 
 

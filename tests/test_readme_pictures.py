@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inspect.pictures import svg_edges, svg_texts
+from tests.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
 
 ROOT = Path(__file__).parent.parent

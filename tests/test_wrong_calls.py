@@ -32,7 +32,7 @@ from autolm.inspect import (
     player,
     render,
 )
-from autolm.inspect.breakpoints import Breakpoint
+from autolm.walking.breakpoints import Breakpoint
 from autolm.lm import (
     TOY_LANGUAGE,
     BPETokenizer,

@@ -35,7 +35,7 @@ def draw(
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
     """Draw the graph of a program, or of a trained model, into a file."""
-    from autolm.inspect.draw import KINDS, render
+    from autolm.drawing.drawing import KINDS, render
 
     check_output(output, KINDS)
     if radius is not None and focus is None:

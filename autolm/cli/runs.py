@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from autolm.lm.corpora import Corpus
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.tinylm import TinyLM
-    from autolm.tensor import Tensor
+    from autolm.tensor.tensor import Tensor
 
 LONGEST_LINE = 60  # characters of the validation text that a model reads by default
 
@@ -43,7 +43,7 @@ def loss_of_run(run: Path, text: str | None) -> tuple[Tensor, TinyLM]:
 
     Without a text it reads the first line of the run's validation text. It says what it reads.
     """
-    from autolm.graph import record_sites
+    from autolm.engine.graph import record_sites
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss
 

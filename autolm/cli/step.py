@@ -22,17 +22,17 @@ def step(
 ) -> None:
     """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
     if html is not None:
-        from autolm.inspect.player import PLAYER_KINDS, player
+        from autolm.pages.player_page import PLAYER_KINDS, player
 
         check_output(html, PLAYER_KINDS)
         root = root_of(target, var, text)
         write(lambda: player(root, html))
     elif is_run(target, var, text):
-        from autolm.inspect.stop_backward import open_debugger
+        from autolm.debugger.stop_backward import open_debugger
 
         loss, model = loss_of_run(target, text)
         open_debugger(loss, None, None, {"loss": loss, "model": model})
     else:
-        from autolm.inspect.script import debug_script
+        from autolm.debugger.script import debug_script
 
         debug_script(target, var)

@@ -16,7 +16,7 @@ import typer
 from autolm.cli.runs import loss_of_run
 
 if TYPE_CHECKING:
-    from autolm.graph import Node
+    from autolm.engine.graph import Node
 
 Target = Annotated[Path, typer.Argument(help="A program, FILE.py; or the folder of a run.")]
 Variable = Annotated[
@@ -30,7 +30,7 @@ Text = Annotated[
 
 def root_of(target: Path, var: str | None, text: str | None) -> Node:
     """Run the program, or let the model read the text; return the root of the graph."""
-    from autolm.inspect.program import root_of_program
+    from autolm.walking.program import root_of_program
 
     if is_run(target, var, text):
         return loss_of_run(target, text)[0]
@@ -47,7 +47,7 @@ def check_output(path: Path, kinds: Collection[str]) -> None:
 
 def write(make: Callable[[], Path]) -> None:
     """Make a file and name it; say in a line each what had to be left out of it."""
-    from autolm.inspect.renderers import RendererMissing
+    from autolm.drawing.renderers import RendererMissing
 
     with warnings.catch_warnings(record=True) as said:
         try:

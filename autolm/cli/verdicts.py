@@ -26,7 +26,7 @@ from autolm.testing.comparison import Verdict
 from autolm.testing.laws import LAWS
 from autolm.testing.profiles import load_profiles
 from autolm.testing.report import Report
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
 FEW = 12  # operations, which a message still lists

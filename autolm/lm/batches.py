@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.arguments import read_integers, read_items, read_size
+from autolm.tensor.arguments import read_integers, read_items, read_size
 from autolm.ops.arguments import read_int, told
 
 IntArray: TypeAlias = NDArray[np.int64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autolm.arguments import read_kind
+from autolm.tensor.arguments import read_kind
 from autolm.lm.batches import (
     Batch,
     Batches,

@@ -32,7 +32,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from autolm.arguments import read_finite, read_kind, read_rng, read_text
+from autolm.tensor.arguments import read_finite, read_kind, read_rng, read_text
 
 _SYMBOL = re.compile(r"<([^<>]+)>")
 

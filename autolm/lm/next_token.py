@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_finite, read_rng
+from autolm.tensor.arguments import read_finite, read_rng
 from autolm.ops.arguments import read_int, told
 
 

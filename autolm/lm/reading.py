@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_kind
-from autolm.graph import no_grad
+from autolm.tensor.arguments import read_kind
+from autolm.engine.graph import no_grad
 from autolm.nn.key_value_cache import KeyValueCache
-from autolm.quiet import quiet
+from autolm.tensor.quiet import quiet
 
 if TYPE_CHECKING:
     from autolm.lm.tinylm import TinyLM

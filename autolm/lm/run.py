@@ -16,7 +16,7 @@ from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
-from autolm.ops.compiled import native
+from autolm.compiled.fused import native
 
 QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
 SAMPLE_TOKENS = 300

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from autolm.arguments import read_choice, read_kind
+from autolm.tensor.arguments import read_choice, read_kind
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 
 
 def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:

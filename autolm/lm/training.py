@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import no_grad, record_sites
+from autolm.engine.graph import no_grad, record_sites
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
@@ -19,7 +19,7 @@ from autolm.lm.ladder import EntropyLadder
 from autolm.lm.run_folder import Checkpoint, RunError
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 from autolm.nn import AdamW, clip_gradients, schedule
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 
 
 class NonFiniteLoss(ArithmeticError):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from autolm.arguments import read_floating, read_kind, read_size
-from autolm.tensor import Tensor
+from autolm.tensor.arguments import read_floating, read_kind, read_size
+from autolm.tensor.tensor import Tensor
 
 
 class KeyValueCache:

@@ -12,10 +12,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autolm.graph import current_recording, recorder
+from autolm.engine.graph import current_recording, recorder
 from autolm.nn.saved_arrays import fitting_arrays
-from autolm.quiet import quiet
-from autolm.tensor import Tensor
+from autolm.tensor.quiet import quiet
+from autolm.tensor.tensor import Tensor
 
 
 class Module:

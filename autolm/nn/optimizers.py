@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_finite, read_items
-from autolm.backend import FLOATS, current_native
+from autolm.tensor.arguments import read_finite, read_items
+from autolm.ops.backend import FLOATS, current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.ops.arguments import told
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.arguments import read_kind
+from autolm.tensor.arguments import read_kind
 from autolm.ops.arguments import told
 
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ from autolm.ops.arguments import read_number
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
-from autolm.value import Value
+from autolm.engine.value import Value
 
 
 def each(function: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autolm.ops.primitive import Array
-from autolm.value import Value
+from autolm.engine.value import Value
 
 
 def along(function: Callable[..., Sequence[Any]], a: Array, axis: int = -1) -> Array:

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from autolm.ops.arguments import respelled
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
-from autolm.value import Value
+from autolm.engine.value import Value
 
 if TYPE_CHECKING:
-    from autolm.tensor import Tensor
+    from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
 Backward = Callable[[Array], tuple[Any, ...]]
@@ -84,7 +84,7 @@ class Primitive:
 
     def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
         """Compute, and record a node."""
-        from autolm.tensor import Tensor  # which stands on this file
+        from autolm.tensor.tensor import Tensor  # which stands on this file
 
         if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
             attributes = respelled(self.name, attributes)

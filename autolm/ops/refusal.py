@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from autolm.graph import Node
+from autolm.engine.graph import Node
 from autolm.ops.arguments import require_broadcast, told
-from autolm.value import Value
+from autolm.engine.value import Value
 
 NUMBERS = "fiub"  # the kinds of dtype that a Tensor may have
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.arguments import told
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from autolm.graph import Node
+from autolm.engine.graph import Node
 from autolm.ops.primitive import Case, Primitive
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
-from autolm.testing.examination import Outcome, Status, examine
+from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
 from autolm.testing.laws.conduct import OTHER_DTYPE
@@ -21,7 +21,7 @@ from autolm.testing.laws.values import aliased_node
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 
 def check_op(

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.graph import Node
+from autolm.engine.graph import Node
 from autolm.testing.oracle import Derivative
-from autolm.testing.two_sides import (
+from autolm.testing.kinks import (
     BEND,
     bends,
     range_nearby,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.comparison import largest
-from autolm.testing.evidence import Evidence, gather
-from autolm.testing.subject import Subject
+from autolm.testing.samples import Evidence, gather
+from autolm.testing.under_test import Subject
 from autolm.testing.variation import repeats_an_index
 
 Array = NDArray[Any]

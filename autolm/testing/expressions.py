@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from autolm import ops
 from autolm.ops.arguments import read_int, told
 from autolm.ops.primitive import Primitive
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import largest_contribution
 from autolm.testing.strategies import Shape, arrays_together, shapes
-from autolm.testing.subject import LARGEST, OperationError, Subject, edges_in
+from autolm.testing.under_test import LARGEST, OperationError, Subject, edges_in
 from autolm.testing.variation import attributes_for
 
 Array = NDArray[Any]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.ops.primitive import Primitive
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 from autolm.testing.comparison import gradient, largest
 from autolm.testing.oracle import differentiate
 from autolm.testing.strategies import tensors

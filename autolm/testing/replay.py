@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.graph import Node, describe, topological_order
+from autolm.engine.graph import Node, describe, topological_order
 from autolm.ops.primitive import Primitive
 from autolm.testing.value_forwards import VALUE_FORWARDS
 

@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autolm.graph import Node
+from autolm.engine.graph import Node
 from autolm.testing.call import Call
 from autolm.testing.comparison import Row, Verdict
-from autolm.testing.examination import Outcome
+from autolm.testing.running import Outcome
 
 MOST_ROWS = 8
 SITE_COLUMN = 60
@@ -94,12 +94,12 @@ class Report:
     def render(self, path: str | Path) -> Path | None:
         """Draw the counterexample into a file; None if there is nothing to draw, or to draw with.
 
-        `autolm.inspect.draw` does it.
+        `autolm.drawing.drawing` does it.
         """
         if self.failure is None or self.failure.node is None:
             return None
         try:
-            import_module("autolm.inspect.draw").render(self.failure.node, path)
+            import_module("autolm.drawing.drawing").render(self.failure.node, path)
         except (ImportError, RuntimeError):  # no Graphviz
             return None
         return Path(path)

@@ -12,7 +12,7 @@ from autolm.ops import PRIMITIVES
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call, literal
 from autolm.testing.source import decorated, imported, written_out
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 RELATIONS = ("causal", "causal_along", "shift_invariant", "permutation_equivariant")
 OURS = {  # what a program may mention, and where it is to be had

@@ -30,7 +30,7 @@ from autolm.ops.varied import (
     Varied,
     WiderShape,
 )
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.strategies import Shape, broadcastable_shapes, shapes
 

@@ -13,7 +13,7 @@ from typing import Any
 import microgpt
 
 from autolm import Tape
-from autolm.graph import topological_order
+from autolm.engine.graph import topological_order
 from benchmarks.race import Contestant, Race
 from benchmarks.scalar_values import MICROGPT, OURS, ScalarEngine, micrograd
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from autolm.cli import main
-from autolm.inspect.program import ProgramError, root_of_program
+from autolm.walking.program import ProgramError, root_of_program
 from tests.cli.test_step import NEURON, ROOT, SMALL, autolm
-from tests.inspect.pictures import svg_edges, svg_texts
+from tests.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
 
 LOOP = """
@@ -199,7 +199,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(arguments, message, tmp_path):
 
 
 def test_without_a_renderer_it_says_what_helps_and_dot_still_works(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("autolm.inspect.renderers.renderers", dict)
+    monkeypatch.setattr("autolm.drawing.renderers.renderers", dict)
     codes = []
     for name in ("x.svg", "x.dot"):
         with pytest.raises(SystemExit) as end:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autolm.graph import topological_order
+from autolm.engine.graph import topological_order
 from autolm.lm.config import TrainingConfig
 from autolm.lm.size import GPT3, Architecture, parts, size_table
 from autolm.lm.tinylm import TinyLM

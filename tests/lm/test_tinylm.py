@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autolm.graph import topological_order
+from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
 
 Array = NDArray[Any]

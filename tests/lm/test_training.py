@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autolm.inspect import blame_nonfinite
+from autolm.walking import blame_nonfinite
 from autolm.lm.corpora import Corpus, toy_language_corpus
 from autolm.lm.ladder import entropy_ladder
 from autolm.lm.run_folder import Checkpoint, RunError, RunFolder

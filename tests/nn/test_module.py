@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor
-from autolm.graph import scope, topological_order
+from autolm.engine.graph import scope, topological_order
 from autolm.nn import Block, LayerNorm, Module
 
 

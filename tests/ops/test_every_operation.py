@@ -15,9 +15,9 @@ from autolm.testing import (
     permutation_equivariant,
     shift_invariant,
 )
-from autolm.testing.examination import Status, examine
+from autolm.testing.running import Status, examine
 from autolm.testing.laws import relations
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 from tests.calls import each_primitive
 
 SELF = Case(((3, 2), (3, 2), (3, 1)), {"causal": True, "scale": None})

@@ -19,7 +19,7 @@ from hypothesis.extra.numpy import basic_indices, mutually_broadcastable_shapes
 from autolm import Tensor, native, ops
 from autolm.ops.primitive import CONDITION
 from tests.calls import each_primitive
-from tests.tapes import HAS_NUMBA
+from tests.compiled.tapes import HAS_NUMBA
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="no torch: pip install 'autolm[torch]'"

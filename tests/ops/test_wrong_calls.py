@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, native, ops
-from autolm.ops import compiled
+from autolm.compiled import fused as compiled
 from tests.calls import arity
 from tests.ops.test_small_shapes import ORACLES
-from tests.tapes import needs_numba
+from tests.compiled.tapes import needs_numba
 
 ATTRIBUTE_VALUES = {
     "a text": "a",

@@ -9,9 +9,9 @@ from autolm.nn import Module
 from autolm.ops.primitive import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
 from autolm.testing.check import report_on
-from autolm.testing.examination import Status, examine
+from autolm.testing.running import Status, examine
 from autolm.testing.laws import LAWS
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 from .right_operations import product, softplus
 from .wrong_operations import product_swapped

@@ -9,7 +9,7 @@ from autolm.testing import Call, GradientError, calls, check_gradient
 from autolm.testing.check import report_on
 from autolm.testing.comparison import Row
 from autolm.testing.report import table
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 from .wrong_operations import product_swapped
 
@@ -53,15 +53,15 @@ def test_a_long_table_is_cut():
 
 
 def test_without_drawing_there_is_no_picture_and_no_error(report, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "autolm.inspect.draw", None)
+    monkeypatch.setitem(sys.modules, "autolm.drawing.drawing", None)
     assert report.render(tmp_path / "picture.svg") is None
 
 
 def test_the_counterexample_is_drawn_where_drawing_is_available(report, tmp_path, monkeypatch):
     drawn = []
-    drawing = ModuleType("autolm.inspect.draw")
+    drawing = ModuleType("autolm.drawing.drawing")
     drawing.render = lambda node, path: drawn.append((node.op, path))
-    monkeypatch.setitem(sys.modules, "autolm.inspect.draw", drawing)
+    monkeypatch.setitem(sys.modules, "autolm.drawing.drawing", drawing)
     path = tmp_path / "picture.svg"
     assert report.render(path) == path
     assert drawn == [(product_swapped, path)]

@@ -7,7 +7,7 @@ per character.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.arguments import read_items, read_kind, read_text
+from autolm.tensor.arguments import read_items, read_kind, read_text
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.ops.arguments import told
 

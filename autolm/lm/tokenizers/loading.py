@@ -3,7 +3,7 @@
 import json
 import os
 
-from autolm.arguments import read_path
+from autolm.tensor.arguments import read_path
 from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer

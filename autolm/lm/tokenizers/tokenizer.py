@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.arguments import read_items, read_path
+from autolm.tensor.arguments import read_items, read_path
 from autolm.lm.atomic_write import write_atomically
 from autolm.ops.arguments import read_int
 

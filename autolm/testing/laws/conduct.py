@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor import Tensor
+from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.comparison import gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Row, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.oracle import UnsuitableError, complex_step
-from autolm.testing.subject import Subject
-from autolm.testing.two_sides import (
+from autolm.testing.under_test import Subject
+from autolm.testing.kinks import (
     BEND,
     STEP,
     bends,

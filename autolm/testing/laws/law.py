@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import MOST_DIGITS, Comparison, Row, Verdict
-from autolm.testing.subject import Subject
+from autolm.testing.under_test import Subject
 
 
 @dataclass

@@ -1,0 +1,210 @@
+"""The fused primitives once more, with their inner loops compiled by numba (extra `fast`).
+
+Each function here has the signature of a primitive, takes its place inside `with native():`, and is
+proved equal to it. Products of matrices stay with NumPy, whose BLAS nothing beats, and so do
+exponentials. What is not of float32 or float64 throughout is left to the primitive itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.backend import FLOATS, Native, backend
+from autolm.ops import neural, probability
+from autolm.compiled.fused_loops import native_loops
+from autolm.ops.primitive import Array, Backward, Primitive
+
+Forward = Callable[..., tuple[Array, Backward]]
+#: The compiled twin of each primitive that has one.
+FORWARDS: dict[Primitive, Forward] = {}
+
+
+def twin(primitive: Primitive) -> Callable[[Forward], Forward]:
+    """Let a function take the place of a primitive's forward, where it can."""
+
+    def decorate(function: Forward) -> Forward:
+        def forward(*arrays: Array, **attributes: Any) -> tuple[Array, Backward]:
+            dtype = arrays[0].dtype
+            suits = dtype in FLOATS
+            for array in arrays:
+                suits = suits and array.dtype == dtype and array.size > 0
+            return (function if suits else primitive.forward)(*arrays, **attributes)
+
+        FORWARDS[primitive] = forward
+        return function
+
+    return decorate
+
+
+def _rows(array: Array) -> Array:
+    """Return an array as rows, (n, d), that lie side by side in memory."""
+    return np.ascontiguousarray(array).reshape(-1, array.shape[-1])
+
+
+def _as_ids(integers: Array) -> NDArray[np.intp]:
+    """Return signed integers as one row, (n,)."""
+    return np.ascontiguousarray(integers, np.intp).reshape(-1)
+
+
+@twin(neural.layer_norm)
+def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
+    """Normalize row by row; a row costs two numbers to remember."""
+    eps = neural.read_norm("layer_norm", x, eps, gain=gain, bias=bias)
+    rows = _rows(x)
+    y, (means, scales) = np.empty_like(rows), np.empty((2, len(rows)), x.dtype)
+    native_loops().layer_norm(rows, gain, bias, eps, y, means, scales)
+
+    def backward(grad: Array) -> tuple[Array, Array, Array]:
+        to_x, to_gain, to_bias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
+        native_loops().layer_norm_backward(
+            _rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias
+        )
+        return to_x.reshape(grad.shape), to_gain, to_bias
+
+    return y.reshape(x.shape), backward
+
+
+@twin(neural.rms_norm)
+def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backward]:
+    """Divide row by row; a row costs one number to remember."""
+    eps = neural.read_norm("rms_norm", x, eps, gain=gain)
+    rows = _rows(x)
+    y, scales = np.empty_like(rows), np.empty(len(rows), x.dtype)
+    native_loops().rms_norm(rows, gain, eps, y, scales)
+
+    def backward(grad: Array) -> tuple[Array, Array]:
+        to_x, to_gain = np.empty_like(rows), np.zeros_like(gain)
+        native_loops().rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain)
+        return to_x.reshape(grad.shape), to_gain
+
+    return y.reshape(x.shape), backward
+
+
+@twin(neural.embedding)
+def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, Backward]:
+    """Look up rows; add gradients to them one by one, without sorting."""
+    token_ids, shape, dtype = neural.read_token_ids(weight, token_ids), weight.shape, weight.dtype
+    if weight.ndim != 2:
+        return neural.embedding.forward(weight, token_ids=token_ids)
+    ids, y = _as_ids(token_ids), np.empty((token_ids.size, shape[1]), dtype)
+    native_loops().take_rows(_rows(weight), ids, y)
+
+    def backward(grad: Array) -> tuple[Array]:
+        scattered = np.zeros(shape, dtype)
+        native_loops().add_rows(_rows(grad), ids, scattered)
+        return (scattered,)
+
+    return y.reshape(*token_ids.shape, shape[1]), backward
+
+
+@twin(probability.attention)
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    num_heads: int = 1,
+    causal: bool = False,
+    scale: float | None = None,
+) -> tuple[Array, Backward]:
+    """Scale, mask and normalize scores where they lie, one row after another."""
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:  # batches that broadcast
+        how = {"num_heads": num_heads, "causal": causal, "scale": scale}
+        return probability.attention.forward(q, k, v, **how)
+    num_heads, causal, factor = probability.read_attention(q, k, v, num_heads, causal, scale)
+    split, join = probability.split_heads, probability.join_heads
+    queries, keys, values = split(q, num_heads), split(k, num_heads), split(v, num_heads)
+    scores = queries @ keys.swapaxes(-1, -2)
+    rows = _rows(scores)
+    native_loops().shift_rows(rows, factor, scores.shape[-2], causal)
+    np.exp(rows, out=rows)
+    native_loops().divide_by_sums(rows)
+    weights = rows.reshape(scores.shape)
+
+    def backward(grad: Array) -> tuple[Array, Array, Array]:
+        upstream = split(grad, num_heads)
+        to_rows = _rows(upstream @ values.swapaxes(-1, -2))
+        native_loops().softmax_backward(to_rows, rows, factor)
+        to_scores = to_rows.reshape(weights.shape)
+        to_q = to_scores @ keys
+        to_k = to_scores.swapaxes(-1, -2) @ queries
+        to_v = weights.swapaxes(-1, -2) @ upstream
+        return join(to_q, num_heads), join(to_k, num_heads), join(to_v, num_heads)
+
+    return join(weights @ values, num_heads), backward
+
+
+@twin(probability.cross_entropy)
+def cross_entropy(
+    logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
+) -> tuple[Array, Backward]:
+    """Compute the slope together with the loss, in the memory of the exponentials."""
+    targets, ignore_index = probability.read_targets(logits, targets, ignore_index)
+    ignored, shape, count = (ignore_index is not None, ignore_index or 0), logits.shape, 0
+    if targets.dtype.kind == "i" and abs(ignored[1]) < 2**63:
+        ids, slope = _as_ids(targets), _rows(logits).copy()
+        chosen = np.empty(len(slope), slope.dtype)
+        count = native_loops().shift_to_targets(slope, ids, *ignored, chosen)
+    if count == 0:
+        return probability.cross_entropy.forward(
+            logits, targets=targets, ignore_index=ignore_index
+        )  # it says what is wrong
+    np.exp(slope, out=slope)
+    loss = native_loops().surprise(slope, ids, *ignored, chosen, count)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return ((slope * grad).reshape(shape),)
+
+    return np.asarray(loss, logits.dtype), backward
+
+
+def fingerprint(array: Array) -> int:
+    """Return a number that changes when any element of an array in one piece does."""
+    word = np.uint64 if array.nbytes % 8 == 0 else np.uint8
+    return int(native_loops().fold(array.reshape(-1).view(word)))
+
+
+@cache
+def _compiled() -> Native:
+    try:
+        return Native(FORWARDS, fingerprint, native_loops())
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("native() needs numba: pip install 'autolm[fast]'") from error
+
+
+@contextmanager
+def native(enabled: bool = True) -> Iterator[None]:
+    """Run layer_norm, rms_norm, embedding, attention, cross_entropy and AdamW as machine code.
+
+    It holds in a `with` block, or in a function that it decorates (a generator would have left it
+    before it begins), and in this thread. The first call of each operation compiles it, which takes
+    a second or less, and keeps it on disk.
+
+    Parameters
+    ----------
+    enabled
+        False returns to NumPy, within a block that is native.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If numba is not installed.
+
+    Examples
+    --------
+    >>> from autolm import Tensor, native, ops
+    >>> x, gain, bias = Tensor([[1.0, 3.0]]), Tensor([1.0, 1.0]), Tensor([0.0, 0.0])
+    >>> with native():  # doctest: +SKIP
+    ...     y = ops.layer_norm(x, gain, bias)
+    """
+    token = backend.set(_compiled() if enabled else None)
+    try:
+        yield
+    finally:
+        backend.reset(token)

@@ -1,0 +1,282 @@
+"""Tape: a recorded graph of Values as flat arrays, to be run again and again, natively (floor 2).
+
+To record a graph costs far more than its arithmetic. Where only the numbers change from step to
+step, and not the graph, it need be recorded only once: a Tape freezes it and does the arithmetic
+alone, a hundred times faster. Operations are those of `value.py`, in the order of `backward()`, so
+every number is the same to the last bit; `write_back()` returns to the graph, to look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from itertools import accumulate, chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from autolm.tensor.arguments import read_items
+from autolm.engine.graph import Backprop, Node, Operation, describe, recording, topological_order
+from autolm.ops.arguments import read_bool, told
+from autolm.compiled.tape_loops import DONE, NAMES, PLAIN, Loops, native_loops
+from autolm.walking.wording import expression, show
+from autolm.engine.value import Value
+
+Array = NDArray[np.float64]
+
+
+class Tape:
+    """A recorded graph of Values, frozen, that replays forward and backward for new numbers.
+
+    With numba installed (extra `fast`) it runs as machine code, compiled at first use and kept on
+    disk; otherwise as a loop in Python. Results are those of the Values, bit for bit.
+
+    Parameters
+    ----------
+    loss
+        The recorded result, a Value.
+    inputs
+        Leaves under it that get new numbers at every `forward`.
+    parameters
+        Leaves under it that are trained. All other leaves stay the numbers that they are now; so
+        does whatever the program computed from `.data`, such as a largest logit.
+    native
+        True insists on numba, False on plain Python; None takes numba if it is installed.
+
+    Attributes
+    ----------
+    parameters : (len(parameters),) array
+        Their numbers. An optimizer writes into it: ``tape.parameters[:] = …``.
+    gradient : (len(parameters),) array
+        ∂loss/∂parameters, of the latest `backward`.
+    native : bool
+        Whether it runs as machine code.
+
+    Raises
+    ------
+    TypeError
+        If the loss is no Value.
+    ValueError
+        If an operation is not one of Value's own, or if a leaf that is told is none under the loss.
+    ModuleNotFoundError
+        If `native=True` and numba is not installed.
+
+    Examples
+    --------
+    >>> w, x = Value(1.0, "w"), Value(0.0, "x")
+    >>> tape = Tape((w * x - 6.0) ** 2, inputs=[x], parameters=[w])
+    >>> for step in range(100):
+    ...     loss = tape.forward([2.0])
+    ...     tape.parameters[:] -= 0.1 * tape.backward()
+    >>> tape.write_back()
+    >>> round(w.data, 6), x.data
+    (3.0, 2.0)
+    """
+
+    parameters: Array
+    gradient: Array
+
+    def __init__(
+        self,
+        loss: Value,
+        *,
+        inputs: Sequence[Value] = (),
+        parameters: Sequence[Value],
+        native: bool | None = None,
+    ) -> None:
+        if not isinstance(loss, Value):
+            raise TypeError(
+                f"Tape: loss must be one Value, not {told(loss)} "
+                "(loss.to_values() makes Values of a Tensor)"
+            )
+        inputs = _values("inputs", inputs)
+        parameters = _values("parameters", parameters)
+        if native is not None:
+            native = read_bool("Tape", "native", native)
+        order = topological_order(loss)
+        self._loss, self._operations = loss, [node for node in order if node.parents]
+        self._leaves = _told_leaves_first(order, parameters, inputs)
+        place = {node: i for i, node in enumerate([*self._leaves, *self._operations])}
+        self._data = np.array([node.data for node in place], dtype=np.float64)
+        self._gradients = np.zeros(len(place))
+        self._place, self._ready = place, False
+
+        trained = len(parameters)
+        self.parameters, self.gradient = self._data[:trained], self._gradients[:trained]
+        self._inputs = self._data[trained : trained + len(inputs)]
+        self._trained = parameters
+
+        counts = (len(node.parents) for node in self._operations)
+        parents = chain.from_iterable(node.parents for node in self._operations)
+        program = (
+            np.array([_code(node) for node in self._operations], dtype=np.uint8),
+            np.array([0, *accumulate(counts)], dtype=np.uint32),
+            np.array([place[parent] for parent in parents], dtype=np.uint32),
+        )
+        self._loops = _loops(native)
+        self.native = self._loops.native
+        # A memoryview gives plain Python its own floats, which are quicker than NumPy's.
+        form: Any = np.asarray if self.native else memoryview
+        self._forward_arrays = [form(array) for array in (*program, self._data)]
+        self._backward_arrays = [*self._forward_arrays, form(self._gradients)]
+
+    def __len__(self) -> int:
+        """Count the operations."""
+        return len(self._operations)
+
+    def forward(self, inputs: ArrayLike = ()) -> float:
+        """Compute the loss with these inputs and the parameters as they are now.
+
+        Parameters
+        ----------
+        inputs
+            A number for each of the `inputs`, in their order; an array of any shape.
+
+        Raises
+        ------
+        ValueError
+            If there are more numbers, or fewer.
+        FloatingPointError
+            At the first operation whose result is not finite; it is named.
+        """
+        numbers = np.empty(0, object)
+        with suppress(ValueError):  # lists of unequal lengths
+            numbers = np.asarray(inputs)
+        if numbers.dtype.kind not in "iuf":
+            raise TypeError(f"Tape.forward: inputs must be numbers, not {told(inputs)}")
+        if numbers.size != self._inputs.size:
+            raise ValueError(f"Tape.forward: {numbers.size} numbers for {self._inputs.size} inputs")
+        self._inputs[:] = numbers.ravel()
+        self._ready = False
+        stopped = self._loops.forward(*self._forward_arrays)
+        if stopped != DONE:
+            node = self._operations[stopped]
+            result = f"{expression(node, self._number)} = {self._number(node)}"
+            raise FloatingPointError(f"forward stopped at {describe(node)}: {result}{_ADVICE}")
+        self._ready = True
+        return float(self._data[self._place[self._loss]])
+
+    def backward(self) -> Array:
+        """Compute and return `gradient`, at the numbers of the latest `forward`.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no `forward`, or it failed.
+        FloatingPointError
+            At the first operation, or else parameter, whose gradient is not finite; it is named.
+        """
+        if not self._ready:
+            raise RuntimeError("Tape.backward: there are no results yet; call forward first")
+        self._gradients.fill(-0.0)
+        self._gradients[self._place[self._loss]] = 1.0
+        stopped = self._loops.backward(*self._backward_arrays)
+        if stopped != DONE:
+            self._stop_backward(self._operations[stopped])
+        if not np.isfinite(self.gradient).all():
+            self._stop_backward(self._trained[int(np.isfinite(self.gradient).argmin())])
+        return self.gradient
+
+    def write_back(self) -> None:
+        """Put the numbers back on the Values: data, rules and gradients, as if recorded just now.
+
+        Parameters are as they are now, inputs those of the latest `forward`. Then the graph can be
+        drawn, stepped and explained; non-finite numbers are on it too, for `blame_nonfinite`.
+        """
+        for leaf, number in zip(self._leaves, self._data.tolist(), strict=False):
+            leaf.data = number
+        for node in self._operations:
+            node.data, node.backward_rule = _computed(node)
+        for node in self._place:
+            node.grad = None
+        Backprop(self._loss).run()
+
+    def _number(self, node: Node) -> str:
+        return show(self._data[self._place[node]])
+
+    def _stop_backward(self, node: Node) -> None:
+        gradient = show(self._gradients[self._place[node]])
+        raise FloatingPointError(
+            f"backward stopped at {describe(node)}: its gradient is {gradient}{_ADVICE}"
+        )
+
+
+_ADVICE = "; after write_back(), blame_nonfinite(loss) tells how it came about"
+
+
+def _values(argument: str, values: Any) -> list[Value]:
+    listed = read_items("Tape", argument, values, "a list of Values")
+    for i, value in enumerate(listed):
+        if not isinstance(value, Value):
+            raise TypeError(f"Tape: {argument} must be Values, and at {i} is {told(value)}")
+    return listed
+
+
+def _told_leaves_first(
+    order: Sequence[Node], parameters: Sequence[Value], inputs: Sequence[Value]
+) -> list[Node]:
+    """List the leaves: parameters, inputs, then all others; refuse what is no leaf of the graph."""
+    under = set(order)
+    told: dict[Node, str] = {}
+    for kind, leaves in (("parameter", parameters), ("input", inputs)):
+        for i, leaf in enumerate(leaves):
+            who = f"Tape: {kind} {i} ({describe(leaf)})"
+            if leaf not in under:
+                raise ValueError(f"{who} is not under the loss")
+            if leaf.parents:
+                raise ValueError(f"{who} is the result of an operation; a leaf is needed")
+            if leaf in told:
+                raise ValueError(f"{who} is told twice: it is {told[leaf]} already")
+            if kind == "parameter" and not leaf.requires_grad:
+                raise ValueError(f"{who} is a constant: it was made with requires_grad=False")
+            told[leaf] = f"{kind} {i}"
+    return [*told, *(node for node in order if not node.parents and node not in told)]
+
+
+def _records() -> list[Operation | None]:
+    """Return the records of Value's operations, in the order of their codes."""
+    x = Value(1.0)
+    called = {"add": x + x, "sub": x - x, "mul": x * x, "div": x / x, "pow": x**x}
+    called |= {"sum": Value.sum([x]), "dot": Value.dot([x], [x])}
+    called |= {"maximum": x.maximum(x), "minimum": x.minimum(x)}
+    unary = (name for name in NAMES if name not in called)
+    called |= {name: getattr(x, name)() for name in unary}
+    return [called[name].op for name in NAMES]
+
+
+with recording(enabled=True):
+    _CODES = {record: code for code, record in enumerate(_records())}
+
+
+def _code(node: Node) -> int:
+    if node.op not in _CODES:
+        raise ValueError(
+            f"Tape: {describe(node)} is no operation of Value's own, which are {', '.join(NAMES)}"
+        )
+    if not node.requires_grad:
+        raise ValueError(f"Tape: {describe(node)} is a result that requires no gradient")
+    return _CODES[node.op]
+
+
+def _computed(node: Node) -> tuple[float, Any]:
+    """Compute a node once more, from the data of its parents: its result and its rule."""
+    assert node.op is not None
+    data = [parent.data for parent in node.parents]
+    if "…" in node.op.formula:  # it takes lists of numbers, one for each text of its rule
+        length = len(data) // len(node.op.rule)
+        data = [data[i : i + length] for i in range(0, len(data), length)]
+    return node.op.forward(*data)  # type: ignore[no-any-return]
+
+
+def _loops(native: bool | None) -> Loops:
+    if native is None:
+        native = find_spec("numba") is not None
+    if not native:
+        return PLAIN
+    try:
+        return native_loops()
+    except ModuleNotFoundError as error:
+        message = "Tape(native=True) needs numba: pip install 'autolm[fast]'"
+        raise ModuleNotFoundError(message) from error

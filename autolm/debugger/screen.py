@@ -1,0 +1,256 @@
+"""How the debugger looks: the step in view, its neighbours, and where it is in the model.
+
+Everything here returns text. Columns stand where they stood in the step before, so that the eye
+can stay where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from autolm.engine.graph import Contribution, Node, Step
+from autolm.walking.walk import Backprop
+from autolm.walking.names import Names
+from autolm.tensor.quiet import quiet
+from autolm.walking.wording import expression, rule, show, slope, total
+
+SENT = 8  # how many operands of one step are shown
+UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
+LEAST = 24  # how much of a line is left to what was made, at the least
+RULE = 12  # how much of a rule is shown where there is no room for it
+
+
+class Screen:
+    """Writes a walk as text, with the names that `names` gives."""
+
+    def __init__(self, walk: Backprop, names: Names) -> None:
+        self.walk, self.names = walk, names
+        self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
+        self.operation = max([5, *(len(_symbol(node)) for node in walk.operations)]) + 2
+
+    def heading(self) -> str:
+        """Say what is walked."""
+        root, operations = self.walk.root, self.walk.operations
+        reached = dict.fromkeys(p for node in operations for p in node.parents)
+        leaves = sum(p.requires_grad and not p.parents for p in reached)
+        steps = f"{_count(len(operations), 'step')}, {_count(leaves, 'leaf', 'leaves')}"
+        name = self.names(root)
+        what = f"backward of {name} = {show(root.data)}"
+        return self._at_right(f"{what:30}  {steps}", _site(root))
+
+    def step(self, step: Step | None, note: str = "") -> str:
+        """Show a step: what was done, and what it sent to whom."""
+        if step is None:
+            root = self.walk.root
+            seed = show(self.walk.gradients[root])
+            return f"> start: {self.names(root)}.grad = {seed}, and nothing was sent yet"
+        node = step.node
+        opening = self._opening(">", step.index, node)
+        where = note or _place(node)
+        lines = [bold(self._at_right(opening, where))]
+        shown = step.contributions[:SENT]
+        scalar = any(sent.local is not None for sent in step.contributions)
+        lines += self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
+        if len(step.contributions) > SENT:
+            lines.append(f"{'':{self.margin}}… and {len(step.contributions) - SENT} operands more")
+        return "\n".join(lines)
+
+    def _opening(self, mark: str, index: int, node: Node) -> str:
+        number = f"{index + 1}/{len(self.walk.operations)}"
+        made = f"{self.names(node)} = {expression(node, self.names)}"
+        made += f", but set to {total(node.data)}" * (node in self.walk.replaced)
+        return f"{mark} {number:>{self.margin - 4}}  {_symbol(node):{self.operation}}{made}"
+
+    def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+        width = terminal_width() - self.margin
+        rows = self._rows_of_values(step, shown)
+        lines = aligned(rows, (UPSTREAM, SLOPE, 0), "")
+        if max(map(len, lines)) > width:
+            lines = aligned(rows, (0, 0, 0), "")
+        if max(map(len, lines)) > width:
+            lines = aligned(
+                _short(self._rows_of_values(step, shown, in_words=False)), (0, 0, 0), ""
+            )
+        return [f"{'':{self.margin}}{line}" for line in lines]
+
+    def _rows_of_values(
+        self, step: Step, shown: Sequence[Contribution], *, in_words: bool = True
+    ) -> list[list[str]]:
+        rows = []
+        for i, sent in enumerate(shown):
+            upstream = "" if i else f"ḡ = {show(step.upstream)}"
+            name = self.names(sent.parent)
+            if not sent.parent.requires_grad:
+                rows.append([upstream, f"{name} is a constant", ""])
+                continue
+            of = self.names(step.node) if len(step.contributions) == 1 else ""
+            words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
+            terms = dict.fromkeys(filter(None, (f"∂{of}/∂{name}", words, show(sent.local))))
+            rows.append([upstream, " = ".join(terms), self._moved(sent)])
+        return rows
+
+    def _as_computed(self, node: Node) -> Callable[[Node], str]:
+        """Name nodes for a slope of this one, which stays that of its operation if it was set."""
+        if node not in self.walk.replaced:
+            return self.names
+        computed = expression(node, self.names)
+        return lambda each: computed if each is node else self.names(each)
+
+    def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+        rows = [["ḡ", "", *_parts(step.upstream), ""]]
+        for i, sent in enumerate(shown):
+            name = self.names(sent.parent)
+            if sent.parent.requires_grad:
+                told = rule(step.node, i)
+                rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
+            else:
+                rows.append([f"→ {name}", "a constant", "", "", "", ""])
+        width = terminal_width() - self.margin
+        return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
+
+    def _moved(self, sent: Contribution) -> str:
+        """Say what became of the parent's `.grad`, with what it held before this pass."""
+        before, after = sent.before, sent.after
+        earlier = self.walk.earlier(sent.parent)
+        if earlier is not None:
+            with quiet():
+                before = earlier if before is None else earlier + before
+                after = earlier + after
+        moved = f"{self.names(sent.parent)}.grad: {total(before)} → {total(after)}"
+        if before is None or sent.local is None:
+            return moved
+        return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")
+
+    def list(self, center: int, radius: int = 5) -> str:
+        """List the steps around one, each in a line; what is not done yet is dim."""
+        first = max(0, min(center - radius, len(self.walk.operations) - 2 * radius - 1))
+        lines = []
+        for index in range(first, min(first + 2 * radius + 1, len(self.walk.operations))):
+            node = self.walk.operations[index]
+            mark = ">" if index == self.walk.position - 1 else " "
+            line = self._at_right(self._opening(mark, index, node), _place(node))
+            done = index < self.walk.position
+            lines.append(bold(line) if mark == ">" else line if done else dim(line))
+        return "\n".join(lines)
+
+    def where(self, scopes: Sequence[str], selected: int) -> str:
+        """Show the scopes around a step, outermost first, with the steps that each spans."""
+        rows = []
+        for depth, scope in enumerate(scopes):
+            mark = ">" if depth == selected else " "
+            name = scope or "the whole graph"
+            operations = enumerate(self.walk.operations, 1)
+            inside = [number for number, node in operations if within(node.scope, scope)]
+            span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}"
+            rows.append((f"{mark} {'  ' * depth}{name}", span))
+        return "\n".join(aligned(rows))
+
+    def _at_right(self, left: str, right: str) -> str:
+        """Put a place in its column; in a narrow terminal closer, and then cut what is left."""
+        room = max(LEAST, terminal_width() - (len(right) + 2 if right else 0))
+        if len(left) > room:
+            left = f"{left[: room - 1]}…"
+        column = min(self.margin + self.operation + MADE, room)
+        return f"{left.ljust(column)}  {right}" if right else left
+
+
+def within(scope: str, outer: str) -> bool:
+    """Whether a scope is this one, or inside it."""
+    return not outer or scope == outer or scope.startswith(f"{outer}.")
+
+
+def aligned(
+    rows: Sequence[Sequence[str]], least: Sequence[int] | None = None, between: str = "   "
+) -> list[str]:
+    """Pad cells to columns, each at least so wide and wider than what is in it."""
+    columns = zip(least or repeat(0), zip(*rows, strict=True), strict=False)
+    space = 0 if between else 2
+    widths = [max(width, *(len(cell) + space for cell in column)) for width, column in columns]
+    padded = ([f"{c:{w}}" for c, w in zip(row, widths, strict=True)] for row in rows)
+    return [between.join(cells).rstrip() for cells in padded]
+
+
+def _fitting(rows: list[list[str]], width: int) -> list[str]:
+    """Align rows of arrays; where too wide, show no numbers, cut rules, and leave names out."""
+    if max(map(len, aligned(rows))) > width:
+        rows = [[*row[:4], *row[5:]] for row in rows]
+    excess = max(map(len, aligned(rows))) - width
+    room = max(RULE, max(len(row[1]) for row in rows) - max(0, excess))
+    for row in rows:
+        row[1] = row[1] if len(row[1]) <= room else f"{row[1][: room - 1]}…"
+    return aligned(rows if max(map(len, aligned(rows))) <= width else _short(rows))
+
+
+def _short(rows: list[list[str]]) -> list[list[str]]:
+    """Leave out of what was moved what the row says already: whose gradient, and what was added."""
+    moved = (row[-1].rpartition(".grad: ")[2].partition("   (")[0] for row in rows)
+    return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
+
+
+def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
+    column = max(len(term) for term, _ in rows) + 5
+    width = max(LEAST, terminal_width() - column)
+    lines = []
+    for term, meaning in rows:
+        first, *rest = textwrap.wrap(meaning, width)
+        lines += [f"  {term:{column - 2}}{first}", *(f"{'':{column}}{line}" for line in rest)]
+    return lines
+
+
+def _parts(array: Any) -> tuple[str, str, str]:
+    """Split how an array reads into shape, norm and peek, for columns."""
+    if array.shape == ():
+        return "", show(array), ""
+    shape, length, peek = show(array).split(" ", 2)
+    return shape, length, peek
+
+
+def _symbol(node: Node) -> str:
+    return str(node.op.symbol or node.op.name) if node.op else ""
+
+
+def terminal_width() -> int:
+    """Return how many characters a line has; where there is no terminal, 200."""
+    return shutil.get_terminal_size((200, 24)).columns
+
+
+def _site(node: Node) -> str:
+    return Path(node.site).name if node.site else ""
+
+
+def _place(node: Node) -> str:
+    return "  ".join(filter(None, (node.scope, _site(node))))
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,}".replace(",", " ") + f" {one if n == 1 else many or one + 's'}"
+
+
+def bold(text: str) -> str:
+    """Make text bold, on a terminal."""
+    return _styled(text, 1)
+
+
+def dim(text: str) -> str:
+    """Make text dim, on a terminal."""
+    return _styled(text, 2)
+
+
+def red(text: str) -> str:
+    """Make text red, on a terminal."""
+    return _styled(text, 31)
+
+
+def _styled(text: str, code: int) -> str:
+    """Use colour where the terminal has it, and nobody asked for none (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"

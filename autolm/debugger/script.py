@@ -1,0 +1,53 @@
+"""Debug the backward pass of a program as it is: `autolm step FILE.py`.
+
+The program runs as it would by itself, with its lines recorded. It is stopped where it calls
+`backward()` on the variable in question; if it never does, the debugger opens when it has ended.
+"""
+
+from __future__ import annotations
+
+import bdb
+from pathlib import Path
+from typing import Any
+
+from autolm.engine import graph
+from autolm.engine.graph import Node, backward_pass
+from autolm.walking.program import choose_root, run_program, wanted_variable
+from autolm.debugger.stop_backward import StoppedPass, open_debugger, variables_of_caller
+
+
+def debug_script(path: Path, variable: str | None = None) -> None:
+    """Run a program, and debug the backward pass of one of its variables.
+
+    Parameters
+    ----------
+    path
+        The program.
+    variable
+        Its name for the root; by default `loss`, and if it has none, what it calls `backward()` on,
+        or the one result that it makes no further use of.
+
+    Raises
+    ------
+    ProgramError
+        When the program fails, or it is not clear which variable is meant.
+    """
+    wanted = wanted_variable(path, variable)
+    stopped = False
+
+    def stop(root: Node, grad: Any, retain_grads: bool | None) -> Any:
+        nonlocal stopped
+        if stopped or (wanted is not None and variables_of_caller().get(wanted) is not root):
+            return graph.Backprop(root, grad, retain_grads)
+        stopped = True
+        return StoppedPass(root, grad, retain_grads)
+
+    token = backward_pass.set(stop)
+    try:
+        variables = run_program(path)
+    except bdb.BdbQuit:
+        return
+    finally:
+        backward_pass.reset(token)
+    if not stopped:
+        open_debugger(choose_root(path, variables, variable), None, None, variables)

@@ -1,0 +1,214 @@
+"""The collapsed picture: a box for each part that is closed, frames around what is open.
+
+Leaves are badges in the boxes that use them: parameters with their shapes, constants with their
+number or how many they are. Arrows are as wide as the edges of the graph are many that they stand
+for. Every node is in exactly one box, and the boxes say how many they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autolm.engine.graph import Node
+from autolm.drawing import labels
+from autolm.drawing.atoms import MANY, Atom
+from autolm.drawing.collapse import Collapse
+from autolm.drawing.gradients import backward_steps
+from autolm.drawing.outline import Group
+from autolm.drawing.view import Arrow, Badge, Box, Edges, View
+
+BADGES = 6  # in one box; the others are counted
+
+
+def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> View:
+    """Draw the closed groups as boxes, and what is open as frames around them.
+
+    With gradient edges, arrows say how small and how large the contributions along them are.
+    """
+    groups, atoms = collapse.groups, collapse.atoms
+    leaves, owners = _leaves(groups, atoms)
+    counts = collapse.edges(groups)
+    boxes = []
+    for number, group in enumerate(groups):
+        outputs = _outputs(group, atoms)
+        owned = [node for i in owners[number] for node in atoms[i].nodes]
+        box = _box(group, f"g{number}", atoms, owned, outputs)
+        box.badges = _badges(group, atoms, leaves[number])
+        box.is_root = any(node is root for node in outputs)
+        boxes.append(box)
+    arrows = [
+        Arrow(f"e{tail}to{head}", f"g{tail}", f"g{head}", count, hint=_edges_hint(count))
+        for (tail, head), count in sorted(counts.items())
+    ]
+    _name_operands(arrows, groups, atoms, boxes)
+    if edges != "forward":
+        arrows += _gradients(boxes, root)
+    closed = sum(box.kind == "module" for box in boxes)
+    total = sum(len(box.nodes) for box in boxes)
+    are_closed = f", {closed} of them closed" if closed else ""
+    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}{are_closed}"]
+    return View(boxes, arrows, notes, is_exact=False)
+
+
+def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
+    """Draw what a backward pass sends between boxes, and let them show the gradients it found."""
+    place = {node: i for i, box in enumerate(boxes) for node in box.nodes}
+    sent: dict[tuple[int, int], list[Any]] = {}
+    found: dict[Node, Any] = {root: root.as_gradient(None)}
+    for step in backward_steps(root):
+        head = place[step.node]
+        for contribution in step.contributions:
+            parent = contribution.parent
+            if parent.requires_grad:
+                found[parent] = contribution.after
+                if parent.parents and place[parent] != head:
+                    sent.setdefault((place[parent], head), []).append(contribution.value)
+    for box in boxes:
+        grads = [found[node] for node in box.results if node in found]
+        box.rows[1:] = [("grad", labels.extent(grads))]
+    return [
+        Arrow(
+            f"e{tail}from{head}",
+            boxes[tail].key,
+            boxes[head].key,
+            is_gradient=True,
+            label=labels.extent(values),
+            hint=f"{labels.count(len(values))} contributions to gradients",
+        )
+        for (tail, head), values in sorted(sent.items())
+    ]
+
+
+def _name_operands(
+    arrows: Sequence[Arrow], groups: Sequence[Group], atoms: Sequence[Atom], boxes: Sequence[Box]
+) -> None:
+    """Say at arrows that come together in one operation which operand each brings."""
+    results = {box.key: box.results for box in boxes}
+    into: dict[str, list[Arrow]] = {}
+    for arrow in arrows:
+        into.setdefault(arrow.head, []).append(arrow)
+    for box, group in zip(boxes, groups, strict=True):
+        coming = into.get(box.key, [])
+        node = atoms[group.members[0]].nodes[0]
+        if group.kind == "atom" and len(coming) > 1 and labels.role(node, 0):
+            for arrow in coming:
+                brought = set(results[arrow.tail])
+                roles = [labels.role(node, i) for i, p in enumerate(node.parents) if p in brought]
+                arrow.label = " ".join(roles)
+
+
+def _boxes(n: int) -> str:
+    return f"{n} box" if n == 1 else f"{n} boxes"
+
+
+def _edges_hint(count: int) -> str:
+    return f"{labels.count(count)} edge" + ("" if count == 1 else "s")
+
+
+def _leaves(
+    groups: Sequence[Group], atoms: Sequence[Atom]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the leaf atoms that each group uses; and those that it is the first to use."""
+    used: list[list[int]] = []
+    owned: list[list[int]] = []
+    taken: set[int] = set()
+    for group in groups:
+        operands = (operand for i in group.members for operand in atoms[i].operands)
+        mine = dict.fromkeys(operand for operand in operands if atoms[operand].is_leaf)
+        used.append(list(mine))
+        owned.append([i for i in mine if i not in taken])
+        taken.update(mine)
+    return used, owned
+
+
+def _outputs(group: Group, atoms: Sequence[Atom]) -> list[Node]:
+    """Return the results of a group: the nodes of its atoms that are not used inside."""
+    inside = {o for i in group.members for o in atoms[i].operands if o != i}
+    ends = [i for i in group.members if i not in inside]
+    return [node for i in ends for node in atoms[i].nodes]
+
+
+def _box(
+    group: Group, key: str, atoms: Sequence[Atom], owned: Sequence[Node], outputs: list[Node]
+) -> Box:
+    operations = [node for i in group.members for node in atoms[i].nodes]
+    nodes, first = [*operations, *owned], operations[0]
+    box = Box(key, "module", nodes, outputs, title=labels.short(group.title))
+    if group.kind == "atom":
+        many = f"×{labels.count(len(operations))}" if len(operations) > 1 else ""
+        name = labels.short(labels.name(first)) if len(operations) == 1 else ""
+        box.kind, box.frame, box.hint = "rolled", group.path, labels.hint(first)
+        box.subtitle = " ".join(filter(None, (name, many, labels.shape(first.data))))
+    else:
+        scope = ".".join(group.path) or "no scope"
+        box.frame = group.path[:-1] if group.kind == "scope" else group.path
+        box.subtitle = f"{group.note}  +{labels.count(len(nodes))} nodes".strip()
+        box.hint = f"{scope}: closed, {labels.count(len(operations))} operations"
+        box.opens = group.key if group.children else ""
+    box.rows = [("data", labels.extent([node.data for node in outputs]))]
+    grads = [node.grad for node in outputs if node.has_grad]
+    box.rows += [("grad", labels.extent(grads))] if grads else []
+    box.is_finite = all(map(labels.is_finite, nodes))
+    return box
+
+
+def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[Badge]:
+    badges = []
+    for leaf in leaves:
+        first = atoms[leaf].nodes[0]
+        if first.requires_grad or first.name:
+            name = labels.short(labels.base_name(first))
+            nodes = atoms[leaf].nodes if name else _used(group, atoms, atoms[leaf])
+            text = f"{name or 'leaf'} {_size(nodes)}"
+            badges.append(Badge(text.strip(), is_constant=not first.requires_grad))
+    badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
+    if len(badges) > BADGES:
+        named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
+        numbers = sum(int(np.size(node.data)) for leaf in named for node in atoms[leaf].nodes)
+        text = f"{len(named)} parameters: {labels.count(numbers)} numbers"
+        return [Badge(text, is_constant=False)]
+    return badges
+
+
+def _used(group: Group, atoms: Sequence[Atom], leaf: Atom) -> list[Node]:
+    """Return those of many leaves that a group uses: without names, all of a graph are alike."""
+    parents = (p for i in group.members for node in atoms[i].nodes for p in node.parents)
+    used = set(parents)
+    return [node for node in leaf.nodes if node in used]
+
+
+def _constants(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[Badge]:
+    """Write the constants without names: their numbers if they are few, else how many they are."""
+    uses = sum(atoms[i].operands[leaf] for i in group.members for leaf in leaves)
+    numbers = sorted({x for i in group.members for x in atoms[i].numbers})
+    if not uses:
+        return []
+    if 0 < len(numbers) < MANY:
+        return [Badge(labels.number(x), is_constant=True) for x in numbers]
+    size = _size(atoms[leaves[0]].nodes) if uses == 1 else f"×{labels.count(uses)}"
+    return [Badge(f"const {size}".strip(), is_constant=True)]
+
+
+def _is_plain(leaf: Atom) -> bool:
+    return not leaf.nodes[0].requires_grad and not leaf.nodes[0].name
+
+
+def _size(nodes: Sequence[Node]) -> str:
+    """Write the shape of the array that leaves are elements of, or how many they are."""
+    if len(nodes) == 1:
+        return labels.shape(nodes[0].data)
+    indices = [_index(node.name) for node in nodes]
+    if all(indices) and len({len(index) for index in indices}) == 1:
+        extent = np.max(indices, axis=0) + 1
+        if int(np.prod(extent)) == len(nodes):
+            return "×".join(map(str, extent))
+    return f"×{labels.count(len(nodes))}"
+
+
+def _index(name: str) -> tuple[int, ...]:
+    """Read the index in a name such as W_Q[3,5]; empty if there is none."""
+    digits = name[name.rfind("[") + 1 : -1].split(",") if name.endswith("]") else []
+    return tuple(map(int, digits)) if all(digit.isdecimal() for digit in digits) else ()

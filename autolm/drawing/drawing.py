@@ -1,0 +1,287 @@
+"""Draw a computation graph, of five nodes or of a hundred thousand, and write it to a file.
+
+A small graph is drawn exactly, every node and every edge. A large one is collapsed by scope until
+it can be read; a neighbourhood of one node can be drawn from any graph.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
+from autolm.engine.graph import Node, topological_order
+from autolm.drawing import labels
+from autolm.drawing.atoms import Atom, roll
+from autolm.drawing.collapse import Collapse
+from autolm.drawing.collapsed import collapsed_view
+from autolm.drawing.dot import to_dot
+from autolm.drawing.exact import exact_view, neighbourhood
+from autolm.drawing.notebook import Picture
+from autolm.drawing.page import picture_page
+from autolm.drawing.renderers import RenderTimeout, lay_out
+from autolm.drawing.svg import tidy
+from autolm.drawing.view import Edges, View
+from autolm.ops.arguments import read_bool, read_int, told
+
+MAX_BOXES = 18
+MAX_SPAN = 60
+NAMES = 12  # in a message
+KINDS = (".svg", ".png", ".pdf", ".dot", ".html")
+
+
+class Drawing:
+    """A graph that is read once and drawn any number of times, each time another part of it.
+
+    Parameters
+    ----------
+    root
+        The node whose computation is drawn.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> x = Value(3.0, name="x")
+    >>> drawing = Drawing(x * x)
+    >>> [(arrow.tail, arrow.head) for arrow in drawing.view().arrows]
+    [('n0', 'n1op'), ('n0', 'n1op'), ('n1op', 'n1')]
+    """
+
+    def __init__(self, root: Node) -> None:
+        self.root = read_node("draw", "node", root)
+        self.order = topological_order(root)
+
+    @cached_property
+    def atoms(self) -> list[Atom]:
+        """The graph, rolled up."""
+        return roll(self.order)[0]
+
+    def view(
+        self,
+        *,
+        depth: int | None = None,
+        focus: Node | str | None = None,
+        radius: int = 2,
+        expand: str | Sequence[str] = (),
+        edges: Edges = "forward",
+        max_boxes: int = MAX_BOXES,
+        max_span: int = MAX_SPAN,
+    ) -> View:
+        """Return what a picture shows; see `draw` for the options."""
+        read_choice("draw", "edges", edges, get_args(Edges))
+        max_boxes = read_int("draw", "max_boxes", max_boxes, low=1)
+        max_span = read_int("draw", "max_span", max_span, low=0)
+        radius = read_int("draw", "radius", radius, low=0)
+        depth = None if depth is None else read_int("draw", "depth", depth, low=0)
+        expand = _scopes(expand)
+        if focus is not None:
+            if depth is not None or expand:
+                raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
+            return self._around(self._find(focus), radius, edges, max_boxes)
+        is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
+        if is_small or not self.root.parents:
+            return exact_view(self.order, set(self.order), edges)
+        collapse = Collapse(
+            self.atoms, depth=depth, expand=expand, max_boxes=max_boxes, max_span=max_span
+        )
+        return collapsed_view(collapse, self.root, edges)
+
+    def _around(self, focus: Node, radius: int, edges: Edges, max_boxes: int) -> View:
+        near = neighbourhood(self.order, focus, radius, max(2, max_boxes))
+        view = exact_view(self.order, near, edges)
+        for box in view.boxes:
+            box.is_focus = any(node is focus for node in box.nodes)
+        total = labels.count(len(self.order))
+        where = f"within {radius} of {self._which(focus)}"
+        view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")
+        return view
+
+    def _find(self, focus: Node | str) -> Node:
+        """Return a node of this graph; one told by its name is the last that has it."""
+        if not isinstance(focus, Node):
+            read_kind("draw", "focus", focus, str, "a node or the name of one")
+        else:
+            if all(focus is not node for node in self.order):
+                raise ValueError("focus: this node is not in the graph of the node that is drawn")
+            return focus
+        named = [node for node in self.order if node.name]
+        found = [node for node in named if node.name == focus]
+        found = found or [node for node in named if labels.name(node) == focus]
+        names = list(dict.fromkeys(node.name for node in found or named))
+        if found and len(names) == 1:
+            return found[-1]
+        if found:
+            raise ValueError(f"focus: {focus!r} may be any of {_listed(names)}; say which")
+        near = get_close_matches(focus, names, n=3) or names
+        raise ValueError(
+            f"focus: no node is called {focus!r} here; there are: {_listed(near) or 'none'}"
+        )
+
+    def _which(self, focus: Node) -> str:
+        """Say what a neighbourhood is of; of nodes that have one name, which of them."""
+        alike = [node for node in self.order if node.name and node.name == focus.name]
+        if len(alike) < 2:
+            return labels.called(focus)
+        place = next(i for i, node in enumerate(alike, 1) if node is focus)
+        number = f"{labels.count(place)} of {labels.count(len(alike))}"
+        return f"{labels.called(focus)}, {number} of this name"
+
+    def dot(self, *, dark: bool = False, **options: Any) -> Picture:
+        """Return the picture as DOT."""
+        read_bool("draw", "dark", dark)
+        return to_dot(self.view(**options), dark=dark)
+
+    def svg(self, *, dark: bool = False, time_limit: float = 20.0, **options: Any) -> str:
+        """Return the picture as SVG."""
+        return tidy(self.picture("svg", dark=dark, time_limit=time_limit, **options))
+
+    def picture(
+        self, kind: str, *, dark: bool = False, time_limit: float = 20.0, **options: Any
+    ) -> bytes:
+        """Return the picture as Graphviz makes it; where that takes too long, collapse more."""
+        read_choice("draw", "kind", kind, ("svg", "png", "pdf"))
+        read_bool("draw", "dark", dark)
+        time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
+        max_boxes = options.pop("max_boxes", MAX_BOXES)
+        max_span = options.pop("max_span", MAX_SPAN)
+        note = ""
+        while True:
+            view = self.view(max_boxes=max_boxes, max_span=max_span, **options)
+            view.notes += [note] if note else []
+            dot = to_dot(view, dark=dark)
+            if kind == "png":
+                dot.attr(dpi="144")
+            try:
+                return lay_out(dot.source, kind, time_limit)
+            except RenderTimeout:
+                if max_boxes < 4:
+                    raise
+            max_boxes, max_span = max_boxes // 2, max_span // 2
+            note = f"collapsed to {max_boxes} boxes: the layout took longer than {time_limit:g} s"
+            warnings.warn(f"draw: {note}", stacklevel=2)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self.dot()._repr_mimebundle_()
+
+    def render(self, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
+        """Write the picture to a file; see `render`."""
+        path = read_path("draw", "path", path)
+        time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
+        if path.suffix not in KINDS:
+            raise ValueError(f"{path}: a picture's name ends in one of {', '.join(KINDS)}")
+        if path.suffix == ".dot":
+            content = self.dot(**options).source.encode()
+        elif path.suffix == ".html":
+            svg = self.svg(time_limit=time_limit, **options)
+            title = self.root.name or "computation graph"
+            content = picture_page(svg, title=title, dark=options.get("dark", False)).encode()
+        elif path.suffix == ".svg":
+            content = self.svg(time_limit=time_limit, **options).encode()
+        else:
+            content = self.picture(path.suffix[1:], time_limit=time_limit, **options)
+        path.write_bytes(content)
+        return path
+
+
+def _scopes(expand: Any) -> list[str]:
+    scopes = [expand] if isinstance(expand, str) else expand
+    if not isinstance(scopes, list | tuple) or not all(isinstance(s, str) for s in scopes):
+        raise TypeError(f"draw: expand must be a scope or a list of them, not {told(expand)}")
+    return list(scopes)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES]) + (" …" if len(names) > NAMES else "")
+
+
+def draw(
+    node: Node,
+    *,
+    depth: int | None = None,
+    focus: Node | str | None = None,
+    radius: int = 2,
+    expand: str | Sequence[str] = (),
+    edges: Edges = "forward",
+    dark: bool = False,
+    max_boxes: int = MAX_BOXES,
+    max_span: int = MAX_SPAN,
+) -> Picture:
+    """Draw the computation of a node.
+
+    Parameters
+    ----------
+    node
+        The result: a Value, or a Tensor.
+    depth
+        How deep scopes are opened: 0 closes all. Left out, as deep as the budget allows.
+    focus, radius
+        Draw only what is within `radius` edges of a node: itself, its name, or the name's last
+        part where no other has it.
+    expand
+        A scope, or several, to open whatever the budget says: "blocks.0.attention"; * and ? stand
+        for anything.
+    edges
+        "forward"; "gradient" adds what the backward pass sends along each edge; "chain rule" writes
+        it out, upstream × local = contribution. The pass changes no gradient.
+    dark
+        Light on dark.
+    max_boxes, max_span
+        The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
+        and counted. A graph of up to twice as many nodes is drawn exactly.
+
+    Raises
+    ------
+    ValueError
+        For a focus or a scope that is not in the graph, or a name that may be several.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> a, b = Value(2.0, name="a"), Value(-3.0, name="b")
+    >>> picture = draw(a * b)
+    >>> "a" in picture.source and "×" in picture.source
+    True
+    """
+    return Drawing(node).dot(
+        depth=depth,
+        focus=focus,
+        radius=radius,
+        expand=expand,
+        edges=edges,
+        dark=dark,
+        max_boxes=max_boxes,
+        max_span=max_span,
+    )
+
+
+def render(node: Node, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
+    """Draw the computation of a node into a file, of the kind that its suffix says.
+
+    Parameters
+    ----------
+    node
+        The result: a Value, or a Tensor.
+    path
+        Where to: .svg, .png, .pdf, .dot, or .html, which is a page of its own.
+    time_limit
+        Seconds that a layout may take; if it takes longer, more is collapsed, with a warning.
+    **options
+        Those of `draw`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        For a suffix that is none of these.
+    RendererMissing
+        If there is no Graphviz; .dot needs none.
+    """
+    return Drawing(node).render(path, time_limit=time_limit, **options)

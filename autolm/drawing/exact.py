@@ -1,0 +1,164 @@
+"""The exact picture: one box for each node and one for each operation, every edge drawn by itself.
+
+This is how micrograd draws, for graphs or neighbourhoods that fit a page. What a neighbourhood
+leaves out is counted where it was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from autolm.engine.graph import Node, Step
+from autolm.drawing import labels
+from autolm.drawing.gradients import walk
+from autolm.drawing.outline import scope_parts
+from autolm.drawing.view import Arrow, Box, Edges, View
+
+
+def exact_view(
+    order: Sequence[Node],
+    visible: Collection[Node],
+    edges: Edges = "forward",
+) -> View:
+    """Draw the nodes that are `visible`, of all in `order`, the root last.
+
+    With gradient edges, the boxes show the gradients of the same pass, to which the edges add up.
+    """
+    root = order[-1]
+    walked = walk(root, visible) if edges != "forward" else None
+    found = walked.gradients if walked else None
+    keys = {node: f"n{i}" for i, node in enumerate(order) if node in visible}
+    boxes, arrows = [], []
+    for node, key in keys.items():
+        boxes.append(_data_box(node, key, root, found))
+        shown = [p for p in node.parents if p in keys]
+        if node.parents and (shown or len(visible) == len(order)):
+            boxes.append(_operation_box(node, f"{key}op"))
+            arrows += _operands(node, keys)
+            arrows.append(Arrow(f"{key}out", f"{key}op", key))
+    _count_what_is_cut_off(order, keys, boxes, arrows)
+    for step in walked.steps if walked else ():
+        arrows += _gradients(step, keys, with_arithmetic=edges == "chain rule")
+    return View(boxes, arrows, [], is_exact=True)
+
+
+def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) -> dict[Node, int]:
+    """Return the nodes within `radius` edges of `focus`, nearest first, with their distances.
+
+    There are at most so many, of which none is farther than one that is missing.
+    """
+    distances = {focus: 0}
+    rim = [focus]
+    for distance in range(1, radius + 1):
+        reached = [parent for node in rim for parent in node.parents]
+        around = set(rim)
+        reached += [node for node in order if not around.isdisjoint(node.parents)]
+        rim = [node for node in dict.fromkeys(reached) if node not in distances]
+        rim = rim[: most - len(distances)]
+        distances |= dict.fromkeys(rim, distance)
+    return distances
+
+
+def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -> Box:
+    kind = "data" if node.parents else "leaf" if node.requires_grad else "constant"
+    rows = [("data", labels.peek(node.data))]
+    if node.requires_grad:
+        grad = labels.gradient(node)
+        if found is not None:
+            grad = labels.peek(found[node]) if node in found else labels.NOT_COMPUTED
+        rows.append(("grad", grad))
+    return Box(
+        key,
+        kind,  # type: ignore[arg-type]
+        [node],
+        title=labels.short(labels.name(node)),
+        subtitle=labels.shape(node.data),
+        rows=rows,
+        hint=labels.hint(node),
+        frame=scope_parts(node.scope),
+        is_root=node is root,
+        is_finite=labels.is_finite(node),
+    )
+
+
+def _operation_box(node: Node, key: str) -> Box:
+    frame = scope_parts(node.scope)
+    return Box(key, "operation", [], title=labels.symbol(node), hint=labels.hint(node), frame=frame)
+
+
+def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
+    arrows = []
+    for i, parent in enumerate(node.parents):
+        if parent in keys:
+            key = keys[node]
+            hint = f"operand {i + 1} of {len(node.parents)}"
+            arrow = Arrow(f"{key}in{i}", keys[parent], f"{key}op", hint=hint)
+            arrow.label = "  ".join(filter(None, [labels.role(node, i), _broadcast(parent, node)]))
+            arrows.append(arrow)
+    return arrows
+
+
+def _broadcast(parent: Node, node: Node) -> str:
+    """Say that an operand was repeated along axes, where an elementwise operation did so."""
+    is_elementwise = getattr(node.op, "cases", None) == ()
+    if not is_elementwise or np.shape(parent.data) == np.shape(node.data):
+        return ""
+    return f"{labels.shape(parent.data) or '1'} → {labels.shape(node.data)}"
+
+
+def _gradients(step: Step, keys: dict[Node, str], with_arithmetic: bool) -> list[Arrow]:
+    """Draw what one step sends to each of its operands, beside the edge that it goes against."""
+    key, arrows = keys.get(step.node), []
+    if key is None:
+        return []
+    for i, sent in enumerate(step.contributions):
+        if sent.parent in keys and sent.parent.requires_grad:
+            label = arithmetic(step, i) if with_arithmetic else labels.peek(sent.value)
+            hint = f"gradient sent to operand {i + 1}: {labels.rule(step.node, i)}"
+            arrow = Arrow(f"{key}grad{i}", keys[sent.parent], f"{key}op", hint=hint)
+            arrow.is_gradient, arrow.label = True, label
+            arrows.append(arrow)
+    return arrows
+
+
+def arithmetic(step: Step, operand: int) -> str:
+    """Write a contribution as upstream × local = value; of arrays, as its rule and its numbers."""
+    sent = step.contributions[operand]
+    if sent.local is None:
+        rule = labels.rule(step.node, operand)
+        return f"{rule} = {labels.peek(sent.value)}" if rule else labels.peek(sent.value)
+    factors = (labels.number(step.upstream), labels.number(sent.local))
+    return f"{factors[0]} × {factors[1]} = {labels.number(sent.value)}"
+
+
+def _count_what_is_cut_off(
+    order: Sequence[Node], keys: dict[Node, str], boxes: list[Box], arrows: list[Arrow]
+) -> None:
+    """Put a sign where operands, or operations that use a node, are not in the picture."""
+    if len(keys) == len(order):
+        return
+    uses: dict[Node, int] = dict.fromkeys(keys, 0)
+    for node in order:
+        if node not in keys:
+            for parent in dict.fromkeys(node.parents):
+                if parent in uses:
+                    uses[parent] += 1
+    drawn = {box.key for box in boxes}
+    for node, key in keys.items():
+        hidden = len({parent for parent in node.parents if parent not in keys})
+        if hidden:
+            operation = f"{key}op" if f"{key}op" in drawn else key
+            boxes.append(_more(f"{key}below", hidden, "operand", node))
+            arrows.append(Arrow(f"{key}belowedge", f"{key}below", operation, hidden))
+        if uses[node]:
+            boxes.append(_more(f"{key}above", uses[node], "use", node))
+            arrows.append(Arrow(f"{key}aboveedge", key, f"{key}above", uses[node]))
+
+
+def _more(key: str, hidden: int, what: str, node: Node) -> Box:
+    title = f"+{labels.count(hidden)} {what}{'' if hidden == 1 else 's'}"
+    hint = "not in this picture; a larger radius shows more"
+    return Box(key, "more", [], title=title, hint=hint, frame=scope_parts(node.scope))

@@ -1,0 +1,45 @@
+"""The backward pass, walked for a picture: what was sent along each edge, and nothing changed.
+
+The numbers are those of the engine's own steps. Only where they are put differs: into a picture
+rather than into the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from autolm.engine.graph import Node, Step, topological_order
+
+
+@dataclass
+class Walked:
+    """What a backward pass did at some nodes: its steps there, and the gradients they got."""
+
+    steps: list[Step]
+    gradients: dict[Node, Any]
+
+
+def backward_steps(root: Node) -> Iterator[Step]:
+    """Walk `root.steps()`, and leave every gradient as it was."""
+    before = [(node, node.grad if node.has_grad else None) for node in topological_order(root)]
+    try:
+        yield from root.steps()
+    finally:
+        for node, grad in before:
+            node.grad = grad
+
+
+def walk(root: Node, nodes: Container[Node]) -> Walked:
+    """Do a backward pass, and keep what it does at these nodes."""
+    walked = Walked([], {})
+    if root in nodes:
+        walked.gradients[root] = root.as_gradient(None)
+    for step in backward_steps(root):
+        if step.node in nodes:
+            walked.steps.append(step)
+        for sent in step.contributions:
+            if sent.parent.requires_grad and sent.parent in nodes:
+                walked.gradients[sent.parent] = sent.after
+    return walked

@@ -1,0 +1,116 @@
+"""Between arrays and nodes: how data is read, and how a contribution is fitted to its operand.
+
+This is the one place where the sums over broadcast axes are taken. A backward rule knows nothing of
+them: it returns what the mathematics says, in the shape of the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from autolm.engine.graph import Node
+
+Array = NDArray[Any]
+
+# glibc learns from the largest block that was ever freed how much memory to keep for the next one.
+# If it has seen this one, a step of training gets its arrays from the last step, not from the
+# system, page by page: a tenth of the time of a large one. Nothing is written, so nothing is used.
+np.empty(2**25 - 2**13, np.uint8)
+
+
+def read(data: Any, what: str) -> Array:
+    """Read data as an array of real numbers, of any type; an error calls them by `what` they are.
+
+    Nodes in lists are refused, since what is made of their numbers would not know where they came
+    from. A Tensor within a list says so itself, when NumPy asks it for its array.
+    """
+    if isinstance(data, Node):
+        raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ValueError(f"{what} must be an array; the rows of the list differ in shape") from None
+    except NestedTensor as error:
+        raise TypeError(f"{what} must be numbers: {error}") from None
+    if array.dtype == object and any(isinstance(each, Node) for each in array.flat):
+        raise TypeError(f"{what} must be numbers: {NestedTensor()}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{what} must be real numbers, not {array.dtype}")
+    return array
+
+
+class NestedTensor(TypeError):
+    """A Tensor was found in a list of numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a list of Tensors or Values would lose how they were computed; autolm.ops.stack joins "
+            "Tensors, and .data has the numbers"
+        )
+
+
+def has_dtype(data: Any) -> bool:
+    """Whether data come with a type of their own, which is kept."""
+    return isinstance(data, np.ndarray | np.generic)
+
+
+def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
+    """Read data as an array of real numbers; Python numbers and lists of them become float64."""
+    return convert(read(data, "Tensor: data"), has_dtype(data), dtype)
+
+
+def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
+    """Give what was read the dtype that it is to have."""
+    if dtype is None and not keeps_dtype and array.dtype.kind in "iu":
+        dtype = np.float64
+    if dtype is None:
+        return array
+    converted = array.astype(dtype, copy=False)
+    if converted.dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: data must be real numbers, not {converted.dtype}")
+    return converted
+
+
+def following(operand: Any, dtype: np.dtype[Any], what: str) -> Array:
+    """Read an operand; numbers and lists take the dtype of the other operands."""
+    array = read(operand, what)
+    if has_dtype(operand) or array.dtype.kind == "b":
+        return array
+    return array.astype(dtype)
+
+
+def fits(contribution: Any, operand: Array) -> bool:
+    """Whether a contribution has the operand's form already, as most have."""
+    return (
+        type(contribution) is np.ndarray
+        and contribution.dtype is operand.dtype
+        and contribution.shape == operand.shape
+    )
+
+
+def fit(contribution: Any, operand: Array) -> Array:
+    """Sum a contribution over what was broadcast, to the operand's shape, and cast to its dtype.
+
+    Broadcasting an operand uses each of its elements several times, and the gradients of uses add.
+
+    >>> fit(np.ones((2, 3)), np.zeros((3,)))
+    array([2., 2., 2.])
+    """
+    array = np.asarray(contribution)
+    if array.shape == operand.shape and array.dtype == operand.dtype:
+        return array
+    if contribution is None or array.dtype.kind not in "fiu":
+        kind = "None" if contribution is None else array.dtype
+        raise TypeError(f"must be an array of real numbers, not {kind}")
+    if array.shape != operand.shape:
+        extra = array.ndim - operand.ndim
+        if extra < 0 or any(
+            n not in (1, m) for n, m in zip(operand.shape, array.shape[extra:], strict=True)
+        ):
+            raise ValueError(f"has shape {array.shape}, which does not reduce to {operand.shape}")
+        stretched = [i for i, n in enumerate(operand.shape, extra) if n == 1]
+        array = array.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(operand.shape)
+    return array.astype(operand.dtype, copy=False)

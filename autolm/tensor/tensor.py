@@ -1,0 +1,461 @@
+"""An array in a computation graph: NumPy's arithmetic, PyTorch's habits, and a memory of its past.
+
+A Tensor wraps a NumPy array. Its operators and methods stand in `operators.py`, one line each, and
+what they do in `ops`. This file holds what all of them share: how operands are read, how a node is
+recorded, and how contributions are fitted to the operands that they belong to.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array as PythonArray
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from autolm.tensor.fitting import NestedTensor, convert, fit, fits, following, has_dtype, read
+from autolm.ops.backend import current_native
+from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
+from autolm.tensor.expansion import expand
+from autolm.engine.graph import (
+    Node,
+    Step,
+    calling_site,
+    current_recording,
+    describe,
+    next_made,
+    recording,
+    require_text,
+)
+from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
+from autolm.tensor.operators import Operators
+from autolm.ops.primitive import Primitive
+from autolm.tensor.quiet import is_quiet, quiet, quietly
+from autolm.walking.wording import show
+
+Array = NDArray[Any]
+BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
+# What running an operation sets in its node.
+COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
+
+
+class Tensor(Operators, Node):
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data
+        An array, kept as it is and not copied; numbers and lists of them, which become float64 (but
+        integers still serve as an index); or a Tensor, whose data a new leaf gets.
+    requires_grad
+        Whether gradients are computed for it; by default, for floating point data.
+    name
+        A label for pictures and messages.
+    dtype
+        Converts the data.
+
+    Notes
+    -----
+    `x.data` and `x.detach()` go on without a gradient, and so do `float(x)` and `np.asarray(x)`.
+    NumPy's functions record one, or refuse to lose it. `==` compares elements.
+
+    Raises
+    ------
+    TypeError
+        For data that is not numbers, such as a list of Tensors (`ops.stack` joins them), for
+        integers that should require a gradient, and for a name that is no text.
+
+    Examples
+    --------
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x).sum().backward()
+    >>> x.grad
+    array([[ 7., 11.],
+           [ 9., 13.]])
+    """
+
+    __slots__ = ("_array", "_captured", "_lender", "_lists_integers", "_shown", "attributes")
+    parents: tuple[Tensor, ...]
+    _array: Array
+    _captured: list[Captured]  # what others could change: leaf operands and attributes
+    _lender: Tensor | None  # the node in whose memory a view lies
+    _lists_integers: bool  # made of Python's integers, which became floats
+    _shown: Captured | None  # an interior node's own array, since it was first handed out
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool | None = None,
+        *,
+        name: str = "",
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        require_text("Tensor", name)
+        if isinstance(data, Tensor):
+            given, keeps_dtype, lists_integers = data.data, True, data._lists_integers
+        else:
+            given, keeps_dtype = read(data, "Tensor: data"), has_dtype(data)
+            lists_integers = not keeps_dtype and (given.dtype.kind in "iu" or not given.size)
+        array = convert(given, keeps_dtype, dtype)
+        floating = array.dtype.kind == "f"
+        if requires_grad and not floating:
+            raise TypeError(
+                f"Tensor: {array.dtype} data cannot require a gradient; convert it with "
+                "dtype=float, or leave requires_grad out"
+            )
+        self._fill(array, floating if requires_grad is None else requires_grad)
+        self.name, self._lists_integers = name, lists_integers and dtype is None
+
+    def _fill(
+        self,
+        array: Array,
+        requires_grad: bool,
+        op: Any = None,
+        parents: tuple[Any, ...] = (),
+        rule: Any = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Make this a node of the moment's scope: a result of an operation, or else a leaf."""
+        _, self.scope, sites = current_recording()
+        self._array, self.requires_grad, self._grad, self.name = array, requires_grad, None, ""
+        self.op, self.parents, self.backward_rule = op, parents, rule
+        self.attributes = {} if attributes is None else attributes
+        self.made = next_made() if parents else 0
+        self.site = calling_site() if sites else None
+        self._captured, self._lender, self._shown, self._lists_integers = [], None, None, False
+
+    # What the engine asks of a node
+
+    @classmethod
+    def record(
+        cls, op: Primitive, operands: tuple[Any, ...], attributes: Mapping[str, Any]
+    ) -> Tensor:
+        """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
+        if op.joins and len(operands) == 1:
+            operands = tuple(operands[0])
+        parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
+        if attributes:
+            attributes = {
+                name: told if type(told) in BASIC else _owned(told, op, name)
+                for name, told in attributes.items()
+            }
+        array, rule = _run(op, [parent._array for parent in parents], attributes)
+        node: Tensor = object.__new__(cls)
+        if current_recording()[0] and _any_requires_grad(parents):
+            if array.dtype.kind != "f":
+                raise TypeError(
+                    f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
+                    "its operands do; let it return floats"
+                )
+            node._fill(array, True, op, parents, rule, attributes)
+            node._capture()
+        else:
+            node._fill(array, False)
+        return node
+
+    def _capture(self) -> None:
+        """Remember how the arrays are that the rule may need and that others could change."""
+        is_view = self._array.base is not None
+        for parent in self.parents:
+            owner = parent if parent._lender is None else parent._lender
+            lends = is_view or self._array is parent._array
+            if lends and self._lender is None and np.may_share_memory(owner._array, self._array):
+                self._lender = owner
+            if not owner.parents:
+                self._captured.append(capture(owner._array))
+        if self.attributes:
+            for array in _arrays_in(self.attributes.values()):
+                self._captured.append(capture(array))
+
+    def recompute(self) -> None:
+        """Run the operation once more, on what its operands hold now."""
+        operands = (self.parents,) if self.op.joins else self.parents  # type: ignore[union-attr]
+        with recording(enabled=True):
+            again = Tensor.record(self.op, operands, self.attributes)  # type: ignore[arg-type]
+        for slot in COMPUTED:
+            setattr(self, slot, getattr(again, slot))
+
+    def contributions(self, upstream: Array) -> tuple[Any, ...]:
+        """Apply the backward rule, and fit each contribution to its operand."""
+        if self._captured:
+            require_unchanged(self._captured, self)
+        for node in (self, *self.parents):
+            owner = node if node._lender is None else node._lender
+            if owner._shown is not None:
+                require_unchanged([owner._shown], self)
+        sent = self._apply_rule(np.asarray(upstream))  # a sum of numbers is no array
+        if not isinstance(sent, (tuple, list)) or len(sent) != len(self.parents):
+            raise ValueError(
+                f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
+                f"one contribution per operand; it returned {_kind(sent)}"
+            )
+        return tuple(map(self._fitted, sent, self.parents, count()))
+
+    def _apply_rule(self, upstream: Array) -> Any:
+        if is_quiet():
+            return self.backward_rule(upstream)  # type: ignore[misc]
+        with quiet():
+            return self.backward_rule(upstream)  # type: ignore[misc]
+
+    def _fitted(self, contribution: Any, parent: Any, operand: int) -> Array | None:
+        if not parent.requires_grad:
+            return None
+        if fits(contribution, parent._array):
+            return contribution  # type: ignore[no-any-return]
+        try:
+            return fit(contribution, parent._array)
+        except (TypeError, ValueError) as error:
+            raise type(error)(
+                f"{describe(self)}: the contribution to operand {operand} {error}"
+            ) from None
+
+    def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+        """Compute ∂self/∂leaf for every leaf under this node; see `Node.backward`."""
+        with quiet():
+            super().backward(grad, retain_grads=retain_grads)
+
+    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
+        """Walk that same pass one operation at a time; see `Node.steps`."""
+        return quietly(super().steps(grad, retain_grads=retain_grads))
+
+    def as_gradient(self, grad: Any) -> Array:
+        """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
+        if grad is None:
+            if self._array.size != 1:
+                raise ValueError(
+                    f"backward: the root has shape {self.shape}, and only a single number has a "
+                    "gradient by itself; take .sum() or .mean() first, or give grad="
+                )
+            return np.ones_like(self._array)
+        if fits(grad, self._array):
+            return grad.copy()  # type: ignore[no-any-return]
+        if self._array.dtype.kind != "f":
+            raise TypeError(f"{self.dtype} data have no gradient")
+        given = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
+        array = given.astype(self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
+        return array
+
+    def __copy__(self) -> Tensor:
+        _ = self.data  # the copy has the same array: it counts as handed out
+        return super().__copy__()
+
+    def own(self, memo: dict[int, Any]) -> None:
+        """Take another array, at a leaf, and another gradient; see `Copied.own`."""
+        if not self.parents:
+            self._array = self._array.copy()
+        if self._grad is not None:
+            self._grad = self._grad.copy()
+        super().own(memo)
+
+    def to_values(self, *, zoom: bool = False) -> Array:
+        """Expand the graph under this node into Values: an object array of this shape.
+
+        With `zoom` this node alone is expanded, and its parents become leaves.
+        """
+        return expand(self, zoom=zoom)[self]
+
+    # Data
+
+    @property
+    def data(self) -> Array:
+        """The array itself; assign a new one rather than writing into it while a graph needs it."""
+        owner = self if self._lender is None else self._lender
+        if owner.parents and owner._shown is None:
+            owner._shown = capture(owner._array)
+        return self._array
+
+    @data.setter
+    def data(self, data: ArrayLike) -> None:
+        array: Any = data if fits(data, self._array) else self._read_data(data)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"data: the new array is {array.shape} and the old one {self.shape}; "
+                "for another shape make another Tensor"
+            )
+        if array is not self._array:  # it is after `x.data += 1`, which is a change in place
+            self._array, self._lender = array, None
+            self._shown = capture(array) if self.parents else None
+
+    def _read_data(self, data: ArrayLike | Tensor) -> Array:
+        given = data.data if isinstance(data, Tensor) else read(data, "data")
+        if not np.can_cast(given.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"data: {given.dtype} numbers do not fit into {self.dtype}")
+        return given.astype(self.dtype, copy=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._array.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._array.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element."""
+        return self._array.dtype
+
+    def numpy(self) -> Array:
+        """Return the array, without its past."""
+        return self.data
+
+    def item(self) -> float:
+        """Return the only element as a Python number."""
+        return self._array.item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """Return the same data as a constant."""
+        return Tensor(self, requires_grad=False, name=self.name)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Detach, for `np.asarray(x)`; see `numpy_functions.py` for what asks in passing."""
+        if sys._getframe(1).f_globals.get("__name__") == "autolm.tensor.fitting":
+            raise NestedTensor
+        return handed_to_numpy(self, self.data, dtype, copy)
+
+    def __index__(self) -> int:
+        """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
+        positions = self._as_positions()
+        if positions.size != 1 or positions.dtype.kind not in "iu":
+            raise TypeError(
+                f"a Tensor of shape {self.shape} and dtype {self.dtype} is no integer; "
+                ".data has its numbers"
+            )
+        return int(positions.item())
+
+    def _as_positions(self) -> Array:
+        """Return the data as an index takes them: integers stay so that lists of Python's were."""
+        if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
+            return self._array.astype(np.intp)
+        return self._array.copy()
+
+    def __float__(self) -> float:
+        require_asked_for(self)
+        return float(self._array.item())
+
+    def __bool__(self) -> bool:
+        return bool(self._array.item())
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self._array)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        small = self.size <= 20
+        text = np.array2string(self._array, separator=", ") if small else show(self._array)
+        text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        text += f", name={self.name!r}" if self.name else ""
+        return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
+
+
+def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Run the forward of a primitive; what it raises names the operation and the shapes."""
+    if not is_quiet():
+        with quiet():
+            return _run(op, arrays, attributes)
+    native = current_native()
+    forward = op.forward if native is None else native.forwards.get(op, op.forward)
+    try:
+        returned = forward(*arrays, **attributes)
+    except ValueError as error:
+        if str(error).startswith(op.name):
+            raise
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"{op.name} of {shapes}: {error}") from None
+    if type(returned) is not tuple or len(returned) != 2 or not callable(returned[1]):
+        raise TypeError(
+            f"{op.name}: must return (result, backward), the array and its closure; "
+            f"it returned {type(returned).__name__}"
+        )
+    result, rule = returned
+    if type(result) is np.ndarray and result.dtype.kind == "f":
+        return result, rule
+    return read(result, f"{op.name}: the result"), rule
+
+
+def _owned(told: Any, op: Primitive, name: str) -> Any:
+    """Return an attribute as nobody else can change it: lists and arrays are copied."""
+    if isinstance(told, list | tuple):
+        copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
+        make = list if isinstance(told, list) else getattr(told, "_make", type(told))
+        return make(copies)  # a named tuple has its own way
+    if isinstance(told, HARMLESS):
+        return told
+    if isinstance(told, set):
+        return set(told)
+    if isinstance(told, dict):
+        return {key: _owned(each, op, name) for key, each in told.items()}
+    if isinstance(told, Node):
+        positions = told._as_positions() if isinstance(told, Tensor) else None
+        if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
+            raise TypeError(
+                f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
+                "requires one; give its .data, or for integers a Tensor with dtype=int"
+            )
+        return told.data if positions is None else positions
+    if isinstance(told, np.ndarray):
+        return told.copy()
+    if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
+        return np.array(told)
+    return told
+
+
+def _arrays_in(attributes: Iterable[Any]) -> Iterator[Array]:
+    """List the arrays among attributes, and in lists, such as the index of `x[rows, columns]`."""
+    for value in attributes:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _arrays_in(value)
+        elif isinstance(value, dict):
+            yield from _arrays_in(value.values())
+
+
+def _kind(returned: Any) -> str:
+    return f"{len(returned)}" if isinstance(returned, tuple | list) else type(returned).__name__
+
+
+def _are_tensors(operands: tuple[Any, ...]) -> bool:
+    for operand in operands:  # noqa: SIM110  (a third of the time of all(), for every operation)
+        if not isinstance(operand, Tensor):
+            return False
+    return True
+
+
+def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
+    for node in nodes:  # noqa: SIM110  (as above)
+        if node.requires_grad:
+            return True
+    return False
+
+
+def _as_tensors(operands: tuple[Any, ...], op: Primitive) -> tuple[Tensor, ...]:
+    """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
+    arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
+    typed = [
+        a.dtype for a in arrays if isinstance(a, np.ndarray | np.generic) and a.dtype.kind == "f"
+    ]
+    dtype = np.result_type(*typed) if typed else np.dtype(np.float64)
+    return tuple(
+        operand
+        if isinstance(operand, Tensor)
+        else Tensor(following(operand, dtype, f"{op.name}: an operand"), False)
+        for operand in operands
+    )

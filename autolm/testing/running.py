@@ -1,0 +1,199 @@
+"""Hold an operation against the laws: hunt for an example that breaks each, and shrink it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky, Unsatisfiable
+
+from autolm.ops.arguments import read_int
+from autolm.testing.call import Call
+from autolm.testing.comparison import proves_nothing
+from autolm.testing.expressions import Expression
+from autolm.testing.laws import LAWS, Law, LawBroken, Tally
+from autolm.testing.laws.law import program_of
+from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.variation import has_no_axes, has_no_elements
+
+LEAST = 2  # examples of each case: simple numbers, and others
+
+
+class Status(Enum):
+    """How a law came out; the value is how a table shows it."""
+
+    HOLDS = "✓"
+    BROKEN = "✗"
+    UNDECIDED = "?"
+    NOT_EXERCISED = "○"
+    DOES_NOT_APPLY = "–"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one law came out for one operation."""
+
+    law: Law
+    status: Status
+    tally: Tally
+    reason: str = ""
+    broken: LawBroken | None = None
+
+
+def examine(
+    subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
+) -> list[Outcome]:
+    """Try every law, on `max_examples` each (the profile's, if None).
+
+    Only the first that breaks has its example shrunk: it is the one that is reported.
+    """
+    most = settings().max_examples
+    if max_examples is not None:
+        most = read_int(subject.op.name, "max_examples", max_examples, low=1)
+    outcomes: list[Outcome] = []
+    for law in laws:
+        shrink = all(outcome.broken is None for outcome in outcomes)
+        outcomes.append(_enforce(law, subject, most, shrink))
+    return outcomes
+
+
+def examine_call(subject: Subject, call: Call) -> list[Outcome]:
+    """Try every law that speaks of single calls on this one."""
+    outcomes = []
+    for law in LAWS:
+        if not law.of_one_call or law.examples(subject) is None:
+            continue
+        tally = Tally()
+        broken = _tried(law, subject, call, tally)
+        doubts = tally.vacuous or tally.undecided
+        status = Status.UNDECIDED if doubts else Status.HOLDS
+        reason = "; ".join(doubts)
+        if broken is not None:
+            status, reason = Status.BROKEN, broken.message
+        outcomes.append(Outcome(law, status, tally, reason, broken))
+    return outcomes
+
+
+def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
+    tally = Tally()
+    parts = [
+        (part, law.examples(part)) for part in (subject.by_case() if law.by_case else [subject])
+    ]
+    applying = [(part, examples) for part, examples in parts if examples is not None]
+    if not applying:
+        return Outcome(law, Status.DOES_NOT_APPLY, tally)
+    drawn = Counter(bool(part.patterns) for part, _ in applying)
+    for part, examples in applying:
+        fellows = drawn[bool(part.patterns)]  # cases share the examples, and patterns as many more
+        share = max(LEAST, -(-max_examples // fellows)) if fellows > 1 else max_examples
+        try:
+            broken = _hunt(law, part, examples, tally, share, shrink)
+        except Unsatisfiable:
+            continue
+        if broken is not None:
+            return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+    if not tally.examples:
+        reason = "; ".join(tally.vacuous) or "no example could be made"
+        return Outcome(law, Status.NOT_EXERCISED, tally, reason)
+    missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
+    if missed:
+        return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
+    reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
+    decided = tally.examples > tally.undecided.total()
+    return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
+
+
+def _hunt(
+    law: Law,
+    subject: Subject,
+    examples: st.SearchStrategy[Any],
+    tally: Tally,
+    max_examples: int,
+    shrink: bool,
+) -> LawBroken | None:
+    """Look for an example that breaks a law; return the simplest that was found."""
+    found: list[LawBroken] = []
+
+    @settings(
+        max_examples=max_examples,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+        database=None,
+        derandomize=settings().derandomize,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+    )
+    @given(examples)
+    def holds(example: Any) -> None:
+        broken = _tried(law, subject, example, Tally() if found else tally)
+        if broken is not None:
+            found.append(broken)
+            raise broken
+
+    try:
+        holds()
+    except LawBroken as broken:
+        return broken
+    except Flaky:  # an operation that remembers earlier calls
+        return found[-1]
+    return None
+
+
+def _vacuous(example: Any) -> str:
+    """Say why an example proves nothing; a forward that raises has proved something."""
+    if isinstance(example, Expression):
+        return proves_nothing(example.leaves, np.concatenate([*map(np.ravel, example.upstreams)]))
+    call = example if isinstance(example, Call) else example[0]
+    return "" if call.upstream is None else proves_nothing(call.inputs, call.upstream)
+
+
+def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken | None:
+    """Return how a law is broken by an example, if it is; and count it, if it proves anything."""
+    vacuous = _vacuous(example)
+    tally.examples += not vacuous
+    try:
+        with np.errstate(all="ignore"):
+            if isinstance(example, Call) and example.upstream is None:
+                subject.run(example)  # which raises: that is why there is no upstream gradient
+            law.check(subject, example, tally)
+    except LawBroken as broken:
+        return broken
+    except OperationError as error:
+        if law.at_edges and _refuses(example, error):
+            tally.undecided[str(error)] += 1
+            return None
+        if _is_let_off(subject, example, error):
+            tally.examples -= 1
+            tally.vacuous[str(error)] += 1
+            return None
+        program = program_of(subject, example) if isinstance(example, Call) else ""
+        return LawBroken(str(error), example, program=program)
+    if vacuous:
+        tally.vacuous[vacuous] += 1
+    return None
+
+
+def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:
+    """Whether a forward refused an operand without elements, or an axis where there is none.
+
+    It may; where a record says what calls look like, only in a way that is meant for people.
+    """
+    if not isinstance(example, Call) or example.upstream is not None:
+        return False
+    if not subject.patterns:
+        return has_no_elements(example)
+    clean = isinstance(error.__cause__, ValueError | TypeError | IndexError)
+    return clean and (has_no_elements(example) or has_no_axes(example))
+
+
+def _refuses(example: Any, error: OperationError) -> bool:
+    """Whether a forward was called where it need not know an answer: say, a singular matrix."""
+    has_no_result = isinstance(example, Call) and example.upstream is None
+    return has_no_result or isinstance(error.__cause__, np.linalg.LinAlgError)

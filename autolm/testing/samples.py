@@ -1,0 +1,169 @@
+"""Evidence for a diagnosis: calls rich enough to tell one mistake from another.
+
+A shrunk counterexample is easy to read and fits many stories: at a single element a transpose, a
+sum and a copy are the same. So the diagnosis looks at other calls, of several shapes, in which all
+numbers differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.testing.call import Call
+from autolm.testing.comparison import gradient, largest
+from autolm.testing.oracle import differentiate
+from autolm.testing.strategies import choices
+from autolm.testing.under_test import OperationError, Subject, edges_in
+
+Array = NDArray[Any]
+
+FIT = 1e-8  # of the size of a gradient: a hypothesis that is nearer than this fits
+NEARER = 1e-2  # and it must be so much nearer to the gradient than the right one is
+WRONG = 1e-9
+
+# Shapes for an elementwise operation, of one operand and of several, plain and stretched.
+PLAIN: tuple[tuple[int, ...], ...] = ((3, 3), (2, 4), (5,))
+STRETCHED: tuple[tuple[tuple[int, ...], ...], ...] = (
+    *(((3, 3), (3,)), ((2, 4), (2, 1)), ((3,), (3, 3)), ((2, 1), (2, 4))),
+    *(((2, 3, 2), (2, 1, 2)), ((2, 1, 2), (2, 3, 2))),
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One call, what its rule sends to an operand, and what the oracle says."""
+
+    subject: Subject
+    call: Call
+    operand: int
+    result: Array
+    jacobians: tuple[Array | None, ...]  # of every operand: (*result, *operand)
+    analytic: Array
+    numeric: Array
+
+    @property
+    def x(self) -> Array:
+        """The operand."""
+        return self.call.inputs[self.operand]
+
+    @property
+    def upstream(self) -> Array:
+        """The upstream gradient."""
+        return self.call.given_upstream
+
+    @property
+    def jacobian(self) -> Array:
+        """∂result/∂operand: (*result, *operand)."""
+        jacobian = self.jacobians[self.operand]
+        assert jacobian is not None
+        return jacobian
+
+    def paths(self, jacobian: Array) -> Array:
+        """Return what each element of the result sends to each of an operand."""
+        inner = jacobian.ndim - self.upstream.ndim
+        return self.upstream.reshape((*self.upstream.shape, *[1] * inner)) * jacobian
+
+    def sent_by_result(self, jacobian: Array) -> Array:
+        """Return what each element of the result sends to all of an operand together."""
+        inner = tuple(range(self.upstream.ndim, jacobian.ndim))
+        return np.asarray(self.paths(jacobian).sum(axis=inner))
+
+    def fits(self, predicted: Any) -> bool:
+        """Whether a prediction is what the rule says."""
+        if predicted is None:
+            return False
+        predicted = np.asarray(predicted)
+        if predicted.shape != self.analytic.shape or not np.all(np.isfinite(predicted)):
+            return False
+        size = largest(self.analytic) + largest(self.numeric)
+        mistake = largest(self.numeric - self.analytic)
+        return largest(predicted - self.analytic) <= min(FIT * size, NEARER * mistake)
+
+    def gradient_at(self, inputs: Sequence[Array], upstream: Array) -> Array | None:
+        """Ask the oracle for the gradient of this operand at another call."""
+        try:
+            derivative = differentiate(self.subject.function(self.call.attributes), inputs)
+            if derivative.result.shape != upstream.shape:
+                return None
+            return gradient(derivative.jacobians()[0], upstream)[self.operand]
+        except Exception:  # whatever a forward raises on operands that are not its own
+            return None
+
+
+def gather(subject: Subject, example: Call | None) -> list[Evidence]:
+    """Collect wrong gradients from rich calls; from the counterexample itself if there are none."""
+    found = [e for call in _rich_calls(subject, example) for e in _wrong_gradients(subject, call)]
+    if not found and example is not None:
+        found = _wrong_gradients(subject, example)
+    return found
+
+
+def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
+    rng = np.random.default_rng(7)
+    operands = len(subject.operands)
+    if not subject.elementwise:
+        wanted = [(case.shapes, case.attributes) for case in subject.cases]
+        if example is not None:
+            wanted.append((tuple(x.shape for x in example.inputs), example.attributes))
+        wanted = [w for w in wanted if sum(map(math.prod, w[0])) > 1] * 2
+    else:
+        every = [(shape,) * operands for shape in PLAIN]
+        every += [each + each[:1] * (operands - 2) for each in STRETCHED if operands > 1]
+        attributes = subject.attributes if example is None else example.attributes
+        wanted = [(shapes, attributes) for shapes in every]
+    calls = []
+    for shapes, attributes in wanted:
+        call = Call(*_generic(subject, shapes, edges_in(attributes), rng), **attributes)
+        try:
+            result = subject.run(call.copy())[0]
+        except OperationError:
+            continue
+        call.upstream = _distinct((-np.inf, np.inf), result.shape, rng)
+        calls.append(call)
+    return calls
+
+
+def _generic(
+    subject: Subject, shapes: Sequence[tuple[int, ...]], edges: list[float], rng: Any
+) -> list[Array]:
+    return [
+        rng.random(shape) < 0.5 if domain is None else _distinct(domain, shape, rng)
+        for shape, domain in zip(shapes, subject.domains_for(len(shapes)), strict=True)
+    ]
+
+
+def _distinct(domain: tuple[float, float], shape: tuple[int, ...], rng: Any) -> Array:
+    """Draw numbers of which no two are equal, and none is simple."""
+    size = math.prod(shape)
+    grid = np.array(choices("generic", domain, size + 8))
+    picked = rng.choice(grid, size, replace=False)
+    return np.asarray((picked * (1 + 1e-3 * rng.random(size))).reshape(shape))
+
+
+def _wrong_gradients(subject: Subject, call: Call) -> list[Evidence]:
+    if call.upstream is None:
+        return []
+    try:
+        contributions = subject.contributions(call)
+    except OperationError:
+        return []
+    function = subject.function(call.attributes)
+    derivative = differentiate(function, call.inputs, domains=subject.domains_of(call))
+    jacobians = derivative.jacobians()[0]
+    numeric = gradient(jacobians, call.upstream)
+    found = []
+    for operand, (a, n, j) in enumerate(zip(contributions, numeric, jacobians, strict=True)):
+        if n is None or j is None or a is None or not n.size:
+            continue
+        size = max(largest(n), 1e-300)
+        if not largest(a - n) <= WRONG * size:
+            found.append(
+                Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n)
+            )
+    return found

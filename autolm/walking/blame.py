@@ -1,0 +1,207 @@
+"""Find where a computation first went wrong: the first number that is not finite.
+
+NaN and infinity travel: a loss of nan says nothing of where it began. `blame_nonfinite` follows it
+back, through the data first and then through the gradients, to the operation whose inputs were
+still finite. Where an infinity came first and met a zero later, or another infinity, both places
+are told: 0 · inf is nan, and neither of the two is wrong alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from autolm.tensor.arguments import read_node
+from autolm.engine.graph import Node, topological_order
+from autolm.walking.rehearsal import Rehearsal
+from autolm.walking.wording import expression, show
+
+Test = Callable[[Any], Any]  # says of each number whether it is good
+
+
+@dataclass(frozen=True, repr=False)
+class Blame:
+    """The first non-finite number, and how it came to be.
+
+    Attributes
+    ----------
+    node
+        Where it is.
+    where
+        "data" or "gradient".
+    index
+        Its place in the array; empty for a Value.
+    value
+        The number: inf, -inf or nan.
+    made_by
+        The operation that made it: for data the node itself, for a gradient the node whose rule
+        sent it; None where a leaf was given so.
+    inputs
+        What that operation had at this place: each operand's number, and for a gradient the
+        upstream's first; None where places do not correspond, as in a product of matrices.
+    slope
+        Of a gradient that is nan, what the rule makes of an upstream 1, if that can be told.
+    then
+        Where a first infinity became nan, if it did.
+    """
+
+    node: Node
+    where: str
+    index: tuple[int, ...]
+    value: float
+    made_by: Node | None
+    inputs: tuple[float | None, ...]
+    slope: float | None = None
+    then: Blame | None = None
+
+    @property
+    def cause(self) -> str:
+        """Which of the forms without a value made this nan: "0 · inf", "inf − inf", …; or ""."""
+        if not math.isnan(self.value) or self.made_by is None or self.made_by.op is None:
+            return ""
+        if self.where == "gradient":
+            met = self.inputs[:1] == (0.0,) and self.slope is not None and math.isinf(self.slope)
+            return "0 · inf" if met else ""
+        name, infinite = (
+            self.made_by.op.name,
+            [n is not None and math.isinf(n) for n in self.inputs],
+        )
+        if name == "mul" and any(infinite) and 0.0 in self.inputs:
+            return "0 · inf"
+        if name in ("add", "sub") and all(infinite):
+            return "inf − inf"
+        if name == "div":
+            return "inf / inf" if all(infinite) else "0 / 0" if set(self.inputs) == {0.0} else ""
+        return ""
+
+    def __repr__(self) -> str:
+        place = f" at {list(self.index)}" if self.index else ""
+        if self.made_by is None or self.made_by.op is None:
+            text = f"{self.node.name or 'a leaf'} was given {show(self.value)}{place}"
+        else:
+            what = self.made_by.op.name
+            words = [f"backward of {what}" if self.where == "gradient" else what]
+            words += [self.made_by.name] if self.made_by.name else []
+            words += [self.made_by.site] if self.made_by.site else []
+            words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
+            given = f"{self._given()}{place}"
+            text = "   ".join(words) + f"\n  {given}  →  {show(self.value)}"
+        if self.cause:
+            text += f"   ({self.cause})"
+        return text + (f";   then {self.then._in_short()}" if self.then else "")
+
+    def _given(self) -> str:
+        """Say what the operation had: "upstream 0, input 4"."""
+        upstream = self.inputs[:1] if self.where == "gradient" else ()
+        known = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
+        words = [f"upstream {show(number)}" for number in upstream if number is not None]
+        words += [f"slope {show(self.slope)}"] if self.slope is not None else []
+        words += [f"input{'s' * (len(known) > 1)} {', '.join(known)}"] if known else []
+        return ", ".join(words) or "result"
+
+    def _in_short(self) -> str:
+        """Say it after another: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
+        op: Any = self.node.op
+        numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
+        known = None not in self.inputs
+        made = expression(self.node, lambda p: show(numbers[p])) if known else "the result"
+        where = ", ".join(filter(None, (self.node.scope, self.node.site)))
+        return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
+
+
+def blame_nonfinite(root: Node) -> Blame | None:
+    """Return where the first non-finite number under `root` is; None if all are finite.
+
+    Data comes first: of the nodes that are not finite and whose parents all are, the first that was
+    computed. If all data is finite, the backward pass is walked (and no gradient is changed) until
+    an operation sends something that is not finite.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> x = Value(0.0, name="x")
+    >>> print(blame_nonfinite(x.log() * 0))
+    log
+      input 0  →  −inf;   then ×   −inf · 0 = nan
+    """
+    read_node("blame_nonfinite", "root", root)
+    guilty = _first_in_data(root, np.isfinite)
+    if guilty is None:
+        with np.errstate(all="ignore"):  # what is looked for is no news
+            return _first_in_gradients(root) if root.requires_grad else None
+    blame = _in_data(guilty, np.isfinite)
+    undefined = _first_in_data(root, _not_nan)
+    if undefined is None or undefined is guilty:
+        return blame
+    return replace(blame, then=_in_data(undefined, _not_nan))
+
+
+def _first_in_data(root: Node, good: Test) -> Node | None:
+    """Follow what is not good from the root back to where its inputs still were."""
+    if np.all(good(root.data)):
+        return None
+    spoilt, stack = {root}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent not in spoilt and not np.all(good(parent.data)):
+                spoilt.add(parent)
+                stack.append(parent)
+    order = topological_order(root)
+    return next(n for n in order if n in spoilt and not spoilt.intersection(n.parents))
+
+
+def _in_data(node: Node, good: Test) -> Blame:
+    index = _first_not(good, node.data)
+    operands = [parent.data for parent in node.parents]
+    inputs = _corresponding(node, operands, node.data, index)
+    made_by = node if node.parents else None
+    return Blame(node, "data", index, _at(node.data, index), made_by, inputs)
+
+
+def _first_in_gradients(root: Node) -> Blame | None:
+    walk = Rehearsal(root)
+    while (step := walk.forward()) is not None:
+        for operand, sent in enumerate(step.contributions):
+            # What is sent may be finite, and only its sum with what was there is not.
+            if sent.parent.requires_grad and not np.all(np.isfinite(sent.after)):
+                index = _first_not(np.isfinite, sent.after)
+                arrays = (step.upstream, *(parent.data for parent in step.node.parents))
+                inputs = _corresponding(step.node, arrays, sent.value, index)
+                slope = None
+                if not _not_nan(_at(sent.value, index)) and inputs[0] is not None:
+                    ones = np.ones_like(step.upstream) if sent.local is None else 1.0
+                    slope = _at(step.node.contributions(ones)[operand], index)
+                value = _at(sent.after, index)
+                return Blame(sent.parent, "gradient", index, value, step.node, inputs, slope)
+    return None
+
+
+def _not_nan(data: Any) -> Any:
+    return np.logical_not(np.isnan(data))
+
+
+def _first_not(good: Test, data: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(np.logical_not(good(data)))[0])
+
+
+def _at(data: Any, index: tuple[int, ...]) -> float:
+    return float(np.asarray(data)[index])
+
+
+def _corresponding(
+    operation: Node, operands: Iterable[Any], result: Any, index: tuple[int, ...]
+) -> tuple[float | None, ...]:
+    """Return of each operand the number that broadcasts to a place in the result."""
+    elementwise = not getattr(operation.op, "cases", ())
+
+    def number(operand: Any) -> float | None:
+        try:
+            return _at(np.broadcast_to(operand, np.shape(result)), index) if elementwise else None
+        except ValueError:
+            return None
+
+    return tuple(map(number, operands))

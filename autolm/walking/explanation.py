@@ -1,0 +1,254 @@
+"""Why is this gradient what it is: the sum of what each use of the node sent back.
+
+A node is told by its consumers, each by its own rule, how much the root would change. `explain`
+lists what each said, and it adds up exactly; or follows the gradient along whole paths from the
+root, of which the gradient is the sum as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from autolm.engine import graph
+from autolm.tensor.arguments import read_function, read_node
+from autolm.engine.graph import Node, latest_root
+from autolm.walking.what_if import seed
+from autolm.walking.rehearsal import Rehearsal
+from autolm.ops.arguments import read_int
+from autolm.walking.wording import expression, label, norm, rule, show
+
+Label = Callable[[Node], str]
+BEAM = 16  # how many paths of a Tensor are followed at least
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a node, and what it sent back.
+
+    Attributes
+    ----------
+    consumer
+        The operation that used it.
+    operand
+        As which of its operands.
+    upstream, local, value
+        The consumer's gradient; the slope, where it is one number; and the contribution.
+    """
+
+    consumer: Node
+    operand: int
+    upstream: Any
+    local: float | None
+    value: Any
+
+    @property
+    def rule(self) -> str:
+        """The text of the consumer's rule for this operand."""
+        return rule(self.consumer, self.operand)
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way from the root to a node, and its share of the gradient.
+
+    Attributes
+    ----------
+    nodes
+        The root, …, the node.
+    value
+        What arrives along this way alone; for Values the product of the slopes on it.
+    """
+
+    nodes: tuple[Node, ...]
+    value: Any
+
+    @property
+    def weight(self) -> float:
+        """The size of the share."""
+        return _weight(self.value)
+
+
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """The gradient of a node as a sum.
+
+    Attributes
+    ----------
+    node
+        The node.
+    gradient
+        Its gradient in this pass, without those of earlier passes; None if none arrived.
+    uses
+        What makes it up, in the order of the pass: added up in this order it is exact. Nothing of
+        the root itself, whose gradient is given.
+    paths
+        The heaviest paths, heaviest first, if they were asked for.
+    """
+
+    node: Node
+    gradient: Any
+    uses: tuple[Use, ...]
+    paths: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def text(self, label: Label = label) -> str:
+        """Write it, one line for each use and each path, with the names that `label` gives."""
+        read_function("explain", "label", label, "a function of a node")
+        if self.gradient is None:
+            return f"{label(self.node)}.grad: nothing has arrived"
+        lines = [f"{label(self.node)}.grad = {show(self.gradient)}"]
+        if not self.uses:
+            lines.append("  given, for this is the root")
+        rows = [
+            (show(use.value), _source(use, label), _arithmetic(use), _where(use.consumer))
+            for use in self.uses
+        ]
+        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+        for *cells, where in rows:
+            padded = [f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)]
+            lines.append("   ".join([f"  {padded[0]}", *padded[1:], where]).rstrip())
+        if self.paths:
+            several = (
+                f"{len(self.paths)} heaviest paths" if len(self.paths) > 1 else "heaviest path"
+            )
+            lines.append(f"the {several}")
+        for path in self.paths:
+            way = " ← ".join(label(node) for node in path.nodes)
+            lines.append(f"  {show(path.value):{widths[0]}}   {way}")
+        return "\n".join(lines)
+
+
+def explain(
+    node: Node, root: Node | None = None, grad: Any = None, *, paths: int = 0
+) -> Explanation:
+    """Explain the gradient of a node; no gradient changes.
+
+    Parameters
+    ----------
+    node
+        Any node under the root.
+    root
+        What was differentiated; if left out, the root of the latest `backward()`.
+    grad
+        The seed ∂L/∂root, as for `backward()`.
+    paths
+        How many of the heaviest paths from the root to list. Of Values these are the heaviest;
+        of Tensors, where the weight of a path is the norm of what arrives, only the heaviest
+        beginnings are followed, 16 or more at each node.
+
+    Raises
+    ------
+    ValueError
+        When the node is not under the root, or no root is known.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> x = Value(3.0, name="x")
+    >>> y = x * x + x
+    >>> y.backward()
+    >>> print(explain(x))
+    x.grad = 7
+      1   from mul + x   (1 × 1)
+      3   from x · x     (3 × 1)
+      3   from x · x     (3 × 1)
+    """
+    read_node("explain", "node", node)
+    paths = read_int("explain", "paths", paths, low=0)
+    root = latest_root.get()() if root is None else read_node("explain", "root", root)
+    if root is None:
+        raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
+    rehearsal = Rehearsal(root, seed("explain", root, grad))
+    rehearsal.run()
+    if node not in rehearsal.gradients:
+        raise ValueError(
+            f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
+            "explain(node, loss) says which"
+        )
+    return explanation(rehearsal, node, paths=paths)
+
+
+def explanation(walk: graph.Backprop, node: Node, *, paths: int = 0) -> Explanation:
+    """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
+    uses = tuple(_uses(walk, node))
+    found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
+    return Explanation(node, walk.gradients.get(node), uses, found)
+
+
+def _uses(walk: graph.Backprop, node: Node) -> Iterator[Use]:
+    for consumer in walk.operations[: walk.position]:
+        if node.requires_grad and any(node is parent for parent in consumer.parents):
+            upstream = walk.gradients[consumer]
+            values = consumer.contributions(upstream)
+            slopes = consumer.contributions(1.0) if type(upstream) is float else None
+            for operand, parent in enumerate(consumer.parents):
+                if parent is node:
+                    local = slopes[operand] if slopes else None
+                    yield Use(consumer, operand, upstream, local, values[operand])
+
+
+def _heaviest_paths(walk: graph.Backprop, node: Node, k: int) -> list[Path]:
+    """Follow the paths from the root down to a node, and at each node drop the lightest.
+
+    Of Values the weight of a path is a product, so a heaviest path goes only by heaviest beginnings
+    and none is missed.
+    """
+    done = walk.operations[: walk.position]
+    leads = {node}
+    for each in reversed(done):
+        if not leads.isdisjoint(each.parents):
+            leads.add(each)
+    scalar = type(walk.gradients[walk.root]) is float
+    kept = k if scalar else max(k, BEAM)
+    # A path is its value and its nodes, the last first, as pairs: so beginnings are shared.
+    arrived: dict[Node, list[tuple[Any, Any]]] = {walk.root: [(walk.gradients[walk.root], None)]}
+    for each in done:
+        if each not in leads or each is node:
+            continue
+        for value, way in _heaviest(arrived.pop(each, []), kept):
+            sent = each.contributions(value)
+            for parent, contribution in zip(each.parents, sent, strict=True):
+                if parent in leads and parent.requires_grad:
+                    arrived.setdefault(parent, []).append((contribution, (each, way)))
+    return [
+        Path((*_unrolled(way), node), value) for value, way in _heaviest(arrived.get(node, []), k)
+    ]
+
+
+def _heaviest(paths: list[tuple[Any, Any]], k: int) -> list[tuple[Any, Any]]:
+    return sorted(paths, key=lambda path: -_weight(path[0]))[:k]
+
+
+def _unrolled(way: Any) -> list[Node]:
+    nodes = []
+    while way is not None:
+        node, way = way
+        nodes.append(node)
+    return nodes[::-1]
+
+
+def _weight(value: Any) -> float:
+    weight = norm(value) if hasattr(value, "shape") else abs(value)
+    return math.inf if math.isnan(weight) else weight
+
+
+def _source(use: Use, label: Label) -> str:
+    name = label(use.consumer)
+    made = expression(use.consumer, label)
+    unnamed = not use.consumer.name and name == use.consumer.op.name  # type: ignore[union-attr]
+    return f"from {made}" if unnamed else f"from {name} = {made}"
+
+
+def _arithmetic(use: Use) -> str:
+    return f"({show(use.local)} × {show(use.upstream)})" if use.local is not None else use.rule
+
+
+def _where(node: Node) -> str:
+    site = FilePath(node.site).name if node.site else ""
+    return "   ".join(filter(None, (node.scope, site)))

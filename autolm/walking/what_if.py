@@ -1,0 +1,234 @@
+"""What if this number were another: change one node, and compute again what depends on it.
+
+The graph stays as it was recorded; each operation downstream runs once more, in order, and its
+backward rule with it. A result in the middle may be changed too: that is as if a constant had been
+added to it, so its own rule stays as it was. The latest change counts: what is changed beneath a
+result that was changed before computes that result again.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.tensor.arguments import read_function, read_items, read_node
+from autolm.engine.graph import Node, topological_order
+from autolm.walking.rehearsal import Rehearsal
+from autolm.tensor.quiet import quiet
+from autolm.walking.wording import label, norm, total
+from autolm.tensor.tensor import COMPUTED, Tensor
+
+SHOWN = 12  # how many gradients a report lists
+
+
+class Moved(NamedTuple):
+    """A number or an array, before and after an edit."""
+
+    before: Any
+    after: Any
+
+
+class Edit:
+    """What a change of one node did to the graph; `undo()` puts all of it back.
+
+    Attributes
+    ----------
+    node
+        The node that was set.
+    data
+        What became of it and of everything that depends on it, by node.
+    gradients
+        What became of the gradients of a whole backward pass, where they differ, by node.
+    overruled
+        Results that had been set before, and were computed again.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        data: Mapping[Node, Moved],
+        gradients: Mapping[Node, Moved],
+        overruled: Collection[Node],
+        states: Mapping[Node, tuple[Any, ...]],
+    ) -> None:
+        self.node, self.data, self.gradients = node, data, gradients
+        self.overruled = overruled
+        self._states = states
+
+    def undo(self) -> None:
+        """Put back every number and every rule."""
+        for node, state in self._states.items():
+            _restore(node, state)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def text(self, label: Callable[[Node], str] = label) -> str:
+        """Write it, with the names that `label` gives; of the leaves, those that moved most."""
+        read_function("edit", "label", label, "a function of a node")
+        *_, root = self.data
+        rows = [(label(node), self.data[node]) for node in dict.fromkeys((self.node, root))]
+        leaves = [node for node in self.gradients if not node.parents]
+        leaves.sort(key=lambda leaf: -_distance(self.gradients[leaf]))
+        rows += [(f"{label(leaf)}.grad", self.gradients[leaf]) for leaf in leaves[:SHOWN]]
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
+        lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
+        lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
+        for node in self.overruled:
+            before, after = map(total, self.data[node])
+            lines += [f"  {label(node)} too, which was set to {before}: now it is {after}"]
+        return "\n".join(lines)
+
+
+def edit(
+    root: Node, node: Node, data: Any, *, grad: Any = None, set_before: Collection[Node] = ()
+) -> Edit:
+    """Set the data of a node under `root`, and compute again everything that depends on it.
+
+    No `.grad` changes: the report says how those of a backward pass would.
+
+    Parameters
+    ----------
+    root
+        Where backward passes begin.
+    node
+        A leaf, or a result in the middle.
+    data
+        What it is to be, in the shape that it has.
+    grad
+        The seed of the backward pass, as for `backward()`.
+    set_before
+        Results that hold what an edit before made them; the report says which are so no more.
+
+    Raises
+    ------
+    ValueError
+        When the node is not under `root`, or the data is of another shape, or no numbers.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> w, x = Value(2.0, name="w"), Value(3.0, name="x")
+    >>> loss = w * x
+    >>> print(edit(loss, w, 5.0))
+    w       2 → 5
+    mul     6 → 15
+    x.grad  2 → 5
+    results computed again: 1
+    """
+    grad = seed("edit", read_node("edit", "root", root), grad)
+    before = read_items("edit", "set_before", set_before, "a list of nodes")
+    set_before = {read_node("edit", "set_before", each) for each in before}
+    order = topological_order(root)
+    read_node("edit", "node", node)
+    if all(node is not each for each in order):
+        raise ValueError(f"edit: {label(node)} is not under this root")
+    try:
+        data = _like(node, data)
+    except ValueError as error:
+        raise ValueError(f"edit: data: {error}") from None
+    moving = {node}
+    for each in order:
+        if not moving.isdisjoint(each.parents):
+            moving.add(each)
+    dependents = [each for each in order if each in moving]
+    states = {each: _state(each) for each in dependents}
+    befores = {each: each.data for each in dependents}
+    gradients_before = _gradients(root, grad)
+    try:
+        node.data = data
+        for each in dependents[1:]:
+            _recompute(each)
+        gradients_after = _gradients(root, grad)
+    except BaseException:
+        for each, state in states.items():
+            _restore(each, state)
+        raise
+    return Edit(
+        node,
+        {each: Moved(before, each.data) for each, before in befores.items()},
+        {
+            each: Moved(gradients_before[each], after)
+            for each, after in gradients_after.items()
+            if not np.array_equal(gradients_before[each], after, equal_nan=True)
+        },
+        [each for each in dependents[1:] if each in set_before],
+        states,
+    )
+
+
+def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Read data as an array of numbers in a shape."""
+    data = data.data if isinstance(data, Node) else data
+    try:
+        given = np.asarray(data)
+    except ValueError:  # lists of unequal lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
+    if given.shape != shape:
+        raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
+    return given
+
+
+def seed(name: str, root: Node, grad: Any) -> Any:
+    """Read the gradient with which a backward pass begins; None leaves it to the root."""
+    if grad is None:
+        return None
+    try:
+        return numbers(grad, np.shape(root.data))
+    except ValueError as error:
+        raise ValueError(f"{name}: grad: {error}") from None
+
+
+def _like(node: Node, data: Any) -> Any:
+    """Read data in the form that a node has."""
+    if isinstance(node, Tensor):
+        return numbers(data, node.shape).astype(node.dtype)
+    return float(numbers(data, ()))
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"an array of shape {shape}" if shape else "one number"
+
+
+def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
+    rehearsal = Rehearsal(root, grad)
+    rehearsal.run()
+    return rehearsal.gradients
+
+
+def _recompute(node: Node) -> None:
+    """Run the operation of a node once more, on what its operands hold now."""
+    if isinstance(node, Tensor):
+        node.recompute()
+        return
+    op: Any = node.op
+    operands: list[Any] = [parent.data for parent in node.parents]
+    if "…" in op.formula:  # it takes rows of operands
+        length = len(operands) // len(op.rule)
+        operands = [operands[i : i + length] for i in range(0, len(operands), length)]
+    node.data, node.backward_rule = op.forward(*operands)
+
+
+def _distance(moved: Moved) -> float:
+    with quiet():
+        return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
+
+
+def _slots(node: Node) -> tuple[str, ...]:
+    return COMPUTED if isinstance(node, Tensor) else ("data", "backward_rule")
+
+
+def _state(node: Node) -> tuple[Any, ...]:
+    return tuple(getattr(node, slot) for slot in _slots(node))
+
+
+def _restore(node: Node, state: tuple[Any, ...]) -> None:
+    for slot, value in zip(_slots(node), state, strict=True):
+        setattr(node, slot, value)

@@ -1,0 +1,374 @@
+"""The debugger goes where it is told, stops where it is told, and shows where it is."""
+
+import re
+import signal
+
+import numpy as np
+import pytest
+
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from tests.session import Session, the_neuron
+
+# What the screen looks like
+
+
+def test_opening_shows_the_first_step_as_the_storyboard_has_it(neuron):
+    assert neuron.debugger.intro == (
+        "backward of o = 0.7071          5 steps, 5 leaves\n"
+        "> 1/5  tanh   o = tanh(n)\n"
+        "       ḡ = 1        ∂o/∂n = 1 − o² = 0.5      n.grad: 0 → 0.5"
+    )
+
+
+def test_steps_of_the_neuron_look_as_the_storyboard_has_them(neuron):
+    assert neuron.say("s") == (
+        "> 2/5  +      n = x1w1x2w2 + b\n"
+        "       ḡ = 0.5      ∂/∂x1w1x2w2 = 1           x1w1x2w2.grad: 0 → 0.5\n"
+        "                    ∂/∂b = 1                  b.grad: 0 → 0.5"
+    )
+    assert neuron.say("b op=*") == "breakpoint 1: operation ×"
+    assert neuron.say("c") == (
+        "> 4/5  ×      x2w2 = x2 · w2                                 … breakpoint 1\n"
+        "       ḡ = 0.5      ∂/∂x2 = w2 = 1            x2.grad: 0 → 0.5\n"
+        "                    ∂/∂w2 = x2 = 0            w2.grad: 0 → 0"
+    )
+    assert neuron.say("rs").startswith("> 3/5  +      x1w1x2w2 = x1w1 + x2w2\n")
+    assert neuron.say("why b") == "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)"
+    assert neuron.say("frobnicate") == "no such command: frobnicate (help lists them)"
+
+
+def test_steps_of_arrays_show_shape_norm_and_peek_in_columns():
+    with scope("head"):
+        product = Tensor([[1.0, 2.0]], name="x") @ Tensor([[3.0, 0], [4.0, 0]], name="head.W")
+    session = Session(product.sum())
+    assert session.say("s") == (
+        "> 2/2  @      #2 = x @ W                                     head\n"
+        "       ḡ              1×2   ‖1.414‖   [1 1]\n"
+        "       → x   ḡ · bᵀ   1×2   ‖5‖       [3 4]       x.grad: 0 → ‖5‖\n"
+        "       → W   aᵀ · ḡ   2×2   ‖3.162‖   [1 1 2 …]   W.grad: 0 → ‖3.162‖\n"
+        "at the end: all 2 steps are done (rs goes back, c or q leaves)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "sent"),
+    [
+        ("120", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   [0 0]"),
+        ("98", "→ g   (h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain   2   ‖0‖   g.grad"),
+        ("80", "→ g   (h − n · mean(h · n)) / √(mean x² …   2   ‖0‖   g.grad"),
+    ],
+)
+def test_narrow_terminals_get_no_numbers_and_then_shorter_rules(monkeypatch, columns, sent):
+    monkeypatch.setenv("COLUMNS", columns)
+    g = Tensor([3.0, 3.0], name="g")
+    session = Session(ops.rms_norm(g, Tensor([1.0, 1.0], False, name="w"), eps=0.0).sum())
+    lines = session.say("s").splitlines()
+    assert re.sub("    +", "   ", lines[2].strip()).startswith(sent)
+    assert all(len(line) <= int(columns) for line in lines[1:4])
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    [
+        (
+            120,
+            [
+                "∂/∂numerator = 1 / denominator = 0.5           numerator.grad: 0 → 0.5",
+                "∂/∂denominator = −quotient / denominator = −1  denominator.grad: 0 → −1",
+            ],
+        ),
+        (
+            80,
+            [
+                "∂/∂numerator = 0.5   grad: 0 → 0.5",
+                "∂/∂denominator = −1  grad: 0 → −1",
+            ],
+        ),
+    ],
+)
+def test_narrow_terminals_get_slopes_without_words(monkeypatch, columns, lines):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    quotient = Value(4.0, name="numerator") / Value(2.0, name="denominator")
+    quotient.name = "quotient"
+    shown = Session(quotient).debugger.intro.splitlines()[2:]
+    assert [line[line.index("∂") :] for line in shown] == lines
+
+
+def test_narrow_terminals_are_not_told_what_was_added(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    x = Value(3.0, name="the_only_leaf")
+    assert (
+        Session(x * x).debugger.intro.splitlines()[-1].endswith("∂/∂the_only_leaf = 3  grad: 3 → 6")
+    )
+
+
+def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "64")
+    table = Tensor([[1.0, 2.0]], name="token_embedding")
+    lines = Session(table.sum()).debugger.intro.splitlines()
+    assert lines[3].endswith("   grad: 0 → ‖1.414‖")
+    assert [len(line) <= 64 for line in lines] == [True] * 4
+
+
+@pytest.mark.parametrize("columns", [100, 72])
+def test_narrow_terminals_get_each_step_of_a_list_in_one_line(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    x = Tensor([[1.0, 2.0]], name="x")
+    with record_sites(), scope("blocks.1.attention"):
+        y = x.swapaxes(-1, -2).reshape(2, 1).swapaxes(-1, -2).sum()
+    lines = Session(y).say("l").splitlines()
+    assert [len(line) <= columns for line in lines] == [True] * 4
+    assert all("blocks.1.attention  test_debugger.py:" in line for line in lines)
+
+
+def test_a_second_contribution_shows_what_was_added():
+    x = Value(3.0, name="x")
+    session = Session(x * x)
+    assert session.debugger.intro.splitlines()[-1].endswith("x.grad: 3 → 6   (+ 3)")
+    y = Value(3.0, name="y")
+    assert "y.grad: 1 → 0   (− 1)" in Session(y + -y).say("s")
+
+
+def test_gradients_of_earlier_passes_are_part_of_what_is_shown():
+    x = Value(3.0, name="x")
+    (x * 10).backward()
+    session = Session(x * 2)
+    assert session.debugger.intro.splitlines()[2].endswith("x.grad: 10 → 12   (+ 2)")
+    assert session.say("why x").endswith("  to which comes 10 of earlier passes")
+
+
+def test_many_operands_are_cut_short():
+    session = Session(Value.sum(Value(i) for i in range(20)))
+    assert session.debugger.intro.endswith("… and 12 operands more")
+
+
+# Going
+
+
+def test_going_both_ways(neuron):
+    assert neuron.position_after("s") == 2
+    assert neuron.position_after("s 2") == 4
+    assert neuron.position_after("rs") == 3
+    assert neuron.position_after("") == 2  # an empty line repeats
+    assert neuron.position_after("rc") == 0
+    assert neuron.position_after("c") == 5
+    assert neuron.position_after("goto 2") == 2
+    assert neuron.position_after("until 4") == 4
+    assert neuron.position_after("until") == 5
+    assert neuron.position_after("rs 99") == 0
+
+
+def test_at_either_end_it_is_said(neuron):
+    assert neuron.say("rs 9") == "> start: o.grad = 1, and nothing was sent yet"
+    assert neuron.say("rs") == "at the start: nothing is done yet"
+    end = "at the end: all 5 steps are done (rs goes back, c or q leaves)"
+    assert neuron.say("c").splitlines()[-1] == end
+    assert neuron.say("s") == end
+    assert neuron.say("n") == end
+
+
+def test_next_runs_modules_to_their_end_and_back(model):
+    positions = [model.walk.position] + [model.position_after("n") for _ in range(5)]
+    assert positions == [1, 4, 6, 7, 7, 7]
+    assert [model.position_after("rn") for _ in range(5)] == [6, 4, 1, 0, 0]
+
+
+def test_next_steps_over_a_module_inside(model):
+    assert model.position_after("goto 2") == 2
+    assert model.position_after("n") == 3  # head.inner is next, and is one step
+
+
+def test_return_leaves_the_scope_around(model):
+    model.say("goto 2")  # in head; head.inner is next
+    assert model.position_after("r") == 4
+    assert model.position_after("r") == 7
+
+
+def test_up_chooses_the_scope_that_next_finishes(model):
+    model.say("goto 3")  # in head.inner
+    assert ">   head            3 steps, 2 … 4" in model.say("u").splitlines()
+    assert model.position_after("n") == 4
+    assert model.say("d") == "this is the step's own"
+    model.say("goto 3")
+    model.say("u")
+    assert model.say("u").startswith("> the whole graph")
+    assert model.say("u") == "this is the outermost scope"
+
+
+def test_what_up_has_chosen_stays_chosen_on_the_way():
+    x = Tensor([1.0], name="x")
+    with scope("a"):
+        y = x * 2
+        with scope("b"):
+            y = y * 2
+            with scope("c"):
+                y = y * 2
+    session = Session(y.sum())  # 1 "", 2 a.b.c, 3 a.b, 4 a
+    session.say("goto 2")
+    session.say("u")
+    session.say("u")
+    assert session.position_after("n") == 4
+
+
+def test_return_from_what_up_has_chosen_goes_through_shallow_scopes(model):
+    model.say("goto 3")  # in head.inner
+    model.say("u")
+    answer = model.say("r")
+    assert answer.startswith("> 7/7")
+    assert answer.splitlines()[-1].startswith("at the end")
+
+
+def test_interrupting_goto_stops_on_the_way():
+    pressed = Pressing()
+    x = Tensor([1.0], name="x")
+    session = Session(chain(pressed(chain(x, 150)), 149))
+    pressed.armed = True
+    assert session.say("goto 290").startswith("interrupted\n> 201/300")
+    pressed.armed = False
+    session.say("goto 300")
+    np.testing.assert_array_equal(x.grad, [1.0])
+
+
+def test_interrupting_set_waits_until_it_is_done():
+    pressed = Pressing()
+    x = Tensor(1.0, name="x")
+    session = Session(pressed(x * x) * 3.0)
+    session.say("s 2")
+    pressed.armed = True
+    assert session.say("set x = 5").splitlines()[2] == "x.grad  6 → 30"
+    pressed.armed = False
+    assert session.walk.position == 3
+    assert x.grad == 30
+
+
+def test_ctrl_c_means_after_a_move_what_it_meant_before(neuron):
+    usual = signal.getsignal(signal.SIGINT)
+    neuron.say("s")
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
+class Pressing:
+    """An operation that changes nothing; once armed, Ctrl-C is pressed while its rule runs."""
+
+    def __init__(self):
+        self.armed = False
+
+        @primitive
+        def identity(a):
+            def backward(grad):
+                if self.armed:
+                    signal.raise_signal(signal.SIGINT)
+                return (grad.copy(),)
+
+            return a.copy(), backward
+
+        self.operation = identity
+
+    def __call__(self, node):
+        return self.operation(node)
+
+
+def chain(node, length):
+    for _ in range(length):
+        node = node + 0.0
+    return node
+
+
+def test_a_leaf_has_nothing_to_walk():
+    session = Session(Value(3.0, name="x"))
+    for line in ("s", "n", "rs", "rc", "goto 0"):
+        assert session.say(line) == "a leaf has no steps: there is nothing to walk (c or q leaves)"
+    session.say("c")
+    assert session.left
+
+
+def test_continue_leaves_from_the_end(neuron):
+    neuron.say("c")
+    assert not neuron.left
+    neuron.say("c")
+    assert neuron.left
+
+
+def test_continue_goes_on_with_the_program_where_it_was_stopped_in_one():
+    session = Session(*the_neuron(), leaves_at_end=True)
+    session.say("b 3")
+    session.say("c")
+    assert not session.left
+    session.say("c")
+    assert session.left and session.walk.finished
+
+
+@pytest.mark.parametrize("line", ["q", "quit", "exit", "EOF"])
+def test_quitting(neuron, line):
+    neuron.say(line)
+    assert neuron.left and neuron.debugger.has_quit
+
+
+# Stopping
+
+
+@pytest.mark.parametrize(
+    ("line", "answer", "stops"),
+    [
+        ("b mul", "breakpoint 1: operation mul", [4, 5]),
+        ("break ×", "breakpoint 1: operation ×", [4, 5]),
+        ("b n", "breakpoint 1: name n", [2]),
+        ("b name=x?w?", "breakpoint 1: name x?w?", [4, 5]),
+        ("b 3", "breakpoint 1: step 3", [3]),
+        ("b op=+ name=n", "breakpoint 1: operation +, name n", [2]),
+        ("b if up < 1", "breakpoint 1: any step if up < 1", [2, 3, 4, 5]),
+        ("b mul if w1.grad != 0", "breakpoint 1: operation mul if w1.grad != 0", [5]),
+        ("b mul, w1.grad != 0", "breakpoint 1: operation mul if w1.grad != 0", [5]),
+        ("watch w1", "breakpoint 1: change of w1.grad", [5]),
+        ("tbreak mul", "temporary breakpoint 1: operation mul", [4]),
+    ],
+)
+def test_breakpoints_stop_where_they_say(neuron, line, answer, stops):
+    assert neuron.say(line) == answer
+    neuron.say("rs")
+    found = []
+    while neuron.say("c") and neuron.walk.stopped_by:
+        found.append(neuron.walk.position)
+    assert found == stops
+
+
+def test_scopes_stop_too(model):
+    assert model.say("b scope=head*") == "breakpoint 1: scope head*"
+    assert model.position_after("c") == 2
+    model.say("cl")
+    assert model.say("b head.inner") == "breakpoint 1: scope head.inner"
+    assert model.position_after("c") == 3
+
+
+def test_breakpoints_are_listed_changed_and_cleared(neuron):
+    assert neuron.say("b") == "no breakpoints"
+    neuron.say("b mul")
+    neuron.say("b add")
+    neuron.say("c")
+    assert neuron.say("b") == "1  operation mul   hits 0\n2  operation add   hits 1"
+    assert neuron.say("condition 1 up > 1") == "breakpoint 1: operation mul if up > 1"
+    assert neuron.say("condition 1") == "breakpoint 1: operation mul"
+    assert neuron.say("cl 2") == "cleared: 2"
+    assert neuron.say("clear") == "cleared: 1"
+    assert neuron.say("cl") == "cleared: nothing"
+
+
+def test_condition_that_fails_stops_there_and_says_why(neuron):
+    neuron.say("b mul if nobody > 1")
+    answer = neuron.say("c")
+    assert answer.startswith("> 4/5")
+    assert answer.endswith("NameError: name 'nobody' is not defined")
+
+
+def test_nan_stops_where_it_is_sent():
+    x = Value(0.0, name="x")
+    session = Session(x.sqrt() * 2 + 1)
+    session.say("b nan")
+    assert session.say("c").startswith("> 3/3  √ ")
+    assert session.say("nan") == (
+        "backward of sqrt\n  upstream 2, input 0  →  inf\n  step 3 (goto takes you there)"
+    )
+
+
+def test_nan_where_there_is_none(neuron):
+    assert neuron.say("nan") == "every number and every gradient is finite"

@@ -1,0 +1,358 @@
+"""The debugger's commands that look say what is so, and a mistake costs one line."""
+
+from io import StringIO
+
+import numpy as np
+import pytest
+
+from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm.engine.graph import latest_root
+from autolm.debugger.commands import Debugger
+from tests.session import Session
+
+# Looking
+
+
+def test_expressions_see_the_step_the_graph_and_the_program(neuron):
+    neuron.say("s")
+    assert neuron.say("p up, grad == node.grad") == "(0.4999999999999998, True)"
+    assert neuron.say("p node is n, a is x1w1x2w2, step.index") == "(True, True, 1)"
+    assert neuron.say('p nodes["x2w2"].data') == "0.0"
+    neuron.say("goto 4")
+    assert neuron.say("! b.data, a is x2") == "(6.881373587019543, True)"  # the neuron's own b
+    assert neuron.say("pp [w1.data] * 2") == "[-3.0, -3.0]"
+
+
+def test_a_and_b_are_the_operands_where_nothing_else_is_called_so():
+    session = Session(Value(2.0, name="u") * Value(3.0, name="v"), {"b": "a string"})
+    assert session.say("p a.name, b.name") == "('u', 'v')"
+
+
+def test_displays_follow_every_move(neuron):
+    assert neuron.say("display w1.grad") == "display 1: w1.grad = 0.0"
+    assert neuron.say("goto 5").splitlines()[-2] == "display 1: w1.grad = 0.9999999999999996"
+    assert neuron.say("display") == "display 1: w1.grad = 0.9999999999999996"
+    neuron.say("undisplay 1")
+    assert neuron.say("display") == ""
+    assert neuron.say("undisplay 7") == "no display 7"
+
+
+def test_args_lists_all_operands(neuron):
+    assert neuron.say("a") == "n = 0.8814   grad 0.5"
+
+
+def test_list_marks_the_step_in_view(neuron):
+    neuron.say("goto 3")
+    lines = neuron.say("l").splitlines()
+    assert [line[:5] for line in lines] == ["  1/5", "  2/5", "> 3/5", "  4/5", "  5/5"]
+
+
+def test_where_without_sites_says_how_to_get_them(model):
+    model.say("goto 3")
+    assert model.say("w").splitlines() == [
+        "  the whole graph   7 steps, 1 … 7",
+        "    head            3 steps, 2 … 4",
+        ">     head.inner    1 step, 3 … 3",
+        "no line is known: run under autolm.record_sites() or with AUTOLM_SITES=1",
+    ]
+
+
+def test_why_tells_what_is_still_to_come(neuron):
+    assert neuron.say("why w1") == "w1.grad: nothing has arrived\n  still to come: step 5"
+    neuron.say("goto 5")
+    assert neuron.say("why w1 1") == (
+        "w1.grad = 1\n  1   from x1w1 = x1 · w1   (2 × 0.5)\n"
+        "the heaviest path\n  1   o ← n ← x1w1x2w2 ← x1w1 ← w1"
+    )
+
+
+def test_of_two_parameters_called_alike_the_one_in_this_scope_is_meant():
+    x = Tensor([1.0], name="x")
+    for layer in ("first", "second"):
+        with scope(layer):
+            x = x * Tensor([3.0 if layer == "first" else 5.0], name=f"{layer}.gain")
+    session = Session(x)
+    assert session.say("p node.scope") == "'second'"
+    assert session.say("why gain").startswith("gain.grad = 1 ‖3‖")
+    session.say("s")
+    assert session.say("why gain").startswith("gain.grad = 1 ‖5‖")
+
+
+def test_short_and_long_names_mean_a_parameter(model):
+    assert model.say("why W").startswith("W.grad: nothing has arrived")
+    assert model.say("why body.W").startswith("W.grad: nothing has arrived")
+    assert model.say("why #2").startswith("logits.grad = 2×2 ‖2‖ [1 1 1 …]")
+
+
+# Zoom
+
+
+def test_zoom_walks_one_element_and_comes_back(model):
+    model.say("goto 6")
+    lines = iter(["p node is walk.root", "why W[0,0]", "s", "c"])
+    seen = []
+    inner = type(model.debugger)
+
+    class Typed(inner):
+        def open(self):
+            self.stdout = StringIO()
+            seen.append(self.prompt)
+            seen.append(self.intro)
+            for line in lines:
+                if self.onecmd(line):
+                    break
+            seen.append(self.stdout.getvalue())
+
+    model.debugger.__class__ = Typed
+    before = {node: node.grad for node in model.walk.operations[:6]}
+    answer = model.say("zoom 1,0")
+    prompt, intro, said = seen
+    assert prompt == "(bp #6[1,0]) "
+    assert intro.startswith("backward of #6[1,0] = 5")
+    assert "∂/∂#7[1,0] = W[0,0] = 1" in intro
+    assert said.startswith("True\nW[0,0].grad = ")
+    assert said.endswith("the one step is done (rs goes back, c or q leaves)\n")
+    assert answer.startswith("> 6/7  @ ")
+    for node, grad in before.items():
+        np.testing.assert_array_equal(node.grad, grad)
+
+
+def test_zoom_starts_with_the_gradient_that_the_element_has(model):
+    model.say("goto 5")
+    upstream = model.walk.gradients[model.debugger.node][1, 0]
+    opened = []
+
+    class Typed(type(model.debugger)):
+        def open(self):
+            opened.append(self.walk.root.grad)
+
+    model.debugger.__class__ = Typed
+    model.say("zoom 1,0")
+    assert opened == [upstream] != [0.0]
+
+
+def test_zoom_leaves_the_latest_pass_what_it_was(model):
+    latest = Value(2.0, name="latest") * 1.0
+    latest.backward()
+
+    class Typed(type(model.debugger)):
+        def open(self):
+            self.onecmd("c")
+
+    model.say("goto 6")
+    model.debugger.__class__ = Typed
+    model.say("zoom 1,0")
+    assert latest_root.get()() is latest
+
+
+def test_all_of_an_element_was_made_where_its_array_was():
+    with record_sites():
+        y = ops.softmax(Tensor([1.0, 2.0], name="x"))
+    session = Session(y.sum())
+    session.say("s")
+    sites = []
+
+    class Typed(type(session.debugger)):
+        def open(self):
+            sites.extend(node.site for node in self.walk.operations)
+
+    session.debugger.__class__ = Typed
+    session.say("zoom 1")
+    assert len(sites) > 3
+    assert set(sites) == {y.site}
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("zoom", "zoom: the array is (2, 2), so give 2 numbers: zoom 0,0"),
+        ("zoom 1", "zoom: the array is (2, 2), so give 2 numbers: zoom 0,0"),
+        ("zoom [0, 9]", "zoom: 9 is not in 0 … 1; the array is (2, 2)"),
+        ("zoom x,y", "x is not a whole number"),
+        ("set x[1] = 2", "set: the array is (2, 2), so give 2 numbers: set x[0,0] = 1"),
+        ("set x[0,2] = 2", "set: 2 is not in 0 … 1; the array is (2, 2)"),
+        ("set x[0,1] = [2, 3]", "one number is needed, not an array of shape (2,)"),
+        ("set x[0,1] = None", "one number is needed, not None"),
+        ("set #1[0] = 2", "set: this is one number, and there are no places in it"),
+        ("set y[0,0] = 2", "no node is called y"),
+    ],
+)
+def test_no_place_is_refused(model, line, answer):
+    model.say("goto 6")
+    assert model.say(line) == answer
+
+
+def test_zoom_into_what_cannot_be_opened_is_refused(neuron):
+    assert neuron.say("zoom 0") == "zoom: this is a Value already, and no number is smaller"
+    x = Tensor([1.0, 2.0], name="x")
+    session = Session(ops.reshape(x, shape=(2, 1)).sum())
+    session.say("s")
+    assert session.say("zoom 1,0") == ("zoom: this number is x[1] itself; there is nothing to walk")
+    large = Session((Tensor(np.zeros(100_000)) * 2).sum())
+    large.say("s")
+    assert large.say("zoom 0") == "zoom: #2 joins over 100000 numbers; too many"
+
+
+# What if
+
+
+def test_set_reports_how_the_gradients_moved_and_the_pass_goes_on_with_it(neuron):
+    neuron.say("goto 3")
+    assert neuron.say("set w2 = w2.data + 4").splitlines() == [
+        "w2       1 → 5",
+        "o        0.7071 → 0.7071",
+        "x2.grad  0.5 → 2.5",
+        "results computed again: 4",
+    ]
+    assert neuron.say("s").splitlines()[1].endswith("∂/∂x2 = w2 = 5            x2.grad: 0 → 2.5")
+
+
+def test_infinities_that_meet_are_no_warning():
+    x = Tensor([0.0, 1.0], name="x")
+    (1 / x).sum().backward()
+    session = Session((1 / x - 2 / x).sum())
+    for line in ("goto 4", "rs", "s", "set x = [0.0, 2.0]", "why x 2", "rs 4", "q"):
+        assert "Warning" not in session.say(line)
+
+
+def test_one_number_of_an_array_is_set(model):
+    assert model.say("set W[0, -1] = 5").startswith("body.W ")
+    assert model.say("p W.data.tolist()") == "[[1.0, 5.0], [0.5, 2.0]]"
+    model.walk.close()
+    assert model.walk.operations[5].parents[1].data.tolist() == [[1.0, -1.0], [0.5, 2.0]]
+
+
+def test_set_beneath_what_was_set_says_that_this_is_computed_again(neuron):
+    neuron.say("set n = 1")
+    assert neuron.say("set n = 2").splitlines()[-1] == "results computed again: 1"
+    assert neuron.say("set w1 = -2.5").splitlines()[-2:] == [
+        "results computed again: 4",
+        "  n too, which was set to 2: now it is 1.881",
+    ]
+
+
+def test_a_step_of_what_was_set_says_so_and_its_arithmetic_is_true(neuron):
+    neuron.say("set o = 0.1")
+    neuron.say("s")
+    opening, arithmetic = neuron.say("rs").splitlines()
+    assert "o = tanh(n), but set to 0.1 " in f"{opening} "
+    assert "∂o/∂n = 1 − tanh(n)² = 0.5 " in arithmetic
+    neuron.say("set n = 0")
+    assert neuron.say("s") and neuron.say("rs").splitlines()[0].endswith("o = tanh(n)")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("goto", "goto: to which step? goto 0 is the start"),
+        ("goto 9", "9 is not one of the steps 1 … 5"),
+        ("goto three", "three is not a whole number"),
+        ("s x", "x is not a whole number"),
+        ("s -1", "-1 steps? s goes forward, and rs back"),
+        ("rs 0", "0 steps? s goes forward, and rs back"),
+        ("n 3", "next: nothing can follow it, and 3 does (help next)"),
+        ("bt now", "where: nothing can follow it, and now does (help where)"),
+        ("q?", "quit: nothing can follow it, and ? does (help quit)"),
+        ("b mul if", "break: if what? such as: b mul if abs(up) > 1"),
+        ("b name=", "break: name= what? such as: b op=mul"),
+        ("condition", "condition: of which breakpoint? (b lists them)"),
+        ("until 1", "until: step 1 is done already; goto 1 goes back to it"),
+        ("l 0", "0 is not one of the steps 1 … 5"),
+        ("b 99", "99 is not one of the steps 1 … 5"),
+        ("b op=softmax", "break: no step has operation softmax"),
+        ("b colour=red", "break: colour is none of op, name and scope"),
+        ("b x1", "break: x1 is a leaf, and leaves are no steps; try: watch x1"),
+        ("b nobody", "no node is called nobody"),
+        ("b x1w1x2", "no node is called x1w1x2; did you mean x1w1x2w2?"),
+        ("b mul if (", "SyntaxError: '(' was never closed (condition, line 1)"),
+        ("tbreak", "tbreak: say where, as to break"),
+        ("watch", "watch: which node's gradient?"),
+        ("condition 3 x", "no breakpoint 3 (b lists them)"),
+        ("cl 3", "no breakpoint 3 (b lists them)"),
+        ("p", "an expression is needed, such as: p node.data"),
+        ("p 1/0", "ZeroDivisionError: division by zero"),
+        ("p nobody", "NameError: name 'nobody' is not defined"),
+        ("why #99", "no node #99: they go from #1 to #10"),
+        ("set w1", "set: say what and to what, such as: set w1 = 2"),
+        ("set n = None", "edit: data: one number is needed, not None"),
+        ("set w1 =", "set: say what and to what, such as: set w1 = 2"),
+        ("help frobnicate", "no such command: frobnicate (help lists them)"),
+    ],
+)
+def test_every_mistake_gets_one_line_and_changes_nothing(neuron, line, answer):
+    before = neuron.walk.position, neuron.say("b")
+    assert neuron.say(line) == answer
+    assert not neuron.left
+    assert (neuron.walk.position, neuron.say("b")) == before
+
+
+def test_an_error_in_a_rule_says_in_which():
+    @primitive
+    def broken(a):
+        def backward(grad):
+            raise KeyError("lost")
+
+        return a + 0, backward
+
+    session = Session(broken(Tensor([1.0], name="x")).sum())
+    assert session.say("s") == "KeyError: 'lost' (in the backward rule of broken)"
+    assert session.walk.position == 1
+
+
+def test_a_name_of_several_nodes_is_asked_about():
+    x = Value(1.0, name="x")
+    y = x * 2
+    z = y * 3
+    y.name = z.name = "h"
+    session = Session(z + 1)
+    assert session.say("why h") == "2 nodes are called h: #2, #3"
+
+
+# Help and completion
+
+
+def test_help_lists_every_command_and_explains_each(neuron):
+    listed = neuron.say("help")
+    commands = {name.removeprefix("do_") for name in dir(Debugger) if name.startswith("do_")}
+    for name in commands - {"EOF"}:
+        assert f"\n  {name} " in listed
+        assert neuron.say(f"help {name}").startswith(name)
+    assert all(len(line) <= 100 for line in listed.splitlines())
+
+
+def test_help_keeps_its_columns_in_a_narrow_terminal(neuron, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "72")
+    lines = neuron.say("help").splitlines()
+    assert all(len(line) <= 72 for line in lines)
+    at = lines.index("  next   (n)                 Go to the end of the module of the next")
+    assert lines[at + 1] == f"{'':29}operation."
+
+
+@pytest.mark.parametrize("short", sorted(Debugger.aliases))
+def test_every_short_name_is_one_of_a_command(neuron, short):
+    assert neuron.say(f"help {short}") == neuron.say(f"help {Debugger.aliases[short]}")
+
+
+def test_completion_elsewhere_is_after_a_prompt_what_it_was(neuron, monkeypatch):
+    readline = pytest.importorskip("readline")
+    usual = readline.get_completer_delims()
+    monkeypatch.setattr("sys.stdin", StringIO("q\n"))
+    neuron.debugger.open()
+    assert readline.get_completer_delims() == usual
+
+
+def test_completion_knows_commands_names_scopes_and_operations(model):
+    complete = model.debugger.completedefault
+    assert model.debugger.completenames("wh") == ["where", "why"]
+    assert complete("lo", "why lo", 4, 6) == ["logits"]
+    assert complete("he", "b scope=he", 8, 10) == ["head", "head.inner"]
+    assert complete("body.", "why body.", 4, 9) == ["body.W"]
+    assert complete("rel", "b op=rel", 5, 8) == ["relu"]
+
+
+def test_expressions_are_completed_by_the_names_that_they_can_have(neuron):
+    assert neuron.debugger.complete_p("no", "p no", 2, 4) == ["node", "nodes"]
+    assert neuron.debugger.complete_p("x1w", "p x1w", 2, 5) == ["x1w1", "x1w1x2w2"]

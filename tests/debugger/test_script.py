@@ -1,0 +1,122 @@
+"""A program is debugged where it differentiates; what cannot be debugged is told in one line."""
+
+import sys
+
+import pytest
+
+from autolm.engine.graph import backward_pass, current_recording
+from autolm.debugger import script, stop_backward
+from autolm.walking.program import ProgramError
+from autolm.debugger.script import debug_script
+
+
+class Opened(list):
+    """The data of every root that the debugger is opened on; it goes on at once, or quits."""
+
+    goes_on = True
+
+    def __call__(self, root, grad, retain_grads, variables, **options):
+        self.append(root.data)
+        self.variables = variables
+        self.site = root.site
+        return self.goes_on
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    note = Opened()
+    monkeypatch.setattr(script, "open_debugger", note)
+    monkeypatch.setattr(stop_backward, "open_debugger", note)
+    return note
+
+
+@pytest.fixture
+def program(tmp_path):
+    def write(text):
+        path = tmp_path / "program.py"
+        path.write_text(f"from autolm import Value\nx = Value(3.0)\n{text}")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "roots"),
+    [
+        ("loss = x * x", None, [9.0]),
+        ("loss = x * x\nloss.backward()", None, [9.0]),
+        ("y = x * 5\ny.backward()\nloss = x * x\nloss.backward()", None, [9.0]),
+        ("y = x * 5\ny.backward()\nloss = x * x\nloss.backward()", "y", [15.0]),
+        ("for i in range(3):\n    loss = x * i\n    loss.backward()", None, [0.0]),
+        ("y = x * 5\no = y * y", None, [225.0]),
+        ("y = x * 5\no = y * y", "y", [15.0]),
+        ("def train():\n    loss = x * 4\n    loss.backward()\ntrain()", None, [12.0]),
+        ("(x * 7).backward()", None, [21.0]),
+        ("loss = x * x\nloss.backward()\nloss = loss.data", None, [9.0]),
+    ],
+)
+def test_the_debugger_opens_on_the_loss_where_it_is_differentiated(
+    opened, program, text, variable, roots
+):
+    debug_script(program(text), variable)
+    assert opened == roots
+
+
+def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(opened, program):
+    path = program(
+        "import sys\nfrom pathlib import Path\n"
+        "assert __name__ == '__main__' and sys.argv == [__file__]\n"
+        "assert Path(sys.path[0]) == Path(__file__).resolve().parent\n"
+        "loss = x * x\n"
+    )
+    arguments, folders = sys.argv, list(sys.path)
+    debug_script(path)
+    assert opened.site == f"{path}:7"
+    assert opened.variables["x"].data == 3.0
+    assert (sys.argv, sys.path) == (arguments, folders)
+    assert not current_recording()[2]
+
+
+def test_quitting_ends_the_program_quietly(opened, program, capsys):
+    opened.goes_on = False
+    usual = backward_pass.get()
+    debug_script(program("loss = x * x\nloss.backward()\nprint('went on')"))
+    assert opened == [9.0]
+    assert capsys.readouterr().out == ""
+    assert backward_pass.get() is usual
+
+
+def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
+    debug_script(program("loss = x * x\nloss.backward()\nprint('went on')"))
+    assert capsys.readouterr().out == "went on\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "message"),
+    [
+        ("y = 1 +", None, ":3: invalid syntax"),
+        ("y = nobody", None, ":3: NameError: name 'nobody' is not defined"),
+        ("import sys\nsys.exit(3)", None, ": ended by itself, with 3"),
+        ("", None, " has no variable loss"),
+        ("y, z = x * 2, x * 3", None, " has no variable loss; choose one with --var: y, z"),
+        ("loss = 3", None, ": loss is of type int, not a Value or a Tensor"),
+        (
+            "class Tensor: __module__ = 'torch'\nloss = Tensor()",
+            None,
+            ": loss is of type torch.Tensor, not a Value or a Tensor",
+        ),
+        ("y = x * 2", "z", " has no variable z"),
+        ("y = 3", "y", ": y is of type int, not a Value or a Tensor"),
+    ],
+)
+def test_what_cannot_be_debugged_is_told_in_one_line(opened, program, text, variable, message):
+    path = program(text)
+    with pytest.raises(ProgramError) as error:
+        debug_script(path, variable)
+    assert str(error.value) == f"{path}{message}"
+    assert not opened
+
+
+def test_missing_program_is_told(tmp_path):
+    with pytest.raises(ProgramError, match=r"nobody\.py: cannot be read: No such file"):
+        debug_script(tmp_path / "nobody.py")

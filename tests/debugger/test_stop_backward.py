@@ -1,0 +1,131 @@
+"""Where backward() stops, and that it is only backward() that does."""
+
+import bdb
+import contextvars
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autolm import Tensor, Value, debug, set_trace
+from autolm.engine.graph import backward_pass
+from autolm.debugger import commands as debugger, stop_backward
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """Type these lines at every prompt, and note how often one was opened."""
+
+    class Typed(debugger.Debugger):
+        lines: tuple[str, ...] = ("c",)
+        opened = 0
+
+        def open(self):
+            Typed.opened += 1
+            for line in Typed.lines:
+                if self.onecmd(line):
+                    return
+            raise AssertionError("the prompt was not left")
+
+    monkeypatch.setattr(debugger, "Debugger", Typed)
+    return Typed
+
+
+@pytest.mark.parametrize("leaf", [Value, Tensor])
+def test_set_trace_stops_the_next_backward_and_only_that(commands, leaf):
+    x = leaf(3.0)
+    y = x * x
+    set_trace()
+    y.backward()
+    assert (commands.opened, x.grad) == (1, 6.0)
+    y.backward()
+    assert (commands.opened, x.grad) == (1, 12.0)
+
+
+def test_stopped_backward_keeps_what_backward_would_keep(commands):
+    x = Tensor(3.0)
+    square = x * x
+    y = square * 2
+    set_trace()
+    y.backward()
+    assert not square.has_grad and not y.has_grad
+    set_trace()
+    y.backward(10.0, retain_grads=True)
+    assert (x.grad, square.grad) == (12.0 + 120.0, 20.0)
+
+
+def test_quitting_raises_what_pdb_raises_and_restores(commands):
+    commands.lines = ("s", "q")
+    x = Value(3.0)
+    set_trace()
+    with pytest.raises(bdb.BdbQuit):
+        (x * x * x * x).backward()
+    assert not x.has_grad
+    assert backward_pass.get() is None
+
+
+def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
+    commands.lines = ("p (node * 1).backward()", "c")
+    x = Value(3.0)
+    set_trace()
+    (x * x).backward()
+    assert commands.opened == 1
+
+
+def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(commands):
+    commands.lines = ("p (node * 1).backward()", "c")
+    x = Value(3.0)
+    context = contextvars.copy_context()
+    context.run(backward_pass.set, stop_backward.StoppedPass)
+    context.run((x * x).backward)
+    assert commands.opened == 1
+    context.run((x * x).backward)
+    assert commands.opened == 2
+
+
+def test_debug_left_early_changes_nothing_and_at_the_end_everything(commands):
+    x = Value(3.0)
+    y = x * x * x
+    commands.lines = ("q",)
+    debug(y)
+    assert not x.has_grad
+    commands.lines = ("c", "c")
+    debug(y)
+    assert x.grad == 27.0
+
+
+def test_debug_sees_the_names_of_the_function_that_calls_it(commands, capsys):
+    def somewhere():
+        weight = Value(3.0)
+        cube = weight * weight * weight
+        debug(cube)
+
+    commands.lines = ("p weight.data, cube.data", "why weight", "q")
+    somewhere()
+    assert capsys.readouterr().out.startswith("(3.0, 27.0)\nweight.grad = 9\n")
+
+
+@pytest.mark.parametrize(("value", "stops"), [("1", True), ("", False), ("0", False)])
+def test_environment_variable_stops_every_backward(value, stops):
+    program = (
+        "from autolm import Value\nx = Value(3.0)\n"
+        "for _ in range(2): (x * x).backward()\nprint('gradient', x.grad)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        env={
+            **os.environ,
+            "AUTOLM_DEBUG": value,
+            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+            "PYTHONIOENCODING": "utf-8",
+        },
+        input="c\n" * 2,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("backward of") == (2 if stops else 0)
+    assert done.stdout.endswith("gradient 12.0\n")

@@ -1,0 +1,188 @@
+"""The debugger as a person uses it: through a terminal, with wrong commands, Ctrl-D and Ctrl-C."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pty")
+
+from tests.debugger.terminal import Terminal
+
+NEURON = Path(__file__).parent / "neuron.py"
+
+STOPPED = """
+import autolm
+from autolm import Value
+x = Value(3.0)
+for _ in range(2):
+    y = x * x + x
+    autolm.set_trace() if _ == 0 else None
+    y.backward()
+    print("gradient", x.grad)
+"""
+
+LONG = """
+import sys
+from autolm import Value, debug
+x = Value(0.5)
+y = x
+for _ in range(30_000):
+    y = y * 0.999 + x
+debug(y)
+print("gradient", x.has_grad)
+"""
+
+
+def open_neuron(**environment):
+    terminal = Terminal("-m", "autolm", "step", NEURON, **environment)
+    terminal.opening = terminal.read()
+    return terminal
+
+
+def test_a_session_as_the_storyboard_tells_it():
+    with open_neuron() as terminal:
+        assert terminal.opening.startswith(
+            "backward of o = 0.7071          5 steps, 5 leaves            neuron.py:13\n"
+            "> 1/5  tanh   o = tanh(n)                                    neuron.py:13\n"
+            "       ḡ = 1        ∂o/∂n = 1 − o² = 0.5      n.grad: 0 → 0.5\n"
+        )
+        assert terminal.say("s").startswith("> 2/5  +      n = x1w1x2w2 + b ")
+        assert terminal.say("b op=*") == "breakpoint 1: operation ×"
+        assert terminal.say("c").splitlines()[0].endswith("… breakpoint 1")
+        assert terminal.say("rs").startswith("> 3/5  +      x1w1x2w2 = x1w1 + x2w2 ")
+        assert terminal.say("why b") == (
+            "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)   neuron.py:12"
+        )
+        assert terminal.say("frobnicate") == "no such command: frobnicate (help lists them)"
+        assert terminal.say("w").endswith("neuron.py:11   x1w1x2w2 = x1w1 + x2w2")
+        terminal.type("q\n")
+        screen, code = terminal.wait()
+        assert "left at step 3: every gradient is as it was" in screen
+        assert code == 0
+
+
+def test_an_empty_line_repeats_in_either_direction():
+    with open_neuron() as terminal:
+        terminal.say("s")
+        assert terminal.say("").startswith("> 3/5")
+        terminal.say("rs")
+        assert terminal.say("").startswith("> 1/5")
+        assert terminal.say("").startswith("> start: o.grad = 1")
+
+
+def test_wrong_commands_cost_a_line_each():
+    with open_neuron() as terminal:
+        for line in ("goto x", "why nobody", "p 1/0", "b if (", "zoom 0", "set", "\t?!"):
+            assert len(terminal.say(line).splitlines()) == 1
+        assert terminal.say("s").startswith("> 2/5")
+
+
+def test_the_end_of_input_leaves():
+    with open_neuron() as terminal:
+        terminal.type("\x04")
+        screen, code = terminal.wait()
+        assert "left at step 1" in screen
+        assert "Traceback" not in screen
+        assert code == 0
+
+
+def test_interrupting_the_prompt_keeps_the_session():
+    with open_neuron() as terminal:
+        terminal.type("s half a li")
+        terminal.read("s half a li")
+        assert "interrupted; q leaves" in terminal.interrupt()
+        assert terminal.say("s").startswith("> 2/5")
+
+
+def test_interrupting_a_long_way_stops_between_two_steps(tmp_path):
+    script = tmp_path / "long.py"
+    script.write_text(LONG)
+    with Terminal(script) as terminal:
+        terminal.read()
+        terminal.say("b if print('at step', step.index)")  # None: it never stops
+        terminal.type("c\n")
+        terminal.read("at step 50")
+        terminal.type("\x03")
+        screen = terminal.read()
+        assert "interrupted" in screen and "Traceback" not in screen
+        assert "at the end" not in screen
+        where = int(screen.rpartition("> ")[2].partition("/")[0])
+        assert terminal.say("rs").startswith(f"> {where - 1:>5}/")
+        terminal.type("q\n")
+        screen, _ = terminal.wait()
+        assert screen.endswith("gradient False\n")
+
+
+def test_history_and_completion():
+    with open_neuron() as terminal:
+        terminal.say("why x1w1x2w2")
+        terminal.type("\x1b[A")  # the line before
+        assert "why x1w1x2w2" in terminal.read("why x1w1x2w2")
+        terminal.type("\x15why x1w1x\t\n")
+        assert terminal.read().count("x1w1x2w2.grad") == 1
+
+
+def test_colour_on_a_terminal_and_none_where_it_is_not_wanted():
+    with open_neuron() as terminal:
+        assert "\x1b[1m> 1/5" in terminal.raw
+        terminal.say("nonsense")
+        assert "\x1b[31mno such command" in terminal.raw
+    with open_neuron(NO_COLOR="1") as terminal:
+        assert "\x1b[1m" not in terminal.raw
+
+
+def test_set_trace_stops_once_and_the_program_goes_on(tmp_path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED)
+    with Terminal(script) as terminal:
+        assert "> 1/2  +      y = #2 + x" in terminal.read()
+        terminal.say("rs")
+        assert terminal.say("p x.grad, _") == "(0.0, 0)"
+        terminal.type("c\n")
+        screen, code = terminal.wait()
+        assert screen.splitlines()[-2:] == ["gradient 7.0", "gradient 14.0"]
+        assert code == 0
+
+
+def test_quitting_a_program_ends_it_as_pdb_does(tmp_path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED)
+    with Terminal(script) as terminal:
+        terminal.read()
+        terminal.type("q\n")
+        screen, code = terminal.wait()
+        assert "gradient" not in screen.replace("every gradient is as it was", "")
+        assert "bdb.BdbQuit" in screen
+        assert code == 1
+
+
+def test_environment_variable_stops_in_every_backward(tmp_path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED.replace("autolm.set_trace() if _ == 0 else None", "pass"))
+    with Terminal(script, AUTOLM_DEBUG="1") as terminal:
+        terminal.read()
+        terminal.type("c\n")
+        screen = terminal.read()
+        assert "gradient 7.0" in screen and "> 1/2  +" in screen
+        terminal.type("c\n")
+        screen, code = terminal.wait()
+        assert screen.endswith("gradient 14.0\n")
+        assert code == 0
+
+
+def test_without_a_terminal_commands_come_from_a_pipe():
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "autolm", "step", str(NEURON)],
+        input="s\nrs\n",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        cwd=Path(__file__).parent.parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert [line[:5] for line in done.stdout.splitlines() if "/5" in line] != []
+    assert "left at step 1" in done.stdout
