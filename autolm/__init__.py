@@ -13,21 +13,19 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm import nn as nn
     from autolm import ops as ops
     from autolm import testing as testing
+    from autolm.compiled.fused import native as native
+    from autolm.compiled.tape import Tape as Tape
+    from autolm.debugger.stop_backward import debug as debug
+    from autolm.debugger.stop_backward import set_trace as set_trace
+    from autolm.drawing.drawing import Drawing as Drawing
+    from autolm.drawing.drawing import draw as draw
+    from autolm.drawing.drawing import render as render
     from autolm.engine.graph import Node as Node
     from autolm.engine.graph import no_grad as no_grad
     from autolm.engine.graph import record_sites as record_sites
     from autolm.engine.graph import scope as scope
     from autolm.engine.graph import topological_order as topological_order
-    from autolm.walking.walk import Backprop as Backprop
-    from autolm.walking.blame import blame_nonfinite as blame_nonfinite
-    from autolm.drawing.drawing import Drawing as Drawing
-    from autolm.drawing.drawing import draw as draw
-    from autolm.drawing.drawing import render as render
-    from autolm.walking.what_if import edit as edit
-    from autolm.walking.explanation import explain as explain
-    from autolm.pages.player_page import player as player
-    from autolm.debugger.stop_backward import debug as debug
-    from autolm.debugger.stop_backward import set_trace as set_trace
+    from autolm.engine.value import Value as Value
     from autolm.lm.config import TrainingConfig as TrainingConfig
     from autolm.lm.corpora import toy_language_corpus as toy_language_corpus
     from autolm.lm.sampling import stream_text as stream_text
@@ -78,15 +76,17 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import transpose as transpose
     from autolm.ops import var as var
     from autolm.ops import where as where
-    from autolm.compiled.fused import native as native
     from autolm.ops.primitive import primitive as primitive
-    from autolm.compiled.tape import Tape as Tape
+    from autolm.pages.player_page import player as player
     from autolm.tensor.tensor import Tensor as Tensor
     from autolm.testing.check import check_op as check_op
     from autolm.testing.gradients import assert_gradients as assert_gradients
     from autolm.testing.gradients import check_gradient as check_gradient
     from autolm.testing.gradients import check_graph as check_graph
-    from autolm.engine.value import Value as Value
+    from autolm.walking.blame import blame_nonfinite as blame_nonfinite
+    from autolm.walking.explanation import explain as explain
+    from autolm.walking.walk import Backprop as Backprop
+    from autolm.walking.what_if import edit as edit
 else:
     from autolm.lazy import lazily
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from autolm.drawing.renderers import renderers
-from tests.inspect import browser
+from tests.pages import browser
 
 
 def need_renderer(name=None):

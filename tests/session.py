@@ -3,8 +3,8 @@
 from io import StringIO
 
 from autolm import Value
-from autolm.walking import Backprop
 from autolm.debugger.commands import Debugger
+from autolm.walking import Backprop
 
 
 class Session:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
+from tests.pictures import svg_edges, svg_texts
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "demos" / "pictures"

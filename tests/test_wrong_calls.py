@@ -21,18 +21,8 @@ import pytest
 
 from autolm import Tape, Tensor, Value, lm, nn
 from autolm import inspect as inspect_room
-from autolm.inspect import (
-    Backprop,
-    Drawing,
-    blame_nonfinite,
-    debug,
-    draw,
-    edit,
-    explain,
-    player,
-    render,
-)
-from autolm.walking.breakpoints import Breakpoint
+from autolm.debugger import debug
+from autolm.drawing import Drawing, draw, render
 from autolm.lm import (
     TOY_LANGUAGE,
     BPETokenizer,
@@ -60,6 +50,9 @@ from autolm.lm.reading import Reading
 from autolm.lm.sampling import stream_text
 from autolm.lm.text_loss import text_loss
 from autolm.lm.tokenizers import tokenizer_from_json
+from autolm.pages import player
+from autolm.walking import Backprop, blame_nonfinite, edit, explain
+from autolm.walking.breakpoints import Breakpoint
 
 ODD: list[Any] = [
     *(None, "", "a", "Pre", "\0", b"a", True, np.True_, 1j, object(), str, repr),

@@ -121,10 +121,10 @@ def _begun(config: TrainingConfig, output: Path | None) -> tuple[Training, RunFo
 def _run(training: Training, folder: RunFolder) -> None:
     from rich.console import Console
 
-    from autolm.walking.blame import blame_nonfinite
     from autolm.lm.report import TerminalReport
     from autolm.lm.run import run
     from autolm.lm.training import NonFiniteLoss
+    from autolm.walking.blame import blame_nonfinite
 
     report = TerminalReport(Console(), training)
     try:

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.backend import FLOATS, Native, backend
-from autolm.ops import neural, probability
 from autolm.compiled.fused_loops import native_loops
+from autolm.ops import neural, probability
+from autolm.ops.backend import FLOATS, Native, backend
 from autolm.ops.primitive import Array, Backward, Primitive
 
 Forward = Callable[..., tuple[Array, Backward]]

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.tensor.arguments import read_items
-from autolm.engine.graph import Backprop, Node, Operation, describe, recording, topological_order
-from autolm.ops.arguments import read_bool, told
 from autolm.compiled.tape_loops import DONE, NAMES, PLAIN, Loops, native_loops
-from autolm.walking.wording import expression, show
+from autolm.engine.graph import Backprop, Node, Operation, describe, recording, topological_order
 from autolm.engine.value import Value
+from autolm.ops.arguments import read_bool, told
+from autolm.tensor.arguments import read_items
+from autolm.walking.wording import expression, show
 
 Array = NDArray[np.float64]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autolm.walking.walk import Backprop
-from autolm.walking.breakpoints import Condition
 from autolm.debugger.looking import whole_number
 from autolm.debugger.prompt import Mistake
 from autolm.debugger.screen import within
 from autolm.debugger.stopping import Stopping
+from autolm.walking.breakpoints import Condition
+from autolm.walking.walk import Backprop
 
 BETWEEN_LOOKS = 100  # steps on a way to a place, until Ctrl-C is looked for again
 

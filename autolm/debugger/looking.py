@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from autolm.tensor.expansion import expand
-from autolm.engine.graph import Node, latest_root, topological_order
-from autolm.walking.walk import Backprop
-from autolm.walking.blame import blame_nonfinite
-from autolm.drawing.drawing import render
-from autolm.walking.what_if import numbers
-from autolm.walking.explanation import explanation
-from autolm.walking.names import Names
 from autolm.debugger.prompt import Mistake, Prompt
 from autolm.debugger.screen import Screen
-from autolm.walking.wording import show
+from autolm.drawing.drawing import render
+from autolm.engine.graph import Node, latest_root, topological_order
+from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
+from autolm.walking.blame import blame_nonfinite
+from autolm.walking.explanation import explanation
+from autolm.walking.names import Names
+from autolm.walking.walk import Backprop
+from autolm.walking.what_if import numbers
+from autolm.walking.wording import show
 
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 

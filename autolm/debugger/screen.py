@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from autolm.engine.graph import Contribution, Node, Step
-from autolm.walking.walk import Backprop
-from autolm.walking.names import Names
 from autolm.tensor.quiet import quiet
+from autolm.walking.names import Names
+from autolm.walking.walk import Backprop
 from autolm.walking.wording import expression, rule, show, slope, total
 
 SENT = 8  # how many operands of one step are shown

@@ -10,10 +10,10 @@ import bdb
 from pathlib import Path
 from typing import Any
 
+from autolm.debugger.stop_backward import StoppedPass, open_debugger
 from autolm.engine import graph
 from autolm.engine.graph import Node, backward_pass
-from autolm.walking.program import choose_root, run_program, wanted_variable
-from autolm.debugger.stop_backward import StoppedPass, open_debugger, variables_of_caller
+from autolm.walking.program import choose_root, run_program, variables_of_caller, wanted_variable
 
 
 def debug_script(path: Path, variable: str | None = None) -> None:

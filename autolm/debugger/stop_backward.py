@@ -7,11 +7,12 @@ that opens the prompt; nothing else in the engine knows of it, and nothing is sl
 from __future__ import annotations
 
 import bdb
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from autolm.debugger.commands import Debugger
 from autolm.engine.graph import Node, backward_pass
+from autolm.walking.program import variables_of_caller
 from autolm.walking.walk import Backprop
 
 
@@ -64,8 +65,6 @@ def open_debugger(
     leaves_at_end: bool = False,
 ) -> bool:
     """Open the prompt over a pass; return whether the user went on, rather than quit."""
-    from autolm.debugger.commands import Debugger
-
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
         with Backprop(root, grad, retain_grads) as walk:
@@ -79,11 +78,3 @@ def open_debugger(
             return not debugger.has_quit
     finally:
         backward_pass.reset(token)
-
-
-def variables_of_caller() -> Mapping[str, Any]:
-    """Return the names that the program has where it called autolm."""
-    frame = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
-        frame = frame.f_back
-    return {**frame.f_globals, **frame.f_locals}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from autolm.debugger.looking import Looking, whole_number
+from autolm.debugger.prompt import Mistake
+from autolm.debugger.screen import within
 from autolm.engine.graph import Step
 from autolm.walking.breakpoints import (
     ASCII,
@@ -15,9 +18,6 @@ from autolm.walking.breakpoints import (
     at_operation,
     at_scope,
 )
-from autolm.debugger.looking import Looking, whole_number
-from autolm.debugger.prompt import Mistake
-from autolm.debugger.screen import within
 
 
 class Stopping(Looking):

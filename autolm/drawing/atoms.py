@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node
 from autolm.drawing import labels
+from autolm.engine.graph import Node
 
 MANY = 3  # constants: so many are not told one by one
 

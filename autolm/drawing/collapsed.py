@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node
 from autolm.drawing import labels
 from autolm.drawing.atoms import MANY, Atom
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
 from autolm.drawing.view import Arrow, Badge, Box, Edges, View
+from autolm.engine.graph import Node
 
 BADGES = 6  # in one box; the others are counted
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 import graphviz
 
 from autolm.drawing import markup
-from autolm.drawing.notebook import Picture
 from autolm.drawing.palette import DARK, LIGHT, Palette
+from autolm.drawing.picture import Picture
 from autolm.drawing.view import Arrow, Box, View
 
 TEXT = "Helvetica,Arial,sans-serif"

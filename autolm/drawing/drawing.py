@@ -13,20 +13,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
-from autolm.engine.graph import Node, topological_order
 from autolm.drawing import labels
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
 from autolm.drawing.dot import to_dot
 from autolm.drawing.exact import exact_view, neighbourhood
-from autolm.drawing.notebook import Picture
 from autolm.drawing.page import picture_page
+from autolm.drawing.picture import Picture
 from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
+from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_bool, read_int, told
+from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
 
 MAX_BOXES = 18
 MAX_SPAN = 60

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node, Step
 from autolm.drawing import labels
 from autolm.drawing.gradients import walk
 from autolm.drawing.outline import scope_parts
 from autolm.drawing.view import Arrow, Box, Edges, View
+from autolm.engine.graph import Node, Step
 
 
 def exact_view(

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node
 from autolm.drawing.markup import visible
+from autolm.engine.graph import Node
 
 NOT_COMPUTED = "–"
 PEEK = 3  # how many elements of an array are shown

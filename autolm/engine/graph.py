@@ -264,7 +264,12 @@ record_sites = partial(recording, sites=True)  # with record_sites(): they know 
 def calling_site() -> str:
     """Return file:line of the nearest caller outside the engine."""
     frame = sys._getframe(1)
-    engine = ("autolm.engine.graph", "autolm.engine.value", "autolm.tensor.tensor", "autolm.op")  # op: ops, operators
+    engine = (
+        "autolm.engine.graph",
+        "autolm.engine.value",
+        "autolm.tensor.tensor",
+        "autolm.op",
+    )  # op: ops, operators
     while frame.f_globals.get("__name__", "").startswith(engine) and frame.f_back:
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

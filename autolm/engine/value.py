@@ -16,7 +16,14 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.engine.graph import Node, Operation, calling_site, current_recording, next_made, require_text
+from autolm.engine.graph import (
+    Node,
+    Operation,
+    calling_site,
+    current_recording,
+    next_made,
+    require_text,
+)
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.tensor.arguments import read_integers, read_items, read_size
 from autolm.ops.arguments import read_int, told
+from autolm.tensor.arguments import read_integers, read_items, read_size
 
 IntArray: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[IntArray, IntArray]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autolm.tensor.arguments import read_kind
 from autolm.lm.batches import (
     Batch,
     Batches,
@@ -24,6 +23,7 @@ from autolm.lm.corpora import Corpus
 from autolm.lm.ladder import EntropyLadder, entropy_ladder
 from autolm.lm.tokenizers import Tokenizer
 from autolm.lm.tokenizers.tokenizer import bytes_of
+from autolm.tensor.arguments import read_kind
 
 
 class EncodedText(ABC):

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_finite, read_size
 from autolm.lm.batches import as_token_ids
 from autolm.ops.arguments import read_int
+from autolm.tensor.arguments import read_finite, read_size
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_finite, read_rng
 from autolm.ops.arguments import read_int, told
+from autolm.tensor.arguments import read_finite, read_rng
 
 
 def pick(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_kind
 from autolm.engine.graph import no_grad
 from autolm.nn.key_value_cache import KeyValueCache
+from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
 
 if TYPE_CHECKING:

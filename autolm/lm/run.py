@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from autolm.compiled.fused import native
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
-from autolm.compiled.fused import native
 
 QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
 SAMPLE_TOKENS = 300

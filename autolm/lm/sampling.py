@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from autolm.tensor.arguments import read_choice, read_kind, read_rng, read_size, read_text
 from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 from autolm.ops.arguments import told
+from autolm.tensor.arguments import read_choice, read_kind, read_rng, read_size, read_text
 
 
 def stream_text(

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from autolm.tensor.arguments import read_choice, read_kind
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
+from autolm.tensor.arguments import read_choice, read_kind
 from autolm.tensor.tensor import Tensor
 
 

@@ -14,14 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
-from autolm.tensor.arguments import (
-    read_choice,
-    read_finite,
-    read_floating,
-    read_integers,
-    read_rng,
-    read_size,
-)
 from autolm.engine.graph import no_grad
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.next_token import pick, require_in_range
@@ -37,6 +29,14 @@ from autolm.nn.layers import (
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
 from autolm.ops.arguments import read_bool, read_int
+from autolm.tensor.arguments import (
+    read_choice,
+    read_finite,
+    read_floating,
+    read_integers,
+    read_rng,
+    read_size,
+)
 from autolm.tensor.tensor import Tensor
 
 # Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).

@@ -12,10 +12,17 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm import ops
-from autolm.tensor.arguments import read_choice, read_finite, read_floating, read_kind, read_rng, read_size
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.arguments import read_bool
+from autolm.tensor.arguments import (
+    read_choice,
+    read_finite,
+    read_floating,
+    read_kind,
+    read_rng,
+    read_size,
+)
 from autolm.tensor.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None

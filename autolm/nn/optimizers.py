@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_finite, read_items
-from autolm.ops.backend import FLOATS, current_native
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.ops.arguments import told
+from autolm.ops.backend import FLOATS, current_native
+from autolm.tensor.arguments import read_finite, read_items
 from autolm.tensor.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]

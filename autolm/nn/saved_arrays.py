@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_kind
 from autolm.ops.arguments import told
+from autolm.tensor.arguments import read_kind
 
 Array = NDArray[Any]
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import get_args
 
-from autolm.tensor.arguments import read_choice, read_finite
 from autolm.nn.schedule_name import ScheduleName
 from autolm.ops.arguments import read_int
+from autolm.tensor.arguments import read_choice, read_finite
 
 Schedule = Callable[[int], float]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from autolm.engine.value import Value
 from autolm.ops.arguments import read_number
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
-from autolm.engine.value import Value
 
 
 def each(function: Any) -> Any:

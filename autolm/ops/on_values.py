@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.ops.primitive import Array
 from autolm.engine.value import Value
+from autolm.ops.primitive import Array
 
 
 def along(function: Callable[..., Sequence[Any]], a: Array, axis: int = -1) -> Array:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.engine.value import Value
 from autolm.ops.arguments import respelled
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
-from autolm.engine.value import Value
 
 if TYPE_CHECKING:
     from autolm.tensor.tensor import Tensor

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from autolm.engine.value import Value
 from autolm.ops import varied
 from autolm.ops.arguments import Axis, read_axes, read_bool, read_number
 from autolm.ops.primitive import Array, Backward, Case, primitive
-from autolm.engine.value import Value
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
 

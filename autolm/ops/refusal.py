@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import Node
-from autolm.ops.arguments import require_broadcast, told
 from autolm.engine.value import Value
+from autolm.ops.arguments import require_broadcast, told
 
 NUMBERS = "fiub"  # the kinds of dtype that a Tensor may have
 

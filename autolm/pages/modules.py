@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node, Step
 from autolm.drawing import labels
 from autolm.drawing.atoms import Atom
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
+from autolm.drawing.view import Box, View
+from autolm.engine.graph import Node, Step
 from autolm.pages.playback import (
     LINES,
     Moment,
@@ -24,7 +25,6 @@ from autolm.pages.playback import (
     backward_lines,
     forward_lines,
 )
-from autolm.drawing.view import Box, View
 
 
 @dataclass

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node, Step
 from autolm.drawing import labels
 from autolm.drawing.exact import arithmetic
 from autolm.drawing.view import Arrow, Box
+from autolm.engine.graph import Node, Step
 
 LINES = 6  # operands that are written out in one step
 

@@ -15,8 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from autolm.tensor.arguments import read_node, read_path
-from autolm.engine.graph import Node
 from autolm.drawing import labels
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
@@ -26,14 +24,16 @@ from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing
 from autolm.drawing.exact import exact_view
 from autolm.drawing.gradients import walk
 from autolm.drawing.markup import markup
-from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.drawing.outline import Group
 from autolm.drawing.palette import DARK, LIGHT
-from autolm.pages.playback import Moment, explanations, longest, moments
 from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Arrow, Box, View
+from autolm.engine.graph import Node
 from autolm.ops.arguments import read_int
+from autolm.pages.modules import AtomPass, module_moments, walk_atoms
+from autolm.pages.playback import Moment, explanations, longest, moments
+from autolm.tensor.arguments import read_node, read_path
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"

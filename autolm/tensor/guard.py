@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.backend import current_native
 from autolm.engine.graph import Node, describe
+from autolm.ops.backend import current_native
 
 EXACT_BYTES = 2**16  # up to this size a copy of the bytes is the cheapest fingerprint
 FEW_BYTES = 2**12  # up to this size it is so beside a compiled fold, too

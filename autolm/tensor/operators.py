@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from autolm import ops
 from autolm.engine.graph import Node
-from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 from autolm.ops.arguments import Axis, respelled
+from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
 if TYPE_CHECKING:
     from autolm.tensor.tensor import Tensor

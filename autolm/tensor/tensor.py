@@ -16,10 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.tensor.fitting import NestedTensor, convert, fit, fits, following, has_dtype, read
-from autolm.ops.backend import current_native
-from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
-from autolm.tensor.expansion import expand
 from autolm.engine.graph import (
     Node,
     Step,
@@ -30,9 +26,13 @@ from autolm.engine.graph import (
     recording,
     require_text,
 )
+from autolm.ops.backend import current_native
+from autolm.ops.primitive import Primitive
+from autolm.tensor.expansion import expand
+from autolm.tensor.fitting import NestedTensor, convert, fit, fits, following, has_dtype, read
+from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
 from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.tensor.operators import Operators
-from autolm.ops.primitive import Primitive
 from autolm.tensor.quiet import is_quiet, quiet, quietly
 from autolm.walking.wording import show
 

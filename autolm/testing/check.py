@@ -13,7 +13,6 @@ from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
-from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
 from autolm.testing.laws.conduct import OTHER_DTYPE
@@ -21,6 +20,7 @@ from autolm.testing.laws.values import aliased_node
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.under_test import Subject
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
-from autolm.testing.oracle import Derivative
 from autolm.testing.kinks import (
     BEND,
     bends,
@@ -21,6 +20,7 @@ from autolm.testing.kinks import (
     slopes_of_two_sides,
     unit_direction,
 )
+from autolm.testing.oracle import Derivative
 
 Array = NDArray[Any]
 Arrays = Sequence[Array | None]  # one per operand; None where there is nothing to differentiate

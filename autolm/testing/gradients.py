@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autolm.engine.graph import Node, describe, no_grad, record_sites, topological_order
+from autolm.engine.value import Value
 from autolm.ops.arguments import told
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
@@ -19,14 +20,13 @@ from autolm.testing.call import Call
 from autolm.testing.check import report_of
 from autolm.testing.comparison import SINGLE, Comparison, Verdict, compare, largest_contribution
 from autolm.testing.diagnosis import USED_TWICE, diagnose
-from autolm.testing.running import examine_call
 from autolm.testing.laws.law import program_of, program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.replay import forward_of, in_double, replayed
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.running import examine_call
 from autolm.testing.under_test import OperationError, Subject, upstream_for
-from autolm.engine.value import Value
 
 Array = NDArray[Any]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.tensor.arguments import read_node
 from autolm.engine.graph import Node, topological_order
+from autolm.tensor.arguments import read_node
 from autolm.walking.rehearsal import Rehearsal
 from autolm.walking.wording import expression, show
 

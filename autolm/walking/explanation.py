@@ -14,11 +14,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from autolm.engine import graph
-from autolm.tensor.arguments import read_function, read_node
 from autolm.engine.graph import Node, latest_root
-from autolm.walking.what_if import seed
-from autolm.walking.rehearsal import Rehearsal
 from autolm.ops.arguments import read_int
+from autolm.tensor.arguments import read_function, read_node
+from autolm.walking.rehearsal import Rehearsal
+from autolm.walking.what_if import seed
 from autolm.walking.wording import expression, label, norm, rule, show
 
 Label = Callable[[Node], str]

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from autolm.walking import wording as step
 from autolm.engine.graph import Node
+from autolm.walking import wording as step
 
 
 class Names:

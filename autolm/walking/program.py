@@ -20,7 +20,6 @@ from typing import Any
 
 from autolm.engine import graph
 from autolm.engine.graph import Node, backward_pass, record_sites, topological_order
-from autolm.debugger.stop_backward import variables_of_caller
 
 LOSS = "loss"
 
@@ -153,3 +152,11 @@ def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
     kind = type(variables[variable])
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{path}: {variable} is of type {module}{kind.__name__}, not a Value or a Tensor"
+
+
+def variables_of_caller() -> Mapping[str, Any]:
+    """Return the names that the program has where it called autolm."""
+    frame = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
+        frame = frame.f_back
+    return {**frame.f_globals, **frame.f_locals}

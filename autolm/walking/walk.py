@@ -13,8 +13,10 @@ from types import TracebackType
 from typing import Any
 
 from autolm.engine import graph
-from autolm.tensor.arguments import read_function, read_kind, read_node, read_text
 from autolm.engine.graph import Contribution, Node, Step, latest_root
+from autolm.ops.arguments import read_bool, read_int
+from autolm.tensor.arguments import read_function, read_kind, read_node, read_text
+from autolm.tensor.quiet import quiet
 from autolm.walking.breakpoints import (
     Breakpoint,
     Condition,
@@ -25,8 +27,6 @@ from autolm.walking.breakpoints import (
     at_scope,
 )
 from autolm.walking.what_if import Edit, edit, seed
-from autolm.ops.arguments import read_bool, read_int
-from autolm.tensor.quiet import quiet
 from autolm.walking.wording import label, show
 
 

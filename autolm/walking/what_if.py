@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.engine.graph import Node, topological_order
-from autolm.walking.rehearsal import Rehearsal
+from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
-from autolm.walking.wording import label, norm, total
 from autolm.tensor.tensor import COMPUTED, Tensor
+from autolm.walking.rehearsal import Rehearsal
+from autolm.walking.wording import label, norm, total
 
 SHOWN = 12  # how many gradients a report lists
 

@@ -1,8 +1,8 @@
 """Workload: a picture of a graph of 100 000 nodes, collapsed by scope until it can be read."""
 
 from autolm import Value, scope
-from autolm.engine.graph import Node, topological_order
 from autolm.drawing import draw
+from autolm.engine.graph import Node, topological_order
 from benchmarks.race import Contestant, Race
 
 BLOCKS, INNER_SCOPES = 10, ("attention", "feed_forward")

@@ -10,8 +10,8 @@ import pytest
 from autolm.cli import main
 from autolm.walking.program import ProgramError, root_of_program
 from tests.cli.test_step import NEURON, ROOT, SMALL, autolm
-from tests.pictures import svg_edges, svg_texts
 from tests.needs import need_renderer
+from tests.pictures import svg_edges, svg_texts
 
 LOOP = """
 from autolm import Value

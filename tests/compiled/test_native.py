@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, native, ops
-from autolm.ops.backend import current_native
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
+from autolm.ops.backend import current_native
 from tests.compiled.tapes import needs_numba
 
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autolm import Tape, Value
-from autolm.engine import value as value_module
-from autolm.engine.graph import Operation, describe, topological_order
 from autolm.compiled.tape import _computed
 from autolm.compiled.tape_loops import NAMES
+from autolm.engine import value as value_module
+from autolm.engine.graph import Operation, describe, topological_order
 from tests.compiled.tapes import bits, either_loop
 
 UNARY = ["relu", "exp", "log", "neg", "sqrt", "tanh", "sigmoid", "abs", "sin", "cos"]

@@ -118,7 +118,7 @@ def test_narrow_terminals_get_each_step_of_a_list_in_one_line(monkeypatch, colum
         y = x.swapaxes(-1, -2).reshape(2, 1).swapaxes(-1, -2).sum()
     lines = Session(y).say("l").splitlines()
     assert [len(line) <= columns for line in lines] == [True] * 4
-    assert all("blocks.1.attention  test_debugger.py:" in line for line in lines)
+    assert all("blocks.1.attention  test_commands.py:" in line for line in lines)
 
 
 def test_a_second_contribution_shows_what_was_added():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
-from autolm.engine.graph import latest_root
 from autolm.debugger.commands import Debugger
+from autolm.engine.graph import latest_root
 from tests.session import Session
 
 # Looking

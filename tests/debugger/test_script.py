@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from autolm.engine.graph import backward_pass, current_recording
 from autolm.debugger import script, stop_backward
-from autolm.walking.program import ProgramError
 from autolm.debugger.script import debug_script
+from autolm.engine.graph import backward_pass, current_recording
+from autolm.walking.program import ProgramError
 
 
 class Opened(list):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from autolm import Tensor, Value, debug, set_trace
+from autolm.debugger import commands as debugger
+from autolm.debugger import stop_backward
 from autolm.engine.graph import backward_pass
-from autolm.debugger import commands as debugger, stop_backward
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def commands(monkeypatch):
                     return
             raise AssertionError("the prompt was not left")
 
-    monkeypatch.setattr(debugger, "Debugger", Typed)
+    monkeypatch.setattr(stop_backward, "Debugger", Typed)
     return Typed
 
 

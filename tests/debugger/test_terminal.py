@@ -9,7 +9,7 @@ pytest.importorskip("pty")
 
 from tests.debugger.terminal import Terminal
 
-NEURON = Path(__file__).parent / "neuron.py"
+NEURON = Path(__file__).parents[1] / "neuron.py"
 
 STOPPED = """
 import autolm

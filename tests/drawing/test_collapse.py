@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, scope
-from autolm.engine.graph import topological_order
 from autolm.drawing import Drawing, draw
 from autolm.drawing.collapse import _span
+from autolm.engine.graph import topological_order
 from autolm.lm import TinyLM
 from tests.pictures import parse
 from tests.programs import programs

@@ -17,9 +17,9 @@ import pytest
 from autolm import Tensor, Value, ops, scope
 from autolm.drawing import Drawing, draw
 from autolm.drawing.palette import LIGHT
+from tests.needs import need_renderer
 from tests.pictures import SVG, parse
 from tests.session import the_neuron
-from tests.needs import need_renderer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -333,7 +333,7 @@ def test_only_a_node_can_be_drawn():
 
 def test_the_text_is_the_same_in_every_process():
     program = (
-        "from autolm.inspect import draw; from autolm.lm import TinyLM; import numpy as np\n"
+        "from autolm.drawing import draw; from autolm.lm import TinyLM; import numpy as np\n"
         "model = TinyLM(9, 8, 2, 16, 1, seed=3)\n"
         "loss = model.compute_loss(np.arange(5), np.arange(5) + 1)\n"
         "print(draw(loss).source, draw(loss.to_values().item(), edges='gradient').source)"

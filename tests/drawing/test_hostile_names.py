@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from autolm import Value, scope
 from autolm.drawing import Drawing, draw
-from autolm.pages import player
 from autolm.drawing.markup import visible
-from tests.pictures import parse, svg_hints, svg_texts
+from autolm.pages import player
 from tests.needs import need_renderer
+from tests.pictures import parse, svg_hints, svg_texts
 
 HOSTILE = [
     'a"b<c>&|{}\n',

@@ -7,13 +7,13 @@ from nbclient import NotebookClient
 from autolm import Value
 from autolm.drawing import draw
 from autolm.drawing.tree import text_tree
+from tests.needs import need_renderer
 from tests.pictures import svg_texts
 from tests.session import the_neuron
-from tests.needs import need_renderer
 
-WITHOUT_GRAPHVIZ = "from autolm.inspect import renderers; renderers.renderers = dict"
+WITHOUT_GRAPHVIZ = "from autolm.drawing import renderers; renderers.renderers = dict"
 CELLS = [
-    "from autolm import Tensor, Value\nfrom autolm.inspect import Drawing, draw",
+    "from autolm import Tensor, Value\nfrom autolm.drawing import Drawing, draw",
     "x = Value(3.0, name='x')\ny = x * x\ny",
     "draw(y, dark=True)",
     "Drawing(y)",

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from autolm import Value
 from autolm.drawing import Drawing, draw, render, renderers
-from autolm.pages import player
 from autolm.drawing.palette import DARK, LIGHT
 from autolm.drawing.renderers import RendererMissing, RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
-from tests.pictures import svg_edges, svg_texts
+from autolm.pages import player
 from tests.needs import need_renderer
+from tests.pictures import svg_edges, svg_texts
 
 NAMES = ["dot", "pygraphviz", "graphviz-pure"]
 SLOW = [sys.executable, "-c", "import time; time.sleep(5)", "-T"]

@@ -14,8 +14,8 @@ from autolm.lm import run_folder
 from autolm.lm.run import Outcome, run
 from autolm.lm.run_folder import NotSaved, RunFolder
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
-from tests.runs import Silence, assert_same_checkpoint, contents, small_training
 from tests.compiled.tapes import needs_numba
+from tests.runs import Silence, assert_same_checkpoint, contents, small_training
 
 
 @pytest.fixture(scope="module", autouse=True)

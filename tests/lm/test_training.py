@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autolm.walking import blame_nonfinite
 from autolm.lm.corpora import Corpus, toy_language_corpus
 from autolm.lm.ladder import entropy_ladder
 from autolm.lm.run_folder import Checkpoint, RunError, RunFolder
 from autolm.lm.training import NonFiniteLoss, Training, train_tokenizer
 from autolm.nn import AdamW
+from autolm.walking import blame_nonfinite
 from tests.runs import assert_same_checkpoint, small_corpus, small_training
 
 STEPS = 10

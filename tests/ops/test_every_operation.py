@@ -15,8 +15,8 @@ from autolm.testing import (
     permutation_equivariant,
     shift_invariant,
 )
-from autolm.testing.running import Status, examine
 from autolm.testing.laws import relations
+from autolm.testing.running import Status, examine
 from autolm.testing.under_test import Subject
 from tests.calls import each_primitive
 

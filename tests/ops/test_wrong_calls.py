@@ -15,8 +15,8 @@ import pytest
 from autolm import Tensor, Value, native, ops
 from autolm.compiled import fused as compiled
 from tests.calls import arity
-from tests.ops.test_small_shapes import ORACLES
 from tests.compiled.tapes import needs_numba
+from tests.ops.test_small_shapes import ORACLES
 
 ATTRIBUTE_VALUES = {
     "a text": "a",

@@ -6,6 +6,7 @@ import pytest
 
 from autolm import Tensor, Value, scope
 from autolm.pages import player
+from tests.needs import need_renderer
 from tests.pages.player_page import (
     go_to,
     is_visible,
@@ -17,7 +18,6 @@ from tests.pages.player_page import (
     shown,
     told,
 )
-from tests.needs import need_renderer
 
 # Of the neuron: 0 the leaves, 1 to 5 forward, 6 the gradient of the root, 7 to 11 backward.
 TURN, LAST = 6, 11

@@ -5,8 +5,8 @@ import pytest
 from autolm import Value
 from autolm.pages import player
 from autolm.pages.modules import Extent
-from tests.pages.player_page import go_to, key_of, lines, opened, shown
 from tests.needs import need_renderer
+from tests.pages.player_page import go_to, key_of, lines, opened, shown
 
 
 @pytest.fixture(autouse=True)

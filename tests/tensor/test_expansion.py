@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, no_grad, ops, record_sites, scope
-from autolm.tensor.expansion import expand
 from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
+from autolm.tensor.expansion import expand
 from tests.calls import calls, each_primitive
 from tests.programs import programs
 

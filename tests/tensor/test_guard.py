@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from autolm import Tensor, ops, primitive
-from autolm.tensor.guard import EXACT_BYTES, fingerprint
 from autolm.compiled import fused as compiled
+from autolm.tensor.guard import EXACT_BYTES, fingerprint
 
 
 def ones(*shape):

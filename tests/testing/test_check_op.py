@@ -9,8 +9,8 @@ from autolm.nn import Module
 from autolm.ops.primitive import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
 from autolm.testing.check import report_on
-from autolm.testing.running import Status, examine
 from autolm.testing.laws import LAWS
+from autolm.testing.running import Status, examine
 from autolm.testing.under_test import Subject
 
 from .right_operations import product, softplus

@@ -5,8 +5,8 @@ from hypothesis import find, given, settings
 
 from autolm import ops
 from autolm.testing import Verdict, check_gradient, expressions
-from autolm.testing.running import examine
 from autolm.testing.laws.values import compare_expression, graphs
+from autolm.testing.running import examine
 from autolm.testing.under_test import Subject
 
 from .wrong_operations import product_swapped

@@ -150,7 +150,7 @@ def test_text_tells_arithmetic_rule_scope_and_site():
     with record_sites(), scope("head"):
         y = x * 3
     text = str(explain(x, y))
-    assert text.startswith("x.grad = 3\n  3   from x · 3   (3 × 1)   head   test_explain.py:")
+    assert text.startswith("x.grad = 3\n  3   from x · 3   (3 × 1)   head   test_explanation.py:")
     assert str(explain(y, y)) == "mul.grad = 1\n  given, for this is the root"
     matrix = Tensor([[1.0]], name="M")
     assert str(explain(matrix, (matrix @ matrix).sum(), paths=1)) == (

@@ -7,9 +7,9 @@ per character.
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.tensor.arguments import read_items, read_kind, read_text
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.ops.arguments import told
+from autolm.tensor.arguments import read_items, read_kind, read_text
 
 
 class CharacterTokenizer(Tokenizer):

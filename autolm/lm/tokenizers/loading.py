@@ -3,11 +3,11 @@
 import json
 import os
 
-from autolm.tensor.arguments import read_path
 from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.ops.arguments import told
+from autolm.tensor.arguments import read_path
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
 

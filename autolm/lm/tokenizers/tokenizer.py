@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.tensor.arguments import read_items, read_path
 from autolm.lm.atomic_write import write_atomically
 from autolm.ops.arguments import read_int
+from autolm.tensor.arguments import read_items, read_path
 
 
 class Tokenizer(ABC):

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from autolm.testing import ridders
 from autolm.testing.call import Call, literal
 from autolm.testing.comparison import Row, largest
-from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
-from autolm.testing.oracle import UnsuitableError, complex_step
-from autolm.testing.under_test import Subject
 from autolm.testing.kinks import (
     BEND,
     STEP,
@@ -23,6 +20,9 @@ from autolm.testing.kinks import (
     slopes_of_two_sides,
     unit_direction,
 )
+from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.oracle import UnsuitableError, complex_step
+from autolm.testing.under_test import Subject
 
 Array = NDArray[Any]
 Function = Callable[..., Array]

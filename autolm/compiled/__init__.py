@@ -1,0 +1,10 @@
+"""All that is compiled, by numba, where it is asked for: Tape and the fused loops (floor 3).
+
+Every loop here says once more what plain code says below, and is proved equal to it. Nothing may
+stand here alone.
+"""
+
+from autolm.compiled.fused import native
+from autolm.compiled.tape import Tape
+
+__all__ = ["Tape", "native"]

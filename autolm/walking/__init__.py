@@ -1,0 +1,20 @@
+"""A pass through a graph, walked both ways, and how it is told (floor 3).
+
+Steps, breakpoints, names, wording, explanations, blame, what-if, and running a program for its
+graph. Nothing here prints or knows a terminal, and a node is asked for what it is, not assumed.
+"""
+
+from autolm.walking.blame import Blame, blame_nonfinite
+from autolm.walking.explanation import Explanation, explain
+from autolm.walking.walk import Backprop
+from autolm.walking.what_if import Edit, edit
+
+__all__ = [
+    "Backprop",
+    "Blame",
+    "Edit",
+    "Explanation",
+    "blame_nonfinite",
+    "edit",
+    "explain",
+]

@@ -1,0 +1,109 @@
+"""The house: which room may import which. Read from the imports themselves; nothing is run."""
+
+import ast
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "autolm"
+FLOORS = {
+    "engine": 0,
+    "ops": 1,
+    "tensor": 2,
+    "nn": 3,
+    "compiled": 3,
+    "walking": 3,
+    "drawing": 4,
+    "debugger": 5,
+    "pages": 5,
+    "testing": 5,
+    "lm": 5,
+    "torch": 6,
+    "cli": 7,
+}
+FILES = {
+    ".".join(("autolm", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+
+def imports_of(module):
+    """List what a file imports: (module, line, whether inside a function)."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    inside = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno} imports by dots"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            targets = [name if name in FILES else node.module for name in names]
+        elif isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        else:
+            continue
+        found += [(target, node.lineno, node in inside) for target in targets]
+    return found
+
+
+def room_of(module):
+    return module.split(".")[1] if module.count(".") else ""
+
+
+ROOMED = [module for module in FILES if room_of(module) in FLOORS]
+
+
+def test_every_file_is_in_a_room():
+    outside = {module for module in FILES if room_of(module) not in FLOORS}
+    assert outside == {"autolm", "autolm.__main__"}
+
+
+@pytest.mark.parametrize("module", ROOMED)
+def test_imports_point_down(module):
+    for target, line, _ in imports_of(module):
+        if not target.startswith("autolm"):
+            continue
+        here, there = room_of(module), room_of(target)
+        assert there in FLOORS, f"{module}:{line} imports {target}, which is no room"
+        if here != there:
+            assert FLOORS[there] < FLOORS[here], (
+                f"{module}:{line} imports {target}: {here} is on floor {FLOORS[here]}, "
+                f"and {there} on floor {FLOORS[there]}"
+            )
+
+
+def test_no_files_import_one_another_in_a_circle():
+    def of_ours(module):
+        return {target for target, _, _ in imports_of(module) if target in FILES} - {module}
+
+    # A room's front page imports its files: what a file takes from its own room, it takes directly.
+    graph = {module: of_ours(module) for module in ROOMED}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("a circle of imports: " + " → ".join(reversed(error.args[1])))
+
+
+def test_engine_imports_the_standard_library_only():
+    for module in ROOMED:
+        if room_of(module) == "engine":
+            for target, line, _ in imports_of(module):
+                top = target.partition(".")[0]
+                assert top in sys.stdlib_module_names or target.startswith("autolm.engine"), (
+                    f"{module}:{line} imports {target}"
+                )
+
+
+def test_only_commands_import_rooms_inside_functions():
+    for module in ROOMED:
+        if room_of(module) != "cli":  # whose --help must not wait for NumPy
+            for target, line, inside in imports_of(module):
+                assert not (inside and target.startswith("autolm")), f"{module}:{line}: {target}"
