@@ -88,7 +88,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.walking.walk import Backprop as Backprop
     from autolm.walking.what_if import edit as edit
 else:
-    from autolm.lazy import lazily
+    from autolm.engine.lazy import lazily
 
     __getattr__, __dir__, __all__ = lazily(
         globals(),

@@ -13,17 +13,40 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import drawing, growth, peak_memory, report, scalar_step, text, tinylm_step
-from benchmarks.race import Race, hold
+from benchmarks import drawing, peak_memory, report, scalar_race, text, tinylm_step
+from benchmarks.race import Outcome, Race, hold
 from rich.console import Console
+from rich.table import Table
 
 Options = argparse.Namespace
+Shown = tuple[Table, list[Outcome]]
 
 
-def scalar(options: Options) -> Iterator[Race]:
-    yield scalar_step.build("al" if options.quick else "yuheng")
+def scalar(options: Options) -> Iterator[Shown]:
+    result = scalar_race.microgpt_race("al" if options.quick else "yuheng", options.rounds)
+    yield scalar_race.table(result), [result.outcome()]
 
 
+def graphs(options: Options) -> Iterator[Shown]:
+    sizes = [10**power for power in ((2, 3) if options.quick else (4, 5, 6))]
+    results = scalar_race.growth_races(sizes, options.rounds)
+    yield scalar_race.growth_table(results), [result.outcome() for result in results]
+
+
+def raced(
+    races: Callable[[Options], Iterator[Race]],
+) -> Callable[[Options], Iterator[Shown]]:
+    """Hold races of arrays and texts, in this process."""
+
+    def show(options: Options) -> Iterator[Shown]:
+        for race in races(options):
+            outcome = hold(race, options.rounds)
+            yield report.table(outcome), [outcome]
+
+    return show
+
+
+@raced
 def tinylm(options: Options) -> Iterator[Race]:
     sizes = list(tinylm_step.SIZES)
     for size in sizes[:1] if options.quick else sizes:
@@ -31,21 +54,18 @@ def tinylm(options: Options) -> Iterator[Race]:
         yield peak_memory.weighed(race, size, options.threads)
 
 
-def graphs(options: Options) -> Iterator[Race]:
-    for power in (3,) if options.quick else (3, 4, 5, 6):
-        yield growth.build(10**power)
-
-
+@raced
 def bpe(options: Options) -> Iterator[Race]:
     size, few, many = (10_000, 2, 16) if options.quick else (1_000_000, 4, 512)
     yield from text.build(options.text, size, few, many)
 
 
+@raced
 def draw(options: Options) -> Iterator[Race]:
     yield drawing.build(2_000 if options.quick else 100_000)
 
 
-WORKLOADS: dict[str, Callable[[Options], Iterator[Race]]] = {
+WORKLOADS: dict[str, Callable[[Options], Iterator[Shown]]] = {
     "scalar": scalar,
     "tinylm": tinylm,
     "growth": graphs,
@@ -77,11 +97,11 @@ def main() -> None:
     random.seed(options.seed)
     console = Console()
     console.print(report.machine(), style="dim")
-    outcomes = []
+    outcomes: list[Outcome] = []
     for name in options.workloads or WORKLOADS:
-        for race in WORKLOADS[name](options):
-            outcomes.append(hold(race, options.rounds))
-            console.print(report.table(outcomes[-1]), "")
+        for table, held in WORKLOADS[name](options):
+            outcomes += held
+            console.print(table, "")
     report.picture(outcomes, options.png)
     console.print(f"The picture is in {options.png}.")
 

@@ -8,7 +8,7 @@ import sys
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import peak_memory, report, scalar_step, tinylm_step
+from benchmarks import peak_memory, report, scalar_race, scalar_step, tinylm_step
 from benchmarks import race as racing
 from benchmarks.race import Contestant, Outcome, Race, hold
 from benchmarks.scalar_values import MICROGPT, micrograd
@@ -33,6 +33,7 @@ def without_peers(monkeypatch):
     for peer in PEERS:
         monkeypatch.setitem(sys.modules, peer, None)
         monkeypatch.setitem(sys.modules, f"{peer}.engine", None)
+    monkeypatch.setattr(scalar_race, "STEPS", 1)
     monkeypatch.delitem(sys.modules, "benchmarks.torch_peer", raising=False)
 
 
@@ -47,7 +48,7 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
     picture = tmp_path / "picture.png"
     run(monkeypatch, "--quick", "--rounds", 1, "--threads", 1, "--png", picture)
     printed = capsys.readouterr().out
-    for words in ("scalar microgpt", "TinyLM", "a graph of", "BPE", "drawing", "Tape"):
+    for words in ("scalar microgpt", "TinyLM", "nanoseconds a node", "BPE", "drawing", "Tape"):
         assert words in printed
     assert all(f"{peer} is not installed" in printed for peer in ("micrograd", "PyTorch"))
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -130,10 +131,43 @@ def test_functions_added_to_micrograd_have_the_gradients_of_ours():
     assert x.grad == pytest.approx(ours.grad, rel=1e-12)
 
 
-def test_unchanged_program_has_the_loss_of_the_program_with_dot():
-    contestants = scalar_step.build("a").contestants
-    assert len({f"{each.run():.12g}" for each in contestants}) == 1
-    assert len(contestants) >= 5
+def test_every_rival_computes_the_same_and_leaves_its_gradients():
+    pytest.importorskip("micrograd")
+    found = set()
+    for rival in scalar_step.RIVALS:
+        work = scalar_step.microgpt_step(rival, "a")
+        for _ in range(2):  # a second step starts from cleared gradients
+            work.clear()
+            root = work.record()
+            work.backward(root)
+        found.add(f"{work.result(root):.10g} {sum(map(abs, work.gradients())):.10g}")
+    assert len(found) == 1
+
+
+def test_rivals_that_do_not_agree_are_not_shown():
+    rounds = {("one", "quiet"): [{"result": 1.0, "digest": 2.0}]}
+    scalar_race.require_parity("a race", rounds)
+    rounds["other", "quiet"] = [{"result": 1.0, "digest": 2.001}]
+    with pytest.raises(ValueError, match="a race: other computes another digest"):
+        scalar_race.require_parity("a race", rounds)
+
+
+def test_a_rival_runs_in_a_process_of_its_own_and_is_weighed():
+    times = scalar_race.started("averages", 300, "autolm", "quiet")
+    assert all(times[part] >= 0 for part in scalar_race.PARTS)
+    weight = scalar_race.started("averages", 300, "autolm", "weigh")
+    nodes = scalar_race.count("averages", 300, "autolm")
+    assert 290 < nodes < 310
+    assert 100 < weight["held"] / nodes < weight["peak"] / nodes < 300
+
+
+def test_ratios_of_a_scalar_race_compare_one_round():
+    part = dict.fromkeys(scalar_race.PARTS, 1.0)
+    doubled = dict.fromkeys(scalar_race.PARTS, 2.0)
+    rounds = {("slow", "quiet"): [doubled, part], ("quick", "quiet"): [part, part]}
+    result = scalar_race.Result("a race", {}, rounds, {}, ())
+    assert result.times_as_quick("quick", "quiet") == [2.0, 1.0]
+    assert result.seconds("slow", "quiet", "record") == [2.0, 1.0]
 
 
 def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():

@@ -33,7 +33,9 @@ def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
 
 def trained_model(folder: RunFolder) -> TinyLM:
     """Make the model of a run, with the weights it has learnt."""
-    model = folder.config().model(folder.tokenizer().vocab_size)
+    from autolm.lm.tinylm import TinyLM
+
+    model = TinyLM(folder.tokenizer().vocab_size, **folder.config().architecture())
     model.load_state(folder.weights())
     return model
 

@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from itertools import accumulate, chain
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.compiled.tape_loops import DONE, NAMES, PLAIN, Loops, native_loops
-from autolm.engine.graph import Backprop, Node, Operation, describe, recording, topological_order
-from autolm.engine.value import Value
+from autolm.compiled.tape_loops import CODES, DONE, PLAIN, Loops, native_loops
+from autolm.engine.backprop import backward
+from autolm.engine.graph import Node, describe, topological_order
+from autolm.engine.hooks import higher
+from autolm.engine.value import OPERATIONS, Operation, Value
 from autolm.ops.arguments import read_bool, told
 from autolm.tensor.arguments import read_items
-from autolm.walking.wording import expression, show
 
 Array = NDArray[np.float64]
 
@@ -43,7 +45,8 @@ class Tape:
         Leaves under it that are trained. All other leaves stay the numbers that they are now; so
         does whatever the program computed from `.data`, such as a largest logit.
     native
-        True insists on numba, False on plain Python; None takes numba if it is installed.
+        True insists on numba, False on plain Python; None takes numba if it is installed, and if
+        the loops have a twin of every operation.
 
     Attributes
     ----------
@@ -59,7 +62,8 @@ class Tape:
     TypeError
         If the loss is no Value.
     ValueError
-        If an operation is not one of Value's own, or if a leaf that is told is none under the loss.
+        If an operation is not one of Value's own, or if `native=True` and it has no compiled twin;
+        or if a leaf that is told is none under the loss.
     ModuleNotFoundError
         If `native=True` and numba is not installed.
 
@@ -97,6 +101,8 @@ class Tape:
             native = read_bool("Tape", "native", native)
         order = topological_order(loss)
         self._loss, self._operations = loss, [node for node in order if node.parents]
+        for node in self._operations:
+            _require_replayable(node)
         self._leaves = _told_leaves_first(order, parameters, inputs)
         place = {node: i for i, node in enumerate([*self._leaves, *self._operations])}
         self._data = np.array([node.data for node in place], dtype=np.float64)
@@ -111,11 +117,11 @@ class Tape:
         counts = (len(node.parents) for node in self._operations)
         parents = chain.from_iterable(node.parents for node in self._operations)
         program = (
-            np.array([_code(node) for node in self._operations], dtype=np.uint8),
+            np.array([CODES.get(node.op.name, 0) for node in self._operations], dtype=np.uint8),
             np.array([0, *accumulate(counts)], dtype=np.uint32),
             np.array([place[parent] for parent in parents], dtype=np.uint32),
         )
-        self._loops = _loops(native)
+        self._loops = _loops(native, self._operations)
         self.native = self._loops.native
         # A memoryview gives plain Python its own floats, which are quicker than NumPy's.
         form: Any = np.asarray if self.native else memoryview
@@ -153,7 +159,7 @@ class Tape:
         stopped = self._loops.forward(*self._forward_arrays)
         if stopped != DONE:
             node = self._operations[stopped]
-            result = f"{expression(node, self._number)} = {self._number(node)}"
+            result = f"{higher('operation in words')(node, self._number)} = {self._number(node)}"
             raise FloatingPointError(f"forward stopped at {describe(node)}: {result}{_ADVICE}")
         self._ready = True
         return float(self._data[self._place[self._loss]])
@@ -188,16 +194,16 @@ class Tape:
         for leaf, number in zip(self._leaves, self._data.tolist(), strict=False):
             leaf.data = number
         for node in self._operations:
-            node.data, node.backward_rule = _computed(node)
+            node.recompute()
         for node in self._place:
             node.grad = None
-        Backprop(self._loss).run()
+        backward(self._loss)
 
     def _number(self, node: Node) -> str:
-        return show(self._data[self._place[node]])
+        return higher("array in words")(self._data[self._place[node]])
 
     def _stop_backward(self, node: Node) -> None:
-        gradient = show(self._gradients[self._place[node]])
+        gradient = higher("array in words")(self._gradients[self._place[node]])
         raise FloatingPointError(
             f"backward stopped at {describe(node)}: its gradient is {gradient}{_ADVICE}"
         )
@@ -235,42 +241,23 @@ def _told_leaves_first(
     return [*told, *(node for node in order if not node.parents and node not in told)]
 
 
-def _records() -> list[Operation | None]:
-    """Return the records of Value's operations, in the order of their codes."""
-    x = Value(1.0)
-    called = {"add": x + x, "sub": x - x, "mul": x * x, "div": x / x, "pow": x**x}
-    called |= {"sum": Value.sum([x]), "dot": Value.dot([x], [x])}
-    called |= {"maximum": x.maximum(x), "minimum": x.minimum(x)}
-    unary = (name for name in NAMES if name not in called)
-    called |= {name: getattr(x, name)() for name in unary}
-    return [called[name].op for name in NAMES]
-
-
-with recording(enabled=True):
-    _CODES = {record: code for code, record in enumerate(_records())}
-
-
-def _code(node: Node) -> int:
-    if node.op not in _CODES:
+def _require_replayable(node: Node) -> None:
+    if OPERATIONS.get(node.op.name) is not node.op:
         raise ValueError(
-            f"Tape: {describe(node)} is no operation of Value's own, which are {', '.join(NAMES)}"
+            f"Tape: {describe(node)} is no operation of Value's own, which are "
+            f"{', '.join(OPERATIONS)}"
         )
     if not node.requires_grad:
         raise ValueError(f"Tape: {describe(node)} is a result that requires no gradient")
-    return _CODES[node.op]
 
 
-def _computed(node: Node) -> tuple[float, Any]:
-    """Compute a node once more, from the data of its parents: its result and its rule."""
-    assert node.op is not None
-    data = [parent.data for parent in node.parents]
-    if "…" in node.op.formula:  # it takes lists of numbers, one for each text of its rule
-        length = len(data) // len(node.op.rule)
-        data = [data[i : i + length] for i in range(0, len(data), length)]
-    return node.op.forward(*data)  # type: ignore[no-any-return]
-
-
-def _loops(native: bool | None) -> Loops:
+def _loops(native: bool | None, operations: Sequence[Node]) -> Loops:
+    """Choose who does the arithmetic: compiled loops, the same in Python, or the definitions."""
+    without = dict.fromkeys(node.op.name for node in operations if node.op.name not in CODES)
+    if without and native:
+        raise ValueError(f"Tape(native=True): there is no compiled {', '.join(without)}")
+    if without:
+        return _loops_by_definition([node.op for node in operations])
     if native is None:
         native = find_spec("numba") is not None
     if not native:
@@ -280,3 +267,30 @@ def _loops(native: bool | None) -> Loops:
     except ModuleNotFoundError as error:
         message = "Tape(native=True) needs numba: pip install 'autolm[fast]'"
         raise ModuleNotFoundError(message) from error
+
+
+def _loops_by_definition(operations: Sequence[Operation]) -> Loops:
+    """Return loops that call each operation itself: slow, and there for every operation."""
+
+    def forward(_: Any, starts: Any, operands: Any, data: Any) -> int:
+        leaves = len(data) - len(operations)
+        for k, op in enumerate(operations):
+            y, _ = op.at([data[i] for i in operands[starts[k] : starts[k + 1]]])
+            data[leaves + k] = y
+            if not isfinite(y):
+                return k
+        return DONE
+
+    def backward(_: Any, starts: Any, operands: Any, data: Any, gradients: Any) -> int:
+        leaves = len(data) - len(operations)
+        for k in range(len(operations) - 1, -1, -1):
+            grad = gradients[leaves + k]
+            if not isfinite(grad):
+                return k
+            places = operands[starts[k] : starts[k + 1]]
+            sent = operations[k].at([data[i] for i in places])[1](grad)
+            for place, contribution in zip(places, sent, strict=True):
+                gradients[place] += contribution
+        return DONE
+
+    return Loops(forward, backward, native=False)

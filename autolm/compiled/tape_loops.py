@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 NAMES = ("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt",
          "tanh", "sigmoid", "maximum", "minimum", "abs", "sin", "cos")
 # fmt: on
+CODES = {name: code for code, name in enumerate(NAMES)}
 MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
 SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS = range(13, 19)
 

@@ -16,7 +16,8 @@ import numpy as np
 from autolm.debugger.prompt import Mistake, Prompt
 from autolm.debugger.screen import Screen
 from autolm.drawing.drawing import render
-from autolm.engine.graph import Node, latest_root, topological_order
+from autolm.engine.backprop import latest_root
+from autolm.engine.graph import Node, topological_order
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
@@ -184,8 +185,8 @@ class Looking(Prompt):
         if self.node.site is None:
             self.say("no line is known: run under autolm.record_sites() or with AUTOLM_SITES=1")
             return
-        file, line = self.node.site.rsplit(":", 1)
-        self.say(f"{self.node.site}   {linecache.getline(file, int(line)).strip()}".rstrip())
+        user = self.node.site.user
+        self.say(f"{self.node.site}   {linecache.getline(user.path, user.line).strip()}".rstrip())
 
     def do_up(self, argument: str) -> None:
         """Look from the scope around: n and r then mean that one.

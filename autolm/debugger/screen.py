@@ -15,7 +15,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from autolm.engine.graph import Contribution, Node, Step
+from autolm.engine.backprop import Contribution, Step
+from autolm.engine.graph import Node
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import Names
 from autolm.walking.walk import Backprop
@@ -223,7 +224,7 @@ def terminal_width() -> int:
 
 
 def _site(node: Node) -> str:
-    return Path(node.site).name if node.site else ""
+    return Path(str(node.site)).name if node.site else ""
 
 
 def _place(node: Node) -> str:

@@ -10,9 +10,9 @@ import bdb
 from pathlib import Path
 from typing import Any
 
-from autolm.debugger.stop_backward import StoppedPass, open_debugger
-from autolm.engine import graph
-from autolm.engine.graph import Node, backward_pass
+from autolm.debugger.stop_backward import open_debugger, stopped_backward
+from autolm.engine.backprop import backward, backward_pass
+from autolm.engine.graph import Node
 from autolm.walking.program import choose_root, run_program, variables_of_caller, wanted_variable
 
 
@@ -35,12 +35,13 @@ def debug_script(path: Path, variable: str | None = None) -> None:
     wanted = wanted_variable(path, variable)
     stopped = False
 
-    def stop(root: Node, grad: Any, retain_grads: bool | None) -> Any:
+    def stop(root: Node, grad: Any, retain_grads: bool | None) -> None:
         nonlocal stopped
         if stopped or (wanted is not None and variables_of_caller().get(wanted) is not root):
-            return graph.Backprop(root, grad, retain_grads)
+            backward(root, grad, retain_grads)
+            return
         stopped = True
-        return StoppedPass(root, grad, retain_grads)
+        stopped_backward(root, grad, retain_grads)
 
     token = backward_pass.set(stop)
     try:

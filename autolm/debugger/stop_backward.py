@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from autolm.debugger.commands import Debugger
-from autolm.engine.graph import Node, backward_pass
+from autolm.engine.backprop import backward_pass
+from autolm.engine.graph import Node
 from autolm.walking.program import variables_of_caller
 from autolm.walking.walk import Backprop
 
@@ -37,23 +38,20 @@ def set_trace() -> None:
     """
     usual = backward_pass.get()
 
-    def stop_once(root: Node, grad: Any, retain_grads: bool | None) -> StoppedPass:
+    def stop_once(root: Node, grad: Any, retain_grads: bool | None) -> None:
         backward_pass.set(usual)
-        return StoppedPass(root, grad, retain_grads)
+        stopped_backward(root, grad, retain_grads)
 
     backward_pass.set(stop_once)
 
 
-class StoppedPass:
-    """A backward pass that opens the debugger when it is run."""
+def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
+    """Do a backward pass at the prompt: what AUTOLM_DEBUG=1 lets every `backward()` be.
 
-    def __init__(self, root: Node, grad: Any, retain_grads: bool | None) -> None:
-        self._told = root, grad, retain_grads
-
-    def run(self) -> None:
-        """Let the user walk it; what is left when they go on is done then."""
-        if not open_debugger(*self._told, variables_of_caller(), leaves_at_end=True):
-            raise bdb.BdbQuit
+    The user walks it; what is left when they go on is done then.
+    """
+    if not open_debugger(root, grad, retain_grads, variables_of_caller(), leaves_at_end=True):
+        raise bdb.BdbQuit
 
 
 def open_debugger(

@@ -7,7 +7,7 @@ import re
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
 from autolm.debugger.screen import within
-from autolm.engine.graph import Step
+from autolm.engine.backprop import Step
 from autolm.walking.breakpoints import (
     ASCII,
     Breakpoint,

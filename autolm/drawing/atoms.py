@@ -53,7 +53,7 @@ def roll(order: Sequence[Node]) -> tuple[list[Atom], dict[Node, int]]:
         key: Any
         if parents:
             operands = list(map(find, parents))
-            key = (node.op.name, node.scope, *dict.fromkeys(operands))  # type: ignore[union-attr]
+            key = (node.op.name, node.scope, *dict.fromkeys(operands))
             i = known.get(key)
             if i is None and len(operands) == 2 and key[0] in labels.COMMUTATIVE:
                 i = _running(atoms, edges, operands, node)
@@ -86,7 +86,7 @@ def _running(
     running = atoms[left]
     goes_on = (
         running.op is not None
-        and running.op.name == node.op.name  # type: ignore[union-attr]
+        and running.op.name == node.op.name
         and running.scope == node.scope
         and right in edges[left][0]
     )

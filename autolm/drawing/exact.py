@@ -15,7 +15,8 @@ from autolm.drawing import labels
 from autolm.drawing.gradients import walk
 from autolm.drawing.outline import scope_parts
 from autolm.drawing.view import Arrow, Box, Edges, View
-from autolm.engine.graph import Node, Step
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node
 
 
 def exact_view(

@@ -10,7 +10,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from autolm.engine.graph import Node, Step, topological_order
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node, topological_order
 
 
 @dataclass

@@ -1,112 +1,100 @@
-"""The computation graph and the chain rule: the ground floor, on which all else stands.
+"""The computation graph: nodes, their order, and how they are recorded. All else stands on it.
 
 A computation is a graph of nodes. A node knows its data, its parents, the operation that made it,
 and a backward rule: a closure that takes the upstream gradient ∂L/∂node and *returns* one
-contribution per parent. It never touches a parent. `Backprop` visits the operations in reverse
-topological order and adds the contributions up, in one place:
-
-    ∂L/∂parent  +=  contribution,      contributions = node.backward_rule(∂L/∂node)
+contribution per parent. It never touches a parent; `backprop.py` adds the contributions up.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
-from operator import attrgetter
 from typing import Any, ClassVar
-from weakref import ref
 
 from autolm.engine.copying import Copied
+from autolm.engine.hooks import higher
+from autolm.engine.site import Entered, Site, calling_site
 
-# An operation's record. Its rule has a text per operand: ḡ is the upstream gradient, y the result.
-Operation = namedtuple("Operation", "name symbol formula rule forward")
-
-
-# How steps read, and how nodes show themselves, is for higher rooms to say, when they are asked.
-class Step(namedtuple("Step", "index node upstream contributions rule")):
-    """What an operation does in a backward pass."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        from autolm.walking.wording import backward_line
-
-        return backward_line(self)
-
-
-class Contribution(namedtuple("Contribution", "parent local value before after")):
-    """What it sends to one parent."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        from autolm.walking.wording import sent
-
-        return sent(self)
-
-
-class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
-    """What an operation does in a forward pass."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        from autolm.walking.wording import forward_line
-
-        return forward_line(self)
+# What was known where a node was made. Nodes of one place share it; it is replaced, not changed.
+Note = namedtuple("Note", "scope name site entered", defaults=("", "", None, ()))
+NO_NOTE = Note()
 
 
 class Node(Copied):
-    """One value in a computation graph; `==` is identity."""
+    """One value in a computation graph; nodes are equal, and hash, by identity."""
 
-    __slots__ = ("__weakref__", "_grad", "backward_rule", "data", "made", "name", "op", "parents",
-                 "requires_grad", "scope", "site")  # fmt: skip
+    __slots__ = ("__weakref__", "gradient", "note", "op", "order")
+    op: Any  # the record of the operation that made it; None at a leaf
+    order: int  # numbers results in the order of making; 0 at a leaf
+    note: Note | None  # its scope, name and site, if it has any
+    gradient: Any  # None until one is computed
+
     data: Any
-    op: Operation | None
-    parents: tuple[Node, ...]  # in operand order, with repeats; none at a leaf
+    parents: tuple[Any, ...]  # in operand order, with repeats; none at a leaf
     backward_rule: Callable[[Any], tuple[Any, ...]] | None
     requires_grad: bool  # False at a constant, which no gradient reaches
-    made: int  # numbers results in the order in which they were made; 0 at a leaf
-    name: str
-    scope: str  # where it was made, such as "blocks.0.attention"
-    site: str | None  # file:line that made it, inside `record_sites()`
     attributes: Mapping[str, Any] = {}  # what the operation was told besides operands
     as_gradient: Callable[[Any], Any]  # gives a gradient (None: 1) the form of `data`, as a copy
     contributions: Callable[[Any], Any]  # applies the rule; each is fit to be added to its parent's
+    recompute: Callable[[], None]  # runs the operation again, on what its operands hold now
+    backward: Callable[..., None]  # the whole pass from here
+    steps: Callable[..., Iterator[Any]]  # the same, one operation at a time
+    computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 
     @property
     def grad(self) -> Any:
         """∂L/∂self, as far as backward passes have told."""
-        return self.grad_if_none if self._grad is None else self._grad
+        return self.grad_if_none if self.gradient is None else self.gradient
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad = None if grad is None else self.as_gradient(grad)
+        self.gradient = None if grad is None else self.as_gradient(grad)
 
     @property
     def has_grad(self) -> bool:
         """Whether a gradient was computed here: "not computed" is not 0."""
-        return self._grad is not None
+        return self.gradient is not None
 
-    def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
-        """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
+    @property
+    def name(self) -> str:
+        """A label for pictures and messages; empty if it has none."""
+        return "" if self.note is None else self.note.name
 
-        Leaves accumulate over calls; interior nodes hold the latest, if retained (a Value's are by
-        default). `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as it was.
-        """
-        (backward_pass.get() or Backprop)(self, grad, retain_grads).run()
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__}: a name is a str, not {type(name).__name__}")
+        self.note = (self.note or NO_NOTE)._replace(name=name)
 
-    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
-        """Walk that same pass one operation at a time; the gradients are set at its end."""
-        return iter(Backprop(self, grad, retain_grads).forward, None)
+    @property
+    def scope(self) -> str:
+        """Where in a model it was made, such as "blocks.0.attention"; empty outside of any."""
+        return "" if self.note is None else self.note.scope
+
+    @scope.setter
+    def scope(self, scope: str) -> None:
+        self.note = (self.note or NO_NOTE)._replace(scope=scope)
+
+    @property
+    def site(self) -> Site | None:
+        """The calls that made it, if it was made inside `record_sites()`."""
+        return None if self.note is None else self.note.site
+
+    @site.setter
+    def site(self, site: Site | None) -> None:
+        self.note = (self.note or NO_NOTE)._replace(site=site)
+
+    @property
+    def entered(self) -> tuple[Entered, ...]:
+        """The scopes that it was made in, the outermost first, each with where it was entered."""
+        return () if self.note is None else self.note.entered
 
     def forward_steps(self) -> Iterator[ForwardStep]:
         """Walk the operations under this node in the order in which they were done."""
@@ -114,16 +102,25 @@ class Node(Copied):
         for i, node in enumerate(results):
             yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Show a result in a notebook as its picture."""
-        from autolm.drawing.notebook import bundle
-
-        return bundle(self)
-
     def zero_grad(self) -> None:
         """Forget the gradients of this node and of every node under it."""
         for node in topological_order(self):
-            node._grad = None
+            node.gradient = None
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Show a result in a notebook as its picture."""
+        picture = higher("picture in a notebook")
+        return picture(self) if picture else {}
+
+
+class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
+    """What an operation did in a forward pass."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        words = higher("forward step in words")
+        return str(words(self)) if words else tuple.__repr__(self)
 
 
 def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
@@ -135,82 +132,11 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
             if parent not in seen and (constants or parent.requires_grad):
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(reversed(found), key=attrgetter("made"))  # operands were made before results
+    return sorted(reversed(found), key=_made)  # operands were made before results
 
 
-class Backprop:
-    """One backward pass: its operations, root first, and the gradients so far.
-
-    They stay out of the nodes until the last is done, so that a rule that fails changes nothing.
-    """
-
-    def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
-        if not root.requires_grad:
-            raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
-        self.operations = [n for n in topological_order(root, constants=False)[::-1] if n.parents]
-        self.gradients = {root: root.as_gradient(grad)}
-        self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
-        self.root, self.position = root, 0
-        self._visit([])  # from a leaf there is nowhere to go
-
-    def forward(self) -> Step | None:
-        """Do one operation and return its step; None when none is left."""
-        if self.position == len(self.operations):
-            return None
-        node, log = self.operations[self.position], list[Any]()
-        upstream = self.gradients[node]
-        self._visit([node], log)
-        slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(log)
-        sent = (Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, log, strict=True))
-        return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
-
-    def run(self) -> None:
-        """Do every operation that is left."""
-        self._visit(self.operations[self.position :])
-
-    def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
-        """Send each node's gradient on to its parents: the chain rule, and all of it."""
-        gradients, sum_so_far = self.gradients, self.gradients.get
-        try:
-            for node in nodes:
-                sent, i = node.contributions(gradients[node]), 0
-                for parent in node.parents:
-                    before = sum_so_far(parent)
-                    if parent.requires_grad:
-                        gradients[parent] = sent[i] if before is None else before + sent[i]
-                    if log is not None:
-                        log.append((parent, sent[i], before, sum_so_far(parent)))
-                    i += 1  # noqa: SIM113 (quicker)
-                if not self.retain_grads:
-                    del gradients[node]
-                self.position += 1
-        except Exception as error:
-            error.add_note(f"in the backward rule of {describe(node)}")
-            raise
-        if self.position == len(self.operations) and self.gradients:
-            self._finish()
-
-    def _finish(self) -> None:
-        """Write the gradients into the nodes: leaves accumulate, interiors do not."""
-        for node, grad in self.gradients.items():
-            if node._grad is not None and not node.parents:
-                grad = node._grad + grad
-            self.gradients[node] = grad if type(grad) is float else node.as_gradient(grad)
-        for node in () if self.retain_grads else self.operations:
-            node._grad = None
-        for node, grad in self.gradients.items():
-            node._grad = grad
-        self.gradients.clear()  # nothing is written twice
-        latest_root.set(ref(self.root))
-
-
-def require_text(kind: str, name: Any) -> None:
-    """Refuse a name that is no text, such as the parents that micrograd's constructor takes."""
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{kind}: name is a {type(name).__name__}, and a name is a str "
-            "(parents are not told; an operation records them)"
-        )
+def _made(node: Node) -> int:
+    return abs(node.order) if node.parents else 0
 
 
 def describe(node: Node) -> str:
@@ -220,56 +146,96 @@ def describe(node: Node) -> str:
     return " ".join(filter(None, words))
 
 
-def _stopped(*told: Any) -> Any:
-    """Make a pass that opens the debugger, which AUTOLM_DEBUG=1 asks for."""
-    from autolm.debugger.stop_backward import StoppedPass
-
-    return StoppedPass(*told)
+# How nodes are made just now
 
 
-# For those who watch: what `backward()` runs, if not a `Backprop`; and where the latest one began.
-backward_pass: ContextVar[Any] = ContextVar(
-    "autolm_backward_pass", default=_stopped if os.getenv("AUTOLM_DEBUG") == "1" else None
+class Recording:
+    """Whether new nodes have parents, in which scope they are, and whether they know their site."""
+
+    __slots__ = ("enabled", "entered", "known", "note", "scope")
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        scope: str = "",
+        known: dict[tuple[int, ...], Site] | None = None,
+        entered: tuple[Entered, ...] = (),
+    ) -> None:
+        self.enabled, self.scope, self.entered = enabled, scope, entered
+        self.known = known  # the sites that were recorded, to be shared; None if none are to be
+        self.note = Note(scope, "", None, entered) if scope else None
+
+    def note_here(self) -> Note | None:
+        """Return the note of a node that is made here."""
+        if self.known is None:
+            return self.note
+        return Note(self.scope, "", calling_site(self.known, self.entered), self.entered)
+
+
+_SITES = os.getenv("AUTOLM_SITES") == "1"
+# None where nothing is special, as it is most of the time: nodes have parents, and no note.
+recorder: ContextVar[Recording | None] = ContextVar(
+    "autolm_recording", default=Recording(known={}) if _SITES else None
 )
-latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
-
-# How nodes are made just now: with parents or not, in which scope, with sites or not.
-recorder = ContextVar("autolm_recording", default=(True, "", os.getenv("AUTOLM_SITES") == "1"))
 current_recording = recorder.get
-next_made = count(1).__next__  # gives the number of the next result
+next_order = count(1).__next__  # gives the number of the next result
+
+
+def note_here() -> Note | None:
+    """Return the note of a node that is made at this moment."""
+    moment = current_recording()
+    return None if moment is None else moment.note_here()
+
+
+def is_recording() -> bool:
+    """Whether new nodes have parents: not inside `no_grad()`."""
+    moment = current_recording()
+    return moment is None or moment.enabled
 
 
 @contextmanager
-def recording(*, enabled: Any = None, scope: Any = None, sites: Any = None) -> Iterator[None]:
-    """Change that for a `with` block or a decorated function, however it ends; in one thread."""
-    changes = zip((enabled, scope, sites), recorder.get(), strict=True)
-    token = recorder.set(tuple(old if new is None else new for new, old in changes))  # type: ignore[arg-type]
+def recording(
+    *, enabled: bool | None = None, scope: str | None = None, sites: bool | None = None
+) -> Iterator[None]:
+    """Change how nodes are made, for a `with` block or a decorated function, however it ends."""
+    now = current_recording() or Recording()
+    known = now.known
+    if sites is not None:
+        known = (known or {}) if sites else None
+    moment = Recording(
+        now.enabled if enabled is None else enabled,
+        now.scope if scope is None else scope,
+        known,
+        now.entered if scope is None else (),
+    )
+    token = recorder.set(moment)
     try:
         yield
     finally:
         recorder.reset(token)
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
-    with recording(scope=".".join(filter(None, (recorder.get()[1], name)))):
-        yield
-
-
 no_grad = partial(recording, enabled=False)  # with no_grad(): new nodes are constants
-record_sites = partial(recording, sites=True)  # with record_sites(): they know their file:line
+record_sites = partial(recording, sites=True)  # with record_sites(): they know where they are made
 
 
-def calling_site() -> str:
-    """Return file:line of the nearest caller outside the engine."""
-    frame = sys._getframe(1)
-    engine = (
-        "autolm.engine.graph",
-        "autolm.engine.value",
-        "autolm.tensor.tensor",
-        "autolm.op",
-    )  # op: ops, operators
-    while frame.f_globals.get("__name__", "").startswith(engine) and frame.f_back:
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+class scope(ContextDecorator):
+    """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _recreate_cm(self) -> scope:
+        return scope(self._name)  # a decorated function may call itself
+
+    def __enter__(self) -> None:
+        now = current_recording() or Recording()
+        path = f"{now.scope}.{self._name}" if now.scope and self._name else now.scope or self._name
+        entered = now.entered
+        if now.known is not None and self._name:
+            site = calling_site(now.known, entered)
+            entered = (*entered, Entered(path, site, site.depth))
+        self._token = recorder.set(Recording(now.enabled, path, now.known, entered))
+
+    def __exit__(self, *_: object) -> None:
+        recorder.reset(self._token)

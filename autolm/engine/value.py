@@ -1,150 +1,162 @@
 """One number in a computation graph: the operations of scalar calculus, each beside its rule.
 
-An operation is four lines: a function of plain floats that returns its result and a backward
-closure, which takes the upstream gradient and returns one contribution per operand. Arithmetic is
+An operation is a function of plain floats that returns its result and a backward closure, which
+takes the upstream gradient and returns one contribution per operand. Recording keeps the numbers
+and the result; the closure is made of those numbers when a backward pass comes by. Arithmetic is
 IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
+
+To add an operation, write it into the class: every tool finds it by its record.
 """
 
 from __future__ import annotations
 
-import gc
 import math
 import operator
-from collections.abc import Callable, Iterable
-from functools import reduce
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
 from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.engine.graph import (
-    Node,
-    Operation,
-    calling_site,
-    current_recording,
-    next_made,
-    require_text,
-)
+from autolm.engine.backprop import Step, backward_of_values, backward_pass, steps
+from autolm.engine.graph import Node, Recording, current_recording, next_order, note_here
+from autolm.engine.micrograd import Micrograd, refuse_children
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
 
-# A graph has no cycles to collect: at the usual threshold, the search doubles what Values cost.
-gc.set_threshold(max(gc.get_threshold()[0], 500_000) if gc.get_threshold()[0] else 0)
+
+class Operation:
+    """The record of an operation on Values.
+
+    Attributes
+    ----------
+    name, symbol, formula
+        What programs call it; what pictures show; and the operation as mathematics.
+    rule
+        A text for each operand, or row of operands; ḡ is the upstream gradient, y the result.
+    forward
+        The function of plain floats: ``forward(*numbers) -> (result, backward)``.
+    arity
+        How many operands it takes; 0 if it takes rows of any length.
+    """
+
+    __slots__ = ("arity", "formula", "forward", "name", "rule", "symbol")
+
+    def __init__(
+        self, forward: Callable[..., Result], symbol: str, formula: str, rule: tuple[str, ...]
+    ) -> None:
+        self.name, self.forward = forward.__name__, forward
+        self.symbol, self.formula, self.rule = symbol, formula, rule
+        self.arity = 0 if "…" in formula else len(rule)
+
+    def at(self, numbers: Sequence[float]) -> Result:
+        """Run the function on the numbers of all operands, in their order."""
+        if self.arity:
+            return self.forward(*numbers)
+        rows = len(self.rule)
+        length = len(numbers) // rows
+        return self.forward(*[numbers[i * length : (i + 1) * length] for i in range(rows)])
+
+    def with_rule(self, result: float, rule: Callable[[float], Grads]) -> Operation:
+        """Return a record that says the same, of an operation with this result and this rule."""
+        other = Operation(lambda *_: (result, rule), self.symbol, self.formula, self.rule)
+        other.name = self.name
+        return other
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}: {self.formula}>"
 
 
-# fmt: off
-def operation(symbol: str, formula: str, *rule: str) -> Callable[[Callable[..., Result]], Any]:
-    """Make a function of floats an operation on Values, with the record that these words make."""
+def operation(
+    symbol: str, formula: str, *rule: str, quick: Callable[..., float] | None = None
+) -> Callable[[Callable[..., Result]], Any]:
+    """Make a function of floats an operation on Values, with the record that these words make.
+
+    `quick` is a function that gives the result alone, for what is done most.
+    """
+
     def decorate(function: Callable[..., Result]) -> Any:
-        op = Operation(function.__name__.strip("_"), symbol, formula, rule, function)
+        op = Operation(function, symbol, formula, rule)
+        result = quick or (lambda *numbers: function(*numbers)[0])
+
         def unary(a: Value) -> Value:
-            return _node(op, (a,), function(a.data))
-        def binary(a: Any, b: Any) -> Value:
-            if type(a) is not Value: a = _lift(a)
-            if type(b) is not Value: b = _lift(b)
-            return _node(op, (a, b), function(a.data, b.data))
-        def n_ary(*operands: Iterable[Any]) -> Value:
-            rows = [[_lift(operand) for operand in row] for row in operands]
-            data = [[value.data for value in row] for row in rows]
-            return _node(op, tuple(reduce(operator.add, rows)), function(*data))
-        return n_ary if "…" in formula else unary if len(rule) == 1 else binary
+            x = a.data
+            return _record(op, (a, x), result(x))
+
+        def binary(a: Any, b: Any) -> Any:
+            if type(b) is not Value:
+                if _is_array(b):
+                    return _elementwise(binary, a, b)
+                b = _lift(b)
+            x, y = a.data, b.data
+            return _record(op, (a, b, x, y), result(x, y))
+
+        def n_ary(*rows: Iterable[Any]) -> Value:
+            values = [_lift_all(row) for row in rows]
+            numbers = [[value.data for value in row] for row in values]
+            operands = tuple(reduce(operator.add, [*values, *numbers]))
+            return _record(op, operands, result(*numbers))
+
+        record: Any = {0: n_ary, 1: unary, 2: binary}[op.arity]
+        record.__name__ = record.__qualname__ = function.__name__
+        record.__doc__, record.operation = f"Return {formula}.", op
+        return record if op.arity else staticmethod(record)
+
     return decorate
 
-def _node(op: Operation, parents: tuple[Value, ...], result: Result) -> Value:
-    enabled, scope, sites = current_recording()
+
+def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
+    """Make the node of a result; its operands are its parents and, after them, their numbers."""
     node = _new(Value)
-    node.data, node.backward_rule = result
-    node._grad, node.requires_grad, node.made = None, enabled, next_made()
-    if enabled: node.op, node.parents = op, parents
-    else: node.op, node.parents, node.backward_rule = None, (), None
-    node.name, node.scope, node.site = "", scope, calling_site() if sites else None
+    node.data = result
+    node.gradient = None
+    node.op = op
+    node.operands = operands
+    node.order = next_order()
+    moment = current_recording()
+    if moment is None:
+        node.note = None
+    else:
+        _record_specially(node, moment)
     return node
 
-_new = object.__new__  # what it makes is filled above: no time for __init__
+
+_new: Callable[[type[Value]], Value] = object.__new__  # what it makes is filled at once
+
+
+def _record_specially(node: Value, moment: Recording) -> None:
+    """Give a new node its scope and site; make it a constant inside `no_grad()`."""
+    node.note = moment.note_here()
+    if not moment.enabled:
+        node.op, node.operands, node.order = None, (), -1
+
 
 def _lift(operand: Any) -> Value:
     return operand if isinstance(operand, Value) else Value(operand, requires_grad=False)
 
-@operation("+", "a + b", "ḡ", "ḡ")
-def add(a: float, b: float) -> Result:
-    def backward(grad: float) -> Grads: return grad, grad
-    return a + b, backward
 
-@operation("−", "a − b", "ḡ", "−ḡ")
-def sub(a: float, b: float) -> Result:
-    def backward(grad: float) -> Grads: return grad, -grad
-    return a - b, backward
+def _lift_all(operands: Iterable[Any]) -> list[Any]:
+    values = list(operands)
+    return values if {*map(type, values)} == {Value} else [_lift(value) for value in values]
 
-@operation("×", "a · b", "ḡ · b", "ḡ · a")
-def mul(a: float, b: float) -> Result:
-    def backward(grad: float) -> Grads: return grad * b, grad * a
-    return a * b, backward
 
-@operation("÷", "a / b", "ḡ / b", "−ḡ · y / b")
-def div(a: float, b: float) -> Result:
-    y = _div(a, b)
-    def backward(grad: float) -> Grads:
-        return (_div(grad, b), -_div(grad * y, b)) if grad else (0.0, 0.0)
-    return y, backward
+def _is_array(operand: Any) -> bool:
+    return hasattr(operand, "__array_ufunc__") and not isinstance(operand, Node)
 
-@operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a")
-def pow(a: float, b: float) -> Result:
-    y = _pow(a, b)
-    def backward(grad: float) -> Grads:
-        to_a = grad * b * _pow(a, b - 1) if b and grad else 0.0
-        return to_a, grad * y * _log(a) if grad and not a == 0 <= b else 0.0
-    return y, backward
 
-@operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
-def maximum(a: float, b: float) -> Result:
-    def backward(grad: float) -> Grads:
-        half = grad / 2 if a == b else 0.0
-        return grad if a > b else half, grad if a < b else half
-    return a if a > b or a != a else b, backward
+def _elementwise(function: Callable[[Any, Any], Any], a: Value, array: Any) -> Any:
+    """Apply an operation to each element of a NumPy array, as NumPy does in `array * value`."""
+    return sys.modules["numpy"].frompyfunc(function, 2, 1)(a, array)
 
-@operation("min", "min(a, b)", "ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b")
-def minimum(a: float, b: float) -> Result:
-    def backward(grad: float) -> Grads:
-        half = grad / 2 if a == b else 0.0
-        return grad if a < b else half, grad if a > b else half
-    return a if a < b or a != a else b, backward
 
-@operation("Σ", "a₁ + a₂ + …", "ḡ")
-def sum_(values: list[float]) -> Result:
-    def backward(grad: float) -> Grads: return (grad,) * len(values)
-    return reduce(operator.add, values, 0.0), backward
+def _along(grad: float, slope: float) -> float:
+    """Multiply by a slope, which may be infinite or nan where no gradient arrives."""
+    return grad * slope if grad else 0.0
 
-@operation("·", "a₁·b₁ + a₂·b₂ + …", "ḡ · b", "ḡ · a")
-def dot(xs: list[float], ys: list[float]) -> Result:
-    if len(xs) != len(ys): raise ValueError(f"dot: {len(xs)} and {len(ys)} numbers do not pair up")
-    def backward(grad: float) -> Grads: return (*[grad * y for y in ys], *[grad * x for x in xs])
-    return reduce(operator.add, map(operator.mul, xs, ys), 0.0), backward
 
-# Where Python raises, IEEE has a value.
-def _div(a: float, b: float) -> float:
-    if b: return a / b
-    return nan if a == 0 or a != a else copysign(inf, a) * copysign(1, b)
-def _pow(a: float, b: float) -> float:
-    try: return math.pow(a, b)
-    except (ValueError, OverflowError):
-        return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
-def _exp(a: float) -> float: return inf if a > 709.782712893384 else math.exp(a)
-def _log(a: float) -> float: return math.log(a) if a > 0 else nan if a else -inf
-def _sign(a: float) -> float: return (a > 0) - (a < 0) if a == a else a
-def _sqrt(a: float) -> float: return math.sqrt(a) if a >= 0 else nan
-def _sin(a: float) -> float: return math.sin(a) if abs(a) < inf else nan
-def _cos(a: float) -> float: return math.cos(a) if abs(a) < inf else nan
-
-def curve(name: str, formula: str, rule: str, f: Any, slope: Any, symbol: str = "") -> Any:
-    """Make y = f(a), of one number, an operation; its slope may be told from a and from y."""
-    def function(a: float) -> Result:
-        y = f(a)
-        def backward(grad: float) -> Grads: return (grad * slope(a, y) if grad else 0.0,)
-        return y, backward
-    function.__name__ = name
-    return operation(symbol or name, formula, rule)(function)
-
-class Value(Node):
+class Value(Micrograd, Node):
     """One Python float that remembers how it was computed; `name` labels it in pictures.
 
     >>> x, y = Value(2, name="x"), Value(3, name="y")
@@ -154,46 +166,344 @@ class Value(Node):
     (8.0, 4.0, 2.0)
     """
 
-    __slots__ = ()
-    grad_if_none, retains_grads = 0.0, True
+    __slots__ = ("data", "operands")
+    data: float
+    operands: tuple[Any, ...]  # the parents and, after them, their numbers when it was recorded
+    gradient: float | None
+    op: Operation | None
+    grad_if_none, retains_grads, computed = 0.0, True, ("data", "op", "operands")
 
-    def __init__(self, data: float, name: str = "", *, requires_grad: bool = True) -> None:
+    def __init__(
+        self,
+        data: float,
+        name: str = "",
+        *micrograd: Any,
+        label: str = "",
+        requires_grad: bool = True,
+    ) -> None:
         if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
-        if type(name) is not str: require_text("Value", name)
-        self.data, self._grad, self.requires_grad = float(data), None, requires_grad
-        self.op, self.parents, self.backward_rule, self.made = None, (), None, 0
-        _, self.scope, sites = current_recording()
-        self.name, self.site = name, calling_site() if sites else None
+        if micrograd or not isinstance(name, str):
+            refuse_children(name, micrograd)
+        self.data = float(data)
+        self.gradient = self.op = None
+        self.operands = ()
+        self.order = 0 if requires_grad else -1
+        self.note = note_here()
+        if name or label:
+            self.label = name or label
 
-    def as_gradient(self, grad: Any) -> Any:
-        if grad is None: return 1.0
+    # What the engine asks of a node
+
+    @property
+    def parents(self) -> tuple[Value, ...]:  # type: ignore[override]
+        """The operands, in order and with repeats; none at a leaf."""
+        return self.operands[: len(self.operands) // 2]
+
+    @property
+    def backward_rule(self) -> Callable[[float], Grads] | None:
+        """The backward closure over the recorded numbers: upstream in, contributions out."""
+        if self.op is None:
+            return None
+        return self.op.at(self.operands[len(self.operands) // 2 :])[1]
+
+    @backward_rule.setter
+    def backward_rule(self, rule: Callable[[float], Grads] | None) -> None:
+        if self.op is None or rule is None:
+            raise TypeError("backward_rule: a result has one, and a leaf has none")
+        self.op = self.op.with_rule(self.data, rule)
+
+    def contributions(self, upstream: float) -> Grads:
+        """Apply the backward rule; floats need no fitting."""
+        return self.op.at(self.operands[len(self.operands) // 2 :])[1](upstream)  # type: ignore[union-attr]
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient reaches it; a result that is made a constant stops the gradient."""
+        return self.order >= 0
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if requires_grad != self.requires_grad:
+            self.order = -self.order if self.parents else -1 - self.order
+
+    def as_gradient(self, grad: Any) -> float:
+        """Return a gradient as a float; None stands for 1."""
+        if grad is None:
+            return 1.0
         number = grad.item() if getattr(grad, "shape", None) == () else grad
-        if isinstance(number, Real | Value): return float(number)
+        if isinstance(number, Real | Value):
+            return float(number)
         raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
-    contributions = Node.backward_rule  # type: ignore[assignment,misc]  # floats need no fitting
-    def __lt__(self, other: Any) -> Any: return self.data < getattr(other, "data", other)
-    def __gt__(self, other: Any) -> Any: return self.data > getattr(other, "data", other)
-    def __le__(self, other: Any) -> Any: return self.data <= getattr(other, "data", other)
-    def __ge__(self, other: Any) -> Any: return self.data >= getattr(other, "data", other)
-    def __float__(self) -> Any: return self.data
-    def __repr__(self) -> str: return f"Value(data={self.data:.6g}, grad={self.grad:.6g})"
-    def __radd__(self, other: Any) -> Any: return add(other, self)  # other + self
-    def __rsub__(self, other: Any) -> Any: return sub(other, self)  # other - self
-    def __rmul__(self, other: Any) -> Any: return mul(other, self)  # other * self
-    def __rtruediv__(self, other: Any) -> Any: return div(other, self)  # other / self
-    def __rpow__(self, other: Any) -> Any: return pow(other, self)  # other ** self
+
+    def adopt(self, parents: tuple[Any, ...]) -> None:
+        """Take other parents, of a copy, and keep the numbers that were recorded."""
+        self.operands = (*parents, *self.operands[len(parents) :])
+
+    def recompute(self) -> None:
+        """Run the operation once more, on what its operands hold now."""
+        assert self.op is not None
+        numbers = tuple(parent.data for parent in self.parents)
+        self.data = self.op.at(numbers)[0]
+        self.operands = (*self.parents, *numbers)
+
+    def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+        """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
+
+        Leaves accumulate over calls; results hold the gradient of the latest, unless
+        `retain_grads=False`. `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as
+        it was.
+        """
+        (backward_pass.get() or backward_of_values)(self, grad, retain_grads)
+
+    def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
+        """Walk that same pass one operation at a time; the gradients are set at its end."""
+        return steps(self, grad, retain_grads)
+
+    # Operations of two numbers
+
+    @operation("+", "a + b", "ḡ", "ḡ", quick=operator.add)
+    def add(a: float, b: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return grad, grad
+
+        return a + b, backward
+
+    @operation("−", "a − b", "ḡ", "−ḡ", quick=operator.sub)
+    def sub(a: float, b: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return grad, -grad
+
+        return a - b, backward
+
+    @operation("×", "a · b", "ḡ · b", "ḡ · a", quick=operator.mul)
+    def mul(a: float, b: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return grad * b, grad * a
+
+        return a * b, backward
+
+    @operation("÷", "a / b", "ḡ / b", "−ḡ · y / b")
+    def div(a: float, b: float) -> Result:
+        y = _div(a, b)
+
+        def backward(grad: float) -> Grads:
+            if not grad:
+                return 0.0, 0.0
+            return _div(grad, b), -_div(grad * y, b)
+
+        return y, backward
+
+    @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a")
+    def pow(a: float, b: float) -> Result:
+        y = _pow(a, b)
+
+        def backward(grad: float) -> Grads:
+            to_a = grad * b * _pow(a, b - 1) if b and grad else 0.0
+            to_b = grad * y * _log(a) if grad and not a == 0 <= b else 0.0
+            return to_a, to_b
+
+        return y, backward
+
+    @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
+    def maximum(a: float, b: float) -> Result:
+        def backward(grad: float) -> Grads:
+            half = grad / 2 if a == b else 0.0
+            return grad if a > b else half, grad if a < b else half
+
+        return a if a > b or a != a else b, backward
+
+    @operation("min", "min(a, b)", "ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b")
+    def minimum(a: float, b: float) -> Result:
+        def backward(grad: float) -> Grads:
+            half = grad / 2 if a == b else 0.0
+            return grad if a < b else half, grad if a > b else half
+
+        return a if a < b or a != a else b, backward
+
+    # Operations of one number
+
+    @operation("−", "−a", "−ḡ", quick=operator.neg)
+    def neg(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, -1),)
+
+        return -a, backward
+
+    @operation("abs", "|a|", "ḡ · sign a")
+    def abs(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, _sign(a)),)
+
+        return math.fabs(a), backward
+
+    @operation("relu", "max(0, a)", "ḡ · (a > 0)")
+    def relu(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, a > 0),)
+
+        return max(a, 0.0), backward
+
+    @operation("exp", "eᵃ", "ḡ · y")
+    def exp(a: float) -> Result:
+        y = _exp(a)
+
+        def backward(grad: float) -> Grads:
+            return (_along(grad, y),)
+
+        return y, backward
+
+    @operation("ln", "ln a", "ḡ / a")
+    def log(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, _div(1, a)),)
+
+        return _log(a), backward
+
+    @operation("√", "√a", "ḡ / 2y")
+    def sqrt(a: float) -> Result:
+        y = math.sqrt(a) if a >= 0 else nan
+
+        def backward(grad: float) -> Grads:
+            return (_along(grad, _div(0.5, y)),)
+
+        return y, backward
+
+    @operation("sin", "sin a", "ḡ · cos a")
+    def sin(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, _cos(a)),)
+
+        return _sin(a), backward
+
+    @operation("cos", "cos a", "−ḡ · sin a")
+    def cos(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, -_sin(a)),)
+
+        return _cos(a), backward
+
+    @operation("tanh", "tanh a", "ḡ · (1 − y²)")
+    def tanh(a: float) -> Result:
+        y = math.tanh(a)
+
+        def backward(grad: float) -> Grads:
+            return (_along(grad, 1 - y * y),)
+
+        return y, backward
+
+    @operation("σ", "1 / (1 + e⁻ᵃ)", "ḡ · y · (1 − y)")
+    def sigmoid(a: float) -> Result:
+        y = 1 / (1 + _exp(-a))
+
+        def backward(grad: float) -> Grads:
+            return (_along(grad, y * (1 - y)),)
+
+        return y, backward
+
+    # Operations of many numbers, each one node
+
+    @operation("Σ", "a₁ + a₂ + …", "ḡ")
+    def sum(values: Sequence[float]) -> Result:
+        def backward(grad: float) -> Grads:
+            return (grad,) * len(values)
+
+        return reduce(operator.add, values, 0.0), backward
+
+    @operation("·", "a₁·b₁ + a₂·b₂ + …", "ḡ · b", "ḡ · a")
+    def dot(xs: Sequence[float], ys: Sequence[float]) -> Result:
+        if len(xs) != len(ys):
+            raise ValueError(f"dot: {len(xs)} and {len(ys)} numbers do not pair up")
+
+        def backward(grad: float) -> Grads:
+            return (*[grad * y for y in ys], *[grad * x for x in xs])
+
+        total = 0.0
+        for x, y in zip(xs, ys, strict=True):
+            total += x * y
+        return total, backward
+
+    # How they are written in Python
+
     __add__, __sub__, __mul__, __truediv__, __pow__ = add, sub, mul, div, pow
-    maximum, minimum, sum, dot = maximum, minimum, staticmethod(sum_), staticmethod(dot)
-    neg = __neg__ = curve("neg", "−a", "−ḡ", lambda a: -a, lambda a, y: -1, "−")
-    abs = __abs__ = curve("abs", "|a|", "ḡ · sign a", abs, lambda a, y: _sign(a))
-    relu = curve("relu", "max(0, a)", "ḡ · (a > 0)", lambda a: max(a, 0.0), lambda a, y: a > 0)
-    exp = curve("exp", "eᵃ", "ḡ · y", _exp, lambda a, y: y)
-    log = curve("log", "ln a", "ḡ / a", _log, lambda a, y: _div(1, a), "ln")
-    sqrt = curve("sqrt", "√a", "ḡ / 2y", _sqrt, lambda a, y: _div(0.5, y), "√")
-    sin = curve("sin", "sin a", "ḡ · cos a", _sin, lambda a, y: _cos(a))
-    cos = curve("cos", "cos a", "−ḡ · sin a", _cos, lambda a, y: -_sin(a))
-    tanh = curve("tanh", "tanh a", "ḡ · (1 − y²)", math.tanh, lambda a, y: 1 - y * y)
-    sigmoid = curve("sigmoid", "1 / (1 + e⁻ᵃ)", "ḡ · y · (1 − y)",
-                    lambda a: 1 / (1 + _exp(-a)), lambda a, y: y * (1 - y), "σ")
-# fmt: on
+    __neg__, __abs__ = neg, abs
+
+    def __radd__(self, other: Any) -> Any:  # other + self
+        return _lift(other) + self
+
+    def __rsub__(self, other: Any) -> Any:  # other - self
+        return _lift(other) - self
+
+    def __rmul__(self, other: Any) -> Any:  # other * self
+        return _lift(other) * self
+
+    def __rtruediv__(self, other: Any) -> Any:  # other / self
+        return _lift(other) / self
+
+    def __rpow__(self, other: Any) -> Any:  # other ** self
+        return _lift(other) ** self
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < getattr(other, "data", other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.data <= getattr(other, "data", other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > getattr(other, "data", other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.data >= getattr(other, "data", other)
+
+    def __float__(self) -> float:
+        return self.data
+
+    def __repr__(self) -> str:
+        known = [f"data={self.data:.6g}", f"grad={self.grad:.6g}"]
+        known += [f"name={self.name!r}"] if self.name else []
+        known += [f"op={self.op.name}"] if self.op else []
+        return f"Value({', '.join(known)})"
+
+
+#: The records of all operations of a Value, by name.
+OPERATIONS: dict[str, Operation] = {
+    each.operation.name: each.operation
+    for each in map(partial(getattr, Value), vars(Value))
+    if hasattr(each, "operation")
+}
+
+
+# Where Python raises, IEEE has a value
+
+
+def _div(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return nan if a == 0 or a != a else copysign(inf, a) * copysign(1, b)
+
+
+def _pow(a: float, b: float) -> float:
+    try:
+        return math.pow(a, b)
+    except (ValueError, OverflowError):
+        return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
+
+
+def _exp(a: float) -> float:
+    return inf if a > 709.782712893384 else math.exp(a)
+
+
+def _log(a: float) -> float:
+    return math.log(a) if a > 0 else nan if a else -inf
+
+
+def _sign(a: float) -> float:
+    return (a > 0) - (a < 0) if a == a else a
+
+
+def _sin(a: float) -> float:
+    return math.sin(a) if math.isfinite(a) else nan
+
+
+def _cos(a: float) -> float:
+    return math.cos(a) if math.isfinite(a) else nan

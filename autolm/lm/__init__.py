@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from autolm.lm.tokenizers import load_tokenizer as load_tokenizer
     from autolm.lm.toy_language import TOY_LANGUAGE as TOY_LANGUAGE
 else:
-    from autolm.lazy import lazily
+    from autolm.engine.lazy import lazily
 
     __getattr__, __dir__, __all__ = lazily(
         globals(),

@@ -12,12 +12,9 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from autolm.nn.schedule_name import ScheduleName
-
-if TYPE_CHECKING:
-    from autolm.lm.tinylm import TinyLM
 
 Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
@@ -231,21 +228,18 @@ class TrainingConfig:
                 raise ValueError(f"unknown choice {name!r}")
         return cls(**content)
 
-    def model(self, vocab_size: int) -> TinyLM:
-        """Make the model with its initial weights."""
-        from autolm.lm.tinylm import TinyLM  # which loads NumPy
-
-        return TinyLM(
-            vocab_size,
-            self.d_model,
-            self.num_heads,
-            self.d_ff,
-            self.num_layers,
-            max_len=self.block_size,
-            norm=None if self.norm == "none" else self.norm,
-            dtype=self.dtype,
-            seed=self.seed,
-        )
+    def architecture(self) -> dict[str, Any]:
+        """Return what a TinyLM is told besides the size of its vocabulary."""
+        return {
+            "d_model": self.d_model,
+            "num_heads": self.num_heads,
+            "d_ff": self.d_ff,
+            "num_layers": self.num_layers,
+            "max_len": self.block_size,
+            "norm": None if self.norm == "none" else self.norm,
+            "dtype": self.dtype,
+            "seed": self.seed,
+        }
 
 
 def _fits(value: Any, wanted: type) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import no_grad
 from autolm.nn.key_value_cache import KeyValueCache
+from autolm.nn.module import Module
 from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
-
-if TYPE_CHECKING:
-    from autolm.lm.tinylm import TinyLM
 
 
 class Reading:
@@ -32,10 +30,8 @@ class Reading:
     True
     """
 
-    def __init__(self, model: TinyLM) -> None:
-        from autolm.lm.tinylm import TinyLM
-
-        self.model: TinyLM = read_kind("Reading", "model", model, TinyLM, "a TinyLM")
+    def __init__(self, model: Any) -> None:  # a TinyLM, whose file stands on this one
+        self.model = read_kind("Reading", "model", model, Module, "a TinyLM")
         self._begin()
 
     def _begin(self) -> None:

@@ -17,6 +17,7 @@ from autolm.lm.corpora import Corpus
 from autolm.lm.encoding import EncodedCorpus, encode_corpus
 from autolm.lm.ladder import EntropyLadder
 from autolm.lm.run_folder import Checkpoint, RunError
+from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 from autolm.nn import AdamW, clip_gradients, schedule
 from autolm.tensor.tensor import Tensor
@@ -85,7 +86,7 @@ class Training:
                 f"{corpus.name}: too short: {self.text.train.num_targets} tokens to predict in "
                 f"training and {self.text.validation.num_targets} in validation; give a longer text"
             )
-        self.model = config.model(tokenizer.vocab_size)
+        self.model = TinyLM(tokenizer.vocab_size, **config.architecture())
         self.optimizer = AdamW(
             self.model.named_parameters(),
             config.learning_rate,

@@ -1,4 +1,8 @@
-"""Modules, layers, optimizers and schedules: the parts that a model is built of (floor 2)."""
+"""Modules, layers, optimizers and schedules: the parts that a model is built of (floor 3).
+
+Each is loaded when it is first used, so that the networks of single numbers in `scalar.py` load no
+NumPy.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from autolm.nn.optimizers import gradient_norm as gradient_norm
     from autolm.nn.schedules import schedule as schedule
 else:
-    from autolm.lazy import lazily
+    from autolm.engine.lazy import lazily
 
     __getattr__, __dir__, __all__ = lazily(
         globals(),

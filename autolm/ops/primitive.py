@@ -12,18 +12,16 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.engine.hooks import higher
 from autolm.engine.value import Value
 from autolm.ops.arguments import respelled
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
-
-if TYPE_CHECKING:
-    from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
 Backward = Callable[[Array], tuple[Any, ...]]
@@ -82,14 +80,12 @@ class Primitive:
     patterns: tuple[Pattern, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()
 
-    def __call__(self, *operands: Any, **attributes: Any) -> Tensor:
-        """Compute, and record a node."""
-        from autolm.tensor.tensor import Tensor  # which stands on this file
-
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """Compute, and record a node: a Tensor, which a higher room makes."""
         if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
             attributes = respelled(self.name, attributes)
         try:
-            return Tensor.record(self, operands, attributes)
+            return higher("tensor of an operation")(self, operands, attributes)
         except (TypeError, ValueError) as error:
             better = refusal(self.name, self.forward, operands, attributes, error)
             if better is None:

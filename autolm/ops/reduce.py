@@ -49,7 +49,7 @@ def sum_along(a: Array, axis: int = -1) -> Array:
     if axis in (-1, a.ndim - 1):
         total: Array = a @ _ones(a.shape[-1], a.dtype)
         return total[..., None]
-    return a.sum(axis=axis, keepdims=True)  # type: ignore[no-any-return]
+    return a.sum(axis=axis, keepdims=True)
 
 
 def dot_along(a: Array, b: Array, axis: int = -1) -> Array:

@@ -17,7 +17,8 @@ from autolm.drawing.atoms import Atom
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
 from autolm.drawing.view import Box, View
-from autolm.engine.graph import Node, Step
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node
 from autolm.pages.playback import (
     LINES,
     Moment,

@@ -15,7 +15,8 @@ import numpy as np
 from autolm.drawing import labels
 from autolm.drawing.exact import arithmetic
 from autolm.drawing.view import Arrow, Box
-from autolm.engine.graph import Node, Step
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node
 
 LINES = 6  # operands that are written out in one step
 

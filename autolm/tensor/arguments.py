@@ -37,7 +37,7 @@ def read_function(name: str, argument: str, value: Any, words: str) -> Callable[
     """Return a function, which a message describes by these words."""
     if not callable(value):
         raise TypeError(f"{name}: {argument} must be {words}, not {told(value)}")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def read_text(name: str, argument: str, value: Any) -> str:

@@ -38,7 +38,7 @@ def expand(root: Node, *, zoom: bool = False) -> dict[Node, NDArray[Any]]:
         with recording(scope=node.scope, sites=False):
             if node.parents and (node is root or not zoom):
                 operands = [expanded[parent] for parent in node.parents]
-                expanded[node] = node.op.on_values(*operands, **node.attributes)  # type: ignore[union-attr]
+                expanded[node] = node.op.on_values(*operands, **node.attributes)
             else:
                 expanded[node] = _leaves(node)
         _name(expanded[node], node)
@@ -47,7 +47,7 @@ def expand(root: Node, *, zoom: bool = False) -> dict[Node, NDArray[Any]]:
 
 def _leaves(node: Node) -> NDArray[Any]:
     if node.data.dtype.kind != "f":
-        return node.data  # type: ignore[no-any-return]
+        return node.data
     values = np.empty(node.data.shape, dtype=object)
     for index in np.ndindex(values.shape):
         values[index] = Value(float(node.data[index]), requires_grad=node.requires_grad)

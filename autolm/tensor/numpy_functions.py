@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.engine.graph import Node, current_recording
+from autolm.engine.graph import Node, is_recording
 
 Array = NDArray[Any]
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
@@ -47,7 +47,7 @@ class Unfit(TypeError):
 
 def needs_gradient(value: Any) -> bool:
     """Whether a Tensor or Value to be differentiated is there, or in lists, tuples and dicts."""
-    return current_recording()[0] and any(node.requires_grad for node in _nodes_in(value))
+    return is_recording() and any(node.requires_grad for node in _nodes_in(value))
 
 
 def _nodes_in(value: Any) -> Iterator[Node]:

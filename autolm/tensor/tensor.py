@@ -16,16 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.engine.graph import (
-    Node,
-    Step,
-    calling_site,
-    current_recording,
-    describe,
-    next_made,
-    recording,
-    require_text,
-)
+from autolm.engine.backprop import Step, backward, backward_pass, steps
+from autolm.engine.graph import Node, describe, is_recording, next_order, note_here, recording
+from autolm.engine.hooks import higher
 from autolm.ops.backend import current_native
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
@@ -34,12 +27,9 @@ from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
 from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
-from autolm.walking.wording import show
 
 Array = NDArray[Any]
 BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
-# What running an operation sets in its node.
-COMPUTED = ("_array", "_captured", "_lender", "_shown", "backward_rule")
 
 
 class Tensor(Operators, Node):
@@ -77,7 +67,18 @@ class Tensor(Operators, Node):
            [ 9., 13.]])
     """
 
-    __slots__ = ("_array", "_captured", "_lender", "_lists_integers", "_shown", "attributes")
+    __slots__ = (
+        "_array",
+        "_captured",
+        "_lender",
+        "_lists_integers",
+        "_shown",
+        "attributes",
+        "backward_rule",
+        "parents",
+        "requires_grad",
+    )
+    computed = ("_array", "_captured", "_lender", "_shown", "backward_rule")
     parents: tuple[Tensor, ...]
     _array: Array
     _captured: list[Captured]  # what others could change: leaf operands and attributes
@@ -93,7 +94,6 @@ class Tensor(Operators, Node):
         name: str = "",
         dtype: DTypeLike | None = None,
     ) -> None:
-        require_text("Tensor", name)
         if isinstance(data, Tensor):
             given, keeps_dtype, lists_integers = data.data, True, data._lists_integers
         else:
@@ -107,7 +107,9 @@ class Tensor(Operators, Node):
                 "dtype=float, or leave requires_grad out"
             )
         self._fill(array, floating if requires_grad is None else requires_grad)
-        self.name, self._lists_integers = name, lists_integers and dtype is None
+        self._lists_integers = lists_integers and dtype is None
+        if name != "":
+            self.name = name
 
     def _fill(
         self,
@@ -119,12 +121,11 @@ class Tensor(Operators, Node):
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
         """Make this a node of the moment's scope: a result of an operation, or else a leaf."""
-        _, self.scope, sites = current_recording()
-        self._array, self.requires_grad, self._grad, self.name = array, requires_grad, None, ""
+        self._array, self.requires_grad, self.gradient = array, requires_grad, None
         self.op, self.parents, self.backward_rule = op, parents, rule
         self.attributes = {} if attributes is None else attributes
-        self.made = next_made() if parents else 0
-        self.site = calling_site() if sites else None
+        self.order = next_order() if parents else 0
+        self.note = note_here()
         self._captured, self._lender, self._shown, self._lists_integers = [], None, None, False
 
     # What the engine asks of a node
@@ -144,7 +145,7 @@ class Tensor(Operators, Node):
             }
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
-        if current_recording()[0] and _any_requires_grad(parents):
+        if is_recording() and _any_requires_grad(parents):
             if array.dtype.kind != "f":
                 raise TypeError(
                     f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
@@ -172,10 +173,10 @@ class Tensor(Operators, Node):
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""
-        operands = (self.parents,) if self.op.joins else self.parents  # type: ignore[union-attr]
+        operands = (self.parents,) if self.op.joins else self.parents
         with recording(enabled=True):
-            again = Tensor.record(self.op, operands, self.attributes)  # type: ignore[arg-type]
-        for slot in COMPUTED:
+            again = Tensor.record(self.op, operands, self.attributes)
+        for slot in self.computed:
             setattr(self, slot, getattr(again, slot))
 
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
@@ -204,7 +205,7 @@ class Tensor(Operators, Node):
         if not parent.requires_grad:
             return None
         if fits(contribution, parent._array):
-            return contribution  # type: ignore[no-any-return]
+            return contribution
         try:
             return fit(contribution, parent._array)
         except (TypeError, ValueError) as error:
@@ -213,13 +214,18 @@ class Tensor(Operators, Node):
             ) from None
 
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
-        """Compute ∂self/∂leaf for every leaf under this node; see `Node.backward`."""
+        """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
+
+        Leaves accumulate over calls; with `retain_grads` results hold the gradient of the latest.
+        `grad` is ∂L/∂self: 1 if left out, which only a single number may. An error leaves every
+        gradient as it was.
+        """
         with quiet():
-            super().backward(grad, retain_grads=retain_grads)
+            (backward_pass.get() or backward)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
-        """Walk that same pass one operation at a time; see `Node.steps`."""
-        return quietly(super().steps(grad, retain_grads=retain_grads))
+        """Walk that same pass one operation at a time; the gradients are set at its end."""
+        return quietly(steps(self, grad, retain_grads))
 
     def as_gradient(self, grad: Any) -> Array:
         """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
@@ -231,7 +237,7 @@ class Tensor(Operators, Node):
                 )
             return np.ones_like(self._array)
         if fits(grad, self._array):
-            return grad.copy()  # type: ignore[no-any-return]
+            return grad.copy()
         if self._array.dtype.kind != "f":
             raise TypeError(f"{self.dtype} data have no gradient")
         given = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
@@ -248,8 +254,8 @@ class Tensor(Operators, Node):
         """Take another array, at a leaf, and another gradient; see `Copied.own`."""
         if not self.parents:
             self._array = self._array.copy()
-        if self._grad is not None:
-            self._grad = self._grad.copy()
+        if self.gradient is not None:
+            self.gradient = self.gradient.copy()
         super().own(memo)
 
     def to_values(self, *, zoom: bool = False) -> Array:
@@ -313,7 +319,7 @@ class Tensor(Operators, Node):
 
     def item(self) -> float:
         """Return the only element as a Python number."""
-        return self._array.item()  # type: ignore[no-any-return]
+        return self._array.item()
 
     def detach(self) -> Tensor:
         """Return the same data as a constant."""
@@ -359,10 +365,17 @@ class Tensor(Operators, Node):
 
     def __repr__(self) -> str:
         small = self.size <= 20
-        text = np.array2string(self._array, separator=", ") if small else show(self._array)
+        text = (
+            np.array2string(self._array, separator=", ")
+            if small
+            else higher("array in words")(self._array)
+        )
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
+
+
+record = Tensor.record  # what an operation makes when it is called
 
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_node
-from autolm.walking.rehearsal import Rehearsal
+from autolm.tensor.quiet import quietly
 from autolm.walking.wording import expression, show
 
 Test = Callable[[Any], Any]  # says of each number whether it is good
@@ -86,7 +87,7 @@ class Blame:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
             words += [self.made_by.name] if self.made_by.name else []
-            words += [self.made_by.site] if self.made_by.site else []
+            words += [str(self.made_by.site)] if self.made_by.site else []
             words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
             given = f"{self._given()}{place}"
             text = "   ".join(words) + f"\n  {given}  →  {show(self.value)}"
@@ -109,7 +110,7 @@ class Blame:
         numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
         known = None not in self.inputs
         made = expression(self.node, lambda p: show(numbers[p])) if known else "the result"
-        where = ", ".join(filter(None, (self.node.scope, self.node.site)))
+        where = ", ".join(filter(None, (self.node.scope, str(self.node.site or ""))))
         return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
 
 
@@ -163,8 +164,7 @@ def _in_data(node: Node, good: Test) -> Blame:
 
 
 def _first_in_gradients(root: Node) -> Blame | None:
-    walk = Rehearsal(root)
-    while (step := walk.forward()) is not None:
+    for step in quietly(iter(Backprop(root).advance, None)):
         for operand, sent in enumerate(step.contributions):
             # What is sent may be finite, and only its sum with what was there is not.
             if sent.parent.requires_grad and not np.all(np.isfinite(sent.after)):

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.engine.graph import Node, Step
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node
 from autolm.walking.wording import label
 
 Condition = Callable[[Step], bool]

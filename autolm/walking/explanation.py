@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from autolm.engine import graph
-from autolm.engine.graph import Node, latest_root
+from autolm.engine.backprop import Backprop, latest_root
+from autolm.engine.graph import Node
 from autolm.ops.arguments import read_int
 from autolm.tensor.arguments import read_function, read_node
-from autolm.walking.rehearsal import Rehearsal
+from autolm.tensor.quiet import quiet
 from autolm.walking.what_if import seed
 from autolm.walking.wording import expression, label, norm, rule, show
 
@@ -164,8 +164,9 @@ def explain(
     root = latest_root.get()() if root is None else read_node("explain", "root", root)
     if root is None:
         raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
-    rehearsal = Rehearsal(root, seed("explain", root, grad))
-    rehearsal.run()
+    rehearsal = Backprop(root, seed("explain", root, grad), retain_grads=True)
+    with quiet():
+        rehearsal.run()
     if node not in rehearsal.gradients:
         raise ValueError(
             f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
@@ -174,14 +175,14 @@ def explain(
     return explanation(rehearsal, node, paths=paths)
 
 
-def explanation(walk: graph.Backprop, node: Node, *, paths: int = 0) -> Explanation:
+def explanation(walk: Backprop, node: Node, *, paths: int = 0) -> Explanation:
     """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
     uses = tuple(_uses(walk, node))
     found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
     return Explanation(node, walk.gradients.get(node), uses, found)
 
 
-def _uses(walk: graph.Backprop, node: Node) -> Iterator[Use]:
+def _uses(walk: Backprop, node: Node) -> Iterator[Use]:
     for consumer in walk.operations[: walk.position]:
         if node.requires_grad and any(node is parent for parent in consumer.parents):
             upstream = walk.gradients[consumer]
@@ -193,7 +194,7 @@ def _uses(walk: graph.Backprop, node: Node) -> Iterator[Use]:
                     yield Use(consumer, operand, upstream, local, values[operand])
 
 
-def _heaviest_paths(walk: graph.Backprop, node: Node, k: int) -> list[Path]:
+def _heaviest_paths(walk: Backprop, node: Node, k: int) -> list[Path]:
     """Follow the paths from the root down to a node, and at each node drop the lightest.
 
     Of Values the weight of a path is a product, so a heaviest path goes only by heaviest beginnings
@@ -241,7 +242,7 @@ def _weight(value: Any) -> float:
 def _source(use: Use, label: Label) -> str:
     name = label(use.consumer)
     made = expression(use.consumer, label)
-    unnamed = not use.consumer.name and name == use.consumer.op.name  # type: ignore[union-attr]
+    unnamed = not use.consumer.name and name == use.consumer.op.name
     return f"from {made}" if unnamed else f"from {name} = {made}"
 
 
@@ -250,5 +251,5 @@ def _arithmetic(use: Use) -> str:
 
 
 def _where(node: Node) -> str:
-    site = FilePath(node.site).name if node.site else ""
+    site = FilePath(str(node.site)).name if node.site else ""
     return "   ".join(filter(None, (node.scope, site)))

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autolm.engine import graph
-from autolm.engine.graph import Node, backward_pass, record_sites, topological_order
+from autolm.engine.backprop import backward, backward_pass
+from autolm.engine.graph import Node, record_sites, topological_order
 
 LOSS = "loss"
 
@@ -54,17 +54,13 @@ def root_of_program(path: Path, variable: str | None = None) -> Node:
     """
     wanted = wanted_variable(path, variable)
 
-    class Pass(graph.Backprop):
-        def run(self) -> None:
-            variables = variables_of_caller()
-            super().run()
-            if wanted is None or variables.get(wanted) is self.root:
-                raise _Found(self.root, variables)
+    def find(root: Node, grad: Any, retain_grads: bool | None) -> None:
+        variables = variables_of_caller()
+        backward(root, grad, retain_grads=True)
+        if wanted is None or variables.get(wanted) is root:
+            raise _Found(root, variables)
 
-    def start(root: Node, grad: Any, retain_grads: bool | None) -> Pass:
-        return Pass(root, grad, retain_grads=True)
-
-    token = backward_pass.set(start)
+    token = backward_pass.set(find)
     try:
         variables = run_program(path)
         root = choose_root(path, variables, variable)
@@ -133,9 +129,9 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     if variable is not None:
         if not isinstance(variables.get(variable), Node):
             raise ProgramError(_no_root(path, variables, variable))
-        return variables[variable]  # type: ignore[no-any-return]
+        return variables[variable]
     if isinstance(variables.get(LOSS), Node):
-        return variables[LOSS]  # type: ignore[no-any-return]
+        return variables[LOSS]
     results = {name: v for name, v in variables.items() if isinstance(v, Node) and v.parents}
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}

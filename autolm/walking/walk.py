@@ -12,8 +12,9 @@ import weakref
 from types import TracebackType
 from typing import Any
 
-from autolm.engine import graph
-from autolm.engine.graph import Contribution, Node, Step, latest_root
+from autolm.engine import backprop as engine
+from autolm.engine.backprop import Contribution, Step, latest_root
+from autolm.engine.graph import Node
 from autolm.ops.arguments import read_bool, read_int
 from autolm.tensor.arguments import read_function, read_kind, read_node, read_text
 from autolm.tensor.quiet import quiet
@@ -30,7 +31,7 @@ from autolm.walking.what_if import Edit, edit, seed
 from autolm.walking.wording import label, show
 
 
-class Backprop(graph.Backprop):
+class Backprop(engine.Backprop):
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
     While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in
@@ -58,8 +59,8 @@ class Backprop(graph.Backprop):
     >>> x = Value(3.0, name="x")
     >>> y = x * x + x
     >>> with Backprop(y) as walk:
-    ...     print(walk.forward(), x.grad)
-    ...     print(walk.forward(), x.grad)
+    ...     print(walk.advance(), x.grad)
+    ...     print(walk.advance(), x.grad)
     ...     print(walk.back(), x.grad)
     1  +  mul + x   mul: 1 × 1 = 1, grad 0 → 1   x: 1 × 1 = 1, grad 0 → 1 1.0
     2  ×  x · x   x: 1 × 3 = 3, grad 1 → 4   x: 1 × 3 = 3, grad 4 → 7 7.0
@@ -72,16 +73,17 @@ class Backprop(graph.Backprop):
         grad = seed("Backprop", read_node("Backprop", "root", root), grad)
         if retain_grads is not None:
             retain_grads = read_bool("Backprop", "retain_grads", retain_grads)
-        super().__init__(root, grad, retain_grads)
+        super().__init__(root, grad, retain_grads=True)  # the way back needs every gradient
+        self._retains = root.retains_grads if retain_grads is None else retain_grads
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stopped_by: Breakpoint | None = None
         self.edits: list[Edit] = []
         self.replaced: set[Node] = set()
         self._overwritten: list[tuple[Any, ...]] = []  # for each step done, the sums before it
-        self._earlier = {node: node._grad for node in self._nodes() if node._grad is not None}
+        self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
         for node in self.operations:
-            node._grad = None
+            node.gradient = None
         self._show(root)
 
     def __repr__(self) -> str:
@@ -99,11 +101,6 @@ class Backprop(graph.Backprop):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    @property
-    def finished(self) -> bool:
-        """Whether every step is done."""
-        return self.position == len(self.operations)
 
     @property
     def step(self) -> Step | None:
@@ -125,14 +122,18 @@ class Backprop(graph.Backprop):
 
     # Going
 
-    def forward(self, n: int = 1) -> Step | None:
+    def advance(self, n: int = 1) -> Step | None:
         """Do n steps; return the last that was done, None if the pass is at its end already."""
         step = None
-        for _ in range(self._counted("forward", n)):
-            latest = super().forward()
+        for _ in range(self._counted("advance", n)):
+            with quiet():
+                latest = super().advance()
             if latest is None:
                 break
             step = latest
+            self._overwritten.append(tuple(sent.before for sent in step.contributions))
+            for parent in step.node.parents:
+                self._show(parent)
         return step
 
     def back(self, n: int = 1) -> Step | None:
@@ -146,7 +147,7 @@ class Backprop(graph.Backprop):
         k = read_int("goto", "k", k)
         if not 0 <= k <= len(self.operations):
             raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
-        self.forward(max(0, k - self.position))
+        self.advance(max(0, k - self.position))
         return self.back(max(0, self.position - k))
 
     def run(self, until: Condition | None = None) -> Step | None:  # type: ignore[override]
@@ -156,7 +157,7 @@ class Backprop(graph.Backprop):
         """
         _require_question("run", "until", until)
         self.stopped_by = None
-        while (step := self.forward()) is not None:
+        while (step := self.advance()) is not None:
             if self._stops(step, until):
                 return step
         return None
@@ -245,15 +246,15 @@ class Backprop(graph.Backprop):
             return
         self._is_open = False
         if self.finished:
-            for node in () if self.retain_grads else self.operations:
-                node._grad = None
+            for node in () if self._retains else self.operations:
+                node.gradient = None
             latest_root.set(weakref.ref(self.root))
             return
         while self.edits:
             self.edits.pop().undo()
         self.replaced.clear()
         for node in self._nodes():
-            node._grad = self._earlier.get(node)
+            node.gradient = self._earlier.get(node)
 
     def earlier(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
@@ -264,21 +265,10 @@ class Backprop(graph.Backprop):
     def _counted(self, what: str, n: int) -> int:
         n = read_int(what, "n", n)
         if n < 0:
-            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and forward")
+            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and advance")
         if not self._is_open:
             raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
         return n
-
-    def _visit(self, nodes: list[Node], log: list[Any] | None = None) -> None:
-        log = [] if log is None else log
-        upstreams = {node: self.gradients[node] for node in nodes}
-        with quiet():
-            super()._visit(nodes, log)
-        self.gradients |= upstreams  # the way back needs them, retained in the end or not
-        for node in nodes:  # there is one: `forward` goes step by step
-            self._overwritten.append(tuple(before for _, _, before, _ in log))
-            for parent in node.parents:
-                self._show(parent)
 
     def _undo(self) -> None:
         self.position -= 1
@@ -295,12 +285,9 @@ class Backprop(graph.Backprop):
         """Let a node's `.grad` be what `backward()` would make of the sum so far."""
         total, earlier = self.gradients.get(node), self.earlier(node)
         if total is None:
-            node._grad = earlier
+            node.gradient = earlier
         else:
-            node._grad = node.as_gradient(total if earlier is None else _sum(earlier, total))
-
-    def _finish(self) -> None:
-        pass  # the nodes show every sum already
+            node.gradient = node.as_gradient(total if earlier is None else _sum(earlier, total))
 
     def _stops(self, step: Step, until: Condition | None) -> bool:
         for number, breakpoint in self.breakpoints.items():

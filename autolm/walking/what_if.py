@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
-from autolm.tensor.tensor import COMPUTED, Tensor
-from autolm.walking.rehearsal import Rehearsal
+from autolm.tensor.tensor import Tensor
 from autolm.walking.wording import label, norm, total
 
 SHOWN = 12  # how many gradients a report lists
@@ -143,7 +143,7 @@ def edit(
     try:
         node.data = data
         for each in dependents[1:]:
-            _recompute(each)
+            each.recompute()
         gradients_after = _gradients(root, grad)
     except BaseException:
         for each, state in states.items():
@@ -198,22 +198,10 @@ def _kind(shape: tuple[int, ...]) -> str:
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
-    rehearsal = Rehearsal(root, grad)
-    rehearsal.run()
+    rehearsal = Backprop(root, grad, retain_grads=True)
+    with quiet():
+        rehearsal.run()
     return rehearsal.gradients
-
-
-def _recompute(node: Node) -> None:
-    """Run the operation of a node once more, on what its operands hold now."""
-    if isinstance(node, Tensor):
-        node.recompute()
-        return
-    op: Any = node.op
-    operands: list[Any] = [parent.data for parent in node.parents]
-    if "…" in op.formula:  # it takes rows of operands
-        length = len(operands) // len(op.rule)
-        operands = [operands[i : i + length] for i in range(0, len(operands), length)]
-    node.data, node.backward_rule = op.forward(*operands)
 
 
 def _distance(moved: Moved) -> float:
@@ -221,14 +209,10 @@ def _distance(moved: Moved) -> float:
         return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
 
 
-def _slots(node: Node) -> tuple[str, ...]:
-    return COMPUTED if isinstance(node, Tensor) else ("data", "backward_rule")
-
-
 def _state(node: Node) -> tuple[Any, ...]:
-    return tuple(getattr(node, slot) for slot in _slots(node))
+    return tuple(getattr(node, slot) for slot in node.computed)
 
 
 def _restore(node: Node, state: tuple[Any, ...]) -> None:
-    for slot, value in zip(_slots(node), state, strict=True):
+    for slot, value in zip(node.computed, state, strict=True):
         setattr(node, slot, value)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from autolm.engine.graph import Contribution, ForwardStep, Step
+from autolm.engine.backprop import Contribution, Step
+from autolm.engine.graph import ForwardStep
 
 PEEK = 3  # how many numbers of an array are shown
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.race import Contestant, Race, collecting
+from benchmarks.race import Contestant, Race
 from benchmarks.tinylm_step import AUTOLM, SIZES, TORCH, threaded, with_threads
 
 STEPS = 3  # the second has moments and gradients from the start
@@ -62,9 +62,8 @@ def peak_of(build: Callable[[], Contestant]) -> int:
     contestant.prepare()
     free_pages()
     CLEAR_REFS.write_text(RESET_PEAK)
-    with collecting(contestant.collector):
-        for _ in range(STEPS):
-            contestant.run()
+    for _ in range(STEPS):
+        contestant.run()
     return resident("VmHWM") - before
 
 

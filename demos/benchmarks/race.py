@@ -7,8 +7,7 @@ round, and the ratios are given with their spread over the rounds.
 import gc
 import random
 import statistics
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil, isclose
 from time import perf_counter
@@ -29,10 +28,6 @@ class Contestant:
         Returns a number made of all else that `run` computed, such as gradients; not timed.
     prepare
         Sets the threads and the like; not timed.
-    collector
-        First threshold of Python's cycle collector: Python's own, unless the library changes it.
-    bytes_per_node
-        Memory that a recorded graph takes, where that is measured.
     peak_bytes
         The most memory that the work takes, where that is measured.
     """
@@ -41,8 +36,6 @@ class Contestant:
     run: Callable[[], float]
     digest: Callable[[], float] = lambda: 0.0
     prepare: Callable[[], object] = lambda: None
-    collector: int = 700
-    bytes_per_node: float | None = None
     peak_bytes: int | None = None
 
 
@@ -53,7 +46,6 @@ class Race:
     title: str
     contestants: list[Contestant]
     tolerance: float = 1e-9  # of the results, relative
-    nodes: int | None = None
     absent: list[str] = field(default_factory=list)  # who could not take part, and why
 
 
@@ -111,19 +103,7 @@ def seconds_of(contestant: Contestant, calls: int) -> float:
     """Time some calls, and return the mean."""
     contestant.prepare()
     gc.collect()
-    with collecting(contestant.collector):
-        start = perf_counter()
-        for _ in range(calls):
-            contestant.run()
-        return (perf_counter() - start) / calls
-
-
-@contextmanager
-def collecting(threshold: int) -> Iterator[None]:
-    """Run Python's cycle collector as a library has it."""
-    usual = gc.get_threshold()
-    gc.set_threshold(threshold)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
+    start = perf_counter()
+    for _ in range(calls):
+        contestant.run()
+    return (perf_counter() - start) / calls

@@ -84,7 +84,7 @@ def table(outcome: Outcome) -> Table:
     grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True  # to fit 80 columns
     grid.add_column("", no_wrap=True)
     grid.caption, grid.caption_justify = memory_beside_first(race.contestants), "left"
-    last = ["per node", "bytes per node"] if race.nodes else ["quartiles"]
+    last = ["quartiles"]
     has_peaks = any(each.peak_bytes is not None for each in race.contestants)
     if has_peaks:
         last.append("peak\nmemory")
@@ -94,12 +94,7 @@ def table(outcome: Outcome) -> Table:
         low, middle, high = outcome.quartiles(each.name)
         slow, usual, quick = outcome.speedup(each.name)
         spread = "" if each.name == first else f" ({ratio(slow)}–{ratio(quick)})"
-        cells = [each.name, duration(middle), ratio(usual) + spread]
-        if race.nodes:
-            held = each.bytes_per_node
-            cells += [duration(middle / race.nodes), "" if held is None else f"{held:.0f}"]
-        else:
-            cells.append(interval(low, high))
+        cells = [each.name, duration(middle), ratio(usual) + spread, interval(low, high)]
         if has_peaks:
             cells.append("" if each.peak_bytes is None else megabytes(each.peak_bytes))
         grid.add_row(*cells, style="bold" if is_ours(each.name) else None)

@@ -1,42 +1,101 @@
-"""Workload: the loss of microgpt's model on one name, and all its gradients, number by number.
+"""Workloads of single numbers: a step of microgpt's model, and a graph of any size.
 
-One layer, width 16, 4 heads, a name of 7 letters: 60 000 nodes where sums and products are of two,
-as in microgpt's own program, and 7 700 with `dot` and `sum`. A step here records the graph (a Tape
-does not) and runs backward; it moves no weights.
+The step is the loss on one name and all its gradients. One layer, width 16, 4 heads, a name of
+six letters: 60 000 nodes where sums and products are of two, as in microgpt's own program, and
+7 000 with `dot` and `sum`. The other graph is a tree of averages, (a + b) · ½, level by level.
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import microgpt
 
 from autolm import Tape
 from autolm.engine.graph import topological_order
-from benchmarks.race import Contestant, Race
 from benchmarks.scalar_values import MICROGPT, OURS, ScalarEngine, micrograd
 
 ALPHABET = [chr(ord("a") + i) for i in range(26)]
+TECHNIQUE, AUTOLM, FUSED = MICROGPT.name, OURS.name, "autolm, dot and sum"
+MICROGRAD, TAPE, FUSED_TAPE = "micrograd", "Tape", "Tape, dot and sum"
+RIVALS = (TECHNIQUE, AUTOLM, FUSED, MICROGRAD, TAPE, FUSED_TAPE)
 Vector = list[Any]
 Matrix = list[Vector]
 
 
-def build(name: str) -> Race:
-    """Prepare the race on one name."""
+class Work(NamedTuple):
+    """What one rival does in a step, and where its gradients are then."""
+
+    record: Callable[[], Any]  # gives the result, which is differentiated and then dropped
+    backward: Callable[[Any], object]
+    result: Callable[[Any], float]
+    gradients: Callable[[], Iterable[float]]
+    clear: Callable[[], object]  # the gradients, before a step
+
+
+def microgpt_step(rival: str, name: str) -> Work:
+    """Prepare a rival for the loss of microgpt's model on a name."""
     random.seed(42)
     model = microgpt.MicroGPT(ALPHABET)
-    engines, absent = [MICROGPT, OURS], []
-    try:
-        engines.append(micrograd())
-    except ImportError:
-        absent.append("micrograd is not installed")
-    programs = [Program(model, engine) for engine in engines]
-    contestants = [eager(program.engine.name, program, name) for program in programs]
-    contestants.append(eager("autolm, dot and sum", model, name))
-    contestants.append(taped("Tape", programs[1], name))
-    contestants.append(taped("Tape, dot and sum", model, name))
-    return Race(f"scalar microgpt, one step on “{name}”", contestants, absent=absent)
+    program: Any = model if rival in (FUSED, FUSED_TAPE) else Program(model, engine_of(rival))
+    if rival in (TAPE, FUSED_TAPE):
+        return on_tape(program.loss(name), program.parameters)
+    return eagerly(lambda: program.loss(name), program.parameters)
+
+
+def tree_of_averages(rival: str, nodes: int) -> Work:
+    """Prepare a rival for a graph of about so many nodes, a third of them leaves."""
+    engine, rng = engine_of(rival), random.Random(0)
+    leaves = [engine.value(rng.gauss(0, 1)) for _ in range(nodes // 3)]
+    half = engine.value(0.5)
+    if rival == TAPE:
+        return on_tape(averaged(leaves, half), [half])
+    return eagerly(lambda: averaged(leaves, half), [half])
+
+
+def averaged(leaves: Vector, half: Any) -> Any:
+    """Return the average of averages."""
+    level = leaves
+    while len(level) > 1:
+        odd = level[len(level) // 2 * 2 :]
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [(a + b) * half for a, b in pairs] + odd
+    return level[0]
+
+
+def engine_of(rival: str) -> ScalarEngine:
+    """Return the engine that a rival runs on."""
+    return {TECHNIQUE: lambda: MICROGPT, MICROGRAD: micrograd}.get(rival, lambda: OURS)()
+
+
+def eagerly(record: Callable[[], Any], parameters: Vector) -> Work:
+    """Record anew in each step."""
+
+    def clear() -> None:
+        for parameter in parameters:
+            parameter.grad = 0.0
+
+    return Work(
+        record,
+        backward=lambda root: root.backward(),
+        result=lambda root: float(root.data),
+        gradients=lambda: [parameter.grad for parameter in parameters],
+        clear=clear,
+    )
+
+
+def on_tape(root: Any, parameters: Vector) -> Work:
+    """Record once, and replay."""
+    under = set(topological_order(root))
+    tape = Tape(root, parameters=[each for each in parameters if each in under])
+    return Work(
+        record=tape.forward,
+        backward=lambda _: tape.backward(),
+        result=float,
+        gradients=lambda: tape.gradient.tolist(),
+        clear=lambda: None,
+    )
 
 
 class Program:
@@ -111,38 +170,3 @@ def add(a: Vector, b: Vector) -> Vector:
 def rms_norm(x: Vector) -> Vector:
     scale = (dot(x, x) / len(x) + 1e-5) ** -0.5
     return [each * scale for each in x]
-
-
-def eager(title: str, program: Any, name: str) -> Contestant:
-    """Record the loss anew each time."""
-
-    def run() -> float:
-        for parameter in program.parameters:
-            parameter.grad = 0.0
-        loss = program.loss(name)
-        loss.backward()
-        return float(loss.data)
-
-    def digest() -> float:
-        return sum(abs(parameter.grad) for parameter in program.parameters)
-
-    engine = getattr(program, "engine", OURS)
-    return Contestant(title, run, digest, collector=engine.collector)
-
-
-def taped(title: str, program: Any, name: str) -> Contestant:
-    """Record the loss once, and replay it."""
-    loss = program.loss(name)
-    under = set(topological_order(loss))
-    tape = Tape(loss, parameters=[each for each in program.parameters if each in under])
-
-    def run() -> float:
-        number = tape.forward()
-        tape.backward()
-        return number
-
-    def digest() -> float:
-        return float(abs(tape.gradient).sum())
-
-    kind = "native" if tape.native else "in Python"
-    return Contestant(f"{title}, {kind}", run, digest, collector=OURS.collector)

@@ -21,7 +21,6 @@ class ScalarEngine(NamedTuple):
     value: Callable[[float], Any]
     exp: Callable[[Any], Any]
     log: Callable[[Any], Any]
-    collector: int = 700
 
 
 class LocalGradientValue:
@@ -86,7 +85,7 @@ class LocalGradientValue:
                 operand.grad += slope * node.grad
 
 
-OURS = ScalarEngine("autolm", Value, Value.exp, Value.log, collector=500_000)
+OURS = ScalarEngine("autolm", Value, Value.exp, Value.log)
 MICROGPT = ScalarEngine(
     "microgpt's technique", LocalGradientValue, LocalGradientValue.exp, LocalGradientValue.log
 )

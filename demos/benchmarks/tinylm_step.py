@@ -18,7 +18,6 @@ from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
 from benchmarks.array_peers import autograd_step, mygrad_step
 from benchmarks.race import Contestant, Race
-from benchmarks.scalar_values import OURS
 from benchmarks.tinygrad_peer import tinygrad_step
 
 
@@ -116,6 +115,4 @@ def autolm_step(
         optimizer.step()
         return float(loss)
 
-    return Contestant(
-        name, run, prepare=lambda: threadpool_limits(threads), collector=OURS.collector
-    )
+    return Contestant(name, run, prepare=lambda: threadpool_limits(threads))

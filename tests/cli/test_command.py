@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from autolm import ops
 from autolm.cli import main
+from autolm.lm import TinyLM
 from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import RunFolder
 from tests.runs import SMALL, TEXT, contents
@@ -156,7 +157,7 @@ def test_sample_writes_each_piece_before_it_computes_the_next(
 def test_info_counts_the_parameters_of_a_run_and_of_a_config(autolm, norm: str) -> None:
     autolm("train", "text.txt", *OPTIONS, "--steps=1", f"--norm={norm}", "-o", "run")
     folder = RunFolder.open("run")
-    model = folder.config().model(folder.tokenizer().vocab_size)
+    model = TinyLM(folder.tokenizer().vocab_size, **folder.config().architecture())
     table = autolm("info", "run")
     assert table.code == 0
     (total,) = (line for line in table.out.splitlines() if "all" in line.split())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from autolm import Tape, Tensor, Value, blame_nonfinite, explain, no_grad
-from autolm.engine import value as value_module
 from autolm.engine.graph import topological_order
+from autolm.engine.value import operation
 from tests.compiled.tapes import bits, either_loop
 
 
@@ -226,10 +226,24 @@ def test_constant_is_no_parameter():
 
 
 def test_operation_of_the_user_is_refused_even_under_a_known_name():
-    mine = value_module.curve("exp", "eᵃ", "ḡ · y", lambda a: 2 * a, lambda a, y: 2.0)
+    @operation("exp", "eᵃ", "ḡ · y")
+    def exp(a):
+        def backward(grad):
+            return (2 * grad,)
+
+        return 2 * a, backward
+
     x = Value(1.0)
     with pytest.raises(ValueError, match="exp is no operation of Value's own"):
-        Tape(mine(x), parameters=[x])
+        Tape(exp(x), parameters=[x])
+
+
+def test_result_whose_rule_was_replaced_is_refused():
+    x = Value(1.0)
+    y = x.exp()
+    y.backward_rule = lambda grad: (grad,)
+    with pytest.raises(ValueError, match="exp is no operation of Value's own"):
+        Tape(y, parameters=[x])
 
 
 def test_result_cut_off_from_gradients_is_refused():

@@ -7,7 +7,7 @@ import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
 from autolm.debugger.commands import Debugger
-from autolm.engine.graph import latest_root
+from autolm.engine.backprop import latest_root
 from tests.session import Session
 
 # Looking

@@ -12,7 +12,7 @@ import pytest
 from autolm import Tensor, Value, debug, set_trace
 from autolm.debugger import commands as debugger
 from autolm.debugger import stop_backward
-from autolm.engine.graph import backward_pass
+from autolm.engine.backprop import backward_pass
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(command
     commands.lines = ("p (node * 1).backward()", "c")
     x = Value(3.0)
     context = contextvars.copy_context()
-    context.run(backward_pass.set, stop_backward.StoppedPass)
+    context.run(backward_pass.set, stop_backward.stopped_backward)
     context.run((x * x).backward)
     assert commands.opened == 1
     context.run((x * x).backward)

@@ -37,7 +37,7 @@ def test_results_and_drawings_are_shown_as_pictures():
     for shown in (result, picture, drawing):
         assert svg_texts(shown["image/svg+xml"])["n0"] == ["x", "data", "3", "grad", "–"]
         assert shown["text/plain"] == TREE
-    assert dict(leaf) == {"text/plain": "Value(data=3, grad=0)"}
+    assert dict(leaf) == {"text/plain": "Value(data=3, grad=0, name='x')"}
     assert "sum" in str(svg_texts(tensor["image/svg+xml"])) or "Σ" in tensor["image/svg+xml"]
 
 
@@ -48,7 +48,7 @@ def test_without_graphviz_they_are_shown_as_trees_with_what_helps():
         tree, _, advice = shown["text/plain"].partition("\n(")
         assert tree == TREE
         assert "apt-get install graphviz" in advice
-    assert dict(leaf) == {"text/plain": "Value(data=3, grad=0)"}
+    assert dict(leaf) == {"text/plain": "Value(data=3, grad=0, name='x')"}
 
 
 def test_a_tree_shows_the_neuron_from_its_output_down():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autolm.lm import TinyLM
 from autolm.lm.config import TrainingConfig
 
 
@@ -146,7 +147,7 @@ def test_the_model_is_the_one_described() -> None:
     config = TrainingConfig(
         num_layers=3, num_heads=2, d_model=8, d_ff=12, norm="none", block_size=5
     )
-    model = dataclasses.replace(config, dtype="float64", seed=4).model(vocab_size=7)
+    model = TinyLM(7, **dataclasses.replace(config, dtype="float64", seed=4).architecture())
     assert model.embedding.shape == (7, 8)
     assert model.embedding.dtype == np.float64
     assert [block.feed_forward.W_1.shape for block in model.blocks] == [(8, 12)] * 3
@@ -161,7 +162,8 @@ def test_the_model_is_the_one_described() -> None:
 
 def test_the_seed_decides_the_initial_weights() -> None:
     one, two, three = (
-        TrainingConfig(d_model=8, num_heads=2, seed=seed).model(5).state() for seed in (1, 1, 2)
+        TinyLM(5, **TrainingConfig(d_model=8, num_heads=2, seed=seed).architecture()).state()
+        for seed in (1, 1, 2)
     )
     assert all(np.array_equal(one[path], two[path]) for path in one)
     assert not np.array_equal(one["embedding"], three["embedding"])

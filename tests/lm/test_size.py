@@ -23,7 +23,7 @@ def part_of(path: str) -> str:
 @pytest.mark.parametrize("norm", ["pre", "post", "none"])
 def test_parameters_of_each_part_are_those_of_the_model(norm: Any) -> None:
     config = TrainingConfig(**SIZES, norm=norm)
-    model = config.model(vocab_size=11)
+    model = TinyLM(11, **config.architecture())
     counted: dict[str, int] = {}
     for path, parameter in model.named_parameters():
         counted[part_of(path)] = counted.get(part_of(path), 0) + parameter.size
@@ -47,7 +47,7 @@ def multiplications(model: TinyLM, time: int) -> int:
 def test_operations_are_two_for_each_multiplication_in_the_model() -> None:
     config = TrainingConfig(**SIZES)
     flops = sum(part.flops for part in parts(Architecture.of(config, 11)))
-    assert flops * 6 == 2 * multiplications(config.model(vocab_size=11), time=6)
+    assert flops * 6 == 2 * multiplications(TinyLM(11, **config.architecture()), time=6)
 
 
 def test_gpt3_has_the_published_number_of_parameters() -> None:

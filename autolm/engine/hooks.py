@@ -1,0 +1,32 @@
+"""What the engine reaches in the rooms above it, at run time: each is looked up at first use.
+
+Imports point down only. Where the engine needs something of a higher room, such as the words for a
+step, it asks here by name; without that room (the engine alone, in a page) there is a plain answer.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+PLACES = {
+    "step in words": "autolm.walking.wording:backward_line",
+    "forward step in words": "autolm.walking.wording:forward_line",
+    "contribution in words": "autolm.walking.wording:sent",
+    "operation in words": "autolm.walking.wording:expression",
+    "array in words": "autolm.walking.wording:show",
+    "tensor of an operation": "autolm.tensor.tensor:record",
+    "picture in a notebook": "autolm.drawing.notebook:bundle",
+    "backward in the debugger": "autolm.debugger.stop_backward:stopped_backward",
+}
+
+
+@cache
+def higher(name: str) -> Any:
+    """Return what a higher room offers under a name; None where that room is not installed."""
+    module, _, attribute = PLACES[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError:
+        return None

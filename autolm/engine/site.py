@@ -1,0 +1,88 @@
+"""Where a node was made: the calls of the program that were running, down to line and column.
+
+Recording a site must be cheap, since every node has one. So it keeps only which code was running
+and how far it had come; paths, lines and columns are worked out when somebody asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import namedtuple
+from functools import cached_property
+from itertools import islice
+from os.path import dirname, join
+from types import CodeType, FrameType
+
+# One call of a site. Columns count UTF-8 bytes from 0, as in `ast`; None where Python keeps none.
+# `scope` is the scope that this call was in.
+Frame = namedtuple("Frame", "path line end_line column end_column function scope")
+# A scope of the moment: its path, where it was entered, and by how deep a call.
+Entered = namedtuple("Entered", "scope site depth")
+
+_HOME = dirname(dirname(__file__))
+_ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
+# What records nodes for others; the layers and models that are written with it are programs.
+_MACHINERY = (*_ENGINE, *(join(_HOME, name) for name in ("tensor", "op", join("nn", "module.py"))))
+
+
+class Site:
+    """The calls that made a node, the innermost first; `str` gives file:line of the program."""
+
+    __slots__ = ("__dict__", "_calls", "_entered")
+
+    def __init__(
+        self, calls: tuple[tuple[CodeType, int], ...], entered: tuple[Entered, ...]
+    ) -> None:
+        self._calls, self._entered = calls, entered
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """Every call outside the engine, the innermost first."""
+        frames = []
+        for depth, (code, last) in zip(range(len(self._calls), 0, -1), self._calls, strict=True):
+            line, end_line, column, end_column = next(islice(code.co_positions(), last // 2, None))
+            scopes = [each.scope for each in self._entered if each.depth <= depth]
+            place = (code.co_filename, line, end_line, column, end_column)
+            frames.append(Frame(*place, code.co_name, scopes[-1] if scopes else ""))
+        return tuple(frames)
+
+    @property
+    def user(self) -> Frame:
+        """The innermost call of the program: of a user, a layer or a model, not of an operation."""
+        outside = (each for each in self.frames if not each.path.startswith(_MACHINERY))
+        return next(outside, self.frames[-1])
+
+    @property
+    def depth(self) -> int:
+        """How many calls it has."""
+        return len(self._calls)
+
+    def __str__(self) -> str:
+        return f"{self.user.path}:{self.user.line}"
+
+    def __repr__(self) -> str:
+        return f"<site {self}>"
+
+
+def calling_site(known: dict[tuple[int, ...], Site], entered: tuple[Entered, ...] = ()) -> Site:
+    """Return the site of whoever called the engine; nodes of one site share what is `known`."""
+    innermost: FrameType | None = sys._getframe(1)
+    while innermost and innermost.f_code.co_filename.startswith(_ENGINE):
+        innermost = innermost.f_back
+    place, frame = [id(entered)], innermost
+    while frame:
+        place += (id(frame.f_code), frame.f_lasti)
+        frame = frame.f_back
+    key = tuple(place)
+    if key not in known:  # its codes and scopes stay alive with it, so no other gets their ids
+        known[key] = Site(tuple(_calls(innermost)), entered)
+    return known[key]
+
+
+def _calls(frame: FrameType | None) -> list[tuple[CodeType, int]]:
+    calls = []
+    while frame:
+        calls.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return calls

@@ -1,0 +1,106 @@
+"""A network of single numbers: micrograd's Neuron, Layer and MLP, of Values and without NumPy.
+
+model = MLP(2, [16, 16, 1])          # two inputs, two layers of 16 neurons, one output
+score = model([0.5, -1.0])           # a Value
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from autolm.engine.value import Value
+
+
+class Module:
+    """A part of a network; its parameters are Values, and those of its parts."""
+
+    def parts(self) -> Iterator[Module | Value]:
+        """Yield what it is made of, in order."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its parts")
+
+    def parameters(self) -> list[Value]:
+        """List the numbers that are trained."""
+        found: list[Value] = []
+        for part in self.parts():
+            found += [part] if isinstance(part, Value) else part.parameters()
+        return found
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = 0.0
+
+
+class Neuron(Module):
+    """A weighted sum and a bias, cut off below zero unless it is linear.
+
+    >>> neuron = Neuron(2)
+    >>> neuron.w, neuron.b = [Value(2.0), Value(-1.0)], Value(0.5)
+    >>> neuron([1.0, 1.5]).data
+    1.0
+    """
+
+    def __init__(self, nin: int, nonlin: bool = True) -> None:
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b = Value(0)
+        self.nonlin = nonlin
+
+    def __call__(self, x: Sequence[Any]) -> Value:
+        """Weigh the inputs, numbers or Values."""
+        if len(x) != len(self.w):
+            raise ValueError(f"Neuron: {len(x)} inputs for {len(self.w)} weights")
+        total = self.b
+        for weight, number in zip(self.w, x, strict=True):
+            total = total + weight * number
+        return total.relu() if self.nonlin else total
+
+    def parts(self) -> Iterator[Value]:
+        """Yield the weights and the bias."""
+        yield from self.w
+        yield self.b
+
+    def __repr__(self) -> str:
+        return f"{'ReLU' if self.nonlin else 'Linear'}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """Neurons side by side, each with the same inputs."""
+
+    def __init__(self, nin: int, nout: int, nonlin: bool = True) -> None:
+        self.neurons = [Neuron(nin, nonlin) for _ in range(nout)]
+
+    def __call__(self, x: Sequence[Any]) -> Any:
+        """Return a list of outputs; of a single neuron, its output."""
+        outputs = [neuron(x) for neuron in self.neurons]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def parts(self) -> Iterator[Neuron]:
+        """Yield the neurons."""
+        yield from self.neurons
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(repr, self.neurons))}]"
+
+
+class MLP(Module):
+    """Layers one after another, the last of them linear: a multi-layer perceptron."""
+
+    def __init__(self, nin: int, nouts: Sequence[int]) -> None:
+        *hidden, last = pairwise([nin, *nouts])
+        self.layers = [Layer(*sizes) for sizes in hidden] + [Layer(*last, nonlin=False)]
+
+    def __call__(self, x: Sequence[Any]) -> Any:
+        """Return the output of the last layer: a list, or the one Value of a single neuron."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def parts(self) -> Iterator[Layer]:
+        """Yield the layers."""
+        yield from self.layers
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(repr, self.layers))}]"

@@ -1,0 +1,192 @@
+"""The race of single numbers: each rival in a process of its own, the collector both ways.
+
+Every round starts each rival anew, in shuffled order, once with Python's cycle collector at its
+default and once with the collector off. Nothing is shown before results and gradients agree.
+Figures are medians over the rounds with quartiles; ratios compare times of one round.
+"""
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import isclose
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from autolm.engine.graph import topological_order
+from benchmarks.race import Contestant, Outcome, Race
+from benchmarks.report import interval, is_ours, ratio
+from benchmarks.scalar_run import WORKLOADS
+from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
+
+COLLECTORS = ("default", "quiet")
+PARTS = ("record", "backward", "free")
+STEPS = 5
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the rounds of one workload gave: by rival and collector, the parts of each round."""
+
+    title: str
+    nodes: dict[str, int]
+    rounds: dict[tuple[str, str], list[dict[str, float]]]
+    bytes: dict[str, dict[str, float]]
+    absent: tuple[str, ...]
+
+    @property
+    def rivals(self) -> list[str]:
+        """The rivals, in order."""
+        return list(dict.fromkeys(rival for rival, _ in self.rounds))
+
+    def seconds(self, rival: str, collector: str, *parts: str) -> list[float]:
+        """Return the time of a step, or of parts of it, in each round."""
+        rounds = self.rounds[rival, collector]
+        return [sum(each[part] for part in parts or PARTS) for each in rounds]
+
+    def times_as_quick(self, rival: str, collector: str) -> list[float]:
+        """Return how many times as quick as the first rival this one was, in each round."""
+        first = self.seconds(self.rivals[0], collector)
+        pairs = zip(first, self.seconds(rival, collector), strict=True)
+        return [one / other for one, other in pairs]
+
+    def outcome(self) -> Outcome:
+        """Return it as the other races have it, for the picture."""
+        contestants = [Contestant(rival, lambda: 0.0) for rival in self.rivals]
+        seconds = {rival: self.seconds(rival, "quiet") for rival in self.rivals}
+        return Outcome(Race(self.title, contestants), seconds)
+
+
+def hold(workload: str, size: object, rivals: Sequence[str], rounds: int) -> Result:
+    """Run every rival in every round, and its memory once."""
+    title = f"scalar {workload}, {size}"
+    absent = () if find_installed("micrograd") else (MICROGRAD,)
+    present = [rival for rival in rivals if rival not in absent]
+    found = defaultdict(list)
+    starts = [(rival, collector) for rival in present for collector in COLLECTORS]
+    for _ in range(rounds):
+        for rival, collector in random.sample(starts, len(starts)):
+            found[rival, collector].append(started(workload, size, rival, collector))
+    require_parity(title, found)
+    weights = {
+        rival: started(workload, size, rival, "weigh") for rival in present if TAPE not in rival
+    }
+    ordered = {start: found[start] for start in starts}
+    gone = tuple(f"{rival} is not installed" for rival in rivals if rival in absent)
+    nodes = {rival: count(workload, size, rival) for rival in present}
+    return Result(title, nodes, ordered, weights, gone)
+
+
+def count(workload: str, size: object, rival: str) -> int:
+    """Count the nodes of the graph that a rival records: numbers, parameters and constants too."""
+    own = rival if rival in (FUSED, FUSED_TAPE) else AUTOLM
+    work = WORKLOADS[workload](FUSED if own == FUSED_TAPE else own, size)
+    return len(topological_order(work.record()))
+
+
+def find_installed(library: str) -> bool:
+    """Whether a library can be imported."""
+    try:
+        return find_spec(library) is not None
+    except ValueError:  # it is kept out
+        return False
+
+
+def started(workload: str, size: object, rival: str, collector: str) -> dict[str, float]:
+    """Run a rival in a fresh process, and return what it prints."""
+    told = [workload, str(size), rival, collector, str(STEPS)]
+    command = [sys.executable, "-P", "-m", "benchmarks.scalar_run", *told]
+    imports = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same autolm as here
+    done = subprocess.run(
+        command, env=os.environ | imports, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def require_parity(title: str, found: dict[tuple[str, str], list[dict[str, float]]]) -> None:
+    """Refuse to compare what does not compute the same."""
+    (first, *_), *_ = found.values()
+    for (rival, _), rounds in found.items():
+        for each in rounds:
+            for what in ("result", "digest"):
+                if not isclose(each[what], first[what], rel_tol=TOLERANCE):
+                    raise ValueError(f"{title}: {rival} computes another {what}")
+
+
+def table(result: Result) -> Table:
+    """Lay out one workload: a step at both settings, its parts, and memory."""
+    title = f"{result.title}\n[dim]{'; '.join(result.absent)}" if result.absent else result.title
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True
+    grid.add_column("", no_wrap=True)
+    for heading in (
+        *("collector\ndefault", "× as quick", "collector\nquiet", "× as quick"),
+        *("record", "backward", "bytes\na node", "at the\npeak"),
+    ):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for rival in result.rivals:
+        cells = [rival]
+        for collector in COLLECTORS:
+            low, _, high = quartiles(result.seconds(rival, collector))
+            slow, usual, quick = quartiles(result.times_as_quick(rival, collector))
+            spread = "" if rival == result.rivals[0] else f" ({ratio(slow)}–{ratio(quick)})"
+            cells += [interval(low, high), ratio(usual) + spread]
+        for part in ("record", "backward"):
+            cells.append(milliseconds(statistics.median(result.seconds(rival, "quiet", part))))
+        weight = result.bytes.get(rival, {})
+        cells += [
+            f"{weight[key] / result.nodes[rival]:.0f}" if weight else "" for key in ("held", "peak")
+        ]
+        grid.add_row(*cells, style="bold" if is_ours(rival) else None)
+    return grid
+
+
+def growth_table(results: Sequence[Result]) -> Table:
+    """Lay out what a node costs in graphs of several sizes, and how that grows."""
+    grid = Table(title="nanoseconds a node, recorded and differentiated", box=SIMPLE_HEAD)
+    grid.title_justify, grid.padding, grid.pad_edge = "left", (0, 1), False
+    grid.add_column("", no_wrap=True)
+    for result in results:
+        grid.add_column(f"{result.nodes[AUTOLM]:,}".replace(",", " "), justify="right")
+    grid.add_column("growth", justify="right")
+    for rival, collector in results[0].rounds:
+        costs = [
+            statistics.median(each.seconds(rival, collector, "record", "backward"))
+            / each.nodes[rival]
+            for each in results
+        ]
+        cells = [f"{1e9 * cost:.3g}" for cost in costs]
+        style = "bold" if is_ours(rival) else None
+        grid.add_row(f"{rival}, {collector}", *cells, ratio(costs[-1] / costs[0]), style=style)
+    return grid
+
+
+def quartiles(numbers: list[float]) -> tuple[float, float, float]:
+    """Return the quartiles of a few numbers."""
+    if len(numbers) == 1:
+        return (numbers[0],) * 3
+    low, middle, high = statistics.quantiles(numbers, n=4, method="inclusive")
+    return low, middle, high
+
+
+def milliseconds(seconds: float) -> str:
+    """Write a time in three digits."""
+    return f"{1e3 * seconds:.3g} ms"
+
+
+def microgpt_race(name: str, rounds: int) -> Result:
+    """Race a step of microgpt's model on one name."""
+    return hold("microgpt", name, RIVALS, rounds)
+
+
+def growth_races(sizes: Sequence[int], rounds: int) -> list[Result]:
+    """Race graphs of several sizes, without micrograd, which does not end at a million."""
+    return [hold("averages", size, (TECHNIQUE, AUTOLM, TAPE), rounds) for size in sizes]

@@ -1,0 +1,172 @@
+"""The pass: what it computes, where it writes; and that an interrupt leaves all of it or none."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm import Tensor, Value
+from autolm.engine.backprop import Backprop, backward, backward_of_values, write_gradients
+from autolm.engine.graph import topological_order
+from autolm.engine.value import operation
+from tests.programs import programs
+
+each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
+
+
+def gradients(nodes):
+    """Every gradient, bit for bit; None where there is none."""
+    return [node.has_grad and np.asarray(node.grad).tobytes() for node in nodes]
+
+
+@given(programs(), st.booleans(), st.lists(st.floats(-2, 2), max_size=3), st.floats(-2, 2))
+def test_pass_in_the_slots_is_the_pass_of_backprop_bit_for_bit(program, retain, earlier, seed):
+    found = []
+    for run in (backward, backward_of_values):
+        leaves, root = program.run(Value)
+        for node, grad in zip(topological_order(root), earlier, strict=False):
+            node.grad = grad
+        for _ in range(2):
+            run(root, seed, retain)
+        found.append(gradients([*leaves, *topological_order(root)]))
+    assert found[0] == found[1]
+
+
+@each_engine
+def test_backprop_computes_and_writes_nothing(leaf):
+    x = leaf(3.0)
+    square = x * x
+    done = Backprop(square + x, retain_grads=True)
+    done.run()
+    assert done.finished
+    assert {float(grad) for grad in (done.gradients[x], done.gradients[square])} == {7.0, 1.0}
+    assert not x.has_grad and not square.has_grad
+    write_gradients(done)
+    assert (x.grad, square.grad) == (7.0, 1.0)
+
+
+def with_a_past(leaf):
+    """Build a graph that has gradients already: its root and all its nodes."""
+    x, y, constant = leaf(0.5), leaf(-2.0), leaf(3.0, requires_grad=False)
+    x.grad, constant.grad = 0.25, 9.0
+    product = x * y * constant
+    root = (product - product.tanh()) / x
+    root.backward(retain_grads=True)
+    if leaf is Value:
+        root = Value.dot([root, x], [product, 2.0])
+    return root, topological_order(root)
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th instruction that the engine executes, as Ctrl-C may."""
+
+    def __init__(self, instruction):
+        self.left = instruction
+
+    def trace(self, frame, event, argument):
+        if "autolm/engine" not in frame.f_code.co_filename.replace("\\", "/"):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self.trace
+
+    def __enter__(self):
+        self.before = sys.gettrace()
+        sys.settrace(self.trace)
+
+    def __exit__(self, *_):
+        sys.settrace(self.before)
+
+
+@each_engine
+@pytest.mark.parametrize("retain", [True, False])
+def test_interrupt_at_any_instruction_leaves_all_gradients_or_none(leaf, retain):
+    root, nodes = with_a_past(leaf)
+    before = gradients(nodes)
+    root.backward(retain_grads=retain)
+    after = gradients(nodes)
+    for instruction in range(1, 100_000):
+        root, nodes = with_a_past(leaf)
+        try:
+            with Interrupt(instruction):
+                root.backward(retain_grads=retain)
+        except KeyboardInterrupt:
+            found = gradients(nodes)
+            assert found in (before, after), f"interrupted at instruction {instruction}"
+            if found == before:
+                root.backward(retain_grads=retain)
+                assert gradients(nodes) == after
+        else:
+            break
+    assert instruction > 300  # it was interrupted indeed
+    assert gradients(nodes) == after
+
+
+def operation_that_runs(something):
+    """Make an operation whose rule does something besides."""
+
+    @operation("f", "f(a)", "ḡ")
+    def f(a):
+        def backward(grad):
+            something()
+            return (grad,)
+
+        return a, backward
+
+    return f
+
+
+def test_pass_within_a_rule_adds_to_the_pass_around_it():
+    x = Value(2.0)
+    f = operation_that_runs(lambda: (x * 3).backward())
+    (f(x * x) + x).backward()
+    assert x.grad == 4.0 + 1.0 + 3.0
+
+
+def test_passes_in_two_threads_both_reach_a_leaf_that_they_share():
+    x = Value(2.0)
+    other = threading.Thread(target=(x * 3 + x).backward)
+
+    def meanwhile():
+        other.start()
+        other.join(timeout=0.1)  # it waits its turn
+
+    (operation_that_runs(meanwhile)(x * x) + x).backward()
+    other.join()
+    assert x.grad == 5.0 + 4.0
+
+
+def test_leaf_that_has_minus_zero_already_is_not_lost():
+    x = Value(2.0)
+    x.grad = -0.0
+    (x * 3).backward()
+    assert x.grad == 3.0
+
+
+@pytest.mark.parametrize("sent", [(), (1.0, 2.0), 1.0])
+def test_rule_that_does_not_send_one_number_to_each_operand_changes_nothing(sent):
+    @operation("f", "f(a)", "ḡ")
+    def f(a):
+        return a, lambda grad: sent
+
+    x = Value(2.0)
+    for walk in (Value.backward, lambda root: list(root.steps())):
+        with pytest.raises((TypeError, ValueError)) as error:
+            walk(f(x) * x)
+        assert error.value.__notes__ == ["in the backward rule of f"]
+        assert not x.has_grad
+
+
+def test_step_in_the_middle_of_a_pass_tells_sums_before_and_after():
+    x = Value(3.0)
+    walk = Backprop(x * x + x)
+    first, second = walk.advance(), walk.advance()
+    assert [sent.after for sent in first.contributions] == [1.0, 1.0]
+    assert [(sent.before, sent.after) for sent in second.contributions] == [(1.0, 4.0), (4.0, 7.0)]
+    assert walk.advance() is None

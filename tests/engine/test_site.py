@@ -1,0 +1,122 @@
+"""Sites: the calls that made a node, with lines and columns, and the scopes that they were in."""
+
+from inspect import currentframe
+
+import pytest
+
+from autolm import Tensor, Value, record_sites, scope
+from autolm.nn import Module
+
+each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
+
+
+def source(frame):
+    """Read a call's text from this file."""
+    with open(frame.path, "rb") as file:
+        line = file.read().splitlines()[frame.line - 1]
+    assert frame.line == frame.end_line
+    return line[frame.column : frame.end_column].decode()
+
+
+@each_engine
+def test_columns_are_those_of_the_expression(leaf):
+    w = [leaf(2.0), leaf(3.0)]
+    x = leaf(0.5)
+    with record_sites():
+        y = w[0] * x + w[1] * (-x).tanh()
+    first, second = y.parents
+    assert [source(node.site.user) for node in (y, first, second, second.parents[1])] == [
+        "w[0] * x + w[1] * (-x).tanh()",
+        "w[0] * x",
+        "w[1] * (-x).tanh()",
+        "(-x).tanh()",
+    ]
+
+
+@each_engine
+def test_frames_go_from_the_innermost_call_outwards(leaf):
+    def square(x):
+        return x * x
+
+    def twice(x):
+        return square(square(x))
+
+    with record_sites():
+        y = twice(leaf(2.0))
+    names = [frame.function for frame in y.site.frames if frame.path == __file__]
+    here = currentframe().f_code.co_name
+    assert names[:3] == ["square", "twice", here]
+    twice_of = [frame for frame in y.site.frames if frame.function == "twice"]
+    inner_of = [frame for frame in y.parents[0].site.frames if frame.function == "twice"]
+    assert source(twice_of[0]) == "square(square(x))"
+    assert source(inner_of[0]) == "square(x)"
+
+
+def test_site_reads_as_file_and_line_of_the_program():
+    with record_sites():
+        y, line = Value(2.0) * 3, currentframe().f_lineno
+    assert str(y.site) == f"{__file__}:{line}"
+    assert repr(y.site) == f"<site {__file__}:{line}>"
+
+
+@each_engine
+def test_each_call_knows_its_scope_and_each_scope_where_it_was_entered(leaf):
+    def inner(x):
+        with scope("inner"):
+            return x * x
+
+    with record_sites(), scope("outer"):
+        entered = currentframe().f_lineno - 1
+        y = inner(leaf(2.0))
+    functions = {frame.function: frame.scope for frame in reversed(y.site.frames)}
+    assert functions["inner"] == "outer.inner"
+    assert functions[currentframe().f_code.co_name] == "outer"
+    assert [each.scope for each in y.entered] == ["outer", "outer.inner"]
+    assert str(y.entered[0].site) == f"{__file__}:{entered}"
+    assert y.entered[1].site.user.function == "inner"
+
+
+class Double(Module):
+    def forward(self, x):
+        return x + x
+
+
+class Outer(Module):
+    def __init__(self):
+        self.double = Double()
+
+    def forward(self, x):
+        return self.double(x) * 3
+
+
+def test_scope_of_a_module_was_entered_where_the_module_was_called():
+    with record_sites():
+        y = Outer()(Tensor(2.0)).parents[0]
+    assert y.scope == "double"
+    assert source(y.entered[-1].site.user) == "self.double(x)"
+    scopes = [frame.scope for frame in y.site.frames if frame.function == "forward"]
+    assert scopes == ["double", ""]
+
+
+@each_engine
+def test_nodes_of_one_place_share_what_is_known_of_it(leaf):
+    x = leaf(2.0)
+    with record_sites():
+        results = [x * x for _ in range(3)]
+    assert len({id(node.site) for node in results}) == 1
+
+
+@pytest.mark.parametrize("decorated", [True, False])
+def test_decorated_function_is_in_the_scope_at_every_depth(decorated):
+    def count(n):
+        return (Value(1.0), *inner(n - 1)) if n else (Value(1.0),)
+
+    inner = scope("count")(count) if decorated else count
+    scopes = [value.scope for value in inner(2)]
+    assert scopes == (["count", "count.count", "count.count.count"] if decorated else [""] * 3)
+
+
+def test_recording_sites_ends_with_its_block():
+    with record_sites():
+        pass
+    assert Value(2.0).site is None
