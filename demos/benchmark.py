@@ -25,6 +25,7 @@ Shown = tuple[Table, list[Outcome]]
 def scalar(options: Options) -> Iterator[Shown]:
     result = scalar_race.microgpt_race("al" if options.quick else "yuheng", options.rounds)
     yield scalar_race.table(result), [result.outcome()]
+    yield scalar_race.parts_table(result), []
 
 
 def graphs(options: Options) -> Iterator[Shown]:

@@ -48,7 +48,15 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
     picture = tmp_path / "picture.png"
     run(monkeypatch, "--quick", "--rounds", 1, "--threads", 1, "--png", picture)
     printed = capsys.readouterr().out
-    for words in ("scalar microgpt", "TinyLM", "nanoseconds a node", "BPE", "drawing", "Tape"):
+    for words in (
+        "scalar microgpt",
+        "its parts",
+        "TinyLM",
+        "nanoseconds a node",
+        "BPE",
+        "drawing",
+        "Tape",
+    ):
         assert words in printed
     assert all(f"{peer} is not installed" in printed for peer in ("micrograd", "PyTorch"))
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -159,6 +167,26 @@ def test_a_rival_runs_in_a_process_of_its_own_and_is_weighed():
     nodes = scalar_race.count("averages", 300, "autolm")
     assert 290 < nodes < 310
     assert 100 < weight["held"] / nodes < weight["peak"] / nodes < 300
+
+
+def test_tables_of_a_scalar_race_fit_a_terminal():
+    part = dict.fromkeys(scalar_race.PARTS, 0.0123)
+    starts = [(rival, c) for rival in scalar_step.RIVALS for c in scalar_race.COLLECTORS]
+    weight = {"held": 600.0, "peak": 700.0}
+    result = scalar_race.Result(
+        "a race",
+        dict.fromkeys(scalar_step.RIVALS, 3),
+        {start: [part, part] for start in starts},
+        dict.fromkeys(scalar_step.RIVALS, weight),
+        ("micrograd is not installed",),
+    )
+    console = Console(width=80)
+    with console.capture() as capture:
+        for table in (scalar_race.table(result), scalar_race.parts_table(result)):
+            console.print(table)
+        console.print(scalar_race.growth_table([result, result]))
+    assert "…" not in capture.get()
+    assert "1.00 (1.00–1.00)" in capture.get() and " 200 " in capture.get()
 
 
 def test_ratios_of_a_scalar_race_compare_one_round():

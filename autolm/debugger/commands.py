@@ -44,7 +44,7 @@ class Debugger(Stopping):
         super().__init__(walk, variables)
         self.leaves_at_end = leaves_at_end  # whether `continue` leaves when it comes to the end
         self.has_quit = False
-        walk.advance()
+        walk.forward()
         self.intro = f"{self.screen.heading()}\n{self.screen.step(walk.step)}"
 
     # Going

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import chain
 from operator import attrgetter
 from threading import RLock
-from typing import Any
+from typing import Any, ClassVar
 from weakref import ref
 
 from autolm.engine.graph import Node, describe, topological_order
@@ -115,7 +116,7 @@ def write_gradients(done: Backprop) -> None:
     if not done.gradients:
         return  # they are written
     results = () if done.retain_grads else done.operations
-    with _slots:
+    with _slots_to_oneself():
         earlier = {node: node.gradient for node in chain(results, done.gradients)}
         totals = {node: _total(node, sum) for node, sum in done.gradients.items()}
         try:
@@ -125,7 +126,8 @@ def write_gradients(done: Backprop) -> None:
                 node.gradient = total
             done.gradients = {}
         except BaseException:
-            _put_back(earlier)
+            for node, grad in earlier.items():
+                node.gradient = grad
             raise
     latest_root.set(ref(done.root))
 
@@ -161,62 +163,24 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
 
     Whatever ends it before its time, an error or Ctrl-C, every slot is put back.
     """
-    global _are_slots_in_use
-    with _slots:
-        # A rule may be asked for while another pass runs it: at a debugger's prompt.
-        if _are_slots_in_use or not root.parents or not root.requires_grad:
-            return backward(root, grad, retain_grads)
-        seed = root.as_gradient(grad)
-        results, leaves, constants = list[Any](), list[Any](), list[Any]()
-        earlier: dict[Any, Any] = {}  # the gradients that there were, by node
+    if not root.parents or not root.requires_grad:
+        return backward(root, grad, retain_grads)
+    seed = root.as_gradient(grad)
+    with _slots_to_oneself():
+        _Slots.in_use = slots = _Slots()
         try:
-            _are_slots_in_use = True
-            _reach(root, results, leaves, constants, earlier)
-            results.sort(key=attrgetter("order"), reverse=True)
+            slots.take(root)
             root.gradient = seed
-            _send(results)
-            for leaf in leaves:
-                if leaf in earlier:
-                    leaf.gradient = earlier[leaf] + leaf.gradient
-            for constant in constants:
-                constant.gradient = earlier.get(constant)
-            for result in results if retain_grads is False else ():
-                result.gradient = None
+            _send(slots.results)
+            slots.settle(keep_results=retain_grads is not False)
         except BaseException:
-            for node in chain(results, leaves, constants):
-                node.gradient = earlier.get(node)
+            slots.put_back()
             raise
-        finally:
-            _are_slots_in_use = False
     latest_root.set(ref(root))
 
 
-def _reach(
-    root: Any, results: list[Any], leaves: list[Any], constants: list[Any], earlier: Any
-) -> None:
-    """Find the nodes under a root, and begin their sums; each is listed before it is changed."""
-    stack, nothing = [root], _NOTHING_YET
-    while stack:
-        node = stack.pop()
-        before = node.gradient
-        if before is nothing:
-            continue
-        if before is not None:
-            earlier[node] = before
-        order = node.order
-        if order > 0:
-            results.append(node)
-            operands = node.operands
-            stack += operands[: len(operands) // 2]
-        elif order == 0:
-            leaves.append(node)
-        else:
-            constants.append(node)
-        node.gradient = nothing
-
-
 def _send(results: list[Any]) -> None:
-    """Send each gradient on to the operands, the last result first."""
+    """Send each gradient on to the operands, the last result first: the chain rule."""
     try:
         for node in results:
             op = node.op
@@ -241,14 +205,87 @@ def _send(results: list[Any]) -> None:
         raise
 
 
-def _put_back(earlier: dict[Node, Any]) -> None:
-    for node, grad in earlier.items():
-        node.gradient = grad
+class _Slots:
+    """The gradient slots that a pass of Values has its sums in, and what was there before."""
+
+    __slots__ = ("constants", "earlier", "leaves", "results", "sums")
+    in_use: ClassVar[_Slots | None] = None
+    lock = RLock()  # of all slots: passes in several threads may share leaves
+
+    def __init__(self) -> None:
+        self.results, self.leaves, self.constants = list[Any](), list[Any](), list[Any]()
+        self.earlier: dict[Any, Any] = {}  # where there was a gradient
+
+    def take(self, root: Any) -> None:
+        """Find every node under a root, and begin its sum; it is listed before it is changed."""
+        results, earlier, nothing, stack = self.results, self.earlier, _NOTHING_YET, [root]
+        while stack:
+            node = stack.pop()
+            before = node.gradient
+            if before is nothing:
+                continue
+            if before is not None:
+                earlier[node] = before
+            order = node.order
+            if order > 0:
+                results.append(node)
+                operands = node.operands
+                stack += operands[: len(operands) // 2]
+            elif order == 0:
+                self.leaves.append(node)
+            else:
+                self.constants.append(node)
+            node.gradient = nothing
+        results.sort(key=attrgetter("order"), reverse=True)
+
+    def settle(self, keep_results: bool) -> None:
+        """Leave the gradients as they are to be: leaves accumulate, and constants have none."""
+        earlier = self.earlier
+        for leaf in self.leaves:
+            if leaf in earlier:
+                leaf.gradient = earlier[leaf] + leaf.gradient
+        for constant in self.constants:
+            constant.gradient = earlier.get(constant)
+        for result in () if keep_results else self.results:
+            result.gradient = None
+
+    def nodes(self) -> Iterator[Any]:
+        """Yield those whose slots are taken."""
+        return chain(self.results, self.leaves, self.constants)
+
+    def put_back(self) -> None:
+        """Put every slot back as it was."""
+        for node in self.nodes():
+            node.gradient = self.earlier.get(node)
+
+    def step_aside(self) -> None:
+        """Give the slots to another pass: one that a rule runs, or somebody in a debugger."""
+        self.sums = [node.gradient for node in self.nodes()]
+        self.put_back()
+
+    def come_back(self) -> None:
+        """Take them again; what the other pass left counts as there before."""
+        self.earlier = {node: node.gradient for node in self.nodes() if node.has_grad}
+        for node, sum in zip(self.nodes(), self.sums, strict=True):
+            node.gradient = sum
 
 
 _NOTHING_YET = -0.0  # a sum begins so, since -0.0 + x is x for x = -0.0 as well; and marks its node
-_slots = RLock()  # held by whoever has sums in the nodes: another thread may share the leaves
-_are_slots_in_use = False
+
+
+@contextmanager
+def _slots_to_oneself() -> Iterator[None]:
+    """Let no other pass have its sums in gradient slots for a while."""
+    with _Slots.lock:
+        around, _Slots.in_use = _Slots.in_use, None
+        if around:
+            around.step_aside()
+        try:
+            yield
+        finally:
+            if around:
+                around.come_back()
+            _Slots.in_use = around
 
 
 def _debugged(root: Node, grad: Any, retain_grads: bool | None) -> None:

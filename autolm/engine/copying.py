@@ -44,13 +44,9 @@ class Copied:
                 twins.append(twin)
                 stack.extend(node.parents)
         for twin in twins:
-            twin.adopt(tuple([memo[id(parent)] for parent in twin.parents]))
+            twin.parents = tuple([memo[id(parent)] for parent in twin.parents])
             twin.own(memo)
         return memo[id(self)]
-
-    def adopt(self, parents: tuple[Any, ...]) -> None:
-        """Take other parents, those of a copy."""
-        self.parents = parents  # type: ignore[misc]  # a slot of the node's own kind
 
     def own(self, memo: dict[int, Any]) -> None:
         """Take copies, in place of what a deep copy still shares with its original."""

@@ -69,8 +69,7 @@ class Node(Copied):
 
     @name.setter
     def name(self, name: str) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"{type(self).__name__}: a name is a str, not {type(name).__name__}")
+        require_text(type(self).__name__, name)
         self.note = (self.note or NO_NOTE)._replace(name=name)
 
     @property
@@ -137,6 +136,16 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
 
 def _made(node: Node) -> int:
     return abs(node.order) if node.parents else 0
+
+
+def require_text(kind: str, name: Any) -> None:
+    """Refuse a name that is no text, such as the parents that micrograd's constructor takes."""
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{kind}: name is a {type(name).__name__}, and a name is a str (parents are not told; "
+            "an operation records them, and one of your own is written with "
+            "autolm.engine.value.operation)"
+        )
 
 
 def describe(node: Node) -> str:

@@ -42,15 +42,3 @@ class Micrograd:
 
     def __format__(self: Any, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
-
-
-def refuse_children(name: Any, more: tuple[Any, ...]) -> None:
-    """Say how it is done here, for `Value(data, (a, b), "+")` as micrograd's operations end."""
-    if isinstance(name, str):
-        raise TypeError(f"Value: after the data comes the name, and then no {more[0]!r}")
-    if not isinstance(name, tuple | list | set):
-        raise TypeError(f"Value: a name is a str, not {type(name).__name__}")
-    raise TypeError(
-        "Value: children are not given to a Value; write the operation as a function of numbers "
-        "that returns its result and its backward (see autolm.engine.value.operation)"
-    )

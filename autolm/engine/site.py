@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import islice
 from os.path import dirname, join
 from types import CodeType, FrameType
+from typing import Any
 
 # One call of a site. Columns count UTF-8 bytes from 0, as in `ast`; None where Python keeps none.
 # `scope` is the scope that this call was in.
@@ -58,11 +59,20 @@ class Site:
         """How many calls it has."""
         return len(self._calls)
 
+    def __reduce__(self) -> Any:
+        return _site_of, (self.frames,)  # no code can be pickled
+
     def __str__(self) -> str:
         return f"{self.user.path}:{self.user.line}"
 
     def __repr__(self) -> str:
         return f"<site {self}>"
+
+
+def _site_of(frames: tuple[Frame, ...]) -> Site:
+    site = Site((), ())
+    site.__dict__["frames"] = frames
+    return site
 
 
 def calling_site(known: dict[tuple[int, ...], Site], entered: tuple[Entered, ...] = ()) -> Site:

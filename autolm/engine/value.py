@@ -20,8 +20,15 @@ from numbers import Real
 from typing import Any
 
 from autolm.engine.backprop import Step, backward_of_values, backward_pass, steps
-from autolm.engine.graph import Node, Recording, current_recording, next_order, note_here
-from autolm.engine.micrograd import Micrograd, refuse_children
+from autolm.engine.graph import (
+    Node,
+    Recording,
+    current_recording,
+    next_order,
+    note_here,
+    require_text,
+)
+from autolm.engine.micrograd import Micrograd
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
@@ -59,9 +66,13 @@ class Operation:
         length = len(numbers) // rows
         return self.forward(*[numbers[i * length : (i + 1) * length] for i in range(rows)])
 
-    def with_rule(self, result: float, rule: Callable[[float], Grads]) -> Operation:
-        """Return a record that says the same, of an operation with this result and this rule."""
-        other = Operation(lambda *_: (result, rule), self.symbol, self.formula, self.rule)
+    def with_rule(self, rule: Callable[[float], Grads]) -> Operation:
+        """Return a record that says the same, of an operation that has another rule."""
+
+        def forward(*numbers: Any) -> Result:
+            return self.forward(*numbers)[0], rule
+
+        other = Operation(forward, self.symbol, self.formula, self.rule)
         other.name = self.name
         return other
 
@@ -183,8 +194,9 @@ class Value(Micrograd, Node):
     ) -> None:
         if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
-        if micrograd or not isinstance(name, str):
-            refuse_children(name, micrograd)
+        require_text("Value", name)
+        if micrograd:
+            raise TypeError(f"Value: after the data comes its name, and then no {micrograd[0]!r}")
         self.data = float(data)
         self.gradient = self.op = None
         self.operands = ()
@@ -196,9 +208,13 @@ class Value(Micrograd, Node):
     # What the engine asks of a node
 
     @property
-    def parents(self) -> tuple[Value, ...]:  # type: ignore[override]
+    def parents(self) -> tuple[Value, ...]:
         """The operands, in order and with repeats; none at a leaf."""
         return self.operands[: len(self.operands) // 2]
+
+    @parents.setter
+    def parents(self, parents: tuple[Value, ...]) -> None:
+        self.operands = (*parents, *self.operands[len(self.operands) // 2 :])
 
     @property
     def backward_rule(self) -> Callable[[float], Grads] | None:
@@ -211,7 +227,7 @@ class Value(Micrograd, Node):
     def backward_rule(self, rule: Callable[[float], Grads] | None) -> None:
         if self.op is None or rule is None:
             raise TypeError("backward_rule: a result has one, and a leaf has none")
-        self.op = self.op.with_rule(self.data, rule)
+        self.op = self.op.with_rule(rule)
 
     def contributions(self, upstream: float) -> Grads:
         """Apply the backward rule; floats need no fitting."""
@@ -235,10 +251,6 @@ class Value(Micrograd, Node):
         if isinstance(number, Real | Value):
             return float(number)
         raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
-
-    def adopt(self, parents: tuple[Any, ...]) -> None:
-        """Take other parents, of a copy, and keep the numbers that were recorded."""
-        self.operands = (*parents, *self.operands[len(parents) :])
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,10 +17,6 @@ from autolm import ops
 from autolm.engine.graph import Node
 from autolm.ops.arguments import Axis, respelled
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
-
-if TYPE_CHECKING:
-    from autolm.tensor.tensor import Tensor
-
 
 # How `transpose` of a matrix may be told, one by one, to leave the axes where they are.
 UNMOVED = ((0, 1), (0, -1), (-2, 1), (-2, -1))
@@ -41,40 +37,40 @@ class Operators:
         """Let its others take Tensors too, as far as they keep the gradient: `np.sum(x, 0)`."""
         return call_function(function, args, kwargs)
 
-    def __add__(self, other: Any) -> Tensor:
+    def __add__(self, other: Any) -> Self:
         return ops.add(self, other)
 
-    def __radd__(self, other: Any) -> Tensor:
+    def __radd__(self, other: Any) -> Self:
         return ops.add(other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
+    def __sub__(self, other: Any) -> Self:
         return ops.sub(self, other)
 
-    def __rsub__(self, other: Any) -> Tensor:
+    def __rsub__(self, other: Any) -> Self:
         return ops.sub(other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
+    def __mul__(self, other: Any) -> Self:
         return ops.mul(self, other)
 
-    def __rmul__(self, other: Any) -> Tensor:
+    def __rmul__(self, other: Any) -> Self:
         return ops.mul(other, self)
 
-    def __truediv__(self, other: Any) -> Tensor:
+    def __truediv__(self, other: Any) -> Self:
         return ops.div(self, other)
 
-    def __rtruediv__(self, other: Any) -> Tensor:
+    def __rtruediv__(self, other: Any) -> Self:
         return ops.div(other, self)
 
-    def __pow__(self, other: Any) -> Tensor:
+    def __pow__(self, other: Any) -> Self:
         return ops.pow(self, other)
 
-    def __rpow__(self, other: Any) -> Tensor:
+    def __rpow__(self, other: Any) -> Self:
         return ops.pow(other, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Any) -> Self:
         return ops.matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Any) -> Self:
         return ops.matmul(other, self)
 
     # Comparisons are of elements, and give arrays of bools; a Tensor is found by identity
@@ -99,13 +95,13 @@ class Operators:
     def __ge__(self, other: Any) -> Any:
         return _compare(operator.ge, self, other)
 
-    def __neg__(self) -> Tensor:
+    def __neg__(self) -> Self:
         return ops.neg(self)
 
-    def __abs__(self) -> Tensor:
+    def __abs__(self) -> Self:
         return ops.abs(self)
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: Any) -> Self:
         return ops.getitem(self, index=index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -116,72 +112,72 @@ class Operators:
 
     # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
 
-    def abs(self) -> Tensor:
+    def abs(self) -> Self:
         return ops.abs(self)
 
-    def exp(self) -> Tensor:
+    def exp(self) -> Self:
         return ops.exp(self)
 
-    def log(self) -> Tensor:
+    def log(self) -> Self:
         return ops.log(self)
 
-    def sqrt(self) -> Tensor:
+    def sqrt(self) -> Self:
         return ops.sqrt(self)
 
-    def sin(self) -> Tensor:
+    def sin(self) -> Self:
         return ops.sin(self)
 
-    def cos(self) -> Tensor:
+    def cos(self) -> Self:
         return ops.cos(self)
 
-    def tanh(self) -> Tensor:
+    def tanh(self) -> Self:
         return ops.tanh(self)
 
-    def sigmoid(self) -> Tensor:
+    def sigmoid(self) -> Self:
         return ops.sigmoid(self)
 
-    def relu(self) -> Tensor:
+    def relu(self) -> Self:
         return ops.relu(self)
 
-    def gelu(self) -> Tensor:
+    def gelu(self) -> Self:
         return ops.gelu(self)
 
-    def clip(self, low: float, high: float) -> Tensor:
+    def clip(self, low: float, high: float) -> Self:
         return ops.clip(self, low=low, high=high)
 
-    def masked_fill(self, mask: ArrayLike, value: float) -> Tensor:
+    def masked_fill(self, mask: ArrayLike, value: float) -> Self:
         return ops.masked_fill(self, mask=np.asarray(mask, dtype=bool), value=value)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return ops.max(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return ops.min(self, axis=axis, keepdims=keepdims)
 
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return ops.logsumexp(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, *other: Any, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    def var(self, axis: Axis = None, *other: Any, keepdims: bool = False, ddof: int = 0) -> Self:
         if other:  # NumPy has a dtype there, and PyTorch the switch of its own ddof
             raise TypeError("var: name what comes after the axis: keepdims= or ddof=")
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def softmax(self, axis: int = -1) -> Tensor:
+    def softmax(self, axis: int = -1) -> Self:
         return ops.softmax(self, axis=axis)
 
-    def log_softmax(self, axis: int = -1) -> Tensor:
+    def log_softmax(self, axis: int = -1) -> Self:
         return ops.log_softmax(self, axis=axis)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any) -> Self:
         return ops.reshape(self, shape=_one_or_many(shape))
 
-    def transpose(self, *axes: Any) -> Tensor:
+    def transpose(self, *axes: Any) -> Self:
         if len(axes) == 2 and self.ndim == 2 and axes in UNMOVED:  # type: ignore[attr-defined]
             raise ValueError(
                 f"transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch exchanges its "
@@ -190,14 +186,14 @@ class Operators:
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Self:
         """The axes in reverse order."""
         return ops.transpose(self)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
         return ops.swapaxes(self, axis1=axis1, axis2=axis2)
 
-    def broadcast_to(self, *shape: Any) -> Tensor:
+    def broadcast_to(self, *shape: Any) -> Self:
         return ops.broadcast_to(self, shape=_one_or_many(shape))
 
 
@@ -230,11 +226,11 @@ def _all_axes(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
     return axes
 
 
-def _spelled_either_way(name: str, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _spelled_either_way(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """Let a method that takes axis= and keepdims= take PyTorch's dim= and keepdim= as well."""
 
     @wraps(method)
-    def spelled(self: Any, *given: Any, **attributes: Any) -> Tensor:
+    def spelled(self: Any, *given: Any, **attributes: Any) -> Self:
         if "dim" in attributes or "keepdim" in attributes:
             attributes = dict(zip(("axis", "keepdims"), given, strict=False)) | attributes
             return method(self, **respelled(name, attributes))

@@ -108,7 +108,7 @@ class Tensor(Operators, Node):
             )
         self._fill(array, floating if requires_grad is None else requires_grad)
         self._lists_integers = lists_integers and dtype is None
-        if name != "":
+        if name != "":  # what is no text is refused there
             self.name = name
 
     def _fill(

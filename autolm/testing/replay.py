@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node, describe, topological_order
+from autolm.engine.value import OPERATIONS, Operation
 from autolm.ops.primitive import Primitive
 from autolm.testing.value_forwards import VALUE_FORWARDS
 
@@ -20,9 +21,22 @@ def forward_of(node: Node) -> Callable[..., Array]:
     if isinstance(node.op, Primitive):
         op, attributes = node.op, dict(node.attributes)
         return lambda *arrays: op.forward(*arrays, **attributes)[0]
-    if node.op is not None and node.op.name in VALUE_FORWARDS:
-        return VALUE_FORWARDS[node.op.name]
+    if isinstance(node.op, Operation):
+        name = node.op.name
+        known = OPERATIONS.get(name) is node.op and name in VALUE_FORWARDS
+        return VALUE_FORWARDS[name] if known else _of_floats(node.op)
     raise ValueError(f"{describe(node)}: its forward is not known, so it cannot be evaluated again")
+
+
+def _of_floats(op: Operation) -> Callable[..., Array]:
+    """Return what an operation on Values computes, which takes floats alone."""
+
+    def forward(*arrays: Array) -> Array:
+        if any(np.iscomplexobj(array) for array in arrays):
+            raise TypeError(f"{op.name}: only real numbers are taken")
+        return np.asarray(op.at([float(array) for array in arrays])[0])
+
+    return forward
 
 
 def in_double(node: Node) -> Array:

@@ -48,7 +48,7 @@ class OperationError(Exception):
     """An operation that does not keep the contract of a primitive; the message is for people."""
 
 
-@dataclass(frozen=True)
+@dataclass(repr=False, frozen=True)
 class Subject:
     """An operation and how it may be called."""
 
@@ -59,6 +59,9 @@ class Subject:
     patterns: tuple[Pattern, ...]  # what calls look like; neither: elementwise, any shapes
     attributes: dict[str, Any]  # what every call is told
     relations: tuple[Relation, ...]
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name} under test>"
 
     @classmethod
     def of(

@@ -8,10 +8,10 @@ root, of which the gradient is the sum as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Protocol
 
 from autolm.engine.backprop import Backprop, latest_root
 from autolm.engine.graph import Node
@@ -22,6 +22,21 @@ from autolm.walking.what_if import seed
 from autolm.walking.wording import expression, label, norm, rule, show
 
 Label = Callable[[Node], str]
+
+
+class Pass(Protocol):
+    """What a backward pass tells, be it the engine's or a walk that goes both ways."""
+
+    @property
+    def root(self) -> Node: ...  # noqa: D102
+    @property
+    def operations(self) -> Sequence[Node]: ...  # noqa: D102
+    @property
+    def position(self) -> int: ...  # noqa: D102
+    @property
+    def gradients(self) -> Mapping[Node, Any]: ...  # noqa: D102
+
+
 BEAM = 16  # how many paths of a Tensor are followed at least
 
 
@@ -175,14 +190,14 @@ def explain(
     return explanation(rehearsal, node, paths=paths)
 
 
-def explanation(walk: Backprop, node: Node, *, paths: int = 0) -> Explanation:
+def explanation(walk: Pass, node: Node, *, paths: int = 0) -> Explanation:
     """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
     uses = tuple(_uses(walk, node))
     found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
     return Explanation(node, walk.gradients.get(node), uses, found)
 
 
-def _uses(walk: Backprop, node: Node) -> Iterator[Use]:
+def _uses(walk: Pass, node: Node) -> Iterator[Use]:
     for consumer in walk.operations[: walk.position]:
         if node.requires_grad and any(node is parent for parent in consumer.parents):
             upstream = walk.gradients[consumer]
@@ -194,7 +209,7 @@ def _uses(walk: Backprop, node: Node) -> Iterator[Use]:
                     yield Use(consumer, operand, upstream, local, values[operand])
 
 
-def _heaviest_paths(walk: Backprop, node: Node, k: int) -> list[Path]:
+def _heaviest_paths(walk: Pass, node: Node, k: int) -> list[Path]:
     """Follow the paths from the root down to a node, and at each node drop the lightest.
 
     Of Values the weight of a path is a product, so a heaviest path goes only by heaviest beginnings

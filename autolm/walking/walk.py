@@ -31,7 +31,7 @@ from autolm.walking.what_if import Edit, edit, seed
 from autolm.walking.wording import label, show
 
 
-class Backprop(engine.Backprop):
+class Backprop:
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
     While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in
@@ -59,8 +59,8 @@ class Backprop(engine.Backprop):
     >>> x = Value(3.0, name="x")
     >>> y = x * x + x
     >>> with Backprop(y) as walk:
-    ...     print(walk.advance(), x.grad)
-    ...     print(walk.advance(), x.grad)
+    ...     print(walk.forward(), x.grad)
+    ...     print(walk.forward(), x.grad)
     ...     print(walk.back(), x.grad)
     1  +  mul + x   mul: 1 × 1 = 1, grad 0 → 1   x: 1 × 1 = 1, grad 0 → 1 1.0
     2  ×  x · x   x: 1 × 3 = 3, grad 1 → 4   x: 1 × 3 = 3, grad 4 → 7 7.0
@@ -73,7 +73,8 @@ class Backprop(engine.Backprop):
         grad = seed("Backprop", read_node("Backprop", "root", root), grad)
         if retain_grads is not None:
             retain_grads = read_bool("Backprop", "retain_grads", retain_grads)
-        super().__init__(root, grad, retain_grads=True)  # the way back needs every gradient
+        # It keeps every gradient, which the way back needs.
+        self._pass = engine.Backprop(root, grad, retain_grads=True)
         self._retains = root.retains_grads if retain_grads is None else retain_grads
         self.breakpoints: dict[int, Breakpoint] = {}
         self.stopped_by: Breakpoint | None = None
@@ -103,6 +104,31 @@ class Backprop(engine.Backprop):
         self.close()
 
     @property
+    def root(self) -> Node:
+        """Where the pass begins."""
+        return self._pass.root
+
+    @property
+    def operations(self) -> list[Node]:
+        """The nodes that it visits, one in each step."""
+        return self._pass.operations
+
+    @property
+    def position(self) -> int:
+        """How many steps are done."""
+        return self._pass.position
+
+    @property
+    def gradients(self) -> dict[Node, Any]:
+        """The sums so far, by node."""
+        return self._pass.gradients
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step is done."""
+        return self._pass.finished
+
+    @property
     def step(self) -> Step | None:
         """The step that was done last; None at the start."""
         if self.position == 0:
@@ -122,12 +148,12 @@ class Backprop(engine.Backprop):
 
     # Going
 
-    def advance(self, n: int = 1) -> Step | None:
+    def forward(self, n: int = 1) -> Step | None:
         """Do n steps; return the last that was done, None if the pass is at its end already."""
         step = None
-        for _ in range(self._counted("advance", n)):
+        for _ in range(self._counted("forward", n)):
             with quiet():
-                latest = super().advance()
+                latest = self._pass.advance()
             if latest is None:
                 break
             step = latest
@@ -147,17 +173,17 @@ class Backprop(engine.Backprop):
         k = read_int("goto", "k", k)
         if not 0 <= k <= len(self.operations):
             raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
-        self.advance(max(0, k - self.position))
+        self.forward(max(0, k - self.position))
         return self.back(max(0, self.position - k))
 
-    def run(self, until: Condition | None = None) -> Step | None:  # type: ignore[override]
+    def run(self, until: Condition | None = None) -> Step | None:
         """Go on until a breakpoint stops it, or a step of which `until` is true; return that step.
 
         None says that it ran to the end.
         """
         _require_question("run", "until", until)
         self.stopped_by = None
-        while (step := self.advance()) is not None:
+        while (step := self.forward()) is not None:
             if self._stops(step, until):
                 return step
         return None
@@ -265,13 +291,13 @@ class Backprop(engine.Backprop):
     def _counted(self, what: str, n: int) -> int:
         n = read_int(what, "n", n)
         if n < 0:
-            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and advance")
+            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and forward")
         if not self._is_open:
             raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
         return n
 
     def _undo(self) -> None:
-        self.position -= 1
+        self._pass.position -= 1
         parents = self.operations[self.position].parents
         for parent, before in zip(parents[::-1], self._overwritten.pop()[::-1], strict=True):
             if before is None:

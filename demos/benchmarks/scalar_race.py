@@ -22,7 +22,7 @@ from rich.table import Table
 
 from autolm.engine.graph import topological_order
 from benchmarks.race import Contestant, Outcome, Race
-from benchmarks.report import interval, is_ours, ratio
+from benchmarks.report import duration, is_ours, ratio
 from benchmarks.scalar_run import WORKLOADS
 from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
 
@@ -122,41 +122,47 @@ def require_parity(title: str, found: dict[tuple[str, str], list[dict[str, float
 
 
 def table(result: Result) -> Table:
-    """Lay out one workload: a step at both settings, its parts, and memory."""
+    """Lay out the time of a step at both settings; ratios with their quartiles over the rounds."""
     title = f"{result.title}\n[dim]{'; '.join(result.absent)}" if result.absent else result.title
-    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True
-    grid.add_column("", no_wrap=True)
-    for heading in (
-        *("collector\ndefault", "× as quick", "collector\nquiet", "× as quick"),
-        *("record", "backward", "bytes\na node", "at the\npeak"),
-    ):
-        grid.add_column(heading, justify="right", no_wrap=True)
+    grid = narrow(title, ["default", "× as quick", "quiet", "× as quick"])
     for rival in result.rivals:
         cells = [rival]
         for collector in COLLECTORS:
-            low, _, high = quartiles(result.seconds(rival, collector))
             slow, usual, quick = quartiles(result.times_as_quick(rival, collector))
             spread = "" if rival == result.rivals[0] else f" ({ratio(slow)}–{ratio(quick)})"
-            cells += [interval(low, high), ratio(usual) + spread]
-        for part in ("record", "backward"):
-            cells.append(milliseconds(statistics.median(result.seconds(rival, "quiet", part))))
-        weight = result.bytes.get(rival, {})
-        cells += [
-            f"{weight[key] / result.nodes[rival]:.0f}" if weight else "" for key in ("held", "peak")
-        ]
+            cells += [duration(statistics.median(result.seconds(rival, collector)))]
+            cells += [ratio(usual) + spread]
         grid.add_row(*cells, style="bold" if is_ours(rival) else None)
+    return grid
+
+
+def parts_table(result: Result) -> Table:
+    """Lay out the parts of a step with the collector quiet, and the memory of its graph."""
+    headings = [*PARTS, "bytes a node", "at the peak"]
+    grid = narrow(f"{result.title}: its parts, collector quiet", headings)
+    for rival in result.rivals:
+        medians = [statistics.median(result.seconds(rival, "quiet", part)) for part in PARTS]
+        weight, nodes = result.bytes.get(rival), result.nodes[rival]
+        cells = [f"{weight[key] / nodes:.0f}" if weight else "" for key in ("held", "peak")]
+        style = "bold" if is_ours(rival) else None
+        grid.add_row(rival, *map(duration, medians), *cells, style=style)
+    return grid
+
+
+def narrow(title: str, headings: Sequence[str]) -> Table:
+    """Return an empty table of names and figures that fits 80 columns."""
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True
+    grid.add_column("", no_wrap=True)
+    for heading in headings:
+        grid.add_column(heading, justify="right", no_wrap=True)
     return grid
 
 
 def growth_table(results: Sequence[Result]) -> Table:
     """Lay out what a node costs in graphs of several sizes, and how that grows."""
-    grid = Table(title="nanoseconds a node, recorded and differentiated", box=SIMPLE_HEAD)
-    grid.title_justify, grid.padding, grid.pad_edge = "left", (0, 1), False
-    grid.add_column("", no_wrap=True)
-    for result in results:
-        grid.add_column(f"{result.nodes[AUTOLM]:,}".replace(",", " "), justify="right")
-    grid.add_column("growth", justify="right")
+    sizes = [f"{result.nodes[AUTOLM]:,}".replace(",", " ") for result in results]
+    grid = narrow("nanoseconds a node, recorded and differentiated", [*sizes, "growth"])
     for rival, collector in results[0].rounds:
         costs = [
             statistics.median(each.seconds(rival, collector, "record", "backward"))
@@ -175,11 +181,6 @@ def quartiles(numbers: list[float]) -> tuple[float, float, float]:
         return (numbers[0],) * 3
     low, middle, high = statistics.quantiles(numbers, n=4, method="inclusive")
     return low, middle, high
-
-
-def milliseconds(seconds: float) -> str:
-    """Write a time in three digits."""
-    return f"{1e3 * seconds:.3g} ms"
 
 
 def microgpt_race(name: str, rounds: int) -> Result:

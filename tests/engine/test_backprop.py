@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value
-from autolm.engine.backprop import Backprop, backward, backward_of_values, write_gradients
+from autolm.engine.backprop import (
+    Backprop,
+    _Slots,
+    backward,
+    backward_of_values,
+    write_gradients,
+)
 from autolm.engine.graph import topological_order
 from autolm.engine.value import operation
 from tests.programs import programs
@@ -97,6 +103,9 @@ def test_interrupt_at_any_instruction_leaves_all_gradients_or_none(leaf, retain)
             with Interrupt(instruction):
                 root.backward(retain_grads=retain)
         except KeyboardInterrupt:
+            while _Slots.lock._is_owned():  # as no signal could leave it
+                _Slots.lock.release()
+            _Slots.in_use = None
             found = gradients(nodes)
             assert found in (before, after), f"interrupted at instruction {instruction}"
             if found == before:
@@ -122,24 +131,61 @@ def operation_that_runs(something):
     return f
 
 
-def test_pass_within_a_rule_adds_to_the_pass_around_it():
+@pytest.mark.parametrize("backward", [Value.backward, lambda root: list(root.steps())])
+def test_pass_within_a_rule_adds_to_the_pass_around_it(backward):
     x = Value(2.0)
-    f = operation_that_runs(lambda: (x * 3).backward())
-    (f(x * x) + x).backward()
-    assert x.grad == 4.0 + 1.0 + 3.0
+    square = x * x
+    x.grad = 0.5
+    y = operation_that_runs(lambda: backward(square * 3 + x))(square) + x
+    y.backward()
+    assert x.grad == 0.5 + (4.0 + 1.0) + (12.0 + 1.0)
+    assert (square.grad, y.grad) == (1.0, 1.0)
+
+
+def test_pass_within_a_rule_that_fails_afterwards_is_kept():
+    x = Value(2.0)
+    square = x * x
+
+    def differentiate_and_fail():
+        (square * 3).backward()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        operation_that_runs(differentiate_and_fail)(square).backward()
+    assert (x.grad, square.grad) == (12.0, 3.0)
+
+
+def in_another_thread(run):
+    """Return the thread, and what starts it and waits for its end a while, as it may never come."""
+    thread = threading.Thread(target=run)
+
+    def meanwhile():
+        thread.start()
+        thread.join(timeout=0.1)
+
+    return thread, meanwhile
 
 
 def test_passes_in_two_threads_both_reach_a_leaf_that_they_share():
     x = Value(2.0)
-    other = threading.Thread(target=(x * 3 + x).backward)
-
-    def meanwhile():
-        other.start()
-        other.join(timeout=0.1)  # it waits its turn
-
+    other, meanwhile = in_another_thread((x * 3 + x).backward)
     (operation_that_runs(meanwhile)(x * x) + x).backward()
     other.join()
     assert x.grad == 5.0 + 4.0
+
+
+def test_pass_that_fails_takes_nothing_from_that_of_another_thread():
+    x = Value(2.0)
+    other, meanwhile = in_another_thread((x * 3 + x).backward)
+
+    def fail():
+        meanwhile()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        operation_that_runs(fail)(x * x).backward()
+    other.join()
+    assert x.grad == 4.0
 
 
 def test_leaf_that_has_minus_zero_already_is_not_lost():

@@ -15,7 +15,7 @@ each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
 engines = st.sampled_from([Value, Tensor])
 moves = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["advance", "back"]), st.integers(0, 4)),
+        st.tuples(st.sampled_from(["forward", "back"]), st.integers(0, 4)),
         st.tuples(st.just("goto"), st.floats(0, 1)),
         st.tuples(st.sampled_from(["run", "run_back"]), st.integers(0, 5)),
     ),
@@ -33,7 +33,7 @@ def go(walk, move):
     how, number = move
     if how == "goto":
         walk.goto(round(number * len(walk.operations)))
-    elif how in ("advance", "back"):
+    elif how in ("forward", "back"):
         getattr(walk, how)(number)
     else:
         getattr(walk, how)(lambda step: step.index % 6 == number)
@@ -91,7 +91,7 @@ def test_gradients_at_a_position_do_not_depend_on_the_way_there(program, leaf, m
     nodes = topological_order(root)
     with Backprop(root) as walk:
         at = [bits(nodes)]
-        while walk.advance():
+        while walk.forward():
             at.append(bits(nodes))
         for move in moves:
             go(walk, move)
@@ -116,7 +116,7 @@ def test_live_gradients_are_the_sums_so_far(program, leaf):
     leaves, root = program.run(leaf)
     with Backprop(root) as walk:
         sums = {}
-        while step := walk.advance():
+        while step := walk.forward():
             for sent in step.contributions:
                 if sent.parent.requires_grad:
                     sums[sent.parent] = sent.value + sums.get(sent.parent, 0)
@@ -131,7 +131,7 @@ def test_live_gradients_of_leaves_include_those_of_earlier_passes(leaf):
     (x * 10).backward()
     with Backprop(x * x) as walk:
         assert x.grad == 10.0
-        walk.advance()
+        walk.forward()
         assert x.grad == 16.0
         walk.back()
         assert x.grad == 10.0
@@ -151,7 +151,7 @@ def test_error_inside_the_block_restores_everything(leaf):
     x = leaf(3.0)
     y = x * x * x
     with pytest.raises(KeyError), Backprop(y) as walk:
-        walk.advance()
+        walk.forward()
         raise KeyError
     assert not any(node.has_grad for node in topological_order(y))
 
@@ -180,7 +180,7 @@ def test_rule_that_fails_leaves_the_walk_where_it_was_and_can_be_undone():
 def test_seed_and_leaf_root(leaf):
     x = leaf(3.0)
     with Backprop(x, 5.0) as walk:
-        assert walk.finished and walk.step is None and walk.advance() is None
+        assert walk.finished and walk.step is None and walk.forward() is None
     assert x.grad == 5.0
     with Backprop(x * 2, 5.0) as walk:
         walk.run()
@@ -190,7 +190,7 @@ def test_seed_and_leaf_root(leaf):
 def test_closing_twice_changes_nothing_more():
     x = Value(3.0)
     walk = Backprop(x * x * x)
-    walk.advance()
+    walk.forward()
     walk.close()
     x.grad = 100.0
     walk.close()
@@ -213,11 +213,11 @@ def test_whole_walk_is_the_latest_pass_and_a_part_of_one_is_not():
 def test_moves_return_the_step_that_is_the_last_then():
     *_, y = a_graph()
     with Backprop(y) as walk:
-        assert walk.advance(2).index == 1
+        assert walk.forward(2).index == 1
         assert walk.back().index == 0
         assert walk.back() is None and walk.back() is None
         assert walk.goto(3).index == 2
-        assert walk.advance() is None
+        assert walk.forward() is None
         assert walk.goto(0) is None
 
 
@@ -228,7 +228,7 @@ def test_goto_outside_of_the_pass_is_refused(k):
         walk.goto(k)
 
 
-@pytest.mark.parametrize("way", ["advance", "back"])
+@pytest.mark.parametrize("way", ["forward", "back"])
 def test_negative_numbers_of_steps_are_refused(way):
     *_, y = a_graph()
     with Backprop(y) as walk, pytest.raises(ValueError, match="n is -1"):
@@ -345,7 +345,7 @@ def test_edit_on_the_way_gives_the_pass_of_the_edited_program(program, leaf, dat
     if leaves[chosen] not in topological_order(root):
         return
     with Backprop(root) as walk:
-        walk.advance(data.draw(st.integers(0, 5)))
+        walk.forward(data.draw(st.integers(0, 5)))
         position = walk.position
         walk.set(leaves[chosen], number)
         assert walk.position == position
@@ -367,7 +367,7 @@ def test_leaving_before_the_end_undoes_edits(program, leaf, data):
     with Backprop(root) as walk:
         for node in data.draw(st.lists(st.sampled_from(nodes), max_size=3)):
             walk.set(node, data.draw(st.floats(-1, 1)))
-        walk.advance(len(walk.operations) - 1)
+        walk.forward(len(walk.operations) - 1)
     assert [np.asarray(node.data).tobytes() for node in nodes] == before
     assert bits(nodes) == gradients
     root.zero_grad()
@@ -433,7 +433,7 @@ def test_a_closed_walk_goes_nowhere(left_at):
     with Backprop(x * x + x) as walk:
         walk.goto(left_at)
     before = x.grad
-    for move in (walk.advance, walk.back, walk.run, walk.run_back, lambda: walk.goto(0)):
+    for move in (walk.forward, walk.back, walk.run, walk.run_back, lambda: walk.goto(0)):
         with pytest.raises(RuntimeError, match="this walk is closed"):
             move()
     assert x.grad == before
