@@ -230,7 +230,7 @@ def _spelled_either_way(name: str, method: Callable[..., Any]) -> Callable[..., 
     """Let a method that takes axis= and keepdims= take PyTorch's dim= and keepdim= as well."""
 
     @wraps(method)
-    def spelled(self: Any, *given: Any, **attributes: Any) -> Self:
+    def spelled(self: Any, *given: Any, **attributes: Any) -> Any:
         if "dim" in attributes or "keepdim" in attributes:
             attributes = dict(zip(("axis", "keepdims"), given, strict=False)) | attributes
             return method(self, **respelled(name, attributes))
