@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autolm import Tape, Tensor, Value, lm, nn
-from autolm import inspect as inspect_room
+from autolm import Tape, Tensor, Value, compiled, debugger, drawing, lm, nn, pages, walking
 from autolm.debugger import debug
 from autolm.drawing import Drawing, draw, render
 from autolm.lm import (
@@ -514,11 +513,11 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.Grammar.sample": (lambda: TOY_LANGUAGE.sample, {"rng": RNG}),
     "lm.Grammar.contains": (lambda: TOY_LANGUAGE.contains, {"sentence": text("a")}),
     "lm.Grammar.log_probability": (lambda: TOY_LANGUAGE.log_probability, {"sentence": text("a")}),
-    "inspect.Backprop": (
+    "walking.Backprop": (
         lambda: Backprop,
         {"root": node(graph), "grad": GRAD, "retain_grads": optional(flag(True))},
     ),
-    "inspect.debug": (
+    "debugger.debug": (
         lambda: debug,
         {
             "root": node(graph),
@@ -526,18 +525,18 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "retain_grads": optional(flag(True)),
         },
     ),
-    "inspect.Backprop.forward": (lambda: walk().forward, {"n": count(1)}),
-    "inspect.Backprop.back": (lambda: walk().back, {"n": count(1)}),
-    "inspect.Backprop.goto": (lambda: walk().goto, {"k": count(1, high=2)}),
-    "inspect.Backprop.run": (
+    "walking.Backprop.forward": (lambda: walk().forward, {"n": count(1)}),
+    "walking.Backprop.back": (lambda: walk().back, {"n": count(1)}),
+    "walking.Backprop.goto": (lambda: walk().goto, {"k": count(1, high=2)}),
+    "walking.Backprop.run": (
         lambda: walk().run,
         {"until": Argument(lambda: None, lambda v: v is None or callable(v))},
     ),
-    "inspect.Backprop.run_back": (
+    "walking.Backprop.run_back": (
         lambda: walk().run_back,
         {"until": Argument(lambda: None, lambda v: v is None or callable(v))},
     ),
-    "inspect.Backprop.break_at": (
+    "walking.Backprop.break_at": (
         lambda: walk().break_at,
         {
             "op": optional(text("mul")),
@@ -548,21 +547,21 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "watch": optional(node(lambda: Value(1.0))),
         },
     ),
-    "inspect.Backprop.set": (
+    "walking.Backprop.set": (
         lambda: Backprop(ROOT).set,
         {"node": node(lambda: LEAF), "data": GRAD},
     ),
-    "inspect.Edit.text": (lambda: edit(ROOT, LEAF, 2.0).text, {"label": LABEL}),
-    "inspect.Explanation.text": (lambda: explain(LEAF, ROOT).text, {"label": LABEL}),
-    "inspect.Backprop.add": (
+    "walking.Edit.text": (lambda: edit(ROOT, LEAF, 2.0).text, {"label": LABEL}),
+    "walking.Explanation.text": (lambda: explain(LEAF, ROOT).text, {"label": LABEL}),
+    "walking.Backprop.add": (
         lambda: walk().add,
         {"breakpoint": only(lambda: Breakpoint("always", lambda step: True))},
     ),
-    "inspect.Backprop.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
-    "inspect.Drawing": (lambda: Drawing, {"root": node(graph)}),
-    "inspect.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
-    "inspect.Drawing.dot": (lambda: Drawing(graph()).dot, {**DRAWN, "dark": flag(True)}),
-    "inspect.Drawing.render": (
+    "walking.Backprop.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
+    "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),
+    "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
+    "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DRAWN, "dark": flag(True)}),
+    "drawing.Drawing.render": (
         lambda: Drawing(graph()).render,
         {
             **DRAWN,
@@ -571,8 +570,8 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "dark": flag(True),
         },
     ),
-    "inspect.draw": (lambda: draw, {**DRAWN, "node": node(graph), "dark": flag(True)}),
-    "inspect.render": (
+    "drawing.draw": (lambda: draw, {**DRAWN, "node": node(graph), "dark": flag(True)}),
+    "drawing.render": (
         lambda: render,
         {
             **DRAWN,
@@ -582,8 +581,8 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "dark": flag(True),
         },
     ),
-    "inspect.blame_nonfinite": (lambda: blame_nonfinite, {"root": node(graph)}),
-    "inspect.Tape": (
+    "walking.blame_nonfinite": (lambda: blame_nonfinite, {"root": node(graph)}),
+    "compiled.Tape": (
         lambda: Tape,
         {
             "loss": node(graph),
@@ -592,7 +591,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "native": optional(flag(False)),
         },
     ),
-    "inspect.edit": (
+    "walking.edit": (
         lambda: edit,
         {
             "root": node(lambda: ROOT),
@@ -602,7 +601,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "set_before": NODES,
         },
     ),
-    "inspect.explain": (
+    "walking.explain": (
         lambda: explain,
         {
             "node": node(lambda: LEAF),
@@ -611,7 +610,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "paths": count(1),
         },
     ),
-    "inspect.player": (
+    "pages.player": (
         lambda: player,
         {
             "loss": node(graph),
@@ -620,7 +619,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "max_span": count(5),
         },
     ),
-    "inspect.Tape.forward": (
+    "compiled.Tape.forward": (
         lambda: tape().forward,
         {"inputs": Argument(lambda: [1.0], holds_one_number)},
     ),
@@ -630,12 +629,22 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
 PLACES = [(name, argument) for name, (_, told) in CALLS.items() for argument in told]
 
 
-ROOMS = {"nn": nn, "lm": lm, "lm.": tokenizers, "inspect": inspect_room}
+ROOMS = {
+    "nn": nn,
+    "lm": lm,
+    "lm.": tokenizers,
+    "walking": walking,
+    "drawing": drawing,
+    "debugger": debugger,
+    "pages": pages,
+    "compiled": compiled,
+}
 WITHOUT_A_PLACE = {  # bases, whose subclasses have one; results; what a renderer must be there for
+    "compiled.native",  # which begins in a `with`
     *("nn.Module.forward", "nn.Optimizer.moved", "nn.SGD.moved", "nn.AdamW.moved"),
     *("lm.Tokenizer.encode", "lm.Tokenizer.token_bytes"),
-    *("inspect.Blame", "inspect.Edit", "inspect.Explanation"),
-    *("inspect.Drawing.svg", "inspect.Drawing.picture"),
+    *("walking.Blame", "walking.Edit", "walking.Explanation"),
+    *("drawing.Drawing.svg", "drawing.Drawing.picture"),
 }
 
 

@@ -1,7 +1,7 @@
 """How the fused primitives run just now: as NumPy calls, or as loops that numba compiles.
 
 The compiled loops (extra `fast`) do the same mathematics in fewer passes over memory, and agree
-with NumPy's to rounding. They must be asked for, with `native()` of `ops/compiled.py`, so that the
+with NumPy's to rounding. They must be asked for, with `native()` of `compiled/fused.py`, so that the
 same program rounds the same way whether numba is installed or not.
 """
 
