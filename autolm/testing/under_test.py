@@ -63,6 +63,10 @@ class Subject:
     def __repr__(self) -> str:
         return f"<{self.op.name} under test>"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Write it in short in hypothesis's messages, which write fields out."""
+        printer.text(repr(self))
+
     @classmethod
     def of(
         cls,
