@@ -24,7 +24,8 @@ Entered = namedtuple("Entered", "scope site depth")
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
 # What records nodes for others; the layers and models that are written with it are programs.
-_MACHINERY = (*_ENGINE, *(join(_HOME, name) for name in ("tensor", "op", join("nn", "module.py"))))
+_RECORDERS = ("tensor", "op", "numpy_functions.py", join("nn", "module.py"))  # op: ops, operators
+_MACHINERY = (*_ENGINE, *(join(_HOME, name) for name in _RECORDERS))
 
 
 class Site:

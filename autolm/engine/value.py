@@ -92,15 +92,17 @@ def operation(
         op = Operation(function, symbol, formula, rule)
         result = quick or (lambda *numbers: function(*numbers)[0])
 
-        def unary(a: Value) -> Value:
+        def unary(a: Any) -> Value:
+            if type(a) is not Value:
+                a = _lift(a)
             x = a.data
             return _record(op, (a, x), result(x))
 
         def binary(a: Any, b: Any) -> Any:
-            if type(b) is not Value:
-                if _is_array(b):
+            if type(a) is not Value or type(b) is not Value:
+                if _is_array(a) or _is_array(b):
                     return _elementwise(binary, a, b)
-                b = _lift(b)
+                a, b = _lift(a), _lift(b)
             x, y = a.data, b.data
             return _record(op, (a, b, x, y), result(x, y))
 
@@ -108,7 +110,10 @@ def operation(
             values = [_lift_all(row) for row in rows]
             numbers = [[value.data for value in row] for row in values]
             operands = tuple(reduce(operator.add, [*values, *numbers]))
-            return _record(op, operands, result(*numbers))
+            node = _record(op, operands, result(*numbers))
+            if not operands and node.order > 0:
+                node.order = 0  # of nothing, it is a leaf
+            return node
 
         record: Any = {0: n_ary, 1: unary, 2: binary}[op.arity]
         record.__name__ = record.__qualname__ = function.__name__
@@ -157,9 +162,9 @@ def _is_array(operand: Any) -> bool:
     return hasattr(operand, "__array_ufunc__") and not isinstance(operand, Node)
 
 
-def _elementwise(function: Callable[[Any, Any], Any], a: Value, array: Any) -> Any:
+def _elementwise(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     """Apply an operation to each element of a NumPy array, as NumPy does in `array * value`."""
-    return sys.modules["numpy"].frompyfunc(function, 2, 1)(a, array)
+    return sys.modules["numpy"].frompyfunc(function, 2, 1)(a, b)
 
 
 def _along(grad: float, slope: float) -> float:

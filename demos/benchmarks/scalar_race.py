@@ -27,7 +27,7 @@ from benchmarks.scalar_run import WORKLOADS
 from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
 
 COLLECTORS = ("default", "quiet")
-PARTS = ("record", "backward", "free")
+PARTS = ("record", "backward")
 STEPS = 5
 TOLERANCE = 1e-9
 
@@ -47,10 +47,9 @@ class Result:
         """The rivals, in order."""
         return list(dict.fromkeys(rival for rival, _ in self.rounds))
 
-    def seconds(self, rival: str, collector: str, *parts: str) -> list[float]:
+    def seconds(self, rival: str, collector: str, parts: Sequence[str] = PARTS) -> list[float]:
         """Return the time of a step, or of parts of it, in each round."""
-        rounds = self.rounds[rival, collector]
-        return [sum(each[part] for part in parts or PARTS) for each in rounds]
+        return [sum(each[part] for part in parts) for each in self.rounds[rival, collector]]
 
     def times_as_quick(self, rival: str, collector: str) -> list[float]:
         """Return how many times as quick as the first rival this one was, in each round."""
@@ -141,7 +140,7 @@ def parts_table(result: Result) -> Table:
     headings = [*PARTS, "bytes a node", "at the peak"]
     grid = narrow(f"{result.title}: its parts, collector quiet", headings)
     for rival in result.rivals:
-        medians = [statistics.median(result.seconds(rival, "quiet", part)) for part in PARTS]
+        medians = [statistics.median(result.seconds(rival, "quiet", [part])) for part in PARTS]
         weight, nodes = result.bytes.get(rival), result.nodes[rival]
         cells = [f"{weight[key] / nodes:.0f}" if weight else "" for key in ("held", "peak")]
         style = "bold" if is_ours(rival) else None
@@ -165,8 +164,7 @@ def growth_table(results: Sequence[Result]) -> Table:
     grid = narrow("nanoseconds a node, recorded and differentiated", [*sizes, "growth"])
     for rival, collector in results[0].rounds:
         costs = [
-            statistics.median(each.seconds(rival, collector, "record", "backward"))
-            / each.nodes[rival]
+            statistics.median(each.seconds(rival, collector)) / each.nodes[rival]
             for each in results
         ]
         cells = [f"{1e9 * cost:.3g}" for cost in costs]

@@ -41,6 +41,39 @@ def test_pass_in_the_slots_is_the_pass_of_backprop_bit_for_bit(program, retain, 
     assert found[0] == found[1]
 
 
+OF_MANY = {
+    "sum": Value.sum,
+    "dot": lambda values: Value.dot(values, values[::-1]),
+    "maximum": lambda values: values[0].maximum(values[-1]),
+    "minimum": lambda values: values[0].minimum(values[-1]),
+    "mean": lambda values: Value.sum(values) / len(values),
+    "constant": lambda values: Value.sum([*values, 2.0]) * 0.5,
+}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(OF_MANY)), st.lists(st.integers(0, 9), min_size=1)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sets(st.integers(0, 12)),
+)
+def test_operations_of_many_in_the_slots_are_those_of_backprop_bit_for_bit(steps, made_constant):
+    found = []
+    for run in (backward, backward_of_values):
+        results = [Value(0.1), Value(-0.3), Value(0.7)]
+        for name, places in steps:
+            results.append(OF_MANY[name]([results[-1 - i % len(results)] for i in places]))
+        for i in made_constant:
+            if 2 < i < len(results) - 1:
+                results[i].requires_grad = False
+        for _ in range(2):
+            run(results[-1])
+        found.append(gradients(topological_order(results[-1])))
+    assert found[0] == found[1]
+
+
 @each_engine
 def test_backprop_computes_and_writes_nothing(leaf):
     x = leaf(3.0)

@@ -2,6 +2,7 @@
 
 from inspect import currentframe
 
+import numpy as np
 import pytest
 
 from autolm import Tensor, Value, record_sites, scope
@@ -57,6 +58,13 @@ def test_site_reads_as_file_and_line_of_the_program():
         y, line = Value(2.0) * 3, currentframe().f_lineno
     assert str(y.site) == f"{__file__}:{line}"
     assert repr(y.site) == f"<site {__file__}:{line}>"
+
+
+def test_function_of_numpys_is_no_call_of_the_program():
+    x = Tensor([0.5, 1.0])
+    with record_sites():
+        results = [np.exp(x), np.sum(x), np.ones(2) * x]
+    assert [source(y.site.user) for y in results] == ["np.exp(x)", "np.sum(x)", "np.ones(2) * x"]
 
 
 @each_engine

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, scope
+from autolm import Tensor, Value, no_grad, scope
 from autolm.engine.value import OPERATIONS as OWN
 from autolm.engine.value import operation as define
 
@@ -139,6 +139,17 @@ def test_operation_with_an_array_is_one_with_each_of_its_elements(operation):
     x.grad = None
     Value.sum(operation(x, float(number)) for number in array.flat).backward()
     assert x.grad == whole
+
+
+def test_function_of_the_class_takes_a_number_or_an_array_in_either_place():
+    x = Value(2.0)
+    assert (Value.maximum(3, x).data, Value.minimum(3, x).data) == (3.0, 2.0)
+    assert Value.exp(np.float64(0)).data == Value.exp(0).data == 1.0
+    assert [y.data for y in Value.maximum(np.array([1.0, 3.0]), x)] == [2.0, 3.0]
+    for wrong in ("2", None, [2.0]):
+        for call in (Value.exp, lambda a: Value.maximum(a, x), lambda a: Value.maximum(x, a)):
+            with pytest.raises(TypeError, match="one int or float is needed"):
+                call(wrong)
 
 
 def test_array_on_the_left_has_each_of_its_elements_on_the_left():
@@ -280,6 +291,19 @@ def test_sum_and_dot_take_iterators_and_numbers():
     y = Value.sum(x for _ in range(3)) + Value.dot(iter([x, 5]), [1, x])
     y.backward()
     assert (y.data, x.grad) == (18.0, 9.0)
+
+
+def test_sum_of_nothing_is_a_leaf():
+    for make in (lambda: Value.sum([]), lambda: Value.dot([], [])):
+        found = []
+        for walk in (Value.backward, lambda root: list(root.steps())):
+            zero, x = make(), Value(3.0)
+            for _ in range(2):
+                walk(zero * x)
+            found.append((zero.data, zero.grad, x.grad, zero.parents))
+        assert found == [(0.0, 6.0, 0.0, ())] * 2
+    with no_grad():
+        assert not Value.sum([]).requires_grad
 
 
 def test_dot_of_different_lengths_is_an_error():
