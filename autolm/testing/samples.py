@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.comparison import gradient, largest
 from autolm.testing.oracle import differentiate
 from autolm.testing.strategies import choices
 from autolm.testing.under_test import OperationError, Subject, edges_in
+from autolm.testing.verdict import gradient, largest
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from autolm import ops, primitive
 from autolm.nn import Module
 from autolm.ops.primitive import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
-from autolm.testing.check import report_on
+from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.running import Status, examine
 from autolm.testing.under_test import Subject

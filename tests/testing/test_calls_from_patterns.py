@@ -12,8 +12,8 @@ from autolm import Tensor, ops, primitive
 from autolm.ops import Axis, Case, Ids, Index, Length, NewShape, OneOf, Order, Pattern, Varied
 from autolm.ops.varied import Mask, WiderShape
 from autolm.testing import Call, GradientError, Verdict, calls, check_op
+from autolm.testing.calls_from_patterns import repeats_an_index
 from autolm.testing.under_test import Subject
-from autolm.testing.variation import repeats_an_index
 from tests.calls import each_primitive
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autolm.testing import Verdict, differentiate
-from autolm.testing.comparison import compare, gradient_scale
+from autolm.testing.verdict import compare, gradient_scale
 
 X = np.array([0.5, -2.0, 3.0])
 U = np.array([1.0, 0.25, -0.75])
