@@ -36,7 +36,10 @@ class LocalGradientValue:
     __slots__ = ("data", "grad", "operands", "slopes")
 
     def __init__(self, data: float, operands: tuple = (), slopes: tuple = ()) -> None:
-        self.data, self.grad, self.operands, self.slopes = data, 0.0, operands, slopes
+        self.data = data
+        self.grad = 0.0
+        self.operands = operands
+        self.slopes = slopes
 
     def __add__(self, other: Any) -> "LocalGradientValue":
         other = other if isinstance(other, LocalGradientValue) else LocalGradientValue(other)
@@ -88,7 +91,7 @@ class LocalGradientValue:
         visit(self)
         self.grad = 1.0
         for node in reversed(order):
-            for operand, slope in zip(node.operands, node.slopes, strict=True):
+            for operand, slope in zip(node.operands, node.slopes):  # noqa: B905 (strict is slower)
                 operand.grad += slope * node.grad
 
 
