@@ -79,10 +79,10 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops.primitive import primitive as primitive
     from autolm.pages.player_page import player as player
     from autolm.tensor.tensor import Tensor as Tensor
-    from autolm.testing.check import check_op as check_op
-    from autolm.testing.gradients import assert_gradients as assert_gradients
-    from autolm.testing.gradients import check_gradient as check_gradient
-    from autolm.testing.gradients import check_graph as check_graph
+    from autolm.testing.checking_gradients import assert_gradients as assert_gradients
+    from autolm.testing.checking_gradients import check_gradient as check_gradient
+    from autolm.testing.checking_gradients import check_graph as check_graph
+    from autolm.testing.checking_operations import check_op as check_op
     from autolm.walking.blame import blame_nonfinite as blame_nonfinite
     from autolm.walking.explanation import explain as explain
     from autolm.walking.walk import Backprop as Backprop
@@ -118,8 +118,8 @@ else:
             "autolm.lm.corpora": "toy_language_corpus",
             "autolm.lm.training": "Training train_tokenizer",
             "autolm.lm.sampling": "stream_text",
-            "autolm.testing.check": "check_op",
-            "autolm.testing.gradients": "assert_gradients check_gradient check_graph",
+            "autolm.testing.checking_operations": "check_op",
+            "autolm.testing.checking_gradients": "assert_gradients check_gradient check_graph",
         },
         rooms=("lm", "nn", "ops", "testing"),
     )

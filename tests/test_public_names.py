@@ -144,3 +144,61 @@ def test_a_step_reads_well_when_only_value_was_imported() -> None:
         "from autolm import Value\nfor step in (Value(2.0, name='x') * 3).steps(): print(step)"
     )
     assert shown == "1  ×  x · 3   x: 1 × 3 = 3, grad 0 → 3   3: a constant\n"
+
+
+WATCHED = """
+import gc, importlib, signal, sys
+from functools import cached_property
+from importlib.machinery import SourceFileLoader
+
+def of_the_process():
+    return {
+        "the collector's threshold": gc.get_threshold(),
+        "the limit of recursion": sys.getrecursionlimit(),
+        "the hooks": (sys.excepthook, sys.displayhook, sys.gettrace(), sys.getprofile()),
+        "what Ctrl-C does": signal.getsignal(signal.SIGINT),
+    }
+
+def parts(thing):  # of a file, a class, a function or a record
+    slots = (getattr(kind, "__slots__", ()) for kind in type(thing).__mro__)
+    names = {*getattr(thing, "__dict__", ()), *(name for some in slots for name in some)}
+    cached = {name for name in names if isinstance(getattr(type(thing), name, 0), cached_property)}
+    own = getattr(thing, "__dict__", {})
+    names -= {"__weakref__", *cached}  # what it works out itself, when it is asked for it
+    return {name: own[name] if name in own else getattr(thing, name, None) for name in names}
+
+def is_ours(thing):
+    kind = thing if hasattr(thing, "__code__") or isinstance(thing, type) else type(thing)
+    return str(getattr(kind, "__module__", "")).startswith("autolm")
+
+made = {}  # what each file had made when it was done, and its parts
+
+def exec_module(self, module, plain=SourceFileLoader.exec_module):
+    plain(self, module)
+    if module.__name__.startswith("autolm"):
+        for name, thing in [("", module), *vars(module).items()]:
+            if (thing is module or is_ours(thing)) and id(thing) not in made:
+                made[id(thing)] = f"{module.__name__}.{name}", thing, parts(thing)
+
+SourceFileLoader.exec_module = exec_module
+before = of_the_process()
+for name in MODULES:
+    importlib.import_module(name)
+for what, was in before.items():
+    assert of_the_process()[what] == was, what
+changed = []
+for name, thing, was in made.values():
+    now = parts(thing)
+    changed += [f"{name}.{part}" for part in was if now.get(part, was) is not was[part]]
+    new = {part for part in now if part not in was}
+    if name.endswith("."):  # a room is told of its files, and keeps the names that were asked for
+        new -= {part for part in new if hasattr(now[part], "__spec__") or part in now["__all__"]}
+    changed += [f"{name}.{part}" for part in sorted(new)]
+assert not changed, changed
+print(len(made))
+"""
+
+
+def test_to_import_a_file_changes_nothing_that_another_has_made() -> None:
+    watched = in_a_fresh_interpreter(f"MODULES = {modules()}\n{WATCHED}")
+    assert int(watched) > 500

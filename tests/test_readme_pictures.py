@@ -40,7 +40,10 @@ def test_a_picture_is_what_is_drawn_now(name):
 
 
 def test_colours_have_six_digits_for_old_graphviz():
-    colours = {c for path in FOLDER.glob("*.svg")
-               for c in re.findall(r"\"#([0-9a-fA-F]+)\"", path.read_text("utf-8"))}  # fmt: skip
+    colours = {
+        c
+        for path in FOLDER.glob("*.svg")
+        for c in re.findall(r"\"#([0-9a-fA-F]+)\"", path.read_text("utf-8"))
+    }
     assert colours
     assert {len(colour) for colour in colours} == {6}

@@ -21,12 +21,12 @@ from rich.text import Text
 from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import PRIMITIVES
 from autolm.ops.primitive import Primitive
-from autolm.testing.check import report_on
-from autolm.testing.comparison import Verdict
+from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.profiles import load_profiles
 from autolm.testing.report import Report
 from autolm.testing.under_test import Subject
+from autolm.testing.verdict import Verdict
 
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
 FEW = 12  # operations, which a message still lists

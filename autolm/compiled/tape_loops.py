@@ -17,10 +17,10 @@ from math import copysign, inf, nan
 from typing import Any, NamedTuple
 
 # An operation's code is the place of its name. The usual ones are tried first.
-# fmt: off
-NAMES = ("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt",
-         "tanh", "sigmoid", "maximum", "minimum", "abs", "sin", "cos")
-# fmt: on
+NAMES = (
+    *("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt", "tanh"),
+    *("sigmoid", "maximum", "minimum", "abs", "sin", "cos"),
+)
 CODES = {name: code for code, name in enumerate(NAMES)}
 MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
 SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS = range(13, 19)

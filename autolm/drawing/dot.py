@@ -202,24 +202,25 @@ def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
 def _legend(view: View, palette: Palette) -> str:
     """Name the kinds of things that are in the picture, and say what it leaves out."""
     kinds = {box.kind for box in view.boxes}
-    has_alike = any(box.kind == "rolled" and len(box.results) > 1 for box in view.boxes)
     badges = {badge.is_constant for box in view.boxes for badge in box.badges}
+    has_leaf = "leaf" in kinds or False in badges
+    has_constant = "constant" in kinds or True in badges
+    has_root = any(box.is_root for box in view.boxes)
+    has_focus = any(box.is_focus for box in view.boxes)
+    has_non_finite = any(not box.is_finite for box in view.boxes)
+    has_alike = any(box.kind == "rolled" and len(box.results) > 1 for box in view.boxes)
+    rolled = "operations, ×n alike" if has_alike else "operation"
     entries = [
-        ("leaf" in kinds or False in badges, palette.leaf, palette.leaf_line, "solid", 1,
-         "leaf: receives a gradient"),
-        ("constant" in kinds or True in badges, palette.constant, palette.constant_line, "dashed",
-         1, "constant"),
+        (has_leaf, palette.leaf, palette.leaf_line, "solid", 1, "leaf: receives a gradient"),
+        (has_constant, palette.constant, palette.constant_line, "dashed", 1, "constant"),
         ("data" in kinds, palette.data, palette.line, "solid", 1, "result"),
         ("operation" in kinds, palette.paper, palette.ink, "rounded", 1, "operation"),
-        ("rolled" in kinds, palette.data, palette.line, "solid", 1,
-         "operations, ×n alike" if has_alike else "operation"),
-        (any(box.is_root for box in view.boxes), palette.data, palette.ink, "solid", 2, "root"),
-        (any(box.is_focus for box in view.boxes), palette.data, palette.leaf_line, "solid", 2,
-         "in focus"),
+        ("rolled" in kinds, palette.data, palette.line, "solid", 1, rolled),
+        (has_root, palette.data, palette.ink, "solid", 2, "root"),
+        (has_focus, palette.data, palette.leaf_line, "solid", 2, "in focus"),
         ("module" in kinds, palette.module, palette.module_line, "solid", 2, "closed part"),
-        (any(not box.is_finite for box in view.boxes), palette.alarm, palette.alarm_line, "solid",
-         2, "not finite"),
-    ]  # fmt: skip
+        (has_non_finite, palette.alarm, palette.alarm_line, "solid", 2, "not finite"),
+    ]
     cells = []
     for is_present, fill, line, style, width, text in entries:
         if is_present:

@@ -66,9 +66,17 @@ class Architecture:
 
 
 GPT3 = Architecture(
-    "GPT-3", 50_257, 96, 96, 12_288, 4 * 12_288, 2048,
-    tied=True, learned_positions=True, biases=True,
-)  # fmt: skip
+    "GPT-3",
+    vocab_size=50_257,
+    num_layers=96,
+    num_heads=96,
+    d_model=12_288,
+    d_ff=4 * 12_288,
+    context=2048,
+    tied=True,
+    learned_positions=True,
+    biases=True,
+)
 """Brown et al., Language Models are Few-Shot Learners (2020), table 2.1."""
 
 

@@ -1,7 +1,7 @@
 """What may vary from one call of an operation to the next, said by kind.
 
 A record says so in its `patterns`: shapes in letters, and for each attribute a value, or one of the
-kinds below. Tests draw calls from them (`autolm.testing.variation`); nothing here draws.
+kinds below. Tests draw calls from them (`autolm.testing.calls_from_patterns`); nothing here draws.
 """
 
 from __future__ import annotations

@@ -131,8 +131,8 @@ class _Modules:
                 box.rows = [box.rows[0], ("grad", labels.NOT_COMPUTED)]
             played = module_moments(view, collapse.groups, self.atoms, self.done, self.root)
             told = {box.key: box.hint.split("\n") for box in view.boxes}
-            titles = {i: b.title for b, g in zip(view.boxes, collapse.groups, strict=True)
-                      for i in g.members}  # fmt: skip
+            pairs = zip(view.boxes, collapse.groups, strict=True)
+            titles = {i: box.title for box, group in pairs for i in group.members}
             key = part.key if part else ""
             for group in collapse.groups:
                 if group.kind in ("scope", "stage") and group.children:
@@ -153,8 +153,8 @@ def _show_neighbours(
     view: View, collapse: Collapse, atoms: Sequence[Atom], names: dict[int, str]
 ) -> None:
     """Put signs where arrows come in from, and go out to, what is around an opened part."""
-    place = {i: box.key for box, group in zip(view.boxes, collapse.groups, strict=True)
-             for i in group.members}  # fmt: skip
+    pairs = zip(view.boxes, collapse.groups, strict=True)
+    place = {i: box.key for box, group in pairs for i in group.members}
     outside: dict[tuple[str, str], None] = {}
     for i, key in place.items():
         for operand in atoms[i].operands:

@@ -15,11 +15,6 @@ from autolm.engine.graph import Node
 
 Array = NDArray[Any]
 
-# glibc learns from the largest block that was ever freed how much memory to keep for the next one.
-# If it has seen this one, a step of training gets its arrays from the last step, not from the
-# system, page by page: a tenth of the time of a large one. Nothing is written, so nothing is used.
-np.empty(2**25 - 2**13, np.uint8)
-
 
 def read(data: Any, what: str) -> Array:
     """Read data as an array of real numbers, of any type; an error calls them by `what` they are.
@@ -55,11 +50,6 @@ class NestedTensor(TypeError):
 def has_dtype(data: Any) -> bool:
     """Whether data come with a type of their own, which is kept."""
     return isinstance(data, np.ndarray | np.generic)
-
-
-def as_array(data: Any, dtype: DTypeLike | None = None) -> Array:
-    """Read data as an array of real numbers; Python numbers and lists of them become float64."""
-    return convert(read(data, "Tensor: data"), has_dtype(data), dtype)
 
 
 def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:

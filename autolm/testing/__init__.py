@@ -5,11 +5,9 @@ size to choose: derivatives are exact where the forward allows it, and know thei
 """
 
 from autolm.testing.call import Call
-from autolm.testing.check import calls, check_op
-from autolm.testing.comparison import Row, Verdict
+from autolm.testing.checking_gradients import assert_gradients, check_gradient, check_graph
+from autolm.testing.checking_operations import calls, check_op
 from autolm.testing.expressions import Expression, expressions
-from autolm.testing.gradients import assert_gradients, check_gradient, check_graph
-from autolm.testing.machine import GraphMachine
 from autolm.testing.mutation import Fate, MutationReport, mutation_report
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.profiles import load_profiles
@@ -21,7 +19,9 @@ from autolm.testing.relations import (
     shift_invariant,
 )
 from autolm.testing.report import GradientError, Report, UndecidedWarning
+from autolm.testing.state_machine import GraphMachine
 from autolm.testing.strategies import broadcastable_shapes, tensors, values
+from autolm.testing.verdict import Row, Verdict
 
 __all__ = [
     "Call",

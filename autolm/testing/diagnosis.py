@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.comparison import largest
+from autolm.testing.calls_from_patterns import repeats_an_index
 from autolm.testing.samples import Evidence, gather
 from autolm.testing.under_test import Subject
-from autolm.testing.variation import repeats_an_index
+from autolm.testing.verdict import largest
 
 Array = NDArray[Any]
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"

@@ -22,10 +22,10 @@ from autolm.ops.arguments import read_int, told
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
-from autolm.testing.comparison import largest_contribution
+from autolm.testing.calls_from_patterns import attributes_for
 from autolm.testing.strategies import Shape, arrays_together, shapes
 from autolm.testing.under_test import LARGEST, OperationError, Subject, edges_in
-from autolm.testing.variation import attributes_for
+from autolm.testing.verdict import largest_contribution
 
 Array = NDArray[Any]
 

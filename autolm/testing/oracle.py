@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.arguments import told
 from autolm.testing import ridders
-from autolm.testing.dual import Dual
+from autolm.testing.dual_numbers import Dual
 
 Array = NDArray[Any]
 Function = Callable[..., Array]  # of raw arrays; what it returns is one array

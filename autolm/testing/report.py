@@ -12,8 +12,8 @@ from typing import Any
 
 from autolm.engine.graph import Node
 from autolm.testing.call import Call
-from autolm.testing.comparison import Row, Verdict
 from autolm.testing.running import Outcome
+from autolm.testing.verdict import Row, Verdict
 
 MOST_ROWS = 8
 SITE_COLUMN = 60

@@ -15,12 +15,12 @@ from hypothesis.errors import Flaky, Unsatisfiable
 
 from autolm.ops.arguments import read_int
 from autolm.testing.call import Call
-from autolm.testing.comparison import proves_nothing
+from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
 from autolm.testing.under_test import OperationError, Subject
-from autolm.testing.variation import has_no_axes, has_no_elements
+from autolm.testing.verdict import proves_nothing
 
 LEAST = 2  # examples of each case: simple numbers, and others
 

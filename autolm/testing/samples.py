@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.comparison import gradient, largest
 from autolm.testing.oracle import differentiate
 from autolm.testing.strategies import choices
-from autolm.testing.under_test import OperationError, Subject, edges_in
+from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.verdict import gradient, largest
 
 Array = NDArray[Any]
 
@@ -119,7 +119,7 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
         wanted = [(shapes, attributes) for shapes in every]
     calls = []
     for shapes, attributes in wanted:
-        call = Call(*_generic(subject, shapes, edges_in(attributes), rng), **attributes)
+        call = Call(*_generic(subject, shapes, rng), **attributes)
         try:
             result = subject.run(call.copy())[0]
         except OperationError:
@@ -129,9 +129,7 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
     return calls
 
 
-def _generic(
-    subject: Subject, shapes: Sequence[tuple[int, ...]], edges: list[float], rng: Any
-) -> list[Array]:
+def _generic(subject: Subject, shapes: Sequence[tuple[int, ...]], rng: Any) -> list[Array]:
     return [
         rng.random(shape) < 0.5 if domain is None else _distinct(domain, shape, rng)
         for shape, domain in zip(shapes, subject.domains_for(len(shapes)), strict=True)

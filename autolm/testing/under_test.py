@@ -18,6 +18,13 @@ from autolm.ops.primitive import Case, Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
+from autolm.testing.calls_from_patterns import (
+    ANY_AXES,
+    attributes_for,
+    emptied,
+    from_pattern,
+    is_varied,
+)
 from autolm.testing.relations import Relation
 from autolm.testing.strategies import (
     REALS,
@@ -28,13 +35,6 @@ from autolm.testing.strategies import (
     choices,
     read_domain,
     shapes,
-)
-from autolm.testing.variation import (
-    ANY_AXES,
-    attributes_for,
-    emptied,
-    from_pattern,
-    is_varied,
 )
 
 Array = NDArray[Any]

@@ -1,1 +1,1 @@
-"""What `python demos/benchmark.py` measures: each workload is a file of its own."""
+"""What `python demos/benchmarks` measures: each workload is a file of its own."""

@@ -8,20 +8,27 @@ six letters: 60 000 nodes where sums and products are of two, as in microgpt's o
 import random
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from string import ascii_lowercase
 from typing import Any, NamedTuple
-
-import microgpt
 
 from autolm import Tape
 from autolm.engine.graph import topological_order
-from benchmarks.scalar_values import MICROGPT, OURS, ScalarEngine, micrograd
+from benchmarks.scalar_values import FUSED_SUMS, MICROGPT, OURS, ScalarEngine, micrograd
 
-ALPHABET = [chr(ord("a") + i) for i in range(26)]
-TECHNIQUE, AUTOLM, FUSED = MICROGPT.name, OURS.name, "autolm, dot and sum"
+TECHNIQUE, AUTOLM, FUSED = MICROGPT.name, OURS.name, FUSED_SUMS.name
 MICROGRAD, TAPE, FUSED_TAPE = "micrograd", "Tape", "Tape, dot and sum"
 RIVALS = (TECHNIQUE, AUTOLM, FUSED, MICROGRAD, TAPE, FUSED_TAPE)
 Vector = list[Any]
 Matrix = list[Vector]
+
+WIDTH, HEADS, CONTEXT = 16, 4, 16
+SHAPES = {
+    **dict.fromkeys(("tokens", "unembedding"), (len(ascii_lowercase) + 1, WIDTH)),
+    "positions": (CONTEXT, WIDTH),
+    **dict.fromkeys(("to_query", "to_key", "to_value", "to_output"), (WIDTH, WIDTH)),
+    "expand": (4 * WIDTH, WIDTH),
+    "contract": (WIDTH, 4 * WIDTH),
+}
 
 
 class Work(NamedTuple):
@@ -36,9 +43,7 @@ class Work(NamedTuple):
 
 def microgpt_step(rival: str, name: str) -> Work:
     """Prepare a rival for the loss of microgpt's model on a name."""
-    random.seed(42)
-    model = microgpt.MicroGPT(ALPHABET)
-    program: Any = model if rival in (FUSED, FUSED_TAPE) else Program(model, engine_of(rival))
+    program = Program(engine_of(rival))
     if rival in (TAPE, FUSED_TAPE):
         return on_tape(program.loss(name), program.parameters)
     return eagerly(lambda: program.loss(name), program.parameters)
@@ -66,7 +71,9 @@ def averaged(leaves: Vector, half: Any) -> Any:
 
 def engine_of(rival: str) -> ScalarEngine:
     """Return the engine that a rival runs on."""
-    return {TECHNIQUE: lambda: MICROGPT, MICROGRAD: micrograd}.get(rival, lambda: OURS)()
+    if rival == MICROGRAD:
+        return micrograd()
+    return {TECHNIQUE: MICROGPT, FUSED: FUSED_SUMS, FUSED_TAPE: FUSED_SUMS}.get(rival, OURS)
 
 
 def eagerly(record: Callable[[], Any], parameters: Vector) -> Work:
@@ -99,22 +106,21 @@ def on_tape(root: Any, parameters: Vector) -> Work:
 
 
 class Program:
-    """microgpt's model on any scalar engine, with sums and products of two, as in microgpt."""
+    """microgpt's model on any scalar engine."""
 
-    def __init__(self, model: microgpt.MicroGPT, engine: ScalarEngine) -> None:
-        self.engine, self.alphabet, self.boundary = engine, model.alphabet, model.boundary
-        (layer,) = model.layers
-        names = {**vars(model), **vars(layer)}
+    def __init__(self, engine: ScalarEngine) -> None:
+        rng = random.Random(42)
+        self.engine = engine
         self.matrices = {
-            key: [[engine.value(number.data) for number in row] for row in matrix]
-            for key, matrix in names.items()
-            if key in ("tokens", "positions", "unembedding", *vars(layer))
+            name: [[engine.value(rng.gauss(0, 0.08)) for _ in range(columns)] for _ in range(rows)]
+            for name, (rows, columns) in SHAPES.items()
         }
         self.parameters = [x for matrix in self.matrices.values() for row in matrix for x in row]
 
     def loss(self, name: str) -> Any:
         """Return the mean surprise at each letter of a name and at its end."""
-        tokens = [self.boundary, *map(self.alphabet.index, name), self.boundary]
+        boundary = len(ascii_lowercase)
+        tokens = [boundary, *map(ascii_lowercase.index, name), boundary]
         keys: Matrix = []
         values: Matrix = []
         positions = zip(pairwise(tokens), self.matrices["positions"], strict=False)
@@ -122,51 +128,47 @@ class Program:
             -self.engine.log(self.softmax(self.logits(token, position, keys, values))[target])
             for (token, target), position in positions
         ]
-        return sum(surprises) / len(surprises)
+        return self.engine.sum(surprises) / len(surprises)
 
     def logits(self, token: int, position: Vector, keys: Matrix, values: Matrix) -> Vector:
         """Read one token."""
         of = self.matrices
-        x = rms_norm(add(of["tokens"][token], position))
-        normal = rms_norm(x)
-        keys.append(linear(of["to_key"], normal))
-        values.append(linear(of["to_value"], normal))
-        attended = self.attend(linear(of["to_query"], normal), keys, values)
-        x = add(x, linear(of["to_output"], attended))
-        hidden = [each.relu() for each in linear(of["expand"], rms_norm(x))]
-        return linear(of["unembedding"], add(x, linear(of["contract"], hidden)))
+        x = self.rms_norm(add(of["tokens"][token], position))
+        normal = self.rms_norm(x)
+        keys.append(self.linear(of["to_key"], normal))
+        values.append(self.linear(of["to_value"], normal))
+        attended = self.attend(self.linear(of["to_query"], normal), keys, values)
+        x = add(x, self.linear(of["to_output"], attended))
+        hidden = [each.relu() for each in self.linear(of["expand"], self.rms_norm(x))]
+        return self.linear(of["unembedding"], add(x, self.linear(of["contract"], hidden)))
 
     def attend(self, query: Vector, keys: Matrix, values: Matrix) -> Vector:
         """Average the values, head by head."""
-        size, result = microgpt.WIDTH // microgpt.HEADS, []
-        for start in range(0, microgpt.WIDTH, size):
+        size, result = WIDTH // HEADS, []
+        for start in range(0, WIDTH, size):
             head = slice(start, start + size)
-            scores = [dot(query[head], key[head]) / size**0.5 for key in keys]
+            scores = [self.engine.dot(query[head], key[head]) / size**0.5 for key in keys]
             weights = self.softmax(scores)
             columns = zip(*(value[head] for value in values), strict=True)
-            result += [dot(weights, column) for column in columns]
+            result += [self.engine.dot(weights, column) for column in columns]
         return result
 
     def softmax(self, logits: Vector) -> Vector:
         """Make logits probabilities."""
         largest = max(logit.data for logit in logits)
         exponentials = [self.engine.exp(logit - largest) for logit in logits]
-        total = sum(exponentials)
+        total = self.engine.sum(exponentials)
         return [each / total for each in exponentials]
 
+    def linear(self, matrix: Matrix, x: Vector) -> Vector:
+        """Multiply a matrix by a vector."""
+        return [self.engine.dot(row, x) for row in matrix]
 
-def dot(xs: Iterable[Any], ys: Iterable[Any]) -> Any:
-    return sum(x * y for x, y in zip(xs, ys, strict=True))
-
-
-def linear(matrix: Matrix, x: Vector) -> Vector:
-    return [dot(row, x) for row in matrix]
+    def rms_norm(self, x: Vector) -> Vector:
+        """Bring numbers to a mean square of 1."""
+        scale = (self.engine.dot(x, x) / len(x) + 1e-5) ** -0.5
+        return [each * scale for each in x]
 
 
 def add(a: Vector, b: Vector) -> Vector:
     return [x + y for x, y in zip(a, b, strict=True)]
-
-
-def rms_norm(x: Vector) -> Vector:
-    scale = (dot(x, x) / len(x) + 1e-5) ** -0.5
-    return [each * scale for each in x]

@@ -7,11 +7,16 @@ they are added here in its own manner.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from autolm import Value
+
+
+def dot(xs: Iterable[Any], ys: Iterable[Any]) -> Any:
+    """Return the sum of products as microgpt writes it: an operation for each × and each +."""
+    return sum(x * y for x, y in zip(xs, ys, strict=True))
 
 
 class ScalarEngine(NamedTuple):
@@ -21,6 +26,8 @@ class ScalarEngine(NamedTuple):
     value: Callable[[float], Any]
     exp: Callable[[Any], Any]
     log: Callable[[Any], Any]
+    dot: Callable[[Iterable[Any], Iterable[Any]], Any] = dot
+    sum: Callable[[Iterable[Any]], Any] = sum
 
 
 class LocalGradientValue:
@@ -29,7 +36,10 @@ class LocalGradientValue:
     __slots__ = ("data", "grad", "operands", "slopes")
 
     def __init__(self, data: float, operands: tuple = (), slopes: tuple = ()) -> None:
-        self.data, self.grad, self.operands, self.slopes = data, 0.0, operands, slopes
+        self.data = data
+        self.grad = 0.0
+        self.operands = operands
+        self.slopes = slopes
 
     def __add__(self, other: Any) -> "LocalGradientValue":
         other = other if isinstance(other, LocalGradientValue) else LocalGradientValue(other)
@@ -81,11 +91,12 @@ class LocalGradientValue:
         visit(self)
         self.grad = 1.0
         for node in reversed(order):
-            for operand, slope in zip(node.operands, node.slopes, strict=True):
+            for operand, slope in zip(node.operands, node.slopes):  # noqa: B905 (strict is slower)
                 operand.grad += slope * node.grad
 
 
 OURS = ScalarEngine("autolm", Value, Value.exp, Value.log)
+FUSED_SUMS = ScalarEngine("autolm, dot and sum", Value, Value.exp, Value.log, Value.dot, Value.sum)
 MICROGPT = ScalarEngine(
     "microgpt's technique", LocalGradientValue, LocalGradientValue.exp, LocalGradientValue.log
 )

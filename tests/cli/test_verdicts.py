@@ -71,8 +71,11 @@ def test_several_files_are_checked_and_namesakes_are_told_apart(my_ops, tmp_path
     rows = [line for line in text.splitlines() if "✓" in line and "holds" not in line]
     assert code == 1
     assert [line.split("  ")[0] for line in rows] == [
-        f"my_mul ({my_ops})", "my_square", f"my_mul ({other})", "square"
-    ]  # fmt: skip
+        f"my_mul ({my_ops})",
+        "my_square",
+        f"my_mul ({other})",
+        "square",
+    ]
     pictures = [line for line in text.splitlines() if "drawing" in line]
     assert len(set(pictures)) == len(pictures)
     _, text = run("my_mul", "square", modules=[my_ops, other])
@@ -93,27 +96,30 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(("names", "content", "words"), [
-    (("nope",), None, "no operation is called 'nope'; there are those that `autolm ops` lists"),
-    (("MUL",), None, "no operation is called 'MUL'; did you mean mul"),
-    (
-        ("nope",),
-        "from autolm import primitive\n@primitive\ndef same(a): return a, lambda grad: (grad,)",
-        "'nope'; there are same",
-    ),
-    (("soft_max",), None, "'soft_max'; did you mean softmax or log_softmax"),
-    ((), "import gone_for_good", r"file\.py:1: ModuleNotFoundError: No module named 'gone_for"),
-    ((), "\nraise KeyError(1)", r"file\.py:2: KeyError: 1"),
-    ((), "def f(:", r"file\.py:1: invalid syntax"),
-    ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),
-    ((), "x = 1", "defines no primitive"),
-    (
-        (),
-        "from autolm import primitive\n@primitive(domain=(0, 9))\ndef half(a): pass",
-        r"half: its domain is \(0, 9\); .* or one for all: domain=\(\(0, 9\),\)",
-    ),
-    ((), "from autolm.ops import mul", "defines no primitive"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "content", "words"),
+    [
+        (("nope",), None, "no operation is called 'nope'; there are those that `autolm ops` lists"),
+        (("MUL",), None, "no operation is called 'MUL'; did you mean mul"),
+        (
+            ("nope",),
+            "from autolm import primitive\n@primitive\ndef same(a): return a, lambda grad: (grad,)",
+            "'nope'; there are same",
+        ),
+        (("soft_max",), None, "'soft_max'; did you mean softmax or log_softmax"),
+        ((), "import gone_for_good", r"file\.py:1: ModuleNotFoundError: No module named 'gone_for"),
+        ((), "\nraise KeyError(1)", r"file\.py:2: KeyError: 1"),
+        ((), "def f(:", r"file\.py:1: invalid syntax"),
+        ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),
+        ((), "x = 1", "defines no primitive"),
+        (
+            (),
+            "from autolm import primitive\n@primitive(domain=(0, 9))\ndef half(a): pass",
+            r"half: its domain is \(0, 9\); .* or one for all: domain=\(\(0, 9\),\)",
+        ),
+        ((), "from autolm.ops import mul", "defines no primitive"),
+    ],
+)
 def test_wrong_use_is_an_error(names, content, words, tmp_path):
     path = tmp_path / "file.py"
     path.write_text(content or "", encoding="utf-8")

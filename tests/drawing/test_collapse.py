@@ -175,8 +175,7 @@ def test_arrows_into_one_operation_say_which_operand_they_bring():
     up, down = y.exp(), y.cos()
     view = Drawing(up / down).view()
     titles_by_key = {box.key: box.title for box in view.boxes}
-    told = {titles_by_key[a.tail]: a.label for a in view.arrows
-            if titles_by_key[a.head] == "div"}  # fmt: skip
+    told = {titles_by_key[a.tail]: a.label for a in view.arrows if titles_by_key[a.head] == "div"}
     assert told == {"exp": "1st", "cos": "2nd"}
 
 
@@ -193,8 +192,12 @@ def test_depth_opens_scopes_evenly(arrays):
     view = arrays.view(depth=1)
     assert {box.frame for box in view.boxes} == {(), ("blocks.0",), ("blocks.1",), ("norm",)}
     assert {box.title for box in view.boxes if box.frame == ("blocks.0",)} == {
-        "norm_1", "attention", "norm_2", "feed_forward", "add",
-    }  # fmt: skip
+        "norm_1",
+        "attention",
+        "norm_2",
+        "feed_forward",
+        "add",
+    }
 
 
 def test_expand_opens_a_scope_whatever_the_budget(deep):

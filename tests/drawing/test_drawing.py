@@ -100,8 +100,11 @@ def test_an_array_that_was_not_broadcast_but_reduced_says_nothing():
 def test_kinds_are_told_apart_and_named_in_the_legend():
     picture = parse(draw(Value(2.0, name="w") * 5.0))
     assert sorted(node.kind for node in picture.nodes.values()) == [
-        "constant", "data", "leaf", "operation",
-    ]  # fmt: skip
+        "constant",
+        "data",
+        "leaf",
+        "operation",
+    ]
     assert picture.legend == [
         "leaf: receives a gradient",
         "constant",
@@ -216,8 +219,11 @@ def test_what_arrives_at_a_node_adds_up_to_its_gradient():
     b = a * a + a * 3.0
     picture = parse(draw(b * b, edges="gradient"))
     for node in picture.nodes.values():
-        arriving = [float(e.label.replace("−", "-")) for e in picture.edges
-                    if e.is_gradient and e.tail == node.key]  # fmt: skip
+        arriving = [
+            float(e.label.replace("−", "-"))
+            for e in picture.edges
+            if e.is_gradient and e.tail == node.key
+        ]
         if arriving:
             assert sum(arriving) == float(node.rows["grad"])
 
@@ -258,8 +264,9 @@ def test_a_neighbourhood_counts_what_it_leaves_out():
     assert sum(n.texts == ["sin"] for n in picture.nodes.values()) == 2
     assert sum(n.texts == ["cos"] for n in picture.nodes.values()) == 2
     assert sorted(n.texts[0] for n in picture.nodes.values() if n.kind == "more") == [
-        "+1 operand", "+1 use",
-    ]  # fmt: skip
+        "+1 operand",
+        "+1 use",
+    ]
     assert "5 of 21 nodes, within 2 of middle" in picture.legend
     assert "in focus" in picture.legend
 

@@ -104,8 +104,20 @@ def test_picture_page_holds_any_name_as_text(name, tmp_path):
     page = Page.read(Drawing(root).render(tmp_path / "page.html"))
     assert page.title == visible(name)
     elements = {tag for tag, _ in page.elements}
-    assert elements <= {"html", "meta", "title", "style", "svg", "g", "path", "polygon", "text",
-                        "ellipse", "polyline", "link"}  # fmt: skip
+    assert elements <= {
+        "html",
+        "meta",
+        "title",
+        "style",
+        "svg",
+        "g",
+        "path",
+        "polygon",
+        "text",
+        "ellipse",
+        "polyline",
+        "link",
+    }
 
 
 @each_name
@@ -115,8 +127,10 @@ def test_player_holds_any_name_as_text(name, tmp_path):
     root.name = name
     page = Page.read(player(root, tmp_path / "page.html"))
     assert [tag for tag, _ in page.elements if tag in ("script", "b", "html")] == [
-        "html", "script", "script",
-    ]  # fmt: skip
+        "html",
+        "script",
+        "script",
+    ]
     (scene,) = json.loads(page.data)["scenes"]
     assert shown(name) in scene["moments"][1]["title"]
 

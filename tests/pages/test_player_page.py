@@ -226,9 +226,11 @@ def test_a_breakpoint_on_an_operation_stops_at_each(neuron):
         neuron.press("c")
         stops.append(neuron.text("#what"))
     assert stops == [
-        "x1w1x2w2 = x1w1 + x2w2", "n = x1w1x2w2 + b",
-        "n = x1w1x2w2 + b", "x1w1x2w2 = x1w1 + x2w2",
-    ]  # fmt: skip
+        "x1w1x2w2 = x1w1 + x2w2",
+        "n = x1w1x2w2 + b",
+        "n = x1w1x2w2 + b",
+        "x1w1x2w2 = x1w1 + x2w2",
+    ]
 
 
 def test_playing_stops_at_a_breakpoint(neuron):

@@ -6,37 +6,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from autolm import Value
-from autolm.tensor.fitting import as_array, fit, following
+from autolm import Tensor, Value
+from autolm.tensor.fitting import fit, following
 
 shapes = arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=3)
 
 
 @pytest.mark.parametrize("data", [2, [1, 2], [[1.5]], np.ones(3).tolist()])
 def test_python_numbers_and_lists_become_float64(data):
-    assert as_array(data).dtype == np.float64
+    assert Tensor(data).dtype == np.float64
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "bool"])
 def test_arrays_keep_their_dtype_and_are_not_copied(dtype):
     array = np.ones(3, dtype)
-    assert as_array(array) is array
+    assert Tensor(array).data is array
 
 
 def test_dtype_converts():
-    assert as_array([1, 2], "float32").dtype == np.float32
-    assert as_array(np.ones(3), "float32").dtype == np.float32
+    assert Tensor([1, 2], dtype="float32").dtype == np.float32
+    assert Tensor(np.ones(3), dtype="float32").dtype == np.float32
 
 
 @pytest.mark.parametrize("wrong", ["text", 2j, None, np.array(["a"]), np.array([1j]), object()])
 def test_what_is_not_real_numbers_is_a_type_error(wrong):
     with pytest.raises(TypeError, match="Tensor: data must be real numbers, not"):
-        as_array(wrong)
+        Tensor(wrong)
 
 
 def test_value_is_sent_to_its_data():
     with pytest.raises(TypeError, match=r"a Value is no number or array; use its \.data"):
-        as_array(Value(2))
+        Tensor(Value(2))
 
 
 def test_numbers_and_lists_follow_the_dtype_of_the_others_and_arrays_do_not():

@@ -20,8 +20,11 @@ def test_what_a_weak_test_does_not_see_is_listed():
     assert report.fates["reduction missing"] is Fate.KILLED
     assert report.fates["upstream ignored"] is Fate.NOT_REACHED
     assert set(report.survivors) == {
-        "factor 1 + 1e-6", "upstream ignored", "upstream mutated", "duplicate overwritten",
-    }  # fmt: skip
+        "factor 1 + 1e-6",
+        "upstream ignored",
+        "upstream mutated",
+        "duplicate overwritten",
+    }
 
 
 def test_the_report_is_a_table():

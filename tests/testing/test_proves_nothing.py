@@ -6,7 +6,7 @@ import pytest
 from autolm import Tensor, ops, primitive
 from autolm.ops import Case
 from autolm.testing import UndecidedWarning, Verdict, assert_gradients, check_gradient, check_graph
-from autolm.testing.check import report_on
+from autolm.testing.checking_operations import report_on
 from autolm.testing.under_test import Subject
 
 NOTHING = np.zeros((0, 2))
@@ -17,17 +17,23 @@ def of_a_wrong_rule(a):
     return a * 2, lambda grad: (7 * grad,)
 
 
-@pytest.mark.parametrize(("check", "words"), [
-    (lambda: check_gradient(of_a_wrong_rule, NOTHING), "inputs have no elements"),
-    (lambda: check_gradient(lambda x: of_a_wrong_rule(x).sum(), NOTHING), "have no elements"),
-    (lambda: check_gradient(lambda x: of_a_wrong_rule(x)[:0], [1.0]), "result has no elements"),
-    (lambda: check_gradient(of_a_wrong_rule, [1.0], upstream=[0.0]), "upstream gradient is 0"),
-    (lambda: check_gradient(of_a_wrong_rule, np.array([1])), "no input is differentiated"),
-    (lambda: check_gradient(lambda x: Tensor([3.0]), [1.0]), "no path of the graph leads"),
-    (lambda: check_gradient(ops.max, NOTHING), "the forward raised ValueError"),
-    (lambda: check_graph(of_a_wrong_rule(Tensor(NOTHING))), "inputs have no elements"),
-    (lambda: assert_gradients(lambda x: of_a_wrong_rule(x), NOTHING), "inputs have no elements"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (lambda: check_gradient(of_a_wrong_rule, NOTHING), "inputs have no elements"),
+        (lambda: check_gradient(lambda x: of_a_wrong_rule(x).sum(), NOTHING), "have no elements"),
+        (lambda: check_gradient(lambda x: of_a_wrong_rule(x)[:0], [1.0]), "result has no elements"),
+        (lambda: check_gradient(of_a_wrong_rule, [1.0], upstream=[0.0]), "upstream gradient is 0"),
+        (lambda: check_gradient(of_a_wrong_rule, np.array([1])), "no input is differentiated"),
+        (lambda: check_gradient(lambda x: Tensor([3.0]), [1.0]), "no path of the graph leads"),
+        (lambda: check_gradient(ops.max, NOTHING), "the forward raised ValueError"),
+        (lambda: check_graph(of_a_wrong_rule(Tensor(NOTHING))), "inputs have no elements"),
+        (
+            lambda: assert_gradients(lambda x: of_a_wrong_rule(x), NOTHING),
+            "inputs have no elements",
+        ),
+    ],
+)
 def test_what_proves_nothing_is_undecided_for_its_reason(check, words):
     with pytest.warns(UndecidedWarning, match=words):
         assert check().verdict is Verdict.UNDECIDED

@@ -15,18 +15,21 @@ from autolm.testing import (
 X = np.array([[0.5, -1.0], [2.0, 0.25], [1.5, 3.0]])
 
 
-@pytest.mark.parametrize(("relation", "function", "holds"), [
-    (shift_invariant(-1), lambda x: x - x.mean(axis=-1, keepdims=True), True),
-    (shift_invariant(-1), lambda x: x - x.mean(axis=0), False),
-    (permutation_equivariant(0), lambda x: x - x.mean(axis=0), True),
-    (permutation_equivariant(0), lambda x: np.cumsum(x, axis=0), False),
-    (causal, lambda x: np.cumsum(x, axis=0), True),
-    (causal, lambda x: np.cumsum(x[::-1], axis=0)[::-1], False),
-    (causal, lambda x: np.concatenate([0 * x[:1], x[:-1]]), False),
-    (causal_along(-1), lambda x: np.cumsum(x, axis=1), True),
-    (causal_along(-1), lambda x: np.cumsum(x, axis=0), True),
-    (causal_along(-1), lambda x: x[:, ::-1], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("relation", "function", "holds"),
+    [
+        (shift_invariant(-1), lambda x: x - x.mean(axis=-1, keepdims=True), True),
+        (shift_invariant(-1), lambda x: x - x.mean(axis=0), False),
+        (permutation_equivariant(0), lambda x: x - x.mean(axis=0), True),
+        (permutation_equivariant(0), lambda x: np.cumsum(x, axis=0), False),
+        (causal, lambda x: np.cumsum(x, axis=0), True),
+        (causal, lambda x: np.cumsum(x[::-1], axis=0)[::-1], False),
+        (causal, lambda x: np.concatenate([0 * x[:1], x[:-1]]), False),
+        (causal_along(-1), lambda x: np.cumsum(x, axis=1), True),
+        (causal_along(-1), lambda x: np.cumsum(x, axis=0), True),
+        (causal_along(-1), lambda x: x[:, ::-1], False),
+    ],
+)
 def test_a_relation_holds_or_says_how_not(relation, function, holds):
     call = Call(X)
     assert relation.applies(call)

@@ -45,15 +45,18 @@ def test_extreme_numbers_are_huge_and_tiny():
     assert numbers.min() <= 1e-20
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    (lambda: tensors((1,), "odd"), '"generic", "kinky" or "extreme"'),
-    (lambda: values("odd"), '"generic", "kinky" or "extreme"'),
-    (lambda: values(domain=(3, 1)), r"domain is \(3, 1\); it must be \(low, high\)"),
-    (lambda: tensors((1,), dtype=int), "dtype is int64; it must be of floating point"),
-    (lambda: broadcastable_shapes(0), "count must be at least 1, not 0"),
-    (lambda: broadcastable_shapes(2, max_dims=-1), "max_dims must be at least 0, not -1"),
-    (lambda: broadcastable_shapes(2, max_side=1), "max_side must be at least 2, not 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: tensors((1,), "odd"), '"generic", "kinky" or "extreme"'),
+        (lambda: values("odd"), '"generic", "kinky" or "extreme"'),
+        (lambda: values(domain=(3, 1)), r"domain is \(3, 1\); it must be \(low, high\)"),
+        (lambda: tensors((1,), dtype=int), "dtype is int64; it must be of floating point"),
+        (lambda: broadcastable_shapes(0), "count must be at least 1, not 0"),
+        (lambda: broadcastable_shapes(2, max_dims=-1), "max_dims must be at least 0, not -1"),
+        (lambda: broadcastable_shapes(2, max_side=1), "max_side must be at least 2, not 1"),
+    ],
+)
 def test_what_it_cannot_draw_is_an_error_at_once(wrong, words):
     with pytest.raises(ValueError, match=words):
         wrong()

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from autolm.testing import GradientError, Verdict
-from autolm.testing.check import report_on
+from autolm.testing.checking_operations import report_on
 from autolm.testing.under_test import Subject
 
 from . import seldom_wrong_operations

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.comparison import gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.under_test import Subject
+from autolm.testing.verdict import gradient_scale, largest
 
 Array = NDArray[Any]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
-from autolm.testing.comparison import Row, digits_of, gradient_scale, largest
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.reproduction import program_of_relation
 from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.verdict import Row, digits_of, gradient_scale, largest
 
 Array = NDArray[Any]
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from autolm.testing import ridders
 from autolm.testing.call import Call, literal
-from autolm.testing.comparison import Row, largest
 from autolm.testing.kinks import (
     BEND,
     STEP,
@@ -23,6 +22,7 @@ from autolm.testing.kinks import (
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.oracle import UnsuitableError, complex_step
 from autolm.testing.under_test import Subject
+from autolm.testing.verdict import Row, largest
 
 Array = NDArray[Any]
 Function = Callable[..., Array]

@@ -15,13 +15,13 @@ from autolm.ops.primitive import Case
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
-from autolm.testing.comparison import Arrays, Comparison, Verdict, compare, proves_nothing
+from autolm.testing.calls_from_patterns import may_repeat, repeats_an_index
 from autolm.testing.diagnosis import USED_TWICE
 from autolm.testing.expressions import Expression, expressions
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of, program_of_uses
 from autolm.testing.oracle import differentiate
 from autolm.testing.under_test import OperationError, Subject
-from autolm.testing.variation import may_repeat, repeats_an_index
+from autolm.testing.verdict import Arrays, Comparison, Verdict, compare, proves_nothing
 
 Array = NDArray[Any]
 Pair = tuple[int, int]

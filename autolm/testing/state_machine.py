@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from autolm import ops
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
-from autolm.testing.comparison import gradient, largest
 from autolm.testing.oracle import differentiate
 from autolm.testing.strategies import tensors
+from autolm.testing.verdict import gradient, largest
 
 Array = NDArray[Any]
 

@@ -17,16 +17,16 @@ from autolm.ops.arguments import told
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.check import report_of
-from autolm.testing.comparison import SINGLE, Comparison, Verdict, compare, largest_contribution
+from autolm.testing.checking_operations import report_of
 from autolm.testing.diagnosis import USED_TWICE, diagnose
+from autolm.testing.graph_as_function import forward_of, in_double, replayed
 from autolm.testing.laws.law import program_of, program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
-from autolm.testing.replay import forward_of, in_double, replayed
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import examine_call
 from autolm.testing.under_test import OperationError, Subject, upstream_for
+from autolm.testing.verdict import SINGLE, Comparison, Verdict, compare, largest_contribution
 
 Array = NDArray[Any]
 

@@ -5,10 +5,9 @@ import os
 import platform
 import sys
 
-import benchmark
 import numpy as np
 import pytest
-from benchmarks import peak_memory, report, scalar_race, scalar_step, tinylm_step
+from benchmarks import command, peak_memory, report, scalar_race, scalar_step, tinylm_step
 from benchmarks import race as racing
 from benchmarks.race import Contestant, Outcome, Race, hold
 from benchmarks.scalar_values import MICROGPT, micrograd
@@ -38,8 +37,8 @@ def without_peers(monkeypatch):
 
 
 def run(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["benchmark.py", *map(str, arguments)])
-    benchmark.main()
+    monkeypatch.setattr("sys.argv", ["benchmarks", *map(str, arguments)])
+    command.main()
 
 
 def test_every_workload_runs_without_peers_and_leaves_a_picture(

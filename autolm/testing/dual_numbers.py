@@ -87,14 +87,18 @@ LINEAR = {
 # Linear in each of two arguments: the product rule.
 BILINEAR = {np.matmul, np.dot, np.inner, np.outer, np.tensordot, np.kron, np.convolve, np.vdot}
 
+# The methods of arrays, each the NumPy function of its name.
 METHODS: dict[str, Callable[..., Any]] = {
-    "sum": np.sum, "mean": np.mean, "cumsum": np.cumsum, "reshape": np.reshape,
-    "ravel": np.ravel, "flatten": np.ravel, "transpose": np.transpose,
-    "swapaxes": np.swapaxes, "squeeze": np.squeeze, "repeat": np.repeat, "take": np.take,
-    "copy": np.copy, "diagonal": np.diagonal, "trace": np.trace, "dot": np.dot,
-    "max": np.max, "min": np.min, "argmax": np.argmax, "argmin": np.argmin, "clip": np.clip,
-    "any": np.any, "all": np.all, "var": np.var, "std": np.std, "prod": np.prod,
-}  # fmt: skip
+    "flatten": np.ravel,
+    **{
+        name: getattr(np, name)
+        for name in (
+            *("sum", "mean", "cumsum", "reshape", "ravel", "transpose", "swapaxes", "squeeze"),
+            *("repeat", "take", "copy", "diagonal", "trace", "dot", "max", "min", "argmax"),
+            *("argmin", "clip", "any", "all", "var", "std", "prod"),
+        )
+    },
+}
 
 
 class Dual(NDArrayOperatorsMixin):

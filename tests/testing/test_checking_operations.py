@@ -8,7 +8,7 @@ from autolm import ops, primitive
 from autolm.nn import Module
 from autolm.ops.primitive import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
-from autolm.testing.check import report_on
+from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.running import Status, examine
 from autolm.testing.under_test import Subject
@@ -100,14 +100,17 @@ def test_cases_tell_of_shapes_where_not_any_will_do():
     assert check_op(outer, cases=[Case(((2,), (3,)))], max_examples=5).digits > 10
 
 
-@pytest.mark.parametrize(("rule", "words"), [
-    (lambda grad: (grad,), "must return a tuple of 2"),
-    (lambda grad: grad, "must return a tuple of 2"),
-    (lambda grad: (grad, "1"), "contribution to operand 1 must be an array"),
-    (lambda grad: (grad, None), "contribution to operand 1 must be an array"),
-    (lambda grad: (grad, np.ones(7)), "does not reduce to (3,)"),
-    (lambda grad: 1 / 0, "the backward rule raised ZeroDivisionError"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (lambda grad: (grad,), "must return a tuple of 2"),
+        (lambda grad: grad, "must return a tuple of 2"),
+        (lambda grad: (grad, "1"), "contribution to operand 1 must be an array"),
+        (lambda grad: (grad, None), "contribution to operand 1 must be an array"),
+        (lambda grad: (grad, np.ones(7)), "does not reduce to (3,)"),
+        (lambda grad: 1 / 0, "the backward rule raised ZeroDivisionError"),
+    ],
+)
 def test_a_rule_that_breaks_the_contract_is_reported_by_name(rule, words):
     def add(a, b):
         return a + b, rule
@@ -137,22 +140,28 @@ def test_a_forward_for_other_shapes_is_told_of_cases():
     assert "tell cases=[Case(shapes)]" in in_one_line(text)
 
 
-@pytest.mark.parametrize(("told", "words"), [
-    ({"domain": (2, 1)}, r"domain is \(2, 1\); it must be \(low, high\)"),
-    ({"domain": 3}, "domain is 3; it must be"),
-    ({"domain": [(0, 1), (0, 1)]}, "2 domains for 1 operands"),
-    ({"max_examples": 0}, "exp: max_examples must be at least 1, not 0"),
-    ({"arity": 0}, "exp: arity must be at least 1, not 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"domain": (2, 1)}, r"domain is \(2, 1\); it must be \(low, high\)"),
+        ({"domain": 3}, "domain is 3; it must be"),
+        ({"domain": [(0, 1), (0, 1)]}, "2 domains for 1 operands"),
+        ({"max_examples": 0}, "exp: max_examples must be at least 1, not 0"),
+        ({"arity": 0}, "exp: arity must be at least 1, not 0"),
+    ],
+)
 def test_what_is_told_wrongly_is_an_error(told, words):
     with pytest.raises(ValueError, match=words):
         check_op(ops.exp, **told)
 
 
-@pytest.mark.parametrize(("told", "words"), [
-    ({"cases": [(3, 3)]}, r"cases must be a list of Case; \(3, 3\) is none"),
-    ({"relations": ["causal"]}, "relations must be a list of Relation; 'causal' is none"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"cases": [(3, 3)]}, r"cases must be a list of Case; \(3, 3\) is none"),
+        ({"relations": ["causal"]}, "relations must be a list of Relation; 'causal' is none"),
+    ],
+)
 def test_what_is_no_case_or_relation_is_an_error(told, words):
     with pytest.raises(TypeError, match=words):
         check_op(ops.exp, **told)

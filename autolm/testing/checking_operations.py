@@ -11,7 +11,6 @@ from autolm.engine.graph import Node
 from autolm.ops.primitive import Case, Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.comparison import Verdict
 from autolm.testing.diagnosis import diagnose
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
@@ -22,6 +21,7 @@ from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.under_test import Subject
+from autolm.testing.verdict import Verdict
 
 
 def check_op(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autolm.engine.graph import Node, describe, topological_order
 from autolm.engine.value import OPERATIONS, Operation
 from autolm.ops.primitive import Primitive
-from autolm.testing.value_forwards import VALUE_FORWARDS
+from autolm.testing.values_in_numpy import VALUE_FORWARDS
 
 Array = NDArray[Any]
 

@@ -1,7 +1,7 @@
 """How quick autolm is, beside what people would pick instead, on this machine.
 
-    python demos/benchmark.py                        # all of it, ten minutes
-    python demos/benchmark.py scalar tinylm --quick  # some of it, small
+    python demos/benchmarks                        # all of it, ten minutes
+    python demos/benchmarks scalar tinylm --quick  # some of it, small
 
 Contestants start from the same weights, and must agree on results and gradients before a clock is
 started. They run in shuffled order, round after round; a ratio compares times of the same round.
@@ -13,10 +13,11 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import drawing, peak_memory, report, scalar_race, text, tinylm_step
-from benchmarks.race import Outcome, Race, hold
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks import drawing, peak_memory, report, scalar_race, text, tinylm_step
+from benchmarks.race import Outcome, Race, hold
 
 Options = argparse.Namespace
 Shown = tuple[Table, list[Outcome]]
@@ -76,7 +77,7 @@ WORKLOADS: dict[str, Callable[[Options], Iterator[Shown]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("workloads", nargs="*", help=f"some of: {', '.join(WORKLOADS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--rounds", type=int, default=9, help="times that each is timed (9)")
@@ -105,7 +106,3 @@ def main() -> None:
             console.print(table, "")
     report.picture(outcomes, options.png)
     console.print(f"The picture is in {options.png}.")
-
-
-if __name__ == "__main__":
-    main()

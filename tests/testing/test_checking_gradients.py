@@ -36,11 +36,18 @@ def test_a_function_of_values():
     assert report.digits > 12
 
 
-@pytest.mark.parametrize("operation", [
-    lambda x, y: Value.sum([x, y, x]), lambda x, y: Value.dot([x, y], [y, y]),
-    lambda x, y: x.maximum(y), lambda x, y: x.minimum(y), lambda x, y: abs(-x) ** y,
-    lambda x, y: (x.exp() + y.sigmoid()).log().sqrt(), lambda x, y: x.sin() - y.cos() + x.relu(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x, y: Value.sum([x, y, x]),
+        lambda x, y: Value.dot([x, y], [y, y]),
+        lambda x, y: x.maximum(y),
+        lambda x, y: x.minimum(y),
+        lambda x, y: abs(-x) ** y,
+        lambda x, y: (x.exp() + y.sigmoid()).log().sqrt(),
+        lambda x, y: x.sin() - y.cos() + x.relu(),
+    ],
+)
 def test_every_operation_on_values(operation):
     assert check_gradient(operation, Value(0.75), Value(1.25)).digits > 12
 
@@ -73,9 +80,14 @@ def test_terms_that_cancel_are_no_false_alarm():
     assert report.verdict is Verdict.CORRECT
 
 
-@pytest.mark.parametrize("f", [
-    lambda x: x * x.data, lambda x: x * Tensor(np.tanh(x.data)), lambda x: x * x.detach(),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * x.data,
+        lambda x: x * Tensor(np.tanh(x.data)),
+        lambda x: x * x.detach(),
+    ],
+)
 def test_a_path_outside_of_the_graph_is_found(f):
     assert "outside" not in failure_of(check_gradient, f, [2.0, 3.0]).message
     assert ".detach()" in failure_of(check_gradient, f, [2.0, 3.0]).diagnosis
@@ -110,7 +122,7 @@ def test_the_guilty_node_is_named_with_its_operation_scope_and_site():
     failure = failure_of(check_graph, ops.sum(y * x))
     assert failure.node is y
     assert "the rule of exponential_almost in head at" in failure.message
-    assert "test_gradients.py:" in failure.message
+    assert "test_checking_gradients.py:" in failure.message
     assert "factor of 1.000001" in failure.diagnosis
 
 
@@ -159,10 +171,13 @@ def test_an_operand_that_counts_once_where_it_occurs_twice_is_shown_in_a_program
         exec(failure.program, {})
 
 
-@pytest.mark.parametrize(("root", "error", "words"), [
-    (3.0, TypeError, "root must be a Tensor or a Value, not 3.0"),
-    (Tensor([1.0]), ValueError, "no operation under this node"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("root", "error", "words"),
+    [
+        (3.0, TypeError, "root must be a Tensor or a Value, not 3.0"),
+        (Tensor([1.0]), ValueError, "no operation under this node"),
+    ],
+)
 def test_what_has_no_rule_to_check_is_an_error(root, error, words):
     with pytest.raises(error, match=words):
         check_graph(root)

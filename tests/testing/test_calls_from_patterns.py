@@ -12,8 +12,8 @@ from autolm import Tensor, ops, primitive
 from autolm.ops import Axis, Case, Ids, Index, Length, NewShape, OneOf, Order, Pattern, Varied
 from autolm.ops.varied import Mask, WiderShape
 from autolm.testing import Call, GradientError, Verdict, calls, check_op
+from autolm.testing.calls_from_patterns import repeats_an_index
 from autolm.testing.under_test import Subject
-from autolm.testing.variation import repeats_an_index
 from tests.calls import each_primitive
 
 
@@ -240,10 +240,18 @@ def test_an_index_that_loses_a_contribution_is_named(only_lists):
     assert "a repeated index keeps one contribution" in diagnosis
 
 
-@pytest.mark.parametrize("index", [
-    [0, 0], (..., (0, 0)), array("q", [1, 1]), Tensor(np.array([[0], [0]])), np.array([2, 2]),
-    memoryview(np.array([1, 1])), ([0, 1], [1, 1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "index",
+    [
+        [0, 0],
+        (..., (0, 0)),
+        array("q", [1, 1]),
+        Tensor(np.array([[0], [0]])),
+        np.array([2, 2]),
+        memoryview(np.array([1, 1])),
+        ([0, 1], [1, 1]),
+    ],
+)
 def test_a_repeated_index_is_known_and_printed_as_it_is_written(index):
     call = Call([1.0, 2.0, 3.0], index=index)
     names = {"Call": Call, "np": np, "Tensor": Tensor, "array": array}
@@ -257,11 +265,17 @@ def test_ints_in_a_tuple_are_places_and_repeat_nothing(value):
     assert not repeats_an_index({"index": value, "shape": (2, 2)})
 
 
-@pytest.mark.parametrize(("case", "words"), [
-    (Case("ab"), "must have a shape per operand"), (Case(((-1,),)), "negative length"),
-    (Pattern(("… …",)), 'as "… n k"'), (Pattern(("n 2",)), 'as "… n k"'),
-    (Pattern(((2, 3),)), 'as "… n k"'), (Pattern(("n",), {1: 2}), "attributes must be a dict"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (Case("ab"), "must have a shape per operand"),
+        (Case(((-1,),)), "negative length"),
+        (Pattern(("… …",)), 'as "… n k"'),
+        (Pattern(("n 2",)), 'as "… n k"'),
+        (Pattern(((2, 3),)), 'as "… n k"'),
+        (Pattern(("n",), {1: 2}), "attributes must be a dict"),
+    ],
+)
 def test_a_case_that_is_written_wrongly_is_refused(case, words):
     with pytest.raises((TypeError, ValueError), match=words):
         check_op(ops.exp, cases=[case])

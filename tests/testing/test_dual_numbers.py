@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autolm.testing import ridders
-from autolm.testing.dual import BILINEAR, SLOPE_PAIRS, SLOPES, Dual
+from autolm.testing.dual_numbers import BILINEAR, SLOPE_PAIRS, SLOPES, Dual
 from autolm.testing.oracle import UnsuitableError, dual_step
 
 X = np.array([[0.3, 0.7, 0.2], [0.6, 0.1, 0.9]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autolm.testing import Verdict, differentiate
-from autolm.testing.comparison import compare, gradient_scale
+from autolm.testing.verdict import compare, gradient_scale
 
 X = np.array([0.5, -2.0, 3.0])
 U = np.array([1.0, 0.25, -0.75])
@@ -51,10 +51,16 @@ def test_the_scale_is_of_the_gradient_or_of_the_result_per_input():
     assert gradient_scale([np.array([0.0])], [X], np.array([6.0, 0, 0]), U) == 2
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [
-    (0.0, Verdict.CORRECT), (0.5, Verdict.CORRECT), (1.0, Verdict.CORRECT),
-    (1.1, Verdict.WRONG), (-0.1, Verdict.WRONG),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("slope", "verdict"),
+    [
+        (0.0, Verdict.CORRECT),
+        (0.5, Verdict.CORRECT),
+        (1.0, Verdict.CORRECT),
+        (1.1, Verdict.WRONG),
+        (-0.1, Verdict.WRONG),
+    ],
+)
 def test_on_a_kink_any_slope_between_the_two_sides_is_right(slope, verdict):
     def relu(x):
         return np.where(x.real > 0, x, 0)

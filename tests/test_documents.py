@@ -1,0 +1,44 @@
+"""README and CONTRIBUTING say what is so: their programs run, and the paths in them are there."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", ".ci/run")
+PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def test_the_readme_has_programs():
+    assert len(PROGRAMS) >= 4
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda text: text.splitlines()[-1])
+def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
+    variables = {}
+    exec(program, variables)
+    for line in program.splitlines():
+        told, _, said = line.partition("  # ")
+        try:
+            expected = ast.literal_eval(said)
+        except (SyntaxError, ValueError):
+            continue  # words
+        np.testing.assert_allclose(eval(told, variables), expected)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_paths_that_a_page_names_are_there(page):
+    text = (ROOT / page).read_text("utf-8")
+    named = re.findall(r"(?<![\w/.-])(?:autolm|demos|tests|\.ci)/[\w./-]*[\w/]", text)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_room_has_a_line_in_the_readme_and_in_the_plan():
+    rooms = {path.parent.name for path in (ROOT / "autolm").glob("*/__init__.py")}
+    readme, plan = ((ROOT / page).read_text("utf-8") for page in PAGES[:2])
+    assert {room for room in rooms if f"| `autolm/{room}/` |" not in readme} == set()
+    assert {room for room in rooms if f"| `{room}/` |" not in plan} == set()
