@@ -23,6 +23,7 @@ from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
 from autolm.walking.explanation import explanation
 from autolm.walking.names import Names
+from autolm.walking.opening import composed
 from autolm.walking.walk import Backprop
 from autolm.walking.what_if import numbers
 from autolm.walking.wording import show
@@ -307,11 +308,23 @@ class Looking(Prompt):
         name = Names([element], names)(element)
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
-        upstream = self.walk.gradients[node][index]
+        self._walk_inside(element, self.walk.gradients[node][index], names, name)
+
+    def do_open(self, argument: str) -> None:
+        """Open this fused operation as those that define it, and walk them.
+
+        open
+        The arrays are the same. q comes back.
+        """
+        opened, _ = composed(self.node)
+        self._walk_inside(opened, self.walk.gradients[self.node], {}, self.names(self.node))
+
+    def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
+        """Let a prompt inside this one walk another graph."""
         outer_root = latest_root.get()()
-        with Backprop(element, upstream) as walk:
+        with Backprop(root, upstream) as walk:
             inner = type(self)(walk, names)
-            inner.prompt = f"(bp {name}) "
+            inner.prompt = f"(bp {title}) "
             inner.open()
         if outer_root is not None:
             latest_root.set(weakref.ref(outer_root))
