@@ -8,6 +8,7 @@ import pytest
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
 from autolm.debugger.commands import Debugger
 from autolm.engine.backprop import latest_root
+from autolm.walking.tokens import Tokens
 from tests.session import Session
 
 # Looking
@@ -420,3 +421,37 @@ def test_an_elementary_operation_does_not_open(neuron):
     assert neuron.say("open") == (
         "open: tanh is elementary: no definition composes it of other operations"
     )
+
+
+# Tokens
+
+
+def test_rows_are_called_by_their_tokens_where_those_are_known():
+    x = Tensor([[0.5, 1.0], [1.5, 2.0]], name="x")
+    y = ops.softmax(x)
+    session = Session((y * y).sum(), {"tokens": Tokens(("t", "␣"), {x: 0, y: 0})})
+    session.say("goto 3")
+    answer, _ = typed_inside(session, "zoom 1,0", [])
+    assert answer.startswith("  row ‘␣’ at 1\n")
+    assert session.say("a").endswith("\nits rows are of ‘t’ ‘␣’")
+    session.say("goto 2")
+    assert "row" not in typed_inside(session, "zoom 1,0", [])[0]  # y * y: nobody said what it is
+
+
+def test_what_is_opened_knows_the_tokens_of_what_it_came_from():
+    session = attention_of_two_rows()
+    node = session.debugger.node
+    session.debugger.tokens = Tokens(("t", "␣"), {node: 0, node.parents[0]: 0})
+    _, [(_, said, _)] = typed_inside(session, "open", ["a", "goto 6", "a"])
+    assert said.count("its rows are of ‘t’ ‘␣’") == 1
+
+
+def test_the_first_wrong_number_is_in_the_row_of_its_token():
+    x = Tensor([[1.0, 2.0], [0.0, 1.0]])
+    y = x.log()
+    session = Session(y.sum(), {"tokens": Tokens(("t", "h"), {y: 0})})
+    assert "\n  row ‘h’ at 1\n" in session.say("nan")
+
+
+def test_why_says_what_is_still_to_come_of_arrays_of_any_shapes(model):
+    assert model.say("why W").endswith("still to come: step 6")
