@@ -72,7 +72,7 @@ def test_model_is_stepped_through_and_zoomed_into(run):
 def test_attention_of_a_trained_model_opens(run):
     typed = "b attention\nc\nopen\nb weights\nc\nq\nq\n"
     shown = autolm("step", run, "--text", "a cat", typed=typed).stdout
-    assert "\nbackward of attention = " in shown
+    assert "(bp) backward of attention = " in shown
     assert "weights = softmax(masked_scores, axis=-1)" in shown
     assert shown.endswith("every gradient is as it was\n")
 
