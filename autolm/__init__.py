@@ -1,9 +1,9 @@
 """autolm: the mathematics of training a language model, to watch, draw and prove.
 
 What README, lessons and documentation use stands here, and is imported when it is first asked for:
-`from autolm import Value` loads no NumPy. Nothing is set, patched or started by importing. A name
-that hides a builtin in `from autolm import *` is left where it is: `autolm.ops.sum`, `abs`, `max`,
-`min` and `pow`.
+`from autolm import Value` loads no NumPy. Nothing is set, patched or started by importing. What
+would hide a builtin is not brought by `from autolm import *`: `autolm.open` is here, and `sum`,
+`abs`, `max`, `min` and `pow` are left in `autolm.ops`.
 """
 
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.testing.checking_operations import check_op as check_op
     from autolm.walking.blame import blame_nonfinite as blame_nonfinite
     from autolm.walking.explanation import explain as explain
+    from autolm.walking.opening import open as open
     from autolm.walking.walk import Backprop as Backprop
     from autolm.walking.what_if import edit as edit
 else:
@@ -109,6 +110,7 @@ else:
             "autolm.walking.blame": "blame_nonfinite",
             "autolm.walking.what_if": "edit",
             "autolm.walking.explanation": "explain",
+            "autolm.walking.opening": "open",
             "autolm.drawing.drawing": "Drawing draw render",
             "autolm.pages.player_page": "player",
             "autolm.debugger.stop_backward": "debug set_trace",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.tinylm import TinyLM
     from autolm.tensor.tensor import Tensor
+    from autolm.walking.tokens import Tokens
 
 LONGEST_LINE = 60  # characters of the validation text that a model reads by default
 
@@ -40,21 +41,30 @@ def trained_model(folder: RunFolder) -> TinyLM:
     return model
 
 
-def loss_of_run(run: Path, text: str | None) -> tuple[Tensor, TinyLM]:
-    """Let a trained model read a text; return the loss, whose graph knows its lines, and the model.
+class Read(NamedTuple):
+    """What a trained model made of a text: the loss, whose graph knows its lines."""
 
-    Without a text it reads the first line of the run's validation text. It says what it reads.
+    loss: Tensor
+    model: TinyLM
+    tokens: Tokens
+
+
+def read_text(run: Path, text: str | None) -> Read:
+    """Let a trained model read a text; without one, the first line of the run's validation text.
+
+    It says what it reads.
     """
     from autolm.engine.graph import record_sites
     from autolm.lm.run_folder import RunFolder
-    from autolm.lm.text_loss import text_loss
+    from autolm.lm.text_loss import text_loss, tokens_of
 
     folder = RunFolder.open(run)
     config, model = folder.config(), trained_model(folder)
     if text is None:
         lines = corpus_of(config, folder.text).validation.strip().splitlines()
         text = lines[0][:LONGEST_LINE]
+    tokenizer = folder.tokenizer()
     with record_sites():
-        loss = text_loss(model, folder.tokenizer(), config.kind, text)
+        loss = text_loss(model, tokenizer, config.kind, text)
     print(f"the model reads: {text}")
-    return loss, model
+    return Read(loss, model, tokens_of(loss, tokenizer))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autolm.cli.runs import loss_of_run
+from autolm.cli.runs import read_text
 from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
 
 
@@ -30,8 +30,8 @@ def step(
     elif is_run(target, var, text):
         from autolm.debugger.stop_backward import open_debugger
 
-        loss, model = loss_of_run(target, text)
-        open_debugger(loss, None, None, {"loss": loss, "model": model})
+        read = read_text(target, text)
+        open_debugger(read.loss, None, None, read._asdict())
     else:
         from autolm.debugger.script import debug_script
 

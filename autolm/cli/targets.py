@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autolm.cli.runs import loss_of_run
+from autolm.cli.runs import read_text
 
 if TYPE_CHECKING:
     from autolm.engine.graph import Node
@@ -33,7 +33,7 @@ def root_of(target: Path, var: str | None, text: str | None) -> Node:
     from autolm.walking.program import root_of_program
 
     if is_run(target, var, text):
-        return loss_of_run(target, text)[0]
+        return read_text(target, text).loss
     return root_of_program(target, var)
 
 

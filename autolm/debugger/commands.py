@@ -34,7 +34,7 @@ class Debugger(Stopping):
     groups = {  # noqa: RUF012
         "to go": "step next return continue until goto rs rn rc quit",
         "to stop": "break tbreak condition clear watch",
-        "to look": "list where up down p pp args display undisplay why nan zoom draw help",
+        "to look": "list where up down p pp args display undisplay why nan zoom open draw help",
         "to ask what if": "set",
     }
 

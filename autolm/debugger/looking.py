@@ -23,6 +23,8 @@ from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
 from autolm.walking.explanation import explanation
 from autolm.walking.names import Names
+from autolm.walking.opening import composed
+from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Backprop
 from autolm.walking.what_if import numbers
 from autolm.walking.wording import show
@@ -47,6 +49,8 @@ class Looking(Prompt):
         self.variables = variables
         self.names = Names(walk.operations, variables)
         self.screen = Screen(walk, self.names)
+        known = (each for each in variables.values() if isinstance(each, Tokens))
+        self.tokens = next(known, Tokens((), {}))
         self.displays: dict[int, str] = {}
         self.outwards = 0  # how many scopes `up` has gone out from the step's own
 
@@ -134,6 +138,8 @@ class Looking(Prompt):
         """
         for parent in self.node.parents:
             self.say(f"{self.names(parent)} = {show(parent.data)}   grad {show(parent.grad)}")
+        if self.node in self.tokens.axes:
+            self.say(f"its rows are of {self.tokens}")
 
     def do_display(self, argument: str) -> None:
         """Print an expression after every move.
@@ -225,7 +231,11 @@ class Looking(Prompt):
         if earlier is not None:
             self.say(f"  to which comes {show(earlier)} of earlier passes")
         ahead = enumerate(self.walk.operations[self.walk.position :], self.walk.position + 1)
-        coming = [str(number) for number, consumer in ahead if node in consumer.parents]
+        coming = [
+            str(number)
+            for number, consumer in ahead
+            if any(node is parent for parent in consumer.parents)
+        ]
         if coming:
             self.say(f"  still to come: step {', '.join(coming[:6])}{' …' * (len(coming) > 6)}")
 
@@ -240,6 +250,7 @@ class Looking(Prompt):
             self.say("every number and every gradient is finite")
             return
         self.say(str(blame))
+        self._say_token(blame.node, blame.index)
         if blame.made_by in self.names.numbers:
             self.say(f"  step {self.names.numbers[blame.made_by] + 1} (goto takes you there)")
 
@@ -307,11 +318,31 @@ class Looking(Prompt):
         name = Names([element], names)(element)
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
-        upstream = self.walk.gradients[node][index]
+        self._say_token(node, index)
+        self._walk_inside(element, self.walk.gradients[node][index], names, name)
+
+    def do_open(self, argument: str) -> None:
+        """Open this fused operation as those that define it, and walk them.
+
+        open
+        The arrays are the same. q comes back.
+        """
+        opened, leaves = composed(self.node)
+        tokens = self.tokens.along({**leaves, self.node: opened})
+        upstream, name = self.walk.gradients[self.node], self.names(self.node)
+        self._walk_inside(opened, upstream, {"tokens": tokens}, name)
+
+    def _say_token(self, node: Node, index: tuple[int, ...]) -> None:
+        """Say whose row a place is in, if that is known."""
+        if token := self.tokens.at(node, index):
+            self.say(f"  row {token}")
+
+    def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
+        """Let a prompt inside this one walk another graph."""
         outer_root = latest_root.get()()
-        with Backprop(element, upstream) as walk:
+        with Backprop(root, upstream) as walk:
             inner = type(self)(walk, names)
-            inner.prompt = f"(bp {name}) "
+            inner.prompt = f"(bp {title}) "
             inner.open()
         if outer_root is not None:
             latest_root.set(weakref.ref(outer_root))

@@ -14,7 +14,7 @@ from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from autolm.engine.copying import Copied
 from autolm.engine.hooks import higher
@@ -23,6 +23,7 @@ from autolm.engine.site import Entered, Site, calling_site
 # What was known where a node was made. Nodes of one place share it; it is replaced, not changed.
 Note = namedtuple("Note", "scope name site entered", defaults=("", "", None, ()))
 NO_NOTE = Note()
+AnyNode = TypeVar("AnyNode", bound="Node")
 
 
 class Node(Copied):
@@ -136,6 +137,13 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
 
 def _made(node: Node) -> int:
     return abs(node.order) if node.parents else 0
+
+
+def named(node: AnyNode, name: str) -> AnyNode:
+    """Give a node that was just made its name, and return it; quicker than `node.name = name`."""
+    note = node.note or NO_NOTE
+    node.note = Note(note.scope, name, note.site, note.entered)
+    return node
 
 
 def require_text(kind: str, name: Any) -> None:

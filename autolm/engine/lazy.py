@@ -7,6 +7,7 @@ file imports the same names in a branch that only type checkers read.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
@@ -22,7 +23,8 @@ def lazily(
     room
         Its `globals()`: a name that was found is kept there.
     homes
-        Modules, by their whole names, and which names each gives, with spaces between.
+        Modules, by their whole names, and which names each gives, with spaces between; a star does
+        not import one that would hide a builtin.
     rooms
         Rooms in it, which are names of it too; but a star does not import them.
     """
@@ -42,4 +44,4 @@ def lazily(
     def names() -> list[str]:
         return sorted({*room, *home_of, *inner})
 
-    return find, names, list(home_of)
+    return find, names, [name for name in home_of if not hasattr(builtins, name)]

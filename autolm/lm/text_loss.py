@@ -1,11 +1,14 @@
-"""The loss of a model on one text that a user gives, as in training."""
+"""The loss of a model on one text that a user gives, as in training; and what its rows are of."""
 
 import numpy as np
 
+from autolm import ops
+from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 from autolm.tensor.arguments import read_choice, read_kind
 from autolm.tensor.tensor import Tensor
+from autolm.walking.tokens import Tokens, visible
 
 
 def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
@@ -27,3 +30,31 @@ def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tens
     if len(token_ids) < 2:
         raise ValueError("the text is too short: a model is asked for each token after another")
     return model.compute_loss(token_ids[:-1], token_ids[1:])
+
+
+def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
+    """Return the tokens that a model read, and which nodes under its loss have a row for each.
+
+    Raises
+    ------
+    ValueError
+        When the graph is not of one text that was read by a model.
+    """
+    nodes = topological_order(read_kind("tokens_of", "loss", loss, Tensor, "a Tensor"))
+    read_kind("tokens_of", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
+    read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
+    if len(read) != 1 or read[0].ndim != 1:
+        raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
+    texts = tuple(_shown(tokenizer.token_bytes(int(token_id))) for token_id in read[0])
+    # Under the loss of one text every result is (time, width); parameters are leaves.
+    made = [node for node in nodes if node.parents or node.name == "positions"]
+    rows = [node for node in made if np.ndim(node.data) == 2]
+    return Tokens(texts, dict.fromkeys(rows, 0))
+
+
+def _shown(token: bytes) -> str:
+    """Write a token; a part of a character by its bytes."""
+    try:
+        return visible(token.decode())
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in token)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
-from autolm.engine.graph import no_grad
+from autolm.engine.graph import named, no_grad
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.reading import Reading
@@ -178,19 +178,21 @@ class TinyLM(Module):
         if first + token_ids.shape[-1] > self.max_len:
             end = first + token_ids.shape[-1]
             raise ValueError(f"TinyLM: first {first} leads to {end}, beyond max_len {self.max_len}")
-        x = ops.embedding(self.embedding, token_ids=token_ids)
-        return x + self.positions[first : first + token_ids.shape[-1]]
+        rows = named(ops.embedding(self.embedding, token_ids=token_ids), "embeddings")
+        positions = Tensor(self.positions[first : first + token_ids.shape[-1]], False)
+        return named(rows + named(positions, "positions"), "input")
 
     def unembed(self, x: Tensor) -> Tensor:
         """End it: (…, d_model) -> logits (…, vocab_size)."""
         x = with_width("TinyLM", x, self.W_out.shape[0])
-        return (x if self.norm is None else self.norm(x)) @ self.W_out
+        return named((x if self.norm is None else self.norm(x)) @ self.W_out, "logits")
 
     def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
         """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
         logits, _ = self(token_ids)
         targets = read_integers("TinyLM", "target_ids", target_ids)
-        return ops.cross_entropy(logits, targets=targets, ignore_index=IGNORE_INDEX)
+        loss = ops.cross_entropy(logits, targets=targets, ignore_index=IGNORE_INDEX)
+        return named(loss, "loss")
 
     def train_step(
         self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float

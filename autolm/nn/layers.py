@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm import ops
+from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.arguments import read_bool
@@ -62,7 +63,7 @@ class LayerNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
         x = with_width("LayerNorm", x, self.gain.size)
-        return ops.layer_norm(x, self.gain, self.bias, eps=self.eps)
+        return named(ops.layer_norm(x, self.gain, self.bias, eps=self.eps), "normalized")
 
 
 class RMSNorm(Module):
@@ -76,7 +77,7 @@ class RMSNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
         x = with_width("RMSNorm", x, self.gain.size)
-        return ops.rms_norm(x, self.gain, eps=self.eps)
+        return named(ops.rms_norm(x, self.gain, eps=self.eps), "normalized")
 
 
 class MultiHeadAttention(Module):
@@ -124,12 +125,12 @@ class MultiHeadAttention(Module):
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(…, time, d_model) -> (…, time, d_model); with a cache, x are the positions after it."""
         x = with_width("MultiHeadAttention", x, self.W_Q.shape[0], ndim=2)
-        q, k, v = x @ self.W_Q, x @ self.W_K, x @ self.W_V
+        q, k, v = named(x @ self.W_Q, "q"), named(x @ self.W_K, "k"), named(x @ self.W_V, "v")
         if cache is not None:
             read_kind("MultiHeadAttention", "cache", cache, KeyValueCache, "a KeyValueCache")
             k, v = cache.extend(k, v)
         mixed = ops.attention(q, k, v, num_heads=self.num_heads, causal=self.causal)
-        return mixed @ self.W_O
+        return named(named(mixed, "attention") @ self.W_O, "output")
 
 
 class FeedForward(Module):
@@ -158,7 +159,8 @@ class FeedForward(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
         x = with_width("FeedForward", x, self.W_1.shape[0])
-        return (x @ self.W_1).relu() @ self.W_2
+        hidden = named(named(x @ self.W_1, "before_relu").relu(), "hidden")
+        return named(hidden @ self.W_2, "output")
 
 
 class Block(Module):
@@ -193,14 +195,14 @@ class Block(Module):
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(…, time, d_model) -> (…, time, d_model); the cache is for the attention."""
         if self.norm == "pre":
-            x = x + self.attention(self.norm_1(x), cache)
-            x = x + self.feed_forward(self.norm_2(x))
+            x = named(x + self.attention(self.norm_1(x), cache), "after_attention")
+            x = named(x + self.feed_forward(self.norm_2(x)), "after_feed_forward")
         elif self.norm == "post":
-            x = self.norm_1(x + self.attention(x, cache))
-            x = self.norm_2(x + self.feed_forward(x))
+            x = self.norm_1(named(x + self.attention(x, cache), "after_attention"))
+            x = self.norm_2(named(x + self.feed_forward(x), "after_feed_forward"))
         else:
-            x = x + self.attention(x, cache)
-            x = x + self.feed_forward(x)
+            x = named(x + self.attention(x, cache), "after_attention")
+            x = named(x + self.feed_forward(x), "after_feed_forward")
         return x
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.value import Value
+from autolm.ops import definitions
 from autolm.ops.arguments import read_number
+from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
 from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
@@ -222,13 +224,11 @@ def relu(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-GELU_SCALE, GELU_CUBIC = np.sqrt(2 / np.pi).item(), 0.044715
-
-
 @primitive(
     symbol="gelu",
     formula="½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
     rule=("ḡ · (½(1 + t) + ½a · (1 − t²) · √(2/π) · (1 + 0.134145a²))",),
+    definition=definitions.gelu,
 )
 def gelu(a: Array, /) -> tuple[Array, Backward]:
     """Gate by the normal distribution, in GPT-2's form with tanh.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops import on_values
+from autolm.ops import definitions, on_values
 from autolm.ops.arguments import (
     read_int,
     read_integers,
@@ -108,6 +108,7 @@ def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
         "ḡ",
     ),
     scalar=on_values.layer_norm,
+    definition=definitions.layer_norm,
     cases=(
         Case(((4,), (4,), (4,)), {"eps": 1e-5}),
         Case(((2, 3), (3,), (3,)), {"eps": 1e-5}),
@@ -174,6 +175,7 @@ def _as_rows(a: Array) -> Array:
     formula="y = n · gain,  n = x / √(mean x² + ε)",
     rule=("(h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain", "ḡ · n"),
     scalar=on_values.rms_norm,
+    definition=definitions.rms_norm,
     cases=(
         Case(((4,), (4,)), {"eps": 1e-5}),
         Case(((2, 3, 4), (4,)), {"eps": 1e-3}),
@@ -291,6 +293,7 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
     symbol="dropout",
     formula="a · keep / (1 − rate),  keep drawn by the seed",
     rule=("ḡ · keep / (1 − rate)",),
+    definition=definitions.dropout,
     cases=(Case(((3, 4),), {"rate": 0.5, "seed": 1}), Case(((5,),), {"rate": 0.0, "seed": 2})),
     patterns=(Pattern(("…",), {"rate": OneOf(0.0, 0.25, 0.75), "seed": OneOf(0, 1, 2)}),),
 )

@@ -60,6 +60,9 @@ class Primitive:
         Where the derivative jumps, and which value is taken there; empty if it never does.
     scalar
         The same operation on object arrays of Values; by default the forward itself.
+    definition
+        The same operation composed of others, ``definition(*operands, **attributes) -> result``, on
+        Tensors: what opens behind its node. An elementary operation has none.
     cases
         Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
     patterns
@@ -76,6 +79,7 @@ class Primitive:
     domain: tuple[tuple[float, float] | None, ...] = (REALS,)
     kinks: str = ""
     scalar: Callable[..., Array] | None = None
+    definition: Callable[..., Any] | None = None
     cases: tuple[Case, ...] = field(default=(), repr=False)
     patterns: tuple[Pattern, ...] = field(default=(), repr=False)
     relations: tuple[Any, ...] = ()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops import on_values
+from autolm.ops import definitions, on_values
 from autolm.ops.arguments import (
     read_axis,
     read_bool,
@@ -65,6 +65,7 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
     formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
     scalar=on_values.softmax,
+    definition=definitions.softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
 )
@@ -84,6 +85,7 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
     scalar=on_values.log_softmax,
+    definition=definitions.log_softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
 )
@@ -116,6 +118,7 @@ def _causal_mask(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
     formula="y = w · v,  w = softmax(q · kᵀ · scale), in each head",
     rule=("s · k · scale", "sᵀ · q · scale,  s = w · (ḡ vᵀ − Σ ḡ vᵀ w)", "wᵀ · ḡ"),
     scalar=on_values.attention,
+    definition=definitions.attention,
     cases=(
         Case(((3, 2), (3, 2), (3, 2)), {"num_heads": 1, "causal": True, "scale": None}),
         Case(((3, 2), (4, 2), (4, 3)), {"num_heads": 1, "causal": False, "scale": 0.5}),
@@ -252,6 +255,7 @@ def join_heads(a: Array, num_heads: int) -> Array:
     formula="mean over targets t of −ln softmax(logits)ₜ",
     rule=("ḡ · (softmax logits − one-hot t) / n",),
     scalar=on_values.cross_entropy,
+    definition=definitions.cross_entropy,
     cases=(
         Case(((3,),), {"targets": np.array(1), "ignore_index": None}),
         Case(((2, 4),), {"targets": np.array([3, 0]), "ignore_index": None}),

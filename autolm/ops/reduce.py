@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.value import Value
-from autolm.ops import varied
+from autolm.ops import definitions, varied
 from autolm.ops.arguments import Axis, read_axes, read_bool, read_number
 from autolm.ops.primitive import Array, Backward, Case, primitive
 
@@ -116,6 +116,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     formula="Σᵢ aᵢ / n",
     rule=("ḡ / n",),
     scalar=fold(lambda values: Value.sum(values) / len(values)),
+    definition=definitions.mean,
     cases=CASES,
     patterns=PATTERNS,
 )
@@ -141,6 +142,7 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
     formula="Σᵢ (aᵢ − mean a)² / (n − ddof)",
     rule=("ḡ · 2(a − mean a) / (n − ddof)",),
     scalar=fold(_variance),
+    definition=definitions.var,
     cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
     patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
 )
@@ -233,6 +235,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
     formula="ln Σᵢ exp aᵢ",
     rule=("ḡ · softmax a",),
     scalar=fold(_logsumexp),
+    definition=definitions.logsumexp,
     cases=CASES,
     patterns=PATTERNS,
 )

@@ -64,7 +64,16 @@ def test_model_is_stepped_through_and_zoomed_into(run):
     assert ">       blocks.0.attention" in shown
     assert "layers.py:" in shown
     assert "[2,0]) >  2/" in shown
+    assert "row ‘␣’ at 2" in shown
     assert "W_O.grad = 8×8 ‖" in shown
+    assert shown.endswith("every gradient is as it was\n")
+
+
+def test_attention_of_a_trained_model_opens(run):
+    typed = "b attention\nc\nopen\nb weights\nc\nq\nq\n"
+    shown = autolm("step", run, "--text", "a cat", typed=typed).stdout
+    assert "(bp) backward of attention = " in shown
+    assert "weights = softmax(masked_scores, axis=-1)" in shown
     assert shown.endswith("every gradient is as it was\n")
 
 

@@ -8,6 +8,7 @@ import pytest
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
 from autolm.debugger.commands import Debugger
 from autolm.engine.backprop import latest_root
+from autolm.walking.tokens import Tokens
 from tests.session import Session
 
 # Looking
@@ -356,3 +357,101 @@ def test_completion_knows_commands_names_scopes_and_operations(model):
 def test_expressions_are_completed_by_the_names_that_they_can_have(neuron):
     assert neuron.debugger.complete_p("no", "p no", 2, 4) == ["node", "nodes"]
     assert neuron.debugger.complete_p("x1w", "p x1w", 2, 5) == ["x1w1", "x1w1x2w2"]
+
+
+# Open
+
+
+def attention_of_two_rows():
+    q = Tensor([[1.0, 0.0], [0.5, 2.0]], name="q")
+    with scope("attention"):
+        y = ops.attention(q, q * 2, q + 1, causal=True)
+    y.name = "mixed"
+    session = Session((y * y).sum())
+    session.say("goto 3")
+    return session
+
+
+def typed_inside(session, command, lines):
+    """Type a command and, at each prompt that it opens, lines; return the answer, and the rest."""
+    opened = []
+
+    class Typed(type(session.debugger)):
+        def open(self):
+            self.stdout = StringIO()
+            self.say(self.intro)
+            for line in lines:
+                self.onecmd(line)
+            opened.append((self.prompt, self.stdout.getvalue(), self.walk))
+
+    session.debugger.__class__ = Typed
+    return session.say(command), opened
+
+
+def test_open_walks_what_is_inside_a_fused_operation_and_comes_back():
+    session = attention_of_two_rows()
+    before = {node: node.grad for node in session.walk.operations[:3]}
+    answer, [(prompt, said, walk)] = typed_inside(session, "open", ["s", "why weights"])
+    assert prompt == "(bp mixed) "
+    assert said.startswith("backward of mixed = ")
+    assert "mixed = weights @ v" in said
+    assert "weights = softmax(masked_scores, axis=-1)" in said
+    assert "weights.grad = " in said
+    upstream = session.walk.gradients[session.debugger.node]
+    np.testing.assert_array_equal(walk.gradients[walk.root], upstream)
+    assert answer.startswith("> 3/5  attention")
+    for node, grad in before.items():
+        np.testing.assert_array_equal(node.grad, grad)
+
+
+def test_what_was_opened_opens_again():
+    session = attention_of_two_rows()
+    _, opened = typed_inside(session, "open", ["s", "open"])
+    assert [walk.root.name for _, _, walk in opened] == ["weights", "mixed"]
+
+
+def test_open_leaves_the_latest_pass_what_it_was():
+    latest = Value(2.0, name="latest") * 1.0
+    latest.backward()
+    typed_inside(attention_of_two_rows(), "open", ["c"])
+    assert latest_root.get()() is latest
+
+
+def test_an_elementary_operation_does_not_open(neuron):
+    assert neuron.say("open") == (
+        "open: tanh is elementary: no definition composes it of other operations"
+    )
+
+
+# Tokens
+
+
+def test_rows_are_called_by_their_tokens_where_those_are_known():
+    x = Tensor([[0.5, 1.0], [1.5, 2.0]], name="x")
+    y = ops.softmax(x)
+    session = Session((y * y).sum(), {"tokens": Tokens(("t", "␣"), {x: 0, y: 0})})
+    session.say("goto 3")
+    answer, _ = typed_inside(session, "zoom 1,0", [])
+    assert answer.startswith("  row ‘␣’ at 1\n")
+    assert session.say("a").endswith("\nits rows are of ‘t’ ‘␣’")
+    session.say("goto 2")
+    assert "row" not in typed_inside(session, "zoom 1,0", [])[0]  # y * y: nobody said what it is
+
+
+def test_what_is_opened_knows_the_tokens_of_what_it_came_from():
+    session = attention_of_two_rows()
+    node = session.debugger.node
+    session.debugger.tokens = Tokens(("t", "␣"), {node: 0, node.parents[0]: 0})
+    _, [(_, said, _)] = typed_inside(session, "open", ["a", "goto 6", "a"])
+    assert said.count("its rows are of ‘t’ ‘␣’") == 1
+
+
+def test_the_first_wrong_number_is_in_the_row_of_its_token():
+    x = Tensor([[1.0, 2.0], [0.0, 1.0]])
+    y = x.log()
+    session = Session(y.sum(), {"tokens": Tokens(("t", "h"), {y: 0})})
+    assert "\n  row ‘h’ at 1\n" in session.say("nan")
+
+
+def test_why_says_what_is_still_to_come_of_arrays_of_any_shapes(model):
+    assert model.say("why W").endswith("still to come: step 6")

@@ -152,7 +152,7 @@ def test_parameters_and_constants_are_badges(arrays):
     assert badges(attention) == ["W_Q 8×8", "W_K 8×8", "W_V 8×8", "W_O 8×8"]
     assert not any(badge.is_constant for badge in attention.badges)
     first = box_called(arrays.view(depth=0), "add")
-    assert [(badge.text, badge.is_constant) for badge in first.badges] == [("const 5×8", True)]
+    assert [(badge.text, badge.is_constant) for badge in first.badges] == [("positions 5×8", True)]
 
 
 def test_badges_of_values_tell_the_array_that_they_are_elements_of(deep):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
+from autolm.walking.opening import open as open_node
 
 Array = NDArray[Any]
 TOKENS, TARGETS = [3, 1, 4, 1, 5], [1, 4, 1, 5, 0]
@@ -310,3 +311,63 @@ def test_a_model_prints_its_sizes() -> None:
     assert repr(TinyLM(5, 8, 2, 16, 0, norm=None)) == (
         "TinyLM(5 tokens, 0 layers, d_model 8, 80 parameters, float32)"
     )
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", None])
+def test_every_node_has_a_textbooks_name_and_no_two_of_one_scope_the_same(norm: Any) -> None:
+    model = TinyLM(6, 8, 2, 16, 2, norm=norm, seed=1)
+    nodes = topological_order(model.compute_loss(TOKENS, TARGETS))
+    called = [(node.scope, node.name) for node in nodes]
+    assert all(name for _, name in called)
+    assert len(set(called)) == len(called)
+
+
+def test_the_graph_is_called_as_in_a_textbook() -> None:
+    model = TinyLM(6, 8, 2, 16, 1, seed=1)
+    nodes = topological_order(model.compute_loss(TOKENS, TARGETS))
+    made = [".".join(filter(None, (node.scope, node.name))) for node in nodes if node.parents]
+    assert made == [
+        *("embeddings", "input", "blocks.0.norm_1.normalized"),
+        *(f"blocks.0.attention.{name}" for name in ("q", "k", "v", "attention", "output")),
+        *("blocks.0.after_attention", "blocks.0.norm_2.normalized"),
+        *(f"blocks.0.feed_forward.{name}" for name in ("before_relu", "hidden", "output")),
+        *("blocks.0.after_feed_forward", "norm.normalized", "logits", "loss"),
+    ]
+    assert {node.name for node in nodes if not node.requires_grad} == {"positions"}
+
+
+def test_names_say_what_a_node_is() -> None:
+    model = TinyLM(6, 8, 2, 16, 1, norm=None, dtype="float64", seed=1)
+    nodes = {
+        node.name: node.data for node in topological_order(model.compute_loss(TOKENS, TARGETS))
+    }
+    state, block = model.state(), "blocks.0"
+    np.testing.assert_array_equal(nodes["embeddings"], state["embedding"][TOKENS])
+    np.testing.assert_array_equal(nodes["positions"], model.positions[:5])
+    for name in "qkv":
+        product = nodes["input"] @ state[f"{block}.attention.W_{name.upper()}"]
+        np.testing.assert_allclose(nodes[name], product, rtol=1e-12)
+    np.testing.assert_array_equal(nodes["hidden"], np.maximum(nodes["before_relu"], 0))
+    np.testing.assert_array_equal(nodes["logits"], model.forward(TOKENS)[0].data)
+
+
+def test_the_whole_graph_opens_to_the_same_gradients() -> None:
+    model = TinyLM(6, 8, 2, 16, 1, dtype="float64", seed=2)
+    loss = model.compute_loss(TOKENS, TARGETS)
+    loss.backward(retain_grads=True)
+    fused = [node for node in topological_order(loss) if node.op and node.op.definition]
+    assert [node.op.name for node in fused] == [
+        *("layer_norm", "attention", "layer_norm", "layer_norm", "cross_entropy")
+    ]
+    for node in fused:
+        inside = topological_order(open_node(node))
+        leaves = {leaf.name: leaf for leaf in inside if not leaf.parents}
+        for parent in node.parents:
+            if len(_users(parent, loss)) == 1:  # then all of its gradient is from here
+                np.testing.assert_allclose(
+                    leaves[parent.name].grad, parent.grad, rtol=0, atol=1e-14
+                )
+
+
+def _users(node: Any, root: Any) -> list[Any]:
+    return [user for user in topological_order(root) if any(node is p for p in user.parents)]

@@ -331,3 +331,33 @@ def test_a_call_prints_as_it_is_written():
     again = eval(repr(call), {"Call": Call, "np": np})
     assert repr(call) == "Call([2.0], np.array([True], dtype='bool'), upstream=[1.0], axis=(0, -1))"
     assert repr(again) == repr(call)
+
+
+def cube_defined_by(definition):
+    @primitive(definition=definition)
+    def cube(a):
+        return a**3, lambda grad: (3 * a**2 * grad,)
+
+    return cube
+
+
+def test_a_definition_that_is_another_function_is_found():
+    outcome = outcomes_of(cube_defined_by(lambda a: a * a * -a), "opens")["opens"]
+    assert outcome.status is Status.BROKEN
+    assert "by its definition" in outcome.reason
+
+
+def test_a_definition_with_the_right_result_and_another_gradient_is_found():
+    outcome = outcomes_of(cube_defined_by(lambda a: a * a * a.detach()), "opens")["opens"]
+    assert outcome.status is Status.BROKEN
+    assert "the gradient differs from that of the definition" in outcome.reason
+
+
+def test_a_definition_that_composes_nothing_is_refused():
+    text = in_one_line(message_of(cube_defined_by(lambda a: a.data**3)))
+    assert "the definition of cube must compose operations on its operands; it returned" in text
+
+
+def test_a_right_definition_holds():
+    outcome = outcomes_of(cube_defined_by(lambda a: a * a * a), "opens")["opens"]
+    assert outcome.status is Status.HOLDS

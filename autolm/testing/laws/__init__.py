@@ -1,7 +1,7 @@
 """The laws that a correct operation keeps, in the order in which a report shows them."""
 
 from autolm.testing.laws.conduct import hygiene, linear, state
-from autolm.testing.laws.definitions import relations, scalar
+from autolm.testing.laws.definitions import opens, relations, scalar
 from autolm.testing.laws.edges import extremes, kinks
 from autolm.testing.laws.law import Law, LawBroken, Tally
 from autolm.testing.laws.values import aliases, broadcasting, graphs, rule
@@ -10,7 +10,8 @@ from autolm.testing.laws.values import aliases, broadcasting, graphs, rule
 LAWS_OF_VALUE: tuple[Law, ...] = (rule, broadcasting, aliases, graphs)
 # Graphs last: the first law that breaks is reported, and a single call reads easier than a graph.
 LAWS: tuple[Law, ...] = (
-    *(rule, broadcasting, aliases, hygiene, state, kinks, extremes, linear, scalar, relations),
+    *(rule, broadcasting, aliases, hygiene, state, kinks, extremes, linear, scalar, opens),
+    relations,
     graphs,
 )
 

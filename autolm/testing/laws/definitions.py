@@ -1,4 +1,4 @@
-"""Laws of definition: the operation is what its scalar definition and its relations say it is."""
+"""Laws of definition: the operation is what its definitions and its relations say it is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.reproduction import program_of_relation
 from autolm.testing.under_test import OperationError, Subject
 from autolm.testing.verdict import Row, digits_of, gradient_scale, largest
+from autolm.walking.opening import composed
 
 Array = NDArray[Any]
 
@@ -40,22 +41,60 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
     try:
         expanded = expand(node, zoom=True)
     except Exception as error:  # whatever a definition raises
-        said = f"{type(error).__name__}: {error}"
-        raise OperationError(f"the scalar definition raised {said}") from error
+        raise _failed("scalar definition", error) from error
     values = expanded[node]
-    defined = np.array([value.data for value in values.flat]).reshape(values.shape)
+    result = np.array([value.data for value in values.flat]).reshape(values.shape)
+    _compare("scalar definition", subject, call, node, result)
+    if node.requires_grad:
+        numeric = _scalar_gradients(expanded, node, call.given_upstream)
+        _compare_gradients("scalar definition", subject, call, node, numeric, tally)
+
+
+def _check_opens(subject: Subject, call: Call, tally: Tally) -> None:
+    node = subject.node(call)
+    if not node.requires_grad:
+        return  # a constant has forgotten its operation
+    try:
+        root, leaves = composed(node)
+        root.backward(call.given_upstream)
+    except Exception as error:  # whatever a definition raises
+        raise _failed("definition", error) from error
+    _compare("definition", subject, call, node, root.data)
+    numeric = [_gradient_of(leaves[parent]) for parent in node.parents]
+    _compare_gradients("definition", subject, call, node, numeric, tally)
+
+
+def _gradient_of(leaf: Tensor) -> Array | None:
+    """Return what reached a leaf: 0 where no way leads, None at a constant."""
+    if not leaf.requires_grad:
+        return None
+    return leaf.grad if leaf.has_grad else np.zeros(leaf.shape)
+
+
+def _failed(definition: str, error: Exception) -> OperationError:
+    return OperationError(f"the {definition} raised {type(error).__name__}: {error}")
+
+
+def _compare(definition: str, subject: Subject, call: Call, node: Tensor, defined: Array) -> None:
     close = AGREEMENT * max(largest(defined), 1e-300)
-    if values.shape != node.shape or largest(node.data - defined) > close:
+    if defined.shape != node.shape or largest(node.data - defined) > close:
         raise LawBroken(
-            f"the result is {literal(node.data)}, by its scalar definition {literal(defined)}",
+            f"the result is {literal(node.data)}, by its {definition} {literal(defined)}",
             call,
             program=program_of(subject, call),
-            diagnosis="the forward and the scalar definition are different functions",
+            diagnosis=f"the forward and the {definition} are different functions",
         )
-    if not node.requires_grad:
-        return
+
+
+def _compare_gradients(
+    definition: str,
+    subject: Subject,
+    call: Call,
+    node: Tensor,
+    numeric: list[Array | None],
+    tally: Tally,
+) -> None:
     contributions = subject.sent(node, call.given_upstream)
-    numeric = _scalar_gradients(expanded, node, call.given_upstream)
     scale = gradient_scale(numeric, call.inputs, node.data, call.given_upstream)
     rows = []
     for name, a, n in zip(subject.names_of(call), contributions, numeric, strict=True):
@@ -66,7 +105,7 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
         at = [tuple(map(int, place)) for place in wrong]
         rows += [Row(name, index, float(a[index]), float(n[index])) for index in at]
     if rows:
-        message = "the gradient differs from that of the scalar definition"
+        message = f"the gradient differs from that of the {definition}"
         raise LawBroken(message, call, program=program_of(subject, call), rows=tuple(rows))
 
 
@@ -105,6 +144,12 @@ scalar = Law(
     "result and gradient agree with the scalar definition",
     _scalar_calls,
     _check_scalar,
+)
+opens = Law(
+    "opens",
+    "result and gradient agree with the definition, composed of other operations",
+    lambda subject: subject.calls() if subject.op.definition is not None else None,
+    _check_opens,
 )
 relations = Law(
     "relations",

@@ -1,0 +1,174 @@
+"""What the fused operations stand for: each once more, as a textbook composes it of smaller ones.
+
+A fused operation is one node with a rule of its own. Its definition says the same in several nodes,
+with a textbook's names: run on the operands, it is the graph that opens behind the node
+(`autolm.walking.opening`). It is written with operators and methods of its operands alone, so it
+has no rule, and knows none; numbers that are no operands, such as a mask, become constants.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.engine.graph import named
+from autolm.ops.arguments import Axis, read_axes
+from autolm.ops.primitive import Array
+
+GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def _constant(name: str, result: Any, operand: int) -> Any:
+    """Name a number or an array that an operation was given beside a node."""
+    if result.parents:  # else the result is itself a constant, and has forgotten it
+        named(result.parents[operand], name)
+    return result
+
+
+def _shifted(a: Any, axis: Axis) -> tuple[Any, Array]:
+    """Subtract the largest along the axes, so that no exponential overflows; return it as well."""
+    axes = read_axes("largest", axis, a.shape)
+    largest = a.data.max(axis=axes, keepdims=True, initial=-np.inf)
+    largest = np.where(np.isfinite(largest), largest, 0).astype(a.dtype)
+    return named(_constant("largest", a - largest, 1), "shifted"), largest
+
+
+def _without_zeros(total: Any, value: float) -> Any:
+    """Put a number for sums of nothing but exp(−∞), through which no gradient is to go."""
+    nothing = total.data == 0
+    return named(total.masked_fill(nothing, value), "nonzero_total") if nothing.any() else total
+
+
+def softmax(a: Any, *, axis: int = -1) -> Any:
+    """Divide exponentials by their sum."""
+    shifted, _ = _shifted(a, axis)
+    exponentials = named(shifted.exp(), "exponentials")
+    total = named(exponentials.sum(axis=axis, keepdims=True), "total")
+    return exponentials / _without_zeros(total, 1.0)
+
+
+def log_softmax(a: Any, *, axis: int = -1) -> Any:
+    """Subtract the logarithm of the sum of exponentials."""
+    shifted, _ = _shifted(a, axis)
+    exponentials = named(shifted.exp(), "exponentials")
+    total = named(exponentials.sum(axis=axis, keepdims=True), "total")
+    return shifted - named(_without_zeros(total, 0.0).log(), "log_total")
+
+
+def logsumexp(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Take the logarithm of the sum of exponentials."""
+    shifted, largest = _shifted(a, axis)
+    exponentials = named(shifted.exp(), "exponentials")
+    total = named(exponentials.sum(axis=axis, keepdims=keepdims), "total")
+    log_total = named(_without_zeros(total, 0.0).log(), "log_total")
+    return _constant("largest", log_total + largest.reshape(total.shape), 1)
+
+
+def mean(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Divide the sum by the count."""
+    total = named(a.sum(axis=axis, keepdims=keepdims), "total")
+    return _constant("count", total / _count(a, axis), 1)
+
+
+def var(a: Any, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """Average the squares of what is left when the mean is subtracted."""
+    centred = named(a - named(a.mean(axis=axis, keepdims=True), "mean"), "centred")
+    squares = named(centred * centred, "squares")
+    total = named(squares.sum(axis=axis, keepdims=keepdims), "total")
+    return _constant("count", total / max(_count(a, axis) - ddof, 0), 1)
+
+
+def _count(a: Any, axis: Axis) -> int:
+    """Count the elements along axes."""
+    return math.prod(a.shape[i] for i in read_axes("count", axis, a.shape))
+
+
+def layer_norm(x: Any, gain: Any, bias: Any, *, eps: float = 1e-5) -> Any:
+    """Normalize each row to mean 0 and variance 1, then scale and shift."""
+    centred = named(x - named(x.mean(axis=-1, keepdims=True), "mean"), "centred")
+    squares = named(centred * centred, "squares")
+    variance = named(squares.mean(axis=-1, keepdims=True), "variance")
+    normalized = named(centred / _root(variance, eps, "deviation"), "normalized")
+    return named(normalized * gain, "scaled") + bias
+
+
+def rms_norm(x: Any, gain: Any, *, eps: float = 1e-5) -> Any:
+    """Divide each row by its root mean square, then scale."""
+    squares = named(x * x, "squares")
+    mean_square = named(squares.mean(axis=-1, keepdims=True), "mean_square")
+    return named(x / _root(mean_square, eps, "root_mean_square"), "normalized") * gain
+
+
+def _root(square: Any, eps: float, name: str) -> Any:
+    """Take the square root of a mean of squares, which ε keeps from being 0."""
+    kept = named(_constant("eps", square + eps, 1), f"{square.name}_plus_eps")
+    return named(kept.sqrt(), name)
+
+
+def gelu(a: Any) -> Any:
+    """Gate by the normal distribution, whose integral is close to ½(1 + tanh u)."""
+    cubed = named(named(a * a, "squared") * a, "cubed")
+    small = named(cubed * GELU_CUBIC, "cubic_term")
+    u = named(named(a + small, "bent") * GELU_SCALE, "u")
+    gate = named(named(named(u.tanh(), "tanh_u") + 1, "twice_the_gate") * 0.5, "gate")
+    return a * gate
+
+
+def dropout(a: Any, *, rate: float, seed: int) -> Any:
+    """Keep what the seed draws, and scale it so that the mean stays."""
+    keep = np.random.default_rng(seed).random(a.shape) >= rate
+    kept = named(_constant("keep", a * keep.astype(a.dtype), 1), "kept")
+    return _constant("share_kept", kept / (1 - rate), 1)
+
+
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    *,
+    num_heads: int = 1,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Any:
+    """Weigh the values by the softmax of the scaled scores, in each head."""
+    factor = 1 / math.sqrt(q.shape[-1] // num_heads or 1) if scale is None else scale
+    q, k, v = (_split(a, num_heads, name) for a, name in ((q, "q"), (k, "k"), (v, "v")))
+    products = named(q @ named(k.swapaxes(-1, -2), "k_transposed"), "products")
+    scores = named(_constant("scale", products * factor, 1), "scores")
+    if causal:
+        queries, keys = scores.shape[-2:]
+        mask = np.tri(queries, keys, keys - queries, dtype=bool)
+        scores = named(_constant("mask", np.where(mask, scores, -np.inf), 0), "masked_scores")
+    weights = named(scores.softmax(axis=-1), "weights")
+    heads = named(weights @ v, "heads")
+    if num_heads == 1:
+        return heads
+    *batch, count, time, width = heads.shape
+    joined = named(heads.swapaxes(-3, -2), "heads_by_position")
+    return joined.reshape((*batch, time, count * width))
+
+
+def _split(a: Any, num_heads: int, name: str) -> Any:
+    """View the width as heads: (…, time, width) -> (…, num_heads, time, width / num_heads)."""
+    if num_heads == 1:
+        return a
+    *batch, time, width = a.shape
+    parts = named(a.reshape((*batch, time, num_heads, width // num_heads)), f"{name}_by_position")
+    return named(parts.swapaxes(-3, -2), f"{name}_heads")
+
+
+def cross_entropy(
+    logits: Any, *, targets: NDArray[np.integer[Any]], ignore_index: int | None = None
+) -> Any:
+    """Average the negative log-probabilities of the targets."""
+    rows = logits
+    if logits.ndim != 2:
+        rows = named(logits.reshape((-1, logits.shape[-1])), "rows")
+    targets = np.asarray(targets).reshape(-1)
+    counted = np.flatnonzero(targets != ignore_index)  # None is equal to none
+    log_probabilities = named(rows.log_softmax(axis=-1), "log_probabilities")
+    chosen = named(log_probabilities[counted, targets[counted]], "chosen")
+    return -named(chosen.mean(), "mean_log_probability")

@@ -1,0 +1,120 @@
+"""What is behind a fused node: its definition, as a graph of its own on the same arrays.
+
+Attention is one node with one rule. Opened, it is q · kᵀ, a softmax, a product: nodes with rules of
+their own, whose result is the node's and whose gradients at the operands are what its rule sends.
+Nothing of the graph around it changes, and nothing in the opened one leads back there.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from autolm.engine.backprop import Backprop, latest_root, write_gradients
+from autolm.engine.graph import Node, recording, topological_order
+from autolm.tensor.arguments import read_node
+from autolm.tensor.quiet import quiet
+from autolm.tensor.tensor import Tensor
+from autolm.walking.wording import label
+
+
+def open(node: Node, upstream: Any = None) -> Tensor:
+    """Open a fused node: return its result once more, made by its definition.
+
+    The operands become leaves with the same names and arrays. Where ∂L/∂node is known, from
+    `upstream` or because the node has kept its gradient, every node of the new graph has its own.
+
+    Parameters
+    ----------
+    node
+        A result of an operation that has a definition; others are elementary.
+    upstream
+        ∂L/∂node; left out, `node.grad`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what cannot be opened: a leaf, an elementary operation, or a node whose numbers, or
+        those of its operands, were changed since it was computed.
+
+    Examples
+    --------
+    >>> import autolm
+    >>> x = autolm.Tensor([1.0, 2.0, 4.0], name="x")
+    >>> y = autolm.softmax(x)
+    >>> opened = autolm.open(y, upstream=[1.0, 0.0, 0.0])
+    >>> opened.op.name, [operand.name for operand in opened.parents]
+    ('div', ['exponentials', 'total'])
+    >>> y.backward([1.0, 0.0, 0.0])
+    >>> [leaf] = [n for n in autolm.topological_order(opened) if n.name == "x"]
+    >>> bool(abs(leaf.grad - x.grad).max() < 1e-15)
+    True
+    """
+    root, _ = composed(node)
+    seed = node.grad if upstream is None else upstream
+    if seed is not None:
+        latest = latest_root.get()
+        with quiet():
+            done = Backprop(root, seed, retain_grads=True)
+            done.run()
+            write_gradients(done)
+        latest_root.set(latest)  # that of the graph around it
+    return root
+
+
+def composed(node: Node) -> tuple[Tensor, dict[Node, Tensor]]:
+    """Run the definition of a fused node: the result, and the leaf that stands for each operand.
+
+    No gradient is computed. The errors are those of `open`.
+    """
+    read_node("open", "node", node)
+    if not node.parents:
+        raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
+    definition = getattr(node.op, "definition", None)
+    if definition is None:
+        raise ValueError(
+            f"open: {node.op.name} is elementary: no definition composes it of other operations"
+        )
+    arguments = inspect.signature(definition).parameters
+    leaves = {
+        parent: _leaf(parent, name) for parent, name in zip(node.parents, arguments, strict=False)
+    }
+    operands = [leaves[parent] for parent in node.parents]
+    with recording(enabled=True, scope=node.scope, sites=False), quiet():
+        root = definition(*operands, **node.attributes)
+        _require_unchanged(node, operands)
+    if not isinstance(root, Tensor) or not root.parents:
+        kind = "a leaf" if isinstance(root, Tensor) else f"a {type(root).__name__}"
+        raise TypeError(
+            f"open: the definition of {node.op.name} must compose operations on its operands; it "
+            f"returned {kind}"
+        )
+    for each in topological_order(root):
+        if each.parents and node.site:
+            each.site = node.site  # all of it was made there
+    if node.name or not root.name:
+        root.name = node.name or str(node.op.name)
+    return root, leaves
+
+
+def _leaf(operand: Node, argument: str) -> Tensor:
+    """Make a leaf of an operand, called as the operand is, or else as the definition calls it."""
+    leaf = Tensor(operand.data, requires_grad=operand.requires_grad)
+    leaf.note = operand.note
+    if not leaf.name:
+        leaf.name = argument
+    return leaf
+
+
+def _require_unchanged(node: Node, operands: list[Tensor]) -> None:
+    """Refuse a node that holds other numbers than its operation makes of what its operands hold."""
+    again = node.op(*operands, **node.attributes)
+    scale = abs(again.data[np.isfinite(again.data)]).max(initial=0.0)
+    close = np.sqrt(np.finfo(again.dtype).eps)  # backends may round differently
+    if not np.allclose(again.data, node.data, rtol=close, atol=close * scale, equal_nan=True):
+        raise ValueError(
+            f"open: {label(node)} holds other numbers than {node.op.name} makes of its operands: "
+            "they were changed since it was computed"
+        )
