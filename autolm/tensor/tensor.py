@@ -7,7 +7,6 @@ recorded, and how contributions are fitted to the operands that they belong to.
 
 from __future__ import annotations
 
-import sys
 from array import array as PythonArray
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
@@ -22,7 +21,7 @@ from autolm.engine.hooks import higher
 from autolm.ops.backend import current_native
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
-from autolm.tensor.fitting import NestedTensor, convert, fit, fits, following, has_dtype, read
+from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
 from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
 from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.tensor.operators import Operators
@@ -327,8 +326,6 @@ class Tensor(Operators, Node):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Detach, for `np.asarray(x)`; see `numpy_functions.py` for what asks in passing."""
-        if sys._getframe(1).f_globals.get("__name__") == "autolm.tensor.fitting":
-            raise NestedTensor
         return handed_to_numpy(self, self.data, dtype, copy)
 
     def __index__(self) -> int:
@@ -348,7 +345,7 @@ class Tensor(Operators, Node):
         return self._array.copy()
 
     def __float__(self) -> float:
-        require_asked_for(self)
+        require_asked_for(self, whole=False)
         return float(self._array.item())
 
     def __bool__(self) -> bool:
