@@ -26,6 +26,7 @@ from autolm import ops
 from autolm.engine.graph import Node, is_recording
 from autolm.tensor.fitting import NESTED
 from autolm.tensor.running_call import (
+    A_LIST,
     OF_NUMPY,
     UNKNOWN,
     RunningCall,
@@ -659,11 +660,19 @@ def _require_conversion(node: Node, call: RunningCall, copy: bool | None, whole:
         if name not in CONSTANT_FUNCTIONS:
             raise refusal(name, listed=True)
         return
-    # NumPy asks for a copy of a Tensor itself, and not of one in a list.
-    unknown = call.argument is UNKNOWN or call.argument is OF_NUMPY
-    in_a_list = name == "array" and copy is None and "copy" not in call.words
-    if in_a_list if unknown else not isinstance(call.argument, Node):
+    argument = call.argument()
+    if argument is UNKNOWN or argument is OF_NUMPY:
+        # NumPy asks for a copy of a Tensor itself, and not of one in a list.
+        in_a_list = name == "array" and copy is None and "copy" not in call.words
+    else:
+        in_a_list = argument is A_LIST or _is_a_sequence(argument)
+    if in_a_list:
         raise TypeError(NESTED)
+
+
+def _is_a_sequence(value: Any) -> bool:
+    is_one = hasattr(type(value), "__getitem__") and hasattr(type(value), "__len__")
+    return is_one and not isinstance(value, str | np.dtype | Node)
 
 
 def _may_be_numpys(owner: Any, whole: bool) -> bool:

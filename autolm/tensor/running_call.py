@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Sequence
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from types import CodeType, FrameType, MemberDescriptorType, ModuleType
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ class RunningCall(NamedTuple):
     owner: Any
     name: str
     function: Any
-    argument: Any  # the first of its arguments
+    argument: Callable[[], Any]  # looks up the first of its arguments
     words: frozenset[str]  # names that any call of this code may give arguments by
 
 
@@ -57,7 +58,7 @@ def running_call(frame: FrameType) -> RunningCall | str | None:
     *owner, last = written.function
     holder = _value(owner, frame) if last.opname in _FETCHES else None
     function = _attribute(holder, last.argval) if owner else _name(last, frame)
-    argument = _value(written.argument, frame)
+    argument = partial(_value, written.argument, frame)
     return RunningCall(holder, last.argval, function, argument, written.words)
 
 
@@ -147,10 +148,23 @@ def is_numpys(value: Any) -> bool:
 
 
 def _name(instruction: dis.Instruction, frame: FrameType) -> Any:
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if instruction.argval in names:
-            return names[instruction.argval]
-    return UNKNOWN
+    name = instruction.argval
+    if instruction.opname != "LOAD_GLOBAL":
+        variable = _variable(name, frame)
+        if variable is not UNKNOWN:
+            return variable
+    return frame.f_globals.get(name, frame.f_builtins.get(name, UNKNOWN))
+
+
+def _variable(name: str, frame: FrameType) -> Any:
+    """Look up a local variable, and leave behind no dictionary that keeps all of them alive."""
+    variables = frame.f_locals
+    value = variables.get(name, UNKNOWN)
+    if frame.f_code.co_flags & inspect.CO_OPTIMIZED and type(variables) is dict:  # to Python 3.12
+        frames, ours, asking = 1, 1, 1
+        if sys.getrefcount(variables) == frames + ours + asking:  # nobody else has it
+            variables.clear()
+    return value
 
 
 def _attribute(owner: Any, name: str) -> Any:

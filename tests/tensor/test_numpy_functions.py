@@ -10,6 +10,7 @@ import functools
 import math
 import re
 import warnings
+import weakref
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -339,7 +340,8 @@ math.fsum(x)                    math.dist(x, x)                 "%.3f" % s
 numbers.append(s)               sorted(pair, key=float)         math.pow(s, 2)
 array.searchsorted(x)           array.__setitem__(0, s)         array.__setitem__(slice(3), x)
 np.isnan(pair)                  np.isclose(pair, 1)             np.greater([x], [x])
-np.testing.assert_allclose(x, x)                                np.array(s).repeat(2)
+np.testing.assert_allclose(x, x)                                np.asarray(dtype=float, a=x)
+np.array(s).repeat(2)
 """
 
 
@@ -421,3 +423,18 @@ def test_a_library_that_plots_takes_the_numbers():
     axes.bar([0, 1], x)
     assert line.get_xydata().tolist() == [[1, 3], [2, 4]]
     pyplot.close(figure)
+
+
+def test_looking_at_the_call_keeps_no_variable_of_the_program_alive():
+    x = Tensor([1.0, 2.0])
+    numbers, gone = np.asarray(x), weakref.ref(x)
+    del x
+    assert gone() is None
+    assert numbers.tolist() == [1.0, 2.0]
+
+
+def test_looking_at_the_call_leaves_the_variables_that_somebody_asked_for():
+    x = Tensor([1.0, 2.0])
+    variables = locals()
+    np.asarray(x)
+    assert variables["x"] is x
