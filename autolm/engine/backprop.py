@@ -76,11 +76,11 @@ class Backprop:
         if self.finished:
             return None
         node = self.operations[self.position]
-        upstream = self.gradients[node]
-        sent = self._visit(node)
-        slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(sent)
+        upstream, told = self.gradients[node], list[tuple[Any, ...]]()
+        self._visit(node, told)
+        slopes = node.contributions(1.0) if type(upstream) is float else (None,) * len(told)
         contributions = (
-            Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, sent, strict=True)
+            Contribution(p, slope, *c) for slope, (p, *c) in zip(slopes, told, strict=True)
         )
         return Step(
             self.position - 1, node, upstream, tuple(contributions), node.op and node.op.rule
@@ -88,19 +88,20 @@ class Backprop:
 
     def run(self) -> None:
         """Do every operation that is left."""
-        while not self.finished:
-            self._visit(self.operations[self.position])
+        for node in self.operations[self.position :]:
+            self._visit(node)
 
-    def _visit(self, node: Node) -> list[tuple[Any, ...]]:
+    def _visit(self, node: Node, told: list[tuple[Any, ...]] | None = None) -> None:
         """Send a node's gradient on to its parents; tell what each was sent, and its sums."""
-        gradients, changed, sent = self.gradients, dict[Node, Any](), list[tuple[Any, ...]]()
+        gradients, changed = self.gradients, dict[Node, Any]()
         try:
             contributions = node.contributions(gradients[node])
             for parent, value in zip(node.parents, contributions, strict=True):
-                before = changed.get(parent, gradients.get(parent))
+                before = changed[parent] if parent in changed else gradients.get(parent)
                 if parent.requires_grad:
                     changed[parent] = value if before is None else before + value
-                sent.append((parent, value, before, changed.get(parent)))
+                if told is not None:
+                    told.append((parent, value, before, changed.get(parent)))
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node)}")
             raise
@@ -108,7 +109,6 @@ class Backprop:
         self.position += 1
         if not self.retain_grads:
             del gradients[node]
-        return sent
 
 
 def write_gradients(done: Backprop) -> None:

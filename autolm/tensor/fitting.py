@@ -14,6 +14,10 @@ from numpy.typing import DTypeLike, NDArray
 from autolm.engine.graph import Node
 
 Array = NDArray[Any]
+NESTED = (
+    "a list of Tensors or Values would lose how they were computed; autolm.ops.stack joins "
+    "Tensors, and .data has the numbers"
+)
 
 
 def read(data: Any, what: str) -> Array:
@@ -28,23 +32,13 @@ def read(data: Any, what: str) -> Array:
         array = np.asarray(data)
     except ValueError:
         raise ValueError(f"{what} must be an array; the rows of the list differ in shape") from None
-    except NestedTensor as error:
+    except (TypeError, RuntimeError) as error:  # of nodes in a list, or a tensor of PyTorch's
         raise TypeError(f"{what} must be numbers: {error}") from None
     if array.dtype == object and any(isinstance(each, Node) for each in array.flat):
-        raise TypeError(f"{what} must be numbers: {NestedTensor()}")
+        raise TypeError(f"{what} must be numbers: {NESTED}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} must be real numbers, not {array.dtype}")
     return array
-
-
-class NestedTensor(TypeError):
-    """A Tensor was found in a list of numbers."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a list of Tensors or Values would lose how they were computed; autolm.ops.stack joins "
-            "Tensors, and .data has the numbers"
-        )
 
 
 def has_dtype(data: Any) -> bool:

@@ -10,23 +10,29 @@ A new operation of ours needs a line in a table here, and nothing else.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import math
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
 from functools import partial
 from types import FrameType
 from typing import Any
-from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.engine.graph import Node, is_recording
+from autolm.tensor.fitting import NESTED
+from autolm.tensor.running_call import (
+    A_LIST,
+    OF_NUMPY,
+    UNKNOWN,
+    RunningCall,
+    is_numpys,
+    running_call,
+)
 
 Array = NDArray[Any]
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
@@ -427,6 +433,7 @@ INSTEAD = {
     "choose": "use ops.where",
     "compress": "use x[mask]",
     "copy": "use x * 1, or x.data.copy() for an array of its own",
+    "clip": "use np.clip(array, low, high) of numbers, or ops.maximum and ops.minimum",
     "copysign": "use ops.where(...) of abs(x) and -abs(x)",
     "copyto": NOT_WRITTEN,
     "corrcoef": "use sums of products of x - x.mean()",
@@ -518,8 +525,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, 
         method == "at" and isinstance(inputs[0], Node)
     ):
         raise TypeError(f"numpy.{name} {NOT_WRITTEN}")
-    is_constant = name in CONSTANT_UFUNCS and (method in ("__call__", "outer") or name != DIVISION)
-    if is_constant or (out and not needs_gradient(given)):
+    if _is_constant(name, method) or (out and not needs_gradient(given)):
         return getattr(ufunc, method)(*plain(inputs), **plain(options))
     if out:
         raise TypeError(
@@ -541,6 +547,10 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, 
     return getattr(ufunc, method)(*plain(inputs), **plain(options))
 
 
+def _is_constant(ufunc: str, method: str) -> bool:
+    return ufunc in CONSTANT_UFUNCS and (method in ("__call__", "outer") or ufunc != DIVISION)
+
+
 def _with_defaults(operation: Callable[..., Any]) -> Callable[..., Any]:
     def call(*operands: Any, **options: Any) -> Any:
         for word, value in options.items():
@@ -557,120 +567,141 @@ def _in_the_name_of(name: str, call: Callable[..., Any], args: Any, kwargs: Any)
         raise TypeError(f"numpy.{name} {error}") from None
 
 
-def refusal(name: str) -> TypeError:
+def refusal(name: str, *, listed: bool = False) -> TypeError:
     """Say that a function of NumPy's would lose the gradient, and what to use."""
-    way = INSTEAD.get(name, "autolm has no such operation (see autolm.primitive for your own)")
-    if name in FUNCTIONS:
+    room, _, method = name.partition(".")
+    if room == "random":
+        shifted = f"loc + scale * rng.{method}(size=...)"
+        way = f"write {shifted}" if method in LOCATED else "what is drawn has none"
+    elif room == "ndarray" and (method in FUNCTIONS or method in UFUNCS):
+        way = f"use np.{method}(array, ...), which records it"
+    elif listed and (name in FUNCTIONS or name in UFUNCS or name in CONVERSIONS):
         way = "give it ops.stack([x, y]), not a list of Tensors"
+    else:
+        way = INSTEAD.get(
+            method if room == "ndarray" else name,
+            "autolm has no such operation (see autolm.primitive for your own)",
+        )
     return TypeError(
         f"numpy.{name} would lose the gradient: {way}; "
         "x.data or x.detach() goes on without a gradient"
     )
 
 
-class _Passing(np.ndarray[Any, Any]):
-    """The array of a Tensor on its way into NumPy.
-
-    NumPy drops it as soon as it has an array of the plain kind; but while it reads a list, it holds
-    what it got of each element. So if one still lives when the next is asked for, and nobody has
-    it or made anything of it, a list is read.
-    """
-
-    is_used = False
-
-    def __array_finalize__(self, source: Any) -> None:
-        if isinstance(source, _Passing):
-            source.is_used = self.is_used = True
-
-
-# The latest of them, and the call that asked for it.
-_latest: ContextVar[tuple[Callable[[], _Passing | None], tuple[int, int]]] = ContextVar(
-    "autolm_latest", default=(lambda: None, (0, 0))
-)
+# What makes an array of its argument, as somebody asked; of a list of Tensors it would be a copy.
+CONVERSIONS = ("array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "require")
+# Methods of arrays of which an argument only says where, how often or of which kind.
+PLACES = CONSTANT_FUNCTIONS | {"astype", "compress", "item", "partition", "repeat", "take", "view"}
+ARRAY_METHODS = {
+    *(name for name in dir(np.ndarray) if not name.startswith("_") and name not in PLACES),
+    *(f"__{way}{name}__" for way in ("", "i", "r") for name in (
+        "add", "sub", "mul", "truediv", "pow", "matmul", "mod",
+    )),
+}  # fmt: skip
+DRAWS = frozenset(name for name in dir(np.random.Generator) if not name.startswith("_"))
+LOCATED = ("gumbel", "laplace", "logistic", "normal")  # of which a location and a scale are given
+ARITHMETIC = ("BINARY_", "INPLACE_")
 
 
 def handed_to_numpy(node: Node, array: Array, dtype: Any, copy: bool | None) -> Array:
-    """Return what `np.asarray(x)` gets; refuse to be converted in passing, unasked, in a list.
+    """Return what `np.asarray(x)` gets; refuse to be converted in passing, unasked.
 
-    NumPy asks no one what a function of a list is: it makes an array of it. So the conversion that
-    somebody wrote is told from the one inside `np.mean([x, x])` by who asks.
+    NumPy casts it itself where that needs leave: `np.asarray(x, int)` gives it, an index does not.
+    """
+    require_asked_for(node, copy)
+    fitting = dtype is None or np.can_cast(array.dtype, dtype, "same_kind")
+    return np.array(array, dtype=dtype if fitting else None, copy=copy)
+
+
+def require_asked_for(node: Node, copy: bool | None = None, *, whole: bool = True) -> None:
+    """Refuse to give numbers to a function of NumPy's that would compute with them.
+
+    NumPy asks no one what a function of a list is, nor what its methods in C are: it takes the
+    numbers. Only the program that called it can tell whether somebody wanted just that. What is not
+    known for sure is given. `whole` is whether an array is asked for, and not a float.
     """
     if not needs_gradient(node):
-        return np.array(array, dtype=dtype, copy=copy)
-    name = require_asked_for(node)
-    handed = np.array(array, dtype=dtype, copy=copy)
-    if copy is not None or name is not None:
-        return handed
-    passing = handed.view(_Passing)
-    _latest.set((ref(passing), _place()))
-    return passing
+        return
+    frame, name = _asking()
+    if frame is None or (frame.f_code.co_filename.startswith(LIBRARIES) and not _is_ours(frame)):
+        return  # a library that plots or tabulates takes the numbers, as by np.asarray
+    if name is not None and name != "require":  # which hands on what it was given
+        if name not in CONSTANT_FUNCTIONS and not name.startswith("testing."):
+            raise refusal(name, listed=True)
+        return
+    call = running_call(frame)
+    if isinstance(call, RunningCall):
+        _require_conversion(node, call, copy, whole)
+    elif whole and call is not None and call.startswith(ARITHMETIC) and call != "BINARY_SUBSCR":
+        raise TypeError(f"arithmetic of an array and a list with a Tensor in it: {NESTED}")
 
 
-def require_asked_for(node: Node) -> str | None:
-    """Refuse to give numbers to a function of NumPy's, or as one element of a list.
+def _require_conversion(node: Node, call: RunningCall, copy: bool | None, whole: bool) -> None:
+    function = call.function
+    of = getattr(function, "__self__", call.owner)  # also of a method that a variable holds
+    name = getattr(function, "__name__", call.name)
+    ufunc = of if isinstance(of, np.ufunc) else function
+    if isinstance(ufunc, np.ufunc):
+        method = "__call__" if ufunc is function else name
+        if not _is_constant(ufunc.__name__, method):
+            raise refusal(f"{ufunc.__name__}.{method}".removesuffix(".__call__"), listed=True)
+        return
+    if isinstance(of, np.random.Generator | np.random.RandomState) or (
+        name in DRAWS and _may_be_numpys(of, whole)
+    ):
+        raise refusal(f"random.{name}")
+    if isinstance(of, np.ndarray | np.generic) or _may_be_numpys(of, whole):
+        if name in ARRAY_METHODS:
+            raise refusal(f"ndarray.{name}")
+        return
+    if not is_numpys(function) or (isinstance(function, type) and issubclass(function, np.generic)):
+        return
+    if name not in CONVERSIONS:
+        if name not in CONSTANT_FUNCTIONS:
+            raise refusal(name, listed=True)
+        return
+    argument = call.argument()
+    if argument is UNKNOWN or argument is OF_NUMPY:
+        # NumPy asks for a copy of a Tensor itself, and not of one in a list.
+        in_a_list = name == "array" and copy is None and "copy" not in call.words
+    else:
+        in_a_list = argument is A_LIST or _is_a_sequence(argument)
+    if in_a_list:
+        raise TypeError(NESTED)
 
-    Return the function of NumPy's that asks and may: what it computes has no gradient.
+
+def _is_a_sequence(value: Any) -> bool:
+    is_one = hasattr(type(value), "__getitem__") and hasattr(type(value), "__len__")
+    return is_one and not isinstance(value, str | np.dtype | Node)
+
+
+def _may_be_numpys(owner: Any, whole: bool) -> bool:
+    """Whether who has a method is an array, or unknown where NumPy alone asks for arrays."""
+    return owner is OF_NUMPY or (whole and owner is UNKNOWN)
+
+
+def _asking() -> tuple[FrameType | None, str | None]:
+    """Return who asks, the nearest outside the files of Tensors, and through which of NumPy's.
+
+    Those are the functions that NumPy has in Python, and which this goes through.
     """
-    if not needs_gradient(node):
-        return None
-    name = _numpy_function()
-    if name is not None and name not in CONSTANT_FUNCTIONS:
-        raise refusal(name)
-    latest, place = _latest.get()
-    array = latest()
-    if name is None and array is not None and place == _place() and not _is_kept(array):
-        raise TypeError(
-            "NumPy would take the numbers out of a Tensor, and lose the gradient: join Tensors by "
-            "ops.stack([x, y]); x.data or x.detach() goes on without a gradient"
-        )
-    return name
-
-
-def _is_kept(array: _Passing) -> bool:
-    """Whether a variable or a list of somebody's holds it, as what `np.asanyarray(x)` returned."""
-    if array.is_used or _is_of_a_library(next(_callers())):
-        return True
-    for holder in gc.get_referrers(array):
-        if not isinstance(holder, FrameType):
-            return True
-    for frame in _callers():
-        for value in frame.f_locals.values():
-            if value is array:
-                return True
-    return False
-
-
-def _place() -> tuple[int, int]:
-    """Tell one call in a program, while it runs, from all others."""
-    caller = next(_callers())
-    return id(caller), caller.f_lasti
-
-
-def _numpy_function() -> str | None:
-    """Name the function of NumPy's that is running, if it is one in Python that asked for this."""
-    name = None
-    for frame in _callers():
-        module = frame.f_globals.get("__name__", "").split(".")
-        if module[0] != "numpy":
-            # A library that plots or tabulates takes the numbers, as by np.asarray.
-            return "asarray" if name and _is_of_a_library(frame) else name
-        room = module[1] if len(module) > 1 else "_core"
-        name = frame.f_code.co_qualname
-        if name.startswith("assert_") or name == "require":  # of numpy.testing; a conversion
-            return "asarray"
-        name = name if room.startswith("_") or room == "lib" else f"{room}.{name}"
-    return name
-
-
-def _is_of_a_library(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(LIBRARIES)
-
-
-def _callers() -> Iterator[FrameType]:
-    """Go through who called, from the nearest outside autolm's files of Tensors."""
     frame: FrameType | None = sys._getframe(1)
+    name = None
     while frame and frame.f_globals.get("__name__") in (__name__, "autolm.tensor.tensor"):
         frame = frame.f_back
     while frame:
-        yield frame
+        module = frame.f_globals.get("__name__", "").split(".")
+        if module[0] != "numpy":
+            return frame, name
+        room = module[1] if len(module) > 1 else "_core"
+        name = frame.f_code.co_qualname
+        if room == "_core" and name.startswith("_") and module[-1] == "_methods":
+            name = f"ndarray.{name[1:]}"
+        elif not room.startswith("_") and room != "lib":
+            name = f"{room}.{name}"
         frame = frame.f_back
+    return None, name
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "autolm"

@@ -7,9 +7,8 @@ recorded, and how contributions are fitted to the operands that they belong to.
 
 from __future__ import annotations
 
-import sys
 from array import array as PythonArray
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -22,8 +21,15 @@ from autolm.engine.hooks import higher
 from autolm.ops.backend import current_native
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
-from autolm.tensor.fitting import NestedTensor, convert, fit, fits, following, has_dtype, read
-from autolm.tensor.guard import HARMLESS, Captured, capture, require_unchanged
+from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
+from autolm.tensor.guard import (
+    HARMLESS,
+    Guard,
+    guard_of,
+    hand_out,
+    replace_array,
+    require_unchanged,
+)
 from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
@@ -69,22 +75,18 @@ class Tensor(Operators, Node):
 
     __slots__ = (
         "_array",
-        "_captured",
-        "_lender",
         "_lists_integers",
-        "_shown",
         "attributes",
         "backward_rule",
+        "guard",
         "parents",
         "requires_grad",
     )
-    computed = ("_array", "_captured", "_lender", "_shown", "backward_rule")
+    computed = ("_array", "guard", "backward_rule")
     parents: tuple[Tensor, ...]
     _array: Array
-    _captured: list[Captured]  # what others could change: leaf operands and attributes
-    _lender: Tensor | None  # the node in whose memory a view lies
     _lists_integers: bool  # made of Python's integers, which became floats
-    _shown: Captured | None  # an interior node's own array, since it was first handed out
+    guard: Guard | None  # what others could change while a gradient needs it
 
     def __init__(
         self,
@@ -126,7 +128,7 @@ class Tensor(Operators, Node):
         self.attributes = {} if attributes is None else attributes
         self.order = next_order() if parents else 0
         self.note = note_here()
-        self._captured, self._lender, self._shown, self._lists_integers = [], None, None, False
+        self.guard, self._lists_integers = None, False
 
     # What the engine asks of a node
 
@@ -152,24 +154,10 @@ class Tensor(Operators, Node):
                     "its operands do; let it return floats"
                 )
             node._fill(array, True, op, parents, rule, attributes)
-            node._capture()
+            node.guard = guard_of(node, [*attributes.values()], op.forward)
         else:
             node._fill(array, False)
         return node
-
-    def _capture(self) -> None:
-        """Remember how the arrays are that the rule may need and that others could change."""
-        is_view = self._array.base is not None
-        for parent in self.parents:
-            owner = parent if parent._lender is None else parent._lender
-            lends = is_view or self._array is parent._array
-            if lends and self._lender is None and np.may_share_memory(owner._array, self._array):
-                self._lender = owner
-            if not owner.parents:
-                self._captured.append(capture(owner._array))
-        if self.attributes:
-            for array in _arrays_in(self.attributes.values()):
-                self._captured.append(capture(array))
 
     def recompute(self) -> None:
         """Run the operation once more, on what its operands hold now."""
@@ -181,12 +169,7 @@ class Tensor(Operators, Node):
 
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""
-        if self._captured:
-            require_unchanged(self._captured, self)
-        for node in (self, *self.parents):
-            owner = node if node._lender is None else node._lender
-            if owner._shown is not None:
-                require_unchanged([owner._shown], self)
+        require_unchanged(self)
         sent = self._apply_rule(np.asarray(upstream))  # a sum of numbers is no array
         if not isinstance(sent, (tuple, list)) or len(sent) != len(self.parents):
             raise ValueError(
@@ -270,9 +253,7 @@ class Tensor(Operators, Node):
     @property
     def data(self) -> Array:
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
-        owner = self if self._lender is None else self._lender
-        if owner.parents and owner._shown is None:
-            owner._shown = capture(owner._array)
+        hand_out(self)
         return self._array
 
     @data.setter
@@ -284,8 +265,7 @@ class Tensor(Operators, Node):
                 "for another shape make another Tensor"
             )
         if array is not self._array:  # it is after `x.data += 1`, which is a change in place
-            self._array, self._lender = array, None
-            self._shown = capture(array) if self.parents else None
+            replace_array(self, array)
 
     def _read_data(self, data: ArrayLike | Tensor) -> Array:
         given = data.data if isinstance(data, Tensor) else read(data, "data")
@@ -327,8 +307,6 @@ class Tensor(Operators, Node):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Detach, for `np.asarray(x)`; see `numpy_functions.py` for what asks in passing."""
-        if sys._getframe(1).f_globals.get("__name__") == "autolm.tensor.fitting":
-            raise NestedTensor
         return handed_to_numpy(self, self.data, dtype, copy)
 
     def __index__(self) -> int:
@@ -348,7 +326,7 @@ class Tensor(Operators, Node):
         return self._array.copy()
 
     def __float__(self) -> float:
-        require_asked_for(self)
+        require_asked_for(self, whole=False)
         return float(self._array.item())
 
     def __bool__(self) -> bool:
@@ -428,17 +406,6 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
     if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
         return np.array(told)
     return told
-
-
-def _arrays_in(attributes: Iterable[Any]) -> Iterator[Array]:
-    """List the arrays among attributes, and in lists, such as the index of `x[rows, columns]`."""
-    for value in attributes:
-        if isinstance(value, np.ndarray):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _arrays_in(value)
-        elif isinstance(value, dict):
-            yield from _arrays_in(value.values())
 
 
 def _kind(returned: Any) -> str:

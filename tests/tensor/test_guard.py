@@ -472,3 +472,62 @@ def test_writing_after_backward_is_allowed(data):
     (x * x).sum().backward()
     x.data -= 0.1 * x.grad
     (x * x).sum().backward()
+
+
+# What a user's rule reads from outside
+
+TABLE, FLAGS, LOG = np.ones(3), [2.0, 3.0], list[str]()
+
+
+def outside(kind, array, numbers, log):
+    """Return an operation whose rule reads what is not among its operands."""
+
+    @primitive
+    def scaled(a):
+        def helper(grad):
+            return grad * array
+
+        rules = {
+            "free array": lambda grad: (grad * array,),
+            "free list": lambda grad: (grad * numbers[0],),
+            "in a function inside": lambda grad: (helper(grad),),
+            "global array": lambda grad: (grad * TABLE,),
+            "global list": lambda grad: (grad * FLAGS[0],),
+            "log": lambda grad: (log.append("scaled"), grad * 2)[1:],
+            "global log": lambda grad: (LOG.append("scaled"), grad * 2)[1:],
+            "none": lambda grad: (grad * 2,),
+        }
+        return a * 2, rules[kind]
+
+    return scaled
+
+
+CHANGES_OUTSIDE = {
+    "free array": lambda array, numbers: array.__setitem__(0, 5),
+    "free list": lambda array, numbers: numbers.append(5),
+    "in a function inside": lambda array, numbers: array.__setitem__(0, 5),
+    "global array": lambda array, numbers: TABLE.__setitem__(0, TABLE[0] + 1),
+    "global list": lambda array, numbers: FLAGS.__setitem__(0, FLAGS[0] + 1),
+}
+
+
+@pytest.mark.parametrize(("kind", "change"), CHANGES_OUTSIDE.items())
+def test_what_a_users_rule_reads_from_outside_is_noticed_when_it_was_changed(kind, change):
+    array, numbers = np.ones(3), [2.0]
+    y = outside(kind, array, numbers, [])(ones()).sum()
+    change(array, numbers)
+    with refused("scaled"):
+        y.backward()
+
+
+@pytest.mark.parametrize("kind", ["log", "global log", "none"])
+def test_what_a_users_rule_writes_into_or_does_not_read_may_change(kind):
+    array, numbers, log = np.ones(3), [2.0], []
+    x = ones()
+    y = outside(kind, array, numbers, log)(x).sum()
+    array[0], numbers[0] = 5, 5
+    log.append("before")
+    LOG.append("before")
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [4.0, 4.0, 4.0]

@@ -5,9 +5,12 @@ it accepts of plain arrays, with one of them a Tensor. Whether the result depend
 seen by differences of NumPy's own results, in a random direction.
 """
 
-import inspect
+import array
+import functools
 import math
+import re
 import warnings
+import weakref
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -18,6 +21,11 @@ import pytest
 from autolm import Tensor, Value, no_grad, ops
 
 STEP = 1e-6
+
+
+ARRAY = np.array([[0.3, 0.8], [0.5, 0.6]])
+# Methods that change their array, or write files; the first three stand in LOSING.
+CHANGING = ("fill", "put", "partition", "dump", "tofile", "resize", "setflags", "sort", "byteswap")
 
 
 def public_functions() -> dict[str, Callable[..., Any]]:
@@ -36,6 +44,9 @@ def public_functions() -> dict[str, Callable[..., Any]]:
                     found[f"{room.__name__}.{name}.{method}"] = getattr(function, method)
             elif hasattr(function, "_implementation"):
                 found[f"{room.__name__}.{name}"] = function
+    for name in dir(ARRAY):
+        if callable(getattr(ARRAY, name)) and name not in CHANGING and not name.startswith("_"):
+            found[f"array.{name}"] = getattr(ARRAY, name)
     return found
 
 
@@ -159,25 +170,22 @@ def slopes(function: Any, way: Any, array: np.ndarray, direction: np.ndarray) ->
     return differences if all(np.isfinite(slope).all() for slope in differences) else None
 
 
+# What NumPy says of itself: a Tensor is no place to write into, and a float is no index or mask.
+NUMPYS_OWN = (
+    *("output array is read-only", "output must be an array", "'out' must be an array"),
+    *("Iterator operand is flagged as writeable", "Cannot cast array data"),
+)
+
+
 def in_our_words(error: BaseException) -> bool:
     """Whether an error is ours, or NumPy's on top of ours."""
     names = [f"{op.name}{mark}" for op in ops.PRIMITIVES for mark in (":", " of")]
     ours = str(error).startswith(
-        ("numpy.", "NumPy would take", "output array is read-only", "Tensor:", *names)
+        ("numpy.", "a list of Tensors", "arithmetic of", "Tensor:", *NUMPYS_OWN, *names)
     )
     return (
         ours or "Tensor" in str(error) or (bool(error.__cause__) and in_our_words(error.__cause__))
     )
-
-
-def is_alone_in_a_list(function: Any, way: Any) -> bool:
-    """Whether a function in C gets a list with one Tensor: it looks like `np.asarray(x)` to us."""
-    in_python = inspect.isfunction(getattr(function, "_implementation", None))
-    arguments = [*way[0], *way[1].values()]
-    if inspect.isbuiltin(function) and "initial" in way[1]:
-        return True  # of a ufunc's method, which asks no more of it than of a list
-    lists = [each for each in arguments if isinstance(each, list | tuple)]
-    return not in_python and any(str(each).count("x") == 1 for each in lists)
 
 
 POINTS = [((), 0.4), ((2,), 0.4), ((2, 2), 0.4), ((2,), 1.3)]
@@ -193,7 +201,7 @@ def test_a_function_of_numpys_keeps_the_gradient_or_says_what_to_use(name: str) 
         array = low + np.reshape(rng.permutation(8)[: int(np.prod(shape))] * 0.06, shape)
         direction = rng.uniform(0.5, 1.0, shape)
         expected = slopes(function, way, array, direction)
-        if expected is None or is_alone_in_a_list(function, way):
+        if expected is None:
             continue
         x = Tensor(array.copy())
         way_of = (shape, way)
@@ -254,9 +262,9 @@ def test_an_array_that_was_asked_for_is_made_without_a_word() -> None:
 
 def test_nothing_is_refused_that_needs_no_gradient() -> None:
     constant, x = Tensor([1.0, 2.0], requires_grad=False), Tensor([1.0, 2.0])
-    array = np.zeros(2)
-    array += constant
-    assert array.tolist() == [1.0, 2.0]
+    zeros = np.zeros(2)
+    zeros += constant
+    assert zeros.tolist() == [1.0, 2.0]
     assert np.linalg.norm(constant) == np.linalg.norm([1.0, 2.0])
     assert np.array([constant, constant]).shape == (2, 2)
     with no_grad():
@@ -278,6 +286,105 @@ def test_functions_of_a_value_are_values() -> None:
         v.zero_grad()
         result.backward()
         assert v.grad != 0
+
+
+def around(x: Tensor, s: Tensor) -> dict[str, Any]:
+    """Name what the programs below are written with."""
+
+    class Holder:
+        array, tensors = np.ones((2, 3)), [x, x]
+
+    return {
+        **{"np": np, "math": math, "functools": functools, "multiply": np.multiply, "ops": ops},
+        **{"x": x, "s": s, "xs": [x, x], "pair": (s, s), "array": np.ones(3), "holder": Holder()},
+        **{"matrix": np.ones((2, 3)), "rng": np.random.default_rng(0), "exp": math.exp},
+        **{"numbers": array.array("d"), "take": np.asarray, "dot": np.ones(3).dot},
+    }
+
+
+LOSING = """
+matrix.dot(x)                   array.fill(x[0])                array.put([0], s)
+matrix[0].dot(x)                (matrix - 1).dot(x)             np.ones(3).dot(x)
+holder.array.dot(x)             x.data.dot(x)                   matrix.T.T.dot(x)
+dot(x)                          np.array([0, 1, 0]).choose(xs)  array.clip(x, x)
+array.sum(initial=s)            array.std(mean=s)               array.__mul__([x])
+rng.normal(x)                   rng.normal(loc=x, scale=0.1)    np.random.normal(x)
+np.random.gamma(x)              np.random.laplace(x)            np.random.uniform(x)
+np.random.default_rng(0).normal(x)                              np.fromiter([s, s], float)
+np.nditer([x, x], flags=["buffered"])                           np.broadcast(x, x)
+np.multiply([x], [x])           multiply([x], [x])              np.concatenate([[x], [x]])
+np.ones(3) * [x]                np.ones(3) + [s]                [x] - np.ones(3)
+np.add.outer([x], [1])          np.dot([x], array)              np.where([True], [x], 0)
+np.add(x.data, [x])             np.inner([x], x)                np.matmul([x], array)
+np.linalg.norm([s, s])          np.full(3, s)                   np.arange(s)
+np.array([x, [1, 2, 3]])        np.array([np.ones(3), x])       np.array([[1, 2, 3], x])
+np.array([x])                   np.array([x, x])                np.array((s, s))
+np.array(xs)                    np.array(pair)                  np.array(list(x))
+np.array([t * 2 for t in xs])   np.array(holder.tensors)        np.array(xs + xs)
+np.asarray([x])                 np.asarray(xs)                  np.asarray(holder.tensors)
+np.asanyarray([x * 1, x])       take([x, x])                    np.require([x, x])
+np.ascontiguousarray([x, x])    np.asfortranarray(xs)           np.array([[s, 1.0], [1.0, s]])
+"""
+DETACHING = """
+np.array(x)                     np.asarray(x)                   np.asanyarray(x)
+np.ascontiguousarray(x)         np.asfortranarray(x)            np.require(x)
+np.array(x, dtype=float)        np.array(x, copy=None)          np.asarray(x, np.float32)
+np.asarray(x, int)              np.float32(x)                   np.float64(s)
+np.array(x * 1)                 np.asarray(xs[0])               np.array(holder.tensors[0])
+np.asarray(ops.stack([x, x]))   np.asarray(ops.stack([t for t in xs]))
+np.array(ops.stack(xs))         np.array([float(s), float(s)])  np.array([x.data, x.data])
+[np.asanyarray(t) for t in xs]  list(map(np.asarray, xs))       take(x)
+functools.reduce(np.add, map(np.asanyarray, xs))                [*map(float, pair)]
+float(s)                        math.exp(s)                     exp(s)
+math.fsum(x)                    math.dist(x, x)                 "%.3f" % s
+numbers.append(s)               sorted(pair, key=float)         math.pow(s, 2)
+array.searchsorted(x)           array.__setitem__(0, s)         array.__setitem__(slice(3), x)
+np.isnan(pair)                  np.isclose(pair, 1)             np.greater([x], [x])
+np.testing.assert_allclose(x, x)                                np.asarray(dtype=float, a=x)
+np.array(s).repeat(2)
+"""
+
+
+def programs(text: str) -> list[str]:
+    return [each for line in text.splitlines() for each in re.split(r"\s{2,}", line) if each]
+
+
+def in_a_function(expression: str, names: dict[str, Any]) -> Any:
+    """Run an expression of local and free variables, over several lines."""
+    arguments = ", ".join(names)
+    lines = f"def outer({arguments}):\n def inner(x):\n  y = (\n   {expression})\n  return y\n"
+    exec(f"{lines} return inner(x)", names)
+    return names["outer"](**{name: names[name] for name in arguments.split(", ")})
+
+
+@pytest.mark.parametrize("run", [eval, in_a_function], ids=["names", "local and free names"])
+@pytest.mark.parametrize("expression", programs(LOSING))
+def test_what_computes_with_numbers_of_a_tensor_in_passing_is_refused(expression, run):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        run(expression, around(Tensor([1.0, 2.0, 3.0]), Tensor(2.0)))
+    assert in_our_words(caught.value)
+
+
+@pytest.mark.parametrize("run", [eval, in_a_function], ids=["names", "local and free names"])
+@pytest.mark.parametrize("expression", programs(DETACHING))
+def test_what_asks_for_the_numbers_gets_them(expression, run):
+    run(expression, around(Tensor([1.0, 2.0, 3.0]), Tensor(2.0)))
+
+
+@pytest.mark.parametrize("expression", programs(LOSING))
+def test_no_program_is_refused_what_loses_no_gradient(expression):
+    x, s = Tensor([1.0, 2.0, 3.0], requires_grad=False), Tensor(2.0, requires_grad=False)
+    try:
+        eval(expression, around(x, s))
+    except (TypeError, ValueError) as error:
+        assert "would lose" not in str(error)
+
+
+@pytest.mark.parametrize("index", [[1.7], [[0.0]]])
+def test_a_float_is_no_index_of_an_array_as_in_numpy(index):
+    for x in (Tensor(index), Tensor(index, requires_grad=False)):
+        with pytest.raises(TypeError, match="Cannot cast"):
+            np.arange(30).take(x)
 
 
 CONVERSIONS = [
@@ -316,3 +423,18 @@ def test_a_library_that_plots_takes_the_numbers():
     axes.bar([0, 1], x)
     assert line.get_xydata().tolist() == [[1, 3], [2, 4]]
     pyplot.close(figure)
+
+
+def test_looking_at_the_call_keeps_no_variable_of_the_program_alive():
+    x = Tensor([1.0, 2.0])
+    numbers, gone = np.asarray(x), weakref.ref(x)
+    del x
+    assert gone() is None
+    assert numbers.tolist() == [1.0, 2.0]
+
+
+def test_looking_at_the_call_leaves_the_variables_that_somebody_asked_for():
+    x = Tensor([1.0, 2.0])
+    variables = locals()
+    np.asarray(x)
+    assert variables["x"] is x

@@ -64,7 +64,6 @@ HOLDERS = {
     "list": [X, X],
     "tuple": (X, X),
     "nested": [[[1.0, 2.0], X]],
-    "constants": [X.detach(), X.detach()],
     "with numbers": [X.sum(), 1.0],
     "deque": deque([X, X]),
     "sequence": Rows(),
@@ -92,6 +91,11 @@ def test_nodes_in_a_list_are_refused_with_the_word_for_joining_them(take, held):
         TypeError, match=r"a list of Tensors or Values would lose .*autolm\.ops\.stack"
     ):
         take(held)
+
+
+def test_constants_in_a_list_are_numbers_since_they_have_no_past_to_lose():
+    held = [X.detach(), X.detach()]
+    assert Tensor(held).data.tolist() == [X.data.tolist()] * 2
 
 
 @pytest.mark.parametrize(
