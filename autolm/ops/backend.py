@@ -1,8 +1,8 @@
 """How the fused primitives run just now: as NumPy calls, or as loops that numba compiles.
 
 The compiled loops (extra `fast`) do the same mathematics in fewer passes over memory, and agree
-with NumPy's to rounding. They must be asked for, with `native()` of `compiled/fused.py`, so that the
-same program rounds the same way whether numba is installed or not.
+with NumPy's to rounding. They must be asked for, with `native()` of `compiled/fused.py`, so that
+the same program rounds the same way whether numba is installed or not.
 """
 
 from __future__ import annotations
