@@ -2,7 +2,9 @@
 
 Every round starts each rival anew, in shuffled order, once with Python's cycle collector at its
 default and once with the collector off. Nothing is shown before results and gradients agree.
-Figures are medians over the rounds with quartiles; ratios compare times of one round.
+Figures are medians over the rounds with quartiles; ratios compare times of one round. A step is to
+record and to differentiate. To free the graph is told apart: a rival whose sort is a function that
+calls itself leaves its graph to the collector, and where that is off, for ever.
 """
 
 import json
@@ -27,7 +29,8 @@ from benchmarks.scalar_run import WORKLOADS
 from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
 
 COLLECTORS = ("default", "quiet")
-PARTS = ("record", "backward", "free")
+STEP = ("record", "backward")
+PARTS = (*STEP, "free")
 STEPS = 5
 TOLERANCE = 1e-9
 
@@ -50,7 +53,7 @@ class Result:
     def seconds(self, rival: str, collector: str, *parts: str) -> list[float]:
         """Return the time of a step, or of parts of it, in each round."""
         rounds = self.rounds[rival, collector]
-        return [sum(each[part] for part in parts or PARTS) for each in rounds]
+        return [sum(each[part] for part in parts or STEP) for each in rounds]
 
     def times_as_quick(self, rival: str, collector: str) -> list[float]:
         """Return how many times as quick as the first rival this one was, in each round."""
@@ -165,8 +168,7 @@ def growth_table(results: Sequence[Result]) -> Table:
     grid = narrow("nanoseconds a node, recorded and differentiated", [*sizes, "growth"])
     for rival, collector in results[0].rounds:
         costs = [
-            statistics.median(each.seconds(rival, collector, "record", "backward"))
-            / each.nodes[rival]
+            statistics.median(each.seconds(rival, collector)) / each.nodes[rival]
             for each in results
         ]
         cells = [f"{1e9 * cost:.3g}" for cost in costs]
