@@ -107,3 +107,8 @@ def test_only_commands_import_rooms_inside_functions():
         if room_of(module) != "cli":  # whose --help must not wait for NumPy
             for target, line, inside in imports_of(module):
                 assert not (inside and target.startswith("autolm")), f"{module}:{line}: {target}"
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_all_of_a_file_is_formatted(module):
+    assert "# fmt:" not in FILES[module].read_text(encoding="utf-8")

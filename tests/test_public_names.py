@@ -92,7 +92,7 @@ def test_one_number_loads_the_standard_library_only(name: str) -> None:
 
 
 CALLS = """
-import autolm, os, tempfile, warnings
+import autolm, os, sys, tempfile, warnings
 x = autolm.Value(3.0, name="x")
 y = x * x
 y.backward()
@@ -116,7 +116,9 @@ with warnings.catch_warnings():
         pass
 for name in autolm.__all__:
     assert callable(getattr(autolm, name)), name
-    assert getattr(autolm, name).__class__.__name__ != "module", name
+for room in [room for name, room in sys.modules.items() if name.startswith("autolm")]:
+    for name in getattr(room, "__all__", ()):
+        assert type(getattr(room, name)) is not type(sys), f"{room.__name__}.{name}"
 print("called")
 """
 

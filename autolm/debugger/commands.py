@@ -25,12 +25,31 @@ class Debugger(Stopping):
 
     prompt = "(bp) "
     aliases = {  # noqa: RUF012  (never changed)
-        "n": "next", "s": "step", "r": "return", "c": "continue", "cont": "continue",
-        "unt": "until", "b": "break", "cl": "clear", "l": "list", "w": "where", "bt": "where",
-        "u": "up", "d": "down", "a": "args", "q": "quit", "exit": "quit", "h": "help", "?": "help",
-        "reverse-step": "rs", "reverse-next": "rn", "reverse-continue": "rc", "print": "p",
-        "j": "goto", "jump": "goto",
-    }  # fmt: skip
+        "n": "next",
+        "s": "step",
+        "r": "return",
+        "c": "continue",
+        "cont": "continue",
+        "unt": "until",
+        "b": "break",
+        "cl": "clear",
+        "l": "list",
+        "w": "where",
+        "bt": "where",
+        "u": "up",
+        "d": "down",
+        "a": "args",
+        "q": "quit",
+        "exit": "quit",
+        "h": "help",
+        "?": "help",
+        "reverse-step": "rs",
+        "reverse-next": "rn",
+        "reverse-continue": "rc",
+        "print": "p",
+        "j": "goto",
+        "jump": "goto",
+    }
     groups = {  # noqa: RUF012
         "to go": "step next return continue until goto rs rn rc quit",
         "to stop": "break tbreak condition clear watch",

@@ -1,4 +1,8 @@
-"""The language model: tokenizers, corpora, TinyLM, training and sampling (floor 3)."""
+"""The language model: tokenizers, corpora, TinyLM, training and sampling (floor 5).
+
+One use of all that stands below, which knows nothing of it. Pictures, prompts and what a terminal
+shows may not enter, but for the report of a run.
+"""
 
 from typing import TYPE_CHECKING
 

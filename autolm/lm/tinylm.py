@@ -128,11 +128,17 @@ class TinyLM(Module):
         output_scale = 1 / math.sqrt(2 * max(1, num_layers))
         self.blocks = [
             Block(
-                d_model, num_heads, d_ff,
-                norm=norm, causal=causal, rng=rng, output_scale=output_scale, dtype=dtype,
+                d_model,
+                num_heads,
+                d_ff,
+                norm=norm,
+                causal=causal,
+                rng=rng,
+                output_scale=output_scale,
+                dtype=dtype,
             )
             for _ in range(num_layers)
-        ]  # fmt: skip
+        ]
         self.norm = LayerNorm(d_model, dtype=dtype) if norm == "pre" else None
         self.W_out = matrix(rng, d_model, vocab_size, dtype, FIRST_LOGITS)
 

@@ -1,4 +1,8 @@
-"""The operations on Tensors, by family: arithmetic, reduce, shape, neural, probability."""
+"""The operations, by family: arithmetic, reduce, shape, neural, probability (floor 1).
+
+Pure functions of arrays, each with its rule and its record. A Tensor may not enter, nor what must
+be known of a graph: what makes a node of a result, and fits its gradients, stands in `tensor`.
+"""
 
 from autolm.ops.arithmetic import (
     abs,

@@ -323,12 +323,34 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "vdot": _vdot,
     "vstack": as_numpy_calls(_vstack, "tup:arrays dtype casting"),
     "where": _where,
-    **{name: moved(name) for name in (
-        "array_split", "delete", "diagonal", "dsplit", "expand_dims", "flip", "fliplr", "flipud",
-        "hsplit", "moveaxis", "ravel", "repeat", "roll", "rollaxis", "rot90", "split", "squeeze",
-        "take", "take_along_axis", "tile", "unstack", "vsplit",
-    )},
-}  # fmt: skip
+    **{
+        name: moved(name)
+        for name in (
+            "array_split",
+            "delete",
+            "diagonal",
+            "dsplit",
+            "expand_dims",
+            "flip",
+            "fliplr",
+            "flipud",
+            "hsplit",
+            "moveaxis",
+            "ravel",
+            "repeat",
+            "roll",
+            "rollaxis",
+            "rot90",
+            "split",
+            "squeeze",
+            "take",
+            "take_along_axis",
+            "tile",
+            "unstack",
+            "vsplit",
+        )
+    },
+}
 
 # Results that have no gradient, or 0 wherever they have one: these get the arrays.
 CONSTANT_UFUNCS = frozenset(
@@ -498,7 +520,7 @@ INSTEAD = {
     "trapezoid": "use ((y[1:] + y[:-1]) / 2 * dx).sum()",
     "unique": "use x[np.unique(x.data, return_index=True)[1]]",
     "vecmat": "use matmul, @",
-}  # fmt: skip
+}
 
 
 def call_function(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:

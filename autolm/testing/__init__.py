@@ -1,7 +1,8 @@
-"""Prove gradients: an oracle, laws, strategies and named diagnoses, for your operations and ours.
+"""Prove gradients: an oracle, laws, strategies and named diagnoses, yours and ours (floor 5).
 
 One line proves an operation, or says what is wrong with it: ``check_op(my_op)``. There is no step
 size to choose: derivatives are exact where the forward allows it, and know their error where not.
+No code that is under test may enter: what the oracle knows, it finds out by itself.
 """
 
 from autolm.testing.call import Call

@@ -2,7 +2,9 @@
 
 Every round starts each rival anew, in shuffled order, once with Python's cycle collector at its
 default and once with the collector off. Nothing is shown before results and gradients agree.
-Figures are medians over the rounds with quartiles; ratios compare times of one round.
+Figures are medians over the rounds with quartiles; ratios compare times of one round. A step is to
+record and to differentiate. To free the graph is told apart: a rival whose sort is a function that
+calls itself leaves its graph to the collector, and where that is off, for ever.
 """
 
 import json
@@ -27,7 +29,12 @@ from benchmarks.scalar_run import WORKLOADS
 from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
 
 COLLECTORS = ("default", "quiet")
+<<<<<<< HEAD
 PARTS = ("record", "backward")
+=======
+STEP = ("record", "backward")
+PARTS = (*STEP, "free")
+>>>>>>> wt-k
 STEPS = 5
 TOLERANCE = 1e-9
 
@@ -49,7 +56,12 @@ class Result:
 
     def seconds(self, rival: str, collector: str, parts: Sequence[str] = PARTS) -> list[float]:
         """Return the time of a step, or of parts of it, in each round."""
+<<<<<<< HEAD
         return [sum(each[part] for part in parts) for each in self.rounds[rival, collector]]
+=======
+        rounds = self.rounds[rival, collector]
+        return [sum(each[part] for part in parts or STEP) for each in rounds]
+>>>>>>> wt-k
 
     def times_as_quick(self, rival: str, collector: str) -> list[float]:
         """Return how many times as quick as the first rival this one was, in each round."""

@@ -91,7 +91,7 @@ def ways(shape: tuple[int, ...]) -> list[tuple[tuple[Any, ...], dict[str, Any]]]
         *((lambda v: v.sum(), 0, HERE), (np.sum, HERE, 0), ([True, False], HERE), (HERE, 3)),
         *((HERE, np.zeros(shape, int)), (HERE, [lambda v: v]), (HERE, [mask], [lambda v: v])),
         *((HERE, np.zeros(shape, int), 0), (same, np.zeros(shape, int), HERE, 0)),
-    ]  # fmt: skip
+    ]
     options: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         ((HERE,), {"axis": 0}),
         ((HERE,), {"axis": -1, "keepdims": True}),
