@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from array import array as PythonArray
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from itertools import count
+from random import Random
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,8 @@ from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
 
 Array = NDArray[Any]
+# Their state changes by design, as that of a file; what is drawn from them was drawn.
+SOURCES = (np.random.Generator, np.random.RandomState, Random, ModuleType)
 BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
 
 
@@ -328,7 +333,7 @@ class Tensor(Operators, Node):
 
     def __index__(self) -> int:
         """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
-        positions = self._as_positions()
+        positions = self.as_positions()
         if positions.size != 1 or positions.dtype.kind not in "iu":
             raise TypeError(
                 f"a Tensor of shape {self.shape} and dtype {self.dtype} is no integer; "
@@ -336,7 +341,7 @@ class Tensor(Operators, Node):
             )
         return int(positions.item())
 
-    def _as_positions(self) -> Array:
+    def as_positions(self) -> Array:
         """Return the data as an index takes them: integers stay so that lists of Python's were."""
         if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
             return self._array.astype(np.intp)
@@ -415,7 +420,7 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
     if isinstance(told, dict):
         return {key: _owned(each, op, name) for key, each in told.items()}
     if isinstance(told, Node):
-        positions = told._as_positions() if isinstance(told, Tensor) else None
+        positions = told.as_positions() if isinstance(told, Tensor) else None
         if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
             raise TypeError(
                 f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
@@ -426,7 +431,15 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
         return told.copy()
     if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
         return np.array(told)
-    return told
+    if callable(told) or isinstance(told, SOURCES):
+        return told
+    try:
+        return deepcopy(told)
+    except Exception:
+        raise TypeError(
+            f"{op.name}: {name} is a {type(told).__name__}, which cannot be copied; if it changed "
+            "before the backward pass, the gradient would be wrong"
+        ) from None
 
 
 def _kind(returned: Any) -> str:
