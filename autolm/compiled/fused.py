@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from autolm.compiled.fused_loops import native_loops
 from autolm.ops import neural, probability
+from autolm.ops.arguments import read_bool
 from autolm.ops.backend import FLOATS, Native, backend
 from autolm.ops.primitive import Array, Backward, Primitive
 
@@ -203,7 +204,7 @@ def native(enabled: bool = True) -> Iterator[None]:
     >>> with native():  # doctest: +SKIP
     ...     y = ops.layer_norm(x, gain, bias)
     """
-    token = backend.set(_compiled() if enabled else None)
+    token = backend.set(_compiled() if read_bool("native", "enabled", enabled) else None)
     try:
         yield
     finally:

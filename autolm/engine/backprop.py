@@ -61,6 +61,7 @@ class Backprop:
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
         if not root.requires_grad:
             raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
+        _require_switch(retain_grads)
         self.operations = [n for n in topological_order(root, constants=False)[::-1] if n.parents]
         self.gradients = {root: root.as_gradient(grad)}
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
@@ -109,6 +110,12 @@ class Backprop:
         self.position += 1
         if not self.retain_grads:
             del gradients[node]
+
+
+def _require_switch(retain_grads: Any) -> None:
+    if not (retain_grads is None or retain_grads is True or retain_grads is False):
+        given = type(retain_grads).__name__
+        raise TypeError(f"backward: retain_grads must be True, False or None, not a {given}")
 
 
 def write_gradients(done: Backprop) -> None:
@@ -165,6 +172,7 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
     """
     if not root.parents or not root.requires_grad:
         return backward(root, grad, retain_grads)
+    _require_switch(retain_grads)
     seed = root.as_gradient(grad)
     with _slots_to_oneself():
         _Slots.in_use = slots = _Slots()

@@ -125,6 +125,8 @@ class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
 
 def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
     """List the nodes under `root`, constants or not: leaves, then results as they were made."""
+    if not isinstance(root, Node):
+        raise TypeError(f"topological_order: a Value or Tensor, not {type(root).__name__}")
     found, seen, stack = list[Node](), {root}, [root]
     while stack:  # not recursion: only memory bounds the depth
         found.append(node := stack.pop())
@@ -240,6 +242,8 @@ class scope(ContextDecorator):
     """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"scope: a name is a str, not {type(name).__name__}")
         self._name = name
 
     def _recreate_cm(self) -> scope:

@@ -107,7 +107,7 @@ def operation(
             return _record(op, (a, b, x, y), result(x, y))
 
         def n_ary(*rows: Iterable[Any]) -> Value:
-            values = [_lift_all(row) for row in rows]
+            values = [_lift_all(op.name, row) for row in rows]
             numbers = [[value.data for value in row] for row in values]
             operands = tuple(reduce(operator.add, [*values, *numbers]))
             node = _record(op, operands, result(*numbers))
@@ -153,7 +153,10 @@ def _lift(operand: Any) -> Value:
     return operand if isinstance(operand, Value) else Value(operand, requires_grad=False)
 
 
-def _lift_all(operands: Iterable[Any]) -> list[Any]:
+def _lift_all(name: str, operands: Iterable[Any]) -> list[Any]:
+    if operands is None or isinstance(operands, str | bytes | int | float):
+        given = type(operands).__name__
+        raise TypeError(f"{name}: a list of Values and numbers is needed, not a {given}")
     values = list(operands)
     return values if {*map(type, values)} == {Value} else [_lift(value) for value in values]
 
@@ -444,6 +447,9 @@ class Value(Micrograd, Node):
 
     __add__, __sub__, __mul__, __truediv__, __pow__ = add, sub, mul, div, pow
     __neg__, __abs__ = neg, abs
+
+    def __pos__(self) -> Value:
+        return self
 
     def __radd__(self, other: Any) -> Any:  # other + self
         return _lift(other) + self

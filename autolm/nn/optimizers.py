@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,12 @@ class Optimizer:
     """The common part of all optimizers: the parameters, the step count, and saved arrays."""
 
     slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
+
+    def __new__(cls, *_: Any, **options: Any) -> Self:
+        """Refuse PyTorch's short name, which no constructor here has."""
+        if "lr" in options:
+            raise TypeError(f"{cls.__name__}: there is no lr=; it is called learning_rate")
+        return super().__new__(cls)
 
     def __init__(self, parameters: NamedParameters, learning_rate: float) -> None:
         self.parameters = _by_path(type(self).__name__, parameters)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from autolm.engine.hooks import higher
 from autolm.engine.value import Value
-from autolm.ops.arguments import respelled
+from autolm.ops.arguments import respelled, told
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
 
@@ -108,6 +108,12 @@ class Primitive:
         code = getattr(self.forward, "__code__", None)  # a callable object has none
         return code is not None and bool(code.co_flags & inspect.CO_VARARGS)
 
+    @cached_property
+    def written_by_a_user(self) -> Callable[..., Result] | None:
+        """Its function, which may reach what others change; None if it is one of ours."""
+        ours = str(getattr(self.forward, "__module__", "")).startswith("autolm.")
+        return None if ours else self.forward
+
     def on_values(self, *operands: Any, **attributes: Any) -> Array:
         """Compute on object arrays of Values, with Value's own rules."""
         attributes = {**(getattr(self.forward, "__kwdefaults__", None) or {}), **attributes}
@@ -170,6 +176,15 @@ def primitive(forward: Callable[..., Result] | None = None, /, **record: Any) ->
     >>> x.grad
     array([3., 3.])
     """
+    if forward is not None and not callable(forward):
+        raise TypeError(f"primitive: a function is needed, not {told(forward)}")
+    if not isinstance(record.get("name", ""), str):
+        raise TypeError(f"primitive: name must be a str, not {told(record['name'])}")
+    fields = Primitive.__dataclass_fields__
+    for word in record:
+        if word not in fields or word == "forward":
+            known = ", ".join(name for name in fields if name != "forward")
+            raise TypeError(f"primitive: there is no field {word!r}; it takes {known}")
 
     def decorate(function: Callable[..., Result]) -> Primitive:
         name = record.pop("name", getattr(function, "__name__", "operation"))

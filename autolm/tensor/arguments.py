@@ -170,7 +170,8 @@ def read_integers(name: str, argument: str, value: Any) -> NDArray[Any]:
     TypeError: TinyLM: token_ids must be integers, not float64
     """
     try:
-        array = np.asarray(value)
+        positions = getattr(value, "as_positions", None)  # of a Tensor
+        array = np.asarray(value) if positions is None else positions()
     except (TypeError, ValueError, OverflowError):  # lists of unequal lengths
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:

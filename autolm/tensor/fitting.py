@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm.engine.graph import Node
+from autolm.ops.arguments import told
 
 Array = NDArray[Any]
 NESTED = (
@@ -52,7 +53,10 @@ def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
         dtype = np.float64
     if dtype is None:
         return array
-    converted = array.astype(dtype, copy=False)
+    try:
+        converted = array.astype(dtype, copy=False)
+    except TypeError:
+        raise TypeError(f"Tensor: dtype must be a type of numbers, not {told(dtype)}") from None
     if converted.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: data must be real numbers, not {converted.dtype}")
     return converted
@@ -83,7 +87,10 @@ def fit(contribution: Any, operand: Array) -> Array:
     >>> fit(np.ones((2, 3)), np.zeros((3,)))
     array([2., 2., 2.])
     """
-    array = np.asarray(contribution)
+    try:
+        array = np.asarray(contribution)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"must be an array of real numbers: {error}") from None
     if array.shape == operand.shape and array.dtype == operand.dtype:
         return array
     if contribution is None or array.dtype.kind not in "fiu":

@@ -106,16 +106,17 @@ class Guard(NamedTuple):
 NO_GUARD = Guard()
 
 
-def guard_of(node: Any, told: Sequence[Any], forward: Callable[..., Any]) -> Guard | None:
+def guard_of(node: Any, told: Iterable[Any], forward: Any) -> Guard | None:
     """Remember how everything is that the rule of a new node may need and others could change.
 
     Those are the leaves among its parents, the arrays in what it was told, and what its rule reads
-    from outside of `forward`, a function of a user's. Most nodes have none of it, and no guard.
+    from outside of `forward`, if that is a function of a user's. Most nodes have no guard.
     """
     captured, lender, own = [], None, node._array
     is_view = own.base is not None
     for parent in node.parents:
-        owner = owner_of(parent)
+        guard = parent.guard
+        owner = parent if guard is None or guard.lender is None else guard.lender
         lends = lender is None and (is_view or own is parent._array)
         if lends and np.may_share_memory(owner._array, own):
             lender = owner
@@ -123,7 +124,7 @@ def guard_of(node: Any, told: Sequence[Any], forward: Callable[..., Any]) -> Gua
             captured.append(capture(owner._array))
     if told:
         captured += map(capture, _arrays_in(told))
-    reached = () if _is_ours(forward) else [*map(_captured_outside, _outside(forward, node))]
+    reached = [*map(_captured_outside, _outside(forward, node))] if forward is not None else ()
     if captured or reached or lender is not None:
         return Guard(captured, reached, lender)
     return None
@@ -199,10 +200,6 @@ CHANGING = frozenset(
         *("popitem", "popleft", "put", "remove", "reverse", "setdefault", "sort", "update"),
     }
 )
-
-
-def _is_ours(function: Any) -> bool:
-    return str(getattr(function, "__module__", "")).startswith("autolm.")
 
 
 def _outside(forward: Any, node: Any) -> Iterator[Any]:

@@ -199,6 +199,12 @@ def _outer(a: Any, b: Any) -> Any:
     return outer(ops.mul, _flat(a), _flat(b))
 
 
+def _outer_of_vectors(a: Any, b: Any) -> Any:
+    if np.ndim(a) != 1 or np.ndim(b) != 1:
+        raise Unfit(f"of {np.shape(a)} and {np.shape(b)}: both must have one axis; use outer")
+    return _outer(a, b)
+
+
 def outer(operation: Callable[..., Any], a: Any, b: Any) -> Any:
     """Apply an operation of two numbers to every pair of an element of a and one of b."""
     return operation(ops.reshape(a, shape=np.shape(a) + (1,) * np.ndim(b)), b)
@@ -210,6 +216,8 @@ def _ptp(a: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _lower(m: Any, k: int) -> Array:
+    if not np.ndim(m):
+        raise Unfit("of a number: it has no triangle")
     rows, columns = (*np.shape(m)[-1:], *np.shape(m))[-2:]  # NumPy repeats a vector
     return np.tri(rows, columns, k, dtype=bool)
 
@@ -251,6 +259,8 @@ def _square(x: Any) -> Any:
 
 
 def _vecdot(a: Any, b: Any) -> Any:
+    if not (np.ndim(a) and np.ndim(b)) or np.shape(a)[-1] != np.shape(b)[-1]:
+        raise Unfit(f"of {np.shape(a)} and {np.shape(b)}: the last axes must be of one length")
     return ops.sum(ops.mul(a, b), axis=-1)
 
 
@@ -303,7 +313,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "inner": _inner,
     "linalg.matmul": ops.matmul,
     "linalg.matrix_transpose": _matrix_transpose,
-    "linalg.outer": _outer,
+    "linalg.outer": _outer_of_vectors,
     "linalg.vecdot": as_numpy_calls(_vecdot, "a b axis"),
     "matrix_transpose": _matrix_transpose,
     "max": as_numpy_calls(ops.max, "a axis out keepdims initial where"),

@@ -7,19 +7,55 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from autolm import ops
 from autolm.engine.graph import Node
-from autolm.ops.arguments import Axis, respelled
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
 # How `transpose` of a matrix may be told, one by one, to leave the axes where they are.
 UNMOVED = ((0, 1), (0, -1), (-2, 1), (-2, -1))
+
+
+Node_ = TypeVar("Node_")
+
+
+class _Method(Protocol):
+    """What a type checker sees of a method: it returns what it is a method of."""
+
+    def __get__(self, node: Node_, kind: Any = None) -> Callable[..., Node_]: ...
+
+
+def method(operation: ops.Primitive, *places: str) -> _Method:
+    """Make an operation a method, with its words; `places` name attributes that need no name."""
+
+    def call(self: Any, *given: Any, **attributes: Any) -> Any:
+        if given:
+            attributes = _by_name(operation, places, given, attributes)
+        return operation(self, **attributes)
+
+    call.__name__ = call.__qualname__ = operation.name
+    call.__doc__ = operation.__doc__
+    return cast(_Method, call)
+
+
+def _by_name(
+    operation: ops.Primitive, places: tuple[str, ...], given: Any, attributes: dict[str, Any]
+) -> dict[str, Any]:
+    name = operation.name
+    if len(given) > len(places):
+        options = getattr(operation.forward, "__kwdefaults__", None) or {}
+        named = [f"{option}=" for option in options if option not in places]
+        if places and named:
+            raise TypeError(f"{name}: name what comes after the {places[-1]}: {' or '.join(named)}")
+        known = ", ".join(places) or "nothing"
+        raise TypeError(f"{name}: it takes {known} and no more, not {len(given)} arguments")
+    for place in places[: len(given)]:
+        if place in attributes:
+            raise TypeError(f"{name}: {place} is given twice")
+    return dict(zip(places, given, strict=False)) | attributes
 
 
 class Operators:
@@ -95,11 +131,29 @@ class Operators:
     def __ge__(self, other: Any) -> Any:
         return _compare(operator.ge, self, other)
 
+    def __pos__(self) -> Self:
+        return ops.mul(self, 1)
+
     def __neg__(self) -> Self:
         return ops.neg(self)
 
     def __abs__(self) -> Self:
         return ops.abs(self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        raise _no_gradient("x // y", "np.floor(x.data / y)")
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        raise _no_gradient("x // y", "np.floor(x / y.data)")
+
+    def __mod__(self, other: Any) -> Any:
+        raise _no_gradient("x % y", "x - y * np.floor(x.data / y)")
+
+    def __rmod__(self, other: Any) -> Any:
+        raise _no_gradient("x % y", "x - y * np.floor(x / y.data)")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        raise _no_gradient("round(x)", "np.round(x.data)")
 
     def __getitem__(self, index: Any) -> Self:
         return ops.getitem(self, index=index)
@@ -112,72 +166,34 @@ class Operators:
 
     # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
 
-    def abs(self) -> Self:
-        return ops.abs(self)
-
-    def exp(self) -> Self:
-        return ops.exp(self)
-
-    def log(self) -> Self:
-        return ops.log(self)
-
-    def sqrt(self) -> Self:
-        return ops.sqrt(self)
-
-    def sin(self) -> Self:
-        return ops.sin(self)
-
-    def cos(self) -> Self:
-        return ops.cos(self)
-
-    def tanh(self) -> Self:
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Self:
-        return ops.sigmoid(self)
-
-    def relu(self) -> Self:
-        return ops.relu(self)
-
-    def gelu(self) -> Self:
-        return ops.gelu(self)
-
-    def clip(self, low: float, high: float) -> Self:
-        return ops.clip(self, low=low, high=high)
-
-    def masked_fill(self, mask: ArrayLike, value: float) -> Self:
-        return ops.masked_fill(self, mask=np.asarray(mask, dtype=bool), value=value)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return ops.sum(self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return ops.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return ops.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return ops.min(self, axis=axis, keepdims=keepdims)
-
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return ops.logsumexp(self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, *other: Any, keepdims: bool = False, ddof: int = 0) -> Self:
-        if other:  # NumPy has a dtype there, and PyTorch the switch of its own ddof
-            raise TypeError("var: name what comes after the axis: keepdims= or ddof=")
-        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def softmax(self, axis: int = -1) -> Self:
-        return ops.softmax(self, axis=axis)
-
-    def log_softmax(self, axis: int = -1) -> Self:
-        return ops.log_softmax(self, axis=axis)
+    abs = method(ops.abs)
+    exp = method(ops.exp)
+    log = method(ops.log)
+    sqrt = method(ops.sqrt)
+    sin = method(ops.sin)
+    cos = method(ops.cos)
+    tanh = method(ops.tanh)
+    sigmoid = method(ops.sigmoid)
+    relu = method(ops.relu)
+    gelu = method(ops.gelu)
+    clip = method(ops.clip, "low", "high")
+    masked_fill = method(ops.masked_fill, "mask", "value")
+    sum = method(ops.sum, "axis", "keepdims")
+    mean = method(ops.mean, "axis", "keepdims")
+    max = method(ops.max, "axis", "keepdims")
+    min = method(ops.min, "axis", "keepdims")
+    logsumexp = method(ops.logsumexp, "axis", "keepdims")
+    var = method(ops.var, "axis")  # then NumPy has a dtype, and PyTorch the switch of its own ddof
+    softmax = method(ops.softmax, "axis")
+    log_softmax = method(ops.log_softmax, "axis")
+    swapaxes = method(ops.swapaxes, "axis1", "axis2")
 
     def reshape(self, *shape: Any) -> Self:
+        """Give the elements, in their order, another shape: told as a tuple, or one by one."""
         return ops.reshape(self, shape=_one_or_many(shape))
 
     def transpose(self, *axes: Any) -> Self:
+        """Put the axes in another order, all of them told; by default in reverse."""
         if len(axes) == 2 and self.ndim == 2 and axes in UNMOVED:  # type: ignore[attr-defined]
             raise ValueError(
                 f"transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch exchanges its "
@@ -190,10 +206,8 @@ class Operators:
         """The axes in reverse order."""
         return ops.transpose(self)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Self:
-        return ops.swapaxes(self, axis1=axis1, axis2=axis2)
-
     def broadcast_to(self, *shape: Any) -> Self:
+        """Repeat along axes of length 1 and new ones in front, to a shape."""
         return ops.broadcast_to(self, shape=_one_or_many(shape))
 
 
@@ -211,6 +225,10 @@ def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         ) from None
 
 
+def _no_gradient(written: str, instead: str) -> TypeError:
+    return TypeError(f"{written} of a Tensor has no gradient to give; write {instead}")
+
+
 def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(numbers[0]) if numbers and isinstance(numbers[0], tuple | list) else numbers
 
@@ -224,24 +242,3 @@ def _all_axes(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
             f"not {axes}{hint}"
         )
     return axes
-
-
-def _spelled_either_way(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that takes axis= and keepdims= take PyTorch's dim= and keepdim= as well."""
-
-    @wraps(method)
-    def spelled(self: Any, *given: Any, **attributes: Any) -> Any:
-        if "dim" in attributes or "keepdim" in attributes:
-            attributes = dict(zip(("axis", "keepdims"), given, strict=False)) | attributes
-            return method(self, **respelled(name, attributes))
-        return method(self, *given, **attributes)
-
-    return spelled
-
-
-for _operation in ops.PRIMITIVES:
-    if _operation.name in vars(Operators):
-        _method = vars(Operators)[_operation.name]
-        _method.__doc__ = _operation.__doc__
-        if _operation.has_axis:
-            setattr(Operators, _operation.name, _spelled_either_way(_operation.name, _method))

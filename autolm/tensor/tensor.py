@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from array import array as PythonArray
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from itertools import count
+from random import Random
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from autolm.engine.backprop import Step, backward, backward_pass, steps
 from autolm.engine.graph import Node, describe, is_recording, next_order, note_here, recording
 from autolm.engine.hooks import higher
+from autolm.ops.arguments import read_bool
 from autolm.ops.backend import current_native
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
@@ -35,6 +39,8 @@ from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
 
 Array = NDArray[Any]
+# Their state changes by design, as that of a file; what is drawn from them was drawn.
+SOURCES = (np.random.Generator, np.random.RandomState, Random, ModuleType)
 BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
 
 
@@ -102,6 +108,8 @@ class Tensor(Operators, Node):
             given, keeps_dtype = read(data, "Tensor: data"), has_dtype(data)
             lists_integers = not keeps_dtype and (given.dtype.kind in "iu" or not given.size)
         array = convert(given, keeps_dtype, dtype)
+        if not (requires_grad is None or requires_grad is True or requires_grad is False):
+            read_bool("Tensor", "requires_grad", requires_grad)
         floating = array.dtype.kind == "f"
         if requires_grad and not floating:
             raise TypeError(
@@ -154,7 +162,7 @@ class Tensor(Operators, Node):
                     "its operands do; let it return floats"
                 )
             node._fill(array, True, op, parents, rule, attributes)
-            node.guard = guard_of(node, [*attributes.values()], op.forward)
+            node.guard = guard_of(node, attributes.values(), op.written_by_a_user)
         else:
             node._fill(array, False)
         return node
@@ -187,6 +195,11 @@ class Tensor(Operators, Node):
     def _fitted(self, contribution: Any, parent: Any, operand: int) -> Array | None:
         if not parent.requires_grad:
             return None
+        if isinstance(contribution, Node):
+            raise TypeError(
+                f"{describe(self)}: the contribution to operand {operand} is a "
+                f"{type(contribution).__name__}; a rule computes with arrays: use its .data"
+            )
         if fits(contribution, parent._array):
             return contribution
         try:
@@ -246,7 +259,7 @@ class Tensor(Operators, Node):
 
         With `zoom` this node alone is expanded, and its parents become leaves.
         """
-        return expand(self, zoom=zoom)[self]
+        return expand(self, zoom=read_bool("to_values", "zoom", zoom))[self]
 
     # Data
 
@@ -299,7 +312,16 @@ class Tensor(Operators, Node):
 
     def item(self) -> float:
         """Return the only element as a Python number."""
-        return self._array.item()
+        return self._one("item()").item()
+
+    def _one(self, asking: str) -> Array:
+        """Return the array if it has one element, which alone is a number."""
+        if self._array.size != 1:
+            raise ValueError(
+                f"{asking} of a Tensor of shape {self.shape}: only one element is a number; "
+                "index it, or reduce it with .sum(), .mean() or .any() of x.data"
+            )
+        return self._array
 
     def detach(self) -> Tensor:
         """Return the same data as a constant."""
@@ -311,7 +333,7 @@ class Tensor(Operators, Node):
 
     def __index__(self) -> int:
         """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
-        positions = self._as_positions()
+        positions = self.as_positions()
         if positions.size != 1 or positions.dtype.kind not in "iu":
             raise TypeError(
                 f"a Tensor of shape {self.shape} and dtype {self.dtype} is no integer; "
@@ -319,7 +341,7 @@ class Tensor(Operators, Node):
             )
         return int(positions.item())
 
-    def _as_positions(self) -> Array:
+    def as_positions(self) -> Array:
         """Return the data as an index takes them: integers stay so that lists of Python's were."""
         if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
             return self._array.astype(np.intp)
@@ -327,19 +349,23 @@ class Tensor(Operators, Node):
 
     def __float__(self) -> float:
         require_asked_for(self, whole=False)
-        return float(self._array.item())
+        return float(self._one("float(x)").item())
 
     def __bool__(self) -> bool:
-        return bool(self._array.item())
+        return bool(self._one("bool(x), such as in `if x:`,").item())
 
     def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("len(x): a Tensor of shape () is a number and has no length")
         return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iter(x): a Tensor of shape () is a number, and none goes through it")
         return (self[i] for i in range(len(self._array)))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self._one(f"format(x, {spec!r})").item(), spec) if spec else repr(self)
 
     def __repr__(self) -> str:
         small = self.size <= 20
@@ -394,7 +420,7 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
     if isinstance(told, dict):
         return {key: _owned(each, op, name) for key, each in told.items()}
     if isinstance(told, Node):
-        positions = told._as_positions() if isinstance(told, Tensor) else None
+        positions = told.as_positions() if isinstance(told, Tensor) else None
         if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
             raise TypeError(
                 f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
@@ -405,7 +431,15 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
         return told.copy()
     if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
         return np.array(told)
-    return told
+    if callable(told) or isinstance(told, SOURCES):
+        return told
+    try:
+        return deepcopy(told)
+    except Exception:
+        raise TypeError(
+            f"{op.name}: {name} is a {type(told).__name__}, which cannot be copied; if it changed "
+            "before the backward pass, the gradient would be wrong"
+        ) from None
 
 
 def _kind(returned: Any) -> str:

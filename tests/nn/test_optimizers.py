@@ -268,3 +268,9 @@ def test_a_negative_count_of_steps_is_refused() -> None:
     optimizer = Adam([tensor()], 0.1)
     with pytest.raises(ValueError, match="steps must be at least 0, not -1"):
         optimizer.load_state(optimizer.state() | {"steps": np.array(-1)})
+
+
+@pytest.mark.parametrize("kind", [SGD, AdamW])
+def test_the_name_that_pytorch_has_for_the_learning_rate_is_told_as_ours(kind):
+    with pytest.raises(TypeError, match=f"^{kind.__name__}: there is no lr=; .* learning_rate"):
+        kind([], lr=1)

@@ -1,7 +1,8 @@
 """Tensor: what it accepts, its dtypes, its methods against NumPy's, gradients and errors."""
 
 import operator
-from collections import deque
+from collections import UserDict, UserList, deque
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, no_grad, ops, primitive
+from autolm.engine.graph import scope, topological_order
 
 FLOATS = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -604,3 +606,91 @@ def test_transpose_that_numpy_and_pytorch_read_differently_names_both():
 def test_second_place_of_var_which_means_three_things_is_refused():
     with pytest.raises(TypeError, match=r"^var: name what comes after the axis: "):
         Tensor(array(2, 3)).var(0, True)
+
+
+WRONG = {
+    "dtype": (lambda x: Tensor([1.0], dtype="abc"), "Tensor: dtype must be a type of numbers"),
+    "switch": (lambda x: Tensor(1.0, requires_grad="False"), "Tensor: requires_grad must be True"),
+    "children": (lambda x: Tensor(2.0, (x,)), "Tensor: requires_grad must be True"),
+    "unknown word": (lambda x: x.sum(foo=1), "sum: there is no argument 'foo'"),
+    "too many": (lambda x: x.gelu(1), "gelu: it takes nothing and no more"),
+    "missing": (lambda x: x.clip(), "clip: low and high are both None"),
+    "twice": (lambda x: x.sum(0, axis=0), "sum: axis is given twice"),
+    "mask": (lambda x: x.masked_fill([0.5, 1.0], 0.0), "masked_fill: mask"),
+    "bool": (lambda x: bool(x), r"bool\(x\), .* of shape \(2,\)"),
+    "float": (lambda x: float(x), r"float\(x\) of a Tensor of shape \(2,\)"),
+    "item": (lambda x: x.item(), r"item\(\) of a Tensor of shape \(2,\)"),
+    "format": (lambda x: f"{x:.2f}", "format"),
+    "len": (lambda x: len(x.sum()), "len"),
+    "iter": (lambda x: iter(x.sum()), "iter"),
+    "//": (lambda x: x // 2, "x // y of a Tensor"),
+    "%": (lambda x: 5 % x, "x % y of a Tensor"),
+    "round": (lambda x: round(x), "round"),
+    "zoom": (lambda x: (x * 2).to_values(zoom="a"), "to_values: zoom"),
+    "retain": (lambda x: x.sum().backward(retain_grads="a"), "backward: retain_grads"),
+    "steps": (lambda x: x.sum().steps(retain_grads="a"), "backward: retain_grads"),
+    "scope": (lambda x: scope(None), "scope: a name is a str"),
+    "order": (lambda x: topological_order("a"), "topological_order: a Value or Tensor"),
+    "primitive": (lambda x: primitive(3), "primitive: a function is needed"),
+    "name": (lambda x: primitive(name=3), "primitive: name must be a str"),
+    "field": (lambda x: primitive(nme="a"), "primitive: there is no field 'nme'"),
+    "text of Values": (lambda x: Value.sum(b"x"), "sum: a list of Values"),
+    "no Values": (lambda x: Value.dot([1.0], None), "dot: a list of Values"),
+    "vecdot": (lambda x: np.vecdot(x, Tensor([2.0])), "numpy.vecdot of .*one length"),
+    "vecdot of a number": (lambda x: np.vecdot(x, 2.0), "numpy.vecdot of .*one length"),
+    "outer": (lambda x: np.linalg.outer(Tensor([[1.0]]), x), "numpy.linalg.outer of"),
+    "tril": (lambda x: np.tril(x.sum()), "numpy.tril of a number"),
+}
+
+
+@pytest.mark.parametrize(("call", "words"), WRONG.values(), ids=WRONG.keys())
+def test_a_call_that_means_nothing_is_refused_in_our_words(call, words):
+    with pytest.raises((TypeError, ValueError), match=f"^{words}"):
+        call(Tensor([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("leaf", [Tensor(2.0), Value(2.0)])
+def test_plus_x_has_the_gradient_of_x(leaf):
+    (+leaf).backward()
+    assert leaf.grad == 1.0
+
+
+def test_a_rule_that_returns_tensors_is_told_to_use_arrays():
+    @primitive
+    def doubled(a):
+        return a * 2, lambda grad: (Tensor(grad) * 2,)
+
+    with pytest.raises(TypeError, match="doubled: the contribution to operand 0 is a Tensor"):
+        doubled(Tensor([1.0])).sum().backward()
+
+
+@dataclass
+class Settings:
+    factor: list
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda numbers: Settings(numbers), deque, UserList, lambda numbers: UserDict(factor=numbers)],
+    ids=["dataclass", "deque", "UserList", "UserDict"],
+)
+def test_an_attribute_of_any_kind_changed_afterwards_changes_nothing(make):
+    def read(settings):
+        if isinstance(settings, Settings):
+            return settings.factor[0]
+        return settings["factor"][0] if isinstance(settings, UserDict) else settings[0]
+
+    @primitive
+    def scaled(a, *, settings):
+        return a * read(settings), lambda grad: (grad * read(settings),)
+
+    settings, x = make([2.0]), Tensor([1.0])
+    y = scaled(x, settings=settings).sum()
+    held = settings
+    if isinstance(settings, Settings):
+        held = settings.factor
+    elif isinstance(settings, UserDict):
+        held = settings["factor"]
+    held[0] = 9.0
+    y.backward()
+    assert x.grad.tolist() == [2.0]
