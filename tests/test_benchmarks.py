@@ -194,7 +194,7 @@ def test_ratios_of_a_scalar_race_compare_one_round():
     rounds = {("slow", "quiet"): [doubled, part], ("quick", "quiet"): [part, part]}
     result = scalar_race.Result("a race", {}, rounds, {}, ())
     assert result.times_as_quick("quick", "quiet") == [2.0, 1.0]
-    assert result.seconds("slow", "quiet", ["record"]) == [2.0, 1.0]
+    assert result.seconds("slow", "quiet", "record") == [2.0, 1.0]
 
 
 def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():

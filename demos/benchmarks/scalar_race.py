@@ -29,12 +29,8 @@ from benchmarks.scalar_run import WORKLOADS
 from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
 
 COLLECTORS = ("default", "quiet")
-<<<<<<< HEAD
-PARTS = ("record", "backward")
-=======
 STEP = ("record", "backward")
 PARTS = (*STEP, "free")
->>>>>>> wt-k
 STEPS = 5
 TOLERANCE = 1e-9
 
@@ -54,14 +50,10 @@ class Result:
         """The rivals, in order."""
         return list(dict.fromkeys(rival for rival, _ in self.rounds))
 
-    def seconds(self, rival: str, collector: str, parts: Sequence[str] = PARTS) -> list[float]:
+    def seconds(self, rival: str, collector: str, *parts: str) -> list[float]:
         """Return the time of a step, or of parts of it, in each round."""
-<<<<<<< HEAD
-        return [sum(each[part] for part in parts) for each in self.rounds[rival, collector]]
-=======
         rounds = self.rounds[rival, collector]
         return [sum(each[part] for part in parts or STEP) for each in rounds]
->>>>>>> wt-k
 
     def times_as_quick(self, rival: str, collector: str) -> list[float]:
         """Return how many times as quick as the first rival this one was, in each round."""
@@ -152,7 +144,7 @@ def parts_table(result: Result) -> Table:
     headings = [*PARTS, "bytes a node", "at the peak"]
     grid = narrow(f"{result.title}: its parts, collector quiet", headings)
     for rival in result.rivals:
-        medians = [statistics.median(result.seconds(rival, "quiet", [part])) for part in PARTS]
+        medians = [statistics.median(result.seconds(rival, "quiet", part)) for part in PARTS]
         weight, nodes = result.bytes.get(rival), result.nodes[rival]
         cells = [f"{weight[key] / nodes:.0f}" if weight else "" for key in ("held", "peak")]
         style = "bold" if is_ours(rival) else None

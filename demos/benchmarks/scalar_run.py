@@ -22,10 +22,7 @@ WORKLOADS = {
 
 
 def timed(work: Work, collector: str, steps: int) -> dict[str, float]:
-    """Return the median seconds of each part of a step, and what was computed.
-
-    With the collector quiet it runs between steps alone, so that no rival keeps its old graphs.
-    """
+    """Return the median seconds of each part of a step, and what was computed."""
     gc.collect()
     if collector == "quiet":
         gc.freeze()
@@ -33,18 +30,24 @@ def timed(work: Work, collector: str, steps: int) -> dict[str, float]:
     times = []
     for _ in range(1 + steps):  # the first warms up
         work.clear()
-        if collector == "quiet":
-            gc.collect()
         start = process_time()
         root = work.record()
         recorded = process_time()
         work.backward(root)
-        times.append((recorded - start, process_time() - recorded))
+        differentiated = process_time()
         result = work.result(root)
+        before = process_time()
         del root
-    record, backward = map(statistics.median, zip(*times[1:], strict=True))
+        times.append((recorded - start, differentiated - recorded, process_time() - before))
+    record, backward, free = map(statistics.median, zip(*times[1:], strict=True))
     digest = sum(map(abs, work.gradients()))
-    return {"record": record, "backward": backward, "result": result, "digest": digest}
+    return {
+        "record": record,
+        "backward": backward,
+        "free": free,
+        "result": result,
+        "digest": digest,
+    }
 
 
 def weighed(work: Work) -> dict[str, float]:
