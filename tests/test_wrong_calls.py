@@ -82,7 +82,7 @@ def holds_one_number(value: Any) -> bool:
         return False
     try:
         array = np.asarray(value)
-    except ValueError:  # a list of one Tensor
+    except (TypeError, ValueError):  # a list of Tensors
         return False
     return array.size == 1 and array.dtype.kind in "biuf"
 

@@ -626,10 +626,20 @@ CONVERSIONS = ("array", "asanyarray", "asarray", "ascontiguousarray", "asfortran
 PLACES = CONSTANT_FUNCTIONS | {"astype", "compress", "item", "partition", "repeat", "take", "view"}
 ARRAY_METHODS = {
     *(name for name in dir(np.ndarray) if not name.startswith("_") and name not in PLACES),
-    *(f"__{way}{name}__" for way in ("", "i", "r") for name in (
-        "add", "sub", "mul", "truediv", "pow", "matmul", "mod",
-    )),
-}  # fmt: skip
+    *(
+        f"__{way}{name}__"
+        for way in ("", "i", "r")
+        for name in (
+            "add",
+            "sub",
+            "mul",
+            "truediv",
+            "pow",
+            "matmul",
+            "mod",
+        )
+    ),
+}
 DRAWS = frozenset(name for name in dir(np.random.Generator) if not name.startswith("_"))
 LOCATED = ("gumbel", "laplace", "logistic", "normal")  # of which a location and a scale are given
 ARITHMETIC = ("BINARY_", "INPLACE_")
