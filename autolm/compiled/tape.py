@@ -148,7 +148,7 @@ class Tape:
             At the first operation whose result is not finite; it is named.
         """
         numbers = np.empty(0, object)
-        with suppress(ValueError):  # lists of unequal lengths
+        with suppress(TypeError, ValueError):  # nodes in a list; lists of unequal lengths
             numbers = np.asarray(inputs)
         if numbers.dtype.kind not in "iuf":
             raise TypeError(f"Tape.forward: inputs must be numbers, not {told(inputs)}")
