@@ -94,7 +94,8 @@ class Backprop:
 
     def _visit(self, node: Node, told: list[tuple[Any, ...]] | None = None) -> None:
         """Send a node's gradient on to its parents; tell what each was sent, and its sums."""
-        gradients, changed = self.gradients, dict[Node, Any]()
+        gradients = self.gradients
+        changed: dict[Node, Any] = {}  # (dict[...]() takes longer than an addition)
         try:
             contributions = node.contributions(gradients[node])
             for parent, value in zip(node.parents, contributions, strict=True):
