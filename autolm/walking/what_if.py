@@ -167,7 +167,7 @@ def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     data = data.data if isinstance(data, Node) else data
     try:
         given = np.asarray(data)
-    except ValueError:  # lists of unequal lengths
+    except (TypeError, ValueError):  # nodes in a list; lists of unequal lengths
         given = np.asarray(None)
     if given.dtype.kind not in "biuf":
         raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
