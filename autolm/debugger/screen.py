@@ -20,7 +20,7 @@ from autolm.engine.graph import Node
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import Names
 from autolm.walking.walk import Backprop
-from autolm.walking.wording import expression, rule, show, slope, total
+from autolm.walking.wording import count, expression, rule, show, slope, symbol, total
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
@@ -34,7 +34,7 @@ class Screen:
     def __init__(self, walk: Backprop, names: Names) -> None:
         self.walk, self.names = walk, names
         self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
-        self.operation = max([5, *(len(_symbol(node)) for node in walk.operations)]) + 2
+        self.operation = max([5, *(len(symbol(node)) for node in walk.operations)]) + 2
 
     def heading(self) -> str:
         """Say what is walked."""
@@ -67,7 +67,7 @@ class Screen:
         number = f"{index + 1}/{len(self.walk.operations)}"
         made = f"{self.names(node)} = {expression(node, self.names)}"
         made += f", but set to {total(node.data)}" * (node in self.walk.replaced)
-        return f"{mark} {number:>{self.margin - 4}}  {_symbol(node):{self.operation}}{made}"
+        return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{made}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         width = terminal_width() - self.margin
@@ -214,10 +214,6 @@ def _parts(array: Any) -> tuple[str, str, str]:
     return shape, length, peek
 
 
-def _symbol(node: Node) -> str:
-    return str(node.op.symbol or node.op.name) if node.op else ""
-
-
 def terminal_width() -> int:
     """Return how many characters a line has; where there is no terminal, 200."""
     return shutil.get_terminal_size((200, 24)).columns
@@ -232,7 +228,7 @@ def _place(node: Node) -> str:
 
 
 def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,}".replace(",", " ") + f" {one if n == 1 else many or one + 's'}"
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
 
 
 def bold(text: str) -> str:

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from autolm.drawing import labels
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
@@ -27,6 +26,7 @@ from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_bool, read_int, told
 from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
+from autolm.walking import wording
 
 MAX_BOXES = 18
 MAX_SPAN = 60
@@ -95,9 +95,9 @@ class Drawing:
         view = exact_view(self.order, near, edges)
         for box in view.boxes:
             box.is_focus = any(node is focus for node in box.nodes)
-        total = labels.count(len(self.order))
+        total = wording.count(len(self.order))
         where = f"within {radius} of {self._which(focus)}"
-        view.notes.append(f"{labels.count(len(near))} of {total} nodes, {where}")
+        view.notes.append(f"{wording.count(len(near))} of {total} nodes, {where}")
         return view
 
     def _find(self, focus: Node | str) -> Node:
@@ -110,7 +110,7 @@ class Drawing:
             return focus
         named = [node for node in self.order if node.name]
         found = [node for node in named if node.name == focus]
-        found = found or [node for node in named if labels.name(node) == focus]
+        found = found or [node for node in named if wording.name(node) == focus]
         names = list(dict.fromkeys(node.name for node in found or named))
         if found and len(names) == 1:
             return found[-1]
@@ -125,10 +125,10 @@ class Drawing:
         """Say what a neighbourhood is of; of nodes that have one name, which of them."""
         alike = [node for node in self.order if node.name and node.name == focus.name]
         if len(alike) < 2:
-            return labels.called(focus)
+            return wording.label(focus)
         place = next(i for i, node in enumerate(alike, 1) if node is focus)
-        number = f"{labels.count(place)} of {labels.count(len(alike))}"
-        return f"{labels.called(focus)}, {number} of this name"
+        number = f"{wording.count(place)} of {wording.count(len(alike))}"
+        return f"{wording.label(focus)}, {number} of this name"
 
     def dot(self, *, dark: bool = False, **options: Any) -> Picture:
         """Return the picture as DOT."""

@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from autolm.drawing import labels
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
@@ -34,6 +33,7 @@ from autolm.ops.arguments import read_int
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.playback import Moment, explanations, longest, moments
 from autolm.tensor.arguments import read_node, read_path
+from autolm.walking import wording
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
@@ -128,7 +128,7 @@ class _Modules:
             view = collapsed_view(collapse, self.root)
             for box in view.boxes:
                 box.frame = box.frame[len(part.path) if part else 0 :]
-                box.rows = [box.rows[0], ("grad", labels.NOT_COMPUTED)]
+                box.rows = [box.rows[0], ("grad", wording.NOT_COMPUTED)]
             played = module_moments(view, collapse.groups, self.atoms, self.done, self.root)
             told = {box.key: box.hint.split("\n") for box in view.boxes}
             titles = {i: b.title for b, g in zip(view.boxes, collapse.groups, strict=True)
