@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing import labels
 from autolm.engine.graph import Node
+from autolm.walking import wording
 
 MANY = 3  # constants: so many are not told one by one
 
@@ -55,11 +55,11 @@ def roll(order: Sequence[Node]) -> tuple[list[Atom], dict[Node, int]]:
             operands = list(map(find, parents))
             key = (node.op.name, node.scope, *dict.fromkeys(operands))
             i = known.get(key)
-            if i is None and len(operands) == 2 and key[0] in labels.COMMUTATIVE:
+            if i is None and len(operands) == 2 and key[0] in wording.COMMUTATIVE:
                 i = _running(atoms, edges, operands, node)
         else:
             operands = []
-            key = (None, node.scope, labels.base_name(node), node.requires_grad)
+            key = (None, node.scope, wording.base_name(node), node.requires_grad)
             i = known.get(key)
         if i is None:
             i = known[key] = len(atoms)

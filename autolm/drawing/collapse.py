@@ -12,9 +12,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from autolm.drawing import labels
 from autolm.drawing.atoms import Atom
 from autolm.drawing.outline import Group, is_inside, leads_to, outline
+from autolm.walking import wording
 
 ASKED = 4  # times the budget: so much may be opened by asking for it
 
@@ -120,7 +120,7 @@ class Collapse:
     def _keep_the_end(self, group: Group, kept: int) -> None:
         hidden = group.children[: len(group.children) - kept]
         members = [i for child in hidden for i in child.members]
-        key, title = f"{group.key}/start", f"{labels.count(len(hidden))} before"
+        key, title = f"{group.key}/start", f"{wording.count(len(hidden))} before"
         start = Group("stage", group.path, key, title, sorted(members))
         self._shortened[group] = [start, *group.children[len(hidden) :]]
 

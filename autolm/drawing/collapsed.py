@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing import labels
 from autolm.drawing.atoms import MANY, Atom
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
 from autolm.drawing.view import Arrow, Badge, Box, Edges, View
 from autolm.engine.graph import Node
+from autolm.walking import wording
 
 BADGES = 6  # in one box; the others are counted
 
@@ -49,7 +49,7 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
     closed = sum(box.kind == "module" for box in boxes)
     total = sum(len(box.nodes) for box in boxes)
     are_closed = f", {closed} of them closed" if closed else ""
-    notes = [f"{labels.count(total)} nodes in {_boxes(len(boxes))}{are_closed}"]
+    notes = [f"{wording.count(total)} nodes in {_boxes(len(boxes))}{are_closed}"]
     return View(boxes, arrows, notes, is_exact=False)
 
 
@@ -68,15 +68,15 @@ def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
                     sent.setdefault((place[parent], head), []).append(contribution.value)
     for box in boxes:
         grads = [found[node] for node in box.results if node in found]
-        box.rows[1:] = [("grad", labels.extent(grads))]
+        box.rows[1:] = [("grad", wording.extent(grads))]
     return [
         Arrow(
             f"e{tail}from{head}",
             boxes[tail].key,
             boxes[head].key,
             is_gradient=True,
-            label=labels.extent(values),
-            hint=f"{labels.count(len(values))} contributions to gradients",
+            label=wording.extent(values),
+            hint=f"{wording.count(len(values))} contributions to gradients",
         )
         for (tail, head), values in sorted(sent.items())
     ]
@@ -93,10 +93,10 @@ def _name_operands(
     for box, group in zip(boxes, groups, strict=True):
         coming = into.get(box.key, [])
         node = atoms[group.members[0]].nodes[0]
-        if group.kind == "atom" and len(coming) > 1 and labels.role(node, 0):
+        if group.kind == "atom" and len(coming) > 1 and wording.role(node, 0):
             for arrow in coming:
                 brought = set(results[arrow.tail])
-                roles = [labels.role(node, i) for i, p in enumerate(node.parents) if p in brought]
+                roles = [wording.role(node, i) for i, p in enumerate(node.parents) if p in brought]
                 arrow.label = " ".join(roles)
 
 
@@ -105,7 +105,7 @@ def _boxes(n: int) -> str:
 
 
 def _edges_hint(count: int) -> str:
-    return f"{labels.count(count)} edge" + ("" if count == 1 else "s")
+    return f"{wording.count(count)} edge" + ("" if count == 1 else "s")
 
 
 def _leaves(
@@ -136,22 +136,22 @@ def _box(
 ) -> Box:
     operations = [node for i in group.members for node in atoms[i].nodes]
     nodes, first = [*operations, *owned], operations[0]
-    box = Box(key, "module", nodes, outputs, title=labels.short(group.title))
+    box = Box(key, "module", nodes, outputs, title=wording.short(group.title))
     if group.kind == "atom":
-        many = f"×{labels.count(len(operations))}" if len(operations) > 1 else ""
-        name = labels.short(labels.name(first)) if len(operations) == 1 else ""
-        box.kind, box.frame, box.hint = "rolled", group.path, labels.hint(first)
-        box.subtitle = " ".join(filter(None, (name, many, labels.shape(first.data))))
+        many = f"×{wording.count(len(operations))}" if len(operations) > 1 else ""
+        name = wording.short(wording.name(first)) if len(operations) == 1 else ""
+        box.kind, box.frame, box.hint = "rolled", group.path, wording.hint(first)
+        box.subtitle = " ".join(filter(None, (name, many, wording.shape(first.data))))
     else:
         scope = ".".join(group.path) or "no scope"
         box.frame = group.path[:-1] if group.kind == "scope" else group.path
-        box.subtitle = f"{group.note}  +{labels.count(len(nodes))} nodes".strip()
-        box.hint = f"{scope}: closed, {labels.count(len(operations))} operations"
+        box.subtitle = f"{group.note}  +{wording.count(len(nodes))} nodes".strip()
+        box.hint = f"{scope}: closed, {wording.count(len(operations))} operations"
         box.opens = group.key if group.children else ""
-    box.rows = [("data", labels.extent([node.data for node in outputs]))]
+    box.rows = [("data", wording.extent([node.data for node in outputs]))]
     grads = [node.grad for node in outputs if node.has_grad]
-    box.rows += [("grad", labels.extent(grads))] if grads else []
-    box.is_finite = all(map(labels.is_finite, nodes))
+    box.rows += [("grad", wording.extent(grads))] if grads else []
+    box.is_finite = all(map(wording.is_finite, nodes))
     return box
 
 
@@ -160,7 +160,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
     for leaf in leaves:
         first = atoms[leaf].nodes[0]
         if first.requires_grad or first.name:
-            name = labels.short(labels.base_name(first))
+            name = wording.short(wording.base_name(first))
             nodes = atoms[leaf].nodes if name else _used(group, atoms, atoms[leaf])
             text = f"{name or 'leaf'} {_size(nodes)}"
             badges.append(Badge(text.strip(), is_constant=not first.requires_grad))
@@ -168,7 +168,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
     if len(badges) > BADGES:
         named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
         numbers = sum(int(np.size(node.data)) for leaf in named for node in atoms[leaf].nodes)
-        text = f"{len(named)} parameters: {labels.count(numbers)} numbers"
+        text = f"{len(named)} parameters: {wording.count(numbers)} numbers"
         return [Badge(text, is_constant=False)]
     return badges
 
@@ -187,8 +187,8 @@ def _constants(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> li
     if not uses:
         return []
     if 0 < len(numbers) < MANY:
-        return [Badge(labels.number(x), is_constant=True) for x in numbers]
-    size = _size(atoms[leaves[0]].nodes) if uses == 1 else f"×{labels.count(uses)}"
+        return [Badge(wording.number(x), is_constant=True) for x in numbers]
+    size = _size(atoms[leaves[0]].nodes) if uses == 1 else f"×{wording.count(uses)}"
     return [Badge(f"const {size}".strip(), is_constant=True)]
 
 
@@ -199,13 +199,13 @@ def _is_plain(leaf: Atom) -> bool:
 def _size(nodes: Sequence[Node]) -> str:
     """Write the shape of the array that leaves are elements of, or how many they are."""
     if len(nodes) == 1:
-        return labels.shape(nodes[0].data)
+        return wording.shape(nodes[0].data)
     indices = [_index(node.name) for node in nodes]
     if all(indices) and len({len(index) for index in indices}) == 1:
         extent = np.max(indices, axis=0) + 1
         if int(np.prod(extent)) == len(nodes):
             return "×".join(map(str, extent))
-    return f"×{labels.count(len(nodes))}"
+    return f"×{wording.count(len(nodes))}"
 
 
 def _index(name: str) -> tuple[int, ...]:

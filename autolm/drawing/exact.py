@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing import labels
 from autolm.drawing.gradients import walk
 from autolm.drawing.outline import scope_parts
 from autolm.drawing.view import Arrow, Box, Edges, View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
+from autolm.walking import wording
 
 
 def exact_view(
@@ -65,29 +65,31 @@ def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) ->
 
 def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -> Box:
     kind = "data" if node.parents else "leaf" if node.requires_grad else "constant"
-    rows = [("data", labels.peek(node.data))]
+    rows = [("data", wording.peek(node.data))]
     if node.requires_grad:
-        grad = labels.gradient(node)
+        grad = wording.gradient(node)
         if found is not None:
-            grad = labels.peek(found[node]) if node in found else labels.NOT_COMPUTED
+            grad = wording.peek(found[node]) if node in found else wording.NOT_COMPUTED
         rows.append(("grad", grad))
     return Box(
         key,
         kind,  # type: ignore[arg-type]
         [node],
-        title=labels.short(labels.name(node)),
-        subtitle=labels.shape(node.data),
+        title=wording.short(wording.called(node)),
+        subtitle=wording.shape(node.data),
         rows=rows,
-        hint=labels.hint(node),
+        hint=wording.hint(node),
         frame=scope_parts(node.scope),
         is_root=node is root,
-        is_finite=labels.is_finite(node),
+        is_finite=wording.is_finite(node),
     )
 
 
 def _operation_box(node: Node, key: str) -> Box:
     frame = scope_parts(node.scope)
-    return Box(key, "operation", [], title=labels.symbol(node), hint=labels.hint(node), frame=frame)
+    return Box(
+        key, "operation", [], title=wording.symbol(node), hint=wording.hint(node), frame=frame
+    )
 
 
 def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
@@ -97,7 +99,7 @@ def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
             key = keys[node]
             hint = f"operand {i + 1} of {len(node.parents)}"
             arrow = Arrow(f"{key}in{i}", keys[parent], f"{key}op", hint=hint)
-            arrow.label = "  ".join(filter(None, [labels.role(node, i), _broadcast(parent, node)]))
+            arrow.label = "  ".join(filter(None, [wording.role(node, i), _broadcast(parent, node)]))
             arrows.append(arrow)
     return arrows
 
@@ -107,7 +109,7 @@ def _broadcast(parent: Node, node: Node) -> str:
     is_elementwise = getattr(node.op, "cases", None) == ()
     if not is_elementwise or np.shape(parent.data) == np.shape(node.data):
         return ""
-    return f"{labels.shape(parent.data) or '1'} → {labels.shape(node.data)}"
+    return f"{wording.shape(parent.data) or '1'} → {wording.shape(node.data)}"
 
 
 def _gradients(step: Step, keys: dict[Node, str], with_arithmetic: bool) -> list[Arrow]:
@@ -117,8 +119,8 @@ def _gradients(step: Step, keys: dict[Node, str], with_arithmetic: bool) -> list
         return []
     for i, sent in enumerate(step.contributions):
         if sent.parent in keys and sent.parent.requires_grad:
-            label = arithmetic(step, i) if with_arithmetic else labels.peek(sent.value)
-            hint = f"gradient sent to operand {i + 1}: {labels.rule(step.node, i)}"
+            label = arithmetic(step, i) if with_arithmetic else wording.peek(sent.value)
+            hint = f"gradient sent to operand {i + 1}: {wording.rule(step.node, i)}"
             arrow = Arrow(f"{key}grad{i}", keys[sent.parent], f"{key}op", hint=hint)
             arrow.is_gradient, arrow.label = True, label
             arrows.append(arrow)
@@ -129,10 +131,10 @@ def arithmetic(step: Step, operand: int) -> str:
     """Write a contribution as upstream × local = value; of arrays, as its rule and its numbers."""
     sent = step.contributions[operand]
     if sent.local is None:
-        rule = labels.rule(step.node, operand)
-        return f"{rule} = {labels.peek(sent.value)}" if rule else labels.peek(sent.value)
-    factors = (labels.number(step.upstream), labels.number(sent.local))
-    return f"{factors[0]} × {factors[1]} = {labels.number(sent.value)}"
+        rule = wording.rule(step.node, operand)
+        return f"{rule} = {wording.peek(sent.value)}" if rule else wording.peek(sent.value)
+    factors = (wording.number(step.upstream), wording.number(sent.local))
+    return f"{factors[0]} × {factors[1]} = {wording.number(sent.value)}"
 
 
 def _count_what_is_cut_off(
@@ -160,6 +162,6 @@ def _count_what_is_cut_off(
 
 
 def _more(key: str, hidden: int, what: str, node: Node) -> Box:
-    title = f"+{labels.count(hidden)} {what}{'' if hidden == 1 else 's'}"
+    title = f"+{wording.count(hidden)} {what}{'' if hidden == 1 else 's'}"
     hint = "not in this picture; a larger radius shows more"
     return Box(key, "more", [], title=title, hint=hint, frame=scope_parts(node.scope))

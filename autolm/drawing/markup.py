@@ -6,28 +6,8 @@ A picture is DOT, which holds HTML-like labels, and becomes SVG, which stands in
 from __future__ import annotations
 
 import html
-import unicodedata
 
-
-def visible(text: str) -> str:
-    r"""Replace what XML cannot hold, and what would break a line, by visible signs.
-
-    >>> visible("a\x00\nb")
-    'a␀␊b'
-    """
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "␡"
-    is_unfit = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") or (
-        code & 0xFFFE == 0xFFFE
-    )
-    return "\N{REPLACEMENT CHARACTER}" if is_unfit else character
+from autolm.walking.wording import visible
 
 
 def markup(text: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing import labels
 from autolm.drawing.atoms import Atom
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
@@ -26,6 +25,7 @@ from autolm.pages.playback import (
     backward_lines,
     forward_lines,
 )
+from autolm.walking import wording
 
 
 @dataclass
@@ -59,12 +59,12 @@ class Extent:
 
     def __str__(self) -> str:
         if not self.count:
-            return labels.NOT_COMPUTED
+            return wording.NOT_COMPUTED
         if self.count == 1:
-            return labels.peek(self.first)
+            return wording.peek(self.first)
         if self.low == self.high:
-            return labels.number(self.low)
-        return f"{labels.number(self.low)} … {labels.number(self.high)}"
+            return wording.number(self.low)
+        return f"{wording.number(self.low)} … {wording.number(self.high)}"
 
 
 @dataclass
@@ -111,8 +111,9 @@ def module_moments(
         _backward(number, groups, view, atoms, done) for number in reversed(range(len(groups)))
     ]
     begins_here = any(box.is_root for box in boxes)
-    name = labels.called(root)
-    title = f"The pass begins at the result: {name}.grad = {labels.peek(root.as_gradient(None))}"
+    name = wording.label(root)
+    seed = wording.peek(root.as_gradient(None))
+    title = f"The pass begins at the result: {wording.grad_of(name)} = {seed}"
     arriving = "What is above sends the gradient of the result."
     start = Moment("backward", title if begins_here else arriving)
     start.box = next((box.key for box in boxes if box.is_root), boxes[-1].key)
@@ -124,15 +125,15 @@ def module_moments(
 def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View) -> Moment:
     operations = sum(len(atoms[i].nodes) for i in group.members)
     moment = Moment("forward", _title(box, group), box=box.key)
-    result = labels.extent([node.data for node in box.results])
-    moment.lines = [f"{labels.count(operations)} operations → {result}"]
+    result = wording.extent([node.data for node in box.results])
+    moment.lines = [f"{wording.count(operations)} operations → {result}"]
     if group.kind == "atom":
         written_out = forward_lines(atoms[group.members[0]].nodes[0])
-        one_of_many = [f"one of the {labels.count(operations)}:", *(f"  {x}" for x in written_out)]
+        one_of_many = [f"one of the {wording.count(operations)}:", *(f"  {x}" for x in written_out)]
         moment.lines = written_out if operations == 1 else [*moment.lines, *one_of_many]
     moment.arrows = arrows_between(view.arrows, box.key, into=True)
     moment.writes = {box.key: {"data": result}}
-    moment.alarms = [] if all(labels.are_finite(node.data) for node in box.nodes) else [box.key]
+    moment.alarms = [] if all(wording.are_finite(node.data) for node in box.nodes) else [box.key]
     return moment
 
 
@@ -152,8 +153,8 @@ def _backward(
                 continue
             if atoms[operand].is_leaf:
                 first = atoms[operand].nodes[0]
-                name = labels.short(labels.base_name(first)) or "leaves"
-                lines.append(f"→ {name}.grad: {done.gradients[operand]}")
+                name = wording.short(wording.base_name(first)) or "leaves"
+                lines.append(f"→ {wording.grad_of(name)}: {done.gradients[operand]}")
             elif operand in place:
                 to_parts.setdefault(place[operand], Extent()).merge(extent)
             else:
@@ -202,7 +203,7 @@ def _sample(group: Group, atoms: Sequence[Atom], done: AtomPass) -> list[str]:
     step = done.first.get(group.members[0])
     if group.kind != "atom" or step is None:
         return []
-    many = labels.count(len(atoms[group.members[0]].nodes))
+    many = wording.count(len(atoms[group.members[0]].nodes))
     return [f"one of the {many}:", *(f"  {line}" for line in backward_lines(step, most=2))]
 
 
@@ -219,7 +220,7 @@ def _merged(extents: Iterable[Extent]) -> Extent:
 
 
 def _contributions(extent: Extent) -> str:
-    many = "1 contribution" if extent.count == 1 else f"{labels.count(extent.count)} contributions"
+    many = "1 contribution" if extent.count == 1 else f"{wording.count(extent.count)} contributions"
     return f"{many}, {extent}"
 
 

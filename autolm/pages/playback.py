@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing import labels
 from autolm.drawing.exact import arithmetic
 from autolm.drawing.view import Arrow, Box
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
+from autolm.walking import wording
 
 LINES = 6  # operands that are written out in one step
 
@@ -51,14 +51,14 @@ class Moment:
 def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, str]) -> list[Moment]:
     """Play a graph that is drawn exactly: one moment for each operation, each way."""
     root = order[-1]
-    given = {keys[n]: {"data": labels.peek(n.data)} for n in order if not n.parents}
+    given = {keys[n]: {"data": wording.peek(n.data)} for n in order if not n.parents}
     played = [Moment("start", "The leaves are given.", ["Press → for the first operation."], "")]
     played[0].writes = given
-    played[0].alarms = [keys[n] for n in order if not (n.parents or labels.are_finite(n.data))]
+    played[0].alarms = [keys[n] for n in order if not (n.parents or wording.are_finite(n.data))]
     played += [_forward(node, keys) for node in order if node.parents]
-    seed = labels.peek(root.as_gradient(None))
+    seed = wording.peek(root.as_gradient(None))
     name = target(root)
-    start = Moment("backward", f"The pass begins at the result: {name}.grad = {seed}")
+    start = Moment("backward", f"The pass begins at the result: {wording.grad_of(name)} = {seed}")
     start.box, start.writes = keys[root], {keys[root]: {"grad": seed}}
     return [*played, start, *(_backward(step, keys) for step in steps)]
 
@@ -67,15 +67,15 @@ def _forward(node: Node, keys: Mapping[Node, str]) -> Moment:
     key = keys[node]
     moment = Moment("forward", _definition(node), forward_lines(node), f"{key}op")
     moment.arrows = [f"{key}in{i}" for i in range(len(node.parents))] + [f"{key}out"]
-    moment.writes = {key: {"data": labels.peek(node.data)}}
-    moment.alarms = [] if labels.are_finite(node.data) else [key]
+    moment.writes = {key: {"data": wording.peek(node.data)}}
+    moment.alarms = [] if wording.are_finite(node.data) else [key]
     return moment
 
 
 def forward_lines(node: Node) -> list[str]:
     """Write out what one operation computes: `3 × 2 = 6`, and its formula."""
-    computed = f"{expression(node, _value)} = {labels.peek(node.data)}"
-    return [computed, *filter(None, [labels.formula(node)])]
+    computed = f"{wording.expression(node, _value)} = {wording.peek(node.data)}"
+    return [computed, *filter(None, [wording.formula(node)])]
 
 
 def _backward(step: Step, keys: Mapping[Node, str]) -> Moment:
@@ -84,25 +84,26 @@ def _backward(step: Step, keys: Mapping[Node, str]) -> Moment:
     moment.arrows = [f"{key}in{i}" for i in range(len(node.parents))]
     for sent in step.contributions:
         if sent.parent.requires_grad:
-            moment.writes[keys[sent.parent]] = {"grad": labels.peek(sent.after)}
-            moment.alarms += [] if labels.are_finite(sent.after) else [keys[sent.parent]]
+            moment.writes[keys[sent.parent]] = {"grad": wording.peek(sent.after)}
+            moment.alarms += [] if wording.are_finite(sent.after) else [keys[sent.parent]]
     return moment
 
 
 def backward_lines(step: Step, most: int = LINES) -> list[str]:
     """Write out what one operation sends: `ḡ · b = 0.5 × 2 = 1 → a.grad: 0 → 1`."""
-    lines = [f"ḡ = {labels.peek(step.upstream)}"]
+    lines = [f"ḡ = {wording.peek(step.upstream)}"]
     for i, sent in enumerate(step.contributions[:most]):
         if not sent.parent.requires_grad:
             lines.append(f"{_name(sent.parent)} is a constant: no gradient reaches it")
             continue
-        rule = labels.rule(step.node, i)
+        rule = wording.rule(step.node, i)
         is_told = sent.local is None or rule in ("", "ḡ")
         sums = arithmetic(step, i) if is_told else f"{rule} = {arithmetic(step, i)}"
-        before = "0" if sent.before is None else labels.peek(sent.before)
-        lines.append(f"{sums} → {target(sent.parent)}.grad: {before} → {labels.peek(sent.after)}")
+        before = "0" if sent.before is None else wording.peek(sent.before)
+        grad = wording.grad_of(target(sent.parent))
+        lines.append(f"{sums} → {grad}: {before} → {wording.peek(sent.after)}")
     left_out = len(step.contributions) - most
-    return lines + ([f"… {labels.count(left_out)} more operands"] if left_out > 0 else [])
+    return lines + ([f"… {wording.count(left_out)} more operands"] if left_out > 0 else [])
 
 
 def explanations(
@@ -119,12 +120,12 @@ def explanations(
                 arrived[sent.parent].append(f"  {arithmetic(step, i)}   {source}")
     told = {}
     for node in order:
-        lines = labels.hint(node).split("\n")[bool(node.name) :]
+        lines = wording.hint(node).split("\n")[bool(node.name) :]
         if node in total:
-            lines.append(f"grad = {labels.peek(total[node])}, the sum of")
+            lines.append(f"grad = {wording.peek(total[node])}, the sum of")
             lines += arrived[node][:LINES]
             left_out = len(arrived[node]) - LINES
-            lines += [f"  … {labels.count(left_out)} more"] if left_out > 0 else []
+            lines += [f"  … {wording.count(left_out)} more"] if left_out > 0 else []
         told[keys[node]] = lines
         told[f"{keys[node]}op"] = lines
     return told
@@ -139,45 +140,29 @@ def longest(boxes: Sequence[Box], played: Sequence[Moment]) -> None:
                 texts[key, row] = max(texts.get((key, row), ""), text, key=len)
     for box in boxes:
         box.rows = [
-            (row, max(texts.get((box.key, row), ""), labels.NOT_COMPUTED, key=len))
+            (row, max(texts.get((box.key, row), ""), wording.NOT_COMPUTED, key=len))
             for row, _ in box.rows
         ]
 
 
 def target(node: Node) -> str:
     """Call a node to whose gradient something is added."""
-    return labels.short(labels.name(node)) or f"[{labels.called(node)}]"
-
-
-def expression(node: Node, called: Any) -> str:
-    """Write an operation with its operands, as they are called: `x · w`, `tanh(n)`."""
-    op, operands = node.op, [called(parent) for parent in node.parents[:4]]
-    if op is None:
-        return str(called(node))
-    if op.name == "neg":
-        return f"−{operands[0]}"
-    if len(operands) == 2 and op.name in labels.INFIX:
-        return f"{operands[0]} {labels.symbol(node)} {operands[1]}"
-    left_out = len(node.parents) - len(operands)
-    operands += [f"… {labels.count(left_out)} more"] if left_out else []
-    return f"{op.name}({', '.join(operands)})"
+    return wording.short(wording.called(node)) or f"[{wording.label(node)}]"
 
 
 def _definition(node: Node) -> str:
-    name = labels.short(labels.name(node))
-    text = expression(node, _name)
-    return f"{name} = {text}" if name else text
+    return wording.made(node, _name)
 
 
 def _name(node: Node) -> str:
     """Call an operand by its name; without one, a number by itself, an array by its shape."""
-    return labels.short(labels.name(node)) or _value(node)
+    return wording.short(wording.called(node)) or _value(node)
 
 
 def _value(node: Node) -> str:
     if np.ndim(node.data):
-        return f"[{labels.shape(node.data)}]"
-    text = labels.number(node.data)
+        return f"[{wording.shape(node.data)}]"
+    text = wording.number(node.data)
     return f"({text})" if text.startswith("−") else text
 
 

@@ -1,19 +1,65 @@
-"""One step of a pass through a graph, and how it reads: what each number, node and slope is called.
+"""How a graph reads: what each number, node, operation and step is called, in every face.
 
-A step is what a learner looks at, in a loop, at the debugger's prompt or in the variables pane of
-an editor. So it says in one line what happened, and this file decides the words: the stepper, the
-debugger and the explanations all use them.
+A step is what a learner looks at: in a loop, at the debugger's prompt, in the variables pane of an
+editor, in a picture, on a page. This file decides the words, once; the faces place them. It is
+plain text of visible signs, which `drawing/markup.py` makes safe for DOT, SVG and HTML.
 """
+
+from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
-from autolm.engine.backprop import Contribution, Step
-from autolm.engine.graph import ForwardStep
+import numpy as np
 
+from autolm.engine.backprop import Contribution, Step
+from autolm.engine.graph import ForwardStep, Node
+from autolm.walking.program_names import Source, name_in_program
+from autolm.walking.source import beside, is_atom
+
+NOT_COMPUTED = "–"
 PEEK = 3  # how many numbers of an array are shown
+LONGEST_NAME = 28  # characters; the hint has the whole name
+INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
+COMMUTATIVE = ("add", "mul", "maximum", "minimum")
+
+# Numbers
+
+
+def number(x: float) -> str:
+    """Write a number in four significant digits, with a proper minus sign.
+
+    >>> number(-0.70710678), number(float("inf")), number(2.0)
+    ('−0.7071', 'inf', '2')
+    """
+    return f"{float(x):.4g}".replace("-", "−")
+
+
+def count(n: int) -> str:
+    """Write a whole number in groups of three digits, which no line break parts.
+
+    >>> count(14208).split()
+    ['14', '208']
+    """
+    return f"{n:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def shape(array: Any) -> str:
+    """Write the shape of an array; empty for a single number."""
+    return "×".join(map(str, np.shape(array)))
+
+
+def peek(array: Any) -> str:
+    """Write a number, or the first numbers of an array."""
+    if np.ndim(array) == 0:
+        return number(array) if np.asarray(array).dtype.kind in "iuf" else str(array)
+    array = np.asarray(array)
+    first = [peek(element) for element in islice(array.flat, PEEK)]
+    return " ".join(first) + (" …" if array.size > PEEK else "")
 
 
 def show(value: Any) -> str:
@@ -23,13 +69,10 @@ def show(value: Any) -> str:
     ('−0.7071', '–')
     """
     if value is None:
-        return "–"
-    shape = getattr(value, "shape", ())
-    if shape == ():
-        return f"{float(value):.4g}".replace("-", "−")
-    first = " ".join(show(number) for number in value.ravel()[:PEEK])
-    more = " …" if value.size > PEEK else ""
-    return f"{'×'.join(map(str, shape))} ‖{show(norm(value))}‖ [{first}{more}]"
+        return NOT_COMPUTED
+    if getattr(value, "shape", ()) == ():
+        return number(value)
+    return f"{shape(value)} ‖{number(norm(value))}‖ [{peek(value)}]"
 
 
 def norm(array: Any) -> float:
@@ -40,38 +83,166 @@ def norm(array: Any) -> float:
     return largest * math.sqrt(float(((array / largest) ** 2).sum()))
 
 
-def label(node: Any) -> str:
-    """Call a node by its name; without one, a leaf is its number, a result its operation."""
-    if node.name:
-        return str(node.name.removeprefix(f"{node.scope}."))
+def total(sum: Any) -> str:
+    """Write a sum of contributions: a number, the length of an array, 0 before the first."""
+    if sum is None:
+        return "0"
+    return f"‖{number(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
+
+
+def gradient(node: Node) -> str:
+    """Write the gradient of a node; "not computed" is not 0."""
+    return peek(node.grad) if node.has_grad else NOT_COMPUTED
+
+
+def extent(arrays: Iterable[Any]) -> str:
+    """Write several numbers or arrays as their smallest and largest element; one as its peek."""
+    arrays = list(arrays)
+    if not arrays:
+        return NOT_COMPUTED
+    if len(arrays) == 1:
+        return peek(arrays[0])
+    if isinstance(arrays[0], float):
+        low, high, ordered = min(arrays), max(arrays), all(x == x for x in arrays)
+    else:
+        low, high = min(map(np.min, arrays)), max(map(np.max, arrays))
+        ordered = not any(np.isnan(array).any() for array in arrays)
+    if not ordered:
+        return "nan"
+    return number(low) if low == high else f"{number(low)} … {number(high)}"
+
+
+def is_finite(node: Node) -> bool:
+    """Whether the data, and the gradient if there is one, are finite."""
+    return are_finite(node.data) and (not node.has_grad or are_finite(node.grad))
+
+
+def are_finite(data: Any) -> bool:
+    """Whether a number, or every number of an array, is finite."""
+    if isinstance(data, float):
+        return math.isfinite(data)
+    return data.dtype.kind != "f" or bool(np.isfinite(data).all())
+
+
+# Names
+
+
+def label(node: Node) -> str:
+    """Call a node by what it is called; without that, a leaf is its number, a result its operation.
+
+    >>> from autolm import Value
+    >>> x = Value(2.0, name="x")
+    >>> label(x), label(x * 3), label((x * 3).parents[1])
+    ('x', 'mul', '3')
+    """
+    text = called(node)
+    if text:
+        return text
     if node.op:
         return str(node.op.name)
     return show(node.data) if getattr(node.data, "size", 1) == 1 else f"array{node.data.shape}"
 
 
+def called(node: Node) -> str:
+    """Return the name of a node, or what the program calls it; empty where it has neither."""
+    return name(node) or name_in_program(node)
+
+
+def name(node: Node) -> str:
+    """Return the name of a node inside the box of its scope: its last part."""
+    return node.name.removeprefix(f"{node.scope}.") if node.scope else node.name
+
+
+def grad_of(called: str) -> str:
+    """Write what holds the gradient of a node that is called so.
+
+    >>> grad_of("w[0]"), grad_of("a*b")
+    ('w[0].grad', '(a*b).grad')
+    """
+    return f"{called}.grad" if is_atom(called) else f"({called}).grad"
+
+
+def base_name(node: Node) -> str:
+    """Return the name of the array that a Value is an element of: `W_Q` for `W_Q[3,5]`."""
+    text = called(node)
+    return text if isinstance(text, Source) else re.sub(r"(?<=.)\[[\d, ]+\]$", "", text)
+
+
+def short(text: str, longest: int = LONGEST_NAME) -> str:
+    """Cut a long text, and keep it in its line."""
+    text = visible(text[:longest]) + text[longest:]
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def visible(text: str) -> str:
+    r"""Replace what XML cannot hold, and what would break a line, by visible signs.
+
+    >>> visible("a\x00\nb")
+    'a␀␊b'
+    """
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    is_unfit = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") or (
+        code & 0xFFFE == 0xFFFE
+    )
+    return "\N{REPLACEMENT CHARACTER}" if is_unfit else character
+
+
+# Operations
+
+
+def symbol(node: Node) -> str:
+    """Return the sign of the operation that made a node; a dot alone would not be seen."""
+    op = node.op
+    return (op.symbol if op.symbol and op.symbol != "·" else op.name) if op else ""
+
+
+def formula(node: Node) -> str:
+    """Write an operation as an equation for its result y; empty where the record has none."""
+    text = node.op.formula if node.op else ""
+    return text if not text or (text[0] == "y" and "=" in text) else f"y = {text}"
+
+
+def rule(node: Node, operand: int) -> str:
+    """Return the text of the gradient rule for one operand, as far as the record has it."""
+    rules: Sequence[str] = node.op.rule if node.op else ()
+    return rules[operand * len(rules) // len(node.parents)] if rules else ""
+
+
+def role(node: Node, operand: int) -> str:
+    """Say which operand of an operation this is, if the order of its operands matters."""
+    op, number = node.op, len(node.parents)
+    if op is None or number < 2 or op.name in COMMUTATIVE or "…" in op.formula:
+        return ""
+    if number == 2 and op.name in INFIX:
+        return ("1st", "2nd")[operand]
+    code = getattr(getattr(op, "forward", None), "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    return names[operand] if operand < len(names) else ""
+
+
 def expression(node: Any, label: Callable[[Any], str] = label) -> str:
     """Write how a node was computed: `x + b`, `tanh(n)`, `sum(a, b, … 14 more)`."""
     op, operands = node.op, [label(parent) for parent in node.parents]
+    if op is None:
+        return label(node)
     if op.name == "neg":
-        return f"−{operands[0]}"
+        return f"−{beside(operands[0], '·')}"
     infix = re.fullmatch(r"a (\S) b", op.formula) or re.fullmatch(r"([^\w\s])", op.symbol)
     if len(operands) == 2 and infix:
-        return f"{operands[0]} {infix[1]} {operands[1]}"
+        left, right = beside(operands[0], infix[1]), beside(operands[1], infix[1], right=True)
+        return f"{left} {infix[1]} {right}"
     if len(operands) > 4:
-        operands[3:] = [f"… {len(operands) - 3} more"]
+        operands[3:] = [f"… {count(len(operands) - 3)} more"]
     told = [f"{name}={_told(value)}" for name, value in node.attributes.items()]
     return f"{op.name}({', '.join(operands + told)})"
-
-
-def _told(attribute: Any) -> str:
-    text = f"array{attribute.shape}" if hasattr(attribute, "shape") else repr(attribute)
-    return text if len(text) <= 20 else f"{text[:19]}…"
-
-
-def rule(node: Any, operand: int) -> str:
-    """Return the text of the rule for one operand; operations of many have one for each row."""
-    rules = node.op.rule if node.op else ()
-    return str(rules[operand * len(rules) // len(node.parents)]) if rules else ""
 
 
 def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
@@ -88,14 +259,41 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
     row = len(node.parents) // len(node.op.rule)
     names = {"y": label(node)}
     names |= {x: label(p) for x, p in zip("ab", node.parents[operand % row :: row], strict=False)}
-    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", lambda found: names[found[0]], text)
+    alone = len(text) == 1
+
+    def called(found: re.Match[str]) -> str:
+        name = names[found[0]]
+        return name if alone or is_atom(name) else f"({name})"
+
+    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", called, text)
 
 
-def total(sum: Any) -> str:
-    """Write a sum of contributions: a number, the length of an array, 0 before the first."""
-    if sum is None:
-        return "0"
-    return f"‖{show(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
+def hint(node: Node) -> str:
+    """Write all that is known of a node: for the text that appears under the pointer."""
+    whole = node.name or called(node)
+    lines = [visible(whole)] if whole else []
+    if node.op:
+        lines += [f"{node.op.name}: {node.op.formula}" if node.op.formula else node.op.name]
+        told = [f"{key}={_told(value)}" for key, value in node.attributes.items()]
+        lines += [", ".join(told)] if told else []
+        lines += [f"gradient: {text}" for text in dict.fromkeys(node.op.rule or ())]
+    elif not node.requires_grad:
+        lines += ["constant: no gradient reaches it"]
+    lines += [f"shape {shape(node.data)} {node.data.dtype}"] if np.ndim(node.data) else []
+    lines += [f"data {node.data!r}"] if np.ndim(node.data) == 0 else []
+    lines += [f"scope {node.scope}"] if node.scope else []
+    lines += [f"made at {node.site}"] if node.site else []
+    return "\n".join(lines)
+
+
+def _told(attribute: Any) -> str:
+    if isinstance(attribute, np.ndarray) and attribute.ndim == 0:
+        attribute = attribute.item()
+    text = f"array {shape(attribute)}" if getattr(attribute, "shape", ()) else repr(attribute)
+    return text if len(text) <= 20 else f"{text[:19]}…"
+
+
+# Steps
 
 
 def sent(contribution: Contribution, upstream: Any = None) -> str:
@@ -123,8 +321,18 @@ def forward_line(step: ForwardStep) -> str:
     return f"{_opening(step)} = {arithmetic} = {show(step.result)}"
 
 
+def made(node: Node, label: Callable[[Any], str] = label) -> str:
+    """Write what a node is called and how it was computed: `o = tanh(n)`, or `x1*w[0]` alone.
+
+    The source of an expression says how it was computed already.
+    """
+    name, text = label(node), expression(node, label)
+    if isinstance(name, Source) or isinstance(called(node), Source):
+        return called(node) or name
+    return text if name == node.op.name else f"{name} = {text}"
+
+
 def _opening(step: Any) -> str:
     index, node = step.index, step.node
-    name = f"{node.name} = " if node.name else ""
     scope = f"   {node.scope}" if node.scope else ""
-    return f"{index + 1}  {node.op.symbol or node.op.name}  {name}{expression(node)}{scope}"
+    return f"{index + 1}  {symbol(node)}  {made(node)}{scope}"

@@ -52,8 +52,8 @@ def test_it_opens_with_the_leaves_given_and_nothing_computed(neuron):
 def test_arrow_keys_go_forward_and_back(neuron):
     neuron.press("ArrowRight")
     assert position(neuron) == 1
-    assert neuron.text("#what") == "x1w1 = x1 × w1"
-    assert lines(neuron) == ["2 × (−3) = −6", "y = a · b"]
+    assert neuron.text("#what") == "x1w1 = x1 · w1"
+    assert lines(neuron) == ["2 · (−3) = −6", "y = a · b"]
     assert shown(neuron, "x1w1") == {"data": "−6", "grad": "–"}
     neuron.press("ArrowLeft")
     assert position(neuron) == 0
@@ -197,7 +197,7 @@ def test_a_breakpoint_on_a_node_stops_it(neuron):
     for _ in range(3):
         neuron.press("c")
         stops.append((neuron.text("#phase"), neuron.text("#what")))
-    assert stops[:2] == [("forward", "x2w2 = x2 × w2"), ("backward", "x2w2 = x2 × w2")]
+    assert stops[:2] == [("forward", "x2w2 = x2 · w2"), ("backward", "x2w2 = x2 · w2")]
     assert position(neuron) == LAST
     neuron.click(f"#{key_of(neuron, 'x2w2')}")
     neuron.click("#break")
@@ -342,7 +342,7 @@ def test_a_name_that_is_a_program_does_not_run(browser, tmp_path):
     root = Value(1.0, name=evil) * Value(2.0, name="</script><script>document.title='ran'</script>")
     page = opened(browser, player(root, tmp_path / "evil.html"))
     page.press("End")
-    assert page.evaluate("document.title") == "loss – backprop player"
+    assert page.evaluate("document.title") == "root – backprop player"
     assert shown(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
 
 

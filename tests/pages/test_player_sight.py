@@ -89,7 +89,7 @@ def test_one_operation_in_a_large_graph_is_written_out_both_ways(browser, tmp_pa
     go_to(page, page.evaluate("scene.moments.findIndex((moment) => moment.title === 'mul')"))
     first, second = lines(page)
     left, right = first.split(" = ")
-    factors = [float(factor) for factor in left.split(" × ")]
+    factors = [float(factor) for factor in left.split(" · ")]
     assert factors[0] * factors[1] == pytest.approx(float(right), rel=1e-3)
     assert second == "y = a · b"
 
