@@ -36,6 +36,7 @@ def draw(
 ) -> None:
     """Draw the graph of a program, or of a trained model, into a file."""
     from autolm.drawing.drawing import KINDS, render
+    from autolm.walking.program_names import in_program
 
     check_output(output, KINDS)
     if radius is not None and focus is None:
@@ -43,5 +44,6 @@ def draw(
     options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
     options |= {"radius": radius} if radius is not None else {}
     options |= {"edges": "chain rule"} if grad else {}
-    root = root_of(target, var, text)
-    write(lambda: render(root, output, **options))
+    root, variables = root_of(target, var, text)
+    with in_program(variables):
+        write(lambda: render(root, output, **options))

@@ -23,10 +23,12 @@ def step(
     """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
     if html is not None:
         from autolm.pages.player_page import PLAYER_KINDS, player
+        from autolm.walking.program_names import in_program
 
         check_output(html, PLAYER_KINDS)
-        root = root_of(target, var, text)
-        write(lambda: player(root, html))
+        root, variables = root_of(target, var, text)
+        with in_program(variables):
+            write(lambda: player(root, html))
     elif is_run(target, var, text):
         from autolm.debugger.stop_backward import open_debugger
 

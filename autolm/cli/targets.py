@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,12 +28,12 @@ Text = Annotated[
 ]
 
 
-def root_of(target: Path, var: str | None, text: str | None) -> Node:
-    """Run the program, or let the model read the text; return the root of the graph."""
+def root_of(target: Path, var: str | None, text: str | None) -> tuple[Node, Mapping[str, Any]]:
+    """Run the program, or let the model read the text; return the root, and the variables."""
     from autolm.walking.program import root_of_program
 
     if is_run(target, var, text):
-        return loss_of_run(target, text)[0]
+        return loss_of_run(target, text)[0], {}
     return root_of_program(target, var)
 
 

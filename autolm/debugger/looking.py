@@ -23,6 +23,8 @@ from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
 from autolm.walking.explanation import explanation
 from autolm.walking.names import Names
+from autolm.walking.program_names import in_program
+from autolm.walking.source import is_atom
 from autolm.walking.walk import Backprop
 from autolm.walking.what_if import numbers
 from autolm.walking.wording import show
@@ -74,7 +76,8 @@ class Looking(Prompt):
         """Evaluate Python with the names of the step, the graph and the program at hand."""
         if not expression:
             raise Mistake("an expression is needed, such as: p node.data")
-        return eval(expression, dict(self._names()))
+        tree = self.names.found_in(expression)
+        return eval(compile(tree, "<prompt>", "eval"), dict(self._names()))
 
     def _names(self) -> Mapping[str, Any]:
         step = self.walk.step
@@ -87,11 +90,13 @@ class Looking(Prompt):
             "walk": self.walk,
             "nodes": {name: found[0] for name, found in self.names.by_name.items()},
         }
-        return {**self.variables, **operands, **self.names.variables(), **here}
+        found = {**self.names.variables(), **self.names.by_stand_in}
+        return {**self.variables, **operands, **found, **here}
 
     def complete_p(self, text: str, *ignored: Any) -> list[str]:
         """Complete an expression: any name that it can have."""
-        known = (name for name in self._names() if name.startswith(text))
+        names = self._names().keys() - self.names.by_stand_in | self.names.by_name.keys()
+        known = (name for name in names if name.startswith(text))
         return sorted(name for name in known if text or not name.startswith("_"))
 
     complete_pp = complete_display = complete_p
@@ -217,7 +222,7 @@ class Looking(Prompt):
         Without a node, that of this step.
         """
         name, _, count = argument.rpartition(" ") if " " in argument else (argument, "", "")
-        if count and not count.isdigit():
+        if count and (not count.isdigit() or self.names.known(argument)):
             name, count = argument, ""
         node = self.find(name)
         self.say(explanation(self.walk, node, paths=int(count or 0)).text(self.names))
@@ -235,7 +240,8 @@ class Looking(Prompt):
         nan
         To stop there: b nan.
         """
-        blame = blame_nonfinite(self.walk.root)
+        with in_program(self.variables):
+            blame = blame_nonfinite(self.walk.root)
         if blame is None:
             self.say("every number and every gradient is finite")
             return
@@ -281,7 +287,8 @@ class Looking(Prompt):
         draw [FILE]
         """
         path = argument or f"backward-step-{self.walk.position}.svg"
-        self.say(f"drawn: {render(self.walk.root, path)}")
+        with in_program(self.variables):
+            self.say(f"drawn: {render(self.walk.root, path)}")
 
     def do_zoom(self, argument: str) -> None:
         """Open one number of this array as a graph of Values, and walk that.
@@ -300,11 +307,11 @@ class Looking(Prompt):
         for each in topological_order(element):
             each.site = each.site or node.site  # all of it was made there
         names = {
-            f"{self.names(each)}{_bracketed(place)}": value
+            f"{_array(self.names(each))}{_bracketed(place)}": value
             for each in (node, *node.parents)
             for place, value in _elements(expanded[each])
         }
-        name = Names([element], names)(element)
+        name = Names(topological_order(element)[::-1], names)(element)
         if not element.parents or not element.requires_grad:
             raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
         upstream = self.walk.gradients[node][index]
@@ -340,6 +347,10 @@ def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
         if not -length <= place < length:
             raise Mistake(f"{command}: {place} is not in 0 … {length - 1}; the array is {shape}")
     return index
+
+
+def _array(name: str) -> str:
+    return name if is_atom(name) else f"({name})"
 
 
 def _bracketed(place: tuple[int, ...]) -> str:

@@ -124,8 +124,12 @@ class Prompt(cmd.Cmd):
 
     def completedefault(self, *arguments: Any) -> list[str]:
         """Complete an argument: any word that means something here."""
-        text: str = arguments[0]
-        return sorted({word for word in self.words() if word.startswith(text)})
+        text, line, _, end = arguments
+        # A name may have spaces in it, so more was typed of it than the word at hand.
+        typed = line[:end].lstrip().partition(" ")[2].lstrip().removeprefix("name=")
+        before = len(typed) - len(text)
+        longer = {word[before:] for word in self.words() if before > 0 and word.startswith(typed)}
+        return sorted(longer | {word for word in self.words() if word.startswith(text)})
 
     def words(self) -> Iterator[str]:
         """Yield the words that arguments are made of."""

@@ -19,8 +19,19 @@ from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import Names
+from autolm.walking.source import is_atom
 from autolm.walking.walk import Backprop
-from autolm.walking.wording import count, expression, rule, show, slope, symbol, total
+from autolm.walking.wording import (
+    count,
+    expression,
+    grad_of,
+    made,
+    rule,
+    show,
+    slope,
+    symbol,
+    total,
+)
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
@@ -51,7 +62,7 @@ class Screen:
         if step is None:
             root = self.walk.root
             seed = show(self.walk.gradients[root])
-            return f"> start: {self.names(root)}.grad = {seed}, and nothing was sent yet"
+            return f"> start: {grad_of(self.names(root))} = {seed}, and nothing was sent yet"
         node = step.node
         opening = self._opening(">", step.index, node)
         where = note or _place(node)
@@ -65,9 +76,9 @@ class Screen:
 
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
-        made = f"{self.names(node)} = {expression(node, self.names)}"
-        made += f", but set to {total(node.data)}" * (node in self.walk.replaced)
-        return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{made}"
+        text = made(node, self.names)
+        text += f", but set to {total(node.data)}" * (node in self.walk.replaced)
+        return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
     def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
         width = terminal_width() - self.margin
@@ -93,7 +104,7 @@ class Screen:
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
             words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
-            terms = dict.fromkeys(filter(None, (f"∂{of}/∂{name}", words, show(sent.local))))
+            terms = dict.fromkeys(filter(None, (_slope_of(of, name), words, show(sent.local))))
             rows.append([upstream, " = ".join(terms), self._moved(sent)])
         return rows
 
@@ -124,7 +135,9 @@ class Screen:
             with quiet():
                 before = earlier if before is None else earlier + before
                 after = earlier + after
-        moved = f"{self.names(sent.parent)}.grad: {total(before)} → {total(after)}"
+        name = self.names(sent.parent)
+        grad = f"{name}.grad" if is_atom(name) else "grad"
+        moved = f"{grad}: {total(before)} → {total(after)}"
         if before is None or sent.local is None:
             return moved
         return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")
@@ -191,8 +204,14 @@ def _fitting(rows: list[list[str]], width: int) -> list[str]:
 
 def _short(rows: list[list[str]]) -> list[list[str]]:
     """Leave out of what was moved what the row says already: whose gradient, and what was added."""
-    moved = (row[-1].rpartition(".grad: ")[2].partition("   (")[0] for row in rows)
+    moved = (row[-1].rpartition("grad: ")[2].partition("   (")[0] for row in rows)
     return [[*row[:-1], sums and f"grad: {sums}"] for row, sums in zip(rows, moved, strict=True)]
+
+
+def _slope_of(y: str, x: str) -> str:
+    """Write ∂y/∂x, with parentheses around what is more than a name."""
+    y, x = (name if not name or is_atom(name) else f"({name})" for name in (y, x))
+    return f"∂{y}/∂{x}"
 
 
 def listed(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Any
 from autolm.debugger.stop_backward import open_debugger, stopped_backward
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node
-from autolm.walking.program import choose_root, run_program, variables_of_caller, wanted_variable
+from autolm.walking.program import choose_root, run_program, wanted_variable
+from autolm.walking.program_names import variables_of_caller
 
 
 def debug_script(path: Path, variable: str | None = None) -> None:

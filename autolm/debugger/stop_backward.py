@@ -13,7 +13,7 @@ from typing import Any
 from autolm.debugger.commands import Debugger
 from autolm.engine.backprop import backward_pass
 from autolm.engine.graph import Node
-from autolm.walking.program import variables_of_caller
+from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Backprop
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from glob import escape
 
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
@@ -18,6 +19,7 @@ from autolm.walking.breakpoints import (
     at_operation,
     at_scope,
 )
+from autolm.walking.wording import grad_of
 
 
 class Stopping(Looking):
@@ -57,7 +59,7 @@ class Stopping(Looking):
         if not argument:
             raise Mistake("watch: which node's gradient?")
         node = self.find(argument)
-        self._add(Breakpoint(f"change of {self.names(node)}.grad", at_change_of(node)))
+        self._add(Breakpoint(f"change of {grad_of(self.names(node))}", at_change_of(node)))
 
     def do_condition(self, argument: str) -> None:
         """Let a breakpoint stop only where an expression is true.
@@ -98,10 +100,15 @@ class Stopping(Looking):
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
         """Read what was typed after `break`: words for where, and perhaps a condition."""
-        where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
+        if text.removeprefix("name=") in self.names.by_name:
+            where, if_, expression = text, "", ""
+        else:
+            where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
         if if_ and not expression.strip():
             raise Mistake("break: if what? such as: b mul if abs(up) > 1")
-        asked = [self._read_word(word) for word in where.split()]
+        is_name = where.strip().removeprefix("name=") in self.names.by_name
+        words = [where.strip()] if is_name else where.split()
+        asked = [self._read_word(word) for word in words]
         if not asked and not expression.strip():
             raise Mistake("break: say where, such as: b op=mul, or: b if abs(up) > 1")
         stop = Breakpoint(", ".join(text for text, _ in asked) or "any step", _all(asked))
@@ -124,7 +131,8 @@ class Stopping(Looking):
             symbol = ASCII.get(value, value)
             return f"operation {symbol}", at_operation(symbol)
         if equals and key == "name":
-            return f"name {value}", at_name(value, self.names)
+            pattern = escape(value) if value in self.names.by_name else value
+            return f"name {value}", at_name(pattern, self.names)
         if equals and key == "scope":
             return f"scope {value}", at_scope(value)
         if equals:

@@ -27,6 +27,7 @@ from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_bool, read_int, told
 from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
+from autolm.walking.program_names import named_by, names_of, variables_of_caller
 
 MAX_BOXES = 18
 MAX_SPAN = 60
@@ -54,11 +55,13 @@ class Drawing:
     def __init__(self, root: Node) -> None:
         self.root = read_node("draw", "node", root)
         self.order = topological_order(root)
+        self.names = names_of(root, variables_of_caller())
 
     @cached_property
     def atoms(self) -> list[Atom]:
         """The graph, rolled up."""
-        return roll(self.order)[0]
+        with named_by(self.names):
+            return roll(self.order)[0]
 
     def view(
         self,
@@ -78,6 +81,19 @@ class Drawing:
         radius = read_int("draw", "radius", radius, low=0)
         depth = None if depth is None else read_int("draw", "depth", depth, low=0)
         expand = _scopes(expand)
+        with named_by(self.names):
+            return self._view(depth, focus, radius, expand, edges, max_boxes, max_span)
+
+    def _view(
+        self,
+        depth: int | None,
+        focus: Node | str | None,
+        radius: int,
+        expand: Sequence[str],
+        edges: Edges,
+        max_boxes: int,
+        max_span: int,
+    ) -> View:
         if focus is not None:
             if depth is not None or expand:
                 raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
@@ -108,12 +124,13 @@ class Drawing:
             if all(focus is not node for node in self.order):
                 raise ValueError("focus: this node is not in the graph of the node that is drawn")
             return focus
-        named = [node for node in self.order if node.name]
-        found = [node for node in named if node.name == focus]
-        found = found or [node for node in named if wording.name(node) == focus]
-        names = list(dict.fromkeys(node.name for node in found or named))
+        called = ((node, node.name or self.names.get(node, "")) for node in self.order)
+        named = [(node, name) for node, name in called if name]
+        found = [(node, name) for node, name in named if name == focus]
+        found = found or [(node, name) for node, name in named if wording.name(node) == focus]
+        names = list(dict.fromkeys(name for _, name in found or named))
         if found and len(names) == 1:
-            return found[-1]
+            return found[-1][0]
         if found:
             raise ValueError(f"focus: {focus!r} may be any of {_listed(names)}; say which")
         near = get_close_matches(focus, names, n=3) or names

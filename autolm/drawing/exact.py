@@ -75,7 +75,7 @@ def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -
         key,
         kind,  # type: ignore[arg-type]
         [node],
-        title=wording.short(wording.name(node)),
+        title=wording.short(wording.called(node)),
         subtitle=wording.shape(node.data),
         rows=rows,
         hint=wording.hint(node),

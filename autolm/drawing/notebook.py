@@ -10,6 +10,7 @@ from typing import Any
 
 from autolm.drawing.drawing import draw
 from autolm.engine.graph import Node
+from autolm.walking.program_names import in_program
 
 
 def bundle(node: Node) -> dict[str, str]:
@@ -17,4 +18,5 @@ def bundle(node: Node) -> dict[str, str]:
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if not node.parents or not hasattr(shell, "kernel"):
         return {}
-    return draw(node)._repr_mimebundle_()
+    with in_program(shell.user_ns):
+        return draw(node)._repr_mimebundle_()

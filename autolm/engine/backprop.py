@@ -102,7 +102,7 @@ class Backprop:
                     changed[parent] = value if before is None else before + value
                 sent.append((parent, value, before, changed.get(parent)))
         except Exception as error:
-            error.add_note(f"in the backward rule of {describe(node)}")
+            error.add_note(f"in the backward rule of {describe(node, self.root)}")
             raise
         self.gradients |= changed  # no interrupt comes between these two
         self.position += 1
@@ -171,7 +171,7 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
         try:
             slots.take(root)
             root.gradient = seed
-            _send(slots.results)
+            _send(root, slots.results)
             slots.settle(keep_results=retain_grads is not False)
         except BaseException:
             slots.put_back()
@@ -179,7 +179,7 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
     latest_root.set(ref(root))
 
 
-def _send(results: list[Any]) -> None:
+def _send(root: Node, results: list[Any]) -> None:
     """Send each gradient on to the operands, the last result first: the chain rule."""
     try:
         for node in results:
@@ -201,7 +201,7 @@ def _send(results: list[Any]) -> None:
                 for parent, contribution in zip(operands[:half], sent, strict=True):
                     parent.gradient += contribution
     except Exception as error:
-        error.add_note(f"in the backward rule of {describe(node)}")
+        error.add_note(f"in the backward rule of {describe(node, root)}")
         raise
 
 

@@ -148,9 +148,14 @@ def require_text(kind: str, name: Any) -> None:
         )
 
 
-def describe(node: Node) -> str:
-    """Say which node this is, for a message: operation, name, scope, site, as far as known."""
-    words = [node.op.name if node.op else "leaf", node.name and repr(node.name)]
+def describe(node: Node, root: Node | None = None) -> str:
+    """Say which node this is, for a message: operation, name, scope, site, as far as known.
+
+    A node without a name is called as the program calls it in the graph of `root`.
+    """
+    name_of = higher("name in the program")
+    name = node.name or (name_of(node, root) if name_of else "")
+    words = [node.op.name if node.op else "leaf", name and repr(str(name))]
     words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
     return " ".join(filter(None, words))
 
@@ -181,7 +186,7 @@ class Recording:
         return Note(self.scope, "", calling_site(self.known, self.entered), self.entered)
 
 
-_SITES = os.getenv("AUTOLM_SITES") == "1"
+_SITES = "1" in (os.getenv("AUTOLM_SITES"), os.getenv("AUTOLM_DEBUG"))
 # None where nothing is special, as it is most of the time: nodes have parents, and no note.
 recorder: ContextVar[Recording | None] = ContextVar(
     "autolm_recording", default=Recording(known={}) if _SITES else None

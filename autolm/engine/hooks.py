@@ -15,6 +15,7 @@ PLACES = {
     "forward step in words": "autolm.walking.wording:forward_line",
     "contribution in words": "autolm.walking.wording:sent",
     "operation in words": "autolm.walking.wording:expression",
+    "name in the program": "autolm.walking.program_names:name_of",
     "array in words": "autolm.walking.wording:show",
     "tensor of an operation": "autolm.tensor.tensor:record",
     "picture in a notebook": "autolm.drawing.notebook:bundle",

@@ -112,7 +112,8 @@ def module_moments(
     ]
     begins_here = any(box.is_root for box in boxes)
     name = wording.label(root)
-    title = f"The pass begins at the result: {name}.grad = {wording.peek(root.as_gradient(None))}"
+    seed = wording.peek(root.as_gradient(None))
+    title = f"The pass begins at the result: {wording.grad_of(name)} = {seed}"
     arriving = "What is above sends the gradient of the result."
     start = Moment("backward", title if begins_here else arriving)
     start.box = next((box.key for box in boxes if box.is_root), boxes[-1].key)
@@ -153,7 +154,7 @@ def _backward(
             if atoms[operand].is_leaf:
                 first = atoms[operand].nodes[0]
                 name = wording.short(wording.base_name(first)) or "leaves"
-                lines.append(f"→ {name}.grad: {done.gradients[operand]}")
+                lines.append(f"→ {wording.grad_of(name)}: {done.gradients[operand]}")
             elif operand in place:
                 to_parts.setdefault(place[operand], Extent()).merge(extent)
             else:

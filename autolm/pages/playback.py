@@ -58,7 +58,7 @@ def moments(order: Sequence[Node], steps: Sequence[Step], keys: Mapping[Node, st
     played += [_forward(node, keys) for node in order if node.parents]
     seed = wording.peek(root.as_gradient(None))
     name = target(root)
-    start = Moment("backward", f"The pass begins at the result: {name}.grad = {seed}")
+    start = Moment("backward", f"The pass begins at the result: {wording.grad_of(name)} = {seed}")
     start.box, start.writes = keys[root], {keys[root]: {"grad": seed}}
     return [*played, start, *(_backward(step, keys) for step in steps)]
 
@@ -100,7 +100,8 @@ def backward_lines(step: Step, most: int = LINES) -> list[str]:
         is_told = sent.local is None or rule in ("", "ḡ")
         sums = arithmetic(step, i) if is_told else f"{rule} = {arithmetic(step, i)}"
         before = "0" if sent.before is None else wording.peek(sent.before)
-        lines.append(f"{sums} → {target(sent.parent)}.grad: {before} → {wording.peek(sent.after)}")
+        grad = wording.grad_of(target(sent.parent))
+        lines.append(f"{sums} → {grad}: {before} → {wording.peek(sent.after)}")
     left_out = len(step.contributions) - most
     return lines + ([f"… {wording.count(left_out)} more operands"] if left_out > 0 else [])
 
@@ -146,18 +147,16 @@ def longest(boxes: Sequence[Box], played: Sequence[Moment]) -> None:
 
 def target(node: Node) -> str:
     """Call a node to whose gradient something is added."""
-    return wording.short(wording.name(node)) or f"[{wording.label(node)}]"
+    return wording.short(wording.called(node)) or f"[{wording.label(node)}]"
 
 
 def _definition(node: Node) -> str:
-    name = wording.short(wording.name(node))
-    text = wording.expression(node, _name)
-    return f"{name} = {text}" if name else text
+    return wording.made(node, _name)
 
 
 def _name(node: Node) -> str:
     """Call an operand by its name; without one, a number by itself, an array by its shape."""
-    return wording.short(wording.name(node)) or _value(node)
+    return wording.short(wording.called(node)) or _value(node)
 
 
 def _value(node: Node) -> str:

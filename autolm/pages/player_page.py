@@ -34,6 +34,7 @@ from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.playback import Moment, explanations, longest, moments
 from autolm.tensor.arguments import read_node, read_path
 from autolm.walking import wording
+from autolm.walking.program_names import named_by
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
@@ -74,8 +75,9 @@ def player(
     path = read_path("player", "path", path)
     if path.suffix not in PLAYER_KINDS:
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
-    scenes = _scenes(drawing, max_boxes, max_span)
-    path.write_text(_page(scenes, loss), encoding="utf-8")
+    with named_by(drawing.names):
+        page = _page(_scenes(drawing, max_boxes, max_span), loss)
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -212,7 +214,7 @@ def _in_variables(svg: str) -> str:
 def _page(scenes: list[dict[str, Any]], loss: Node) -> str:
     assets = files("autolm.pages") / "assets"
     parts = {
-        "TITLE": markup(f"{loss.name or 'loss'} – backprop player"),
+        "TITLE": markup(f"{wording.called(loss) or 'loss'} – backprop player"),
         "LIGHT": _variables(LIGHT),
         "DARK": _variables(DARK),
         "CSS": (assets / "player.css").read_text(encoding="utf-8"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_node
 from autolm.tensor.quiet import quietly
-from autolm.walking.wording import expression, show
+from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
+from autolm.walking.wording import called, expression, show
 
 Test = Callable[[Any], Any]  # says of each number whether it is good
 
@@ -48,6 +49,8 @@ class Blame:
         Of a gradient that is nan, what the rule makes of an upstream 1, if that can be told.
     then
         Where a first infinity became nan, if it did.
+    names
+        What the program calls the nodes that have no name.
     """
 
     node: Node
@@ -58,6 +61,7 @@ class Blame:
     inputs: tuple[float | None, ...]
     slope: float | None = None
     then: Blame | None = None
+    names: Called = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def cause(self) -> str:
@@ -80,13 +84,17 @@ class Blame:
         return ""
 
     def __repr__(self) -> str:
+        with named_by(self.names):
+            return self._text()
+
+    def _text(self) -> str:
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
-            text = f"{self.node.name or 'a leaf'} was given {show(self.value)}{place}"
+            text = f"{called(self.node) or 'a leaf'} was given {show(self.value)}{place}"
         else:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
-            words += [self.made_by.name] if self.made_by.name else []
+            words += filter(None, [called(self.made_by)])
             words += [str(self.made_by.site)] if self.made_by.site else []
             words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
             given = f"{self._given()}{place}"
@@ -129,7 +137,11 @@ def blame_nonfinite(root: Node) -> Blame | None:
     log
       input 0  →  −inf;   then ×   −inf · 0 = nan
     """
-    read_node("blame_nonfinite", "root", root)
+    blame = _blamed(read_node("blame_nonfinite", "root", root))
+    return replace(blame, names=names_of(root, variables_of_caller())) if blame else None
+
+
+def _blamed(root: Node) -> Blame | None:
     guilty = _first_in_data(root, np.isfinite)
     if guilty is None:
         with np.errstate(all="ignore"):  # what is looked for is no news

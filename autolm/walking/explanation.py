@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Protocol
 
@@ -18,8 +18,9 @@ from autolm.engine.graph import Node
 from autolm.ops.arguments import read_int
 from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
+from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.what_if import seed
-from autolm.walking.wording import expression, label, norm, rule, show
+from autolm.walking.wording import grad_of, label, made, norm, rule, show
 
 Label = Callable[[Node], str]
 
@@ -102,22 +103,26 @@ class Explanation:
         the root itself, whose gradient is given.
     paths
         The heaviest paths, heaviest first, if they were asked for.
+    names
+        What the program calls the nodes that have no name.
     """
 
     node: Node
     gradient: Any
     uses: tuple[Use, ...]
     paths: tuple[Path, ...] = ()
+    names: Called = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        return self.text()
+        with named_by(self.names):
+            return self.text()
 
     def text(self, label: Label = label) -> str:
         """Write it, one line for each use and each path, with the names that `label` gives."""
         read_function("explain", "label", label, "a function of a node")
         if self.gradient is None:
-            return f"{label(self.node)}.grad: nothing has arrived"
-        lines = [f"{label(self.node)}.grad = {show(self.gradient)}"]
+            return f"{grad_of(label(self.node))}: nothing has arrived"
+        lines = [f"{grad_of(label(self.node))} = {show(self.gradient)}"]
         if not self.uses:
             lines.append("  given, for this is the root")
         rows = [
@@ -170,9 +175,9 @@ def explain(
     >>> y.backward()
     >>> print(explain(x))
     x.grad = 7
-      1   from mul + x   (1 × 1)
-      3   from x · x     (3 × 1)
-      3   from x · x     (3 × 1)
+      1   from y = mul + x   (1 × 1)
+      3   from x · x         (3 × 1)
+      3   from x · x         (3 × 1)
     """
     read_node("explain", "node", node)
     paths = read_int("explain", "paths", paths, low=0)
@@ -182,12 +187,14 @@ def explain(
     rehearsal = Backprop(root, seed("explain", root, grad), retain_grads=True)
     with quiet():
         rehearsal.run()
+    names = names_of(root, variables_of_caller())
     if node not in rehearsal.gradients:
-        raise ValueError(
-            f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
-            "explain(node, loss) says which"
-        )
-    return explanation(rehearsal, node, paths=paths)
+        with named_by(names):
+            raise ValueError(
+                f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
+                "explain(node, loss) says which"
+            )
+    return replace(explanation(rehearsal, node, paths=paths), names=names)
 
 
 def explanation(walk: Pass, node: Node, *, paths: int = 0) -> Explanation:
@@ -255,10 +262,7 @@ def _weight(value: Any) -> float:
 
 
 def _source(use: Use, label: Label) -> str:
-    name = label(use.consumer)
-    made = expression(use.consumer, label)
-    unnamed = not use.consumer.name and name == use.consumer.op.name
-    return f"from {made}" if unnamed else f"from {name} = {made}"
+    return f"from {made(use.consumer, label)}"
 
 
 def _arithmetic(use: Use) -> str:

@@ -1,19 +1,22 @@
 """What the nodes of one graph are called at the prompt, and which node a typed word means.
 
-A node goes by its own name; without one by the variable of the program that holds it; without
-either by the number of its step, `#12`. Leaves are numbered after the last step.
+A node goes by what it is called in every face, and else by the number of its step, `#12`. Leaves
+are numbered after the last step.
 """
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from autolm.engine.graph import Node
-from autolm.walking import wording as step
+from autolm.walking.program_names import Source, named_by, names_of
+from autolm.walking.source import parsed_expression
+from autolm.walking.wording import called, label, name
 
 
 class Names:
@@ -29,21 +32,15 @@ class Names:
 
     def __init__(self, operations: Sequence[Node], variables: Mapping[str, Any]) -> None:
         self.operations = operations
-        self._variables = {
-            value: name
-            for name, value in variables.items()
-            if isinstance(value, Node) and not name.startswith("_")
-        }
+        self.of_program = names_of(operations[0], variables) if operations else {}
 
     def __call__(self, node: Node) -> str:
         """Return the short name of a node: a parameter without the path that is its scope."""
-        if node.name:
-            return step.label(node)
-        if node in self._variables:
-            return self._variables[node]
-        if not node.parents and not node.requires_grad:
-            return step.label(node)
-        return f"#{self.numbers[node] + 1}" if node in self.numbers else step.label(node)
+        with named_by(self.of_program):
+            is_known = called(node) or not (node.parents or node.requires_grad)
+            if is_known or node not in self.numbers:
+                return label(node)
+        return f"#{self.numbers[node] + 1}"
 
     def in_full(self, node: Node) -> str:
         """Return the name of a node with the path of its scope."""
@@ -61,10 +58,47 @@ class Names:
         """List the nodes of each name, long or short."""
         found: dict[str, list[Node]] = defaultdict(list)
         for node in self.numbers:
-            names = {node.name, step.label(node)} if node.name else {self._variables.get(node, "")}
-            for name in names - {""}:
-                found[name].append(node)
+            names = {node.name, name(node)} if node.name else {self.of_program.get(node, "")}
+            for each in names - {""}:
+                found[each].append(node)
         return dict(found)
+
+    @cached_property
+    def by_form(self) -> dict[str, list[Node]]:
+        """List the nodes of each name that is an expression, however that is spaced."""
+        found: dict[str, list[Node]] = {}
+        for text, nodes in self.by_name.items():
+            tree = parsed_expression(text)
+            if tree is not None:
+                found.setdefault(ast.dump(tree), []).extend(nodes)
+        return found
+
+    @cached_property
+    def by_stand_in(self) -> dict[str, Node]:
+        """Name every result that is called by its source by a variable, which stands for it."""
+        sources = (node for node in self.numbers if isinstance(self.of_program.get(node), Source))
+        return {f"_node_{self.numbers[node] + 1}": node for node in sources}
+
+    def known(self, text: str) -> list[Node]:
+        """Return the nodes that a text is the name of, however it is spaced."""
+        tree = None if text in self.by_name else parsed_expression(text)
+        return self.by_form.get(ast.dump(tree), []) if tree else self.by_name.get(text, [])
+
+    def found_in(self, expression: str) -> ast.Expression:
+        """Parse Python in which the source of a node means the node, and computes no other."""
+        stand_ins = {node: name for name, node in self.by_stand_in.items()}
+        by_form = self.by_form
+
+        class StandIns(ast.NodeTransformer):
+            def visit(self, tree: ast.AST) -> ast.AST:
+                nodes = by_form.get(ast.dump(tree), []) if isinstance(tree, ast.expr) else []
+                if len(nodes) == 1 and nodes[0] in stand_ins:
+                    name = ast.Name(stand_ins[nodes[0]], ast.Load())
+                    return ast.copy_location(name, tree)
+                return self.generic_visit(tree)
+
+        tree = ast.parse(expression.strip(), "<prompt>", mode="eval")
+        return cast(ast.Expression, StandIns().visit(tree)) if stand_ins else tree
 
     def find(self, text: str, near: Node | None = None) -> Node:
         """Return the node that a name or #number means; of several, one in the scope of `near`.
@@ -79,7 +113,7 @@ class Names:
             if 1 <= int(text[1:]) <= len(nodes):
                 return nodes[int(text[1:]) - 1]
             raise ValueError(f"no node {text}: they go from #1 to #{len(nodes)}")
-        nodes = self.by_name.get(text, [])
+        nodes = self.known(text)
         if len(nodes) > 1 and near is not None:
             nodes = [node for node in nodes if node.scope == near.scope] or nodes
         if len(nodes) == 1:

@@ -20,6 +20,7 @@ from typing import Any
 
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
+from autolm.walking.program_names import variables_of_caller
 
 LOSS = "loss"
 
@@ -36,8 +37,8 @@ class _Found(bdb.BdbQuit):
         self.root, self.variables = root, variables
 
 
-def root_of_program(path: Path, variable: str | None = None) -> Node:
-    """Run a program, and return the root that it differentiates; nodes are called as it calls them.
+def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapping[str, Any]]:
+    """Run a program, and return the root that it differentiates, and its variables then.
 
     Parameters
     ----------
@@ -68,8 +69,7 @@ def root_of_program(path: Path, variable: str | None = None) -> Node:
         root, variables = found.root, found.variables
     finally:
         backward_pass.reset(token)
-    _call_by_variables(root, variables)
-    return root
+    return root, variables
 
 
 def wanted_variable(path: Path, variable: str | None) -> str | None:
@@ -88,14 +88,6 @@ def _assigns(path: Path, variable: str) -> bool:
     except ValueError as error:
         raise ProgramError(f"{path}: not a program: {error}") from None
     return any(name.id == variable and isinstance(name.ctx, ast.Store) for name in names)
-
-
-def _call_by_variables(root: Node, variables: Mapping[str, Any]) -> None:
-    """Name the nodes that have no name after the variables that hold them."""
-    nodes = set(topological_order(root))
-    for name, value in variables.items():
-        if isinstance(value, Node) and value in nodes and not value.name:
-            value.name = name
 
 
 def run_program(path: Path) -> Mapping[str, Any]:
@@ -148,11 +140,3 @@ def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
     kind = type(variables[variable])
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{path}: {variable} is of type {module}{kind.__name__}, not a Value or a Tensor"
-
-
-def variables_of_caller() -> Mapping[str, Any]:
-    """Return the names that the program has where it called autolm."""
-    frame = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").partition(".")[0] == "autolm" and frame.f_back:
-        frame = frame.f_back
-    return {**frame.f_globals, **frame.f_locals}

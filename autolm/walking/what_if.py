@@ -20,7 +20,8 @@ from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
-from autolm.walking.wording import label, norm, total
+from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
+from autolm.walking.wording import grad_of, label, norm, total
 
 SHOWN = 12  # how many gradients a report lists
 
@@ -54,10 +55,11 @@ class Edit:
         gradients: Mapping[Node, Moved],
         overruled: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
+        names: Called,
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
         self.overruled = overruled
-        self._states = states
+        self._states, self._names = states, names
 
     def undo(self) -> None:
         """Put back every number and every rule."""
@@ -65,7 +67,8 @@ class Edit:
             _restore(node, state)
 
     def __repr__(self) -> str:
-        return self.text()
+        with named_by(self._names):
+            return self.text()
 
     def text(self, label: Callable[[Node], str] = label) -> str:
         """Write it, with the names that `label` gives; of the leaves, those that moved most."""
@@ -74,7 +77,7 @@ class Edit:
         rows = [(label(node), self.data[node]) for node in dict.fromkeys((self.node, root))]
         leaves = [node for node in self.gradients if not node.parents]
         leaves.sort(key=lambda leaf: -_distance(self.gradients[leaf]))
-        rows += [(f"{label(leaf)}.grad", self.gradients[leaf]) for leaf in leaves[:SHOWN]]
+        rows += [(grad_of(label(leaf)), self.gradients[leaf]) for leaf in leaves[:SHOWN]]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
         lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
@@ -117,7 +120,7 @@ def edit(
     >>> loss = w * x
     >>> print(edit(loss, w, 5.0))
     w       2 → 5
-    mul     6 → 15
+    loss    6 → 15
     x.grad  2 → 5
     results computed again: 1
     """
@@ -127,7 +130,8 @@ def edit(
     order = topological_order(root)
     read_node("edit", "node", node)
     if all(node is not each for each in order):
-        raise ValueError(f"edit: {label(node)} is not under this root")
+        with named_by(names_of(node, variables_of_caller())):
+            raise ValueError(f"edit: {label(node)} is not under this root")
     try:
         data = _like(node, data)
     except ValueError as error:
@@ -159,6 +163,7 @@ def edit(
         },
         [each for each in dependents[1:] if each in set_before],
         states,
+        names_of(root, variables_of_caller()),
     )
 
 

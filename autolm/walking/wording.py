@@ -18,6 +18,8 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
+from autolm.walking.program_names import Source, name_in_program
+from autolm.walking.source import beside, is_atom
 
 NOT_COMPUTED = "–"
 PEEK = 3  # how many numbers of an array are shown
@@ -126,12 +128,24 @@ def are_finite(data: Any) -> bool:
 
 
 def label(node: Node) -> str:
-    """Call a node by its name; without one, a leaf is its number, a result its operation."""
-    if node.name:
-        return str(node.name.removeprefix(f"{node.scope}."))
+    """Call a node by what it is called; without that, a leaf is its number, a result its operation.
+
+    >>> from autolm import Value
+    >>> x = Value(2.0, name="x")
+    >>> label(x), label(x * 3), label((x * 3).parents[1])
+    ('x', 'mul', '3')
+    """
+    text = called(node)
+    if text:
+        return text
     if node.op:
         return str(node.op.name)
     return show(node.data) if getattr(node.data, "size", 1) == 1 else f"array{node.data.shape}"
+
+
+def called(node: Node) -> str:
+    """Return the name of a node, or what the program calls it; empty where it has neither."""
+    return name(node) or name_in_program(node)
 
 
 def name(node: Node) -> str:
@@ -139,10 +153,19 @@ def name(node: Node) -> str:
     return node.name.removeprefix(f"{node.scope}.") if node.scope else node.name
 
 
+def grad_of(called: str) -> str:
+    """Write what holds the gradient of a node that is called so.
+
+    >>> grad_of("w[0]"), grad_of("a*b")
+    ('w[0].grad', '(a*b).grad')
+    """
+    return f"{called}.grad" if is_atom(called) else f"({called}).grad"
+
+
 def base_name(node: Node) -> str:
     """Return the name of the array that a Value is an element of: `W_Q` for `W_Q[3,5]`."""
-    text = name(node)
-    return text.rpartition("[")[0] if text.endswith("]") else text
+    text = called(node)
+    return text if isinstance(text, Source) else re.sub(r"(?<=.)\[[\d, ]+\]$", "", text)
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
@@ -211,10 +234,11 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
     if op is None:
         return label(node)
     if op.name == "neg":
-        return f"−{operands[0]}"
+        return f"−{beside(operands[0], '·')}"
     infix = re.fullmatch(r"a (\S) b", op.formula) or re.fullmatch(r"([^\w\s])", op.symbol)
     if len(operands) == 2 and infix:
-        return f"{operands[0]} {infix[1]} {operands[1]}"
+        left, right = beside(operands[0], infix[1]), beside(operands[1], infix[1], right=True)
+        return f"{left} {infix[1]} {right}"
     if len(operands) > 4:
         operands[3:] = [f"… {count(len(operands) - 3)} more"]
     told = [f"{name}={_told(value)}" for name, value in node.attributes.items()]
@@ -235,12 +259,19 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
     row = len(node.parents) // len(node.op.rule)
     names = {"y": label(node)}
     names |= {x: label(p) for x, p in zip("ab", node.parents[operand % row :: row], strict=False)}
-    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", lambda found: names[found[0]], text)
+    alone = len(text) == 1
+
+    def called(found: re.Match[str]) -> str:
+        name = names[found[0]]
+        return name if alone or is_atom(name) else f"({name})"
+
+    return re.sub(r"(?<![^\W\d])[aby](?![A-Za-z])", called, text)
 
 
 def hint(node: Node) -> str:
     """Write all that is known of a node: for the text that appears under the pointer."""
-    lines = [visible(node.name)] if node.name else []
+    whole = node.name or called(node)
+    lines = [visible(whole)] if whole else []
     if node.op:
         lines += [f"{node.op.name}: {node.op.formula}" if node.op.formula else node.op.name]
         told = [f"{key}={_told(value)}" for key, value in node.attributes.items()]
@@ -290,8 +321,18 @@ def forward_line(step: ForwardStep) -> str:
     return f"{_opening(step)} = {arithmetic} = {show(step.result)}"
 
 
+def made(node: Node, label: Callable[[Any], str] = label) -> str:
+    """Write what a node is called and how it was computed: `o = tanh(n)`, or `x1*w[0]` alone.
+
+    The source of an expression says how it was computed already.
+    """
+    name, text = label(node), expression(node, label)
+    if isinstance(name, Source) or isinstance(called(node), Source):
+        return called(node) or name
+    return text if name == node.op.name else f"{name} = {text}"
+
+
 def _opening(step: Any) -> str:
     index, node = step.index, step.node
-    name = f"{node.name} = " if node.name else ""
     scope = f"   {node.scope}" if node.scope else ""
-    return f"{index + 1}  {symbol(node)}  {name}{expression(node)}{scope}"
+    return f"{index + 1}  {symbol(node)}  {made(node)}{scope}"

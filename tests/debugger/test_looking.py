@@ -356,3 +356,49 @@ def test_completion_knows_commands_names_scopes_and_operations(model):
 def test_expressions_are_completed_by_the_names_that_they_can_have(neuron):
     assert neuron.debugger.complete_p("no", "p no", 2, 4) == ["node", "nodes"]
     assert neuron.debugger.complete_p("x1w", "p x1w", 2, 5) == ["x1w1", "x1w1x2w2"]
+
+
+# Names that the program gives
+
+
+@pytest.fixture
+def written():
+    x, p, w = Value(2.0), {"a": Value(3.0)}, [Value(-3.0), Value(1.0)]
+    with record_sites():
+        root = (x * w[0] + w[1] * p["a"]).tanh()
+    return Session(root, {"x": x, "p": p, "w": w, "Value": Value})
+
+
+def test_places_and_sources_are_names_at_the_prompt(written):
+    written.say("goto 4")
+    assert written.say("why x * w[0]").startswith("(x * w[0]).grad = ")
+    assert written.say("why x*w[0]").startswith("(x * w[0]).grad = ")
+    assert written.say("why x * w[0] 2").splitlines()[-1].endswith("← x * w[0]")
+    assert written.say("p p['a'].data, w[0].data") == "(3.0, -3.0)"
+    assert written.say("set w[0] = 2").splitlines()[0].split() == ["w[0]", "−3", "→", "2"]
+
+
+def test_an_expression_that_is_a_nodes_source_is_that_node(written):
+    written.say("goto 3")
+    upstream = written.walk.gradients[written.walk.operations[1]]
+    assert written.say("p (w[1]*p['a']).grad") == repr(upstream)
+    assert written.say("p w[1]*p['a'] is step.node") == "True"
+    assert written.say("p x*w[0] is step.node, (x*w[0]*2).data") == "(False, -12.0)"
+
+
+@pytest.mark.parametrize("word", ["name=x * w[0]", "x * w[0]", "x * w[0] if up is not None"])
+def test_breakpoints_stop_at_the_source_of_a_node(written, word):
+    assert written.say(f"b {word}").startswith("breakpoint 1: name x * w[0]")
+    written.say("c")
+    assert written.say("p node.parents == (x, w[0])") == "True"
+
+
+def test_watches_are_called_by_the_place(written):
+    assert written.say("watch p['a']") == "breakpoint 1: change of p['a'].grad"
+
+
+def test_places_and_sources_are_completed(written):
+    complete = written.debugger.completedefault
+    assert "w[0]" in complete("w", "why w", 4, 5)
+    assert "w[0]" in complete("w", "why x * w", 8, 9)
+    assert "p['a']" in written.debugger.complete_p("p[")

@@ -188,11 +188,12 @@ def test_scopes_are_frames_one_inside_the_other():
     assert parse(draw(y)).frames == [["outer"], ["inner"]]
 
 
-def test_the_hint_of_a_node_has_its_formula_its_rules_and_its_scope():
+def test_the_hint_of_a_node_has_its_name_formula_rules_and_scope():
     with scope("part"):
         y = Value(1.5, name="x").tanh()
     hint = parse(draw(y)).operation("tanh").hint
     assert hint.split("\n") == [
+        "y",
         "tanh: tanh a",
         "gradient: ḡ · (1 − y²)",
         f"data {math.tanh(1.5)!r}",

@@ -130,3 +130,12 @@ def test_a_name_with_a_line_break_stays_in_its_line_of_the_player(tmp_path):
     assert any("one␊two.grad" in text for text in texts)
     assert not [text for text in texts if "\n" in text]
     assert scene["boxes"]["n0"]["told"][0] == "data 1.0"
+
+
+@each_name
+def test_a_place_holds_any_key_as_text(name):
+    need_renderer()
+    p = {name: Value(1.0)}
+    svg = Drawing(p[name] * 2.0).svg()
+    assert shown(f"p[{name!r}]") in [texts[0] for texts in svg_texts(svg).values()]
+    assert "<script" not in svg

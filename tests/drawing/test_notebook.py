@@ -20,7 +20,7 @@ CELLS = [
     "x",
     "Tensor([1.0, 2.0]).sum()",
 ]
-TREE = "×  data 9  grad –\n├─ x  data 3  grad –\n└─ x  data 3  grad –"
+TREE = "y = ×  data 9  grad –\n├─ x  data 3  grad –\n└─ x  data 3  grad –"
 
 
 def executed(cells):
@@ -74,9 +74,9 @@ def test_what_is_used_twice_is_written_out_once():
     shared = Value(2.0, name="x").exp()
     lines = text_tree(draw(shared * shared).view).splitlines()
     assert [line.lstrip("├└─ ") for line in lines[1:]] == [
-        "exp  data 7.389  grad –",
+        "shared = exp  data 7.389  grad –",
         "│  └─ x  data 2  grad –",
-        "exp  data 7.389  grad –  (above)",
+        "shared = exp  data 7.389  grad –  (above)",
     ]
 
 

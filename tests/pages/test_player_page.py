@@ -340,7 +340,7 @@ def test_a_name_that_is_a_program_does_not_run(browser, tmp_path):
     root = Value(1.0, name=evil) * Value(2.0, name="</script><script>document.title='ran'</script>")
     page = opened(browser, player(root, tmp_path / "evil.html"))
     page.press("End")
-    assert page.evaluate("document.title") == "loss – backprop player"
+    assert page.evaluate("document.title") == "root – backprop player"
     assert shown(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
 
 

@@ -95,7 +95,7 @@ def test_a_gradient_is_blamed_on_the_rule_that_sent_it() -> None:
     assert blame is not None
     assert (blame.node, blame.where, blame.made_by) == (x, "gradient", root)
     assert (blame.index, blame.value, blame.inputs) == ((1,), INF, (1.0, 0.0))
-    assert str(blame) == "backward of sqrt\n  upstream 1, input 0 at [1]  →  inf"
+    assert str(blame) == "backward of sqrt   root\n  upstream 1, input 0 at [1]  →  inf"
 
 
 def test_a_gradient_of_values_is_blamed_too() -> None:

@@ -141,7 +141,7 @@ def test_without_any_root_it_is_asked_for():
 
 def test_node_of_another_graph_is_refused():
     y = Value(3.0) * 2
-    with pytest.raises(ValueError, match="has no gradient of mul"):
+    with pytest.raises(ValueError, match="has no gradient of y"):
         explain(Value(1.0, name="x"), y)
 
 
@@ -150,8 +150,10 @@ def test_text_tells_arithmetic_rule_scope_and_site():
     with record_sites(), scope("head"):
         y = x * 3
     text = str(explain(x, y))
-    assert text.startswith("x.grad = 3\n  3   from x · 3   (3 × 1)   head   test_explanation.py:")
-    assert str(explain(y, y)) == "mul.grad = 1\n  given, for this is the root"
+    assert text.startswith(
+        "x.grad = 3\n  3   from y = x · 3   (3 × 1)   head   test_explanation.py:"
+    )
+    assert str(explain(y, y)) == "y.grad = 1\n  given, for this is the root"
     matrix = Tensor([[1.0]], name="M")
     assert str(explain(matrix, (matrix @ matrix).sum(), paths=1)) == (
         "M.grad = 1×1 ‖2‖ [2]\n"
@@ -173,4 +175,5 @@ def test_an_explanation_prints_itself(leaf):
     x = leaf(3.0)
     root = x * x
     found = explain(x, root)
-    assert repr(found) == str(found) == found.text()
+    assert repr(found) == str(found)
+    assert "from root = x · x" in str(found)

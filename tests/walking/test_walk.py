@@ -422,7 +422,7 @@ def test_a_change_tells_which_results_it_overrules_and_only_once():
         assert not walk.set(square, 2.0).overruled  # it still is what it was set to
         change = walk.set(x, 5.0)
         assert list(change.overruled) == [square]
-        assert str(change).endswith("\n  mul too, which was set to 2: now it is 25")
+        assert str(change).endswith("\n  square too, which was set to 2: now it is 25")
         assert not walk.replaced
         assert not walk.set(x, 6.0).overruled
 

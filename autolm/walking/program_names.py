@@ -1,0 +1,178 @@
+"""What a program calls its nodes: by the place where it keeps them, or by how it wrote them.
+
+A node that was given no name still has one in the program: a variable, or the way to it through
+lists, dictionaries and attributes (`w[0]`, `p['a']`, `n.w[1]`). A result that is kept nowhere is
+called by its source, `x1*w[0]`, where the lines of the program were recorded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from inspect import CO_OPTIMIZED
+from itertools import islice
+from os.path import dirname, join
+from types import MappingProxyType, MemberDescriptorType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from autolm.engine.graph import Node, topological_order
+from autolm.walking.source import LONGEST, Sources
+
+MOST = 300_000  # how many things of a program are looked through
+_HOME = join(dirname(dirname(__file__)), "")
+_ATOMS = {str, bytes, int, float, bool, type(None)}
+
+Called = Mapping[Node, str]
+_names: ContextVar[Called] = ContextVar("autolm_names", default=MappingProxyType({}))
+_variables: ContextVar[Mapping[str, Any] | None] = ContextVar("autolm_variables", default=None)
+
+
+class Source(str):
+    """A name that is the source of its node, and so says how it was made."""
+
+    __slots__ = ()
+
+
+def names_of(root: Node, variables: Mapping[str, Any]) -> dict[Node, str]:
+    """Call the nodes under a root as a program does that has these variables.
+
+    >>> from autolm import Value
+    >>> w = [Value(1), Value(2)]
+    >>> names_of(w[0] * w[1], {"w": w, "p": {"a": w[1]}}).values()
+    dict_values(['w[0]', 'w[1]'])
+    """
+    nodes = topological_order(root)
+    names = _places(variables, set(nodes))
+    if not any(node.site for node in nodes):
+        return names
+    source_of = Sources(nodes, names, variables)
+    for node in nodes:
+        if node not in names and not node.name:
+            text = source_of(node)
+            if text:
+                names[node] = Source(text)
+    return names
+
+
+def _places(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node, str]:
+    """Find of some nodes the shortest way by which a program reaches them."""
+    found: dict[Node, str] = {}
+    seen: set[int] = set()  # containers and objects, which a program holds as long as this looks
+    waiting = deque((name, value) for name, value in variables.items() if name[:1] != "_")
+    looked = 0
+    while waiting and looked < MOST and len(found) < len(nodes):
+        path, value = waiting.popleft()
+        if issubclass(type(value), Node):  # a stand-in of something else is not asked
+            if value in nodes:
+                found.setdefault(value, path)
+        elif id(value) not in seen:
+            seen.add(id(value))
+            for form, key, inner in islice(_inside(value), MOST - looked):
+                looked += 1
+                if type(inner) not in _ATOMS:
+                    further = path + form.format(key)
+                    if len(further) <= LONGEST:
+                        waiting.append((further, inner))
+    return found
+
+
+def _inside(value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what a container or an object holds, with the form and the key of the way to it."""
+    if isinstance(value, dict):
+        yield from (("[{!r}]", key, each) for key, each in list(value.items()) if _is_plain(key))
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        yield from ((".{}", name, getattr(value, name)) for name in value._fields)
+    elif isinstance(value, list | tuple | deque):
+        yield from (("[{}]", i, each) for i, each in enumerate(value))
+    elif isinstance(value, np.ndarray) and value.dtype == object:
+        yield from (("[{}]", ", ".join(map(str, i)), each) for i, each in np.ndenumerate(value))
+    elif _is_of_a_program(value):
+        yield from ((".{}", name, each) for name, each in _attributes(value) if name[:1] != "_")
+
+
+def _is_plain(key: Any) -> bool:
+    """Whether one can write a key of a dictionary as it is shown."""
+    if type(key) is tuple:
+        return all(map(_is_plain, key))
+    return type(key) in (str, int, bool)
+
+
+def _is_of_a_program(value: Any) -> bool:
+    """Whether this is an object of a class that a program, or a library of models, has made."""
+    if issubclass(type(value), type | ModuleType):
+        return False
+    library, _, rest = str(type(value).__module__).partition(".")
+    if library == "autolm":
+        return rest.startswith(("nn.", "lm."))
+    return library == "__main__" or library not in sys.stdlib_module_names
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what an object holds itself; nothing is computed for it."""
+    kind = type(value)
+    try:
+        held = list(vars(value).items())
+    except Exception:  # it has none, or does not tell
+        held = []
+    for name, each in held:
+        if isinstance(name, str) and name.isidentifier() and not hasattr(kind, name):
+            yield name, each
+    for name, descriptor in [item for base in kind.__mro__ for item in vars(base).items()]:
+        if isinstance(descriptor, MemberDescriptorType):
+            try:
+                yield name, descriptor.__get__(value)
+            except AttributeError:
+                continue
+
+
+@contextmanager
+def in_program(variables: Mapping[str, Any]) -> Iterator[None]:
+    """Let the program at hand have these variables, for a `with` block of a tool that ran it."""
+    token = _variables.set(variables)
+    try:
+        yield
+    finally:
+        _variables.reset(token)
+
+
+@contextmanager
+def named_by(names: Called) -> Iterator[None]:
+    """Call nodes as a program does, for a `with` block."""
+    token = _names.set(names)
+    try:
+        yield
+    finally:
+        _names.reset(token)
+
+
+def name_of(node: Node, root: Node | None = None) -> str:
+    """Return the name of one node, for a message about the graph of `root`."""
+    whole = node if root is None else root  # a Tensor has no truth
+    name = name_in_program(node) or names_of(whole, variables_of_caller()).get(node, "")
+    # Of a call, which may make several nodes, only the whole graph tells which is its result.
+    return "" if root is None and isinstance(name, Source) and name.endswith(")") else name
+
+
+def name_in_program(node: Node) -> str:
+    """Return what the program at hand calls a node; empty where it has no name for it."""
+    return _names.get().get(node, "")
+
+
+def variables_of_caller() -> Mapping[str, Any]:
+    """Return the names that the program has where it called autolm, the nearest first."""
+    given = _variables.get()
+    if given is not None:
+        return given
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_HOME) and frame.f_back:
+        frame = frame.f_back
+    local = frame.f_locals
+    variables = {**local, **frame.f_globals, **local}
+    if frame.f_code.co_flags & CO_OPTIMIZED and type(local) is dict:
+        local.clear()  # of a function it is a copy, in which nodes would outlive their variables
+    return {name: value for name, value in variables.items() if name.isidentifier()}

@@ -1,0 +1,291 @@
+"""Names that a program gives: each means its node, and none says what is not so."""
+
+import linecache
+from itertools import count
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm import Tensor, Value, blame_nonfinite, draw, explain, primitive, record_sites
+from autolm.walking.program_names import Source, names_of
+from autolm.walking.source import LONGEST
+
+NUMBERS = count()
+START = """
+from types import SimpleNamespace
+from autolm import Value
+class Box: pass
+x, y = Value(2.0), Value(-0.5)
+w = [Value(3.0), Value(1.5), Value(0.25)]
+p = {"a": Value(0.75), "b": [Value(-1.25)], 3: Value(4.0)}
+n = Box()
+n.w = (Value(0.5), Value(-2.0))
+n.inner = Box()
+n.inner.b = Value(1.125)
+scale = 1.75
+total = Value(0.0)
+def product(a, c):
+    return a*c
+def unit(a):
+    h = a * w[0] + n.w[1]
+    return h.tanh()
+"""
+PLACES = ["x", "y", "w[0]", "w[1]", "p['a']", 'p["b"][0]', "p[3]", "n.w[0]", "n.inner.b", "total"]
+
+
+def executed(text):
+    """Execute a program whose lines can be read, as a notebook's can; return its variables."""
+    path = f"<program {next(NUMBERS)}>"
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    variables = {"__name__": "__main__"}
+    with record_sites():
+        exec(compile(text, path, "exec"), variables)
+    return variables
+
+
+def named(text, root="r"):
+    """Return the names of the nodes under a variable of a program, and its variables."""
+    variables = executed(text)
+    return names_of(variables[root], variables), variables
+
+
+def sources(text, root="r"):
+    names, _ = named(text, root)
+    return [name for name in names.values() if isinstance(name, Source)]
+
+
+@st.composite
+def expressions(draw, depth=3):
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from([*PLACES, "2", "scale", "0.5"]))
+    left, right = draw(expressions(depth - 1)), draw(expressions(depth - 1))
+    form = draw(
+        st.sampled_from(
+            [
+                "{l} + {r}",
+                "({l})*({r})",
+                "({l}) - ({r})",
+                "({l} + x) # and\n   * {r}",
+                "-({l} * y)",
+                "({l} + y).tanh()",
+                "product({l}, y*{r})",
+                "sum([{l}, x, {r}])",
+                "sum(each*x for each in [{l}, y])",
+                "(lambda a: a*{r})(x)",
+                "({l} + p['a'])**2",
+                "unit(x + {r})",
+            ]
+        )
+    )
+    return form.format(l=left, r=right)
+
+
+@st.composite
+def statements(draw):
+    made = draw(expressions())
+    form = draw(
+        st.sampled_from(
+            [
+                "x = ({e})",
+                "w[1] = ({e}) + w[1]",
+                "total += ({e}) * x",
+                "total = total*y + ({e})",
+                "for i in range(3): total += w[i]*({e})",
+                "for a in w: x = a * x + ({e})",
+                "y = sum(a*b for a, b in zip(w, n.w))\nw = [y + a for a in w]",
+                "n.w = tuple(a*({e}) for a in n.w)",
+                "scale = scale + 1\ny = y*scale + ({e})",
+                "y = unit(({e}) + y)",
+            ]
+        )
+    )
+    return form.format(e=made)
+
+
+@given(st.lists(statements(), max_size=4), expressions())
+def test_names_mean_the_nodes_that_they_name(lines, last):
+    text = "\n".join([START, *lines, f"r = x*y + total + w[1] + n.w[0] + ({last})"])
+    names, variables = named(text)
+    for node, name in names.items():
+        if not isinstance(name, Source):
+            assert eval(name, variables) is node
+            continue
+        try:
+            value = eval(name, variables)
+        except NameError:
+            continue  # what a function called its own
+        assert float(getattr(value, "data", value)) == pytest.approx(
+            node.data, rel=1e-12, nan_ok=True
+        ), name
+
+
+def test_products_and_sums_are_called_by_their_source():
+    text = START + "r = x*w[0] + y*w[1] + p['a']"
+    assert sources(text) == ["x*w[0]", "y*w[1]", "x*w[0] + y*w[1]"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("r = (x*w[0]).exp()", ["x*w[0]"]),
+        ("r = (x*\n    w[0]).exp()", ["x * w[0]"]),
+        ("r = (x*  # left\n    w[0]).exp()", ["x * w[0]"]),
+        ("r = (\t'é' and x*w[0]).exp()", ["x*w[0]"]),
+        ("é = x\nr = (é*w[0] ).exp()", ["é*w[0]"]),
+        ("total += x*y\nr = total.exp()", ["x*y"]),
+        ("total += x\ntotal += y\nr = total*2", []),
+        ("r = sum(w).exp()", ["sum(w)"]),
+        ("r = sum(a*b for a, b in zip(w, n.w)).exp()", ["w[0]*n.w[0]", "w[1]*n.w[1]"]),
+        ("r = (lambda a, b: a*b)(x, y).exp()", ["x*y"]),
+        ("r = product(x*y, y)*2", ["x*y", "x*y*y"]),
+        ("x = x*3\nx = x*3\nr = x.exp()", []),
+        ("for a in w: x = a*x\nr = x.exp()", []),
+        ("s = f'{(r := (x*y).exp())}'", ["x*y"]),
+        ("r = sum(w[:1]*2).exp()", []),
+        ("r = (x + y)*(x - y).tanh()", ["x + y", "x - y", "(x - y).tanh()"]),
+        ("r = -x**2*y", ["x**2", "-x**2"]),
+        ("def f(a, b): return a - b\nr = f(x, y - x).exp()", ["y - x", "x - (y - x)"]),
+        (
+            "import math\nmul = math.prod\ndef f():\n    u, v = Value(2.0), Value(3.0)\n"
+            "    return mul([u, v]) + x\nr = f().exp()",
+            ["mul([u, v])", "mul([u, v]) + x"],
+        ),
+        ("z = x + y\nr = (2 * (z*y)).exp()", ["z*y", "2 * (z*y)"]),
+    ],
+)
+def test_source_of_each_form(statement, expected):
+    assert sources(START + statement) == expected
+
+
+def test_a_node_has_one_name_in_every_message():
+    @primitive
+    def broken(a):
+        def backward(grad):
+            raise ZeroDivisionError
+
+        return a * 1.0, backward
+
+    w = [Tensor(2.0, requires_grad=True), Tensor(0.0, requires_grad=True)]
+    with record_sites():
+        root = (broken(w[0] * w[1]) + w[0] / w[1]) * w[1]
+    assert "w[0]&#160;*&#160;w[1]" in draw(root).source
+    with pytest.raises(ZeroDivisionError) as error:
+        root.backward()
+    (note,) = error.value.__notes__
+    assert note.startswith("in the backward rule of broken 'broken(w[0] * w[1])'")
+    assert str(blame_nonfinite(root)).startswith("div   w[0] / w[1]   ")
+    with record_sites():
+        root = w[0] * w[1] + w[1]
+    text = str(explain(w[0], root))
+    assert text.startswith("w[0].grad = ")
+    assert "from w[0] * w[1]   " in text
+
+
+def test_an_explanation_keeps_no_node_of_the_program_but_its_graph():
+    x, other = Value(1.0), Value(2.0)
+    found = explain(x, x * 2)
+    assert x in found.names
+    assert other not in found.names
+
+
+def test_the_shortest_way_is_preferred():
+    node = Value(1.0)
+    assert names_of(node, {"p": {"deep": [node]}, "n": [node], "direct": node}) == {node: "direct"}
+    assert names_of(node, {"p": {"deep": [node]}, "n": [node]}) == {node: "n[0]"}
+
+
+class Slotted:
+    __slots__ = ("w",)
+
+    @property
+    def costly(self):
+        raise AssertionError("looking for names computes nothing")
+
+
+class Key:
+    def __repr__(self):
+        return "'k'"
+
+
+class Odd:
+    def __init__(self, node):
+        self.__dict__["not a name"] = node
+
+    def __getattr__(self, name):
+        raise RuntimeError
+
+
+def test_attributes_are_read_and_nothing_is_run():
+    node = Value(1.0)
+    held = Slotted()
+    held.w = (node,)
+    assert names_of(node, {"n": held}) == {node: "n.w[0]"}
+    assert names_of(node, {"n": Odd(node)}) == {}
+    assert names_of(node, {"n": {Key(): node}}) == {}
+    assert names_of(node, {"_hidden": node}) == {}
+
+
+def test_containers_that_hold_themselves_are_looked_through_once():
+    held = [Value(1.0)]
+    held.append(held)
+    assert names_of(held[0], {"held": held}) == {held[0]: "held[0]"}
+
+
+def test_elements_of_an_array_of_values_are_called_by_their_places():
+    array = np.array([[Value(1.0), Value(2.0)]])
+    names = names_of(array[0, 0] * array[0, 1], {"array": array})
+    assert list(names.values()) == ["array[0, 0]", "array[0, 1]"]
+
+
+def test_what_is_longer_than_can_be_read_has_no_name():
+    long = "x" * LONGEST
+    assert sources(f"{START}{long} = Value(1.0)\nr = ({long}*x).exp()") == []
+    node = Value(1.0)
+    assert names_of(node, {"p": {"k" * LONGEST: node}}) == {}
+
+
+def test_code_without_source_leaves_its_nodes_without_names():
+    variables = {"x": Value(2.0)}
+    with record_sites():
+        exec(compile("r = (x*x).exp()", "<nowhere>", "exec"), variables)
+    assert list(names_of(variables["r"], variables).values()) == ["x", "r"]
+
+
+def test_what_a_call_uses_on_its_way_is_not_called_by_its_source():
+    assert sources(START + "r = sum([x, y, total]).exp()") == ["sum([x, y, total])"]
+    names, variables = named(START + "z = sum([x, y, total])\nr = z.exp()")
+    assert not any(isinstance(name, Source) for name in names.values())
+    assert names[variables["z"]] == "z"
+
+
+def test_what_several_calls_call_their_own_is_the_name_of_none():
+    function = "def f(a):\n    hidden = Value(2.0)\n    return (hidden*w[0] + a).tanh()\n"
+    assert "hidden*w[0]" in sources(START + function + "r = f(x + y).exp()")
+    assert "hidden" not in " ".join(sources(START + function + "r = f(x + y) + f(x * y)"))
+
+
+@pytest.mark.parametrize("name", ["a # b", "a +\n b", "a += b", "a; b", "a b", "\x1b[31m"])
+def test_a_name_that_is_no_expression_is_in_no_other(name):
+    x, y = Value(2.0, name=name), Value(3.0)
+    with record_sites():
+        root = (x * y).exp()
+    assert not any(name in text for text in names_of(root, {"y": y}).values())
+
+
+def test_what_an_operation_was_told_is_in_its_name_if_it_is_so_still():
+    start = "import numpy as np\nfrom autolm import Tensor, ops\nE = Tensor([[1.0], [2.0]])\n"
+    start += "ids = np.array([0, 1, 1])\naxis = 0\n"
+    summed = start + "r = E.sum(axis=axis).exp()\n"
+    assert sources(summed) == ["E.sum(axis=axis)"]
+    assert sources(summed + "axis = 1") == []
+    chosen = start + "r = ops.embedding(E, token_ids=ids).exp()\n"
+    assert sources(chosen) == ["ops.embedding(E, token_ids=ids)"]
+    assert sources(chosen + "ids = np.array([0])") == []
+
+
+def test_strings_in_keys_are_written_so_that_they_are_read_back():
+    for key in ("'", '"', "</b>", "\x00", "\u202e", "a\nb"):
+        p = {key: Value(1.0)}
+        assert eval(names_of(p[key], {"p": p})[p[key]]) is p[key]
