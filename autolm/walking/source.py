@@ -169,7 +169,7 @@ class Sources:
         value = self.resolve(tree)
         told = node.attributes
         of = [told.get(keyword, _NOTHING)] if keyword else list(told.values())
-        return any(type(each) is type(value) and each == value for each in of)
+        return any(each is value or _is_same(each, value) for each in of)
 
     def _is_total(self, node: Node, tree: ast.Call) -> bool:
         """Whether a node is what Python's own `sum(...)` came to."""
@@ -410,6 +410,11 @@ def _is_number(value: Any, data: Any) -> bool:
     if not isinstance(value, int | float | np.generic | np.ndarray):
         return False
     return np.shape(value) == np.shape(data) and bool(np.array_equal(value, data))
+
+
+def _is_same(told: Any, value: Any) -> bool:
+    plain = (bool, int, float, str, tuple, np.ndarray)
+    return type(told) is type(value) and isinstance(told, plain) and np.array_equal(told, value)
 
 
 def _is_literal(tree: ast.AST) -> bool:

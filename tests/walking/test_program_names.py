@@ -274,6 +274,17 @@ def test_a_name_that_is_no_expression_is_in_no_other(name):
     assert not any(name in text for text in names_of(root, {"y": y}).values())
 
 
+def test_what_an_operation_was_told_is_in_its_name_if_it_is_so_still():
+    start = "import numpy as np\nfrom autolm import Tensor, ops\nE = Tensor([[1.0], [2.0]])\n"
+    start += "ids = np.array([0, 1, 1])\naxis = 0\n"
+    summed = start + "r = E.sum(axis=axis).exp()\n"
+    assert sources(summed) == ["E.sum(axis=axis)"]
+    assert sources(summed + "axis = 1") == []
+    chosen = start + "r = ops.embedding(E, token_ids=ids).exp()\n"
+    assert sources(chosen) == ["ops.embedding(E, token_ids=ids)"]
+    assert sources(chosen + "ids = np.array([0])") == []
+
+
 def test_strings_in_keys_are_written_so_that_they_are_read_back():
     for key in ("'", '"', "</b>", "\x00", "\u202e", "a\nb"):
         p = {key: Value(1.0)}
