@@ -205,8 +205,11 @@ CHANGING = frozenset(
 def _outside(forward: Any, node: Any) -> Iterator[Any]:
     """Yield what the rule reads of free and global variables, and can be changed in place.
 
-    What the rule itself writes into, such as a list that it logs to, is meant to change.
+    What the function or its rule writes into, such as a log or a table of what was computed, is
+    meant to change.
     """
+    kept = getattr(forward, "__code__", None)
+    written_by_it = _globals_and_written(kept)[1] if kept else frozenset[str]()
     cells = {id(cell) for cell in getattr(forward, "__closure__", None) or ()}
     functions, seen = [node.backward_rule], set[int]()
     for function in functions:
@@ -223,7 +226,7 @@ def _outside(forward: Any, node: Any) -> Iterator[Any]:
                 else:
                     functions.append(cell.cell_contents)  # a function inside, or no function
         for name, value in variables.items():
-            if name not in written and isinstance(value, CHANGEABLE):
+            if name not in written | written_by_it and isinstance(value, CHANGEABLE):
                 yield value
 
 
