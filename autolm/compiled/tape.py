@@ -228,15 +228,17 @@ def _told_leaves_first(
     told: dict[Node, str] = {}
     for kind, leaves in (("parameter", parameters), ("input", inputs)):
         for i, leaf in enumerate(leaves):
-            who = f"Tape: {kind} {i} ({describe(leaf)})"
+            wrong = ""
             if leaf not in under:
-                raise ValueError(f"{who} is not under the loss")
-            if leaf.parents:
-                raise ValueError(f"{who} is the result of an operation; a leaf is needed")
-            if leaf in told:
-                raise ValueError(f"{who} is told twice: it is {told[leaf]} already")
-            if kind == "parameter" and not leaf.requires_grad:
-                raise ValueError(f"{who} is a constant: it was made with requires_grad=False")
+                wrong = "is not under the loss"
+            elif leaf.parents:
+                wrong = "is the result of an operation; a leaf is needed"
+            elif leaf in told:
+                wrong = f"is told twice: it is {told[leaf]} already"
+            elif kind == "parameter" and not leaf.requires_grad:
+                wrong = "is a constant: it was made with requires_grad=False"
+            if wrong:
+                raise ValueError(f"Tape: {kind} {i} ({describe(leaf)}) {wrong}")
             told[leaf] = f"{kind} {i}"
     return [*told, *(node for node in order if not node.parents and node not in told)]
 

@@ -59,6 +59,8 @@ def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) ->
         reached += [node for node in order if not around.isdisjoint(node.parents)]
         rim = [node for node in dict.fromkeys(reached) if node not in distances]
         rim = rim[: most - len(distances)]
+        if not rim:  # all that can be reached is
+            break
         distances |= dict.fromkeys(rim, distance)
     return distances
 

@@ -219,6 +219,8 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name}: rows of {argument} are not of one length") from None
+    except (OverflowError, TypeError):  # a huge number, or nodes in a list
+        array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
         what = array.dtype if array.dtype.kind in "fcb" else told(values)
         raise TypeError(f"{name}: {argument} must be integers, not {what}")

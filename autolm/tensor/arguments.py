@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
+from autolm.ops import arguments
 from autolm.ops.arguments import read_int, read_number, told
 
 
@@ -169,12 +170,5 @@ def read_integers(name: str, argument: str, value: Any) -> NDArray[Any]:
         ...
     TypeError: TinyLM: token_ids must be integers, not float64
     """
-    try:
-        positions = getattr(value, "as_positions", None)  # of a Tensor
-        array = np.asarray(value) if positions is None else positions()
-    except (TypeError, ValueError, OverflowError):  # lists of unequal lengths
-        array = np.asarray(None)
-    if array.dtype.kind not in "iu" and array.size:
-        given = told(value) if array.dtype.kind == "O" else array.dtype
-        raise TypeError(f"{name}: {argument} must be integers, not {given}")
-    return array
+    positions = getattr(value, "as_positions", None)  # of a Tensor
+    return arguments.read_integers(name, argument, value if positions is None else positions())
