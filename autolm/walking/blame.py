@@ -90,7 +90,8 @@ class Blame:
     def _text(self) -> str:
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
-            text = f"{self.node.name or called(self.node) or 'a leaf'} was given {show(self.value)}{place}"
+            name = self.node.name or called(self.node) or "a leaf"
+            text = f"{name} was given {show(self.value)}{place}"
         else:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
