@@ -49,5 +49,5 @@ def test_rule_that_was_replaced_is_held_to_the_operation_that_it_replaces():
     y.backward_rule = lambda grad: (grad * (1 - math.tanh(0.5) ** 2),)
     assert check_graph(y).verdict.name == "CORRECT"
     y.backward_rule = lambda grad: (grad,)
-    with pytest.raises(GradientError, match="the rule of tanh is wrong"):
+    with pytest.raises(GradientError, match="the rule of tanh 'y' is wrong"):
         check_graph(y)
