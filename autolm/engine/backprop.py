@@ -10,10 +10,10 @@ a graph of plain numbers, where there may be a million nodes and each must cost 
 from __future__ import annotations
 
 import os
-from collections import namedtuple
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from threading import RLock
@@ -123,27 +123,25 @@ def write_gradients(done: Backprop) -> None:
     """Put the sums of a pass into the nodes: leaves accumulate, interior nodes do not."""
     if not done.gradients:
         return  # they are written
-    results = () if done.retain_grads else done.operations
-    with _slots_to_oneself():
-        earlier = {node: node.gradient for node in chain(results, done.gradients)}
-        totals = {node: _total(node, sum) for node, sum in done.gradients.items()}
-        try:
-            for node in results:
-                node.gradient = None
-            for node, total in totals.items():
-                node.gradient = total
-            done.gradients = {}
-        except BaseException:
-            for node, grad in earlier.items():
-                node.gradient = grad
-            raise
+    with _Slots.lock:
+        around = _Slots.in_use  # where this pass is run by a rule of another, or at a breakpoint
+        earlier: dict[Node, Any] = around.earlier if around else {}
+        taken = set[Node](around.nodes()) if around else ()
+        totals = dict[Node, Any]() if done.retain_grads else dict.fromkeys(done.operations)
+        for node, sum in done.gradients.items():
+            before = earlier.get(node) if node in taken else node.gradient
+            total = sum if before is None or node.parents else before + sum
+            totals[node] = total if type(total) is float else node.as_gradient(total)
+        held = {node: totals.pop(node) for node in list(totals) if node in taken}
+        write = _in_one_call(
+            chain(
+                map(_set_gradient, totals, totals.values()),
+                map(earlier.__setitem__, held, held.values()),
+            )
+        )
+        done.gradients = {}
+        write()
     latest_root.set(ref(done.root))
-
-
-def _total(node: Node, sum: Any) -> Any:
-    if node.gradient is not None and not node.parents:
-        sum = node.gradient + sum
-    return sum if type(sum) is float else node.as_gradient(sum)
 
 
 def steps(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Iterator[Step]:
@@ -174,10 +172,13 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
     if not root.parents or not root.requires_grad:
         return backward(root, grad, retain_grads)
     _require_switch(retain_grads)
-    seed = root.as_gradient(grad)
-    with _slots_to_oneself():
-        _Slots.in_use = slots = _Slots()
+    with _Slots.lock:
+        if _Slots.in_use:  # a rule of another pass runs this one, or somebody at a breakpoint in it
+            return backward(root, grad, retain_grads)
+        seed = root.as_gradient(grad)
+        slots = _Slots()
         try:
+            _Slots.in_use = slots
             slots.take(root)
             root.gradient = seed
             _send(root, slots.results)
@@ -185,6 +186,8 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
         except BaseException:
             slots.put_back()
             raise
+        finally:
+            _Slots.in_use = None
     latest_root.set(ref(root))
 
 
@@ -215,19 +218,44 @@ def _send(root: Node, results: list[Any]) -> None:
 
 
 class _Slots:
-    """The gradient slots that a pass of Values has its sums in, and what was there before."""
+    """What a pass of Values borrowed: the `gradient` slots of its nodes, which hold its sums.
 
-    __slots__ = ("constants", "earlier", "leaves", "results", "sums")
-    in_use: ClassVar[_Slots | None] = None
-    lock = RLock()  # of all slots: passes in several threads may share leaves
+    A sum in the node itself costs less than one in a dict. The price is that the nodes are in
+    disorder while the pass runs; so it keeps what was there before, and only one pass at a time may
+    borrow. Another that is begun meanwhile by the same thread keeps its sums to itself, as
+    `Backprop` does, and adds them to `earlier`; one of another thread waits for the lock.
+
+    Attributes
+    ----------
+    results, leaves, constants
+        The nodes whose slots are borrowed, by kind; the results in the order of the pass.
+    earlier
+        Their gradients from before, of those that had one.
+    nothing_yet
+        What a sum begins as: -0.0, since -0.0 + x is x even where x is -0.0. It is a float of this
+        pass alone, so its being in a slot means that this pass was here, and no other can.
+    put_back
+        Gives every slot what it had before.
+    """
+
+    __slots__ = ("constants", "earlier", "leaves", "nothing_yet", "put_back", "results")
+    in_use: ClassVar[_Slots | None] = None  # by the pass that runs; set and read under the lock
+    lock = RLock()
 
     def __init__(self) -> None:
         self.results, self.leaves, self.constants = list[Any](), list[Any](), list[Any]()
-        self.earlier: dict[Any, Any] = {}  # where there was a gradient
+        self.earlier: dict[Any, Any] = {}
+        self.nothing_yet = float("-0.0")  # a text makes a new float each time; a literal does not
+        earlier = map(self.earlier.get, self.nodes())
+        self.put_back = _in_one_call(map(_set_gradient, self.nodes(), earlier))
+
+    def nodes(self) -> Iterator[Any]:
+        """Yield those whose slots are taken, also those that will be when it comes to them."""
+        return chain(self.results, self.leaves, self.constants)
 
     def take(self, root: Any) -> None:
         """Find every node under a root, and begin its sum; it is listed before it is changed."""
-        results, earlier, nothing, stack = self.results, self.earlier, _NOTHING_YET, [root]
+        results, earlier, nothing, stack = self.results, self.earlier, self.nothing_yet, [root]
         while stack:
             node = stack.pop()
             before = node.gradient
@@ -258,43 +286,17 @@ class _Slots:
         for result in () if keep_results else self.results:
             result.gradient = None
 
-    def nodes(self) -> Iterator[Any]:
-        """Yield those whose slots are taken."""
-        return chain(self.results, self.leaves, self.constants)
 
-    def put_back(self) -> None:
-        """Put every slot back as it was."""
-        for node in self.nodes():
-            node.gradient = self.earlier.get(node)
+def _in_one_call(work: Iterator[Any]) -> Callable[[], object]:
+    """Return what does all of the work, an iterator made of C functions, in one call of C.
 
-    def step_aside(self) -> None:
-        """Give the slots to another pass: one that a rule runs, or somebody in a debugger."""
-        self.sums = [node.gradient for node in self.nodes()]
-        self.put_back()
-
-    def come_back(self) -> None:
-        """Take them again; what the other pass left counts as there before."""
-        self.earlier = {node: node.gradient for node in self.nodes() if node.has_grad}
-        for node, sum in zip(self.nodes(), self.sums, strict=True):
-            node.gradient = sum
+    Python lets an interrupt in between two instructions of its own, after a call or a jump, and
+    never inside C. So Ctrl-C, however often, comes before that call or after it.
+    """
+    return partial(deque, work, 0)
 
 
-_NOTHING_YET = -0.0  # a sum begins so, since -0.0 + x is x for x = -0.0 as well; and marks its node
-
-
-@contextmanager
-def _slots_to_oneself() -> Iterator[None]:
-    """Let no other pass have its sums in gradient slots for a while."""
-    with _Slots.lock:
-        around, _Slots.in_use = _Slots.in_use, None
-        if around:
-            around.step_aside()
-        try:
-            yield
-        finally:
-            if around:
-                around.come_back()
-            _Slots.in_use = around
+_set_gradient = vars(Node)["gradient"].__set__  # of the slot, which is written in C
 
 
 def _debugged(root: Node, grad: Any, retain_grads: bool | None) -> None:

@@ -150,6 +150,85 @@ def test_interrupt_at_any_instruction_leaves_all_gradients_or_none(leaf, retain)
     assert gradients(nodes) == after
 
 
+class Signal:
+    """Raises KeyboardInterrupt at the n-th call, where a real signal may: at no other instruction.
+
+    It comes as a Python function begins, or when a call of C has just ended.
+    """
+
+    def __init__(self, call):
+        self.left = call
+
+    def watch(self, frame, event, argument):
+        if event in ("call", "c_return"):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt  # and Python watches no more
+
+    def __enter__(self):
+        sys.setprofile(self.watch)
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+
+@each_engine
+def test_interrupt_at_any_call_leaves_no_pass_in_use_and_no_lock(leaf):
+    for call in range(1, 10_000):
+        root, _ = with_a_past(leaf)
+        try:
+            with Signal(call):
+                root.backward()
+        except KeyboardInterrupt:
+            assert not _Slots.lock._is_owned(), f"interrupted at call {call}"
+            assert _Slots.in_use is None, f"interrupted at call {call}"
+        else:
+            break
+    assert call > 20
+
+
+@pytest.mark.parametrize("first", [KeyboardInterrupt, ZeroDivisionError])
+def test_interrupt_while_the_first_error_is_tidied_up_leaves_every_gradient(first):
+    signal = None
+
+    def fail():
+        sys.setprofile(signal.watch)
+        raise first
+
+    for call in range(1, 10_000):
+        signal = Signal(call)
+        x, y = Value(2.0), Value(3.0)
+        root = operation_that_runs(fail)(x * y) * y + x
+        nodes = topological_order(root)
+        x.grad, y.grad, root.grad = 7.0, 5.0, 9.0
+        before = gradients(nodes)
+        try:
+            root.backward()
+        except (KeyboardInterrupt, ZeroDivisionError):
+            sys.setprofile(None)
+        assert gradients(nodes) == before, f"interrupted again at call {call}"
+        again = x * y
+        again.backward()
+        assert (x.grad, y.grad) == (7.0 + 3.0, 5.0 + 2.0)
+        if signal.left > 0:
+            break
+
+
+def test_gradient_that_a_rule_reads_in_the_middle_is_a_gradient_like_any_other():
+    seen = []
+    x = Value(1.0)
+    product = x * 3
+    first_visited = operation_that_runs(lambda: seen.append(x.grad))(Value(2.0))
+    (product + first_visited).backward()
+    assert seen == [0.0]
+    for number in seen:
+        w = Value(2.0)
+        product = w * 3
+        product.grad = number
+        (product * 2).backward()
+        assert w.grad == 6.0
+
+
 def operation_that_runs(something):
     """Make an operation whose rule does something besides."""
 
