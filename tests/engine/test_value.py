@@ -531,3 +531,13 @@ def test_value_compares_with_numbers_and_arrays_as_its_data_does(compare):
 def test_comparison_with_what_is_no_number_names_both_types(other):
     with pytest.raises(TypeError, match=f"'Value' and '{type(other).__name__}'"):
         _ = Value(2.0) < other
+
+
+@pytest.mark.parametrize("wrong", [2, 1, "yes", None], ids=repr)
+def test_requires_grad_is_true_or_false_and_else_refused(wrong):
+    x = Value(2.0)
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        x.requires_grad = wrong
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        Value(2.0, requires_grad=wrong)
+    assert x.requires_grad
