@@ -188,6 +188,9 @@ def _along(grad: float, slope: float) -> float:
     return grad * slope if grad else 0.0
 
 
+_NO_BOOL = "Value: requires_grad is True or False, not {!r}"
+
+
 class Value(Micrograd, Node):
     """One Python float that remembers how it was computed; `name` labels it in pictures.
 
@@ -221,6 +224,8 @@ class Value(Micrograd, Node):
         self.data = float(data)
         self.gradient = self.op = None
         self.operands = ()
+        if requires_grad is not True and requires_grad is not False:
+            raise TypeError(_NO_BOOL.format(requires_grad))
         self.order = 0 if requires_grad else -1
         self.note = note_here()
         if name or label:
@@ -261,6 +266,8 @@ class Value(Micrograd, Node):
 
     @requires_grad.setter
     def requires_grad(self, requires_grad: bool) -> None:
+        if not isinstance(requires_grad, bool):
+            raise TypeError(_NO_BOOL.format(requires_grad))
         if requires_grad != self.requires_grad:
             self.order = -self.order if self.parents else -1 - self.order
 

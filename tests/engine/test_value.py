@@ -522,7 +522,7 @@ def test_value_compares_with_numbers_and_arrays_as_its_data_does(compare):
     for other in (1, 2.0, Fraction(5, 2), *array, np.float32(2), np.int64(3), np.array(2.0)):
         assert compare(x, other) == compare(2.0, other)
         assert compare(other, x) == compare(other, 2.0)
-        assert compare(x, Value(other)) == compare(2.0, other)
+        assert compare(x, Value(float(other))) == compare(2.0, other)
     assert list(compare(x, array)) == list(compare(2.0, array))
     assert list(compare(array, x)) == list(compare(array, 2.0))
 
@@ -531,3 +531,13 @@ def test_value_compares_with_numbers_and_arrays_as_its_data_does(compare):
 def test_comparison_with_what_is_no_number_names_both_types(other):
     with pytest.raises(TypeError, match=f"'Value' and '{type(other).__name__}'"):
         _ = Value(2.0) < other
+
+
+@pytest.mark.parametrize("wrong", [2, 1, "yes", None], ids=repr)
+def test_requires_grad_is_true_or_false_and_else_refused(wrong):
+    x = Value(2.0)
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        x.requires_grad = wrong
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        Value(2.0, requires_grad=wrong)
+    assert x.requires_grad
