@@ -167,9 +167,25 @@ def _elementwise(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     return sys.modules["numpy"].frompyfunc(function, 2, 1)(a, b)
 
 
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Make a method that compares data: with a node, a number, or each element of an array."""
+
+    def comparison(self: Any, other: Any) -> Any:
+        if isinstance(other, Node):
+            return compare(self.data, other.data)
+        if isinstance(other, Real) or _is_array(other):
+            return compare(self.data, other)
+        return NotImplemented  # Python's error then names both types
+
+    return comparison
+
+
 def _along(grad: float, slope: float) -> float:
     """Multiply by a slope, which may be infinite or nan where no gradient arrives."""
     return grad * slope if grad else 0.0
+
+
+_NO_BOOL = "Value: requires_grad is True or False, not {!r}"
 
 
 class Value(Micrograd, Node):
@@ -205,6 +221,8 @@ class Value(Micrograd, Node):
         self.data = float(data)
         self.gradient = self.op = None
         self.operands = ()
+        if requires_grad is not True and requires_grad is not False:
+            raise TypeError(_NO_BOOL.format(requires_grad))
         self.order = 0 if requires_grad else -1
         self.note = note_here()
         if name or label:
@@ -245,6 +263,8 @@ class Value(Micrograd, Node):
 
     @requires_grad.setter
     def requires_grad(self, requires_grad: bool) -> None:
+        if not isinstance(requires_grad, bool):
+            raise TypeError(_NO_BOOL.format(requires_grad))
         if requires_grad != self.requires_grad:
             self.order = -self.order if self.parents else -1 - self.order
 
@@ -460,17 +480,8 @@ class Value(Micrograd, Node):
     def __rpow__(self, other: Any) -> Any:  # other ** self
         return _lift(other) ** self
 
-    def __lt__(self, other: Any) -> Any:
-        return self.data < getattr(other, "data", other)
-
-    def __le__(self, other: Any) -> Any:
-        return self.data <= getattr(other, "data", other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.data > getattr(other, "data", other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.data >= getattr(other, "data", other)
+    __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)
+    __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
 
     def __float__(self) -> float:
         return self.data

@@ -513,3 +513,31 @@ def test_node_keeps_its_slots_and_numbers_and_nothing_else(make, parts):
 def test_leaves_of_one_number_are_two_by_equality_and_hash():
     x, y = Value(2.0), Value(2.0)
     assert x == x and x != y and len({x, y, x}) == 2
+
+
+@pytest.mark.parametrize("compare", [operator.lt, operator.le, operator.gt, operator.ge])
+def test_value_compares_with_numbers_and_arrays_as_its_data_does(compare):
+    x = Value(2.0)
+    array = np.array([1.0, 2.0, 3.0])
+    for other in (1, 2.0, Fraction(5, 2), *array, np.float32(2), np.int64(3), np.array(2.0)):
+        assert compare(x, other) == compare(2.0, other)
+        assert compare(other, x) == compare(other, 2.0)
+        assert compare(x, Value(float(other))) == compare(2.0, other)
+    assert list(compare(x, array)) == list(compare(2.0, array))
+    assert list(compare(array, x)) == list(compare(array, 2.0))
+
+
+@pytest.mark.parametrize("other", ["2", None, [1.0], 1j])
+def test_comparison_with_what_is_no_number_names_both_types(other):
+    with pytest.raises(TypeError, match=f"'Value' and '{type(other).__name__}'"):
+        _ = Value(2.0) < other
+
+
+@pytest.mark.parametrize("wrong", [2, 1, "yes", None], ids=repr)
+def test_requires_grad_is_true_or_false_and_else_refused(wrong):
+    x = Value(2.0)
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        x.requires_grad = wrong
+    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+        Value(2.0, requires_grad=wrong)
+    assert x.requires_grad
