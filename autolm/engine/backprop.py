@@ -66,6 +66,10 @@ class Backprop:
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
         self.root, self.position = root, 0
 
+    def __repr__(self) -> str:
+        done = f"{self.position} of {len(self.operations)} operations done"
+        return f"<backward of {describe(self.root)}: {done}>"
+
     @property
     def finished(self) -> bool:
         """Whether every operation is done."""
@@ -291,7 +295,10 @@ _set_gradient = vars(Node)["gradient"].__set__  # of the slot, which is written 
 
 
 def _debugged(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    higher("backward in the debugger")(root, grad, retain_grads)
+    debugger = higher("backward in the debugger")
+    if debugger is None:
+        raise RuntimeError("backward: AUTOLM_DEBUG=1, and the debugger is not installed here")
+    debugger(root, grad, retain_grads)
 
 
 # For those who watch: what does a `backward()`, if not this file; and where the latest one began.

@@ -328,3 +328,10 @@ def test_step_in_the_middle_of_a_pass_tells_sums_before_and_after():
     assert [sent.after for sent in first.contributions] == [1.0, 1.0]
     assert [(sent.before, sent.after) for sent in second.contributions] == [(1.0, 4.0), (4.0, 7.0)]
     assert walk.advance() is None
+
+
+def test_pass_reads_as_its_root_and_how_far_it_has_come():
+    x = Value(3.0)
+    walk = Backprop((x * x + x).tanh())
+    walk.advance()
+    assert repr(walk) == "<backward of tanh: 1 of 3 operations done>"
