@@ -208,7 +208,15 @@ def _send(results: list[Any]) -> None:
                 for parent, contribution in zip(operands[:half], sent, strict=True):
                     parent.gradient += contribution
     except Exception as error:
-        error.add_note(f"in the backward rule of {describe(node)}")
+        where = f"in the backward rule of {describe(node)}"
+        error.add_note(where)
+        if error.__traceback__ and error.__traceback__.tb_next:
+            raise  # it is the rule's own error
+        try:
+            node.contributions(node.gradient)
+        except TypeError as unfit:  # it says what is wrong with what the rule sent
+            unfit.add_note(where)
+            raise unfit from None
         raise
 
 
@@ -273,6 +281,11 @@ class _Slots:
     def settle(self, keep_results: bool) -> None:
         """Leave the gradients as they are to be: leaves accumulate, and constants have none."""
         earlier = self.earlier
+        if {*map(type, map(attrgetter("gradient"), self.leaves))} - {float}:
+            for node in self.results:
+                node.contributions(node.gradient)  # raises at a rule that sent no number
+            for leaf in self.leaves:
+                leaf.gradient = leaf.as_gradient(leaf.gradient)
         for leaf in self.leaves:
             if leaf in earlier:
                 leaf.gradient = earlier[leaf] + leaf.gradient
