@@ -6,9 +6,9 @@ and the result; the closure is made of those numbers when a backward pass comes 
 IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
 
 To add an operation, write it into the class. By its record alone it is found by the backward pass,
-steps, pictures, explanations, `check_graph` and a Tape; the Tape's compiled loops and Tensor have
-arithmetic of their own, so for speed it is written in `compiled/tape_loops.py` too, where a test
-asks for it, and for arrays in `ops/`, whose list is what `autolm ops` shows.
+steps, pictures, explanations, `check_graph`, a Tape and `autolm ops`. The Tape's compiled loops and
+Tensor have arithmetic of their own: it is written in `compiled/tape_loops.py` too, where a test
+asks for it, and, if arrays are to have it, in `ops/`.
 """
 
 from __future__ import annotations
