@@ -212,13 +212,9 @@ def _kind(sent: Any) -> str:
     return f"({', '.join(type(each).__name__ for each in sent)})"
 
 
-def _as_float(what: str, number: Any) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        raise OverflowError(
-            f"Value: the {what}, of type {type(number).__name__}, is too large for a float"
-        ) from None
+def _too_large(what: str, number: Any) -> OverflowError:
+    kind = type(number).__name__
+    return OverflowError(f"Value: the {what}, of type {kind}, is too large for a float")
 
 
 _NO_BOOL = "Value: requires_grad is True or False, not {!r}"
@@ -259,7 +255,10 @@ class Value(Micrograd, Node):
                 "(parents are not told; an operation records them, and one of your own is written "
                 "with autolm.engine.value.operation)"
             )
-        self.data = _as_float("data", data)
+        try:
+            self.data = float(data)
+        except OverflowError:
+            raise _too_large("data", data) from None
         self.gradient = self.op = None
         self.operands = ()
         if requires_grad is not True and requires_grad is not False:
@@ -324,7 +323,10 @@ class Value(Micrograd, Node):
             return 1.0
         number = grad.item() if getattr(grad, "shape", None) == () else grad
         if isinstance(number, Real | Value):
-            return _as_float("gradient", number)
+            try:
+                return float(number)
+            except OverflowError:
+                raise _too_large("gradient", number) from None
         raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
 
     def recompute(self) -> None:
