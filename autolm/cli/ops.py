@@ -6,10 +6,16 @@ def ops() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from autolm.engine.value import OPERATIONS
     from autolm.ops import PRIMITIVES
 
     table = Table("operation", "", "formula", "gradient", "at kinks", show_lines=True)
     for operation in PRIMITIVES:
         rule = "\n".join(operation.rule)
         table.add_row(operation.name, operation.symbol, operation.formula, rule, operation.kinks)
+    of_tensors = {operation.name for operation in PRIMITIVES}
+    for name, record in OPERATIONS.items():
+        if name not in of_tensors:
+            rule = "\n".join(record.rule)
+            table.add_row(name, record.symbol, record.formula, rule, "of Values only")
     Console().print(table)

@@ -67,6 +67,10 @@ class Backprop:
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
         self.root, self.position = root, 0
 
+    def __repr__(self) -> str:
+        done = f"{self.position} of {len(self.operations)} operations done"
+        return f"<backward of {describe(self.root)}: {done}>"
+
     @property
     def finished(self) -> bool:
         """Whether every operation is done."""
@@ -213,7 +217,15 @@ def _send(root: Node, results: list[Any]) -> None:
                 for parent, contribution in zip(operands[:half], sent, strict=True):
                     parent.gradient += contribution
     except Exception as error:
-        error.add_note(f"in the backward rule of {describe(node, root)}")
+        where = f"in the backward rule of {describe(node, root)}"
+        error.add_note(where)
+        if error.__traceback__ and error.__traceback__.tb_next:
+            raise  # it is the rule's own error
+        try:
+            node.contributions(node.gradient)
+        except TypeError as unfit:  # it says what is wrong with what the rule sent
+            unfit.add_note(where)
+            raise unfit from None
         raise
 
 
@@ -278,6 +290,11 @@ class _Slots:
     def settle(self, keep_results: bool) -> None:
         """Leave the gradients as they are to be: leaves accumulate, and constants have none."""
         earlier = self.earlier
+        if {*map(type, map(attrgetter("gradient"), self.leaves))} - {float}:
+            for node in self.results:
+                node.contributions(node.gradient)  # raises at a rule that sent no number
+            for leaf in self.leaves:
+                leaf.gradient = leaf.as_gradient(leaf.gradient)
         for leaf in self.leaves:
             if leaf in earlier:
                 leaf.gradient = earlier[leaf] + leaf.gradient
@@ -300,7 +317,10 @@ _set_gradient = vars(Node)["gradient"].__set__  # of the slot, which is written 
 
 
 def _debugged(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    higher("backward in the debugger")(root, grad, retain_grads)
+    debugger = higher("backward in the debugger")
+    if debugger is None:
+        raise RuntimeError("backward: AUTOLM_DEBUG=1, and the debugger is not installed here")
+    debugger(root, grad, retain_grads)
 
 
 # For those who watch: what does a `backward()`, if not this file; and where the latest one began.

@@ -29,5 +29,7 @@ def higher(name: str) -> Any:
     module, _, attribute = PLACES[name].partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "autolm":
+            raise  # the room is there, and a library that it needs is not
         return None

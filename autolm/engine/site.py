@@ -23,9 +23,13 @@ Entered = namedtuple("Entered", "scope site depth")
 
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
-# What records nodes for others; the layers and models that are written with it are programs.
-_RECORDERS = ("tensor", "op", "numpy_functions.py", join("nn", "module.py"))  # op: ops, operators
-_MACHINERY = (*_ENGINE, *(join(_HOME, name) for name in _RECORDERS))
+# What records nodes for others. The layers, and the models written with them, are programs.
+_ROOMS = ["ops", "tensor", "testing", "compiled", "walking", "drawing", "debugger", "pages"]
+_MACHINERY = (
+    *_ENGINE,
+    *(join(_HOME, room, "") for room in _ROOMS),
+    join(_HOME, "nn", "module.py"),
+)
 
 
 class Site:

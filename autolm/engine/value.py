@@ -5,7 +5,10 @@ takes the upstream gradient and returns one contribution per operand. Recording 
 and the result; the closure is made of those numbers when a backward pass comes by. Arithmetic is
 IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
 
-To add an operation, write it into the class: every tool finds it by its record.
+To add an operation, write it into the class. By its record alone it is found by the backward pass,
+steps, pictures, explanations, `check_graph`, a Tape and `autolm ops`. The Tape's compiled loops and
+Tensor have arithmetic of their own: it is written in `compiled/tape_loops.py` too, where a test
+asks for it, and, if arrays are to have it, in `ops/`.
 """
 
 from __future__ import annotations
@@ -89,6 +92,7 @@ def operation(
     """
 
     def decorate(function: Callable[..., Result]) -> Any:
+        _require_operands(function, formula, rule)
         op = Operation(function, symbol, formula, rule)
         result = quick or (lambda *numbers: function(*numbers)[0])
 
@@ -121,6 +125,22 @@ def operation(
         return record if op.arity else staticmethod(record)
 
     return decorate
+
+
+def _require_operands(function: Any, formula: str, rule: tuple[str, ...]) -> None:
+    """Refuse a function that does not take an operand, or a row, for each text of its rule."""
+    code, told = getattr(function, "__code__", None), len(rule)
+    if code is None:
+        raise TypeError(f"operation: a function of numbers is needed, not {function!r}")
+    name, takes = function.__name__, code.co_argcount
+    if "…" not in formula and not 1 <= told <= 2:
+        raise TypeError(
+            f"operation: {name} has rules for {told} operands: it may have one, two, or rows of "
+            'any length (with "…" in the formula)'
+        )
+    takes_any = code.co_flags & 0x04  # it has *args
+    if not takes_any and not takes - len(function.__defaults__ or ()) <= told <= takes:
+        raise TypeError(f"operation: {name} takes {takes} operands and has rules for {told}")
 
 
 def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
@@ -188,6 +208,18 @@ def _along(grad: float, slope: float) -> float:
     return grad * slope if grad else 0.0
 
 
+def _kind(sent: Any) -> str:
+    """Name the type of what a rule returned; of a tuple, those of its items."""
+    if type(sent) is not tuple:
+        return type(sent).__name__
+    return f"({', '.join(type(each).__name__ for each in sent)})"
+
+
+def _too_large(what: str, number: Any) -> OverflowError:
+    kind = type(number).__name__
+    return OverflowError(f"Value: the {what}, of type {kind}, is too large for a float")
+
+
 _NO_BOOL = "Value: requires_grad is True or False, not {!r}"
 
 
@@ -215,13 +247,21 @@ class Value(Micrograd, Node):
         *micrograd: Any,
         label: str = "",
         requires_grad: bool = True,
+        **unknown: Any,
     ) -> None:
         if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
             raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
         require_text("Value", name)
-        if micrograd:
-            raise TypeError(f"Value: after the data comes its name, and then no {micrograd[0]!r}")
-        self.data = float(data)
+        if micrograd or unknown:
+            raise TypeError(
+                f"Value: after the data comes its name, and then no {(*micrograd, *unknown)[0]!r} "
+                "(parents are not told; an operation records them, and one of your own is written "
+                "with autolm.engine.value.operation)"
+            )
+        try:
+            self.data = float(data)
+        except OverflowError:
+            raise _too_large("data", data) from None
         self.gradient = self.op = None
         self.operands = ()
         if requires_grad is not True and requires_grad is not False:
@@ -256,8 +296,17 @@ class Value(Micrograd, Node):
         self.op = self.op.with_rule(rule)
 
     def contributions(self, upstream: float) -> Grads:
-        """Apply the backward rule; floats need no fitting."""
-        return self.op.at(self.operands[len(self.operands) // 2 :])[1](upstream)  # type: ignore[union-attr]
+        """Apply the backward rule; what it returns must be a number for each operand."""
+        assert self.op is not None
+        half = len(self.operands) // 2
+        sent = self.op.at(self.operands[half:])[1](upstream)
+        told = sent if isinstance(sent, tuple | list) else ()
+        if len(told) == half and all(isinstance(number, Real) for number in told):
+            return tuple(told)
+        raise TypeError(
+            f"{self.op.name}: its backward rule must return a tuple of floats, one for each operand"
+            f" ({half}), not {_kind(sent)}"
+        )
 
     @property
     def requires_grad(self) -> bool:
@@ -277,7 +326,10 @@ class Value(Micrograd, Node):
             return 1.0
         number = grad.item() if getattr(grad, "shape", None) == () else grad
         if isinstance(number, Real | Value):
-            return float(number)
+            try:
+                return float(number)
+            except OverflowError:
+                raise _too_large("gradient", number) from None
         raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
 
     def recompute(self) -> None:

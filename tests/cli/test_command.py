@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from autolm import ops
 from autolm.cli import main
+from autolm.engine.value import OPERATIONS
 from autolm.lm import TinyLM
 from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import RunFolder
@@ -177,7 +178,7 @@ def test_ops_lists_every_operation_with_its_formula(autolm) -> None:
     code, out, _ = autolm("ops")
     assert code == 0
     names = {line.split()[1] for line in out.splitlines() if line.startswith("│")}
-    assert {operation.name for operation in ops.PRIMITIVES} <= names
+    assert {operation.name for operation in ops.PRIMITIVES} | OPERATIONS.keys() <= names
     for words in ("yᵢ = exp aᵢ / Σⱼ exp aⱼ", "ḡ · (softmax logits − one-hot t) / n"):
         assert words in out
 

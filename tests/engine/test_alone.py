@@ -76,3 +76,29 @@ def test_importing_the_engine_sets_nothing():
     setting = "(gc.get_threshold(), gc.isenabled(), sys.getrecursionlimit(), sys.gettrace())"
     asked = f"import gc\nfirst = {setting}\n{USE}\nlast = {setting}"
     assert alone(asked, "first == last") == "True"
+
+
+def test_debugger_that_is_not_there_is_one_line():
+    program = (
+        "import os\nos.environ['AUTOLM_DEBUG'] = '1'\n"
+        "from autolm.engine import hooks\n"
+        "hooks.PLACES['backward in the debugger'] = 'autolm.not_installed:it'\n"
+        "from autolm.engine.value import Value\n"
+        "try:\n    (Value(2.0) * 3).backward()\n"
+        "except RuntimeError as error:\n    told = str(error)"
+    )
+    assert alone(program, "told") == (
+        "backward: AUTOLM_DEBUG=1, and the debugger is not installed here"
+    )
+
+
+def test_library_that_a_room_lacks_is_not_taken_for_a_room_that_is_not_there(tmp_path):
+    (tmp_path / "needy.py").write_text("import a_library_that_nobody_has")
+    program = (
+        f"import sys\nsys.path.append({str(tmp_path)!r})\n"
+        "from autolm.engine import hooks\n"
+        "hooks.PLACES['step in words'] = 'needy:it'\n"
+        "try:\n    told = hooks.higher('step in words')\n"
+        "except ModuleNotFoundError as error:\n    told = error.name"
+    )
+    assert alone(program, "told") == "a_library_that_nobody_has"

@@ -1,11 +1,14 @@
 """Sites: the calls that made a node, with lines and columns, and the scopes that they were in."""
 
 from inspect import currentframe
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import autolm
 from autolm import Tensor, Value, record_sites, scope
+from autolm.engine.site import Frame, _site_of
 from autolm.nn import Module
 
 each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
@@ -128,3 +131,23 @@ def test_recording_sites_ends_with_its_block():
     with record_sites():
         pass
     assert Value(2.0).site is None
+
+
+ROOT = Path(autolm.__file__).parent
+PROGRAMS = {"lm", "cli", "nn"}  # what is written with the rest; of nn/, all but module.py
+
+
+@pytest.mark.parametrize(
+    "file", sorted(str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py")), ids=str
+)
+def test_call_is_of_the_program_only_outside_the_rooms_of_the_machinery(file):
+    room, _, name = file.rpartition("/")
+    own = Frame(str(ROOT / file), 1, 1, 0, 0, "f", "")
+    user = Frame("/a/program.py", 2, 2, 0, 0, "g", "")
+    is_program = not room or (room.partition("/")[0] in PROGRAMS and name != "module.py")
+    assert _site_of((own, user)).user == (own if is_program else user)
+
+
+def test_file_whose_name_begins_like_a_room_is_a_program():
+    own = Frame(str(ROOT / "operators_of_mine.py"), 1, 1, 0, 0, "f", "")
+    assert _site_of((own, own._replace(path="/a/program.py"))).user == own

@@ -541,3 +541,34 @@ def test_requires_grad_is_true_or_false_and_else_refused(wrong):
     with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
         Value(2.0, requires_grad=wrong)
     assert x.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("takes", "rule", "words"),
+    [
+        (3, 3, "f has rules for 3 operands: it may have one, two, or rows"),
+        (0, 0, "f has rules for 0 operands"),
+        (2, 1, "f takes 2 operands and has rules for 1"),
+        (1, 2, "f takes 1 operands and has rules for 2"),
+    ],
+)
+def test_operation_whose_operands_cannot_be_is_refused_where_it_is_written(takes, rule, words):
+    f = {0: lambda: 0, 1: lambda a: a, 2: lambda a, b: a, 3: lambda a, b, c: a}[takes]
+    f.__name__ = "f"
+    with pytest.raises(TypeError, match=f"operation: {words}"):
+        define("f", "f(a)", *["ḡ"] * rule)(f)
+
+
+@pytest.mark.parametrize("told", [{"_children": (), "_op": "+"}, {"children": (), "grads": ()}])
+def test_parents_that_are_told_are_refused_with_the_way_it_is_done_here(told):
+    with pytest.raises(TypeError, match=r"no '_?children' \(parents are not told"):
+        Value(2.0, **told)
+
+
+def test_number_too_large_for_a_float_is_one_line():
+    x = Value(2.0)
+    for make in (lambda: Value(10**400), lambda: x * 10**400):
+        with pytest.raises(OverflowError, match="Value: the data, of type int, is too large for"):
+            make()
+    with pytest.raises(OverflowError, match="Value: the gradient, of type int, is too large for"):
+        x.grad = 10**400
