@@ -99,7 +99,7 @@ def operation(
         def unary(a: Any) -> Value:
             if type(a) is not Value:
                 a = _lift(a)
-            x = a.data
+            x = a.number
             return _record(op, (a, x), result(x))
 
         def binary(a: Any, b: Any) -> Any:
@@ -107,12 +107,12 @@ def operation(
                 if _is_array(a) or _is_array(b):
                     return _elementwise(binary, a, b)
                 a, b = _lift(a), _lift(b)
-            x, y = a.data, b.data
+            x, y = a.number, b.number
             return _record(op, (a, b, x, y), result(x, y))
 
         def n_ary(*rows: Iterable[Any]) -> Value:
             values = [_lift_all(op.name, row) for row in rows]
-            numbers = [[value.data for value in row] for row in values]
+            numbers = [[value.number for value in row] for row in values]
             operands = tuple(reduce(operator.add, [*values, *numbers]))
             node = _record(op, operands, result(*numbers))
             if not operands and node.order > 0:
@@ -146,7 +146,7 @@ def _require_operands(function: Any, formula: str, rule: tuple[str, ...]) -> Non
 def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
     """Make the node of a result; its operands are its parents and, after them, their numbers."""
     node = _new(Value)
-    node.data = result
+    node.number = result
     node.gradient = None
     node.op = op
     node.operands = operands
@@ -233,12 +233,12 @@ class Value(Micrograd, Node):
     (8.0, 4.0, 2.0)
     """
 
-    __slots__ = ("data", "operands")
-    data: float
+    __slots__ = ("number", "operands")
+    number: float  # what `data` reads; operations record it without asking
     operands: tuple[Any, ...]  # the parents and, after them, their numbers when it was recorded
     gradient: float | None
     op: Operation | None
-    grad_if_none, retains_grads, computed = 0.0, True, ("data", "op", "operands")
+    grad_if_none, retains_grads, computed = 0.0, True, ("number", "op", "operands")
 
     def __init__(
         self,
@@ -249,8 +249,6 @@ class Value(Micrograd, Node):
         requires_grad: bool = True,
         **unknown: Any,
     ) -> None:
-        if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
-            raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
         require_text("Value", name)
         if micrograd or unknown:
             raise TypeError(
@@ -258,10 +256,7 @@ class Value(Micrograd, Node):
                 "(parents are not told; an operation records them, and one of your own is written "
                 "with autolm.engine.value.operation)"
             )
-        try:
-            self.data = float(data)
-        except OverflowError:
-            raise _too_large("data", data) from None
+        self.data = data
         self.gradient = self.op = None
         self.operands = ()
         if requires_grad is not True and requires_grad is not False:
@@ -272,6 +267,20 @@ class Value(Micrograd, Node):
             self.label = name or label
 
     # What the engine asks of a node
+
+    @property
+    def data(self) -> float:
+        """Its number, a Python float; another may be set, and nothing but a real number."""
+        return self.number
+
+    @data.setter
+    def data(self, data: float) -> None:
+        if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
+            raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
+        try:
+            self.number = float(data)
+        except OverflowError:
+            raise _too_large("data", data) from None
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -336,7 +345,7 @@ class Value(Micrograd, Node):
         """Run the operation once more, on what its operands hold now."""
         assert self.op is not None
         numbers = tuple(parent.data for parent in self.parents)
-        self.data = self.op.at(numbers)[0]
+        self.number = self.op.at(numbers)[0]
         self.operands = (*self.parents, *numbers)
 
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:

@@ -572,3 +572,17 @@ def test_number_too_large_for_a_float_is_one_line():
             make()
     with pytest.raises(OverflowError, match="Value: the gradient, of type int, is too large for"):
         x.grad = 10**400
+
+
+@pytest.mark.parametrize("wrong", ["a", 1j, None, [], True, np.ones(2)])
+def test_data_that_is_no_real_number_is_refused_and_leaves_the_old(wrong):
+    x = Value(2.0)
+    with pytest.raises(TypeError, match="one int or float is needed"):
+        x.data = wrong
+    assert x.data == 2.0
+
+
+def test_data_that_is_set_becomes_a_python_float():
+    x = Value(2.0)
+    x.data = np.float32(3)
+    assert (type(x.data), type((x * x).data)) == (float, float)
