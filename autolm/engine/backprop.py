@@ -279,7 +279,14 @@ class _Slots:
             if order > 0:
                 results.append(node)
                 operands = node.operands
-                stack += operands[: len(operands) // 2]
+                if len(operands) == 4:
+                    a, b, _, _ = operands
+                    if a.gradient is not nothing:  # else it has been found
+                        stack.append(a)
+                    if b.gradient is not nothing:
+                        stack.append(b)
+                else:
+                    stack += operands[: len(operands) // 2]
             elif order == 0:
                 self.leaves.append(node)
             else:

@@ -108,7 +108,15 @@ def operation(
                     return _elementwise(binary, a, b)
                 a, b = _lift(a), _lift(b)
             x, y = a.number, b.number
-            return _record(op, (a, b, x, y), result(x, y))
+            node = _new_value()  # as in `_record`, without the call: it is what is done most
+            node.number = result(x, y)
+            node.gradient = node.note = None
+            node.op = op
+            node.operands = (a, b, x, y)
+            node.order = next_order()
+            if (moment := current_recording()) is not None:
+                _record_specially(node, moment)
+            return node
 
         def n_ary(*rows: Iterable[Any]) -> Value:
             values = [_lift_all(op.name, row) for row in rows]
@@ -145,21 +153,15 @@ def _require_operands(function: Any, formula: str, rule: tuple[str, ...]) -> Non
 
 def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
     """Make the node of a result; its operands are its parents and, after them, their numbers."""
-    node = _new(Value)
+    node = _new_value()
     node.number = result
-    node.gradient = None
+    node.gradient = node.note = None
     node.op = op
     node.operands = operands
     node.order = next_order()
-    moment = current_recording()
-    if moment is None:
-        node.note = None
-    else:
+    if (moment := current_recording()) is not None:
         _record_specially(node, moment)
     return node
-
-
-_new: Callable[[type[Value]], Value] = object.__new__  # what it makes is filled at once
 
 
 def _record_specially(node: Value, moment: Recording) -> None:
@@ -170,7 +172,26 @@ def _record_specially(node: Value, moment: Recording) -> None:
 
 
 def _lift(operand: Any) -> Value:
-    return operand if isinstance(operand, Value) else Value(operand, requires_grad=False)
+    """Make a constant of a number; it is quicker than the class."""
+    if isinstance(operand, Value):
+        return operand
+    node = _new_value()
+    node.number = _number(operand)
+    node.gradient = node.op = None
+    node.operands = ()
+    node.order = -1
+    node.note = note_here()
+    return node
+
+
+def _number(data: Any) -> float:
+    """Return a real number as a float; nothing else is one."""
+    if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
+        raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
+    try:
+        return float(data)
+    except OverflowError:
+        raise _too_large("data", data) from None
 
 
 def _lift_all(name: str, operands: Iterable[Any]) -> list[Any]:
@@ -218,6 +239,42 @@ def _kind(sent: Any) -> str:
 def _too_large(what: str, number: Any) -> OverflowError:
     kind = type(number).__name__
     return OverflowError(f"Value: the {what}, of type {kind}, is too large for a float")
+
+
+# Where Python raises, IEEE has a value
+
+
+def _div(a: float, b: float) -> float:
+    if b:
+        return a / b
+    return nan if a == 0 or a != a else copysign(inf, a) * copysign(1, b)
+
+
+def _pow(a: float, b: float) -> float:
+    try:
+        return math.pow(a, b)
+    except (ValueError, OverflowError):
+        return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
+
+
+def _exp(a: float) -> float:
+    return inf if a > 709.782712893384 else math.exp(a)
+
+
+def _log(a: float) -> float:
+    return math.log(a) if a > 0 else nan if a else -inf
+
+
+def _sign(a: float) -> float:
+    return (a > 0) - (a < 0) if a == a else a
+
+
+def _sin(a: float) -> float:
+    return math.sin(a) if math.isfinite(a) else nan
+
+
+def _cos(a: float) -> float:
+    return math.cos(a) if math.isfinite(a) else nan
 
 
 _NO_BOOL = "Value: requires_grad is True or False, not {!r}"
@@ -275,12 +332,7 @@ class Value(Micrograd, Node):
 
     @data.setter
     def data(self, data: float) -> None:
-        if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
-            raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
-        try:
-            self.number = float(data)
-        except OverflowError:
-            raise _too_large("data", data) from None
+        self.number = _number(data)
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -384,7 +436,7 @@ class Value(Micrograd, Node):
 
         return a * b, backward
 
-    @operation("÷", "a / b", "ḡ / b", "−ḡ · y / b")
+    @operation("÷", "a / b", "ḡ / b", "−ḡ · y / b", quick=_div)
     def div(a: float, b: float) -> Result:
         y = _div(a, b)
 
@@ -395,7 +447,7 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a")
+    @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a", quick=_pow)
     def pow(a: float, b: float) -> Result:
         y = _pow(a, b)
 
@@ -431,7 +483,7 @@ class Value(Micrograd, Node):
 
         return -a, backward
 
-    @operation("abs", "|a|", "ḡ · sign a")
+    @operation("abs", "|a|", "ḡ · sign a", quick=math.fabs)
     def abs(a: float) -> Result:
         def backward(grad: float) -> Grads:
             return (_along(grad, _sign(a)),)
@@ -445,7 +497,7 @@ class Value(Micrograd, Node):
 
         return max(a, 0.0), backward
 
-    @operation("exp", "eᵃ", "ḡ · y")
+    @operation("exp", "eᵃ", "ḡ · y", quick=_exp)
     def exp(a: float) -> Result:
         y = _exp(a)
 
@@ -454,7 +506,7 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    @operation("ln", "ln a", "ḡ / a")
+    @operation("ln", "ln a", "ḡ / a", quick=_log)
     def log(a: float) -> Result:
         def backward(grad: float) -> Grads:
             return (_along(grad, _div(1, a)),)
@@ -484,7 +536,7 @@ class Value(Micrograd, Node):
 
         return _cos(a), backward
 
-    @operation("tanh", "tanh a", "ḡ · (1 − y²)")
+    @operation("tanh", "tanh a", "ḡ · (1 − y²)", quick=math.tanh)
     def tanh(a: float) -> Result:
         y = math.tanh(a)
 
@@ -560,45 +612,12 @@ class Value(Micrograd, Node):
         return f"Value({', '.join(known)})"
 
 
+# What it makes is filled at once.
+_new_value: Callable[[], Value] = partial(object.__new__, Value)
+
 #: The records of all operations of a Value, by name.
 OPERATIONS: dict[str, Operation] = {
     each.operation.name: each.operation
     for each in map(partial(getattr, Value), vars(Value))
     if hasattr(each, "operation")
 }
-
-
-# Where Python raises, IEEE has a value
-
-
-def _div(a: float, b: float) -> float:
-    if b:
-        return a / b
-    return nan if a == 0 or a != a else copysign(inf, a) * copysign(1, b)
-
-
-def _pow(a: float, b: float) -> float:
-    try:
-        return math.pow(a, b)
-    except (ValueError, OverflowError):
-        return nan if a < 0 and b % 1 else copysign(inf, a) if b % 2 == 1 else inf
-
-
-def _exp(a: float) -> float:
-    return inf if a > 709.782712893384 else math.exp(a)
-
-
-def _log(a: float) -> float:
-    return math.log(a) if a > 0 else nan if a else -inf
-
-
-def _sign(a: float) -> float:
-    return (a > 0) - (a < 0) if a == a else a
-
-
-def _sin(a: float) -> float:
-    return math.sin(a) if math.isfinite(a) else nan
-
-
-def _cos(a: float) -> float:
-    return math.cos(a) if math.isfinite(a) else nan
