@@ -286,7 +286,8 @@ class _Slots:
                     if b.gradient is not nothing:
                         stack.append(b)
                 else:
-                    stack += operands[: len(operands) // 2]
+                    found = operands[: len(operands) // 2]
+                    stack += [each for each in found if each.gradient is not nothing]
             elif order == 0:
                 self.leaves.append(node)
             else:

@@ -18,6 +18,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
+from itertools import chain
 from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
@@ -120,8 +121,8 @@ def operation(
 
         def n_ary(*rows: Iterable[Any]) -> Value:
             values = [_lift_all(op.name, row) for row in rows]
-            numbers = [[value.number for value in row] for row in values]
-            operands = tuple(reduce(operator.add, [*values, *numbers]))
+            numbers = [[*map(_number_of, row)] for row in values]
+            operands = tuple(chain(*values, *numbers))
             node = _record(op, operands, result(*numbers))
             if not operands and node.order > 0:
                 node.order = 0  # of nothing, it is a leaf
@@ -194,8 +195,12 @@ def _number(data: Any) -> float:
         raise _too_large("data", data) from None
 
 
+_NO_ROW = (str, bytes, int, float)
+_number_of = operator.attrgetter("number")
+
+
 def _lift_all(name: str, operands: Iterable[Any]) -> list[Any]:
-    if operands is None or isinstance(operands, str | bytes | int | float):
+    if operands is None or isinstance(operands, _NO_ROW):
         given = type(operands).__name__
         raise TypeError(f"{name}: a list of Values and numbers is needed, not a {given}")
     values = list(operands)
@@ -275,6 +280,19 @@ def _sin(a: float) -> float:
 
 def _cos(a: float) -> float:
     return math.cos(a) if math.isfinite(a) else nan
+
+
+# From left to right and no otherwise: the `sum` of Python rounds differently since 3.12
+
+
+def _sum(values: Iterable[float]) -> float:
+    return reduce(operator.add, values, 0.0)
+
+
+def _dot(xs: Sequence[float], ys: Sequence[float]) -> float:
+    if len(xs) != len(ys):
+        raise ValueError(f"dot: {len(xs)} and {len(ys)} numbers do not pair up")
+    return _sum(map(operator.mul, xs, ys))
 
 
 _NO_BOOL = "Value: requires_grad is True or False, not {!r}"
@@ -556,25 +574,19 @@ class Value(Micrograd, Node):
 
     # Operations of many numbers, each one node
 
-    @operation("Σ", "a₁ + a₂ + …", "ḡ")
+    @operation("Σ", "a₁ + a₂ + …", "ḡ", quick=_sum)
     def sum(values: Sequence[float]) -> Result:
         def backward(grad: float) -> Grads:
             return (grad,) * len(values)
 
-        return reduce(operator.add, values, 0.0), backward
+        return _sum(values), backward
 
-    @operation("·", "a₁·b₁ + a₂·b₂ + …", "ḡ · b", "ḡ · a")
+    @operation("·", "a₁·b₁ + a₂·b₂ + …", "ḡ · b", "ḡ · a", quick=_dot)
     def dot(xs: Sequence[float], ys: Sequence[float]) -> Result:
-        if len(xs) != len(ys):
-            raise ValueError(f"dot: {len(xs)} and {len(ys)} numbers do not pair up")
-
         def backward(grad: float) -> Grads:
             return (*[grad * y for y in ys], *[grad * x for x in xs])
 
-        total = 0.0
-        for x, y in zip(xs, ys, strict=True):
-            total += x * y
-        return total, backward
+        return _dot(xs, ys), backward
 
     # How they are written in Python
 
