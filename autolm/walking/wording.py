@@ -26,6 +26,7 @@ PEEK = 3  # how many numbers of an array are shown
 LONGEST_NAME = 28  # characters; the hint has the whole name
 INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
+SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})  # of what is white in a token
 
 # Numbers
 
@@ -193,6 +194,16 @@ def _visible(character: str) -> str:
         code & 0xFFFE == 0xFFFE
     )
     return "\N{REPLACEMENT CHARACTER}" if is_unfit else character
+
+
+def visible_token(token: str) -> str:
+    r"""Write a token so that it is seen: a space and a line's end as signs, others by their code.
+
+    >>> visible_token(" a\n"), visible_token("\x00\ufeff"), visible_token("é")
+    ('␣a⏎', '\\x00\\ufeff', 'é')
+    """
+    signs = token.translate(SIGNS)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in signs)
 
 
 # Operations
