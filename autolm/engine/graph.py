@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar, TypeVar
+from weakref import ref
 
 from autolm.engine.copying import Copied
 from autolm.engine.hooks import higher
@@ -99,6 +100,7 @@ class Node(Copied):
     def forward_steps(self) -> Iterator[ForwardStep]:
         """Walk the operations under this node in the order in which they were done."""
         results = [node for node in topological_order(self) if node.parents]
+        stepped_root.set(ref(self))
         for i, node in enumerate(results):
             yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
 
@@ -111,6 +113,10 @@ class Node(Copied):
         """Show a result in a notebook as its picture."""
         picture = higher("picture in a notebook")
         return picture(self) if picture else {}
+
+
+# Under which root one steps through the operations: there is more in a graph than under a step.
+stepped_root: ContextVar[Any] = ContextVar("autolm_stepped_root", default=lambda: None)
 
 
 class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
