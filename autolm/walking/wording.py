@@ -18,7 +18,12 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
-from autolm.walking.program_names import Source, name_in_program
+from autolm.walking.program_names import (
+    Source,
+    name_in_program,
+    named_by,
+    names_when_stepping,
+)
 from autolm.walking.source import beside, is_atom
 
 NOT_COMPUTED = "–"
@@ -330,6 +335,24 @@ def forward_line(step: ForwardStep) -> str:
         return f"{_opening(step)}   = {show(step.result)}"
     arithmetic = expression(step.node, lambda operand: show(operand.data))
     return f"{_opening(step)} = {arithmetic} = {show(step.result)}"
+
+
+def printed_step(step: Step) -> str:
+    """Write a step for a program that prints it, which has names for the nodes."""
+    with named_by(names_when_stepping(step.node, *step.node.parents)):
+        return backward_line(step)
+
+
+def printed_contribution(contribution: Contribution) -> str:
+    """Write a contribution for a program that prints it."""
+    with named_by(names_when_stepping(contribution.parent)):
+        return sent(contribution)
+
+
+def printed_forward_step(step: ForwardStep) -> str:
+    """Write a step of a forward pass for a program that prints it."""
+    with named_by(names_when_stepping(step.node, *step.node.parents)):
+        return forward_line(step)
 
 
 def made(node: Node, label: Callable[[Any], str] = label) -> str:
