@@ -102,6 +102,23 @@ def test_engine_imports_the_standard_library_only():
                 )
 
 
+FACES = ("drawing", "debugger", "pages", "cli")
+PUBLIC = {"_asdict", "_fields", "_getframe", "_make", "_replace", "_repr_mimebundle_"}  # Python's
+
+
+@pytest.mark.parametrize("module", [m for m in ROOMED if room_of(m) in FACES])
+def test_faces_use_what_is_public_alone(module):
+    """What begins with an underscore belongs to the object, the class or the file that has it."""
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            private = [alias.name for alias in node.names if alias.name.startswith("_")]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            private = [node.attr] if node.attr.startswith("_") and node.attr[:2] != "__" else []
+        else:
+            continue
+        assert not set(private) - PUBLIC, f"{module}:{node.lineno} uses {private[0]}"
+
+
 def test_only_commands_import_rooms_inside_functions():
     for module in ROOMED:
         if room_of(module) != "cli":  # whose --help must not wait for NumPy

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from traceback import print_exception
 from typing import Annotated, Any
 
 import typer
@@ -81,10 +82,11 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        if show_traceback:
-            raise
         message, code = _told(error)
-        print(f"autolm: {message}", file=sys.stderr)
+        if show_traceback:
+            print_exception(error)
+        else:
+            print(f"autolm: {message}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -85,6 +85,9 @@ def show_verdicts(
     fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
     console.print(wide if fits <= console.width else _table(reports, wide=False))
     console.print(LEGEND, style="dim")
+    outcomes = [outcome for _, report, _ in reports for outcome in report.outcomes]
+    for law in dict.fromkeys(outcome.law for outcome in outcomes if outcome.broken):
+        console.print(Text(f"✗ {law.name}: {law.statement}"), style="dim", soft_wrap=True)
     wrong = [report for _, report, _ in reports if report.verdict is Verdict.WRONG]
     pictures = Path(tempfile.mkdtemp(prefix="autolm-check-")) if wrong else None
     for number, (title, report, _) in enumerate(reports, 1):

@@ -20,18 +20,7 @@ from autolm.walking.program_names import variables_of_caller
 def debug_script(path: Path, variable: str | None = None) -> None:
     """Run a program, and debug the backward pass of one of its variables.
 
-    Parameters
-    ----------
-    path
-        The program.
-    variable
-        Its name for the root; by default `loss`, and if it has none, what it calls `backward()` on,
-        or the one result that it makes no further use of.
-
-    Raises
-    ------
-    ProgramError
-        When the program fails, or it is not clear which variable is meant.
+    Which one, and what is raised where that is not clear, is as for `root_of_program`.
     """
     wanted = wanted_variable(path, variable)
     stopped = False

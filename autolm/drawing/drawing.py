@@ -81,30 +81,18 @@ class Drawing:
         radius = read_int("draw", "radius", radius, low=0)
         depth = None if depth is None else read_int("draw", "depth", depth, low=0)
         expand = _scopes(expand)
-        with named_by(self.names):
-            return self._view(depth, focus, radius, expand, edges, max_boxes, max_span)
-
-    def _view(
-        self,
-        depth: int | None,
-        focus: Node | str | None,
-        radius: int,
-        expand: Sequence[str],
-        edges: Edges,
-        max_boxes: int,
-        max_span: int,
-    ) -> View:
-        if focus is not None:
-            if depth is not None or expand:
-                raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
-            return self._around(self._find(focus), radius, edges, max_boxes)
+        if focus is not None and (depth is not None or expand):
+            raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
         is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
-        if is_small or not self.root.parents:
-            return exact_view(self.order, set(self.order), edges)
-        collapse = Collapse(
-            self.atoms, depth=depth, expand=expand, max_boxes=max_boxes, max_span=max_span
-        )
-        return collapsed_view(collapse, self.root, edges)
+        with named_by(self.names):
+            if focus is not None:
+                return self._around(self._find(focus), radius, edges, max_boxes)
+            if is_small or not self.root.parents:
+                return exact_view(self.order, set(self.order), edges)
+            collapse = Collapse(
+                self.atoms, depth=depth, expand=expand, max_boxes=max_boxes, max_span=max_span
+            )
+            return collapsed_view(collapse, self.root, edges)
 
     def _around(self, focus: Node, radius: int, edges: Edges, max_boxes: int) -> View:
         near = neighbourhood(self.order, focus, radius, max(2, max_boxes))

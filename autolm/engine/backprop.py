@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any, ClassVar
 from weakref import ref
 
-from autolm.engine.graph import Node, describe, topological_order
+from autolm.engine.graph import Node, describe, stepped_root, topological_order
 from autolm.engine.hooks import higher
 
 
@@ -80,6 +80,7 @@ class Backprop:
         """Do one operation and return its step; None when none is left."""
         if self.finished:
             return None
+        stepped_root.set(ref(self.root))
         node = self.operations[self.position]
         upstream, told = self.gradients[node], list[tuple[Any, ...]]()
         self._visit(node, told)

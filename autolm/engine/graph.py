@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ContextDecorator, contextmanager
+from contextlib import ContextDecorator
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar, TypeVar
+from weakref import ref
 
 from autolm.engine.copying import Copied
 from autolm.engine.hooks import higher
@@ -99,6 +100,7 @@ class Node(Copied):
     def forward_steps(self) -> Iterator[ForwardStep]:
         """Walk the operations under this node in the order in which they were done."""
         results = [node for node in topological_order(self) if node.parents]
+        stepped_root.set(ref(self))
         for i, node in enumerate(results):
             yield ForwardStep(i, node, tuple(parent.data for parent in node.parents), node.data)
 
@@ -111,6 +113,10 @@ class Node(Copied):
         """Show a result in a notebook as its picture."""
         picture = higher("picture in a notebook")
         return picture(self) if picture else {}
+
+
+# Under which root one steps through the operations: there is more in a graph than under a step.
+stepped_root: ContextVar[Any] = ContextVar("autolm_stepped_root", default=lambda: None)
 
 
 class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
@@ -217,26 +223,32 @@ def is_recording() -> bool:
     return moment is None or moment.enabled
 
 
-@contextmanager
-def recording(
-    *, enabled: bool | None = None, scope: str | None = None, sites: bool | None = None
-) -> Iterator[None]:
+class recording(ContextDecorator):
     """Change how nodes are made, for a `with` block or a decorated function, however it ends."""
-    now = current_recording() or Recording()
-    known = now.known
-    if sites is not None:
-        known = (known or {}) if sites else None
-    moment = Recording(
-        now.enabled if enabled is None else enabled,
-        now.scope if scope is None else scope,
-        known,
-        now.entered if scope is None else (),
-    )
-    token = recorder.set(moment)
-    try:
-        yield
-    finally:
-        recorder.reset(token)
+
+    def __init__(
+        self, *, enabled: bool | None = None, scope: str | None = None, sites: bool | None = None
+    ) -> None:
+        self._enabled, self._scope, self._sites = enabled, scope, sites
+
+    def _recreate_cm(self) -> recording:
+        return recording(enabled=self._enabled, scope=self._scope, sites=self._sites)
+
+    def __enter__(self) -> None:
+        now = current_recording() or Recording()
+        known = now.known
+        if self._sites is not None:
+            known = (known or {}) if self._sites else None
+        moment = Recording(
+            now.enabled if self._enabled is None else self._enabled,
+            now.scope if self._scope is None else self._scope,
+            known,
+            now.entered if self._scope is None else (),
+        )
+        self._token = recorder.set(moment)
+
+    def __exit__(self, *_: object) -> None:
+        recorder.reset(self._token)
 
 
 no_grad = partial(recording, enabled=False)  # with no_grad(): new nodes are constants

@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import Any
 
 PLACES = {
-    "step in words": "autolm.walking.wording:backward_line",
-    "forward step in words": "autolm.walking.wording:forward_line",
-    "contribution in words": "autolm.walking.wording:sent",
+    "step in words": "autolm.walking.wording:printed_step",
+    "forward step in words": "autolm.walking.wording:printed_forward_step",
+    "contribution in words": "autolm.walking.wording:printed_contribution",
     "operation in words": "autolm.walking.wording:expression",
     "name in the program": "autolm.walking.program_names:name_of",
     "array in words": "autolm.walking.wording:show",

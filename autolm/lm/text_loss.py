@@ -8,7 +8,8 @@ from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 from autolm.tensor.arguments import read_choice, read_kind
 from autolm.tensor.tensor import Tensor
-from autolm.walking.tokens import Tokens, visible
+from autolm.walking.tokens import Tokens
+from autolm.walking.wording import visible_token
 
 
 def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
@@ -55,6 +56,6 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
 def _shown(token: bytes) -> str:
     """Write a token; a part of a character by its bytes."""
     try:
-        return visible(token.decode())
+        return visible_token(token.decode())
     except UnicodeDecodeError:
         return "".join(f"\\x{byte:02x}" for byte in token)

@@ -42,9 +42,10 @@ def matrix(
 def with_width(name: str, x: Any, d_model: int, *, ndim: int = 1) -> Tensor:
     """Take what is to go through a layer: a Tensor or an array of at least `ndim` axes."""
     x = x if isinstance(x, Tensor | np.ndarray) else read_kind(name, "x", x, Tensor, "a Tensor")
-    if x.ndim < ndim or x.shape[-1] != d_model:
+    shape = x.shape
+    if len(shape) < ndim or shape[-1] != d_model:
         axes = "time, d_model" if ndim == 2 else "d_model"
-        raise ValueError(f"{name}: x must be (…, {axes}) with d_model {d_model}, not {x.shape}")
+        raise ValueError(f"{name}: x must be (…, {axes}) with d_model {d_model}, not {shape}")
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)

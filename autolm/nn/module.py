@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autolm.engine.graph import scope
 from autolm.nn.saved_arrays import fitting_arrays
-from autolm.tensor.quiet import quiet
+from autolm.tensor.quiet import is_quiet, quiet
 from autolm.tensor.tensor import Tensor
 
 
@@ -46,8 +46,11 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call `forward` in the scope of this module."""
-        with scope(self.name), quiet():
-            return self.forward(*args, **kwargs)
+        with scope(self.name):
+            if is_quiet():  # as in every module within another
+                return self.forward(*args, **kwargs)
+            with quiet():
+                return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute; a subclass says what."""

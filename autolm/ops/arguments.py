@@ -126,6 +126,9 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
         ...
     ValueError: reshape: (2, 6) has 12 elements, which do not fill shape (5, -1)
     """
+    is_usual = type(shape) is tuple and {*map(type, shape)} == {int} and min(shape) >= 0
+    if is_usual and prod(shape) == prod(old):
+        return shape
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
     known = [n for n in lengths if _integer(n) != -1]
     left = len(lengths) - len(known)

@@ -86,7 +86,7 @@ class Primitive:
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
         """Compute, and record a node: a Tensor, which a higher room makes."""
-        if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
+        if attributes and ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
             attributes = respelled(self.name, attributes)
         try:
             return higher("tensor of an operation")(self, operands, attributes)

@@ -69,9 +69,9 @@ class Captured(NamedTuple):
 
 def capture(array: NDArray[Any]) -> Captured:
     """Take the fingerprint of an array; inside `native()` by a compiled loop, which copies none."""
-    native = current_native()
-    if native is None or array.nbytes <= FEW_BYTES or not array.flags.c_contiguous:
-        return Captured(array, _shaped, _shaped(array))
+    native = current_native() if array.nbytes > FEW_BYTES else None
+    if native is None or not array.flags.c_contiguous:
+        return Captured(array, _shaped, (array.shape, fingerprint(array)))
     compiled = partial(_shaped, taken=native.fingerprint)
     return Captured(array, compiled, compiled(array))
 

@@ -180,11 +180,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 def _inner(a: Any, b: Any) -> Any:
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return ops.mul(a, b)
-    if np.ndim(b) > 2:
-        raise Unfit("of more than two axes is not a matrix product; use matmul, @")
-    return ops.matmul(a, ops.transpose(b))
+    return _dot(a, ops.transpose(b) if np.ndim(a) else b)
 
 
 def _flat(a: Any) -> Any:
@@ -673,12 +669,12 @@ def require_asked_for(node: Node, copy: bool | None = None, *, whole: bool = Tru
         return
     call = running_call(frame)
     if isinstance(call, RunningCall):
-        _require_conversion(node, call, copy, whole)
+        _require_conversion(call, copy, whole)
     elif whole and call is not None and call.startswith(ARITHMETIC) and call != "BINARY_SUBSCR":
         raise TypeError(f"arithmetic of an array and a list with a Tensor in it: {NESTED}")
 
 
-def _require_conversion(node: Node, call: RunningCall, copy: bool | None, whole: bool) -> None:
+def _require_conversion(call: RunningCall, copy: bool | None, whole: bool) -> None:
     function = call.function
     of = getattr(function, "__self__", call.owner)  # also of a method that a variable holds
     name = getattr(function, "__name__", call.name)

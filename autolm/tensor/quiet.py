@@ -37,8 +37,10 @@ class quiet:
         traceback: TracebackType | None,
     ) -> None:
         if self._state is not None:
-            self._state.__exit__(kind, error, traceback)
-            _is_quiet.reset(self._token)
+            try:
+                self._state.__exit__(kind, error, traceback)
+            finally:  # also if Ctrl-C comes in between
+                _is_quiet.reset(self._token)
 
 
 def quietly(items: Iterator[Item]) -> Iterator[Item]:

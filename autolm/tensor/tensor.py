@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm.engine.backprop import Step, backward, backward_pass, steps
-from autolm.engine.graph import Node, describe, is_recording, next_order, note_here, recording
+from autolm.engine.graph import (
+    Node,
+    Note,
+    current_recording,
+    describe,
+    next_order,
+    note_here,
+    recording,
+)
 from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_bool
 from autolm.ops.backend import current_native
@@ -116,7 +124,7 @@ class Tensor(Operators, Node):
                 f"Tensor: {array.dtype} data cannot require a gradient; convert it with "
                 "dtype=float, or leave requires_grad out"
             )
-        self._fill(array, floating if requires_grad is None else requires_grad)
+        self._fill(array, floating if requires_grad is None else requires_grad, note_here())
         self._lists_integers = lists_integers and dtype is None
         if name != "":  # what is no text is refused there
             self.name = name
@@ -125,17 +133,18 @@ class Tensor(Operators, Node):
         self,
         array: Array,
         requires_grad: bool,
+        note: Note | None,
         op: Any = None,
         parents: tuple[Any, ...] = (),
         rule: Any = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make this a node of the moment's scope: a result of an operation, or else a leaf."""
+        """Make this a node, with the moment's note: a result of an operation, or else a leaf."""
         self._array, self.requires_grad, self.gradient = array, requires_grad, None
         self.op, self.parents, self.backward_rule = op, parents, rule
         self.attributes = {} if attributes is None else attributes
         self.order = next_order() if parents else 0
-        self.note = note_here()
+        self.note = note
         self.guard, self._lists_integers = None, False
 
     # What the engine asks of a node
@@ -148,23 +157,27 @@ class Tensor(Operators, Node):
         if op.joins and len(operands) == 1:
             operands = tuple(operands[0])
         parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
-        if attributes:
-            attributes = {
-                name: told if type(told) in BASIC else _owned(told, op, name)
-                for name, told in attributes.items()
-            }
+        owned = attributes and {
+            name: _owned(told, op, name)
+            for name, told in attributes.items()
+            if type(told) not in BASIC
+        }
+        if owned:
+            attributes = {**attributes, **owned}
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
-        if is_recording() and _any_requires_grad(parents):
+        moment = current_recording()  # asked once: this is done for every node
+        note = None if moment is None else moment.note_here()
+        if (moment is None or moment.enabled) and _any_requires_grad(parents):
             if array.dtype.kind != "f":
                 raise TypeError(
                     f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
                     "its operands do; let it return floats"
                 )
-            node._fill(array, True, op, parents, rule, attributes)
-            node.guard = guard_of(node, attributes.values(), op.written_by_a_user)
+            node._fill(array, True, note, op, parents, rule, attributes)
+            node.guard = guard_of(node, owned.values(), op.written_by_a_user)
         else:
-            node._fill(array, False)
+            node._fill(array, False, note)
         return node
 
     def recompute(self) -> None:
@@ -195,13 +208,13 @@ class Tensor(Operators, Node):
     def _fitted(self, contribution: Any, parent: Any, operand: int) -> Array | None:
         if not parent.requires_grad:
             return None
+        if fits(contribution, parent._array):
+            return contribution
         if isinstance(contribution, Node):
             raise TypeError(
                 f"{describe(self)}: the contribution to operand {operand} is a "
                 f"{type(contribution).__name__}; a rule computes with arrays: use its .data"
             )
-        if fits(contribution, parent._array):
-            return contribution
         try:
             return fit(contribution, parent._array)
         except (TypeError, ValueError) as error:
@@ -266,7 +279,8 @@ class Tensor(Operators, Node):
     @property
     def data(self) -> Array:
         """The array itself; assign a new one rather than writing into it while a graph needs it."""
-        hand_out(self)
+        if self.parents:  # what is written into a leaf is seen by what uses it
+            hand_out(self)
         return self._array
 
     @data.setter

@@ -15,20 +15,28 @@ from contextvars import ContextVar
 from inspect import CO_OPTIMIZED
 from itertools import islice
 from os.path import dirname, join
-from types import MappingProxyType, MemberDescriptorType, ModuleType
+from types import FrameType, MappingProxyType, MemberDescriptorType, ModuleType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
-from autolm.engine.graph import Node, topological_order
+from autolm.engine.backprop import Contribution, Step
+from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
 from autolm.walking.source import LONGEST, Sources
 
 MOST = 300_000  # how many things of a program are looked through
 _HOME = join(dirname(dirname(__file__)), "")
 _ATOMS = {str, bytes, int, float, bool, type(None)}
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+_STEPS = (Step, Contribution, ForwardStep)  # they are shown, and are no place of a node
 
 Called = Mapping[Node, str]
 _names: ContextVar[Called] = ContextVar("autolm_names", default=MappingProxyType({}))
+# The names when a step was printed last: of the nodes under a root, by identity, as it is not kept.
+_printed: ContextVar[tuple[Any, Collection[str], dict[int, str]]] = ContextVar(
+    "autolm_printed", default=(lambda: None, (), {})
+)
 _variables: ContextVar[Mapping[str, Any] | None] = ContextVar("autolm_variables", default=None)
 
 
@@ -85,6 +93,8 @@ def _inside(value: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a container or an object holds, with the form and the key of the way to it."""
     if isinstance(value, dict):
         yield from (("[{!r}]", key, each) for key, each in list(value.items()) if _is_plain(key))
+    elif isinstance(value, _STEPS):
+        return
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         yield from ((".{}", name, getattr(value, name)) for name in value._fields)
     elif isinstance(value, list | tuple | deque):
@@ -152,10 +162,54 @@ def named_by(names: Called) -> Iterator[None]:
 
 def name_of(node: Node, root: Node | None = None) -> str:
     """Return the name of one node, for a message about the graph of `root`."""
-    whole = node if root is None else root  # a Tensor has no truth
-    name = name_in_program(node) or names_of(whole, variables_of_caller()).get(node, "")
+    variables = variables_of_caller()
+    whole = _root_over(node, variables) if root is None else root  # a Tensor has no truth
+    name = name_in_program(node) or names_of(whole, variables).get(node, "")
     # Of a call, which may make several nodes, only the whole graph tells which is its result.
-    return "" if root is None and isinstance(name, Source) and name.endswith(")") else name
+    is_part = root is None and whole is node
+    return "" if is_part and isinstance(name, Source) and name.endswith(")") else name
+
+
+def names_when_stepping(*nodes: Node) -> Called:
+    """Call some nodes of one step as a program does that steps through a graph and prints.
+
+    It may print every step: so the names are looked up once for a graph, and again where the
+    program has another variable.
+    """
+    if _names.get():
+        return _names.get()
+    variables, stepped = variables_of_caller(), stepped_root.get()()
+    known_root, known_variables, names = _printed.get()
+    is_known = known_root() is not None and known_root() is stepped and id(nodes[0]) in names
+    if not is_known or known_variables != variables.keys():
+        root = _root_over(nodes[0], variables)
+        called = names_of(root, variables)
+        names = {id(node): called.get(node, "") for node in topological_order(root)}
+        _printed.set((ref(root), frozenset(variables), names))
+    return {node: names[id(node)] for node in nodes if names[id(node)]}
+
+
+def _root_over(node: Node, variables: Mapping[str, Any]) -> Node:
+    """Return the root of the graph that a node is in, as far as that is known.
+
+    It is what is stepped through, or the last made of those that the program has a variable for.
+    """
+    held = [value for value in variables.values() if issubclass(type(value), Node)]
+    seen = set[Node]()
+    for root in [stepped_root.get()(), *sorted(held, key=_made, reverse=True)]:
+        stack = [] if root is None else [root]
+        while stack:
+            each = stack.pop()
+            if each is node:
+                return root
+            if each not in seen:
+                seen.add(each)
+                stack += each.parents
+    return node
+
+
+def _made(node: Node) -> int:
+    return abs(node.order)
 
 
 def name_in_program(node: Node) -> str:
@@ -171,8 +225,17 @@ def variables_of_caller() -> Mapping[str, Any]:
     frame = sys._getframe(1)
     while frame.f_code.co_filename.startswith(_HOME) and frame.f_back:
         frame = frame.f_back
+    variables = _local_variables(frame)
+    while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
+        frame = frame.f_back  # what is around it
+        variables = _local_variables(frame) | variables
+    variables = {**variables, **frame.f_globals, **variables}
+    return {name: value for name, value in variables.items() if name.isidentifier()}
+
+
+def _local_variables(frame: FrameType) -> dict[str, Any]:
     local = frame.f_locals
-    variables = {**local, **frame.f_globals, **local}
+    variables = {**local}
     if frame.f_code.co_flags & CO_OPTIMIZED and type(local) is dict:
         local.clear()  # of a function it is a copy, in which nodes would outlive their variables
-    return {name: value for name, value in variables.items() if name.isidentifier()}
+    return variables

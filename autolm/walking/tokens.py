@@ -12,7 +12,6 @@ from typing import Any
 
 from autolm.engine.graph import Node
 
-SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})
 SHOWN = 24  # how many tokens are listed
 
 
@@ -23,7 +22,7 @@ class Tokens:
     Attributes
     ----------
     texts
-        Each token as it is shown: see `visible`.
+        Each token as it is shown: see `wording.visible_token`.
     axes
         The axis, from 0 up, of every node that has one; the others are not here.
 
@@ -57,13 +56,3 @@ class Tokens:
         shown = " ".join(f"‘{text}’" for text in self.texts[:SHOWN])
         more = len(self.texts) - SHOWN
         return f"{shown} … {more} more" if more > 0 else shown
-
-
-def visible(token: str) -> str:
-    r"""Write a token so that it is seen: a space and a line's end as signs, others by their code.
-
-    >>> visible(" a\n"), visible("\x00\ufeff"), visible("é")
-    ('␣a⏎', '\\x00\\ufeff', 'é')
-    """
-    signs = token.translate(SIGNS)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in signs)

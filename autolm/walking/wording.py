@@ -18,7 +18,12 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
-from autolm.walking.program_names import Source, name_in_program
+from autolm.walking.program_names import (
+    Source,
+    name_in_program,
+    named_by,
+    names_when_stepping,
+)
 from autolm.walking.source import beside, is_atom
 
 NOT_COMPUTED = "–"
@@ -26,6 +31,7 @@ PEEK = 3  # how many numbers of an array are shown
 LONGEST_NAME = 28  # characters; the hint has the whole name
 INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
+SIGNS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥"})  # of what is white in a token
 
 # Numbers
 
@@ -195,6 +201,16 @@ def _visible(character: str) -> str:
     return "\N{REPLACEMENT CHARACTER}" if is_unfit else character
 
 
+def visible_token(token: str) -> str:
+    r"""Write a token so that it is seen: a space and a line's end as signs, others by their code.
+
+    >>> visible_token(" a\n"), visible_token("\x00\ufeff"), visible_token("é")
+    ('␣a⏎', '\\x00\\ufeff', 'é')
+    """
+    signs = token.translate(SIGNS)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in signs)
+
+
 # Operations
 
 
@@ -319,6 +335,24 @@ def forward_line(step: ForwardStep) -> str:
         return f"{_opening(step)}   = {show(step.result)}"
     arithmetic = expression(step.node, lambda operand: show(operand.data))
     return f"{_opening(step)} = {arithmetic} = {show(step.result)}"
+
+
+def printed_step(step: Step) -> str:
+    """Write a step for a program that prints it, which has names for the nodes."""
+    with named_by(names_when_stepping(step.node, *step.node.parents)):
+        return backward_line(step)
+
+
+def printed_contribution(contribution: Contribution) -> str:
+    """Write a contribution for a program that prints it."""
+    with named_by(names_when_stepping(contribution.parent)):
+        return sent(contribution)
+
+
+def printed_forward_step(step: ForwardStep) -> str:
+    """Write a step of a forward pass for a program that prints it."""
+    with named_by(names_when_stepping(step.node, *step.node.parents)):
+        return forward_line(step)
 
 
 def made(node: Node, label: Callable[[Any], str] = label) -> str:

@@ -491,12 +491,28 @@ def test_a_number_that_goes_wrong_stops_the_run_and_is_traced_to_its_operation(a
     assert all(np.isfinite(array).all() for array in RunFolder.open("run").weights().values())
 
 
-def test_a_traceback_is_shown_only_if_asked_for(autolm, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "Traceback" not in autolm("sample", "nowhere").error
-    with pytest.raises(ValueError, match="nowhere: no such folder"):
-        main(["--traceback", "sample", "nowhere"])
-    with pytest.raises(ValueError, match="nowhere: no such folder"):
-        main(["sample", "nowhere", "--traceback"])
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["sample", "nowhere"], 2, "RunError: nowhere: no such folder"),
+        (["sample", "--frobnicate"], 2, "No such option: --frobnicate"),
+        (["info"], 1, "RuntimeError: first line"),
+    ],
+    ids=wrong,
+)
+def test_a_traceback_is_shown_only_if_asked_for_and_the_exit_code_is_the_same(
+    autolm, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, error: str
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("first line")
+
+    monkeypatch.setattr("autolm.lm.size.size_table", broken)
+    plain = autolm(*words)
+    assert plain.code == code and "Traceback" not in plain.error
+    for asked in (["--traceback", *words], [*words, "--traceback"]):
+        told = autolm(*asked)
+        assert told.code == code
+        assert told.error.startswith("Traceback") and error in told.error
 
 
 def test_an_error_of_ours_is_one_line_with_its_kind(

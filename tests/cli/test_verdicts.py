@@ -53,6 +53,8 @@ def test_the_primitives_of_a_file_are_checked_and_a_wrong_one_is_reported(my_ops
     code, text = run(modules=[my_ops])
     assert code == 1
     assert "my_mul is WRONG" in text
+    assert "\n✗ rule: the backward rule is what the oracle says" in text
+    assert "✗ linear:" not in text
     assert "operands swapped" in text
     assert "my_square" in text
     assert "my_square is" not in text

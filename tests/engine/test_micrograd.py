@@ -17,12 +17,40 @@ def test_label_is_the_name():
     assert Value(1.0).label == ""
 
 
-def test_prev_are_the_operands_once_each_and_op_is_a_sign():
+def test_prev_are_the_operands_once_each():
     x, y = Value(2.0), Value(3.0)
     assert (x + y)._prev == {x, y}
     assert (x * x)._prev == {x}
     assert x._prev == set()
-    assert [v._op for v in (x, x + y, x * y, x.tanh(), x**2)] == ["", "+", "×", "tanh", "^"]
+
+
+def test_op_is_the_sign_that_micrograd_writes():
+    x, y = Value(2.0), Value(3.0)
+    results = (x, x + y, x * y, x - y, x / y, -x, x.relu(), x.tanh(), x.exp())
+    assert [v._op for v in results] == ["", "+", "*", "-", "/", "-", "ReLU", "tanh", "exp"]
+    powers = (x**2, x**-0.5, x**y, 2**x)
+    assert [v._op for v in powers] == ["**2", "**-0.5", "**", "**"]
+
+
+def test_drawing_by_hand_has_a_box_a_number_and_an_edge_an_operand():
+    """What the lecture's `draw_dot` reads of a node: its operands, its operation, three words."""
+    leaves, (*_, o) = the_lectures_neuron()
+    o.label = "o"
+    o.backward()
+    boxes, edges, seen, waiting = {}, [], set(), [o]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            boxes[str(id(node)) + node._op] = f"{node.label}|%.4f|%.4f" % (node.data, node.grad)
+            edges += [(str(id(child)) + child._op, node._op) for child in node._prev]
+            waiting += node._prev
+    assert len(boxes) == 10 and all(source in boxes for source, _ in edges)
+    assert sorted(sign for _, sign in edges) == ["*"] * 4 + ["+"] * 4 + ["tanh"]
+    words = {"x1|2.0000|-1.5000", "w1|-3.0000|1.0000", "x2|0.0000|0.5000", "o|0.7071|1.0000"}
+    assert words <= set(boxes.values())
+    of_leaves = " ".join(boxes[str(id(leaf))].partition("|")[0] for leaf in leaves)
+    assert of_leaves == "x1 w1 x2 w2 b"
 
 
 def the_lectures_neuron():

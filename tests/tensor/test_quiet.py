@@ -33,6 +33,23 @@ def test_warnings_are_off_inside_and_on_again_after_an_error(levels):
     assert warns()
 
 
+def test_interrupt_when_warnings_have_come_back_leaves_nobody_thinking_that_all_is_quiet(
+    monkeypatch,
+):
+    class Interrupted(np.errstate):
+        def __exit__(self, *exception):
+            super().__exit__(*exception)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "errstate", Interrupted)
+    with pytest.raises(KeyboardInterrupt), quiet():
+        pass
+    monkeypatch.undo()
+    with quiet():
+        assert not warns()
+    assert warns()
+
+
 @pytest.mark.filterwarnings("error")
 def test_operations_rules_and_modules_do_not_warn_of_what_is_not_finite():
     class Reciprocal(Module):

@@ -1,7 +1,9 @@
 """Names that a program gives: each means its node, and none says what is not so."""
 
 import linecache
+from html import unescape
 from itertools import count
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -9,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm import Tensor, Value, blame_nonfinite, draw, explain, primitive, record_sites
+from autolm.engine.backprop import Backprop
+from autolm.engine.graph import describe
+from autolm.walking import program_names
+from autolm.walking.names import Names
 from autolm.walking.program_names import Source, names_of
 from autolm.walking.source import LONGEST
+from autolm.walking.wording import made
 
 NUMBERS = count()
 START = """
@@ -289,3 +296,95 @@ def test_strings_in_keys_are_written_so_that_they_are_read_back():
     for key in ("'", '"', "</b>", "\x00", "\u202e", "a\nb"):
         p = {key: Value(1.0)}
         assert eval(names_of(p[key], {"p": p})[p[key]]) is p[key]
+
+
+# Steps that a program prints
+
+
+def test_a_printed_step_calls_its_nodes_as_prompt_and_picture_do():
+    w, p = [Value(0.5), Value(-1.0)], {"a": Value(3.0)}
+    with record_sites():
+        h = w[0] * 2.0
+        loss = (h + w[1] * p["a"]).tanh()
+    names = Names(Backprop(loss).operations, {"w": w, "p": p, "h": h, "loss": loss})
+    for line, step in zip(map(str, loss.steps()), loss.steps(), strict=True):
+        assert line.split("  ")[2] == made(step.node, names)
+        assert [str(c).split(":")[0] for c in step.contributions] == [
+            names(c.parent) for c in step.contributions
+        ]
+    forward = [str(step).split("  ")[2].split(" = ")[0] for step in loss.forward_steps()]
+    assert forward == ["h", 'w[1] * p["a"]', 'h + w[1] * p["a"]', "loss"]
+    picture = unescape(draw(loss).source).replace("\N{NO-BREAK SPACE}", " ")
+    assert all(name in picture for name in forward)
+
+
+def test_a_loop_that_prints_its_steps_looks_names_up_once_and_again_for_a_new_variable(monkeypatch):
+    looked_up = []
+
+    def counted(*given):
+        looked_up.append(given)
+        return names_of(*given)
+
+    monkeypatch.setattr(program_names, "names_of", counted)
+    x = Value(2.0)
+    loss = (x * 3).exp()
+    step = line = lines = ""
+    lines = []
+    for step in loss.steps():
+        line = str(step)
+        lines.append(line.split("  ")[2])
+    assert (lines, len(looked_up)) == (["loss = exp(mul)", "x · 3"], 1)
+    product = loss.parents[0]
+    assert str(step).split("  ")[2] == "product = x · 3"
+    assert (len(looked_up), product.op.name) == (2, "mul")
+    other = (x * 3).exp()
+    assert "loss" not in str(next(other.steps()))
+
+
+def test_a_step_is_no_place_of_its_node_and_what_was_printed_keeps_no_graph():
+    x = Tensor(2.0, requires_grad=True)
+    steps = list((x * 3).exp().steps())
+    assert [str(step).split("  ")[2] for step in steps] == ["exp(mul)", "x · 3"]
+    gone = ref(steps[0].node)
+    del steps
+    assert gone() is None
+
+
+def test_where_no_root_is_told_a_node_is_called_as_in_the_largest_graph_that_has_it():
+    """Of the sums on the way to a sum, only the whole tells which of them it is."""
+    xs = [Value(1.0), Value(2.0), Value(3.0)]
+    with record_sites():
+        loss = sum(xs).exp()
+    total = [loss.parents[0]]
+    assert describe(total[0].parents[0]).startswith("add at ")
+    total.clear()
+    assert describe(loss.parents[0]).startswith("add 'sum(xs)' at ")
+
+
+def test_of_two_graphs_with_a_node_the_one_made_last_is_asked():
+    def square(a):
+        return a * a
+
+    with record_sites():
+        part = [square(Value(2.0)) + 1]
+        alone = part[0] * 1
+        assert describe(part[0].parents[0]).startswith("mul 'a * a' at ")
+        both = alone + square(Value(3.0))
+    assert describe(part[0].parents[0]).startswith("mul at ")
+    of_both, of_part = ([*root.steps()] for root in (both, part[0]))
+    assert [str(step).split("  ")[2] for step in of_part] == [
+        "part[0] = a * a + 1",
+        "a * a",
+    ]
+    assert str(next(both.steps())).split("  ")[2].startswith("both = alone + mul")
+    assert str(of_part[1]).split("  ")[2] == "2 · 2"
+    assert len(of_both) == 5
+    assert str([*part[0].steps()][1]).split("  ")[2] == "a * a"
+
+
+def test_steps_under_a_root_that_no_variable_holds_are_called_as_in_its_graph():
+    xs = [Value(1.0), Value(2.0)]
+    with record_sites():
+        steps = list((sum(xs) * 3).steps())
+    printed = [str(step).split("  ")[2] for step in reversed(steps)]
+    assert printed == ["0 + xs[0]", "sum(xs)", "sum(xs) * 3"]

@@ -3,7 +3,8 @@
 import pytest
 
 from autolm import Tensor
-from autolm.walking.tokens import Tokens, visible
+from autolm.walking.tokens import Tokens
+from autolm.walking.wording import visible_token
 
 ROWS, COLUMNS, WIDTH = (Tensor([[1.0, 2.0], [3.0, 4.0]]) for _ in range(3))
 TOKENS = Tokens(("t", "␣"), {ROWS: 0, COLUMNS: 1})
@@ -38,5 +39,5 @@ def test_many_tokens_are_not_all_listed():
 
 @pytest.mark.parametrize("token", [" ", "\n", "\t", "\r", "\x00", "\u200b", "\ud800"], ids=ascii)
 def test_what_is_not_seen_is_made_visible(token):
-    shown = visible(token)
+    shown = visible_token(token)
     assert shown and shown.isprintable() and not shown.isspace()

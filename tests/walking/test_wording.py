@@ -74,7 +74,7 @@ def test_step_of_arrays_tells_scope_shapes_and_norms():
     with scope("head"):
         y = Tensor([[3.0, 4.0]], name="x") @ Tensor([[1.0], [0.0]], name="W")
     assert repr(next(y.steps([[2.0]]))) == (
-        "1  @  x @ W   head   ḡ = 1×1 ‖2‖ [2]   "
+        "1  @  y = x @ W   head   ḡ = 1×1 ‖2‖ [2]   "
         "x: 1×2 ‖2‖ [2 0], grad 0 → ‖2‖   W: 2×1 ‖10‖ [6 8], grad 0 → ‖10‖"
     )
 

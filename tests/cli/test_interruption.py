@@ -13,7 +13,7 @@ import pytest
 from autolm.lm.run_folder import RunFolder
 from tests.runs import SMALL, TEXT, contents
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CHOICES = {**SMALL, "steps": 75, "validate_every": 1, "schedule": "cosine"}
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
 
