@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import add as add
     from autolm.ops import attention as attention
     from autolm.ops import broadcast_to as broadcast_to
+    from autolm.ops import clamp_max as clamp_max
+    from autolm.ops import clamp_min as clamp_min
     from autolm.ops import clip as clip
     from autolm.ops import concatenate as concatenate
     from autolm.ops import cos as cos
@@ -104,7 +106,7 @@ else:
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
             "softplus leaky_relu erf "
-            "maximum minimum where clip mean var logsumexp "
+            "maximum minimum where clamp_min clamp_max clip mean var logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
             "attention cross_entropy",

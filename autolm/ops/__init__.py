@@ -7,6 +7,8 @@ be known of a graph: what makes a node of a result, and fits its gradients, stan
 from autolm.ops.arithmetic import (
     abs,
     add,
+    clamp_max,
+    clamp_min,
     clip,
     cos,
     div,
@@ -63,14 +65,14 @@ from autolm.ops.varied import (
 PRIMITIVES: tuple[Primitive, ...] = (
     *(add, sub, mul, div, pow, neg, abs, exp, log, sqrt, sin, cos, tanh, sigmoid, relu, gelu),
     *(softplus, leaky_relu, erf),
-    *(maximum, minimum, where, clip),
+    *(maximum, minimum, where, clamp_min, clamp_max),
     *(sum, mean, var, max, min, logsumexp),
     *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack),
     *(matmul, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
     *(attention, cross_entropy),
 )
 #: Those that are composed of them.
-COMPOSED: tuple[Composed, ...] = (silu,)
+COMPOSED: tuple[Composed, ...] = (silu, clip)
 #: Every operation that autolm has.
 OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
@@ -97,6 +99,8 @@ __all__ = [
     "add",
     "attention",
     "broadcast_to",
+    "clamp_max",
+    "clamp_min",
     "clip",
     "composed",
     "concatenate",

@@ -384,65 +384,80 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
     return np.where(condition, a, b), backward
 
 
-def put(mask: Array, value: float, a: Array) -> Array:
-    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
-    filling: Any = value
-    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
-        try:
-            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
-        except OverflowError:
-            filling = float(value)
-    return np.where(mask, filling, a)
+@each
+def _raised(a: Value, low: Value | float) -> Value:
+    limit = low if isinstance(low, Value) else Value(low, requires_grad=False)
+    return limit if a.data < limit.data or limit.data != limit.data else a
 
 
-def _read_bound(argument: str, bound: float | None) -> float | None:
-    if bound is not None and (bound := read_number("clip", argument, bound)) != bound:
-        raise ValueError(f"clip: {argument} is nan, which limits nothing")
-    return bound
-
-
-def _clip(a: Value, low: float | None, high: float | None) -> Value:
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    if a.data != a.data or low <= a.data <= high:
-        return a
-    return Value(min(max(a.data, low), high), requires_grad=False)
+@each
+def _lowered(a: Value, high: Value | float) -> Value:
+    limit = high if isinstance(high, Value) else Value(high, requires_grad=False)
+    return limit if a.data > limit.data or limit.data != limit.data else a
 
 
 @primitive(
+    symbol="clamp",
+    formula="a where a ≥ low, else low",
+    rule=("ḡ where a ≥ low", "ḡ where a < low"),
+    kinks="a = low: the slope is 1, and that in low 0",
+    scalar=_raised,
+)
+def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
+    """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+    return _chosen(a, low, ~((a.real < low.real) | (low != low)))
+
+
+@primitive(
+    symbol="clamp",
+    formula="a where a ≤ high, else high",
+    rule=("ḡ where a ≤ high", "ḡ where a > high"),
+    kinks="a = high: the slope is 1, and that in high 0",
+    scalar=_lowered,
+)
+def clamp_max(a: Array, high: Array, /) -> tuple[Array, Backward]:
+    """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
+    return _chosen(a, high, ~((a.real > high.real) | (high != high)))
+
+
+def _chosen(a: Array, limit: Array, inside: Array) -> tuple[Array, Backward]:
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return np.where(inside, grad, 0), np.where(inside, 0, grad)
+
+    return np.where(inside, a, limit), backward
+
+
+def _clip(a: Array, low: Any = None, high: Any = None) -> Any:
+    raised = a if low is None else _raised(a, low)
+    return raised if high is None else _lowered(raised, high)
+
+
+@composed(
     symbol="clip",
     formula="min(max(a, low), high)",
-    places=("low", "high"),
-    rule=("ḡ where low ≤ a ≤ high",),
-    kinks="a = low and a = high: the slope is 1",
-    scalar=lambda a, *, low=None, high=None: each(lambda v: _clip(v, low, high))(a),
+    rule=("ḡ where low ≤ a ≤ high", "ḡ where a < low ≤ high", "ḡ where high < a or high < low"),
+    kinks="a = low and a = high: the slope is 1, and that in the limit 0",
+    scalar=_clip,
     cases=(
         Case(((2, 3),), {"low": -1.0, "high": 1.0}),
         Case(((),), {"low": 0.0, "high": 2.0}),
         Case(((3,),), {"low": 1.0, "high": -1.0}),
-        Case(((3,),), {"low": 0.5}),
-        Case(((3,),), {"low": None, "high": -0.5}),
+        Case(((2, 3), (3,)), {"high": 3}),
+        Case(((3,),), {"high": -0.5}),
     ),
     patterns=(
+        Pattern(("…", "…"), {"high": OneOf(3, None)}),  # where all three tie, PyTorch's slope is 1
         Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, None), "high": OneOf(1.0, 3, 2.5)}),
         Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, 3.0), "high": OneOf(1.0, -0.5, None)}),
     ),
 )
-def clip(
-    a: Array, /, *, low: float | None = None, high: float | None = None
-) -> tuple[Array, Backward]:
-    """Limit to the interval from low to high; if low is above high, all is high, as in NumPy.
+def clip(a: Any, low: Any = None, high: Any = None, /) -> Any:
+    """Limit to the interval from low to high; where low is above high it is high, as in NumPy.
 
-    One of them may be None, which limits nothing. They are numbers, and not differentiated: for
-    limits that are arrays there are `maximum` and `minimum`.
+    One of them may be left out, or None, which limits nothing. They broadcast.
     """
-    low, high = _read_bound("low", low), _read_bound("high", high)
-    if low is None and high is None:
-        raise ValueError("clip: low and high are both None; give one of them at least")
-    a = a.astype(np.int64) if a.dtype == bool else a  # bools are not compared with large numbers
-    inside = (low is None or a.real >= low) & (high is None or a.real <= high)
-    y = a if low is None else put(a.real < low, low, a)
-
-    def backward(grad: Array) -> tuple[Array]:
-        return (np.where(inside, grad, 0),)
-
-    return y if high is None else put(y.real > high, high, y), backward
+    if high is None:
+        if low is None:
+            raise ValueError("clip: low and high are both None; give one of them at least")
+        return clamp_min(a, low)
+    return clamp_max(a if low is None else named(clamp_min(a, low), "raised"), high)

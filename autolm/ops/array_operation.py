@@ -152,6 +152,11 @@ class ArrayOperation:
         return code.co_varnames[: code.co_argcount] if code is not None else ()
 
     @cached_property
+    def optional(self) -> tuple[str, ...]:
+        """Which operands may be left out, and given by name; none of a primitive."""
+        return ()
+
+    @cached_property
     def has_axis(self) -> bool:
         """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
         return "axis" in self.options and "dim" not in self.options

@@ -379,10 +379,16 @@ record = Tensor.record  # what a primitive makes when it is called
 
 def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
     """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
-    parents, attributes = _read_call(op, operands, attributes)
+    there = tuple(o for o in operands if o is not None) if op.optional else operands
+    parents, attributes = _read_call(op, there, attributes)
+    if len(there) == len(operands):
+        operands = parents
+    else:
+        given = iter(parents)
+        operands = tuple(None if o is None else next(given) for o in operands)
     try:
         with quiet():
-            return op.forward(*parents, **attributes)
+            return op.forward(*operands, **attributes)
     except (TypeError, ValueError) as error:
         if str(error).startswith(op.name) or type(error) not in (TypeError, ValueError):
             raise

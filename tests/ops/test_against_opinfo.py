@@ -99,6 +99,10 @@ def clip(x, min_val=-1, max_val=1, **options):
     return ops.clip(x, low=min_val, high=max_val)
 
 
+def limited(x, min=None, max=None):
+    return ops.clip(x, min, max)
+
+
 def where_first(a, condition, b):  # the order of OpInfo's sample: x.where(condition, other)
     return ops.where(condition, a, b)
 
@@ -248,6 +252,9 @@ CALLS = {
     "min.binary": (ops.minimum, binary(ops.minimum)),
     "where": (ops.where, where_first),
     "nn.functional.hardtanh": (ops.clip, clip),
+    "clamp": (ops.clip, limited),
+    "clamp_min": (ops.clamp_min, ops.clamp_min),
+    "clamp_max": (ops.clamp_max, ops.clamp_max),
     "nn.functional.relu6": (ops.clip, lambda x, **how: clip(x, 0, 6, **how)),
     "sum": (ops.sum, reduction(ops.sum)),
     "mean": (ops.mean, reduction(ops.mean)),

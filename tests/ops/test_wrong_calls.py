@@ -183,8 +183,8 @@ def test_operands_too_many_too_few_and_by_name_are_refused(op):
         return
     names = [*inspect.signature(op.forward).parameters][: len(arrays)]
     with pytest.raises(TypeError) as caught:
-        op(*arrays, *[None] * len(op.places), None)
-    count = len(arrays) + len(op.places) + 1
+        op(*arrays, *[None] * len((*op.optional, *op.places)), None)
+    count = len(arrays) + len((*op.optional, *op.places)) + 1
     is_in_our_words(caught.value, op, f"not {count}|name what comes after")
     with pytest.raises(TypeError) as caught:
         op(*arrays[:-1], **attributes)

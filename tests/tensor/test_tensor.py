@@ -505,7 +505,7 @@ def test_result_of_integers_is_refused_where_a_gradient_is_required():
 
 
 ATTRIBUTES_OF_NODES = {
-    "Tensor": lambda x: ops.clip(x, low=Tensor(0.5), high=1.0),
+    "Tensor": lambda x: ops.masked_fill(x, mask=np.array([True]), value=Tensor(0.5)),
     "in a list": lambda x: ops.embedding(x, token_ids=[Tensor(0.0)]),
     "Value": lambda x: ops.masked_fill(x, mask=np.array([True]), value=Value(1.0)),
 }
