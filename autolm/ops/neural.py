@@ -239,6 +239,9 @@ def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
     """Return token ids as an array of indices, each of which has a row."""
     if weight.ndim == 0:
         raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
+    if weight.dtype.kind in "biu":
+        order = "the order is embedding(weight, token_ids)"
+        raise TypeError(f"embedding: weight must be floats, not {weight.dtype}; {order}")
     ids = read_integers("embedding", "token_ids", token_ids)
     return require_known("embedding", "token_ids", ids, weight.shape[0])
 

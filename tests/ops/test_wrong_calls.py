@@ -222,7 +222,10 @@ def test_whole_numbers_are_taken_as_numbers_or_refused(op, dtype):
     try:
         y = op(*([whole] if op.joins else whole), **attributes)
     except TypeError as error:
-        assert dtype == "bool" and re.match(f"{op.name}: a is bool", str(error))
+        table = op is ops.embedding and str(error).startswith(
+            "embedding: weight must be floats, not"
+        )
+        assert table or (dtype == "bool" and re.match(f"{op.name}: a is bool", str(error)))
         return
     floats = [a if a.dtype == bool else a.astype(float) for a in whole]
     expected = op(*([floats] if op.joins else floats), **attributes)
