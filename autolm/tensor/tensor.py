@@ -450,12 +450,11 @@ def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
     if isinstance(told, Node):
         positions = told.as_positions() if isinstance(told, Tensor) else None
         if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
-            written = f"; the order is {op.name}({', '.join((*op.operands, *op.places))})"
+            places = ", ".join((*op.operands, *op.places))
+            order = f"; the order is {op.name}({places})" if name in op.places else ""
             raise TypeError(
                 f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
-                "requires one; give its .data, or for integers a Tensor with dtype=int"
-                + written
-                * (name in op.places)
+                f"requires one; give its .data, or for integers a Tensor with dtype=int{order}"
             )
         return told.data if positions is None else positions
     if isinstance(told, np.ndarray):
