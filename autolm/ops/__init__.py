@@ -7,11 +7,15 @@ be known of a graph: what makes a node of a result, and fits its gradients, stan
 from autolm.ops.arithmetic import (
     abs,
     add,
+    clamp_max,
+    clamp_min,
     clip,
     cos,
     div,
+    erf,
     exp,
     gelu,
+    leaky_relu,
     log,
     maximum,
     minimum,
@@ -20,14 +24,18 @@ from autolm.ops.arithmetic import (
     pow,
     relu,
     sigmoid,
+    silu,
     sin,
+    softplus,
     sqrt,
     sub,
     tanh,
     where,
 )
+from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.composed import Composed, composed
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
-from autolm.ops.primitive import Case, Primitive, primitive
+from autolm.ops.primitive import Primitive, primitive
 from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
 from autolm.ops.shape import (
@@ -53,20 +61,29 @@ from autolm.ops.varied import (
     WiderShape,
 )
 
-#: Every operation that autolm has, in the order of the table that `autolm ops` prints.
+#: The operations with a rule of their own, in the order of the table that `autolm ops` prints.
 PRIMITIVES: tuple[Primitive, ...] = (
     *(add, sub, mul, div, pow, neg, abs, exp, log, sqrt, sin, cos, tanh, sigmoid, relu, gelu),
-    *(maximum, minimum, where, clip),
+    *(softplus, leaky_relu, erf),
+    *(maximum, minimum, where, clamp_min, clamp_max),
     *(sum, mean, var, max, min, logsumexp),
     *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack),
     *(matmul, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
     *(attention, cross_entropy),
 )
+#: Those that are composed of them.
+COMPOSED: tuple[Composed, ...] = (silu, clip)
+#: Every operation that autolm has.
+OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
 __all__ = [
+    "COMPOSED",
+    "OPERATIONS",
     "PRIMITIVES",
+    "ArrayOperation",
     "Axis",
     "Case",
+    "Composed",
     "Ids",
     "Index",
     "Length",
@@ -82,17 +99,22 @@ __all__ = [
     "add",
     "attention",
     "broadcast_to",
+    "clamp_max",
+    "clamp_min",
     "clip",
+    "composed",
     "concatenate",
     "cos",
     "cross_entropy",
     "div",
     "dropout",
     "embedding",
+    "erf",
     "exp",
     "gelu",
     "getitem",
     "layer_norm",
+    "leaky_relu",
     "log",
     "log_softmax",
     "logsumexp",
@@ -111,8 +133,10 @@ __all__ = [
     "reshape",
     "rms_norm",
     "sigmoid",
+    "silu",
     "sin",
     "softmax",
+    "softplus",
     "sqrt",
     "stack",
     "sub",

@@ -20,8 +20,8 @@ from autolm.ops.arguments import (
     require_broadcast,
     told,
 )
-from autolm.ops.arithmetic import put
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
 from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
@@ -208,6 +208,7 @@ FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
 @primitive(
     symbol="E[ ]",
     formula="row of E for each token id",
+    places=("token_ids",),
     rule=("ḡ added to the row of each id",),
     cases=(
         Case(((4, 3),), {"token_ids": np.array([1, 3, 1])}),
@@ -238,6 +239,9 @@ def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
     """Return token ids as an array of indices, each of which has a row."""
     if weight.ndim == 0:
         raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
+    if weight.dtype.kind in "biu":
+        order = "the order is embedding(weight, token_ids)"
+        raise TypeError(f"embedding: weight must be floats, not {weight.dtype}; {order}")
     ids = read_integers("embedding", "token_ids", token_ids)
     return require_known("embedding", "token_ids", ids, weight.shape[0])
 
@@ -258,6 +262,7 @@ def require_known(
 @primitive(
     symbol="mask",
     formula="value where mask, else a",
+    places=("mask", "value"),
     rule=("ḡ where not mask",),
     cases=(
         Case(((2, 2),), {"mask": np.array([[False, True], [False, False]]), "value": -1.0}),
@@ -273,6 +278,17 @@ def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[
         return (np.where(mask, 0, grad),)
 
     return put(mask, value, a), backward
+
+
+def put(mask: Array, value: float, a: Array) -> Array:
+    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
+    filling: Any = value
+    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
+        try:
+            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
+        except OverflowError:
+            filling = float(value)
+    return np.where(mask, filling, a)
 
 
 def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
@@ -292,6 +308,7 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
 @primitive(
     symbol="dropout",
     formula="a · keep / (1 − rate),  keep drawn by the seed",
+    places=("rate",),
     rule=("ḡ · keep / (1 − rate)",),
     definition=definitions.dropout,
     cases=(Case(((3, 4),), {"rate": 0.5, "seed": 1}), Case(((5,),), {"rate": 0.0, "seed": 2})),

@@ -30,7 +30,9 @@ from autolm.engine.graph import (
 )
 from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_bool
+from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.backend import current_native
+from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
@@ -154,16 +156,7 @@ class Tensor(Operators, Node):
         cls, op: Primitive, operands: tuple[Any, ...], attributes: Mapping[str, Any]
     ) -> Tensor:
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
-        if op.joins and len(operands) == 1:
-            operands = tuple(operands[0])
-        parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
-        owned = attributes and {
-            name: _owned(told, op, name)
-            for name, told in attributes.items()
-            if type(told) not in BASIC
-        }
-        if owned:
-            attributes = {**attributes, **owned}
+        parents, attributes, owned = _read_call(op, operands, attributes)
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         moment = current_recording()  # asked once: this is done for every node
@@ -393,7 +386,41 @@ class Tensor(Operators, Node):
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 
 
-record = Tensor.record  # what an operation makes when it is called
+record = Tensor.record  # what a primitive makes when it is called
+
+
+def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+    """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
+    there = tuple(o for o in operands if o is not None) if op.optional else operands
+    parents, attributes, _ = _read_call(op, there, attributes)
+    if len(there) == len(operands):
+        operands = parents
+    else:
+        given = iter(parents)
+        operands = tuple(None if o is None else next(given) for o in operands)
+    try:
+        with quiet():
+            return op.forward(*operands, **attributes)
+    except (TypeError, ValueError) as error:
+        if str(error).startswith(op.name) or type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{op.name}: {error}") from None
+
+
+def _read_call(
+    op: ArrayOperation, operands: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> tuple[tuple[Tensor, ...], Mapping[str, Any], Mapping[str, Any]]:
+    """Make every operand a Tensor, and attributes what nobody else can change.
+
+    Those that had to be made so are returned again, as the last.
+    """
+    if op.joins and len(operands) == 1:
+        operands = tuple(operands[0])
+    parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
+    owned = {
+        name: _owned(told, op, name) for name, told in attributes.items() if type(told) not in BASIC
+    }
+    return parents, {**attributes, **owned} if owned else attributes, owned
 
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -421,7 +448,7 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
     return read(result, f"{op.name}: the result"), rule
 
 
-def _owned(told: Any, op: Primitive, name: str) -> Any:
+def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
     """Return an attribute as nobody else can change it: lists and arrays are copied."""
     if isinstance(told, list | tuple):
         copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
@@ -436,9 +463,11 @@ def _owned(told: Any, op: Primitive, name: str) -> Any:
     if isinstance(told, Node):
         positions = told.as_positions() if isinstance(told, Tensor) else None
         if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
+            places = ", ".join((*op.operands, *op.places))
+            order = f"; the order is {op.name}({places})" if name in op.places else ""
             raise TypeError(
                 f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
-                "requires one; give its .data, or for integers a Tensor with dtype=int"
+                f"requires one; give its .data, or for integers a Tensor with dtype=int{order}"
             )
         return told.data if positions is None else positions
     if isinstance(told, np.ndarray):
@@ -474,7 +503,7 @@ def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
     return False
 
 
-def _as_tensors(operands: tuple[Any, ...], op: Primitive) -> tuple[Tensor, ...]:
+def _as_tensors(operands: tuple[Any, ...], op: ArrayOperation) -> tuple[Tensor, ...]:
     """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
     arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
     typed = [
