@@ -39,14 +39,17 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.nn import AdamW as AdamW
     from autolm.nn import Module as Module
     from autolm.ops import add as add
+    from autolm.ops import astype as astype
     from autolm.ops import attention as attention
     from autolm.ops import broadcast_to as broadcast_to
     from autolm.ops import clip as clip
     from autolm.ops import concatenate as concatenate
     from autolm.ops import cos as cos
     from autolm.ops import cross_entropy as cross_entropy
+    from autolm.ops import cumsum as cumsum
     from autolm.ops import div as div
     from autolm.ops import dropout as dropout
+    from autolm.ops import einsum as einsum
     from autolm.ops import embedding as embedding
     from autolm.ops import exp as exp
     from autolm.ops import gelu as gelu
@@ -62,6 +65,8 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import minimum as minimum
     from autolm.ops import mul as mul
     from autolm.ops import neg as neg
+    from autolm.ops import norm as norm
+    from autolm.ops import prod as prod
     from autolm.ops import relu as relu
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
@@ -99,9 +104,9 @@ else:
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu "
-            "maximum minimum where clip mean var logsumexp "
+            "maximum minimum where clip astype prod cumsum mean var norm logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
-            "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
+            "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
             "attention cross_entropy",
             "autolm.compiled.tape": "Tape",
             "autolm.compiled.fused": "native",

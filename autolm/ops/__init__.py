@@ -7,6 +7,7 @@ be known of a graph: what makes a node of a result, and fits its gradients, stan
 from autolm.ops.arithmetic import (
     abs,
     add,
+    astype,
     clip,
     cos,
     div,
@@ -26,10 +27,11 @@ from autolm.ops.arithmetic import (
     tanh,
     where,
 )
+from autolm.ops.einsum import einsum
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
 from autolm.ops.primitive import Case, Primitive, primitive
 from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
-from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
+from autolm.ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, sum, var
 from autolm.ops.shape import (
     broadcast_to,
     concatenate,
@@ -56,10 +58,10 @@ from autolm.ops.varied import (
 #: Every operation that autolm has, in the order of the table that `autolm ops` prints.
 PRIMITIVES: tuple[Primitive, ...] = (
     *(add, sub, mul, div, pow, neg, abs, exp, log, sqrt, sin, cos, tanh, sigmoid, relu, gelu),
-    *(maximum, minimum, where, clip),
-    *(sum, mean, var, max, min, logsumexp),
+    *(maximum, minimum, where, clip, astype),
+    *(sum, prod, cumsum, mean, var, max, min, norm, logsumexp),
     *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack),
-    *(matmul, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
+    *(matmul, einsum, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
     *(attention, cross_entropy),
 )
 
@@ -80,14 +82,17 @@ __all__ = [
     "WiderShape",
     "abs",
     "add",
+    "astype",
     "attention",
     "broadcast_to",
     "clip",
     "concatenate",
     "cos",
     "cross_entropy",
+    "cumsum",
     "div",
     "dropout",
+    "einsum",
     "embedding",
     "exp",
     "gelu",
@@ -105,8 +110,10 @@ __all__ = [
     "minimum",
     "mul",
     "neg",
+    "norm",
     "pow",
     "primitive",
+    "prod",
     "relu",
     "reshape",
     "rms_norm",

@@ -7,6 +7,7 @@ name. Each reader returns at once for what is usual: it runs for every node that
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from math import prod
 from operator import index
@@ -190,6 +191,27 @@ def read_number(name: str, argument: str, value: Any) -> int | float:
     if isinstance(scalar, float | np.floating):
         return float(scalar)
     raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
+
+
+def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """Return a type of real numbers.
+
+    >>> read_dtype("astype", "float32")
+    dtype('float32')
+    >>> read_dtype("astype", None)
+    Traceback (most recent call last):
+        ...
+    TypeError: astype: dtype must be a type of real numbers, not None
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old names of what is refused below
+            read = np.dtype(dtype) if isinstance(dtype, str | type | np.dtype) else None
+    except TypeError:
+        read = None
+    if read is None or read.kind not in "fiub":
+        raise TypeError(f"{name}: dtype must be a type of real numbers, not {told(dtype)}")
+    return read
 
 
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:

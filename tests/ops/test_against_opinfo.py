@@ -86,6 +86,24 @@ def variance(x, dim=None, unbiased=None, correction=None, keepdim=False):
     return y
 
 
+def product(x, dim=None, keepdim=False, **options):
+    offered("dtype" not in options, "dtype=")
+    return ops.prod(x, axis=dim, keepdims=keepdim)
+
+
+def cumsum(x, dim, dtype=None):
+    offered(dtype is None, "dtype=")
+    offered(x.ndim > 0, "a number: NumPy makes it a row")
+    return ops.cumsum(x, axis=dim)
+
+
+def norm(x, ord=2, dim=None, keepdim=False, dtype=None):
+    offered(dtype is None, "dtype=")
+    offered(ord is None or ord == "fro" or ord >= 1, "an order below 1, of which there is no norm")
+    offered(dim is None or axes(dim) != (), "dim=() means all axes there, and none here")
+    return ops.norm(x, ord=2 if ord in (None, "fro") else ord, axis=axes(dim), keepdims=keepdim)
+
+
 def greatest(op):
     def call(x, dim=None, keepdim=False):
         offered(dim is None, "the largest along an axis: PyTorch returns its position too")
@@ -236,7 +254,10 @@ CALLS = {
     "where": (ops.where, where_first),
     "nn.functional.hardtanh": (ops.clip, clip),
     "nn.functional.relu6": (ops.clip, lambda x, **how: clip(x, 0, 6, **how)),
+    "double": (ops.astype, lambda x, **how: ops.astype(x, dtype=float)),
     "sum": (ops.sum, reduction(ops.sum)),
+    "prod": (ops.prod, product),
+    "cumsum": (ops.cumsum, cumsum),
     "mean": (ops.mean, reduction(ops.mean)),
     "var": (ops.var, variance),
     "var.unbiased": (ops.var, variance),
@@ -244,6 +265,10 @@ CALLS = {
     "amin": (ops.min, reduction(ops.min)),
     "max.reduction_no_dim": (ops.max, greatest(ops.max)),
     "min.reduction_no_dim": (ops.min, greatest(ops.min)),
+    "linalg.vector_norm": (ops.norm, norm),
+    "norm": (ops.norm, norm),
+    "norm.fro": (ops.norm, norm),
+    "norm.inf": (ops.norm, norm),
     "logsumexp": (ops.logsumexp, reduction(ops.logsumexp)),
     "reshape": (ops.reshape, shaped(ops.reshape, "shape")),
     "view": (ops.reshape, shaped(ops.reshape, "shape")),
@@ -260,6 +285,7 @@ CALLS = {
     "bmm": (ops.matmul, ops.matmul),
     "mv": (ops.matmul, ops.matmul),
     "dot": (ops.matmul, ops.matmul),
+    "einsum": (ops.einsum, lambda arrays, subscripts: ops.einsum(subscripts, *arrays)),
     "softmax": (ops.softmax, softmax(ops.softmax)),
     "log_softmax": (ops.log_softmax, softmax(ops.log_softmax)),
     "nn.functional.layer_norm": (ops.layer_norm, layer_norm),

@@ -68,6 +68,70 @@ def along_one_axis(data):
     return [shape], {"axis": data.draw(axes_of(shape, several=False))}
 
 
+def running(data):
+    shape = data.draw(shapes)
+    return [shape], {"axis": data.draw(st.none() | axes_of(shape, several=False))}
+
+
+def numpys_cumsum(a, axis):
+    if a.ndim == 0 and axis is not None:
+        raise ValueError("NumPy makes a row of it, and PyTorch a number")
+    return np.cumsum(a, axis=axis)
+
+
+def torchs_cumsum(a, axis):
+    return a.reshape(-1).cumsum(0) if axis is None else a.cumsum(axis)
+
+
+def torchs_prod(a, axis, keepdims):
+    if not isinstance(axis, int):  # one after the other, from the last on
+        for place in sorted(range(a.ndim) if axis is None else axis, reverse=True):
+            a = a.prod(place, keepdim=keepdims)
+        return a
+    return a.prod(axis, keepdim=keepdims)
+
+
+def length(data):
+    chosen, attributes = reduction(data)
+    return chosen, {**attributes, "ord": data.draw(st.sampled_from([2, 1, math.inf, 3, 1.5]))}
+
+
+def numpys_norm(a, ord, axis, keepdims):
+    if ord == math.inf:
+        return np.max(np.abs(a), axis=axis, keepdims=keepdims, initial=0)
+    return np.sum(np.abs(a) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
+def torchs_norm(a, ord, axis, keepdims):
+    import torch
+
+    return torch.linalg.vector_norm(a, ord, axis, keepdims)
+
+
+def converted(data):
+    return [data.draw(shapes)], {"dtype": data.draw(st.sampled_from([float, "float64"]))}
+
+
+def contracted(data):
+    n, m, k = (data.draw(st.integers(0, 2)) for _ in range(3))
+    many = mutually_broadcastable_shapes(num_shapes=2, max_dims=2, min_side=0, max_side=2)
+    first, second = data.draw(many).input_shapes
+    wrong = data.draw(shapes)
+    given, subscripts = data.draw(
+        st.sampled_from(
+            [
+                ([(*first, n, m), (*second, m, k)], "...ij,...jk->...ik"),
+                ([(n, m), (m, k)], "ij,jk"),
+                ([(n, n, m)], "iij->j"),
+                ([(n,), (m,), (n,)], "i,j,i->ji"),
+                ([(*first, n)], "...i->"),
+                ([(n, m), wrong], "ij,ij->i"),
+            ]
+        )
+    )
+    return given, {"subscripts": subscripts}
+
+
 def limits(data):
     low, high = data.draw(st.sampled_from([(-0.5, 0.5), (0.5, -0.5), (None, 0.1), (0.1, None)]))
     return [data.draw(shapes)], {"low": low, "high": high}
@@ -305,7 +369,11 @@ ORACLES = {
         lambda a, low, high: np.clip(a, low, high),
         torchs("clamp", low="min", high="max"),
     ),
+    ops.astype: Oracle(converted, lambda a, dtype: a.astype(dtype), lambda a, dtype: a.double()),
     ops.sum: Oracle(reduction, np.sum, torchs("sum", axis="dim", keepdims="keepdim")),
+    ops.prod: Oracle(reduction, np.prod, torchs_prod),
+    ops.cumsum: Oracle(running, numpys_cumsum, torchs_cumsum),
+    ops.norm: Oracle(length, numpys_norm, torchs_norm),
     ops.mean: Oracle(reduction, as_a_row(np.mean), torchs("mean", axis="dim", keepdims="keepdim")),
     ops.var: Oracle(
         variance, as_a_row(np.var), torchs("var", axis="dim", keepdims="keepdim", ddof="correction")
@@ -333,6 +401,11 @@ ORACLES = {
         lambda *arrays, axis: torchs("stack")(arrays, axis),
     ),
     ops.matmul: Oracle(product, np.matmul, torchs("matmul")),
+    ops.einsum: Oracle(
+        contracted,
+        lambda *arrays, subscripts: np.einsum(subscripts, *arrays, optimize=True),
+        lambda *arrays, subscripts: torchs("einsum")(subscripts, *arrays),
+    ),
     ops.softmax: Oracle(along_one_axis, numpys_softmax, torchs("softmax", axis="dim")),
     ops.log_softmax: Oracle(
         along_one_axis,

@@ -112,6 +112,9 @@ MEANINGS = {
     ops.cross_entropy: lambda logits, targets, ignore_index: ORACLES[ops.cross_entropy].numpy(
         logits, np.asarray(targets)
     ),
+    ops.norm: lambda a, ord, axis, keepdims: np.linalg.vector_norm(
+        a, ord=ord, axis=axis, keepdims=keepdims
+    ),
 }
 TOLD = [(op, name) for op in OPERATIONS for name in attributes_of(op)]
 
