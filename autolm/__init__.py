@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
     from autolm.ops import sigmoid as sigmoid
+    from autolm.ops import silu as silu
     from autolm.ops import sin as sin
     from autolm.ops import softmax as softmax
     from autolm.ops import sqrt as sqrt
@@ -103,7 +104,7 @@ else:
             "autolm.engine.graph": "Node no_grad record_sites scope topological_order",
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
-            "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu "
+            "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
             "maximum minimum where clip astype prod cumsum mean var norm logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "

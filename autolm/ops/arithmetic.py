@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
 from autolm.ops.arguments import read_dtype, read_number
+from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
+from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
-from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
 
@@ -246,6 +249,20 @@ def gelu(a: Array, /) -> tuple[Array, Backward]:
     return 0.5 * a * (1 + t), backward
 
 
+@composed(
+    symbol="silu",
+    formula="a / (1 + e⁻ᵃ)",
+    rule=("ḡ · (σ + y · (1 − σ)), σ = 1 / (1 + e⁻ᵃ)",),
+    scalar=each(lambda a: a * a.sigmoid()),
+)
+def silu(a: Any, /) -> Any:
+    """Gate by the logistic function: a · σ(a); also called swish.
+
+    Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units (2017), section 2.
+    """
+    return a * named(a.sigmoid(), "gate")
+
+
 @primitive(
     symbol="max",
     formula="max(a, b)",
@@ -302,6 +319,7 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
     symbol="dtype",
     formula="a in numbers of another type",
     rule=("ḡ in numbers of a's type",),
+    places=("dtype",),
     cases=(Case(((2, 3),), {"dtype": "float64"}), Case(((),), {"dtype": float})),
     patterns=(Pattern(("…",), {"dtype": OneOf("float64", float, np.longdouble)}),),
 )
@@ -342,6 +360,7 @@ def _clip(a: Value, low: float | None, high: float | None) -> Value:
 @primitive(
     symbol="clip",
     formula="min(max(a, low), high)",
+    places=("low", "high"),
     rule=("ḡ where low ≤ a ≤ high",),
     kinks="a = low and a = high: the slope is 1",
     scalar=lambda a, *, low=None, high=None: each(lambda v: _clip(v, low, high))(a),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import update_wrapper
 from math import prod
 from string import ascii_letters
@@ -18,7 +19,8 @@ import numpy as np
 
 from autolm.engine.value import Value
 from autolm.ops.arguments import told
-from autolm.ops.primitive import Array, Backward, Case, Primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, Primitive
 from autolm.ops.varied import OneOf, Pattern
 
 Shape = tuple[int, ...]
@@ -141,6 +143,7 @@ def _element(array: Array, word: str, place: Mapping[str, int]) -> Any:
     return array[*(min(place[x], n - 1) for x, n in zip(word, array.shape, strict=True))]
 
 
+@dataclass(eq=False, repr=False)
 class _TextFirst(Primitive):
     """An operation called as NumPy's and PyTorch's einsum are: the text before the operands."""
 

@@ -22,8 +22,9 @@ from autolm.ops.arguments import (
     read_number,
     require_broadcast,
 )
+from autolm.ops.array_operation import Array, Case
 from autolm.ops.neural import require_known
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
 from autolm.ops.varied import Axis, Ids, Length, OneOf, Pattern
 
@@ -63,6 +64,7 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
 @primitive(
     symbol="softmax",
     formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
+    places=("axis",),
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
     scalar=on_values.softmax,
     definition=definitions.softmax,
@@ -83,6 +85,7 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
 @primitive(
     symbol="ln softmax",
     formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
+    places=("axis",),
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
     scalar=on_values.log_softmax,
     definition=definitions.log_softmax,
@@ -253,6 +256,7 @@ def join_heads(a: Array, num_heads: int) -> Array:
 @primitive(
     symbol="CE",
     formula="mean over targets t of −ln softmax(logits)ₜ",
+    places=("targets",),
     rule=("ḡ · (softmax logits − one-hot t) / n",),
     scalar=on_values.cross_entropy,
     definition=definitions.cross_entropy,

@@ -17,7 +17,8 @@ import numpy as np
 from autolm.engine.value import Value
 from autolm.ops import definitions, varied
 from autolm.ops.arguments import Axis, read_axes, read_axis, read_bool, read_number
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, primitive
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
 
@@ -111,6 +112,7 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
 @primitive(
     symbol="Σ",
     formula="Σᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ",),
     scalar=fold(Value.sum),
     cases=CASES,
@@ -131,6 +133,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     symbol="Π",
     formula="Πᵢ aᵢ",
     rule=("ḡ · Πⱼ aⱼ of all others, j ≠ i",),
+    places=("axis", "keepdims"),
     cases=CASES,
     patterns=PATTERNS,
 )
@@ -160,6 +163,7 @@ def _before(rows: Array) -> Array:
     symbol="Σ≤",
     formula="yᵢ = Σⱼ aⱼ of all j ≤ i",
     rule=("Σⱼ ḡⱼ of all j ≥ i",),
+    places=("axis",),
     cases=(
         Case(((3,),)),
         Case(((2, 3),)),
@@ -193,6 +197,7 @@ def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Ba
 @primitive(
     symbol="mean",
     formula="Σᵢ aᵢ / n",
+    places=("axis", "keepdims"),
     rule=("ḡ / n",),
     scalar=fold(lambda values: Value.sum(values) / len(values)),
     definition=definitions.mean,
@@ -219,6 +224,7 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
 @primitive(
     symbol="var",
     formula="Σᵢ (aᵢ − mean a)² / (n − ddof)",
+    places=("axis",),  # then NumPy has a dtype, and PyTorch the switch of its own ddof
     rule=("ḡ · 2(a − mean a) / (n − ddof)",),
     scalar=fold(_variance),
     definition=definitions.var,
@@ -277,6 +283,7 @@ def _average_of_ties(values: Sequence[Value], choose: Callable[..., float]) -> A
 @primitive(
     symbol="max",
     formula="maxᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ at the largest; ties share it equally",),
     kinks="where several are largest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.max)),
@@ -291,6 +298,7 @@ def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 @primitive(
     symbol="min",
     formula="minᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ at the smallest; ties share it equally",),
     kinks="where several are smallest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.min)),
@@ -318,6 +326,7 @@ def _norm(values: Sequence[Value], ord: float = 2) -> Any:
     rule=("ḡ · sign a · (|a| / y)ᵖ⁻¹; of p = ∞ as of max |a|",),
     kinks="a = 0: the slope is 0; of p = ∞, where several are largest: they share equally",
     scalar=fold(_norm),
+    places=("ord", "axis", "keepdims"),
     cases=(*CASES, Case(((2, 3),), {"ord": 1}), Case(((2, 3),), {"ord": math.inf, "axis": 1})),
     patterns=(varied.Pattern(("…",), {**VARIED, "ord": varied.OneOf(2, 1, math.inf, 3, 1.5)}),),
 )
@@ -362,6 +371,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
 @primitive(
     symbol="lse",
     formula="ln Σᵢ exp aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ · softmax a",),
     scalar=fold(_logsumexp),
     definition=definitions.logsumexp,
