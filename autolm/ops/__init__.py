@@ -1,9 +1,10 @@
-"""The operations, by family: arithmetic, reduce, shape, neural, probability (floor 1).
+"""The operations, a family a file: arithmetic, reductions, shapes, choices, layers (floor 1).
 
 Pure functions of arrays, each with its rule and its record. A Tensor may not enter, nor what must
 be known of a graph: what makes a node of a result, and fits its gradients, stands in `tensor`.
 """
 
+from autolm.ops.along_axes import chunk, flip, pad, roll, split
 from autolm.ops.arithmetic import (
     abs,
     add,
@@ -29,20 +30,25 @@ from autolm.ops.arithmetic import (
     where,
 )
 from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.choosing import gather, sort, topk, tril, triu
 from autolm.ops.composed import Composed, composed
+from autolm.ops.convolution import conv1d
 from autolm.ops.einsum import einsum
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
 from autolm.ops.primitive import Primitive, primitive
 from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
-from autolm.ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, sum, var
+from autolm.ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
 from autolm.ops.shape import (
     broadcast_to,
     concatenate,
+    flatten,
     getitem,
     reshape,
+    squeeze,
     stack,
     swapaxes,
     transpose,
+    unsqueeze,
 )
 from autolm.ops.varied import (
     Axis,
@@ -68,7 +74,11 @@ PRIMITIVES: tuple[Primitive, ...] = (
     *(attention, cross_entropy),
 )
 #: Those that are composed of them.
-COMPOSED: tuple[Composed, ...] = (silu,)
+COMPOSED: tuple[Composed, ...] = (
+    silu,
+    *(std, squeeze, unsqueeze, flatten, flip, roll, pad, split, chunk),
+    *(gather, sort, topk, tril, triu, conv1d),
+)
 #: Every operation that autolm has.
 OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
@@ -96,9 +106,11 @@ __all__ = [
     "astype",
     "attention",
     "broadcast_to",
+    "chunk",
     "clip",
     "composed",
     "concatenate",
+    "conv1d",
     "cos",
     "cross_entropy",
     "cumsum",
@@ -107,6 +119,9 @@ __all__ = [
     "einsum",
     "embedding",
     "exp",
+    "flatten",
+    "flip",
+    "gather",
     "gelu",
     "getitem",
     "layer_norm",
@@ -123,23 +138,33 @@ __all__ = [
     "mul",
     "neg",
     "norm",
+    "pad",
     "pow",
     "primitive",
     "prod",
     "relu",
     "reshape",
     "rms_norm",
+    "roll",
     "sigmoid",
     "silu",
     "sin",
     "softmax",
+    "sort",
+    "split",
     "sqrt",
+    "squeeze",
     "stack",
+    "std",
     "sub",
     "sum",
     "swapaxes",
     "tanh",
+    "topk",
     "transpose",
+    "tril",
+    "triu",
+    "unsqueeze",
     "var",
     "where",
 ]

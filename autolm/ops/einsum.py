@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.ops.arguments import told
 from autolm.ops.array_operation import Array, Case
@@ -144,16 +145,19 @@ def _element(array: Array, word: str, place: Mapping[str, int]) -> Any:
 
 
 @dataclass(eq=False, repr=False)
-class _TextFirst(Primitive):
-    """An operation called as NumPy's and PyTorch's einsum are: the text before the operands."""
+class _Einsum(Primitive):
+    """A primitive that is called as NumPy's and PyTorch's einsum are: the text comes first."""
+
+    name: str = "einsum"
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
         """Compute, and record a node."""
         if operands and isinstance(operands[0], str):
             attributes = {"subscripts": operands[0], **attributes}
             operands = operands[1:]
-        several = len(operands) == 1 and isinstance(operands[0], list | tuple)
-        return super().__call__(operands[0] if several else operands, **attributes)
+        if len(operands) == 1 and isinstance(operands[0], Node | np.ndarray):
+            operands = (operands,)  # one operand, and no list of them
+        return super().__call__(*operands, **attributes)
 
 
 def _einsum(*arrays: Array, subscripts: str) -> tuple[Array, Backward]:
@@ -200,9 +204,8 @@ def _contribution(read: Subscripts, arrays: Sequence[Array], i: int, grad: Array
     return scattered
 
 
-einsum = _TextFirst(
+einsum = _Einsum(
     _einsum,
-    "einsum",
     symbol="einsum",
     formula="sums of products of elements whose letters agree",
     rule=("einsum of ḡ and the other operands, to its letters",),

@@ -14,10 +14,12 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
+from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions, varied
 from autolm.ops.arguments import Axis, read_axes, read_axis, read_bool, read_number
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.composed import composed
 from autolm.ops.primitive import Backward, primitive
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
@@ -215,6 +217,14 @@ def mean(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
     return a.sum(axis=axes, keepdims=keepdims) / count, backward
 
 
+def _read_ddof(name: str, ddof: float) -> float:
+    """Return what is subtracted from a count."""
+    ddof = read_number(name, "ddof", ddof)
+    if not math.isfinite(ddof):
+        raise ValueError(f"{name}: ddof must be finite, not {ddof}")
+    return ddof
+
+
 def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
     center = Value.sum(values) / len(values)
     deviations = [value - center for value in values]
@@ -239,9 +249,7 @@ def var(
     Where nothing is left of the count it is 0, and the variance inf, or nan of equal numbers.
     """
     shape, axes = a.shape, read_axes("var", axis, a.shape)
-    keepdims, ddof = read_bool("var", "keepdims", keepdims), read_number("var", "ddof", ddof)
-    if not math.isfinite(ddof):
-        raise ValueError(f"var: ddof must be finite, not {ddof}")
+    keepdims, ddof = read_bool("var", "keepdims", keepdims), _read_ddof("var", ddof)
     count = _count(shape, axes)
     left = builtins.max(count - ddof, 0)
     deviation = a - spread(a.sum(axis=axes) / count, axes, shape)
@@ -359,6 +367,27 @@ def norm(
         return (spread(grad, axes, shape) * np.sign(a) * slopes,)
 
     return y if keepdims else y.reshape(_without(shape, axes)), backward
+
+
+@composed(
+    symbol="std",
+    formula="√(Σᵢ (aᵢ − mean a)² / (n − ddof))",
+    rule=("ḡ · (a − mean a) / ((n − ddof) · y)",),
+    kinks="where all are equal: the slope is 0",
+    places=("axis",),
+    cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
+    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
+)
+def std(a: Any, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`.
+
+    It is the length of the deviations, so that it has PyTorch's slope of 0 where all are equal.
+    """
+    ddof = _read_ddof("std", ddof)
+    left = builtins.max(_count(a.shape, read_axes("std", axis, a.shape)) - ddof, 0)
+    deviations = named(a - named(mean(a, axis=axis, keepdims=True), "mean"), "deviations")
+    length = named(norm(deviations, axis=axis, keepdims=keepdims), "length")
+    return length / math.sqrt(left)
 
 
 def _logsumexp(values: Sequence[Value]) -> Any:
