@@ -191,7 +191,7 @@ def split(
     indices_or_sections: int | Sequence[int] | None = None,
     split_size_or_sections: int | Sequence[int] | None = None,
     axis: int = 0,
-) -> Any:
+) -> list[Any]:
     """Cut into parts along an axis, told in NumPy's way or in PyTorch's, by the name of either.
 
     `indices_or_sections` is a number of equal parts, or where to cut, as in `numpy.split`;
@@ -235,7 +235,7 @@ def split(
     patterns=(Pattern(("… n",), {"chunks": OneOf(1, 2, 3), "axis": AnyAxis()}),),
     places=("chunks", "axis"),
 )
-def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> Any:
+def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> list[Any]:
     """Cut into parts of one length along an axis, the last perhaps shorter, as in PyTorch."""
     length = _length_along("chunk", axis, a)
     chunks = read_int("chunk", "chunks", chunks, low=1)

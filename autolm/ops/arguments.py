@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import prod
 from operator import index
 from typing import Any, SupportsIndex
@@ -249,19 +249,32 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     return array if array.size else array.astype(np.intp)
 
 
-def respelled(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Read PyTorch's dim= and keepdim= as what they are here, axis= and keepdims=.
+# PyTorch's words for what an attribute is called here, where ours is NumPy's.
+SPELLINGS = {
+    "correction": "ddof",
+    "dim": "axis",
+    "dims": "axis",
+    "keepdim": "keepdims",
+    "p": "ord",
+    "shifts": "shift",
+}
 
-    >>> respelled("sum", {"dim": 0})
+
+def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Read PyTorch's words, such as dim= and keepdim=, as what they are here, if they are known.
+
+    >>> respelled("sum", {"dim": 0}, ["axis", "keepdims"])
     {'axis': 0}
-    >>> respelled("sum", {"dim": 0, "axis": 0})
+    >>> respelled("sum", {"dim": 0, "axis": 0}, ["axis", "keepdims"])
     Traceback (most recent call last):
         ...
     TypeError: sum: dim= is another spelling of axis=; give one of them
     """
     read = {}
     for word, value in attributes.items():
-        ours = {"dim": "axis", "keepdim": "keepdims"}.get(word, word)
+        ours = SPELLINGS.get(word, word)
+        if word in known or ours not in known:
+            ours = word
         if ours != word and ours in attributes:
             raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
         read[ours] = value

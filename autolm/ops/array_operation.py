@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.hooks import higher
-from autolm.ops.arguments import respelled, told
+from autolm.ops.arguments import SPELLINGS, respelled, told
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
 
@@ -110,8 +110,8 @@ class ArrayOperation:
         """Compute, and record what was done: a Tensor, which a higher room makes."""
         if self.places and len(operands) > (len(self.operands) or 1):
             operands, attributes = self._by_name(operands, attributes)
-        if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
-            attributes = respelled(self.name, attributes)
+        if attributes and not SPELLINGS.keys().isdisjoint(attributes):
+            attributes = respelled(self.name, attributes, self.words)
         try:
             return higher(self.made_by)(self, operands, attributes)
         except (TypeError, ValueError) as error:
@@ -152,9 +152,10 @@ class ArrayOperation:
         return code.co_varnames[: code.co_argcount] if code is not None else ()
 
     @cached_property
-    def has_axis(self) -> bool:
-        """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
-        return "axis" in self.options and "dim" not in self.options
+    def words(self) -> tuple[str, ...]:
+        """What its function calls its attributes."""
+        code = getattr(self.forward, "__code__", None)
+        return code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount] if code else ()
 
     @cached_property
     def joins(self) -> bool:

@@ -117,35 +117,35 @@ def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[An
     return gather(a, axis=place, index=order.reshape(order.shape if a.ndim else ())), order
 
 
-def _matrix_below(name: str, a: Any, k: int) -> NDArray[np.bool_]:
-    """Return what is on and below the k-th diagonal of the last two axes."""
+def _matrix_below(name: str, a: Any, diagonal: int) -> NDArray[np.bool_]:
+    """Return what is on and below a diagonal of the last two axes."""
     if a.ndim < 2:
         raise ValueError(f"{name}: a is {a.shape}; it must be (…, rows, columns)")
     rows, columns = a.shape[-2:]
-    return np.tri(rows, columns, read_int(name, "k", k), dtype=bool)
+    return np.tri(rows, columns, read_int(name, "diagonal", diagonal), dtype=bool)
 
 
 @composed(
     symbol="tril",
-    formula="yᵢⱼ = aᵢⱼ where j ≤ i + k, else 0",
+    formula="yᵢⱼ = aᵢⱼ where j ≤ i + k, else 0,  k = diagonal",
     rule=("ḡ where j ≤ i + k, else 0",),
-    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"k": -1})),
-    patterns=(Pattern(("… n m",), {"k": OneOf(0, 1, -1)}),),
-    places=("k",),
+    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"diagonal": -1})),
+    patterns=(Pattern(("… n m",), {"diagonal": OneOf(0, 1, -1)}),),
+    places=("diagonal",),
 )
-def tril(a: Any, /, *, k: int = 0) -> Any:
-    """Keep what is on and below the k-th diagonal of the last two axes."""
-    return masked_fill(a, mask=~_matrix_below("tril", a, k), value=0)
+def tril(a: Any, /, *, diagonal: int = 0) -> Any:
+    """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
+    return masked_fill(a, mask=~_matrix_below("tril", a, diagonal), value=0)
 
 
 @composed(
     symbol="triu",
-    formula="yᵢⱼ = aᵢⱼ where j ≥ i + k, else 0",
+    formula="yᵢⱼ = aᵢⱼ where j ≥ i + k, else 0,  k = diagonal",
     rule=("ḡ where j ≥ i + k, else 0",),
-    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"k": 1})),
-    patterns=(Pattern(("… n m",), {"k": OneOf(0, 1, -1)}),),
-    places=("k",),
+    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"diagonal": 1})),
+    patterns=(Pattern(("… n m",), {"diagonal": OneOf(0, 1, -1)}),),
+    places=("diagonal",),
 )
-def triu(a: Any, /, *, k: int = 0) -> Any:
-    """Keep what is on and above the k-th diagonal of the last two axes."""
-    return masked_fill(a, mask=_matrix_below("triu", a, k - 1), value=0)
+def triu(a: Any, /, *, diagonal: int = 0) -> Any:
+    """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
+    return masked_fill(a, mask=_matrix_below("triu", a, diagonal - 1), value=0)

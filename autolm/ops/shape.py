@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autolm.ops.arguments import Axis as Axes
-from autolm.ops.arguments import read_axes, read_axis, read_new_shape, read_order, read_shape
+from autolm.ops.arguments import Axis, read_axes, read_axis, read_new_shape, read_order, read_shape
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Backward, primitive
-from autolm.ops.varied import Axis, Index, NewShape, OneOf, Order, Pattern, WiderShape
+from autolm.ops.varied import Axis as AnyAxis
+from autolm.ops.varied import Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(
@@ -54,7 +54,7 @@ def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     patterns=(Pattern(("…",), {"axis": None}),),
     places=("axis",),
 )
-def squeeze(a: Any, /, *, axis: Axes = None) -> Any:
+def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
     """Leave out axes of length 1, by default all of them."""
     axes = read_axes("squeeze", axis, a.shape)
     for i in axes if axis is not None else ():
@@ -69,7 +69,7 @@ def squeeze(a: Any, /, *, axis: Axes = None) -> Any:
     formula="a with a new axis of length 1",
     rule=("ḡ in the shape of a",),
     cases=(Case(((2, 3),), {"axis": 1}), Case(((),), {"axis": 0})),
-    patterns=(Pattern(("…",), {"axis": Axis(new=True)}),),
+    patterns=(Pattern(("…",), {"axis": AnyAxis(new=True)}),),
     places=("axis",),
 )
 def unsqueeze(a: Any, /, *, axis: int) -> Any:
@@ -88,7 +88,7 @@ def unsqueeze(a: Any, /, *, axis: int) -> Any:
         Case(((2, 3, 2),), {"start_dim": 1}),
         Case(((2, 3, 2),), {"end_dim": -2}),
     ),
-    patterns=(Pattern(("… n",), {"start_dim": Axis()}),),
+    patterns=(Pattern(("… n",), {"start_dim": AnyAxis()}),),
     places=("start_dim", "end_dim"),
 )
 def flatten(a: Any, /, *, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -133,7 +133,7 @@ def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Arra
         Case(((2, 3),), {"axis1": 0, "axis2": 1}),
         Case(((2, 3, 4),), {"axis1": -1, "axis2": 0}),
     ),
-    patterns=(Pattern(("… n",), {"axis1": Axis(), "axis2": Axis()}),),
+    patterns=(Pattern(("… n",), {"axis1": AnyAxis(), "axis2": AnyAxis()}),),
 )
 def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
@@ -263,9 +263,9 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
         Case(((), ()), {"axis": 0}),
     ),
     patterns=(
-        Pattern(("", ""), {"axis": Axis(new=True)}),
-        Pattern(("n", "n", "n"), {"axis": Axis(new=True)}),
-        Pattern(("n m", "n m"), {"axis": Axis(new=True)}),
+        Pattern(("", ""), {"axis": AnyAxis(new=True)}),
+        Pattern(("n", "n", "n"), {"axis": AnyAxis(new=True)}),
+        Pattern(("n m", "n m"), {"axis": AnyAxis(new=True)}),
     ),
 )
 def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
