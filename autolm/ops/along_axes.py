@@ -5,8 +5,10 @@ Each is composed of slices and of what joins them, so its picture shows which el
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from autolm.ops.varied import OneOf, Pattern
 
 # How NumPy and PyTorch call the ways to pad with elements of the array itself.
 MODES = {"replicate": "edge", "circular": "wrap"}
+LARGEST = sys.maxsize // 16  # elements of an array, of as many bytes as one may have
 MOVING = ("edge", "reflect", "symmetric", "wrap")
 
 
@@ -76,7 +79,8 @@ def roll(a: Any, /, *, shift: int | Sequence[int], axis: Axis = None) -> Any:
         shift = read_int("roll", "shift", shift)
         return reshape(roll(reshape(a, shape=(-1,)), shift=shift, axis=0), shape=a.shape)
     axes = read_axes("roll", axis, a.shape)
-    given = [*shift] if isinstance(shift, tuple | list) else [shift] * len(axes)
+    given = _listed(shift)
+    given = given if isinstance(given, list) else [given] * len(axes)
     shifts = [read_int("roll", "shift", each) for each in given]
     if len(shifts) != len(axes):
         raise ValueError(f"roll: shift {shift} has not one number for each axis of {axis}")
@@ -125,7 +129,7 @@ def pad(
         raise ValueError("pad: a is (): a number has no ends")
     widths = _read_widths(pad_width, a.shape)
     value = read_number("pad", "value", value)
-    moving = MODES.get(mode, mode) if isinstance(mode, str) else mode
+    moving = MODES.get(mode, mode) if isinstance(mode, str) else ""
     if moving == "constant":
         for axis, (before, after) in enumerate(widths):
             ends = [_filled(value, a, axis, length) for length in (before, after)]
@@ -143,23 +147,31 @@ def pad(
 
 def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return the lengths before and after, for each axis."""
-    several = isinstance(pad_width, tuple | list | np.ndarray) and np.ndim(pad_width) != 0
-    if not several:
-        return [(read_int("pad", "pad_width", pad_width, low=0),) * 2] * len(shape)
-    pairs = [*pad_width]
-    if len(pairs) == 2 and len(shape) == 1 and not any(map(np.ndim, pairs)):
+    pairs = _listed(pad_width)
+    if not isinstance(pairs, list):
+        pairs = [[pairs, pairs]] * len(shape)
+    elif len(shape) == 1 and not any(isinstance(each, tuple | list | np.ndarray) for each in pairs):
         pairs = [pairs]
-    if len(pairs) != len(shape) or not all(
-        isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2 for pair in pairs
-    ):
+    pairs = [*map(_listed, pairs)]
+    if len(pairs) != len(shape) or not all(isinstance(e, list) and len(e) == 2 for e in pairs):
         raise ValueError(
             f"pad: pad_width must be an int, or (before, after) for each axis of {shape}, not "
             f"{told(pad_width)}, which NumPy and PyTorch read each in its own way"
         )
-    return [
+    widths = [
         (read_int("pad", "pad_width", before, low=0), read_int("pad", "pad_width", after, low=0))
         for before, after in pairs
     ]
+    if prod(n + sum(ends) for n, ends in zip(shape, widths, strict=True)) > LARGEST:
+        raise ValueError("pad: pad_width makes an array that is too large")
+    return widths
+
+
+def _listed(value: Any) -> Any:
+    """Return a tuple or an array as a list; anything else is a number, or wrong."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [*value] if isinstance(value, tuple | list) else value
 
 
 def _filled(value: float, a: Any, axis: int, length: int) -> Any:
@@ -198,13 +210,13 @@ def split(
     `split_size_or_sections` is the length of a part, or of each, as in `torch.split`.
     """
     length = _length_along("split", axis, a)
-    given, size = indices_or_sections, split_size_or_sections
+    given, size = _listed(indices_or_sections), _listed(split_size_or_sections)
     if (given is None) == (size is None):
         raise TypeError(
             "split: give indices_or_sections=, how many parts or where to cut, as in NumPy, or "
             "split_size_or_sections=, how long a part is, as in PyTorch"
         )
-    if isinstance(given, tuple | list | np.ndarray) and np.ndim(given):
+    if isinstance(given, list):
         cuts = [read_int("split", "indices_or_sections", each) for each in given]
     elif given is not None:
         parts = read_int("split", "indices_or_sections", given, low=1)
@@ -213,8 +225,8 @@ def split(
                 f"split: indices_or_sections: axis {axis} of {a.shape} has no {parts} equal parts"
             )
         cuts = [length // parts * i for i in range(1, parts)]
-    elif isinstance(size, tuple | list | np.ndarray) and np.ndim(size):
-        lengths = read_shape("split", [*size], "split_size_or_sections")
+    elif isinstance(size, list):
+        lengths = read_shape("split", size, "split_size_or_sections")
         if sum(lengths) != length:
             raise ValueError(
                 f"split: split_size_or_sections {lengths} must add up to {length}, the length of "

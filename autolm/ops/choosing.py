@@ -109,20 +109,21 @@ def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[An
     Their values, which have a gradient, and their places; of equal ones the first is taken first.
     """
     place, k = read_axis("topk", axis, a.shape), read_int("topk", "k", k, low=0)
-    if k > (a.shape[place] if a.ndim else 1):
+    if k > (a.shape[place] if a.ndim else 1) or not (a.ndim or k):
         raise ValueError(f"topk: k is {k}, and a is {a.shape} along axis {axis}")
     numbers = a.data.reshape(a.shape or 1)
     order = _order(numbers, place, read_bool("topk", "largest", largest))
-    order = np.take(order, range(k), axis=place)
-    return gather(a, axis=place, index=order.reshape(order.shape if a.ndim else ())), order
+    places = np.take(order, range(k), axis=place) if a.ndim else order.reshape(())
+    return gather(a, axis=place, index=places), places
 
 
-def _matrix_below(name: str, a: Any, diagonal: int) -> NDArray[np.bool_]:
+def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_]:
     """Return what is on and below a diagonal of the last two axes."""
+    diagonal = read_int(name, "diagonal", diagonal) + shift
     if a.ndim < 2:
         raise ValueError(f"{name}: a is {a.shape}; it must be (…, rows, columns)")
     rows, columns = a.shape[-2:]
-    return np.tri(rows, columns, read_int(name, "diagonal", diagonal), dtype=bool)
+    return np.tri(rows, columns, min(max(diagonal, -rows), columns), dtype=bool)
 
 
 @composed(
@@ -135,7 +136,7 @@ def _matrix_below(name: str, a: Any, diagonal: int) -> NDArray[np.bool_]:
 )
 def tril(a: Any, /, *, diagonal: int = 0) -> Any:
     """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
-    return masked_fill(a, mask=~_matrix_below("tril", a, diagonal), value=0)
+    return masked_fill(a, mask=~_below("tril", a, diagonal), value=0)
 
 
 @composed(
@@ -148,4 +149,4 @@ def tril(a: Any, /, *, diagonal: int = 0) -> Any:
 )
 def triu(a: Any, /, *, diagonal: int = 0) -> Any:
     """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
-    return masked_fill(a, mask=_matrix_below("triu", a, diagonal - 1), value=0)
+    return masked_fill(a, mask=_below("triu", a, diagonal, shift=-1), value=0)

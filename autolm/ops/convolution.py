@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from autolm.engine.graph import named
-from autolm.ops.along_axes import pad
+from autolm.ops.along_axes import LARGEST, pad
 from autolm.ops.arguments import read_int
 from autolm.ops.array_operation import Case
 from autolm.ops.composed import composed
@@ -71,7 +71,8 @@ def conv1d(
     stop = padded.shape[-1] - reach
     if stop < 1:
         raise ValueError(
-            f"conv1d: x is {x.shape} and weight is {weight.shape}: no window of {reach + 1} fits"
+            f"conv1d: x is {x.shape} and weight is {weight.shape}: no window of that width and "
+            "dilation fits"
         )
     starts = range(0, reach + 1, dilation)
     taps = [getitem(padded, index=(..., slice(i, i + stop, stride))) for i in starts]
@@ -102,7 +103,10 @@ def _require_together(x: Any, weight: Any, bias: Any, groups: int) -> None:
 def _read_padding(padding: Any, reach: int, stride: int) -> tuple[int, int]:
     """Return how many zeros come before and after."""
     if not isinstance(padding, str):
-        return (read_int("conv1d", "padding", padding, low=0),) * 2
+        zeros = read_int("conv1d", "padding", padding, low=0)
+        if zeros > LARGEST:
+            raise ValueError("conv1d: padding makes an array that is too large")
+        return zeros, zeros
     if padding not in ("same", "valid") or (padding == "same" and stride > 1):
         raise ValueError(
             f"conv1d: padding must be a number, 'valid', or with a stride of 1 'same', not "
