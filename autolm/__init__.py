@@ -39,19 +39,27 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.nn import AdamW as AdamW
     from autolm.nn import Module as Module
     from autolm.ops import add as add
+    from autolm.ops import astype as astype
     from autolm.ops import attention as attention
     from autolm.ops import broadcast_to as broadcast_to
+    from autolm.ops import chunk as chunk
     from autolm.ops import clamp_max as clamp_max
     from autolm.ops import clamp_min as clamp_min
     from autolm.ops import clip as clip
     from autolm.ops import concatenate as concatenate
+    from autolm.ops import conv1d as conv1d
     from autolm.ops import cos as cos
     from autolm.ops import cross_entropy as cross_entropy
+    from autolm.ops import cumsum as cumsum
     from autolm.ops import div as div
     from autolm.ops import dropout as dropout
+    from autolm.ops import einsum as einsum
     from autolm.ops import embedding as embedding
     from autolm.ops import erf as erf
     from autolm.ops import exp as exp
+    from autolm.ops import flatten as flatten
+    from autolm.ops import flip as flip
+    from autolm.ops import gather as gather
     from autolm.ops import gelu as gelu
     from autolm.ops import getitem as getitem
     from autolm.ops import layer_norm as layer_norm
@@ -66,20 +74,32 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import minimum as minimum
     from autolm.ops import mul as mul
     from autolm.ops import neg as neg
+    from autolm.ops import norm as norm
+    from autolm.ops import pad as pad
+    from autolm.ops import prod as prod
     from autolm.ops import relu as relu
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
+    from autolm.ops import roll as roll
     from autolm.ops import sigmoid as sigmoid
     from autolm.ops import silu as silu
     from autolm.ops import sin as sin
     from autolm.ops import softmax as softmax
     from autolm.ops import softplus as softplus
+    from autolm.ops import sort as sort
+    from autolm.ops import split as split
     from autolm.ops import sqrt as sqrt
+    from autolm.ops import squeeze as squeeze
     from autolm.ops import stack as stack
+    from autolm.ops import std as std
     from autolm.ops import sub as sub
     from autolm.ops import swapaxes as swapaxes
     from autolm.ops import tanh as tanh
+    from autolm.ops import topk as topk
     from autolm.ops import transpose as transpose
+    from autolm.ops import tril as tril
+    from autolm.ops import triu as triu
+    from autolm.ops import unsqueeze as unsqueeze
     from autolm.ops import var as var
     from autolm.ops import where as where
     from autolm.ops.primitive import primitive as primitive
@@ -106,10 +126,12 @@ else:
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
             "softplus leaky_relu erf "
-            "maximum minimum where clamp_min clamp_max clip mean var logsumexp "
-            "reshape transpose swapaxes broadcast_to getitem concatenate stack "
-            "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
-            "attention cross_entropy",
+            "maximum minimum where clamp_min clamp_max clip astype "
+            "prod cumsum mean var std norm logsumexp "
+            "reshape squeeze unsqueeze flatten transpose swapaxes broadcast_to getitem concatenate "
+            "stack flip roll pad split chunk gather sort topk tril triu "
+            "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
+            "attention cross_entropy conv1d",
             "autolm.compiled.tape": "Tape",
             "autolm.compiled.fused": "native",
             "autolm.nn": "Module SGD Adam AdamW",

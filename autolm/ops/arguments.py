@@ -7,7 +7,8 @@ name. Each reader returns at once for what is usual: it runs for every node that
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Container, Mapping, Sequence
 from math import prod
 from operator import index
 from typing import Any, SupportsIndex
@@ -211,6 +212,27 @@ def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | No
     return value
 
 
+def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
+    """Return a type of real numbers.
+
+    >>> read_dtype("astype", "float32")
+    dtype('float32')
+    >>> read_dtype("astype", None)
+    Traceback (most recent call last):
+        ...
+    TypeError: astype: dtype must be a type of real numbers, not None
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old names of what is refused below
+            read = np.dtype(dtype) if isinstance(dtype, str | type | np.dtype) else None
+    except TypeError:
+        read = None
+    if read is None or read.kind not in "fiub":
+        raise TypeError(f"{name}: dtype must be a type of real numbers, not {told(dtype)}")
+    return read
+
+
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse shapes, by the names of what has them, that do not broadcast.
 
@@ -246,19 +268,32 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     return array if array.size else array.astype(np.intp)
 
 
-def respelled(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Read PyTorch's dim= and keepdim= as what they are here, axis= and keepdims=.
+# PyTorch's words for what an attribute is called here, where ours is NumPy's.
+SPELLINGS = {
+    "correction": "ddof",
+    "dim": "axis",
+    "dims": "axis",
+    "keepdim": "keepdims",
+    "p": "ord",
+    "shifts": "shift",
+}
 
-    >>> respelled("sum", {"dim": 0})
+
+def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+    """Read PyTorch's words, such as dim= and keepdim=, as what they are here, if they are known.
+
+    >>> respelled("sum", {"dim": 0}, ["axis", "keepdims"])
     {'axis': 0}
-    >>> respelled("sum", {"dim": 0, "axis": 0})
+    >>> respelled("sum", {"dim": 0, "axis": 0}, ["axis", "keepdims"])
     Traceback (most recent call last):
         ...
     TypeError: sum: dim= is another spelling of axis=; give one of them
     """
     read = {}
     for word, value in attributes.items():
-        ours = {"dim": "axis", "keepdim": "keepdims"}.get(word, word)
+        ours = SPELLINGS.get(word, word)
+        if word in known or ours not in known:
+            ours = word
         if ours != word and ours in attributes:
             raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
         read[ours] = value

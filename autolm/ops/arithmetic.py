@@ -10,11 +10,12 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
-from autolm.ops.arguments import read_choice, read_number
+from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
@@ -382,6 +383,35 @@ def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
         return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
 
     return np.where(condition, a, b), backward
+
+
+@primitive(
+    symbol="dtype",
+    formula="a in numbers of another type",
+    rule=("ḡ in numbers of a's type",),
+    places=("dtype",),
+    cases=(Case(((2, 3),), {"dtype": "float64"}), Case(((),), {"dtype": float})),
+    patterns=(Pattern(("…",), {"dtype": OneOf("float64", float, np.longdouble)}),),
+)
+def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
+    """Round to numbers of another type; whole numbers and bools have no gradient."""
+    dtype = read_dtype("astype", dtype)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad,)  # the engine gives a contribution the type of its operand
+
+    return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests bring their own types
+
+
+def put(mask: Array, value: float, a: Array) -> Array:
+    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
+    filling: Any = value
+    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
+        try:
+            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
+        except OverflowError:
+            filling = float(value)
+    return np.where(mask, filling, a)
 
 
 @each

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.hooks import higher
-from autolm.ops.arguments import respelled, told
+from autolm.ops.arguments import SPELLINGS, respelled, told
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
 
@@ -110,8 +110,8 @@ class ArrayOperation:
         """Compute, and record what was done: a Tensor, which a higher room makes."""
         if self.places and len(operands) > (len(self.operands) or 1):
             operands, attributes = self._by_name(operands, attributes)
-        if attributes and ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
-            attributes = respelled(self.name, attributes)
+        if attributes and not SPELLINGS.keys().isdisjoint(attributes):
+            attributes = respelled(self.name, attributes, self.words)
         try:
             return higher(self.made_by)(self, operands, attributes)
         except (TypeError, ValueError) as error:
@@ -162,11 +162,6 @@ class ArrayOperation:
     def optional(self) -> tuple[str, ...]:
         """Which operands may be left out, and given by name; none of a primitive."""
         return ()
-
-    @cached_property
-    def has_axis(self) -> bool:
-        """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
-        return "axis" in self.words and "dim" not in self.words
 
     @cached_property
     def joins(self) -> bool:

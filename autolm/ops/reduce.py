@@ -1,4 +1,4 @@
-"""Operations that reduce axes: sum, mean, variance, largest, smallest, log-sum-exp.
+"""Operations that reduce axes: sum, product, mean, variance, largest, smallest, norm, log-sum-exp.
 
 `axis` is None (all axes), an int or a tuple, negative from the end; with `keepdims` a reduced axis
 stays, with length 1. Both as in NumPy; a number may be reduced along axis 0, as if it were a row.
@@ -10,14 +10,16 @@ import builtins
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
+from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions, varied
-from autolm.ops.arguments import Axis, read_axes, read_bool, read_number
+from autolm.ops.arguments import Axis, read_axes, read_axis, read_bool, read_number
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.composed import composed
 from autolm.ops.primitive import Backward, primitive
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
@@ -77,15 +79,31 @@ def _without(shape: tuple[int, ...], axes: Axes) -> list[int]:
     return [n for i, n in enumerate(shape) if i not in axes]
 
 
+def _order(ndim: int, axes: Axes) -> list[int]:
+    """List all axes, those that are reduced last."""
+    return [*(i for i in range(ndim) if i not in axes), *axes]
+
+
+def _as_rows(a: Array, axes: Axes) -> Array:
+    """Give what goes into one element of the result a row of its own, along the last axis."""
+    return a.transpose(_order(a.ndim, axes)).reshape(
+        [*_without(a.shape, axes), _count(a.shape, axes)]
+    )
+
+
+def _from_rows(rows: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
+    """Put rows back to where `_as_rows` took them from."""
+    order = _order(len(shape), axes)
+    return rows.reshape([shape[i] for i in order]).transpose(np.argsort(order))
+
+
 def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
     """Make a function of a list of Values a reduction over the axes of an object array."""
 
     def scalar(a: Array, *, axis: Axis = None, keepdims: bool = False, **attributes: Any) -> Array:
         axes = read_axes("fold", axis, a.shape)
-        kept = [i for i in range(a.ndim) if i not in axes]
-        shape = _without(a.shape, axes)
-        rows = a.transpose([*kept, *axes]).reshape([*shape, _count(a.shape, axes)])
-        result = np.empty(shape, dtype=object)
+        rows = _as_rows(a, axes)
+        result = np.empty(rows.shape[:-1], dtype=object)
         for index in np.ndindex(result.shape):
             result[index] = function(list(rows[index]), **attributes)
         return spread(result, axes, a.shape) if keepdims else result
@@ -114,6 +132,71 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 
 
 @primitive(
+    symbol="Π",
+    formula="Πᵢ aᵢ",
+    rule=("ḡ · Πⱼ aⱼ of all others, j ≠ i",),
+    places=("axis", "keepdims"),
+    cases=CASES,
+    patterns=PATTERNS,
+)
+def prod(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
+    """Multiply along axes; the product of nothing is 1.
+
+    The gradient is no quotient y / aᵢ, so that it is right where elements are 0.
+    """
+    shape, axes = a.shape, read_axes("prod", axis, a.shape)
+
+    def backward(grad: Array) -> tuple[Array]:
+        rows = _as_rows(a, axes)
+        others = _before(rows) * _before(rows[..., ::-1])[..., ::-1]
+        return (spread(grad, axes, shape) * _from_rows(others, axes, shape),)
+
+    return a.prod(axis=axes, keepdims=read_bool("prod", "keepdims", keepdims)), backward
+
+
+def _before(rows: Array) -> Array:
+    """Multiply, for each element of a row, all that stand before it."""
+    shifted = np.ones_like(rows)
+    shifted[..., 1:] = rows[..., :-1]
+    return np.cumprod(shifted, axis=-1)
+
+
+@primitive(
+    symbol="Σ≤",
+    formula="yᵢ = Σⱼ aⱼ of all j ≤ i",
+    rule=("Σⱼ ḡⱼ of all j ≥ i",),
+    places=("axis",),
+    cases=(
+        Case(((3,),)),
+        Case(((2, 3),)),
+        Case(((2, 3),), {"axis": 0}),
+        Case(((2, 3, 2),), {"axis": -2}),
+    ),
+    patterns=(
+        varied.Pattern(("… n",), {"axis": varied.Axis()}),
+        varied.Pattern(("…",), {"axis": None}),
+    ),
+)
+def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Backward]:
+    """Add up from the start of an axis to each place of it; without an axis a is flattened first.
+
+    Both as in NumPy.
+    """
+    if axis is not None:
+        place = read_axis("cumsum", axis, a.shape)
+        if a.ndim == 0:
+            raise ValueError("cumsum: a is (): NumPy makes it a row, and PyTorch does not; reshape")
+    shape = a.shape
+
+    def backward(grad: Array) -> tuple[Array]:
+        if axis is None:
+            return (np.cumsum(grad[::-1])[::-1].reshape(shape),)
+        return (np.flip(np.cumsum(np.flip(grad, place), axis=place), place),)
+
+    return np.cumsum(a, axis=None if axis is None else place), backward
+
+
+@primitive(
     symbol="mean",
     formula="Σᵢ aᵢ / n",
     places=("axis", "keepdims"),
@@ -132,6 +215,14 @@ def mean(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
         return (np.broadcast_to(spread(grad, axes, shape) / count, shape),)
 
     return a.sum(axis=axes, keepdims=keepdims) / count, backward
+
+
+def _read_ddof(name: str, ddof: float) -> float:
+    """Return what is subtracted from a count."""
+    ddof = read_number(name, "ddof", ddof)
+    if not math.isfinite(ddof):
+        raise ValueError(f"{name}: ddof must be finite, not {ddof}")
+    return ddof
 
 
 def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
@@ -158,9 +249,7 @@ def var(
     Where nothing is left of the count it is 0, and the variance inf, or nan of equal numbers.
     """
     shape, axes = a.shape, read_axes("var", axis, a.shape)
-    keepdims, ddof = read_bool("var", "keepdims", keepdims), read_number("var", "ddof", ddof)
-    if not math.isfinite(ddof):
-        raise ValueError(f"var: ddof must be finite, not {ddof}")
+    keepdims, ddof = read_bool("var", "keepdims", keepdims), _read_ddof("var", ddof)
     count = _count(shape, axes)
     left = builtins.max(count - ddof, 0)
     deviation = a - spread(a.sum(axis=axes) / count, axes, shape)
@@ -227,6 +316,78 @@ def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 def min(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the smallest along axes; nan if one is nan, and of nothing there is none."""
     return _choose("min", np.min, a, axis, keepdims)
+
+
+def _norm(values: Sequence[Value], ord: float = 2) -> Any:
+    magnitudes = [value.abs() for value in values]
+    largest = builtins.max((value.data for value in magnitudes), default=0.0)
+    if not largest:
+        return Value.sum(magnitudes) * 0
+    if ord == math.inf:
+        return _average_of_ties(magnitudes, builtins.max)
+    return Value.sum([(value / largest) ** ord for value in magnitudes]) ** (1 / ord) * largest
+
+
+@primitive(
+    symbol="‖·‖",
+    formula="(Σᵢ |aᵢ|ᵖ)¹ᐟᵖ,  p = ord; maxᵢ |aᵢ| of p = ∞",
+    rule=("ḡ · sign a · (|a| / y)ᵖ⁻¹; of p = ∞ as of max |a|",),
+    kinks="a = 0: the slope is 0; of p = ∞, where several are largest: they share equally",
+    scalar=fold(_norm),
+    places=("ord", "axis", "keepdims"),
+    cases=(*CASES, Case(((2, 3),), {"ord": 1}), Case(((2, 3),), {"ord": math.inf, "axis": 1})),
+    patterns=(varied.Pattern(("…",), {**VARIED, "ord": varied.OneOf(2, 1, math.inf, 3, 1.5)}),),
+)
+def norm(
+    a: Array, /, *, ord: float = 2, axis: Axis = None, keepdims: bool = False
+) -> tuple[Array, Backward]:
+    """Take the length of the vectors along axes, by default of all elements as one vector.
+
+    `ord` is 2 (the Euclidean length), 1 (the sum of magnitudes), ∞ (the largest), or any number
+    from 1 on, as in `numpy.linalg.vector_norm`; a matrix is a vector to it.
+    """
+    a, shape, axes = floating(a), a.shape, read_axes("norm", axis, a.shape)
+    keepdims, ord = read_bool("norm", "keepdims", keepdims), read_number("norm", "ord", ord)
+    if not ord >= 1:
+        raise ValueError(f"norm: ord must be at least 1, not {ord}, of which there is no norm")
+    magnitudes = np.where(a.real < 0, -a, a)
+    largest = magnitudes.max(axis=axes, keepdims=True, initial=0)
+    if ord == math.inf:
+        y = largest
+        chosen = (magnitudes == largest) | (magnitudes != magnitudes)
+        slopes = chosen / np.maximum(chosen.sum(axis=axes, keepdims=True), 1)
+    else:
+        # A power of two divides without an error, and no square overflows or vanishes.
+        scale = np.ldexp(np.ones_like(largest.real), np.frexp(largest.real)[1] - 1)
+        powers = ((magnitudes / scale) ** ord).sum(axis=axes, keepdims=True)
+        y = scale * powers ** (1 / ord)
+        slopes = (magnitudes / np.where(y == 0, 1, y)) ** (ord - 1)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (spread(grad, axes, shape) * np.sign(a) * slopes,)
+
+    return y if keepdims else y.reshape(_without(shape, axes)), backward
+
+
+@composed(
+    symbol="std",
+    formula="√(Σᵢ (aᵢ − mean a)² / (n − ddof))",
+    rule=("ḡ · (a − mean a) / ((n − ddof) · y)",),
+    kinks="where all are equal: the slope is 0",
+    places=("axis",),
+    cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
+    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
+)
+def std(a: Any, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`.
+
+    It is the length of the deviations, so that it has PyTorch's slope of 0 where all are equal.
+    """
+    ddof = _read_ddof("std", ddof)
+    left = builtins.max(_count(a.shape, read_axes("std", axis, a.shape)) - ddof, 0)
+    deviations = named(a - named(mean(a, axis=axis, keepdims=True), "mean"), "deviations")
+    length = named(norm(deviations, axis=axis, keepdims=keepdims), "length")
+    return length / math.sqrt(left)
 
 
 def _logsumexp(values: Sequence[Value]) -> Any:

@@ -87,7 +87,9 @@ def _wrong_arguments(
     if inspect.Parameter.VAR_POSITIONAL not in kinds and len(operands) > len(positional):
         count = f"{len(positional)} operand{'' if len(positional) == 1 else 's'}"
         listed = ", ".join(p.name for p in positional)
-        return TypeError(f"{name}: it takes {count}, {listed}, not {len(operands)}")
+        named = [f"{p.name}=" for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+        rest = f"; name what comes after: {', '.join(named)}" if named else ""
+        return TypeError(f"{name}: it takes {count}, {listed}, not {len(operands)}{rest}")
     for parameter in [p for p in parameters.values() if p not in positional[: len(operands)]]:
         needed = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_ONLY, _EITHER)
         if needed and parameter.default is parameter.empty and parameter.name not in attributes:

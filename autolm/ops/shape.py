@@ -1,19 +1,22 @@
-"""Operations that move elements and change none: reshape, transpose, index, join.
+"""Operations that move elements and change none: reshape and its like, transpose, index, join.
 
 The gradient of each moves the upstream gradient back to where the elements came from.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
 
-from autolm.ops.arguments import read_axis, read_new_shape, read_order, read_shape
+from autolm.ops.arguments import Axis, read_axes, read_axis, read_new_shape, read_order, read_shape
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.composed import composed
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Backward, primitive
-from autolm.ops.varied import Axis, Index, NewShape, OneOf, Order, Pattern, WiderShape
+from autolm.ops.varied import Axis as AnyAxis
+from autolm.ops.varied import Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(
@@ -37,6 +40,65 @@ def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
         return (grad.reshape(a_shape),)
 
     return a.reshape(read_new_shape("reshape", shape, a_shape)), backward
+
+
+@composed(
+    symbol="squeeze",
+    formula="a without axes of length 1",
+    rule=("ḡ in the shape of a",),
+    cases=(
+        Case(((1, 3, 1),)),
+        Case(((2, 1),), {"axis": -1}),
+        Case(((1, 2, 1),), {"axis": (0, 2)}),
+    ),
+    patterns=(Pattern(("…",), {"axis": None}),),
+    places=("axis",),
+)
+def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
+    """Leave out axes of length 1, by default all of them."""
+    axes = read_axes("squeeze", axis, a.shape)
+    for i in axes if axis is not None else ():
+        if a.shape[i] != 1:
+            raise ValueError(f"squeeze: a is {a.shape}: {axis=} is not of length 1")
+    kept = [n for i, n in enumerate(a.shape) if n != 1 or i not in axes]
+    return reshape(a, shape=tuple(kept))
+
+
+@composed(
+    symbol="unsqueeze",
+    formula="a with a new axis of length 1",
+    rule=("ḡ in the shape of a",),
+    cases=(Case(((2, 3),), {"axis": 1}), Case(((),), {"axis": 0})),
+    patterns=(Pattern(("…",), {"axis": AnyAxis(new=True)}),),
+    places=("axis",),
+)
+def unsqueeze(a: Any, /, *, axis: int) -> Any:
+    """Put in an axis of length 1, which has the place `axis` in the result."""
+    place = read_axis("unsqueeze", axis, a.shape, added=1)
+    return reshape(a, shape=(*a.shape[:place], 1, *a.shape[place:]))
+
+
+@composed(
+    symbol="flatten",
+    formula="a with some axes after one another as one",
+    rule=("ḡ in the shape of a",),
+    cases=(
+        Case(((2, 3),)),
+        Case(((),)),
+        Case(((2, 3, 2),), {"start_dim": 1}),
+        Case(((2, 3, 2),), {"end_dim": -2}),
+    ),
+    patterns=(Pattern(("… n",), {"start_dim": AnyAxis()}),),
+    places=("start_dim", "end_dim"),
+)
+def flatten(a: Any, /, *, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """Make one axis of those from `start_dim` to `end_dim`, by default of all, as in PyTorch."""
+    start = read_axis("flatten", start_dim, a.shape, "start_dim")
+    end = read_axis("flatten", end_dim, a.shape, "end_dim")
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    length = prod(a.shape[start : end + 1])
+    return reshape(a, shape=(*a.shape[:start], length, *a.shape[end + 1 :]))
 
 
 @primitive(
@@ -71,7 +133,7 @@ def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Arra
         Case(((2, 3),), {"axis1": 0, "axis2": 1}),
         Case(((2, 3, 4),), {"axis1": -1, "axis2": 0}),
     ),
-    patterns=(Pattern(("… n",), {"axis1": Axis(), "axis2": Axis()}),),
+    patterns=(Pattern(("… n",), {"axis1": AnyAxis(), "axis2": AnyAxis()}),),
 )
 def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
     """Exchange two axes."""
@@ -201,9 +263,9 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
         Case(((), ()), {"axis": 0}),
     ),
     patterns=(
-        Pattern(("", ""), {"axis": Axis(new=True)}),
-        Pattern(("n", "n", "n"), {"axis": Axis(new=True)}),
-        Pattern(("n m", "n m"), {"axis": Axis(new=True)}),
+        Pattern(("", ""), {"axis": AnyAxis(new=True)}),
+        Pattern(("n", "n", "n"), {"axis": AnyAxis(new=True)}),
+        Pattern(("n m", "n m"), {"axis": AnyAxis(new=True)}),
     ),
 )
 def stack(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:

@@ -39,9 +39,13 @@ LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 
 # What an argument of NumPy's may be, if ours has none of that name: nothing but NumPy's default.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "casting": ("same_kind",),
+    "casting": ("same_kind", "safe"),
+    "copy": (True,),
+    "kind": ("stable", "quicksort", "mergesort", "heapsort"),
+    "optimize": (False, True),
     "order": ("C", "K"),
     "returned": (False,),
+    "stable": (False, True),
     "subok": (False, True),
     "where": (True,),
 }
@@ -212,19 +216,45 @@ def _ptp(a: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return high - low
 
 
-def _lower(m: Any, k: int) -> Array:
-    if not np.ndim(m):
-        raise Unfit("of a number: it has no triangle")
-    rows, columns = (*np.shape(m)[-1:], *np.shape(m))[-2:]  # NumPy repeats a vector
-    return np.tri(rows, columns, k, dtype=bool)
+def _matrix(m: Any) -> Any:
+    """Repeat a vector, as NumPy does to take its triangle."""
+    return ops.broadcast_to(m, shape=np.shape(m) * 2) if np.ndim(m) == 1 else m
 
 
 def _tril(m: Any, k: int = 0) -> Any:
-    return ops.where(_lower(m, k), m, 0)
+    return ops.tril(_matrix(m), diagonal=k)
 
 
 def _triu(m: Any, k: int = 0) -> Any:
-    return ops.where(_lower(m, k - 1), 0, m)
+    return ops.triu(_matrix(m), diagonal=k)
+
+
+def _copy(a: Any) -> Any:
+    return ops.astype(a, dtype=a.dtype)
+
+
+def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
+    if needs_gradient(options):
+        raise Unfit("would lose the gradient of an option; use its .data")
+    for word, value in options.items():
+        _require_default(word, value)
+    return ops.einsum(*operands, subscripts=subscripts)
+
+
+def _norm(a: Any, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    of_a_matrix = np.size(axis) > 1 if axis is not None else np.ndim(a) != 1
+    if ord is not None and of_a_matrix and ord != "fro":
+        raise Unfit(f"with ord={ord!r} is of a matrix; ops.norm is of all elements as one vector")
+    return ops.norm(a, ord=2 if ord is None or of_a_matrix else ord, axis=axis, keepdims=keepdims)
+
+
+def _pad(a: Any, *, pad_width: Any, mode: Any = "constant", value: Any = 0) -> Any:
+    widths = np.broadcast_to(pad_width, (np.ndim(a), 2)).tolist()
+    return ops.pad(a, pad_width=widths, mode=mode, value=value)
+
+
+def _sort(a: Any, *, axis: int | None = -1) -> Any:
+    return ops.sort(_flat(a))[0] if axis is None else ops.sort(a, axis=axis)[0]
 
 
 def _transpose(a: Any, *, axes: Any = None) -> Any:
@@ -287,34 +317,53 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 }
 
 # Of ufuncs of two numbers, what ufunc.reduce is; by itself it takes axis 0.
-REDUCTIONS = {"add": ops.sum, "maximum": ops.max, "minimum": ops.min, "logaddexp": ops.logsumexp}
+REDUCTIONS = {
+    "add": ops.sum,
+    "multiply": ops.prod,
+    "maximum": ops.max,
+    "minimum": ops.min,
+    "logaddexp": ops.logsumexp,
+}
 
 # NumPy's functions, by their names after "numpy.", and what computes them and their gradient.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "amax": as_numpy_calls(ops.max, "a axis out keepdims initial where"),
     "amin": as_numpy_calls(ops.min, "a axis out keepdims initial where"),
+    "astype": as_numpy_calls(ops.astype, "x:a dtype copy device"),
     "average": as_numpy_calls(ops.mean, "a axis weights returned keepdims"),
     "broadcast_to": as_numpy_calls(ops.broadcast_to, "array:a shape subok"),
     "clip": as_numpy_calls(ops.clip, "a a_min:low a_max:high out min:low max:high"),
     "column_stack": _column_stack,
     "concatenate": as_numpy_calls(_concatenate, "arrays axis out dtype casting"),
+    "copy": as_numpy_calls(_copy, "a order subok"),
+    "cumsum": as_numpy_calls(ops.cumsum, "a axis dtype out"),
     "dot": as_numpy_calls(_dot, "a b out"),
     "dstack": _dstack,
+    "einsum": _einsum,
+    "flip": as_numpy_calls(ops.flip, "m:a axis"),
     "hstack": as_numpy_calls(_hstack, "tup:arrays dtype casting"),
     "inner": _inner,
     "linalg.matmul": ops.matmul,
     "linalg.matrix_transpose": _matrix_transpose,
+    "linalg.norm": as_numpy_calls(_norm, "x:a ord axis keepdims"),
     "linalg.outer": _outer_of_vectors,
     "linalg.vecdot": as_numpy_calls(_vecdot, "a b axis"),
+    "linalg.vector_norm": as_numpy_calls(ops.norm, "x:a axis keepdims ord"),
     "matrix_transpose": _matrix_transpose,
     "max": as_numpy_calls(ops.max, "a axis out keepdims initial where"),
     "mean": as_numpy_calls(ops.mean, "a axis dtype out keepdims where"),
     "min": as_numpy_calls(ops.min, "a axis out keepdims initial where"),
     "outer": as_numpy_calls(_outer, "a b out"),
+    "pad": as_numpy_calls(_pad, "array:a pad_width mode constant_values:value"),
+    "prod": as_numpy_calls(ops.prod, "a axis dtype out keepdims initial where"),
     "ptp": as_numpy_calls(_ptp, "a axis out keepdims"),
     "real": _positive,
     "reshape": as_numpy_calls(ops.reshape, "a shape order copy"),
+    "roll": as_numpy_calls(ops.roll, "a shift axis"),
+    "sort": as_numpy_calls(_sort, "a axis kind order stable"),
+    "squeeze": as_numpy_calls(ops.squeeze, "a axis"),
     "stack": as_numpy_calls(_stack, "arrays axis out dtype casting"),
+    "std": as_numpy_calls(ops.std, "a axis dtype out ddof keepdims where mean correction:ddof"),
     "sum": as_numpy_calls(ops.sum, "a axis dtype out keepdims initial where"),
     "swapaxes": as_numpy_calls(ops.swapaxes, "a axis1 axis2"),
     "transpose": as_numpy_calls(_transpose, "a axes"),
@@ -332,18 +381,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
             "diagonal",
             "dsplit",
             "expand_dims",
-            "flip",
             "fliplr",
             "flipud",
             "hsplit",
             "moveaxis",
             "ravel",
             "repeat",
-            "roll",
             "rollaxis",
             "rot90",
             "split",
-            "squeeze",
             "take",
             "take_along_axis",
             "tile",
@@ -439,14 +485,11 @@ CONSTANT_FUNCTIONS = frozenset(
     }
 )
 
-PRODUCT = "use x[0] * x[1] * ..., or of positive numbers x.log().sum().exp()"
-SUMS = "use np.tri(n) @ x"
 NOT_WRITTEN = "writes into an array; give the Tensor a new one: x.data = ..."
 # What to write instead of a function, or ufunc, that we do not have.
 INSTEAD = {
-    "add.accumulate": SUMS,
+    "add.accumulate": "use np.cumsum(x, axis)",
     "append": "use ops.concatenate",
-    "astype": "make the Tensor with dtype=, or go on from x.data.astype(...)",
     "atleast_1d": "use x.reshape(...)",
     "atleast_2d": "use x.reshape(...)",
     "atleast_3d": "use x.reshape(...)",
@@ -455,19 +498,16 @@ INSTEAD = {
     "cbrt": "use x ** (1 / 3), of positive numbers",
     "choose": "use ops.where",
     "compress": "use x[mask]",
-    "copy": "use x * 1, or x.data.copy() for an array of its own",
     "clip": "use np.clip(array, low, high)",
     "copysign": "use ops.where(...) of abs(x) and -abs(x)",
     "copyto": NOT_WRITTEN,
     "corrcoef": "use sums of products of x - x.mean()",
     "cov": "use sums of products of x - x.mean()",
-    "cumsum": SUMS,
-    "cumulative_sum": SUMS,
+    "cumulative_sum": "use np.cumsum(x, axis)",
     "diag": "use ops.where(np.eye(n, dtype=bool), x, 0); of a matrix x[range(n), range(n)]",
     "diagflat": "use ops.where(np.eye(n, dtype=bool), x, 0)",
     "diff": "use x[1:] - x[:-1]",
     "ediff1d": "use x[1:] - x[:-1]",
-    "einsum": "use transpose, matmul (@), * and sum",
     "expm1": "use x.exp() - 1",
     "extract": "use x[mask]",
     "fill_diagonal": NOT_WRITTEN,
@@ -479,21 +519,18 @@ INSTEAD = {
     "full_like": "use ops.broadcast_to",
     "heaviside": "use x.data > 0",
     "hypot": "use (x * x + y * y).sqrt()",
-    "kron": "use * with reshape",
+    "kron": "use ops.einsum and reshape",
     "ldexp": "use x * 2.0 ** i",
     "linalg.diagonal": "use x[range(n), range(n)]",
-    "linalg.matrix_norm": "use (x * x).sum((-2, -1)).sqrt()",
+    "linalg.matrix_norm": "use ops.norm(x, axis=(-2, -1)) for that of Frobenius",
     "linalg.matrix_power": "use x @ x",
     "linalg.multi_dot": "use a @ b @ c",
-    "linalg.norm": "use (x * x).sum(axis).sqrt(), whose gradient at 0 is not defined",
-    "linalg.tensordot": "use transpose, reshape and matmul (@)",
-    "linalg.trace": "use x[range(n), range(n)].sum()",
-    "linalg.vector_norm": "use (x * x).sum(axis).sqrt(), whose gradient at 0 is not defined",
+    "linalg.tensordot": "use ops.einsum",
+    "linalg.trace": "use ops.einsum('ii', x)",
     "log1p": "use (1 + x).log()",
     "logaddexp": "use ops.stack([x, y]).logsumexp(0)",
     "matvec": "use matmul, @",
-    "multiply.accumulate": PRODUCT,
-    "multiply.reduce": PRODUCT,
+    "multiply.accumulate": "use np.prod(x[:i]) for each i",
     "nanmax": "use x[~np.isnan(x)]",
     "nanmean": "use x[~np.isnan(x)]",
     "nanmin": "use x[~np.isnan(x)]",
@@ -501,11 +538,9 @@ INSTEAD = {
     "nansum": "use x[~np.isnan(x)]",
     "nanvar": "use x[~np.isnan(x)]",
     "nan_to_num": "use ops.where(np.isnan(x), 0, x)",
-    "pad": "use ops.concatenate with zeros",
     "piecewise": "use ops.where",
     "place": NOT_WRITTEN,
     "polyval": "use * and +, or **",
-    "prod": PRODUCT,
     "put": NOT_WRITTEN,
     "put_along_axis": NOT_WRITTEN,
     "putmask": NOT_WRITTEN,
@@ -514,10 +549,8 @@ INSTEAD = {
     "select": "use ops.where",
     "sinc": "use x.sin() / x",
     "sinh": "use (x.exp() - (-x).exp()) / 2",
-    "sort": "use x[np.argsort(x)], of one axis",
-    "std": "use x.var(axis).sqrt(), whose gradient is not defined where all are equal",
-    "tensordot": "use transpose, reshape and matmul (@)",
-    "trace": "use x[range(n), range(n)].sum()",
+    "tensordot": "use ops.einsum",
+    "trace": "use ops.einsum('ii', x)",
     "trapezoid": "use ((y[1:] + y[:-1]) / 2 * dx).sum()",
     "unique": "use x[np.unique(x.data, return_index=True)[1]]",
     "vecmat": "use matmul, @",

@@ -1,48 +1,54 @@
-"""Every operator and method of a Tensor, one line each: what NumPy's and PyTorch's users expect.
+"""Every operator of a Tensor, and methods that are told in a way of their own.
 
-What they do stands in `ops`, under the same names; a method has the docstring of its primitive.
+What they do stands in `ops`. Its operations are methods by themselves, in `methods.py`.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from autolm import ops
 from autolm.engine.graph import Node
+from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
 # How `transpose` of a matrix may be told, one by one, to leave the axes where they are.
 UNMOVED = ((0, 1), (0, -1), (-2, 1), (-2, -1))
 
 
-Node_ = TypeVar("Node_")
+# What users of PyTorch look for, and what to write instead.
+DEVICE = "autolm computes with NumPy, on the processor; x.astype(...) gives it another dtype"
+PRECISION = "write x.astype(np.float32), or the dtype that you mean"
+INTEGERS = "whole numbers have no gradient; write x.data.astype(int)"
+ABSENT = {
+    **dict.fromkeys(("to", "cuda", "cpu", "device"), DEVICE),
+    **dict.fromkeys(("float", "double", "half", "type"), PRECISION),
+    **dict.fromkeys(("int", "long", "bool"), INTEGERS),
+    **dict.fromkeys(("add_", "sub_", "mul_", "div_", "zero_", "copy_"), "write x = x + y"),
+    **dict.fromkeys(("expand", "expand_as"), "write x.broadcast_to(shape)"),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot"), "write x @ y"),
+    "contiguous": "x is as good as it is: leave it out",
+    "numel": "write x.size",
+    "requires_grad_": "write x.requires_grad = True, or Tensor(data, requires_grad=True)",
+    "t": "write x.T",
+}
 
 
-class _Method(Protocol):
-    """What a type checker sees of a method: it returns what it is a method of."""
-
-    def __get__(self, node: Node_, kind: Any = None) -> Callable[..., Node_]: ...
-
-
-def method(operation: ops.ArrayOperation) -> _Method:
-    """Make an operation a method, with its words and its places."""
-
-    def call(self: Any, *given: Any, **attributes: Any) -> Any:
-        return operation(self, *given, **attributes)
-
-    call.__name__ = call.__qualname__ = operation.name
-    call.__doc__ = operation.__doc__
-    return cast(_Method, call)
-
-
-class Operators:
+class Operators(Methods):
     """The operators and methods of a Tensor."""
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:  # which would believe that there is everything
+
+        def __getattr__(self, name: str) -> Any:
+            instead = f"; {ABSENT[name]}" if name in ABSENT else ""
+            told = f"{type(self).__name__!r} object has no attribute {name!r}{instead}"
+            raise AttributeError(told, name=name, obj=self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
@@ -145,37 +151,13 @@ class Operators:
             "ops.where or masked_fill make another, and x.data = ... gives it other numbers"
         )
 
-    # Methods, where users of NumPy or PyTorch expect them: each is the primitive of its name
-
-    abs = method(ops.abs)
-    exp = method(ops.exp)
-    log = method(ops.log)
-    sqrt = method(ops.sqrt)
-    sin = method(ops.sin)
-    cos = method(ops.cos)
-    tanh = method(ops.tanh)
-    sigmoid = method(ops.sigmoid)
-    relu = method(ops.relu)
-    gelu = method(ops.gelu)
-    silu = method(ops.silu)
-    softplus = method(ops.softplus)
-    leaky_relu = method(ops.leaky_relu)
-    erf = method(ops.erf)
-    clip = method(ops.clip)
-    masked_fill = method(ops.masked_fill)
-    sum = method(ops.sum)
-    mean = method(ops.mean)
-    max = method(ops.max)
-    min = method(ops.min)
-    logsumexp = method(ops.logsumexp)
-    var = method(ops.var)
-    softmax = method(ops.softmax)
-    log_softmax = method(ops.log_softmax)
-    swapaxes = method(ops.swapaxes)
+    # Methods that are told otherwise than the operations that they call
 
     def reshape(self, *shape: Any) -> Self:
         """Give the elements, in their order, another shape: told as a tuple, or one by one."""
         return ops.reshape(self, shape=_one_or_many(shape))
+
+    view = reshape  # PyTorch's word
 
     def transpose(self, *axes: Any) -> Self:
         """Put the axes in another order, all of them told; by default in reverse."""
@@ -186,6 +168,8 @@ class Operators:
             )
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
+    permute = transpose  # PyTorch's word
+
     @property
     def T(self) -> Self:
         """The axes in reverse order."""
@@ -194,6 +178,28 @@ class Operators:
     def broadcast_to(self, *shape: Any) -> Self:
         """Repeat along axes of length 1 and new ones in front, to a shape."""
         return ops.broadcast_to(self, shape=_one_or_many(shape))
+
+    def clone(self) -> Self:
+        """Give a node with the same elements, whose gradient is this one's too."""
+        return ops.astype(self, dtype=self.dtype)  # type: ignore[attr-defined]
+
+    # What has no gradient: plain numbers
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """Return where the largest is, along an axis or among all elements in their order."""
+        return np.argmax(plain(self), axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """Return where the smallest is, along an axis or among all elements in their order."""
+        return np.argmin(plain(self), axis=axis, keepdims=keepdims)
+
+    def argsort(self, axis: int = -1) -> Any:
+        """Return where the elements are that come first, second, … along an axis; stable."""
+        return np.argsort(plain(self), axis=axis, kind="stable")
+
+    def tolist(self) -> Any:
+        """Return the elements as Python's numbers, in lists."""
+        return plain(self).tolist()
 
 
 def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:

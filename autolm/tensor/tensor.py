@@ -358,6 +358,10 @@ class Tensor(Operators, Node):
         require_asked_for(self, whole=False)
         return float(self._one("float(x)").item())
 
+    def __int__(self) -> int:
+        require_asked_for(self, whole=False)
+        return int(self._one("int(x)").item())
+
     def __bool__(self) -> bool:
         return bool(self._one("bool(x), such as in `if x:`,").item())
 

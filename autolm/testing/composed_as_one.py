@@ -2,7 +2,7 @@
 
 Its forward runs the composition, and its rule is a backward pass through the graph that this made.
 On numbers that no Tensor holds, such as an oracle's complex ones, that graph is evaluated again.
-Several results are laid end to end.
+Several results are laid end to end; the places that some tell besides have no gradient.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def _end_to_end(function: Callable[..., Any], join: Callable[[Any], Any]) -> Cal
     @wraps(getattr(function, "forward", function))
     def joined(*operands: Any, **attributes: Any) -> Any:
         found = function(*operands, **attributes)
-        return join(found) if isinstance(found, tuple | list) else found
+        if not isinstance(found, tuple | list):
+            return found
+        return join([each for each in found if isinstance(each, Tensor) or each.dtype == object])
 
     return joined
 

@@ -75,15 +75,100 @@ def reduction(op):
     return call
 
 
-def variance(x, dim=None, unbiased=None, correction=None, keepdim=False):
+def variance(op):
+    return lambda *args, **how: _variance(op, *args, **how)
+
+
+def _variance(op, x, dim=None, unbiased=None, correction=None, keepdim=False):
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
     offered(dim is None or axes(dim) != (), "dim=() means all axes there, and none here")
-    y = ops.var(x, axis=axes(dim), ddof=correction, keepdims=keepdim)
+    y = op(x, axis=axes(dim), ddof=correction, keepdims=keepdim)
     offered(np.isfinite(y.data).all(), "nothing left of the count: PyTorch's slope has no sign")
     return y
+
+
+def product(x, dim=None, keepdim=False, **options):
+    offered("dtype" not in options, "dtype=")
+    return ops.prod(x, axis=dim, keepdims=keepdim)
+
+
+def cumsum(x, dim, dtype=None):
+    offered(dtype is None, "dtype=")
+    offered(x.ndim > 0, "a number: NumPy makes it a row")
+    return ops.cumsum(x, axis=dim)
+
+
+def norm(x, ord=2, dim=None, keepdim=False, dtype=None):
+    offered(dtype is None, "dtype=")
+    offered(ord is None or ord == "fro" or ord >= 1, "an order below 1, of which there is no norm")
+    offered(dim is None or axes(dim) != (), "dim=() means all axes there, and none here")
+    return ops.norm(x, ord=2 if ord in (None, "fro") else ord, axis=axes(dim), keepdims=keepdim)
+
+
+def flip(x, dims):
+    return ops.flip(x, axis=tuple(dims))
+
+
+def roll(x, shifts, dims=None):
+    if isinstance(shifts, tuple) and len(shifts) == 1:
+        (shifts,) = shifts
+    offered(dims is None or axes(dims) != (), "dims=() means all elements there, and none here")
+    return ops.roll(x, shift=shifts, axis=axes(dims))
+
+
+def pad(x, pad, mode="constant", value=None):
+    pairs = [pad[i : i + 2] for i in range(0, len(pad), 2)]
+    widths = [*[(0, 0)] * (x.ndim - len(pairs)), *pairs[::-1]]
+    offered(min(pad, default=0) >= 0, "negative lengths, which cut off")
+    offered(mode == "constant" or x.size, "a mode that repeats elements of an empty array")
+    return ops.pad(x, pad_width=widths, mode=mode, value=0 if value is None else value)
+
+
+def split(x, parts, dim=0):
+    return ops.split(x, split_size_or_sections=parts, axis=dim)
+
+
+def tensor_split(x, parts, dim=0):
+    offered(isinstance(parts, tuple), "parts of unequal length")
+    return ops.split(x, indices_or_sections=parts, axis=dim)
+
+
+def squeeze(x, dim=None):
+    if dim is not None and x.ndim:
+        each = dim if isinstance(dim, tuple) else (dim,)
+        offered(all(x.shape[i] == 1 for i in each), "an axis that is not of length 1, and stays")
+    return ops.squeeze(x, axis=axes(dim))
+
+
+def gather(x, dim, index, sparse_grad=False):
+    others = [i for i in range(x.ndim) if i != dim % x.ndim]
+    offered(index.ndim == x.ndim, "an index with other axes")
+    offered(all(index.shape[i] == x.shape[i] for i in others), "an index that is shorter elsewhere")
+    return ops.gather(x, axis=dim, index=index)
+
+
+def take_along(x, index, dim=None):
+    offered(dim is not None, "an index of all elements")
+    return gather(x, dim, index)
+
+
+def sort(x, dim=-1, descending=False, stable=None):
+    return ops.sort(x, axis=dim, descending=descending)
+
+
+def topk(x, k, dim=-1, largest=True, sorted=True):
+    offered(sorted, "sorted=False")
+    return ops.topk(x, k=k, axis=dim, largest=largest)
+
+
+def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    numbers = [n[0] if isinstance(n, tuple) else n for n in (stride, padding, dilation)]
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    names = ("stride", "padding", "dilation")
+    return ops.conv1d(*operands, **dict(zip(names, numbers, strict=True)), groups=groups)
 
 
 def greatest(op):
@@ -256,14 +341,23 @@ CALLS = {
     "clamp_min": (ops.clamp_min, ops.clamp_min),
     "clamp_max": (ops.clamp_max, ops.clamp_max),
     "nn.functional.relu6": (ops.clip, lambda x, **how: clip(x, 0, 6, **how)),
+    "double": (ops.astype, lambda x, **how: ops.astype(x, dtype=float)),
     "sum": (ops.sum, reduction(ops.sum)),
+    "prod": (ops.prod, product),
+    "cumsum": (ops.cumsum, cumsum),
     "mean": (ops.mean, reduction(ops.mean)),
-    "var": (ops.var, variance),
-    "var.unbiased": (ops.var, variance),
+    "var": (ops.var, variance(ops.var)),
+    "var.unbiased": (ops.var, variance(ops.var)),
+    "std": (ops.std, variance(ops.std)),
+    "std.unbiased": (ops.std, variance(ops.std)),
     "amax": (ops.max, reduction(ops.max)),
     "amin": (ops.min, reduction(ops.min)),
     "max.reduction_no_dim": (ops.max, greatest(ops.max)),
     "min.reduction_no_dim": (ops.min, greatest(ops.min)),
+    "linalg.vector_norm": (ops.norm, norm),
+    "norm": (ops.norm, norm),
+    "norm.fro": (ops.norm, norm),
+    "norm.inf": (ops.norm, norm),
     "logsumexp": (ops.logsumexp, reduction(ops.logsumexp)),
     "reshape": (ops.reshape, shaped(ops.reshape, "shape")),
     "view": (ops.reshape, shaped(ops.reshape, "shape")),
@@ -274,12 +368,40 @@ CALLS = {
     "__getitem__": (ops.getitem, getitem),
     "cat": (ops.concatenate, join),
     "stack": (ops.stack, pile),
+    "squeeze": (ops.squeeze, squeeze),
+    "squeeze.multiple": (ops.squeeze, squeeze),
+    "unsqueeze": (ops.unsqueeze, ops.unsqueeze),
+    "flatten": (ops.flatten, ops.flatten),
+    "flip": (ops.flip, flip),
+    "fliplr": (ops.flip, lambda x: flip(x, (1,))),
+    "flipud": (ops.flip, lambda x: flip(x, (0,))),
+    "roll": (ops.roll, roll),
+    "constant_pad_nd": (ops.pad, lambda x, width, value=0: pad(x, width, value=value)),
+    **{
+        f"nn.functional.pad.{mode}": (ops.pad, pad)
+        for mode in ("constant", "circular", "reflect", "replicate")
+    },
+    "split": (ops.split, split),
+    "split.list_args": (ops.split, split),
+    "split_with_sizes": (ops.split, split),
+    "tensor_split": (ops.split, tensor_split),
+    "chunk": (ops.chunk, ops.chunk),
+    "gather": (ops.gather, gather),
+    "take_along_dim": (ops.gather, take_along),
+    "sort": (ops.sort, sort),
+    "msort": (ops.sort, lambda x: ops.sort(x, axis=0)[0]),
+    "topk": (ops.topk, topk),
+    "tril": (ops.tril, ops.tril),
+    "triu": (ops.triu, ops.triu),
+    "nn.functional.conv1d": (ops.conv1d, conv1d),
+    "clone": (ops.astype, lambda x, **how: x.clone()),
     "matmul": (ops.matmul, ops.matmul),
     "__rmatmul__": (ops.matmul, lambda a, b: ops.matmul(b, a)),
     "mm": (ops.matmul, ops.matmul),
     "bmm": (ops.matmul, ops.matmul),
     "mv": (ops.matmul, ops.matmul),
     "dot": (ops.matmul, ops.matmul),
+    "einsum": (ops.einsum, lambda arrays, subscripts: ops.einsum(subscripts, *arrays)),
     "softmax": (ops.softmax, softmax(ops.softmax)),
     "log_softmax": (ops.log_softmax, softmax(ops.log_softmax)),
     "nn.functional.layer_norm": (ops.layer_norm, layer_norm),
@@ -326,21 +448,33 @@ def compare(info, sample, call):
     pairs = []
     args = [translated(each, pairs) for each in (sample.input, *sample.args)]
     kwargs = {name: translated(value, pairs) for name, value in sample.kwargs.items()}
-    y = call(*args, **kwargs)
-    expected = info(sample.input, *sample.args, **sample.kwargs)
-    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
-    assert y.shape == tuple(expected.shape)
-    if not expected.requires_grad:
-        offered(not y.requires_grad, "a gradient that PyTorch does not take")
+    found = several(call(*args, **kwargs))
+    expected = several(info(sample.input, *sample.args, **sample.kwargs))
+    for y, theirs in zip(found, expected, strict=True):
+        theirs = theirs.detach().numpy()
+        np.testing.assert_allclose(getattr(y, "data", y), theirs, rtol=1e-12, atol=1e-12)
+        assert np.shape(y) == theirs.shape
+    results = [y for y in expected if y.requires_grad]
+    ours = [y for y in found if isinstance(y, Tensor) and y.requires_grad]
+    if not results:
+        offered(not ours, "a gradient that PyTorch does not take")
         return
-    upstream = np.asarray(np.random.default_rng(0).normal(size=y.shape))
-    y.backward(upstream)
+    rng = np.random.default_rng(0)
+    upstreams = [np.asarray(rng.normal(size=y.shape)) for y in ours]
+    for y, upstream in zip(ours, upstreams, strict=True):
+        y.backward(upstream)
     leaves = [leaf for leaf, _ in pairs]
-    found = torch.autograd.grad(expected, leaves, torch.tensor(upstream), allow_unused=True)
-    for gradient, (leaf, own) in zip(found, pairs, strict=True):
+    theirs = torch.autograd.grad(
+        results, leaves, [*map(torch.tensor, upstreams)], allow_unused=True
+    )
+    for gradient, (leaf, own) in zip(theirs, pairs, strict=True):
         gradient = torch.zeros_like(leaf) if gradient is None else gradient
-        ours = np.zeros(own.shape) if own.grad is None else own.grad
-        np.testing.assert_allclose(ours, gradient.numpy(), rtol=1e-11, atol=1e-12)
+        grad = np.zeros(own.shape) if own.grad is None else own.grad
+        np.testing.assert_allclose(grad, gradient.numpy(), rtol=1e-11, atol=1e-12)
+
+
+def several(result):
+    return [*result] if isinstance(result, tuple | list) else [result]
 
 
 def counted(name):

@@ -16,6 +16,7 @@ SOFT = math.log1p(math.exp(-9))
 
 # Each row: operation, attributes, operands, result, gradients.
 
+ROOT_HALVES = [[-math.sqrt(0.5), math.sqrt(0.5)], [0, 0]]
 KINKS = [
     (ops.relu, {}, [[0.0, -0.0]], [0, 0], [[0, 0]]),
     (ops.abs, {}, [[0.0, -0.0]], [0, 0], [[0, 0]]),
@@ -38,6 +39,16 @@ KINKS = [
     (ops.clip, {"low": 3, "high": 1}, [[0.0, 2.0, 4.0]], [1, 1, 1], [[0, 0, 0]]),
     (ops.clip, {"low": 2.0}, [[1.0, 2.0, 3.0]], [2, 2, 3], [[0, 1, 1]]),
     (ops.clip, {"high": 2.0}, [[1.0, 2.0, 3.0]], [1, 2, 2], [[1, 1, 0]]),
+    (ops.norm, {}, [[0.0, -0.0]], 0, [[0, 0]]),
+    (ops.norm, {"ord": 1}, [[0.0, -3.0]], 3, [[0, -1]]),
+    (ops.norm, {"ord": 3, "axis": 0}, [[[0.0, 0.0], [0.0, 2.0]]], [0, 2], [[[0, 0], [0, 1]]]),
+    (ops.norm, {"ord": inf}, [[-2.0, 2.0, 1.0]], 2, [[-0.5, 0.5, 0]]),
+    (ops.norm, {"ord": inf}, [[0.0, 0.0]], 0, [[0, 0]]),
+    (ops.std, {}, [[2.0, 2.0, 2.0]], 0, [[0, 0, 0]]),
+    (ops.std, {"axis": 1, "ddof": 1}, [[[1.0, 3.0], [5.0, 5.0]]], [math.sqrt(2), 0], [ROOT_HALVES]),
+    (ops.sort, {}, [[2.0, 1.0, 2.0]], [1, 2, 2], [[1, 1, 1]]),
+    (ops.topk, {"k": 1}, [[2.0, 1.0, 2.0]], [2], [[1, 0, 0]]),
+    (ops.topk, {"k": 2, "largest": False}, [[2.0, 1.0, 2.0]], [1, 2], [[1, 1, 0]]),
     (ops.max, {}, [[2.0, 5.0, 5.0]], 5, [[0, 0.5, 0.5]]),
     (ops.max, {"axis": 0}, [[[1.0, 1.0], [1.0, 2.0]]], [1, 2], [[[0.5, 0], [0.5, 1]]]),
     (ops.min, {}, [[2.0, 2.0, 2.0, 2.0]], 2, [[0.25, 0.25, 0.25, 0.25]]),
@@ -64,6 +75,17 @@ EXTREMES = [
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
     (ops.logsumexp, {}, [[]], -inf, [[]]),
+    (ops.std, {}, [[3e200, -3e200]], 3e200, [[0.5, -0.5]]),
+    (ops.std, {}, [[]], nan, [[]]),
+    (ops.prod, {}, [[0.0, 3.0, 2.0]], 0, [[6, 0, 0]]),
+    (ops.prod, {"axis": 1}, [[[0.0, 3.0, 0.0], [2.0, 3.0, 4.0]]], [0, 24], [[[0] * 3, [12, 8, 6]]]),
+    (ops.prod, {}, [[1e-200, 1e-200, 1e300]], 0, [[1e100, 1e100, 0]]),
+    (ops.prod, {}, [[]], 1, [[]]),
+    (ops.norm, {}, [[3e200, 4e200]], 5e200, [[0.6, 0.8]]),
+    (ops.norm, {}, [[3e-200, -4e-200]], 5e-200, [[0.6, -0.8]]),
+    (ops.norm, {}, [[5e-324, 0.0]], 5e-324, [[1, 0]]),
+    (ops.norm, {}, [[]], 0, [[]]),
+    (ops.norm, {"ord": inf}, [[nan, 1.0]], nan, [[nan, 0]]),
     (ops.mean, {}, [[]], nan, [[]]),
     (ops.var, {"ddof": 9}, [[1.0, 2.0, 6.0]], inf, [[-inf, -inf, inf]]),
     (ops.var, {"ddof": 2}, [[1.0, 1.0]], nan, [[nan, nan]]),
@@ -102,11 +124,27 @@ EXTREMES = [
 def test_kinks_and_extremes_follow_the_convention(op, attributes, operands, result, gradients):
     tensors = [Tensor(operand) for operand in operands]
     y = op(*tensors, **attributes)
+    y = y[0] if isinstance(y, tuple) else y
     np.testing.assert_allclose(y.data, result, rtol=1e-15)
     y.backward(np.ones(y.shape))
     for tensor, gradient in zip(tensors, gradients, strict=True):
         expected = np.reshape(gradient, tensor.shape)
         np.testing.assert_allclose(tensor.grad, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("numbers", [[2.0, 1.0, 2.0, nan, 1.0, -inf], [3.0, 3.0], [], [nan, nan]])
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_sort_is_stable_and_its_places_are_where_the_values_were(numbers, descending):
+    x, sign = Tensor(numbers), -1 if descending else 1
+
+    def rank(i):
+        return (sign, 0) if math.isnan(numbers[i]) else (0, sign * numbers[i])
+
+    values, places = x.sort(descending=descending)
+    assert places.tolist() == sorted(range(len(numbers)), key=rank)
+    np.testing.assert_array_equal(values.data, x.data[places])
+    if not descending:
+        np.testing.assert_array_equal(values.data, np.sort(numbers))
 
 
 @pytest.mark.parametrize("numbers", [[nan, 1.0], [1.0, nan, 0.0], [nan, nan]])

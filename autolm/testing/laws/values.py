@@ -110,8 +110,13 @@ def _alias_pairs(subject: Subject) -> list[Pair]:
         for i, j in combinations(range(len(subject.operands)), 2)
         if subject.domains[i] is not None
         and subject.domains[i] == subject.domains[j]
-        and (subject.elementwise or any(way.shapes[i] == way.shapes[j] for way in _ways(subject)))
+        and (subject.elementwise or any(_are_alike(way.shapes, (i, j)) for way in _ways(subject)))
     ]
+
+
+def _are_alike(shapes: Sequence[Any], pair: Pair) -> bool:
+    """Whether two operands have one shape; a call of an operation that joins may have fewer."""
+    return max(pair) < len(shapes) and shapes[pair[0]] == shapes[pair[1]]
 
 
 def _ways(subject: Subject) -> Sequence[Case | Pattern]:
@@ -125,7 +130,7 @@ def _aliased_calls(subject: Subject) -> st.SearchStrategy[tuple[Call, Pair | Non
     pairs = _alias_pairs(subject)
     if pairs:
         drawn = st.tuples(calls, st.sampled_from(pairs))
-        found.append(drawn.filter(lambda d: len({d[0].inputs[i].shape for i in d[1]}) == 1))
+        found.append(drawn.filter(lambda d: _are_alike([x.shape for x in d[0].inputs], d[1])))
     if any(may_repeat(way.attributes) for way in _ways(subject)):
         repeated = calls.filter(lambda call: repeats_an_index(call.attributes))
         found.append(st.tuples(repeated, st.none()))

@@ -1,0 +1,267 @@
+"""Operations that cut along axes and join again: flip, roll, pad, split, chunk.
+
+Each is composed of slices and of what joins them, so its picture shows which elements went where.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from autolm.ops.arguments import (
+    Axis,
+    read_axes,
+    read_axis,
+    read_int,
+    read_number,
+    read_shape,
+    told,
+)
+from autolm.ops.array_operation import Case
+from autolm.ops.composed import composed
+from autolm.ops.shape import concatenate, getitem, reshape
+from autolm.ops.varied import Axis as AnyAxis
+from autolm.ops.varied import OneOf, Pattern
+
+# How NumPy and PyTorch call the ways to pad with elements of the array itself.
+MODES = {"replicate": "edge", "circular": "wrap"}
+LARGEST = sys.maxsize // 16  # elements of an array, of as many bytes as one may have
+MOVING = ("edge", "reflect", "symmetric", "wrap")
+
+
+def _slice(a: Any, axis: int, start: int | None, stop: int | None, step: int = 1) -> Any:
+    """Take a slice along one axis."""
+    return getitem(a, index=(*[slice(None)] * axis, slice(start, stop, step)))
+
+
+@composed(
+    symbol="flip",
+    formula="a read backwards along axes",
+    rule=("ḡ read backwards along them",),
+    cases=(Case(((3,),)), Case(((2, 3),), {"axis": -1}), Case(((2, 3, 2),), {"axis": (0, 2)})),
+    patterns=(Pattern(("…",), {"axis": AnyAxis(several=True)}),),
+    places=("axis",),
+)
+def flip(a: Any, /, *, axis: Axis = None) -> Any:
+    """Reverse the order along axes, by default along all."""
+    axes = read_axes("flip", axis, a.shape)
+    backwards = [slice(None, None, -1 if i in axes else 1) for i in range(a.ndim)]
+    return getitem(a, index=tuple(backwards))
+
+
+@composed(
+    symbol="roll",
+    formula="yᵢ = aᵢ₋ₛ,  s = shift; what leaves at one end comes in at the other",
+    rule=("ḡ rolled back",),
+    cases=(
+        Case(((3,),), {"shift": 1, "axis": 0}),
+        Case(((2, 3),), {"shift": -4}),
+        Case(((2, 3),), {"shift": (1, 2), "axis": (0, -1)}),
+    ),
+    patterns=(
+        Pattern(("… n",), {"shift": OneOf(1, -1, 2, 5), "axis": AnyAxis()}),
+        Pattern(("… n m",), {"shift": OneOf((1, -2), 1), "axis": OneOf((-1, -2), (-2, -1))}),
+        Pattern(("…",), {"shift": OneOf(1, -2), "axis": None}),
+    ),
+    places=("shift", "axis"),
+)
+def roll(a: Any, /, *, shift: int | Sequence[int], axis: Axis = None) -> Any:
+    """Shift along axes, in a circle; without an axis, all elements in their order.
+
+    One `shift` for each axis, or one for all. As in NumPy.
+    """
+    if axis is None:
+        shift = read_int("roll", "shift", shift)
+        return reshape(roll(reshape(a, shape=(-1,)), shift=shift, axis=0), shape=a.shape)
+    axes = read_axes("roll", axis, a.shape)
+    given = _listed(shift)
+    given = given if isinstance(given, list) else [given] * len(axes)
+    shifts = [read_int("roll", "shift", each) for each in given]
+    if len(shifts) != len(axes):
+        raise ValueError(f"roll: shift {shift} has not one number for each axis of {axis}")
+    for place, steps in zip(axes, shifts, strict=True):
+        cut = -steps % (a.shape[place] or 1)
+        a = concatenate([_slice(a, place, cut, None), _slice(a, place, None, cut)], axis=place)
+    return a
+
+
+@composed(
+    symbol="pad",
+    formula="a, with value around it",
+    rule=("ḡ where a stands in it; of other modes, where its elements do",),
+    cases=(
+        Case(((3,),), {"pad_width": 1}),
+        Case(((2, 3),), {"pad_width": ((1, 0), (0, 2)), "value": -1.5}),
+        Case(((3, 2),), {"pad_width": 1, "mode": "edge"}),
+    ),
+    patterns=(
+        Pattern(("… n",), {"pad_width": OneOf(1, 0, 2), "value": OneOf(0.0, 2, -1.5)}),
+        Pattern(
+            ("n m",),
+            {
+                "pad_width": OneOf(((1, 0), (0, 2)), 1, ((0, 0), (2, 1))),
+                "mode": OneOf("constant", "edge", "wrap", "symmetric", "reflect"),
+            },
+        ),
+    ),
+    places=("pad_width",),
+)
+def pad(
+    a: Any,
+    /,
+    *,
+    pad_width: int | Sequence[Sequence[int]],
+    mode: str = "constant",
+    value: float = 0.0,
+) -> Any:
+    """Make axes longer at their ends, with a number, or with elements of the array.
+
+    `pad_width` is one number for all ends, or (before, after) for each axis, from the first on.
+    `mode` is "constant" for the number `value`, or "edge", "reflect", "symmetric" or "wrap", as in
+    NumPy (PyTorch's "replicate" and "circular" are "edge" and "wrap").
+    """
+    if not a.ndim:
+        raise ValueError("pad: a is (): a number has no ends")
+    widths = _read_widths(pad_width, a.shape)
+    value = read_number("pad", "value", value)
+    moving = MODES.get(mode, mode) if isinstance(mode, str) else ""
+    if moving == "constant":
+        for axis, (before, after) in enumerate(widths):
+            ends = [_filled(value, a, axis, length) for length in (before, after)]
+            a = concatenate([ends[0], a, ends[1]], axis=axis)
+        return a
+    if moving not in MOVING:
+        known = ", ".join(map(repr, ("constant", *MOVING)))
+        raise ValueError(f"pad: mode must be one of {known}, not {told(mode)}")
+    if not a.size:
+        raise ValueError(f"pad: a is {a.shape}: mode {moving!r} has no element to repeat")
+    own = np.arange(a.size).reshape(a.shape)
+    places = np.pad(own, widths, mode=moving)  # type: ignore[call-overload]
+    return getitem(reshape(a, shape=(-1,)), index=places)
+
+
+def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the lengths before and after, for each axis."""
+    pairs = _listed(pad_width)
+    if not isinstance(pairs, list):
+        pairs = [[pairs, pairs]] * len(shape)
+    elif len(shape) == 1 and not any(isinstance(each, tuple | list | np.ndarray) for each in pairs):
+        pairs = [pairs]
+    pairs = [*map(_listed, pairs)]
+    if len(pairs) != len(shape) or not all(isinstance(e, list) and len(e) == 2 for e in pairs):
+        raise ValueError(
+            f"pad: pad_width must be an int, or (before, after) for each axis of {shape}, not "
+            f"{told(pad_width)}, which NumPy and PyTorch read each in its own way"
+        )
+    widths = [
+        (read_int("pad", "pad_width", before, low=0), read_int("pad", "pad_width", after, low=0))
+        for before, after in pairs
+    ]
+    if prod(n + sum(ends) for n, ends in zip(shape, widths, strict=True)) > LARGEST:
+        raise ValueError("pad: pad_width makes an array that is too large")
+    return widths
+
+
+def _listed(value: Any) -> Any:
+    """Return a tuple or an array as a list; anything else is a number, or wrong."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [*value] if isinstance(value, tuple | list) else value
+
+
+def _filled(value: float, a: Any, axis: int, length: int) -> Any:
+    """Make what is joined to an end of an axis, in a's type unless that cannot hold the value."""
+    kept = a.dtype.kind == "f" or np.asarray(value).astype(a.dtype) == value
+    shape = [length if i == axis else n for i, n in enumerate(a.shape)]
+    return np.full(shape, value, dtype=a.dtype if kept else None)
+
+
+@composed(
+    symbol="split",
+    formula="a in parts along an axis",
+    rule=("the gradients of the parts, joined",),
+    cases=(
+        Case(((4,),), {"indices_or_sections": 2}),
+        Case(((2, 5),), {"indices_or_sections": (1, 3), "axis": 1}),
+        Case(((5, 2),), {"split_size_or_sections": 2}),
+        Case(((5,),), {"split_size_or_sections": (2, 0, 3)}),
+    ),
+    patterns=(
+        Pattern(("n m",), {"indices_or_sections": OneOf(1, (1,), (1, 2)), "axis": AnyAxis()}),
+        Pattern(("n m",), {"split_size_or_sections": OneOf(1, 2, 3), "axis": AnyAxis()}),
+    ),
+)
+def split(
+    a: Any,
+    /,
+    *,
+    indices_or_sections: int | Sequence[int] | None = None,
+    split_size_or_sections: int | Sequence[int] | None = None,
+    axis: int = 0,
+) -> list[Any]:
+    """Cut into parts along an axis, told in NumPy's way or in PyTorch's, by the name of either.
+
+    `indices_or_sections` is a number of equal parts, or where to cut, as in `numpy.split`;
+    `split_size_or_sections` is the length of a part, or of each, as in `torch.split`.
+    """
+    length = _length_along("split", axis, a)
+    given, size = _listed(indices_or_sections), _listed(split_size_or_sections)
+    if (given is None) == (size is None):
+        raise TypeError(
+            "split: give indices_or_sections=, how many parts or where to cut, as in NumPy, or "
+            "split_size_or_sections=, how long a part is, as in PyTorch"
+        )
+    if isinstance(given, list):
+        cuts = [read_int("split", "indices_or_sections", each) for each in given]
+    elif given is not None:
+        parts = read_int("split", "indices_or_sections", given, low=1)
+        if length % parts:
+            raise ValueError(
+                f"split: indices_or_sections: axis {axis} of {a.shape} has no {parts} equal parts"
+            )
+        cuts = [length // parts * i for i in range(1, parts)]
+    elif isinstance(size, list):
+        lengths = read_shape("split", size, "split_size_or_sections")
+        if sum(lengths) != length:
+            raise ValueError(
+                f"split: split_size_or_sections {lengths} must add up to {length}, the length of "
+                f"axis {axis} of {a.shape}"
+            )
+        cuts = [*accumulate(lengths)][:-1]
+    else:
+        size = read_int("split", "split_size_or_sections", size, low=1)
+        cuts = [*range(size, length, size)]
+    return _parts(a, axis, cuts)
+
+
+@composed(
+    symbol="chunk",
+    formula="a in so many parts along an axis, or fewer",
+    rule=("the gradients of the parts, joined",),
+    cases=(Case(((5,),), {"chunks": 2}), Case(((2, 5),), {"chunks": 4, "axis": -1})),
+    patterns=(Pattern(("… n",), {"chunks": OneOf(1, 2, 3), "axis": AnyAxis()}),),
+    places=("chunks", "axis"),
+)
+def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> list[Any]:
+    """Cut into parts of one length along an axis, the last perhaps shorter, as in PyTorch."""
+    length = _length_along("chunk", axis, a)
+    chunks = read_int("chunk", "chunks", chunks, low=1)
+    size = -(-length // chunks)
+    return _parts(a, axis, [*range(size, length, size)] if length else [0] * (chunks - 1))
+
+
+def _length_along(name: str, axis: Any, a: Any) -> int:
+    place = read_axis(name, axis, a.shape)
+    if not a.ndim:
+        raise ValueError(f"{name}: a is (): a number has no axis to cut along")
+    return int(a.shape[place])
+
+
+def _parts(a: Any, axis: int, cuts: Sequence[int]) -> list[Any]:
+    place = axis % a.ndim
+    return [_slice(a, place, start, stop) for start, stop in pairwise([None, *cuts, None])]

@@ -1,0 +1,152 @@
+"""Operations that choose elements: gather, sort, the largest k, and the triangles of a matrix.
+
+What is chosen is decided by numbers that have no gradient, places or a mask; the gradient goes back
+to the elements that were chosen, and to no other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.arguments import read_axis, read_bool, read_int, read_integers
+from autolm.ops.array_operation import Case
+from autolm.ops.composed import composed
+from autolm.ops.neural import masked_fill
+from autolm.ops.shape import getitem
+from autolm.ops.varied import Axis, Ids, OneOf, Pattern
+
+Places = NDArray[np.integer[Any]]
+
+
+@composed(
+    symbol="gather",
+    formula="yᵢⱼ = aₖⱼ,  k = indexᵢⱼ",
+    rule=("ḡ added at the index, zeros elsewhere",),
+    cases=(
+        Case(((3,),), {"axis": 0, "index": np.array([2, 0, 2])}),
+        Case(((2, 3),), {"axis": 1, "index": [[0], [-1]]}),
+        Case(((2, 3),), {"axis": 0, "index": np.array([[1, 1, 0]])}),
+    ),
+    patterns=(
+        Pattern(("n",), {"axis": OneOf(0, -1), "index": Ids("n", "n")}),
+        Pattern(("n m",), {"axis": OneOf(0, -2), "index": Ids("n", "n m")}),
+        Pattern(("n m",), {"axis": OneOf(1, -1), "index": Ids("m", "n m")}),
+    ),
+    places=("axis", "index"),
+)
+def gather(a: Any, /, *, axis: int, index: Places) -> Any:
+    """Take, in each row along an axis, the elements at the places that `index` has in that row.
+
+    `index` is as long as `a` along every other axis. `torch.gather` and `numpy.take_along_axis`
+    are the same there, and differ elsewhere.
+    """
+    place, places = read_axis("gather", axis, a.shape), read_integers("gather", "index", index)
+    asked = list(places.shape)
+    asked[place : place + 1] = a.shape[place : place + 1]
+    if asked != list(a.shape):
+        raise ValueError(
+            f"gather: index is {places.shape} and a is {a.shape}: along every axis but {axis} "
+            "they must be of one length"
+        )
+    length = a.shape[place] if a.ndim else 1
+    if places.size and not -length <= places.min() <= places.max() < length:
+        wrong = places[(places < -length) | (places >= length)].flat[0]
+        raise ValueError(f"gather: index {wrong} is out of range for axis {axis} of {a.shape}")
+    grid: list[Places] = [*np.indices(places.shape, sparse=True)]
+    grid[place : place + 1] = [places] if a.ndim else []
+    return getitem(a, index=tuple(grid))
+
+
+TIES = "where elements are equal: they keep their order, as in a stable sort"
+
+
+@composed(
+    symbol="sort",
+    formula="a in order along an axis; and the places where its elements were",
+    rule=("ḡ put back to those places",),
+    kinks=TIES,
+    cases=(Case(((3,),)), Case(((2, 3),), {"axis": 0, "descending": True})),
+    patterns=(Pattern(("… n",), {"axis": Axis(), "descending": OneOf(False, True)}),),
+    places=("axis", "descending"),
+)
+def sort(a: Any, /, *, axis: int = -1, descending: bool = False) -> tuple[Any, Places]:
+    """Sort along an axis: the values, which have a gradient, and their places, which have none.
+
+    Equal elements keep their order; nan is the largest. Both as NumPy's stable sort has them.
+    """
+    place = read_axis("sort", axis, a.shape)
+    order = _order(a.data.reshape(a.shape or 1), place, read_bool("sort", "descending", descending))
+    order = order.reshape(a.shape)
+    return gather(a, axis=place, index=order), order
+
+
+def _order(numbers: NDArray[Any], axis: int, descending: bool) -> Places:
+    """Return where the elements are that come first, second, …; backwards, equal ones are not."""
+    if not descending:
+        return np.argsort(numbers, axis=axis, kind="stable")
+    backwards = np.argsort(np.flip(numbers, axis), axis=axis, kind="stable")
+    return numbers.shape[axis] - 1 - np.flip(backwards, axis)
+
+
+@composed(
+    symbol="top k",
+    formula="the k largest of a along an axis, in order; and their places",
+    rule=("ḡ put back to those places, zeros elsewhere",),
+    kinks=TIES,
+    cases=(Case(((4,),), {"k": 2}), Case(((2, 3),), {"k": 1, "axis": 0, "largest": False})),
+    patterns=(
+        Pattern(("… n",), {"k": OneOf(1, 0), "axis": -1, "largest": OneOf(True, False)}),
+        Pattern(("n k",), {"k": 1, "axis": Axis(), "largest": OneOf(True, False)}),
+    ),
+    places=("k", "axis", "largest"),
+)
+def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[Any, Places]:
+    """Take the k largest along an axis, the largest first; or the smallest, the smallest first.
+
+    Their values, which have a gradient, and their places; of equal ones the first is taken first.
+    """
+    place, k = read_axis("topk", axis, a.shape), read_int("topk", "k", k, low=0)
+    if k > (a.shape[place] if a.ndim else 1) or not (a.ndim or k):
+        raise ValueError(f"topk: k is {k}, and a is {a.shape} along axis {axis}")
+    numbers = a.data.reshape(a.shape or 1)
+    order = _order(numbers, place, read_bool("topk", "largest", largest))
+    places = np.take(order, range(k), axis=place) if a.ndim else order.reshape(())
+    return gather(a, axis=place, index=places), places
+
+
+def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_]:
+    """Return what is on and below a diagonal of the last two axes."""
+    diagonal = read_int(name, "diagonal", diagonal) + shift
+    if a.ndim < 2:
+        raise ValueError(f"{name}: a is {a.shape}; it must be (…, rows, columns)")
+    rows, columns = a.shape[-2:]
+    return np.tri(rows, columns, min(max(diagonal, -rows), columns), dtype=bool)
+
+
+@composed(
+    symbol="tril",
+    formula="yᵢⱼ = aᵢⱼ where j ≤ i + k, else 0,  k = diagonal",
+    rule=("ḡ where j ≤ i + k, else 0",),
+    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"diagonal": -1})),
+    patterns=(Pattern(("… n m",), {"diagonal": OneOf(0, 1, -1)}),),
+    places=("diagonal",),
+)
+def tril(a: Any, /, *, diagonal: int = 0) -> Any:
+    """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
+    return masked_fill(a, mask=~_below("tril", a, diagonal), value=0)
+
+
+@composed(
+    symbol="triu",
+    formula="yᵢⱼ = aᵢⱼ where j ≥ i + k, else 0,  k = diagonal",
+    rule=("ḡ where j ≥ i + k, else 0",),
+    cases=(Case(((3, 3),)), Case(((2, 2, 3),), {"diagonal": 1})),
+    patterns=(Pattern(("… n m",), {"diagonal": OneOf(0, 1, -1)}),),
+    places=("diagonal",),
+)
+def triu(a: Any, /, *, diagonal: int = 0) -> Any:
+    """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
+    return masked_fill(a, mask=_below("triu", a, diagonal, shift=-1), value=0)

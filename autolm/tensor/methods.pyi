@@ -1,0 +1,179 @@
+"""The operations as methods of a Tensor: generated from their records."""
+
+from collections.abc import Sequence
+from typing import Any, Self, SupportsIndex
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from autolm.ops.arguments import Axis
+from autolm.ops.choosing import Places
+
+class Methods:
+    __slots__ = ()
+    def add(self, b: Any, /) -> Self:
+        """Add: a + b."""
+    def sub(self, b: Any, /) -> Self:
+        """Subtract: a − b."""
+    def mul(self, b: Any, /) -> Self:
+        """Multiply, element by element: a · b."""
+    def div(self, b: Any, /) -> Self:
+        """Divide: a / b."""
+    def pow(self, b: Any, /) -> Self:
+        """Raise to a power: aᵇ; of a negative base a fraction is nan."""
+    def neg(self) -> Self:
+        """Negate: −a."""
+    def abs(self) -> Self:
+        """Take the absolute value: |a|."""
+    def exp(self) -> Self:
+        """Take the exponential: eᵃ."""
+    def log(self) -> Self:
+        """Take the natural logarithm: ln a; −inf at 0, nan below."""
+    def sqrt(self) -> Self:
+        """Take the square root: √a; nan below 0."""
+    def sin(self) -> Self:
+        """Take the sine of an angle in radians."""
+    def cos(self) -> Self:
+        """Take the cosine of an angle in radians."""
+    def tanh(self) -> Self:
+        """Take the hyperbolic tangent."""
+    def sigmoid(self) -> Self:
+        """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
+    def relu(self) -> Self:
+        """Cut off what is negative: max(0, a)."""
+    def gelu(self, *, approximate: str = "none") -> Self:
+        """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
+    def softplus(self) -> Self:
+        """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
+    def leaky_relu(self, negative_slope: float = 0.01) -> Self:
+        """Flatten what is negative: its slope is `negative_slope`."""
+    def erf(self) -> Self:
+        """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    def maximum(self, b: Any, /) -> Self:
+        """Take the larger of two, element by element."""
+    def minimum(self, b: Any, /) -> Self:
+        """Take the smaller of two, element by element."""
+    def clamp_min(self, low: Any, /) -> Self:
+        """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+    def clamp_max(self, high: Any, /) -> Self:
+        """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Round to numbers of another type; whole numbers and bools have no gradient."""
+    def sum(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Add up along axes; the sum of nothing is 0."""
+    def prod(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Multiply along axes; the product of nothing is 1."""
+    def cumsum(self, axis: SupportsIndex | None = None, *, dim: SupportsIndex | None = ...) -> Self:
+        """Add up from the start of an axis to each place of it; without an axis a is flattened first."""
+    def mean(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Average along axes; the mean of nothing is nan."""
+    def var(
+        self,
+        axis: Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = ...,
+        dim: Axis = ...,
+        keepdim: bool = ...,
+    ) -> Self:
+        """Take the variance along axes; `ddof` is subtracted from the count, as in NumPy."""
+    def max(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Take the largest along axes; nan if one is nan, and of nothing there is none."""
+    def min(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Take the smallest along axes; nan if one is nan, and of nothing there is none."""
+    def norm(
+        self,
+        ord: float = 2,
+        axis: Axis = None,
+        keepdims: bool = False,
+        *,
+        dim: Axis = ...,
+        keepdim: bool = ...,
+        p: float = ...,
+    ) -> Self:
+        """Take the length of the vectors along axes, by default of all elements as one vector."""
+    def logsumexp(
+        self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
+    ) -> Self:
+        """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
+        """Exchange two axes."""
+    def matmul(self, b: Any, /) -> Self:
+        """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
+    def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
+        """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
+    def log_softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
+        """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
+    def masked_fill(self, mask: NDArray[np.bool_], value: float) -> Self:
+        """Put `value` wherever the mask is true; the mask and `a` broadcast."""
+    def dropout(self, rate: float, *, seed: int) -> Self:
+        """Set a random share of elements to 0 and scale the others so that the mean stays."""
+    def silu(self) -> Self:
+        """Gate by the logistic function: a · σ(a); also called swish."""
+    def clip(self, low: Any = None, high: Any = None, /) -> Self:
+        """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
+    def std(
+        self,
+        axis: Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = ...,
+        dim: Axis = ...,
+        keepdim: bool = ...,
+    ) -> Self:
+        """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`."""
+    def squeeze(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
+        """Leave out axes of length 1, by default all of them."""
+    def unsqueeze(self, axis: int = ..., *, dim: int = ...) -> Self:
+        """Put in an axis of length 1, which has the place `axis` in the result."""
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
+        """Make one axis of those from `start_dim` to `end_dim`, by default of all, as in PyTorch."""
+    def flip(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
+        """Reverse the order along axes, by default along all."""
+    def roll(self, shift: int | Sequence[int] = ..., axis: Axis = None, *, dim: Axis = ...) -> Self:
+        """Shift along axes, in a circle; without an axis, all elements in their order."""
+    def pad(
+        self,
+        pad_width: int | Sequence[Sequence[int]],
+        *,
+        mode: str = "constant",
+        value: float = 0.0,
+    ) -> Self:
+        """Make axes longer at their ends, with a number, or with elements of the array."""
+    def split(
+        self,
+        *,
+        indices_or_sections: int | Sequence[int] | None = None,
+        split_size_or_sections: int | Sequence[int] | None = None,
+        axis: int = 0,
+        dim: int = ...,
+    ) -> list[Self]:
+        """Cut into parts along an axis, told in NumPy's way or in PyTorch's, by the name of either."""
+    def chunk(self, chunks: int, axis: int = 0, *, dim: int = ...) -> list[Self]:
+        """Cut into parts of one length along an axis, the last perhaps shorter, as in PyTorch."""
+    def gather(self, axis: int = ..., index: Places = ..., *, dim: int = ...) -> Self:
+        """Take, in each row along an axis, the elements at the places that `index` has in that row."""
+    def sort(
+        self, axis: int = -1, descending: bool = False, *, dim: int = ...
+    ) -> tuple[Self, Places]:
+        """Sort along an axis: the values, which have a gradient, and their places, which have none."""
+    def topk(
+        self, k: int, axis: int = -1, largest: bool = True, *, dim: int = ...
+    ) -> tuple[Self, Places]:
+        """Take the k largest along an axis, the largest first; or the smallest, the smallest first."""
+    def tril(self, diagonal: int = 0) -> Self:
+        """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
+    def triu(self, diagonal: int = 0) -> Self:
+        """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
