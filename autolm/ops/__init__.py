@@ -1,4 +1,4 @@
-"""The operations, by family: arithmetic, reduce, shape, neural, probability (floor 1).
+"""The operations, by family: arithmetic, reduce, shape, neural, probability, attending (floor 1).
 
 Pure functions of arrays, each with its rule and its record. A Tensor may not enter, nor what must
 be known of a graph: what makes a node of a result, and fits its gradients, stands in `tensor`.
@@ -26,9 +26,10 @@ from autolm.ops.arithmetic import (
     tanh,
     where,
 )
+from autolm.ops.attending import attention
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
 from autolm.ops.primitive import Case, Primitive, primitive
-from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
+from autolm.ops.probability import cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
 from autolm.ops.shape import (
     broadcast_to,
@@ -41,6 +42,7 @@ from autolm.ops.shape import (
 )
 from autolm.ops.varied import (
     Axis,
+    Floats,
     Ids,
     Index,
     Length,
@@ -67,6 +69,7 @@ __all__ = [
     "PRIMITIVES",
     "Axis",
     "Case",
+    "Floats",
     "Ids",
     "Index",
     "Length",

@@ -129,26 +129,57 @@ def attention(
     k: Any,
     v: Any,
     *,
-    num_heads: int = 1,
+    num_heads: int | None = None,
+    num_kv_heads: int | None = None,
     causal: bool = False,
+    window: int | None = None,
+    mask: Any = None,
     scale: float | None = None,
 ) -> Any:
     """Weigh the values by the softmax of the scaled scores, in each head."""
-    factor = 1 / math.sqrt(q.shape[-1] // num_heads or 1) if scale is None else scale
-    q, k, v = (_split(a, num_heads, name) for a, name in ((q, "q"), (k, "k"), (v, "v")))
+    heads = num_heads or 1
+    kv_heads = num_kv_heads or heads
+    factor = 1 / math.sqrt(q.shape[-1] // heads or 1) if scale is None else scale
+    q = _split(q, heads, "q")
+    k, v = (_shared(_split(a, kv_heads, name), heads, kv_heads) for a, name in ((k, "k"), (v, "v")))
     products = named(q @ named(k.swapaxes(-1, -2), "k_transposed"), "products")
     scores = named(_constant("scale", products * factor, 1), "scores")
+    if mask is not None:
+        mask = np.asarray(mask)
+        if num_heads == 1 and mask.ndim > 2:
+            mask = mask.squeeze(-3)
+        if mask.dtype != bool:
+            finite = np.where(mask == -np.inf, 0, mask).astype(scores.dtype)
+            scores = named(_constant("bias", scores + finite, 1), "biased_scores")
+            mask = mask != -np.inf
+        scores = _hidden_unless(mask, scores)
     if causal:
         queries, keys = scores.shape[-2:]
-        mask = np.tri(queries, keys, keys - queries, dtype=bool)
-        scores = named(_constant("mask", np.where(mask, scores, -np.inf), 0), "masked_scores")
+        ahead = np.arange(keys) - np.arange(keys - queries, keys)[:, None]
+        seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
+        scores = _hidden_unless(seen, scores)
     weights = named(scores.softmax(axis=-1), "weights")
-    heads = named(weights @ v, "heads")
-    if num_heads == 1:
-        return heads
-    *batch, count, time, width = heads.shape
-    joined = named(heads.swapaxes(-3, -2), "heads_by_position")
+    result = named(weights @ v, "heads")
+    if heads == 1:
+        return result
+    *batch, count, time, width = result.shape
+    joined = named(result.swapaxes(-3, -2), "heads_by_position")
     return joined.reshape((*batch, time, count * width))
+
+
+def _hidden_unless(seen: NDArray[np.bool_], scores: Any) -> Any:
+    """Put −∞ for the scores of what is not seen."""
+    return named(_constant("mask", np.where(seen, scores, -np.inf), 0), "masked_scores")
+
+
+def _shared(a: Any, heads: int, kv_heads: int) -> Any:
+    """Repeat each head of keys or values for the heads of queries that share it."""
+    if heads == kv_heads:
+        return a
+    *batch, time, width = a.shape if kv_heads == 1 else (*a.shape[:-3], *a.shape[-2:])
+    alone = named(a.reshape((*batch, kv_heads, 1, time, width)), f"{a.name}_alone")
+    shared = alone.broadcast_to((*batch, kv_heads, heads // kv_heads, time, width))
+    return named(named(shared, f"{a.name}_shared").reshape((*batch, heads, time, width)), a.name)
 
 
 def _split(a: Any, num_heads: int, name: str) -> Any:
@@ -161,14 +192,43 @@ def _split(a: Any, num_heads: int, name: str) -> Any:
 
 
 def cross_entropy(
-    logits: Any, *, targets: NDArray[np.integer[Any]], ignore_index: int | None = None
+    logits: Any,
+    *,
+    targets: Any,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Average the negative log-probabilities of the targets."""
-    rows = logits
+    rows, (*batch, classes) = logits, logits.shape
     if logits.ndim != 2:
-        rows = named(logits.reshape((-1, logits.shape[-1])), "rows")
-    targets = np.asarray(targets).reshape(-1)
-    counted = np.flatnonzero(targets != ignore_index)  # None is equal to none
+        rows = named(logits.reshape((-1, classes)), "rows")
+    targets = np.asarray(targets)
+    weights = np.ones(classes) if weight is None else np.asarray(weight, float)
+    soft = targets.dtype.kind == "f"
+    ids = np.zeros(len(rows), int) if soft else targets.reshape(-1)
+    ignored = np.zeros(len(rows), bool) if ignore_index is None else ids == ignore_index
+    ids = np.where(ignored, 0, ids)
     log_probabilities = named(rows.log_softmax(axis=-1), "log_probabilities")
-    chosen = named(log_probabilities[counted, targets[counted]], "chosen")
-    return -named(chosen.mean(), "mean_log_probability")
+    if soft or label_smoothing:
+        goal = targets.reshape(rows.shape) if soft else np.eye(classes)[ids]
+        shares = (goal * (1 - label_smoothing) + label_smoothing / classes) * weights
+        products = _constant("shares", log_probabilities * shares.astype(rows.dtype), 1)
+        chosen = named(named(products, "shared").sum(axis=-1), "chosen")
+    else:
+        chosen = named(log_probabilities[np.arange(len(ids)), ids], "chosen")
+        if weight is not None:
+            of_targets = weights[ids].astype(rows.dtype)
+            chosen = named(_constant("weights", chosen * of_targets, 1), "weighted")
+    if ignored.any():
+        chosen = named(chosen.masked_fill(ignored, 0.0), "counted")
+    if reduction == "none":
+        return named(-chosen, "surprises").reshape(tuple(batch))
+    if reduction == "sum":
+        return -named(chosen.sum(), "log_probability")
+    if weight is None and not ignored.any():
+        return -named(chosen.mean(), "mean_log_probability")
+    count = float(len(rows) if soft else weights[ids[~ignored]].sum())
+    mean = _constant("count", named(chosen.sum(), "log_probability") / count, 1)
+    return -named(mean, "mean_log_probability")

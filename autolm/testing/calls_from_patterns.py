@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.varied import (
     Axis,
+    Floats,
     Ids,
     Index,
     Length,
@@ -200,20 +201,36 @@ def _wider_shapes(draw: st.DrawFn, shape: Shape) -> Shape:
 
 
 @st.composite
-def _masks(draw: st.DrawFn, shape: Shape) -> NDArray[np.bool_]:
+def _masks(draw: st.DrawFn, kind: Mask, scene: _Scene) -> NDArray[Any]:
+    shape = _written(kind.shape, scene, scene.whole or ()) if kind.shape else scene.first
     kept = shape[draw(st.integers(0, len(shape))) :]
     own = tuple(1 if draw(st.booleans()) else n for n in kept)
     size = math.prod(own)
+    if kind.added and draw(st.booleans()):
+        number = st.sampled_from([0.0, -math.inf, 1.0, -0.5, -40.0])
+        return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(own)
     flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
     return np.array(flags, dtype=bool).reshape(own)
 
 
 @st.composite
+def _floats(draw: st.DrawFn, kind: Floats, scene: _Scene) -> NDArray[np.float64]:
+    shape = _written(kind.shape, scene, scene.whole or ())
+    size = math.prod(shape)
+    number = st.sampled_from([1.0, 0.5, 0.125, 2.0])
+    return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(shape)
+
+
+def _written(text: str, scene: _Scene, free: Shape) -> Shape:
+    """Return the shape that is written in letters; "…" has these axes."""
+    parts = [free if w == ANY_AXES else (_length(w, scene.lengths),) for w in text.split()]
+    return tuple(n for part in parts for n in part)
+
+
+@st.composite
 def _ids(draw: st.DrawFn, kind: Ids, scene: _Scene) -> Any:
-    words = kind.shape.split()
     free = draw(shapes(max_dims=2)) if scene.whole is None else scene.whole
-    parts = [free if word == ANY_AXES else (_length(word, scene.lengths),) for word in words]
-    shape = tuple(n for part in parts for n in part)
+    shape = _written(kind.shape, scene, free)
     below = scene.lengths[kind.below]
     assume(below or not math.prod(shape))
     return draw(_positions(shape, below, negative=False))
@@ -321,9 +338,10 @@ DRAWN: dict[type[Varied], Callable[[Any, _Scene], Strategy]] = {
     NewShape: lambda kind, scene: _other_shapes(math.prod(scene.first)),
     WiderShape: lambda kind, scene: _wider_shapes(scene.first),
     Index: lambda kind, scene: _indices(scene.first, scene.edge),
-    Mask: lambda kind, scene: _masks(scene.first),
+    Mask: _masks,
     Ids: _ids,
-    Length: lambda kind, scene: st.just(scene.lengths[kind.letter]),
+    Floats: _floats,
+    Length: lambda kind, scene: st.just(_length(kind.letter, scene.lengths)),
 }
 
 

@@ -186,19 +186,34 @@ def numpys_softmax(a, axis=-1):
     return np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)
 
 
-def numpys_attention(q, k, v, num_heads, causal):
+def numpys_attention(
+    q, k, v, num_heads=None, causal=False, num_kv_heads=None, window=None, mask=None, scale=None
+):
+    heads = num_heads or 1
+    shares = heads // (num_kv_heads or heads)
+    d_k, d_v = q.shape[-1] // heads, v.shape[-1] * shares // heads
     seen = np.ones((q.shape[-2], k.shape[-2]), bool)
     if causal:
         seen = np.tril(seen, k.shape[-2] - q.shape[-2])
+    if window is not None:
+        seen = np.triu(seen, k.shape[-2] - q.shape[-2] - min(window, k.shape[-2]) + 1)
     parts = []
-    for head in range(num_heads):
-        own_k = slice(head * q.shape[-1] // num_heads, (head + 1) * q.shape[-1] // num_heads)
-        own_v = slice(head * v.shape[-1] // num_heads, (head + 1) * v.shape[-1] // num_heads)
-        scores = q[..., own_k] @ np.swapaxes(k[..., own_k], -1, -2)
-        scores = scores / math.sqrt(q.shape[-1] / num_heads or 1)
-        weights = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=0)) * seen
+    for head in range(heads):
+        own = slice(head * d_k, (head + 1) * d_k)
+        of_k, of_v = (slice(head // shares * d, (head // shares + 1) * d) for d in (d_k, d_v))
+        scores = q[..., own] @ np.swapaxes(k[..., of_k], -1, -2)
+        scores = scores * (1 / math.sqrt(d_k or 1) if scale is None else scale)
+        added = np.asarray(0.0 if mask is None else mask)
+        if num_heads and added.ndim > 2:
+            added = np.broadcast_to(added, (*added.shape[:-3], heads, *added.shape[-2:]))
+            added = added[..., head, :, :]
+        added = np.where(added, 0, -np.inf) if added.dtype == bool else added
+        visible = seen & ~(added == -np.inf)
+        scores = np.where(visible, scores + added, -np.inf)
+        largest = scores.max(axis=-1, keepdims=True, initial=np.finfo(float).min)
+        weights = np.exp(scores - largest)
         total = weights.sum(axis=-1, keepdims=True)
-        parts.append(weights / np.where(total == 0, 1, total) @ v[..., own_v])
+        parts.append(weights / np.where(total == 0, 1, total) @ v[..., of_v])
     return np.concatenate(parts, axis=-1)
 
 
