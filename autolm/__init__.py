@@ -66,6 +66,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
     from autolm.ops import sigmoid as sigmoid
+    from autolm.ops import silu as silu
     from autolm.ops import sin as sin
     from autolm.ops import softmax as softmax
     from autolm.ops import sqrt as sqrt
@@ -98,7 +99,7 @@ else:
             "autolm.engine.graph": "Node no_grad record_sites scope topological_order",
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
-            "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu "
+            "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
             "maximum minimum where clip mean var logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "

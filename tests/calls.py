@@ -1,4 +1,4 @@
-"""Random calls of a primitive, drawn from its record: shapes that broadcast, data in its domain."""
+"""Random calls of an operation, drawn from its record: shapes that broadcast, data in a domain."""
 
 from typing import Any, NamedTuple
 
@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from autolm import Tensor, ops
-from autolm.ops.primitive import CONDITION
+from autolm.ops.array_operation import CONDITION
 
-each_primitive = {
+each_operation = {
     "argnames": "op",
-    "argvalues": ops.PRIMITIVES,
-    "ids": lambda op: op.forward.__name__,
+    "argvalues": ops.OPERATIONS,
+    "ids": lambda op: op.name,
 }
 
 
 class Call(NamedTuple):
-    """A primitive, the raw arrays to call it with, its attributes, and an upstream gradient."""
+    """An operation, the raw arrays to call it with, its attributes, and an upstream gradient."""
 
-    op: ops.Primitive
+    op: ops.ArrayOperation
     arrays: tuple[np.ndarray, ...]
     attributes: dict[str, Any]
     upstream: np.ndarray
@@ -62,5 +62,5 @@ def calls(draw, op):
         return np.array(low + (high - low) * np.reshape(steps, shape) / 256)
 
     arrays = tuple(map(sample, shapes, domains(op, len(shapes))))
-    result = op.forward(*arrays, **attributes)[0]
-    return Call(op, arrays, attributes, np.array(rng.normal(size=np.shape(result))))
+    result = op(*arrays, **attributes)
+    return Call(op, arrays, attributes, np.array(rng.normal(size=result.shape)))

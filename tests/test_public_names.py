@@ -77,7 +77,7 @@ def test_what_is_not_at_the_top_is_an_attribute_error(name: str) -> None:
 
 def test_every_operation_is_at_the_top_unless_it_hides_a_builtin() -> None:
     hidden = set(dir(builtins))
-    expected = {op.name for op in autolm.ops.PRIMITIVES} - hidden
+    expected = {op.name for op in autolm.ops.OPERATIONS} - hidden
     assert expected <= set(autolm.__all__)
 
 

@@ -6,14 +6,14 @@ def ops() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from autolm import ops
     from autolm.engine.value import OPERATIONS
-    from autolm.ops import PRIMITIVES
 
     table = Table("operation", "", "formula", "gradient", "at kinks", show_lines=True)
-    for operation in PRIMITIVES:
+    for operation in ops.OPERATIONS:
         rule = "\n".join(operation.rule)
         table.add_row(operation.name, operation.symbol, operation.formula, rule, operation.kinks)
-    of_tensors = {operation.name for operation in PRIMITIVES}
+    of_tensors = {operation.name for operation in ops.OPERATIONS}
     for name, record in OPERATIONS.items():
         if name not in of_tensors:
             rule = "\n".join(record.rule)

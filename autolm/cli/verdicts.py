@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autolm.cli.exit_codes import DONE, FAILED
-from autolm.ops import PRIMITIVES
-from autolm.ops.primitive import Primitive
+from autolm.ops import OPERATIONS
+from autolm.ops.array_operation import ArrayOperation
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.profiles import load_profiles
@@ -66,7 +66,7 @@ def show_verdicts(
     """
     console = console or Console()
     files = {op: path for path in dict.fromkeys(modules) for op in _primitives_in(path)}
-    operations = _chosen(list(files) if modules else PRIMITIVES, names)
+    operations = _chosen(list(files) if modules else OPERATIONS, names)
     subjects = [Subject.of(op) for op in operations]
     titles = _titles(operations, files)
     before = settings.get_current_profile_name()
@@ -99,8 +99,8 @@ def show_verdicts(
 
 
 def _titles(
-    operations: Sequence[Primitive], files: Mapping[Primitive, Path]
-) -> dict[Primitive, str]:
+    operations: Sequence[ArrayOperation], files: Mapping[ArrayOperation, Path]
+) -> dict[ArrayOperation, str]:
     """Call each operation by its name; where several files have one so called, with its file."""
     count = Counter(op.name for op in operations)
     return {
@@ -129,8 +129,8 @@ def _table(reports: Sequence[tuple[str, Report, float]], wide: bool) -> Table:
     return table
 
 
-def _chosen(operations: Sequence[Primitive], names: Sequence[str]) -> list[Primitive]:
-    known: dict[str, list[Primitive]] = {}
+def _chosen(operations: Sequence[ArrayOperation], names: Sequence[str]) -> list[ArrayOperation]:
+    known: dict[str, list[ArrayOperation]] = {}
     for op in operations:
         known.setdefault(op.name, []).append(op)
     for name in names:
@@ -149,7 +149,7 @@ def _last_line(path: Path, error: BaseException) -> str:
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
-def _primitives_in(path: Path) -> list[Primitive]:
+def _primitives_in(path: Path) -> list[ArrayOperation]:
     """Run a Python file and return the primitives that it defines."""
     if not path.is_file():
         raise ValueError(
@@ -172,7 +172,7 @@ def _primitives_in(path: Path) -> list[Primitive]:
     found = [
         value
         for value in vars(module).values()
-        if isinstance(value, Primitive) and value.__module__ == path.stem
+        if isinstance(value, ArrayOperation) and value.__module__ == path.stem
     ]
     if not found:
         raise ValueError(f"{path}: it defines no primitive (a function with @primitive)")

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from autolm.compiled.fused_loops import native_loops
 from autolm.ops import attending, neural, probability
 from autolm.ops.arguments import read_bool
+from autolm.ops.array_operation import Array
 from autolm.ops.backend import FLOATS, Native, backend
-from autolm.ops.primitive import Array, Backward, Primitive
+from autolm.ops.primitive import Backward, Primitive
 
 Forward = Callable[..., tuple[Array, Backward]]
 #: The compiled twin of each primitive that has one.

@@ -18,6 +18,7 @@ PLACES = {
     "name in the program": "autolm.walking.program_names:name_of",
     "array in words": "autolm.walking.wording:show",
     "tensor of an operation": "autolm.tensor.tensor:record",
+    "tensors of a composition": "autolm.tensor.tensor:compose",
     "picture in a notebook": "autolm.drawing.notebook:bundle",
     "backward in the debugger": "autolm.debugger.stop_backward:stopped_backward",
 }

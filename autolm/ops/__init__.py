@@ -20,15 +20,18 @@ from autolm.ops.arithmetic import (
     pow,
     relu,
     sigmoid,
+    silu,
     sin,
     sqrt,
     sub,
     tanh,
     where,
 )
+from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.attending import attention
+from autolm.ops.composed import Composed, composed
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
-from autolm.ops.primitive import Case, Primitive, primitive
+from autolm.ops.primitive import Primitive, primitive
 from autolm.ops.probability import cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
 from autolm.ops.shape import (
@@ -55,7 +58,7 @@ from autolm.ops.varied import (
     WiderShape,
 )
 
-#: Every operation that autolm has, in the order of the table that `autolm ops` prints.
+#: The operations with a rule of their own, in the order of the table that `autolm ops` prints.
 PRIMITIVES: tuple[Primitive, ...] = (
     *(add, sub, mul, div, pow, neg, abs, exp, log, sqrt, sin, cos, tanh, sigmoid, relu, gelu),
     *(maximum, minimum, where, clip),
@@ -64,11 +67,19 @@ PRIMITIVES: tuple[Primitive, ...] = (
     *(matmul, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
     *(attention, cross_entropy),
 )
+#: Those that are composed of them.
+COMPOSED: tuple[Composed, ...] = (silu,)
+#: Every operation that autolm has.
+OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
 __all__ = [
+    "COMPOSED",
+    "OPERATIONS",
     "PRIMITIVES",
+    "ArrayOperation",
     "Axis",
     "Case",
+    "Composed",
     "Floats",
     "Ids",
     "Index",
@@ -86,6 +97,7 @@ __all__ = [
     "attention",
     "broadcast_to",
     "clip",
+    "composed",
     "concatenate",
     "cos",
     "cross_entropy",
@@ -114,6 +126,7 @@ __all__ = [
     "reshape",
     "rms_norm",
     "sigmoid",
+    "silu",
     "sin",
     "softmax",
     "sqrt",

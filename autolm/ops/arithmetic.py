@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
 from autolm.ops.arguments import read_number
+from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
+from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
-from autolm.ops.primitive import CONDITION, POSITIVE, REALS, Array, Backward, Case, primitive
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
 
@@ -245,6 +248,20 @@ def gelu(a: Array, /) -> tuple[Array, Backward]:
     return 0.5 * a * (1 + t), backward
 
 
+@composed(
+    symbol="silu",
+    formula="a / (1 + e⁻ᵃ)",
+    rule=("ḡ · (σ + y · (1 − σ)), σ = 1 / (1 + e⁻ᵃ)",),
+    scalar=each(lambda a: a * a.sigmoid()),
+)
+def silu(a: Any, /) -> Any:
+    """Gate by the logistic function: a · σ(a); also called swish.
+
+    Source: Elfwing, Uchibe and Doya, Sigmoid-Weighted Linear Units (2017), section 2.
+    """
+    return a * named(a.sigmoid(), "gate")
+
+
 @primitive(
     symbol="max",
     formula="max(a, b)",
@@ -324,6 +341,7 @@ def _clip(a: Value, low: float | None, high: float | None) -> Value:
 @primitive(
     symbol="clip",
     formula="min(max(a, low), high)",
+    places=("low", "high"),
     rule=("ḡ where low ≤ a ≤ high",),
     kinks="a = low and a = high: the slope is 1",
     scalar=lambda a, *, low=None, high=None: each(lambda v: _clip(v, low, high))(a),

@@ -14,7 +14,8 @@ import numpy as np
 
 from autolm.ops import definitions, on_values
 from autolm.ops.arguments import read_bool, read_int, read_number, require_broadcast, told
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.probability import shifted_exponentials
 from autolm.ops.reduce import dot_along, sum_along
 from autolm.ops.varied import Length, Mask, OneOf, Pattern

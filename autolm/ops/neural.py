@@ -21,7 +21,8 @@ from autolm.ops.arguments import (
     told,
 )
 from autolm.ops.arithmetic import put
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
 from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
@@ -208,6 +209,7 @@ FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
 @primitive(
     symbol="E[ ]",
     formula="row of E for each token id",
+    places=("token_ids",),
     rule=("ḡ added to the row of each id",),
     cases=(
         Case(((4, 3),), {"token_ids": np.array([1, 3, 1])}),
@@ -258,6 +260,7 @@ def require_known(
 @primitive(
     symbol="mask",
     formula="value where mask, else a",
+    places=("mask", "value"),
     rule=("ḡ where not mask",),
     cases=(
         Case(((2, 2),), {"mask": np.array([[False, True], [False, False]]), "value": -1.0}),
@@ -292,6 +295,7 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
 @primitive(
     symbol="dropout",
     formula="a · keep / (1 − rate),  keep drawn by the seed",
+    places=("rate",),
     rule=("ḡ · keep / (1 − rate)",),
     definition=definitions.dropout,
     cases=(Case(((3, 4),), {"rate": 0.5, "seed": 1}), Case(((5,),), {"rate": 0.0, "seed": 2})),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.value import Value
-from autolm.ops.primitive import Array
+from autolm.ops.array_operation import Array
 
 
 def along(function: Callable[..., Sequence[Any]], a: Array, axis: int = -1) -> Array:

@@ -21,8 +21,9 @@ from autolm.ops.arguments import (
     read_number,
     told,
 )
+from autolm.ops.array_operation import Array, Case
 from autolm.ops.neural import require_known
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
 from autolm.ops.varied import Axis, Floats, Ids, OneOf, Pattern
 
@@ -64,6 +65,7 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
 @primitive(
     symbol="softmax",
     formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
+    places=("axis",),
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
     scalar=on_values.softmax,
     definition=definitions.softmax,
@@ -84,6 +86,7 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
 @primitive(
     symbol="ln softmax",
     formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
+    places=("axis",),
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
     scalar=on_values.log_softmax,
     definition=definitions.log_softmax,
@@ -109,6 +112,7 @@ LABELS = {"targets": np.array([[0, -1], [2, 2]]), "ignore_index": -1}
 @primitive(
     symbol="CE",
     formula="mean over rows of −Σ p · ln softmax(logits),  p one at the target t, else 0",
+    places=("targets",),
     rule=("ḡ · (softmax logits · Σ p − p) / n",),
     scalar=on_values.cross_entropy,
     definition=definitions.cross_entropy,

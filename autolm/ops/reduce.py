@@ -17,7 +17,8 @@ import numpy as np
 from autolm.engine.value import Value
 from autolm.ops import definitions, varied
 from autolm.ops.arguments import Axis, read_axes, read_bool, read_number
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.array_operation import Array, Case
+from autolm.ops.primitive import Backward, primitive
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
 
@@ -95,6 +96,7 @@ def fold(function: Callable[[Sequence[Value]], Any]) -> Callable[..., Array]:
 @primitive(
     symbol="Σ",
     formula="Σᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ",),
     scalar=fold(Value.sum),
     cases=CASES,
@@ -114,6 +116,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 @primitive(
     symbol="mean",
     formula="Σᵢ aᵢ / n",
+    places=("axis", "keepdims"),
     rule=("ḡ / n",),
     scalar=fold(lambda values: Value.sum(values) / len(values)),
     definition=definitions.mean,
@@ -140,6 +143,7 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
 @primitive(
     symbol="var",
     formula="Σᵢ (aᵢ − mean a)² / (n − ddof)",
+    places=("axis",),  # then NumPy has a dtype, and PyTorch the switch of its own ddof
     rule=("ḡ · 2(a − mean a) / (n − ddof)",),
     scalar=fold(_variance),
     definition=definitions.var,
@@ -198,6 +202,7 @@ def _average_of_ties(values: Sequence[Value], choose: Callable[..., float]) -> A
 @primitive(
     symbol="max",
     formula="maxᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ at the largest; ties share it equally",),
     kinks="where several are largest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.max)),
@@ -212,6 +217,7 @@ def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 @primitive(
     symbol="min",
     formula="minᵢ aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ at the smallest; ties share it equally",),
     kinks="where several are smallest: they share equally",
     scalar=fold(lambda values: _average_of_ties(values, builtins.min)),
@@ -233,6 +239,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
 @primitive(
     symbol="lse",
     formula="ln Σᵢ exp aᵢ",
+    places=("axis", "keepdims"),
     rule=("ḡ · softmax a",),
     scalar=fold(_logsumexp),
     definition=definitions.logsumexp,

@@ -10,14 +10,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from autolm.ops.arguments import read_axis, read_new_shape, read_order, read_shape
+from autolm.ops.array_operation import Array, Case
 from autolm.ops.index import as_index, repeats
-from autolm.ops.primitive import Array, Backward, Case, primitive
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.varied import Axis, Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(
     symbol="reshape",
     formula="a in the shape given",
+    places=("shape",),
     rule=("ḡ in the shape of a",),
     cases=(
         Case(((2, 3),), {"shape": (3, 2)}),
@@ -40,6 +42,7 @@ def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
 @primitive(
     symbol="transpose",
     formula="a with its axes in the order given",
+    places=("axes",),
     rule=("ḡ with its axes put back",),
     cases=(
         Case(((2, 3),)),
@@ -62,6 +65,7 @@ def transpose(a: Array, /, *, axes: tuple[int, ...] | None = None) -> tuple[Arra
 @primitive(
     symbol="swapaxes",
     formula="a with two axes exchanged",
+    places=("axis1", "axis2"),
     rule=("ḡ with the two exchanged back",),
     cases=(
         Case(((2, 3),), {"axis1": 0, "axis2": 1}),
@@ -85,6 +89,7 @@ def swapaxes(a: Array, /, *, axis1: int, axis2: int) -> tuple[Array, Backward]:
 @primitive(
     symbol="broadcast",
     formula="a repeated to the shape given",
+    places=("shape",),
     rule=("ḡ summed over the repeats",),
     cases=(
         Case(((3,),), {"shape": (2, 3)}),
@@ -111,6 +116,7 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
 @primitive(
     symbol="[ ]",
     formula="a[index]",
+    places=("index",),
     rule=("ḡ added at the index, zeros elsewhere",),
     cases=(
         Case(((3,),), {"index": 1}),
@@ -152,6 +158,7 @@ def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
 @primitive(
     symbol="concat",
     formula="a, b, … end to end",
+    places=("axis",),
     rule=("the part of ḡ that came from it",),
     cases=(
         Case(((2,), (3,)), {"axis": 0}),
@@ -186,6 +193,7 @@ def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
 @primitive(
     symbol="stack",
     formula="a, b, … side by side on a new axis",
+    places=("axis",),
     rule=("the part of ḡ that came from it",),
     cases=(
         Case(((2,), (2,)), {"axis": 0}),

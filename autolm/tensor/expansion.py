@@ -7,6 +7,7 @@ out is an ordinary graph of Values, with the scopes and names of the Tensors it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from autolm.engine.graph import Node, recording, topological_order
 from autolm.engine.value import Value
 
 
-def expand(root: Node, *, zoom: bool = False) -> dict[Node, NDArray[Any]]:
+def expand(
+    root: Node, *, zoom: bool = False, given: Mapping[Node, NDArray[Any]] | None = None
+) -> dict[Node, NDArray[Any]]:
     """Return an object array of Values for `root` and for every Tensor under it.
 
     With `zoom` only the operation at `root` is expanded, and its operands become leaves. Data that
-    is not floating point (a condition) stays an array.
+    is not floating point (a condition) stays an array. What is `given` of leaves is taken.
 
     Examples
     --------
@@ -40,7 +43,7 @@ def expand(root: Node, *, zoom: bool = False) -> dict[Node, NDArray[Any]]:
                 operands = [expanded[parent] for parent in node.parents]
                 expanded[node] = node.op.on_values(*operands, **node.attributes)
             else:
-                expanded[node] = _leaves(node)
+                expanded[node] = _leaves(node) if given is None else given.get(node, _leaves(node))
         _name(expanded[node], node)
     return expanded
 

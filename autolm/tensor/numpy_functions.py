@@ -271,7 +271,7 @@ def _by(operation: Callable[..., Any], a: Any = None, b: Any = None) -> Callable
 
 # What NumPy's ufuncs are here.
 UFUNCS: dict[str, Callable[..., Any]] = {
-    **{op.name: op for op in ops.PRIMITIVES if isinstance(getattr(np, op.name, None), np.ufunc)},
+    **{op.name: op for op in ops.OPERATIONS if isinstance(getattr(np, op.name, None), np.ufunc)},
     "absolute": ops.abs,
     "conjugate": _positive,
     "cosh": lambda x: (ops.exp(x) + ops.exp(ops.neg(x))) / 2,

@@ -28,34 +28,15 @@ class _Method(Protocol):
     def __get__(self, node: Node_, kind: Any = None) -> Callable[..., Node_]: ...
 
 
-def method(operation: ops.Primitive, *places: str) -> _Method:
-    """Make an operation a method, with its words; `places` name attributes that need no name."""
+def method(operation: ops.ArrayOperation) -> _Method:
+    """Make an operation a method, with its words and its places."""
 
     def call(self: Any, *given: Any, **attributes: Any) -> Any:
-        if given:
-            attributes = _by_name(operation, places, given, attributes)
-        return operation(self, **attributes)
+        return operation(self, *given, **attributes)
 
     call.__name__ = call.__qualname__ = operation.name
     call.__doc__ = operation.__doc__
     return cast(_Method, call)
-
-
-def _by_name(
-    operation: ops.Primitive, places: tuple[str, ...], given: Any, attributes: dict[str, Any]
-) -> dict[str, Any]:
-    name = operation.name
-    if len(given) > len(places):
-        options = getattr(operation.forward, "__kwdefaults__", None) or {}
-        named = [f"{option}=" for option in options if option not in places]
-        if places and named:
-            raise TypeError(f"{name}: name what comes after the {places[-1]}: {' or '.join(named)}")
-        known = ", ".join(places) or "nothing"
-        raise TypeError(f"{name}: it takes {known} and no more, not {len(given)} arguments")
-    for place in places[: len(given)]:
-        if place in attributes:
-            raise TypeError(f"{name}: {place} is given twice")
-    return dict(zip(places, given, strict=False)) | attributes
 
 
 class Operators:
@@ -176,17 +157,18 @@ class Operators:
     sigmoid = method(ops.sigmoid)
     relu = method(ops.relu)
     gelu = method(ops.gelu)
-    clip = method(ops.clip, "low", "high")
-    masked_fill = method(ops.masked_fill, "mask", "value")
-    sum = method(ops.sum, "axis", "keepdims")
-    mean = method(ops.mean, "axis", "keepdims")
-    max = method(ops.max, "axis", "keepdims")
-    min = method(ops.min, "axis", "keepdims")
-    logsumexp = method(ops.logsumexp, "axis", "keepdims")
-    var = method(ops.var, "axis")  # then NumPy has a dtype, and PyTorch the switch of its own ddof
-    softmax = method(ops.softmax, "axis")
-    log_softmax = method(ops.log_softmax, "axis")
-    swapaxes = method(ops.swapaxes, "axis1", "axis2")
+    silu = method(ops.silu)
+    clip = method(ops.clip)
+    masked_fill = method(ops.masked_fill)
+    sum = method(ops.sum)
+    mean = method(ops.mean)
+    max = method(ops.max)
+    min = method(ops.min)
+    logsumexp = method(ops.logsumexp)
+    var = method(ops.var)
+    softmax = method(ops.softmax)
+    log_softmax = method(ops.log_softmax)
+    swapaxes = method(ops.swapaxes)
 
     def reshape(self, *shape: Any) -> Self:
         """Give the elements, in their order, another shape: told as a tuple, or one by one."""

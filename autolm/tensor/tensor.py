@@ -22,7 +22,9 @@ from autolm.engine.backprop import Step, backward, backward_pass, steps
 from autolm.engine.graph import Node, describe, is_recording, next_order, note_here, recording
 from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_bool
+from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.backend import current_native
+from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
@@ -145,14 +147,7 @@ class Tensor(Operators, Node):
         cls, op: Primitive, operands: tuple[Any, ...], attributes: Mapping[str, Any]
     ) -> Tensor:
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
-        if op.joins and len(operands) == 1:
-            operands = tuple(operands[0])
-        parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
-        if attributes:
-            attributes = {
-                name: told if type(told) in BASIC else _owned(told, op, name)
-                for name, told in attributes.items()
-            }
+        parents, attributes = _read_call(op, operands, attributes)
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
         if is_recording() and _any_requires_grad(parents):
@@ -379,7 +374,34 @@ class Tensor(Operators, Node):
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 
 
-record = Tensor.record  # what an operation makes when it is called
+record = Tensor.record  # what a primitive makes when it is called
+
+
+def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
+    """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
+    parents, attributes = _read_call(op, operands, attributes)
+    try:
+        with quiet():
+            return op.forward(*parents, **attributes)
+    except (TypeError, ValueError) as error:
+        if str(error).startswith(op.name) or type(error) not in (TypeError, ValueError):
+            raise
+        raise type(error)(f"{op.name}: {error}") from None
+
+
+def _read_call(
+    op: ArrayOperation, operands: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> tuple[tuple[Tensor, ...], Mapping[str, Any]]:
+    """Make every operand a Tensor, and attributes what nobody else can change."""
+    if op.joins and len(operands) == 1:
+        operands = tuple(operands[0])
+    parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
+    if attributes:
+        attributes = {
+            name: told if type(told) in BASIC else _owned(told, op, name)
+            for name, told in attributes.items()
+        }
+    return parents, attributes
 
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -407,7 +429,7 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
     return read(result, f"{op.name}: the result"), rule
 
 
-def _owned(told: Any, op: Primitive, name: str) -> Any:
+def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
     """Return an attribute as nobody else can change it: lists and arrays are copied."""
     if isinstance(told, list | tuple):
         copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
@@ -460,7 +482,7 @@ def _any_requires_grad(nodes: tuple[Tensor, ...]) -> bool:
     return False
 
 
-def _as_tensors(operands: tuple[Any, ...], op: Primitive) -> tuple[Tensor, ...]:
+def _as_tensors(operands: tuple[Any, ...], op: ArrayOperation) -> tuple[Tensor, ...]:
     """Make every operand a Tensor: Python numbers and lists follow the dtype of the others."""
     arrays = [o._array if isinstance(o, Tensor) else o for o in operands]
     typed = [

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from autolm.engine.graph import Node, describe, no_grad, record_sites, topological_order
 from autolm.engine.value import Value
 from autolm.ops.arguments import told
+from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
@@ -38,7 +39,7 @@ OUTSIDE = (
 
 
 def check_gradient(
-    f: Primitive | Callable[..., Any],
+    f: ArrayOperation | Callable[..., Any],
     *inputs: Any,
     upstream: ArrayLike | None = None,
     **attributes: Any,
@@ -66,7 +67,7 @@ def check_gradient(
     <lambda> is CORRECT to 16 digits
     """
     _require_callable("check_gradient", "f", f)
-    if isinstance(f, Primitive):
+    if isinstance(f, ArrayOperation):
         if not inputs:
             raise TypeError(f"{f.name}: there is nothing to differentiate; give it operands")
         try:
@@ -107,7 +108,7 @@ def assert_gradients(
     <Verdict.CORRECT: 'correct'>
     """
     _require_callable("assert_gradients", "module_or_f", module_or_f)
-    if isinstance(module_or_f, Primitive):
+    if isinstance(module_or_f, ArrayOperation):
         return check_gradient(module_or_f, *inputs, upstream=upstream, **attributes)
     evaluation = _evaluated(module_or_f, inputs, upstream, attributes)
     before = [(node, node.grad if node.has_grad else None) for node in evaluation.leaves]

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autolm.engine.graph import Node
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.diagnosis import diagnose
@@ -25,7 +25,7 @@ from autolm.testing.verdict import Verdict
 
 
 def check_op(
-    op: Primitive | Callable[..., Any],
+    op: ArrayOperation | Callable[..., Any],
     *,
     arity: int | None = None,
     domain: Any = None,
@@ -84,7 +84,7 @@ def check_op(
     return report_on(subject, max_examples).require()
 
 
-def calls(op: Primitive | Callable[..., Any], **told: Any) -> st.SearchStrategy[Call]:
+def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStrategy[Call]:
     """Random calls of an operation, for a property test of your own; `told` as in `check_op`.
 
     Examples

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.ops.arguments import read_int, told
+from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
@@ -130,9 +131,9 @@ class Expression:
 
 
 def expressions(
-    operations: Sequence[Primitive | Subject] = ops.PRIMITIVES,
+    operations: Sequence[ArrayOperation | Subject] = ops.PRIMITIVES,
     *,
-    required: Primitive | Subject | None = None,
+    required: ArrayOperation | Subject | None = None,
     max_operations: int = 6,
 ) -> st.SearchStrategy[Expression]:
     """Random graphs of these operations; each has the `required` one at least once.
@@ -161,8 +162,8 @@ def expressions(
 def _subject(argument: str, op: Any) -> Subject:
     if isinstance(op, Subject):
         return op
-    if not isinstance(op, Primitive):
-        raise TypeError(f"expressions: {argument}: a primitive is needed, not {told(op)}")
+    if not isinstance(op, ArrayOperation):
+        raise TypeError(f"expressions: {argument}: an operation is needed, not {told(op)}")
     return Subject.of(op)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autolm.ops import PRIMITIVES
+from autolm.ops import OPERATIONS
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call, literal
+from autolm.testing.composed_as_one import AsOne
 from autolm.testing.source import decorated, imported, written_out
 from autolm.testing.under_test import Subject
 
@@ -46,9 +47,14 @@ def runnable(program: str, subject: Subject) -> str:
     text = "\n".join(lines)
     words = set(re.findall(r"\w+", program))
     needed = [f"from {home} import {own}" for own, home in OURS.items() if own in words]
-    mixed_in = [op.name for op in PRIMITIVES if op.name != name and f" = {op.name}(" in program]
+    mixed_in = [op.name for op in OPERATIONS if op.name != name and f" = {op.name}(" in program]
     needed += [f"from autolm.ops import {op}" for op in mixed_in]
-    needed += ["from autolm import primitive"] if f"{name} = primitive({name})" in lines else []
+    makers = {"primitive": "autolm", "composed": "autolm.ops"}
+    needed += [
+        f"from {home} import {maker}"
+        for maker, home in makers.items()
+        if f"{name} = {maker}({name})" in lines
+    ]
     needed += ["import numpy as np"] if "np." in text else []
     needed += ["from array import array"] if re.search(r"(?<!\.)\barray\(", program) else []
     imports = [line for line in (*needed, *lines) if line.startswith(("import ", "from "))]
@@ -69,11 +75,12 @@ def program_of_relation(subject: Subject, call: Call, relation: Any) -> str:
 
 def _definition(op: Primitive) -> list[str] | None:
     """Import an operation, or write it out, or run its file."""
-    name, function = op.name, op.forward
-    line = imported(name, op)
+    operation = op.forward.op if isinstance(op.forward, AsOne) else op
+    name, function = operation.name, operation.forward
+    line = imported(name, operation)
     if line is not None:
         return [line]
-    joined = [f"{name} = primitive({name})"]
+    joined = [f"{name} = {operation.kind}({name})"]
     line = imported(name, function)
     if line is not None:
         return [line, *joined]

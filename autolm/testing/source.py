@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.array_operation import Case
+from autolm.ops.primitive import Primitive
 from autolm.testing.call import literal
 
 PUBLIC = ("autolm", "autolm.ops", "autolm.testing")  # where our own names are to be had

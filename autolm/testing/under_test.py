@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm.ops import arguments
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.composed import Composed
+from autolm.ops.primitive import Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
@@ -25,6 +27,7 @@ from autolm.testing.calls_from_patterns import (
     from_pattern,
     is_varied,
 )
+from autolm.testing.composed_as_one import as_one
 from autolm.testing.relations import Relation
 from autolm.testing.strategies import (
     REALS,
@@ -70,7 +73,7 @@ class Subject:
     @classmethod
     def of(
         cls,
-        op: Primitive | Callable[..., Any],
+        op: ArrayOperation | Callable[..., Any],
         *,
         arity: int | None = None,
         domain: Any = None,
@@ -79,6 +82,8 @@ class Subject:
         relations: Sequence[Any] = (),
     ) -> Subject:
         """Read the record of an operation; what is said here goes before it."""
+        if isinstance(op, Composed):
+            op = as_one(op)
         if not isinstance(op, Primitive):
             if not callable(op):
                 given = arguments.told(op)

@@ -178,7 +178,7 @@ def test_ops_lists_every_operation_with_its_formula(autolm) -> None:
     code, out, _ = autolm("ops")
     assert code == 0
     names = {line.split()[1] for line in out.splitlines() if line.startswith("│")}
-    assert {operation.name for operation in ops.PRIMITIVES} | OPERATIONS.keys() <= names
+    assert {operation.name for operation in ops.OPERATIONS} | OPERATIONS.keys() <= names
     for words in ("yᵢ = exp aᵢ / Σⱼ exp aⱼ", "ḡ · (softmax logits − one-hot t) / n"):
         assert words in out
 

@@ -44,6 +44,7 @@ EXTREMES = [
     (ops.sigmoid, {}, [[1000.0, -1000.0]], [1, 0], [[0, 0]]),
     (ops.tanh, {}, [[1000.0, -1000.0]], [1, -1], [[0, 0]]),
     (ops.gelu, {}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
+    (ops.silu, {}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
     (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
@@ -102,7 +103,9 @@ def test_nan_is_the_largest_and_the_smallest_of_values_too(op, numbers):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
-@pytest.mark.parametrize("op", [ops.layer_norm, ops.rms_norm, ops.sigmoid, ops.gelu, ops.softmax])
+@pytest.mark.parametrize(
+    "op", [ops.layer_norm, ops.rms_norm, ops.sigmoid, ops.gelu, ops.silu, ops.softmax]
+)
 def test_small_integers_do_not_overflow(op, dtype):
     x = np.array([100, 100, 3]).astype(dtype)
     ones = [np.ones(3)] * (arity(op) - 1)
@@ -120,7 +123,7 @@ def test_no_number_wraps_around_among_small_integers(dtype, value):
 
 
 def test_every_recorded_kink_is_tested():
-    assert {op for op in ops.PRIMITIVES if op.kinks} == {op for op, *_ in KINKS}
+    assert {op for op in ops.OPERATIONS if op.kinks} == {op for op, *_ in KINKS}
 
 
 @pytest.mark.parametrize("bad", [nan, inf, -inf])

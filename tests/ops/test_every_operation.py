@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autolm import ops
-from autolm.ops.primitive import Case, Primitive
+from autolm.ops.array_operation import Case
+from autolm.ops.primitive import Primitive
 from autolm.testing import (
     GradientError,
     Verdict,
@@ -18,7 +19,7 @@ from autolm.testing import (
 from autolm.testing.laws import relations
 from autolm.testing.running import Status, examine
 from autolm.testing.under_test import Subject
-from tests.calls import each_primitive
+from tests.calls import each_operation
 
 SELF = Case(((3, 2), (3, 2), (3, 1)), {"causal": True, "scale": None})
 HEADS = Case(((3, 4), (3, 4), (3, 2)), {"num_heads": 2, "causal": True})
@@ -40,7 +41,7 @@ RELATIONS = [
 ]
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 def test_every_law_holds_and_is_exercised(op):
     report = check_op(op)
     assert report.verdict is Verdict.CORRECT

@@ -1,11 +1,11 @@
-"""The record of each primitive, and primitives that users write."""
+"""The record of each operation, and primitives that users write."""
 
 import numpy as np
 import pytest
 
 from autolm import Tensor, ops, primitive
-from autolm.ops.primitive import Primitive
-from tests.calls import each_primitive
+from autolm.ops.array_operation import ArrayOperation
+from tests.calls import each_operation
 
 PROMISED = """add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu gelu maximum
 minimum where clip sum mean var max min logsumexp reshape transpose swapaxes broadcast_to getitem
@@ -14,19 +14,21 @@ attention cross_entropy"""
 
 
 def test_every_promised_operation_is_there():
-    assert {op.name for op in ops.PRIMITIVES} >= set(PROMISED.split())
-    assert all(getattr(ops, op.name) is op for op in ops.PRIMITIVES)
+    assert {op.name for op in ops.OPERATIONS} >= set(PROMISED.split())
+    assert all(getattr(ops, op.name) is op for op in ops.OPERATIONS)
 
 
 def test_names_are_unique():
-    assert len({op.name for op in ops.PRIMITIVES}) == len(ops.PRIMITIVES)
+    assert len({op.name for op in ops.OPERATIONS}) == len(ops.OPERATIONS)
 
 
-def test_every_primitive_of_the_package_is_in_the_table():
-    assert {op for op in vars(ops).values() if isinstance(op, Primitive)} == set(ops.PRIMITIVES)
+def test_every_operation_of_the_package_is_in_the_table():
+    assert {op for op in vars(ops).values() if isinstance(op, ArrayOperation)} == set(
+        ops.OPERATIONS
+    )
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 def test_record_is_complete(op):
     assert op.name and op.symbol and op.formula and op.__doc__
     operands = {len(case.shapes) for case in op.cases} or {len(op.rule)}
@@ -36,9 +38,9 @@ def test_record_is_complete(op):
     assert all(low < high for low, high in filter(None, op.domain))
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 def test_record_prints_as_its_formula(op):
-    assert repr(op) == f"<primitive {op.name}: {op.formula}>"
+    assert repr(op) == f"<{op.kind} {op.name}: {op.formula}>"
 
 
 def test_users_primitive_needs_no_record():

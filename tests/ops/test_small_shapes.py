@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import basic_indices, mutually_broadcastable_shapes
 
 from autolm import Tensor, native, ops
-from autolm.ops.primitive import CONDITION
-from tests.calls import each_primitive
+from autolm.ops.array_operation import CONDITION
+from tests.calls import each_operation
 from tests.compiled.tapes import HAS_NUMBA
 
 needs_torch = pytest.mark.skipif(
@@ -308,6 +308,7 @@ ORACLES = {
     ops.gelu: Oracle(
         elementwise(1), numpys_gelu, lambda a: functional("gelu")(a, approximate="tanh")
     ),
+    ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
     ops.maximum: same("maximum", 2),
     ops.minimum: same("minimum", 2),
     ops.where: same("where", 3),
@@ -394,7 +395,7 @@ def _torchs_masked_fill(a, mask, value):
 
 
 def test_every_operation_has_its_oracle():
-    assert set(ORACLES) == set(ops.PRIMITIVES)
+    assert set(ORACLES) == set(ops.OPERATIONS)
 
 
 def drawn(op, data):
@@ -416,7 +417,7 @@ def call(op, operands, attributes):
     return op(operands, **attributes) if op.joins else op(*operands, **attributes)
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 @given(st.data())
 def test_the_result_is_numpys_or_an_error_in_our_words(op, data):
     arrays, attributes = drawn(op, data)
@@ -434,7 +435,7 @@ def test_the_result_is_numpys_or_an_error_in_our_words(op, data):
 
 
 @needs_torch
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 @given(st.data())
 def test_the_gradient_is_pytorchs(op, data):
     import torch
@@ -463,7 +464,7 @@ def test_the_gradient_is_pytorchs(op, data):
             np.testing.assert_allclose(tensor.grad, found, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 @given(st.data())
 def test_values_and_compiled_twins_agree(op, data):
     arrays, attributes = drawn(op, data)

@@ -52,7 +52,7 @@ OPERAND_VALUES = {
     "a Value": Value(0.5),
 }
 # The index of x[index] is read in a file of its own, and tried in the tests of that.
-OPERATIONS = [op for op in ops.PRIMITIVES if op is not ops.getitem]
+OPERATIONS = [op for op in ops.OPERATIONS if op is not ops.getitem]
 each_operation = pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 
 
@@ -180,8 +180,9 @@ def test_operands_too_many_too_few_and_by_name_are_refused(op):
         return
     names = [*inspect.signature(op.forward).parameters][: len(arrays)]
     with pytest.raises(TypeError) as caught:
-        op(*arrays, arrays[0], **attributes)
-    is_in_our_words(caught.value, op, f"not {len(arrays) + 1}")
+        op(*arrays, *[None] * len(op.places), None)
+    count = len(arrays) + len(op.places) + 1
+    is_in_our_words(caught.value, op, f"not {count}|name what comes after")
     with pytest.raises(TypeError) as caught:
         op(*arrays[:-1], **attributes)
     is_in_our_words(caught.value, op, names[-1])

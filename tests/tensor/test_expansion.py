@@ -11,7 +11,7 @@ from autolm import Tensor, Value, no_grad, ops, record_sites, scope
 from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
 from autolm.tensor.expansion import expand
-from tests.calls import calls, each_primitive
+from tests.calls import calls, each_operation
 from tests.programs import programs
 
 
@@ -36,7 +36,7 @@ def assert_equal_to_12_digits(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12 * scale)
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 @given(data=st.data())
 def test_primitive_and_its_scalar_definition_agree(op, data):
     call = data.draw(calls(op))

@@ -179,7 +179,7 @@ NUMPYS_OWN = (
 
 def in_our_words(error: BaseException) -> bool:
     """Whether an error is ours, or NumPy's on top of ours."""
-    names = [f"{op.name}{mark}" for op in ops.PRIMITIVES for mark in (":", " of")]
+    names = [f"{op.name}{mark}" for op in ops.OPERATIONS for mark in (":", " of")]
     ours = str(error).startswith(
         ("numpy.", "a list of Tensors", "arithmetic of", "Tensor:", *NUMPYS_OWN, *names)
     )

@@ -575,7 +575,7 @@ def test_what_cannot_be_compared_is_refused_in_plain_words():
         _ = Tensor([1.0]) < "a"
 
 
-AXIS_METHODS = [op.name for op in ops.PRIMITIVES if op.has_axis and hasattr(Tensor, op.name)]
+AXIS_METHODS = [op.name for op in ops.OPERATIONS if op.has_axis and hasattr(Tensor, op.name)]
 
 
 @pytest.mark.parametrize("name", AXIS_METHODS)

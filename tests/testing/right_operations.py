@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from autolm.ops.primitive import POSITIVE, Case, primitive
+from autolm.ops.array_operation import POSITIVE, Case
+from autolm.ops.primitive import primitive
 from autolm.testing import causal, shift_invariant
 
 SQUARE = (Case(((3, 3),)), Case(((2, 2),)))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from autolm.ops.primitive import Case, primitive
+from autolm.ops.array_operation import Case
+from autolm.ops.primitive import primitive
 
 from .right_operations import (
     average,

@@ -14,7 +14,7 @@ from autolm.ops.varied import Mask, WiderShape
 from autolm.testing import Call, GradientError, Verdict, calls, check_op
 from autolm.testing.calls_from_patterns import repeats_an_index
 from autolm.testing.under_test import Subject
-from tests.calls import each_primitive
+from tests.calls import each_operation
 
 
 @cache
@@ -156,7 +156,7 @@ def test_off_the_edges_every_operand_has_elements():
     assert all(np.prod(shape) for (shape,), _ in drawn("… n", Axis()))
 
 
-@pytest.mark.parametrize(**each_primitive)
+@pytest.mark.parametrize(**each_operation)
 def test_patterns_of_a_record_say_of_every_attribute_what_it_may_be(op):
     written = {name for case in op.cases for name in case.attributes}
     if op.patterns:

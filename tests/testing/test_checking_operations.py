@@ -6,7 +6,7 @@ from hypothesis import given
 
 from autolm import ops, primitive
 from autolm.nn import Module
-from autolm.ops.primitive import Case
+from autolm.ops.array_operation import Case
 from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls, check_op
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS

@@ -43,7 +43,7 @@ def test_a_counterexample_shrinks_to_a_graph_that_fits_in_the_eye():
 
 def test_the_printed_program_computes_the_same():
     expression = find(expressions(), lambda e: len(e.applications) >= 3 and len(e.leaves) >= 2)
-    names = {op.name: op for op in ops.PRIMITIVES}
+    names = {op.name: op for op in ops.OPERATIONS}
     exec(expression.program(), {"np": np, **names}, names)
     result = names["f"](*[np.asarray(leaf) for leaf in expression.leaves])
     assert np.allclose(result.data, expression.weighted(*expression.leaves).sum())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.ops.primitive import Case
+from autolm.ops.array_operation import Case
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal

@@ -1,0 +1,175 @@
+"""What every operation on arrays has: its record, and how it is called.
+
+An operation is either a primitive, with a rule of its own (`primitive.py`), or composed of others
+(`composed.py`). Its record is read by labels, tooltips, the stepper, the table of operations and
+the tests, so nothing about an operation is said twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, update_wrapper
+from operator import index
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.engine.hooks import higher
+from autolm.ops.arguments import respelled, told
+from autolm.ops.refusal import refusal
+from autolm.ops.varied import Pattern
+
+Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
+
+REALS = (-np.inf, np.inf)
+POSITIVE = (0.0, np.inf)
+CONDITION = None  # an operand that is true or false, and is not differentiated
+
+
+class Case(NamedTuple):
+    """One way to call an operation that is not elementwise: operand shapes and attributes."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    attributes: dict[str, Any] = {}  # noqa: RUF012  (never changed)
+
+
+@dataclass(eq=False, repr=False)
+class ArrayOperation:
+    """An operation on arrays: callable, and its own record.
+
+    Called with Tensors, arrays or numbers it returns a Tensor; keyword arguments are attributes,
+    and are not differentiated.
+
+    Attributes
+    ----------
+    forward
+        The function itself, of operands and attributes.
+    symbol, formula
+        What pictures show; and the operation as mathematics.
+    rule
+        One text per operand; ḡ is the upstream gradient, y the result.
+    domain
+        The open interval in which each operand may be sampled; one serves for all.
+    kinks
+        Where the derivative jumps, and which value is taken there; empty if it never does.
+    scalar
+        The same operation on object arrays of Values.
+    cases
+        Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
+    patterns
+        What all calls look like, with letters for lengths and attributes by kind, to draw from.
+    relations
+        What holds of the forward besides its gradient, such as `causal`; for tests to prove.
+    places
+        The attributes that need no name after the operands, as NumPy and PyTorch both have them.
+    """
+
+    kind: ClassVar[str]
+    made_by: ClassVar[str]  # the hook that makes a result of a call
+
+    forward: Callable[..., Any]
+    name: str
+    symbol: str = ""
+    formula: str = ""
+    rule: tuple[str, ...] = ()
+    domain: tuple[tuple[float, float] | None, ...] = (REALS,)
+    kinks: str = ""
+    scalar: Callable[..., Any] | None = None
+    cases: tuple[Case, ...] = field(default=(), repr=False)
+    patterns: tuple[Pattern, ...] = field(default=(), repr=False)
+    relations: tuple[Any, ...] = ()
+    places: tuple[str, ...] = ()
+
+    @classmethod
+    def decorator(
+        cls, maker: str, function: Callable[..., Any] | None, record: dict[str, Any]
+    ) -> Any:
+        """Make an operation of a function and its record; of a record alone, what does so."""
+        if function is not None and not callable(function):
+            raise TypeError(f"{maker}: a function is needed, not {told(function)}")
+        if not isinstance(record.get("name", ""), str):
+            raise TypeError(f"{maker}: name must be a str, not {told(record['name'])}")
+        fields = cls.__dataclass_fields__
+        for word in record:
+            if word not in fields or word == "forward":
+                known = ", ".join(name for name in fields if name != "forward")
+                raise TypeError(f"{maker}: there is no field {word!r}; it takes {known}")
+
+        def decorate(function: Callable[..., Any]) -> ArrayOperation:
+            name = record.get("name", getattr(function, "__name__", "operation"))
+            operation = cls(function, **{**record, "name": name})
+            update_wrapper(operation, function, updated=())
+            return operation
+
+        return decorate if function is None else decorate(function)
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """Compute, and record what was done: a Tensor, which a higher room makes."""
+        if self.places and len(operands) > (len(self.operands) or 1):
+            operands, attributes = self._by_name(operands, attributes)
+        if ("dim" in attributes or "keepdim" in attributes) and self.has_axis:
+            attributes = respelled(self.name, attributes)
+        try:
+            return higher(self.made_by)(self, operands, attributes)
+        except (TypeError, ValueError) as error:
+            better = refusal(self.name, self.forward, operands, attributes, error)
+            if better is None:
+                raise
+            raise better from None
+
+    def _by_name(
+        self, given: tuple[Any, ...], attributes: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Part what was given by place into operands and attributes, each with its name."""
+        count = len(self.operands)
+        if self.joins:
+            count = 1 if isinstance(given[0], list | tuple) and _is_int(given[1]) else len(given)
+        operands, rest = given[:count], given[count:]
+        if len(rest) > len(self.places):
+            options = [f"{word}=" for word in self.options if word not in self.places]
+            if options:
+                after = f"name what comes after the {self.places[-1]}: {' or '.join(options)}"
+                raise TypeError(f"{self.name}: {after}")
+            known = ", ".join((*self.operands, *self.places))
+            raise TypeError(f"{self.name}: it takes {known} and no more, not {len(given)}")
+        for place in self.places[: len(rest)]:
+            if place in attributes:
+                raise TypeError(f"{self.name}: {place} is given twice")
+        return operands, {**dict(zip(self.places, rest, strict=False)), **attributes}
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """Its attributes by name, with their defaults; those that must be told are not here."""
+        return getattr(self.forward, "__kwdefaults__", None) or {}
+
+    @cached_property
+    def operands(self) -> tuple[str, ...]:
+        """What its function calls its operands; none where it joins any number of them."""
+        code = getattr(self.forward, "__code__", None)  # a callable object has none
+        return code.co_varnames[: code.co_argcount] if code is not None else ()
+
+    @cached_property
+    def has_axis(self) -> bool:
+        """Whether it has an attribute `axis`, which may be spelled `dim`, as in PyTorch."""
+        return "axis" in self.options and "dim" not in self.options
+
+    @cached_property
+    def joins(self) -> bool:
+        """Whether it takes any number of operands, `forward(*arrays)`; then a list will do too."""
+        code = getattr(self.forward, "__code__", None)
+        return code is not None and bool(code.co_flags & inspect.CO_VARARGS)
+
+    def __repr__(self) -> str:
+        told = f"{self.kind} {self.name}"
+        return f"<{told}: {self.formula}>" if self.formula else f"<{told}>"
+
+
+def _is_int(value: Any) -> bool:
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, list)

@@ -1,0 +1,65 @@
+"""Operations that are composed of others: a function of Tensors, and its record.
+
+Such a function is written with operators, methods and operations of its operands, as in a textbook,
+so it has no rule of its own and knows none: its result stands at the end of a graph that shows its
+mathematics, with a textbook's names. `@composed` gives it its record, and lets it be called as
+every operation is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, overload
+
+from autolm.ops.array_operation import ArrayOperation
+
+
+@dataclass(eq=False, repr=False)
+class Composed(ArrayOperation):
+    """An operation composed of others: its result is the last node of a graph of theirs.
+
+    Attributes
+    ----------
+    forward
+        ``forward(*operands, **attributes)``, on Tensors; it returns one, or several in a tuple or a
+        list. Attributes come as a primitive's do: of a Tensor of integers, the array.
+    rule
+        What reaches each operand through all of that graph.
+    scalar
+        The same operation on object arrays of Values; left out, those of which it is composed.
+    """
+
+    kind: ClassVar[str] = "composed"
+    made_by: ClassVar[str] = "tensors of a composition"
+
+
+@overload
+def composed(forward: Callable[..., Any], /) -> Composed: ...
+@overload
+def composed(**record: Any) -> Callable[[Callable[..., Any]], Composed]: ...
+def composed(forward: Callable[..., Any] | None = None, /, **record: Any) -> Any:
+    """Make a function of Tensors an operation with a record.
+
+    Parameters
+    ----------
+    forward
+        ``forward(*operands, **attributes)``, whose operands are Tensors whatever it is called with.
+    **record
+        Any of the fields of `Composed`; for your own operations all are optional.
+
+    Examples
+    --------
+    >>> from autolm import Tensor
+    >>> from autolm.ops import composed
+    >>> @composed(formula="a²", rule=("ḡ · 2a",))
+    ... def square(a):
+    ...     return a * a
+    >>> square([1.0, 2.0])
+    Tensor([1., 4.])
+    >>> x = Tensor(3.0)
+    >>> square(x).backward()
+    >>> x.grad
+    array(6.)
+    """
+    return Composed.decorator("composed", forward, record)

@@ -1,0 +1,106 @@
+"""Operations composed of others: called as primitives are, proved by every law, open to the eye."""
+
+import numpy as np
+import pytest
+
+from autolm import Tensor, check_gradient, check_op, no_grad, ops, topological_order
+from autolm.ops import Composed, OneOf, Pattern, composed
+from autolm.testing import GradientError, Verdict
+
+
+@composed(
+    rule=("2ḡ in front, ḡ behind",),
+    patterns=(Pattern(("… n",), {"count": OneOf(1, 2, 3)}),),
+)
+def parts(a, /, *, count):
+    """Cut the last axis into pieces, of which the first counts twice."""
+    first, *others = [a[..., i::count] for i in range(count)]
+    return [first * 2, *others]
+
+
+@composed(rule=("2ḡ",), patterns=(Pattern(("…",), {"axis": None}),))
+def doubled(a, /, *, axis=None):
+    """Give the sum twice."""
+    return a.sum(axis=axis) * 2
+
+
+def test_it_is_called_with_tensors_arrays_lists_and_numbers():
+    for operand in (Tensor([2.0]), np.array([2.0]), [2.0], (2,)):
+        y = ops.silu(operand)
+        assert isinstance(y, Tensor)
+        np.testing.assert_allclose(y.data, [2 / (1 + np.exp(-2))], rtol=1e-15)
+    assert ops.silu(2).shape == ()
+
+
+def test_its_graph_is_one_of_primitives_with_names():
+    x = Tensor([1.0, 2.0], name="x")
+    y = x.silu()
+    assert [node.name for node in topological_order(y)] == ["x", "gate", ""]
+    assert all(node.op in ops.PRIMITIVES for node in topological_order(y) if node.op)
+
+
+def test_constants_and_no_grad_record_nothing():
+    x = Tensor([1.0])
+    assert not ops.silu(x.data).parents
+    with no_grad():
+        assert not ops.silu(x).parents
+    assert ops.silu(x).requires_grad
+
+
+def test_several_results_come_in_a_list():
+    x = Tensor([1.0, 2.0, 3.0])
+    first, second = parts(x, count=2)
+    (first.sum() + second.sum()).backward()
+    assert (first.data.tolist(), second.data.tolist()) == ([2.0, 6.0], [2.0])
+    assert x.grad.tolist() == [2.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("op", [parts, doubled])
+def test_those_of_users_are_proved_too(op):
+    report = check_op(op, max_examples=10)
+    assert report.verdict is Verdict.CORRECT
+
+
+def test_pytorchs_spelling_of_an_axis_is_read():
+    assert doubled([[1.0, 2.0]], dim=0).data.tolist() == [2.0, 4.0]
+
+
+def test_what_detaches_inside_is_found_and_the_program_shows_it():
+    @composed
+    def square(a, /):
+        return a * a.data
+
+    with pytest.raises(GradientError, match="off by a factor of ½") as caught:
+        check_op(square, max_examples=10)
+    assert "from autolm.ops import composed" in str(caught.value)
+    with pytest.raises(GradientError):
+        check_gradient(square, [2.0])
+
+
+def test_a_wrong_scalar_definition_is_found():
+    wrong = Composed(ops.silu.forward, "silu", scalar=lambda a: a * a)
+    with pytest.raises(GradientError, match="scalar definition"):
+        check_op(wrong, max_examples=10)
+
+
+@pytest.mark.parametrize(
+    ("operands", "attributes", "message"),
+    [
+        (("a",), {}, "doubled: a must be real numbers, not 'a'"),
+        ((1j,), {}, "doubled: a must be real numbers, not a complex"),
+        (([1.0], [2.0]), {}, "doubled: it takes 1 operand, a, not 2"),
+        ((), {}, "doubled: a is missing"),
+        (([1.0],), {"axes": 0}, "doubled: there is no argument 'axes'; it takes axis"),
+        (([1.0],), {"axis": "a"}, "doubled: sum: axis must be an int, a tuple of ints or None"),
+        (([1.0],), {"axis": 3}, "doubled: sum: axis 3 is out of range for"),
+    ],
+)
+def test_wrong_calls_are_refused_in_its_name(operands, attributes, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        doubled(*operands, **attributes)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_record_takes_no_unknown_field():
+    with pytest.raises(TypeError, match="composed: there is no field 'definition'"):
+        composed(definition=None)
