@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import relu as relu
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
+    from autolm.ops import rope as rope
     from autolm.ops import sigmoid as sigmoid
     from autolm.ops import silu as silu
     from autolm.ops import sin as sin
@@ -73,6 +74,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import stack as stack
     from autolm.ops import sub as sub
     from autolm.ops import swapaxes as swapaxes
+    from autolm.ops import swiglu as swiglu
     from autolm.ops import tanh as tanh
     from autolm.ops import transpose as transpose
     from autolm.ops import var as var
@@ -103,7 +105,7 @@ else:
             "maximum minimum where clip mean var logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
-            "attention cross_entropy",
+            "attention cross_entropy swiglu rope",
             "autolm.compiled.tape": "Tape",
             "autolm.compiled.fused": "native",
             "autolm.nn": "Module SGD Adam AdamW",

@@ -24,6 +24,7 @@ from autolm.ops.arithmetic import (
     sin,
     sqrt,
     sub,
+    swiglu,
     tanh,
     where,
 )
@@ -31,6 +32,7 @@ from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.attending import attention
 from autolm.ops.composed import Composed, composed
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
+from autolm.ops.positions import rope
 from autolm.ops.primitive import Primitive, primitive
 from autolm.ops.probability import cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import logsumexp, max, mean, min, sum, var
@@ -68,7 +70,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     *(attention, cross_entropy),
 )
 #: Those that are composed of them.
-COMPOSED: tuple[Composed, ...] = (silu,)
+COMPOSED: tuple[Composed, ...] = (silu, swiglu, rope)
 #: Every operation that autolm has.
 OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
@@ -125,6 +127,7 @@ __all__ = [
     "relu",
     "reshape",
     "rms_norm",
+    "rope",
     "sigmoid",
     "silu",
     "sin",
@@ -134,6 +137,7 @@ __all__ = [
     "sub",
     "sum",
     "swapaxes",
+    "swiglu",
     "tanh",
     "transpose",
     "var",

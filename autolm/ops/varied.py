@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 class Pattern(NamedTuple):
     """Many ways to call an operation: operand shapes in letters, and attributes, `Varied` or not.
 
-    In `Pattern(("… n k", "… k m"))` a letter is the same length wherever it stands, "h·d" is a
-    product, and "…" is any axes, such that those of all operands broadcast together.
+    In `Pattern(("… n k", "… k m"))` a letter is the same length wherever it stands, "h·d" and "2·d"
+    are products, and "…" is any axes, such that those of all operands broadcast together.
     """
 
     shapes: tuple[str, ...]

@@ -63,7 +63,8 @@ def from_pattern(
 ) -> tuple[tuple[Shape, ...], dict[str, Any]]:
     """Draw shapes and attributes of one call; what is told goes before the pattern."""
     words = [text.split() for text in pattern.shapes]
-    letters = list(dict.fromkeys(each for text in words for word in text for each in _in(word)))
+    factors = dict.fromkeys(each for text in words for word in text for each in _in(word))
+    letters = [each for each in factors if not each.isdigit()]
     empty = draw(st.sampled_from([*letters, ANY_AXES])) if edge else None
     longest = 2 if len(letters) >= MANY_LETTERS else 3
     lengths = {each: 0 if each == empty else draw(st.integers(1, longest)) for each in letters}
@@ -98,7 +99,7 @@ def _in(word: str) -> list[str]:
 
 
 def _length(word: str, lengths: Mapping[str, int]) -> int:
-    return math.prod(lengths[letter] for letter in _in(word))
+    return math.prod(int(each) if each.isdigit() else lengths[each] for each in _in(word))
 
 
 def _any_axes(count: int, most: int) -> st.SearchStrategy[tuple[Shape, ...]]:

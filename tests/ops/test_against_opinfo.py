@@ -360,7 +360,8 @@ def counted(name):
 
 
 def test_every_operation_is_among_those_compared():
-    assert {op for op, _ in CALLS.values()} == set(ops.OPERATIONS)
+    without_samples = {ops.rope, ops.swiglu}  # PyTorch has no function of the kind
+    assert {op for op, _ in CALLS.values()} == set(ops.OPERATIONS) - without_samples
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -168,6 +168,45 @@ def attended(data):
     return [(*batch, *size) for batch, size in zip(batches, sizes, strict=True)], how
 
 
+def turned(data):
+    batch, heads, time, pairs = (data.draw(st.integers(low, 2)) for low in (0, 1, 0, 0))
+    positions = st.none() | st.just(np.arange(time) * 1.5 + 3)
+    how = {"num_heads": heads, "interleaved": data.draw(st.booleans())}
+    return [(batch, time, heads * pairs * 2)], {**how, "positions": data.draw(positions)}
+
+
+def angles(x, num_heads, positions, base):
+    d = x.shape[-1] // (num_heads or 1)
+    places = np.arange(x.shape[-2]) if positions is None else np.asarray(positions)
+    return np.multiply.outer(places, np.power(float(base), -np.arange(0, d, 2) / (d or 1)))
+
+
+def numpys_rope(x, num_heads=None, positions=None, base=10_000.0, interleaved=False):
+    """Turn by a product of complex numbers."""
+    heads = x.reshape(*x.shape[:-1], num_heads or 1, x.shape[-1] // (num_heads or 1))
+    half = heads.shape[-1] // 2
+    turn = np.exp(1j * angles(x, num_heads, positions, base))[..., None, :]
+    y = np.empty(heads.shape)
+    if interleaved:
+        z = (heads[..., ::2] + 1j * heads[..., 1::2]) * turn
+        y[..., ::2], y[..., 1::2] = z.real, z.imag
+    else:
+        z = (heads[..., :half] + 1j * heads[..., half:]) * turn
+        y[..., :half], y[..., half:] = z.real, z.imag
+    return y.reshape(x.shape)
+
+
+def torchs_rope(x, num_heads, positions, interleaved):
+    import torch
+
+    turn = torch.tensor(np.exp(1j * angles(x, num_heads, positions, 10_000.0)))[..., None, :]
+    heads = x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)
+    half = heads.shape[-1] // 2
+    pairs = heads.unflatten(-1, (half, 2)) if interleaved else heads.unflatten(-1, (2, half)).mT
+    z = torch.complex(pairs[..., 0], pairs[..., 1]) * turn
+    return torch.stack((z.real, z.imag), dim=-1 if interleaved else -2).reshape(x.shape)
+
+
 def predicted(data):
     *some, last = data.draw(shapes.filter(len))
     return [(*some, last)], {"targets": np.full(some, max(0, last - 1))}
@@ -309,6 +348,12 @@ ORACLES = {
         elementwise(1), numpys_gelu, lambda a: functional("gelu")(a, approximate="tanh")
     ),
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
+    ops.swiglu: Oracle(
+        elementwise(2),
+        lambda a, b: a / (1 + np.exp(-a)) * b,
+        lambda a, b: functional("silu")(a) * b,
+    ),
+    ops.rope: Oracle(turned, numpys_rope, torchs_rope),
     ops.maximum: same("maximum", 2),
     ops.minimum: same("minimum", 2),
     ops.where: same("where", 3),
