@@ -48,10 +48,12 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import div as div
     from autolm.ops import dropout as dropout
     from autolm.ops import embedding as embedding
+    from autolm.ops import erf as erf
     from autolm.ops import exp as exp
     from autolm.ops import gelu as gelu
     from autolm.ops import getitem as getitem
     from autolm.ops import layer_norm as layer_norm
+    from autolm.ops import leaky_relu as leaky_relu
     from autolm.ops import log as log
     from autolm.ops import log_softmax as log_softmax
     from autolm.ops import logsumexp as logsumexp
@@ -70,6 +72,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import silu as silu
     from autolm.ops import sin as sin
     from autolm.ops import softmax as softmax
+    from autolm.ops import softplus as softplus
     from autolm.ops import sqrt as sqrt
     from autolm.ops import stack as stack
     from autolm.ops import sub as sub
@@ -102,6 +105,7 @@ else:
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
+            "softplus leaky_relu erf "
             "maximum minimum where clip mean var logsumexp "
             "reshape transpose swapaxes broadcast_to getitem concatenate stack "
             "matmul softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "

@@ -15,9 +15,8 @@ from autolm import ops
 from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool
+from autolm.ops.arguments import read_bool, read_choice
 from autolm.tensor.arguments import (
-    read_choice,
     read_finite,
     read_floating,
     read_integers,

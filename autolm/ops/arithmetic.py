@@ -14,10 +14,12 @@ import numpy as np
 from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
-from autolm.ops.arguments import read_number
+from autolm.ops.arguments import read_choice, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
+from autolm.ops.error_function import TWO_OVER_ROOT_PI
+from autolm.ops.error_function import erf as error_function
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
@@ -228,24 +230,92 @@ def relu(a: Array, /) -> tuple[Array, Backward]:
 
 
 @primitive(
-    symbol="gelu",
-    formula="½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
-    rule=("ḡ · (½(1 + t) + ½a · (1 − t²) · √(2/π) · (1 + 0.134145a²))",),
-    definition=definitions.gelu,
+    symbol="softplus",
+    formula="ln(1 + eᵃ)",
+    rule=("ḡ / (1 + e⁻ᵃ)",),
+    scalar=each(lambda a: a.softplus()),
 )
-def gelu(a: Array, /) -> tuple[Array, Backward]:
-    """Gate by the normal distribution, in GPT-2's form with tanh.
+def softplus(a: Array, /) -> tuple[Array, Backward]:
+    """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
+    a = floating(a)
+    below = np.exp(np.where(a.real < 0, a, -a))
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * np.where(a < 0, below, 1) / (1 + below),)
+
+    return np.where(a.real < 0, 0, a) + np.log1p(below), backward
+
+
+@primitive(
+    symbol="leaky",
+    formula="a where a > 0, else negative_slope · a",
+    places=("negative_slope",),
+    rule=("ḡ where a > 0, else negative_slope · ḡ",),
+    kinks="a = 0: the slope is negative_slope",
+    scalar=lambda a, *, negative_slope: each(
+        lambda v: v * negative_slope + v.relu() * (1 - negative_slope)
+    )(a),
+    cases=(Case(((2, 3),), {}), Case(((),), {"negative_slope": 0.25})),
+    patterns=(Pattern(("…",), {"negative_slope": OneOf(0.01, 0.25, 0, 2, -1.0)}),),
+)
+def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Backward]:
+    """Flatten what is negative: its slope is `negative_slope`."""
+    a, slope = floating(a), read_number("leaky_relu", "negative_slope", negative_slope)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (np.where(a > 0, grad, grad * slope),)
+
+    return np.where(a.real > 0, a, a * slope), backward
+
+
+@primitive(
+    symbol="erf",
+    formula="2/√π · ∫₀ᵃ e^(−t²) dt",
+    rule=("ḡ · 2/√π · e^(−a²)",),
+    scalar=each(lambda a: a.erf()),
+)
+def erf(a: Array, /) -> tuple[Array, Backward]:
+    """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    a = floating(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * (TWO_OVER_ROOT_PI * np.exp(-a * a)),)
+
+    return error_function(a), backward
+
+
+def _gelu(a: Value, approximate: str) -> Value:
+    if approximate == "none":
+        return a * ((a / math.sqrt(2)).erf() + 1) / 2
+    return a * (2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))).sigmoid()
+
+
+@primitive(
+    symbol="gelu",
+    formula="½a · (1 + erf(a/√2)), or close to it ½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
+    rule=("ḡ · (g + a · ∂g/∂a), where y = a · g",),
+    scalar=lambda a, *, approximate: each(lambda v: _gelu(v, approximate))(a),
+    definition=definitions.gelu,
+    cases=(Case(((2, 3),), {}), Case(((2, 3),), {"approximate": "tanh"})),
+    patterns=(Pattern(("…",), {"approximate": OneOf("none", "tanh")}),),
+)
+def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
+    """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`.
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), section 2.
     """
     a = floating(a)
-    t = np.tanh(GELU_SCALE * (a + GELU_CUBIC * (a * a * a)))
+    if read_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
+        gate = 0.5 * (1 + error_function(a / math.sqrt(2)))
+        slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
+    else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
+        gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
+        slope = 2 * gate * (1 - gate) * (GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a)))
 
     def backward(grad: Array) -> tuple[Array]:
-        inner = GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a))
-        return (grad * (0.5 * (1 + t) + 0.5 * a * (1 - t * t) * inner),)
+        return (grad * (gate + a * slope),)
 
-    return 0.5 * a * (1 + t), backward
+    return a * gate, backward
 
 
 @composed(

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from autolm.ops import definitions, on_values
 from autolm.ops.arguments import (
     read_axis,
+    read_choice,
     read_floats,
     read_int,
     read_integers,
     read_number,
-    told,
 )
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.neural import require_known
@@ -276,8 +276,7 @@ def read_scoring(
                 f"{name}: logits are {logits.shape}, so weight must be {logits.shape[-1:]}, not "
                 f"{weight.shape}"
             )
-    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-        raise ValueError(f"{name}: reduction is {told(reduction)}; choose 'mean', 'sum' or 'none'")
+    read_choice(name, "reduction", reduction, REDUCTIONS)
     smoothing = read_number(name, "label_smoothing", label_smoothing)
     if not 0 <= smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must be from 0 to 1, not {smoothing}")

@@ -41,7 +41,7 @@ class MLP(Module):
         self.down = Linear(4 * d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.up(x).gelu())
+        return self.down(self.up(x).gelu(approximate="tanh"))
 
 
 class GPT2Attention(Module):

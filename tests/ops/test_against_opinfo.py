@@ -212,8 +212,17 @@ def cross_entropy(x, target, ignore_index=-100, **how):
 
 
 def gelu(x, approximate="none"):
-    offered(approximate == "tanh", "the form without tanh")
-    return ops.gelu(x)
+    return ops.gelu(x, approximate=approximate)
+
+
+def softplus(x, beta=1, threshold=20):
+    offered((x.data * beta <= threshold).all(), "threshold=, beyond which PyTorch takes a line")
+    return ops.softplus(x * beta) / beta
+
+
+def leaky_relu(x, negative_slope=0.01, **options):
+    only(options, "inplace")
+    return ops.leaky_relu(x, negative_slope)
 
 
 def getitem(x, index):
@@ -246,6 +255,9 @@ CALLS = {
     "sigmoid": (ops.sigmoid, unary(ops.sigmoid)),
     "nn.functional.relu": (ops.relu, unary(ops.relu)),
     "nn.functional.gelu": (ops.gelu, gelu),
+    "nn.functional.softplus": (ops.softplus, softplus),
+    "nn.functional.leaky_relu": (ops.leaky_relu, leaky_relu),
+    "erf": (ops.erf, unary(ops.erf)),
     "nn.functional.silu": (ops.silu, unary(ops.silu)),
     "maximum": (ops.maximum, binary(ops.maximum)),
     "minimum": (ops.minimum, binary(ops.minimum)),

@@ -12,6 +12,7 @@ from autolm import Tensor, ops
 from tests.calls import arity
 
 inf, nan = math.inf, math.nan
+SOFT = math.log1p(math.exp(-9))
 
 # Each row: operation, attributes, operands, result, gradients.
 
@@ -23,6 +24,7 @@ KINKS = [
     (ops.minimum, {}, [[1.0, 2.0], [1.0, 3.0]], [1, 2], [[0.5, 1], [0.5, 0]]),
     (ops.pow, {}, [[0.0, 0.0, 0.0], [0.0, 1.0, 2.0]], [1, 0, 0], [[0, 1, 0], [0, 0, 0]]),
     (ops.pow, {}, [[2.0, -2.0], [0.0, 0.0]], [1, 1], [[0, 0], [math.log(2), nan]]),
+    (ops.leaky_relu, {"negative_slope": 0.25}, [[0.0, -2.0]], [0, -0.5], [[0.25, 0.25]]),
     (ops.clip, {"low": 0.0, "high": 1.0}, [[0.0, 1.0, -1.0, 2.0]], [0, 1, 0, 1], [[1, 1, 0, 0]]),
     (ops.clip, {"low": 3, "high": 1}, [[0.0, 2.0, 4.0]], [1, 1, 1], [[0, 0, 0]]),
     (ops.clip, {"low": 2.0}, [[1.0, 2.0, 3.0]], [2, 2, 3], [[0, 1, 1]]),
@@ -45,6 +47,10 @@ EXTREMES = [
     (ops.tanh, {}, [[1000.0, -1000.0]], [1, -1], [[0, 0]]),
     (ops.gelu, {}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
     (ops.silu, {}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
+    (ops.softplus, {}, [[1000.0, -1000.0, -9.0]], [1000, 0, SOFT], [[1, 0, 1 / (1 + math.exp(9))]]),
+    (ops.leaky_relu, {}, [[inf, -inf]], [inf, -inf], [[1, 0.01]]),
+    (ops.erf, {}, [[1000.0, -1e200, inf]], [1, -1, 1], [[0, 0, 0]]),
+    (ops.gelu, {"approximate": "tanh"}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
     (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
@@ -104,7 +110,11 @@ def test_nan_is_the_largest_and_the_smallest_of_values_too(op, numbers):
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
 @pytest.mark.parametrize(
-    "op", [ops.layer_norm, ops.rms_norm, ops.sigmoid, ops.gelu, ops.silu, ops.softmax]
+    "op",
+    [
+        *(ops.layer_norm, ops.rms_norm, ops.softmax),
+        *(ops.sigmoid, ops.gelu, ops.silu, ops.softplus, ops.leaky_relu, ops.erf),
+    ],
 )
 def test_small_integers_do_not_overflow(op, dtype):
     x = np.array([100, 100, 3]).astype(dtype)

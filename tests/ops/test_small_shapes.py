@@ -73,6 +73,14 @@ def limits(data):
     return [data.draw(shapes)], {"low": low, "high": high}
 
 
+def approximated(data):
+    return [data.draw(shapes)], {"approximate": data.draw(st.sampled_from(["none", "tanh"]))}
+
+
+def leaking(data):
+    return [data.draw(shapes)], {"negative_slope": data.draw(st.sampled_from([0.01, 0.5, -1]))}
+
+
 def another_shape(data):
     shape = data.draw(shapes)
     ones = data.draw(st.permutations([*shape, 1]))
@@ -327,7 +335,16 @@ def torchs(name, **renamed):
     return function
 
 
-def numpys_gelu(a):
+def integrated(a):
+    """Return erf a by quadrature, for an a that is not large."""
+    places, weights = np.polynomial.legendre.leggauss(40)
+    t = np.multiply.outer(a, (places + 1) / 2)
+    return a / math.sqrt(math.pi) * np.sum(weights * np.exp(-t * t), axis=-1)
+
+
+def numpys_gelu(a, approximate):
+    if approximate == "none":
+        return a * (1 + integrated(a / math.sqrt(2))) / 2
     return 0.5 * a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3)))
 
 
@@ -344,9 +361,14 @@ ORACLES = {
     ops.neg: Oracle(elementwise(1), np.negative, torchs("neg")),
     ops.sigmoid: same("sigmoid", numpys=lambda a: 1 / (1 + np.exp(-a))),
     ops.relu: same("relu", numpys=lambda a: np.maximum(a, 0)),
-    ops.gelu: Oracle(
-        elementwise(1), numpys_gelu, lambda a: functional("gelu")(a, approximate="tanh")
+    ops.gelu: Oracle(approximated, numpys_gelu, functional("gelu")),
+    ops.softplus: Oracle(elementwise(1), lambda a: np.logaddexp(a, 0), functional("softplus")),
+    ops.leaky_relu: Oracle(
+        leaking,
+        lambda a, negative_slope: np.where(a > 0, a, a * negative_slope),
+        functional("leaky_relu"),
     ),
+    ops.erf: Oracle(elementwise(1), integrated, torchs("erf")),
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
     ops.swiglu: Oracle(
         elementwise(2),
