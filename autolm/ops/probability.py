@@ -201,29 +201,28 @@ def cross_entropy(
     weight = None if how.weight is None else how.weight.astype(logits.real.dtype)
     exponentials, total, shift = shifted_exponentials(rows, -1)
     shares = _shares(how, ids, weight, rows) if how.shares_out else None
-    if shares is None:
-        of_row = np.ones(ids.size, logits.real.dtype) if weight is None else weight[ids]
-        surprise = of_row * (np.log(total[:, 0]) - (rows[each, ids] - shift[:, 0]))
-    else:
-        of_row = shares.sum(axis=-1)
+    of_row = counted if weight is None or how.is_soft else counted * weight[ids]
+    if shares is not None:
         surprise = -(shares * ((rows - shift) - np.log(total))).sum(axis=-1)
+    else:
+        surprise = np.log(total[:, 0]) - (rows[each, ids] - shift[:, 0])
+        surprise = surprise if weight is None else surprise * of_row
     surprise = np.where(counted, surprise, 0)
     divisor: Any = 1
-    if how.reduction == "mean" and (weight is None or how.is_soft):
-        divisor = int(np.count_nonzero(counted))
-    elif how.reduction == "mean" and weight is not None:
-        divisor = weight[ids[counted]].sum()
+    if how.reduction == "mean":
+        divisor = int(counted.sum()) if of_row is counted else of_row.sum()
 
     def backward(grad: Array) -> tuple[Array]:
         slope = exponentials / np.where(total == 0, 1, total)
-        scale = np.broadcast_to(np.reshape(grad / divisor, -1), ids.shape) * counted
-        if shares is None:
-            slope[each, ids] -= 1
-            slope *= (of_row * scale)[:, None]
-        else:
-            slope *= of_row[:, None]
+        scale = (grad / divisor).reshape(-1, 1)  # one for all rows, or one for each
+        if shares is not None:
+            slope *= shares.sum(axis=-1, keepdims=True)
             slope -= shares
-            slope *= scale[:, None]
+            scale = scale * counted[:, None]
+        else:
+            slope[each, ids] -= 1
+            scale = scale * of_row[:, None]
+        slope *= scale
         return (slope.reshape(shape),)
 
     if how.reduction == "none":
