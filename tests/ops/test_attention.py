@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from autolm import Tensor, native, ops
+from autolm import Tensor, native, ops, topological_order
 from autolm import open as opened
 from tests.compiled.tapes import needs_numba
 from tests.ops.test_small_shapes import numpys_attention
@@ -236,3 +236,21 @@ def test_what_a_mask_hides_does_not_leak(infinite, mask):
 def test_half_precision_holds_scores_whose_exponentials_it_does_not():
     x = np.full((2, 1), 5, "float16")
     assert ops.attention(x, x, x).data.tolist() == [[5], [5]]
+
+
+@pytest.mark.parametrize("added", [1000.0, -1000.0, -1e9])
+def test_floats_in_a_mask_may_be_far_from_what_exponentials_hold(added):
+    q, k, v = np.random.default_rng(4).normal(size=(3, 3, 2))
+    shifted = ops.attention(q, k, v, mask=np.full((3, 3), added)).data
+    np.testing.assert_allclose(shifted, ops.attention(q, k, v).data, rtol=1e-6)
+
+
+def test_opened_it_shows_scores_mask_weights_and_heads():
+    q, k, v = np.random.default_rng(5).normal(size=(3, 4, 6))
+    how = {"num_heads": 2, "causal": True, "window": 2, "mask": np.ones((4, 4))}
+    inside = opened(ops.attention(Tensor(q), k, v, **how))
+    names = {node.name for node in topological_order(inside)}
+    assert names >= {"scores", "bias", "biased_scores", "mask", "masked_scores", "weights", "heads"}
+    (weights,) = (node for node in topological_order(inside) if node.name == "weights")
+    band = np.tril(np.ones((4, 4), bool)) & ~np.tril(np.ones((4, 4), bool), -2)
+    assert ((weights.data > 0) == band).all()
