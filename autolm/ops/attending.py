@@ -24,12 +24,17 @@ MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
 
 
 @lru_cache(maxsize=16)
-def _ahead_or_too_far(queries: int, keys: int, window: int | None, dtype: np.dtype[Any]) -> Array:
-    """Tabulate what to add to scores, (queries, keys): 0 where a query may look, −inf elsewhere."""
+def _ahead_or_too_far(
+    queries: int, keys: int, shares: int, window: int | None, dtype: np.dtype[Any]
+) -> Array:
+    """Tabulate what to add to scores: 0 where a query may look, −inf elsewhere.
+
+    (shares · queries, keys): so often over for heads that are stacked.
+    """
     seen = np.tri(queries, keys, keys - queries, dtype=bool)
     if window is not None:
         seen &= ~np.tri(queries, keys, keys - queries - window, dtype=bool)
-    table = np.where(seen, 0, -np.inf).astype(dtype)
+    table = np.tile(np.where(seen, 0, -np.inf).astype(dtype), (shares, 1))
     table.flags.writeable = False
     return table
 
@@ -145,12 +150,12 @@ def attention(
         modest = modest and _hides_only(how.mask)
         scores = stack_heads(_masked(unstack_heads(scores, how), how.mask), how)
     if how.causal:
-        unstacked = unstack_heads(scores, how)
-        table = _ahead_or_too_far(*unstacked.shape[-2:], how.window, scores.real.dtype)
+        sizes = q.shape[-2], k.shape[-2], how.heads // how.kv_heads
+        table = _ahead_or_too_far(*sizes, how.window, scores.real.dtype)
         if modest:
-            unstacked += table  # faster than choosing
+            scores += table  # faster than choosing
         else:
-            np.copyto(unstacked, table, where=table != 0)  # ∞ − ∞ would leak from what is hidden
+            np.copyto(scores, table, where=table != 0)  # ∞ − ∞ would leak from what is hidden
     if modest:
         exponentials = np.exp(scores, out=scores)
         total = sum_along(exponentials)

@@ -1,5 +1,6 @@
 """Attention in one node is attention in small steps, in its numbers and in its gradients."""
 
+import itertools
 import math
 
 import numpy as np
@@ -254,3 +255,16 @@ def test_opened_it_shows_scores_mask_weights_and_heads():
     (weights,) = (node for node in topological_order(inside) if node.name == "weights")
     band = np.tril(np.ones((4, 4), bool)) & ~np.tril(np.ones((4, 4), bool), -2)
     assert ((weights.data > 0) == band).all()
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(4))])
+def test_how_operands_lie_in_memory_changes_nothing(order):
+    rng = np.random.default_rng(6)
+    arrays = [rng.normal(size=(2, 3, time, width)) for time, width in ((4, 8), (5, 4), (5, 4))]
+    laid = [np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)) for x in arrays]
+    for how in ({"num_kv_heads": 2}, {"num_kv_heads": 1, "num_heads": 2}, {"num_kv_heads": 4}):
+        if how["num_kv_heads"] == 4:
+            arrays[1:], laid[1:] = (np.repeat(arrays[1:], 2, -1), np.repeat(laid[1:], 2, -1))
+        how = {"num_heads": 4, "causal": True, "window": 3, **how}
+        y = ops.attention(*laid, **how).data
+        np.testing.assert_allclose(y, numpys_attention(*arrays, **how), atol=1e-13)
