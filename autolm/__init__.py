@@ -81,6 +81,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import reshape as reshape
     from autolm.ops import rms_norm as rms_norm
     from autolm.ops import roll as roll
+    from autolm.ops import rope as rope
     from autolm.ops import sigmoid as sigmoid
     from autolm.ops import silu as silu
     from autolm.ops import sin as sin
@@ -94,6 +95,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import std as std
     from autolm.ops import sub as sub
     from autolm.ops import swapaxes as swapaxes
+    from autolm.ops import swiglu as swiglu
     from autolm.ops import tanh as tanh
     from autolm.ops import topk as topk
     from autolm.ops import transpose as transpose
@@ -131,7 +133,7 @@ else:
             "reshape squeeze unsqueeze flatten transpose swapaxes broadcast_to getitem concatenate "
             "stack flip roll pad split chunk gather sort topk tril triu "
             "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
-            "attention cross_entropy conv1d",
+            "attention cross_entropy swiglu rope conv1d",
             "autolm.compiled.tape": "Tape",
             "autolm.compiled.fused": "native",
             "autolm.nn": "Module SGD Adam AdamW",

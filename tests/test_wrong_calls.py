@@ -281,6 +281,29 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "nn.schedule.rate": (lambda: nn.schedule("linear", 0.1, 5), {"step": count(1)}),
     "nn.LayerNorm": (lambda: nn.LayerNorm, LAYER),
     "nn.RMSNorm": (lambda: nn.RMSNorm, LAYER),
+    "nn.Linear": (
+        lambda: nn.Linear,
+        {
+            "d_in": size(WIDTH),
+            "d_out": size(3),
+            "bias": flag(True),
+            "rng": optional(RNG),
+            "dtype": DTYPE,
+        },
+    ),
+    "nn.Linear.forward": (lambda: nn.Linear(WIDTH, 3).forward, {"x": X}),
+    "nn.Embedding": (
+        lambda: nn.Embedding,
+        {"vocab_size": size(7), "d_model": size(WIDTH), "rng": optional(RNG), "dtype": DTYPE},
+    ),
+    "nn.Embedding.forward": (
+        lambda: nn.Embedding(7, WIDTH).forward,
+        {
+            "token_ids": Argument(
+                IDS.make, lambda v: IDS.has_meaning(v) or (type(v) is int and 0 <= v < 7)
+            )
+        },
+    ),
     "nn.MultiHeadAttention": (
         lambda: nn.MultiHeadAttention,
         {**PART, "num_heads": size(2), "causal": flag(True)},

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.compiled.fused_loops import native_loops
-from autolm.ops import neural, probability
+from autolm.ops import attending, neural, probability
 from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import Array
 from autolm.ops.backend import FLOATS, Native, backend
@@ -105,58 +105,52 @@ def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, 
     return y.reshape(*token_ids.shape, shape[1]), backward
 
 
-@twin(probability.attention)
-def attention(
-    q: Array,
-    k: Array,
-    v: Array,
-    *,
-    num_heads: int = 1,
-    causal: bool = False,
-    scale: float | None = None,
-) -> tuple[Array, Backward]:
-    """Scale, mask and normalize scores where they lie, one row after another."""
-    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:  # batches that broadcast
-        how = {"num_heads": num_heads, "causal": causal, "scale": scale}
-        return probability.attention.forward(q, k, v, **how)
-    num_heads, causal, factor = probability.read_attention(q, k, v, num_heads, causal, scale)
-    split, join = probability.split_heads, probability.join_heads
-    queries, keys, values = split(q, num_heads), split(k, num_heads), split(v, num_heads)
+@twin(attending.attention)
+def attention(q: Array, k: Array, v: Array, **attributes: Any) -> tuple[Array, Backward]:
+    """Scale, hide and normalize scores where they lie, one row after another."""
+    how = attending.read_attention(q, k, v, **attributes)
+    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or how.mask is not None:
+        return attending.attention.forward(q, k, v, **attributes)
+    queries = attending.split_queries(q, how)
+    keys, values = (attending.split_heads(a, how.kv_heads) for a in (k, v))
     scores = queries @ keys.swapaxes(-1, -2)
     rows = _rows(scores)
-    native_loops().shift_rows(rows, factor, scores.shape[-2], causal)
+    window = k.shape[-2] if how.window is None else how.window
+    native_loops().shift_rows(rows, how.factor, q.shape[-2], how.causal, window)
     np.exp(rows, out=rows)
     native_loops().divide_by_sums(rows)
     weights = rows.reshape(scores.shape)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        upstream = split(grad, num_heads)
+        upstream = attending.split_queries(grad, how)
         to_rows = _rows(upstream @ values.swapaxes(-1, -2))
-        native_loops().softmax_backward(to_rows, rows, factor)
+        native_loops().softmax_backward(to_rows, rows, how.factor)
         to_scores = to_rows.reshape(weights.shape)
         to_q = to_scores @ keys
         to_k = to_scores.swapaxes(-1, -2) @ queries
         to_v = weights.swapaxes(-1, -2) @ upstream
-        return join(to_q, num_heads), join(to_k, num_heads), join(to_v, num_heads)
+        return (
+            attending.join_queries(to_q, how),
+            attending.join_heads(to_k, how.kv_heads),
+            attending.join_heads(to_v, how.kv_heads),
+        )
 
-    return join(weights @ values, num_heads), backward
+    return attending.join_queries(weights @ values, how), backward
 
 
 @twin(probability.cross_entropy)
-def cross_entropy(
-    logits: Array, *, targets: NDArray[np.integer], ignore_index: int | None = None
-) -> tuple[Array, Backward]:
+def cross_entropy(logits: Array, **attributes: Any) -> tuple[Array, Backward]:
     """Compute the slope together with the loss, in the memory of the exponentials."""
-    targets, ignore_index = probability.read_targets(logits, targets, ignore_index)
-    ignored, shape, count = (ignore_index is not None, ignore_index or 0), logits.shape, 0
-    if targets.dtype.kind == "i" and abs(ignored[1]) < 2**63:
+    how = probability.read_scoring(logits, **attributes)
+    targets, shape, count = how.targets, logits.shape, 0
+    ignored = how.ignore_index is not None, how.ignore_index or 0
+    plain = how.weight is None and how.reduction == "mean" and not how.shares_out
+    if plain and targets.dtype.kind == "i" and abs(ignored[1]) < 2**63:
         ids, slope = _as_ids(targets), _rows(logits).copy()
         chosen = np.empty(len(slope), slope.dtype)
         count = native_loops().shift_to_targets(slope, ids, *ignored, chosen)
-    if count == 0:
-        return probability.cross_entropy.forward(
-            logits, targets=targets, ignore_index=ignore_index
-        )  # it says what is wrong
+    if count == 0:  # it does the others, too, and says what is wrong
+        return probability.cross_entropy.forward(logits, **attributes)
     np.exp(slope, out=slope)
     loss = native_loops().surprise(slope, ids, *ignored, chosen, count)
 

@@ -88,25 +88,29 @@ def rms_norm_backward(grad: Any, x: Any, gain: Any, scales: Any, to_x: Any, to_g
             to_x[i, j] = (grad[i, j] * gain[j] - x[i, j] * scale * slope) * scale
 
 
-def shift_rows(scores: Any, scale: float, queries: int, causal: bool) -> None:
+def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: int) -> None:
     """Scale, take the largest from each row, so that no exponential overflows, and hide the future.
 
     The rows are those of matrices, (queries, keys), one after another. With `causal` a query sees
-    the keys up to its own, which for the last query is the last; the others become −inf.
+    the keys up to its own, which for the last query is the last, and of these the last `window`;
+    the others become −inf.
     """
     n, keys = scores.shape
     number = scores.dtype.type
     factor = number(scale)
     for i in range(n):
-        seen = keys
+        first, end = 0, keys
         if causal:
-            seen = max(0, keys - queries + i % queries + 1)
-        for j in range(seen):
+            end = max(0, keys - queries + i % queries + 1)
+            first = max(0, end - window)
+        for j in range(first, end):
             scores[i, j] *= factor
-        largest = _largest(scores[i, :seen])
-        for j in range(seen):
+        largest = _largest(scores[i, first:end])
+        for j in range(first, end):
             scores[i, j] -= largest
-        for j in range(seen, keys):
+        for j in range(first):
+            scores[i, j] = -np.inf
+        for j in range(end, keys):
             scores[i, j] = -np.inf
 
 

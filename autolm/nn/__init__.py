@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the same names, for type checkers and editors
     from autolm.nn.key_value_cache import KeyValueCache as KeyValueCache
     from autolm.nn.layers import Block as Block
+    from autolm.nn.layers import Embedding as Embedding
     from autolm.nn.layers import FeedForward as FeedForward
     from autolm.nn.layers import LayerNorm as LayerNorm
+    from autolm.nn.layers import Linear as Linear
     from autolm.nn.layers import MultiHeadAttention as MultiHeadAttention
     from autolm.nn.layers import RMSNorm as RMSNorm
     from autolm.nn.layers import sinusoidal_positions as sinusoidal_positions
@@ -29,8 +31,8 @@ else:
         globals(),
         {
             "autolm.nn.key_value_cache": "KeyValueCache",
-            "autolm.nn.layers": "Block FeedForward LayerNorm MultiHeadAttention RMSNorm "
-            "sinusoidal_positions",
+            "autolm.nn.layers": "Block Embedding FeedForward LayerNorm Linear MultiHeadAttention "
+            "RMSNorm sinusoidal_positions",
             "autolm.nn.module": "Module",
             "autolm.nn.optimizers": "SGD Adam AdamW Optimizer clip_gradients gradient_norm",
             "autolm.nn.schedules": "schedule",

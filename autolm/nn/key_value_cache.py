@@ -21,7 +21,7 @@ class KeyValueCache:
     max_len
         The most positions that there is room for.
     d_model
-        Width of keys and of values.
+        Width of keys and of values: of the heads that have their own, where several share them.
     dtype
         Of both.
 

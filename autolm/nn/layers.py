@@ -1,4 +1,4 @@
-"""The layers of a transformer: norms, multi-head attention, feed-forward, and the block of both.
+"""The layers of a transformer: linear ones, embeddings, norms, attention, feed-forward, blocks.
 
 Shapes are (batch, time, d_model), or (time, d_model) for one sequence: every layer takes both.
 """
@@ -9,14 +9,21 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
 from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.arguments import read_bool, read_choice
-from autolm.tensor.arguments import read_finite, read_floating, read_kind, read_rng, read_size
+from autolm.tensor.arguments import (
+    read_finite,
+    read_floating,
+    read_integers,
+    read_kind,
+    read_rng,
+    read_size,
+)
 from autolm.tensor.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None
@@ -32,16 +39,84 @@ def matrix(
     return Tensor((rng.normal(size=(rows, columns)) * (scale / math.sqrt(rows))).astype(dtype))
 
 
-def with_width(name: str, x: Any, d_model: int, *, ndim: int = 1) -> Tensor:
+def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_model") -> Tensor:
     """Take what is to go through a layer: a Tensor or an array of at least `ndim` axes."""
     x = x if isinstance(x, Tensor | np.ndarray) else read_kind(name, "x", x, Tensor, "a Tensor")
     shape = x.shape
-    if len(shape) < ndim or shape[-1] != d_model:
-        axes = "time, d_model" if ndim == 2 else "d_model"
-        raise ValueError(f"{name}: x must be (…, {axes}) with d_model {d_model}, not {shape}")
+    if len(shape) < ndim or shape[-1] != size:
+        axes = f"time, {width}" if ndim == 2 else width
+        raise ValueError(f"{name}: x must be (…, {axes}) with {width} {size}, not {shape}")
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+class Linear(Module):
+    """One matrix at each position, and a bias: x W + b.
+
+    Parameters
+    ----------
+    d_in, d_out
+        Widths of what goes in and comes out. `weight` is (d_in, d_out): PyTorch's, transposed.
+    bias
+        Whether there is a `bias`, (d_out,), which begins at 0; else it is None.
+    rng
+        Draws the first weights, N(0, 1 / d_in); None draws others each time.
+
+    Examples
+    --------
+    >>> layer = Linear(2, 1, rng=np.random.default_rng(0))
+    >>> layer.weight.data, layer.bias.data = [[2.0], [-1.0]], [0.5]
+    >>> layer(Tensor([[1.0, 1.5]])).data
+    array([[1.]])
+    """
+
+    def __init__(
+        self,
+        d_in: int,
+        d_out: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        d_in, d_out = read_size("Linear", "d_in", d_in), read_size("Linear", "d_out", d_out)
+        dtype = read_floating("Linear", "dtype", dtype)
+        rng = np.random.default_rng() if rng is None else read_rng("Linear", "rng", rng)
+        self.weight = matrix(rng, d_in, d_out, dtype)
+        self.bias = Tensor(np.zeros(d_out, dtype)) if read_bool("Linear", "bias", bias) else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, d_in) -> (…, d_out)."""
+        y = with_width("Linear", x, self.weight.shape[0], width="d_in") @ self.weight
+        return named(y if self.bias is None else named(y, "weighted") + self.bias, "output")
+
+
+class Embedding(Module):
+    """A row of `weight`, (vocab_size, d_model), for each token; or for each position.
+
+    It is drawn from N(0, 1), by `rng`; None draws others each time. Where the same table serves
+    for the logits, they are `x @ embedding.weight.T`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        d_model: int,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = "float64",
+    ) -> None:
+        rows = read_size("Embedding", "vocab_size", vocab_size)
+        columns = read_size("Embedding", "d_model", d_model)
+        dtype = read_floating("Embedding", "dtype", dtype)
+        rng = np.random.default_rng() if rng is None else read_rng("Embedding", "rng", rng)
+        self.weight = Tensor(rng.normal(size=(rows, columns)).astype(dtype))
+
+    def forward(self, token_ids: ArrayLike) -> Tensor:
+        """Integers (…) -> (…, d_model)."""
+        ids = read_integers("Embedding", "token_ids", token_ids)
+        return named(ops.embedding(self.weight, token_ids=ids), "embeddings")
 
 
 class LayerNorm(Module):

@@ -46,8 +46,10 @@ def _norm(parameters: Iterable[Tensor]) -> float:
 def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
     """Scale all gradients by one factor if together they are longer than `max_norm`.
 
-    Returns their length before; `max_norm` is above 0, and inf clips nothing. Source: Pascanu,
-    Mikolov and Bengio, On the Difficulty of Training Recurrent Neural Networks (2013), algorithm 1.
+    Returns their length before; `max_norm` is above 0, and inf clips nothing. After it they are as
+    long as `max_norm`; PyTorch's are shorter by 10⁻⁶, which it adds to the length that it divides
+    by. Source: Pascanu, Mikolov and Bengio, On the Difficulty of Training Recurrent Neural Networks
+    (2013), algorithm 1.
 
     Examples
     --------
@@ -181,6 +183,8 @@ class Optimizer:
 class SGD(Optimizer):
     """Gradient descent, p ← p − η·v with v ← μ·v + g; plain if the momentum μ is 0.
 
+    As PyTorch's, without its dampening, Nesterov's form and weight decay.
+
     Examples
     --------
     >>> w = Tensor(1.0, name="w")
@@ -222,6 +226,10 @@ class AdamW(Optimizer):
 
     Notes
     -----
+    Beside PyTorch's: there λ is 0.01 if it is not given, and all that is given decays; matrices and
+    the rest would be two groups. And t counts all steps here; there, for each parameter those in
+    which it had a gradient.
+
     Sources: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled Weight Decay
     Regularization (2019), algorithm 2.
     """

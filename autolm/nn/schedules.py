@@ -38,6 +38,13 @@ def schedule(
 
     Notes
     -----
+    The rate of step s is that of the update s, counted from 0: it is set before the update. The
+    first step of a warm-up has a rate above 0, and the last of it the whole; where a warm-up is
+    `learning_rate` · s / warmup_steps, as in Hugging Face's schedules, the first update does
+    nothing, and each rate comes one step later. So it is PyTorch's `LinearLR` with `start_factor`
+    1 / warmup_steps over warmup_steps − 1, and then, from the step warmup_steps on, its `LinearLR`
+    down or `CosineAnnealingLR` over the steps that are left.
+
     Source for the cosine: Loshchilov and Hutter, SGDR (2017), equation 5.
     """
     read_choice("schedule", "name", name, get_args(ScheduleName))

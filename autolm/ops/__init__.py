@@ -31,17 +31,20 @@ from autolm.ops.arithmetic import (
     softplus,
     sqrt,
     sub,
+    swiglu,
     tanh,
     where,
 )
 from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.attending import attention
 from autolm.ops.choosing import gather, sort, topk, tril, triu
 from autolm.ops.composed import Composed, composed
 from autolm.ops.convolution import conv1d
 from autolm.ops.einsum import einsum
 from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
+from autolm.ops.positions import rope
 from autolm.ops.primitive import Primitive, primitive
-from autolm.ops.probability import attention, cross_entropy, log_softmax, softmax
+from autolm.ops.probability import cross_entropy, log_softmax, softmax
 from autolm.ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
 from autolm.ops.shape import (
     broadcast_to,
@@ -57,6 +60,7 @@ from autolm.ops.shape import (
 )
 from autolm.ops.varied import (
     Axis,
+    Floats,
     Ids,
     Index,
     Length,
@@ -84,6 +88,7 @@ COMPOSED: tuple[Composed, ...] = (
     *(silu, clip),
     *(std, squeeze, unsqueeze, flatten, flip, roll, pad, split, chunk),
     *(gather, sort, topk, tril, triu, conv1d),
+    *(swiglu, rope),
 )
 #: Every operation that autolm has.
 OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
@@ -96,6 +101,7 @@ __all__ = [
     "Axis",
     "Case",
     "Composed",
+    "Floats",
     "Ids",
     "Index",
     "Length",
@@ -156,6 +162,7 @@ __all__ = [
     "reshape",
     "rms_norm",
     "roll",
+    "rope",
     "sigmoid",
     "silu",
     "sin",
@@ -170,6 +177,7 @@ __all__ = [
     "sub",
     "sum",
     "swapaxes",
+    "swiglu",
     "tanh",
     "topk",
     "transpose",

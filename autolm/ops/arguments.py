@@ -268,6 +268,28 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     return array if array.size else array.astype(np.intp)
 
 
+def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
+    """Return real numbers, such as weights of classes, as an array of floats.
+
+    >>> read_floats("cross_entropy", "weight", [1, 2])
+    array([1., 2.])
+    >>> read_floats("cross_entropy", "weight", "a")
+    Traceback (most recent call last):
+        ...
+    TypeError: cross_entropy: weight must be real numbers, not 'a'
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name}: rows of {argument} are not of one length") from None
+    except (OverflowError, TypeError):  # nodes in a list
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu":
+        what = array.dtype if array.dtype.kind in "cb" else told(values)
+        raise TypeError(f"{name}: {argument} must be real numbers, not {what}")
+    return array if array.dtype.kind == "f" else array.astype(float)
+
+
 # PyTorch's words for what an attribute is called here, where ours is NumPy's.
 SPELLINGS = {
     "correction": "ddof",

@@ -333,6 +333,24 @@ def silu(a: Any, /) -> Any:
     return a * named(a.sigmoid(), "gate")
 
 
+@composed(
+    symbol="swiglu",
+    formula="silu(a) · b,  silu(a) = a / (1 + e⁻ᵃ)",
+    rule=("ḡ · b · (σ + a · σ · (1 − σ)),  σ = 1 / (1 + e⁻ᵃ)", "ḡ · silu(a)"),
+    scalar=each(lambda a, b: a * a.sigmoid() * b),
+)
+def swiglu(a: Any, b: Any, /) -> Any:
+    """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up.
+
+    >>> from autolm import swiglu
+    >>> swiglu([0.0, 20.0], [3.0, 3.0]).data.round(6)
+    array([ 0., 60.])
+
+    Source: Shazeer, GLU Variants Improve Transformer (2020), equation 5.
+    """
+    return named(silu(a), "gated") * b
+
+
 @primitive(
     symbol="max",
     formula="max(a, b)",

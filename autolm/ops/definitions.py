@@ -21,7 +21,7 @@ from autolm.ops.array_operation import Array
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
-def _constant(name: str, result: Any, operand: int) -> Any:
+def constant(name: str, result: Any, operand: int) -> Any:
     """Name a number or an array that an operation was given beside a node."""
     if result.parents:  # else the result is itself a constant, and has forgotten it
         named(result.parents[operand], name)
@@ -33,7 +33,7 @@ def _shifted(a: Any, axis: Axis) -> tuple[Any, Array]:
     axes = read_axes("largest", axis, a.shape)
     largest = a.data.max(axis=axes, keepdims=True, initial=-np.inf)
     largest = np.where(np.isfinite(largest), largest, 0).astype(a.dtype)
-    return named(_constant("largest", a - largest, 1), "shifted"), largest
+    return named(constant("largest", a - largest, 1), "shifted"), largest
 
 
 def _without_zeros(total: Any, value: float) -> Any:
@@ -64,13 +64,13 @@ def logsumexp(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     exponentials = named(shifted.exp(), "exponentials")
     total = named(exponentials.sum(axis=axis, keepdims=keepdims), "total")
     log_total = named(_without_zeros(total, 0.0).log(), "log_total")
-    return _constant("largest", log_total + largest.reshape(total.shape), 1)
+    return constant("largest", log_total + largest.reshape(total.shape), 1)
 
 
 def mean(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Divide the sum by the count."""
     total = named(a.sum(axis=axis, keepdims=keepdims), "total")
-    return _constant("count", total / _count(a, axis), 1)
+    return constant("count", total / _count(a, axis), 1)
 
 
 def var(a: Any, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
@@ -78,7 +78,7 @@ def var(a: Any, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -
     centred = named(a - named(a.mean(axis=axis, keepdims=True), "mean"), "centred")
     squares = named(centred * centred, "squares")
     total = named(squares.sum(axis=axis, keepdims=keepdims), "total")
-    return _constant("count", total / max(_count(a, axis) - ddof, 0), 1)
+    return constant("count", total / max(_count(a, axis) - ddof, 0), 1)
 
 
 def _count(a: Any, axis: Axis) -> int:
@@ -104,7 +104,7 @@ def rms_norm(x: Any, gain: Any, *, eps: float = 1e-5) -> Any:
 
 def _root(square: Any, eps: float, name: str) -> Any:
     """Take the square root of a mean of squares, which ε keeps from being 0."""
-    kept = named(_constant("eps", square + eps, 1), f"{square.name}_plus_eps")
+    kept = named(constant("eps", square + eps, 1), f"{square.name}_plus_eps")
     return named(kept.sqrt(), name)
 
 
@@ -122,8 +122,8 @@ def gelu(a: Any, *, approximate: str = "none") -> Any:
 def dropout(a: Any, *, rate: float, seed: int) -> Any:
     """Keep what the seed draws, and scale it so that the mean stays."""
     keep = np.random.default_rng(seed).random(a.shape) >= rate
-    kept = named(_constant("keep", a * keep.astype(a.dtype), 1), "kept")
-    return _constant("share_kept", kept / (1 - rate), 1)
+    kept = named(constant("keep", a * keep.astype(a.dtype), 1), "kept")
+    return constant("share_kept", kept / (1 - rate), 1)
 
 
 def attention(
@@ -131,26 +131,57 @@ def attention(
     k: Any,
     v: Any,
     *,
-    num_heads: int = 1,
+    num_heads: int | None = None,
+    num_kv_heads: int | None = None,
     causal: bool = False,
+    window: int | None = None,
+    mask: Any = None,
     scale: float | None = None,
 ) -> Any:
     """Weigh the values by the softmax of the scaled scores, in each head."""
-    factor = 1 / math.sqrt(q.shape[-1] // num_heads or 1) if scale is None else scale
-    q, k, v = (_split(a, num_heads, name) for a, name in ((q, "q"), (k, "k"), (v, "v")))
+    heads = num_heads or 1
+    kv_heads = num_kv_heads or heads
+    factor = 1 / math.sqrt(q.shape[-1] // heads or 1) if scale is None else scale
+    q = _split(q, heads, "q")
+    k, v = (_shared(_split(a, kv_heads, name), heads, kv_heads) for a, name in ((k, "k"), (v, "v")))
     products = named(q @ named(k.swapaxes(-1, -2), "k_transposed"), "products")
-    scores = named(_constant("scale", products * factor, 1), "scores")
+    scores = named(constant("scale", products * factor, 1), "scores")
+    if mask is not None:
+        mask = np.asarray(mask)
+        if num_heads == 1 and mask.ndim > 2:
+            mask = mask.squeeze(-3)
+        if mask.dtype != bool:
+            finite = np.where(mask == -np.inf, 0, mask).astype(scores.dtype)
+            scores = named(constant("bias", scores + finite, 1), "biased_scores")
+            mask = mask != -np.inf
+        scores = _hidden_unless(mask, scores)
     if causal:
         queries, keys = scores.shape[-2:]
-        mask = np.tri(queries, keys, keys - queries, dtype=bool)
-        scores = named(_constant("mask", np.where(mask, scores, -np.inf), 0), "masked_scores")
+        ahead = np.arange(keys) - np.arange(keys - queries, keys)[:, None]
+        seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
+        scores = _hidden_unless(seen, scores)
     weights = named(scores.softmax(axis=-1), "weights")
-    heads = named(weights @ v, "heads")
-    if num_heads == 1:
-        return heads
-    *batch, count, time, width = heads.shape
-    joined = named(heads.swapaxes(-3, -2), "heads_by_position")
+    result = named(weights @ v, "heads")
+    if heads == 1:
+        return result
+    *batch, count, time, width = result.shape
+    joined = named(result.swapaxes(-3, -2), "heads_by_position")
     return joined.reshape((*batch, time, count * width))
+
+
+def _hidden_unless(seen: NDArray[np.bool_], scores: Any) -> Any:
+    """Put −∞ for the scores of what is not seen."""
+    return named(constant("mask", np.where(seen, scores, -np.inf), 0), "masked_scores")
+
+
+def _shared(a: Any, heads: int, kv_heads: int) -> Any:
+    """Repeat each head of keys or values for the heads of queries that share it."""
+    if heads == kv_heads:
+        return a
+    *batch, time, width = a.shape if kv_heads == 1 else (*a.shape[:-3], *a.shape[-2:])
+    alone = named(a.reshape((*batch, kv_heads, 1, time, width)), f"{a.name}_alone")
+    shared = alone.broadcast_to((*batch, kv_heads, heads // kv_heads, time, width))
+    return named(named(shared, f"{a.name}_shared").reshape((*batch, heads, time, width)), a.name)
 
 
 def _split(a: Any, num_heads: int, name: str) -> Any:
@@ -163,14 +194,43 @@ def _split(a: Any, num_heads: int, name: str) -> Any:
 
 
 def cross_entropy(
-    logits: Any, *, targets: NDArray[np.integer[Any]], ignore_index: int | None = None
+    logits: Any,
+    *,
+    targets: Any,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Any:
     """Average the negative log-probabilities of the targets."""
-    rows = logits
+    rows, (*batch, classes) = logits, logits.shape
     if logits.ndim != 2:
-        rows = named(logits.reshape((-1, logits.shape[-1])), "rows")
-    targets = np.asarray(targets).reshape(-1)
-    counted = np.flatnonzero(targets != ignore_index)  # None is equal to none
+        rows = named(logits.reshape((-1, classes)), "rows")
+    targets = np.asarray(targets)
+    weights = np.ones(classes) if weight is None else np.asarray(weight, float)
+    soft = targets.dtype.kind == "f"
+    ids = np.zeros(len(rows), int) if soft else targets.reshape(-1)
+    ignored = np.zeros(len(rows), bool) if ignore_index is None else ids == ignore_index
+    ids = np.where(ignored, 0, ids)
     log_probabilities = named(rows.log_softmax(axis=-1), "log_probabilities")
-    chosen = named(log_probabilities[counted, targets[counted]], "chosen")
-    return -named(chosen.mean(), "mean_log_probability")
+    if soft or label_smoothing:
+        goal = targets.reshape(rows.shape) if soft else np.eye(classes)[ids]
+        shares = (goal * (1 - label_smoothing) + label_smoothing / classes) * weights
+        products = constant("shares", log_probabilities * shares.astype(rows.dtype), 1)
+        chosen = named(named(products, "shared").sum(axis=-1), "chosen")
+    else:
+        chosen = named(log_probabilities[np.arange(len(ids)), ids], "chosen")
+        if weight is not None:
+            of_targets = weights[ids].astype(rows.dtype)
+            chosen = named(constant("weights", chosen * of_targets, 1), "weighted")
+    if ignored.any():
+        chosen = named(chosen.masked_fill(ignored, 0.0), "counted")
+    if reduction == "none":
+        return named(-chosen, "surprises").reshape(tuple(batch))
+    if reduction == "sum":
+        return -named(chosen.sum(), "log_probability")
+    if weight is None and not ignored.any():
+        return -named(chosen.mean(), "mean_log_probability")
+    count = float(len(rows) if soft else weights[ids[~ignored]].sum())
+    mean = constant("count", named(chosen.sum(), "log_probability") / count, 1)
+    return -named(mean, "mean_log_probability")

@@ -98,33 +98,72 @@ def attention(
     k: Array,
     v: Array,
     *,
-    num_heads: int = 1,
+    num_heads: int | None = None,
+    num_kv_heads: int | None = None,
     causal: bool = False,
+    window: int | None = None,
+    mask: Array | None = None,
     scale: float | None = None,
 ) -> Array:
     """Weigh the values by the softmax of the scaled scores: head by head, position by position."""
-    d_k, d_v = q.shape[-1] // num_heads, v.shape[-1] // num_heads
+    heads = num_heads or 1
+    shares = heads // (num_kv_heads or heads)  # heads that read the same keys and values
+    d_k, d_v = q.shape[-1] // heads, v.shape[-1] * shares // heads
     factor = 1 / math.sqrt(d_k or 1) if scale is None else scale
     batch = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (np.broadcast_to(array, (*batch, *array.shape[-2:])) for array in (q, k, v))
     queries, keys = q.shape[-2], k.shape[-2]
-    result = np.empty((*batch, queries, v.shape[-1]), dtype=object)
-    for *where, i, head in np.ndindex((*batch, queries, num_heads)):
-        outer, own = tuple(where), slice(head * d_k, (head + 1) * d_k)
-        seen = max(0, keys - queries + i + 1) if causal else keys
-        scores = [Value.dot(q[*outer, i, own], k[*outer, j, own]) * factor for j in range(seen)]
+    bias = np.zeros((*batch, heads, queries, keys))
+    if mask is not None:
+        own = bias if num_heads else bias[..., 0, :, :]
+        own[...] = np.where(mask, 0, -np.inf) if np.asarray(mask).dtype == bool else mask
+    result = np.empty((*batch, queries, heads * d_v), dtype=object)
+    for *where, i, head in np.ndindex((*batch, queries, heads)):
+        outer, end = tuple(where), keys - queries + i + 1 if causal else keys
+        first = 0 if window is None else max(0, end - window)
+        seen = [j for j in range(first, end) if bias[*outer, head, i, j] != -np.inf]
+        q_part = slice(head * d_k, (head + 1) * d_k)
+        k_part = slice(head // shares * d_k, (head // shares + 1) * d_k)
+        scores = []
+        for j in seen:
+            score = Value.dot(q[*outer, i, q_part], k[*outer, j, k_part]) * factor
+            added = float(bias[*outer, head, i, j])
+            scores.append(score + added if added else score)
         weights = _softmax(scores) if scores else []
-        for column in range(head * d_v, (head + 1) * d_v):
-            result[*outer, i, column] = Value.dot(weights, v[*outer, :seen, column])
+        for column in range(d_v):
+            of_v = v[*outer, seen, head // shares * d_v + column]
+            result[*outer, i, head * d_v + column] = Value.dot(weights, of_v)
     return result
 
 
-def cross_entropy(logits: Array, *, targets: Array, ignore_index: int | None = None) -> Array:
+def cross_entropy(
+    logits: Array,
+    *,
+    targets: Array,
+    weight: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Array:
     """Average the negative log-probabilities of the targets."""
-    targets = np.asarray(targets)
-    losses = [
-        -_log_softmax(list(logits[index]))[int(targets[index])]
-        for index in np.ndindex(targets.shape)
-        if targets[index] != ignore_index
-    ]
-    return np.asarray(Value.sum(losses) / len(losses), dtype=object)
+    targets, classes = np.asarray(targets), logits.shape[-1]
+    weights = [1.0] * classes if weight is None else [float(each) for each in weight]
+    losses, count = np.empty(logits.shape[:-1], dtype=object), 0.0
+    for index in np.ndindex(losses.shape):
+        target = targets[index]
+        if target.ndim == 0 and target == ignore_index:
+            losses[index] = Value(0.0, requires_grad=False)
+            continue
+        log_probabilities = _log_softmax(list(logits[index]))
+        count += 1 if target.ndim else weights[target]
+        if target.ndim == 0 and not label_smoothing:
+            losses[index] = -log_probabilities[target] * weights[target]
+            continue
+        goal = target if target.ndim else np.eye(classes)[target]
+        smooth = [float(p) * (1 - label_smoothing) + label_smoothing / classes for p in goal]
+        shares = [p * w for p, w in zip(smooth, weights, strict=True)]
+        losses[index] = -Value.dot(shares, log_probabilities)
+    if reduction == "none":
+        return losses
+    total = Value.sum(list(losses.flat))
+    return np.asarray(total / count if reduction == "mean" else total, dtype=object)

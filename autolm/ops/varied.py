@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 class Pattern(NamedTuple):
     """Many ways to call an operation: operand shapes in letters, and attributes, `Varied` or not.
 
-    In `Pattern(("… n k", "… k m"))` a letter is the same length wherever it stands, "h·d" is a
-    product, and "…" is any axes, such that those of all operands broadcast together.
+    In `Pattern(("… n k", "… k m"))` a letter is the same length wherever it stands, "h·d" and "2·d"
+    are products, and "…" is any axes, such that those of all operands broadcast together.
     """
 
     shapes: tuple[str, ...]
@@ -83,7 +83,18 @@ class Index(Varied):
 
 @dataclass(frozen=True)
 class Mask(Varied):
-    """Bools that broadcast to the first operand."""
+    """Bools that broadcast to the first operand, or to a shape.
+
+    Attributes
+    ----------
+    shape
+        That shape, written as that of an operand; "…" has the axes that all broadcast to.
+    added
+        Floats that are to be added, some of them −inf, will do too.
+    """
+
+    shape: str = ""
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,20 @@ class Ids(Varied):
 
 
 @dataclass(frozen=True)
+class Floats(Varied):
+    """Floats above 0, such as weights.
+
+    Attributes
+    ----------
+    shape
+        Their shape, written as that of an operand; "…" has the axes that all broadcast to.
+    """
+
+    shape: str
+
+
+@dataclass(frozen=True)
 class Length(Varied):
-    """The length that a letter stands for."""
+    """The length that a letter stands for, or a product of letters such as "h·r"."""
 
     letter: str

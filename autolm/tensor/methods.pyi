@@ -177,3 +177,5 @@ class Methods:
         """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
     def triu(self, diagonal: int = 0) -> Self:
         """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
+    def swiglu(self, b: Any, /) -> Self:
+        """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.varied import (
     Axis,
+    Floats,
     Ids,
     Index,
     Length,
@@ -62,7 +63,8 @@ def from_pattern(
 ) -> tuple[tuple[Shape, ...], dict[str, Any]]:
     """Draw shapes and attributes of one call; what is told goes before the pattern."""
     words = [text.split() for text in pattern.shapes]
-    letters = list(dict.fromkeys(each for text in words for word in text for each in _in(word)))
+    factors = dict.fromkeys(each for text in words for word in text for each in _in(word))
+    letters = [each for each in factors if not each.isdigit()]
     empty = draw(st.sampled_from([*letters, ANY_AXES])) if edge else None
     longest = 2 if len(letters) >= MANY_LETTERS else 3
     lengths = {each: 0 if each == empty else draw(st.integers(1, longest)) for each in letters}
@@ -97,7 +99,7 @@ def _in(word: str) -> list[str]:
 
 
 def _length(word: str, lengths: Mapping[str, int]) -> int:
-    return math.prod(lengths[letter] for letter in _in(word))
+    return math.prod(int(each) if each.isdigit() else lengths[each] for each in _in(word))
 
 
 def _any_axes(count: int, most: int) -> st.SearchStrategy[tuple[Shape, ...]]:
@@ -200,20 +202,36 @@ def _wider_shapes(draw: st.DrawFn, shape: Shape) -> Shape:
 
 
 @st.composite
-def _masks(draw: st.DrawFn, shape: Shape) -> NDArray[np.bool_]:
+def _masks(draw: st.DrawFn, kind: Mask, scene: _Scene) -> NDArray[Any]:
+    shape = _written(kind.shape, scene, scene.whole or ()) if kind.shape else scene.first
     kept = shape[draw(st.integers(0, len(shape))) :]
     own = tuple(1 if draw(st.booleans()) else n for n in kept)
     size = math.prod(own)
+    if kind.added and draw(st.booleans()):
+        number = st.sampled_from([0.0, -math.inf, 1.0, -0.5, -40.0])
+        return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(own)
     flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
     return np.array(flags, dtype=bool).reshape(own)
 
 
 @st.composite
+def _floats(draw: st.DrawFn, kind: Floats, scene: _Scene) -> NDArray[np.float64]:
+    shape = _written(kind.shape, scene, scene.whole or ())
+    size = math.prod(shape)
+    number = st.sampled_from([1.0, 0.5, 0.125, 2.0])
+    return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(shape)
+
+
+def _written(text: str, scene: _Scene, free: Shape) -> Shape:
+    """Return the shape that is written in letters; "…" has these axes."""
+    parts = [free if w == ANY_AXES else (_length(w, scene.lengths),) for w in text.split()]
+    return tuple(n for part in parts for n in part)
+
+
+@st.composite
 def _ids(draw: st.DrawFn, kind: Ids, scene: _Scene) -> Any:
-    words = kind.shape.split()
     free = draw(shapes(max_dims=2)) if scene.whole is None else scene.whole
-    parts = [free if word == ANY_AXES else (_length(word, scene.lengths),) for word in words]
-    shape = tuple(n for part in parts for n in part)
+    shape = _written(kind.shape, scene, free)
     below = scene.lengths[kind.below]
     assume(below or not math.prod(shape))
     return draw(_positions(shape, below, negative=False))
@@ -321,9 +339,10 @@ DRAWN: dict[type[Varied], Callable[[Any, _Scene], Strategy]] = {
     NewShape: lambda kind, scene: _other_shapes(math.prod(scene.first)),
     WiderShape: lambda kind, scene: _wider_shapes(scene.first),
     Index: lambda kind, scene: _indices(scene.first, scene.edge),
-    Mask: lambda kind, scene: _masks(scene.first),
+    Mask: _masks,
     Ids: _ids,
-    Length: lambda kind, scene: st.just(scene.lengths[kind.letter]),
+    Floats: _floats,
+    Length: lambda kind, scene: st.just(_length(kind.letter, scene.lengths)),
 }
 
 

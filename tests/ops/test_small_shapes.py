@@ -445,6 +445,45 @@ def attended(data):
     return [(*batch, *size) for batch, size in zip(batches, sizes, strict=True)], how
 
 
+def turned(data):
+    batch, heads, time, pairs = (data.draw(st.integers(low, 2)) for low in (0, 1, 0, 0))
+    positions = st.none() | st.just(np.arange(time) * 1.5 + 3)
+    how = {"num_heads": heads, "interleaved": data.draw(st.booleans())}
+    return [(batch, time, heads * pairs * 2)], {**how, "positions": data.draw(positions)}
+
+
+def angles(x, num_heads, positions, base):
+    d = x.shape[-1] // (num_heads or 1)
+    places = np.arange(x.shape[-2]) if positions is None else np.asarray(positions)
+    return np.multiply.outer(places, np.power(float(base), -np.arange(0, d, 2) / (d or 1)))
+
+
+def numpys_rope(x, num_heads=None, positions=None, base=10_000.0, interleaved=False):
+    """Turn by a product of complex numbers."""
+    heads = x.reshape(*x.shape[:-1], num_heads or 1, x.shape[-1] // (num_heads or 1))
+    half = heads.shape[-1] // 2
+    turn = np.exp(1j * angles(x, num_heads, positions, base))[..., None, :]
+    y = np.empty(heads.shape)
+    if interleaved:
+        z = (heads[..., ::2] + 1j * heads[..., 1::2]) * turn
+        y[..., ::2], y[..., 1::2] = z.real, z.imag
+    else:
+        z = (heads[..., :half] + 1j * heads[..., half:]) * turn
+        y[..., :half], y[..., half:] = z.real, z.imag
+    return y.reshape(x.shape)
+
+
+def torchs_rope(x, num_heads, positions, interleaved):
+    import torch
+
+    turn = torch.tensor(np.exp(1j * angles(x, num_heads, positions, 10_000.0)))[..., None, :]
+    heads = x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)
+    half = heads.shape[-1] // 2
+    pairs = heads.unflatten(-1, (half, 2)) if interleaved else heads.unflatten(-1, (2, half)).mT
+    z = torch.complex(pairs[..., 0], pairs[..., 1]) * turn
+    return torch.stack((z.real, z.imag), dim=-1 if interleaved else -2).reshape(x.shape)
+
+
 def predicted(data):
     *some, last = data.draw(shapes.filter(len))
     return [(*some, last)], {"targets": np.full(some, max(0, last - 1))}
@@ -463,19 +502,34 @@ def numpys_softmax(a, axis=-1):
     return np.exp(a) / np.exp(a).sum(axis=axis, keepdims=True)
 
 
-def numpys_attention(q, k, v, num_heads, causal):
+def numpys_attention(
+    q, k, v, num_heads=None, causal=False, num_kv_heads=None, window=None, mask=None, scale=None
+):
+    heads = num_heads or 1
+    shares = heads // (num_kv_heads or heads)
+    d_k, d_v = q.shape[-1] // heads, v.shape[-1] * shares // heads
     seen = np.ones((q.shape[-2], k.shape[-2]), bool)
     if causal:
         seen = np.tril(seen, k.shape[-2] - q.shape[-2])
+    if window is not None:
+        seen = np.triu(seen, k.shape[-2] - q.shape[-2] - min(window, k.shape[-2]) + 1)
     parts = []
-    for head in range(num_heads):
-        own_k = slice(head * q.shape[-1] // num_heads, (head + 1) * q.shape[-1] // num_heads)
-        own_v = slice(head * v.shape[-1] // num_heads, (head + 1) * v.shape[-1] // num_heads)
-        scores = q[..., own_k] @ np.swapaxes(k[..., own_k], -1, -2)
-        scores = scores / math.sqrt(q.shape[-1] / num_heads or 1)
-        weights = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=0)) * seen
+    for head in range(heads):
+        own = slice(head * d_k, (head + 1) * d_k)
+        of_k, of_v = (slice(head // shares * d, (head // shares + 1) * d) for d in (d_k, d_v))
+        scores = q[..., own] @ np.swapaxes(k[..., of_k], -1, -2)
+        scores = scores * (1 / math.sqrt(d_k or 1) if scale is None else scale)
+        added = np.asarray(0.0 if mask is None else mask)
+        if num_heads and added.ndim > 2:
+            added = np.broadcast_to(added, (*added.shape[:-3], heads, *added.shape[-2:]))
+            added = added[..., head, :, :]
+        added = np.where(added, 0, -np.inf) if added.dtype == bool else added
+        visible = seen & ~(added == -np.inf)
+        scores = np.where(visible, scores + added, -np.inf)
+        largest = scores.max(axis=-1, keepdims=True, initial=np.finfo(float).min)
+        weights = np.exp(scores - largest)
         total = weights.sum(axis=-1, keepdims=True)
-        parts.append(weights / np.where(total == 0, 1, total) @ v[..., own_v])
+        parts.append(weights / np.where(total == 0, 1, total) @ v[..., of_v])
     return np.concatenate(parts, axis=-1)
 
 
@@ -595,6 +649,12 @@ ORACLES = {
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
     ops.clamp_min: Oracle(elementwise(2), np.maximum, torchs("clamp_min")),
     ops.clamp_max: Oracle(elementwise(2), np.minimum, torchs("clamp_max")),
+    ops.swiglu: Oracle(
+        elementwise(2),
+        lambda a, b: a / (1 + np.exp(-a)) * b,
+        lambda a, b: functional("silu")(a) * b,
+    ),
+    ops.rope: Oracle(turned, numpys_rope, torchs_rope),
     ops.maximum: same("maximum", 2),
     ops.minimum: same("minimum", 2),
     ops.where: same("where", 3),

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autolm import Tensor, ops, primitive
-from autolm.ops import Axis, Case, Ids, Index, Length, NewShape, OneOf, Order, Pattern, Varied
+from autolm.ops import (
+    Axis,
+    Case,
+    Floats,
+    Ids,
+    Index,
+    Length,
+    NewShape,
+    OneOf,
+    Order,
+    Pattern,
+    Varied,
+)
 from autolm.ops.varied import Mask, WiderShape
 from autolm.testing import Call, GradientError, Verdict, calls, check_op
 from autolm.testing.calls_from_patterns import repeats_an_index
@@ -121,6 +133,34 @@ def test_a_mask_broadcasts_to_the_operand():
     assert any(mask.shape != shape for (shape,), mask in found)
     for (shape,), mask in found:
         assert np.broadcast_shapes(shape, mask.shape) == shape
+
+
+def test_a_mask_broadcasts_to_a_shape_in_letters_and_may_be_floats_that_hide():
+    found = drawn(("… q d", "… k d"), Mask("… q k", added=True), 120)
+    for (of_q, of_k), mask in found:
+        scores = (*np.broadcast_shapes(of_q[:-2], of_k[:-2]), of_q[-2], of_k[-2])
+        assert np.broadcast_shapes(scores, mask.shape) == scores
+    kinds = {mask.dtype.kind for _, mask in found}
+    assert kinds == {"b", "f"}
+    numbers = {x for _, mask in found if mask.dtype.kind == "f" for x in mask.flat}
+    assert {-np.inf, 0.0, -40.0} <= numbers
+
+
+def test_floats_are_above_0_and_of_the_shape_that_letters_tell():
+    for (shape,), floats in drawn("… n", Floats("… n")):
+        assert floats.shape == shape
+        assert (floats > 0).all()
+
+
+def test_a_digit_is_the_length_that_it_says_and_is_never_emptied():
+    for (shape,), length in drawn("… 2·d", Length("d"), edge=True):
+        assert shape[-1] == 2 * length
+
+
+def test_a_length_may_be_a_product_of_letters():
+    for (one, other), length in drawn(("h·r", "h"), Length("h·r")):
+        assert one == (length,)
+        assert length % other[0] == 0
 
 
 def test_ids_are_of_the_shape_and_the_range_that_letters_tell():
