@@ -56,18 +56,18 @@ def test_after_write_back_the_graph_is_as_if_recorded_with_these_numbers(native)
     fresh.backward()
     for old, new in zip(topological_order(loss), topological_order(fresh), strict=True):
         assert bits([old.data, old.grad]) == bits([new.data, new.grad])
-    assert [repr(step) for step in tame_names(loss)] == [repr(step) for step in tame_names(fresh)]
+    assert told_alike(loss) == told_alike(fresh)
 
 
 def map_to_values(numbers):
     return [Value(float(number), name=f"w{i}") for i, number in enumerate(numbers)]
 
 
-def tame_names(loss):
-    """Walk the steps; the inputs of either graph go by their number."""
+def told_alike(loss):
+    """Tell the steps; in either graph the inputs go by their number, and the root by one name."""
     for node in topological_order(loss):
         node.name = ""
-    return list(loss.steps())
+    return [repr(step) for step in loss.steps()]
 
 
 def test_written_back_gradients_replace_those_that_were_there():
