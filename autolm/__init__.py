@@ -43,6 +43,8 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import attention as attention
     from autolm.ops import broadcast_to as broadcast_to
     from autolm.ops import chunk as chunk
+    from autolm.ops import clamp_max as clamp_max
+    from autolm.ops import clamp_min as clamp_min
     from autolm.ops import clip as clip
     from autolm.ops import concatenate as concatenate
     from autolm.ops import conv1d as conv1d
@@ -53,6 +55,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import dropout as dropout
     from autolm.ops import einsum as einsum
     from autolm.ops import embedding as embedding
+    from autolm.ops import erf as erf
     from autolm.ops import exp as exp
     from autolm.ops import flatten as flatten
     from autolm.ops import flip as flip
@@ -60,6 +63,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import gelu as gelu
     from autolm.ops import getitem as getitem
     from autolm.ops import layer_norm as layer_norm
+    from autolm.ops import leaky_relu as leaky_relu
     from autolm.ops import log as log
     from autolm.ops import log_softmax as log_softmax
     from autolm.ops import logsumexp as logsumexp
@@ -81,6 +85,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import silu as silu
     from autolm.ops import sin as sin
     from autolm.ops import softmax as softmax
+    from autolm.ops import softplus as softplus
     from autolm.ops import sort as sort
     from autolm.ops import split as split
     from autolm.ops import sqrt as sqrt
@@ -120,7 +125,8 @@ else:
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
-            "maximum minimum where clip astype prod cumsum mean var std norm logsumexp "
+            "softplus leaky_relu erf maximum minimum where clamp_min clamp_max clip astype "
+            "prod cumsum mean var std norm logsumexp "
             "reshape squeeze unsqueeze flatten transpose swapaxes broadcast_to getitem concatenate "
             "stack flip roll pad split chunk gather sort topk tril triu "
             "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "

@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 # An operation's code is the place of its name. The usual ones are tried first.
 NAMES = (
     *("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt", "tanh"),
-    *("sigmoid", "maximum", "minimum", "abs", "sin", "cos"),
+    *("sigmoid", "maximum", "minimum", "abs", "sin", "cos", "softplus", "erf"),
 )
 CODES = {name: code for code, name in enumerate(NAMES)}
 MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
-SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS = range(13, 19)
+SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS, SOFTPLUS, ERF = range(13, 21)
 
+TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 DONE = -1  # what a loop returns if it met no number that is not finite
 
 
@@ -77,6 +78,10 @@ def replay_forward(codes: Any, starts: Any, operands: Any, data: Any) -> int:
             y = _sin(a)
         elif code == COS:
             y = _cos(a)
+        elif code == SOFTPLUS:
+            y = max(a, 0.0) + math.log1p(math.exp(-abs(a)))
+        elif code == ERF:
+            y = math.erf(a)
         data[leaves + k] = y
         if y - y != 0.0:  # inf − inf and nan − nan are nan
             return k
@@ -158,7 +163,11 @@ def _slope(code: int, a: float, y: float) -> float:
         return copysign(1.0, a) if a != 0.0 else 0.0
     if code == SIN:
         return _cos(a)
-    return -_sin(a)
+    if code == COS:
+        return -_sin(a)
+    if code == SOFTPLUS:
+        return 1.0 / (1.0 + _exp(-a))
+    return TWO_OVER_ROOT_PI * math.exp(-a * a)
 
 
 def _div(a: float, b: float) -> float:

@@ -24,8 +24,8 @@ from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
-from autolm.ops.arguments import read_bool, read_int, told
-from autolm.tensor.arguments import read_choice, read_finite, read_kind, read_node, read_path
+from autolm.ops.arguments import read_bool, read_choice, read_int, told
+from autolm.tensor.arguments import read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
 

@@ -502,6 +502,20 @@ class Value(Micrograd, Node):
 
         return y, backward
 
+    @operation("softplus", "ln(1 + eᵃ)", "ḡ / (1 + e⁻ᵃ)")
+    def softplus(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, 1 / (1 + _exp(-a))),)
+
+        return max(a, 0.0) + math.log1p(math.exp(-math.fabs(a))), backward
+
+    @operation("erf", "2/√π · ∫₀ᵃ e^(−t²) dt", "ḡ · 2/√π · e^(−a²)")
+    def erf(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, 2 / math.sqrt(math.pi) * math.exp(-a * a)),)
+
+        return math.erf(a), backward
+
     # Operations of many numbers, each one node
 
     @operation("Σ", "a₁ + a₂ + …", "ḡ")

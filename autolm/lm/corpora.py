@@ -12,8 +12,8 @@ from typing import BinaryIO, Literal, TypeAlias, get_args
 import numpy as np
 
 from autolm.lm.toy_language import TOY_LANGUAGE
-from autolm.ops.arguments import read_int, told
-from autolm.tensor.arguments import read_choice, read_finite, read_path, read_size, read_text
+from autolm.ops.arguments import read_choice, read_int, told
+from autolm.tensor.arguments import read_finite, read_path, read_size, read_text
 
 Kind: TypeAlias = Literal["lines", "stream"]
 

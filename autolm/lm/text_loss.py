@@ -6,7 +6,8 @@ from autolm import ops
 from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
-from autolm.tensor.arguments import read_choice, read_kind
+from autolm.ops.arguments import read_choice
+from autolm.tensor.arguments import read_kind
 from autolm.tensor.tensor import Tensor
 from autolm.walking.tokens import Tokens, visible
 

@@ -28,15 +28,8 @@ from autolm.nn.layers import (
 )
 from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
-from autolm.ops.arguments import read_bool, read_int
-from autolm.tensor.arguments import (
-    read_choice,
-    read_finite,
-    read_floating,
-    read_integers,
-    read_rng,
-    read_size,
-)
+from autolm.ops.arguments import read_bool, read_choice, read_int
+from autolm.tensor.arguments import read_finite, read_floating, read_integers, read_rng, read_size
 from autolm.tensor.tensor import Tensor
 
 # Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).

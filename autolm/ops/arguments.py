@@ -214,6 +214,22 @@ def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     return read
 
 
+def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
+    """Return one of several words, or None where that is one of them.
+
+    >>> read_choice("Block", "norm", "Pre", ("pre", "post", None))
+    Traceback (most recent call last):
+        ...
+    ValueError: Block: norm is 'Pre'; choose 'pre', 'post' or None
+    """
+    known = value in choices if isinstance(value, str) else value is None and None in choices
+    if not known:
+        *others, last = map(repr, choices)
+        listed = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{name}: {argument} is {told(value)}; choose {listed}")
+    return value
+
+
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse shapes, by the names of what has them, that do not broadcast.
 

@@ -15,10 +15,12 @@ from numpy.typing import DTypeLike
 from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
-from autolm.ops.arguments import read_dtype, read_number
+from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
+from autolm.ops.error_function import TWO_OVER_ROOT_PI
+from autolm.ops.error_function import erf as error_function
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
@@ -229,24 +231,92 @@ def relu(a: Array, /) -> tuple[Array, Backward]:
 
 
 @primitive(
-    symbol="gelu",
-    formula="½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
-    rule=("ḡ · (½(1 + t) + ½a · (1 − t²) · √(2/π) · (1 + 0.134145a²))",),
-    definition=definitions.gelu,
+    symbol="softplus",
+    formula="ln(1 + eᵃ)",
+    rule=("ḡ / (1 + e⁻ᵃ)",),
+    scalar=each(lambda a: a.softplus()),
 )
-def gelu(a: Array, /) -> tuple[Array, Backward]:
-    """Gate by the normal distribution, in GPT-2's form with tanh.
+def softplus(a: Array, /) -> tuple[Array, Backward]:
+    """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
+    a = floating(a)
+    below = np.exp(np.where(a.real < 0, a, -a))
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * np.where(a < 0, below, 1) / (1 + below),)
+
+    return np.where(a.real < 0, 0, a) + np.log1p(below), backward
+
+
+@primitive(
+    symbol="leaky",
+    formula="a where a > 0, else negative_slope · a",
+    places=("negative_slope",),
+    rule=("ḡ where a > 0, else negative_slope · ḡ",),
+    kinks="a = 0: the slope is negative_slope",
+    scalar=lambda a, *, negative_slope: each(
+        lambda v: v * negative_slope + v.relu() * (1 - negative_slope)
+    )(a),
+    cases=(Case(((2, 3),), {}), Case(((),), {"negative_slope": 0.25})),
+    patterns=(Pattern(("…",), {"negative_slope": OneOf(0.01, 0.25, 0, 2, -1.0)}),),
+)
+def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Backward]:
+    """Flatten what is negative: its slope is `negative_slope`."""
+    a, slope = floating(a), read_number("leaky_relu", "negative_slope", negative_slope)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (np.where(a > 0, grad, grad * slope),)
+
+    return np.where(a.real > 0, a, a * slope), backward
+
+
+@primitive(
+    symbol="erf",
+    formula="2/√π · ∫₀ᵃ e^(−t²) dt",
+    rule=("ḡ · 2/√π · e^(−a²)",),
+    scalar=each(lambda a: a.erf()),
+)
+def erf(a: Array, /) -> tuple[Array, Backward]:
+    """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    a = floating(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * (TWO_OVER_ROOT_PI * np.exp(-a * a)),)
+
+    return error_function(a), backward
+
+
+def _gelu(a: Value, approximate: str) -> Value:
+    if approximate == "none":
+        return a * ((a / math.sqrt(2)).erf() + 1) / 2
+    return a * (2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))).sigmoid()
+
+
+@primitive(
+    symbol="gelu",
+    formula="½a · (1 + erf(a/√2)), or close to it ½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
+    rule=("ḡ · (g + a · ∂g/∂a), where y = a · g",),
+    scalar=lambda a, *, approximate: each(lambda v: _gelu(v, approximate))(a),
+    definition=definitions.gelu,
+    cases=(Case(((2, 3),), {}), Case(((2, 3),), {"approximate": "tanh"})),
+    patterns=(Pattern(("…",), {"approximate": OneOf("none", "tanh")}),),
+)
+def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
+    """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`.
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units (2016), section 2.
     """
     a = floating(a)
-    t = np.tanh(GELU_SCALE * (a + GELU_CUBIC * (a * a * a)))
+    if read_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
+        gate = 0.5 * (1 + error_function(a / math.sqrt(2)))
+        slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
+    else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
+        gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
+        slope = 2 * gate * (1 - gate) * (GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a)))
 
     def backward(grad: Array) -> tuple[Array]:
-        inner = GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a))
-        return (grad * (0.5 * (1 + t) + 0.5 * a * (1 - t * t) * inner),)
+        return (grad * (gate + a * slope),)
 
-    return 0.5 * a * (1 + t), backward
+    return a * gate, backward
 
 
 @composed(
@@ -333,65 +403,80 @@ def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
     return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests bring their own types
 
 
-def put(mask: Array, value: float, a: Array) -> Array:
-    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
-    filling: Any = value
-    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
-        try:
-            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
-        except OverflowError:
-            filling = float(value)
-    return np.where(mask, filling, a)
+@each
+def _raised(a: Value, low: Value | float) -> Value:
+    limit = low if isinstance(low, Value) else Value(low, requires_grad=False)
+    return limit if a.data < limit.data or limit.data != limit.data else a
 
 
-def _read_bound(argument: str, bound: float | None) -> float | None:
-    if bound is not None and (bound := read_number("clip", argument, bound)) != bound:
-        raise ValueError(f"clip: {argument} is nan, which limits nothing")
-    return bound
-
-
-def _clip(a: Value, low: float | None, high: float | None) -> Value:
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    if a.data != a.data or low <= a.data <= high:
-        return a
-    return Value(min(max(a.data, low), high), requires_grad=False)
+@each
+def _lowered(a: Value, high: Value | float) -> Value:
+    limit = high if isinstance(high, Value) else Value(high, requires_grad=False)
+    return limit if a.data > limit.data or limit.data != limit.data else a
 
 
 @primitive(
+    symbol="clamp",
+    formula="a where a ≥ low, else low",
+    rule=("ḡ where a ≥ low", "ḡ where a < low"),
+    kinks="a = low: the slope is 1, and that in low 0",
+    scalar=_raised,
+)
+def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
+    """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+    return _chosen(a, low, ~((a.real < low.real) | (low != low)))
+
+
+@primitive(
+    symbol="clamp",
+    formula="a where a ≤ high, else high",
+    rule=("ḡ where a ≤ high", "ḡ where a > high"),
+    kinks="a = high: the slope is 1, and that in high 0",
+    scalar=_lowered,
+)
+def clamp_max(a: Array, high: Array, /) -> tuple[Array, Backward]:
+    """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
+    return _chosen(a, high, ~((a.real > high.real) | (high != high)))
+
+
+def _chosen(a: Array, limit: Array, inside: Array) -> tuple[Array, Backward]:
+    def backward(grad: Array) -> tuple[Array, Array]:
+        return np.where(inside, grad, 0), np.where(inside, 0, grad)
+
+    return np.where(inside, a, limit), backward
+
+
+def _clip(a: Array, low: Any = None, high: Any = None) -> Any:
+    raised = a if low is None else _raised(a, low)
+    return raised if high is None else _lowered(raised, high)
+
+
+@composed(
     symbol="clip",
     formula="min(max(a, low), high)",
-    places=("low", "high"),
-    rule=("ḡ where low ≤ a ≤ high",),
-    kinks="a = low and a = high: the slope is 1",
-    scalar=lambda a, *, low=None, high=None: each(lambda v: _clip(v, low, high))(a),
+    rule=("ḡ where low ≤ a ≤ high", "ḡ where a < low ≤ high", "ḡ where high < a or high < low"),
+    kinks="a = low and a = high: the slope is 1, and that in the limit 0",
+    scalar=_clip,
     cases=(
         Case(((2, 3),), {"low": -1.0, "high": 1.0}),
         Case(((),), {"low": 0.0, "high": 2.0}),
         Case(((3,),), {"low": 1.0, "high": -1.0}),
-        Case(((3,),), {"low": 0.5}),
-        Case(((3,),), {"low": None, "high": -0.5}),
+        Case(((2, 3), (3,)), {"high": 3}),
+        Case(((3,),), {"high": -0.5}),
     ),
     patterns=(
+        Pattern(("…", "…"), {"high": OneOf(3, None)}),  # where all three tie, PyTorch's slope is 1
         Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, None), "high": OneOf(1.0, 3, 2.5)}),
         Pattern(("…",), {"low": OneOf(-1.0, 0, 0.5, 3.0), "high": OneOf(1.0, -0.5, None)}),
     ),
 )
-def clip(
-    a: Array, /, *, low: float | None = None, high: float | None = None
-) -> tuple[Array, Backward]:
-    """Limit to the interval from low to high; if low is above high, all is high, as in NumPy.
+def clip(a: Any, low: Any = None, high: Any = None, /) -> Any:
+    """Limit to the interval from low to high; where low is above high it is high, as in NumPy.
 
-    One of them may be None, which limits nothing. They are numbers, and not differentiated: for
-    limits that are arrays there are `maximum` and `minimum`.
+    One of them may be left out, or None, which limits nothing. They broadcast.
     """
-    low, high = _read_bound("low", low), _read_bound("high", high)
-    if low is None and high is None:
-        raise ValueError("clip: low and high are both None; give one of them at least")
-    a = a.astype(np.int64) if a.dtype == bool else a  # bools are not compared with large numbers
-    inside = (low is None or a.real >= low) & (high is None or a.real <= high)
-    y = a if low is None else put(a.real < low, low, a)
-
-    def backward(grad: Array) -> tuple[Array]:
-        return (np.where(inside, grad, 0),)
-
-    return y if high is None else put(y.real > high, high, y), backward
+    if high is None:
+        if low is None:
+            raise ValueError("clip: low and high are both None; give one of them at least")
+        return clamp_min(a, low)
+    return clamp_max(a if low is None else named(clamp_min(a, low), "raised"), high)

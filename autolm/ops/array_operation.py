@@ -129,9 +129,9 @@ class ArrayOperation:
             count = 1 if isinstance(given[0], list | tuple) and _is_int(given[1]) else len(given)
         operands, rest = given[:count], given[count:]
         if len(rest) > len(self.places):
-            options = [f"{word}=" for word in self.options if word not in self.places]
-            if options:
-                after = f"name what comes after the {self.places[-1]}: {' or '.join(options)}"
+            words = [f"{word}=" for word in self.words if word not in self.places]
+            if words:
+                after = f"name what comes after the {self.places[-1]}: {' or '.join(words)}"
                 raise TypeError(f"{self.name}: {after}")
             known = ", ".join((*self.operands, *self.places))
             raise TypeError(f"{self.name}: it takes {known} and no more, not {len(given)}")
@@ -146,16 +146,22 @@ class ArrayOperation:
         return getattr(self.forward, "__kwdefaults__", None) or {}
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The names of all its attributes."""
+        code = getattr(self.forward, "__code__", None)  # a callable object has none
+        first = code.co_argcount if code is not None else 0
+        return code.co_varnames[first : first + code.co_kwonlyargcount] if code is not None else ()
+
+    @cached_property
     def operands(self) -> tuple[str, ...]:
         """What its function calls its operands; none where it joins any number of them."""
-        code = getattr(self.forward, "__code__", None)  # a callable object has none
+        code = getattr(self.forward, "__code__", None)
         return code.co_varnames[: code.co_argcount] if code is not None else ()
 
     @cached_property
-    def words(self) -> tuple[str, ...]:
-        """What its function calls its attributes."""
-        code = getattr(self.forward, "__code__", None)
-        return code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount] if code else ()
+    def optional(self) -> tuple[str, ...]:
+        """Which operands may be left out, and given by name; none of a primitive."""
+        return ()
 
     @cached_property
     def joins(self) -> bool:
@@ -173,4 +179,4 @@ def _is_int(value: Any) -> bool:
         index(value)
     except TypeError:
         return False
-    return not isinstance(value, list)
+    return True

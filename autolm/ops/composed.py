@@ -3,13 +3,15 @@
 Such a function is written with operators, methods and operations of its operands, as in a textbook,
 so it has no rule of its own and knows none: its result stands at the end of a graph that shows its
 mathematics, with a textbook's names. `@composed` gives it its record, and lets it be called as
-every operation is.
+every operation is. What is chosen by looking at the numbers of an operand is a primitive's work: a
+constant in the graph would stay when the numbers are edited and the graph is computed again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, overload
 
 from autolm.ops.array_operation import ArrayOperation
@@ -23,7 +25,8 @@ class Composed(ArrayOperation):
     ----------
     forward
         ``forward(*operands, **attributes)``, on Tensors; it returns one, or several in a tuple or a
-        list. Attributes come as a primitive's do: of a Tensor of integers, the array.
+        list. Attributes come as a primitive's do: of a Tensor of integers, the array. An operand
+        whose default is None may be left out, and given by place or by name.
     rule
         What reaches each operand through all of that graph.
     scalar
@@ -32,6 +35,19 @@ class Composed(ArrayOperation):
 
     kind: ClassVar[str] = "composed"
     made_by: ClassVar[str] = "tensors of a composition"
+
+    def __call__(self, *operands: Any, **attributes: Any) -> Any:
+        """Put each optional operand in its place: None where it is left out."""
+        left = self.operands[len(operands) :]
+        if left and set(left) <= set(self.optional):
+            operands += tuple(attributes.pop(name, None) for name in left)
+        return super().__call__(*operands, **attributes)
+
+    @cached_property
+    def optional(self) -> tuple[str, ...]:
+        """Which operands may be left out, and given by name."""
+        defaults = getattr(self.forward, "__defaults__", None) or ()
+        return self.operands[len(self.operands) - len(defaults) :]
 
 
 @overload

@@ -108,13 +108,15 @@ def _root(square: Any, eps: float, name: str) -> Any:
     return named(kept.sqrt(), name)
 
 
-def gelu(a: Any) -> Any:
-    """Gate by the normal distribution, whose integral is close to ½(1 + tanh u)."""
+def gelu(a: Any, *, approximate: str = "none") -> Any:
+    """Gate by the normal distribution, by its integral ½(1 + erf a/√2) or close to it by tanh."""
+    if approximate == "none":
+        error = named(named(a / math.sqrt(2), "a_by_root_2").erf(), "error_function")
+        return a * named(named(error + 1, "twice_the_gate") * 0.5, "gate")
     cubed = named(named(a * a, "squared") * a, "cubed")
     small = named(cubed * GELU_CUBIC, "cubic_term")
-    u = named(named(a + small, "bent") * GELU_SCALE, "u")
-    gate = named(named(named(u.tanh(), "tanh_u") + 1, "twice_the_gate") * 0.5, "gate")
-    return a * gate
+    twice_u = named(named(a + small, "bent") * (2 * GELU_SCALE), "twice_u")
+    return a * named(twice_u.sigmoid(), "gate")  # which is ½(1 + tanh u)
 
 
 def dropout(a: Any, *, rate: float, seed: int) -> Any:

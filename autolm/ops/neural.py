@@ -20,7 +20,6 @@ from autolm.ops.arguments import (
     require_broadcast,
     told,
 )
-from autolm.ops.arithmetic import put
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import dot_along, floating, sum_along
@@ -240,6 +239,9 @@ def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
     """Return token ids as an array of indices, each of which has a row."""
     if weight.ndim == 0:
         raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
+    if weight.dtype.kind in "biu":
+        order = "the order is embedding(weight, token_ids)"
+        raise TypeError(f"embedding: weight must be floats, not {weight.dtype}; {order}")
     ids = read_integers("embedding", "token_ids", token_ids)
     return require_known("embedding", "token_ids", ids, weight.shape[0])
 
@@ -276,6 +278,17 @@ def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[
         return (np.where(mask, 0, grad),)
 
     return put(mask, value, a), backward
+
+
+def put(mask: Array, value: float, a: Array) -> Array:
+    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
+    filling: Any = value
+    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
+        try:
+            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
+        except OverflowError:
+            filling = float(value)
+    return np.where(mask, filling, a)
 
 
 def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,16 @@ def refusal(
         except TypeError:
             return TypeError(f"{name}: a list of arrays is needed, not {told(operands[0])}")
     wrong = _wrong_arguments(name, parameters, operands, attributes)
+    names = _names(parameters, len(operands))
+    optional = [p.name for p in parameters.values() if p.default is None]
+    there = [o is not None or n not in optional for n, o in zip(names, operands, strict=True)]
+    names, operands = [*compress(names, there)], [*compress(operands, there)]
     if wrong is None and any(map(_holds_node, operands)):
         return None  # which was refused already, in better words
     return (
         wrong
-        or _wrong_operand(name, _names(parameters, len(operands)), operands)
-        or _wrong_together(name, _names(parameters, len(operands)), operands, error)
+        or _wrong_operand(name, names, operands)
+        or _wrong_together(name, names, operands, error)
     )
 
 
@@ -65,9 +70,15 @@ def _wrong_arguments(
 ) -> Exception | None:
     kinds = [p.kind for p in parameters.values()]
     positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, _EITHER)]
-    options = [p.name for p in parameters.values() if p.kind in (p.KEYWORD_ONLY, _EITHER)]
+    options = [
+        p.name
+        for p in parameters.values()
+        if p.kind in (p.KEYWORD_ONLY, _EITHER) or p.default is None
+    ]
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for argument in attributes:
+            if argument in [p.name for p in positional[: len(operands)]]:
+                return TypeError(f"{name}: {argument} is given twice")
             if argument in parameters and argument not in options:
                 return TypeError(f"{name}: {argument} is an operand: give it by its place")
             if argument not in parameters:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,6 @@ def read_node(name: str, argument: str, value: Any) -> Node:
     """Return a node of a graph."""
     node: Node = read_kind(name, argument, value, Node, "a Value or a Tensor")
     return node
-
-
-def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
-    """Return one of several words, or None where that is one of them.
-
-    >>> read_choice("Block", "norm", "Pre", ("pre", "post", None))
-    Traceback (most recent call last):
-        ...
-    ValueError: Block: norm is 'Pre'; choose 'pre', 'post' or None
-    """
-    known = value in choices if isinstance(value, str) else value is None and None in choices
-    if not known:
-        *others, last = map(repr, choices)
-        listed = f"{', '.join(others)} or {last}" if others else last
-        raise ValueError(f"{name}: {argument} is {told(value)}; choose {listed}")
-    return value
 
 
 def read_size(name: str, argument: str, value: Any, low: int = 1) -> int:

@@ -41,14 +41,22 @@ class Methods:
         """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
     def relu(self) -> Self:
         """Cut off what is negative: max(0, a)."""
-    def gelu(self) -> Self:
-        """Gate by the normal distribution, in GPT-2's form with tanh."""
+    def gelu(self, *, approximate: str = "none") -> Self:
+        """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
+    def softplus(self) -> Self:
+        """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
+    def leaky_relu(self, negative_slope: float = 0.01) -> Self:
+        """Flatten what is negative: its slope is `negative_slope`."""
+    def erf(self) -> Self:
+        """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
     def maximum(self, b: Any, /) -> Self:
         """Take the larger of two, element by element."""
     def minimum(self, b: Any, /) -> Self:
         """Take the smaller of two, element by element."""
-    def clip(self, low: float | None = None, high: float | None = None) -> Self:
-        """Limit to the interval from low to high; if low is above high, all is high, as in NumPy."""
+    def clamp_min(self, low: Any, /) -> Self:
+        """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+    def clamp_max(self, high: Any, /) -> Self:
+        """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
     def astype(self, dtype: DTypeLike) -> Self:
         """Round to numbers of another type; whole numbers and bools have no gradient."""
     def sum(
@@ -113,6 +121,8 @@ class Methods:
         """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
+    def clip(self, low: Any = None, high: Any = None) -> Self:
+        """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
         self,
         axis: Axis = None,

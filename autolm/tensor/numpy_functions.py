@@ -88,6 +88,7 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
     names = {theirs: ours or theirs for theirs, _, ours in map(_parted, signature.split())}
     parameters = inspect.signature(getattr(operation, "forward", operation)).parameters
     operands = [name for name, p in parameters.items() if p.kind != p.KEYWORD_ONLY]
+    needed = [name for name in operands if parameters[name].default is inspect.Parameter.empty]
 
     def call(*given: Any, **options: Any) -> Any:
         arguments = {}
@@ -101,7 +102,7 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
                 _require_default(word, value)
             if name not in operands and needs_gradient(value):
                 raise Unfit(f"would lose the gradient of {word}; use its .data")
-        first = [arguments.pop(name) for name in operands]
+        first = [arguments.pop(name) for name in needed]
         return operation(*first, **arguments)
 
     return call
@@ -274,12 +275,6 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return ops.where(condition, x, y)
 
 
-def _clip(a: Any, *, low: Any = None, high: Any = None) -> Any:
-    return ops.clip(
-        a, low=-math.inf if low is None else low, high=math.inf if high is None else high
-    )
-
-
 def _positive(x: Any) -> Any:
     return ops.mul(x, 1)
 
@@ -341,7 +336,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "astype": as_numpy_calls(ops.astype, "x:a dtype copy device"),
     "average": as_numpy_calls(ops.mean, "a axis weights returned keepdims"),
     "broadcast_to": as_numpy_calls(ops.broadcast_to, "array:a shape subok"),
-    "clip": as_numpy_calls(_clip, "a a_min:low a_max:high out min:low max:high"),
+    "clip": as_numpy_calls(ops.clip, "a a_min:low a_max:high out min:low max:high"),
     "column_stack": _column_stack,
     "concatenate": as_numpy_calls(_concatenate, "arrays axis out dtype casting"),
     "copy": as_numpy_calls(_copy, "a order subok"),
@@ -507,7 +502,7 @@ INSTEAD = {
     "cbrt": "use x ** (1 / 3), of positive numbers",
     "choose": "use ops.where",
     "compress": "use x[mask]",
-    "clip": "use np.clip(array, low, high) of numbers, or ops.maximum and ops.minimum",
+    "clip": "use np.clip(array, low, high)",
     "copysign": "use ops.where(...) of abs(x) and -abs(x)",
     "copyto": NOT_WRITTEN,
     "corrcoef": "use sums of products of x - x.mean()",

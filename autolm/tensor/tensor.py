@@ -383,10 +383,17 @@ record = Tensor.record  # what a primitive makes when it is called
 
 def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
     """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
-    parents, attributes = _read_call(op, operands, attributes)
+    needed = len(op.operands) - len(op.optional)
+    there = (*operands[:needed], *(o for o in operands[needed:] if o is not None))
+    parents, attributes = _read_call(op, there, attributes)
+    if len(there) == len(operands):
+        operands = parents
+    else:
+        given = iter(parents)
+        operands = tuple(None if o is None else next(given) for o in operands)
     try:
         with quiet():
-            return op.forward(*parents, **attributes)
+            return op.forward(*operands, **attributes)
     except (TypeError, ValueError) as error:
         if str(error).startswith(op.name) or type(error) not in (TypeError, ValueError):
             raise
@@ -448,9 +455,11 @@ def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
     if isinstance(told, Node):
         positions = told.as_positions() if isinstance(told, Tensor) else None
         if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
+            places = ", ".join((*op.operands, *op.places))
+            order = f"; the order is {op.name}({places})" if name in op.places else ""
             raise TypeError(
                 f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
-                "requires one; give its .data, or for integers a Tensor with dtype=int"
+                f"requires one; give its .data, or for integers a Tensor with dtype=int{order}"
             )
         return told.data if positions is None else positions
     if isinstance(told, np.ndarray):

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.error_function import erf
+
 Array = NDArray[Any]
 
 VALUE_FORWARDS: dict[str, Callable[..., Any]] = {
@@ -34,4 +36,6 @@ VALUE_FORWARDS: dict[str, Callable[..., Any]] = {
     "cos": np.cos,
     "tanh": np.tanh,
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "softplus": lambda a: np.log(1 + np.exp(a)),
+    "erf": erf,
 }

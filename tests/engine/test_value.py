@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from autolm import Tensor, Value, no_grad, scope
 from autolm.engine.value import OPERATIONS as OWN
 from autolm.engine.value import operation as define
+from autolm.ops.error_function import erf as error_function
 
 STEP = 1e-30  # of the complex step: so small that f(x + ih) = f(x) + ih·f'(x) holds to the last bit
 
@@ -26,6 +27,12 @@ STEP = 1e-30  # of the complex step: so small that f(x + ih) = f(x) + ih·f'(x) 
 def piecewise(function):
     """Make a function that chooses by comparing numbers choose by the real parts."""
     return lambda *args: function(*args, key=lambda z: z.real)
+
+
+def by_maclaurin(z):
+    """Return erf z, for a z of which no power is large."""
+    terms = ((-1) ** n * z ** (2 * n + 1) / (math.factorial(n) * (2 * n + 1)) for n in range(30))
+    return 2 / math.sqrt(math.pi) * sum(terms)
 
 
 # name: (on Values, on complex numbers, the interval of each operand)
@@ -45,6 +52,8 @@ OPERATIONS = {
     "cos": (Value.cos, cmath.cos, (ANYWHERE,)),
     "tanh": (Value.tanh, cmath.tanh, (ANYWHERE,)),
     "sigmoid": (Value.sigmoid, lambda z: 1 / (1 + cmath.exp(-z)), (ANYWHERE,)),
+    "softplus": (Value.softplus, lambda z: cmath.log(1 + cmath.exp(z)), (ANYWHERE,)),
+    "erf": (Value.erf, by_maclaurin, ((-1.5, 1.5),)),
     "relu": (Value.relu, lambda z: max(z, 0j, key=lambda z: z.real), (ANYWHERE,)),
     "maximum": (Value.maximum, piecewise(max), (ANYWHERE, ANYWHERE)),
     "minimum": (Value.minimum, piecewise(min), (ANYWHERE, ANYWHERE)),
@@ -198,6 +207,8 @@ ON_NUMPY = {
     "cos": np.cos,
     "tanh": np.tanh,
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+    "softplus": lambda a: np.logaddexp(0.0, a),
+    "erf": lambda a: error_function(np.asarray(a, np.longdouble)),
     "relu": lambda a: np.maximum(a, 0.0),
     "maximum": np.maximum,
     "minimum": np.minimum,
@@ -244,6 +255,11 @@ def test_any_float_gives_what_ieee_says_and_backward_never_raises(name, data):
         (lambda: Value(1).maximum(nan), nan),
         (lambda: Value(-1000).sigmoid(), 0.0),
         (lambda: Value(1000).sigmoid(), 1.0),
+        (lambda: Value(-1000).softplus(), 0.0),
+        (lambda: Value(1000).softplus(), 1000.0),
+        (lambda: Value(-inf).softplus(), 0.0),
+        (lambda: Value(inf).softplus(), inf),
+        (lambda: Value(inf).erf(), 1.0),
     ],
 )
 def test_where_python_raises_ieee_has_a_value(result, expected):
@@ -268,6 +284,10 @@ def test_where_python_raises_ieee_has_a_value(result, expected):
         (Value.sigmoid, (1000,), (0.0,)),
         (Value.sigmoid, (-1000,), (0.0,)),
         (Value.tanh, (1000,), (0.0,)),
+        (Value.softplus, (1000,), (1.0,)),
+        (Value.softplus, (-1000,), (0.0,)),
+        (Value.softplus, (0,), (0.5,)),
+        (Value.erf, (1e200,), (0.0,)),
     ],
 )
 def test_slope_at_a_kink_or_an_extreme_is_the_convention(operation, at, slopes):

@@ -166,9 +166,8 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
 
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     numbers = [n[0] if isinstance(n, tuple) else n for n in (stride, padding, dilation)]
-    operands = (x, weight) if bias is None else (x, weight, bias)
     names = ("stride", "padding", "dilation")
-    return ops.conv1d(*operands, **dict(zip(names, numbers, strict=True)), groups=groups)
+    return ops.conv1d(x, weight, bias, **dict(zip(names, numbers, strict=True)), groups=groups)
 
 
 def greatest(op):
@@ -182,6 +181,10 @@ def greatest(op):
 def clip(x, min_val=-1, max_val=1, **options):
     only(options, "inplace")
     return ops.clip(x, low=min_val, high=max_val)
+
+
+def limited(x, min=None, max=None):
+    return ops.clip(x, min, max)
 
 
 def where_first(a, condition, b):  # the order of OpInfo's sample: x.where(condition, other)
@@ -280,8 +283,17 @@ def cross_entropy(x, target, weight=None, ignore_index=-100, reduction="mean", l
 
 
 def gelu(x, approximate="none"):
-    offered(approximate == "tanh", "the form without tanh")
-    return ops.gelu(x)
+    return ops.gelu(x, approximate=approximate)
+
+
+def softplus(x, beta=1, threshold=20):
+    offered((x.data * beta <= threshold).all(), "threshold=, beyond which PyTorch takes a line")
+    return ops.softplus(x * beta) / beta
+
+
+def leaky_relu(x, negative_slope=0.01, **options):
+    only(options, "inplace")
+    return ops.leaky_relu(x, negative_slope)
 
 
 def getitem(x, index):
@@ -314,6 +326,9 @@ CALLS = {
     "sigmoid": (ops.sigmoid, unary(ops.sigmoid)),
     "nn.functional.relu": (ops.relu, unary(ops.relu)),
     "nn.functional.gelu": (ops.gelu, gelu),
+    "nn.functional.softplus": (ops.softplus, softplus),
+    "nn.functional.leaky_relu": (ops.leaky_relu, leaky_relu),
+    "erf": (ops.erf, unary(ops.erf)),
     "nn.functional.silu": (ops.silu, unary(ops.silu)),
     "maximum": (ops.maximum, binary(ops.maximum)),
     "minimum": (ops.minimum, binary(ops.minimum)),
@@ -321,6 +336,9 @@ CALLS = {
     "min.binary": (ops.minimum, binary(ops.minimum)),
     "where": (ops.where, where_first),
     "nn.functional.hardtanh": (ops.clip, clip),
+    "clamp": (ops.clip, limited),
+    "clamp_min": (ops.clamp_min, ops.clamp_min),
+    "clamp_max": (ops.clamp_max, ops.clamp_max),
     "nn.functional.relu6": (ops.clip, lambda x, **how: clip(x, 0, 6, **how)),
     "double": (ops.astype, lambda x, **how: ops.astype(x, dtype=float)),
     "sum": (ops.sum, reduction(ops.sum)),

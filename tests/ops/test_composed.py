@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autolm import Tensor, check_gradient, check_op, no_grad, ops, topological_order
+from autolm import Tensor, check_gradient, check_op, edit, no_grad, ops, topological_order
 from autolm.ops import Composed, OneOf, Pattern, composed
 from autolm.testing import GradientError, Verdict
 
@@ -63,6 +63,45 @@ def test_those_of_users_are_proved_too(op):
 
 def test_pytorchs_spelling_of_an_axis_is_read():
     assert doubled([[1.0, 2.0]], dim=0).data.tolist() == [2.0, 4.0]
+
+
+@composed
+def shifted(a, by=None, /, *, twice=False):
+    """Add an operand that may be left out."""
+    return a * (2 if twice else 1) + (0 if by is None else by)
+
+
+def test_an_optional_operand_is_given_by_place_or_by_name_or_left_out():
+    x, by = Tensor([1.0]), Tensor([5.0])
+    assert shifted(x).data == shifted(x, None).data == shifted(x, by=None).data == 1
+    for y in (shifted(x, by), shifted(x, by=by), shifted(x, twice=False, by=[5])):
+        assert y.data == 6
+    shifted(x, by=by, twice=True).backward()
+    assert (x.grad, by.grad) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: shifted([1.0], [2.0], by=3), "shifted: by is given twice"),
+        (lambda: shifted([1.0], "a"), "shifted: by must be real numbers, not 'a'"),
+        (lambda: shifted(None), "shifted: a must be real numbers, not None"),
+        (lambda: shifted(by=1), "shifted: a is missing"),
+        (lambda: shifted([1.0], 2, 3), "shifted: it takes 2 operands, a, by, not 3"),
+        (lambda: shifted([1.0], up=3), "shifted: there is no argument 'up'; it takes by, twice"),
+    ],
+)
+def test_an_optional_operand_that_is_wrong_is_refused(call, message):
+    with pytest.raises(TypeError) as caught:
+        call()
+    assert str(caught.value).startswith(message)
+
+
+def test_an_edited_operand_is_chosen_anew_by_what_is_clipped():
+    x = Tensor([-3.0, 3.0])
+    y = x.clip(-1, 1)
+    edit(y.sum(), x, [0.5, -9.0])
+    assert y.data.tolist() == [0.5, -1.0]
 
 
 def test_what_detaches_inside_is_found_and_the_program_shows_it():

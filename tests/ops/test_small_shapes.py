@@ -338,8 +338,18 @@ def numpys_conv1d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, grou
 
 
 def limits(data):
+    if data.draw(st.booleans()):
+        return elementwise(3)(data)
     low, high = data.draw(st.sampled_from([(-0.5, 0.5), (0.5, -0.5), (None, 0.1), (0.1, None)]))
     return [data.draw(shapes)], {"low": low, "high": high}
+
+
+def approximated(data):
+    return [data.draw(shapes)], {"approximate": data.draw(st.sampled_from(["none", "tanh"]))}
+
+
+def leaking(data):
+    return [data.draw(shapes)], {"negative_slope": data.draw(st.sampled_from([0.01, 0.5, -1]))}
 
 
 def another_shape(data):
@@ -542,7 +552,24 @@ def torchs(name, **renamed):
     return function
 
 
-def numpys_gelu(a):
+def integrated(a):
+    """Return erf a by quadrature, for an a that is not large."""
+    places, weights = np.polynomial.legendre.leggauss(40)
+    t = np.multiply.outer(a, (places + 1) / 2)
+    return a / math.sqrt(math.pi) * np.sum(weights * np.exp(-t * t), axis=-1)
+
+
+def torchs_clip(a, *limits, low=None, high=None):
+    import torch
+
+    if limits:  # whose gradients it does not give where they are wider than a
+        return torch.clamp(*torch.broadcast_tensors(a, *limits))
+    return torch.clamp(a, low, high)
+
+
+def numpys_gelu(a, approximate):
+    if approximate == "none":
+        return a * (1 + integrated(a / math.sqrt(2))) / 2
     return 0.5 * a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a**3)))
 
 
@@ -559,10 +586,17 @@ ORACLES = {
     ops.neg: Oracle(elementwise(1), np.negative, torchs("neg")),
     ops.sigmoid: same("sigmoid", numpys=lambda a: 1 / (1 + np.exp(-a))),
     ops.relu: same("relu", numpys=lambda a: np.maximum(a, 0)),
-    ops.gelu: Oracle(
-        elementwise(1), numpys_gelu, lambda a: functional("gelu")(a, approximate="tanh")
+    ops.gelu: Oracle(approximated, numpys_gelu, functional("gelu")),
+    ops.softplus: Oracle(elementwise(1), lambda a: np.logaddexp(a, 0), functional("softplus")),
+    ops.leaky_relu: Oracle(
+        leaking,
+        lambda a, negative_slope: np.where(a > 0, a, a * negative_slope),
+        functional("leaky_relu"),
     ),
+    ops.erf: Oracle(elementwise(1), integrated, torchs("erf")),
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
+    ops.clamp_min: Oracle(elementwise(2), np.maximum, torchs("clamp_min")),
+    ops.clamp_max: Oracle(elementwise(2), np.minimum, torchs("clamp_max")),
     ops.maximum: same("maximum", 2),
     ops.minimum: same("minimum", 2),
     ops.where: same("where", 3),
@@ -572,8 +606,8 @@ ORACLES = {
     },
     ops.clip: Oracle(
         limits,
-        lambda a, low, high: np.clip(a, low, high),
-        torchs("clamp", low="min", high="max"),
+        lambda a, low=None, high=None: np.clip(a, low, high),
+        torchs_clip,
     ),
     ops.astype: Oracle(converted, lambda a, dtype: a.astype(dtype), lambda a, dtype: a.double()),
     ops.sum: Oracle(reduction, np.sum, torchs("sum", axis="dim", keepdims="keepdim")),

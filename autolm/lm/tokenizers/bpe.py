@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, apply_merges, learn_merges
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
-from autolm.ops.arguments import read_bool, read_int, told
-from autolm.tensor.arguments import read_choice, read_items, read_kind, read_text
+from autolm.ops.arguments import read_bool, read_choice, read_int, told
+from autolm.tensor.arguments import read_items, read_kind, read_text
 
 Split: TypeAlias = Literal["gpt"] | None
 
