@@ -127,8 +127,7 @@ else:
             "autolm.tensor.tensor": "Tensor",
             "autolm.ops.primitive": "primitive",
             "autolm.ops": "add sub mul div neg exp log sqrt sin cos tanh sigmoid relu gelu silu "
-            "softplus leaky_relu erf "
-            "maximum minimum where clamp_min clamp_max clip astype "
+            "softplus leaky_relu erf maximum minimum where clamp_min clamp_max clip astype "
             "prod cumsum mean var std norm logsumexp "
             "reshape squeeze unsqueeze flatten transpose swapaxes broadcast_to getitem concatenate "
             "stack flip roll pad split chunk gather sort topk tril triu "

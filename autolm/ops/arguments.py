@@ -196,22 +196,6 @@ def read_number(name: str, argument: str, value: Any) -> int | float:
     raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
 
 
-def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
-    """Return one of several words, or None where that is one of them.
-
-    >>> read_choice("Block", "norm", "Pre", ("pre", "post", None))
-    Traceback (most recent call last):
-        ...
-    ValueError: Block: norm is 'Pre'; choose 'pre', 'post' or None
-    """
-    known = value in choices if isinstance(value, str) else value is None and None in choices
-    if not known:
-        *others, last = map(repr, choices)
-        listed = f"{', '.join(others)} or {last}" if others else last
-        raise ValueError(f"{name}: {argument} is {told(value)}; choose {listed}")
-    return value
-
-
 def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     """Return a type of real numbers.
 
@@ -231,6 +215,22 @@ def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     if read is None or read.kind not in "fiub":
         raise TypeError(f"{name}: dtype must be a type of real numbers, not {told(dtype)}")
     return read
+
+
+def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
+    """Return one of several words, or None where that is one of them.
+
+    >>> read_choice("Block", "norm", "Pre", ("pre", "post", None))
+    Traceback (most recent call last):
+        ...
+    ValueError: Block: norm is 'Pre'; choose 'pre', 'post' or None
+    """
+    known = value in choices if isinstance(value, str) else value is None and None in choices
+    if not known:
+        *others, last = map(repr, choices)
+        listed = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{name}: {argument} is {told(value)}; choose {listed}")
+    return value
 
 
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -421,17 +421,6 @@ def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
     return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests bring their own types
 
 
-def put(mask: Array, value: float, a: Array) -> Array:
-    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
-    filling: Any = value
-    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
-        try:
-            filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
-        except OverflowError:
-            filling = float(value)
-    return np.where(mask, filling, a)
-
-
 @each
 def _raised(a: Value, low: Value | float) -> Value:
     limit = low if isinstance(low, Value) else Value(low, requires_grad=False)

@@ -27,6 +27,7 @@ from autolm.ops.varied import OneOf, Pattern
         "ḡ summed over positions",
     ),
     cases=(
+        Case(((2, 5), (3, 2, 2))),
         Case(((2, 5), (3, 2, 2), (3,))),
         Case(((2, 2, 5), (2, 1, 3), (2,)), {"groups": 2, "padding": 1}),
         Case(((1, 2, 6), (2, 2, 2), (2,)), {"stride": 2, "dilation": 2, "padding": 1}),

@@ -395,7 +395,8 @@ record = Tensor.record  # what a primitive makes when it is called
 
 def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
     """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
-    there = tuple(o for o in operands if o is not None) if op.optional else operands
+    needed = len(op.operands) - len(op.optional)
+    there = (*operands[:needed], *(o for o in operands[needed:] if o is not None))
     parents, attributes, _ = _read_call(op, there, attributes)
     if len(there) == len(operands):
         operands = parents

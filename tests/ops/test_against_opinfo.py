@@ -166,9 +166,8 @@ def topk(x, k, dim=-1, largest=True, sorted=True):
 
 def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     numbers = [n[0] if isinstance(n, tuple) else n for n in (stride, padding, dilation)]
-    operands = (x, weight) if bias is None else (x, weight, bias)
     names = ("stride", "padding", "dilation")
-    return ops.conv1d(*operands, **dict(zip(names, numbers, strict=True)), groups=groups)
+    return ops.conv1d(x, weight, bias, **dict(zip(names, numbers, strict=True)), groups=groups)
 
 
 def greatest(op):

@@ -5,7 +5,7 @@ import string
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autolm import Tensor, ops
@@ -55,8 +55,19 @@ def test_the_result_is_numpys(call):
     np.testing.assert_allclose(np.vectorize(float, [float])(values), expected, atol=1e-12)
 
 
+RNG = np.random.default_rng(1)
+DIAGONAL = ("iij->ji", [RNG.normal(size=(3, 3, 2))])
+DIAGONAL_TIMES = ("iBi,i->iB", [RNG.normal(size=(2, 3, 2)), RNG.normal(size=2)])
+STRETCHED = ("ij,ij->i", [RNG.normal(size=(1, 3)), RNG.normal(size=(2, 3))])
+ALONE = ("ij,jk->k", [RNG.normal(size=(2, 3)), RNG.normal(size=(3, 2))])
+
+
 @needs_torch
 @given(calls())
+@example(DIAGONAL)
+@example(DIAGONAL_TIMES)
+@example(STRETCHED)
+@example(ALONE)
 def test_the_gradients_are_pytorchs(call):
     import torch
 

@@ -312,8 +312,10 @@ def convolved(data):
     shapes_of = [(*batch, groups * channels, time), (groups * outputs, channels, width)]
     if data.draw(st.booleans()):
         shapes_of.append((groups * outputs,))
-    how = {"stride": data.draw(st.integers(1, 2)), "dilation": data.draw(st.integers(1, 2))}
-    return shapes_of, {**how, "padding": data.draw(st.integers(0, 2)), "groups": groups}
+    how = {name: data.draw(st.integers(1, 2)) for name in ("stride", "dilation")}
+    how["groups"] = groups
+    same = ["same"] if how["stride"] == 1 else []
+    return shapes_of, {**how, "padding": data.draw(st.sampled_from([*same, 0, 1, 2, "valid"]))}
 
 
 def numpys_conv1d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):

@@ -51,8 +51,9 @@ def _written(op):
         if ours in op.words and word not in SELDOM
     ]
     words += ["*"] * bool(theirs and not named) + theirs
-    if len(op.operands) > 1:
-        words.insert(len(op.operands) - 1, "/")
+    needed = len(op.operands) - len(op.optional)
+    if needed > 1:
+        words.insert(needed - 1, "/")
     result = signature.return_annotation
     returns = "Self" if "Backward" in result else re.sub(r"\bAny\b", "Self", result)
     first = inspect.getdoc(op).splitlines()[0]
