@@ -75,6 +75,13 @@ EXTREMES = [
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
     (ops.logsumexp, {}, [[]], -inf, [[]]),
+    (  # the odd zero of "same" comes behind, as in PyTorch
+        ops.conv1d,
+        {"padding": "same"},
+        [[[1.0, 2.0, 3.0]], [[[1.0, 10.0]]]],
+        [[21, 32, 3]],
+        [[[1, 11, 11]], [[[6, 5]]]],
+    ),
     (ops.std, {}, [[3e200, -3e200]], 3e200, [[0.5, -0.5]]),
     (ops.std, {}, [[]], nan, [[]]),
     (ops.prod, {}, [[0.0, 3.0, 2.0]], 0, [[6, 0, 0]]),
