@@ -179,7 +179,7 @@ def test_ops_lists_every_operation_with_its_formula(autolm) -> None:
     assert code == 0
     names = {line.split()[1] for line in out.splitlines() if line.startswith("│")}
     assert {operation.name for operation in ops.OPERATIONS} | OPERATIONS.keys() <= names
-    for words in ("yᵢ = exp aᵢ / Σⱼ exp aⱼ", "ḡ · (softmax logits − one-hot t) / n"):
+    for words in ("yᵢ = exp aᵢ / Σⱼ exp aⱼ", "ḡ · (softmax logits · Σ p − p) / n"):
         assert words in out
 
 
