@@ -20,7 +20,7 @@ def commands(monkeypatch):
     """Type these lines at every prompt, and note how often one was opened."""
 
     class Typed(debugger.Debugger):
-        lines: tuple[str, ...] = ("c",)
+        lines: tuple[str, ...] = ("c", "c")
         opened = 0
 
         def open(self):
@@ -68,7 +68,7 @@ def test_quitting_raises_what_pdb_raises_and_restores(commands):
 
 
 def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
-    commands.lines = ("p (node * 1).backward()", "c")
+    commands.lines = ("p (node * 1).backward()", "c", "c")
     x = Value(3.0)
     set_trace()
     (x * x).backward()
@@ -76,7 +76,7 @@ def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
 
 
 def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(commands):
-    commands.lines = ("p (node * 1).backward()", "c")
+    commands.lines = ("p (node * 1).backward()", "c", "c")
     x = Value(3.0)
     context = contextvars.copy_context()
     context.run(backward_pass.set, stop_backward.stopped_backward)
@@ -122,7 +122,7 @@ def test_environment_variable_stops_every_backward(value, stops):
             "PYTHONPATH": str(Path(__file__).parent.parent.parent),
             "PYTHONIOENCODING": "utf-8",
         },
-        input="c\n" * 2,
+        input="c\n" * 4,
         capture_output=True,
         encoding="utf-8",
         timeout=60,

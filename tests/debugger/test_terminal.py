@@ -139,6 +139,8 @@ def test_set_trace_stops_once_and_the_program_goes_on(tmp_path):
     with Terminal(script) as terminal:
         assert "> 1/2  +      y = #2 + x" in terminal.read()
         assert terminal.say("p x.data, _") == "(3.0, 0)"
+        assert terminal.say("c").startswith("> the end of the pass")
+        assert terminal.say("x.grad") == "7.0"
         terminal.type("c\n")
         screen, code = terminal.wait()
         assert screen.splitlines()[-2:] == ["gradient 7.0", "gradient 14.0"]
@@ -161,10 +163,11 @@ def test_environment_variable_stops_in_every_backward(tmp_path):
     script = tmp_path / "stopped.py"
     script.write_text(STOPPED.replace("autolm.set_trace() if _ == 0 else None", "pass"))
     with Terminal(script, AUTOLM_DEBUG="1") as terminal:
-        terminal.read()
-        terminal.type("c\n")
-        screen = terminal.read()
-        assert "gradient 7.0" in screen and "> 1/2  +" in screen
+        assert "> 1/2  +      y = x * x + x " in terminal.read()
+        terminal.say("c")
+        screen = terminal.say("c")
+        assert "gradient 7.0" in screen and "stopped.py:8" in screen and "> 1/2  +" in screen
+        terminal.say("c")
         terminal.type("c\n")
         screen, code = terminal.wait()
         assert screen.endswith("gradient 14.0\n")
