@@ -121,7 +121,7 @@ class Debugger(Stopping):
         self._out(self.node.scope if chosen is None else chosen)
 
     def do_continue(self, argument: str) -> bool:
-        """Go on to the next breakpoint, or to the end of the pass; from there, let the program go on.
+        """Go on to the next breakpoint, or the end of the pass; from there, let the program go on.
 
         continue   (c, cont)
         """

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
-from tests.session import Session, the_neuron
+from tests.session import Session
 
 # What the screen looks like
 
@@ -342,7 +342,10 @@ def chain(node, length):
 def test_a_leaf_has_nothing_to_walk():
     session = Session(Value(3.0, name="x"))
     for line in ("s", "si", "n", "r", "rs", "rn", "rc", "goto start"):
-        assert session.say(line) == "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
+        assert (
+            session.say(line)
+            == "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
+        )
     session.say("c")
     assert session.left
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autolm import Tensor, Value, record_sites
+from autolm import Tensor, Value, record_sites, scope
 from autolm.walking import Walk
 from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
@@ -104,3 +104,28 @@ def test_nothing_is_done_by_completing():
     assert list(here.completions("loud.value.x")) == []
     assert list(here.completions("print(1).x")) == []
     assert "node.data" in here.completions("node.da") and "step" in here.completions("st")
+
+
+def test_of_nodes_called_alike_the_one_in_the_scope_of_the_step_is_meant():
+    x = Tensor([1.0], name="x")
+    for layer in ("first", "second"):
+        with scope(layer):
+            x = x * Tensor([3.0 if layer == "first" else 5.0], name=f"{layer}.gain")
+    walk, here = opened(x + 0)
+    with pytest.raises(NameError):
+        here.evaluate("gain")
+    walk.step()
+    assert here.evaluate("float(gain.data[0]), [gain.name for _ in '1']") == (5.0, ["second.gain"])
+    walk.step()
+    assert here.evaluate("float(gain.data[0])") == 3.0
+    assert here.evaluate("nodes['second.gain'] is node") is False
+
+
+def test_a_name_that_is_no_python_is_a_node_all_the_same():
+    W = Tensor([2.0], name="blocks.0.W")
+    walk, here = opened((W * 3).sum())
+    assert here.evaluate("blocks.0.W") is W
+    assert here.shown("blocks.0.W.grad") == "–"
+    walk.goto(2)
+    assert here.evaluate("blocks.0.W.grad") == 3.0
+    assert here.is_expression("blocks.0.W") and not here.is_expression("blocks.1.W")
