@@ -464,7 +464,7 @@ class Looking(Prompt):
         with Walk(root, upstream) as walk:
             inner = type(self)(walk, {**self.variables, **names})
             inner.prompt = f"(bp {title}) "
-            inner.is_inner, inner.own_aliases = True, self.own_aliases
+            inner.own_aliases = self.own_aliases
             inner.cmdqueue = self.cmdqueue  # what is to be typed next is typed there
             inner.open()
         if outer_root is not None:

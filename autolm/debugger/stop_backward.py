@@ -8,12 +8,17 @@ that pass lines are recorded, so that what is computed up to there is shown with
 from __future__ import annotations
 
 import bdb
+from contextvars import ContextVar
 from typing import Any
 
 from autolm.debugger.commands import Debugger
+from autolm.debugger.stopping import Settings
 from autolm.engine.backprop import backward_pass
 from autolm.engine.graph import Node, Recording, current_recording, recorder
 from autolm.walking.program import Pass, pass_here, stopping
+
+# What the prompt of the latest pass was told: breakpoints hold in the next pass too.
+settings: ContextVar[Settings | None] = ContextVar("autolm_debugger_settings", default=None)
 
 
 def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
@@ -75,7 +80,13 @@ def open_debugger(here: Pass) -> bool:
     try:
         with here.walk() as walk:
             debugger = Debugger(walk, here.variables, here.call)
+            before = settings.get()
+            if before is None:
+                debugger.start_up()
+            else:
+                debugger.set_up(before)
             debugger.open()
+            settings.set(debugger.settings())
             if not walk.finished:
                 changed = ", and every number that was set," if walk.edits else ""
                 place = f"before step {walk.position + 1}"
