@@ -599,6 +599,10 @@ def test_temporary_breakpoint_is_gone_after_its_hit():
         assert walk.run().reason == "breakpoint" and walk.position == 2
         assert not walk.breakpoints
         assert walk.run_back().reason == "start"
+        stop = walk.break_at(op="mul")
+        stop.is_temporary = True
+        assert walk.run([stop]).breakpoints == (stop,)
+        assert walk.run_back([stop]).reason == "start"
 
 
 @pytest.mark.parametrize(
