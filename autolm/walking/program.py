@@ -25,7 +25,7 @@ from typing import Any
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
 from autolm.engine.site import Frame, calling_site
-from autolm.tensor.arguments import read_choice
+from autolm.ops.arguments import read_choice
 from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Walk
 
