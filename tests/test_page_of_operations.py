@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import io
 import re
@@ -146,6 +147,33 @@ def test_a_call_with_a_mark_raises_in_our_words_what_stands_there(row: page.Row)
             assert f"`{call}`\N{NO-BREAK SPACE}✗" in TEXT
             assert isinstance(error, AttributeError) or in_our_words(error), repr(error)
             assert row.cells[3] or page.said(error).replace("*", "\\*").replace("_", "\\_") in TEXT
+
+
+def advised(call: str) -> list[Any] | None:
+    """Do what the error of a call says, of the same arguments; None where that is words."""
+    said = re.match(r"use (.*?)(?:, of|, where| for |; of|$)", page.said(page.error_here(call)))
+    (function,) = (getattr(line, "value", None) for line in ast.parse(call).body)
+    if not said or not isinstance(function, ast.Call):
+        return None
+    given = page.names_here()
+    arguments = [page.result(ast.unparse(node), given) for node in function.args]
+    first, second = arguments[0], arguments[-1]
+    names = {"x": first, "y": second, "i": second, "dx": 1, "n": 3, "axis": 1}
+    try:
+        made = page.result(said[1], {**given, **names})
+        return leaves(made(*arguments) if callable(made) else made)
+    except (NameError, SyntaxError, TypeError):
+        return None
+
+
+def test_what_an_error_says_to_write_gives_what_the_call_gives_of_arrays() -> None:
+    followed = 0
+    for call in [call for row in NAMES for call in row.calls(0) if page.error_here(call)]:
+        found, expected = advised(call), outcome(numpys, call)
+        if found and expected and plain(found[0]).shape == plain(expected[0]).shape:
+            assert_same(found, expected, call)
+            followed += 1
+    assert followed > 25, followed
 
 
 def pytorchs(call: str) -> tuple[list[Any], dict[str, Any]]:
