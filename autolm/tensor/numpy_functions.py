@@ -547,7 +547,7 @@ INSTEAD = {
     "remainder": "use x - y * np.floor(x / y)",
     "resize": "use x.reshape(...)",
     "select": "use ops.where",
-    "sinc": "use x.sin() / x",
+    "sinc": "use (np.pi * x).sin() / (np.pi * x), where x is not 0",
     "sinh": "use (x.exp() - (-x).exp()) / 2",
     "tensordot": "use ops.einsum",
     "trace": "use ops.einsum('ii', x)",
