@@ -37,6 +37,7 @@ from autolm.ops.varied import OneOf, Pattern
         Pattern(("b c n·m", "o c m", "o"), {"stride": OneOf(1, 2), "padding": OneOf(0, 1)}),
         Pattern(("b c n", "o c m", "o"), {"stride": OneOf(1, 2), "padding": 2, "dilation": 2}),
         Pattern(("c n", "o c m"), {"padding": OneOf(2, 3)}),
+        Pattern(("b 2·c n·m", "2·o c m", "2·o"), {"groups": 2, "padding": OneOf(0, 1)}),
     ),
     places=("stride", "padding", "dilation", "groups"),
 )

@@ -157,7 +157,8 @@ def cross_entropy(
         log_probabilities = _log_softmax(list(logits[index]))
         count += 1 if target.ndim else weights[target]
         if target.ndim == 0 and not label_smoothing:
-            losses[index] = -log_probabilities[target] * weights[target]
+            loss = -log_probabilities[target]
+            losses[index] = loss if weight is None else loss * weights[target]
             continue
         goal = target if target.ndim else np.eye(classes)[target]
         smooth = [float(p) * (1 - label_smoothing) + label_smoothing / classes for p in goal]

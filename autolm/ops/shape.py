@@ -88,7 +88,10 @@ def unsqueeze(a: Any, /, *, axis: int) -> Any:
         Case(((2, 3, 2),), {"start_dim": 1}),
         Case(((2, 3, 2),), {"end_dim": -2}),
     ),
-    patterns=(Pattern(("… n",), {"start_dim": AnyAxis()}),),
+    patterns=(
+        Pattern(("… n",), {"start_dim": AnyAxis()}),
+        Pattern(("… n",), {"end_dim": AnyAxis()}),
+    ),
     places=("start_dim", "end_dim"),
 )
 def flatten(a: Any, /, *, start_dim: int = 0, end_dim: int = -1) -> Any:

@@ -101,7 +101,7 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
 @pytest.mark.parametrize(
     ("names", "content", "words"),
     [
-        (("nope",), None, "no operation is called 'nope'; there are those that `autolm ops` lists"),
+        (("qqq",), None, "no operation is called 'qqq'; there are those that `autolm ops` lists"),
         (("MUL",), None, "no operation is called 'MUL'; did you mean mul"),
         (
             ("nope",),
