@@ -87,6 +87,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.walking.explanation import explain as explain
     from autolm.walking.opening import open as open
     from autolm.walking.walk import Backprop as Backprop
+    from autolm.walking.walk import Walk as Walk
     from autolm.walking.what_if import edit as edit
 else:
     from autolm.engine.lazy import lazily
@@ -106,7 +107,7 @@ else:
             "autolm.compiled.tape": "Tape",
             "autolm.compiled.fused": "native",
             "autolm.nn": "Module SGD Adam AdamW",
-            "autolm.walking.walk": "Backprop",
+            "autolm.walking.walk": "Backprop Walk",
             "autolm.walking.blame": "blame_nonfinite",
             "autolm.walking.what_if": "edit",
             "autolm.walking.explanation": "explain",

@@ -9,17 +9,18 @@ beneath the arrays there are the sums and products of lesson 1. At a prompt:
 
 import numpy as np
 
-from autolm import Backprop, TinyLM, explain
+from autolm import TinyLM, Walk, explain
 
 model = TinyLM(vocab_size=9, d_model=8, num_heads=2, d_ff=16, num_layers=1, dtype="float64", seed=3)
 token_ids = np.array([1, 2, 3, 4, 5, 6])
 loss = model.compute_loss(token_ids[:-1], token_ids[1:])
 attention = model.blocks[0].attention
 
-with Backprop(loss) as walk:
+with Walk(loss) as walk:
     print(f"A loss of {float(loss):.4f} nats; its backward pass has {len(walk.operations)} steps.")
     walk.break_at(op="attention")
-    step = walk.run()
+    walk.run()
+    step = walk.preview()  # we stand before it, and its arithmetic is known
     print(f"Step {step.index + 1} is the attention, in {step.node.scope}.\n")
 
     print("What comes from above, for 5 positions and 2 heads of 4 numbers each (‖norm‖):")

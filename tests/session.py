@@ -4,25 +4,29 @@ from io import StringIO
 
 from autolm import Value
 from autolm.debugger.commands import Debugger
-from autolm.walking import Backprop
+from autolm.walking import Walk
 
 
 class Session:
-    """A debugger without a terminal: `say` types a line and returns what is answered."""
+    """A debugger without a terminal: `say` types lines and returns what is answered."""
 
     def __init__(self, root, variables=None, **options):
-        self.walk = Backprop(root)
+        self.walk = Walk(root)
         self.debugger = Debugger(self.walk, variables or {}, **options)
         self.debugger.stdout = StringIO()
         self.left = False
 
-    def say(self, line):
+    def say(self, *lines):
         self.debugger.stdout.seek(0)
         self.debugger.stdout.truncate()
-        self.left = self.debugger.onecmd(line)
+        queue = self.debugger.cmdqueue
+        queue += lines
+        while queue:
+            self.left = self.debugger.onecmd(queue.pop(0))
         return self.debugger.stdout.getvalue().rstrip("\n")
 
     def position_after(self, line):
+        """Return how many steps are done."""
         self.say(line)
         return self.walk.position
 

@@ -100,7 +100,7 @@ assert "x" in str(autolm.explain(x, y))
 assert autolm.blame_nonfinite(y) is None
 assert "digraph" in autolm.draw(y).source
 with autolm.Backprop(y) as walk:
-    assert walk.forward() is not None
+    assert walk.step() is not None
 with autolm.scope("s"), autolm.no_grad(), autolm.record_sites():
     autolm.Value(1.0)
 autolm.edit(y, x, 4.0).undo()
@@ -145,7 +145,7 @@ def test_a_step_reads_well_when_only_value_was_imported() -> None:
     shown = in_a_fresh_interpreter(
         "from autolm import Value\nfor step in (Value(2.0, name='x') * 3).steps(): print(step)"
     )
-    assert shown == "1  ×  x · 3   x: 1 × 3 = 3, grad 0 → 3   3: a constant\n"
+    assert shown == "1  ×  x · 3   x: 1 × 3 = 3, grad – → 3   3: a constant\n"
 
 
 WATCHED = """

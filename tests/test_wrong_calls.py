@@ -50,8 +50,8 @@ from autolm.lm.sampling import stream_text
 from autolm.lm.text_loss import text_loss
 from autolm.lm.tokenizers import tokenizer_from_json
 from autolm.pages import player
-from autolm.walking import Backprop, blame_nonfinite, edit, explain
-from autolm.walking.breakpoints import Breakpoint
+from autolm.walking import Walk, blame_nonfinite, edit, explain
+from autolm.walking.breakpoints import Breakpoint, Places
 
 ODD: list[Any] = [
     *(None, "", "a", "Pre", "\0", b"a", True, np.True_, 1j, object(), str, repr),
@@ -179,8 +179,14 @@ def graph() -> Value:
     return x * x + x
 
 
-def walk() -> Backprop:
-    return Backprop(graph())
+def walk() -> Walk:
+    return Walk(graph())
+
+
+def walked() -> Walk:
+    at_end = walk()
+    at_end.goto(2)
+    return at_end
 
 
 def bpe() -> BPETokenizer:
@@ -197,6 +203,10 @@ def tape() -> Tape:
 
 
 PARAMETERS = Argument(lambda: [rows(2)], lambda v: False)
+QUESTION = Argument(lambda: None, lambda v: v is None or callable(v))
+STOPS = Argument(
+    lambda: None, lambda v: v is None or (isinstance(v, list | tuple | np.ndarray) and not len(v))
+)
 RATE = number(0.1, low=0)
 BETAS = only(lambda: (0.9, 0.99))
 X = Argument(lambda: rows(3, WIDTH), lambda v: False)
@@ -513,8 +523,8 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.Grammar.sample": (lambda: TOY_LANGUAGE.sample, {"rng": RNG}),
     "lm.Grammar.contains": (lambda: TOY_LANGUAGE.contains, {"sentence": text("a")}),
     "lm.Grammar.log_probability": (lambda: TOY_LANGUAGE.log_probability, {"sentence": text("a")}),
-    "walking.Backprop": (
-        lambda: Backprop,
+    "walking.Walk": (
+        lambda: Walk,
         {"root": node(graph), "grad": GRAD, "retain_grads": optional(flag(True))},
     ),
     "debugger.debug": (
@@ -525,39 +535,56 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "retain_grads": optional(flag(True)),
         },
     ),
-    "walking.Backprop.forward": (lambda: walk().forward, {"n": count(1)}),
-    "walking.Backprop.back": (lambda: walk().back, {"n": count(1)}),
-    "walking.Backprop.goto": (lambda: walk().goto, {"k": count(1, high=2)}),
-    "walking.Backprop.run": (
-        lambda: walk().run,
-        {"until": Argument(lambda: None, lambda v: v is None or callable(v))},
+    "walking.Walk.goto": (
+        lambda: walked().goto,
+        {"k": count(2, high=2), "edge": count(0, high=1), "interrupted": QUESTION},
     ),
-    "walking.Backprop.run_back": (
+    "walking.Walk.run": (
+        lambda: walked().run,
+        {"stops": STOPS, "until": QUESTION, "interrupted": QUESTION},
+    ),
+    "walking.Walk.run_back": (
         lambda: walk().run_back,
-        {"until": Argument(lambda: None, lambda v: v is None or callable(v))},
+        {"stops": STOPS, "until": QUESTION, "interrupted": QUESTION},
     ),
-    "walking.Backprop.break_at": (
+    "walking.Walk.out": (
+        lambda: walked().out,
+        {"scope": text("a"), "stops": STOPS, "interrupted": QUESTION},
+    ),
+    "walking.Walk.back_out": (
+        lambda: walk().back_out,
+        {"scope": text("a"), "stops": STOPS, "interrupted": QUESTION},
+    ),
+    "walking.Walk.arrive": (lambda: walk().arrive, {"stops": STOPS}),
+    "walking.Walk.consumers": (lambda: walk().consumers, {"node": node(lambda: Value(1.0))}),
+    "walking.Walk.uses": (lambda: walk().uses, {"node": node(lambda: Value(1.0))}),
+    "walking.Walk.explain": (
+        lambda: walk().explain,
+        {"node": node(lambda: Value(1.0)), "paths": count(1)},
+    ),
+    "walking.Walk.break_at": (
         lambda: walk().break_at,
         {
             "op": optional(text("mul")),
             "name": optional(text("x")),
             "scope": optional(text("a")),
-            "when": Argument(lambda: None, lambda v: v is None or callable(v)),
+            "when": QUESTION,
+            "line": Argument(lambda: None, lambda v: v is None or (type(v) is str and not v)),
             "nonfinite": flag(True),
             "watch": optional(node(lambda: Value(1.0))),
         },
     ),
-    "walking.Backprop.set": (
-        lambda: Backprop(ROOT).set,
+    "walking.Walk.set": (
+        lambda: Walk(ROOT).set,
         {"node": node(lambda: LEAF), "data": GRAD},
     ),
     "walking.Edit.text": (lambda: edit(ROOT, LEAF, 2.0).text, {"label": LABEL}),
     "walking.Explanation.text": (lambda: explain(LEAF, ROOT).text, {"label": LABEL}),
-    "walking.Backprop.add": (
+    "walking.Walk.add": (
         lambda: walk().add,
-        {"breakpoint": only(lambda: Breakpoint("always", lambda step: True))},
+        {"breakpoint": only(lambda: Breakpoint(Places("always", (0,))))},
     ),
-    "walking.Backprop.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
+    "walking.Walk.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
     "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),
     "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
     "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DRAWN, "dark": flag(True)}),

@@ -31,10 +31,13 @@ def step(
             write(lambda: player(root, html))
     elif is_run(target, var, text):
         from autolm.debugger.stop_backward import open_debugger
+        from autolm.walking.program import Pass
 
         read = read_text(target, text)
-        open_debugger(read.loss, None, None, read._asdict())
+        open_debugger(Pass(read.loss, variables=read._asdict()))
     else:
         from autolm.debugger.script import debug_script
 
-        debug_script(target, var)
+        code = debug_script(target, var)
+        if code:
+            raise typer.Exit(code)

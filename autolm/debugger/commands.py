@@ -1,23 +1,21 @@
 """The debugger: backprop at a prompt, in the language of pdb, and in that of gdb backwards.
 
-A step is done when it is in view: what the screen says of a gradient is what `.grad` says. This
-file holds the commands that go somewhere; `stopping.py` those that say where to stop, and
-`looking.py` those that look.
+It stands before a step, as pdb stands before a line: what the screen says of it will happen, and
+what `.grad` says has happened. This file holds the commands that go somewhere; `stopping.py` those
+that say where to stop, and `looking.py` those that look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autolm.debugger.looking import whole_number
-from autolm.debugger.prompt import Mistake
-from autolm.debugger.screen import within
+from autolm.debugger.prompt import Mistake, one_line
+from autolm.debugger.screen import red
 from autolm.debugger.stopping import Stopping
-from autolm.walking.breakpoints import Condition
-from autolm.walking.walk import Backprop
-
-BETWEEN_LOOKS = 100  # steps on a way to a place, until Ctrl-C is looked for again
+from autolm.engine.site import Frame
+from autolm.walking.walk import Stopped, Walk, within
 
 
 class Debugger(Stopping):
@@ -27,6 +25,7 @@ class Debugger(Stopping):
     aliases = {  # noqa: RUF012  (never changed)
         "n": "next",
         "s": "step",
+        "si": "stepi",
         "r": "return",
         "c": "continue",
         "cont": "continue",
@@ -34,6 +33,7 @@ class Debugger(Stopping):
         "b": "break",
         "cl": "clear",
         "l": "list",
+        "ll": "longlist",
         "w": "where",
         "bt": "where",
         "u": "up",
@@ -44,65 +44,84 @@ class Debugger(Stopping):
         "h": "help",
         "?": "help",
         "reverse-step": "rs",
+        "reverse-stepi": "rsi",
         "reverse-next": "rn",
         "reverse-continue": "rc",
+        "run": "restart",
         "print": "p",
         "j": "goto",
         "jump": "goto",
     }
     groups = {  # noqa: RUF012
-        "to go": "step next return continue until goto rs rn rc quit",
-        "to stop": "break tbreak condition clear watch",
-        "to look": "list where up down p pp args display undisplay why nan zoom open draw help",
+        "to go": "step stepi next return continue until goto restart quit",
+        "to go back": "rs rsi rn rc",
+        "to stop": "break tbreak watch condition ignore enable disable commands clear",
+        "to look": "list longlist where up down p pp args whatis source display undisplay why nan "
+        "zoom open draw",
         "to ask what if": "set",
+        "to talk": "interact alias unalias help",
     }
+    keys = {  # noqa: RUF012
+        "F10": "s, and rs is Step Back",
+        "F11": "si",
+        "Shift-F11": "r",
+        "F5": "c, and rc is Reverse",
+    }
+    takes_python = ("p", "pp", "whatis", "display", "source")
 
     def __init__(
-        self, walk: Backprop, variables: Mapping[str, Any], *, leaves_at_end: bool = False
+        self,
+        walk: Walk,
+        variables: Mapping[str, Any],
+        call: Sequence[Frame] = (),
+        *,
+        leaves_at_end: bool = False,
     ) -> None:
-        super().__init__(walk, variables)
+        super().__init__(walk, variables, call)
         self.leaves_at_end = leaves_at_end  # whether `continue` leaves when it comes to the end
         self.has_quit = False
-        walk.forward()
-        self.intro = f"{self.screen.heading()}\n{self.screen.step(walk.step)}"
+        self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
 
     def do_step(self, argument: str) -> None:
-        """Do one operation, or K of them.
+        """Do the step that is next, or K of them.
 
         step [K]   (s)
         """
-        self._go_to(min(self.walk.position + _count(argument), len(self.walk.operations)))
+        self._go_to(self.walk.position + _count(argument))
+
+    def do_stepi(self, argument: str) -> None:
+        """Send one contribution of the step that is next, or K of them.
+
+        stepi [K]   (si)
+        """
+        self._repeat(self.walk.send, _count(argument))
 
     def do_next(self, argument: str) -> None:
-        """Go to the end of the module of the next operation.
+        """Do a step, and where it is the first of a module, all of the module.
 
         next   (n)
-        Outside of modules that is one step.
+        After up: to the end of the scope that it has chosen.
         """
-        scope = self._scope_to_finish()
-        if scope:
-            self._run(lambda step: not within(self._scope_ahead(), scope))
+        chosen, walk = self.scope_in_view(), self.walk
+        scope = "" if walk.ahead is None else walk.ahead.scope
+        begins = not (walk.position and within(walk.operations[walk.position - 1].scope, scope))
+        if chosen is not None:
+            self._out(chosen)
+        elif scope and begins:
+            self._out(scope)
         else:
-            self.do_step("")
+            self._go_to(walk.position + 1)
 
     def do_return(self, argument: str) -> None:
-        """Go on until the scope around this module is left.
+        """Go on to the end of this module; outside of modules, of the pass.
 
         return   (r)
+        After up: of the scope that it has chosen.
         """
-        around = self._scope_to_finish().rpartition(".")[0]
-        self._run(lambda step: not within(self._scope_ahead(), around))
-
-    def _scope_to_finish(self) -> str:
-        """Return the scope of the next operation, or the one chosen by `up`."""
         chosen = self.scope_in_view()
-        return self._scope_ahead() if chosen is None else chosen
-
-    def _scope_ahead(self) -> str:
-        """Return the scope of the next operation; at the end, the whole graph's."""
-        return "" if self.walk.finished else self.walk.operations[self.walk.position].scope
+        self._out(self.node.scope if chosen is None else chosen)
 
     def do_continue(self, argument: str) -> bool:
         """Go on to the next breakpoint, or to the end; from the end, leave.
@@ -111,53 +130,73 @@ class Debugger(Stopping):
         """
         if self.walk.finished:
             return True
-        self._run()
-        return self.leaves_at_end and self.walk.finished and self.walk.stopped_by is None
+        stopped = self._go(lambda stop: self.walk.run(interrupted=stop), self.leaves_at_end)
+        return self.leaves_at_end and stopped is not None and stopped.reason == "end"
 
     def do_until(self, argument: str) -> None:
-        """Go on until step K, or a breakpoint before it; without K, one step.
+        """Go on until step K is next, or a breakpoint before it; without K, one step.
 
         until [K]   (unt)
         """
-        k = self.step_number(argument) if argument else self.walk.position + 1
-        if argument and k <= self.walk.position:
-            raise Mistake(f"until: step {k} is done already; goto {k} goes back to it")
-        self._run(lambda step: step.index + 1 >= k)
+        k = self.step_number(argument) if argument else self.walk.position + 2
+        if k <= self.walk.position + 1:
+            raise Mistake(f"until: step {k} is not ahead; goto {k} goes back to it")
+        self._go(lambda stop: self.walk.run(None, lambda step: step.index + 1 >= k, stop))
 
     def do_goto(self, argument: str) -> None:
-        """Go to step K, forwards or back; 0 is the start.
+        """Go to before step K, forwards or back; or to the start or the end.
 
-        goto K   (j, jump)
+        goto K | start | end   (j, jump)
         """
         if not argument:
-            raise Mistake("goto: to which step? goto 0 is the start")
-        self._go_to(0 if argument == "0" else self.step_number(argument))
+            raise Mistake("goto: to which step? goto 1 is the start")
+        ends = {"start": 0, "end": len(self.walk.operations)}
+        self._go_to(ends[argument] if argument in ends else self.step_number(argument) - 1)
+
+    def do_restart(self, argument: str) -> None:
+        """Go back to the start of the pass; breakpoints stay, and count their hits anew.
+
+        restart   (run)
+        """
+        for each in self.walk.breakpoints.values():
+            each.met.clear()
+        self._go_to(0)
 
     def do_rs(self, argument: str) -> None:
-        """Undo one operation, or K of them.
+        """Undo a step, or K of them; first what is sent of the one that is next.
 
         rs [K]   (reverse-step)
         """
-        self._go_to(max(0, self.walk.position - _count(argument)))
+        self._repeat(self.walk.back, _count(argument))
+
+    def do_rsi(self, argument: str) -> None:
+        """Undo one contribution, or K of them.
+
+        rsi [K]   (reverse-stepi)
+        """
+        self._repeat(self.walk.unsend, _count(argument))
 
     def do_rn(self, argument: str) -> None:
-        """Go back to before the module of this operation.
+        """Undo a step, and where it is the last of a module, all of the module.
 
         rn   (reverse-next)
-        Outside of modules that is one step.
+        After up: to the start of the scope that it has chosen.
         """
-        scope = self.scope_in_view() or self.node.scope
-        if scope:
-            self._run_back(lambda step: not within(step.node.scope, scope))
+        chosen, walk = self.scope_in_view(), self.walk
+        scope = walk.operations[walk.position - 1].scope if walk.position else ""
+        ends = walk.ahead is None or not within(walk.ahead.scope, scope)
+        if chosen is not None or (scope and ends and not walk.edge):
+            out_of = scope if chosen is None else chosen
+            self._go(lambda stop: walk.back_out(out_of, interrupted=stop))
         else:
-            self.do_rs("")
+            self._repeat(walk.back, 1)
 
     def do_rc(self, argument: str) -> None:
         """Go back to the breakpoint before, or to the start.
 
         rc   (reverse-continue)
         """
-        self._run_back()
+        self._go(lambda stop: self.walk.run_back(interrupted=stop))
 
     def do_quit(self, argument: str) -> bool:
         """Leave; before the end of the pass, every gradient is as it was.
@@ -167,55 +206,66 @@ class Debugger(Stopping):
         self.has_quit = True
         return True
 
+    # How it goes
+
+    def _out(self, scope: str) -> None:
+        self._go(lambda stop: self.walk.out(scope, interrupted=stop))
+
     def _go_to(self, k: int) -> None:
-        def move(stop: Callable[[], bool]) -> None:
-            while (way := k - self.walk.position) and not stop():
-                part = max(-BETWEEN_LOOKS, min(way, BETWEEN_LOOKS))
-                self.walk.goto(self.walk.position + part)
+        k = min(k, len(self.walk.operations))
+        self._go(lambda stop: self.walk.goto(k, interrupted=stop))
 
-        self._go(move)
+    def _repeat(self, move: Callable[[], Any], times: int) -> None:
+        def several(stop: Callable[[], bool]) -> None:
+            for _ in range(times):
+                if not move() or stop():
+                    return
 
-    def _run(self, until: Condition | None = None) -> None:
-        self._go(lambda stop: self.walk.run(lambda step: stop() or bool(until and until(step))))
+        self._go(several)
 
-    def _run_back(self, until: Condition | None = None) -> None:
-        self._go(
-            lambda stop: self.walk.run_back(lambda step: stop() or bool(until and until(step)))
-        )
-
-    def _go(self, move: Callable[[Callable[[], bool]], Any]) -> None:
+    def _go(
+        self, move: Callable[[Callable[[], bool]], Stopped | None], silent_at_end: bool = False
+    ) -> Stopped | None:
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
-        before, self.walk.stopped_by = self.walk.position, None
+        before, stopped = (self.walk.position, self.walk.edge), None
+        self.queue([])
         try:
             with self.interrupts_held() as interrupted:
-                move(interrupted.is_set)
+                stopped = move(interrupted.is_set)
             if interrupted.is_set():
                 self.say("interrupted")
-            self.outwards = 0
         finally:
-            self._show(moved=self.walk.position != before)
+            has_moved = (self.walk.position, self.walk.edge) != before
+            self.outwards = 0 if has_moved else self.outwards
+            stops = () if stopped is None else stopped.breakpoints
+            if not (silent_at_end and self.walk.finished):
+                self._show(has_moved, [each.id for each in stops])
+            for each in stops:
+                if each.error is not None:
+                    self.say(red(f"the condition of breakpoint {each.id}: {one_line(each.error)}"))
+        self.queue([line for each in stops for line in self._commands_of(each.id)])
+        return stopped
 
-    def _show(self, moved: bool) -> None:
-        count = len(self.walk.operations)
-        if not count:
-            self.say("a leaf has no steps: there is nothing to walk (c or q leaves)")
+    def _commands_of(self, number: int) -> list[str]:
+        lines = self.commands.get(number, [])
+        return lines[1:] if lines[:1] == ["silent"] else lines
+
+    def _show(self, has_moved: bool, stops: Sequence[int]) -> None:
+        first = self.commands.get(stops[0], []) if stops else []
+        if first[:1] == ["silent"]:
             return
-        if moved:
-            self.say(self.screen.step(self.walk.step, self._stopped_by()))
-            self.show_displays()
-        elif not self.walk.position:
+        if not has_moved and not self.walk.position and self.walk.operations:
             self.say("at the start: nothing is done yet")
-        if self.walk.finished:
-            done = f"all {count} steps are" if count > 1 else "the one step is"
-            self.say(f"at the end: {done} done (rs goes back, c or q leaves)")
+        else:
+            told = f"… breakpoint {', '.join(map(str, stops))}" if stops else ""
+            self.say(self._here(told))
+        if has_moved:
+            self.show_displays()
 
-    def _stopped_by(self) -> str:
-        """Say which breakpoint it was."""
-        stopped = self.walk.stopped_by
-        if stopped is None:
-            return ""
-        numbers = [number for number, each in self.walk.breakpoints.items() if each is stopped]
-        return f"… breakpoint {numbers[0]}" if numbers else f"… {stopped.text}"
+    def _here(self, note: str = "") -> str:
+        if not self.walk.operations:
+            return "a leaf has no steps: there is nothing to walk (c or q leaves)"
+        return self.view(note)
 
 
 def _count(text: str) -> int:

@@ -5,32 +5,43 @@ They change nothing, except for `set`, which asks what would be if a number were
 
 from __future__ import annotations
 
+import builtins
+import code
+import inspect
+import keyword
 import linecache
+import re
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pprint import pformat
 from typing import Any
 
 import numpy as np
 
-from autolm.debugger.prompt import Mistake, Prompt
-from autolm.debugger.screen import Screen
+from autolm.debugger.prompt import Mistake, Prompt, one_line
+from autolm.debugger.screen import Screen, dim, red
 from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.site import Frame
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
-from autolm.walking.explanation import explanation
 from autolm.walking.names import Names
+from autolm.walking.namespace import Namespace
 from autolm.walking.opening import composed
 from autolm.walking.program_names import in_program
 from autolm.walking.source import is_atom
+from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
-from autolm.walking.walk import Backprop
+from autolm.walking.walk import Walk, within
 from autolm.walking.what_if import numbers
-from autolm.walking.wording import show
+from autolm.walking.wording import NOT_COMPUTED, made, shape, show
 
+AROUND = 5  # how many steps are listed before and after one
+LISTED = 1000  # how many steps are listed at most
+KEYWORDS = {*keyword.kwlist, *keyword.softkwlist}
 ZOOM_LIMIT = 100_000  # numbers; more are neither quick to expand nor a joy to walk
 
 
@@ -45,68 +56,102 @@ class Looking(Prompt):
         The names of the program around, for `p` and for nodes without a name.
     """
 
-    def __init__(self, walk: Backprop, variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, walk: Walk, variables: Mapping[str, Any], call: Sequence[Frame] = ()
+    ) -> None:
         super().__init__()
         self.walk = walk
         self.variables = variables
         self.names = Names(walk.operations, variables)
-        self.screen = Screen(walk, self.names)
+        self.namespace = Namespace(walk, self.names, variables)
+        self.screen = Screen(walk, self.names, call)
+        self.stack = Stack(walk, call, self.names)
         known = (each for each in variables.values() if isinstance(each, Tokens))
         self.tokens = next(known, Tokens((), {}))
-        self.displays: dict[int, str] = {}
+        self.displays: dict[int, tuple[str, str]] = {}  # what is displayed, and what it was
         self.outwards = 0  # how many scopes `up` has gone out from the step's own
+        self.commands: dict[int, list[str]] = {}  # what to run at which breakpoint
 
     @property
     def node(self) -> Node:
-        """The node of the step in view; at the start, the root."""
-        return (
-            self.walk.operations[self.walk.position - 1] if self.walk.position else self.walk.root
-        )
+        """The node whose step is next; at the end, the root."""
+        return self.namespace.node
 
     def words(self) -> Iterator[str]:
         """Yield names of nodes, scopes and operations."""
         return self.names.words()
 
     def scopes(self) -> list[str]:
-        """List the scopes around the step in view, outermost first: "", "blocks", "blocks.0"."""
-        parts = self.node.scope.split(".") if self.node.scope else []
-        return ["", *(".".join(parts[: n + 1]) for n in range(len(parts)))]
+        """List the scopes around the step that is next, outermost first."""
+        return scopes_around(self.node.scope)
 
     def scope_in_view(self) -> str | None:
         """Return the scope that `up` has chosen, if it has."""
         return self.scopes()[-1 - self.outwards] if self.outwards else None
 
+    # Python
+
+    def knows(self, name: str) -> bool:
+        """Whether Python has this name here."""
+        return name in self.namespace.known() or name == "step"
+
+    def run_python(self, text: str) -> None:
+        """Evaluate an expression and print what it is, or run a statement."""
+        if not text:
+            raise Mistake("!: what? such as: !n.grad")
+        try:
+            compile(text, "<prompt>", "eval")
+        except SyntaxError:
+            word = text.split()[0]
+            if word.isidentifier() and word not in KEYWORDS and not self.knows(word):
+                rest = text[len(word) :].lstrip()
+                if not rest.startswith(("=", ":", ".", ",")):
+                    raise self.no_name(word) from None
+            self.namespace.execute(text)
+            return
+        if text.isidentifier() and not self.knows(text) and not hasattr(builtins, text):
+            raise self.no_name(text)
+        self._say_value(text, pformat=repr, silent=(None,))
+
+    def _say_value(
+        self, text: str, pformat: Callable[[Any], str], silent: tuple[Any, ...] = ()
+    ) -> None:
+        """Print the value of an expression; what has not arrived is not 0, and is told."""
+        if not text:
+            raise Mistake("an expression is needed, such as: p node.data")
+        missing = self.namespace.not_arrived(text)
+        if text in missing:
+            self.say(f"{NOT_COMPUTED}   ({text} has not arrived yet)")
+            return
+        told = ", ".join(dict.fromkeys(missing))
+        try:
+            value = self.namespace.evaluate(text)
+        except Exception as error:
+            if missing:
+                error.add_note(f"{told} has not arrived yet")
+            raise
+        if not any(value is each for each in silent):
+            self.say(pformat(value))
+        if missing:
+            self.say(dim(f"  {told} has not arrived yet, and counts as 0 here"))
+
     def evaluate(self, expression: str) -> Any:
         """Evaluate Python with the names of the step, the graph and the program at hand."""
-        if not expression:
-            raise Mistake("an expression is needed, such as: p node.data")
-        tree = self.names.found_in(expression)
-        return eval(compile(tree, "<prompt>", "eval"), dict(self._names()))
+        return self.namespace.evaluate(expression)
 
-    def _names(self) -> Mapping[str, Any]:
-        step = self.walk.step
-        operands = dict(zip("ab", self.node.parents, strict=False))
-        here = {
-            "node": self.node,
-            "up": step.upstream if step else self.walk.gradients[self.walk.root],
-            "grad": self.node.grad,
-            "step": step,
-            "walk": self.walk,
-            "nodes": {name: found[0] for name, found in self.names.by_name.items()},
-        }
-        found = {**self.names.variables(), **self.names.by_stand_in}
-        return {**self.variables, **operands, **found, **here}
+    def complete_python(self, text: str, *ignored: Any) -> list[str]:
+        """Complete an expression: any name that it can have, and what comes after its dots."""
+        begun = re.search(r"[\w.\[\]'\"]*$", text)
+        typed = begun[0] if begun else ""
+        before = text[: len(text) - len(typed)]
+        found = (name for name in self.namespace.completions(typed) if typed or name[:1] != "_")
+        return sorted(before + name for name in found)
 
-    def complete_p(self, text: str, *ignored: Any) -> list[str]:
-        """Complete an expression: any name that it can have."""
-        names = self._names().keys() - self.names.by_stand_in | self.names.by_name.keys()
-        known = (name for name in names if name.startswith(text))
-        return sorted(name for name in known if text or not name.startswith("_"))
-
-    complete_pp = complete_display = complete_p
+    complete_p = complete_pp = complete_display = complete_python
+    complete_whatis = complete_source = complete_python
 
     def find(self, name: str) -> Node:
-        """Return the node of a name; without one, that of the step in view."""
+        """Return the node of a name; without one, that of the step that is next."""
         if not name:
             return self.node
         return self.names.find(name, near=self.node)
@@ -123,18 +168,72 @@ class Looking(Prompt):
     def do_p(self, argument: str) -> None:
         """Print the value of a Python expression.
 
-        p EXPRESSION   (!)
-        At hand: node, up (its upstream gradient), grad, its operands a and b, step, walk,
-        nodes["any name"], the names on the screen, and the variables of the program.
+        p EXPRESSION
+        At hand: node, whose step is next, up (its upstream gradient), grad, its operands a and b,
+        step, walk, nodes["any name"], the names on the screen, and the variables of the program.
+        A line that is no command is Python too; ! before it lets n, c or b be the program's own.
         """
-        self.say(repr(self.evaluate(argument)))
+        self._say_value(argument, repr)
 
     def do_pp(self, argument: str) -> None:
         """Print an expression prettily.
 
         pp EXPRESSION
         """
-        self.say(pformat(self.evaluate(argument)))
+        self._say_value(argument, pformat)
+
+    def do_whatis(self, argument: str) -> None:
+        """Say of what kind an expression is.
+
+        whatis EXPRESSION
+        """
+        if not argument:
+            raise Mistake("whatis: what is what? such as: whatis node")
+        value = self.evaluate(argument)
+        kind = type(value).__qualname__
+        if isinstance(value, Node):
+            size = (
+                f" {value.data.dtype} {shape(value.data)}".rstrip() if np.ndim(value.data) else ""
+            )
+            origin = f"the result of {made(value, self.names)}" if value.parents else "a leaf"
+            constant = "" if value.requires_grad else ", and constant"
+            self.say(f"{kind}{size}: {origin}{constant}")
+        elif isinstance(value, np.ndarray):
+            self.say(f"{kind} {value.dtype} {shape(value) or 'of no axes'}")
+        elif inspect.isroutine(value):
+            self.say(f"{kind} {value.__qualname__}{inspect.signature(value)}")
+        else:
+            self.say(f"{type(value).__module__}.{kind}".removeprefix("builtins."))
+
+    def do_source(self, argument: str) -> None:
+        """Print the source of a function or a class; without one, of the operation that is next.
+
+        source [EXPRESSION]
+        """
+        value = self.evaluate(argument) if argument else self.node
+        if isinstance(value, Node):
+            if value.op is None:
+                raise Mistake(f"source: {self.names(value)} is a leaf: no operation made it")
+            value = value.op.forward
+        try:
+            lines, first = inspect.getsourcelines(value)
+        except TypeError:
+            raise Mistake(f"source: {argument} is no function, class or module") from None
+        except OSError as error:
+            raise Mistake(f"source: {error}") from None
+        path = inspect.getsourcefile(value)
+        numbered = [f"{first + i:4}  {line.rstrip()}" for i, line in enumerate(lines)]
+        self.say("\n".join([str(path), *numbered]))
+
+    def do_interact(self, argument: str) -> None:
+        """Start Python with all these names; Ctrl-D comes back.
+
+        interact
+        """
+        with suppress(SystemExit):
+            code.InteractiveConsole(self.namespace.known()).interact(
+                banner="Python, with the names at hand (Ctrl-D comes back)", exitmsg=""
+            )
 
     def do_args(self, argument: str) -> None:
         """Print every operand of this step.
@@ -142,29 +241,31 @@ class Looking(Prompt):
         args   (a)
         """
         for parent in self.node.parents:
-            self.say(f"{self.names(parent)} = {show(parent.data)}   grad {show(parent.grad)}")
+            grad = show(parent.grad if parent.has_grad else None)
+            self.say(f"{self.names(parent)} = {show(parent.data)}   grad {grad}")
         if self.node in self.tokens.axes:
             self.say(f"its rows are of {self.tokens}")
 
     def do_display(self, argument: str) -> None:
-        """Print an expression after every move.
+        """Print an expression after every move that changes it; without one, print all of them.
 
         display [EXPRESSION]
         """
         if argument:
-            self.evaluate(argument)
-            number = max(self.displays, default=0) + 1
-            self.displays[number] = argument
-        self.show_displays()
+            self.namespace.not_arrived(argument)  # a text that is no expression raises now
+            new = max(self.displays, default=0) + 1
+            self.displays[new] = argument, self.namespace.shown(argument)
+        for number in [new] if argument else self.displays:
+            expression, _ = self.displays[number]
+            self.say(f"display {number}: {expression} = {self.namespace.tried(expression)}")
 
     def show_displays(self) -> None:
-        """Print what is displayed."""
-        for number, expression in self.displays.items():
-            try:
-                text = repr(self.evaluate(expression))
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}"
-            self.say(f"display {number}: {expression} = {text}")
+        """Print of what is displayed what has changed."""
+        for number, (expression, before) in self.displays.items():
+            now = self.namespace.tried(expression)
+            if now != before:
+                self.displays[number] = expression, now
+                self.say(f"display {number}: {expression} = {now}   (was {before})")
 
     def do_undisplay(self, argument: str) -> None:
         """Display an expression no more; without a number, none.
@@ -183,21 +284,37 @@ class Looking(Prompt):
 
         list [K]   (l)
         """
-        center = self.step_number(argument) if argument else max(1, self.walk.position)
-        self.say(self.screen.list(center - 1))
+        count = len(self.walk.operations)
+        center = self.step_number(argument) - 1 if argument else self.walk.position
+        first = max(0, min(center - AROUND, count - 2 * AROUND - 1))
+        self.say(self.screen.list(range(first, min(first + 2 * AROUND + 1, count))))
+
+    def do_longlist(self, argument: str) -> None:
+        """List every step of this module, or of the one that up has chosen.
+
+        longlist   (ll)
+        """
+        scope = self.scope_in_view()
+        scope = self.node.scope if scope is None else scope
+        inside = [i for i, n in enumerate(self.walk.operations) if within(n.scope, scope)]
+        self.say(self.screen.list(inside[:LISTED]))
+        if len(inside) > LISTED:
+            self.say(f"… and {len(inside) - LISTED} more (l K lists the steps around K)")
 
     def do_where(self, argument: str) -> None:
-        """Show the scopes around this step, and the line that made it.
+        """Show the calls and the scopes around this step, and the line that made it.
 
         where   (w, bt)
         """
         scopes = self.scopes()
-        self.say(self.screen.where(scopes, len(scopes) - 1 - self.outwards))
+        selected = len(scopes) - 1 - self.outwards
+        self.say(self.screen.where(scopes, selected, self.stack.frames()))
         if self.node.site is None:
             self.say("no line is known: run under autolm.record_sites() or with AUTOLM_SITES=1")
             return
         user = self.node.site.user
-        self.say(f"{self.node.site}   {linecache.getline(user.path, user.line).strip()}".rstrip())
+        line = linecache.getline(user.path, user.line).strip()
+        self.say(f"{self.node.site}   {line}".rstrip())
 
     def do_up(self, argument: str) -> None:
         """Look from the scope around: n and r then mean that one.
@@ -231,16 +348,13 @@ class Looking(Prompt):
         if count and (not count.isdigit() or self.names.known(argument)):
             name, count = argument, ""
         node = self.find(name)
-        self.say(explanation(self.walk, node, paths=int(count or 0)).text(self.names))
+        self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names))
         earlier = self.walk.earlier(node)
         if earlier is not None:
             self.say(f"  to which comes {show(earlier)} of earlier passes")
-        ahead = enumerate(self.walk.operations[self.walk.position :], self.walk.position + 1)
-        coming = [
-            str(number)
-            for number, consumer in ahead
-            if any(node is parent for parent in consumer.parents)
-        ]
+        sent = len(self.walk.uses(node))
+        ahead = (index + 1 for index, _ in self.walk.consumers(node)[sent:])
+        coming = list(map(str, dict.fromkeys(ahead)))
         if coming:
             self.say(f"  still to come: step {', '.join(coming[:6])}{' …' * (len(coming) > 6)}")
 
@@ -297,7 +411,7 @@ class Looking(Prompt):
 
         draw [FILE]
         """
-        path = argument or f"backward-step-{self.walk.position}.svg"
+        path = argument or f"backward-step-{self.walk.position + 1}.svg"
         with in_program(self.variables):
             self.say(f"drawn: {render(self.walk.root, path)}")
 
@@ -341,19 +455,32 @@ class Looking(Prompt):
 
     def _say_token(self, node: Node, index: tuple[int, ...]) -> None:
         """Say whose row a place is in, if that is known."""
-        if token := self.tokens.at(node, index):
-            self.say(f"  row {token}")
+        axis = self.tokens.axes.get(node)
+        if axis is not None and axis < len(index):
+            row = range(len(self.tokens.texts))[index[axis]]  # from the end as well
+            self.say(f"  row {row} ‘{self.tokens.texts[row]}’")
 
     def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
         """Let a prompt inside this one walk another graph."""
         outer_root = latest_root.get()()
-        with Backprop(root, upstream) as walk:
+        with Walk(root, upstream) as walk:
             inner = type(self)(walk, names)
             inner.prompt = f"(bp {title}) "
+            inner.is_inner, inner.own_aliases = True, self.own_aliases
+            inner.cmdqueue = self.cmdqueue  # what is to be typed next is typed there
             inner.open()
         if outer_root is not None:
             latest_root.set(weakref.ref(outer_root))
-        self.say(self.screen.step(self.walk.step))
+        self.say(self.view())
+
+    def view(self, note: str = "") -> str:
+        """Return the step that is next, as it is shown; a rule that fails says so."""
+        lines = [self.screen.ahead(note)]
+        try:
+            lines += self.screen.arithmetic()
+        except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
+            lines.append(red(one_line(error)))
+        return "\n".join(lines)
 
 
 def whole_number(text: str) -> int:

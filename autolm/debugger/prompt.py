@@ -1,19 +1,25 @@
 """A prompt that forgives: the loop that reads commands, and everything a hand expects of it.
 
 A mistake costs one line. Ctrl-C stops what runs, and never the session; the end of input leaves it.
-An empty line repeats the last command. What the commands do stands in `debugger.py`, `stopping.py`
-and `looking.py`; here is nothing about gradients.
+An empty line repeats the last command, `;;` stands between two, and what is no command is Python.
+What the commands do stands in `commands.py`, `stopping.py` and `looking.py`; here is nothing about
+gradients.
 """
 
 from __future__ import annotations
 
 import bdb
 import cmd
+import os
 import re
 import signal
+import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
@@ -24,6 +30,10 @@ except ImportError:  # a system without it has no history and no completion
     readline = None  # type: ignore[assignment]
 
 WORD_BREAKS = " \t\n=,"  # names may hold any other character: blocks.0.W_Q[3]
+STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the current one
+HISTORY = ".autolm_history"  # in the home folder
+REMEMBERED = 1000  # lines of history
+DEEPEST = 100  # how often an alias may stand for another
 
 
 class Mistake(ValueError):
@@ -37,58 +47,174 @@ class Prompt(cmd.Cmd):
     then how it is typed.
     """
 
-    identchars = cmd.Cmd.identchars + "-"
     aliases: dict[str, str] = {}  # noqa: RUF012  (never changed)
     groups: dict[str, str] = {}  # noqa: RUF012  (headings of the help, and the commands under each)
+    keys: dict[str, str] = {}  # noqa: RUF012  (of an editor, and the command that each is)
+    takes_python: tuple[str, ...] = ()  # commands that are followed by Python: `p(x)`
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own_aliases: dict[str, str] = {}
+        self.is_inner = False  # whether it was opened by another prompt
+        self._queued = 0  # how many of the next lines are the commands of a breakpoint
 
     def open(self) -> None:
         """Talk until a command ends it."""
         self.use_rawinput = True
-        with _word_breaks():
+        if not self.is_inner:
+            self.cmdqueue += self._startup()
+        with _line_editing():
             while True:
                 try:
                     self.cmdloop()
                     return
                 except KeyboardInterrupt:
                     self.intro = ""
+                    self.cmdqueue.clear()
+                    self._queued = 0
                     self.say("\ninterrupted; q leaves")
+
+    def _startup(self) -> list[str]:
+        """Return the commands of the start-up files; one that others may write is not trusted."""
+        lines = []
+        for folder in dict.fromkeys((Path.home(), Path.cwd())):
+            path = folder / STARTUP
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError):
+                continue
+            if not _is_own(path):
+                self.say(f"{path} is not read: others own it, or may write to it")
+                continue
+            told = (line.strip() for line in text.splitlines())
+            lines += [line for line in told if line and not line.startswith("#")]
+        return lines
 
     def say(self, text: str) -> None:
         """Print."""
         print(text, file=self.stdout, flush=True)
 
-    def parseline(self, line: str) -> tuple[str | None, str | None, str]:
-        """Split a line into command and argument; a short name stands for its long one."""
-        name, argument, line = super().parseline(re.sub(r"^\s*!", "p ", line))
-        return self.aliases.get(name, name) if name else name, argument, line
+    def queue(self, lines: list[str]) -> None:
+        """Let these lines be run next; those that an earlier stop has left are dropped."""
+        self.cmdqueue[: self._queued] = lines
+        self._queued = len(lines)
+
+    def read_line(self, prompt: str) -> str | None:
+        """Read one line more; None at the end of input."""
+        if self.cmdqueue:
+            return self.cmdqueue.pop(0)
+        try:
+            return input(prompt)
+        except EOFError:
+            return None
+
+    # From a line to a command
 
     def onecmd(self, line: str) -> bool:
-        """Run one command; whatever goes wrong is one line, and the prompt comes back."""
+        """Run one line; whatever goes wrong is one line, and the prompt comes back."""
+        is_typed = not self._queued
+        self._queued = max(0, self._queued - 1)
+        line = line.strip() or (self.lastcmd if is_typed else "")
+        if is_typed and line != "EOF":
+            self.lastcmd = line
         try:
-            self._refuse_more_than_asked(line)
-            return bool(super().onecmd(line))
+            return any(self._run(each.strip()) for each in _separated(self._meant(line)))
         except bdb.BdbQuit:
             raise
         except Exception as error:
-            self.say(red(_one_line(error)))
+            self.say(red(one_line(error)))
             return False
 
-    def _refuse_more_than_asked(self, line: str) -> None:
-        """Say so where a command that takes no argument was given one."""
-        name, argument, _ = self.parseline(line)
-        if argument and name in self._commands():
-            usage, _, _ = self._documentation(name)[1].partition("   (")
-            if usage == name:
-                raise Mistake(f"{name}: nothing can follow it, and {argument} does (help {name})")
+    def _meant(self, line: str) -> str:
+        """Return what a line stands for, if it begins with an alias that the user has made."""
+        for _ in range(DEEPEST):
+            word, _, rest = line.partition(" ")
+            if word not in self.own_aliases:
+                return line
+            line, given = self.own_aliases[word], rest.split()
+            for i, each in enumerate(given, 1):
+                line = line.replace(f"%{i}", each)
+            line = line.replace("%*", " ".join(given))
+        raise Mistake("alias: they stand for one another, without an end")
 
-    def default(self, line: str) -> None:
-        """Refuse a command that there is not."""
-        raise Mistake(f"no such command: {line.split()[0]} (help lists them)")
+    def _run(self, line: str) -> bool:
+        if not line:
+            return False
+        name, argument, _ = self.parseline(line)
+        if name is None:
+            self.run_python(line.removeprefix("!").strip())
+            return False
+        argument = argument or ""
+        usage, _, _ = self._documentation(name)[1].partition("   (") if name != "EOF" else ("",) * 3
+        if argument and (usage == name or argument.startswith("=")):
+            raise Mistake(
+                f"{name}: nothing can follow it, and {argument} does (as Python: !{line})"
+                if usage == name
+                else f"{name} is a command (as Python: !{line})"
+            )
+        return bool(getattr(self, f"do_{name}")(argument))
+
+    def parseline(self, line: str) -> tuple[str | None, str | None, str]:
+        """Split a line into command and argument; of Python, which is no command, there is none."""
+        line = line.strip()
+        if line.startswith("?"):
+            return "help", line[1:].strip(), line
+        found = re.match(r"[A-Za-z_][\w-]*", line)
+        word = found[0] if found else ""
+        name, rest = self.aliases.get(word, word), line[len(word) :]
+        if name != "EOF" and name not in self._commands():
+            return None, None, line
+        is_call = name in self.takes_python and rest[:1] in tuple("([{'\"")
+        if rest and not rest[0].isspace() and (self.knows(word) or not is_call):
+            return None, None, line  # b.grad is Python, and p(x) is not
+        return name, rest.strip(), line
+
+    def knows(self, name: str) -> bool:
+        """Whether Python has this name here."""
+        return False
+
+    def run_python(self, text: str) -> None:
+        """Run what is no command."""
+        raise Mistake(f"no such command: {text.split()[0]} (help lists them)")
+
+    def no_name(self, word: str) -> NameError:
+        """Return the error of a word that means nothing."""
+        close = get_close_matches(word, self._commands(), n=1)
+        hint = f"did you mean {close[0]}?" if close else "help lists the commands"
+        return NameError(f"{word} is no command and no name ({hint})")
 
     def do_EOF(self, argument: str) -> bool:
         """Leave, as q does, at the end of input."""
         self.say("")
         return bool(self.onecmd("quit"))
+
+    def do_alias(self, argument: str) -> None:
+        """Give a command a name of your own; without one, list them.
+
+        alias [NAME [COMMAND]]
+        %1, %2, … in it are the words that follow the name, and %* is all of them:
+        alias g p %1.grad
+        """
+        name, _, command = argument.partition(" ")
+        if command.strip():
+            if name in self._commands():
+                raise Mistake(f"alias: {name} is a command")
+            self.own_aliases[name] = command.strip()
+            return
+        if name and name not in self.own_aliases:
+            raise Mistake(f"alias: {name} is none (alias lists them)")
+        for each in [name] if name else self.own_aliases:
+            self.say(f"{each} = {self.own_aliases[each]}")
+
+    def do_unalias(self, argument: str) -> None:
+        """Forget an alias.
+
+        unalias NAME
+        """
+        if self.own_aliases.pop(argument, None) is None:
+            raise Mistake(f"unalias: {argument or 'which'} is none (alias lists them)")
+
+    # Help
 
     def do_help(self, argument: str) -> None:
         """Say what a command does; without one, list them all.
@@ -106,6 +232,8 @@ class Prompt(cmd.Cmd):
             told = (self._documentation(name) for name in names.split())
             rows = [(usage, sentence) for sentence, usage, *_ in told]
             self.say("\n".join([heading, *listed(rows)]))
+        if self.keys:
+            self.say("\n".join(["the keys of an editor", *listed(list(self.keys.items()))]))
 
     def _commands(self) -> list[str]:
         return " ".join(self.groups.values()).split()
@@ -119,8 +247,9 @@ class Prompt(cmd.Cmd):
     # Completion
 
     def completenames(self, text: str, *ignored: Any) -> list[str]:
-        """Complete a command."""
-        return [name for name in self._commands() if name.startswith(text)]
+        """Complete a command, or the Python that a line begins with."""
+        names = [*self._commands(), *self.own_aliases]
+        return [name for name in names if name.startswith(text)] or self.complete_python(text)
 
     def completedefault(self, *arguments: Any) -> list[str]:
         """Complete an argument: any word that means something here."""
@@ -129,11 +258,16 @@ class Prompt(cmd.Cmd):
         typed = line[:end].lstrip().partition(" ")[2].lstrip().removeprefix("name=")
         before = len(typed) - len(text)
         longer = {word[before:] for word in self.words() if before > 0 and word.startswith(typed)}
-        return sorted(longer | {word for word in self.words() if word.startswith(text)})
+        found = longer | {word for word in self.words() if word.startswith(text)}
+        return sorted(found) or self.complete_python(text)
 
     def words(self) -> Iterator[str]:
         """Yield the words that arguments are made of."""
         yield from ()
+
+    def complete_python(self, text: str, *ignored: Any) -> list[str]:
+        """Complete an expression."""
+        return []
 
     @contextmanager
     def interrupts_held(self) -> Iterator[threading.Event]:
@@ -150,24 +284,60 @@ class Prompt(cmd.Cmd):
 
 
 @contextmanager
-def _word_breaks() -> Iterator[None]:
-    """Let completion see names whole, while a prompt is open."""
+def _line_editing() -> Iterator[None]:
+    """Let completion see names whole, and history go on from the session before."""
     if readline is None:
         yield
         return
     usual = readline.get_completer_delims()
     readline.set_completer_delims(WORD_BREAKS)
+    path, before = Path.home() / HISTORY, _history()
+    is_terminal = sys.stdin.isatty()
+    if is_terminal:
+        readline.clear_history()
+        with suppress(OSError):
+            readline.read_history_file(path)
     try:
         yield
     finally:
         readline.set_completer_delims(usual)
+        if is_terminal:
+            _keep(path)
+            readline.clear_history()
+            for line in before:
+                readline.add_history(line)
 
 
-def _one_line(error: Exception) -> str:
+def _history() -> list[str]:
+    return [readline.get_history_item(i + 1) for i in range(readline.get_current_history_length())]
+
+
+def _keep(path: Path) -> None:
+    """Write the history to a file that nobody else may read."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
+        readline.set_history_length(REMEMBERED)
+        readline.write_history_file(path)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file is the user's own, and no other can have written it."""
+    told = path.stat()
+    mine = not hasattr(os, "getuid") or told.st_uid in (os.getuid(), 0)
+    return mine and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _separated(line: str) -> list[str]:
+    """Part a line at `;;`; what defines an alias keeps its own."""
+    return [line] if line.startswith("alias ") else line.split(";;")
+
+
+def one_line(error: Exception) -> str:
     """Write an error of ours as its message, any other with its kind; and whose rule it was in."""
     text = ""
     with suppress(Exception):  # even what an error says may fail
-        text = next(iter(str(error).splitlines()), "")
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        text = next(iter(said.splitlines()), "")
     if not isinstance(error, ValueError) or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return " ".join([text, *(f"({note})" for note in getattr(error, "__notes__", ()))])

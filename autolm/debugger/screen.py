@@ -1,7 +1,7 @@
 """How the debugger looks: the step in view, its neighbours, and where it is in the model.
 
-Everything here returns text. Columns stand where they stood in the step before, so that the eye
-can stay where it is.
+Everything here returns text. `>` marks the step that is next: what it will do is shown, and nothing
+of it is done. Columns stand where they stood in the step before, so that the eye can stay there.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node
+from autolm.engine.site import Frame
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import Names
 from autolm.walking.source import is_atom
-from autolm.walking.walk import Backprop
+from autolm.walking.stack import Called
+from autolm.walking.walk import Walk, within
 from autolm.walking.wording import (
     count,
     expression,
-    grad_of,
     made,
     rule,
     show,
@@ -35,15 +36,16 @@ from autolm.walking.wording import (
 
 SENT = 8  # how many operands of one step are shown
 UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what was made of what
+WIDEST = 100  # of what is to be read, and not looked at
 LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
 
 
 class Screen:
-    """Writes a walk as text, with the names that `names` gives."""
+    """Writes a walk as text, with the names that `names` gives; `call` led to its `backward()`."""
 
-    def __init__(self, walk: Backprop, names: Names) -> None:
-        self.walk, self.names = walk, names
+    def __init__(self, walk: Walk, names: Names, call: Sequence[Frame] = ()) -> None:
+        self.walk, self.names, self.call = walk, names, call
         self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
         self.operation = max([5, *(len(symbol(node)) for node in walk.operations)]) + 2
 
@@ -55,24 +57,42 @@ class Screen:
         steps = f"{_count(len(operations), 'step')}, {_count(leaves, 'leaf', 'leaves')}"
         name = self.names(root)
         what = f"backward of {name} = {show(root.data)}"
-        return self._at_right(f"{what:30}  {steps}", _site(root))
+        place = _place_of(self.call[0]) if self.call else _site(root)
+        return self._at_right(f"{what:30}  {steps}", place)
 
-    def step(self, step: Step | None, note: str = "") -> str:
-        """Show a step: what was done, and what it sent to whom."""
+    def ahead(self, note: str = "") -> str:
+        """Show in a line which step is next."""
+        node, count = self.walk.ahead, len(self.walk.operations)
+        if node is None:
+            done = f"all {count} steps are" if count > 1 else "the one step is"
+            return bold(f"> the end of the pass: {done} done") + " (rs goes back, c or q leaves)"
+        opening = self._opening(">", self.walk.position, node)
+        room = terminal_width() - len(opening) - 2
+        wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_site(node)}".rstrip(), note]
+        fitting = (each for each in wheres if len(each) <= room)
+        return bold(self._at_right(opening, next(fitting, note) if note else _place(node)))
+
+    def arithmetic(self) -> list[str]:
+        """Show what the step that is next sends to whom, and what of it is sent already."""
+        step = self.walk.preview()
         if step is None:
-            root = self.walk.root
-            seed = show(self.walk.gradients[root])
-            return f"> start: {grad_of(self.names(root))} = {seed}, and nothing was sent yet"
-        node = step.node
-        opening = self._opening(">", step.index, node)
-        where = note or _place(node)
-        lines = [bold(self._at_right(opening, where))]
-        shown = step.contributions[:SENT]
-        scalar = any(sent.local is not None for sent in step.contributions)
-        lines += self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
-        if len(step.contributions) > SENT:
-            lines.append(f"{'':{self.margin}}… and {len(step.contributions) - SENT} operands more")
-        return "\n".join(lines)
+            return []
+        contributions, done = step.contributions, self._done(step)
+        first = max(0, min(len(done) - SENT // 2, len(contributions) - SENT))
+        shown = range(first, min(first + SENT, len(contributions)))
+        scalar = any(sent.local is not None for sent in contributions)
+        lines = self._of_values(step, shown) if scalar else self._of_arrays(step, shown)
+        offset = len(lines) - len(shown)  # arrays have a line for ḡ
+        for operand in shown:
+            if operand in done:
+                lines[operand - first + offset] += "   sent"
+        more = len(contributions) - len(shown)
+        return lines + [f"{'':{self.margin}}… and {count(more)} operands more"] * bool(more)
+
+    def _done(self, step: Step) -> list[int]:
+        """List the operands of a step that have been sent something already."""
+        takes = [i for i, parent in enumerate(step.node.parents) if parent.requires_grad]
+        return takes[: self.walk.edge]
 
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
@@ -80,7 +100,7 @@ class Screen:
         text += f", but set to {total(node.data)}" * (node in self.walk.replaced)
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
-    def _of_values(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+    def _of_values(self, step: Step, shown: Sequence[int]) -> list[str]:
         width = terminal_width() - self.margin
         rows = self._rows_of_values(step, shown)
         lines = aligned(rows, (UPSTREAM, SLOPE, 0), "")
@@ -93,11 +113,12 @@ class Screen:
         return [f"{'':{self.margin}}{line}" for line in lines]
 
     def _rows_of_values(
-        self, step: Step, shown: Sequence[Contribution], *, in_words: bool = True
+        self, step: Step, shown: Sequence[int], *, in_words: bool = True
     ) -> list[list[str]]:
         rows = []
-        for i, sent in enumerate(shown):
-            upstream = "" if i else f"ḡ = {show(step.upstream)}"
+        for i in shown:
+            sent = step.contributions[i]
+            upstream = "" if i > shown[0] else f"ḡ = {show(step.upstream)}"
             name = self.names(sent.parent)
             if not sent.parent.requires_grad:
                 rows.append([upstream, f"{name} is a constant", ""])
@@ -115,9 +136,10 @@ class Screen:
         computed = expression(node, self.names)
         return lambda each: computed if each is node else self.names(each)
 
-    def _of_arrays(self, step: Step, shown: Sequence[Contribution]) -> list[str]:
+    def _of_arrays(self, step: Step, shown: Sequence[int]) -> list[str]:
         rows = [["ḡ", "", *_parts(step.upstream), ""]]
-        for i, sent in enumerate(shown):
+        for i in shown:
+            sent = step.contributions[i]
             name = self.names(sent.parent)
             if sent.parent.requires_grad:
                 told = rule(step.node, i)
@@ -142,28 +164,30 @@ class Screen:
             return moved
         return f"{moved}   (+ {show(sent.value)})".replace("+ −", "− ")
 
-    def list(self, center: int, radius: int = 5) -> str:
-        """List the steps around one, each in a line; what is not done yet is dim."""
-        first = max(0, min(center - radius, len(self.walk.operations) - 2 * radius - 1))
+    def list(self, indices: Iterable[int]) -> str:
+        """List steps, each in a line; what is not done yet is dim."""
         lines = []
-        for index in range(first, min(first + 2 * radius + 1, len(self.walk.operations))):
+        for index in indices:
             node = self.walk.operations[index]
-            mark = ">" if index == self.walk.position - 1 else " "
+            mark = ">" if index == self.walk.position else " "
             line = self._at_right(self._opening(mark, index, node), _place(node))
             done = index < self.walk.position
             lines.append(bold(line) if mark == ">" else line if done else dim(line))
         return "\n".join(lines)
 
-    def where(self, scopes: Sequence[str], selected: int) -> str:
-        """Show the scopes around a step, outermost first, with the steps that each spans."""
+    def where(self, scopes: Sequence[str], selected: int, frames: Sequence[Called]) -> str:
+        """Show the calls of the program, and the scopes around a step with the steps of each."""
+        entered = {each.name: each.place for each in frames[1:] if each.name == each.scope}
         rows = []
+        for frame in self.call[::-1]:
+            rows.append((f"  {frame.function}", "", _place_of(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
             name = scope or "the whole graph"
             operations = enumerate(self.walk.operations, 1)
             inside = [number for number, node in operations if within(node.scope, scope)]
-            span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}"
-            rows.append((f"{mark} {'  ' * depth}{name}", span))
+            span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}" if inside else ""
+            rows.append((f"{mark} {'  ' * depth}{name}", span, _place_of(entered.get(scope))))
         return "\n".join(aligned(rows))
 
     def _at_right(self, left: str, right: str) -> str:
@@ -173,11 +197,6 @@ class Screen:
             left = f"{left[: room - 1]}…"
         column = min(self.margin + self.operation + MADE, room)
         return f"{left.ljust(column)}  {right}" if right else left
-
-
-def within(scope: str, outer: str) -> bool:
-    """Whether a scope is this one, or inside it."""
-    return not outer or scope == outer or scope.startswith(f"{outer}.")
 
 
 def aligned(
@@ -217,7 +236,7 @@ def _slope_of(y: str, x: str) -> str:
 def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
     column = max(len(term) for term, _ in rows) + 5
-    width = max(LEAST, terminal_width() - column)
+    width = max(LEAST, min(terminal_width(), WIDEST) - column)
     lines = []
     for term, meaning in rows:
         first, *rest = textwrap.wrap(meaning, width)
@@ -239,7 +258,11 @@ def terminal_width() -> int:
 
 
 def _site(node: Node) -> str:
-    return Path(str(node.site)).name if node.site else ""
+    return _place_of(node.site.user if node.site else None)
+
+
+def _place_of(frame: Frame | None) -> str:
+    return f"{Path(frame.path).name}:{frame.line}" if frame else ""
 
 
 def _place(node: Node) -> str:

@@ -6,19 +6,14 @@ The program runs as it would by itself, with its lines recorded. It is stopped w
 
 from __future__ import annotations
 
-import bdb
 from pathlib import Path
-from typing import Any
 
-from autolm.debugger.stop_backward import open_debugger, stopped_backward
-from autolm.engine.backprop import backward, backward_pass
-from autolm.engine.graph import Node
-from autolm.walking.program import choose_root, run_program, wanted_variable
-from autolm.walking.program_names import variables_of_caller
+from autolm.debugger.stop_backward import open_debugger, walk_pass
+from autolm.walking.program import Pass, Program
 
 
-def debug_script(path: Path, variable: str | None = None) -> None:
-    """Run a program, and debug the backward pass of one of its variables.
+def debug_script(path: Path, variable: str | None = None) -> int:
+    """Run a program, and debug the backward pass of one of its variables; return its exit code.
 
     Parameters
     ----------
@@ -33,23 +28,11 @@ def debug_script(path: Path, variable: str | None = None) -> None:
     ProgramError
         When the program fails, or it is not clear which variable is meant.
     """
-    wanted = wanted_variable(path, variable)
-    stopped = False
 
-    def stop(root: Node, grad: Any, retain_grads: bool | None) -> None:
-        nonlocal stopped
-        if stopped or (wanted is not None and variables_of_caller().get(wanted) is not root):
-            backward(root, grad, retain_grads)
-            return
-        stopped = True
-        stopped_backward(root, grad, retain_grads)
+    def at_prompt(here: Pass) -> None:
+        if here.call:
+            walk_pass(here)
+        else:
+            open_debugger(here)  # the program has ended: there is nothing to go on with
 
-    token = backward_pass.set(stop)
-    try:
-        variables = run_program(path)
-    except bdb.BdbQuit:
-        return
-    finally:
-        backward_pass.reset(token)
-    if not stopped:
-        open_debugger(choose_root(path, variables, variable), None, None, variables)
+    return Program(path, variable=variable).run(at_prompt)

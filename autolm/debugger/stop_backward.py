@@ -1,34 +1,35 @@
 """How the debugger comes up: called by name, or where a program's next `backward()` would run.
 
 The engine asks one context variable which pass `backward()` runs. `set_trace()` puts a pass there
-that opens the prompt; nothing else in the engine knows of it, and nothing is slower for it.
+that opens the prompt; nothing else in the engine knows of it, and nothing is slower for it. Until
+that pass lines are recorded, so that what is computed up to there is shown with file and line.
 """
 
 from __future__ import annotations
 
 import bdb
-from collections.abc import Mapping
 from typing import Any
 
 from autolm.debugger.commands import Debugger
 from autolm.engine.backprop import backward_pass
-from autolm.engine.graph import Node
-from autolm.walking.program_names import variables_of_caller
-from autolm.walking.walk import Backprop
+from autolm.engine.graph import Node, Recording, current_recording, recorder
+from autolm.walking.program import Pass, pass_here, stopping
 
 
 def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
     """Open the debugger on the backward pass of a node; `help` there lists what it knows.
 
     Left at the end of the pass, the gradients are those of `backward()`; left before, with q, they
-    are as they were.
+    are as they were. Lines are known of what was computed under `record_sites()`, with
+    AUTOLM_SITES=1, or after an earlier `debug()`: from the first one on, they are recorded.
 
     Parameters
     ----------
     root, grad, retain_grads
         As for `backward()`.
     """
-    open_debugger(root, grad, retain_grads, variables_of_caller())
+    record_sites_from_now_on()
+    open_debugger(pass_here(root, grad, retain_grads))
 
 
 def set_trace() -> None:
@@ -36,41 +37,48 @@ def set_trace() -> None:
 
     There `c` goes on with the program once the pass is done; `q` ends it, as pdb's does.
     """
-    usual = backward_pass.get()
+    before, usual = recorder.get(), backward_pass.get()
+    record_sites_from_now_on()
+    during = recorder.get()
 
     def stop_once(root: Node, grad: Any, retain_grads: bool | None) -> None:
         backward_pass.set(usual)
+        if recorder.get() is during:
+            recorder.set(before)
         stopped_backward(root, grad, retain_grads)
 
     backward_pass.set(stop_once)
 
 
-def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    """Do a backward pass at the prompt: what AUTOLM_DEBUG=1 lets every `backward()` be.
+def record_sites_from_now_on() -> None:
+    """Let the nodes that are made next know their lines."""
+    now = current_recording() or Recording()
+    if now.known is None:
+        recorder.set(Recording(now.enabled, now.scope, {}, now.entered))
 
-    The user walks it; what is left when they go on is done then.
-    """
-    if not open_debugger(root, grad, retain_grads, variables_of_caller(), leaves_at_end=True):
+
+def walk_pass(here: Pass) -> None:
+    """Do a pass at the prompt; the user walks it, and what is left when they go on is done then."""
+    if not open_debugger(here, leaves_at_end=True):
         raise bdb.BdbQuit
 
 
-def open_debugger(
-    root: Node,
-    grad: Any,
-    retain_grads: bool | None,
-    variables: Mapping[str, Any],
-    *,
-    leaves_at_end: bool = False,
-) -> bool:
+def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
+    """Do a backward pass at the prompt: what AUTOLM_DEBUG=1 lets every `backward()` be."""
+    stopping(walk_pass)(root, grad, retain_grads)
+
+
+def open_debugger(here: Pass, *, leaves_at_end: bool = False) -> bool:
     """Open the prompt over a pass; return whether the user went on, rather than quit."""
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
-        with Backprop(root, grad, retain_grads) as walk:
-            debugger = Debugger(walk, variables, leaves_at_end=leaves_at_end)
+        with here.walk() as walk:
+            debugger = Debugger(walk, here.variables, here.call, leaves_at_end=leaves_at_end)
             debugger.open()
             if not walk.finished:
                 changed = ", and every number that was set," if walk.edits else ""
-                debugger.say(f"left at step {walk.position}: every gradient{changed} is as it was")
+                place = f"before step {walk.position + 1}"
+                debugger.say(f"left {place}: every gradient{changed} is as it was")
             elif walk.edits:
                 debugger.say("left at the end: what was set stays so")
             return not debugger.has_quit

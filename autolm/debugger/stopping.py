@@ -1,23 +1,27 @@
-"""The commands that say where to stop: breakpoints, conditions, watches."""
+"""The commands that say where to stop: breakpoints, conditions, watches, and what to do there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from glob import escape
 
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
-from autolm.debugger.screen import within
-from autolm.engine.backprop import Step
 from autolm.walking.breakpoints import (
-    ASCII,
     Breakpoint,
-    Condition,
+    Places,
     at_change_of,
+    at_function,
+    at_line,
     at_name,
     at_nonfinite,
     at_operation,
     at_scope,
+    at_step,
+    both,
+    everywhere,
+    hit_condition,
 )
 from autolm.walking.wording import grad_of
 
@@ -26,11 +30,13 @@ class Stopping(Looking):
     """The breakpoints of a walk."""
 
     def do_break(self, argument: str) -> None:
-        """Stop at every step that fits; or list what stops.
+        """Stop before every step that fits; or list what stops.
 
         break [WHERE] [if EXPRESSION]   (b)
-        WHERE is op=mul (or op=*), name=scores, scope=blocks.*.attention, several of them, the
-        number of a step, or nan. A bare word is an operation, a scope or a name, as it fits.
+        WHERE is FILE:LINE, a LINE of the file at hand, a function of the program, op=mul (or op=*),
+        name=scores, scope=blocks.*.attention, step=12, nan, or several of them; hits=3, hits=>=2
+        or hits=%5 says which hits count. A bare word is an operation, a scope, a name or a
+        function, as it fits.
         """
         if argument:
             self._add(self._read_breakpoint(argument))
@@ -38,7 +44,11 @@ class Stopping(Looking):
         if not self.walk.breakpoints:
             self.say("no breakpoints")
         for number, each in self.walk.breakpoints.items():
-            self.say(f"{number}  {each.text}   hits {each.hits}")
+            told = [f"hits {len(each.met)}"]
+            told += [] if each.is_enabled else ["disabled"]
+            told += [f"ignored {each.ignored} times more"] if each.ignored else []
+            told += ["; ".join(self.commands[number])] if number in self.commands else []
+            self.say("   ".join([f"{number}  {each.text}", *told]))
 
     def do_tbreak(self, argument: str) -> None:
         """Stop once: a breakpoint that is gone when it was hit.
@@ -48,18 +58,19 @@ class Stopping(Looking):
         if not argument:
             raise Mistake("tbreak: say where, as to break")
         stop = self._read_breakpoint(argument)
-        stop.temporary = True
+        stop.is_temporary = True
         self._add(stop)
 
     def do_watch(self, argument: str) -> None:
-        """Stop where the gradient of a node changes.
+        """Stop before the gradient of a node changes.
 
         watch NODE
         """
         if not argument:
             raise Mistake("watch: which node's gradient?")
-        node = self.find(argument)
-        self._add(Breakpoint(f"change of {grad_of(self.names(node))}", at_change_of(node)))
+        places = at_change_of(self.walk.operations, self.find(argument))
+        text = f"change of {grad_of(self.names(self.find(argument)))}"
+        self._add(Breakpoint(places._replace(text=text)))
 
     def do_condition(self, argument: str) -> None:
         """Let a breakpoint stop only where an expression is true.
@@ -69,28 +80,91 @@ class Stopping(Looking):
         if not argument:
             raise Mistake("condition: of which breakpoint? (b lists them)")
         number, _, expression = argument.partition(" ")
-        stop = self._breakpoint(number)
-        stop.condition = self._condition(expression) if expression.strip() else None
-        stop.text = stop.text.partition(" if ")[0]
-        stop.text += f" if {expression.strip()}" if expression.strip() else ""
+        stop, expression = self._breakpoint(number), expression.strip()
+        stop.condition = self.namespace.condition(expression) if expression else None
+        stop.text = stop.text.partition(" if ")[0] + f" if {expression}" * bool(expression)
         self.say(f"breakpoint {number}: {stop.text}")
 
-    def do_clear(self, argument: str) -> None:
-        """Remove breakpoints; without a number, all of them.
+    def do_ignore(self, argument: str) -> None:
+        """Pass a breakpoint by the next COUNT times; without a count, no more.
 
-        clear [NUMBER …]   (cl)
+        ignore NUMBER [COUNT]
         """
-        numbers = list(dict.fromkeys(argument.split())) or list(map(str, self.walk.breakpoints))
+        if not argument:
+            raise Mistake("ignore: which breakpoint, and how often? such as: ignore 1 3")
+        number, _, times = argument.partition(" ")
+        stop, count = self._breakpoint(number), whole_number(times or "0")
+        if count < 0:
+            raise Mistake(f"ignore: {count} times? 0 lets it stop again")
+        stop.ignored = count
+        self.say(f"breakpoint {number}: " + (f"ignored {count} times" if count else "stops again"))
+
+    def do_enable(self, argument: str) -> None:
+        """Let breakpoints stop again; without a number, all of them.
+
+        enable [NUMBER …]
+        """
+        self._switch(argument, True)
+
+    def do_disable(self, argument: str) -> None:
+        """Keep breakpoints from stopping; without a number, all of them.
+
+        disable [NUMBER …]
+        """
+        self._switch(argument, False)
+
+    def _switch(self, argument: str, is_enabled: bool) -> None:
+        numbers = self._numbers(argument)
         for number in numbers:
-            self._breakpoint(number)
+            self.walk.breakpoints[number].is_enabled = is_enabled
+        word = "enabled" if is_enabled else "disabled"
+        self.say(f"{word}: {', '.join(map(str, numbers)) or 'nothing'}")
+
+    def do_commands(self, argument: str) -> None:
+        """Run commands whenever a breakpoint stops; a line with end ends them.
+
+        commands [NUMBER]
+        Without a number, of the latest. silent as the first of them shows nothing of the step; one
+        that goes on, such as c, is the last that is run. No line before end removes them.
+        """
+        if not self.walk.breakpoints:
+            raise Mistake("commands: there are no breakpoints")
+        number = whole_number(argument) if argument else max(self.walk.breakpoints)
+        self._breakpoint(str(number))
+        lines = []
+        while (line := self.read_line("(com) ")) is not None and line.strip() != "end":
+            lines += [line.strip()] if line.strip() else []
+        if lines:
+            self.commands[number] = lines
+        else:
+            self.commands.pop(number, None)
+
+    def do_clear(self, argument: str) -> None:
+        """Remove breakpoints, by number or by line; without one, all of them.
+
+        clear [NUMBER … | FILE:LINE]   (cl)
+        """
+        if ":" in argument:
+            text = self._line(argument, argument).text
+            numbers = [n for n, each in self.walk.breakpoints.items() if each.places.text == text]
+            if not numbers:
+                raise Mistake(f"clear: no breakpoint is at {text}")
+        else:
+            numbers = self._numbers(argument)
         for number in numbers:
-            del self.walk.breakpoints[int(number)]
-        self.say(f"cleared: {', '.join(numbers) or 'nothing'}")
+            del self.walk.breakpoints[number]
+            self.commands.pop(number, None)
+        self.say(f"cleared: {', '.join(map(str, numbers)) or 'nothing'}")
 
     def _add(self, stop: Breakpoint) -> None:
         self.walk.add(stop)
-        kind = "temporary breakpoint" if stop.temporary else "breakpoint"
-        self.say(f"{kind} {max(self.walk.breakpoints)}: {stop.text}")
+        kind = "temporary breakpoint" if stop.is_temporary else "breakpoint"
+        self.say(f"{kind} {stop.id}: {stop.text}")
+
+    def _numbers(self, argument: str) -> list[int]:
+        """Read the numbers of breakpoints; without any, all of them."""
+        words = dict.fromkeys(argument.split())
+        return [self._breakpoint(word).id for word in words] or list(self.walk.breakpoints)
 
     def _breakpoint(self, number: str) -> Breakpoint:
         stop = self.walk.breakpoints.get(whole_number(number))
@@ -100,68 +174,93 @@ class Stopping(Looking):
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
         """Read what was typed after `break`: words for where, and perhaps a condition."""
-        if text.removeprefix("name=") in self.names.by_name:
+        if self.names.known(text.removeprefix("name=")):
             where, if_, expression = text, "", ""
         else:
             where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
-        if if_ and not expression.strip():
+        where, expression = where.strip(), expression.strip()
+        if if_ and not expression:
             raise Mistake("break: if what? such as: b mul if abs(up) > 1")
-        is_name = where.strip().removeprefix("name=") in self.names.by_name
-        words = [where.strip()] if is_name else where.split()
-        asked = [self._read_word(word) for word in words]
-        if not asked and not expression.strip():
+        is_name = self.names.known(where.removeprefix("name="))
+        words = [where] if is_name or _LINE.fullmatch(where) else where.split()
+        counted = [word for word in words if word.startswith("hits=")]
+        asked = [self._read_word(word) for word in words if word not in counted]
+        if not words and not expression:
             raise Mistake("break: say where, such as: b op=mul, or: b if abs(up) > 1")
-        stop = Breakpoint(", ".join(text for text, _ in asked) or "any step", _all(asked))
-        nodes = enumerate(self.walk.operations)
-        if not any(stop.holds(Step(i, node, None, (), None)) for i, node in nodes) and not any(
-            holds is at_nonfinite for _, holds in asked
-        ):
-            raise Mistake(f"break: no step has {stop.text}")
-        if if_:
-            stop.condition = self._condition(expression)
-            stop.text += f" if {expression.strip()}"
+        places = both(asked) if asked else everywhere(self.walk.operations)
+        if not places.steps:
+            raise Mistake(f"break: no step has {places.text}")
+        stop = Breakpoint(places)
+        for word in counted:
+            stop.hits = hit_condition(word.removeprefix("hits="))
+            stop.text += f", {word}"
+        if expression:
+            stop.condition = self.namespace.condition(expression)
+            stop.text += f" if {expression}"
         return stop
 
-    def _read_word(self, word: str) -> tuple[str, Condition]:
+    def _read_word(self, word: str) -> Places:
         """Read one word of where to stop."""
         key, equals, value = word.partition("=")
+        operations = self.walk.operations
+        if self.names.known(word):
+            return self._guess(word)
         if equals and not value:
             raise Mistake(f"break: {word} what? such as: b op=mul")
         if equals and key in ("op", "operation"):
-            symbol = ASCII.get(value, value)
-            return f"operation {symbol}", at_operation(symbol)
+            return at_operation(operations, value)
         if equals and key == "name":
-            pattern = escape(value) if value in self.names.by_name else value
-            return f"name {value}", at_name(pattern, self.names)
+            pattern = escape(value) if self.names.known(value) else value
+            places = at_name(operations, pattern, self.names)
+            return places._replace(text=f"name {value}")
         if equals and key == "scope":
-            return f"scope {value}", at_scope(value)
+            return at_scope(operations, value)
+        if equals and key == "step":
+            return at_step(operations, self.step_number(value))
         if equals:
-            raise Mistake(f"break: {key} is none of op, name and scope")
+            raise Mistake(f"break: {key} is none of op, name, scope, step and hits")
         if word in ("nan", "inf", "nonfinite"):
-            return "inf or nan", at_nonfinite
-        if word.isdigit():
-            index = self.step_number(word) - 1
-            return f"step {word}", lambda step: step.index == index
+            return at_nonfinite(operations)
+        if word.isdigit() or _LINE.fullmatch(word):
+            is_step = word.isdigit() and 1 <= int(word) <= len(operations)
+            hint = f" (the step is b step={word})" if is_step else ""
+            return self._line(word, f"break: no step is of line {word}{hint}")
         return self._guess(word)
 
-    def _guess(self, word: str) -> tuple[str, Condition]:
-        """Read a bare word: an operation, a scope, or the name of a node."""
-        symbol = ASCII.get(word, word)
+    def _line(self, text: str, otherwise: str) -> Places:
+        """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
+        path, _, line = text.rpartition(":")
+        number, sites = whole_number(line), [n.site for n in self.walk.operations if n.site]
+        if not sites:
+            raise Mistake("break: no line is known: run with AUTOLM_SITES=1, or by autolm step")
+        here = self.node.site or sites[0]
+        paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
+        wanted = path or here.user.path
+        for each in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
+            places = at_line(self.walk.operations, each, number)
+            if places.steps:
+                return places
+        text = f"{wanted}:{number}"
+        raise Mistake(otherwise if otherwise != text else f"break: no step was made at {text}")
+
+    def _guess(self, word: str) -> Places:
+        """Read a bare word: an operation, a scope, the name of a node, or a function."""
         operations = self.walk.operations
-        if any(symbol in (node.op.name, node.op.symbol) for node in operations if node.op):
-            return f"operation {symbol}", at_operation(symbol)
-        if any(within(node.scope, word) for node in operations):
-            return f"scope {word}", at_scope(word)
+        readings: tuple[Callable[[], Places], ...] = (
+            lambda: at_operation(operations, word),
+            lambda: at_scope(operations, word),
+        )
+        for reading in readings:
+            if (places := reading()).steps:
+                return places
+        if not self.names.known(word) and not word.startswith("#"):
+            places = at_function(operations, word)
+            if places.steps:
+                return places
         node = self.find(word)
         if not node.parents:
             raise Mistake(f"break: {word} is a leaf, and leaves are no steps; try: watch {word}")
-        return f"name {word}", lambda step: step.node is node
-
-    def _condition(self, expression: str) -> Condition:
-        """Read a condition; it is evaluated with the names that `p` has."""
-        compile(expression.strip(), "condition", "eval")
-        return lambda step: bool(self.evaluate(expression.strip()))
+        return Places(f"name {word}", {self.names.numbers[node]})
 
 
-def _all(asked: list[tuple[str, Condition]]) -> Condition:
-    return lambda step: all(holds(step) for _, holds in asked)
+_LINE = re.compile(r"[^=]*\S:\d+")

@@ -90,7 +90,7 @@ def _backward(step: Step, keys: Mapping[Node, str]) -> Moment:
 
 
 def backward_lines(step: Step, most: int = LINES) -> list[str]:
-    """Write out what one operation sends: `ḡ · b = 0.5 × 2 = 1 → a.grad: 0 → 1`."""
+    """Write out what one operation sends: `ḡ · b = 0.5 × 2 = 1 → a.grad: – → 1`."""
     lines = [f"ḡ = {wording.peek(step.upstream)}"]
     for i, sent in enumerate(step.contributions[:most]):
         if not sent.parent.requires_grad:
@@ -99,7 +99,7 @@ def backward_lines(step: Step, most: int = LINES) -> list[str]:
         rule = wording.rule(step.node, i)
         is_told = sent.local is None or rule in ("", "ḡ")
         sums = arithmetic(step, i) if is_told else f"{rule} = {arithmetic(step, i)}"
-        before = "0" if sent.before is None else wording.peek(sent.before)
+        before = wording.NOT_COMPUTED if sent.before is None else wording.peek(sent.before)
         grad = wording.grad_of(target(sent.parent))
         lines.append(f"{sums} → {grad}: {before} → {wording.peek(sent.after)}")
     left_out = len(step.contributions) - most

@@ -6,14 +6,14 @@ graph. Nothing here prints or knows a terminal, and a node is asked for what it 
 
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.explanation import Explanation, explain
-from autolm.walking.walk import Backprop
+from autolm.walking.walk import Walk
 from autolm.walking.what_if import Edit, edit
 
 __all__ = [
-    "Backprop",
     "Blame",
     "Edit",
     "Explanation",
+    "Walk",
     "blame_nonfinite",
     "edit",
     "explain",

@@ -1,11 +1,24 @@
-"""Where a walk through backprop stops: a breakpoint is a text and a question about a step."""
+"""Where a walk stops: before which steps, on which condition, at which of its hits.
+
+A breakpoint has *places*, the steps before which it may stop; they are known from the graph, so a
+long way costs nothing where there are none. One without a place is unverified: no step fits. What
+is asked besides (whether a gradient changes, something is not finite, a condition) is asked of the
+step that is next, with its arithmetic computed and nothing done.
+
+Hits are counted along the pass, not along the way: the third hit is the third step that fits,
+whichever way one comes to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+from bisect import bisect_right, insort
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,62 +26,268 @@ from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking.wording import label
 
-Condition = Callable[[Step], bool]
+Condition = Callable[[Step], Any]  # a question about the step that is next
 
 ASCII = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # what keyboards have for these symbols
 
 
-@dataclass
-class Breakpoint:
-    """Stop where `holds`, and `condition` too if there is one."""
+class Places(NamedTuple):
+    """The steps before which a breakpoint may stop, by index, and what is asked of each there."""
 
     text: str  # "operation ×"
-    holds: Condition
+    steps: Collection[int]
+    holds: Condition | None = None
+
+    def narrowed(self, other: Places) -> Places:
+        """Return the places where this and the other hold."""
+        asked = [each for each in (self.holds, other.holds) if each]
+        return Places(
+            f"{self.text}, {other.text}",
+            frozenset(self.steps) & frozenset(other.steps),
+            (lambda step: all(holds(step) for holds in asked)) if asked else None,
+        )
+
+
+@dataclass
+class Breakpoint:
+    """Stop before the steps at `places`.
+
+    Attributes
+    ----------
+    id
+        Its number; a walk gives it one.
+    places
+        Where: see `at_operation`, `at_line` and the others.
+    condition
+        What must be true there; if asking it raises, the walk stops, and `error` is what it raised.
+    hits
+        Which of its hits count, as `hit_condition` reads it: the third, every fifth.
+    log
+        What to do there instead of stopping.
+    text
+        How it reads.
+    is_enabled, is_temporary
+        Whether it stops at all; whether it is gone when it has stopped.
+    ignored
+        How often it is to be passed by before it stops again.
+    met
+        The steps at which it was hit, in the order of the pass.
+    """
+
+    places: Places
     condition: Condition | None = None
-    temporary: bool = False
-    hits: int = 0
+    hits: Callable[[int], bool] | None = None
+    log: Callable[[Step], object] | None = None
+    id: int = 0
+    text: str = ""
+    is_enabled: bool = True
+    is_temporary: bool = False
+    ignored: int = 0
+    met: list[int] = field(default_factory=list)
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.text = self.text or self.places.text
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether there is a step that it fits."""
+        return bool(self.places.steps)
 
     def stops(self, step: Step) -> bool:
-        """Whether to stop after this step."""
-        return self.holds(step) and (self.condition is None or bool(self.condition(step)))
+        """Whether to stop before this step; a hit is counted, and logged where that is asked."""
+        self.error = None
+        holds = self.places.holds
+        if holds is not None and not holds(step):
+            return False
+        if self.condition is not None:
+            try:
+                if not self.condition(step):
+                    return False
+            except Exception as error:
+                self.error = error
+        if step.index not in self.met:
+            insort(self.met, step.index)
+        if self.hits is not None and not self.hits(bisect_right(self.met, step.index)):
+            return False
+        if self.ignored:
+            self.ignored -= 1
+            return False
+        if self.log is None or self.error is not None:
+            return True
+        self.log(step)
+        return False
 
 
-def at_operation(name: str) -> Condition:
-    """Stop at an operation, by its name or its symbol: `mul`, `×` or `*`."""
-    return lambda step: step.node.op.name == name or step.node.op.symbol == ASCII.get(name, name)
+def hit_condition(text: str) -> Callable[[int], bool]:
+    """Read which hits count: "3" is the third, ">=2" all from the second, "%5" every fifth.
+
+    >>> [n for n in range(1, 11) if hit_condition("%5")(n)]
+    [5, 10]
+    """
+    found = re.fullmatch(r"\s*(==|>=|<=|>|<|%|=)?\s*(\d+)\s*", text)
+    if found is None or (found[1] == "%" and int(found[2]) == 0):
+        raise ValueError(f"hit condition {text!r}: it is a number of hits, such as 3, >=2 or %5")
+    number = int(found[2])
+    asked: dict[str, Callable[[int], bool]] = {
+        "==": lambda n: n == number,
+        ">=": lambda n: n >= number,
+        "<=": lambda n: n <= number,
+        ">": lambda n: n > number,
+        "<": lambda n: n < number,
+        "%": lambda n: n % number == 0,
+    }
+    return asked["==" if found[1] in (None, "=") else found[1]]
 
 
-def at_name(pattern: str, label: Callable[[Node], str] = label) -> Condition:
-    """Stop where a node's gradient is sent on whose name matches: `x2w2`, `x*`."""
-    return lambda step: _matches(label(step.node), pattern) or _matches(step.node.name, pattern)
+# Places, among the operations of a pass
 
 
-def at_scope(pattern: str) -> Condition:
-    """Stop in a scope that matches, or inside one: `blocks.0`, `blocks.*.attention`."""
+def everywhere(operations: Sequence[Node]) -> Places:
+    """Return every step."""
+    return Places("any step", range(len(operations)))
 
-    def holds(step: Step) -> bool:
-        parts = step.node.scope.split(".")
+
+def at_step(operations: Sequence[Node], number: int) -> Places:
+    """Return one step, by its number from 1."""
+    return Places(f"step {number}", {number - 1} & set(range(len(operations))))
+
+
+def at_operation(operations: Sequence[Node], name: str) -> Places:
+    """Return the steps of an operation, by its name or its symbol: `mul`, `×` or `*`."""
+    symbol = ASCII.get(name, name)
+    return _where(
+        f"operation {symbol}",
+        operations,
+        lambda node: node.op.name == name or node.op.symbol == symbol,
+    )
+
+
+def at_name(
+    operations: Sequence[Node], pattern: str, label: Callable[[Node], str] = label
+) -> Places:
+    """Return the steps of nodes whose name matches: `x2w2`, `x*`."""
+    return _where(
+        f"name {pattern}",
+        operations,
+        lambda node: _matches(label(node), pattern) or _matches(node.name, pattern),
+    )
+
+
+def at_scope(operations: Sequence[Node], pattern: str) -> Places:
+    """Return the steps in a scope that matches, or inside one: `blocks.0`, `blocks.*.attention`."""
+
+    def fits(node: Node) -> bool:
+        parts = node.scope.split(".")
         return any(_matches(".".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
 
-    return holds
+    return _where(f"scope {pattern}", operations, fits)
 
 
-def at_nonfinite(step: Step) -> bool:
-    """Stop where inf or nan is sent."""
-    return any(sent.after is not None and not finite(sent.value) for sent in step.contributions)
+def at_line(operations: Sequence[Node], path: str, line: int) -> Places:
+    """Return the steps of the nodes that a line of the program made.
+
+    Where it made none itself, those of what it called: then the first of each stretch of steps, as
+    a debugger of Python stops once at a line that calls. A line within an expression of several
+    stands for the expression.
+    """
+    text = f"{os.path.basename(path)}:{line}"
+    real = os.path.realpath(path)
+    same = {path: True}
+
+    def is_here(frame: Any, within: bool) -> bool:
+        last = frame.end_line if within and frame.end_line else frame.line
+        if not frame.line <= line <= last:
+            return False
+        if frame.path not in same:
+            same[frame.path] = os.path.realpath(frame.path) == real
+        return same[frame.path]
+
+    sited = [(index, node.site) for index, node in enumerate(operations) if node.site]
+    for within in (False, True):
+        found = [index for index, site in sited if is_here(site.user, within)]
+        if found:
+            return Places(text, frozenset(found))
+    called = [i for i, site in sited if any(is_here(frame, True) for frame in site.frames)]
+    return Places(text, _firsts(called))
 
 
-def at_change_of(node: Node) -> Condition:
-    """Stop where the gradient of a node changes."""
-    return lambda step: any(
-        sent.parent is node and not np.array_equal(sent.before, sent.after)
-        for sent in step.contributions
+def at_function(operations: Sequence[Node], name: str) -> Places:
+    """Return where the pass comes to what a function of the program made, by the function's name.
+
+    As at a line that calls, that is the first of each stretch of steps.
+    """
+    sites = {node.site for node in operations if node.site}
+    fitting = {site for site in sites if any(frame.function == name for frame in site.frames)}
+    called = [index for index, node in enumerate(operations) if node.site in fitting]
+    return Places(f"function {name}", _firsts(called))
+
+
+def _firsts(indices: Sequence[int]) -> frozenset[int]:
+    """Return the first of each stretch of indices that follow one another."""
+    later = (after for before, after in pairwise(indices) if after != before + 1)
+    return frozenset([*indices[:1], *later])
+
+
+def at_nonfinite(operations: Sequence[Node]) -> Places:
+    """Return every step; what is asked there is whether it sends inf or nan."""
+    return everywhere(operations)._replace(
+        text="inf or nan",
+        holds=lambda step: any(
+            sent.after is not None and not finite(sent.value) for sent in step.contributions
+        ),
     )
+
+
+def at_change_of(
+    operations: Sequence[Node], node: Node, label: Callable[[Node], str] = label
+) -> Places:
+    """Return the steps that send to a node; what is asked there is whether its gradient changes."""
+    return _where(
+        f"change of {label(node)}.grad",
+        operations,
+        lambda each: any(parent is node for parent in each.parents),
+    )._replace(
+        holds=lambda step: any(
+            sent.parent is node and not np.array_equal(sent.before, sent.after)
+            for sent in step.contributions
+        )
+    )
+
+
+def at(operations: Sequence[Node], text: str, label: Callable[[Node], str] = label) -> Places:
+    """Read a bare word: an operation, a scope, or the name of a node, as it fits.
+
+    This is what an editor calls a function breakpoint: `tanh`, `w1`, `blocks.0.*`. A leaf is no
+    step: its name stands for the changes of its gradient.
+    """
+    for places in (at_operation, at_scope):
+        found = places(operations, text)
+        if found.steps:
+            return found
+    found = at_name(operations, text, label)
+    if found.steps:
+        return found
+    leaves = dict.fromkeys(p for node in operations for p in node.parents if not p.parents)
+    named = [leaf for leaf in leaves if _matches(label(leaf), text) or _matches(leaf.name, text)]
+    return at_change_of(operations, named[0], label) if len(named) == 1 else found
+
+
+def both(places: Iterable[Places]) -> Places:
+    """Return the places where all of these hold."""
+    first, *others = places
+    for each in others:
+        first = first.narrowed(each)
+    return first
 
 
 def finite(data: Any) -> bool:
     """Whether every number is neither infinite nor nan."""
     return bool(np.all(np.isfinite(data)))
+
+
+def _where(text: str, operations: Sequence[Node], fits: Callable[[Node], bool]) -> Places:
+    return Places(text, frozenset(index for index, node in enumerate(operations) if fits(node)))
 
 
 def _matches(text: str, pattern: str) -> bool:

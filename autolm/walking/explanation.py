@@ -8,7 +8,7 @@ root, of which the gradient is the sum as well.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any, Protocol
@@ -194,26 +194,27 @@ def explain(
                 f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
                 "explain(node, loss) says which"
             )
-    return replace(explanation(rehearsal, node, paths=paths), names=names)
+    uses = tuple(
+        use(consumer, operand, rehearsal.gradients[consumer])
+        for consumer in rehearsal.operations
+        for operand, parent in enumerate(consumer.parents)
+        if parent is node
+    )
+    return replace(explanation(rehearsal, node, uses, paths=paths), names=names)
 
 
-def explanation(walk: Pass, node: Node, *, paths: int = 0) -> Explanation:
+def explanation(walk: Pass, node: Node, uses: tuple[Use, ...], *, paths: int = 0) -> Explanation:
     """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
-    uses = tuple(_uses(walk, node))
     found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
     return Explanation(node, walk.gradients.get(node), uses, found)
 
 
-def _uses(walk: Pass, node: Node) -> Iterator[Use]:
-    for consumer in walk.operations[: walk.position]:
-        if node.requires_grad and any(node is parent for parent in consumer.parents):
-            upstream = walk.gradients[consumer]
-            values = consumer.contributions(upstream)
-            slopes = consumer.contributions(1.0) if type(upstream) is float else None
-            for operand, parent in enumerate(consumer.parents):
-                if parent is node:
-                    local = slopes[operand] if slopes else None
-                    yield Use(consumer, operand, upstream, local, values[operand])
+def use(consumer: Node, operand: int, upstream: Any) -> Use:
+    """Return what a consumer sends to one of its operands."""
+    with quiet():
+        value = consumer.contributions(upstream)[operand]
+        local = consumer.contributions(1.0)[operand] if type(upstream) is float else None
+    return Use(consumer, operand, upstream, local, value)
 
 
 def _heaviest_paths(walk: Pass, node: Node, k: int) -> list[Path]:

@@ -1,9 +1,10 @@
-"""Run a program for its graph: the FILE.py of `autolm step`, `autolm draw` and the player.
+"""Run a program, and be asked at its backward passes: what every way into the debugger stands on.
 
-The program runs as it would by itself, with its lines recorded. It is drawn as it is at its first
-`backward()` on the variable in question: a training loop in its first step, with the data that made
-the graph and the gradients of that pass. A program that differentiates nothing runs to its end, and
-is drawn without gradients.
+The program runs as it would by itself, with its lines recorded. `Program.run` calls back at the
+first `backward()` on the variable in question (a training loop in its first step), or at every one;
+who is called does the pass, or walks it. A program that differentiates nothing runs to its end, and
+then its result is the pass. `set_trace()`, `debug()` and the environment variables stop passes by
+the same `stopping`.
 """
 
 from __future__ import annotations
@@ -13,63 +14,176 @@ import bdb
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
+from os.path import dirname, join
 from pathlib import Path
 from typing import Any
 
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
+from autolm.engine.site import Frame, calling_site
+from autolm.tensor.arguments import read_choice
 from autolm.walking.program_names import variables_of_caller
+from autolm.walking.walk import Walk
 
 LOSS = "loss"
+_HOME = join(dirname(dirname(__file__)), "")
 
 
 class ProgramError(ValueError):
     """A program has no graph to look into; the message is one line."""
 
 
-class _Found(bdb.BdbQuit):
-    """The program has come to the pass that was waited for."""
+@dataclass(frozen=True)
+class Pass:
+    """A backward pass that a program is about to do.
 
-    def __init__(self, root: Node, variables: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.root, self.variables = root, variables
+    Attributes
+    ----------
+    root, grad, retain_grads
+        What `backward()` was called on, and with what.
+    variables
+        The names that the program has there, the nearest first.
+    call
+        The calls of the program that led there, innermost first; none where it has ended.
+    """
+
+    root: Node
+    grad: Any = None
+    retain_grads: bool | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    call: tuple[Frame, ...] = ()
+
+    def walk(self) -> Walk:
+        """Return the pass to be walked."""
+        return Walk(self.root, self.grad, self.retain_grads)
+
+    def do(self) -> None:
+        """Do it, as `backward()` would have."""
+        backward(self.root, self.grad, self.retain_grads)
 
 
-def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapping[str, Any]]:
-    """Run a program, and return the root that it differentiates, and its variables then.
+OnPass = Callable[[Pass], object]
+
+
+def pass_here(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Pass:
+    """Return the pass that the program which called autolm is about to do."""
+    return Pass(root, grad, retain_grads, variables_of_caller(), call_of_program())
+
+
+def call_of_program() -> tuple[Frame, ...]:
+    """Return the running calls of the program, without autolm's and those that run the program."""
+    own = takewhile(lambda frame: not _runs_programs(frame), calling_site({}).frames)
+    return tuple(frame for frame in own if not frame.path.startswith(_HOME))
+
+
+def stopping(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
+    """Return what `backward()` is to be while `on_pass` is asked: passes within it do not stop."""
+
+    def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
+        here = pass_here(root, grad, retain_grads)
+        token = backward_pass.set(None)
+        try:
+            on_pass(here)
+        finally:
+            backward_pass.reset(token)
+
+    return stopped
+
+
+class Program:
+    """A program in a file, to be run for its backward passes.
 
     Parameters
     ----------
-    path
-        The program.
+    path, args
+        The program, and the arguments that it is given.
     variable
         Its name for the root; by default `loss`, and if it has none, what it calls `backward()` on,
         or the one result that it makes no further use of.
-
-    Raises
-    ------
-    ProgramError
-        When the program fails, or it is not clear which variable is meant.
+    stop_at
+        Whether to stop at the "first" such pass or at "every" one.
     """
-    wanted = wanted_variable(path, variable)
 
-    def find(root: Node, grad: Any, retain_grads: bool | None) -> None:
-        variables = variables_of_caller()
-        backward(root, grad, retain_grads=True)
-        if wanted is None or variables.get(wanted) is root:
-            raise _Found(root, variables)
+    def __init__(
+        self,
+        path: Path,
+        args: Sequence[str] = (),
+        variable: str | None = None,
+        stop_at: str = "first",
+    ) -> None:
+        self.path, self.args, self.variable = path, list(args), variable
+        self.stop_at = read_choice("Program", "stop_at", stop_at, ("first", "every"))
+        self.passes = 0  # at how many it was stopped
 
-    token = backward_pass.set(find)
-    try:
-        variables = run_program(path)
-        root = choose_root(path, variables, variable)
-    except _Found as found:
-        root, variables = found.root, found.variables
-    finally:
-        backward_pass.reset(token)
-    return root, variables
+    def run(self, on_pass: OnPass) -> int:
+        """Run it, and return its exit code; `on_pass` does each pass, or ends it all by `BdbQuit`.
+
+        Raises
+        ------
+        ProgramError
+            When the program fails, or it is not clear which variable is meant.
+        """
+        wanted = wanted_variable(self.path, self.variable)
+
+        def stopped(here: Pass) -> None:
+            is_over = self.passes > 0 and self.stop_at == "first"
+            if is_over or (wanted is not None and here.variables.get(wanted) is not here.root):
+                here.do()
+                return
+            self.passes += 1
+            on_pass(here)
+
+        token = backward_pass.set(stopping(stopped))
+        try:
+            variables, code = self._run()
+            if not self.passes:
+                backward_pass.set(None)
+                root = choose_root(self.path, variables, self.variable)
+                self.passes += 1
+                on_pass(Pass(root, variables=variables))
+        except bdb.BdbQuit:
+            return 0
+        finally:
+            backward_pass.reset(token)
+        return code
+
+    def _run(self) -> tuple[Mapping[str, Any], int]:
+        """Run it as `python FILE` does; return its variables and its exit code."""
+        with _as_main(self.path, self.args), record_sites():
+            try:
+                return runpy.run_path(str(self.path), run_name="__main__"), 0
+            except SystemExit as end:
+                if self.passes and isinstance(end.code, int | None):
+                    return {}, end.code or 0
+                raise ProgramError(f"{self.path}: ended by itself, with {end.code!r}") from None
+            except bdb.BdbQuit:
+                raise
+            except Exception as error:
+                frames = traceback.extract_tb(error.__traceback__)
+                lines = [frame.lineno for frame in frames if frame.filename == str(self.path)]
+                where = f"{self.path}:{lines[-1]}" if lines else str(self.path)
+                raise ProgramError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapping[str, Any]]:
+    """Run a program up to its pass, and return the root that it differentiates, and its variables.
+
+    The pass is done, with every gradient kept; one that the program does not do is not.
+    """
+    found: list[Pass] = []
+
+    def find(here: Pass) -> None:
+        found.append(here)
+        if here.call:
+            backward(here.root, here.grad, retain_grads=True)
+        raise bdb.BdbQuit
+
+    Program(path, variable=variable).run(find)
+    return found[0].root, found[0].variables
 
 
 def wanted_variable(path: Path, variable: str | None) -> str | None:
@@ -80,7 +194,7 @@ def wanted_variable(path: Path, variable: str | None) -> str | None:
 def _assigns(path: Path, variable: str) -> bool:
     """Whether a program gives something this name."""
     try:
-        names = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)]
+        names = [n for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Name)]
     except OSError as error:
         raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
     except SyntaxError as error:
@@ -90,30 +204,18 @@ def _assigns(path: Path, variable: str) -> bool:
     return any(name.id == variable and isinstance(name.ctx, ast.Store) for name in names)
 
 
-def run_program(path: Path) -> Mapping[str, Any]:
-    """Run a program as `python FILE` does; return its variables."""
-    with _as_main(path), record_sites():
-        try:
-            return runpy.run_path(str(path), run_name="__main__")
-        except SystemExit as exit:
-            raise ProgramError(f"{path}: ended by itself, with {exit.code!r}") from None
-        except bdb.BdbQuit:
-            raise
-        except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-            where = f"{path}:{lines[-1]}" if lines else str(path)
-            raise ProgramError(f"{where}: {type(error).__name__}: {error}") from error
-
-
 @contextmanager
-def _as_main(path: Path) -> Iterator[None]:
+def _as_main(path: Path, args: Sequence[str]) -> Iterator[None]:
     arguments, folders = sys.argv, sys.path
-    sys.argv, sys.path = [str(path)], [str(path.resolve().parent), *sys.path]
+    sys.argv, sys.path = [str(path), *args], [str(path.resolve().parent), *sys.path]
     try:
         yield
     finally:
         sys.argv, sys.path = arguments, folders
+
+
+def _runs_programs(frame: Frame) -> bool:
+    return frame.path == "<frozen runpy>" or frame.path == runpy.__file__
 
 
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:

@@ -1,37 +1,72 @@
-"""The engine's backward pass, walked in both directions, with breakpoints and live gradients.
+"""One backward pass with a place in it, moved both ways: the machine that every face shares.
 
-Each step notes what the sums that it adds to were before. Going back puts those back, bit for bit;
-so a step costs the same in either direction, however far the walk has come. For Values the notes
-take some 80 bytes a step, and the gradients, which are all kept, 50. Of Tensors no array is copied:
-what stays alive is every gradient and, where a node has several uses, the sums on the way to it.
+The walk stands *before* a step, as pdb stands before a line: `preview` computes what that step will
+do, and nothing is done until `step` or `send`. Each contribution that is sent notes the sum that it
+was added to. Going back puts those sums back, bit for bit; so a step costs the same in either
+direction, however far the walk has come. Of Tensors no array is copied: what stays alive is every
+gradient and, where a node has several uses, the sums on the way to it.
+
+It never prints. Prompt, editor, page and notebook ask it, and show.
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from autolm.engine import backprop as engine
 from autolm.engine.backprop import Contribution, Step, latest_root
-from autolm.engine.graph import Node
+from autolm.engine.graph import Node, describe
 from autolm.ops.arguments import read_bool, read_int
-from autolm.tensor.arguments import read_function, read_kind, read_node, read_text
+from autolm.tensor.arguments import (
+    read_function,
+    read_items,
+    read_kind,
+    read_node,
+    read_text,
+)
 from autolm.tensor.quiet import quiet
 from autolm.walking.breakpoints import (
     Breakpoint,
     Condition,
+    Places,
     at_change_of,
+    at_line,
     at_name,
     at_nonfinite,
     at_operation,
     at_scope,
+    both,
+    everywhere,
 )
+from autolm.walking.explanation import Explanation, Use, explanation, use
 from autolm.walking.what_if import Edit, edit, seed
 from autolm.walking.wording import label, show
 
+Interrupted = Callable[[], Any]  # asked between two steps whether somebody wants to stop
+INTERRUPTED = "a function that says whether to stop"
+A_BREAKPOINT = "a Breakpoint, as break_at makes it"
 
-class Backprop:
+
+class Stopped(NamedTuple):
+    """Why a walk has come to rest, before the step that is next.
+
+    Attributes
+    ----------
+    reason
+        "breakpoint"; "until", where that was true or the scope was left; "interrupted"; "end" or
+        "start" of the pass.
+    breakpoints
+        Those that stopped it. One whose condition could not be asked has its `error`.
+    """
+
+    reason: str
+    breakpoints: tuple[Breakpoint, ...] = ()
+
+
+class Walk:
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
     While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in
@@ -42,12 +77,12 @@ class Backprop:
     ----------
     root, operations
         Where the pass begins; and the nodes that it visits, one in each step.
-    position
-        How many steps are done; the last of them is `step`.
+    position, edge
+        How many steps are done, and how many contributions of the next are sent already.
+    gradients
+        The sums so far, by node.
     breakpoints
-        Where `run` and `run_back` stop, by number; `break_at` adds to them.
-    stopped_by
-        The breakpoint at which the latest run stopped; None where something else ended it.
+        Where `run` and `run_back` stop, by id; `break_at` adds to them.
     edits
         What `set` has changed, in turn.
     replaced
@@ -58,29 +93,34 @@ class Backprop:
     >>> from autolm import Value
     >>> x = Value(3.0, name="x")
     >>> y = x * x + x
-    >>> with Backprop(y) as walk:
-    ...     print(walk.forward(), x.grad)
-    ...     print(walk.forward(), x.grad)
-    ...     print(walk.back(), x.grad)
-    1  +  mul + x   mul: 1 × 1 = 1, grad 0 → 1   x: 1 × 1 = 1, grad 0 → 1 1.0
-    2  ×  x · x   x: 1 × 3 = 3, grad 1 → 4   x: 1 × 3 = 3, grad 4 → 7 7.0
-    1  +  mul + x   mul: 1 × 1 = 1, grad 0 → 1   x: 1 × 1 = 1, grad 0 → 1 1.0
+    >>> with Walk(y) as walk:
+    ...     print(walk.preview(), x.has_grad)
+    ...     print(walk.step(), x.grad)
+    ...     print(walk.send(), x.grad)
+    ...     print(walk.back(), (walk.position, walk.edge), x.grad)
+    1  +  mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 False
+    1  +  mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 1.0
+    x: 3, grad 1 → 4 4.0
+    True (1, 0) 1.0
     >>> x.has_grad
     False
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
-        grad = seed("Backprop", read_node("Backprop", "root", root), grad)
+        grad = seed("Walk", read_node("Walk", "root", root), grad)
         if retain_grads is not None:
-            retain_grads = read_bool("Backprop", "retain_grads", retain_grads)
-        # It keeps every gradient, which the way back needs.
-        self._pass = engine.Backprop(root, grad, retain_grads=True)
-        self._retains = root.retains_grads if retain_grads is None else retain_grads
+            retain_grads = read_bool("Walk", "retain_grads", retain_grads)
+        begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
+        self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
         self.breakpoints: dict[int, Breakpoint] = {}
-        self.stopped_by: Breakpoint | None = None
         self.edits: list[Edit] = []
         self.replaced: set[Node] = set()
-        self._overwritten: list[tuple[Any, ...]] = []  # for each step done, the sums before it
+        self._retains = root.retains_grads if retain_grads is None else retain_grads
+        # How many steps are done, and with how many operands of the next; and how many of the notes
+        # are of these: for each operand, its sum before. One assignment moves the whole place.
+        self._place, self._notes = (0, 0, 0), list[Any]()
+        self._computed: Step | None = None  # the step that is next, or was when it was computed
+        self._users: dict[Node, list[tuple[int, int]]] | None = None
         self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
         for node in self.operations:
@@ -89,10 +129,11 @@ class Backprop:
 
     def __repr__(self) -> str:
         done = f"{self.position} of {len(self.operations)} steps done"
+        sent = f" and {self.edge} of the next's contributions sent" if self.edge else ""
         left = "" if self._is_open or self.finished else ", and left"
-        return f"<backward of {label(self.root)} = {show(self.root.data)}: {done}{left}>"
+        return f"<backward of {label(self.root)} = {show(self.root.data)}: {done}{sent}{left}>"
 
-    def __enter__(self) -> Backprop:
+    def __enter__(self) -> Walk:
         return self
 
     def __exit__(
@@ -103,103 +144,322 @@ class Backprop:
     ) -> None:
         self.close()
 
-    @property
-    def root(self) -> Node:
-        """Where the pass begins."""
-        return self._pass.root
-
-    @property
-    def operations(self) -> list[Node]:
-        """The nodes that it visits, one in each step."""
-        return self._pass.operations
+    # Where it is
 
     @property
     def position(self) -> int:
         """How many steps are done."""
-        return self._pass.position
+        return self._place[0]
 
     @property
-    def gradients(self) -> dict[Node, Any]:
-        """The sums so far, by node."""
-        return self._pass.gradients
+    def edge(self) -> int:
+        """How many contributions of the next step are sent already."""
+        position, operands, _ = self._place
+        if not operands:
+            return 0
+        return sum(parent.requires_grad for parent in self.operations[position].parents[:operands])
 
     @property
     def finished(self) -> bool:
         """Whether every step is done."""
-        return self._pass.finished
+        return self.position == len(self.operations)
 
     @property
-    def step(self) -> Step | None:
-        """The step that was done last; None at the start."""
-        if self.position == 0:
+    def ahead(self) -> Node | None:
+        """The node whose step is next; None at the end."""
+        return None if self.finished else self.operations[self.position]
+
+    def preview(self) -> Step | None:
+        """Return the step that is next, its arithmetic computed and nothing done; None at the end.
+
+        What of it is sent already is in it, as it was.
+        """
+        node = self.ahead
+        if node is None:
             return None
-        node = self.operations[self.position - 1]
-        upstream = self.gradients[node]
-        slopes: Any = [None] * len(node.parents)
-        if type(upstream) is float:
-            slopes = node.contributions(1.0)
-        values, befores = node.contributions(upstream), self._overwritten[-1]
-        sent, sums = [], dict[Node, Any]()
-        for parent, local, value, before in zip(node.parents, slopes, values, befores, strict=True):
-            if parent.requires_grad:
-                sums[parent] = value if before is None else _sum(before, value)
-            sent.append(Contribution(parent, local, value, before, sums.get(parent)))
-        return Step(self.position - 1, node, upstream, tuple(sent), node.op and node.op.rule)
+        if self._computed is None or self._computed.index != self.position:
+            self._computed = self._step_of(node)
+        return self._computed
 
-    # Going
-
-    def forward(self, n: int = 1) -> Step | None:
-        """Do n steps; return the last that was done, None if the pass is at its end already."""
-        step = None
-        for _ in range(self._counted("forward", n)):
+    def _step_of(self, node: Node) -> Step:
+        upstream, slopes = self.gradients[node], (None,) * len(node.parents)
+        sums, contributions = dict[Node, Any](), []
+        try:
             with quiet():
-                latest = self._pass.advance()
-            if latest is None:
-                break
-            step = latest
-            self._overwritten.append(tuple(sent.before for sent in step.contributions))
-            for parent in step.node.parents:
-                self._show(parent)
+                values = node.contributions(upstream)
+                if type(upstream) is float:
+                    slopes = node.contributions(1.0)
+                for parent, slope, value in zip(node.parents, slopes, values, strict=True):
+                    before = sums[parent] if parent in sums else self.gradients.get(parent)
+                    if parent.requires_grad:
+                        sums[parent] = value if before is None else before + value
+                    after = sums.get(parent)
+                    contributions.append(Contribution(parent, slope, value, before, after))
+        except Exception as error:
+            error.add_note(f"in the backward rule of {describe(node, self.root)}")
+            raise
+        return Step(self.position, node, upstream, tuple(contributions), node.op and node.op.rule)
+
+    def earlier(self, leaf: Node) -> Any:
+        """Return the gradient that a leaf had before this pass, to which the pass adds."""
+        return None if read_node("earlier", "leaf", leaf).parents else self._earlier.get(leaf)
+
+    def consumers(self, node: Node) -> list[tuple[int, int]]:
+        """List the steps that send to a node, done or not: each index, and as which operand."""
+        read_node("consumers", "node", node)
+        if self._users is None:
+            self._users = {}
+            for index, each in enumerate(self.operations):
+                for operand, parent in enumerate(each.parents):
+                    self._users.setdefault(parent, []).append((index, operand))
+        return self._users.get(node, []) if node.requires_grad else []
+
+    def uses(self, node: Node) -> tuple[Use, ...]:
+        """List who has sent what to a node so far; in this order it adds up exactly."""
+        sent = [
+            (self.operations[index], operand)
+            for index, operand in self.consumers(node)
+            if (index, operand) < self._place[:2]
+        ]
+        return tuple(use(each, operand, self.gradients[each]) for each, operand in sent)
+
+    def explain(self, node: Node, paths: int = 0) -> Explanation:
+        """Explain the gradient that has arrived so far, with its heaviest `paths`."""
+        return explanation(
+            self, node, self.uses(node), paths=read_int("explain", "paths", paths, low=0)
+        )
+
+    # One step, either way
+
+    def step(self) -> Step | None:
+        """Do the step that is next, or the rest of it, and return it; None at the end."""
+        self._require_open("step")
+        step = self.preview()
+        if step is not None:
+            self._send(step, len(step.contributions))
         return step
 
-    def back(self, n: int = 1) -> Step | None:
-        """Undo n steps; return the one that is the last then, None at the start."""
-        for _ in range(min(self._counted("back", n), self.position)):
-            self._undo()
-        return self.step
+    def send(self) -> Contribution | None:
+        """Send one contribution of the step that is next, and return it; the last one ends it."""
+        self._require_open("send")
+        step, edge = self.preview(), self.edge
+        if step is None:
+            return None
+        self._send(step, self._operands(step.node, edge + 1))
+        takes = [each for each in step.contributions if each.after is not None]
+        return takes[edge] if takes else None
 
-    def goto(self, k: int) -> Step | None:
-        """Go to where k steps are done, by whichever way it is; return the last of them."""
-        k = read_int("goto", "k", k)
+    def back(self) -> bool:
+        """Undo what was sent of the step that is next, or else the step before.
+
+        Returns whether there was anything to undo.
+        """
+        self._require_open("back")
+        position, operands, noted = self._place
+        if not operands:
+            if not position:
+                return False
+            position -= 1
+            operands = len(self.operations[position].parents)
+        parents = self.operations[position].parents[:operands]
+        sums = self._notes[noted - operands : noted]
+        # Of a parent with several uses, the sum before the first counts.
+        before = dict(zip(parents[::-1], sums[::-1], strict=True))
+        self._move((position, 0, noted - operands), before)
+        return True
+
+    def unsend(self) -> bool:
+        """Undo one contribution; returns whether there was one."""
+        edge = self.edge
+        if not self.back():
+            return False
+        node = self.operations[self.position]
+        edge = (edge or sum(parent.requires_grad for parent in node.parents)) - 1
+        if edge > 0:
+            self._send_first(edge)
+        return True
+
+    def _send_first(self, edge: int) -> None:
+        step = self.preview()
+        if step is not None:
+            self._send(step, self._operands(step.node, edge))
+
+    def _operands(self, node: Node, edge: int) -> int:
+        """Return how many operands of a node are done when `edge` contributions are sent."""
+        takes = [i for i, parent in enumerate(node.parents) if parent.requires_grad]
+        return takes[edge] if edge < len(takes) else len(node.parents)
+
+    def _send(self, step: Step, end: int) -> None:
+        """Send what comes before operand `end`."""
+        position, operands, noted = self._place
+        sent = step.contributions[operands:end]
+        self._notes[noted:] = [each.before for each in sent]
+        is_whole = end == len(step.contributions)
+        place = (position + 1, 0) if is_whole else (position, end)
+        after = {each.parent: each.after for each in sent if each.after is not None}
+        self._move((*place, noted + len(sent)), after)
+
+    def _move(self, place: tuple[int, int, int], sums: Mapping[Node, Any]) -> None:
+        """Set some sums and the place, or, if Ctrl-C comes in between, neither."""
+        before = {node: self.gradients.get(node) for node in sums}
+        try:
+            self._put(sums)
+            self._place = place
+        except BaseException:
+            self._put(before)
+            raise
+
+    def _put(self, sums: Mapping[Node, Any]) -> None:
+        for node, sum in sums.items():
+            if sum is None:
+                self.gradients.pop(node, None)
+            else:
+                self.gradients[node] = sum
+            self._show(node)
+
+    def _show(self, node: Node) -> None:
+        """Let a node's `.grad` be what `backward()` would make of the sum so far."""
+        total = self.gradients.get(node)
+        earlier = None if node.parents else self._earlier.get(node)
+        if total is None:
+            node.gradient = earlier
+        elif earlier is None:
+            node.gradient = node.as_gradient(total)
+        else:
+            with quiet():
+                node.gradient = node.as_gradient(earlier + total)
+
+    # Many steps
+
+    def goto(self, k: int, edge: int = 0, interrupted: Interrupted | None = None) -> None:
+        """Go to where k steps are done, and `edge` contributions of the next, whichever way it is.
+
+        Raises
+        ------
+        ValueError
+            When there is no such place.
+        """
+        self._require_open("goto")
+        k, edge = read_int("goto", "k", k), read_int("goto", "edge", edge)
+        _read_function("goto", "interrupted", interrupted, INTERRUPTED)
         if not 0 <= k <= len(self.operations):
             raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
-        self.forward(max(0, k - self.position))
-        return self.back(max(0, self.position - k))
+        parents = self.operations[k].parents if k < len(self.operations) else ()
+        most = max(1, sum(parent.requires_grad for parent in parents))
+        if not 0 <= edge < most:
+            raise ValueError(f"goto: edge is {edge}, and at step {k} the edges are 0 … {most - 1}")
+        while self.position < k:
+            self.step()
+            if interrupted is not None and interrupted():
+                return
+        while self.position > k or self.edge > edge:
+            self.back()
+            if interrupted is not None and interrupted():
+                return
+        if self.edge < edge:
+            self._send_first(edge)
 
-    def run(self, until: Condition | None = None) -> Step | None:
-        """Go on until a breakpoint stops it, or a step of which `until` is true; return that step.
+    def run(
+        self,
+        stops: Iterable[Breakpoint] | None = None,
+        until: Condition | None = None,
+        interrupted: Interrupted | None = None,
+    ) -> Stopped:
+        """Go on until something stops it before a step, or to the end of the pass.
 
-        None says that it ran to the end.
+        Parameters
+        ----------
+        stops
+            The breakpoints; the walk's own if left out.
+        until
+            A question about the step that is next; where the answer is true, it stops.
+        interrupted
+            Asked after each step whether to stop there.
         """
-        _require_question("run", "until", until)
-        self.stopped_by = None
-        while (step := self.forward()) is not None:
-            if self._stops(step, until):
-                return step
-        return None
+        return self._run("run", stops, until, interrupted)
 
-    def run_back(self, until: Condition | None = None) -> Step | None:
-        """Go back in the same way; None says that it is at the start."""
-        _require_question("run_back", "until", until)
-        self.stopped_by = None
-        while (step := self.back()) is not None:
-            if self._stops(step, until):
-                return step
-        return None
+    def run_back(
+        self,
+        stops: Iterable[Breakpoint] | None = None,
+        until: Condition | None = None,
+        interrupted: Interrupted | None = None,
+    ) -> Stopped:
+        """Go back in the same way, to the start of the pass at the furthest."""
+        return self._run("run_back", stops, until, interrupted)
+
+    def out(
+        self,
+        scope: str,
+        stops: Iterable[Breakpoint] | None = None,
+        interrupted: Interrupted | None = None,
+    ) -> Stopped:
+        """Go on to the end of a scope, whose next step is outside; of "" to the end of the pass."""
+        scope = read_text("out", "scope", scope)
+        return self._run("out", stops, lambda step: not within(step.node.scope, scope), interrupted)
+
+    def back_out(
+        self,
+        scope: str,
+        stops: Iterable[Breakpoint] | None = None,
+        interrupted: Interrupted | None = None,
+    ) -> Stopped:
+        """Go back to the start of a scope, whose step before is outside."""
+        scope = read_text("back_out", "scope", scope)
+
+        def is_before(step: Step) -> bool:
+            return step.index > 0 and not within(self.operations[step.index - 1].scope, scope)
+
+        return self._run("back_out", stops, is_before, interrupted)
+
+    def _run(
+        self,
+        name: str,
+        stops: Iterable[Breakpoint] | None,
+        until: Condition | None,
+        interrupted: Interrupted | None,
+    ) -> Stopped:
+        self._require_open(name)
+        _read_function(name, "until", until, "a function of a step that answers True or False")
+        _read_function(name, "interrupted", interrupted, INTERRUPTED)
+        stops = self._read_stops(name, stops)
+        is_forwards = name in ("run", "out")
+        while self.step() if is_forwards else self.back():
+            found = self._arrived(stops)
+            if found:
+                return Stopped("breakpoint", found)
+            step = None if until is None else self.preview()
+            if step is not None and until is not None and until(step):
+                return Stopped("until")
+            if interrupted is not None and interrupted():
+                return Stopped("interrupted")
+        return Stopped("end" if is_forwards else "start")
+
+    def arrive(self, stops: Iterable[Breakpoint] | None = None) -> tuple[Breakpoint, ...]:
+        """Return the breakpoints that stop before the step that is next: where one begins."""
+        self._require_open("arrive")
+        return self._arrived(self._read_stops("arrive", stops))
+
+    def _arrived(self, stops: Iterable[Breakpoint]) -> tuple[Breakpoint, ...]:
+        here = [each for each in stops if each.is_enabled and self.position in each.places.steps]
+        step = self.preview() if here else None
+        if step is None:
+            return ()
+        found = tuple([each for each in here if each.stops(step)])  # each is asked
+        for each in found:
+            if each.is_temporary:
+                self.breakpoints.pop(each.id, None)
+        return found
+
+    def _read_stops(self, name: str, stops: Iterable[Breakpoint] | None) -> list[Breakpoint]:
+        if stops is None:
+            return list(self.breakpoints.values())
+        found = read_items(name, "stops", stops, "a list of breakpoints")
+        return [read_kind(name, "stops", each, Breakpoint, A_BREAKPOINT) for each in found]
 
     def break_at(
         self,
         *,
+        line: str | None = None,
         op: str | None = None,
         name: str | None = None,
         scope: str | None = None,
@@ -207,10 +467,12 @@ class Backprop:
         nonfinite: bool = False,
         watch: Node | None = None,
     ) -> Breakpoint:
-        """Let `run` and `run_back` stop where all of these hold.
+        """Let `run` and `run_back` stop before the steps of which all of these hold.
 
         Parameters
         ----------
+        line
+            The line of the program that made the node, as FILE:LINE.
         op
             The operation, by name or symbol: "mul" or "×".
         name, scope
@@ -218,44 +480,54 @@ class Backprop:
         when
             A question about the step: ``lambda step: abs(step.upstream) > 10``.
         nonfinite
-            Something that is sent is inf or nan.
+            Something that it sends is inf or nan.
         watch
-            The gradient of this node changes.
+            It changes the gradient of this node.
         """
-        for argument, pattern in (("op", op), ("name", name), ("scope", scope)):
-            if pattern is not None:
-                read_text("break_at", argument, pattern)
-        _require_question("break_at", "when", when)
+        given = (("line", line), ("op", op), ("name", name), ("scope", scope))
+        texts = {
+            key: None if text is None else read_text("break_at", key, text) for key, text in given
+        }
+        _read_function("break_at", "when", when, "a function of a step that answers True or False")
         read_bool("break_at", "nonfinite", nonfinite)
+        operations, asked = self.operations, list[Places]()
+        if texts["line"]:
+            path, _, number = texts["line"].rpartition(":")
+            if not path or not number.isdigit():
+                raise ValueError(f"break_at: line is {line!r}, and not FILE:LINE")
+            asked.append(at_line(operations, path, int(number)))
+        for key, place in (("op", at_operation), ("name", at_name), ("scope", at_scope)):
+            text = texts[key]
+            if text:
+                asked.append(place(operations, text))
+        if nonfinite:
+            asked.append(at_nonfinite(operations))
         if watch is not None:
-            read_node("break_at", "watch", watch)
-        asked = [
-            (f"operation {op}", op and at_operation(op)),
-            (f"name {name}", name and at_name(name)),
-            (f"scope {scope}", scope and at_scope(scope)),
-            ("when", when),
-            ("inf or nan", at_nonfinite if nonfinite else None),
-            ("watch", watch is not None and at_change_of(watch)),
-        ]
-        conditions = [(text, condition) for text, condition in asked if condition]
-        if not conditions:
-            raise ValueError("break_at: say where: op=, name=, scope=, when=, nonfinite= or watch=")
-        text = ", ".join(text for text, _ in conditions)
-        return self.add(Breakpoint(text, lambda step: all(holds(step) for _, holds in conditions)))
+            asked.append(at_change_of(operations, read_node("break_at", "watch", watch)))
+        if not asked and when is None:
+            raise ValueError(
+                "break_at: say where: line=, op=, name=, scope=, when=, nonfinite= or watch="
+            )
+        places = both(asked) if asked else everywhere(operations)
+        return self.add(Breakpoint(places, when))
 
     def add(self, breakpoint: Breakpoint) -> Breakpoint:
-        """Add a breakpoint under the next number."""
-        read_kind("add", "breakpoint", breakpoint, Breakpoint, "a Breakpoint, as break_at makes it")
-        self.breakpoints[max(self.breakpoints, default=0) + 1] = breakpoint
+        """Add a breakpoint under the next id."""
+        read_kind("add", "breakpoint", breakpoint, Breakpoint, A_BREAKPOINT)
+        breakpoint.id = max(self.breakpoints, default=0) + 1
+        self.breakpoints[breakpoint.id] = breakpoint
         return breakpoint
 
+    # What if, and the end
+
     def set(self, node: Node, data: Any) -> Edit:
-        """Change the data of a node and all that depends on it, and stay at the same step.
+        """Change the data of a node and all that depends on it, and stay at the same place.
 
         The latest change counts: a result that was set before, and depends on the node, is computed
         again. Left unfinished, the walk undoes every change.
         """
-        position, seed = self.position, self.gradients[self.root]
+        self._require_open("set")
+        position, edge, seed = self.position, self.edge, self.gradients[self.root]
         self.goto(0)
         try:
             change = edit(self.root, node, data, grad=seed, set_before=self.replaced)
@@ -263,67 +535,42 @@ class Backprop:
             self.replaced -= change.data.keys()
             self.replaced |= {node} if node.parents else set()
         finally:
-            self.goto(position)
+            self._computed = None
+            self.goto(position, edge)
         return change
 
-    def close(self) -> None:
-        """End the walk: keep the gradients of a whole pass, and put everything back otherwise."""
+    def finish(self) -> None:
+        """Do what is left of the pass and end the walk, with the gradients of `backward()`."""
+        self._require_open("finish")
+        self.goto(len(self.operations))
+        self.close()
+
+    def abandon(self) -> None:
+        """End the walk and put every gradient, and every number that was set, back."""
         if not self._is_open:
             return
         self._is_open = False
-        if self.finished:
-            for node in () if self._retains else self.operations:
-                node.gradient = None
-            latest_root.set(weakref.ref(self.root))
-            return
         while self.edits:
             self.edits.pop().undo()
         self.replaced.clear()
         for node in self._nodes():
             node.gradient = self._earlier.get(node)
 
-    def earlier(self, leaf: Node) -> Any:
-        """Return the gradient that a leaf had before this pass, to which the pass adds."""
-        return None if read_node("earlier", "leaf", leaf).parents else self._earlier.get(leaf)
-
-    # One step, either way
-
-    def _counted(self, what: str, n: int) -> int:
-        n = read_int(what, "n", n)
-        if n < 0:
-            raise ValueError(f"{what}: n is {n}; to go the other way, there is back and forward")
+    def close(self) -> None:
+        """End the walk: keep the gradients of a whole pass, and abandon one that is not."""
         if not self._is_open:
-            raise RuntimeError(f"{what}: this walk is closed; open another with Backprop(root)")
-        return n
+            return
+        if not self.finished:
+            self.abandon()
+            return
+        self._is_open = False
+        for node in () if self._retains else self.operations:
+            node.gradient = None
+        latest_root.set(weakref.ref(self.root))
 
-    def _undo(self) -> None:
-        self._pass.position -= 1
-        parents = self.operations[self.position].parents
-        for parent, before in zip(parents[::-1], self._overwritten.pop()[::-1], strict=True):
-            if before is None:
-                self.gradients.pop(parent, None)
-            else:
-                self.gradients[parent] = before
-        for parent in parents:
-            self._show(parent)
-
-    def _show(self, node: Node) -> None:
-        """Let a node's `.grad` be what `backward()` would make of the sum so far."""
-        total, earlier = self.gradients.get(node), self.earlier(node)
-        if total is None:
-            node.gradient = earlier
-        else:
-            node.gradient = node.as_gradient(total if earlier is None else _sum(earlier, total))
-
-    def _stops(self, step: Step, until: Condition | None) -> bool:
-        for number, breakpoint in self.breakpoints.items():
-            if breakpoint.stops(step):
-                breakpoint.hits += 1
-                self.stopped_by = breakpoint
-                if breakpoint.temporary:
-                    del self.breakpoints[number]
-                return True
-        return until is not None and bool(until(step))
+    def _require_open(self, what: str) -> None:
+        if not self._is_open:
+            raise RuntimeError(f"{what}: this walk is closed; open another with Walk(root)")
 
     def _nodes(self) -> dict[Node, None]:
         """List the nodes whose gradients the pass touches."""
@@ -331,11 +578,14 @@ class Backprop:
         return {self.root: None} | {node: None for node in reached if node.requires_grad}
 
 
-def _require_question(name: str, argument: str, question: Any) -> None:
-    if question is not None:
-        read_function(name, argument, question, "a function of a step that answers True or False")
+Backprop = Walk  # as it is called at the top, where one does not know of the engine's
 
 
-def _sum(before: Any, value: Any) -> Any:
-    with quiet():
-        return before + value
+def within(scope: str, outer: str) -> bool:
+    """Whether a scope is this one, or inside it."""
+    return not outer or scope == outer or scope.startswith(f"{outer}.")
+
+
+def _read_function(name: str, argument: str, function: Any, words: str) -> None:
+    if function is not None:
+        read_function(name, argument, function, words)

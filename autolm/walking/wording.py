@@ -25,6 +25,8 @@ NOT_COMPUTED = "–"
 PEEK = 3  # how many numbers of an array are shown
 LONGEST_NAME = 28  # characters; the hint has the whole name
 INFIX = ("add", "sub", "mul", "div", "pow", "matmul")
+POWER = "aᵇ⁻¹"  # how the records write what is left of a power
+RAISED = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 COMMUTATIVE = ("add", "mul", "maximum", "minimum")
 
 # Numbers
@@ -84,9 +86,7 @@ def norm(array: Any) -> float:
 
 
 def total(sum: Any) -> str:
-    """Write a sum of contributions: a number, the length of an array, 0 before the first."""
-    if sum is None:
-        return "0"
+    """Write a sum of contributions: a number, the length of an array; before the first, none."""
     return f"‖{number(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
 
 
@@ -213,7 +213,19 @@ def formula(node: Node) -> str:
 def rule(node: Node, operand: int) -> str:
     """Return the text of the gradient rule for one operand, as far as the record has it."""
     rules: Sequence[str] = node.op.rule if node.op else ()
-    return rules[operand * len(rules) // len(node.parents)] if rules else ""
+    text = rules[operand * len(rules) // len(node.parents)] if rules else ""
+    return _with_exponent(text, node.parents[1]) if POWER in text else text
+
+
+def _with_exponent(text: str, exponent: Node) -> str:
+    """Write the rule of a power with its exponent, where that is one constant number."""
+    if exponent.requires_grad or exponent.parents or np.size(exponent.data) != 1:
+        return text
+    b = float(np.asarray(exponent.data).item())
+    rest = number(b - 1)
+    power = {"0": "", "1": " · a"}.get(rest, f" · a{rest.translate(RAISED)}")
+    power = power if rest.removeprefix("−").isdigit() else f" · a^{rest}"
+    return text.replace(" · b", "" if b == 1 else f" · {number(b)}").replace(f" · {POWER}", power)
 
 
 def role(node: Node, operand: int) -> str:
@@ -251,7 +263,7 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
     The rule of a product, ḡ · b, is the upstream gradient times b: so its slope is called b, which
     is the name of the other factor.
     """
-    text = rule(node, operand)
+    text = rule(node, operand).replace(POWER, "a^(b − 1)")
     if not text or re.search(r"[ᵃᵇ<>]|where", text):
         return ""
     text = text.replace("ḡ · ", "").replace("ḡ", "1")

@@ -43,10 +43,10 @@ def test_program_is_stepped_through():
 @pytest.mark.parametrize(
     ("typed", "left"),
     [
-        ("q\n", "left at step 1: every gradient is as it was\n"),
+        ("q\n", "left before step 1: every gradient is as it was\n"),
         (
             "set n = 1\nset w1 = 5\nq\n",
-            "left at step 1: every gradient, and every number that was set, is as it was\n",
+            "left before step 1: every gradient, and every number that was set, is as it was\n",
         ),
         ("set n = 1\nc\nc\n", "left at the end: what was set stays so\n"),
     ],
@@ -64,7 +64,7 @@ def test_model_is_stepped_through_and_zoomed_into(run):
     assert ">       blocks.0.attention" in shown
     assert "layers.py:" in shown
     assert "[2,0]) >  2/" in shown
-    assert "row ‘␣’ at 2" in shown
+    assert "row 2 ‘␣’" in shown
     assert "W_O.grad = 8×8 ‖" in shown
     assert shown.endswith("every gradient is as it was\n")
 

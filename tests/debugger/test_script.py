@@ -16,10 +16,10 @@ class Opened(list):
 
     goes_on = True
 
-    def __call__(self, root, grad, retain_grads, variables, **options):
-        self.append(root.data)
-        self.variables = variables
-        self.site = root.site
+    def __call__(self, here, **options):
+        self.append(here.root.data)
+        self.variables = here.variables
+        self.site = here.root.site
         return self.goes_on
 
 

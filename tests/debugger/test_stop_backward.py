@@ -103,9 +103,9 @@ def test_debug_sees_the_names_of_the_function_that_calls_it(commands, capsys):
         cube = weight * weight * weight
         debug(cube)
 
-    commands.lines = ("p weight.data, cube.data", "why weight", "q")
+    commands.lines = ("p weight.data, cube.data", "s", "why weight", "q")
     somewhere()
-    assert capsys.readouterr().out.startswith("(3.0, 27.0)\nweight.grad = 9\n")
+    assert capsys.readouterr().out.startswith("(3.0, 27.0)\n> 2/2")
 
 
 @pytest.mark.parametrize(("value", "stops"), [("1", True), ("", False), ("0", False)])

@@ -86,10 +86,10 @@ def test_backward_writes_the_arithmetic_out_and_adds_it_up(neuron):
     assert shown(neuron, "n")["grad"] == "–"
     neuron.press("ArrowRight")
     assert neuron.text("#phase") == "backward"
-    assert lines(neuron) == ["ḡ = 1", "ḡ · (1 − y²) = 1 × 0.5 = 0.5 → n.grad: 0 → 0.5"]
+    assert lines(neuron) == ["ḡ = 1", "ḡ · (1 − y²) = 1 × 0.5 = 0.5 → n.grad: – → 0.5"]
     assert shown(neuron, "n")["grad"] == "0.5"
     neuron.press("End")
-    assert "ḡ · b = 0.5 × −3 = −1.5 → x1.grad: 0 → −1.5" in lines(neuron)
+    assert "ḡ · b = 0.5 × −3 = −1.5 → x1.grad: – → −1.5" in lines(neuron)
     grads = {name: shown(neuron, name)["grad"] for name in ("x1", "w1", "x2", "w2", "b")}
     assert grads == {"x1": "−1.5", "w1": "1", "x2": "0.5", "w2": "0", "b": "0.5"}
 
@@ -101,7 +101,7 @@ def test_a_node_that_is_used_twice_fills_up_step_by_step(browser, tmp_path):
     page.press("End")
     assert lines(page) == [
         "ḡ = 1",
-        "ḡ · b = 1 × 3 = 3 → x.grad: 0 → 3",
+        "ḡ · b = 1 × 3 = 3 → x.grad: – → 3",
         "ḡ · a = 1 × 3 = 3 → x.grad: 3 → 6",
     ]
     assert shown(page, "x")["grad"] == "6"
@@ -351,7 +351,7 @@ def test_markup_in_a_name_is_written_out(browser, tmp_path):
     root = Value(3.0, name="<i>w</i>") * 2.0
     page = opened(browser, player(root, tmp_path / "markup.html"))
     page.press("End")
-    assert lines(page)[1].endswith("→ <i>w</i>.grad: 0 → 2")
+    assert lines(page)[1].endswith("→ <i>w</i>.grad: – → 2")
 
 
 def test_the_help_names_the_keys(neuron):

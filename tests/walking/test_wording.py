@@ -61,12 +61,12 @@ def test_norm_is_the_euclidean_length_at_any_size(numbers):
 
 def test_backward_steps_of_the_neuron_read_in_one_line_each():
     assert [repr(step) for step in the_neuron().steps()] == [
-        "1  tanh  o = tanh(n)   n: 1 × 0.5 = 0.5, grad 0 → 0.5",
-        "2  +  n = sum + b   sum: 0.5 × 1 = 0.5, grad 0 → 0.5   b: 0.5 × 1 = 0.5, grad 0 → 0.5",
-        "3  +  sum = x1w1 + x2w2   x1w1: 0.5 × 1 = 0.5, grad 0 → 0.5   "
-        "x2w2: 0.5 × 1 = 0.5, grad 0 → 0.5",
-        "4  ×  x2w2 = x2 · w2   x2: 0.5 × 1 = 0.5, grad 0 → 0.5   w2: 0.5 × 0 = 0, grad 0 → 0",
-        "5  ×  x1w1 = x1 · w1   x1: 0.5 × −3 = −1.5, grad 0 → −1.5   w1: 0.5 × 2 = 1, grad 0 → 1",
+        "1  tanh  o = tanh(n)   n: 1 × 0.5 = 0.5, grad – → 0.5",
+        "2  +  n = sum + b   sum: 0.5 × 1 = 0.5, grad – → 0.5   b: 0.5 × 1 = 0.5, grad – → 0.5",
+        "3  +  sum = x1w1 + x2w2   x1w1: 0.5 × 1 = 0.5, grad – → 0.5   "
+        "x2w2: 0.5 × 1 = 0.5, grad – → 0.5",
+        "4  ×  x2w2 = x2 · w2   x2: 0.5 × 1 = 0.5, grad – → 0.5   w2: 0.5 × 0 = 0, grad – → 0",
+        "5  ×  x1w1 = x1 · w1   x1: 0.5 × −3 = −1.5, grad – → −1.5   w1: 0.5 × 2 = 1, grad – → 1",
     ]
 
 
@@ -75,7 +75,7 @@ def test_step_of_arrays_tells_scope_shapes_and_norms():
         y = Tensor([[3.0, 4.0]], name="x") @ Tensor([[1.0], [0.0]], name="W")
     assert repr(next(y.steps([[2.0]]))) == (
         "1  @  x @ W   head   ḡ = 1×1 ‖2‖ [2]   "
-        "x: 1×2 ‖2‖ [2 0], grad 0 → ‖2‖   W: 2×1 ‖10‖ [6 8], grad 0 → ‖10‖"
+        "x: 1×2 ‖2‖ [2 0], grad – → ‖2‖   W: 2×1 ‖10‖ [6 8], grad – → ‖10‖"
     )
 
 
@@ -159,7 +159,7 @@ def test_expression_is_what_a_person_would_write(node, text):
         (p.sigmoid(), ["sigmoid · (1 − sigmoid)"]),
         (p.cos(), ["−sin p"]),
         (p.relu(), [""]),
-        (p**q, ["", "pow · ln p"]),
+        (p**q, ["q · p^(q − 1)", "pow · ln p"]),
         (a * b, ["b", "a"]),
         (b * a, ["a", "b"]),
         (Value.dot([a, p], [q, b]), ["q", "b", "a", "p"]),

@@ -1,0 +1,250 @@
+"""What is shown of a pass, as a tree that is opened branch by branch: for panes of variables.
+
+Nothing beneath a branch is computed before somebody opens it, and of an array only the page that is
+looked at: so a large model costs no more than what is on the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from autolm.engine.graph import Node
+from autolm.walking.names import Names
+from autolm.walking.source import is_atom
+from autolm.walking.tokens import Tokens
+from autolm.walking.walk import Walk
+from autolm.walking.wording import NOT_COMPUTED, made, peek, rule, show, total
+
+LONGEST = 200  # characters of a value
+
+
+@dataclass(frozen=True)
+class Described:
+    """One line of the tree.
+
+    Attributes
+    ----------
+    name, text, kind
+        What it is called, what it is, and its type.
+    expression
+        What evaluates to it; empty where nothing short does.
+    node
+        The node whose data this is, or which it is, and so can be set; None for others.
+    index
+        Where this is a part of the node's data: which.
+    size
+        How many numbered children it has: rows, or elements; 0 where its children have names.
+    """
+
+    name: str
+    text: str
+    kind: str = ""
+    expression: str = ""
+    node: Node | None = None
+    index: tuple[int, ...] = ()
+    size: int = 0
+    inside: Callable[[int, int | None], Iterable[Described]] | None = None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether there is nothing to open."""
+        return self.inside is None
+
+    def children(self, start: int = 0, count: int | None = None) -> list[Described]:
+        """Return what is inside, or of that the lines from `start`, `count` of them."""
+        if self.inside is None:
+            return []
+        return list(self.inside(start, None if count is None else start + count))
+
+
+class Describing:
+    """Describes what is before the eyes of somebody who walks.
+
+    Parameters
+    ----------
+    walk, names
+        The pass, and what its nodes are called.
+    tokens
+        Which rows belong to which token, where that is known.
+    """
+
+    def __init__(self, walk: Walk, names: Names, tokens: Tokens | None = None) -> None:
+        self.walk, self.names = walk, names
+        self.tokens = Tokens((), {}) if tokens is None else tokens
+
+    def step(self) -> Described:
+        """Describe the step that is next."""
+        return _branch("Step", self._of_step)
+
+    def operands(self) -> Described:
+        """Describe the operands of the step that is next."""
+        node = self.walk.ahead
+        return _branch("Operands", lambda: self.nodes(() if node is None else node.parents))
+
+    def leaves(self) -> Described:
+        """Describe the leaves that gradients arrive at."""
+        leaves = (n for n in self.names.numbers if not n.parents and n.requires_grad)
+        return _branch("Leaves", lambda: self.nodes(leaves))
+
+    def program(self, variables: Mapping[str, Any]) -> Described:
+        """Describe the variables of the program, without what it imported and defined."""
+        hidden = ModuleType | type | FunctionType
+        shown = {
+            name: value
+            for name, value in variables.items()
+            if not name.startswith("__") and not isinstance(value, hidden)
+        }
+        return _branch("Program", lambda: [self.value(n, v, n) for n, v in shown.items()])
+
+    def nodes(self, nodes: Iterable[Node]) -> list[Described]:
+        """Describe several nodes, each once."""
+        return [self.node(node) for node in dict.fromkeys(nodes)]
+
+    def node(self, node: Node, name: str = "", expression: str = "") -> Described:
+        """Describe a node: what it holds, what has arrived and from whom, how it was made."""
+        name = name or self.names(node)
+        known = self.names.known(name)
+        expression = expression or (name if len(known) == 1 and known[0] is node else "")
+        text = f"{show(node.data)}   grad {show(node.grad if node.has_grad else None)}"
+        return Described(
+            name,
+            text,
+            type(node).__name__,
+            expression,
+            node,
+            inside=_lines(partial(self._of_node, node, expression)),
+        )
+
+    def value(self, name: str, value: Any, expression: str = "") -> Described:
+        """Describe anything: a node, an array, a list, a dictionary, an object."""
+        if isinstance(value, Node):
+            return self.node(value, name, expression)
+        if isinstance(value, np.ndarray) and value.ndim:
+            return self._array(name, value, expression)
+        kind, text = type(value).__name__, _written(value)
+        if isinstance(value, dict):
+            pairs = [(f"[{key!r}]", each) for key, each in value.items()]
+        elif isinstance(value, list | tuple):
+            return Described(
+                name,
+                text,
+                kind,
+                expression,
+                size=len(value),
+                inside=lambda start, end: [
+                    self.value(f"[{i}]", each, expression and f"{expression}[{i}]")
+                    for i, each in enumerate(value[start:end], start)
+                ],
+            )
+        else:
+            plain = type(value).__module__ in ("builtins", "numpy") or callable(value)
+            held = {} if plain else getattr(value, "__dict__", {})
+            pairs = [(f".{key}", each) for key, each in held.items()]
+        if not pairs:
+            return Described(name, text, kind, expression)
+        inside = _lines(
+            lambda: [
+                self.value(key.lstrip("."), each, expression and f"{expression}{key}")
+                for key, each in pairs
+            ]
+        )
+        return Described(name, text, kind, expression, inside=inside)
+
+    def _array(
+        self,
+        name: str,
+        array: Any,
+        expression: str,
+        node: Node | None = None,
+        index: tuple[int, ...] = (),
+    ) -> Described:
+        """Describe an array as its rows, and a row as its numbers; a row goes by its token."""
+
+        def rows(start: int, end: int | None) -> Iterable[Described]:
+            for i in range(len(array))[start:end]:
+                place = (*index, i)
+                part = f"{expression}[{', '.join(map(str, place))}]" if expression else ""
+                called = f"[{i}]"
+                if node is not None and self.tokens.axes.get(node) == len(index):
+                    called = f"[{i}] ‘{self.tokens.texts[i]}’"
+                if array.ndim > 1:
+                    yield self._array(called, array[i], expression, node, place)
+                else:
+                    yield Described(called, peek(array[i]), str(array.dtype), part, node, place)
+
+        part = f"{expression}[{', '.join(map(str, index))}]" if expression and index else expression
+        return Described(
+            name, show(array), f"{array.dtype} array", part, node, index, len(array), rows
+        )
+
+    def _data(self, node: Node, expression: str) -> Described:
+        if np.ndim(node.data):
+            return self._array("data", node.data, expression, node)
+        return Described("data", repr(node.data), type(node.data).__name__, expression, node)
+
+    def _of_node(self, node: Node, expression: str) -> list[Described]:
+        owner = expression and (expression if is_atom(expression) else f"({expression})")
+        rows = [self._data(node, owner and f"{owner}.data")]
+        if node.has_grad:
+            rows.append(self.value("grad", node.grad, owner and f"{owner}.grad"))
+        else:
+            rows.append(Described("grad", f"{NOT_COMPUTED}   nothing has arrived yet"))
+        for use in self.walk.uses(node):
+            rows.append(
+                Described(f"from {self.names(use.consumer)}", f"{show(use.value)}   {use.rule}")
+            )
+        if node.op is not None:
+            rows.append(Described("made by", made(node, self.names)))
+            rows += [Described("formula", node.op.formula)] if node.op.formula else []
+        rows += [Described("scope", node.scope)] if node.scope else []
+        return rows + ([Described("site", str(node.site))] if node.site else [])
+
+    def _of_step(self) -> list[Described]:
+        step, steps = self.walk.preview(), len(self.walk.operations)
+        if step is None:
+            return [Described("the pass", f"has ended: {steps} steps are done")]
+        node, op = step.node, step.node.op
+        formula = f": {op.formula}" if op.formula else ""
+        rows = [
+            Described("step", f"{step.index + 1} of {steps}"),
+            self.node(node, "node", "node"),
+            Described("operation", f"{op.name}{formula}"),
+            self.value("ḡ", step.upstream, "up"),
+        ]
+        sent = 0
+        for operand, each in enumerate(step.contributions):
+            name = f"→ {self.names(each.parent)}"
+            if not each.parent.requires_grad:
+                rows.append(Described(name, "a constant"))
+                continue
+            product = "" if each.local is None else f"{show(step.upstream)} × {show(each.local)} = "
+            words = f"{rule(node, operand)}: " if rule(node, operand) else ""
+            moved = f"grad {total(each.before)} → {total(each.after)}"
+            done = "   (sent)" if sent < self.walk.edge else ""
+            sent += 1
+            rows.append(Described(name, f"{words}{product}{show(each.value)}   {moved}{done}"))
+        return rows
+
+
+def _branch(name: str, inside: Callable[[], Sequence[Described]]) -> Described:
+    return Described(name, "", inside=_lines(inside))
+
+
+def _lines(
+    inside: Callable[[], Sequence[Described]],
+) -> Callable[[int, int | None], Sequence[Described]]:
+    return lambda start, end: inside()[start:end]
+
+
+def _written(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:  # of a stranger's object
+        text = f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,0 +1,187 @@
+"""What Python sees at a place of a walk: one evaluation for every face.
+
+The prompt, conditions, watches, log points and an editor's console evaluate here. It is one
+dictionary, so that functions and comprehensions find what is in it, and what was assigned stays.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from types import CodeType
+from typing import Any
+
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node
+from autolm.walking.breakpoints import Condition
+from autolm.walking.names import Names
+from autolm.walking.walk import Walk
+from autolm.walking.wording import NOT_COMPUTED
+
+HERE = ("node", "grad", "up", "step", "a", "b")  # what the next step gives anew
+
+
+class Namespace:
+    """Evaluates Python before the step that is next.
+
+    At hand are `node`, whose step it is (at the end, the root), `grad` and `up`, what has arrived
+    there; its operands `a` and `b`; `step`, as `preview` tells it; `walk`; `nodes["any name"]`; the
+    names of the graph; and the variables of the program. A name of the graph is what the program
+    wrote: `x*w[0]` is that node, and computes no other.
+
+    Parameters
+    ----------
+    walk
+        The pass.
+    names
+        What its nodes are called.
+    variables
+        Of the program around.
+    """
+
+    def __init__(self, walk: Walk, names: Names, variables: Mapping[str, Any]) -> None:
+        self.walk, self.names = walk, names
+        found = {**names.variables(), **names.by_stand_in}
+        self._usual = {**variables, **found}
+        self._assigned: set[str] = {name for name in ("a", "b") if name in found}
+        nodes = {name: nodes[0] for name, nodes in names.by_name.items()}
+        self._known: dict[str, Any] = {**self._usual, "walk": walk, "nodes": nodes}
+
+    @property
+    def node(self) -> Node:
+        """The node whose step is next; at the end, the root."""
+        ahead = self.walk.ahead
+        return self.walk.root if ahead is None else ahead
+
+    def known(self) -> dict[str, Any]:
+        """Return what every name means here; to assign in it is to define."""
+        node, known = self.node, self._known
+        operands = dict(zip("ab", node.parents, strict=False))
+        here = {"node": node, "grad": node.grad, "up": self.walk.gradients[node]}
+        known.update({name: here[name] for name in here.keys() - self._assigned})
+        for name in {"a", "b"} - self._assigned:
+            if name in operands or name in self._usual:
+                known[name] = operands.get(name, self._usual.get(name))
+            else:
+                known.pop(name, None)
+        return known
+
+    def evaluate(self, text: str) -> Any:
+        """Return the value of an expression.
+
+        Examples
+        --------
+        >>> from autolm import Value
+        >>> w = [Value(2.0), Value(3.0)]
+        >>> walk = Walk(w[0] * w[1])
+        >>> here = Namespace(walk, Names(walk.operations, {"w": w}), {"w": w})
+        >>> here.evaluate("[each.data * up for each in w]")
+        [2.0, 3.0]
+        """
+        return self._value(self._compiled(text))
+
+    def execute(self, text: str) -> None:
+        """Run statements; what they assign is known from then on."""
+        code = compile(text, "<prompt>", "exec")
+        known = self._with_step(code)
+        before = {name: known.get(name) for name in HERE}
+        try:
+            exec(code, known)
+        finally:
+            self._assigned |= {name for name in HERE if known.get(name) is not before[name]}
+
+    def condition(self, text: str) -> Condition:
+        """Return the question whether an expression is true; a text that is none raises now."""
+        code = self._compiled(text)
+        return lambda step: bool(self._value(code))
+
+    def message(self, text: str) -> Condition:
+        """Return what writes a log's text, in which each {EXPRESSION} gives way to its value."""
+
+        def written(step: Step) -> str:
+            return re.sub(r"\{([^{}]+)\}", lambda found: self.tried(found[1]), text)
+
+        return written
+
+    def tried(self, text: str) -> str:
+        """Write the value of an expression, or what is wrong with it."""
+        try:
+            return self.shown(text)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    def shown(self, text: str) -> str:
+        """Write the value of an expression; a gradient that has not arrived is not 0."""
+        if text.strip() in self.not_arrived(text):
+            return NOT_COMPUTED
+        return repr(self.evaluate(text))
+
+    def not_arrived(self, text: str) -> list[str]:
+        """List the gradients in an expression that have not arrived, as they are written there."""
+        found = []
+        tree = self.names.found_in(text)
+        for each in ast.walk(tree):
+            if isinstance(each, ast.Attribute) and each.attr == "grad" and _is_plain(each.value):
+                code = compile(ast.Expression(each.value), "<prompt>", "eval")
+                try:
+                    owner = self._value(code)
+                except Exception:  # to say what is wrong with it is up to who evaluates it
+                    continue
+                if isinstance(owner, Node) and not owner.has_grad:
+                    found.append(ast.get_source_segment(text.strip(), each) or "")
+        return found
+
+    def completions(self, text: str) -> Iterator[str]:
+        """Yield how a name, or what comes after its dots, can go on."""
+        owner, dot, begun = text.rpartition(".")
+        if not dot:
+            yield from (name for name in self.words() if name.startswith(text))
+            return
+        try:
+            tree = self.names.found_in(owner)
+            if not _is_plain(tree.body):
+                return
+            value = self.evaluate(owner)
+        except Exception:  # there is nothing to complete
+            return
+        names = (name for name in dir(value) if name.startswith(begun))
+        yield from (f"{owner}.{name}" for name in names if begun or not name.startswith("_"))
+
+    def words(self) -> set[str]:
+        """Return every name."""
+        mine = {name for name in self.known() if not name.startswith("__")}
+        return (mine - self.names.by_stand_in.keys()) | {*self.names.by_name, "step"}
+
+    def _compiled(self, text: str) -> CodeType:
+        return compile(self.names.found_in(text), "<prompt>", "eval")
+
+    def _value(self, code: CodeType) -> Any:
+        return eval(code, self._with_step(code))
+
+    def _with_step(self, code: CodeType) -> dict[str, Any]:
+        known = self.known()
+        if "step" not in self._assigned:
+            known["step"] = self.walk.preview() if _mentions(code, "step") else None
+        return known
+
+
+def _mentions(code: CodeType, name: str) -> bool:
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return name in code.co_names or any(_mentions(each, name) for each in inner)
+
+
+def _is_plain(tree: ast.expr) -> bool:
+    """Whether evaluating this twice does nothing twice: names, attributes, items."""
+    match tree:
+        case ast.Name() | ast.Constant():
+            return True
+        case ast.Attribute(value=value):
+            return _is_plain(value)
+        case ast.Subscript(value=value, slice=index):
+            return _is_plain(value) and _is_plain(index)
+        case ast.UnaryOp(operand=operand):
+            return _is_plain(operand)
+        case ast.Tuple(elts=elements):
+            return all(map(_is_plain, elements))
+    return False
