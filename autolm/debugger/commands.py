@@ -74,11 +74,8 @@ class Debugger(Stopping):
         walk: Walk,
         variables: Mapping[str, Any],
         call: Sequence[Frame] = (),
-        *,
-        leaves_at_end: bool = False,
     ) -> None:
         super().__init__(walk, variables, call)
-        self.leaves_at_end = leaves_at_end  # whether `continue` leaves when it comes to the end
         self.has_quit = False
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
@@ -124,14 +121,14 @@ class Debugger(Stopping):
         self._out(self.node.scope if chosen is None else chosen)
 
     def do_continue(self, argument: str) -> bool:
-        """Go on to the next breakpoint, or to the end; from the end, leave.
+        """Go on to the next breakpoint, or the end of the pass; from there, let the program go on.
 
         continue   (c, cont)
         """
-        if self.walk.finished:
-            return True
-        stopped = self._go(lambda stop: self.walk.run(interrupted=stop), self.leaves_at_end)
-        return self.leaves_at_end and stopped is not None and stopped.reason == "end"
+        if not self.walk.finished:
+            self._go(lambda stop: self.walk.run(interrupted=stop))
+            return False
+        return True
 
     def do_until(self, argument: str) -> None:
         """Go on until step K is next, or a breakpoint before it; without K, one step.
@@ -223,9 +220,7 @@ class Debugger(Stopping):
 
         self._go(several)
 
-    def _go(
-        self, move: Callable[[Callable[[], bool]], Stopped | None], silent_at_end: bool = False
-    ) -> Stopped | None:
+    def _go(self, move: Callable[[Callable[[], bool]], Stopped | None]) -> None:
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
         before, stopped = (self.walk.position, self.walk.edge), None
         self.queue([])
@@ -238,13 +233,11 @@ class Debugger(Stopping):
             has_moved = (self.walk.position, self.walk.edge) != before
             self.outwards = 0 if has_moved else self.outwards
             stops = () if stopped is None else stopped.breakpoints
-            if not (silent_at_end and self.walk.finished):
-                self._show(has_moved, [each.id for each in stops])
+            self._show(has_moved, [each.id for each in stops])
             for each in stops:
                 if each.error is not None:
                     self.say(red(f"the condition of breakpoint {each.id}: {one_line(each.error)}"))
         self.queue([line for each in stops for line in self._commands_of(each.id)])
-        return stopped
 
     def _commands_of(self, number: int) -> list[str]:
         lines = self.commands.get(number, [])
@@ -264,7 +257,7 @@ class Debugger(Stopping):
 
     def _here(self, note: str = "") -> str:
         if not self.walk.operations:
-            return "a leaf has no steps: there is nothing to walk (c or q leaves)"
+            return "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
         return self.view(note)
 
 

@@ -99,14 +99,12 @@ class Looking(Prompt):
         """Evaluate an expression and print what it is, or run a statement."""
         if not text:
             raise Mistake("!: what? such as: !n.grad")
-        try:
-            compile(text, "<prompt>", "eval")
-        except SyntaxError:
+        if not self.namespace.is_expression(text):
             word = text.split()[0]
             if word.isidentifier() and word not in KEYWORDS and not self.knows(word):
                 rest = text[len(word) :].lstrip()
                 if not rest.startswith(("=", ":", ".", ",")):
-                    raise self.no_name(word) from None
+                    raise self.no_name(word)
             self.namespace.execute(text)
             return
         if text.isidentifier() and not self.knows(text) and not hasattr(builtins, text):
@@ -464,9 +462,9 @@ class Looking(Prompt):
         """Let a prompt inside this one walk another graph."""
         outer_root = latest_root.get()()
         with Walk(root, upstream) as walk:
-            inner = type(self)(walk, names)
+            inner = type(self)(walk, {**self.variables, **names})
             inner.prompt = f"(bp {title}) "
-            inner.is_inner, inner.own_aliases = True, self.own_aliases
+            inner.own_aliases = self.own_aliases
             inner.cmdqueue = self.cmdqueue  # what is to be typed next is typed there
             inner.open()
         if outer_root is not None:

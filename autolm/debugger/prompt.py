@@ -55,14 +55,11 @@ class Prompt(cmd.Cmd):
     def __init__(self) -> None:
         super().__init__()
         self.own_aliases: dict[str, str] = {}
-        self.is_inner = False  # whether it was opened by another prompt
         self._queued = 0  # how many of the next lines are the commands of a breakpoint
 
     def open(self) -> None:
         """Talk until a command ends it."""
         self.use_rawinput = True
-        if not self.is_inner:
-            self.cmdqueue += self._startup()
         with _line_editing():
             while True:
                 try:
@@ -74,9 +71,9 @@ class Prompt(cmd.Cmd):
                     self._queued = 0
                     self.say("\ninterrupted; q leaves")
 
-    def _startup(self) -> list[str]:
-        """Return the commands of the start-up files; one that others may write is not trusted."""
-        lines = []
+    def start_up(self) -> None:
+        """Let the commands of the start-up files be run; a file that others may write is not."""
+        lines: list[str] = []
         for folder in dict.fromkeys((Path.home(), Path.cwd())):
             path = folder / STARTUP
             try:
@@ -88,7 +85,7 @@ class Prompt(cmd.Cmd):
                 continue
             told = (line.strip() for line in text.splitlines())
             lines += [line for line in told if line and not line.startswith("#")]
-        return lines
+        self.cmdqueue += lines
 
     def say(self, text: str) -> None:
         """Print."""

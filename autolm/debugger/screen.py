@@ -65,7 +65,9 @@ class Screen:
         node, count = self.walk.ahead, len(self.walk.operations)
         if node is None:
             done = f"all {count} steps are" if count > 1 else "the one step is"
-            return bold(f"> the end of the pass: {done} done") + " (rs goes back, c or q leaves)"
+            return (
+                bold(f"> the end of the pass: {done} done") + " (rs goes back, c goes on, q quits)"
+            )
         opening = self._opening(">", self.walk.position, node)
         room = terminal_width() - len(opening) - 2
         wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_site(node)}".rstrip(), note]

@@ -8,12 +8,17 @@ that pass lines are recorded, so that what is computed up to there is shown with
 from __future__ import annotations
 
 import bdb
+from contextvars import ContextVar
 from typing import Any
 
 from autolm.debugger.commands import Debugger
+from autolm.debugger.stopping import Settings
 from autolm.engine.backprop import backward_pass
 from autolm.engine.graph import Node, Recording, current_recording, recorder
 from autolm.walking.program import Pass, pass_here, stopping
+
+# What the prompt of the latest pass was told: breakpoints hold in the next pass too.
+settings: ContextVar[Settings | None] = ContextVar("autolm_debugger_settings", default=None)
 
 
 def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
@@ -35,7 +40,8 @@ def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> 
 def set_trace() -> None:
     """Stop in the next `backward()` of this program, and open the debugger there.
 
-    There `c` goes on with the program once the pass is done; `q` ends it, as pdb's does.
+    There `c` comes to the end of the pass, and from there goes on with the program; `q` ends it, as
+    pdb's does.
     """
     before, usual = recorder.get(), backward_pass.get()
     record_sites_from_now_on()
@@ -58,8 +64,8 @@ def record_sites_from_now_on() -> None:
 
 
 def walk_pass(here: Pass) -> None:
-    """Do a pass at the prompt; the user walks it, and what is left when they go on is done then."""
-    if not open_debugger(here, leaves_at_end=True):
+    """Let the user walk a pass to its end at the prompt; who quits before ends the program."""
+    if not open_debugger(here):
         raise bdb.BdbQuit
 
 
@@ -68,13 +74,19 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     stopping(walk_pass)(root, grad, retain_grads)
 
 
-def open_debugger(here: Pass, *, leaves_at_end: bool = False) -> bool:
+def open_debugger(here: Pass) -> bool:
     """Open the prompt over a pass; return whether the user went on, rather than quit."""
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
         with here.walk() as walk:
-            debugger = Debugger(walk, here.variables, here.call, leaves_at_end=leaves_at_end)
+            debugger = Debugger(walk, here.variables, here.call)
+            before = settings.get()
+            if before is None:
+                debugger.start_up()
+            else:
+                debugger.set_up(before)
             debugger.open()
+            settings.set(debugger.settings())
             if not walk.finished:
                 changed = ", and every number that was set," if walk.edits else ""
                 place = f"before step {walk.position + 1}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from glob import escape
+from typing import Any, NamedTuple
 
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
+from autolm.engine.site import Frame
 from autolm.walking.breakpoints import (
     Breakpoint,
     Places,
@@ -23,11 +26,75 @@ from autolm.walking.breakpoints import (
     everywhere,
     hit_condition,
 )
+from autolm.walking.walk import Walk
 from autolm.walking.wording import grad_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was set at a prompt, to hold in the next pass too; it keeps no graph alive.
+
+    Attributes
+    ----------
+    stops
+        The breakpoints, without what belongs to the pass; and as what each was typed.
+    commands, displays, aliases
+        As they were typed.
+    """
+
+    stops: Mapping[int, tuple[Breakpoint, Typed]]
+    commands: dict[int, list[str]]
+    displays: Sequence[str]
+    aliases: dict[str, str]
+
+
+class Typed(NamedTuple):
+    """A breakpoint as it was typed: break or watch, where, and a condition that was set later."""
+
+    command: str
+    where: str
+    condition: str | None = None
 
 
 class Stopping(Looking):
     """The breakpoints of a walk."""
+
+    def __init__(
+        self, walk: Walk, variables: Mapping[str, Any], call: Sequence[Frame] = ()
+    ) -> None:
+        super().__init__(walk, variables, call)
+        self.typed: dict[int, Typed] = {}
+
+    def settings(self) -> Settings:
+        """Return what is set here."""
+        stops = {
+            number: (_unverified(stop), self.typed[number])
+            for number, stop in self.walk.breakpoints.items()
+        }
+        displays = [expression for expression, _ in self.displays.values()]
+        return Settings(stops, self.commands, displays, self.own_aliases)
+
+    def set_up(self, settings: Settings) -> None:
+        """Set here what was set in an earlier pass; a breakpoint that fits no step waits."""
+        self.own_aliases, self.commands = settings.aliases, settings.commands
+        for number, (stop, typed) in settings.stops.items():
+            self.typed[number] = typed
+            try:
+                found = self._as_typed(typed)
+            except (ValueError, SyntaxError):
+                found = stop
+            self.walk.breakpoints[number] = replace(
+                stop, places=found.places, condition=found.condition, hits=found.hits
+            )
+        for number, expression in enumerate(settings.displays, 1):
+            self.displays[number] = expression, self.namespace.tried(expression)
+
+    def _as_typed(self, typed: Typed) -> Breakpoint:
+        reading = self._read_watch if typed.command == "watch" else self._read_breakpoint
+        stop = reading(typed.where)
+        if typed.condition is not None:
+            stop.condition = self.namespace.condition(typed.condition) if typed.condition else None
+        return stop
 
     def do_break(self, argument: str) -> None:
         """Stop before every step that fits; or list what stops.
@@ -39,12 +106,12 @@ class Stopping(Looking):
         function, as it fits.
         """
         if argument:
-            self._add(self._read_breakpoint(argument))
+            self._add(self._read_breakpoint(argument), Typed("break", argument))
             return
         if not self.walk.breakpoints:
             self.say("no breakpoints")
         for number, each in self.walk.breakpoints.items():
-            told = [f"hits {len(each.met)}"]
+            told = [f"hits {len(each.met)}" if each.is_verified else "no step of this pass"]
             told += [] if each.is_enabled else ["disabled"]
             told += [f"ignored {each.ignored} times more"] if each.ignored else []
             told += ["; ".join(self.commands[number])] if number in self.commands else []
@@ -59,7 +126,7 @@ class Stopping(Looking):
             raise Mistake("tbreak: say where, as to break")
         stop = self._read_breakpoint(argument)
         stop.is_temporary = True
-        self._add(stop)
+        self._add(stop, Typed("break", argument))
 
     def do_watch(self, argument: str) -> None:
         """Stop before the gradient of a node changes.
@@ -68,9 +135,12 @@ class Stopping(Looking):
         """
         if not argument:
             raise Mistake("watch: which node's gradient?")
-        places = at_change_of(self.walk.operations, self.find(argument))
-        text = f"change of {grad_of(self.names(self.find(argument)))}"
-        self._add(Breakpoint(places._replace(text=text)))
+        self._add(self._read_watch(argument), Typed("watch", argument))
+
+    def _read_watch(self, text: str) -> Breakpoint:
+        node = self.find(text)
+        places = at_change_of(self.walk.operations, node)
+        return Breakpoint(places._replace(text=f"change of {grad_of(self.names(node))}"))
 
     def do_condition(self, argument: str) -> None:
         """Let a breakpoint stop only where an expression is true.
@@ -83,6 +153,7 @@ class Stopping(Looking):
         stop, expression = self._breakpoint(number), expression.strip()
         stop.condition = self.namespace.condition(expression) if expression else None
         stop.text = stop.text.partition(" if ")[0] + f" if {expression}" * bool(expression)
+        self.typed[stop.id] = self.typed[stop.id]._replace(condition=expression)
         self.say(f"breakpoint {number}: {stop.text}")
 
     def do_ignore(self, argument: str) -> None:
@@ -156,8 +227,8 @@ class Stopping(Looking):
             self.commands.pop(number, None)
         self.say(f"cleared: {', '.join(map(str, numbers)) or 'nothing'}")
 
-    def _add(self, stop: Breakpoint) -> None:
-        self.walk.add(stop)
+    def _add(self, stop: Breakpoint, typed: Typed) -> None:
+        self.typed[self.walk.add(stop).id] = typed
         kind = "temporary breakpoint" if stop.is_temporary else "breakpoint"
         self.say(f"{kind} {stop.id}: {stop.text}")
 
@@ -261,6 +332,12 @@ class Stopping(Looking):
         if not node.parents:
             raise Mistake(f"break: {word} is a leaf, and leaves are no steps; try: watch {word}")
         return Places(f"name {word}", {self.names.numbers[node]})
+
+
+def _unverified(stop: Breakpoint) -> Breakpoint:
+    """Return a breakpoint without what belongs to a pass."""
+    places = Places(stop.places.text, ())
+    return replace(stop, places=places, condition=None, hits=None, met=[], error=None)
 
 
 _LINE = re.compile(r"[^=]*\S:\d+")

@@ -375,6 +375,7 @@ class Tensor(Operators, Node):
             else higher("array in words")(self._array)
         )
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
+        text += f", grad={higher('array in words')(self.gradient)}" if self.has_grad else ""
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 

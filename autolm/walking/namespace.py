@@ -47,6 +47,7 @@ class Namespace:
         self._assigned: set[str] = {name for name in ("a", "b") if name in found}
         nodes = {name: nodes[0] for name, nodes in names.by_name.items()}
         self._known: dict[str, Any] = {**self._usual, "walk": walk, "nodes": nodes}
+        self._nearby: set[str] = set()  # names of several nodes, one of which is in the scope
 
     @property
     def node(self) -> Node:
@@ -57,6 +58,9 @@ class Namespace:
     def known(self) -> dict[str, Any]:
         """Return what every name means here; to assign in it is to define."""
         node, known = self.node, self._known
+        for name in self._nearby:
+            known.pop(name, None)
+        self._nearby.clear()
         operands = dict(zip("ab", node.parents, strict=False))
         here = {"node": node, "grad": node.grad, "up": self.walk.gradients[node]}
         known.update({name: here[name] for name in here.keys() - self._assigned})
@@ -81,10 +85,18 @@ class Namespace:
         """
         return self._value(self._compiled(text))
 
+    def is_expression(self, text: str) -> bool:
+        """Whether a text can be evaluated; other Python can be executed."""
+        try:
+            self._parsed(text)
+        except SyntaxError:
+            return False
+        return True
+
     def execute(self, text: str) -> None:
         """Run statements; what they assign is known from then on."""
         code = compile(text, "<prompt>", "exec")
-        known = self._with_step(code)
+        known = self._filled(code)
         before = {name: known.get(name) for name in HERE}
         try:
             exec(code, known)
@@ -120,7 +132,7 @@ class Namespace:
     def not_arrived(self, text: str) -> list[str]:
         """List the gradients in an expression that have not arrived, as they are written there."""
         found = []
-        tree = self.names.found_in(text)
+        tree = self._parsed(text)
         for each in ast.walk(tree):
             if isinstance(each, ast.Attribute) and each.attr == "grad" and _is_plain(each.value):
                 code = compile(ast.Expression(each.value), "<prompt>", "eval")
@@ -154,21 +166,39 @@ class Namespace:
         return (mine - self.names.by_stand_in.keys()) | {*self.names.by_name, "step"}
 
     def _compiled(self, text: str) -> CodeType:
-        return compile(self.names.found_in(text), "<prompt>", "eval")
+        return compile(self._parsed(text), "<prompt>", "eval")
+
+    def _parsed(self, text: str) -> ast.Expression:
+        """Parse an expression; blocks.0.W_Q.grad, which is no Python, means a node all the same."""
+        try:
+            return self.names.found_in(text)
+        except SyntaxError:
+            text = text.strip()
+            owner, _, attribute = text.rpartition(".")
+            for name, rest in ((text, ""), (owner, f".{attribute}")):
+                if name in self.names.by_name:
+                    return ast.parse(f"nodes[{name!r}]{rest}", "<prompt>", "eval")
+            raise
 
     def _value(self, code: CodeType) -> Any:
-        return eval(code, self._with_step(code))
+        return eval(code, self._filled(code))
 
-    def _with_step(self, code: CodeType) -> dict[str, Any]:
-        known = self.known()
+    def _filled(self, code: CodeType) -> dict[str, Any]:
+        """Return what is known, and of what is costly or in doubt what this code asks for."""
+        known, asked = self.known(), _names_in(code)
         if "step" not in self._assigned:
-            known["step"] = self.walk.preview() if _mentions(code, "step") else None
+            known["step"] = self.walk.preview() if "step" in asked else None
+        for name in asked & self.names.by_name.keys() - known.keys():
+            here = [n for n in self.names.by_name[name] if n.scope == self.node.scope]
+            if len(here) == 1:
+                known[name] = here[0]
+                self._nearby.add(name)
         return known
 
 
-def _mentions(code: CodeType, name: str) -> bool:
+def _names_in(code: CodeType) -> set[str]:
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return name in code.co_names or any(_mentions(each, name) for each in inner)
+    return set(code.co_names).union(*map(_names_in, inner))
 
 
 def _is_plain(tree: ast.expr) -> bool:

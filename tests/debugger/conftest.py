@@ -3,7 +3,15 @@
 import pytest
 
 from autolm import Tensor, scope
+from autolm.debugger.stop_backward import settings
 from tests.session import Session, the_neuron
+
+
+@pytest.fixture(autouse=True)
+def what_is_set_at_a_prompt_holds_in_no_other_test():
+    token = settings.set(None)
+    yield
+    settings.reset(token)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Terminal:
                 "PYTHONIOENCODING": "utf-8",
                 "TERM": "xterm",
                 "COLUMNS": "120",
+                "HOME": os.devnull,  # no history, and no start-up file
                 "INPUTRC": os.devnull,
                 "OPENBLAS_NUM_THREADS": "1",
                 **environment,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
-from tests.session import Session, the_neuron
+from tests.session import Session
 
 # What the screen looks like
 
@@ -225,7 +225,7 @@ def test_rs_first_undoes_what_is_sent(neuron):
 def test_at_either_end_it_is_said(neuron):
     assert neuron.say("rs") == "at the start: nothing is done yet"
     assert neuron.say("rc") == "at the start: nothing is done yet"
-    end = "> the end of the pass: all 5 steps are done (rs goes back, c or q leaves)"
+    end = "> the end of the pass: all 5 steps are done (rs goes back, c goes on, q quits)"
     assert neuron.say("c") == end
     assert neuron.say("s") == end
     assert neuron.say("n") == end
@@ -342,7 +342,10 @@ def chain(node, length):
 def test_a_leaf_has_nothing_to_walk():
     session = Session(Value(3.0, name="x"))
     for line in ("s", "si", "n", "r", "rs", "rn", "rc", "goto start"):
-        assert session.say(line) == "a leaf has no steps: there is nothing to walk (c or q leaves)"
+        assert (
+            session.say(line)
+            == "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
+        )
     session.say("c")
     assert session.left
 
@@ -352,15 +355,6 @@ def test_continue_leaves_from_the_end(neuron):
     assert not neuron.left
     neuron.say("c")
     assert neuron.left
-
-
-def test_continue_goes_on_with_the_program_where_it_was_stopped_in_one():
-    session = Session(*the_neuron(), leaves_at_end=True)
-    session.say("b step=3")
-    session.say("c")
-    assert not session.left and session.walk.position == 2
-    assert session.say("c") == ""
-    assert session.left and session.walk.finished
 
 
 @pytest.mark.parametrize("line", ["q", "quit", "exit", "EOF"])

@@ -446,6 +446,20 @@ def test_a_name_of_several_nodes_is_asked_about():
     assert session.say("why h") == "2 nodes are called h: #2, #3"
 
 
+def test_start_up_files_are_those_of_home_and_of_the_current_folder(neuron, monkeypatch, tmp_path):
+    for folder in ("home", "here"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".autolmrc").write_text(f"# of {folder}\n\np '{folder}'\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "here")
+    neuron.debugger.start_up()
+    assert neuron.debugger.cmdqueue == ["p 'home'", "p 'here'"]
+    monkeypatch.chdir(tmp_path / "home")
+    neuron.debugger.cmdqueue.clear()
+    neuron.debugger.start_up()
+    assert neuron.debugger.cmdqueue == ["p 'home'"]
+
+
 # Help and completion
 
 

@@ -2,9 +2,11 @@
 
 import bdb
 import contextvars
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def commands(monkeypatch):
     """Type these lines at every prompt, and note how often one was opened."""
 
     class Typed(debugger.Debugger):
-        lines: tuple[str, ...] = ("c",)
+        lines: tuple[str, ...] = ("c", "c")
         opened = 0
 
         def open(self):
@@ -68,7 +70,7 @@ def test_quitting_raises_what_pdb_raises_and_restores(commands):
 
 
 def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
-    commands.lines = ("p (node * 1).backward()", "c")
+    commands.lines = ("p (node * 1).backward()", "c", "c")
     x = Value(3.0)
     set_trace()
     (x * x).backward()
@@ -76,7 +78,7 @@ def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
 
 
 def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(commands):
-    commands.lines = ("p (node * 1).backward()", "c")
+    commands.lines = ("p (node * 1).backward()", "c", "c")
     x = Value(3.0)
     context = contextvars.copy_context()
     context.run(backward_pass.set, stop_backward.stopped_backward)
@@ -122,7 +124,7 @@ def test_environment_variable_stops_every_backward(value, stops):
             "PYTHONPATH": str(Path(__file__).parent.parent.parent),
             "PYTHONIOENCODING": "utf-8",
         },
-        input="c\n" * 2,
+        input="c\n" * 4,
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -130,3 +132,46 @@ def test_environment_variable_stops_every_backward(value, stops):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("backward of") == (2 if stops else 0)
     assert done.stdout.endswith("gradient 12.0\n")
+
+
+def test_what_is_set_in_one_pass_holds_in_the_next(commands, capsys):
+    commands.lines = (
+        "b mul if up > 1",
+        "b tanh",
+        "watch x",
+        "condition 1 up > 0",
+        "disable 3",
+        "display x.data",
+        "alias g p x.grad",
+        "c",
+        "c",
+        "c",
+        "c",
+    )
+    x = Value(3.0, name="x")
+    debug((x * x).tanh())
+    capsys.readouterr()
+    commands.lines = ("b", "g", "display", "c", "c", "c")
+    debug(x * 2)
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "1  operation mul if up > 0   hits 0",
+        "2  operation tanh   no step of this pass",
+        "3  change of x.grad   hits 0   disabled",
+        f"{x.grad - 2}",
+        "display 1: x.data = 3.0",
+    ]
+    commands.lines = ("b", "c", "c", "c", "c")
+    debug((x * 2 * 2).tanh())
+    said = capsys.readouterr().out
+    assert "2  operation tanh   hits 0" in said and "… breakpoint 1" in said
+
+
+def test_what_is_kept_for_the_next_pass_keeps_no_graph_alive(commands):
+    commands.lines = ("b mul if up > 1", "watch x", "display x.grad", "q")
+    x = Value(3.0, name="x")
+    y = x * x
+    alive = weakref.ref(y)
+    debug(y)
+    del y
+    gc.collect()
+    assert alive() is None

@@ -124,6 +124,46 @@ def test_history_and_completion():
         assert terminal.read().count("x1w1x2w2.grad") == 1
 
 
+def test_history_goes_on_from_the_session_before_and_nobody_else_reads_it(tmp_path):
+    with open_neuron(HOME=str(tmp_path)) as terminal:
+        terminal.say("p n.data + 1")
+        terminal.type("q\n")
+        terminal.wait()
+    assert (tmp_path / ".autolm_history").stat().st_mode & 0o777 == 0o600
+    with open_neuron(HOME=str(tmp_path)) as terminal:
+        terminal.type("\x1b[A\x1b[A\n")  # before q
+        assert terminal.read().count("1.8813735870195432") == 1
+
+
+def test_commands_to_begin_with_stand_in_the_home_folder(tmp_path):
+    startup = tmp_path / ".autolmrc"
+    startup.write_text("# mine\nalias g p %1.grad\nb op=*\ncommands\np 'here'\nend\n\nc\n")
+    with open_neuron(HOME=str(tmp_path)) as terminal:
+        assert "> 4/5" in terminal.opening and terminal.opening.count("'here'") == 1
+        assert terminal.say("g o") == "1.0"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_start_up_file_that_others_may_write_is_not_read(tmp_path, mode):
+    startup = tmp_path / ".autolmrc"
+    startup.write_text("goto end\n")
+    startup.chmod(mode)
+    with open_neuron(HOME=str(tmp_path)) as terminal:
+        assert f"{startup} is not read: others own it, or may write to it\n" in terminal.opening
+        assert terminal.say("l").startswith("> 1/5")
+
+
+def test_breakpoints_hold_in_the_next_pass(tmp_path):
+    script = tmp_path / "stopped.py"
+    script.write_text(STOPPED.replace("autolm.set_trace() if _ == 0 else None", "pass"))
+    with Terminal(script, AUTOLM_DEBUG="1") as terminal:
+        terminal.read()
+        terminal.say("b op=*")
+        terminal.say("goto end")
+        assert "> 1/2" in terminal.say("c")
+        assert "… breakpoint 1" in terminal.say("c")
+
+
 def test_colour_on_a_terminal_and_none_where_it_is_not_wanted():
     with open_neuron() as terminal:
         assert "\x1b[1m> 1/5" in terminal.raw
@@ -139,6 +179,8 @@ def test_set_trace_stops_once_and_the_program_goes_on(tmp_path):
     with Terminal(script) as terminal:
         assert "> 1/2  +      y = #2 + x" in terminal.read()
         assert terminal.say("p x.data, _") == "(3.0, 0)"
+        assert terminal.say("c").startswith("> the end of the pass")
+        assert terminal.say("x.grad") == "7.0"
         terminal.type("c\n")
         screen, code = terminal.wait()
         assert screen.splitlines()[-2:] == ["gradient 7.0", "gradient 14.0"]
@@ -161,10 +203,11 @@ def test_environment_variable_stops_in_every_backward(tmp_path):
     script = tmp_path / "stopped.py"
     script.write_text(STOPPED.replace("autolm.set_trace() if _ == 0 else None", "pass"))
     with Terminal(script, AUTOLM_DEBUG="1") as terminal:
-        terminal.read()
-        terminal.type("c\n")
-        screen = terminal.read()
-        assert "gradient 7.0" in screen and "> 1/2  +" in screen
+        assert "> 1/2  +      y = x * x + x " in terminal.read()
+        terminal.say("c")
+        screen = terminal.say("c")
+        assert "gradient 7.0" in screen and "stopped.py:8" in screen and "> 1/2  +" in screen
+        terminal.say("c")
         terminal.type("c\n")
         screen, code = terminal.wait()
         assert screen.endswith("gradient 14.0\n")

@@ -194,6 +194,8 @@ def test_repr_tells_data_dtype_name_and_operation():
     x = Tensor(np.array([1, 2], "float32"), name="x")
     assert repr(x) == "Tensor([1., 2.], dtype=float32, name='x')"
     assert repr(x.exp().sum() * 0) == "Tensor(0., dtype=float32, op=mul)"
+    (x * 2).sum().backward()
+    assert repr(x) == "Tensor([1., 2.], dtype=float32, grad=2 ‖2.828‖ [2 2], name='x')"
 
 
 # Dtypes of results

@@ -1,0 +1,138 @@
+"""One hook for every way in: a program is stopped in its passes, and its exit code is its own."""
+
+import bdb
+
+import pytest
+
+from autolm import Value, set_trace
+from autolm.engine.backprop import backward_pass
+from autolm.walking.program import Program, ProgramError, call_of_program, pass_here, stopping
+
+LOOP = """
+import sys
+from autolm import Value
+x = Value(3.0)
+for i in range(3):
+    loss = x * i
+    loss.backward(2.0)
+print(sys.argv[1:], x.grad)
+"""
+
+
+def write(folder, text):
+    path = folder / "program.py"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(("stop_at", "roots"), [("first", [0.0]), ("every", [0.0, 3.0, 6.0])])
+def test_it_stops_at_the_first_pass_or_at_every_one(tmp_path, capsys, stop_at, roots):
+    seen = []
+
+    def on_pass(here):
+        seen.append(here.root.data)
+        assert here.grad == 2.0 and here.variables["x"].data == 3.0
+        assert [(frame.function, frame.line) for frame in here.call] == [("<module>", 7)]
+        here.walk().finish()
+
+    program = Program(write(tmp_path, LOOP), ["a", "b c"], stop_at=stop_at)
+    assert program.run(on_pass) == 0
+    assert seen == roots and program.passes == len(roots)
+    assert capsys.readouterr().out == "['a', 'b c'] 6.0\n"
+    assert backward_pass.get() is None
+
+
+def test_doing_a_pass_is_what_backward_does(tmp_path, capsys):
+    Program(write(tmp_path, LOOP)).run(lambda here: here.do())
+    assert capsys.readouterr().out == "[] 6.0\n"
+
+
+def test_passes_within_a_pass_do_not_stop(tmp_path):
+    seen = []
+
+    def on_pass(here):
+        seen.append(here)
+        (here.root * 1).backward()
+        here.do()
+
+    Program(write(tmp_path, LOOP), stop_at="every").run(on_pass)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("end", "code"), [("", 0), ("sys.exit()", 0), ("sys.exit(3)", 3)])
+def test_the_exit_code_is_the_programs(tmp_path, end, code):
+    assert Program(write(tmp_path, LOOP + end)).run(lambda here: here.do()) == code
+
+
+def test_quitting_ends_the_program(tmp_path, capsys):
+    def on_pass(here):
+        raise bdb.BdbQuit
+
+    assert Program(write(tmp_path, LOOP)).run(on_pass) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("loss = 1 +", ":1: invalid syntax"),
+        (LOOP + "1 / 0", ":9: ZeroDivisionError: division by zero"),
+        (LOOP + "sys.exit('no data')", ": ended by itself, with 'no data'"),
+        ("x = 3", " has no variable loss"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(ProgramError) as error:
+        Program(path).run(lambda here: here.do())
+    assert str(error.value) == f"{path}{message}"
+
+
+def test_a_program_without_a_pass_ends_and_its_result_is_the_pass(tmp_path):
+    seen = []
+    path = write(tmp_path, "from autolm import Value\nloss = Value(2.0) * 3\n")
+    assert Program(path).run(seen.append) == 0
+    assert [(here.root.data, here.call) for here in seen] == [(6.0, ())]
+    assert str(seen[0].root.site) == f"{path}:2"
+
+
+def test_where_it_stops_is_one_of_two_words(tmp_path):
+    with pytest.raises(ValueError, match="stop_at is 'all'; choose 'first' or 'every'"):
+        Program(tmp_path, stop_at="all")
+
+
+def test_a_pass_here_knows_the_calls_of_the_program_and_its_names():
+    def somewhere(weight):
+        return pass_here(weight * 2)
+
+    here = somewhere(Value(3.0))
+    assert here.call[0].function == "somewhere"
+    assert here.call[1].function.startswith("test_a_pass_here")
+    assert here.variables["weight"].data == 3.0
+    assert all("autolm/walking" not in frame.path for frame in call_of_program())
+
+
+def test_stopping_is_undone_after_each_pass():
+    x, seen = Value(3.0), []
+    token = backward_pass.set(stopping(lambda here: seen.append(here) or here.do()))
+    try:
+        (x * 2).backward()
+        (x * 2).backward(retain_grads=True)
+    finally:
+        backward_pass.reset(token)
+    assert [here.retain_grads for here in seen] == [None, True] and x.grad == 4.0
+
+
+def test_set_trace_records_lines_up_to_its_pass_and_no_further(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "autolm.debugger.stop_backward.open_debugger",
+        lambda here, **_: seen.append(here) or here.do() or True,
+    )
+    x = Value(3.0)
+    set_trace()
+    y = x * 2
+    y.backward()
+    assert y.site.user.function == "test_set_trace_records_lines_up_to_its_pass_and_no_further"
+    assert seen[0].root is y and seen[0].call[0].line == y.site.user.line + 1
+    assert (x * 2).site is None
