@@ -19,7 +19,8 @@ PLACES = {
     "array in words": "autolm.walking.wording:show",
     "tensor of an operation": "autolm.tensor.tensor:record",
     "picture in a notebook": "autolm.drawing.notebook:bundle",
-    "backward in the debugger": "autolm.debugger.stop_backward:stopped_backward",
+    "backward under AUTOLM_DEBUG=1": "autolm.debugger.stop_backward:stopped_backward",
+    "backward under AUTOLM_DAP": "autolm.debugger.dap.attached:stopped_backward",
 }
 
 
