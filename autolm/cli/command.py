@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from autolm.cli.check import check
+from autolm.cli.dap import dap
 from autolm.cli.draw import draw
 from autolm.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from autolm.cli.grouped_help import GroupedCommand, GroupedCommands
@@ -25,6 +26,7 @@ from autolm.cli.train import train
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
     "Look": (step, draw),
+    "In an editor": (dap,),
     "Prove": (check,),
     "Train": (train, sample),
 }

@@ -441,7 +441,7 @@ def test_environment_is_read_at_the_first_node_and_not_by_importing(scoped):
     setting = "import os\nfrom autolm import Value, record_sites, scope\n"
     setting += "os.environ['AUTOLM_SITES'] = '1'\n"
     made = "x = Value(2) * 3\nos.environ['AUTOLM_SITES'] = ''\n"
-    assert run(f"{setting}{made}print(x.site, (x * 2).site)") == "<string>:4 <string>:5"
+    assert run(f"{setting}{made}print(x.site, (x * 2).site)") == "<string>:4 <string>:6"
     made += f"with {scoped}: y = Value(2) * 3\n"
     assert run(f"{setting}{made}print(y.site)") == "<string>:6"
 
