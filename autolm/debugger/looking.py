@@ -228,8 +228,11 @@ class Looking(Prompt):
 
         interact
         """
+        known = self.namespace.known()
+        with suppress(Exception):  # of a rule that fails there is no step
+            known["step"] = self.walk.preview()
         with suppress(SystemExit):
-            code.InteractiveConsole(self.namespace.known()).interact(
+            code.InteractiveConsole(known).interact(
                 banner="Python, with the names at hand (Ctrl-D comes back)", exitmsg=""
             )
 

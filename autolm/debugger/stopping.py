@@ -205,6 +205,8 @@ class Stopping(Looking):
         lines = []
         while (line := self.read_line("(com) ")) is not None and line.strip() != "end":
             lines += [line.strip()] if line.strip() else []
+        if line is None:
+            self.say("")
         if lines:
             self.commands[number] = lines
         else:

@@ -24,6 +24,7 @@ import numpy as np
 
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
+from autolm.engine.site import Frame, Site
 from autolm.walking.wording import label
 
 Condition = Callable[[Step], Any]  # a question about the step that is next
@@ -195,7 +196,7 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> Places:
     real = os.path.realpath(path)
     same = {path: True}
 
-    def is_here(frame: Any, within: bool) -> bool:
+    def is_here(frame: Frame, within: bool) -> bool:
         last = frame.end_line if within and frame.end_line else frame.line
         if not frame.line <= line <= last:
             return False
@@ -203,13 +204,13 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> Places:
             same[frame.path] = os.path.realpath(frame.path) == real
         return same[frame.path]
 
-    sited = [(index, node.site) for index, node in enumerate(operations) if node.site]
+    sites = {node.site: node.site.user for node in operations if node.site}
     for within in (False, True):
-        found = [index for index, site in sited if is_here(site.user, within)]
+        found = _sited(operations, {site for site, user in sites.items() if is_here(user, within)})
         if found:
             return Places(text, frozenset(found))
-    called = [i for i, site in sited if any(is_here(frame, True) for frame in site.frames)]
-    return Places(text, _firsts(called))
+    calling = {site for site in sites if any(is_here(frame, True) for frame in site.frames)}
+    return Places(text, _firsts(_sited(operations, calling)))
 
 
 def at_function(operations: Sequence[Node], name: str) -> Places:
@@ -219,8 +220,12 @@ def at_function(operations: Sequence[Node], name: str) -> Places:
     """
     sites = {node.site for node in operations if node.site}
     fitting = {site for site in sites if any(frame.function == name for frame in site.frames)}
-    called = [index for index, node in enumerate(operations) if node.site in fitting]
-    return Places(f"function {name}", _firsts(called))
+    return Places(f"function {name}", _firsts(_sited(operations, fitting)))
+
+
+def _sited(operations: Sequence[Node], sites: Collection[Site]) -> list[int]:
+    """List the steps whose nodes were made at one of these sites, of which many share one."""
+    return [index for index, node in enumerate(operations) if node.site in sites]
 
 
 def _firsts(indices: Sequence[int]) -> frozenset[int]:

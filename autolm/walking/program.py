@@ -62,8 +62,12 @@ class Pass:
         return Walk(self.root, self.grad, self.retain_grads)
 
     def do(self) -> None:
-        """Do it, as `backward()` would have."""
-        backward(self.root, self.grad, self.retain_grads)
+        """Do it, as `backward()` would have if nobody had asked."""
+        token = backward_pass.set(None)
+        try:
+            self.root.backward(self.grad, retain_grads=self.retain_grads)
+        finally:
+            backward_pass.reset(token)
 
 
 OnPass = Callable[[Pass], object]

@@ -447,6 +447,7 @@ class Walk:
         found = tuple([each for each in here if each.stops(step)])  # each is asked
         for each in found:
             if each.is_temporary:
+                each.is_enabled = False
                 self.breakpoints.pop(each.id, None)
         return found
 

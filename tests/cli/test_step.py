@@ -40,6 +40,14 @@ def test_program_is_stepped_through():
     assert "> 2/5  +      n = x1w1x2w2 + b" in done.stdout
 
 
+def test_the_exit_code_is_that_of_the_program(tmp_path):
+    path = tmp_path / "ends.py"
+    path.write_text(
+        "import sys\nfrom autolm import Value\nx = Value(2.0)\n(x * x).backward()\nsys.exit(3)\n"
+    )
+    assert autolm("step", path, typed="c\nc\n").returncode == 3
+
+
 @pytest.mark.parametrize(
     ("typed", "left"),
     [

@@ -122,10 +122,10 @@ def test_source_prints_a_rule_and_what_python_knows(neuron):
 
 
 def test_interact_is_python_with_the_names_at_hand(neuron, monkeypatch, capsys):
-    lines = iter(["print(n.data)", "k = w1.data", "exit()"])
+    lines = iter(["print(step.index, n.data)", "k = w1.data", "exit()"])
     monkeypatch.setattr("builtins.input", lambda prompt="": next(lines))
     neuron.say("interact")
-    assert capsys.readouterr().out.endswith("0.8813735870195432\n")
+    assert capsys.readouterr().out.endswith("0 0.8813735870195432\n")
     assert not neuron.left and neuron.say("k") == "-3.0"
 
 

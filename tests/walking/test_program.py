@@ -112,6 +112,22 @@ def test_a_pass_here_knows_the_calls_of_the_program_and_its_names():
     assert all("autolm/walking" not in frame.path for frame in call_of_program())
 
 
+def test_a_pass_at_a_pass_does_not_stop_in_turn():
+    x, seen = Value(3.0), []
+
+    def on_pass(here):
+        seen.append(here)
+        assert len(seen) == 1
+        (here.root * 1).backward()
+
+    token = backward_pass.set(stopping(on_pass))
+    try:
+        (x * 2).backward()
+    finally:
+        backward_pass.reset(token)
+    assert x.grad == 2.0
+
+
 def test_stopping_is_undone_after_each_pass():
     x, seen = Value(3.0), []
     token = backward_pass.set(stopping(lambda here: seen.append(here) or here.do()))

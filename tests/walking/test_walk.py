@@ -414,6 +414,11 @@ def test_out_and_back_out_of_a_scope():
         walk.goto(1)
         stop = walk.break_at(scope="a.b")
         assert walk.out("a") == ("breakpoint", (stop,)) and walk.position == 2
+    with scope("b"):
+        y = y * 8  # the first step, and the last is outside
+    with Walk(y) as walk:
+        walk.goto(1)
+        assert (walk.back_out("b").reason, walk.position) == ("start", 0)
 
 
 # Breakpoints
@@ -594,6 +599,10 @@ def test_temporary_breakpoint_is_gone_after_its_hit():
         assert walk.run().reason == "breakpoint" and walk.position == 2
         assert not walk.breakpoints
         assert walk.run_back().reason == "start"
+        stop = walk.break_at(op="mul")
+        stop.is_temporary = True
+        assert walk.run([stop]).breakpoints == (stop,)
+        assert walk.run_back([stop]).reason == "start"
 
 
 @pytest.mark.parametrize(
@@ -652,6 +661,18 @@ def test_edit_on_the_way_gives_the_pass_of_the_edited_program(program, leaf, dat
     other.backward()
     assert np.array_equal(root.data, other.data)
     assert bits(leaves) == bits(other_leaves)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_what_was_previewed_before_an_edit_is_previewed_anew(position):
+    x, *_, y = a_graph()
+    with Walk(y) as walk:
+        walk.goto(position)
+        walk.preview()
+        walk.set(x, 5.0)
+        # y = (x·x + x) · x: of the product its slopes, and of the sum what has arrived
+        sent = tuple(each.value for each in walk.preview().contributions)
+        assert sent == [(5.0, 30.0), (5.0, 5.0)][position]
 
 
 @given(programs(), engines, st.data())
