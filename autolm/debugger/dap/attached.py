@@ -12,9 +12,8 @@ from typing import Any
 
 from autolm.debugger.dap.messages import Channel
 from autolm.debugger.dap.session import Session
-from autolm.engine.backprop import backward
 from autolm.engine.graph import Node
-from autolm.walking.program import stopping
+from autolm.walking.program import Pass, stopping
 
 VARIABLE = "AUTOLM_DAP"
 _waiting = threading.Lock()
@@ -25,7 +24,7 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     with _waiting:
         session = _session()
     if session.over.is_set():
-        backward(root, grad, retain_grads)
+        Pass(root, grad, retain_grads).do()
     else:
         stopping(session.on_pass)(root, grad, retain_grads)
 

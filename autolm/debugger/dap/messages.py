@@ -76,6 +76,12 @@ class Channel:
             self._writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
             self._writer.flush()
 
+    def close(self) -> None:
+        """Let go of the streams."""
+        with self._lock, suppress(OSError, ValueError):
+            self._reader.close()
+            self._writer.close()
+
     def event(self, name: str, **body: Any) -> None:
         """Send an event."""
         self.send({"type": "event", "event": name, "body": body})

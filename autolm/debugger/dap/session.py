@@ -143,6 +143,7 @@ class Session:
         if self.starts_program and not self.over.is_set():
             os._exit(1)  # nobody is there any more to see what it does
         self._let_go()
+        self.channel.close()
 
     def _let_go(self) -> None:
         self.over.set()

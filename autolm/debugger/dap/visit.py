@@ -87,8 +87,9 @@ class Visit:
         """Walk as the editor wants, until it lets the program go on, or has gone."""
         for each in self.stops:
             self.set(each)
-        stopped = Stopped("entry", self.walk.arrive())
-        if not stop_on_entry and not stopped.breakpoints and not self.pause.is_set():
+        breakpoints = self.walk.arrive()
+        stopped = Stopped("interrupted" if self.pause.is_set() else "entry", breakpoints)
+        if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
             stopped = self._along(lambda: self.walk.run(interrupted=self._interrupted))
         while not self.over.is_set():
             self._tell(stopped)

@@ -31,7 +31,8 @@ class Client:
         self.number = 0
         self.waiting = queue.Queue()
         self.events = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
 
     def _read(self):
         while True:
