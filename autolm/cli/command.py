@@ -22,11 +22,12 @@ from autolm.cli.ops import ops
 from autolm.cli.sample import sample
 from autolm.cli.step import step
 from autolm.cli.train import train
+from autolm.cli.vscode import vscode
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
     "Look": (step, draw),
-    "In an editor": (dap,),
+    "In an editor": (vscode, dap),
     "Prove": (check,),
     "Train": (train, sample),
 }
