@@ -222,21 +222,25 @@ class Debugger(Stopping):
 
     def _go(self, move: Callable[[Callable[[], bool]], Stopped | None]) -> None:
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
-        before, stopped = (self.walk.position, self.walk.edge), None
+        before = self.walk.position, self.walk.edge
         self.queue([])
         try:
             with self.interrupts_held() as interrupted:
                 stopped = move(interrupted.is_set)
-            if interrupted.is_set():
-                self.say("interrupted")
-        finally:
-            has_moved = (self.walk.position, self.walk.edge) != before
-            self.outwards = 0 if has_moved else self.outwards
-            stops = () if stopped is None else stopped.breakpoints
-            self._show(has_moved, [each.id for each in stops])
-            for each in stops:
-                if each.error is not None:
-                    self.say(red(f"the condition of breakpoint {each.id}: {one_line(each.error)}"))
+        except Exception:  # a rule has failed; where, is shown, and the error after it
+            if self.walk.position != before[0]:
+                self.outwards = 0
+                self.say(self.screen.ahead())
+            raise
+        if interrupted.is_set():
+            self.say("interrupted")
+        has_moved = (self.walk.position, self.walk.edge) != before
+        self.outwards = 0 if has_moved else self.outwards
+        stops = () if stopped is None else stopped.breakpoints
+        self._show(has_moved, [each.id for each in stops])
+        for each in stops:
+            if each.error is not None:
+                self.say(red(f"the condition of breakpoint {each.id}: {one_line(each.error)}"))
         self.queue([line for each in stops for line in self._commands_of(each.id)])
 
     def _commands_of(self, number: int) -> list[str]:

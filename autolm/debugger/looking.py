@@ -109,10 +109,10 @@ class Looking(Prompt):
             return
         if text.isidentifier() and not self.knows(text) and not hasattr(builtins, text):
             raise self.no_name(text)
-        self._say_value(text, pformat=repr, silent=(None,))
+        self._say_value(text, repr, says_none=False)
 
     def _say_value(
-        self, text: str, pformat: Callable[[Any], str], silent: tuple[Any, ...] = ()
+        self, text: str, written: Callable[[Any], str], *, says_none: bool = True
     ) -> None:
         """Print the value of an expression; what has not arrived is not 0, and is told."""
         if not text:
@@ -128,8 +128,8 @@ class Looking(Prompt):
             if missing:
                 error.add_note(f"{told} has not arrived yet")
             raise
-        if not any(value is each for each in silent):
-            self.say(pformat(value))
+        if says_none or value is not None:
+            self.say(written(value))
         if missing:
             self.say(dim(f"  {told} has not arrived yet, and counts as 0 here"))
 
@@ -468,8 +468,9 @@ class Looking(Prompt):
             inner = type(self)(walk, {**self.variables, **names})
             inner.prompt = f"(bp {title}) "
             inner.own_aliases = self.own_aliases
-            inner.cmdqueue = self.cmdqueue  # what is to be typed next is typed there
+            inner.cmdqueue, inner.queued = self.cmdqueue, self.queued  # the next lines are its own
             inner.open()
+            self.queued = inner.queued
         if outer_root is not None:
             latest_root.set(weakref.ref(outer_root))
         self.say(self.view())

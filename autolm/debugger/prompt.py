@@ -55,7 +55,7 @@ class Prompt(cmd.Cmd):
     def __init__(self) -> None:
         super().__init__()
         self.own_aliases: dict[str, str] = {}
-        self._queued = 0  # how many of the next lines are the commands of a breakpoint
+        self.queued = 0  # how many of the next lines are the commands of a breakpoint
 
     def open(self) -> None:
         """Talk until a command ends it."""
@@ -68,7 +68,7 @@ class Prompt(cmd.Cmd):
                 except KeyboardInterrupt:
                     self.intro = ""
                     self.cmdqueue.clear()
-                    self._queued = 0
+                    self.queued = 0
                     self.say("\ninterrupted; q leaves")
 
     def start_up(self) -> None:
@@ -93,8 +93,8 @@ class Prompt(cmd.Cmd):
 
     def queue(self, lines: list[str]) -> None:
         """Let these lines be run next; those that an earlier stop has left are dropped."""
-        self.cmdqueue[: self._queued] = lines
-        self._queued = len(lines)
+        self.cmdqueue[: self.queued] = lines
+        self.queued = len(lines)
 
     def read_line(self, prompt: str) -> str | None:
         """Read one line more; None at the end of input."""
@@ -109,8 +109,8 @@ class Prompt(cmd.Cmd):
 
     def onecmd(self, line: str) -> bool:
         """Run one line; whatever goes wrong is one line, and the prompt comes back."""
-        is_typed = not self._queued
-        self._queued = max(0, self._queued - 1)
+        is_typed = not self.queued
+        self.queued = max(0, self.queued - 1)
         line = line.strip() or (self.lastcmd if is_typed else "")
         if is_typed and line != "EOF":
             self.lastcmd = line

@@ -433,8 +433,10 @@ def test_an_error_in_a_rule_says_in_which():
     opening, error = session.say("s").splitlines()
     assert opening.startswith("> 2/2  broken")
     assert error == "KeyError: 'lost' (in the backward rule of broken)"
-    assert session.say("s").splitlines()[-1] == error
+    assert session.say("s") == error
     assert session.walk.position == 1
+    session.say("goto start")
+    assert session.say("c").splitlines() == [opening, error]
 
 
 def test_a_name_of_several_nodes_is_asked_about():
@@ -555,6 +557,22 @@ def test_open_walks_what_is_inside_a_fused_operation_and_comes_back():
     assert answer.startswith("> 3/5  attention")
     for node, grad in before.items():
         np.testing.assert_array_equal(node.grad, grad)
+
+
+def test_commands_of_a_breakpoint_go_on_inside_what_they_open():
+    session = attention_of_two_rows()
+    session.say("goto start")
+    said = []
+
+    class Queued(type(session.debugger)):
+        def open(self):
+            while self.cmdqueue and not self.onecmd(self.cmdqueue.pop(0)):
+                said.append((self.prompt, self.walk.position))
+
+    session.debugger.__class__ = Queued
+    session.say("b attention", "commands", "open", "a", "q", "p 'back'", "end")
+    assert session.say("c", "p 'typed'").splitlines()[-2:] == ["'back'", "'typed'"]
+    assert said == [("(bp mixed) ", 0)] and session.debugger.queued == 0
 
 
 def test_what_was_opened_opens_again():
