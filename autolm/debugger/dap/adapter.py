@@ -179,7 +179,7 @@ class Adapter:
         if program is None:
             return
         if program.is_left and program.process is not None:
-            program.process.wait()  # what it prints is read until then, or it would fail
+            program.join()  # what it prints is read until then, or it would fail
             return
         program.is_left = True
         if program.process is not None:
@@ -188,7 +188,9 @@ class Adapter:
                 program.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 program.process.kill()
-                program.process.wait()
+        elif program.channel is not None:
+            program.channel.hang_up()
+        program.join()
 
 
 class Running:
@@ -208,6 +210,7 @@ class Running:
         self.editor, self.process, self.channel = editor, process, channel
         self.is_left = self.is_anew = False
         self._pumps: list[threading.Thread] = []
+        self._relaying = threading.Thread(target=self._relay, daemon=True)
 
     def start(self) -> None:
         """Begin to pass on what it says and prints."""
@@ -219,14 +222,19 @@ class Running:
                 pump = threading.Thread(target=self._pump, args=(pipe, category), daemon=True)
                 self._pumps.append(pump)
                 pump.start()
-        threading.Thread(target=self._relay, daemon=True).start()
+        self._relaying.start()
+
+    def join(self) -> None:
+        """Wait until there is nothing more to pass on."""
+        self._relaying.join()
 
     def _pump(self, pipe: Any, category: str) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        while data := pipe.read1(CHUNK):
-            text = decoder.decode(data)
-            if text and not self.is_left:
-                self.editor.event("output", category=category, output=text)
+        with pipe:
+            while data := pipe.read1(CHUNK):
+                text = decoder.decode(data)
+                if text and not self.is_left:
+                    self.editor.event("output", category=category, output=text)
 
     def _relay(self) -> None:
         is_terminated = False
@@ -236,6 +244,8 @@ class Running:
             is_terminated |= message.get("event") == "terminated"
             if not (is_mine or is_repeated or self.is_left):
                 self.editor.send({key: message[key] for key in message.keys() - {"seq"}})
+        if self.channel is not None:
+            self.channel.close()
         code = None if self.process is None else self.process.wait()
         for pump in self._pumps:
             pump.join(PATIENCE)  # a child of the program may hold the pipe
@@ -293,10 +303,10 @@ def _connected(
                 channel = Channel.over(connection)
                 if channel.begins_with(secret):
                     return process, channel
-                connection.close()
+                channel.close()
             if process.poll() is not None:
-                assert process.stderr is not None
-                lines = process.stderr.read().decode(errors="replace").strip().splitlines()
+                _, printed = process.communicate()
+                lines = printed.decode(errors="replace").strip().splitlines()
                 said = lines[-1] if lines else f"ended with exit code {process.returncode}"
                 raise Refused(f"launch: {command[0]}: {said}")
 
@@ -325,4 +335,6 @@ def serve_at(port: int) -> None:
         place = "{}:{}".format(*server.getsockname())
         print(f"autolm: waits for an editor at {place}", file=sys.stderr, flush=True)
         connection, _ = server.accept()
-    Adapter(Channel.over(connection)).serve()
+    channel = Channel.over(connection)
+    Adapter(channel).serve()
+    channel.close()

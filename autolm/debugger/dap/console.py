@@ -51,7 +51,13 @@ class Console(Debugger):
     def is_expression(self, line: str) -> bool:
         """Whether a line is no command, and can be evaluated."""
         name, _, text = self.parseline(line.strip())
-        return name is None and not text.startswith("!") and self.namespace.is_expression(text)
+        if (
+            name is not None
+            or text.startswith("!")
+            or (text.isidentifier() and not self.knows(text))
+        ):
+            return False
+        return self.namespace.is_expression(text)
 
     def tell(self, line: str) -> tuple[str, bool]:
         """Run a line; return what it prints, and whether it leaves the pass."""

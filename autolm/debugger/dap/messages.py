@@ -34,14 +34,16 @@ class Channel:
     b'Content-Length: 74\r\n\r\n'
     """
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(
+        self, reader: BinaryIO, writer: BinaryIO, connection: socket.socket | None = None
+    ) -> None:
+        self._reader, self._writer, self._connection = reader, writer, connection
         self._buffer, self._sent, self._lock = bytearray(), 0, threading.Lock()
 
     @classmethod
     def over(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
-        return cls(connection.makefile("rb"), connection.makefile("wb"))
+        return cls(connection.makefile("rb"), connection.makefile("wb"), connection)
 
     def begins_with(self, word: str) -> bool:
         """Read a line, and say whether it is this one: who knows the word is who was meant."""
@@ -76,11 +78,18 @@ class Channel:
             self._writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
             self._writer.flush()
 
+    def hang_up(self) -> None:
+        """Let whoever reads at either end come to the end."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Let go of the streams."""
-        with self._lock, suppress(OSError, ValueError):
-            self._reader.close()
-            self._writer.close()
+        """Let go of the streams, when nobody reads them any more."""
+        for stream in (self._reader, self._writer, self._connection):
+            if stream is not None:
+                with suppress(OSError, ValueError):
+                    stream.close()
 
     def event(self, name: str, **body: Any) -> None:
         """Send an event."""

@@ -18,7 +18,7 @@ from autolm.walking.source import parsed_expression
 from autolm.walking.stack import Called, Stack
 from autolm.walking.walk import Walk
 from autolm.walking.what_if import numbers
-from autolm.walking.wording import NOT_COMPUTED
+from autolm.walking.wording import NOT_COMPUTED, show
 
 MOST = 1000  # children that are sent at once to an editor that asks for no page
 
@@ -202,6 +202,6 @@ class Panes:
             array[place] = numbers(data, np.shape(array[place]))
             data = array
         self.walk.set(node, data)
-        held = np.asarray(node.data)[place] if place else node.data
+        held = node.data[place] if place else node.data
         found = self.variable(self.describing.value("", held))
-        return {key: found[key] for key in ("value", "type", "variablesReference")}
+        return {**found, "value": show(held)}

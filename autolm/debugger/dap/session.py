@@ -68,12 +68,16 @@ class Session:
 
     def start(self) -> None:
         """Begin to read."""
-        threading.Thread(target=self._read, name="autolm dap", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="autolm dap", daemon=True)
+        self._reader.start()
 
     def end(self) -> None:
-        """Say that there is no more to debug."""
+        """Say that there is no more to debug, and hang up."""
         if not self.over.is_set():
+            self.over.set()
             self.channel.event("terminated")
+            self.channel.hang_up()
+            self._reader.join()
 
     # Passes
 

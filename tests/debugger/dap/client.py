@@ -101,6 +101,12 @@ class Client:
             if message.get("event") == "output" and message["body"]["category"] == category:
                 texts.append(message["body"]["output"])
 
+    def close(self):
+        """Wait for the end of what is received, and let go."""
+        self.thread.join(LONG)
+        self.reader.close()
+        self.writer.close()
+
     # What an editor does
 
     def initialize(self, **arguments):
@@ -171,7 +177,8 @@ class Adapter(Client):
 def connected(port):
     """Return a client at a port of this machine."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=LONG)
-    return Client(connection.makefile("rb"), connection.makefile("wb"))
+    with connection:  # it is closed when its files are
+        return Client(connection.makefile("rb"), connection.makefile("wb"))
 
 
 def waiting_port(process):

@@ -22,21 +22,23 @@ class Visited:
         self.session = Session(Channel.over(ours), starts_program=False)
         self.session.start()
         self.client.initialize()
-        self.configured = False
         self.options = options
         self.here = Pass(root, variables=variables)
+        self.error = None  # what came out of backward()
         self.thread = threading.Thread(target=self._program, daemon=True)
 
     def _program(self):
         self.session.begun.wait(LONG)
-        self.session.on_pass(self.here)
+        try:
+            self.session.on_pass(self.here)
+        except Exception as error:
+            self.error = error
 
     def begin(self, configure=lambda client: None):
         """Begin the session and return the body of the first `stopped`."""
-        number = self.client.send("attach", **self.options)
+        self.client.send("attach", **self.options)
         self.client.event("initialized")
         configure(self.client)
-        assert number
         self.client.ask("configurationDone")
         self.thread.start()
         return self.client.event("stopped")
