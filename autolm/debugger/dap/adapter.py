@@ -337,4 +337,4 @@ def serve_at(port: int) -> None:
         connection, _ = server.accept()
     channel = Channel.over(connection)
     Adapter(channel).serve()
-    channel.close()
+    channel.part(PATIENCE)

@@ -43,6 +43,7 @@ class Channel:
     @classmethod
     def over(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # answers are short
         return cls(connection.makefile("rb"), connection.makefile("wb"), connection)
 
     def begins_with(self, word: str) -> bool:
@@ -83,6 +84,16 @@ class Channel:
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.shutdown(socket.SHUT_RDWR)
+
+    def part(self, patience: float) -> None:
+        """Close after the other end has: closing on what it still sends would lose our last."""
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+                self._connection.settimeout(patience)
+                while self._connection.recv(CHUNK):
+                    pass
+        self.close()
 
     def close(self) -> None:
         """Let go of the streams, when nobody reads them any more."""
