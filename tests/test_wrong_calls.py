@@ -202,11 +202,15 @@ def tape() -> Tape:
     return Tape(w * x, inputs=[x], parameters=[w])
 
 
+def holds_nothing(value: Any) -> bool:
+    """Whether this is a list, or an array, of nothing."""
+    empty = isinstance(value, list | tuple) and not value
+    return empty or (isinstance(value, np.ndarray) and value.shape[:1] == (0,))
+
+
 PARAMETERS = Argument(lambda: [rows(2)], lambda v: False)
 QUESTION = Argument(lambda: None, lambda v: v is None or callable(v))
-STOPS = Argument(
-    lambda: None, lambda v: v is None or (isinstance(v, list | tuple | np.ndarray) and not len(v))
-)
+STOPS = Argument(lambda: None, lambda v: v is None or holds_nothing(v))
 RATE = number(0.1, low=0)
 BETAS = only(lambda: (0.9, 0.99))
 X = Argument(lambda: rows(3, WIDTH), lambda v: False)
