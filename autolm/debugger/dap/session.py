@@ -124,10 +124,10 @@ class Session:
             finally:
                 with self._lock:
                     self._visit = None
-                while not self._requests.empty():
-                    request = self._requests.get()
-                    if request is not None:
-                        self._answer(request, None)
+                    while not self._requests.empty():
+                        request = self._requests.get()
+                        if request is not None:
+                            self._answer(request, None)
             if not self.over.is_set():
                 walk.finish()
                 self._was_walked = True
@@ -137,13 +137,11 @@ class Session:
     def _read(self) -> None:
         while (message := self.channel.receive()) is not None:
             with self._lock:
-                is_visiting = self._visit is not None
-                if is_visiting and message.get("command") not in AT_ANY_TIME:
+                if self._visit is None or message.get("command") in AT_ANY_TIME:
+                    self._answer(message, None)
+                    message = None  # but a visit is to look whether it is over
+                if self._visit is not None:
                     self._requests.put(message)
-                    continue
-            self._answer(message, None)
-            if is_visiting:
-                self._requests.put(None)  # to look whether it is over
         if self.starts_program and not self.over.is_set():
             os._exit(1)  # nobody is there any more to see what it does
         self._let_go()
