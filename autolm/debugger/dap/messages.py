@@ -43,7 +43,8 @@ class Channel:
     @classmethod
     def over(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # answers are short
+        if connection.family == socket.AF_INET:  # what is short is not to wait for more
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return cls(connection.makefile("rb"), connection.makefile("wb"), connection)
 
     def begins_with(self, word: str) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -215,6 +216,8 @@ def test_breakpoint_that_is_told_on_a_long_way_holds_from_then_on(visit):
     client.ask("continue")
     assert arrived.wait(LONG)
     number = client.send("setFunctionBreakpoints", breakpoints=[{"name": "exp"}])
+    while visited.session._requests.empty():  # it has not come yet
+        time.sleep(0.001)
     told.set()
     assert client.response(number)["body"]["breakpoints"][0]["verified"]
     assert client.event("stopped")["reason"] == "function breakpoint"
