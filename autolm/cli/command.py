@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from autolm.cli.check import check
+from autolm.cli.dap import dap
 from autolm.cli.draw import draw
 from autolm.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from autolm.cli.grouped_help import GroupedCommand, GroupedCommands
@@ -22,10 +23,12 @@ from autolm.cli.ops import ops
 from autolm.cli.sample import sample
 from autolm.cli.step import step
 from autolm.cli.train import train
+from autolm.cli.vscode import vscode
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
     "Look": (step, draw),
+    "In an editor": (vscode, dap),
     "Prove": (check,),
     "Train": (train, sample),
 }

@@ -13,8 +13,8 @@ from typing import Any
 
 from autolm.debugger.commands import Debugger
 from autolm.debugger.stopping import Settings
-from autolm.engine.backprop import backward_pass
-from autolm.engine.graph import Node, Recording, current_recording, recorder
+from autolm.engine.backprop import backward_pass, watching_pass
+from autolm.engine.graph import Node, Recording, recorder, recording_here
 from autolm.walking.program import Pass, pass_here, stopping
 
 # What the prompt of the latest pass was told: breakpoints hold in the next pass too.
@@ -43,7 +43,7 @@ def set_trace() -> None:
     There `c` comes to the end of the pass, and from there goes on with the program; `q` ends it, as
     pdb's does.
     """
-    before, usual = recorder.get(), backward_pass.get()
+    before, usual = recorder.get(), watching_pass()
     record_sites_from_now_on()
     during = recorder.get()
 
@@ -58,7 +58,7 @@ def set_trace() -> None:
 
 def record_sites_from_now_on() -> None:
     """Let the nodes that are made next know their lines."""
-    now = current_recording() or Recording()
+    now = recording_here()
     if now.known is None:
         recorder.set(Recording(now.enabled, now.scope, {}, now.entered))
 

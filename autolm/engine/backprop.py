@@ -13,7 +13,7 @@ import os
 from collections import deque, namedtuple
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
 from threading import RLock
@@ -325,15 +325,31 @@ def _in_one_call(work: Iterator[Any]) -> Callable[[], object]:
 _set_gradient = vars(Node)["gradient"].__set__  # of the slot, which is written in C
 
 
-def _debugged(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    debugger = higher("backward in the debugger")
-    if debugger is None:
-        raise RuntimeError("backward: AUTOLM_DEBUG=1, and the debugger is not installed here")
-    debugger(root, grad, retain_grads)
+@cache
+def _pass_of_environment() -> Callable[[Any, Any, bool | None], None] | None:
+    """Read, at the first pass, who watches: an editor at AUTOLM_DAP, or the prompt."""
+    if os.getenv("AUTOLM_DAP"):
+        return partial(_watched, "AUTOLM_DAP")
+    return partial(_watched, "AUTOLM_DEBUG=1") if os.getenv("AUTOLM_DEBUG") == "1" else None
+
+
+def _watched(asked: str, root: Node, grad: Any, retain_grads: bool | None) -> None:
+    watching = higher(f"backward under {asked}")
+    if watching is None:
+        raise RuntimeError(f"backward: {asked}, and the debugger is not installed here")
+    watching(root, grad, retain_grads)
 
 
 # For those who watch: what does a `backward()`, if not this file; and where the latest one began.
 backward_pass: ContextVar[Callable[[Any, Any, bool | None], None] | None] = ContextVar(
-    "autolm_backward_pass", default=_debugged if os.getenv("AUTOLM_DEBUG") == "1" else None
+    "autolm_backward_pass"
 )
 latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
+
+
+def watching_pass() -> Callable[[Any, Any, bool | None], None] | None:
+    """Return what does a `backward()` here, if not this file."""
+    try:
+        return backward_pass.get()
+    except LookupError:
+        return _pass_of_environment()

@@ -202,13 +202,35 @@ class Recording:
         return Note(self.scope, "", calling_site(self.known, self.entered), self.entered)
 
 
-_SITES = "1" in (os.getenv("AUTOLM_SITES"), os.getenv("AUTOLM_DEBUG"))
+class _Unread(Recording):
+    """How nodes are made before the first one, at which the environment is read."""
+
+    __slots__ = ()
+
+    def note_here(self) -> Note | None:
+        """Note it as the environment says, and the next one without asking again."""
+        return read_environment().note_here()
+
+
+_UNREAD = _Unread()
 # None where nothing is special, as it is most of the time: nodes have parents, and no note.
-recorder: ContextVar[Recording | None] = ContextVar(
-    "autolm_recording", default=Recording(known={}) if _SITES else None
-)
+recorder: ContextVar[Recording | None] = ContextVar("autolm_recording", default=_UNREAD)
 current_recording = recorder.get
 next_order = count(1).__next__  # gives the number of the next result
+
+
+def read_environment() -> Recording:
+    """Let lines be recorded where AUTOLM_SITES or a debugger's variable asks for that."""
+    asked = "1" in (os.getenv("AUTOLM_SITES"), os.getenv("AUTOLM_DEBUG"))
+    moment = Recording(known={} if asked or os.getenv("AUTOLM_DAP") else None)
+    recorder.set(None if moment.known is None else moment)
+    return moment
+
+
+def recording_here() -> Recording:
+    """Return how nodes are made at this moment."""
+    moment = current_recording()
+    return read_environment() if moment is _UNREAD else moment or Recording()
 
 
 def note_here() -> Note | None:
@@ -235,7 +257,7 @@ class recording(ContextDecorator):
         return recording(enabled=self._enabled, scope=self._scope, sites=self._sites)
 
     def __enter__(self) -> None:
-        now = current_recording() or Recording()
+        now = recording_here()
         known = now.known
         if self._sites is not None:
             known = (known or {}) if self._sites else None
@@ -267,7 +289,7 @@ class scope(ContextDecorator):
         return scope(self._name)  # a decorated function may call itself
 
     def __enter__(self) -> None:
-        now = current_recording() or Recording()
+        now = recording_here()
         path = f"{now.scope}.{self._name}" if now.scope and self._name else now.scope or self._name
         entered = now.entered
         if now.known is not None and self._name:

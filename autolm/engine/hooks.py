@@ -20,7 +20,8 @@ PLACES = {
     "tensor of an operation": "autolm.tensor.tensor:record",
     "tensors of a composition": "autolm.tensor.tensor:compose",
     "picture in a notebook": "autolm.drawing.notebook:bundle",
-    "backward in the debugger": "autolm.debugger.stop_backward:stopped_backward",
+    "backward under AUTOLM_DEBUG=1": "autolm.debugger.stop_backward:stopped_backward",
+    "backward under AUTOLM_DAP": "autolm.debugger.dap.attached:stopped_backward",
 }
 
 

@@ -23,7 +23,7 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.engine.backprop import Step, backward_of_values, backward_pass, steps
+from autolm.engine.backprop import Step, backward_of_values, steps, watching_pass
 from autolm.engine.graph import (
     Node,
     Recording,
@@ -425,7 +425,7 @@ class Value(Micrograd, Node):
         `retain_grads=False`. `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as
         it was.
         """
-        (backward_pass.get() or backward_of_values)(self, grad, retain_grads)
+        (watching_pass() or backward_of_values)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
         """Walk that same pass one operation at a time; the gradients are set at its end."""

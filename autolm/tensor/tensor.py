@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.engine.backprop import Step, backward, backward_pass, steps
+from autolm.engine.backprop import Step, backward, steps, watching_pass
 from autolm.engine.graph import (
     Node,
     Note,
@@ -223,7 +223,7 @@ class Tensor(Operators, Node):
         gradient as it was.
         """
         with quiet():
-            (backward_pass.get() or backward)(self, grad, retain_grads)
+            (watching_pass() or backward)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
         """Walk that same pass one operation at a time; the gradients are set at its end."""

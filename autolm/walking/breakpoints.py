@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from bisect import bisect_right, insort
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -107,9 +107,10 @@ class Breakpoint:
                     return False
             except Exception as error:
                 self.error = error
-        if step.index not in self.met:
-            insort(self.met, step.index)
-        if self.hits is not None and not self.hits(bisect_right(self.met, step.index)):
+        hit = bisect_left(self.met, step.index)
+        if self.met[hit : hit + 1] != [step.index]:
+            self.met.insert(hit, step.index)
+        if self.hits is not None and not self.hits(hit + 1):
             return False
         if self.ignored:
             self.ignored -= 1

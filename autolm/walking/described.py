@@ -89,7 +89,7 @@ class Describing:
 
     def leaves(self) -> Described:
         """Describe the leaves that gradients arrive at."""
-        leaves = (n for n in self.names.numbers if not n.parents and n.requires_grad)
+        leaves = [n for n in self.names.numbers if not n.parents and n.requires_grad]
         return _branch("Leaves", lambda: self.nodes(leaves))
 
     def program(self, variables: Mapping[str, Any]) -> Described:
@@ -167,16 +167,17 @@ class Describing:
         """Describe an array as its rows, and a row as its numbers; a row goes by its token."""
 
         def rows(start: int, end: int | None) -> Iterable[Described]:
-            for i in range(len(array))[start:end]:
+            held = array if node is None else node.data[index]  # which may have been set since
+            for i in range(len(held))[start:end]:
                 place = (*index, i)
                 part = f"{expression}[{', '.join(map(str, place))}]" if expression else ""
                 called = f"[{i}]"
                 if node is not None and self.tokens.axes.get(node) == len(index):
                     called = f"[{i}] ‘{self.tokens.texts[i]}’"
                 if array.ndim > 1:
-                    yield self._array(called, array[i], expression, node, place)
+                    yield self._array(called, held[i], expression, node, place)
                 else:
-                    yield Described(called, peek(array[i]), str(array.dtype), part, node, place)
+                    yield Described(called, peek(held[i]), str(held.dtype), part, node, place)
 
         part = f"{expression}[{', '.join(map(str, index))}]" if expression and index else expression
         return Described(

@@ -47,6 +47,7 @@ class Sources:
         sites = (n.site for n in nodes if n.parents and n not in self.inner)
         self.made_at = Counter(site.user[:5] for site in sites if site)
         self.expressions = cache(expression_at)
+        self.form = cache(ast.dump)  # of an expression in a loop, for all of its nodes
 
     def __call__(self, node: Node) -> str:
         """Return the source of a node; empty where it is not known, too long or no longer so."""
@@ -134,7 +135,7 @@ class Sources:
             parsed = expression_in_line(name)
             if parsed is None:
                 return None
-            return "" if ast.dump(parsed) == ast.dump(tree) else name
+            return "" if self.form(parsed) == self.form(tree) else name
         if _is_constant(node) and np.ndim(node.data) == 0:
             number = float(node.data)
             return (

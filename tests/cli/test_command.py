@@ -218,6 +218,7 @@ def test_a_bare_command_shows_what_there_is(autolm) -> None:
 COMMANDS = {
     "Learn": ["info", "ops"],
     "Look": ["step", "draw"],
+    "In an editor": ["vscode", "dap"],
     "Prove": ["check"],
     "Train": ["train", "sample"],
 }

@@ -175,3 +175,20 @@ def test_what_is_kept_for_the_next_pass_keeps_no_graph_alive(commands):
     del y
     gc.collect()
     assert alive() is None
+
+
+def test_environment_variable_is_read_at_the_first_pass_and_not_by_importing():
+    program = "import os\nfrom autolm import Value\nos.environ['AUTOLM_DEBUG'] = '1'\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program + "(Value(3.0) * 2).backward()"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+            "PYTHONIOENCODING": "utf-8",
+        },
+        input="c\nc\n",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert "backward of" in done.stdout

@@ -82,7 +82,7 @@ def test_debugger_that_is_not_there_is_one_line():
     program = (
         "import os\nos.environ['AUTOLM_DEBUG'] = '1'\n"
         "from autolm.engine import hooks\n"
-        "hooks.PLACES['backward in the debugger'] = 'autolm.not_installed:it'\n"
+        "hooks.PLACES['backward under AUTOLM_DEBUG=1'] = 'autolm.not_installed:it'\n"
         "from autolm.engine.value import Value\n"
         "try:\n    (Value(2.0) * 3).backward()\n"
         "except RuntimeError as error:\n    told = str(error)"

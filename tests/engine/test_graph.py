@@ -432,7 +432,18 @@ def test_environment_variable_records_sites():
     program = "from autolm import Value\nprint((Value(2)\n * 3).site)"
     assert run(program, AUTOLM_SITES="1") == "<string>:2"
     assert run(program, AUTOLM_DEBUG="1") == "<string>:2"
+    assert run(program, AUTOLM_DAP="1") == "<string>:2"
     assert run(program, AUTOLM_SITES="") == "None"
+
+
+@pytest.mark.parametrize("scoped", ["scope('a')", "record_sites()"])
+def test_environment_is_read_at_the_first_node_and_not_by_importing(scoped):
+    setting = "import os\nfrom autolm import Value, record_sites, scope\n"
+    setting += "os.environ['AUTOLM_SITES'] = '1'\n"
+    made = "x = Value(2) * 3\nos.environ['AUTOLM_SITES'] = ''\n"
+    assert run(f"{setting}{made}print(x.site, (x * 2).site)") == "<string>:4 <string>:6"
+    made += f"with {scoped}: y = Value(2) * 3\n"
+    assert run(f"{setting}{made}print(y.site)") == "<string>:6"
 
 
 # Determinism and memory

@@ -1,0 +1,54 @@
+"""`autolm vscode`: the extension that steps through backprop in VS Code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def vscode(
+    editor: Annotated[
+        str | None,
+        typer.Option(
+            help="The command of the editor.",
+            show_default="each that is found: code, codium, code-server, …",
+        ),
+    ] = None,
+    launch_json: Annotated[
+        bool,
+        typer.Option(
+            "--launch-json", help="Write .vscode/launch.json in this folder, and install nothing."
+        ),
+    ] = False,
+) -> None:
+    """Install the extension for VS Code, and editors like it; or write a launch.json."""
+    from autolm.debugger import editor_extension as extension
+
+    if launch_json:
+        _write_launch_json(extension.launch_json())
+        return
+    path = Path(f"autolm-{extension.manifest()['version']}.vsix").resolve()
+    path.write_bytes(extension.archive(sys.executable))
+    found = [editor] if editor else list(extension.editors())
+    if not found:
+        print(f"{path.name}  written, for no editor was found: in one, choose")
+        print("'Extensions: Install from VSIX…'; or name its command by --editor")
+        return
+    try:
+        for each in found:
+            extension.install(each, path)
+            print(f"{each}  has the extension now; a window that is open must be reloaded")
+    finally:
+        path.unlink()
+
+
+def _write_launch_json(text: str) -> None:
+    path = Path(".vscode", "launch.json")
+    if path.exists():
+        raise ValueError(f"{path} is there already; in it, 'Add Configuration…' offers autolm's")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    print(f"{path}  written")

@@ -1,0 +1,340 @@
+"""What an editor talks to: it starts the program in a process of its own, and stands between.
+
+The program's process answers by itself, in `session`; here is what concerns it as a process: its
+beginning and its end, what it prints, and that it may be started again.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from autolm.debugger.dap.capabilities import CAPABILITIES
+from autolm.debugger.dap.launched import SECRET
+from autolm.debugger.dap.messages import CHUNK, Channel, Message, Refused, command_of, told
+from autolm.debugger.prompt import one_line
+
+PATIENCE = 2  # seconds that a program has to end when it is told to
+LOOK = 0.05  # seconds between two looks whether a program that is to connect is still alive
+KEPT = (  # what a program that is started again is told again
+    "setBreakpoints",
+    "setFunctionBreakpoints",
+    "setDataBreakpoints",
+    "setExceptionBreakpoints",
+    "configurationDone",
+)
+
+
+class Adapter:
+    """One session: it ends when the editor has gone, and the program with it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._client, self._launch = Message(), Message()
+        self._kept: dict[tuple[str, str], Message] = {}
+        self._program: Running | None = None
+        self._is_over = False
+
+    def serve(self) -> None:
+        """Answer until the editor disconnects, or its stream ends."""
+        while not self._is_over and (message := self.channel.receive()) is not None:
+            try:
+                command, arguments = command_of(message)
+                handle = getattr(self, f"on_{command}", self._forward)
+                handle(message, arguments)
+            except Exception as error:
+                self.channel.refuse(message, one_line(error))
+        self._stop()
+
+    def on_initialize(self, message: Message, arguments: Message) -> None:
+        """Say what there is."""
+        self._client = arguments
+        self.channel.answer(message, CAPABILITIES)
+
+    def on_launch(self, message: Message, arguments: Message) -> None:
+        """Start the program; it waits until the editor has told its breakpoints."""
+        self._refuse_second()
+        self._launch = arguments
+        self._start(message)
+
+    def on_attach(self, message: Message, arguments: Message) -> None:
+        """Connect to a program that waits at a port."""
+        self._refuse_second()
+        port = told(arguments, "port", int)
+        try:
+            connection = socket.create_connection(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise Refused(
+                f"attach: no program waits at port {port} ({error}); "
+                f"start it with AUTOLM_DAP={port}"
+            ) from None
+        self._program = Running(self.channel, None, Channel.over(connection))
+        self._begin(message)
+
+    def on_restart(self, message: Message, arguments: Message) -> None:
+        """Start the program anew, with the breakpoints that it had."""
+        if not self._launch:
+            raise Refused("restart: only a program that was launched can be started again")
+        self._launch = {**self._launch, **told(arguments, "arguments", dict, {})}
+        self._stop()
+        self._start(None)
+        self.channel.answer(message)
+        for kept in sorted(self._kept.values(), key=lambda each: KEPT.index(each["command"])):
+            self._to_program({**kept, "seq": -1})
+
+    def on_terminate(self, message: Message, arguments: Message) -> None:
+        """End the program."""
+        program = self._program
+        if program is None or program.process is None:
+            return self._forward(message, arguments)
+        self.channel.answer(message)
+        program.process.terminate()
+        killer = threading.Timer(PATIENCE, program.process.kill)
+        killer.daemon = True
+        killer.start()
+
+    def on_disconnect(self, message: Message, arguments: Message) -> None:
+        """Leave: a program that was launched is ended, one that was attached to goes on."""
+        program = self._program
+        is_launched = program is not None and program.process is not None
+        ends = told(arguments, "terminateDebuggee", bool, is_launched)
+        if program is not None and not (is_launched and ends):
+            self._to_program({**message, "seq": -1, "arguments": {"terminateDebuggee": ends}})
+            program.is_left = True
+        self.channel.answer(message)
+        self._is_over = True
+
+    def _refuse_second(self) -> None:
+        if self._program is not None:
+            raise Refused("one session is for one program, and there is one already")
+
+    def _forward(self, message: Message, arguments: Message) -> None:
+        if self._program is None:
+            raise Refused(f"{message['command']}: no program runs")
+        if message["command"] in KEPT:
+            source = arguments.get("source")
+            path = source.get("path") if isinstance(source, dict) else ""
+            self._kept[message["command"], str(path)] = message
+        if self._program.channel is None:
+            self.channel.answer(message, _without_debugging(message["command"], arguments))
+        else:
+            self._to_program(message)
+
+    def _to_program(self, message: Message) -> None:
+        if self._program is not None and self._program.channel is not None:
+            self._program.channel.send(message)
+
+    def _start(self, message: Message | None) -> None:
+        options = self._launch
+        folder = Path(told(options, "cwd", str, "") or os.getcwd())
+        program = folder / told(options, "program", str)
+        if not program.is_file():
+            raise Refused(f"launch: there is no program {program}")
+        python = options.get("python") or sys.executable
+        command = [python] if isinstance(python, str) else python
+        environment = _environment(told(options, "env", dict, {}))
+        args = list(map(str, told(options, "args", list, [])))
+        is_plain = told(options, "noDebug", bool, False)
+        try:
+            if is_plain:
+                process, channel = _started([*command, str(program), *args], folder, environment)
+            else:
+                process, channel = _connected(command, folder, environment)
+        except (OSError, TypeError) as error:
+            raise Refused(f"launch: {python}: {error}") from None
+        self._launch = {**options, "program": str(program)}
+        self._program = Running(self.channel, process, channel)
+        self._begin(message)
+
+    def _begin(self, message: Message | None) -> None:
+        """Let the program's process learn of the editor, and its messages pass."""
+        program = self._program
+        assert program is not None
+        program.start()
+        if program.channel is None:
+            if message is not None:
+                self.channel.answer(message)
+                self.channel.event("initialized")
+            return
+        hello = {"type": "request", "command": "initialize", "arguments": self._client}
+        self._to_program({**hello, "seq": -1})
+        if message is None:
+            program.is_anew = True
+            request = {"type": "request", "command": "launch", "arguments": self._launch}
+            self._to_program({**request, "seq": -1})
+        else:
+            self._to_program({**message, "arguments": self._launch or message["arguments"]})
+
+    def _stop(self) -> None:
+        """End a program that was launched, and say no more of it."""
+        program, self._program = self._program, None
+        if program is None:
+            return
+        if program.is_left and program.process is not None:
+            program.join()  # what it prints is read until then, or it would fail
+            return
+        program.is_left = True
+        if program.process is not None:
+            program.process.terminate()
+            try:
+                program.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                program.process.kill()
+        elif program.channel is not None:
+            program.channel.hang_up()
+        program.join()
+
+
+class Running:
+    """A program that runs: its process, if it was started here, and the way to its session.
+
+    Attributes
+    ----------
+    is_left
+        Whether the editor is to learn no more of it.
+    is_anew
+        Whether the editor has been through the beginning of a session, and need not again.
+    """
+
+    def __init__(
+        self, editor: Channel, process: subprocess.Popen[bytes] | None, channel: Channel | None
+    ) -> None:
+        self.editor, self.process, self.channel = editor, process, channel
+        self.is_left = self.is_anew = False
+        self._pumps: list[threading.Thread] = []
+        self._relaying = threading.Thread(target=self._relay, daemon=True)
+
+    def start(self) -> None:
+        """Begin to pass on what it says and prints."""
+        if self.process is not None:
+            for pipe, category in (
+                (self.process.stdout, "stdout"),
+                (self.process.stderr, "stderr"),
+            ):
+                pump = threading.Thread(target=self._pump, args=(pipe, category), daemon=True)
+                self._pumps.append(pump)
+                pump.start()
+        self._relaying.start()
+
+    def join(self) -> None:
+        """Wait until there is nothing more to pass on."""
+        self._relaying.join()
+
+    def _pump(self, pipe: Any, category: str) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with pipe:
+            while data := pipe.read1(CHUNK):
+                text = decoder.decode(data)
+                if text and not self.is_left:
+                    self.editor.event("output", category=category, output=text)
+
+    def _relay(self) -> None:
+        is_terminated = False
+        while self.channel is not None and (message := self.channel.receive()) is not None:
+            is_mine = message.get("request_seq") == -1
+            is_repeated = self.is_anew and message.get("event") == "initialized"
+            is_terminated |= message.get("event") == "terminated"
+            if not (is_mine or is_repeated or self.is_left):
+                self.editor.send({key: message[key] for key in message.keys() - {"seq"}})
+        if self.channel is not None:
+            self.channel.close()
+        code = None if self.process is None else self.process.wait()
+        for pump in self._pumps:
+            pump.join(PATIENCE)  # a child of the program may hold the pipe
+        if not self.is_left:
+            if code is not None:
+                self.editor.event("exited", exitCode=code)
+            if not is_terminated:
+                self.editor.event("terminated")
+
+
+def _environment(told: Message) -> dict[str, str]:
+    """Return the environment of a program; what would debug it in another way is not in it."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("AUTOLM_DAP", "AUTOLM_DEBUG")
+    }
+    for name, value in told.items():
+        if value is None:
+            ours.pop(name, None)
+        else:
+            ours[name] = str(value)
+    return ours
+
+
+def _started(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], None]:
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return process, None
+
+
+def _connected(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start the process of a program to be debugged, and wait until it has connected itself."""
+    secret = secrets.token_hex()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        # -P: what is imported is not looked for in the current folder.
+        command = [*command, "-P", "-m", "autolm.debugger.dap.launched", port]
+        process, _ = _started(command, folder, {**environment, SECRET: secret})
+        server.settimeout(LOOK)
+        while True:
+            with suppress(TimeoutError):
+                connection, _ = server.accept()
+                connection.settimeout(None)
+                channel = Channel.over(connection)
+                if channel.begins_with(secret):
+                    return process, channel
+                channel.close()
+            if process.poll() is not None:
+                _, printed = process.communicate()
+                lines = printed.decode(errors="replace").strip().splitlines()
+                said = lines[-1] if lines else f"ended with exit code {process.returncode}"
+                raise Refused(f"launch: {command[0]}: {said}")
+
+
+def _without_debugging(command: str, arguments: Message) -> Message:
+    """Answer for a program that is not debugged."""
+    if command.startswith("set"):
+        given = told(arguments, "breakpoints", list, [])
+        message = "the program runs without debugging"
+        return {"breakpoints": [{"verified": False, "message": message} for _ in given]}
+    if command == "threads":
+        return {"threads": [{"id": 1, "name": "the program"}]}
+    if command == "configurationDone":
+        return {}
+    raise Refused(f"{command}: the program runs without debugging")
+
+
+def serve(reader: BinaryIO, writer: BinaryIO) -> None:
+    """Serve one editor on a pair of streams."""
+    Adapter(Channel(reader, writer)).serve()
+
+
+def serve_at(port: int) -> None:
+    """Serve one editor, which connects to this port of this machine."""
+    with socket.create_server(("127.0.0.1", port)) as server:
+        place = "{}:{}".format(*server.getsockname())
+        print(f"autolm: waits for an editor at {place}", file=sys.stderr, flush=True)
+        connection, _ = server.accept()
+    channel = Channel.over(connection)
+    Adapter(channel).serve()
+    channel.part(PATIENCE)

@@ -1,0 +1,51 @@
+"""A program that waits for an editor at its first `backward()`: `AUTOLM_DAP=PORT python FILE`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import sys
+import threading
+from functools import cache
+from typing import Any
+
+from autolm.debugger.dap.messages import Channel
+from autolm.debugger.dap.session import Session
+from autolm.engine.graph import Node
+from autolm.walking.program import Pass, stopping
+
+VARIABLE = "AUTOLM_DAP"
+_waiting = threading.Lock()
+
+
+def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
+    """Do a backward pass before the eyes of an editor; the first one waits for it."""
+    with _waiting:
+        session = _session()
+    if session.over.is_set():
+        Pass(root, grad, retain_grads).do()
+    else:
+        stopping(session.on_pass)(root, grad, retain_grads)
+
+
+@cache
+def _session() -> Session:
+    """Wait until an editor has attached itself, and said what it wants."""
+    told = os.environ.pop(VARIABLE)  # a child of this program has no part in it
+    port = int(told) if told.isascii() and told.isdigit() else -1
+    if not 0 <= port < 2**16:
+        raise ValueError(f"backward: {VARIABLE}={told}: a port is a number, such as 5678")
+    try:
+        server = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise ValueError(f"backward: {VARIABLE}={told}: {error.strerror}") from None
+    with server:
+        place = "{}:{}".format(*server.getsockname())
+        print(f"autolm: waits for an editor at {place}", file=sys.stderr, flush=True)
+        connection, _ = server.accept()
+    session = Session(Channel.over(connection), starts_program=False)
+    session.start()
+    session.begun.wait()
+    atexit.register(session.end)
+    return session

@@ -1,0 +1,40 @@
+"""What the adapter can do, as it tells an editor."""
+
+from autolm.debugger.dap.stops import NON_FINITE
+
+CAPABILITIES = {
+    **dict.fromkeys(
+        (
+            "supportsConfigurationDoneRequest",
+            "supportsFunctionBreakpoints",
+            "supportsConditionalBreakpoints",
+            "supportsHitConditionalBreakpoints",
+            "supportsLogPoints",
+            "supportsDataBreakpoints",
+            "supportsExceptionFilterOptions",
+            "supportsExceptionInfoRequest",
+            "supportsStepBack",
+            "supportsSteppingGranularity",
+            "supportsGotoTargetsRequest",
+            "supportsRestartFrame",
+            "supportsRestartRequest",
+            "supportsTerminateRequest",
+            "supportTerminateDebuggee",
+            "supportsDelayedStackTraceLoading",
+            "supportsEvaluateForHovers",
+            "supportsCompletionsRequest",
+            "supportsSetVariable",
+            "supportsSetExpression",
+        ),
+        True,
+    ),
+    "exceptionBreakpointFilters": [
+        {
+            "filter": NON_FINITE,
+            "label": "inf or nan",
+            "description": "Stops before the operation that makes the first inf or nan.",
+            "default": False,
+            "supportsCondition": True,
+        }
+    ],
+}

@@ -1,0 +1,71 @@
+"""What the editor said of itself: how it counts lines and columns, and how it writes paths."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from autolm.debugger.dap.messages import Message, told
+from autolm.engine.site import Frame
+
+
+class Client:
+    """Turns lines, columns and paths into those of the editor, and back.
+
+    Parameters
+    ----------
+    arguments
+        Those of its request `initialize`.
+    """
+
+    def __init__(self, arguments: Message) -> None:
+        self.first_line = 1 if told(arguments, "linesStartAt1", bool, True) else 0
+        self.first_column = 1 if told(arguments, "columnsStartAt1", bool, True) else 0
+        self.writes_uris = told(arguments, "pathFormat", str, "path") == "uri"
+        self.pages = told(arguments, "supportsVariablePaging", bool, False)
+        self.knows_invalidated = told(arguments, "supportsInvalidatedEvent", bool, False)
+
+    def path(self, written: str) -> str:
+        """Return a path that the editor has written."""
+        return url2pathname(urlsplit(written).path) if self.writes_uris else written
+
+    def source(self, path: str) -> Message:
+        """Return the source in a path."""
+        written = Path(path).as_uri() if self.writes_uris and os.path.isabs(path) else path
+        return {"name": os.path.basename(path), "path": written}
+
+    def place(self, frame: Frame | None) -> Message:
+        """Return where a call stands, as part of a stack frame; without its file, nowhere."""
+        if frame is None or not os.path.isfile(frame.path):
+            return {"line": 0, "column": 0, "presentationHint": "label"}
+        found: dict[str, Any] = {
+            "source": self.source(frame.path),
+            "line": self.line(frame.line),
+            "column": self._column(frame.path, frame.line, frame.column or 0),
+        }
+        if frame.end_line and frame.end_column is not None:
+            end = self._column(frame.path, frame.end_line, frame.end_column)
+            found |= {"endLine": self.line(frame.end_line), "endColumn": end}
+        return found
+
+    def line(self, line: int) -> int:
+        """Return a line, counted from 1, as the editor counts it."""
+        return line - 1 + self.first_line
+
+    def _column(self, path: str, line: int, column: int) -> int:
+        """Count in UTF-16 units, as the protocol does; Python counts bytes of UTF-8, from 0."""
+        before = linecache.getline(path, line).encode()[:column].decode(errors="ignore")
+        return units(before) + self.first_column
+
+
+def units(text: str) -> int:
+    """Return how long a text is in UTF-16.
+
+    >>> units("a"), units("ḡ"), units("😀")
+    (1, 1, 2)
+    """
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,0 +1,50 @@
+"""The process of a program that an editor has launched: it talks to the adapter alone.
+
+What the program prints goes to its own streams, which the adapter reads.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from autolm.debugger.dap.messages import Channel, told
+from autolm.debugger.dap.session import Session
+from autolm.walking.program import Program, ProgramError
+
+SECRET = "AUTOLM_DAP_SECRET"  # by which the adapter knows the process that it has started
+
+
+def main() -> int:
+    """Run a program for the adapter that listens at the port given; return its exit code."""
+    connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    connection.sendall(os.environ.pop(SECRET).encode() + b"\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", line_buffering=True)  # type: ignore[union-attr]
+    session = Session(Channel.over(connection), starts_program=True)
+    session.start()
+    session.begun.wait()
+    try:
+        return _run(session, session.options)
+    finally:
+        sys.stdout.flush()
+
+
+def _run(session: Session, options: dict[str, Any]) -> int:
+    path, args = Path(told(options, "program", str)), told(options, "args", list, [])
+    variable = told(options, "variable", str, "") or None
+    program = Program(path, list(map(str, args)), variable, stop_at="every")
+    try:
+        return program.run(session.on_pass)
+    except ProgramError as error:
+        print(f"autolm: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

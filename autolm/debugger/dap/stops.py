@@ -1,0 +1,198 @@
+"""The breakpoints of an editor: as they were told, and what they are in the pass at hand.
+
+They are told before there is a graph, and hold in every pass. So each is kept as it was told; in a
+pass it becomes a `Breakpoint` of the walk, and the editor learns whether there is a step that it
+fits, and at which line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+from autolm.debugger.dap.client import Client
+from autolm.debugger.dap.messages import Message
+from autolm.debugger.prompt import one_line
+from autolm.engine.graph import Node
+from autolm.engine.site import Site
+from autolm.walking.blame import Blame
+from autolm.walking.breakpoints import (
+    Breakpoint,
+    Places,
+    at,
+    at_change_of,
+    at_function,
+    at_line,
+    at_nonfinite,
+    hit_condition,
+)
+from autolm.walking.namespace import Namespace
+from autolm.walking.walk import Walk
+
+LINE, FUNCTION, DATA, EXCEPTION = (
+    "breakpoint",
+    "function breakpoint",
+    "data breakpoint",
+    "exception",
+)
+NON_FINITE = "non-finite"
+
+
+@dataclass
+class Told:
+    """A breakpoint as the editor told it.
+
+    Attributes
+    ----------
+    kind, where, line
+        Which of the four; the path, the name, or what its kind needs else; of a path, the line.
+    condition, hits, log
+        As they were written.
+    id
+        Its number in the editor, which is the same when the program is run again.
+    stop, why
+        What it is in the pass at hand; or why it is nothing.
+    """
+
+    kind: str
+    where: str
+    line: int = 0
+    condition: str = ""
+    hits: str = ""
+    log: str = ""
+    id: int = 0
+    stop: Breakpoint | None = None
+    why: str = "no backward pass yet: there is no graph"
+    is_pending: bool = True
+    found_line: int = field(default=0)
+
+    def shown(self, client: Client) -> Message:
+        """Return it as the editor reads it."""
+        found: Message = {"id": self.id, "verified": self.stop is not None}
+        if self.kind == LINE:
+            line = client.line(self.found_line or self.line)
+            found |= {"line": line, "source": client.source(self.where)}
+        if self.stop is None:
+            found |= {"message": self.why, "reason": "pending" if self.is_pending else "failed"}
+        return found
+
+
+class Stops:
+    """All breakpoints that the editor has told."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], list[Told]] = {}
+
+    def __iter__(self) -> Iterator[Told]:
+        for group in self._told.values():
+            yield from group
+
+    def replace(self, kind: str, path: str, told: Sequence[Told]) -> list[Told]:
+        """Let these be all of a kind, in a path; return those that were before."""
+        before = self._told.pop((kind, path), [])
+        taken = {each.id for each in self}
+        for each in told:
+            # By what it is, and by no count: so it is the same in the next run of the program.
+            each.id = crc32(f"{kind}\n{each.where}\n{each.line}".encode(errors="replace"))
+            while each.id in taken or each.id >= 2**31:
+                each.id = (each.id + 1) % 2**31
+            taken.add(each.id)
+        self._told[kind, path] = list(told)
+        return before
+
+    def of(self, stops: Iterable[Breakpoint]) -> list[Told]:
+        """Return those that stand behind some breakpoints of a walk."""
+        return [told for stop in stops for told in self if told.stop is stop]
+
+
+class Setting:
+    """Sets breakpoints in one pass.
+
+    Parameters
+    ----------
+    walk, namespace
+        The pass, and what its conditions are evaluated in.
+    blame
+        Asked for the first number that is not finite.
+    say
+        Writes the messages of log points.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        namespace: Namespace,
+        blame: Callable[[], Blame | None],
+        say: Callable[[str], object],
+    ) -> None:
+        self.walk, self.namespace, self.blame, self.say = walk, namespace, blame, say
+
+    def set(self, told: Told) -> None:
+        """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
+        told.stop, told.is_pending, told.found_line = None, False, 0
+        try:
+            stop = Breakpoint(
+                self._places(told),
+                self.namespace.condition(told.condition) if told.condition else None,
+                hit_condition(told.hits) if told.hits else None,
+                self._logging(told.log) if told.log else None,
+            )
+        except Exception as error:
+            told.why = one_line(error)
+            return
+        if not stop.is_verified:
+            told.why = f"no step of this pass has {stop.text}"
+            return
+        told.stop = self.walk.add(stop)
+        if told.kind == LINE:
+            sites = (self.walk.operations[step].site for step in stop.places.steps)
+            told.found_line = min(_line_of(site, told) for site in sites if site)
+
+    def remove(self, told: Told) -> None:
+        """Let it stop no more."""
+        if told.stop is not None:
+            self.walk.breakpoints.pop(told.stop.id, None)
+
+    def _places(self, told: Told) -> Places:
+        operations, names = self.walk.operations, self.namespace.names
+        if told.kind == LINE:
+            return at_line(operations, told.where, told.line)
+        if told.kind == DATA:
+            return at_change_of(operations, names.find(told.where), names)
+        if told.kind == EXCEPTION:
+            return self._blamed()
+        places = at(operations, told.where, names)
+        return places if places.steps else at_function(operations, told.where)
+
+    def _blamed(self) -> Places:
+        """Return the step of the operation that is to blame, or where its number is first met."""
+        blame, operations = self.blame(), self.walk.operations
+        if blame is None:
+            return Places("inf or nan", ())
+        guilty = blame.made_by or blame.node
+        for index, node in enumerate(operations):
+            if node is guilty or any(parent is guilty for parent in _constants(node, guilty)):
+                return Places("inf or nan", {index})
+        return at_nonfinite(operations)
+
+    def _logging(self, text: str) -> Callable[[Any], object]:
+        message = self.namespace.message(text)
+        return lambda step: self.say(message(step))
+
+
+def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:
+    """Return the operands of a node, if what is to blame is no step itself."""
+    is_step = bool(guilty.parents) and guilty.requires_grad
+    return () if is_step else node.parents
+
+
+def _line_of(site: Site, told: Told) -> int:
+    """Return the line at which an expression begins that a breakpoint stands in."""
+    lines = [
+        frame.line
+        for frame in site.frames
+        if frame.line <= told.line <= (frame.end_line or frame.line)
+    ]
+    return lines[0] if lines else told.line

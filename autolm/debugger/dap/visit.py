@@ -1,0 +1,424 @@
+"""One backward pass before the eyes of an editor: its moves, and what it looks at.
+
+A visit stands in the program's own thread, where `backward()` was called. Between two moves, and
+between two steps of a long one, it answers the requests that have come; after each move it tells
+the editor where the pass has come to rest.
+"""
+
+from __future__ import annotations
+
+import bdb
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from queue import SimpleQueue
+from threading import Event
+from typing import Any
+
+from autolm.debugger.dap.client import Client, units
+from autolm.debugger.dap.console import Console
+from autolm.debugger.dap.messages import Channel, Message, Refused, told
+from autolm.debugger.dap.panes import Panes
+from autolm.debugger.dap.stops import EXCEPTION, LINE, Setting, Stops, Told
+from autolm.debugger.prompt import one_line
+from autolm.engine.backprop import latest_root
+from autolm.engine.site import Frame
+from autolm.walking.blame import Blame, blame_nonfinite
+from autolm.walking.breakpoints import at_line
+from autolm.walking.described import Describing
+from autolm.walking.program_names import in_program
+from autolm.walking.walk import Stopped, Walk, within
+
+THREAD = 1  # there is one: the pass
+Move = Callable[[], Stopped | None]  # None: a way that was not stopped by anything
+MOST_TARGETS = 50  # of a line, to go to
+
+
+class Visit:
+    """A pass that an editor walks.
+
+    Parameters
+    ----------
+    walk, variables, call
+        The pass, and what the program has and where it was when it began it.
+    channel, client, stops
+        The editor, how it counts, and the breakpoints that it has told.
+    pause, over
+        Set when the editor wants to stop; when it has gone.
+    answer
+        Answers a request that came while this visit is on; the queue `requests` holds them, and
+        None wakes it.
+    """
+
+    def __init__(
+        self,
+        walk: Walk,
+        variables: Mapping[str, Any],
+        call: Sequence[Frame],
+        *,
+        channel: Channel,
+        client: Client,
+        stops: Stops,
+        pause: Event,
+        over: Event,
+        requests: SimpleQueue[Message | None],
+        answer: Callable[[Message, Visit], None],
+    ) -> None:
+        self.walk, self.variables, self.call = walk, variables, call
+        self.channel, self.client, self.stops = channel, client, stops
+        self.pause, self.over, self.requests, self.answer = pause, over, requests, answer
+        self.console = Console(walk, variables, call, pause)
+        self.names, self.namespace = self.console.names, self.console.namespace
+        describing = Describing(walk, self.names, self.console.tokens)
+        stack = self.console.stack
+        self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
+        self.setting = Setting(walk, self.namespace, self.blame, self._log)
+        self._move: Move | None = None  # what was asked for last, and is to be done
+        self._has_asked = self._has_left = False
+        self._told_anew = False  # whether breakpoints were told while it moved
+
+    @cached_property
+    def name(self) -> str:
+        """What the root is called."""
+        return self.names(self.walk.root)
+
+    # From stop to stop
+
+    def run(self, stop_on_entry: bool) -> None:
+        """Walk as the editor wants, until it lets the program go on, or has gone."""
+        for each in self.stops:
+            self.set(each)
+        breakpoints = self.walk.arrive()
+        stopped = Stopped("interrupted" if self.pause.is_set() else "entry", breakpoints)
+        if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
+            stopped = self._along(lambda: self.walk.run(interrupted=self._interrupted))
+        while not self.over.is_set():
+            self._tell(stopped)
+            move = self._next_move()
+            if move is None:
+                return
+            try:
+                stopped = move() or Stopped("until")
+            except bdb.BdbQuit:
+                raise
+            except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
+                self._say(f"{one_line(error)}\n", "stderr")
+                stopped = Stopped("until")
+
+    def _next_move(self) -> Move | None:
+        """Answer requests until one of them moves; None when the pass is to be left."""
+        self._has_asked = False
+        while not self._has_asked and not self.over.is_set():
+            request = self.requests.get()
+            if request is not None:
+                self.answer(request, self)
+        return None if self._has_left or self.over.is_set() else self._move
+
+    def _ask(self, move: Move) -> None:
+        self._move, self._has_asked = move, True
+
+    def _leave(self) -> None:
+        self._has_asked = self._has_left = True
+
+    def _along(self, move: Move) -> Stopped:
+        """Go a long way; breakpoints that are told meanwhile hold from then on."""
+        while True:
+            self._told_anew = False
+            stopped = move() or Stopped("until")
+            is_wanted = self.pause.is_set() or self.over.is_set()
+            if stopped.reason != "interrupted" or is_wanted:
+                return stopped
+
+    def _interrupted(self) -> bool:
+        while not self.requests.empty():
+            request = self.requests.get()
+            if request is not None:
+                self.answer(request, self)
+        return self._told_anew or self.pause.is_set() or self.over.is_set()
+
+    def _tell(self, stopped: Stopped) -> None:
+        """Tell the editor that and why it stands."""
+        self.pause.clear()
+        self.panes.forget()
+        for stop in stopped.breakpoints:
+            if stop.error is not None:
+                self._say(f"the condition of {stop.text}: {one_line(stop.error)}\n", "stderr")
+        known = self.stops.of(stopped.breakpoints)
+        reasons = {"entry": "entry", "interrupted": "pause", "goto": "goto", "restart": "restart"}
+        reason = reasons.get(stopped.reason, "step")
+        if stopped.breakpoints:
+            reason = known[0].kind if known else LINE
+        body: Message = {"reason": reason, "hitBreakpointIds": [each.id for each in known]}
+        if any(each.kind == EXCEPTION for each in known):
+            body |= {"reason": EXCEPTION, "description": "inf or nan", "text": self._blamed()}
+        elif self.walk.ahead is None:
+            body["description"] = "pass ended"
+        elif stopped.reason == "start":
+            body["description"] = "start of the pass"
+        self.channel.event("stopped", threadId=THREAD, allThreadsStopped=True, **body)
+
+    def _say(self, text: str, category: str = "console") -> None:
+        self.channel.event("output", category=category, output=text)
+
+    def _log(self, text: str) -> None:
+        self._say(f"{text}\n")
+
+    # Breakpoints
+
+    def set(self, each: Told) -> None:
+        """Let a breakpoint hold in this pass; the editor is told if that changes what it knew."""
+        before = each.shown(self.client)
+        self.setting.set(each)
+        if each.stop is not None:
+            self.console.know(each.stop)
+        now = each.shown(self.client)
+        if now != before:
+            self.channel.event("breakpoint", reason="changed", breakpoint=now)
+
+    def set_anew(self, before: Sequence[Told], told: Sequence[Told]) -> None:
+        """Let breakpoints hold instead of others; that they do is said in the answer."""
+        for each in before:
+            self.setting.remove(each)
+        for each in told:
+            self.setting.set(each)
+            if each.stop is not None:
+                self.console.know(each.stop)
+        self._told_anew = True
+
+    def blame(self) -> Blame | None:
+        """Return where the first number is that is not finite, as the numbers are now."""
+        with in_program(self.variables):
+            return blame_nonfinite(self.walk.root)
+
+    def _blamed(self) -> str:
+        return str(self.blame() or "every number and every gradient is finite")
+
+    # Moves
+
+    def on_next(self, arguments: Message) -> None:
+        """Do a node's step."""
+        if told(arguments, "granularity", str, "") == "instruction":
+            return self.on_stepIn(arguments)
+        self._forward(lambda: self.walk.run(until=lambda step: True))
+
+    def on_stepIn(self, arguments: Message) -> None:
+        """Send one contribution."""
+        self._forward(self._send)
+
+    def on_stepOut(self, arguments: Message) -> None:
+        """Go to the end of the module."""
+        ahead = self.walk.ahead
+        scope = "" if ahead is None else ahead.scope
+        self._forward(
+            lambda: self._along(lambda: self.walk.out(scope, interrupted=self._interrupted))
+        )
+
+    def on_continue(self, arguments: Message) -> Message:
+        """Go to the next breakpoint, or to the end of the pass; from there, let the program go."""
+        self._forward(lambda: self._along(lambda: self.walk.run(interrupted=self._interrupted)))
+        return {"allThreadsContinued": True}
+
+    def on_stepBack(self, arguments: Message) -> None:
+        """Undo a node's step, or what was sent of it; by instructions, one contribution."""
+        if told(arguments, "granularity", str, "") == "instruction":
+            self._ask(self._unsend)
+        else:
+            self._ask(lambda: self.walk.run_back(until=lambda step: True))
+
+    def on_reverseContinue(self, arguments: Message) -> None:
+        """Go back to a breakpoint, or to the start of the pass."""
+        self._ask(lambda: self._along(lambda: self.walk.run_back(interrupted=self._interrupted)))
+
+    def on_gotoTargets(self, arguments: Message) -> Message:
+        """List the steps that a line has made."""
+        source = told(arguments, "source", dict)
+        path = self.client.path(told(source, "path", str))
+        line = told(arguments, "line", int) + 1 - self.client.first_line
+        steps = sorted(at_line(self.walk.operations, path, line).steps)[:MOST_TARGETS]
+        nodes = ((step, self.walk.operations[step]) for step in steps)
+        return {
+            "targets": [
+                {"id": step, "label": f"{step + 1}  {self.names(node)}", "line": arguments["line"]}
+                for step, node in nodes
+            ]
+        }
+
+    def on_goto(self, arguments: Message) -> None:
+        """Go to before a step, forwards or back."""
+        step = told(arguments, "targetId", int)
+        if not 0 <= step < len(self.walk.operations):
+            raise Refused(f"goto: there is no step {step}")
+        self._ask(lambda: self._go(step, "goto"))
+
+    def on_restartFrame(self, arguments: Message) -> None:
+        """Go back to the start of a module, or of the pass; of a step, undo what was sent."""
+        called = self.panes.frame(told(arguments, "frameId", int))
+        if called.place in self.call or self.walk.ahead is None:
+            self._ask(lambda: self._go(0, "restart"))
+        elif called == self.console.stack.frames()[0]:
+            self._ask(lambda: self._go(self.walk.position, "restart"))
+        else:
+            self._ask(lambda: self._go(self._start_of(called.scope), "restart"))
+
+    def _start_of(self, scope: str) -> int:
+        start = self.walk.position
+        while start and within(self.walk.operations[start - 1].scope, scope):
+            start -= 1
+        return start
+
+    def _forward(self, move: Move) -> None:
+        """Move; from the end of the pass, on into the program."""
+        if self.walk.ahead is None:
+            self._leave()
+        else:
+            self._ask(move)
+
+    def _go(self, position: int, reason: str) -> Stopped:
+        self.walk.goto(position)
+        return Stopped(reason)
+
+    def _send(self) -> Stopped:
+        self.walk.send()
+        found = () if self.walk.edge else self.walk.arrive()
+        return Stopped("breakpoint" if found else "until", found)
+
+    def _unsend(self) -> Stopped:
+        return Stopped("until" if self.walk.unsend() else "start")
+
+    # Looks
+
+    def on_stackTrace(self, arguments: Message) -> Message:
+        """Return the operation, its modules and the call of `backward()`."""
+        start, levels = told(arguments, "startFrame", int, 0), told(arguments, "levels", int, 0)
+        return self.panes.frames(max(0, start), max(0, levels))
+
+    def on_scopes(self, arguments: Message) -> Message:
+        """Return what can be opened."""
+        self.panes.frame(told(arguments, "frameId", int))
+        return {"scopes": self.panes.scopes()}
+
+    def on_variables(self, arguments: Message) -> Message:
+        """Return what is inside."""
+        return {"variables": self.panes.variables_of(arguments)}
+
+    def on_evaluate(self, arguments: Message) -> Message:
+        """Return the value of an expression; in the console, do a command of the prompt."""
+        text, frame = told(arguments, "expression", str), told(arguments, "frameId", int, None)
+        if frame is not None:
+            self.panes.frame(frame)
+        is_console = told(arguments, "context", str, "") == "repl"
+        if is_console and not self.console.is_expression(text):
+            return {"result": self._command(text), "variablesReference": 0}
+        return self.panes.value(text)
+
+    def _command(self, line: str) -> str:
+        before, edits = (self.walk.position, self.walk.edge), len(self.walk.edits)
+        said, leaves = self.console.tell(line)
+        inside, self.console.inside = self.console.inside, None
+        if inside is not None:
+            self._ask(partial(self._go_inside, *inside))
+        elif leaves:
+            self._leave() if not self.console.has_quit else self._ask(_quit)
+        elif (self.walk.position, self.walk.edge) != before:
+            self._ask(lambda: Stopped("until"))
+        elif len(self.walk.edits) > edits:
+            self._changed()
+        return said
+
+    def _go_inside(self, root: Any, upstream: Any, variables: Mapping[str, Any]) -> None:
+        """Walk a graph that was opened inside this step, and come back."""
+        outer_root = latest_root.get()
+        with Walk(root, upstream) as walk:
+            inner = Visit(
+                walk,
+                variables,
+                (),
+                channel=self.channel,
+                client=self.client,
+                stops=Stops(),
+                pause=self.pause,
+                over=self.over,
+                requests=self.requests,
+                answer=self.answer,
+            )
+            try:
+                inner.run(stop_on_entry=True)
+            except bdb.BdbQuit:
+                self._say(f"back in the backward of {self.name}\n")
+        latest_root.set(outer_root)
+
+    def on_completions(self, arguments: Message) -> Message:
+        """Complete what is typed in the console."""
+        text = told(arguments, "text", str)
+        column = told(arguments, "column", int) - self.client.first_column
+        encoded = text.encode("utf-16-le", "surrogatepass")[: max(0, column) * 2]
+        typed = encoded.decode("utf-16-le", "ignore")
+        begin, found = self.console.complete_at(typed)
+        place = {
+            "start": units(typed[:begin]) + self.client.first_column,
+            "length": units(typed[begin:]),
+        }
+        return {"targets": [{"label": each, **place} for each in found]}
+
+    def on_exceptionInfo(self, arguments: Message) -> Message:
+        """Say what blame says."""
+        return {
+            "exceptionId": "inf or nan",
+            "description": self._blamed(),
+            "breakMode": "always",
+        }
+
+    # What if
+
+    def on_setVariable(self, arguments: Message) -> Message:
+        """Change a number of the graph that is shown."""
+        number, name = told(arguments, "variablesReference", int), told(arguments, "name", str)
+        child = self.panes.child(number, name)
+        if child.node is None:
+            raise Refused(f"{name} cannot be set: the data of a node can")
+        answer = self.panes.set(child.node, child.index, told(arguments, "value", str))
+        self._changed()
+        return answer
+
+    def on_setExpression(self, arguments: Message) -> Message:
+        """Change a number of the graph, by an expression that names it."""
+        node, place = self.panes.named(told(arguments, "expression", str))
+        answer = self.panes.set(node, place, told(arguments, "value", str))
+        self._changed()
+        return answer
+
+    def _changed(self) -> None:
+        """Let the editor show all numbers anew; what is to blame may be another now."""
+        for each in self.stops:
+            if each.kind == EXCEPTION:
+                self.setting.remove(each)
+                self.set(each)
+        if self.client.knows_invalidated:
+            self.channel.event("invalidated", areas=["all"])
+
+    def on_dataBreakpointInfo(self, arguments: Message) -> Message:
+        """Say by what a breakpoint on the gradient of a number is told."""
+        name, number = (
+            told(arguments, "name", str),
+            told(arguments, "variablesReference", int, None),
+        )
+        try:
+            if number:
+                node = self.panes.node_of(number, name)
+            else:
+                node, _ = self.panes.named(name.removesuffix(".grad"))
+        except Exception as error:
+            return {"dataId": None, "description": one_line(error)}
+        if node not in self.names.numbers or not node.requires_grad:
+            return {"dataId": None, "description": f"{name} takes no gradient"}
+        known = self.names.known(self.names(node))
+        is_named = len(known) == 1 and known[0] is node
+        return {
+            "dataId": self.names(node) if is_named else f"#{self.names.numbers[node] + 1}",
+            "description": f"a change of the gradient of {self.names(node)}",
+            "accessTypes": ["write"],
+            "canPersist": True,
+        }
+
+
+def _quit() -> Stopped:
+    raise bdb.BdbQuit

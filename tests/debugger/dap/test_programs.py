@@ -1,0 +1,367 @@
+"""Programs that an editor launches, or attaches to, each in a process of its own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.debugger.dap.client import (
+    LONG,
+    ROOT,
+    Adapter,
+    connected,
+    environment,
+    waiting_port,
+)
+
+NEURON = ROOT / "tests" / "neuron.py"
+TRAINING = """\
+import os, sys
+from autolm import Value
+w = Value(3.0, name="w")
+for k in range(3):
+    loss = (w - k) ** 2
+    loss.backward()
+    print("pass", k, sys.argv[1:], os.environ.get("TOLD"), flush=True)
+"""
+
+
+@pytest.fixture
+def adapter():
+    with Adapter() as client:
+        yield client
+
+
+def script(folder, text, name="program.py"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_launched_program_is_walked_and_goes_on(adapter, tmp_path):
+    program = script(tmp_path, TRAINING)
+    adapter.launch(program, args=["a b", "ḡ"], env={"TOLD": "yes"}, cwd=str(tmp_path))
+    assert adapter.event("stopped")["reason"] == "entry"
+    frames = adapter.frames()
+    assert [each["name"] for each in frames][1:] == ["<module>"]
+    assert [each["line"] for each in frames] == [5, 6]
+    adapter.move("continue")
+    adapter.ask("continue")
+    said = adapter.output("stdout")
+    assert said == "".join(f"pass {k} ['a b', 'ḡ'] yes\n" for k in range(3))
+
+
+def test_every_pass_stops_if_that_is_asked_for(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING), stopAt="every", stopOnEntry=False)
+    for k in range(3):
+        assert adapter.event("stopped")["description"] == "pass ended"
+        assert adapter.evaluate("k") == str(k)
+        adapter.ask("continue")
+    assert "pass 2" in adapter.output("stdout")
+
+
+def test_program_in_a_path_with_spaces_and_unicode(adapter, tmp_path):
+    folder = tmp_path / "ein Ördner 😀"
+    folder.mkdir()
+    script(folder, "HALF = 0.5\n", "neighbour.py")
+    text = "import neighbour\nfrom autolm import Value\n# ḡ\nloss = Value(2.0) * neighbour.HALF\n"
+    program = script(folder, text, "마이 프로그램.py")
+    told = []
+
+    def configure():
+        lines = {"source": {"path": str(program)}, "breakpoints": [{"line": 4}]}
+        told.extend(adapter.ask("setBreakpoints", **lines)["breakpoints"])
+
+    adapter.launch(program, configure)
+    assert adapter.event("breakpoint")["breakpoint"]["verified"]
+    assert adapter.event("stopped")["hitBreakpointIds"] == [told[0]["id"]]
+    assert adapter.frames()[0]["source"]["path"] == str(program)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 / 0\n", ":1: ZeroDivisionError: division by zero"),
+        ("x = = 1\n", ":1: invalid syntax"),
+        ("print('hello')\n", "has no variable loss"),
+        ("import sys\nsys.exit(0)\n", "ended by itself"),
+        ("import nobody_has_this\n", "ModuleNotFoundError"),
+    ],
+)
+def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp_path, text, said):
+    adapter.launch(script(tmp_path, text))
+    outputs = []
+    while (message := adapter.events.pop(0) if adapter.events else adapter.next())["type"]:
+        if message.get("event") == "output" and message["body"]["category"] == "stderr":
+            outputs.append(message["body"]["output"])
+        if message.get("event") == "exited":
+            assert message["body"]["exitCode"] == 1
+        if message.get("event") == "terminated":
+            break
+    printed = "".join(outputs)
+    assert said in printed
+    assert printed.count("\n") == 1
+
+
+def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING + "raise SystemExit(3)\n"))
+    adapter.event("stopped")
+    adapter.move("continue")
+    adapter.ask("continue")
+    assert adapter.event("exited")["exitCode"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"program": "nowhere.py"}, "there is no program"),
+        ({}, "program must be a text"),
+        ({"program": str(NEURON), "python": "no-such-python"}, "no-such-python"),
+        ({"program": str(NEURON), "stopAt": "last"}, 'stopAt is "first" or "every"'),
+        ({"program": str(NEURON), "args": "a"}, "args must be a list"),
+    ],
+)
+def test_launch_that_cannot_be_is_refused(adapter, arguments, said):
+    adapter.initialize()
+    assert said in adapter.refused("launch", **arguments)
+
+
+def test_python_without_autolm_is_refused_in_its_own_words(tmp_path):
+    with Adapter() as client:
+        client.initialize()
+        told = {"program": str(NEURON), "python": [sys.executable, "-I", "-S"]}
+        assert "No module named" in client.refused("launch", **told)
+
+
+def test_no_debug_runs_through(adapter, tmp_path):
+    program = script(tmp_path, TRAINING)
+
+    def configure():
+        lines = {"source": {"path": str(program)}, "breakpoints": [{"line": 5}]}
+        assert not adapter.ask("setBreakpoints", **lines)["breakpoints"][0]["verified"]
+
+    adapter.launch(program, configure, noDebug=True)
+    assert adapter.output("stdout").count("pass") == 3
+
+
+def test_input_output_and_children_stay_off_the_protocol(adapter, tmp_path):
+    text = """
+import os, subprocess, sys
+from autolm import Value
+os.write(1, b"Content-Length: 5\\r\\n\\r\\nhello")
+subprocess.run([sys.executable, "-c", "print('child', flush=True)"])
+try:
+    input()
+except EOFError:
+    print("no input", flush=True)
+x = Value(2.0)
+loss = x * 3
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        loss.backward()
+        os.write(1, b"forked %r" % x.grad)
+        os._exit(0)
+    os.waitpid(child, 0)
+loss.backward()
+"""
+    adapter.launch(script(tmp_path, text.replace('b"forked %r" % x.grad', "b'forked'")))
+    stopped = adapter.event("stopped")
+    assert stopped["reason"] == "entry"
+    adapter.move("continue")
+    adapter.ask("continue")
+    assert adapter.event("exited")["exitCode"] == 0
+
+
+def test_what_is_printed_arrives_whole(adapter, tmp_path):
+    text = "from autolm import Value\nprint('ḡ😀' * 100_000)\nloss = Value(2.0) * 3\n"
+    adapter.launch(script(tmp_path, text), stopOnEntry=False)
+    texts, is_stopped = [], False
+    while not is_stopped or sum(map(len, texts)) < 200_001:
+        message = adapter.events.pop(0) if adapter.events else adapter.next()
+        is_stopped |= message.get("event") == "stopped"
+        if message.get("event") == "output":
+            texts.append(message["body"]["output"])
+    assert "".join(texts) == "ḡ😀" * 100_000 + "\n"
+
+
+def test_restart_runs_anew_and_keeps_breakpoints(adapter, tmp_path):
+    program = script(tmp_path, TRAINING)
+    told = []
+
+    def configure():
+        answer = adapter.ask("setFunctionBreakpoints", breakpoints=[{"name": "pow"}])
+        told.extend(answer["breakpoints"])
+
+    adapter.launch(program, configure, stopOnEntry=False)
+    ids = [each["id"] for each in told]
+    assert adapter.event("stopped")["hitBreakpointIds"] == ids
+    adapter.move("next")
+    number = adapter.send("restart")
+    assert adapter.response(number)["success"]
+    stopped = adapter.event("stopped")
+    assert (stopped["reason"], stopped["hitBreakpointIds"]) == ("function breakpoint", ids)
+    assert adapter.evaluate("k") == "0"
+    assert not [each for each in adapter.events if each.get("event") == "terminated"]
+
+
+def test_terminate_ends_the_program(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING))
+    adapter.event("stopped")
+    adapter.ask("terminate")
+    assert adapter.event("exited")["exitCode"] != 0
+    adapter.event("terminated")
+
+
+def test_terminate_ends_a_program_that_is_busy(adapter, tmp_path):
+    text = "print('busy', flush=True)\nwhile True: pass\n"
+    adapter.launch(script(tmp_path, text))
+    assert adapter.event("output")["output"].startswith("busy")
+    assert adapter.ask("threads")["threads"][0]["id"] == 1
+    assert "the program runs" in adapter.refused("stackTrace", threadId=1)
+    adapter.ask("terminate")
+    adapter.event("terminated")
+
+
+def test_disconnect_ends_the_adapter_and_the_program(tmp_path):
+    with Adapter() as client:
+        client.launch(script(tmp_path, TRAINING))
+        client.event("stopped")
+        client.ask("disconnect")
+        assert client.process.wait(LONG) == 0
+
+
+def test_program_may_be_left_running(tmp_path):
+    with Adapter() as client:
+        done = tmp_path / "done"
+        text = TRAINING + f"open({str(done)!r}, 'w').write(repr(w.grad))\n"
+        client.launch(script(tmp_path, text))
+        client.event("stopped")
+        client.ask("disconnect", terminateDebuggee=False)
+        assert client.process.wait(LONG) == 0
+    assert done.read_text() == repr(6.0 + 4.0 + 2.0)
+
+
+def test_malformed_messages_never_end_the_adapter(adapter):
+    adapter.raw(b"\r\n\r\nContent-Length: 3\r\n\r\n{{{garbage")
+    for message in ([], {"type": "request"}, {"type": "event", "event": "x"}, {"seq": {}}):
+        body = json.dumps(message).encode()
+        adapter.raw(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    adapter.initialize()
+    assert "no program runs" in adapter.refused("stackTrace", threadId=1)
+    assert "no object" in refused_raw(adapter, {"command": "launch", "arguments": 3})
+
+
+def refused_raw(client, message):
+    body = json.dumps({"seq": 77, "type": "request", **message}).encode()
+    client.raw(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    return client.response(77)["message"]
+
+
+def test_editor_that_goes_away_takes_the_program_with_it(tmp_path):
+    with Adapter() as client:
+        client.launch(script(tmp_path, TRAINING))
+        client.event("stopped")
+    assert client.process.returncode == 0
+
+
+def test_adapter_serves_one_editor_at_a_port(tmp_path):
+    command = [sys.executable, "-W", "error", "-m", "autolm", "dap", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:
+        client = connected(waiting_port(process))
+        client.launch(script(tmp_path, TRAINING), stopOnEntry=False)
+        client.event("stopped")
+        client.ask("disconnect")
+        assert process.wait(LONG) == 0
+        client.close()
+
+
+# Attached
+
+
+class Waiting:
+    """A program that waits for an editor."""
+
+    def __init__(self, program, port="0"):
+        self.client = None
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(AUTOLM_DAP=port),
+            encoding="utf-8",
+        )
+
+    def __enter__(self):
+        self.port = waiting_port(self.process)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        with self.process:
+            pass
+        if self.client is not None:
+            self.client.close()
+
+    def attached(self, client=None, **options):
+        if client is None:
+            client = self.client = connected(self.port)
+        client.initialize()
+        client.send("attach", port=self.port, **options)
+        client.event("initialized")
+        client.ask("configurationDone")
+        return client
+
+
+@pytest.mark.parametrize("through", ["the adapter", "a socket"])
+def test_program_waits_for_an_editor_at_its_first_pass(adapter, tmp_path, through):
+    with Waiting(script(tmp_path, TRAINING)) as waiting:
+        client = waiting.attached(adapter if through == "the adapter" else None)
+        assert client.event("stopped")["reason"] == "entry"
+        assert client.frames()[0]["line"] == 5  # lines were recorded from the first node on
+        client.move("continue")
+        client.ask("continue")
+        client.event("terminated")
+        assert waiting.process.stdout.read().count("pass") == 3
+        assert waiting.process.wait(LONG) == 0
+
+
+def test_program_goes_on_when_its_editor_has_gone(tmp_path):
+    text = TRAINING + "print(w.grad, os.environ.get('AUTOLM_DAP'))\n"
+    with Waiting(script(tmp_path, text)) as waiting:
+        client = waiting.attached(stopAt="every")
+        client.event("stopped")
+        client.move("next")
+        client.ask("disconnect")
+        assert waiting.process.stdout.read().endswith("12.0 None\n")
+        assert waiting.process.wait(LONG) == 0
+
+
+def test_editor_may_wait_for_one_variable(tmp_path):
+    text = TRAINING + "other = w * 2\nother.backward()\n"
+    with Waiting(script(tmp_path, text)) as waiting:
+        client = waiting.attached(variable="other")
+        client.event("stopped")
+        assert client.ask("threads")["threads"][0]["name"] == "other"
+        client.ask("disconnect", terminateDebuggee=True)
+        assert waiting.process.wait(LONG) != 0
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "70000"])
+def test_port_that_is_none_is_one_line(tmp_path, port):
+    done = subprocess.run(
+        [sys.executable, script(tmp_path, TRAINING)],
+        env=environment(AUTOLM_DAP=port),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LONG,
+    )
+    said = f"ValueError: backward: AUTOLM_DAP={port}: a port is a number, such as 5678"
+    assert done.stderr.splitlines()[-1] == said
+
+
+def test_attaching_to_nobody_is_refused(adapter):
+    adapter.initialize()
+    assert "no program waits at port 1 " in adapter.refused("attach", port=1)
+    assert "port must be a whole number" in adapter.refused("attach")
