@@ -109,6 +109,10 @@ class Methods:
         """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
+    def ordered(
+        self, axis: int = -1, *, descending: bool = False, k: int | None = None, dim: int = ...
+    ) -> Self:
+        """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them."""
     def matmul(self, b: Any, /) -> Self:
         """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
     def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
