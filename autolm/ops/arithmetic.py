@@ -19,7 +19,7 @@ from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
-from autolm.ops.error_function import TWO_OVER_ROOT_PI
+from autolm.ops.error_function import TWO_OVER_ROOT_PI, erfc
 from autolm.ops.error_function import erf as error_function
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
@@ -307,7 +307,8 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     """
     a = floating(a)
     if read_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
-        gate = 0.5 * (1 + error_function(a / math.sqrt(2)))
+        root_2 = np.sqrt(a.real.dtype.type(2))
+        gate = 0.5 * erfc(-a / root_2)  # 1 + erf has no digit left where it is small
         slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
     else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
         gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
