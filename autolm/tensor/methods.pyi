@@ -125,7 +125,7 @@ class Methods:
         """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
-    def clip(self, low: Any = None, high: Any = None) -> Self:
+    def clip(self, low: Any = None, high: Any = None, *, max: Any = ..., min: Any = ...) -> Self:
         """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
         self,
