@@ -75,6 +75,7 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors; a test
     from autolm.ops import mul as mul
     from autolm.ops import neg as neg
     from autolm.ops import norm as norm
+    from autolm.ops import ordered as ordered
     from autolm.ops import pad as pad
     from autolm.ops import prod as prod
     from autolm.ops import relu as relu
@@ -131,7 +132,7 @@ else:
             "softplus leaky_relu erf maximum minimum where clamp_min clamp_max clip astype "
             "prod cumsum mean var std norm logsumexp "
             "reshape squeeze unsqueeze flatten transpose swapaxes broadcast_to getitem concatenate "
-            "stack flip roll pad split chunk gather sort topk tril triu "
+            "stack flip roll pad split chunk gather ordered sort topk tril triu "
             "matmul einsum softmax log_softmax layer_norm rms_norm embedding masked_fill dropout "
             "attention cross_entropy swiglu rope conv1d",
             "autolm.compiled.tape": "Tape",

@@ -31,14 +31,15 @@ class Call(NamedTuple):
     def on_tensors(self):
         """Return the operands as Tensors, and the result."""
         tensors = [Tensor(array) for array in self.arrays]
-        return tensors, in_one(self.op(*tensors, **self.attributes))
+        return tensors, end_to_end(self.op(*tensors, **self.attributes))
 
 
-def in_one(results):
+def end_to_end(found):
     """Lay several results end to end; the places that some tell besides are left out."""
-    if not isinstance(results, tuple | list):
-        return results
-    return ops.concatenate([y.reshape(y.size) for y in results if isinstance(y, Tensor)])
+    if isinstance(found, Tensor):
+        return found
+    kept = [part for part in found if isinstance(part, Tensor)]
+    return ops.concatenate([part.reshape(part.size) for part in kept])
 
 
 def arity(op):
@@ -69,5 +70,5 @@ def calls(draw, op):
         return np.array(low + (high - low) * np.reshape(steps, shape) / 256)
 
     arrays = tuple(map(sample, shapes, domains(op, len(shapes))))
-    result = in_one(op(*arrays, **attributes))
+    result = end_to_end(op(*arrays, **attributes))
     return Call(op, arrays, attributes, np.array(rng.normal(size=result.shape)))

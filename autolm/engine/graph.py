@@ -12,9 +12,8 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from functools import partial
 from itertools import count
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 from weakref import ref
 
 from autolm.engine.copying import Copied
@@ -25,6 +24,7 @@ from autolm.engine.site import Entered, Site, calling_site
 Note = namedtuple("Note", "scope name site entered", defaults=("", "", None, ()))
 NO_NOTE = Note()
 AnyNode = TypeVar("AnyNode", bound="Node")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Node(Copied):
@@ -245,7 +245,28 @@ def is_recording() -> bool:
     return moment is None or moment.enabled
 
 
-class recording(ContextDecorator):
+# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import: the body
+# of such a function runs when its call is over.
+RUNS_LATER = 0x20 | 0x80 | 0x200
+
+
+class _Decorator(ContextDecorator):
+    """A `with` block that decorates functions too, as long as they run when they are called."""
+
+    def __call__(self, function: Function) -> Function:
+        kind = type(self).__name__
+        if not callable(function):
+            raise TypeError(f"{kind}: what is decorated is a function, not {function!r}")
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & RUNS_LATER:
+            raise TypeError(
+                f"{kind}: {function.__name__} runs after it is called, so it cannot be decorated: "
+                "write a `with` block in it, which no yield or await leaves"
+            )
+        return super().__call__(function)
+
+
+class recording(_Decorator):
     """Change how nodes are made, for a `with` block or a decorated function, however it ends."""
 
     def __init__(
@@ -273,11 +294,40 @@ class recording(ContextDecorator):
         recorder.reset(self._token)
 
 
-no_grad = partial(recording, enabled=False)  # with no_grad(): new nodes are constants
-record_sites = partial(recording, sites=True)  # with record_sites(): they know where they are made
+@overload
+def no_grad() -> recording: ...
+@overload
+def no_grad(function: Function, /) -> Function: ...
+def no_grad(function: Any = None, /) -> Any:
+    """Make constants of what is computed in a block, or in a function: nothing is recorded.
+
+    ``with no_grad():`` or, on top of a function, ``@no_grad()`` or ``@no_grad``.
+
+    >>> from autolm import Value
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.data, y.parents
+    (9.0, ())
+    """
+    block = recording(enabled=False)
+    return block if function is None else block(function)
 
 
-class scope(ContextDecorator):
+@overload
+def record_sites() -> recording: ...
+@overload
+def record_sites(function: Function, /) -> Function: ...
+def record_sites(function: Any = None, /) -> Any:
+    """Let nodes know where in the program they are made, in a block or in a function.
+
+    ``with record_sites():`` or, on top of a function, ``@record_sites()`` or ``@record_sites``.
+    """
+    block = recording(sites=True)
+    return block if function is None else block(function)
+
+
+class scope(_Decorator):
     """Name the part of a model that is being computed: `with scope("attention"):`; scopes nest."""
 
     def __init__(self, name: str) -> None:

@@ -586,6 +586,17 @@ class Value(Micrograd, Node):
 
         return math.erf(a), backward
 
+    # Composed of those above, several nodes each
+
+    def silu(self) -> Value:
+        return self * self.sigmoid()
+
+    def leaky_relu(self, negative_slope: float = 0.01) -> Value:
+        return self * negative_slope + self.relu() * (1 - negative_slope)
+
+    def gelu(self) -> Value:
+        return self * ((self / math.sqrt(2)).erf() + 1) / 2
+
     # Operations of many numbers, each one node
 
     @operation("Σ", "a₁ + a₂ + …", "ḡ", quick=_sum)

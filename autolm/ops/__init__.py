@@ -37,7 +37,7 @@ from autolm.ops.arithmetic import (
 )
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.attending import attention
-from autolm.ops.choosing import gather, sort, topk, tril, triu
+from autolm.ops.choosing import gather, ordered, sort, topk, tril, triu
 from autolm.ops.composed import Composed, composed
 from autolm.ops.convolution import conv1d
 from autolm.ops.einsum import einsum
@@ -79,7 +79,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     *(softplus, leaky_relu, erf),
     *(maximum, minimum, where, clamp_min, clamp_max, astype),
     *(sum, prod, cumsum, mean, var, max, min, norm, logsumexp),
-    *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack),
+    *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack, ordered),
     *(matmul, einsum, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
     *(attention, cross_entropy),
 )
@@ -154,6 +154,7 @@ __all__ = [
     "mul",
     "neg",
     "norm",
+    "ordered",
     "pad",
     "pow",
     "primitive",

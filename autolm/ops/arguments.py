@@ -290,12 +290,16 @@ def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-# PyTorch's words for what an attribute is called here, where ours is NumPy's.
+# Other words of PyTorch's, and of NumPy's itself, for what an attribute or a limit is called here.
 SPELLINGS = {
+    "a_max": "high",
+    "a_min": "low",
     "correction": "ddof",
     "dim": "axis",
     "dims": "axis",
     "keepdim": "keepdims",
+    "max": "high",
+    "min": "low",
     "p": "ord",
     "shifts": "shift",
 }

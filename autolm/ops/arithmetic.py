@@ -19,7 +19,7 @@ from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
-from autolm.ops.error_function import TWO_OVER_ROOT_PI
+from autolm.ops.error_function import TWO_OVER_ROOT_PI, erfc
 from autolm.ops.error_function import erf as error_function
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
@@ -253,9 +253,7 @@ def softplus(a: Array, /) -> tuple[Array, Backward]:
     places=("negative_slope",),
     rule=("ḡ where a > 0, else negative_slope · ḡ",),
     kinks="a = 0: the slope is negative_slope",
-    scalar=lambda a, *, negative_slope: each(
-        lambda v: v * negative_slope + v.relu() * (1 - negative_slope)
-    )(a),
+    scalar=lambda a, *, negative_slope: each(lambda v: v.leaky_relu(negative_slope))(a),
     cases=(Case(((2, 3),), {}), Case(((),), {"negative_slope": 0.25})),
     patterns=(Pattern(("…",), {"negative_slope": OneOf(0.01, 0.25, 0, 2, -1.0)}),),
 )
@@ -287,7 +285,7 @@ def erf(a: Array, /) -> tuple[Array, Backward]:
 
 def _gelu(a: Value, approximate: str) -> Value:
     if approximate == "none":
-        return a * ((a / math.sqrt(2)).erf() + 1) / 2
+        return a.gelu()
     return a * (2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))).sigmoid()
 
 
@@ -307,7 +305,8 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     """
     a = floating(a)
     if read_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
-        gate = 0.5 * (1 + error_function(a / math.sqrt(2)))
+        root_2 = np.sqrt(a.real.dtype.type(2))
+        gate = 0.5 * erfc(-a / root_2)  # 1 + erf has no digit left where it is small
         slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
     else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
         gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
@@ -323,7 +322,7 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     symbol="silu",
     formula="a / (1 + e⁻ᵃ)",
     rule=("ḡ · (σ + y · (1 − σ)), σ = 1 / (1 + e⁻ᵃ)",),
-    scalar=each(lambda a: a * a.sigmoid()),
+    scalar=each(lambda a: a.silu()),
 )
 def silu(a: Any, /) -> Any:
     """Gate by the logistic function: a · σ(a); also called swish.
@@ -337,7 +336,7 @@ def silu(a: Any, /) -> Any:
     symbol="swiglu",
     formula="silu(a) · b,  silu(a) = a / (1 + e⁻ᵃ)",
     rule=("ḡ · b · (σ + a · σ · (1 − σ)),  σ = 1 / (1 + e⁻ᵃ)", "ḡ · silu(a)"),
-    scalar=each(lambda a, b: a * a.sigmoid() * b),
+    scalar=each(lambda a, b: a.silu() * b),
 )
 def swiglu(a: Any, b: Any, /) -> Any:
     """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up.

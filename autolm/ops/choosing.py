@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.arguments import read_axis, read_bool, read_int, read_integers
-from autolm.ops.array_operation import Case
+from autolm.ops.array_operation import Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.neural import masked_fill
+from autolm.ops.primitive import Backward, primitive
 from autolm.ops.shape import getitem
 from autolm.ops.varied import Axis, Ids, OneOf, Pattern
 
@@ -61,6 +62,75 @@ def gather(a: Any, /, *, axis: int, index: Places) -> Any:
 
 
 TIES = "where elements are equal: they keep their order, as in a stable sort"
+_number = np.frompyfunc(lambda value: value.data, 1, 1)
+
+
+def _ordered_values(
+    a: NDArray[Any], *, axis: int = -1, descending: bool = False, k: int | None = None
+) -> NDArray[Any]:
+    """Choose Values by their numbers."""
+    places = _places("ordered", _number(a).astype(float), axis, descending, k)
+    return _taken(a, places, axis)
+
+
+@primitive(
+    symbol="sort",
+    formula="a in order along an axis; of k, the first k of them",
+    rule=("ḡ put back to where the elements were, zeros elsewhere",),
+    kinks=TIES,
+    scalar=_ordered_values,
+    cases=(
+        Case(((3,),)),
+        Case(((2, 3),), {"axis": 0, "descending": True}),
+        Case(((4,),), {"k": 2}),
+    ),
+    patterns=(
+        Pattern(("… n",), {"axis": Axis(), "descending": OneOf(False, True)}),
+        Pattern(("… n",), {"axis": -1, "descending": OneOf(False, True), "k": OneOf(1, 0)}),
+    ),
+    places=("axis",),
+)
+def ordered(
+    a: Array, /, *, axis: int = -1, descending: bool = False, k: int | None = None
+) -> tuple[Array, Backward]:
+    """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them.
+
+    Equal elements keep their order; nan is the largest.
+    """
+    places = _places("ordered", a.real, axis, descending, k)
+
+    def backward(grad: Array) -> tuple[Array]:
+        scattered = np.zeros(a.shape, dtype=grad.dtype)
+        rows = scattered.reshape(a.shape or 1)  # the same elements
+        rows_of_places = places.reshape(places.shape or 1)
+        np.put_along_axis(rows, rows_of_places, grad.reshape(rows_of_places.shape), axis)
+        return (scattered,)
+
+    return _taken(a, places, axis), backward
+
+
+def _places(name: str, numbers: Array, axis: Any, descending: Any, k: Any = None) -> Places:
+    """Return where the elements are that come first, second, …, as far as the k-th."""
+    shape, place = numbers.shape, read_axis(name, axis, numbers.shape)
+    rows = numbers.reshape(shape or 1)
+    word = "largest" if name == "topk" else "descending"
+    if not read_bool(name, word, descending):
+        order = np.argsort(rows, axis=place, kind="stable")
+    else:  # backwards, equal elements would not keep their order
+        backwards = np.argsort(np.flip(rows, place), axis=place, kind="stable")
+        order = rows.shape[place] - 1 - np.flip(backwards, place)
+    if k is not None:
+        k = read_int(name, "k", k, low=0)
+        if k > rows.shape[place] or not (shape or k):
+            raise ValueError(f"{name}: k is {k}, and a is {shape} along axis {axis}")
+        order = np.take(order, range(k), axis=place)
+    return order if shape else order.reshape(())
+
+
+def _taken(a: Array, places: Places, axis: int) -> Array:
+    """Take what is at the places."""
+    rows = a.reshape(a.shape or 1)
+    return np.take_along_axis(rows, places.reshape(places.shape or 1), axis).reshape(places.shape)
 
 
 @composed(
@@ -75,20 +145,11 @@ TIES = "where elements are equal: they keep their order, as in a stable sort"
 def sort(a: Any, /, *, axis: int = -1, descending: bool = False) -> tuple[Any, Places]:
     """Sort along an axis: the values, which have a gradient, and their places, which have none.
 
-    Equal elements keep their order; nan is the largest. Both as NumPy's stable sort has them.
+    Equal elements keep their order; nan is the largest. Both as NumPy's stable sort has them. The
+    values alone are `ordered`.
     """
-    place = read_axis("sort", axis, a.shape)
-    order = _order(a.data.reshape(a.shape or 1), place, read_bool("sort", "descending", descending))
-    order = order.reshape(a.shape)
-    return gather(a, axis=place, index=order), order
-
-
-def _order(numbers: NDArray[Any], axis: int, descending: bool) -> Places:
-    """Return where the elements are that come first, second, …; backwards, equal ones are not."""
-    if not descending:
-        return np.argsort(numbers, axis=axis, kind="stable")
-    backwards = np.argsort(np.flip(numbers, axis), axis=axis, kind="stable")
-    return numbers.shape[axis] - 1 - np.flip(backwards, axis)
+    places = _places("sort", a.data, axis, descending)
+    return ordered(a, axis=axis, descending=descending), places
 
 
 @composed(
@@ -108,13 +169,8 @@ def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[An
 
     Their values, which have a gradient, and their places; of equal ones the first is taken first.
     """
-    place, k = read_axis("topk", axis, a.shape), read_int("topk", "k", k, low=0)
-    if k > (a.shape[place] if a.ndim else 1) or not (a.ndim or k):
-        raise ValueError(f"topk: k is {k}, and a is {a.shape} along axis {axis}")
-    numbers = a.data.reshape(a.shape or 1)
-    order = _order(numbers, place, read_bool("topk", "largest", largest))
-    places = np.take(order, range(k), axis=place) if a.ndim else order.reshape(())
-    return gather(a, axis=place, index=places), places
+    places = _places("topk", a.data, axis, largest, read_int("topk", "k", k))
+    return ordered(a, axis=axis, descending=largest, k=k), places
 
 
 def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, overload
 
+from autolm.ops.arguments import respelled
 from autolm.ops.array_operation import ArrayOperation
 
 
@@ -40,6 +41,8 @@ class Composed(ArrayOperation):
         """Put each optional operand in its place: None where it is left out."""
         left = self.operands[len(operands) :]
         if left and set(left) <= set(self.optional):
+            if attributes:
+                attributes = respelled(self.name, attributes, (*self.words, *self.optional))
             operands += tuple(attributes.pop(name, None) for name in left)
         return super().__call__(*operands, **attributes)
 

@@ -1,7 +1,7 @@
-"""The error function erf z = 2/√π · ∫₀ᶻ e^(−t²) dt, which NumPy has not, for numbers of any type.
+"""The error function erf z = 2/√π · ∫₀ᶻ e^(−t²) dt and erfc z = 1 − erf z, which NumPy has not.
 
-Python has it for floats. Tests run an operation on long doubles and complex numbers as well: close
-to 0 a series gives it for those, and elsewhere the continued fraction of what is left to ±1.
+Python has them for floats. Tests run an operation on long doubles and complex numbers as well:
+close to 0 a series gives erf for those, and elsewhere a continued fraction gives erfc.
 
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 7.1.6 and 7.1.14.
 """
@@ -14,18 +14,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 NEAR = 2.0  # where both methods are good to the last digit of a long double
-BEYOND = 40.0  # from where on erf is 1 even in long double
+BEYOND = 110.0  # from where on erfc is 0 even in long double
 TERMS = 64
 
-_of_floats = np.frompyfunc(math.erf, 1, 1)
+_erf_of_floats = np.frompyfunc(math.erf, 1, 1)
+_erfc_of_floats = np.frompyfunc(math.erfc, 1, 1)
 
 
-def erf(z: NDArray[Any]) -> NDArray[Any]:
+def erf(z: Array) -> Array:
     """Return the error function of every element, in its own precision."""
-    if z.dtype.kind == "f" and z.dtype != np.longdouble:
-        return np.asarray(_of_floats(z)).astype(z.dtype)
+    if _is_plain(z):
+        return np.asarray(_erf_of_floats(z)).astype(z.dtype)
+    near, series, left = _by_series(z)
+    return np.where(near, series, np.where(z.real < 0, left - 1, 1 - left))
+
+
+def erfc(z: Array) -> Array:
+    """Return 1 − erf of every element, of which no digit is lost where it is small."""
+    if _is_plain(z):
+        return np.asarray(_erfc_of_floats(z)).astype(z.dtype)
+    near, series, left = _by_series(z)
+    return np.where(near, 1 - series, np.where(z.real < 0, 2 - left, left))
+
+
+def _is_plain(z: Array) -> bool:
+    return z.dtype.kind == "f" and z.dtype != np.longdouble
+
+
+def _by_series(z: Array) -> tuple[Array, Array, Array]:
+    """Return where numbers are close to 0, erf of those, and erfc of the others, without sign."""
     root_pi = 2 * np.sqrt(np.arctan(np.ones((), z.real.dtype)))
     near = np.abs(z.real) <= NEAR
     inner, outer = np.where(near, z, 0), np.where(near, NEAR, np.where(z.real < 0, -z, z))
@@ -38,5 +58,4 @@ def erf(z: NDArray[Any]) -> NDArray[Any]:
     for n in range(TERMS, 0, -1):
         fraction = outer + n / (2 * fraction)
     left = np.exp(-outer * outer) / (root_pi * fraction)
-    series = 2 / root_pi * np.exp(-inner * inner) * total
-    return np.where(near, series, np.where(z.real < 0, left - 1, 1 - left))
+    return near, 2 / root_pi * np.exp(-inner * inner) * total, left

@@ -109,6 +109,10 @@ class Methods:
         """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
+    def ordered(
+        self, axis: int = -1, *, descending: bool = False, k: int | None = None, dim: int = ...
+    ) -> Self:
+        """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them."""
     def matmul(self, b: Any, /) -> Self:
         """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
     def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
@@ -121,7 +125,7 @@ class Methods:
         """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
-    def clip(self, low: Any = None, high: Any = None) -> Self:
+    def clip(self, low: Any = None, high: Any = None, *, max: Any = ..., min: Any = ...) -> Self:
         """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
         self,

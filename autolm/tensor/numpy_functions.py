@@ -254,7 +254,7 @@ def _pad(a: Any, *, pad_width: Any, mode: Any = "constant", value: Any = 0) -> A
 
 
 def _sort(a: Any, *, axis: int | None = -1) -> Any:
-    return ops.sort(_flat(a))[0] if axis is None else ops.sort(a, axis=axis)[0]
+    return ops.ordered(_flat(a)) if axis is None else ops.ordered(a, axis=axis)
 
 
 def _transpose(a: Any, *, axes: Any = None) -> Any:

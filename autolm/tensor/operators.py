@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from autolm import ops
 from autolm.engine.graph import Node
+from autolm.ops.arguments import respelled
 from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
@@ -31,11 +33,47 @@ ABSENT = {
     **dict.fromkeys(("add_", "sub_", "mul_", "div_", "zero_", "copy_"), "write x = x + y"),
     **dict.fromkeys(("expand", "expand_as"), "write x.broadcast_to(shape)"),
     **dict.fromkeys(("mm", "bmm", "mv", "dot"), "write x @ y"),
+    **dict.fromkeys(
+        ("any", "all", "isnan", "nonzero"), "x.data is the array, which has it or NumPy"
+    ),
+    **dict.fromkeys(("repeat", "tile"), "write np.tile(x, counts), or np.repeat for each element"),
+    **dict.fromkeys(("diag", "diagonal"), "write einsum('ii->i', x)"),
+    "amax": "write x.max(axis)",
+    "amin": "write x.min(axis)",
+    "clamp": "write x.clip(low, high)",
     "contiguous": "x is as good as it is: leave it out",
+    "copy": "write x.clone()",
+    "dim": "write x.ndim",
+    "grad_fn": "write x.backward_rule",
+    "index_select": "write x[index]",
+    "is_leaf": "write not x.parents",
+    "log1p": "write (1 + x).log()",
+    "mT": "write x.swapaxes(-1, -2)",
     "numel": "write x.size",
+    "outer": "write x[..., None] * y",
+    "ravel": "write x.flatten()",
+    "reciprocal": "write 1 / x",
     "requires_grad_": "write x.requires_grad = True, or Tensor(data, requires_grad=True)",
+    "retain_grad": "write y.backward(retain_grads=True)",
+    "rsqrt": "write 1 / x.sqrt()",
+    "square": "write x * x",
     "t": "write x.T",
+    "trace": "write einsum('ii', x)",
+    "unbind": "write list(x)",
+    "where": "write where(condition, x, y)",
 }
+
+
+def _spelled(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method take PyTorch's words for NumPy's, as operations do."""
+    code = method.__code__
+    known = code.co_varnames[1 : code.co_argcount]
+
+    @wraps(method)
+    def call(self: Any, *given: Any, **told: Any) -> Any:
+        return method(self, *given, **respelled(method.__name__, told, known))
+
+    return call
 
 
 class Operators(Methods):
@@ -168,7 +206,9 @@ class Operators(Methods):
             )
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
-    permute = transpose  # PyTorch's word
+    def permute(self, *dims: Any) -> Self:
+        """Put the axes in the order told, all of them: PyTorch's `transpose` of many."""
+        return ops.transpose(self, axes=_all_axes(self, _one_or_many(dims), "permute"))
 
     @property
     def T(self) -> Self:
@@ -185,17 +225,22 @@ class Operators(Methods):
 
     # What has no gradient: plain numbers
 
+    @_spelled
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return where the largest is, along an axis or among all elements in their order."""
         return np.argmax(plain(self), axis=axis, keepdims=keepdims)
 
+    @_spelled
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return where the smallest is, along an axis or among all elements in their order."""
         return np.argmin(plain(self), axis=axis, keepdims=keepdims)
 
-    def argsort(self, axis: int = -1) -> Any:
+    @_spelled
+    def argsort(self, axis: int | None = -1, descending: bool = False) -> Any:
         """Return where the elements are that come first, second, … along an axis; stable."""
-        return np.argsort(plain(self), axis=axis, kind="stable")
+        a = plain(self)
+        flat = axis is None  # as in NumPy
+        return ops.sort(a.reshape(-1) if flat else a, -1 if flat else axis, descending)[1]
 
     def tolist(self) -> Any:
         """Return the elements as Python's numbers, in lists."""
@@ -224,12 +269,12 @@ def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(numbers[0]) if numbers and isinstance(numbers[0], tuple | list) else numbers
 
 
-def _all_axes(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+def _all_axes(x: Any, axes: tuple[int, ...], name: str = "transpose") -> tuple[int, ...]:
     """Refuse some axes of many: what PyTorch calls `transpose(1, 2)` is `swapaxes(1, 2)` here."""
     if axes and len(axes) != x.ndim:
         hint = f"; to exchange two: swapaxes{axes}" if len(axes) == 2 and x.ndim > 2 else ""
         raise ValueError(
-            f"transpose of {x.shape}: give every axis in the new order, {x.ndim} in all, "
+            f"{name} of {x.shape}: give every axis in the new order, {x.ndim} in all, "
             f"not {axes}{hint}"
         )
     return axes

@@ -354,16 +354,53 @@ def test_no_grad_makes_constants(leaf):
 
 
 @each_engine
-def test_no_grad_decorates(leaf):
+@pytest.mark.parametrize("decorate", [no_grad, no_grad()], ids=["bare", "called"])
+def test_no_grad_decorates(leaf, decorate):
     x = leaf(2.0)
 
-    @no_grad()
+    @decorate
     def triple():
         return x * 3
 
     assert not triple().parents
     assert not triple().parents
     assert (x * 3).parents
+
+
+@pytest.mark.parametrize("decorate", [record_sites, record_sites()], ids=["bare", "called"])
+def test_record_sites_decorates(decorate):
+    @decorate
+    def double(x):
+        return x * 2
+
+    assert double(Value(1)).site is not None
+    assert (Value(1) * 2).site is None
+    assert double.__name__ == "double"
+
+
+def later():
+    yield
+
+
+async def awaited():
+    pass
+
+
+async def both():
+    yield
+
+
+@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites(), scope("s")])
+@pytest.mark.parametrize("function", [later, awaited, both])
+def test_what_runs_after_its_call_is_not_decorated_in_vain(decorate, function):
+    with pytest.raises(TypeError, match=f"{function.__name__} runs after it is called"):
+        decorate(function)
+
+
+@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites, scope("s")])
+def test_what_is_no_function_is_not_decorated(decorate):
+    with pytest.raises(TypeError, match="what is decorated is a function, not 3"):
+        decorate(3)
 
 
 def test_no_grad_nests_and_is_restored_on_exception():

@@ -192,6 +192,27 @@ def test_builtin_sum_works():
 # IEEE arithmetic: nothing raises
 
 ANY_FLOAT = st.floats() | st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 3.0, -3.0])
+
+
+@pytest.mark.parametrize(
+    ("operation", "reference"),
+    [
+        (Value.silu, lambda z: z / (1 + cmath.exp(-z))),
+        (Value.gelu, lambda z: z * (1 + by_maclaurin(z / math.sqrt(2))) / 2),
+        (Value.leaky_relu, lambda z: z if z.real > 0 else z / 100),
+        (lambda x: x.leaky_relu(0.25), lambda z: z if z.real > 0 else z / 4),
+    ],
+)
+@given(st.floats(-2, 2).filter(bool))
+def test_composed_ones_give_the_result_and_slope_of_their_formula(operation, reference, number):
+    x = Value(number)
+    y = operation(x)
+    y.backward()
+    expected = reference(complex(number, STEP))
+    assert y.data == pytest.approx(expected.real, rel=1e-12, abs=1e-15)
+    assert x.grad == pytest.approx(expected.imag / STEP, rel=1e-12, abs=1e-15)
+
+
 ON_NUMPY = {
     "add": np.add,
     "sub": np.subtract,

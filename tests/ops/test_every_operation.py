@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from autolm import ops
-from autolm.ops.array_operation import Case
+from autolm import Tensor, Value, ops
+from autolm.ops.array_operation import REALS, Case
 from autolm.ops.primitive import Primitive
 from autolm.testing import (
     GradientError,
@@ -25,6 +25,8 @@ SELF = Case(((3, 2), (3, 2), (3, 1)), {"causal": True, "scale": None})
 HEADS = Case(((3, 4), (3, 4), (3, 2)), {"num_heads": 2, "causal": True})
 ALL = Case(((4, 2), (4, 2), (4, 3)), {"causal": False, "scale": None})
 ROWS = (Case(((3, 4),)),)
+
+WITH_CHOICES = (ops.gelu, ops.leaky_relu)  # which have defaults
 
 # What holds of a forward besides its gradient.
 RELATIONS = [
@@ -49,6 +51,24 @@ def test_every_law_holds_and_is_exercised(op):
     came_out = {o.law.name: o.status for o in report.outcomes}
     assert came_out["scalar"] is Status.HOLDS
     assert set(came_out.values()) <= {Status.HOLDS, Status.DOES_NOT_APPLY}, report
+
+
+@pytest.mark.parametrize(
+    "op",
+    [op for op in ops.OPERATIONS if len(op.rule) == 1 and (not op.cases or op in WITH_CHOICES)],
+    ids=lambda op: op.name,
+)
+def test_what_is_of_one_number_is_a_values_operation_too(op):
+    numbers = np.array([0.25, 1.0, 3.0, 20.0])
+    for sign in (1, -1) if op.domain[0] == REALS else (1,):
+        x = Tensor(sign * numbers)
+        y = op(x)
+        y.sum().backward()
+        for i, number in enumerate(x.data):
+            v = Value(number)
+            w = getattr(v, op.name)()
+            w.backward()
+            np.testing.assert_allclose([w.data, v.grad], [y.data[i], x.grad[i]], atol=1e-12)
 
 
 @pytest.mark.parametrize(

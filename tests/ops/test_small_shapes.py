@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import basic_indices, mutually_broadcastable_shapes
 
 from autolm import Tensor, native, ops
 from autolm.ops.array_operation import CONDITION
+from tests import calls
 from tests.calls import each_operation
 from tests.compiled.tapes import HAS_NUMBA
 
@@ -234,8 +235,7 @@ def numpys_chunk(a, chunks, axis=0):
 def end_to_end(parts):
     """Lay several results end to end; the places that some tell besides are left out."""
     if isinstance(parts[0], Tensor):
-        kept = [part for part in parts if isinstance(part, Tensor)]
-        return ops.concatenate([part.reshape(part.size) for part in kept])
+        return calls.end_to_end(parts)
     if isinstance(parts[0], np.ndarray):
         return np.concatenate([part.reshape(part.size) for part in parts])
     import torch
@@ -276,6 +276,26 @@ def numpys_sort(a, axis=-1, descending=False):
     if not a.ndim:
         return a.reshape(1)
     return (-np.sort(-a, axis=axis) if descending else np.sort(a, axis=axis)).reshape(a.size)
+
+
+def the_first(data):
+    chosen, how = ordered(data)
+    return chosen, {**how, "k": data.draw(st.none() | st.integers(0, 2))}
+
+
+def numpys_ordered(a, axis, descending, k):
+    found = numpys_sort(a.reshape(a.shape or 1), axis, descending).reshape(a.shape or 1)
+    if k is None:
+        return found.reshape(a.shape)
+    if k > found.shape[axis] or (not a.ndim and not k):
+        raise ValueError("not so many")
+    found = found.take(range(k), axis)
+    return found if a.ndim else found.reshape(())
+
+
+def torchs_ordered(a, axis, descending, k):
+    found = a.sort(axis, descending).values
+    return found.narrow(axis, 0, k) if k is not None and a.ndim else found
 
 
 def at_the_top(data):
@@ -696,6 +716,7 @@ ORACLES = {
         chunked, numpys_chunk, lambda a, chunks, axis: end_to_end(a.chunk(chunks, axis))
     ),
     ops.gather: Oracle(gathered, numpys_gather, torchs_gather),
+    ops.ordered: Oracle(the_first, numpys_ordered, torchs_ordered),
     ops.sort: Oracle(
         ordered, numpys_sort, lambda a, axis, descending: end_to_end(a.sort(axis, descending))
     ),

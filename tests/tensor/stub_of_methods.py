@@ -26,7 +26,12 @@ class Methods:
     __slots__ = ()
 '''
 WIDTH = 100
-SELDOM = ("dims", "shifts")  # PyTorch's words that would only crowd what an editor shows
+SELDOM = (
+    "dims",
+    "shifts",
+    "a_min",
+    "a_max",
+)  # PyTorch's words that would only crowd what an editor shows
 
 
 def stub():
@@ -48,7 +53,7 @@ def _written(op):
     theirs = [
         f"{word}: {parameters[ours].annotation} = ..."
         for word, ours in SPELLINGS.items()
-        if ours in op.words and word not in SELDOM
+        if ours in (*op.words, *op.optional) and word not in SELDOM
     ]
     words += ["*"] * bool(theirs and not named) + theirs
     needed = len(op.operands) - len(op.optional)
@@ -68,7 +73,7 @@ def _parameter(parameter):
     if parameter.default is not inspect.Parameter.empty:
         written = parameter.default
         kind += f' = "{written}"' if isinstance(written, str) else f" = {written!r}"
-    elif parameter.name in SPELLINGS.values():
+    elif parameter.kind is parameter.KEYWORD_ONLY and parameter.name in SPELLINGS.values():
         kind += " = ..."  # it may be given by PyTorch's word
     return f"{parameter.name}: {kind}"
 

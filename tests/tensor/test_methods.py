@@ -32,6 +32,10 @@ CALLS = [
     (lambda x: x.unsqueeze(-1).squeeze(-1), lambda a: a),
     (lambda x: x.permute(1, 0), lambda a: a.T),
     (lambda x: x.permute((1, 0)), lambda a: a.T),
+    (lambda x: x.permute(0, 1), lambda a: a),
+    (lambda x: x.clip(min=1.5), lambda a: a.clip(min=1.5)),
+    (lambda x: x.clip(max=4.5, min=1.5), lambda a: a.clip(1.5, 4.5)),
+    (lambda x: x.clip(a_min=1.5, a_max=4.5), lambda a: a.clip(1.5, 4.5)),
     (lambda x: x.astype(np.float32), lambda a: a),
     (lambda x: x.clone(), lambda a: a),
     (lambda x: +x, lambda a: a),
@@ -98,7 +102,10 @@ def test_places_and_numbers_are_plain():
     assert (x.argmax(), x.argmin()) == (4, 3)
     assert x.argmax(1).tolist() == [0, 1]
     assert x.argmin(axis=0, keepdims=True).tolist() == [[1, 0, 0]]
+    assert x.argmin(dim=0, keepdim=True).tolist() == [[1, 0, 0]]
     assert x.argsort().tolist() == [[1, 2, 0], [0, 2, 1]]
+    assert x.argsort(dim=1, descending=True).tolist() == [[0, 2, 1], [1, 2, 0]]
+    assert x.argsort(None).tolist() == np.argsort(MATRIX, None).tolist()
     assert x.max(1).data.tolist() == [3, 5]
     assert x.tolist() == MATRIX
     assert Tensor(3.0).tolist() == 3.0
@@ -112,7 +119,10 @@ def test_places_and_numbers_are_plain():
     [
         (lambda x: x.split(2), "split: .*indices_or_sections=.*split_size_or_sections="),
         (lambda x: x.pad((1, 2)), "pad: pad_width must be .* for each axis .*in its own way"),
-        (lambda x: x.permute(0, 1), "transpose.*NumPy leaves it as it is"),
+        (lambda x: x.transpose(0, 1), "transpose.*NumPy leaves it as it is"),
+        (lambda x: x.permute(0), r"permute of \(2, 3\): give every axis"),
+        (lambda x: x.clip(min=0, low=1), "clip: min= is another spelling of low="),
+        (lambda x: x.argmax(0, dim=0), ".*argmax.* multiple values for argument 'axis'"),
         (lambda x: x.squeeze(0), r"squeeze: a is \(2, 3\): axis=0 is not of length 1"),
         (lambda x: x.gather(0, [[0]]), r"gather: index is \(1, 1\) and a is \(2, 3\)"),
         (lambda x: x.gather(1, [[3], [0]]), "gather: index 3 is out of range for axis 1"),
@@ -132,6 +142,22 @@ def test_what_pytorchs_users_look_for_in_vain_says_what_to_do(name):
         getattr(x, name)
     assert ABSENT[name] in str(e.value)
     assert not hasattr(x, name)
+
+
+WRITTEN = {
+    name: told.removeprefix("write ").partition(", or ")[0]
+    for name, told in ABSENT.items()
+    if told.startswith("write ")
+}
+
+
+@pytest.mark.parametrize(("name", "code"), WRITTEN.items())
+def test_what_is_to_be_written_instead_runs(name, code):
+    x, y = Tensor([[1.0, 2.0], [3.0, 4.0]]), Tensor(1.0) * 2
+    given = {"x": x, "y": y, "np": np, "Tensor": Tensor, "data": [1.0], "axis": 0, "counts": 2}
+    given |= {"low": 0, "high": 1, "shape": (2, 2), "index": [0], "condition": x > 2}
+    given |= {"einsum": ops.einsum, "where": ops.where}
+    exec(code.replace("x @ y", "x @ x"), given)
 
 
 def test_another_name_is_absent_as_everywhere():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from autolm import Backprop, Tensor, Value, edit, no_grad, ops
 from autolm.engine.graph import topological_order
+from tests.calls import calls, each_operation
 from tests.programs import programs
 
 engines = st.sampled_from([Value, Tensor])
@@ -21,6 +22,31 @@ def gradients(root):
     root.zero_grad()
     root.backward(retain_grads=True)
     return [np.asarray(node.grad).tobytes() for node in topological_order(root)]
+
+
+@pytest.mark.parametrize(**each_operation)
+@given(st.data())
+def test_editing_what_an_operation_was_given_is_calling_it_with_that(op, data):
+    call = data.draw(calls(op))
+    tensors, y = call.on_tensors()
+    others = [np.random.default_rng(1).permuted(array.reshape(-1)) for array in call.arrays]
+    others = [other.reshape(array.shape) for other, array in zip(others, call.arrays, strict=True)]
+    weights = np.reshape(np.arange(1.0, y.size + 1), y.shape)
+    root = (y * weights).sum()
+    for i in call.differentiable:
+        edit(root, tensors[i], others[i])
+    fresh = call._replace(
+        arrays=[
+            others[i] if i in call.differentiable else array for i, array in enumerate(call.arrays)
+        ]
+    )
+    leaves, z = fresh.on_tensors()
+    again = (z * weights).sum()
+    assert data_bits([root]) == data_bits([again])
+    root.backward()
+    again.backward()
+    for i in call.differentiable:
+        np.testing.assert_array_equal(tensors[i].grad, leaves[i].grad)
 
 
 @given(programs(), engines, st.data())
