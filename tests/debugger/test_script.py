@@ -7,7 +7,7 @@ import pytest
 from autolm import Value
 from autolm.debugger import script, stop_backward
 from autolm.debugger.script import debug_script
-from autolm.engine.backprop import backward_pass
+from autolm.engine.backprop import watching_pass
 from autolm.walking.program import ProgramError
 
 
@@ -80,11 +80,11 @@ def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(open
 
 def test_quitting_ends_the_program_quietly(opened, program, capsys):
     opened.goes_on = False
-    usual = backward_pass.get()
+    usual = watching_pass()
     debug_script(program("loss = x * x\nloss.backward()\nprint('went on')"))
     assert opened == [9.0]
     assert capsys.readouterr().out == ""
-    assert backward_pass.get() is usual
+    assert watching_pass() is usual
 
 
 def test_going_on_runs_the_program_to_its_end(opened, program, capsys):

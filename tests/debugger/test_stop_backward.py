@@ -14,7 +14,7 @@ import pytest
 from autolm import Tensor, Value, debug, set_trace
 from autolm.debugger import commands as debugger
 from autolm.debugger import stop_backward
-from autolm.engine.backprop import backward_pass
+from autolm.engine.backprop import backward_pass, watching_pass
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_quitting_raises_what_pdb_raises_and_restores(commands):
     with pytest.raises(bdb.BdbQuit):
         (x * x * x * x).backward()
     assert not x.has_grad
-    assert backward_pass.get() is None
+    assert watching_pass() is None
 
 
 def test_passes_at_the_prompt_do_not_stop_in_turn(commands):

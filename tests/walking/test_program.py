@@ -5,7 +5,7 @@ import bdb
 import pytest
 
 from autolm import Value, set_trace
-from autolm.engine.backprop import backward_pass
+from autolm.engine.backprop import backward_pass, watching_pass
 from autolm.walking.program import Program, ProgramError, call_of_program, pass_here, stopping
 
 LOOP = """
@@ -39,7 +39,7 @@ def test_it_stops_at_the_first_pass_or_at_every_one(tmp_path, capsys, stop_at, r
     assert program.run(on_pass) == 0
     assert seen == roots and program.passes == len(roots)
     assert capsys.readouterr().out == "['a', 'b c'] 6.0\n"
-    assert backward_pass.get() is None
+    assert watching_pass() is None
 
 
 def test_doing_a_pass_is_what_backward_does(tmp_path, capsys):

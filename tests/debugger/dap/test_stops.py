@@ -178,6 +178,23 @@ def test_function_breakpoint_on_scopes(visit):
     assert client.evaluate("node.op.name") == "'tanh'"
 
 
+def test_last_contribution_of_a_step_comes_to_a_breakpoint_too(visit):
+    client = begun(visit, *the_neuron())
+    told = client.ask("setFunctionBreakpoints", breakpoints=[{"name": "x1w1x2w2"}])
+    client.move("next")
+    assert client.move("stepIn")["reason"] == "step"
+    stopped = client.move("stepIn")
+    assert stopped["reason"] == "function breakpoint"
+    assert stopped["hitBreakpointIds"] == [told["breakpoints"][0]["id"]]
+
+
+def test_where_all_is_finite_the_filter_stops_nowhere(visit):
+    client = begun(visit, *the_neuron())
+    told = client.ask("setExceptionBreakpoints", filters=["non-finite"])["breakpoints"]
+    assert told[0]["message"] == "no step of this pass has inf or nan"
+    assert client.move("continue")["description"] == "pass ended"
+
+
 def test_data_breakpoint_stops_before_a_gradient_changes(visit):
     root, names = the_neuron()
     client = begun(visit, root, names)
