@@ -103,7 +103,8 @@ def test_engine_imports_the_standard_library_only():
 
 
 FACES = ("drawing", "debugger", "pages", "cli")
-PUBLIC = {"_asdict", "_fields", "_getframe", "_make", "_replace", "_repr_mimebundle_"}  # Python's
+# Python's own, and IPython's
+PUBLIC = {"_asdict", "_exit", "_fields", "_getframe", "_make", "_replace", "_repr_mimebundle_"}
 
 
 @pytest.mark.parametrize("module", [m for m in ROOMED if room_of(m) in FACES])
