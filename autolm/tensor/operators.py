@@ -14,7 +14,7 @@ import numpy as np
 
 from autolm import ops
 from autolm.engine.graph import Node
-from autolm.ops.arguments import respelled
+from autolm.ops.arguments import read_axis, read_bool, respelled
 from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
@@ -71,7 +71,12 @@ def _spelled(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def call(self: Any, *given: Any, **told: Any) -> Any:
-        return method(self, *given, **respelled(method.__name__, told, known))
+        words = respelled(method.__name__, told, known)
+        for word in words:
+            if word not in known:
+                takes = f"there is no argument {word!r}; it takes {', '.join(known)}"
+                raise TypeError(f"{method.__name__}: {takes}")
+        return method(self, *given, **words)
 
     return call
 
@@ -228,19 +233,20 @@ class Operators(Methods):
     @_spelled
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return where the largest is, along an axis or among all elements in their order."""
-        return np.argmax(plain(self), axis=axis, keepdims=keepdims)
+        return _place_of(np.argmax, self, axis, keepdims)
 
     @_spelled
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
         """Return where the smallest is, along an axis or among all elements in their order."""
-        return np.argmin(plain(self), axis=axis, keepdims=keepdims)
+        return _place_of(np.argmin, self, axis, keepdims)
 
     @_spelled
     def argsort(self, axis: int | None = -1, descending: bool = False) -> Any:
         """Return where the elements are that come first, second, … along an axis; stable."""
         a = plain(self)
-        flat = axis is None  # as in NumPy
-        return ops.sort(a.reshape(-1) if flat else a, -1 if flat else axis, descending)[1]
+        if axis is None:  # as in NumPy
+            a, axis = a.reshape(-1), -1
+        return ops.sort(a, read_axis("argsort", axis, a.shape), descending)[1]
 
     def tolist(self) -> Any:
         """Return the elements as Python's numbers, in lists."""
@@ -259,6 +265,12 @@ def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         raise TypeError(
             f"a Tensor is compared with numbers, not with {type(right).__name__}"
         ) from None
+
+
+def _place_of(choose: Callable[..., Any], x: Any, axis: Any, keepdims: Any) -> Any:
+    a, name = plain(x), choose.__name__
+    axis = axis if axis is None else read_axis(name, axis, a.shape)
+    return choose(a, axis=axis, keepdims=read_bool(name, "keepdims", keepdims))
 
 
 def _no_gradient(written: str, instead: str) -> TypeError:

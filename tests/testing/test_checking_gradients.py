@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, primitive, scope
+from autolm import SGD, Tensor, Value, ops, primitive, scope
 from autolm.engine.graph import record_sites
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import Module
 from autolm.testing import (
     GradientError,
+    UndecidedWarning,
     Verdict,
     assert_gradients,
     check_gradient,
@@ -113,6 +114,32 @@ def test_what_is_no_function_of_nodes_is_an_error():
 def test_a_graph_of_right_rules_is_right():
     x, w = Tensor(A), Tensor(A)
     assert check_graph(((x @ w).tanh() * x).mean()).digits > 12
+
+
+def test_single_precision_beside_double_is_not_blamed_for_its_rounding():
+    x = Tensor([1.0, 4.0, 1.0, 3.0], dtype="float32")
+    for y in (ops.rms_norm(x, np.ones(4)), x.exp() * np.full(4, 0.1), x.astype(float).tanh()):
+        assert y.dtype == float
+        assert check_graph(y.sum()).verdict is Verdict.CORRECT
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_right_rule_is_not_blamed_for_parameters_that_moved_since(dtype):
+    w, x = (Tensor([1.0, 2.0], name=name, dtype=dtype) for name in "wx")
+    loss = ops.rms_norm(ops.concatenate([w * w, w * x]), np.ones(4)).tanh().sum()
+    loss.backward()
+    assert check_graph(loss).verdict is Verdict.CORRECT
+    SGD([w], learning_rate=0.01).step()
+    with pytest.warns(UndecidedWarning, match="its operands were changed after it was computed"):
+        assert check_graph(loss).verdict is Verdict.UNDECIDED
+
+
+def test_neither_is_that_of_values():
+    w, x = Value(2.0, "w"), Value(3.0)
+    loss = Value.dot([w, x], [w, w]) + Value.sum([w, x]) ** 2 + w * w
+    w.data = 2.5
+    with pytest.warns(UndecidedWarning, match="its operands were changed after it was computed"):
+        assert check_graph(loss).verdict is Verdict.UNDECIDED
 
 
 def test_the_guilty_node_is_named_with_its_operation_scope_and_site():
