@@ -405,7 +405,7 @@ CALLS = {
     "gather": (ops.gather, gather),
     "take_along_dim": (ops.gather, take_along),
     "sort": (ops.sort, sort),
-    "msort": (ops.sort, lambda x: ops.sort(x, axis=0)[0]),
+    "msort": (ops.ordered, lambda x: ops.ordered(x, axis=0)),
     "topk": (ops.topk, topk),
     "tril": (ops.tril, ops.tril),
     "triu": (ops.triu, ops.triu),
