@@ -69,13 +69,14 @@ def evaluate(
 ) -> Array:
     """Return `function` a step away from `point`, in long double if it can."""
     moved = [
-        x.astype(np.longdouble) + step * d if x.dtype.kind == "f" else x
+        np.asarray(x.astype(np.longdouble) + step * d) if x.dtype.kind == "f" else x
         for x, d in zip(point, direction, strict=True)
     ]
     try:
         return np.asarray(function(*moved))
     except TypeError:  # a function that knows no long doubles, such as np.linalg's
-        return np.asarray(function(*[m.astype(float) if m.dtype.kind == "f" else m for m in moved]))
+        doubles = [m.astype(float) if m.dtype.kind == "f" else m for m in moved]
+        return np.asarray(function(*doubles))
 
 
 def _rounding(ahead: Array, behind: Array) -> Array:

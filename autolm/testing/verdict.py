@@ -12,14 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
-from autolm.testing.kinks import (
-    BEND,
-    bends,
-    range_nearby,
-    range_of_slopes,
-    slopes_of_two_sides,
-    unit_direction,
-)
+from autolm.testing.kinks import BEND, range_nearby, two_sides, unit_direction
 from autolm.testing.oracle import Derivative
 
 Array = NDArray[Any]
@@ -179,12 +172,17 @@ def _concluded(
 def _on_a_kink(
     derivative: Derivative, upstream: Array, operand: int, index: tuple[int, ...], found: float
 ) -> bool:
-    """Whether there is a kink here, and the slope found is between those of its two sides."""
+    """Whether there is a kink here, and the slope found is between those of its two sides.
+
+    On a jump there is no slope, and any number will do.
+    """
     direction = unit_direction(derivative.point, operand, index)
-    sides = slopes_of_two_sides(derivative.function, derivative.point, direction)
-    if not np.all(np.isfinite(sides)) or not bends(sides).any():
+    sides = two_sides(derivative.function, derivative.point, direction)
+    if sides.jumps[upstream != 0].any():
+        return bool(np.isfinite(found))
+    if not np.all(sides.finite) or not sides.bends.any():
         return False
-    low, high = range_of_slopes(sides, upstream)
+    low, high = sides.range(upstream)
     room = BEND * max(abs(low), abs(high))
     if not low - room <= found <= high + room:
         low, high = range_nearby(derivative.function, derivative.point, direction, upstream)
