@@ -11,9 +11,18 @@ from autolm.engine.graph import Node
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.diagnosis import diagnose
+from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
+from autolm.testing.laws import (
+    LAWS,
+    LAWS_OF_VALUE,
+    Law,
+    extremes,
+    hygiene,
+    linear,
+    relations,
+    state,
+)
 from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
 from autolm.testing.legal_shapes import with_legal_shapes
@@ -149,6 +158,7 @@ def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
         subject.describe(example) if isinstance(example, Call) else "",
         broken.rows,
         diagnosis,
+        _known(subject, outcomes, diagnosis),
         _other_mistakes(outcomes[1:], diagnosis),
         bool(diagnosis) and diagnosis in behaved,
         runnable(broken.program, subject) if broken.program else "",
@@ -165,10 +175,22 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
+    by_linear = [o.broken.diagnosis for o in outcomes if o.law is linear and o.broken]
     try:
-        return diagnose(subject, example) or first.diagnosis
+        return diagnose(subject, example) or "".join(by_linear) or first.diagnosis
     except Exception:  # a forward may raise anything on the numbers of another call
         return first.diagnosis
+
+
+def _known(subject: Subject, outcomes: Sequence[Outcome], diagnosis: str) -> str:
+    """Say what is known where no cause is."""
+    first = outcomes[0].broken
+    if diagnosis or first is None or outcomes[0].law not in LAWS_OF_VALUE:
+        return ""
+    try:
+        return what_is_known(subject, first.example if isinstance(first.example, Call) else None)
+    except Exception:  # as above
+        return ""
 
 
 def _other_mistakes(outcomes: Sequence[Outcome], diagnosis: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Find out which shapes an operation takes, where nobody told and not any will do.
 
-An operation that takes all shapes which broadcast is elementwise. Another says what it minds only by
-an error; so it is tried. First every number of axes, all of one length. Then, axis by axis, which
-lengths may change alone and which only together: what is found is how shapes depend on each other.
+An operation that takes all shapes which broadcast is elementwise. Another says what it minds only
+by an error; so it is tried. First every number of axes, all of one length. Then, axis by axis,
+which lengths may change alone and which only together: that is how shapes depend on each other.
 A call counts if the forward takes it and the rule can be run on what comes out.
 """
 

@@ -42,6 +42,7 @@ class Failure:
     given: str = ""  # the operands, by name
     rows: tuple[Row, ...] = ()
     diagnosis: str = ""
+    known: str = ""  # where no cause is
     also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
     of_conduct: bool = False  # whether the diagnosis is how the operation behaves
     program: str = ""  # runs as pasted
@@ -55,6 +56,8 @@ class Failure:
             lines += table(self.rows)
         if self.diagnosis:
             lines += _folded(f"diagnosis: {self.diagnosis}")
+        if self.known:
+            lines += _folded(f"known: {self.known}")
         for law in self.also:
             lines += _folded(f"also broken: {law}")
         if self.program:

@@ -25,6 +25,7 @@ __all__ = [
     "extremes",
     "graphs",
     "hygiene",
+    "linear",
     "relations",
     "state",
 ]

@@ -179,11 +179,12 @@ def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
                 f"an upstream gradient of 0 sends {name} a gradient that is not 0",
                 call,
                 program=program_of(subject, call),
-                diagnosis="upstream ignored: the contribution does not depend on it as a factor",
+                diagnosis=f"{name}: the upstream gradient is no factor of what it is sent",
             )
         if largest(c - (2 * a - 3 * b)) > LINEAR * 10 * size:
             message = f"the gradient of {name} is not linear in the upstream gradient"
-            raise LawBroken(message, call, program=program_of(subject, call))
+            told = f"{name}: not linear in the upstream gradient"
+            raise LawBroken(message, call, program=program_of(subject, call), diagnosis=told)
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -72,7 +72,7 @@ def _of_rows(rows: Sequence[Row], on_kinks: bool) -> str:
         return f"not a number {where}: the backward rule computes 0/0 or 0 · inf"
     if on_kinks:
         return "wrong on a kink: what is sent there is the slope of neither side"
-    return ""
+    return "wrong at a smooth point: some numbers, such as these, are treated apart"
 
 
 def _spread(contributions: Sequence[Array | None]) -> list[tuple[int, tuple[int, ...], float]]:
