@@ -121,11 +121,6 @@ def _constant_factor(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _factor_of_sizes(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try a number that each call has from its shapes."""
-    for text, factor in _sizes(e):
-        yield f"off by a factor of {text}", factor * e.numeric
-
-
-def _sizes(e: Evidence) -> list[tuple[str, float]]:
     reduced = e.x.size / max(e.result.size, 1)
     sizes = [
         ("the number of elements reduced", reduced),
@@ -134,20 +129,30 @@ def _sizes(e: Evidence) -> list[tuple[str, float]]:
         ("the length of the first axis", float(e.x.shape[0] if e.x.ndim else 1)),
         ("the number of repeats", 1 / reduced),
     ]
+    for text, factor in _with_inverses_and_roots(sizes):
+        yield f"off by a factor of {text}", factor * e.numeric
+
+
+def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try the length of any axis there is, and a mean over one less."""
     names = e.subject.names_of(e.call)
-    sizes += [
+    sizes = [
         (f"the length of axis {axis} of {name}", float(n))
         for name, x in zip(names, e.call.inputs, strict=True)
         for axis, n in enumerate(x.shape)
     ]
     sizes += [(f"n / (n − 1), n being {text}", n / (n - 1)) for text, n in sizes if n > 1]
-    named: list[tuple[str, float]] = []
+    for text, factor in _with_inverses_and_roots(sizes):
+        yield f"off by a factor of {text}", factor * e.numeric
+
+
+def _with_inverses_and_roots(sizes: list[tuple[str, float]]) -> Iterator[tuple[str, float]]:
     for text, size in sizes:
         if size > 1:
-            named += [(text, size), (f"1 / {text}", 1 / size)]
-            named += [(f"the root of {text}", math.sqrt(size))]
-            named += [(f"1 / the root of {text}", 1 / math.sqrt(size))]
-    return named
+            yield text, size
+            yield f"1 / {text}", 1 / size
+            yield f"the root of {text}", math.sqrt(size)
+            yield f"1 / the root of {text}", 1 / math.sqrt(size)
 
 
 def _factor_of_elements(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -475,6 +480,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _operands_swapped,
     _transposed,
     _sums,
+    _factor_of_axes,
     _overwritten,
     _left_out,
     _cross_terms,

@@ -84,13 +84,18 @@ def _rounding(ahead: Array, behind: Array) -> Array:
     return np.asarray(4 * epsilon * np.maximum(np.abs(ahead), np.abs(behind)))
 
 
-def noise(function: Function, point: Sequence[Array], direction: Sequence[Array]) -> Array:
+def noise(
+    function: Function,
+    point: Sequence[Array],
+    direction: Sequence[Array],
+    step: float = NOISE_STEP,
+) -> Array:
     """Return how rough the values are: in fourth differences all that is smooth is gone.
 
     Source: Moré and Wild, Estimating computational noise (2011).
     """
-    steps = [np.longdouble(i) * NOISE_STEP for i in range(-3, 4)]
-    values = np.stack([evaluate(function, point, direction, step) for step in steps])
+    steps = [np.longdouble(i) * step for i in range(-3, 4)]
+    values = np.stack([evaluate(function, point, direction, each) for each in steps])
     differences = np.abs(np.diff(values, n=4, axis=0)) / np.sqrt(70)
     return np.asarray(differences.max(axis=0))
 

@@ -257,7 +257,7 @@ def quotient_as_a_product(a, b):
 
 @reported("kaldi-asr/kaldi/issues/3890", "at a smooth point", "wrong where")
 def dropout_by_comparing(x):
-    y = x * (np.arange(x.size).reshape(x.shape) % 2 * 2.0)
+    y = x * (np.arange(x.size).reshape(x.shape) % 2 * 2.0).astype(x.dtype)
     return y, lambda g: (np.where(x == 0, g, g * y / np.where(x == 0, 1, x)),)
 
 
