@@ -11,11 +11,21 @@ from autolm.engine.graph import Node
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.diagnosis import diagnose
+from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, LAWS_OF_VALUE, Law, extremes, hygiene, relations, state
+from autolm.testing.laws import (
+    LAWS,
+    LAWS_OF_VALUE,
+    Law,
+    extremes,
+    hygiene,
+    linear,
+    relations,
+    state,
+)
 from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
+from autolm.testing.legal_shapes import with_legal_shapes
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -96,13 +106,14 @@ def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStra
     ...     assert (ops.exp(*call.inputs).data > 0).all()
     >>> test_exp_is_positive()
     """
-    return Subject.of(op, **told).calls()
+    return with_legal_shapes(Subject.of(op, **told)).calls()
 
 
 def report_on(
     subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
 ) -> Report:
     """Try the laws on an operation and tell the result; a wrong gradient does not raise."""
+    subject = with_legal_shapes(subject)
     return report_of(subject, examine(subject, max_examples, laws))
 
 
@@ -121,7 +132,8 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
         return Report(name, Verdict.UNDECIDED, 0.0, site, tuple(outcomes), reason=reason)
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
-    reason = "; ".join(f"{note}: {_reasons(those)}" for note, those in notes if those)
+    told = [f"{note}: {_reasons(those)}" for note, those in notes if those]
+    reason = "; ".join([subject.note] * bool(subject.note) + told)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
 
@@ -138,6 +150,7 @@ def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
     broken = outcomes[0].broken
     assert broken is not None
     example, diagnosis = broken.example, _diagnosis(subject, outcomes)
+    behaved = [o.broken.diagnosis for o in outcomes if o.law.of_conduct and o.broken]
     return Failure(
         broken.message,
         outcomes[0].law.name,
@@ -145,7 +158,9 @@ def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
         subject.describe(example) if isinstance(example, Call) else "",
         broken.rows,
         diagnosis,
+        _known(subject, outcomes, diagnosis),
         _other_mistakes(outcomes[1:], diagnosis),
+        bool(diagnosis) and diagnosis in behaved,
         runnable(broken.program, subject) if broken.program else "",
         _node(subject, example),
     )
@@ -160,7 +175,22 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
-    return diagnose(subject, example) or first.diagnosis
+    by_linear = [o.broken.diagnosis for o in outcomes if o.law is linear and o.broken]
+    try:
+        return diagnose(subject, example) or "".join(by_linear) or first.diagnosis
+    except Exception:  # a forward may raise anything on the numbers of another call
+        return first.diagnosis
+
+
+def _known(subject: Subject, outcomes: Sequence[Outcome], diagnosis: str) -> str:
+    """Say what is known where no cause is."""
+    first = outcomes[0].broken
+    if diagnosis or first is None or outcomes[0].law not in LAWS_OF_VALUE:
+        return ""
+    try:
+        return what_is_known(subject, first.example if isinstance(first.example, Call) else None)
+    except Exception:  # as above
+        return ""
 
 
 def _other_mistakes(outcomes: Sequence[Outcome], diagnosis: str) -> tuple[str, ...]:

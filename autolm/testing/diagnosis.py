@@ -23,15 +23,19 @@ from autolm.testing.verdict import largest
 Array = NDArray[Any]
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
 
+LEAST = 3  # elements of wrong gradients, all calls together, that a cause is sought for
+CONSTANTS = (("−1", -1.0), ("2", 2.0), ("½", 0.5), ("−2", -2.0), ("−½", -0.5))
+POWERS = (
+    *(("{}", 1.0), ("1 / {}", -1.0), ("{}²", 2.0), ("1 / {}²", -2.0)),
+    *(("the root of {}", 0.5), ("1 / the root of {}", -0.5)),
+)
+
 Hypothesis = Callable[[Evidence], Iterator[tuple[str, Any]]]  # yields (diagnosis, prediction)
 
 
 def diagnose(subject: Subject, example: Call | None) -> str:
     """Say what is wrong with the gradients of an operation; empty if no hypothesis fits."""
-    by_operand: dict[str, list[Evidence]] = {}
-    for evidence in gather(subject, example):
-        name = subject.names_of(evidence.call)[evidence.operand]
-        by_operand.setdefault(name, []).append(evidence)
+    by_operand = _by_operand(gather(subject, example))
     named: dict[str, list[str]] = {}
     for name, evidences in by_operand.items():
         diagnosis = _common_diagnosis(evidences)
@@ -40,16 +44,62 @@ def diagnose(subject: Subject, example: Call | None) -> str:
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in named.items())
 
 
-def _common_diagnosis(evidences: list[Evidence]) -> str:
-    """Return the first diagnosis that fits every call."""
-    fitting = [_diagnoses(evidence) for evidence in evidences]
-    common = (text for text in fitting[0] if all(text in each for each in fitting[1:]))
-    return next(common, "")
+def what_is_known(subject: Subject, example: Call | None) -> str:
+    """Say which gradients are wrong, and where, if no cause explains them all."""
+    told = []
+    for name, evidences in _by_operand(gather(subject, example)).items():
+        wrong = [e for e in evidences if e.wrong]
+        if not wrong:
+            told.append(f"{name} is right")
+            continue
+        places = {text for text in _places(wrong[0]) if all(text in _places(e) for e in wrong)}
+        calls = "" if len(wrong) == len(evidences) else " in some calls"
+        told.append(f"{name} is wrong{calls}" + "".join(f", {text}" for text in sorted(places)))
+    return "; ".join(told)
 
 
-def _diagnoses(evidence: Evidence) -> list[str]:
+def _places(e: Evidence) -> list[str]:
+    """Describe the elements that are wrong, where they are not all."""
+    off = np.abs(e.analytic - e.numeric) > 1e-7 * (largest(e.numeric) + largest(e.analytic))
+    if off.all():
+        return ["in all positions"]
     found = []
-    for hypothesis in HYPOTHESES:
+    for axis in range(off.ndim):
+        others = tuple(i for i in range(off.ndim) if i != axis)
+        where = np.flatnonzero(off.any(axis=others))
+        if 0 < where.size < off.shape[axis]:
+            found.append(f"only at {', '.join(map(str, where))} along axis {axis}")
+    return found or ["in some positions"]
+
+
+def _by_operand(evidences: list[Evidence]) -> dict[str, list[Evidence]]:
+    found: dict[str, list[Evidence]] = {}
+    for e in evidences:
+        found.setdefault(e.subject.names_of(e.call)[e.operand], []).append(e)
+    return found
+
+
+def _common_diagnosis(evidences: list[Evidence]) -> str:
+    """Return the first diagnosis that fits every call in which the gradient is wrong.
+
+    What would make it wrong in every call must explain those too in which it is right.
+    """
+    wrong = [e for e in evidences if e.wrong]
+    if not wrong or sum(e.x.size for e in wrong) < LEAST:
+        return ""  # any constant fits a single number
+    fitting = [_diagnoses(evidence) for evidence in wrong]
+    common = [text for text in fitting[0] if all(text in each for each in fitting[1:])]
+    everywhere = {text for e in wrong[:1] for text in _diagnoses(e, EVERYWHERE)}
+    right = [_diagnoses(e, EVERYWHERE) for e in evidences if not e.wrong]
+    for text in common:
+        if text not in everywhere or all(text in each for each in right):
+            return text
+    return ""
+
+
+def _diagnoses(evidence: Evidence, hypotheses: tuple[Hypothesis, ...] | None = None) -> list[str]:
+    found = []
+    for hypothesis in HYPOTHESES if hypotheses is None else hypotheses:
         with np.errstate(all="ignore"):
             found += [text for text, predicted in hypothesis(evidence) if evidence.fits(predicted)]
     return found
@@ -60,12 +110,17 @@ def _nothing_sent(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _constant_factor(e: Evidence) -> Iterator[tuple[str, Any]]:
-    for text, factor in _factors(e):
-        yield f"off by a factor of {text}", factor * e.numeric
+    """Try one number for all calls."""
+    for text, number in CONSTANTS:
+        yield f"off by a factor of {text}", number * e.numeric
+    squared = float(np.sum(e.numeric * e.numeric))
+    if squared:
+        fitted = float(np.sum(e.analytic * e.numeric)) / squared
+        yield f"off by a factor of {fitted:.12g}", fitted * e.numeric
 
 
-def _factors(e: Evidence) -> list[tuple[str, float]]:
-    """List factors by name: constants, and what depends on the shape."""
+def _factor_of_sizes(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try a number that each call has from its shapes."""
     reduced = e.x.size / max(e.result.size, 1)
     sizes = [
         ("the number of elements reduced", reduced),
@@ -74,17 +129,90 @@ def _factors(e: Evidence) -> list[tuple[str, float]]:
         ("the length of the first axis", float(e.x.shape[0] if e.x.ndim else 1)),
         ("the number of repeats", 1 / reduced),
     ]
-    named = [("−1", -1.0), ("2", 2.0), ("½", 0.5), ("−2", -2.0), ("−½", -0.5)]
+    for text, factor in _with_inverses_and_roots(sizes):
+        yield f"off by a factor of {text}", factor * e.numeric
+
+
+def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try the length of any axis there is, and a mean over one less."""
+    names = e.subject.names_of(e.call)
+    sizes = [
+        (f"the length of axis {axis} of {name}", float(n))
+        for name, x in zip(names, e.call.inputs, strict=True)
+        for axis, n in enumerate(x.shape)
+    ]
+    sizes += [(f"n / (n − 1), n being {text}", n / (n - 1)) for text, n in sizes if n > 1]
+    for text, factor in _with_inverses_and_roots(sizes):
+        yield f"off by a factor of {text}", factor * e.numeric
+
+
+def _with_inverses_and_roots(sizes: list[tuple[str, float]]) -> Iterator[tuple[str, float]]:
     for text, size in sizes:
         if size > 1:
-            named += [(text, size), (f"1 / {text}", 1 / size)]
-            named += [(f"the root of {text}", math.sqrt(size))]
-            named += [(f"1 / the root of {text}", 1 / math.sqrt(size))]
-    squared = float(np.sum(e.numeric * e.numeric))
-    if squared:
-        fitted = float(np.sum(e.analytic * e.numeric)) / squared
-        named.append((f"{fitted:.12g}", fitted))
-    return named
+            yield text, size
+            yield f"1 / {text}", 1 / size
+            yield f"the root of {text}", math.sqrt(size)
+            yield f"1 / the root of {text}", 1 / math.sqrt(size)
+
+
+def _factor_of_elements(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try a factor that each element has from an operand or the result."""
+    names = e.subject.names_of(e.call)
+    arrays = [("y", e.result)]
+    arrays += [
+        (name, x) for name, x in zip(names, e.call.inputs, strict=True) if x.dtype.kind == "f"
+    ]
+    for (name, array), (power, exponent) in product(arrays, POWERS):
+        factor = np.power(array, exponent)
+        text = f"off by a factor that is {power.format(name)}"
+        if _stretches(array.shape, e.result.shape):
+            yield text, np.tensordot(e.upstream * factor, e.jacobian, e.upstream.ndim)
+        if _stretches(array.shape, e.x.shape):
+            yield text, e.numeric * factor
+
+
+def _stretches(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    pairs = zip(shape[::-1], whole[::-1], strict=False)
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in pairs)
+
+
+def _operand_as_one(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try to leave another operand out of the rule."""
+    names = e.subject.names_of(e.call)
+    for other, x in enumerate(e.call.inputs):
+        if other != e.operand and x.dtype.kind == "f":
+            inputs = [np.ones_like(a) if i == other else a for i, a in enumerate(e.call.inputs)]
+            yield (
+                f"{names[other]} is taken as 1: it is left out of the rule",
+                e.gradient_at(inputs, e.upstream),
+            )
+
+
+def _of_another_upstream(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try functions of the upstream gradient that are not linear."""
+    for text, upstream in (
+        ("its square", e.upstream**2),
+        ("its positive part", np.maximum(e.upstream, 0)),
+        ("its magnitude", np.abs(e.upstream)),
+        ("its sign", np.sign(e.upstream)),
+    ):
+        predicted = np.tensordot(upstream, e.jacobian, upstream.ndim)
+        yield f"not linear in the upstream gradient: {text} is used", predicted
+
+
+def _left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try to leave out the first or the last slice along an axis, of operand or result."""
+    for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
+        for axis, (end, which) in product(range(whole.ndim), ((0, "first"), (-1, "last"))):
+            if whole.shape[axis] < 2:
+                continue
+            kept = np.ones(whole.shape)
+            kept[(slice(None),) * axis + (end,)] = 0
+            told = f"left out: the {which} along axis {axis} {text}"
+            if whole is e.x:
+                yield told, e.numeric * kept
+            else:
+                yield told, np.tensordot(e.upstream * kept, e.jacobian, e.upstream.ndim)
 
 
 def _upstream_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -280,6 +408,8 @@ def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:
         if x.shape == e.x.shape and x.dtype.kind == "f"
     ]
     factors += [(f"1/{own}", 1 / e.x), (f"y/{own}", y / e.x), (f"{own} · y", e.x * y)]
+    for name, z in ((own, e.x), ("y", y)):
+        factors += [(f"{name} · (1 − {name})", z * (1 - z)), (f"(1 − {name}²)", 1 - z * z)]
     return [
         (sender if factor == "1" else f"{factor} · {sender}", s * f)
         for sender, s in senders
@@ -343,16 +473,32 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _nothing_sent,
     _repeated_index,
     _constant_factor,
+    _factor_of_sizes,
     _upstream_ignored,
+    _of_another_upstream,
+    _operand_as_one,
     _operands_swapped,
     _transposed,
     _sums,
+    _factor_of_axes,
     _overwritten,
+    _left_out,
     _cross_terms,
     _sums_along_another_axis,
     _terms,
     _slope_found,
     _elsewhere,
+    _factor_of_elements,
     _misplaced,
     _only_where,
+)
+# Mistakes that would be made in every call.
+EVERYWHERE: tuple[Hypothesis, ...] = (
+    _nothing_sent,
+    _constant_factor,
+    _of_another_upstream,
+    _operand_as_one,
+    _slope_found,
+    _elsewhere,
+    _factor_of_elements,
 )

@@ -32,6 +32,7 @@ Along = Callable[[Direction], tuple[Array, Array]]  # -> (derivative, its error)
 
 STEP = 1e-30
 OTHER_STEP = 0.7
+AGREEMENT = 1e-10  # of the largest slope; an exact method that loses a part is off by more
 REALS = (-np.inf, np.inf)
 
 
@@ -128,7 +129,7 @@ def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Ar
 def complex_step(function: Function, point: Sequence[Array], direction: Direction) -> Array:
     """Differentiate along a direction by a step into the imaginary."""
     moved = [
-        x + 1j * (STEP * d) if x.dtype.kind == "f" else x
+        np.asarray(x + 1j * (STEP * d)) if x.dtype.kind == "f" else x
         for x, d in zip(point, direction, strict=True)
     ]
     result = np.asarray(_attempt(function, moved))
@@ -185,7 +186,7 @@ def _agree(claim: Array, truth: Array, uncertainty: Array) -> bool:
     if claim.shape != truth.shape or not np.all(np.isfinite(claim)):
         return False
     scale = np.max(np.abs(truth), initial=1e-3, where=np.isfinite(truth))
-    close = np.abs(claim - truth) <= 10 * uncertainty + 1e-7 * scale
+    close = np.abs(claim - truth) <= 10 * uncertainty + AGREEMENT * scale
     return bool(np.all(close | ~np.isfinite(uncertainty)))
 
 

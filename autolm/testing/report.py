@@ -42,7 +42,9 @@ class Failure:
     given: str = ""  # the operands, by name
     rows: tuple[Row, ...] = ()
     diagnosis: str = ""
+    known: str = ""  # where no cause is
     also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
+    of_conduct: bool = False  # whether the diagnosis is how the operation behaves
     program: str = ""  # runs as pasted
     node: Node | None = None  # the result of the counterexample, to be drawn
 
@@ -54,6 +56,8 @@ class Failure:
             lines += table(self.rows)
         if self.diagnosis:
             lines += _folded(f"diagnosis: {self.diagnosis}")
+        if self.known:
+            lines += _folded(f"known: {self.known}")
         for law in self.also:
             lines += _folded(f"also broken: {law}")
         if self.program:
@@ -76,13 +80,21 @@ class Report:
     reason: str = ""  # why it is undecided; or what a law that holds did not get to see
 
     @property
+    def wrong(self) -> str:
+        """What is wrong: its gradient, or its conduct, such as an upstream that it overwrites."""
+        broken = [outcome.law for outcome in self.outcomes if outcome.broken is not None]
+        conduct = bool(broken) and all(law.of_conduct for law in broken)
+        of_conduct = self.failure is not None and self.failure.of_conduct
+        return "the conduct" if conduct or of_conduct else "the gradient"
+
+    @property
     def examples(self) -> int:
         """On how many examples laws were tried."""
         return sum(outcome.tally.examples for outcome in self.outcomes)
 
     def __str__(self) -> str:
         if self.failure is not None:
-            first = f"{self.name} is WRONG".ljust(SITE_COLUMN) + self.site
+            first = f"{self.wrong} of {self.name} is WRONG".ljust(SITE_COLUMN) + f" {self.site}"
             return "\n  ".join([first, *self.failure.lines()])
         if self.verdict is Verdict.UNDECIDED:
             return f"{self.name} is UNDECIDED: {self.reason}"

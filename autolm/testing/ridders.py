@@ -69,13 +69,14 @@ def evaluate(
 ) -> Array:
     """Return `function` a step away from `point`, in long double if it can."""
     moved = [
-        x.astype(np.longdouble) + step * d if x.dtype.kind == "f" else x
+        np.asarray(x.astype(np.longdouble) + step * d) if x.dtype.kind == "f" else x
         for x, d in zip(point, direction, strict=True)
     ]
     try:
         return np.asarray(function(*moved))
     except TypeError:  # a function that knows no long doubles, such as np.linalg's
-        return np.asarray(function(*[m.astype(float) if m.dtype.kind == "f" else m for m in moved]))
+        doubles = [m.astype(float) if m.dtype.kind == "f" else m for m in moved]
+        return np.asarray(function(*doubles))
 
 
 def _rounding(ahead: Array, behind: Array) -> Array:
@@ -83,13 +84,18 @@ def _rounding(ahead: Array, behind: Array) -> Array:
     return np.asarray(4 * epsilon * np.maximum(np.abs(ahead), np.abs(behind)))
 
 
-def noise(function: Function, point: Sequence[Array], direction: Sequence[Array]) -> Array:
+def noise(
+    function: Function,
+    point: Sequence[Array],
+    direction: Sequence[Array],
+    step: float = NOISE_STEP,
+) -> Array:
     """Return how rough the values are: in fourth differences all that is smooth is gone.
 
     Source: Moré and Wild, Estimating computational noise (2011).
     """
-    steps = [np.longdouble(i) * NOISE_STEP for i in range(-3, 4)]
-    values = np.stack([evaluate(function, point, direction, step) for step in steps])
+    steps = [np.longdouble(i) * step for i in range(-3, 4)]
+    values = np.stack([evaluate(function, point, direction, each) for each in steps])
     differences = np.abs(np.diff(values, n=4, axis=0)) / np.sqrt(70)
     return np.asarray(differences.max(axis=0))
 

@@ -17,7 +17,7 @@ from autolm.ops.arguments import read_int
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, Law, LawBroken, Tally
+from autolm.testing.laws import LAWS, LackingError, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
 from autolm.testing.under_test import OperationError, Subject
 from autolm.testing.verdict import proves_nothing
@@ -73,7 +73,9 @@ def examine_call(subject: Subject, call: Call) -> list[Outcome]:
         broken = _tried(law, subject, call, tally)
         doubts = tally.vacuous or tally.undecided
         status = Status.UNDECIDED if doubts else Status.HOLDS
-        reason = "; ".join(doubts)
+        if tally.lacking and not doubts:
+            status = Status.DOES_NOT_APPLY
+        reason = "; ".join(doubts or tally.lacking)
         if broken is not None:
             status, reason = Status.BROKEN, broken.message
         outcomes.append(Outcome(law, status, tally, reason, broken))
@@ -98,6 +100,8 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
             continue
         if broken is not None:
             return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+    if not tally.examples and tally.lacking:
+        return Outcome(law, Status.DOES_NOT_APPLY, tally, "; ".join(tally.lacking))
     if not tally.examples:
         reason = "; ".join(tally.vacuous) or "no example could be made"
         return Outcome(law, Status.NOT_EXERCISED, tally, reason)
@@ -106,6 +110,8 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
         return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
     reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
     decided = tally.examples > tally.undecided.total()
+    if not decided and law.at_edges:  # an operation may refuse all that lies on an edge
+        return Outcome(law, Status.NOT_EXERCISED, tally, reasons)
     return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
 
 
@@ -142,7 +148,7 @@ def _hunt(
     except LawBroken as broken:
         return broken
     except Flaky:  # an operation that remembers earlier calls
-        return found[-1]
+        return found[-1] if found else None
     return None
 
 
@@ -175,9 +181,21 @@ def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken 
             return None
         program = program_of(subject, example) if isinstance(example, Call) else ""
         return LawBroken(str(error), example, program=program)
+    except LackingError as error:
+        tally.examples -= not vacuous
+        tally.lacking[str(error)] += 1
+        return None
+    except Exception as error:  # such as a forward raises on numbers that an oracle tries
+        tally.undecided[_failed(error)] += 1
+        return None
     if vacuous:
         tally.vacuous[vacuous] += 1
     return None
+
+
+def _failed(error: Exception) -> str:
+    told = str(error).partition("\n")[0]
+    return f"it could not be tried: {type(error).__name__}: {told}"
 
 
 def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:

@@ -48,6 +48,12 @@ class Evidence:
     numeric: Array
 
     @property
+    def wrong(self) -> bool:
+        """Whether the two differ."""
+        size = max(largest(self.numeric), 1e-300)
+        return not largest(self.analytic - self.numeric) <= WRONG * size
+
+    @property
     def x(self) -> Array:
         """The operand."""
         return self.call.inputs[self.operand]
@@ -82,8 +88,10 @@ class Evidence:
         if predicted.shape != self.analytic.shape or not np.all(np.isfinite(predicted)):
             return False
         size = largest(self.analytic) + largest(self.numeric)
-        mistake = largest(self.numeric - self.analytic)
-        return largest(predicted - self.analytic) <= min(FIT * size, NEARER * mistake)
+        most = FIT * size
+        if self.wrong:
+            most = min(most, NEARER * largest(self.numeric - self.analytic))
+        return largest(predicted - self.analytic) <= most
 
     def gradient_at(self, inputs: Sequence[Array], upstream: Array) -> Array | None:
         """Ask the oracle for the gradient of this operand at another call."""
@@ -97,10 +105,10 @@ class Evidence:
 
 
 def gather(subject: Subject, example: Call | None) -> list[Evidence]:
-    """Collect wrong gradients from rich calls; from the counterexample itself if there are none."""
-    found = [e for call in _rich_calls(subject, example) for e in _wrong_gradients(subject, call)]
-    if not found and example is not None:
-        found = _wrong_gradients(subject, example)
+    """Collect gradients from rich calls; from the counterexample if none of those is wrong."""
+    found = [e for call in _rich_calls(subject, example) for e in _gradients(subject, call)]
+    if not any(e.wrong for e in found) and example is not None:
+        found = _gradients(subject, example)
     return found
 
 
@@ -144,7 +152,7 @@ def _distinct(domain: tuple[float, float], shape: tuple[int, ...], rng: Any) -> 
     return np.asarray((picked * (1 + 1e-3 * rng.random(size))).reshape(shape))
 
 
-def _wrong_gradients(subject: Subject, call: Call) -> list[Evidence]:
+def _gradients(subject: Subject, call: Call) -> list[Evidence]:
     if call.upstream is None:
         return []
     try:
@@ -159,9 +167,5 @@ def _wrong_gradients(subject: Subject, call: Call) -> list[Evidence]:
     for operand, (a, n, j) in enumerate(zip(contributions, numeric, jacobians, strict=True)):
         if n is None or j is None or a is None or not n.size:
             continue
-        size = max(largest(n), 1e-300)
-        if not largest(a - n) <= WRONG * size:
-            found.append(
-                Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n)
-            )
+        found.append(Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n))
     return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, find, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -44,7 +43,6 @@ Array = NDArray[Any]
 Domains = tuple[tuple[float, float] | None, ...]
 LARGEST = 12  # elements of an operand that is drawn
 MOST_OPERANDS = 26  # which letters name
-ONCE = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class OperationError(Exception):
@@ -62,6 +60,7 @@ class Subject:
     patterns: tuple[Pattern, ...]  # what calls look like; neither: elementwise, any shapes
     attributes: dict[str, Any]  # what every call is told
     relations: tuple[Relation, ...]
+    note: str = ""  # what was found out about the shapes that it takes
 
     def __repr__(self) -> str:
         return f"<{self.op.name} under test>"
@@ -212,20 +211,6 @@ class Subject:
             return OperationError(f"{error}; {hint}")
         return OperationError(str(error) if known else f"the backward rule raised {_said(error)}")
 
-    def simplest_call(self) -> Call:
-        """Return the first call that there is, with the simplest numbers."""
-        if not self.cases and (self.patterns or is_varied(self.attributes)):
-            return find(self.calls(), lambda call: call.upstream is not None, settings=ONCE)
-        case = self.cases[0] if self.cases else Case(((),) * len(self.operands), self.attributes)
-        domains = self.domains_for(len(case.shapes))
-        filled = [
-            np.full(shape, True if domain is None else choices("generic", domain, 1)[0])
-            for shape, domain in zip(case.shapes, domains, strict=True)
-        ]
-        call = Call(*filled, **case.attributes)
-        call.upstream = upstream_for(self.run(call.copy())[0].shape)
-        return call
-
     def domains_for(self, count: int) -> Domains:
         """Return one domain per input: an operation that joins takes more than it names."""
         return self.domains if len(self.domains) == count else (self.domains[0],) * count
@@ -288,10 +273,27 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool, edge:
     call = Call(*inputs, **attributes)
     try:
         result = subject.run(call.copy())[0]
-    except OperationError:
-        return call  # the law that runs it reports it
+    except OperationError as error:
+        if not isinstance(error.__cause__, np.linalg.LinAlgError) or kind != "generic":
+            return call  # the law that runs it reports it
+        call = positive_definite(call)
+        try:
+            result = subject.run(call.copy())[0]
+        except OperationError:
+            return call
     call.upstream = draw(upstreams(result.shape))
     return call
+
+
+def positive_definite(call: Call) -> Call:
+    """Make its square matrices such as have an inverse, a root and a factor of Cholesky's."""
+    return Call(*map(_times_its_transpose, call.inputs), **call.attributes)
+
+
+def _times_its_transpose(x: Array) -> Array:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2] or x.dtype.kind != "f":
+        return x
+    return np.asarray(x @ x.swapaxes(-1, -2) / x.shape[-1] + np.eye(x.shape[-1]))
 
 
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:

@@ -52,7 +52,7 @@ def test_a_narrow_terminal_gets_the_whole_table():
 def test_the_primitives_of_a_file_are_checked_and_a_wrong_one_is_reported(my_ops):
     code, text = run(modules=[my_ops])
     assert code == 1
-    assert "my_mul is WRONG" in text
+    assert "the gradient of my_mul is WRONG" in text
     assert "\n✗ rule: the backward rule is what the oracle says" in text
     assert "✗ linear:" not in text
     assert "operands swapped" in text
@@ -82,7 +82,7 @@ def test_several_files_are_checked_and_namesakes_are_told_apart(my_ops, tmp_path
     assert len(set(pictures)) == len(pictures)
     _, text = run("my_mul", "square", modules=[my_ops, other])
     assert "my_square" not in text
-    assert text.count("my_mul is WRONG") == 2
+    assert text.count("the gradient of my_mul is WRONG") == 2
 
 
 def test_a_name_given_twice_is_checked_once():
@@ -127,6 +127,22 @@ def test_wrong_use_is_an_error(names, content, words, tmp_path):
     path.write_text(content or "", encoding="utf-8")
     with pytest.raises(ValueError, match=words):
         run(*names, modules=[] if content is None else [path])
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), SystemExit(3), KeyError("x")])
+def test_one_operation_that_cannot_be_checked_loses_no_report(my_ops, monkeypatch, error):
+    from autolm.cli import verdicts
+
+    def report_on(subject, real=verdicts.report_on):
+        if subject.op.name == "my_mul":
+            raise error
+        return real(subject)
+
+    monkeypatch.setattr(verdicts, "report_on", report_on)
+    code, text = run(modules=[my_ops])
+    assert code == 1
+    assert f"my_mul is UNDECIDED: the check ended in {type(error).__name__}" in text
+    assert "my_square" in text
 
 
 def test_nothing_is_checked_before_all_is_known_to_be_such_that_it_can(tmp_path, monkeypatch):

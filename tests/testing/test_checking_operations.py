@@ -42,7 +42,7 @@ def test_a_plain_function_needs_no_decorator():
 
 def test_the_message_of_the_error_is_the_report():
     text = message_of(product_swapped)
-    assert "product_swapped is WRONG" in text
+    assert "the gradient of product_swapped is WRONG" in text
     assert "a      []     2              3          −1" in text
     assert "operands swapped: it receives ḡ · a, expected ḡ · b" in text
     assert "wrong_operations.py:" in text
@@ -116,7 +116,7 @@ def test_a_rule_that_breaks_the_contract_is_reported_by_name(rule, words):
         return a + b, rule
 
     text = message_of(add, cases=[Case(((3,), (3,)))])
-    assert "add is WRONG" in text
+    assert "the gradient of add is WRONG" in text
     assert words in in_one_line(text)
 
 
@@ -135,9 +135,32 @@ def test_a_function_of_tensors_is_told_where_it_belongs():
     assert "there is check_gradient" in message_of(lambda a: (a * a).sum())
 
 
-def test_a_forward_for_other_shapes_is_told_of_cases():
-    text = message_of(lambda a, b: (a @ b, lambda grad: (grad @ b.T, a.T @ grad)))
-    assert "tell cases=[Case(shapes)]" in in_one_line(text)
+def test_legal_shapes_are_found_and_the_report_names_them():
+    def product(a, b):
+        return a @ b, lambda grad: (grad @ b.T, a.T @ grad)
+
+    report = check_op(product, max_examples=4)
+    assert "it refuses a number with a number; tried on 2×3 with 3×4" in str(report)
+    assert " 3 with" not in str(report)  # a vector, for which the rule is not made
+
+
+def test_a_forward_for_shapes_that_are_not_found_is_told_of_cases():
+    def of_eleven(a):
+        return a.reshape(11), lambda grad: (grad.reshape(a.shape),)
+
+    assert "tell cases=[Case(shapes)]" in in_one_line(message_of(of_eleven))
+
+
+def test_a_law_that_cannot_be_tried_loses_no_other_and_says_why():
+    def of_doubles(a):
+        if a.dtype == object:
+            raise RecursionError("too deep")
+        return a * 2, lambda grad: (2 * grad,)
+
+    outcomes = outcomes_of(of_doubles)
+    assert outcomes["scalar"].status is Status.DOES_NOT_APPLY
+    assert "RecursionError: too deep" in outcomes["scalar"].reason
+    assert outcomes["graphs"].status is Status.HOLDS
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from autolm import ops
-from autolm.testing import Verdict, check_gradient, check_op
+from autolm import ops, primitive
+from autolm.testing import GradientError, Verdict, check_gradient, check_op
 
+from .everyday_operations import RIGHT
 from .right_operations import in_order, solution
 
 
@@ -25,3 +26,25 @@ def test_outside_of_the_domain_there_is_nothing_to_prove():
         check_gradient(lambda x: ops.log(x).sum(), [-1.0, 2.0])
     with pytest.warns(UserWarning, match="not a number"):
         check_gradient(lambda x: ops.log(x).sum(), np.linspace(-1, 2, 100))
+
+
+@pytest.mark.parametrize("x", [-4.0, -5.25, -6.0])
+def test_a_rule_may_be_as_rough_as_its_forward_is_rounded(x):
+    gelu = primitive(RIGHT["gelu_by_tanh"][0])
+    assert check_gradient(gelu, x).verdict is Verdict.CORRECT
+
+
+def test_a_wrong_rule_in_a_tail_is_no_rounding():
+    def cut_off(x):
+        y, rule = RIGHT["gelu_by_tanh"][0](x)
+        return y, lambda g: (np.where(x < -5, 0, rule(g)[0]),)
+
+    with pytest.raises(GradientError):
+        check_gradient(primitive(cut_off), -5.25)
+
+
+def test_a_jump_is_no_kink():
+    report = check_op(RIGHT["sign"][0], max_examples=12)
+    kinks = {o.law.name: o for o in report.outcomes}["kinks"]
+    assert kinks.tally.exercised["jump"]
+    assert not kinks.tally.exercised["kink"]

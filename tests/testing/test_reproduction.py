@@ -99,7 +99,7 @@ def test_the_program_fails_in_a_process_of_its_own(tmp_path):
     path.write_text(program_of("a function with a closure"), encoding="utf-8")
     ended = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert "GradientError: local is WRONG" in ended.stderr
+    assert "GradientError: the gradient of local is WRONG" in ended.stderr
 
 
 def test_the_program_tells_of_a_domain_that_the_record_does_not_know():

@@ -3,7 +3,7 @@
 from autolm.testing.laws.conduct import hygiene, linear, state
 from autolm.testing.laws.definitions import opens, relations, scalar
 from autolm.testing.laws.edges import extremes, kinks
-from autolm.testing.laws.law import Law, LawBroken, Tally
+from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally
 from autolm.testing.laws.values import aliases, broadcasting, graphs, rule
 
 # A broken law of value says that numbers are wrong, and the diagnosis is to say how.
@@ -18,12 +18,14 @@ LAWS: tuple[Law, ...] = (
 __all__ = [
     "LAWS",
     "LAWS_OF_VALUE",
+    "LackingError",
     "Law",
     "LawBroken",
     "Tally",
     "extremes",
     "graphs",
     "hygiene",
+    "linear",
     "relations",
     "state",
 ]

@@ -23,6 +23,7 @@ class Tally:
     exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
     undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
     vacuous: Counter[str] = field(default_factory=Counter)  # reason -> examples beside `examples`
+    lacking: Counter[str] = field(default_factory=Counter)  # what the forward lacks -> examples
 
     def note(self, comparison: Comparison) -> None:
         """Count a comparison that is not wrong."""
@@ -55,6 +56,10 @@ class LawBroken(Exception):
         self.rows, self.diagnosis = rows, diagnosis
 
 
+class LackingError(Exception):
+    """The forward lacks what a law needs, such as that it runs on Values; the message says what."""
+
+
 @dataclass(frozen=True)
 class Law:
     """A statement that holds for every correct operation that it applies to."""
@@ -66,6 +71,7 @@ class Law:
     exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
     of_one_call: bool = True  # whether its examples are calls
     at_edges: bool = False  # whether its examples may be where an operation refuses to be called
+    of_conduct: bool = False  # whether it speaks of how an operation behaves, not of its gradient
     by_case: bool = True  # whether each case that the subject has is tried by itself
 
 

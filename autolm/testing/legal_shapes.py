@@ -1,0 +1,231 @@
+"""Find out which shapes an operation takes, where nobody told and not any will do.
+
+An operation that takes all shapes which broadcast is elementwise. Another says what it minds only
+by an error; so it is tried. First every number of axes, all of one length. Then, axis by axis,
+which lengths may change alone and which only together: that is how shapes depend on each other.
+A call counts if the forward takes it and the rule can be run on what comes out.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations, islice, permutations, product
+
+import numpy as np
+
+from autolm.ops.array_operation import Case
+from autolm.testing.call import Call
+from autolm.testing.calls_from_patterns import is_varied
+from autolm.testing.oracle import differentiate
+from autolm.testing.strategies import Shape, choices
+from autolm.testing.under_test import (
+    OperationError,
+    Subject,
+    positive_definite,
+    upstream_for,
+)
+from autolm.testing.verdict import Verdict, compare
+
+Shapes = tuple[Shape, ...]
+Place = tuple[int, int]  # an axis: of which operand, and which
+
+BASE = 2  # the length of every axis, to begin with
+LENGTHS = (3, 2, 4, 5, 1, 6)  # that differ, for axes that may
+ORDERS = 300  # of them that are tried
+MOST_AXES = 4
+MOST_ELEMENTS = 48  # of an operand
+MOST_STRETCHED = 2  # of the cases that have an axis of length 1
+MOST_TOGETHER = 4  # axes that have to be of one length
+MOST_RANKS = 6  # ways to choose numbers of axes, of which cases are made
+PATIENCE = 2.0  # seconds of the processor, after which what was found has to do
+
+
+def with_legal_shapes(subject: Subject) -> Subject:
+    """Return the subject with cases that its operation takes; itself if it takes any shapes.
+
+    So it is, too, where nothing is found: then the laws report what the forward says.
+    """
+    if not subject.elementwise or is_varied(subject.attributes):
+        return subject
+    refused = [shapes for shapes in _that_broadcast(len(subject.operands)) if _no(subject, shapes)]
+    if not refused:
+        return subject
+    found = list(dict.fromkeys(_legal(subject)))
+    if not found:
+        return subject
+    told = ", ".join(_written(shapes) for shapes in found)
+    note = f"it refuses {_written(refused[0])}; tried on {told}"
+    cases = tuple(Case(shapes, subject.attributes) for shapes in found)
+    return replace(subject, cases=cases, note=note)
+
+
+def _that_broadcast(operands: int) -> list[Shapes]:
+    """List shapes which every elementwise operation takes."""
+    alike: list[Shapes] = [(shape,) * operands for shape in ((), (3,), (2, 3), (2, 3, 2))]
+    if operands > 1:
+        rest = ((2, 3),) * (operands - 2)
+        alike += [((3,), (2, 3), *rest), ((2, 3), (2, 1), *rest), ((2, 3), (), *rest)]
+    return alike
+
+
+def _legal(subject: Subject) -> Iterator[Shapes]:
+    """Find shapes of several ranks: of lengths that differ, all of one, some of 1."""
+    end = time.process_time() + PATIENCE
+    count = len(subject.operands)
+    most = MOST_AXES if count < 4 else 3
+    ranks = sorted(product(range(most + 1), repeat=count), key=lambda ranks: (sum(ranks), ranks))
+    found: dict[tuple[int, ...], list[Shapes]] = {}
+    for each in ranks:
+        if len(found) == MOST_RANKS or time.process_time() > end:
+            break
+        same = tuple((BASE,) * rank for rank in each)
+        if not _no(subject, same):
+            generic, *others = _varied(subject, same)
+            if _serves(subject, generic):  # a square matrix goes through where others do not
+                found[each] = [generic, *(s for s in others if _serves(subject, s))]
+    for each, cases in found.items():
+        if not _is_an_accident(subject, each, found):
+            yield from cases
+
+
+def _is_an_accident(
+    subject: Subject, ranks: tuple[int, ...], found: dict[tuple[int, ...], list[Shapes]]
+) -> bool:
+    """Whether operands of these ranks go through, and are hardly meant.
+
+    NumPy takes a vector for a matrix in many places, and a batch of them in the place of the
+    second. So it is where the rule is wrong for such, and right where all have as many axes.
+    """
+    if len(set(ranks)) == 1 or _is_right(subject, found[ranks][0]):
+        return False
+    batched_behind = max(ranks) > ranks[0]
+    return any(
+        (batched_behind or all(n >= m for n, m in zip(other, ranks, strict=True)))
+        and _is_right(subject, found[other][0])
+        for other in found
+        if len(set(other)) == 1
+    )
+
+
+def _is_right(subject: Subject, shapes: Shapes) -> bool:
+    call = _call(subject, shapes)
+    try:
+        call.upstream = upstream_for(subject.run(call.copy())[0].shape)
+        found = subject.contributions(call)
+    except OperationError:
+        return True
+    derivative = differentiate(
+        subject.function(call.attributes), call.inputs, domains=subject.domains
+    )
+    names = subject.names_of(call)
+    return compare(names, found, derivative, call.upstream).verdict is not Verdict.WRONG
+
+
+def _varied(subject: Subject, same: Shapes) -> Iterator[Shapes]:
+    """Give axes that need not agree other lengths; then each that stretches the length 1."""
+    free, groups = _that_agree(subject, same)
+    generic = next(_of_other_lengths(subject, same, free, groups), same)
+    yield generic
+    if generic != same and len(groups) > 1:
+        yield same
+    for group in groups[:MOST_STRETCHED]:
+        operand = min(operand for operand, _ in group)
+        yield _with(generic, {place: 1 for place in group if place[0] == operand})
+
+
+def _of_other_lengths(
+    subject: Subject, same: Shapes, free: set[Place], groups: Sequence[tuple[Place, ...]]
+) -> Iterator[Shapes]:
+    """Make shapes of which axes differ that may; and one more where an axis may be longer."""
+    some = LENGTHS[: max(4, len(groups))]
+    for order in islice(permutations(some, min(len(groups), len(some))), ORDERS):
+        lengths = {place: n for group, n in zip(groups, order, strict=False) for place in group}
+        longer = {
+            place: n + (place in free and any(place in g and len(g) > 1 for g in groups))
+            for place, n in lengths.items()
+        }
+        for shapes in (_with(same, longer), _with(same, lengths)):
+            if _fits(shapes) and not _no(subject, shapes):
+                yield shapes
+
+
+def _that_agree(subject: Subject, same: Shapes) -> tuple[set[Place], list[tuple[Place, ...]]]:
+    """Return the axes that may change alone, and all in groups of those that change together."""
+    places = _places(same)
+
+    def change(those: Sequence[Place]) -> bool:
+        return not _no(subject, _with(same, dict.fromkeys(those, BASE + 1)))
+
+    free = {place for place in places if change([place])}
+    groups: list[tuple[Place, ...]] = []
+    for place in sorted(places, key=lambda place: place in free):
+        if any(place in group for group in groups):
+            continue
+        others = [p for p in places if p != place and not any(p in group for group in groups)]
+        sizes = [0] if place in free else range(1, MOST_TOGETHER)
+        together = (
+            (place, *those) for n in sizes for those in combinations(others, n) if n < len(places)
+        )
+        groups.append(next(filter(change, together), (place,)))
+    return free, groups
+
+
+def _places(shapes: Shapes) -> list[Place]:
+    return [(i, axis) for i, shape in enumerate(shapes) for axis in range(len(shape))]
+
+
+def _with(shapes: Shapes, lengths: dict[Place, int]) -> Shapes:
+    return tuple(
+        tuple(lengths.get((i, axis), n) for axis, n in enumerate(shape))
+        for i, shape in enumerate(shapes)
+    )
+
+
+def _fits(shapes: Shapes) -> bool:
+    return all(math.prod(shape) <= MOST_ELEMENTS for shape in shapes)
+
+
+def _no(subject: Subject, shapes: Shapes) -> bool:
+    """Whether the forward refuses shapes."""
+    try:
+        subject.run(_call(subject, shapes))
+    except OperationError:
+        return True
+    return False
+
+
+def _serves(subject: Subject, shapes: Shapes) -> bool:
+    """Whether the forward takes these shapes, and the rule can be run on the result."""
+    call = _call(subject, shapes)
+    try:
+        call.upstream = upstream_for(subject.run(call.copy())[0].shape)
+        subject.contributions(call)
+    except OperationError:
+        return False
+    return True
+
+
+def _call(subject: Subject, shapes: Shapes) -> Call:
+    """Make a call of these shapes in which numbers differ."""
+    inputs = []
+    for i, (shape, domain) in enumerate(zip(shapes, subject.domains, strict=True)):
+        size = math.prod(shape)
+        if domain is None:
+            inputs.append(np.arange(size).reshape(shape) % 2 == 0)
+            continue
+        numbers = np.array(choices("generic", domain, size + i)[i : size + i], dtype=float)
+        inputs.append(numbers.reshape(shape))
+    call = Call(*inputs, **subject.attributes)
+    try:
+        subject.run(call.copy())
+    except OperationError as error:
+        if isinstance(error.__cause__, np.linalg.LinAlgError):  # it minds the numbers, perhaps
+            return positive_definite(call)
+    return call
+
+
+def _written(shapes: Shapes) -> str:
+    return " with ".join("×".join(map(str, shape)) or "a number" for shape in shapes)

@@ -1,0 +1,22 @@
+"""Right operations as people write them are proved, whatever their forward cannot do."""
+
+import pytest
+
+from autolm.testing import Verdict
+from autolm.testing.checking_operations import report_on
+from autolm.testing.under_test import Subject
+
+from .everyday_operations import RIGHT
+
+EXAMPLES = 3
+
+
+def test_there_are_enough_of_them():
+    assert len(RIGHT) >= 60
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_operation_is_proved(name):
+    forward, told = RIGHT[name]
+    report = report_on(Subject.of(forward, **told), EXAMPLES)
+    assert report.verdict is Verdict.CORRECT, report
