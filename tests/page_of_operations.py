@@ -17,6 +17,7 @@ import numpy as np
 from autolm import Module, Tensor, nn, ops
 from autolm.ops.arguments import SPELLINGS
 from autolm.tensor import numpy_functions
+from autolm.tensor.operators import ABSENT
 
 TEMPLATE = Path(__file__).with_name("operations.template.md")
 PAGE = Path(__file__).parents[1] / "OPERATIONS.md"
@@ -195,6 +196,14 @@ def constants():
     return " ".join(f"`{name}`" for name in names)
 
 
+def absent():
+    """List the methods that are absent by what their error says, as far as it does."""
+    named = {}
+    for name, said in ABSENT.items():
+        named.setdefault(said, []).append(f"`{name}`")
+    return "; ".join(f"{' '.join(names)}: “{_in_words(said)}”" for said, names in named.items())
+
+
 def spellings():
     """Say PyTorch's words for what is NumPy's here."""
     pairs = [f"`{theirs}` is read as `{ours}`" for theirs, ours in SPELLINGS.items()]
@@ -205,6 +214,7 @@ def page():
     """Write the page."""
     text = TEMPLATE.read_text("utf-8")
     text = text.replace("{CONSTANT}", constants()).replace("{SPELLINGS}", spellings())
+    text = text.replace("{ABSENT}", absent())
     lines, kind = [], ""
     for line in text.splitlines():
         row = _row(line)

@@ -98,8 +98,8 @@ class Walk:
     ...     print(walk.step(), x.grad)
     ...     print(walk.send(), x.grad)
     ...     print(walk.back(), (walk.position, walk.edge), x.grad)
-    1  +  mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 False
-    1  +  mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 1.0
+    1  +  y = mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 False
+    1  +  y = mul + x   mul: 1 × 1 = 1, grad – → 1   x: 1 × 1 = 1, grad – → 1 1.0
     x: 3, grad 1 → 4 4.0
     True (1, 0) 1.0
     >>> x.has_grad

@@ -31,7 +31,7 @@ class Channel:
     >>> stream = BytesIO()
     >>> Channel(stream, stream).event("output", output="a")
     >>> stream.getvalue().partition(b"{")[0]
-    b'Content-Length: 74\r\n\r\n'
+    b'Content-Length: 71\r\n\r\n'
     """
 
     def __init__(

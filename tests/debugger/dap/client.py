@@ -116,7 +116,8 @@ class Client:
     def launch(self, program, configure=lambda: None, initialize=None, **arguments):
         self.initialize(**(initialize or {}))
         number = self.send("launch", program=str(program), **arguments)
-        self.event("initialized")
+        while (message := self.next()).get("event") != "initialized":
+            self.events.append(message)  # what it prints at once is not to be lost
         configure()
         self.ask("configurationDone")
         return number
