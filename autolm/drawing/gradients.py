@@ -1,7 +1,7 @@
 """The backward pass, walked for a picture: what was sent along each edge, and nothing changed.
 
-The numbers are those of the engine's own steps. Only where they are put differs: into a picture
-rather than into the nodes.
+The numbers are those of the walk that every face shares. Only where they are put differs: into a
+picture rather than into the nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autolm.engine.backprop import Step
-from autolm.engine.graph import Node, topological_order
+from autolm.engine.graph import Node
+from autolm.walking.walk import Walk
 
 
 @dataclass
@@ -23,13 +24,13 @@ class Walked:
 
 
 def backward_steps(root: Node) -> Iterator[Step]:
-    """Walk `root.steps()`, and leave every gradient as it was."""
-    before = [(node, node.grad if node.has_grad else None) for node in topological_order(root)]
+    """Walk a backward pass from here, and leave every gradient as it was."""
+    walked = Walk(root)
     try:
-        yield from root.steps()
+        while step := walked.step():
+            yield step
     finally:
-        for node, grad in before:
-            node.grad = grad
+        walked.abandon()
 
 
 def walk(root: Node, nodes: Container[Node]) -> Walked:
