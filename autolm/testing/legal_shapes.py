@@ -40,6 +40,7 @@ MOST_ELEMENTS = 48  # of an operand
 MOST_STRETCHED = 2  # of the cases that have an axis of length 1
 MOST_TOGETHER = 4  # axes that have to be of one length
 MOST_RANKS = 6  # ways to choose numbers of axes, of which cases are made
+MOST_NAMED = 3  # shapes that are left out
 PATIENCE = 2.0  # seconds of the processor, after which what was found has to do
 
 
@@ -53,11 +54,16 @@ def with_legal_shapes(subject: Subject) -> Subject:
     refused = [shapes for shapes in _that_broadcast(len(subject.operands)) if _no(subject, shapes)]
     if not refused:
         return subject
-    found = list(dict.fromkeys(_legal(subject)))
+    left_out: list[Shapes] = []
+    found = list(dict.fromkeys(_legal(subject, left_out)))
     if not found:
         return subject
     told = ", ".join(_written(shapes) for shapes in found)
     note = f"it refuses {_written(refused[0])}; tried on {told}"
+    if left_out:
+        told = ", ".join(_written(shapes) for shapes in left_out[:MOST_NAMED])
+        more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+        note += f"; left out, where its forward runs and its rule is wrong or fails: {told}{more}"
     cases = tuple(Case(shapes, subject.attributes) for shapes in found)
     return replace(subject, cases=cases, note=note)
 
@@ -71,8 +77,11 @@ def _that_broadcast(operands: int) -> list[Shapes]:
     return alike
 
 
-def _legal(subject: Subject) -> Iterator[Shapes]:
-    """Find shapes of several ranks: of lengths that differ, all of one, some of 1."""
+def _legal(subject: Subject, left_out: list[Shapes]) -> Iterator[Shapes]:
+    """Find shapes of several ranks: of lengths that differ, all of one, some of 1.
+
+    Those that are hardly meant are listed in `left_out`, for the report to name them.
+    """
     end = time.process_time() + PATIENCE
     count = len(subject.operands)
     most = MOST_AXES if count < 4 else 3
@@ -84,10 +93,16 @@ def _legal(subject: Subject) -> Iterator[Shapes]:
         same = tuple((BASE,) * rank for rank in each)
         if not _no(subject, same):
             generic, *others = _varied(subject, same)
-            if _serves(subject, generic):  # a square matrix goes through where others do not
-                found[each] = [generic, *(s for s in others if _serves(subject, s))]
+            if not _serves(subject, generic):  # where a square matrix may go through
+                left_out.append(generic)
+                continue
+            served = {shapes: _serves(subject, shapes) for shapes in others}
+            found[each] = [generic, *(shapes for shapes, serves in served.items() if serves)]
+            left_out += [shapes for shapes, serves in served.items() if not serves]
     for each, cases in found.items():
-        if not _is_an_accident(subject, each, found):
+        if _is_an_accident(subject, each, found):
+            left_out.append(cases[0])
+        else:
             yield from cases
 
 
