@@ -85,9 +85,10 @@ def _common_diagnosis(evidences: list[Evidence]) -> str:
     What would make it wrong in every call must explain those too in which it is right.
     """
     wrong = [e for e in evidences if e.wrong]
-    if not wrong or sum(e.x.size for e in wrong) < LEAST:
-        return ""  # any constant fits a single number
-    fitting = [_diagnoses(evidence) for evidence in wrong]
+    if not wrong:
+        return ""
+    few = sum(e.x.size for e in wrong) < LEAST  # any constant fits a single number
+    fitting = [_diagnoses(evidence, (_repeated_index,) if few else None) for evidence in wrong]
     common = [text for text in fitting[0] if all(text in each for each in fitting[1:])]
     everywhere = {text for e in wrong[:1] for text in _diagnoses(e, EVERYWHERE)}
     right = [_diagnoses(e, EVERYWHERE) for e in evidences if not e.wrong]
