@@ -17,21 +17,22 @@ OTHERWISE = (ops.reshape, ops.transpose, ops.broadcast_to, ops.getitem)
 OPERATIONS = [op for op in ops.OPERATIONS if op.operands[:1] == ("a",) and op not in OTHERWISE]
 
 
-class Methods:
-    """The operations that begin with an array `a`."""
-
-    __slots__ = ()
-
-
 def _method(operation: ops.ArrayOperation) -> Callable[..., Any]:
     def call(self: Any, *given: Any, **attributes: Any) -> Any:
         return operation(self, *given, **attributes)
 
-    call.__name__ = operation.name
-    call.__qualname__ = f"{Methods.__name__}.{operation.name}"
+    call.__name__, call.__qualname__ = operation.name, f"Methods.{operation.name}"
     call.__doc__ = operation.__doc__
     return call
 
 
-for _operation in OPERATIONS:
-    setattr(Methods, _operation.name, _method(_operation))
+Methods = type(
+    "Methods",
+    (),
+    {
+        "__doc__": "The operations that begin with an array `a`.",
+        "__module__": __name__,
+        "__slots__": (),
+        **{operation.name: _method(operation) for operation in OPERATIONS},
+    },
+)
