@@ -23,6 +23,7 @@ from autolm.testing.under_test import OperationError, Subject
 from autolm.testing.verdict import proves_nothing
 
 LEAST = 2  # examples of each case: simple numbers, and others
+MORE = 3  # times as many, where the first ones did not meet what a law has to see
 
 
 class Status(Enum):
@@ -91,21 +92,24 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
     drawn = Counter(bool(part.patterns) for part, _ in applying)
-    for part, examples in applying:
-        fellows = drawn[bool(part.patterns)]  # cases share the examples, and patterns as many more
-        share = max(LEAST, -(-max_examples // fellows)) if fellows > 1 else max_examples
-        try:
-            broken = _hunt(law, part, examples, tally, share, shrink)
-        except Unsatisfiable:
-            continue
-        if broken is not None:
-            return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+    for most in (max_examples, MORE * max_examples):
+        for part, examples in applying:
+            fellows = drawn[bool(part.patterns)]  # cases share them, and patterns as many more
+            share = max(LEAST, -(-most // fellows)) if fellows > 1 else most
+            try:
+                broken = _hunt(law, part, examples, tally, share, shrink)
+            except Unsatisfiable:
+                continue
+            if broken is not None:
+                return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+        missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
+        if not missed or not tally.examples:
+            break
     if not tally.examples and tally.lacking:
         return Outcome(law, Status.DOES_NOT_APPLY, tally, "; ".join(tally.lacking))
     if not tally.examples:
         reason = "; ".join(tally.vacuous) or "no example could be made"
         return Outcome(law, Status.NOT_EXERCISED, tally, reason)
-    missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
     if missed:
         return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
     reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
