@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import importlib
 import json
 import os
 import pkgutil
@@ -136,8 +137,10 @@ FORGET = (
 )
 
 
-def test_each_module_can_be_the_first_that_is_imported() -> None:
-    imports = "".join(f"{FORGET}\nimport {name}\n" for name in modules())
+def test_each_room_can_be_the_first_that_is_imported() -> None:
+    # Of its files test_house says that they form no circle; a room's face does more than import.
+    rooms = [name for name in modules() if hasattr(importlib.import_module(name), "__path__")]
+    imports = "".join(f"{FORGET}\nimport {name}\n" for name in rooms)
     in_a_fresh_interpreter(f"import sys\n{imports}")
 
 
