@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.site import Frame, Site
 
 LONGEST = 60  # characters of source; what is longer is told by its operation
 OPERATIONS: dict[type, str] = {
@@ -46,8 +46,9 @@ class Sources:
         self.inner = {p for n in nodes for p in n.parents if p.site and p.site is n.site}
         sites = (n.site for n in nodes if n.parents and n not in self.inner)
         self.made_at = Counter(site.user[:5] for site in sites if site)
-        self.expressions = cache(expression_at)
-        self.form = cache(ast.dump)  # of an expression in a loop, for all of its nodes
+        # Of an expression in a loop, for all of its nodes:
+        self.expressions, self.form = cache(expression_at), cache(ast.dump)
+        self.resolve, self.is_alone = cache(self._resolved), cache(self._made_one)
 
     def __call__(self, node: Node) -> str:
         """Return the source of a node; empty where it is not known, too long or no longer so."""
@@ -100,7 +101,7 @@ class Sources:
         if len(operands) < len(node.parents):
             return self._of_lists(node, text, tree)
         for expression, parent in reversed(list(zip(operands, node.parents, strict=False))):
-            name = self._operand(expression, parent, self._is_alone(node))
+            name = self._operand(expression, parent, node.site)
             if name is None:
                 return ""
             if name:
@@ -117,11 +118,11 @@ class Sources:
         given = [each for argument in tree.args for each in _items(self.resolve(argument))]
         return text if _are(given, node.parents) else ""
 
-    def _is_alone(self, node: Node) -> bool:
-        """Whether no other was made by this expression, in a loop or another call."""
-        return node.site is None or self.made_at[node.site.user[:5]] <= 1
+    def _made_one(self, site: Site) -> bool:
+        """Whether no other was made by the expression at a site, in a loop or another call."""
+        return self.made_at[site.user[:5]] <= 1
 
-    def _operand(self, tree: ast.expr, node: Node, is_alone: bool) -> str | None:
+    def _operand(self, tree: ast.expr, node: Node, site: Site) -> str | None:
         """Return "" if an expression means this node, else what it is called; None if nothing.
 
         What a function called its own cannot be looked up any more: it is believed if it was said
@@ -144,7 +145,7 @@ class Sources:
                 else None
             )
         is_gone = value is _NOTHING and not any(self._bound(tree))
-        return "" if is_gone and is_alone else None
+        return "" if is_gone and self.is_alone(site) else None
 
     def _bound(self, tree: ast.AST) -> Iterator[Any]:
         """Yield what the names in an expression, and not of its own, hold now, but functions."""
@@ -185,7 +186,7 @@ class Sources:
             start, term = start.parents
             terms.append(term)
         if isinstance(tree.args[0], ast.GeneratorExp | ast.ListComp):
-            if not self._is_alone(node) and self._has_gone(tree):
+            if not self.is_alone(node.site) and self._has_gone(tree):
                 return False
             made_of = self._made_of(node, [start, *terms])
             return all(
@@ -212,7 +213,7 @@ class Sources:
                     waiting.extend(each.parents)
         return seen
 
-    def resolve(self, tree: ast.expr) -> Any:
+    def _resolved(self, tree: ast.expr) -> Any:
         """Return what an expression holds in the program now, as far as looking does nothing."""
         match tree:
             case ast.Constant():
