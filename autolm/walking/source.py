@@ -100,10 +100,11 @@ class Sources:
                 return self._of_lists(node, text, tree)
         if len(operands) < len(node.parents):
             return self._of_lists(node, text, tree)
-        for expression, parent in reversed(list(zip(operands, node.parents, strict=False))):
-            name = self._operand(expression, parent, node.site)
-            if name is None:
-                return ""
+        pairs = list(zip(operands, node.parents, strict=False))
+        names = [self._operand(expression, parent, node.site) for expression, parent in pairs]
+        if None in names:
+            return ""
+        for (expression, _), name in zip(pairs[::-1], names[::-1], strict=True):
             if name:
                 before, after = _around(text, expression)
                 least = 0 if before.endswith(("(", ", ")) else _least(tree, expression)
