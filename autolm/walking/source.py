@@ -43,7 +43,7 @@ class Sources:
     ) -> None:
         self.names, self.variables = names, variables
         # What a call uses on the way to its result, such as the sums of the first terms of a list.
-        self.inner = {p for n in nodes for p in n.parents if p.site and p.site is n.site}
+        self.inner = {p for n in nodes if n.site for p in n.parents if p.site is n.site}
         sites = (n.site for n in nodes if n.parents and n not in self.inner)
         self.made_at = Counter(site.user[:5] for site in sites if site)
         # Of an expression in a loop, for all of its nodes:
@@ -52,9 +52,10 @@ class Sources:
 
     def __call__(self, node: Node) -> str:
         """Return the source of a node; empty where it is not known, too long or no longer so."""
-        if node.site is None or not node.parents:
+        site = node.site
+        if site is None or not node.parents:
             return ""
-        found = self.expressions(node.site.user)
+        found = self.expressions(site.user)
         if found is None:
             return ""
         text, tree = found
@@ -93,14 +94,15 @@ class Sources:
 
         What follows the operands in a call must be what the operation was told.
         """
+        parents = node.parents
         if isinstance(tree, ast.Call):
             keywords = [(keyword.arg, keyword.value) for keyword in tree.keywords]
-            others = [*((None, each) for each in operands[len(node.parents) :]), *keywords]
+            others = [*((None, each) for each in operands[len(parents) :]), *keywords]
             if not all(self._was_told(node, key, value) for key, value in others):
                 return self._of_lists(node, text, tree)
-        if len(operands) < len(node.parents):
+        if len(operands) < len(parents):
             return self._of_lists(node, text, tree)
-        pairs = list(zip(operands, node.parents, strict=False))
+        pairs = list(zip(operands, parents, strict=False))
         names = [self._operand(expression, parent, node.site) for expression, parent in pairs]
         if None in names:
             return ""
@@ -406,7 +408,7 @@ def _are(values: Sequence[Any], nodes: Sequence[Node]) -> bool:
 
 
 def _is_constant(node: Node) -> bool:
-    return not node.parents and not node.requires_grad
+    return not node.requires_grad and not node.parents
 
 
 def _is_number(value: Any, data: Any) -> bool:
