@@ -48,7 +48,8 @@ class Sources:
         self.made_at = Counter(site.user[:5] for site in sites if site)
         # Of an expression in a loop, for all of its nodes:
         self.expressions, self.form = cache(expression_at), cache(ast.dump)
-        self.resolve, self.is_alone = cache(self._resolved), cache(self._made_one)
+        self.resolve, self.bound = cache(self._resolved), cache(self._bound)
+        self.is_alone = cache(self._made_one)
 
     def __call__(self, node: Node) -> str:
         """Return the source of a node; empty where it is not known, too long or no longer so."""
@@ -147,17 +148,16 @@ class Sources:
                 if math.isfinite(number)
                 else None
             )
-        is_gone = value is _NOTHING and not any(self._bound(tree))
+        is_gone = value is _NOTHING and not self.bound(tree)
         return "" if is_gone and self.is_alone(site) else None
 
-    def _bound(self, tree: ast.AST) -> Iterator[Any]:
-        """Yield what the names in an expression, and not of its own, hold now, but functions."""
+    def _bound(self, tree: ast.AST) -> list[Any]:
+        """List what the names in an expression, and not of its own, hold now, but functions."""
         names = [each for each in ast.walk(tree) if isinstance(each, ast.Name)]
         own = {each.id for each in names if isinstance(each.ctx, ast.Store)}
-        for name in {each.id for each in names} - own:
-            value = self.variables.get(name, _NOTHING)
-            if value is not _NOTHING and not callable(value) and not isinstance(value, ModuleType):
-                yield [value]
+        known = ({each.id for each in names} - own) & self.variables.keys()
+        held = [self.variables[name] for name in known]
+        return [each for each in held if not (callable(each) or isinstance(each, ModuleType))]
 
     def _has_gone(self, tree: ast.AST) -> bool:
         """Whether an expression uses names that are no more, and not its own."""
@@ -196,7 +196,7 @@ class Sources:
                 each in made_of
                 if isinstance(each, Node)
                 else any(_is_number(each, one.data) for one in made_of if _is_constant(one))
-                for value in self._bound(tree)
+                for value in self.bound(tree)
                 for each in _items(value)
             )
         given = _items(self.resolve(tree.args[0]))
