@@ -1,6 +1,8 @@
 """Programs that an editor launches, or attaches to, each in a process of its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -224,12 +226,23 @@ def test_terminate_ends_a_program_that_is_busy(adapter, tmp_path):
     adapter.event("terminated")
 
 
-def test_disconnect_ends_the_adapter_and_the_program(tmp_path):
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda client: client.ask("disconnect"),
+        lambda client: client.process.send_signal(signal.SIGINT),  # as nvim-dap does
+    ],
+    ids=["disconnect", "interrupt"],
+)
+def test_what_ends_the_adapter_ends_the_program_too(tmp_path, end):
     with Adapter() as client:
         client.launch(script(tmp_path, TRAINING))
         client.event("stopped")
-        client.ask("disconnect")
+        program = int(client.evaluate("os.getpid()"))
+        end(client)
         assert client.process.wait(LONG) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(program, 0)
 
 
 def test_program_may_be_left_running(tmp_path):
