@@ -104,7 +104,7 @@ class Sources:
         if len(operands) < len(parents):
             return self._of_lists(node, text, tree)
         pairs = list(zip(operands, parents, strict=False))
-        names = [self._operand(expression, parent, node.site) for expression, parent in pairs]
+        names = [self._operand(expression, parent, node) for expression, parent in pairs]
         if None in names:
             return ""
         for (expression, _), name in zip(pairs[::-1], names[::-1], strict=True):
@@ -126,7 +126,7 @@ class Sources:
         """Whether no other was made by the expression at a site, in a loop or another call."""
         return self.made_at[site.user[:5]] <= 1
 
-    def _operand(self, tree: ast.expr, node: Node, site: Site) -> str | None:
+    def _operand(self, tree: ast.expr, node: Node, result: Node) -> str | None:
         """Return "" if an expression means this node, else what it is called; None if nothing.
 
         What a function called its own cannot be looked up any more: it is believed if it was said
@@ -149,7 +149,7 @@ class Sources:
                 else None
             )
         is_gone = value is _NOTHING and not self.bound(tree)
-        return "" if is_gone and self.is_alone(site) else None
+        return "" if is_gone and self.is_alone(result.site) else None
 
     def _bound(self, tree: ast.AST) -> list[Any]:
         """List what the names in an expression, and not of its own, hold now, but functions."""
