@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autolm.debugger.prompt import Mistake, Prompt, one_line
-from autolm.debugger.screen import Screen, dim, red
+from autolm.debugger.screen import LINES, Screen, dim, red
 from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
@@ -311,7 +311,7 @@ class Looking(Prompt):
         selected = len(scopes) - 1 - self.outwards
         self.say(self.screen.where(scopes, selected, self.stack.frames()))
         if self.node.site is None:
-            self.say("no line is known: run under autolm.record_sites() or with AUTOLM_SITES=1")
+            self.say(f"no line is known: {LINES}")
             return
         user = self.node.site.user
         line = linecache.getline(user.path, user.line).strip()

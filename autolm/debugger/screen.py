@@ -39,6 +39,7 @@ UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what wa
 WIDEST = 100  # of what is to be read, and not looked at
 LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
+LINES = "set_trace() before they are computed, or AUTOLM_SITES=1, records lines"
 
 
 class Screen:

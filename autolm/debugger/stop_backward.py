@@ -12,10 +12,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from autolm.debugger.commands import Debugger
+from autolm.debugger.screen import LINES
 from autolm.debugger.stopping import Settings
 from autolm.engine.backprop import backward_pass, watching_pass
 from autolm.engine.graph import Node, Recording, recorder, recording_here
 from autolm.walking.program import Pass, pass_here, stopping
+from autolm.walking.wording import count
 
 # What the prompt of the latest pass was told: breakpoints hold in the next pass too.
 settings: ContextVar[Settings | None] = ContextVar("autolm_debugger_settings", default=None)
@@ -85,6 +87,9 @@ def open_debugger(here: Pass) -> bool:
                 debugger.start_up()
             else:
                 debugger.set_up(before)
+            unplaced = sum(node.site is None for node in walk.operations)
+            if unplaced:
+                debugger.say(f"no line is known of {count(unplaced)} steps: {LINES}")
             debugger.open()
             settings.set(debugger.settings())
             if not walk.finished:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
+from autolm.debugger.screen import LINES
 from autolm.engine.site import Frame
 from autolm.walking.breakpoints import (
     Breakpoint,
@@ -305,7 +306,7 @@ class Stopping(Looking):
         path, _, line = text.rpartition(":")
         number, sites = whole_number(line), [n.site for n in self.walk.operations if n.site]
         if not sites:
-            raise Mistake("break: no line is known: run with AUTOLM_SITES=1, or by autolm step")
+            raise Mistake(f"break: no line is known: {LINES}")
         here = self.node.site or sites[0]
         paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
         wanted = path or here.user.path

@@ -53,7 +53,7 @@ class Site:
             frames.append(Frame(*place, code.co_name, scopes[-1] if scopes else ""))
         return tuple(frames)
 
-    @property
+    @cached_property
     def user(self) -> Frame:
         """The innermost call of the program: of a user, a layer or a model, not of an operation."""
         outside = (each for each in self.frames if not each.path.startswith(_MACHINERY))

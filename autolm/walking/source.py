@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.site import Frame, Site
 
 LONGEST = 60  # characters of source; what is longer is told by its operation
 OPERATIONS: dict[type, str] = {
@@ -43,17 +43,20 @@ class Sources:
     ) -> None:
         self.names, self.variables = names, variables
         # What a call uses on the way to its result, such as the sums of the first terms of a list.
-        self.inner = {p for n in nodes for p in n.parents if p.site and p.site is n.site}
+        self.inner = {p for n in nodes if n.site for p in n.parents if p.site is n.site}
         sites = (n.site for n in nodes if n.parents and n not in self.inner)
         self.made_at = Counter(site.user[:5] for site in sites if site)
-        self.expressions = cache(expression_at)
-        self.form = cache(ast.dump)  # of an expression in a loop, for all of its nodes
+        # Of an expression in a loop, for all of its nodes:
+        self.expressions, self.form = cache(expression_at), cache(ast.dump)
+        self.resolve, self.bound = cache(self._resolved), cache(self._bound)
+        self.is_alone = cache(self._made_one)
 
     def __call__(self, node: Node) -> str:
         """Return the source of a node; empty where it is not known, too long or no longer so."""
-        if node.site is None or not node.parents:
+        site = node.site
+        if site is None or not node.parents:
             return ""
-        found = self.expressions(node.site.user)
+        found = self.expressions(site.user)
         if found is None:
             return ""
         text, tree = found
@@ -92,17 +95,19 @@ class Sources:
 
         What follows the operands in a call must be what the operation was told.
         """
+        parents = node.parents
         if isinstance(tree, ast.Call):
             keywords = [(keyword.arg, keyword.value) for keyword in tree.keywords]
-            others = [*((None, each) for each in operands[len(node.parents) :]), *keywords]
+            others = [*((None, each) for each in operands[len(parents) :]), *keywords]
             if not all(self._was_told(node, key, value) for key, value in others):
                 return self._of_lists(node, text, tree)
-        if len(operands) < len(node.parents):
+        if len(operands) < len(parents):
             return self._of_lists(node, text, tree)
-        for expression, parent in reversed(list(zip(operands, node.parents, strict=False))):
-            name = self._operand(expression, parent, self._is_alone(node))
-            if name is None:
-                return ""
+        pairs = list(zip(operands, parents, strict=False))
+        names = [self._operand(expression, parent, node) for expression, parent in pairs]
+        if None in names:
+            return ""
+        for (expression, _), name in zip(pairs[::-1], names[::-1], strict=True):
             if name:
                 before, after = _around(text, expression)
                 least = 0 if before.endswith(("(", ", ")) else _least(tree, expression)
@@ -117,11 +122,11 @@ class Sources:
         given = [each for argument in tree.args for each in _items(self.resolve(argument))]
         return text if _are(given, node.parents) else ""
 
-    def _is_alone(self, node: Node) -> bool:
-        """Whether no other was made by this expression, in a loop or another call."""
-        return node.site is None or self.made_at[node.site.user[:5]] <= 1
+    def _made_one(self, site: Site) -> bool:
+        """Whether no other was made by the expression at a site, in a loop or another call."""
+        return self.made_at[site.user[:5]] <= 1
 
-    def _operand(self, tree: ast.expr, node: Node, is_alone: bool) -> str | None:
+    def _operand(self, tree: ast.expr, node: Node, result: Node) -> str | None:
         """Return "" if an expression means this node, else what it is called; None if nothing.
 
         What a function called its own cannot be looked up any more: it is believed if it was said
@@ -143,17 +148,16 @@ class Sources:
                 if math.isfinite(number)
                 else None
             )
-        is_gone = value is _NOTHING and not any(self._bound(tree))
-        return "" if is_gone and is_alone else None
+        is_gone = value is _NOTHING and not self.bound(tree)
+        return "" if is_gone and self.is_alone(result.site) else None
 
-    def _bound(self, tree: ast.AST) -> Iterator[Any]:
-        """Yield what the names in an expression, and not of its own, hold now, but functions."""
+    def _bound(self, tree: ast.AST) -> list[Any]:
+        """List what the names in an expression, and not of its own, hold now, but functions."""
         names = [each for each in ast.walk(tree) if isinstance(each, ast.Name)]
         own = {each.id for each in names if isinstance(each.ctx, ast.Store)}
-        for name in {each.id for each in names} - own:
-            value = self.variables.get(name, _NOTHING)
-            if value is not _NOTHING and not callable(value) and not isinstance(value, ModuleType):
-                yield [value]
+        known = ({each.id for each in names} - own) & self.variables.keys()
+        held = [self.variables[name] for name in known]
+        return [each for each in held if not (callable(each) or isinstance(each, ModuleType))]
 
     def _has_gone(self, tree: ast.AST) -> bool:
         """Whether an expression uses names that are no more, and not its own."""
@@ -185,14 +189,14 @@ class Sources:
             start, term = start.parents
             terms.append(term)
         if isinstance(tree.args[0], ast.GeneratorExp | ast.ListComp):
-            if not self._is_alone(node) and self._has_gone(tree):
+            if not self.is_alone(node.site) and self._has_gone(tree):
                 return False
             made_of = self._made_of(node, [start, *terms])
             return all(
                 each in made_of
                 if isinstance(each, Node)
                 else any(_is_number(each, one.data) for one in made_of if _is_constant(one))
-                for value in self._bound(tree)
+                for value in self.bound(tree)
                 for each in _items(value)
             )
         given = _items(self.resolve(tree.args[0]))
@@ -212,7 +216,7 @@ class Sources:
                     waiting.extend(each.parents)
         return seen
 
-    def resolve(self, tree: ast.expr) -> Any:
+    def _resolved(self, tree: ast.expr) -> Any:
         """Return what an expression holds in the program now, as far as looking does nothing."""
         match tree:
             case ast.Constant():
@@ -404,7 +408,7 @@ def _are(values: Sequence[Any], nodes: Sequence[Node]) -> bool:
 
 
 def _is_constant(node: Node) -> bool:
-    return not node.parents and not node.requires_grad
+    return not node.requires_grad and not node.parents
 
 
 def _is_number(value: Any, data: Any) -> bool:

@@ -20,7 +20,7 @@ from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
-from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
+from autolm.walking.program_names import named_by, names_of, variables_of_caller
 from autolm.walking.wording import grad_of, label, norm, total
 
 SHOWN = 12  # how many gradients a report lists
@@ -55,11 +55,10 @@ class Edit:
         gradients: Mapping[Node, Moved],
         overruled: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
-        names: Called,
     ) -> None:
         self.node, self.data, self.gradients = node, data, gradients
         self.overruled = overruled
-        self._states, self._names = states, names
+        self._states = states
 
     def undo(self) -> None:
         """Put back every number and every rule."""
@@ -67,7 +66,8 @@ class Edit:
             _restore(node, state)
 
     def __repr__(self) -> str:
-        with named_by(self._names):
+        *_, root = self.data
+        with named_by(names_of(root, variables_of_caller())):
             return self.text()
 
     def text(self, label: Callable[[Node], str] = label) -> str:
@@ -159,11 +159,10 @@ def edit(
         {
             each: Moved(gradients_before[each], after)
             for each, after in gradients_after.items()
-            if not np.array_equal(gradients_before[each], after, equal_nan=True)
+            if not _same(gradients_before[each], after)
         },
         [each for each in dependents[1:] if each in set_before],
         states,
-        names_of(root, variables_of_caller()),
     )
 
 
@@ -200,6 +199,13 @@ def _like(node: Node, data: Any) -> Any:
 
 def _kind(shape: tuple[int, ...]) -> str:
     return f"an array of shape {shape}" if shape else "one number"
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether two gradients are equal; nan is nan."""
+    if type(before) is type(after) is float:
+        return before == after or (before != before and after != after)
+    return np.array_equal(before, after, equal_nan=True)
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:

@@ -503,7 +503,8 @@ def test_a_line_that_made_nothing_is_refused(lined):
 
 def test_without_lines_it_says_how_to_get_them(neuron):
     assert neuron.say("b neuron.py:3") == (
-        "break: no line is known: run with AUTOLM_SITES=1, or by autolm step"
+        "break: no line is known: "
+        "set_trace() before they are computed, or AUTOLM_SITES=1, records lines"
     )
 
 

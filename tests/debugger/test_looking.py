@@ -7,6 +7,7 @@ import pytest
 
 from autolm import Tensor, Value, ops, primitive, record_sites, scope
 from autolm.debugger.commands import Debugger
+from autolm.debugger.screen import LINES
 from autolm.engine.backprop import latest_root
 from autolm.walking.tokens import Tokens
 from tests.session import Session
@@ -162,7 +163,7 @@ def test_where_without_sites_says_how_to_get_them(model):
         "  the whole graph   7 steps, 1 … 7",
         "    head            3 steps, 2 … 4",
         ">     head.inner    1 step, 3 … 3",
-        "no line is known: run under autolm.record_sites() or with AUTOLM_SITES=1",
+        "no line is known: set_trace() before they are computed, or AUTOLM_SITES=1, records lines",
     ]
 
 
@@ -393,7 +394,7 @@ OR_NAME = " and no name (help lists the commands)"
         ("condition", "condition: of which breakpoint? (b lists them)"),
         ("until 1", "until: step 1 is not ahead; goto 1 goes back to it"),
         ("l 0", "0 is not one of the steps 1 … 5"),
-        ("b 99", "break: no line is known: run with AUTOLM_SITES=1, or by autolm step"),
+        ("b 99", f"break: no line is known: {LINES}"),
         ("b op=softmax", "break: no step has operation softmax"),
         ("b colour=red", "break: colour is none of op, name, scope, step and hits"),
         ("b x1", "break: x1 is a leaf, and leaves are no steps; try: watch x1"),

@@ -4,6 +4,7 @@ import bdb
 import contextvars
 import gc
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -15,6 +16,7 @@ from autolm import Tensor, Value, debug, set_trace
 from autolm.debugger import commands as debugger
 from autolm.debugger import stop_backward
 from autolm.engine.backprop import backward_pass, watching_pass
+from autolm.engine.graph import recorder
 
 
 @pytest.fixture
@@ -107,7 +109,27 @@ def test_debug_sees_the_names_of_the_function_that_calls_it(commands, capsys):
 
     commands.lines = ("p weight.data, cube.data", "s", "why weight", "q")
     somewhere()
-    assert capsys.readouterr().out.startswith("(3.0, 27.0)\n> 2/2")
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "(3.0, 27.0)"
+    assert lines[1].startswith("> 2/2")
+
+
+def test_debug_says_of_how_many_steps_no_line_is_known(commands, capsys):
+    def steps_without_a_line(root):
+        debug(root)
+        first = capsys.readouterr().out.splitlines()[0]
+        found = re.fullmatch(r"no line is known of (\d+) steps: .* AUTOLM_SITES=1, .*", first)
+        return int(found[1]) if found else 0
+
+    token = recorder.set(None)
+    try:
+        x = Value(3.0)
+        before = x * x * x
+        assert steps_without_a_line(before) == 2
+        assert steps_without_a_line(before * x + x) == 2  # from the first debug() on, they are
+        assert steps_without_a_line(x * x) == 0
+    finally:
+        recorder.reset(token)
 
 
 @pytest.mark.parametrize(("value", "stops"), [("1", True), ("", False), ("0", False)])

@@ -215,6 +215,14 @@ def test_report_reads_well_and_lists_the_gradients_that_moved_most():
     assert report.count(".grad") == 12 and "… and 9 more gradients" in report
 
 
+def test_report_has_the_names_of_the_program_that_prints_it():
+    def changed(inner):
+        return edit(inner * 3.0, inner, 5.0)
+
+    outer = Value(2.0)
+    assert str(changed(outer)).splitlines()[0].split() == ["outer", "2", "→", "5"]
+
+
 def test_report_is_of_the_pass_with_the_seed_that_it_was_given():
     w, x = Value(2.0, name="w"), Value(3.0, name="x")
     y = w * x

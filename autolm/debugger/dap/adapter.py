@@ -45,14 +45,16 @@ class Adapter:
 
     def serve(self) -> None:
         """Answer until the editor disconnects, or its stream ends."""
-        while not self._is_over and (message := self.channel.receive()) is not None:
-            try:
-                command, arguments = command_of(message)
-                handle = getattr(self, f"on_{command}", self._forward)
-                handle(message, arguments)
-            except Exception as error:
-                self.channel.refuse(message, one_line(error))
-        self._stop()
+        try:
+            while not self._is_over and (message := self.channel.receive()) is not None:
+                try:
+                    command, arguments = command_of(message)
+                    handle = getattr(self, f"on_{command}", self._forward)
+                    handle(message, arguments)
+                except Exception as error:
+                    self.channel.refuse(message, one_line(error))
+        finally:
+            self._stop()
 
     def on_initialize(self, message: Message, arguments: Message) -> None:
         """Say what there is."""
@@ -325,8 +327,9 @@ def _without_debugging(command: str, arguments: Message) -> Message:
 
 
 def serve(reader: BinaryIO, writer: BinaryIO) -> None:
-    """Serve one editor on a pair of streams."""
-    Adapter(Channel(reader, writer)).serve()
+    """Serve one editor on a pair of streams; an interrupt is how some editors end a session."""
+    with suppress(KeyboardInterrupt):
+        Adapter(Channel(reader, writer)).serve()
 
 
 def serve_at(port: int) -> None:

@@ -40,7 +40,7 @@ def _run(session: Session, options: dict[str, Any]) -> int:
     try:
         return program.run(session.on_pass)
     except ProgramError as error:
-        print(f"autolm: {error}", file=sys.stderr)
+        sys.stderr.write(f"autolm: {error}\n")  # whole, also where nothing is buffered
         return 1
     except KeyboardInterrupt:
         return 130

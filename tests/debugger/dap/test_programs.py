@@ -1,6 +1,8 @@
 """Programs that an editor launches, or attaches to, each in a process of its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -90,7 +92,7 @@ def test_program_in_a_path_with_spaces_and_unicode(adapter, tmp_path):
     ],
 )
 def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp_path, text, said):
-    adapter.launch(script(tmp_path, text))
+    adapter.launch(script(tmp_path, text), env={"PYTHONUNBUFFERED": "1"})
     outputs = []
     while (message := adapter.events.pop(0) if adapter.events else adapter.next())["type"]:
         if message.get("event") == "output" and message["body"]["category"] == "stderr":
@@ -99,9 +101,9 @@ def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp
             assert message["body"]["exitCode"] == 1
         if message.get("event") == "terminated":
             break
-    printed = "".join(outputs)
-    assert said in printed
-    assert printed.count("\n") == 1
+    (line,) = outputs
+    assert said in line
+    assert line.endswith("\n")
 
 
 def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_path):
@@ -224,12 +226,23 @@ def test_terminate_ends_a_program_that_is_busy(adapter, tmp_path):
     adapter.event("terminated")
 
 
-def test_disconnect_ends_the_adapter_and_the_program(tmp_path):
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda client: client.ask("disconnect"),
+        lambda client: client.process.send_signal(signal.SIGINT),  # as nvim-dap does
+    ],
+    ids=["disconnect", "interrupt"],
+)
+def test_what_ends_the_adapter_ends_the_program_too(tmp_path, end):
     with Adapter() as client:
         client.launch(script(tmp_path, TRAINING))
         client.event("stopped")
-        client.ask("disconnect")
+        program = int(client.evaluate("os.getpid()"))
+        end(client)
         assert client.process.wait(LONG) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(program, 0)
 
 
 def test_program_may_be_left_running(tmp_path):
