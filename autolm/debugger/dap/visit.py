@@ -73,7 +73,7 @@ class Visit:
         self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
         self.setting = Setting(walk, self.namespace, self.blame, self._log)
         self._move: Move | None = None  # what was asked for last, and is to be done
-        self._has_asked = self._has_left = False
+        self._has_asked, self._has_left = True, False  # it is on its way to the first stop
         self._told_anew = False  # whether breakpoints were told while it moved
 
     @cached_property
@@ -114,10 +114,13 @@ class Visit:
         return None if self._has_left or self.over.is_set() else self._move
 
     def _ask(self, move: Move) -> None:
+        if self._has_asked:
+            raise Refused("the walk is still on its way: pause it, or wait until it stops")
         self._move, self._has_asked = move, True
 
     def _leave(self) -> None:
-        self._has_asked = self._has_left = True
+        self._ask(lambda: Stopped("until"))
+        self._has_left = True
 
     def _along(self, move: Move) -> Stopped:
         """Go a long way; breakpoints that are told meanwhile hold from then on."""

@@ -190,8 +190,12 @@ def test_pause_stops_a_long_way_and_disconnecting_ends_it(visit):
     arrived.clear()
     visited.client.ask("continue")
     assert arrived.wait(LONG)
+    moves = [visited.client.send(each) for each in ("next", "continue", "stepBack")]
     visited.client.ask("disconnect")
     paused.set()
+    for each in moves:  # none of them is taken, and forgotten
+        answer = visited.client.response(each)
+        assert (answer["success"], "on its way" in answer["message"]) == (False, True)
     visited.done()
     assert x.grad == 1.0  # as if nobody had looked
 
