@@ -19,9 +19,10 @@ from autolm.testing.hypotheses import (
 )
 from autolm.testing.samples import Evidence, gather
 from autolm.testing.under_test import Subject
-from autolm.testing.verdict import largest
+from autolm.testing.verdict import Arrays, largest
 
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
+EQUAL = "ties: wrong where operands are equal, whether or not they are one and the same"
 
 LEAST = 3  # elements of wrong gradients, all calls together, that a cause is sought for
 
@@ -51,6 +52,14 @@ def what_is_known(subject: Subject, example: Call | None) -> str:
         calls = "" if len(wrong) == len(evidences) else " in some calls"
         told.append(f"{name} is wrong{calls}" + "".join(f", {text}" for text in sorted(places)))
     return "; ".join(told)
+
+
+def of_uses(subject: Subject, call: Call, sent: Arrays) -> str:
+    """Say whether what is `sent` is wrong because operands are one, or because they are equal."""
+    apart = subject.contributions(call.copy())
+    pairs = zip(sent, apart, strict=True)
+    alike = all(a is None or b is None or np.allclose(a, b, equal_nan=True) for a, b in pairs)
+    return EQUAL if alike else USED_TWICE
 
 
 def _places(e: Evidence) -> list[str]:
