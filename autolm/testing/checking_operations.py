@@ -134,6 +134,7 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
     told = [f"{note}: {_reasons(those)}" for note, those in notes if those]
+    told += [f"at the limits of the dtype {text}" for o in outcomes for text in o.tally.noted]
     reason = "; ".join([subject.note] * bool(subject.note) + told)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
