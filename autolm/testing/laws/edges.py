@@ -241,10 +241,11 @@ def _slope(
     function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
 ) -> Array:
     """Differentiate in long double; infinite where the function knows no complex ones."""
-    direction = unit_direction(wide, operand, index)
+    size = np.abs(wide[operand][index]) or np.longdouble(1)  # a step is small beside it
+    direction = [size * d for d in unit_direction(wide, operand, index)]
     try:
         with np.errstate(all="ignore"):
-            return complex_step(function, wide, direction)
+            return complex_step(function, wide, direction) / size
     except UnsuitableError:
         return np.array(np.inf)
 
