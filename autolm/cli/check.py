@@ -22,6 +22,12 @@ def check(
     module: Annotated[
         list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
     ] = None,
+    diagnosis: Annotated[
+        bool,
+        typer.Option(
+            "--diagnosis/--no-diagnosis", help="Whether to say the cause; an exercise keeps it."
+        ),
+    ] = True,
 ) -> None:
     """Prove the gradients of operations, or say which rule is wrong, where and how."""
     from autolm.cli.verdicts import show_verdicts
@@ -29,4 +35,4 @@ def check(
     named = operations or []
     files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
     names = [word for word in named if not word.endswith(".py")]
-    raise typer.Exit(show_verdicts(names, profile=profile, modules=files))
+    raise typer.Exit(show_verdicts(names, profile=profile, modules=files, diagnosis=diagnosis))

@@ -19,7 +19,7 @@ from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_of
-from autolm.testing.diagnosis import USED_TWICE, diagnose
+from autolm.testing.diagnosis import diagnose, of_uses
 from autolm.testing.graph_as_function import forward_of, in_double, replayed
 from autolm.testing.laws.law import program_of, program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
@@ -277,12 +277,14 @@ def _subject_of(node: Node) -> Subject | None:
     return Subject.of(node.op, arity=len(node.parents) if node.op.joins else None)
 
 
-def _diagnosis(node: Node) -> str:
+def _diagnosis(node: Any) -> str:
     subject = _subject_of(node)
     if subject is None:
         return ""
-    twice = len(set(node.parents)) < len(node.parents)
-    found = diagnose(subject, _call_of(node)) or USED_TWICE * twice
+    call = _call_of(node)
+    found = diagnose(subject, call)
+    if not found and len(set(node.parents)) < len(node.parents):
+        found = of_uses(subject, call, subject.sent(node, call.upstream))
     return f"{subject.op.name}: {found}" if found else ""
 
 

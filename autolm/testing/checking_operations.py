@@ -13,6 +13,7 @@ from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.expressions import Expression
+from autolm.testing.hypotheses import NOT_LINEAR
 from autolm.testing.laws import (
     LAWS,
     LAWS_OF_VALUE,
@@ -133,6 +134,7 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
     told = [f"{note}: {_reasons(those)}" for note, those in notes if those]
+    told += [f"at the limits of the dtype {text}" for o in outcomes for text in o.tally.noted]
     reason = "; ".join([subject.note] * bool(subject.note) + told)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
@@ -175,9 +177,11 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
-    by_linear = [o.broken.diagnosis for o in outcomes if o.law is linear and o.broken]
+    by_linear = "".join(o.broken.diagnosis for o in outcomes if o.law is linear and o.broken)
     try:
-        return diagnose(subject, example) or "".join(by_linear) or first.diagnosis
+        if by_linear:  # then what is sent is no number times it
+            return diagnose(subject, example, NOT_LINEAR) or by_linear
+        return diagnose(subject, example) or first.diagnosis
     except Exception:  # a forward may raise anything on the numbers of another call
         return first.diagnosis
 

@@ -47,8 +47,9 @@ def in_double(node: Node) -> Array:
 
 def replayed(root: Node, leaves: Sequence[Node]) -> Callable[..., Array]:
     """Return the function of `leaves` recorded under `root`; other leaves are constants."""
-    steps = [(node, forward_of(node)) for node in topological_order(root) if node.parents]
-    constants = {node: in_double(node) for node in topological_order(root) if not node.parents}
+    order = topological_order(root)
+    steps = [(node, forward_of(node)) for node in order if node.parents]
+    constants = {node: in_double(node) for node in order if not node.parents}
 
     def function(*arrays: Array) -> Array:
         data = {**constants, **dict(zip(leaves, arrays, strict=True))}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice, permutations, product
+from typing import Any
 
 import numpy as np
 
@@ -54,18 +55,26 @@ def with_legal_shapes(subject: Subject) -> Subject:
     refused = [shapes for shapes in _that_broadcast(len(subject.operands)) if _no(subject, shapes)]
     if not refused:
         return subject
-    left_out: list[Shapes] = []
+    left_out: dict[Shapes, str] = {}
     found = list(dict.fromkeys(_legal(subject, left_out)))
     if not found:
         return subject
+    cases = tuple(Case(shapes, subject.attributes) for shapes in found)
     told = ", ".join(_written(shapes) for shapes in found)
     note = f"it refuses {_written(refused[0])}; tried on {told}"
-    if left_out:
-        told = ", ".join(_written(shapes) for shapes in left_out[:MOST_NAMED])
-        more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
-        note += f"; left out, where its forward runs and its rule is wrong or fails: {told}{more}"
-    cases = tuple(Case(shapes, subject.attributes) for shapes in found)
+    failing = [shapes for shapes, error in left_out.items() if error]
+    if failing:
+        note += f"; left out, where its forward runs and its rule fails: {_several(failing)}"
+        note += f" (at the first, {left_out[failing[0]]})"
+    wrong = [shapes for shapes, error in left_out.items() if not error]
+    if wrong:
+        note += f"; its rule is wrong for {_several(wrong)}, which its forward should refuse"
     return replace(subject, cases=cases, note=note)
+
+
+def _several(those: Sequence[Shapes]) -> str:
+    more = f" and {len(those) - MOST_NAMED} more" if len(those) > MOST_NAMED else ""
+    return ", ".join(map(_written, those[:MOST_NAMED])) + more
 
 
 def _that_broadcast(operands: int) -> list[Shapes]:
@@ -77,15 +86,16 @@ def _that_broadcast(operands: int) -> list[Shapes]:
     return alike
 
 
-def _legal(subject: Subject, left_out: list[Shapes]) -> Iterator[Shapes]:
+def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
     """Find shapes of several ranks: of lengths that differ, all of one, some of 1.
 
-    Those that are hardly meant are listed in `left_out`, for the report to name them.
+    Those that are hardly meant go into `left_out` for the report, with the error of the rule
+    there; without one it is wrong.
     """
     end = time.process_time() + PATIENCE
     count = len(subject.operands)
     most = MOST_AXES if count < 4 else 3
-    ranks = sorted(product(range(most + 1), repeat=count), key=lambda ranks: (sum(ranks), ranks))
+    ranks = sorted(product(range(most + 1), repeat=count), key=_rank_of_ranks)
     found: dict[tuple[int, ...], list[Shapes]] = {}
     for each in ranks:
         if len(found) == MOST_RANKS or time.process_time() > end:
@@ -93,17 +103,20 @@ def _legal(subject: Subject, left_out: list[Shapes]) -> Iterator[Shapes]:
         same = tuple((BASE,) * rank for rank in each)
         if not _no(subject, same):
             generic, *others = _varied(subject, same)
-            if not _serves(subject, generic):  # where a square matrix may go through
-                left_out.append(generic)
-                continue
-            served = {shapes: _serves(subject, shapes) for shapes in others}
-            found[each] = [generic, *(shapes for shapes, serves in served.items() if serves)]
-            left_out += [shapes for shapes, serves in served.items() if not serves]
+            failing = {shapes: _failure(subject, shapes) for shapes in (generic, *others)}
+            left_out |= {shapes: error for shapes, error in failing.items() if error}
+            if not failing[generic]:  # where it fails a square matrix may go through
+                found[each] = [shapes for shapes, error in failing.items() if not error]
     for each, cases in found.items():
         if _is_an_accident(subject, each, found):
-            left_out.append(cases[0])
+            left_out[cases[0]] = ""
         else:
             yield from cases
+
+
+def _rank_of_ranks(ranks: tuple[int, ...]) -> tuple[Any, ...]:
+    """Put first what has to be tried: one, two and three axes of all operands; then fewer."""
+    return not (len(set(ranks)) == 1 and ranks[0] < MOST_AXES), sum(ranks), ranks
 
 
 def _is_an_accident(
@@ -212,15 +225,15 @@ def _no(subject: Subject, shapes: Shapes) -> bool:
     return False
 
 
-def _serves(subject: Subject, shapes: Shapes) -> bool:
-    """Whether the forward takes these shapes, and the rule can be run on the result."""
+def _failure(subject: Subject, shapes: Shapes) -> str:
+    """Say how the rule fails where the forward takes these shapes; empty if it can be run."""
     call = _call(subject, shapes)
     try:
         call.upstream = upstream_for(subject.run(call.copy())[0].shape)
         subject.contributions(call)
-    except OperationError:
-        return False
-    return True
+    except OperationError as error:
+        return str(error).partition("\n")[0]
+    return ""
 
 
 def _call(subject: Subject, shapes: Shapes) -> Call:

@@ -95,7 +95,7 @@ def differentiate(
 
     with np.errstate(all="ignore"):
         result = np.asarray(function(*(x.copy() for x in point)))
-        direction = _random_direction(point)
+        direction = random_direction(point)
         truth, uncertainty = measured(direction)
         for method, step in (("complex step", complex_step), ("dual numbers", dual_step)):
             try:
@@ -199,7 +199,8 @@ def _unit_directions(point: Sequence[Array], operand: int) -> list[list[Array]]:
     return directions
 
 
-def _random_direction(point: Sequence[Array]) -> list[Array]:
+def random_direction(point: Sequence[Array]) -> list[Array]:
+    """Return a direction in which all elements move, each by another length."""
     rng = np.random.default_rng(0)
     return [rng.choice([-1, 1], x.shape) * rng.uniform(0.5, 1, x.shape) for x in point]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,13 @@ class Report:
         conduct = bool(broken) and all(law.of_conduct for law in broken)
         of_conduct = self.failure is not None and self.failure.of_conduct
         return "the conduct" if conduct or of_conduct else "the gradient"
+
+    @property
+    def undiagnosed(self) -> Report:
+        """The same without what its cause is, and what else is known, for who is to find it."""
+        if self.failure is None:
+            return self
+        return replace(self, failure=replace(self.failure, diagnosis="", known="", also=()))
 
     @property
     def examples(self) -> int:

@@ -8,8 +8,9 @@ numbers differ.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ NEARER = 1e-2  # and it must be so much nearer to the gradient than the right on
 WRONG = 1e-9
 
 # Shapes for an elementwise operation, of one operand and of several, plain and stretched.
-PLAIN: tuple[tuple[int, ...], ...] = ((3, 3), (2, 4), (5,))
+PLAIN: tuple[tuple[int, ...], ...] = ((3, 3), (2, 4), (5,), (4,))
 STRETCHED: tuple[tuple[tuple[int, ...], ...], ...] = (
     *(((3, 3), (3,)), ((2, 4), (2, 1)), ((3,), (3, 3)), ((2, 1), (2, 4))),
     *(((2, 3, 2), (2, 1, 2)), ((2, 1, 2), (2, 3, 2))),
@@ -93,15 +94,35 @@ class Evidence:
             most = min(most, NEARER * largest(self.numeric - self.analytic))
         return largest(predicted - self.analytic) <= most
 
-    def gradient_at(self, inputs: Sequence[Array], upstream: Array) -> Array | None:
-        """Ask the oracle for the gradient of this operand at another call."""
+    @cached_property
+    def matrices(self) -> tuple[Array, Array]:
+        """What each element of the result sends to each of the operand: as the rule says, and due.
+
+        Of shape ``(elements of the result, elements of the operand)``.
+        """
+        node, size = self.subject.node(self.call), self.result.size
+        sent = np.zeros((size, self.x.size))
+        for i, unit in enumerate(np.eye(size)):
+            row = self.subject.sent(node, unit.reshape(self.result.shape))[self.operand]
+            sent[i] = np.ravel(row) if row is not None else 0
+        return sent, self.jacobian.reshape(sent.shape)
+
+    def gradient_at(
+        self,
+        inputs: Sequence[Array],
+        upstream: Array,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Array | None:
+        """Ask the oracle for the gradient of this operand at another call; None if it has none."""
+        attributes = self.call.attributes if attributes is None else attributes
         try:
-            derivative = differentiate(self.subject.function(self.call.attributes), inputs)
+            derivative = differentiate(self.subject.function(attributes), inputs)
             if derivative.result.shape != upstream.shape:
                 return None
-            return gradient(derivative.jacobians()[0], upstream)[self.operand]
+            found = gradient(derivative.jacobians()[0], upstream)[self.operand]
         except Exception:  # whatever a forward raises on operands that are not its own
             return None
+        return found if found is not None and np.all(np.isfinite(found)) else None
 
 
 def gather(subject: Subject, example: Call | None) -> list[Evidence]:
@@ -119,6 +140,7 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
         wanted = [(case.shapes, case.attributes) for case in subject.cases]
         if example is not None:
             wanted.append((tuple(x.shape for x in example.inputs), example.attributes))
+        wanted += [(tuple(map(_longer, shapes)), told) for shapes, told in wanted]
         wanted = [w for w in wanted if sum(map(math.prod, w[0])) > 1] * 2
     else:
         every = [(shape,) * operands for shape in PLAIN]
@@ -135,6 +157,14 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
         call.upstream = _distinct((-np.inf, np.inf), result.shape, rng)
         calls.append(call)
     return calls
+
+
+def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Make axes longer: those that were as long as others stay so, in all operands.
+
+    By what a number of elements may be off is another for other lengths.
+    """
+    return tuple(n + 1 if n > 1 else n for n in shape)
 
 
 def _generic(subject: Subject, shapes: Sequence[tuple[int, ...]], rng: Any) -> list[Array]:

@@ -215,16 +215,22 @@ def broadcastable_shapes(
 def _broadcastable_shapes(
     draw: st.DrawFn, count: int, max_dims: int, max_side: int
 ) -> tuple[Shape, ...]:
-    # Every other time all axes are kept, and those that are stretched lie between two others.
-    inner = min(count - 1, max_side - 1, max_dims - 2) > 0 and draw(st.booleans())
-    side = st.integers(2, max_side) | st.integers(1 + inner, max_side)
-    result = tuple(draw(st.lists(side, min_size=3 * inner, max_size=max_dims)))
+    # Every other time axes that are stretched lie between two others; at times (1, n) stands under
+    # (k, m, n), where a rule may fold too few axes.
+    ways = (
+        ["any", "between", "under", "between"] if min(max_side - 1, max_dims - 2) > 0 else ["any"]
+    )
+    way = draw(st.sampled_from(ways))
+    wide, under = way != "any", way == "under"
+    side = st.integers(2, max_side) | st.integers(1 + wide, max_side)
+    result = tuple(draw(st.lists(side, min_size=3 * wide, max_size=3 if under else max_dims)))
     found = []
     for _ in range(count):
-        kept = result if inner else result[draw(st.integers(0, len(result))) :]
-        between = [inner and 0 < axis < len(kept) - 1 for axis in range(len(kept))]
+        kept = result[under:] if wide else result[draw(st.integers(0, len(result))) :]
+        last = len(kept) - 1
+        ones = [wide and (axis == 0 if under else 0 < axis < last) for axis in range(last + 1)]
         found.append(
-            tuple(1 if b or draw(st.booleans()) else n for b, n in zip(between, kept, strict=True))
+            tuple(1 if one or draw(st.booleans()) else n for one, n in zip(ones, kept, strict=True))
         )
     whole = draw(st.integers(0, count - 1))  # one operand keeps all axes, so the result stays
     found[whole] = result

@@ -162,3 +162,10 @@ def test_the_profile_is_as_before():
     before = settings.get_current_profile_name()
     run("neg")
     assert settings.get_current_profile_name() == before
+
+
+def test_an_exercise_keeps_the_cause(tmp_path):
+    (tmp_path / "ops.py").write_text(MY_OPS)
+    _, text = run("my_mul", modules=[tmp_path / "ops.py"], diagnosis=False)
+    assert "diagnosis: " not in text
+    assert "backward says" in text

@@ -6,6 +6,7 @@ import pytest
 from autolm import Tensor, check_gradient, check_op, edit, no_grad, ops, topological_order
 from autolm.ops import Composed, OneOf, Pattern, composed
 from autolm.testing import GradientError, Verdict
+from autolm.testing.under_test import Subject
 
 
 @composed(
@@ -114,6 +115,25 @@ def test_what_detaches_inside_is_found_and_the_program_shows_it():
     assert "from autolm.ops import composed" in str(caught.value)
     with pytest.raises(GradientError):
         check_gradient(square, [2.0])
+
+
+@pytest.mark.parametrize(
+    ("held", "times"), [(lambda a: a * a, 2), (lambda a: a * a.detach() / a.detach().sum(), 10)]
+)
+def test_a_composition_is_recorded_anew_for_each_point_only_where_it_detaches(held, times):
+    calls = []
+
+    @composed
+    def cube(a, /):
+        calls.append(a)
+        return a * held(a)
+
+    forward = Subject.of(cube).op.forward
+    for point in np.random.default_rng(0).uniform(1, 2, (8, 4)):
+        result, backward = forward(point.astype(np.longdouble))
+        assert np.allclose(result, cube(point).data, rtol=1e-14)
+    assert len(calls) - 8 == times
+    assert np.array_equal(backward(np.ones(4))[0], forward(point)[1](np.ones(4))[0])
 
 
 def test_a_wrong_scalar_definition_is_found():

@@ -142,7 +142,8 @@ def test_legal_shapes_are_found_and_the_report_names_them():
     tried, _, left_out = str(check_op(product, max_examples=4)).partition("left out")
     assert "it refuses a number with a number; tried on 2×3 with 3×4" in tried
     assert " 3 with" not in tried  # a vector, for which the rule is not made
-    assert "where its forward runs and its rule is wrong or fails: 3 with 3, " in left_out
+    assert "where its forward runs and its rule fails: 3 with 3, " in left_out
+    assert "at the first, the backward rule raised ValueError: matmul: " in left_out
 
 
 def test_a_forward_for_shapes_that_are_not_found_is_told_of_cases():

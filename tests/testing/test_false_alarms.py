@@ -5,6 +5,9 @@ import pytest
 
 from autolm import ops, primitive
 from autolm.testing import GradientError, Verdict, check_gradient, check_op
+from autolm.testing.checking_operations import report_on
+from autolm.testing.laws import LAWS
+from autolm.testing.under_test import Subject
 
 from .everyday_operations import RIGHT
 from .right_operations import in_order, solution
@@ -48,3 +51,12 @@ def test_a_jump_is_no_kink():
     kinks = {o.law.name: o for o in report.outcomes}["kinks"]
     assert kinks.tally.exercised["jump"]
     assert not kinks.tally.exercised["kink"]
+
+
+def test_a_wrong_share_of_a_tie_is_no_matter_of_one_operand_used_twice():
+    def larger(a, b):
+        first, second = a.real >= b.real, b.real >= a.real
+        return np.where(first, a, b), lambda g: (np.where(first, g, 0), np.where(second, g, 0))
+
+    report = report_on(Subject.of(larger), 6, [law for law in LAWS if law.name == "aliases"])
+    assert "ties: wrong where operands are equal" in report.failure.diagnosis

@@ -49,9 +49,9 @@ def test_each_has_the_address_of_its_report():
 
 
 def test_what_is_known_is_said_where_no_cause_is():
-    text = " ".join(str(report_of("cross_entropy_of_ignored_rows")).split())
+    text = " ".join(str(report_of("layer_norm_weight_for_the_normal")).split())
     assert "diagnosis" not in text
-    assert "known: x is wrong, only at 1 along axis 0" in text
+    assert "known: x is right; weight is wrong" in text
 
 
 def test_conduct_is_told_apart_from_the_gradient():

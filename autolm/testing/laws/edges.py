@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autolm.testing.call import Call, literal
 from autolm.testing.kinks import BEND, range_nearby, two_sides, unit_direction
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
-from autolm.testing.oracle import UnsuitableError, complex_step
+from autolm.testing.oracle import UnsuitableError, complex_step, random_direction
 from autolm.testing.under_test import Subject
 from autolm.testing.verdict import Row, largest
 
@@ -20,6 +20,10 @@ Function = Callable[..., Array]
 
 MOST_ELEMENTS = 24  # of a call, of which both sides are looked at
 BIGGEST = 1e300  # what a double holds with ease
+LIMITS: dict[type, tuple[float, float]] = {  # the smallest and the largest number to be tried
+    np.float64: (1e-160, 1e160),
+    np.float32: (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)),
+}
 
 
 def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
@@ -30,7 +34,8 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
     scale = float(np.sum(np.abs(upstream))) + max(map(largest, finite), default=0.0)
     rows: list[Row] = []
     kinked, wrong_on_kinks = False, True
-    for operand, index, found in _spread(contributions):
+    smooth = _is_the_slope_in_all(function, call, contributions, scale)
+    for operand, index, found in [] if smooth else _spread(contributions):
         direction = unit_direction(call.inputs, operand, index)
         sides = two_sides(function, call.inputs, direction)
         if sides.jumps[upstream != 0].any():
@@ -63,6 +68,24 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
             diagnosis=_of_rows(rows, wrong_on_kinks),
         )
     _check_shares(subject, call, tally, scale, kinked)
+
+
+def _is_the_slope_in_all(
+    function: Function, call: Call, contributions: Sequence[Array | None], scale: float
+) -> bool:
+    """Whether nothing bends where all elements move, and the gradient is the slope there.
+
+    Then no element need be looked at by itself.
+    """
+    direction = random_direction(call.inputs)
+    sides = two_sides(function, call.inputs, direction)
+    if not np.all(sides.finite) or sides.bends.any():
+        return False
+    pairs = zip(contributions, direction, strict=True)
+    found = sum(float(np.sum(a * d)) for a, d in pairs if a is not None)
+    low, high = sides.range(call.given_upstream)
+    room = BEND / 2 * scale  # an element moves by a half at least
+    return low - room <= found <= high + room
 
 
 def _of_rows(rows: Sequence[Row], on_kinks: bool) -> str:
@@ -119,27 +142,80 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kink
 def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
     result, _ = subject.run(call)
     function = subject.function(call.attributes)
-    wide = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in call.inputs]
     if not np.all(np.isfinite(result)):
         tally.exercised["result overflows"] += 1
-        _require_true_overflow(subject, call, result, _value(function, wide))
+        _require_true_overflow(subject, call, result, _value(function, _wide(call)))
         return
     tally.exercised["finite result"] += 1
+    for row, slope in _not_finite(subject, call):
+        if np.all(np.abs(slope) < BIGGEST):
+            raise LawBroken(
+                "the gradient is not finite, and the true one is",
+                call,
+                program=program_of(subject, call),
+                rows=(row,),
+                diagnosis="the backward rule overflows, or divides 0 by 0, on its way",
+            )
+    for dtype, limits in LIMITS.items():
+        _note_limits(subject, _at_limits(call, dtype, limits), tally)
+
+
+def _note_limits(subject: Subject, call: Call, tally: Tally) -> None:
+    """Note where the forward is right at what a dtype holds at most, and the gradient is lost.
+
+    It breaks no law: squares overflow there, and few rules are written so that none is needed.
+    """
+    try:
+        result, _ = subject.run(call)
+        true = _value(subject.function(call.attributes), _wide(call))
+        if not np.allclose(result, true, rtol=1e-3, atol=0):
+            return  # the forward is lost itself
+        rows = _not_finite(subject, call)
+    except Exception:  # it refuses such numbers
+        return
+    tally.exercised["limits of the dtype"] += 1
+    most = np.sqrt(BIGGEST if result.dtype == np.float64 else np.finfo(result.dtype).max)
+    for row, slope in rows:
+        if np.all(np.abs(slope) < most):
+            tally.noted[f"the gradient of {row.operand} is not finite in {result.dtype}"] += 1
+            return
+
+
+def _at_limits(call: Call, dtype: type, limits: tuple[float, float]) -> Call:
+    """Return the call with its largest and smallest numbers at the limits of a dtype."""
+    smallest, most = limits
+    inputs = [
+        np.where(
+            np.abs(x) >= 1e8,
+            np.sign(x) * most,
+            np.where((x != 0) & (np.abs(x) <= 1e-8), np.sign(x) * smallest, x),
+        ).astype(dtype)
+        if x.dtype.kind == "f"
+        else x
+        for x in call.inputs
+    ]
+    moved = Call(*inputs, **call.attributes)
+    moved.upstream = call.given_upstream.astype(dtype)
+    return moved
+
+
+def _not_finite(subject: Subject, call: Call) -> list[tuple[Row, Array]]:
+    """List elements of a gradient that are not finite, each with its true slope."""
+    function, wide = subject.function(call.attributes), _wide(call)
+    found = []
     for operand, contribution in enumerate(subject.contributions(call)):
         if contribution is None:
             continue
         for place in np.argwhere(~np.isfinite(contribution)):
             index = tuple(map(int, place))
             slope = _slope(function, wide, operand, index)
-            if np.all(np.abs(slope) < BIGGEST):
-                name, true = subject.names_of(call)[operand], np.sum(call.given_upstream * slope)
-                raise LawBroken(
-                    "the gradient is not finite, and the true one is",
-                    call,
-                    program=program_of(subject, call),
-                    rows=(Row(name, index, float(contribution[index]), float(true)),),
-                    diagnosis="the backward rule overflows, or divides 0 by 0, on its way",
-                )
+            name, true = subject.names_of(call)[operand], np.sum(call.given_upstream * slope)
+            found.append((Row(name, index, float(contribution[index]), float(true)), slope))
+    return found
+
+
+def _wide(call: Call) -> list[Array]:
+    return [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in call.inputs]
 
 
 def _require_true_overflow(subject: Subject, call: Call, result: Array, true: Array) -> None:
@@ -165,10 +241,11 @@ def _slope(
     function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
 ) -> Array:
     """Differentiate in long double; infinite where the function knows no complex ones."""
-    direction = unit_direction(wide, operand, index)
+    size = np.abs(wide[operand][index]) or np.longdouble(1)  # a step is small beside it
+    direction = [size * d for d in unit_direction(wide, operand, index)]
     try:
         with np.errstate(all="ignore"):
-            return complex_step(function, wide, direction)
+            return complex_step(function, wide, direction) / size
     except UnsuitableError:
         return np.array(np.inf)
 
@@ -191,7 +268,7 @@ extremes = Law(
     "result and gradient are finite wherever the true ones are",
     lambda subject: subject.calls("extreme"),
     _check_extremes,
-    lambda subject: ("finite result",),
+    lambda subject: ("finite result", "limits of the dtype"),
     at_edges=True,
     of_conduct=True,
 )

@@ -23,6 +23,7 @@ class Tally:
     exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
     undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
     vacuous: Counter[str] = field(default_factory=Counter)  # reason -> examples beside `examples`
+    noted: Counter[str] = field(default_factory=Counter)  # what breaks no law -> examples
     lacking: Counter[str] = field(default_factory=Counter)  # what the forward lacks -> examples
 
     def note(self, comparison: Comparison) -> None:

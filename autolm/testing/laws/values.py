@@ -16,7 +16,7 @@ from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import may_repeat, repeats_an_index
-from autolm.testing.diagnosis import USED_TWICE
+from autolm.testing.diagnosis import of_uses
 from autolm.testing.expressions import Expression, expressions
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of, program_of_uses
 from autolm.testing.oracle import differentiate
@@ -68,6 +68,9 @@ def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
         tally.exercised["stretched axis"] += bool(stretched)
         inner = range(1, len(whole) - 1)
         tally.exercised["stretched inner axis"] += any(axis in inner for axis in stretched)
+        tally.exercised["(1, n) under (k, m, n)"] += any(
+            len(whole) == 3 and min(whole) > 1 and x.shape == (1, whole[-1]) for x in call.inputs
+        )
     turned = Call(*map(_in_another_layout, call.inputs), **call.attributes)
     turned.upstream = _in_another_layout(call.given_upstream)
     here, there = subject.contributions(call), subject.contributions(turned)
@@ -80,6 +83,7 @@ def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
                 diagnosis=OTHER_ORDER if _reordered(a, b) else OTHER_LAYOUT,
             )
     tally.exercised["memory order"] += any(x.ndim > 1 for x in call.inputs)
+    tally.exercised["three axes"] += any(min(x.shape) > 1 for x in call.inputs if x.ndim > 2)
 
 
 def _reordered(a: Array | None, b: Array | None) -> bool:
@@ -166,7 +170,12 @@ def _check_aliases(subject: Subject, example: tuple[Call, Pair | None], tally: T
     names = subject.names_of(call)
     found = [leaves[i].grad for i in distinct]
     comparison = compare([names[i] for i in distinct], found, derivative, call.given_upstream)
-    _require(comparison, example, program_of_uses(subject, call, uses), tally, USED_TWICE)
+    diagnosis = ""
+    if comparison.verdict is Verdict.WRONG:
+        equal = Call(*(call.inputs[i] for i in uses), **call.attributes)
+        equal.upstream = call.upstream
+        diagnosis = of_uses(subject, equal, subject.sent(root, call.upstream))
+    _require(comparison, example, program_of_uses(subject, call, uses), tally, diagnosis)
 
 
 def compare_expression(expression: Expression, gradients: Arrays) -> Comparison:
@@ -210,9 +219,9 @@ broadcasting = Law(
     _calls_of_any_size,
     _check_shapes,
     lambda subject: (
-        ("stretched axis", "stretched inner axis")
-        if subject.elementwise and len(subject.operands) > 1
-        else ()
+        ("memory order", "three axes") * subject.elementwise
+        + ("stretched axis", "stretched inner axis", "(1, n) under (k, m, n)")
+        * (subject.elementwise and len(subject.operands) > 1)
     ),
 )
 aliases = Law(

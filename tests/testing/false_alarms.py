@@ -1,0 +1,50 @@
+"""How often right operations are called wrong: `python -m tests.testing.false_alarms [EXAMPLES]`.
+
+It tries every law on that many examples of each everyday operation, with other examples each time,
+and prints how many were tried, which operations were accused, and the processor's time per check.
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+
+from autolm.testing import Verdict
+from autolm.testing.checking_operations import report_on
+from autolm.testing.under_test import Subject
+
+from .everyday_operations import RIGHT
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What came of checking right operations."""
+
+    operations: int
+    examples: int
+    alarms: tuple[str, ...]
+    seconds: tuple[float, ...]  # of the processor, for each check
+
+    def __str__(self):
+        told = f"{self.operations} right operations, {self.examples} examples"
+        alarms = f"{len(self.alarms)} alarms {' '.join(self.alarms)}".strip()
+        return f"{told}: {alarms}; {median(self.seconds):.1f} s a check, {max(self.seconds):.1f} s"
+
+
+def figure(examples, names=tuple(RIGHT)):
+    """Check operations on so many examples of each law."""
+    seconds, alarms, tried = [], [], 0
+    for name in names:
+        forward, told = RIGHT[name]
+        start = time.process_time()
+        report = report_on(Subject.of(forward, **told), examples)
+        seconds.append(time.process_time() - start)
+        tried += report.examples
+        if report.verdict is not Verdict.CORRECT:
+            alarms.append(name)
+            print(report, flush=True)
+    return Figure(len(names), tried, tuple(alarms), tuple(seconds))
+
+
+if __name__ == "__main__":
+    print(figure(int(sys.argv[1]) if len(sys.argv) > 1 else 30))

@@ -1,0 +1,53 @@
+"""Mistakes of each family are named, in several spellings; where there is a doubt, no cause is."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from autolm.testing.diagnosis import diagnose, what_is_known
+from autolm.testing.hypotheses import HYPOTHESES
+from autolm.testing.legal_shapes import with_legal_shapes
+from autolm.testing.under_test import Subject
+
+from .mistakes_by_family import WRONG
+
+# What stands for the others where little time is spent; of a doubtful one no cause is told.
+SOME = ["log_eps_out", "half_of_rows", "relu_leak", "mean_wrong_count", "cube_forgot_power"]
+SOME += ["swish_gate"]
+LINEAR = [name for name, (_, _, words) in WRONG.items() if words != ("not linear",)]
+NIGHTLY = settings().max_examples >= 1000
+
+
+def diagnosis_of(name):
+    forward, told, _ = WRONG[name]
+    return diagnose(with_legal_shapes(Subject.of(forward, **told)), None)
+
+
+@pytest.mark.parametrize("name", LINEAR if NIGHTLY else SOME)
+def test_a_mistake_is_named_or_no_cause_is_told(name):
+    diagnosis = diagnosis_of(name)
+    assert not diagnosis or any(word in diagnosis for word in WRONG[name][2])
+    assert bool(diagnosis) == (name != "swish_gate") or name not in SOME
+
+
+def test_a_leak_that_does_not_explain_what_is_wrong_elsewhere_is_no_cause():
+    def rectified(x):
+        return np.where(x.real > 0, x, 0 * x), lambda g: (np.where(x > 0, g * np.cos(x), g),)
+
+    assert "leaks" not in diagnose(Subject.of(rectified), None, HYPOTHESES)
+
+
+def test_a_slope_that_is_reached_faster_than_by_a_power_is_no_eps_left_out():
+    def bump(x):
+        return x + np.exp(-x * x), lambda g: (g,)
+
+    assert "rule computes ḡ" in diagnose(Subject.of(bump), None)
+
+
+def test_a_constant_is_told_from_a_number_of_elements_by_other_lengths():
+    def mean(x):
+        return x.sum(axis=-1) / x.shape[-1], lambda g: (np.ones_like(x) * g[..., None] / 2,)
+
+    from_two = Subject.of(mean, cases=WRONG["half_of_rows"][1]["cases"])
+    assert "factor of 2" not in diagnose(from_two, None)
+    assert "x is wrong in some calls" in what_is_known(from_two, None)
