@@ -12,11 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from autolm.testing.kernels import composing, laws, precision, torch_laws
 from autolm.testing.kernels.kernel import library
-from autolm.testing.kernels.proving import chosen_laws, prove, prove_call
+from autolm.testing.kernels.proving import (
+    SOME,
+    chosen_laws,
+    chosen_precisions,
+    prove,
+    prove_call,
+)
 from autolm.testing.kernels.subject import KernelSubject, subject_of
 from autolm.testing.kernels.torch_kernel import TorchKernel
 from autolm.testing.laws import extremes, kinks, linear
@@ -24,8 +28,6 @@ from autolm.testing.laws.law import Law
 from autolm.testing.laws.values import aliases, broadcasting, rule
 from autolm.testing.report import Report
 
-SOME = 5  # examples for laws that look at many elements of each
-PRECISIONS = ("float32", "float16", "bfloat16")
 TORCH_LAWS: tuple[Law, ...] = (
     *(rule, torch_laws.upstreams, torch_laws.inputs, laws.frozen, laws.results, broadcasting),
     *(laws.sizes, aliases, laws.hygiene, laws.state, torch_laws.random_state, laws.repeats),
@@ -167,23 +169,5 @@ def _subject(
     if reference is not None:
         compared = TorchKernel.of(reference, examples, f"{caller}: reference")
         compared.prepare()
-    precisions = _precisions(kernel, dtypes, caller)
+    precisions = chosen_precisions(kernel, dtypes, caller)
     return subject_of(kernel, precisions=precisions, reference=compared, **asked)
-
-
-def _precisions(kernel: TorchKernel, dtypes: Sequence[Any] | None, caller: str) -> tuple[str, ...]:
-    """Return the names of the precisions to try: those told, or those that the forward takes."""
-    named = (
-        PRECISIONS if dtypes is None else tuple(str(each).removeprefix("torch.") for each in dtypes)
-    )
-    for name in named:
-        if name not in (*PRECISIONS, "float64"):
-            raise ValueError(f"{caller}: dtypes must be of {', '.join(PRECISIONS)}; not {name}")
-    arrays = [np.asarray(slot.value, dtype=float) for slot in kernel.operands]
-    own = str(kernel.dtype).removeprefix("torch.")
-    return tuple(
-        name
-        for name in named
-        if name not in ("float64", own)
-        and (dtypes is not None or kernel.takes([kernel.cast(x, name) for x in arrays]))
-    )

@@ -59,6 +59,7 @@ class Kernel(ABC):
     library: ClassVar[str]  # as a program imports it
     home: ClassVar[str]  # of ours, which checks such functions
     prelude: ClassVar[str]  # what a program must import to write tensors
+    dtype: Any  # in which it is proved
 
     def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:
         self.function, self.__name__, self.slots = function, name, tuple(slots)
@@ -87,6 +88,10 @@ class Kernel(ABC):
     @abstractmethod
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
         """Push dual numbers through the body of the forward, past the rule that is on trial."""
+
+    @abstractmethod
+    def takes(self, operands: Sequence[Any]) -> bool:
+        """Whether the forward runs on such operands, which may be of any precision."""
 
     @abstractmethod
     def written(self, value: Any) -> str:

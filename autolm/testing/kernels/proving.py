@@ -4,18 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from hypothesis import settings
 
 from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_of
+from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.laws.law import Law
 from autolm.testing.profiles import EXAMPLES
 from autolm.testing.report import Report
 from autolm.testing.running import examine, examine_call
 from autolm.testing.under_test import OperationError, upstream_for
+
+SOME = 5  # examples for laws that look at many elements of each
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+def chosen_precisions(kernel: Kernel, dtypes: Sequence[Any] | None, caller: str) -> tuple[str, ...]:
+    """Return the names of the precisions to try: those told, or those that the forward takes."""
+    if dtypes is not None and not isinstance(dtypes, tuple | list):
+        raise TypeError(f"{caller}: dtypes must be a list of dtypes, not {dtypes!r}")
+    named = [_name_of(dtype) for dtype in (PRECISIONS if dtypes is None else dtypes)]
+    for name in named:
+        if name not in (*PRECISIONS, "float64"):
+            raise ValueError(f"{caller}: dtypes must be of {', '.join(PRECISIONS)}; not {name}")
+    arrays = [np.asarray(slot.value, dtype=float) for slot in kernel.operands]
+    return tuple(
+        name
+        for name in named
+        if name not in ("float64", _name_of(kernel.dtype))
+        and (dtypes is not None or kernel.takes([kernel.cast(x, name) for x in arrays]))
+    )
+
+
+def _name_of(dtype: Any) -> str:
+    """Return what PyTorch, JAX and NumPy all call a dtype."""
+    named = getattr(dtype, "__name__", None) or getattr(dtype, "name", None) or str(dtype)
+    return str(named).removeprefix("torch.")
 
 
 def chosen_laws(laws: Sequence[Law], names: Sequence[str] | None, caller: str) -> list[Law]:
