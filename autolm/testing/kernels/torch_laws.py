@@ -119,6 +119,7 @@ def _check_inputs(subject: Subject, call: Call, tally: Tally) -> None:
     expected, _ = base_gradient(subject, call)
     names = subject.names_of(call)
     plain = [kernel.tensor(x.copy()) for x in call.inputs]
+    _check_expanded(subject, call, tally)
     chosen = [(name, [i]) for i, name in enumerate(names)]
     chosen += [("all", list(range(len(names))))] * (len(names) > 1)
     for who, those in chosen:
@@ -136,6 +137,29 @@ def _check_inputs(subject: Subject, call: Call, tally: Tally) -> None:
             where = f"where {who} is {name}" if who != "all" else f"where all inputs are {name}"
             found = attempt(f"the backward rule, {where},", run.pull, parts)
             _require_same(subject, call, found, expected, where, "input", tally)
+
+
+def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
+    """Repeat the first row of an operand, in memory and by a stride of 0."""
+    kernel = torch_kernel(subject)
+    for i, name in enumerate(subject.names_of(call)):
+        if not call.inputs[i].ndim or not call.inputs[i].size:
+            continue
+        first = call.inputs[i][:1]
+        rows = [np.broadcast_to(first, x.shape) if j == i else x for j, x in enumerate(call.inputs)]
+        repeated = Call(*(x.copy() for x in rows), **call.attributes)
+        repeated.upstream = call.given_upstream
+        tensors = [kernel.tensor(x.copy()) for x in repeated.inputs]
+        tensors[i] = kernel.tensor(first.copy()).expand(tensors[i].shape)
+        try:
+            expected, _ = base_gradient(subject, repeated)
+            run = kernel.run(tensors, call.attributes)
+        except Exception:  # it takes no such numbers, or asks for another layout
+            continue
+        parts = apart(call.given_upstream.copy(), run.results)
+        where = f"where {name} is expanded"
+        found = attempt(f"the backward rule, {where},", run.pull, parts)
+        _require_same(subject, repeated, found, expected, where, "input", tally)
 
 
 def _require_same(
