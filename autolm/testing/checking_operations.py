@@ -177,7 +177,7 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     example = first.example if isinstance(first.example, Call) else None
     by_linear = [o.broken.diagnosis for o in outcomes if o.law is linear and o.broken]
     try:
-        return diagnose(subject, example) or "".join(by_linear) or first.diagnosis
+        return diagnose(subject.with_evidence(), example) or "".join(by_linear) or first.diagnosis
     except Exception:  # a forward may raise anything on the numbers of another call
         return first.diagnosis
 
@@ -188,7 +188,9 @@ def _known(subject: Subject, outcomes: Sequence[Outcome], diagnosis: str) -> str
     if diagnosis or first is None or outcomes[0].law not in LAWS_OF_VALUE:
         return ""
     try:
-        return what_is_known(subject, first.example if isinstance(first.example, Call) else None)
+        return what_is_known(
+            subject.with_evidence(), first.example if isinstance(first.example, Call) else None
+        )
     except Exception:  # as above
         return ""
 

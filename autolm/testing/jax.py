@@ -24,11 +24,11 @@ from autolm.testing.kernels.proving import (
 from autolm.testing.kernels.subject import KernelSubject, subject_of
 from autolm.testing.laws import extremes, kinks, linear
 from autolm.testing.laws.law import Law
-from autolm.testing.laws.values import aliases, broadcasting, rule
+from autolm.testing.laws.values import aliases, rule
 from autolm.testing.report import Report
 
 JAX_LAWS: tuple[Law, ...] = (
-    *(rule, laws.frozen, laws.results, broadcasting, laws.sizes, aliases, laws.hygiene),
+    *(rule, laws.frozen, laws.results, laws.broadcasting, laws.sizes, aliases, laws.hygiene),
     *(laws.state, laws.repeats, *(replace(law, most=SOME) for law in (kinks, extremes, linear))),
     *(precision.precision, jax_laws.jit, composing.order, composing.vmap, laws.reference),
 )

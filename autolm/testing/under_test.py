@@ -232,6 +232,10 @@ class Subject:
             pairs.append(("upstream", call.upstream))
         return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
 
+    def with_evidence(self) -> Subject:
+        """Return the same with more cases, where there are some, to tell mistakes apart by."""
+        return self
+
     @property
     def has_strategy(self) -> bool:
         """Whether `calls()` draws its calls, in a test of the user's."""

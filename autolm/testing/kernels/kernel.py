@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
@@ -184,6 +185,7 @@ def pulled(kernel: Kernel, call: Call, asked: Sequence[bool] | None = None) -> l
     return run.pull(apart(call.given_upstream.copy(), run.results))
 
 
+@cache
 def library(name: str) -> Any:
     """Import a library that is optional; say which extra brings it, where it is not there."""
     try:

@@ -18,6 +18,7 @@ from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import apart, pulled
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally
+from autolm.testing.laws.values import broadcasting as shapes
 from autolm.testing.laws.values import rule
 from autolm.testing.under_test import OperationError, Subject
 from autolm.testing.verdict import Arrays, Row, gradient_scale, largest
@@ -212,7 +213,7 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
 
     inputs_changed("forward")
     upstream = call.given_upstream.copy()
-    parts = [np.ascontiguousarray(part) for part in apart(upstream, run.results)]
+    parts = _copies(apart(upstream, run.results))
     before = [part.copy() for part in parts]
     attempt("the backward rule", run.pull, parts)
     if not all(map(_equal, parts, before)):
@@ -312,6 +313,11 @@ def _with_reference(subject: Subject) -> Any:
     return subject.calls() if kernel_of(subject).reference is not None else None
 
 
+def _that_broadcast(subject: Subject) -> Any:
+    return shapes.examples(subject) if subject.elementwise else None
+
+
+broadcasting = replace(shapes, examples=_that_broadcast)
 frozen = Law(
     "frozen",
     "each operand gets the same gradient, whichever others are asked for theirs",

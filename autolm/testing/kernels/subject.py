@@ -58,6 +58,11 @@ class KernelSubject(Subject):
         assert isinstance(kernel, Kernel)
         return kernel
 
+    def with_evidence(self) -> KernelSubject:
+        """Return the same with small calls of other sizes."""
+        more = [case for case in self.other_sizes if not _is_large(case) and _has_all(case)]
+        return replace(self, cases=(*self.cases, *more))
+
     @property
     def has_strategy(self) -> bool:
         """`calls()` knows operations on arrays only."""
@@ -89,6 +94,10 @@ class KernelSubject(Subject):
         if self.elementwise or not (self.near or any(map(_is_large, self.cases))):
             return super().calls(kind, stretched=stretched, edge=edge)
         return _calls(self, kind)
+
+
+def _has_all(case: Case) -> bool:
+    return all(n > 1 for shape in case.shapes for n in shape)
 
 
 def _is_large(case: Case) -> bool:

@@ -43,7 +43,7 @@ class TorchRun:
         if not pairs or not distinct:
             return [None] * len(self.leaves)
         if self.kernel.is_random and seed:
-            torch.manual_seed(OTHER_SEED)
+            torch.default_generator.manual_seed(OTHER_SEED)
         results, sent = zip(*pairs, strict=True)
         found = torch.autograd.grad(results, distinct, sent, retain_graph=True, allow_unused=True)
         by_leaf = dict(zip(distinct, found, strict=True))
@@ -104,7 +104,7 @@ class TorchKernel(Kernel):
         if not self.takes(doubles) and self.takes([x.astype(np.float32) for x in doubles]):
             self.dtype = torch.float32  # as some kernels take nothing else
         with torch.random.fork_rng(devices=[]), suppress(Exception):
-            torch.manual_seed(1)
+            torch.default_generator.manual_seed(1)
             before = torch.get_rng_state()
             self.run(doubles, {})
             self.is_random = not torch.equal(before, torch.get_rng_state())
@@ -179,7 +179,7 @@ class TorchKernel(Kernel):
             for value in self.arguments(tensors, attributes)
         ]
         if self.is_random and seed:
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
         found = function(*arguments)
         several = found if isinstance(found, tuple | list) else [found]
         results = [each for each in several if isinstance(each, torch.Tensor)]

@@ -78,7 +78,7 @@ def _check_upstreams(subject: Subject, call: Call, tally: Tally) -> None:
     kernel = torch_kernel(subject)
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = [
-        kernel.tensor(np.ascontiguousarray(part), like=result)
+        kernel.tensor(np.array(part, order="C"), like=result)
         for part, result in zip(apart(call.given_upstream, run.results), run.tensors, strict=True)
     ]
     ways: list[tuple[str, list[Any], list[Any]]] = []
@@ -189,7 +189,7 @@ def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
     parts = apart(call.given_upstream.copy(), run.results)
     found = []
     for seed in SEEDS:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         upstreams = [np.array(part) for part in parts]
         sent = attempt("the backward rule", run.pull, upstreams, False)
         found.append(_whole(sent, call))
@@ -201,7 +201,7 @@ def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
         raise broken(subject, call, message, told, rows)
     left = []
     for seed in SEEDS:
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         tensors = [kernel.tensor(x.copy()) for x in call.inputs]
         kernel.call(kernel.apply, tensors, call.attributes, seed=False)
         left.append(torch.get_rng_state())
