@@ -56,7 +56,7 @@ class JaxKernel(Kernel):
         self.compiled = True  # whether it runs under jit, which is faster
         # Without its rule: what remains is a plain function, which JAX can differentiate.
         self.body = getattr(function, "fun", function)
-        self._jitted: dict[Any, Callable[..., Any]] = {}
+        self._functions: dict[Any, Callable[..., Any]] = {}
 
     @classmethod
     def of(cls, function: Any, examples: Sequence[Any], caller: str) -> JaxKernel:
@@ -134,33 +134,28 @@ class JaxKernel(Kernel):
         asked: Sequence[bool] | None = None,
     ) -> JaxRun:
         """Run it on arrays of any precision."""
-        jax = library("jax")
-        asked = [True] * len(arrays) if asked is None else asked
-        own = {id(x): jax.numpy.asarray(x) for x in arrays}
-        given = [own[id(x)] for x in arrays]
-        free = [x for x, yes in zip(given, asked, strict=True) if yes]
-        whole = self._called(self.function, attributes)
-
-        def of_free(*some: Any) -> list[Any]:
-            left = iter(some)
-            return whole(*(next(left) if yes else x for x, yes in zip(given, asked, strict=True)))
-
-        results, pull = jax.vjp(of_free, *free)
-        return JaxRun(results, pull, asked)
+        jnp = library("jax").numpy
+        asked = tuple([True] * len(arrays) if asked is None else asked)
+        own = {id(x): jnp.asarray(x) for x in arrays}
+        operands = [own[id(x)] for x in arrays]
+        results = self._function_of(attributes)(*operands)
+        gradients = self._function_of(attributes, asked)
+        return JaxRun(results, lambda sent: gradients(sent, *operands), asked)
 
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
-        """Run it without a gradient, compiled where it can be."""
-        function = self._function_of(attributes)
-        return [np.asarray(each) for each in function(*arrays)]
+        """Run it without a gradient."""
+        return [np.asarray(each) for each in self._function_of(attributes)(*arrays)]
 
-    def _function_of(self, attributes: Attributes) -> Callable[..., Any]:
-        """Compile it once for each set of what stays."""
-        key = id(attributes) if attributes else 0
-        if key not in self._jitted:
-            plain = self._called(self.function, attributes)
-            self._jitted[key] = library("jax").jit(plain) if self.compiled else plain
-            self._keep_alive = [*getattr(self, "_keep_alive", []), attributes]
-        return self._jitted[key]
+    def _function_of(
+        self, attributes: Attributes, asked: tuple[bool, ...] | None = None
+    ) -> Callable[..., Any]:
+        """Return the forward, or the gradients asked for; compiled once, where it can be."""
+        key = (asked, *((name, _identity(value)) for name, value in attributes.items()))
+        if key not in self._functions:
+            whole = self._called(self.function, attributes)
+            plain = whole if asked is None else _gradients_of(whole, asked)
+            self._functions[key] = library("jax").jit(plain) if self.compiled else plain
+        return self._functions[key]
 
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
         """Push a derivative through the function without its rule."""
@@ -187,18 +182,15 @@ class JaxKernel(Kernel):
         sent = pull(jax.numpy.asarray(upstream))
         return np.asarray(together), [np.asarray(each) for each in sent]
 
-    def compiled_gradient(
+    def step_by_step(
         self, arrays: Sequence[Array], upstream: Array, attributes: Attributes
     ) -> tuple[Array, list[Array]]:
-        """Run forward and backward as one compiled program."""
+        """Run forward and backward without compiling them."""
         jax = library("jax")
         whole = self._called(self.function, attributes)
-
-        def both(sent: Any, *operands: Any) -> Any:
-            result, pull = jax.vjp(lambda *those: _joined(whole(*those)), *operands)
-            return result, pull(sent)
-
-        result, gradients = jax.jit(both)(upstream, *arrays)
+        operands = map(jax.numpy.asarray, arrays)
+        result, pull = jax.vjp(lambda *those: _joined(whole(*those)), *operands)
+        gradients = pull(jax.numpy.asarray(upstream))
         return np.asarray(result), [np.asarray(each) for each in gradients]
 
     def gradient_as_function(self) -> JaxGradient:
@@ -235,6 +227,27 @@ class JaxGradient(JaxKernel):
         super().__init__(gradient_of(kernel.function), kernel.__name__, slots, tree)
         self.body = gradient_of(kernel.body)
         self.compiled = kernel.compiled
+
+
+def _gradients_of(whole: Callable[..., Any], asked: tuple[bool, ...]) -> Callable[..., Any]:
+    """Return the function of upstreams and operands that gives the gradients asked for."""
+
+    def gradients(sent: Any, *operands: Any) -> Any:
+        def of_asked(*some: Any) -> Any:
+            left = iter(some)
+            return whole(
+                *(next(left) if yes else x for x, yes in zip(operands, asked, strict=True))
+            )
+
+        free = [x for x, yes in zip(operands, asked, strict=True) if yes]
+        return library("jax").vjp(of_asked, *free)[1](sent)
+
+    return gradients
+
+
+def _identity(value: Any) -> Any:
+    """Return what tells one value that stays from another."""
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
 
 
 def _joined(results: Sequence[Any]) -> Any:
