@@ -7,11 +7,16 @@ JAX is imported when a check begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from autolm.testing.kernels import composing, jax_laws, laws, precision
+from autolm.testing.kernels.finding import found_examples
 from autolm.testing.kernels.jax_kernel import JaxKernel
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
@@ -124,6 +129,25 @@ def check_gradient(F: Callable[..., Any], *arguments: Any, upstream: Any = None)
         return prove_call(subject, JAX_LAWS, upstream).require()
 
 
+def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """Return the rules of JAX that a module defines, by the names it gives them."""
+    jax = sys.modules.get("jax")  # a file that has not imported it defines none
+    return {
+        name: value
+        for name, value in names.items()
+        if jax is not None
+        and isinstance(value, jax.custom_vjp | jax.custom_jvp)
+        and value.__module__ == module
+    }
+
+
+def find_examples(F: Any) -> tuple[Any, ...] | None:
+    """Find arguments with which a function can be called; None if none were found."""
+    with library("jax").enable_x64(True):
+        signature = inspect.signature(F)
+        return found_examples(signature, lambda given: JaxKernel.of(F, given, "check"), np.asarray)
+
+
 def _subject(
     caller: str,
     function: Any,
@@ -137,6 +161,6 @@ def _subject(
     if not kernel.operands:
         raise TypeError(f"{caller}: give examples with at least one array of floating point")
     kernel.prepare()
-    compared = None if reference is None else JaxKernel.of(reference, examples, caller)
+    compared = None if reference is None else JaxKernel.of(reference, examples, caller, "reference")
     precisions = chosen_precisions(kernel, dtypes, caller)
     return subject_of(kernel, precisions=precisions, reference=compared, **asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections.abc import Callable
@@ -28,6 +27,7 @@ OURS = {  # what a program may mention, and where it is to be had
 
 def site_of(function: Callable[..., Any]) -> str:
     """Return file:line of a function, from the current directory if it is below it."""
+    function = function.source if isinstance(function, Kernel) else function
     code = getattr(function, "__code__", None)
     return "" if code is None else f"{_shown(code.co_filename)}:{code.co_firstlineno}"
 
@@ -81,7 +81,7 @@ def program_of_relation(subject: Subject, call: Call, relation: Any) -> str:
 def _definition(op: Primitive) -> list[str] | None:
     """Import an operation, or write it out, or run its file."""
     if isinstance(op.forward, Kernel):
-        return _of_a_kernel(op.name, op.forward.function)
+        return _of_a_kernel(op.name, op.forward)
     operation = op.forward.op if isinstance(op.forward, AsOne) else op
     name, function = operation.name, operation.forward
     line = imported(name, operation)
@@ -103,19 +103,17 @@ def _definition(op: Primitive) -> list[str] | None:
     return ["import runpy", run, *([] if decorated(function) else joined)]
 
 
-def _of_a_kernel(name: str, function: Any) -> list[str]:
+def _of_a_kernel(name: str, kernel: Kernel) -> list[str]:
     """Import a function of another library, or run its file, or say where it is."""
-    line = imported(name, function)
+    line = imported(name, kernel.function)
     if line is not None:
         return [line]
-    try:
-        path = inspect.getsourcefile(inspect.unwrap(function)) or ""
-    except TypeError:
-        path = ""
-    qualified = getattr(function, "__qualname__", name)
-    if not os.path.exists(path) or "<" in qualified or "." in qualified:
-        return [f"# {name} must be defined here" + f" as it is in {_shown(path)}" * bool(path)]
-    return ["import runpy", f"{name} = runpy.run_path({str(_shown(path))!r})[{name!r}]"]
+    site = site_of(kernel)
+    path = site.rpartition(":")[0]
+    qualified = getattr(kernel.function, "__qualname__", name)
+    if not os.path.exists(path) or qualified != name:
+        return [f"# {name} must be defined here" + f" as it is at {site}" * bool(site)]
+    return ["import runpy", f"{name} = runpy.run_path({path!r})[{name!r}]"]
 
 
 def _domain_told(subject: Subject) -> list[str]:

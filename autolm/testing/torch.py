@@ -8,11 +8,13 @@ imported when a check begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from autolm.testing.kernels import composing, laws, precision, torch_laws
+from autolm.testing.kernels.finding import found_examples
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
     SOME,
@@ -22,7 +24,7 @@ from autolm.testing.kernels.proving import (
     prove_call,
 )
 from autolm.testing.kernels.subject import KernelSubject, subject_of
-from autolm.testing.kernels.torch_kernel import TorchKernel
+from autolm.testing.kernels.torch_kernel import TorchKernel, signature_of
 from autolm.testing.laws import extremes, kinks, linear
 from autolm.testing.laws.law import Law
 from autolm.testing.laws.values import aliases, rule
@@ -153,6 +155,29 @@ def check_gradient(F: Callable[..., Any], *arguments: Any, upstream: Any = None)
         return prove_call(subject, TORCH_LAWS, upstream).require()
 
 
+def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """Return the Functions of PyTorch that a module defines, by the names it gives them."""
+    torch = sys.modules.get("torch")  # a file that has not imported it defines none
+    return {
+        name: value
+        for name, value in names.items()
+        if torch is not None
+        and isinstance(value, type)
+        and issubclass(value, torch.autograd.Function)
+        and value.__module__ == module
+        and "backward" in dir(value)
+    }
+
+
+def find_examples(F: Any) -> tuple[Any, ...] | None:
+    """Find arguments with which a Function can be called; None if none were found."""
+
+    def kernel_of(given: Sequence[Any]) -> TorchKernel:
+        return TorchKernel.of(F, given, "check")
+
+    return found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
+
+
 def _subject(
     caller: str,
     function: Any,
@@ -168,7 +193,7 @@ def _subject(
     kernel.prepare()
     compared = None
     if reference is not None:
-        compared = TorchKernel.of(reference, examples, f"{caller}: reference")
+        compared = TorchKernel.of(reference, examples, caller, "reference")
         compared.prepare()
     precisions = chosen_precisions(kernel, dtypes, caller)
     return subject_of(kernel, precisions=precisions, reference=compared, **asked)

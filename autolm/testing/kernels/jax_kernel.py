@@ -59,11 +59,14 @@ class JaxKernel(Kernel):
         self._functions: dict[Any, Callable[..., Any]] = {}
 
     @classmethod
-    def of(cls, function: Any, examples: Sequence[Any], caller: str) -> JaxKernel:
+    def of(
+        cls, function: Any, examples: Sequence[Any], caller: str, argument: str = "F"
+    ) -> JaxKernel:
         """Read a function, and the arguments with which it is called."""
         jax = library("jax")
         if not callable(function):
-            raise TypeError(f"{caller}: F must be a function of arrays, not {told(function)}")
+            given = told(function)
+            raise TypeError(f"{caller}: {argument} must be a function of arrays, not {given}")
         leaves, tree = jax.tree_util.tree_flatten_with_path(tuple(examples), _is_none)
         try:
             names = list(inspect.signature(function).parameters)

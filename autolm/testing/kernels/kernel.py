@@ -7,6 +7,7 @@ arguments are differentiated and how several results become one, is said here on
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -75,6 +76,11 @@ class Kernel(ABC):
     def fixed(self) -> dict[str, Any]:
         """The arguments that are not, by name."""
         return {slot.name: slot.value for slot in self.slots if not slot.is_operand}
+
+    @property
+    def source(self) -> Any:
+        """The function of the user's that stands in a file: its forward."""
+        return inspect.unwrap(getattr(self.function, "forward", self.function))
 
     @abstractmethod
     def run(

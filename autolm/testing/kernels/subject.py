@@ -148,6 +148,8 @@ def subject_of(
     **asked: Any,
 ) -> KernelSubject:
     """Find out how a kernel may be called, from the arguments that it was called with."""
+    if asked.get("order", 1) not in (1, 2):
+        raise ValueError(f"{kernel.__name__}: order must be 1 or 2, not {asked['order']!r}")
     examples = tuple(np.asarray(slot.value, dtype=float) for slot in kernel.operands)
     names = tuple(slot.name for slot in kernel.operands)
     own = Case(tuple(x.shape for x in examples), kernel.fixed)

@@ -73,7 +73,9 @@ class TorchKernel(Kernel):
         self.body = self._forward_alone if is_function else function
 
     @classmethod
-    def of(cls, function: Any, examples: Sequence[Any], caller: str) -> TorchKernel:
+    def of(
+        cls, function: Any, examples: Sequence[Any], caller: str, argument: str = "F"
+    ) -> TorchKernel:
         """Read a function, and the arguments with which it is called."""
         torch = library("torch")
         owner = getattr(function, "__self__", None)
@@ -81,9 +83,10 @@ class TorchKernel(Kernel):
             function = owner  # it was given as F.apply
         if not callable(function):
             given = told(function)
-            raise TypeError(f"{caller}: F must be an autograd.Function or a callable, not {given}")
+            what = "an autograd.Function or a callable"
+            raise TypeError(f"{caller}: {argument} must be {what}, not {given}")
         tensors = [x for x in examples if isinstance(x, torch.Tensor)]
-        names = argument_names(_signature_of(function), len(examples))
+        names = argument_names(signature_of(function), len(examples))
         slots = [
             Slot(
                 name,
@@ -382,7 +385,7 @@ def argument_names(signature: inspect.Signature | None, count: int) -> list[str]
     return [name + "_" if name in ("upstream", "self") else name for name in names[:count]]
 
 
-def _signature_of(function: Any) -> inspect.Signature | None:
+def signature_of(function: Any) -> inspect.Signature | None:
     """Return the signature by which a function is called; None where it cannot be read."""
     torch = library("torch")
     is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
