@@ -66,6 +66,7 @@ class Kernel(ABC):
     def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:
         self.function, self.__name__, self.slots = function, name, tuple(slots)
         self.kept: tuple[int, ...] | None = None
+        self.is_coarse = False  # whether it computes in single precision, given doubles
 
     @property
     def operands(self) -> list[Slot]:
@@ -139,6 +140,8 @@ class Kernel(ABC):
             value = end_to_end([each.value for each in found])
             return Dual(value, end_to_end([each.tangent for each in found])), _no_rule
         arrays = [np.asarray(x) for x in operands]
+        if self.is_coarse and any(x.dtype.kind == "c" for x in arrays):
+            raise TypeError("what computes in single precision drops an imaginary part silently")
         if any(x.dtype.kind == "c" or x.dtype == np.longdouble for x in arrays):
             return end_to_end(self.values(list(map(_narrowed, arrays)), attributes)), _no_rule
         run = self.run(arrays, attributes)

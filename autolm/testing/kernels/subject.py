@@ -162,15 +162,16 @@ def subject_of(
     )
     subject = replace(subject, cases=(_made_small(subject, own),))
     subject = _with_numbers(subject, domain)
+    subject = replace(subject, slack=_slack(subject))
+    kernel.is_coarse = subject.slack > 1
     more = [Case(_shapes_told(kernel.__name__, names, each), kernel.fixed) for each in shapes]
     if broadcast:
-        return replace(subject, cases=(), attributes=kernel.fixed, slack=_slack(subject))
+        return replace(subject, cases=(), attributes=kernel.fixed)
     sizes, refused = _other_sizes(subject)
     return replace(
         subject,
         cases=(*subject.cases, *more),
         other_sizes=tuple(sizes),
-        slack=_slack(subject),
         note=f"it refuses {', '.join(refused)}" if refused else "",
     )
 

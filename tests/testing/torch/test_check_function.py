@@ -177,7 +177,7 @@ def test_the_program_that_reproduces_runs_as_pasted(tmp_path, monkeypatch):
     import kernel
 
     report = broken_by(kernel.Twice, rows(2), 0.5, laws=["rule"])
-    assert report.site.startswith("kernel.py:6")
+    assert report.site.startswith("kernel.py:5")
     done = subprocess.run(
         [sys.executable, "-c", report.failure.program], capture_output=True, encoding="utf-8"
     )
