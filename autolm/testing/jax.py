@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,21 +19,19 @@ from autolm.testing.kernels.finding import found_examples
 from autolm.testing.kernels.jax_kernel import JaxKernel
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
-    SOME,
     chosen_laws,
     chosen_precisions,
     prove,
     prove_call,
 )
 from autolm.testing.kernels.subject import KernelSubject, subject_of
-from autolm.testing.laws import extremes, kinks, linear
 from autolm.testing.laws.law import Law
 from autolm.testing.laws.values import aliases, rule
 from autolm.testing.report import Report
 
 JAX_LAWS: tuple[Law, ...] = (
     *(rule, laws.frozen, laws.results, laws.broadcasting, laws.sizes, aliases, laws.hygiene),
-    *(laws.state, laws.repeats, *(replace(law, most=SOME) for law in (kinks, extremes, linear))),
+    *(laws.state, laws.repeats, laws.kinks, laws.extremes, laws.linear),
     *(precision.precision, jax_laws.jit, composing.order, composing.vmap, laws.reference),
 )
 

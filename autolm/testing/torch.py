@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from autolm.testing.kernels import composing, laws, precision, torch_laws
 from autolm.testing.kernels.finding import found_examples
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
-    SOME,
     chosen_laws,
     chosen_precisions,
     prove,
@@ -25,7 +23,6 @@ from autolm.testing.kernels.proving import (
 )
 from autolm.testing.kernels.subject import KernelSubject, subject_of
 from autolm.testing.kernels.torch_kernel import TorchKernel, signature_of
-from autolm.testing.laws import extremes, kinks, linear
 from autolm.testing.laws.law import Law
 from autolm.testing.laws.values import aliases, rule
 from autolm.testing.report import Report
@@ -34,7 +31,7 @@ TORCH_LAWS: tuple[Law, ...] = (
     *(rule, torch_laws.upstreams, torch_laws.inputs, laws.frozen, laws.results, laws.broadcasting),
     # The first law of conduct that breaks names the cause: memory is why others break too.
     *(laws.sizes, aliases, torch_laws.memory, torch_laws.random_state, laws.hygiene, laws.state),
-    *(laws.repeats, *(replace(law, most=SOME) for law in (kinks, extremes, linear))),
+    *(laws.repeats, laws.kinks, laws.extremes, laws.linear),
     *(precision.precision, composing.order, composing.vmap, laws.reference),
 )
 

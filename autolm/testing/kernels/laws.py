@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import apart, pulled
 from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.laws import extremes as of_extremes
+from autolm.testing.laws import kinks as of_kinks
+from autolm.testing.laws import linear as of_linear
 from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally
 from autolm.testing.laws.values import broadcasting as shapes
 from autolm.testing.laws.values import rule
@@ -317,6 +320,14 @@ def _that_broadcast(subject: Subject) -> Any:
     return shapes.examples(subject) if subject.elementwise else None
 
 
+def _in_doubles(subject: Subject) -> Any:
+    return None if subject.slack > 1 else of_kinks.examples(subject)
+
+
+SOME = 5  # examples for laws that look at many elements of each
+kinks = replace(of_kinks, examples=_in_doubles, most=SOME)  # which steps in single would hide
+extremes = replace(of_extremes, most=SOME)
+linear = replace(of_linear, most=SOME)
 broadcasting = replace(shapes, examples=_that_broadcast)
 frozen = Law(
     "frozen",

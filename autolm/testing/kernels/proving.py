@@ -19,7 +19,6 @@ from autolm.testing.report import Report
 from autolm.testing.running import examine, examine_call
 from autolm.testing.under_test import OperationError, upstream_for
 
-SOME = 5  # examples for laws that look at many elements of each
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
