@@ -18,6 +18,8 @@ def test_the_readme_has_programs():
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda text: text.splitlines()[-1])
 def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
+    if "import torch" in program:
+        pytest.importorskip("torch")
     variables = {}
     exec(program, variables)
     for line in program.splitlines():
@@ -27,6 +29,13 @@ def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
         except (SyntaxError, ValueError):
             continue  # words
         np.testing.assert_allclose(eval(told, variables), expected)
+
+
+def test_the_kernel_of_the_readme_passes_gradcheck_and_is_found(capsys):
+    pytest.importorskip("torch")
+    (program,) = (text for text in PROGRAMS if "import torch" in text)
+    exec(program, {})
+    assert "wrong where only weight requires a gradient" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -12,8 +12,8 @@ def check(
     operations: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Which operations, and Python files with primitives of yours: a file's are "
-            "checked instead of ours. All if none is named.",
+            help="Which operations, and Python files of yours: their primitives, Functions of "
+            "PyTorch and rules of JAX are checked instead of ours. All if none is named.",
         ),
     ] = None,
     profile: Annotated[

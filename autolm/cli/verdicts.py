@@ -8,10 +8,13 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hypothesis import settings
 from rich.console import Console
@@ -21,10 +24,11 @@ from rich.text import Text
 from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import OPERATIONS
 from autolm.ops.array_operation import ArrayOperation
+from autolm.testing import jax, torch
 from autolm.testing.checking_operations import report_on
-from autolm.testing.laws import LAWS
+from autolm.testing.laws import LAWS, Law
 from autolm.testing.profiles import load_profiles
-from autolm.testing.report import Report
+from autolm.testing.report import GradientError, Report, UndecidedWarning
 from autolm.testing.under_test import Subject
 from autolm.testing.verdict import Verdict
 
@@ -68,26 +72,27 @@ def show_verdicts(
         For an unknown operation or profile, or a file without primitives or that does not run.
     """
     console = console or Console()
-    files = {op: path for path in dict.fromkeys(modules) for op in _primitives_in(path)}
-    operations = _chosen(list(files) if modules else OPERATIONS, names)
-    subjects = [Subject.of(op) for op in operations]
-    titles = _titles(operations, files)
+    files = {check: path for path in dict.fromkeys(modules) for check in _checks_in(path)}
+    checks = _chosen(list(files) if modules else list(map(_of_operation, OPERATIONS)), names)
+    titles = _titles(checks, files)
     before = settings.get_current_profile_name()
     load_profiles(profile)
     try:
         reports, all_done = [], True
         with console.status("") as status:
-            for op, subject in zip(operations, subjects, strict=True):
-                status.update(f"checking {titles[op]}")
+            for check in checks:
+                status.update(f"checking {titles[check]}")
                 start = time.process_time()  # what others do on the machine is not its fault
-                report, done = _report_on(subject)
-                reports.append((titles[op], report, time.process_time() - start))
+                report, done = _report_on(check)
+                reports.append((titles[check], report, time.process_time() - start))
                 all_done &= done
     finally:
         settings.load_profile(before)
-    wide = _table(reports, wide=True)
-    fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
-    console.print(wide if fits <= console.width else _table(reports, wide=False))
+    for laws in dict.fromkeys(check.laws for check in checks):
+        those = [r for check, r in zip(checks, reports, strict=True) if check.laws == laws]
+        wide = _table(those, laws, wide=True)
+        fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
+        console.print(wide if fits <= console.width else _table(those, laws, wide=False))
     console.print(LEGEND, style="dim")
     outcomes = [outcome for _, report, _ in reports for outcome in report.outcomes]
     for law in dict.fromkeys(outcome.law for outcome in outcomes if outcome.broken):
@@ -105,36 +110,68 @@ def show_verdicts(
     return DONE if all_done and not wrong else FAILED
 
 
-def _report_on(subject: Subject) -> tuple[Report, bool]:
+@dataclass(frozen=True)
+class Check:
+    """Something that can be proved, by name, and the laws that it is held against."""
+
+    name: str
+    report: Callable[[], Report]
+    laws: tuple[Law, ...]
+
+
+def _of_operation(op: ArrayOperation) -> Check:
+    subject = Subject.of(op)
+    return Check(op.name, lambda: report_on(subject), LAWS)
+
+
+def _of_function(library: Any, laws: tuple[Law, ...], name: str, F: Any, told: Any) -> Check:
+    """Check a function of another library, with the examples that its file declares, or others."""
+
+    def report() -> Report:
+        examples = library.find_examples(F) if told is None else tuple(told)
+        if examples is None:
+            reason = f'no call of it was found; declare one: EXAMPLES = {{"{name}": (x, …)}}'
+            return Report(name, Verdict.UNDECIDED, reason=reason)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndecidedWarning)  # the report says so
+            try:
+                return library.check_function(F, *examples)
+            except GradientError as error:
+                return error.report
+
+    return Check(name, report, laws)
+
+
+def _report_on(check: Check) -> tuple[Report, bool]:
     """Check one operation; whatever that raises, the reports of the others are not lost."""
     try:
-        return report_on(subject), True
+        return check.report(), True
     except (Exception, SystemExit) as error:
         said = f"the check ended in {type(error).__name__}: {error}"
-        return Report(subject.op.name, Verdict.UNDECIDED, reason=said), False
+        return Report(check.name, Verdict.UNDECIDED, reason=said), False
 
 
-def _titles(
-    operations: Sequence[ArrayOperation], files: Mapping[ArrayOperation, Path]
-) -> dict[ArrayOperation, str]:
+def _titles(checks: Sequence[Check], files: Mapping[Check, Path]) -> dict[Check, str]:
     """Call each operation by its name; where several files have one so called, with its file."""
-    count = Counter(op.name for op in operations)
+    count = Counter(check.name for check in checks)
     return {
-        op: f"{op.name} ({files[op]})" if count[op.name] > 1 and op in files else op.name
-        for op in operations
+        check: f"{check.name} ({files[check]})"
+        if count[check.name] > 1 and check in files
+        else check.name
+        for check in checks
     }
 
 
-def _table(reports: Sequence[tuple[str, Report, float]], wide: bool) -> Table:
+def _table(reports: Sequence[tuple[str, Report, float]], laws: Sequence[Law], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("operation", overflow="fold")
-    for law in LAWS:
+    for law in laws:
         heading = law.name if wide else "\n".join(law.name)
         table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
     for heading in ("digits", "examples", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for title, report, seconds in reports:
-        marks = [outcome.status.value for outcome in report.outcomes] or ["?"] * len(LAWS)
+        marks = [outcome.status.value for outcome in report.outcomes] or ["?"] * len(laws)
         style = "red" if report.verdict is Verdict.WRONG else ""
         digits = f"{report.digits:.0f}" if report.verdict is Verdict.CORRECT else "–"
         table.add_row(
@@ -145,17 +182,17 @@ def _table(reports: Sequence[tuple[str, Report, float]], wide: bool) -> Table:
     return table
 
 
-def _chosen(operations: Sequence[ArrayOperation], names: Sequence[str]) -> list[ArrayOperation]:
-    known: dict[str, list[ArrayOperation]] = {}
-    for op in operations:
-        known.setdefault(op.name, []).append(op)
+def _chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
+    known: dict[str, list[Check]] = {}
+    for check in checks:
+        known.setdefault(check.name, []).append(check)
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=3)
             those = ", ".join(known) if len(known) <= FEW else "those that `autolm ops` lists"
             told = f"did you mean {' or '.join(near)}?" if near else f"there are {those}"
             raise ValueError(f"no operation is called {name!r}; {told}")
-    return [op for name in dict.fromkeys(names) for op in known[name]] or list(operations)
+    return [check for name in dict.fromkeys(names) for check in known[name]] or list(checks)
 
 
 def _last_line(path: Path, error: BaseException) -> str:
@@ -165,8 +202,12 @@ def _last_line(path: Path, error: BaseException) -> str:
     return f"{path}:{lines[-1]}" if lines else str(path)
 
 
-def _primitives_in(path: Path) -> list[ArrayOperation]:
-    """Run a Python file and return the primitives that it defines."""
+def _checks_in(path: Path) -> list[Check]:
+    """Run a Python file; return what it defines that can be proved.
+
+    That is its primitives, its Functions of PyTorch and its rules of JAX. Of the latter two, what
+    they are called with stands in its EXAMPLES, by name, or is searched for.
+    """
     if not path.is_file():
         raise ValueError(
             f"{path}: {'it is a folder' if path.is_dir() else 'there is no such file'}"
@@ -185,11 +226,24 @@ def _primitives_in(path: Path) -> list[ArrayOperation]:
     finally:
         with suppress(ValueError):  # the file may have changed sys.path itself
             sys.path.remove(str(path.parent))
-    found = [
+    defined = vars(module)
+    operations = [
         value
-        for value in vars(module).values()
+        for value in defined.values()
         if isinstance(value, ArrayOperation) and value.__module__ == path.stem
     ]
+    found = list(map(_of_operation, dict.fromkeys(operations)))
+    told = defined.get("EXAMPLES", {})
+    if not isinstance(told, Mapping):
+        raise ValueError(f"{path}: EXAMPLES must be a dict of arguments by name of the function")
+    for library, laws in ((torch, torch.TORCH_LAWS), (jax, jax.JAX_LAWS)):
+        found += [
+            _of_function(library, laws, name, value, told.get(name))
+            for name, value in library.functions_in(defined, path.stem).items()
+        ]
     if not found:
-        raise ValueError(f"{path}: it defines no primitive (a function with @primitive)")
-    return list(dict.fromkeys(found))
+        raise ValueError(
+            f"{path}: it defines no primitive (a function with @primitive), no autograd.Function "
+            "of PyTorch and no custom_vjp of JAX"
+        )
+    return found

@@ -169,3 +169,41 @@ def test_an_exercise_keeps_the_cause(tmp_path):
     _, text = run("my_mul", modules=[tmp_path / "ops.py"], diagnosis=False)
     assert "diagnosis: " not in text
     assert "backward says" in text
+
+
+KERNELS = """
+import torch
+
+class Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, w = ctx.saved_tensors
+        return grad @ w.mT, 2 * (x.mT @ grad)
+
+class Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, table):
+        return x.sum() * table["weight"]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
+"""
+
+
+def test_functions_of_pytorch_are_found_in_a_file_with_calls_of_them(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "kernels.py"
+    path.write_text(KERNELS, encoding="utf-8")
+    code, shown = run(modules=[path])
+    assert code == 1
+    assert "the gradient of Product is WRONG" in shown
+    assert "w: off by a factor of 2" in shown
+    assert (
+        'Lookup is UNDECIDED: no call of it was found; declare one: EXAMPLES = {"Lookup"' in shown
+    )

@@ -1,0 +1,205 @@
+"""`check_function` of PyTorch: what it asks, refuses and writes."""
+
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from autolm.testing import GradientError, Verdict  # noqa: E402
+from autolm.testing.torch import check_function, check_gradient  # noqa: E402
+
+from .reported_functions import REPORTED, function, keep, rows  # noqa: E402
+
+
+def broken_by(F, *examples, **told):
+    with pytest.raises(GradientError) as raised:
+        check_function(F, *examples, examples_count=2, **told)
+    return raised.value.report
+
+
+def square(x):
+    return x * x
+
+
+def right_rule(ctx, grad):
+    return 2 * ctx.saved_tensors[0] * grad
+
+
+Square = function(keep(square), right_rule)
+
+
+def test_a_second_backward_that_differs_is_conduct():
+    def rule(ctx, grad):
+        x = ctx.saved_tensors[0].clone()
+        ctx.uses = getattr(ctx, "uses", 0) + 1
+        return 2 * x * grad * ctx.uses
+
+    report = broken_by(function(keep(square), rule), rows(2, 3), laws=["state"])
+    assert report.wrong == "the conduct"
+    assert "the backward rule changes what the forward has saved" in report.failure.diagnosis
+
+
+def test_state_between_calls_is_conduct():
+    store = []
+
+    def forward(ctx, x):
+        store[:] = [x.clone()]
+        return x * x
+
+    def rule(ctx, grad):
+        return 2 * store[0] * grad
+
+    report = broken_by(function(forward, rule), rows(2, 3))
+    assert report.failure.diagnosis == "state is kept between calls"
+
+
+def test_a_seed_that_is_set_for_all_is_conduct():
+    def forward(ctx, x):
+        torch.manual_seed(7)
+        ctx.save_for_backward(x)
+        return x * x
+
+    report = broken_by(function(forward, right_rule), rows(2, 3))
+    assert "random state" in report.failure.diagnosis
+
+
+def several(scale):
+    def forward(ctx, x):
+        ctx.set_materialize_grads(False)
+        places = x.argmax(-1)
+        ctx.mark_non_differentiable(places)
+        return torch.sin(x), places, x.sum(-1)
+
+    def rule(ctx, first, _, last):
+        (x,) = ctx.saved_tensors
+        sent = torch.zeros_like(x)
+        if first is not None:
+            sent = sent + torch.cos(x) * first
+        if last is not None:
+            sent = sent + last[..., None] * (1 if first is not None else scale)
+        return sent
+
+    def saving(ctx, x):
+        ctx.save_for_backward(x)
+        return forward(ctx, x)
+
+    return function(saving, rule)
+
+
+def test_several_results_are_used_each_alone():
+    assert check_function(several(1), rows(2, 3), examples_count=2).verdict is Verdict.CORRECT
+    report = broken_by(several(2), rows(2, 3))
+    assert report.failure.diagnosis == "several results: wrong where only result 1 is used"
+
+
+def test_a_reference_is_compared_forward_and_backward():
+    told = {"reference": lambda x: x**2, "examples_count": 2, "laws": ["rule", "reference"]}
+    assert check_function(Square, rows(2, 3), **told).verdict is Verdict.CORRECT
+    report = broken_by(Square, rows(2, 3), reference=lambda x: x**2 + 1e-6, laws=["reference"])
+    assert "result differs from the reference's" in report.failure.message
+
+
+def test_vmap_is_asked_for():
+    report = broken_by(Square, rows(2, 3), vmap=True, laws=["vmap"])
+    assert "vmap raised" in report.failure.message
+    Square.generate_vmap_rule = True
+    try:
+        with pytest.raises(GradientError, match="setup_context"):
+            check_function(Square, rows(2, 3), vmap=True, laws=["vmap"])
+    finally:
+        Square.generate_vmap_rule = False
+    assert check_function(torch.sin, rows(2, 3), vmap=True, laws=["rule", "vmap"])
+
+
+def test_a_computation_in_single_precision_is_proved_to_its_digits():
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.sin(x.float()).to(x.dtype)
+
+    def rule(ctx, grad):
+        return torch.cos(ctx.saved_tensors[0].float()).to(grad.dtype) * grad
+
+    report = check_function(function(forward, rule), rows(2, 3), examples_count=3)
+    assert report.verdict is Verdict.CORRECT
+    assert report.digits < 9
+
+
+def test_broadcasting_and_large_examples():
+    def product(x, y):
+        return x * y
+
+    def rule(ctx, grad):
+        x, y = ctx.saved_tensors
+        return (grad * y).sum_to_size(x.shape), (grad * x).sum_to_size(y.shape)
+
+    F = function(keep(product), rule)
+    told = {"broadcast": True, "examples_count": 4}
+    assert check_function(F, rows(2, 3), rows(3), **told).verdict is Verdict.CORRECT
+    assert check_function(torch.tanh, rows(64, 128), examples_count=2).verdict is Verdict.CORRECT
+
+
+def test_the_random_state_of_the_user_stays():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    check_function(Square, rows(2, 3), examples_count=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_one_call_is_checked_where_it_is_used():
+    wrong = REPORTED["rms_norm_without_its_weight"].wrong
+    with pytest.raises(GradientError, match="w is taken as 1"):
+        check_gradient(wrong, rows(3, 4), rows(4), 1e-5)
+    one = torch.ones(2, 3)
+    assert check_gradient(Square, rows(2, 3), upstream=one).verdict is Verdict.CORRECT
+
+
+KERNEL = """
+import torch
+
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor: float):
+        ctx.factor = factor
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * grad * ctx.factor, None
+"""
+
+
+def test_the_program_that_reproduces_runs_as_pasted(tmp_path, monkeypatch):
+    (tmp_path / "kernel.py").write_text(KERNEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    import kernel
+
+    report = broken_by(kernel.Twice, rows(2), 0.5, laws=["rule"])
+    assert report.site.startswith("kernel.py:5")
+    done = subprocess.run(
+        [sys.executable, "-c", report.failure.program], capture_output=True, encoding="utf-8"
+    )
+    assert "the gradient of Twice is WRONG" in done.stderr, done.stderr
+
+
+WRONG_CALLS = {
+    "F must be": lambda: check_function(3, rows(2)),
+    "at least one tensor": lambda: check_function(Square, 1.0),
+    "cannot be called with these examples": lambda: check_function(Square, rows(2), rows(2)),
+    "no law is called 'rules'": lambda: check_function(Square, rows(2), laws=["rules"]),
+    "laws must be a list": lambda: check_function(Square, rows(2), laws="rule"),
+    "dtypes must be of": lambda: check_function(Square, rows(2), dtypes=[torch.int8]),
+    "shapes must be a list": lambda: check_function(Square, rows(2), shapes=[3]),
+    "domain": lambda: check_function(Square, rows(2), domain=(1, 0)),
+    "order must be": lambda: check_function(Square, rows(2), order=3),
+    "reference must be": lambda: check_function(Square, rows(2), reference=3),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_CALLS)
+def test_a_wrong_call_is_refused_in_one_line(message):
+    with pytest.raises((TypeError, ValueError), match=message) as raised:
+        WRONG_CALLS[message]()
+    assert "\n" not in str(raised.value)
