@@ -23,7 +23,7 @@ from autolm.lm.atomic_write import write_atomically
 from autolm.lm.config import TrainingConfig
 from autolm.lm.tokenizers import Tokenizer, load_tokenizer
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 CONFIG, TOKENIZER, STATE = "config.json", "tokenizer.json", "state.json"
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
@@ -230,7 +230,7 @@ class RunFolder:
         self.write(METRICS, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
 
-def _contiguous(arrays: Arrays) -> Arrays:
+def _contiguous(arrays: Arrays) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
