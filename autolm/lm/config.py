@@ -110,6 +110,7 @@ class TrainingConfig:
             "A text file, - for standard input, toy (a built-in language whose true entropy is "
             "known), or python-docs.",
             "text",
+            changeable=True,
         ),
     )
     kind: Kind = field(
@@ -224,9 +225,7 @@ class TrainingConfig:
             raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
             raise ValueError("num_merges is for the tokenizer bpe; choose that too")
-        if data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT):
-            choices["data"] = str(Path(data).resolve())
-        return cls(**choices)
+        return cls(**choices | {"data": _whole_path(data)})
 
     def to_json(self) -> str:
         """Write the record as JSON."""
@@ -252,7 +251,8 @@ class TrainingConfig:
                     f"{name} cannot change in a run: it is {getattr(self, name)} in what is done; "
                     f"{free} can, or start a new run"
                 )
-        return dataclasses.replace(self, **choices)
+        data = choices.get("data", self.data)
+        return dataclasses.replace(self, **choices | {"data": _whole_path(data)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TrainingConfig:
@@ -277,6 +277,12 @@ class TrainingConfig:
             "dtype": self.dtype,
             "seed": self.seed,
         }
+
+
+def _whole_path(data: str) -> str:
+    return (
+        data if data in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT) else str(Path(data).resolve())
+    )
 
 
 def _fits(value: Any, wanted: type) -> bool:

@@ -10,9 +10,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from autolm.compiled.fused import native
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
@@ -64,12 +62,9 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         report.validated(training.step, loss)
         return loss
 
-    with (
-        stop_requests() as stop,
-        threadpool_limits(training.config.threads, "blas"),
-        native(training.config.native),
-    ):
-        while not training.done and not stop:
+    engine = training.engine
+    with stop_requests() as received, engine.running():
+        while not training.done and not engine.any_worker(bool(received)):
             try:
                 metrics = training.advance()
             except NonFiniteLoss:

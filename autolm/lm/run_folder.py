@@ -12,9 +12,7 @@ fit the rest is refused in one line, and before memory is taken for it.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import os
 import shutil
 import sys
@@ -23,24 +21,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autolm.lm.config import TrainingConfig
+from autolm.lm.saved_state import Kept, Saved, checksum
 from autolm.lm.tokenizers import Tokenizer, tokenizer_from_json
 from autolm.outside.given_file import open_given, parse_json, read_given
 from autolm.outside.lock import Busy, held
 from autolm.outside.whole_file import PARTIAL, write_whole
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 CONFIG, TOKENIZER, STATE = "config.json", "tokenizer.json", "state.json"
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
 LOCK = "process.lock"
-FORMAT = 1  # of state.json; it had no number, and no checksums, before
 NOT_SAVED = f"it has not the checksum that {STATE} names"
 LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
 LONGEST_TOKENIZER = 1 << 26
@@ -242,14 +240,13 @@ class RunFolder:
 
     def _require_of(self, saved: Saved, file: str, name: str) -> None:
         """Refuse a file of arrays that is not the one which a state was saved with."""
-        if file in saved.checksums:
-            if checksum(self._read(name)) != saved.checksums[file]:
-                raise self._damaged(name, NOT_SAVED)
-        elif self._step_of(name) != str(saved.state["step"]):
+        if (step := self._step_of(name)) != str(saved.state["step"]):
             raise RunError(
-                f"{self.path / name}: is of step {self._step_of(name)}, and {STATE} of step "
+                f"{self.path / name}: is of step {step}, and {STATE} of step "
                 f"{saved.state['step']}: they do not belong together"
             )
+        if file in saved.checksums and checksum(self._read(name)) != saved.checksums[file]:
+            raise self._damaged(name, NOT_SAVED)
 
     def require_shapes(self, expected: Iterable[tuple[str, tuple[int, ...]]]) -> None:
         """Refuse weights that are not those of a model, having read no more than their header."""
@@ -341,7 +338,7 @@ class RunFolder:
         except SafetensorError:
             raise self._damaged(name, "it is not a whole safetensors file") from None
 
-    def _read(self, name: str, limit: int = sys.maxsize - 1) -> bytes:
+    def _read(self, name: str, limit: int | None = None) -> bytes:
         with self._reading(name):
             return read_given(self.path / name, limit, within=self.path)
 
@@ -403,52 +400,6 @@ class RunFolder:
         self.write(METRICS, "".join(json.dumps(record) + "\n" for record in kept).encode())
 
 
-class Kept(NamedTuple):
-    """What stays as it is in a run: the tokenizer, by its checksum, and the fixed choices."""
-
-    tokenizer: str
-    choices: dict[str, Any]
-
-
-class Saved(NamedTuple):
-    """What `state.json` holds: where a run is, and what belongs to that."""
-
-    state: dict[str, Any]
-    checksums: dict[str, str]  # by the names of the files; none in folders of format 0
-    kept: Kept | None  # nor this
-
-    def to_json(self) -> bytes:
-        """Write it, with a checksum of its own."""
-        kept = self.kept and self.kept._asdict()
-        content = {"format": FORMAT, **self.state, "files": self.checksums, "kept": kept}
-        content["sha256"] = _checksum_of_json(content)
-        return (json.dumps(content, indent=2) + "\n").encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Saved:
-        """Read what `to_json` wrote, now or before there were checksums; ValueError for others."""
-        content = parse_json(text)
-        if not isinstance(content, dict) or type(content.get("step")) is not int:
-            raise ValueError("it names no step")
-        version, its_own = content.pop("format", 0), content.pop("sha256", None)
-        if version == 0 and content["step"] >= 0:
-            return cls(content, {}, None)
-        if version != FORMAT:
-            raise ValueError(f"format {version!r} is not {FORMAT}, the newest that is known here")
-        if its_own != _checksum_of_json({"format": version, **content}):
-            raise ValueError("its content has not the checksum that it names")
-        return cls(content, content.pop("files"), Kept(**content.pop("kept")))
-
-
-def checksum(content: bytes) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _checksum_of_json(content: dict[str, Any]) -> str:
-    return checksum(json.dumps(content, sort_keys=True).encode())
-
-
 def _metrics_record(line: bytes) -> dict[str, Any]:
     record = parse_json(line)
     if not isinstance(record, dict):
@@ -462,10 +413,10 @@ def _metrics_record(line: bytes) -> dict[str, Any]:
 
 
 def _is_finite(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) < math.inf  # type: ignore[operator]
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
-def _contiguous(arrays: Arrays) -> Arrays:
+def _contiguous(arrays: Arrays) -> dict[str, NDArray[Any]]:
     return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 

@@ -53,14 +53,13 @@ def _require_regular(mode: int, path: Path) -> None:
         raise OSError(errno.EINVAL, f"{kind}, and not a file", str(path))
 
 
-def read_given(path: Path, limit: int, within: Path | None = None) -> bytes:
-    """Read a file of at most `limit` bytes; for the rest see `open_given`."""
+def read_given(path: Path, limit: int | None = None, within: Path | None = None) -> bytes:
+    """Read a file, of at most `limit` bytes if there is one; for the rest see `open_given`."""
     with open_given(path, within) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(limit + 1) if size <= limit else b""
-    if max(size, len(content)) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes, the most that it may be", str(path))
-    return content
+        if limit is None or size <= limit:
+            return file.read(size)
+    raise OSError(errno.EFBIG, f"larger than the {limit} bytes that it may have", str(path))
 
 
 def parse_json(content: str | bytes) -> Any:

@@ -144,7 +144,7 @@ def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
 
 
 def test_a_native_run_without_numba_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autolm.lm.training.find_spec", lambda name: None)
+    monkeypatch.setattr("autolm.lm.engine.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^native needs numba.*pip install 'autolm\[fast\]'$"):
         small_training(native=True)
 
