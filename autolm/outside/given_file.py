@@ -29,11 +29,7 @@ def open_given(path: Path, within: Path | None = None) -> BinaryIO:
     OSError
         When it cannot be read, is no regular file, or lies elsewhere; `strerror` says which.
     """
-    if within is not None:
-        folder = os.path.realpath(within)
-        if os.path.dirname(os.path.realpath(path)) != folder and path.is_symlink():
-            raise OSError(errno.ELOOP, "a link that leads out of its folder", str(path))
-    _require_regular(os.stat(path).st_mode, path)
+    require_file(path, within)
     waits_not = getattr(os, "O_NONBLOCK", 0)  # should a pipe have taken its place meanwhile
     binary = getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, os.O_RDONLY | waits_not | binary), "rb")
@@ -43,6 +39,15 @@ def open_given(path: Path, within: Path | None = None) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def require_file(path: Path, within: Path | None = None) -> None:
+    """Refuse, as `open_given` does, what is no file or lies elsewhere; what is not there, too."""
+    if within is not None and path.is_symlink():
+        folder = os.path.realpath(within)
+        if os.path.dirname(os.path.realpath(path)) != folder:
+            raise OSError(errno.ELOOP, "a link that leads out of its folder", str(path))
+    _require_regular(os.stat(path).st_mode, path)
 
 
 def _require_regular(mode: int, path: Path) -> None:

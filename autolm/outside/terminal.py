@@ -17,6 +17,7 @@ SIGNS = """
     · *  − -  – -  — -  × x  ÷ /  ⁄ /  ± +-  √ sqrt  ∂ d  ∞ inf  ≤ <=  ≥ >=  ≠ !=  ≈ ~  ‖ ||
     → ->  ← <-  ⇠ <-  Σ sum  Π prod  ∫ int  ✓ +  ✗ x  ○ o  … ...  ‘ '  ’ '  “ "  ” "
     ━ -  ╸ -  ╺ -  ─ -  │ |  ├ +  └ +  ┌ +  ┐ +  ┘ +  ┤ +  ┬ +  ┴ +  ┼ +  ⏎ \\n  ⇥ \\t  ␣ _
+    ᐟ '  ␀ \\0  ␊ \\n  ␡ \\x7f  \N{REPLACEMENT CHARACTER} ?
     α alpha  β beta  γ gamma  δ delta  ε eps  η eta  θ theta  λ lambda  μ mu  π pi  σ sigma
 """
 STAND_INS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
@@ -57,6 +58,14 @@ def in_a_line(text: str) -> str:
     """
     lines = (line.strip() for line in text.splitlines())
     return printable(next(filter(None, lines), ""), LONGEST)
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an error says, which may fail too; of one that says nothing, its kind."""
+    try:
+        return (error.msg if isinstance(error, SyntaxError) else str(error)) or type(error).__name__
+    except Exception as worse:
+        return f"{type(error).__name__}, whose own words end in {type(worse).__name__}"
 
 
 def _turns_the_terminal(character: str) -> bool:

@@ -13,6 +13,16 @@ from pathlib import Path
 PARTIAL = ".autolm-*.partial"  # what a kill in the middle of a write leaves
 
 
+class NotSaved(OSError):
+    """A file could not be written, as on a full disk; what was there before is there still."""
+
+    def __init__(self, path: str | os.PathLike[str], error: OSError) -> None:
+        super().__init__(error.errno, error.strerror, os.fspath(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename}: cannot be written: {self.strerror}"
+
+
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Put ``content`` at ``path``, replacing what was there; on any failure, leave that as it was.
 
@@ -21,8 +31,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
 
     Raises
     ------
-    OSError
-        When the file cannot be written (missing folder, no permission, full disk).
+    NotSaved
+        When the file cannot be written (missing folder, no permission, full disk); one line.
 
     Examples
     --------
@@ -34,13 +44,20 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     b'{}'
     >>> folder.cleanup()
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except OSError as error:
+        raise NotSaved(path, error) from None
+
+
+def _replace(target: Path, content: bytes) -> None:
     exists = target.exists()
-    if exists and not target.is_file():
-        target.write_bytes(content)
-        return
     if exists and not os.access(target, os.W_OK):  # which replacing it would get around
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     partial = target.with_name(PARTIAL.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
     try:
         with partial.open("xb") as file:
