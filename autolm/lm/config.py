@@ -280,9 +280,8 @@ class TrainingConfig:
 
 
 def _whole_path(data: str) -> str:
-    return (
-        data if data in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT) else str(Path(data).resolve())
-    )
+    is_file = data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT)
+    return str(Path(data).resolve()) if is_file else data
 
 
 def _fits(value: Any, wanted: type) -> bool:

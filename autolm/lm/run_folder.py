@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from autolm.lm.config import TrainingConfig
 from autolm.lm.saved_state import Kept, Saved, checksum
 from autolm.lm.tokenizers import Tokenizer, tokenizer_from_json
-from autolm.outside.given_file import open_given, parse_json, read_given
+from autolm.outside.given_file import open_given, parse_json, read_given, require_file
 from autolm.outside.lock import Busy, held
-from autolm.outside.whole_file import PARTIAL, write_whole
+from autolm.outside.whole_file import PARTIAL, NotSaved, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -39,6 +39,9 @@ CONFIG, TOKENIZER, STATE = "config.json", "tokenizer.json", "state.json"
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
 LOCK = "process.lock"
+CHECKPOINT = (MODEL, OPTIMIZER, STATE)  # the state last: while it is new, all is new
+NEW = tuple(f"{name}.new" for name in CHECKPOINT)
+EVERY_FILE = (CONFIG, TOKENIZER, *CHECKPOINT, *NEW, METRICS, PLOT, SAMPLES, TEXT)
 NOT_SAVED = f"it has not the checksum that {STATE} names"
 LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
 LONGEST_TOKENIZER = 1 << 26
@@ -47,10 +50,6 @@ LONGEST_HEADER = 1 << 26
 
 class RunError(ValueError):
     """A run folder cannot be used; the message is one line that says why and what to do."""
-
-
-class NotSaved(OSError):
-    """A file could not be written, as on a full disk; what was saved before can still be read."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,13 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Keep every other process from writing into the folder; of several workers, one does.
 
-        It ends with the block, and with the process, however that dies.
+        It ends with the block, and with the process, however that dies. What is no file of the
+        folder's own is refused, before anything is written over it or into it.
         """
+        for name in EVERY_FILE:
+            if os.path.lexists(self.path / name):
+                with self._reading(name):
+                    require_file(self.path / name, within=self.path)
         try:
             with held(self.path / LOCK):
                 yield
@@ -147,7 +151,7 @@ class RunFolder:
         except OSError as error:
             if error.filename != str(self.path / LOCK):
                 raise
-            raise NotSaved(f"{self.path / LOCK}: cannot be held: {error.strerror}") from None
+            raise NotSaved(self.path / LOCK, error) from None
 
     def config(self) -> TrainingConfig:
         """Read the choices of the run."""
@@ -184,12 +188,12 @@ class RunFolder:
 
     def _finish_save(self) -> None:
         try:
-            for name in (MODEL, OPTIMIZER, STATE):  # the state last: while it is new, all is new
+            for name in CHECKPOINT:
                 new = self.path / f"{name}.new"
                 if new.exists():
                     new.replace(self.path / name)
         except OSError as error:
-            raise NotSaved(f"{self.path}: cannot be written: {error.strerror}") from None
+            raise NotSaved(self.path, error) from None
 
     def load(self) -> Checkpoint:
         """Read the last checkpoint, having finished or tidied up a save that was cut off.
@@ -201,8 +205,8 @@ class RunFolder:
             self._require_whole(STATE)
         if is_finished:
             self._finish_save()
-        for name in (MODEL, OPTIMIZER, STATE):
-            (self.path / f"{name}.new").unlink(missing_ok=True)
+        for name in NEW:
+            (self.path / name).unlink(missing_ok=True)
         for partial in self.path.glob(PARTIAL):
             partial.unlink()
         saved = self._saved(STATE)
@@ -363,10 +367,7 @@ class RunFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole or not at all."""
-        try:
-            write_whole(self.path / name, content)
-        except OSError as error:
-            raise NotSaved(f"{self.path / name}: cannot be written: {error.strerror}") from None
+        write_whole(self.path / name, content)
 
     def append_metrics(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Add lines to `metrics.jsonl`."""
@@ -376,7 +377,7 @@ class RunFolder:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise NotSaved(f"{self.path / METRICS}: cannot be written: {error.strerror}") from None
+            raise NotSaved(self.path / METRICS, error) from None
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of `metrics.jsonl`; a last one that was cut off ends it."""
