@@ -82,8 +82,8 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with this run, exactly; with --steps, to another end. The machine's choices, "
-            "--validate-every and the place of the text may change too."
+            help="Go on with this run, exactly; with --steps to another end. The place of the "
+            "text, --validate-every, and what is said of the machine may change too."
         ),
     ] = None,
     **choices: Any,
@@ -121,10 +121,10 @@ def _go_on(path: Path, given: dict[str, Any]) -> None:
 def _of_schedule(training: Training, before: int) -> str:
     """Say what more steps, or fewer, mean for the learning rate."""
     config = training.config
-    goes_on = f"goes on at {training.learning_rate(training.step):.1e}, where"
+    rate = f"{training.learning_rate(training.step):.1e}"
     return (
-        f"steps   {config.steps}, and not {before}: the learning rate {goes_on} the "
-        f"{config.schedule} schedule of {config.steps} steps has it at step {training.step}"
+        f"steps   {config.steps}, and not {before}: the learning rate goes on at {rate}, where the "
+        f"{config.schedule} schedule of {config.steps} steps is at step {training.step}"
     )
 
 
@@ -165,3 +165,5 @@ def _run(training: Training, folder: RunFolder) -> None:
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)
+    if outcome.course.kind == "diverged":
+        raise typer.Exit(FAILED)
