@@ -22,7 +22,7 @@ from tests.runs import SMALL, TEXT, contents
 CHOICES = {**SMALL, "steps": 15, "validate_every": 1}
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
 TRAIN = ("train", "text.txt", *OPTIONS, "-o", "run")
-WANTED = 20 if NIGHTLY else 2
+WANTED = 20 if NIGHTLY else 1
 
 
 @pytest.fixture(scope="module")
