@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "autolm"
 FLOORS = {
+    "outside": 0,
     "engine": 0,
     "ops": 1,
     "tensor": 2,
@@ -92,12 +93,13 @@ def test_no_files_import_one_another_in_a_circle():
         pytest.fail("a circle of imports: " + " → ".join(reversed(error.args[1])))
 
 
-def test_engine_imports_the_standard_library_only():
+@pytest.mark.parametrize("room", ["engine", "outside"])
+def test_the_lowest_rooms_import_the_standard_library_only(room):
     for module in ROOMED:
-        if room_of(module) == "engine":
+        if room_of(module) == room:
             for target, line, _ in imports_of(module):
                 top = target.partition(".")[0]
-                assert top in sys.stdlib_module_names or target.startswith("autolm.engine"), (
+                assert top in sys.stdlib_module_names or target.startswith(f"autolm.{room}"), (
                     f"{module}:{line} imports {target}"
                 )
 

@@ -24,6 +24,7 @@ from autolm.cli.sample import sample
 from autolm.cli.step import step
 from autolm.cli.train import train
 from autolm.cli.vscode import vscode
+from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
@@ -72,32 +73,48 @@ def autolm(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command, and end the process with its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        show_in_any_encoding(stream)
     show_traceback = "--traceback" in arguments
     command, code = typer.main.get_command(app), DONE
     try:
         words = [word for word in arguments if word != "--traceback"] or ["--help"]
         with command.make_context("autolm", words) as context:
             command.invoke(context)
+        if sys.stdout is not None:  # as a program may leave it
+            sys.stdout.flush()  # what cannot be written is an error like any other
     except typer.Exit as end:
         code = end.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
+    except BaseException as error:  # also what is none of Exception's, of a program that is run
         message, code = _told(error)
         if show_traceback:
             print_exception(error)
         else:
-            print(f"autolm: {message}", file=sys.stderr)
+            print(f"autolm: {in_a_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 
 def _told(error: Any) -> tuple[str, int]:
-    """Say an error in one line, and whose fault it is: typer's own errors have a message ready."""
-    is_typers = hasattr(error, "format_message")
-    text = error.format_message() if is_typers else str(error)
-    line = next(iter(text.splitlines()), type(error).__name__)
-    if is_typers or isinstance(error, ValueError):
-        return line, WRONG_USE
-    return line if isinstance(error, OSError) else f"{type(error).__name__}: {line}", FAILED
+    """Say an error in words, and whose fault it is: typer's own errors have a message ready."""
+    if _is_interrupt(error):
+        return "interrupted", INTERRUPTED
+    if hasattr(error, "format_message"):
+        return error.format_message(), WRONG_USE
+    text, kind = words_of(error), type(error).__name__
+    if isinstance(error, OSError):
+        is_plain = error.filename is not None and text.startswith("[Errno")
+        return f"{error.filename}: {error.strerror}" if is_plain else text, FAILED
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: {text}", FAILED
+    if isinstance(error, ValueError):
+        return text, WRONG_USE
+    return text if text.startswith(kind) else f"{kind}: {text}", FAILED
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what an error came of: a library may make another of it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None

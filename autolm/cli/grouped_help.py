@@ -6,6 +6,7 @@ longer to load than all the rest of the help.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,10 @@ Rows = dict[str, list[tuple[str, str]]]  # by heading
 class GroupedCommand(TyperCommand):
     """A command whose help has its options under headings."""
 
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, in signs that the output has."""
+        return _writable(super().get_help(ctx))
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options."""
         _write(_parameters(self.get_params(ctx), ctx), formatter)
@@ -24,6 +29,10 @@ class GroupedCommand(TyperCommand):
 
 class GroupedCommands(TyperGroup):
     """A command of commands, whose help has them under headings."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, in signs that the output has."""
+        return _writable(super().get_help(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands, and then the options."""
@@ -43,6 +52,12 @@ def _parameters(parameters: Iterable[Any], ctx: Any) -> Rows:
             heading = getattr(parameter, "rich_help_panel", None) or usual
             rows.setdefault(heading, []).append(record)
     return rows
+
+
+def _writable(text: str) -> str:
+    """Replace what the output lacks; click believes no output that is ASCII, and writes UTF-8."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "autolm.stand_in").decode(encoding)
 
 
 def _write(rows: Rows, formatter: Any) -> None:

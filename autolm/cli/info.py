@@ -31,14 +31,16 @@ def info(
 
 
 def _architecture(run: Path | None, vocab_size: int | None) -> Architecture:
-    from autolm.lm.run_folder import RunFolder
+    from autolm.lm.run_folder import LONGEST_JSON, RunFolder
     from autolm.lm.size import Architecture
+    from autolm.outside.given_file import read_given
 
     if run is not None and run.is_dir():
         folder = RunFolder.open(run)
         return Architecture.of(folder.config(), folder.tokenizer().vocab_size)
     try:
-        config = TrainingConfig() if run is None else TrainingConfig.from_json(run.read_text())
+        given = b"{}" if run is None else read_given(run, LONGEST_JSON)
+        config = TrainingConfig.from_json(given)
     except OSError as error:
         raise ValueError(f"{run}: cannot be read: {error.strerror}") from None
     except ValueError as error:

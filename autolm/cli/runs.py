@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from autolm.lm.corpora import Corpus
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.tinylm import TinyLM
+    from autolm.lm.tokenizers import Tokenizer
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
@@ -32,13 +33,36 @@ def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
     return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
-def trained_model(folder: RunFolder) -> TinyLM:
+def model_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
+    """Read the choices and the tokenizer of a run, and see that its weights are of that model.
+
+    Nothing as large as the model is read or made for it.
+    """
+    from autolm.lm.tinylm import parameter_shapes
+
+    config, tokenizer = folder.config(), folder.tokenizer()
+    folder.require_shapes(parameter_shapes(tokenizer.vocab_size, **config.architecture()))
+    return config, tokenizer
+
+
+class Trained(NamedTuple):
+    """What a run has come to: the model with what it has learnt, and its tokenizer."""
+
+    model: TinyLM
+    tokenizer: Tokenizer
+    config: TrainingConfig
+
+
+def trained(folder: RunFolder) -> Trained:
     """Make the model of a run, with the weights it has learnt."""
+    from autolm.lm.size import require_memory
     from autolm.lm.tinylm import TinyLM
 
-    model = TinyLM(folder.tokenizer().vocab_size, **folder.config().architecture())
+    config, tokenizer = model_of(folder)
+    require_memory(config, tokenizer.vocab_size, training=False)
+    model = TinyLM(tokenizer.vocab_size, **config.architecture())
     model.load_state(folder.weights())
-    return model
+    return Trained(model, tokenizer, config)
 
 
 class Read(NamedTuple):
@@ -57,14 +81,14 @@ def read_text(run: Path, text: str | None) -> Read:
     from autolm.engine.graph import record_sites
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss, tokens_of
+    from autolm.outside.terminal import printable
 
     folder = RunFolder.open(run)
-    config, model = folder.config(), trained_model(folder)
+    model, tokenizer, config = trained(folder)
     if text is None:
         lines = corpus_of(config, folder.text).validation.strip().splitlines()
         text = lines[0][:LONGEST_LINE]
-    tokenizer = folder.tokenizer()
     with record_sites():
         loss = text_loss(model, tokenizer, config.kind, text)
-    print(f"the model reads: {text}")
+    print(f"the model reads: {printable(text)}")
     return Read(loss, model, tokens_of(loss, tokenizer))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autolm.cli.runs import trained_model
+from autolm.cli.runs import trained
 
 
 def sample(
@@ -24,13 +24,12 @@ def sample(
 
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.sampling import stream_text
+    from autolm.outside.terminal import printable
 
-    folder = RunFolder.open(run)
-    config, words = folder.config(), folder.tokenizer()
-    model = trained_model(folder)
+    model, tokenizer, config = trained(RunFolder.open(run))
     pieces = stream_text(
         model,
-        words,
+        tokenizer,
         config.kind,
         prompt,
         tokens,
@@ -40,5 +39,5 @@ def sample(
         rng=np.random.default_rng(seed),
     )
     for piece in pieces:
-        print(piece, end="", flush=True)
+        print(printable(piece), end="", flush=True)
     print()

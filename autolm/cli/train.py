@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autolm.cli.exit_codes import FAILED, INTERRUPTED
-from autolm.cli.runs import corpus_of
+from autolm.cli.runs import corpus_of, model_of
 from autolm.lm.config import STANDARD_INPUT, Choice, TrainingConfig
 
 if TYPE_CHECKING:
@@ -79,35 +79,56 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Go on with this run, exactly; with --steps to another end. The place of the "
+            "text, --validate-every, and what is said of the machine may change too."
+        ),
+    ] = None,
     **choices: Any,
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
     given = {name: value for name, value in choices.items() if value is not None}
     if resume is not None:
-        if given or output:
-            named = next(iter(given), "output")
-            raise ValueError(f"--resume takes no other choice, and {named} was given")
-        _run(*_resumed(resume))
+        if output:
+            raise ValueError("--resume goes on in its own folder, and output was given")
+        _go_on(resume, given)
     else:
         if "d_model" in given:
             given.setdefault("d_ff", 4 * given["d_model"])
-        _run(*_begun(TrainingConfig.of(**given), output))
+        _begin(TrainingConfig.of(**given), output)
 
 
-def _resumed(path: Path) -> tuple[Training, RunFolder]:
-    from autolm.lm.run_folder import RunFolder
+def _go_on(path: Path, given: dict[str, Any]) -> None:
+    from autolm.lm.run_folder import CONFIG, RunFolder
     from autolm.lm.training import Training
 
     folder = RunFolder.open(path)
-    config = folder.config()
-    training = Training(config, corpus_of(config, folder.text), folder.tokenizer())
-    training.restore(folder.load())
-    folder.forget_metrics_after(training.step)
-    return training, folder
+    with folder.held():
+        before, tokenizer = model_of(folder)
+        config = before.changed(**given)
+        training = Training(config, corpus_of(config, folder.text), tokenizer)
+        training.restore(folder.load())
+        folder.forget_metrics_after(training.step)
+        if config != before:
+            folder.write(CONFIG, config.to_json().encode())
+        if config.steps != before.steps:
+            print(_of_schedule(training, before.steps))
+        _run(training, folder)
 
 
-def _begun(config: TrainingConfig, output: Path | None) -> tuple[Training, RunFolder]:
+def _of_schedule(training: Training, before: int) -> str:
+    """Say what more steps, or fewer, mean for the learning rate."""
+    config = training.config
+    rate = f"{training.learning_rate(training.step):.1e}"
+    return (
+        f"steps   {config.steps}, and not {before}: the learning rate goes on at {rate}, where the "
+        f"{config.schedule} schedule of {config.steps} steps is at step {training.step}"
+    )
+
+
+def _begin(config: TrainingConfig, output: Path | None) -> None:
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
@@ -115,7 +136,8 @@ def _begun(config: TrainingConfig, output: Path | None) -> tuple[Training, RunFo
     corpus = corpus_of(config, lambda: piped or b"")
     training = Training(config, corpus, train_tokenizer(config, corpus))
     folder = RunFolder.create(output, config, training.tokenizer, training.checkpoint(), text=piped)
-    return training, folder
+    with folder.held():
+        _run(training, folder)
 
 
 def _run(training: Training, folder: RunFolder) -> None:
@@ -143,3 +165,5 @@ def _run(training: Training, folder: RunFolder) -> None:
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)
+    if outcome.course.kind == "diverged":
+        raise typer.Exit(FAILED)

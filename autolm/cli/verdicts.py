@@ -7,7 +7,6 @@ import importlib.util
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from rich.text import Text
 from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import OPERATIONS
 from autolm.ops.array_operation import ArrayOperation
+from autolm.outside.terminal import words_of
 from autolm.testing import jax, torch
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS, Law
@@ -31,6 +31,7 @@ from autolm.testing.profiles import load_profiles
 from autolm.testing.report import GradientError, Report, UndecidedWarning
 from autolm.testing.under_test import Subject
 from autolm.testing.verdict import Verdict
+from autolm.walking.program import program_error, side_errors_in_a_line
 
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
 FEW = 12  # operations, which a message still lists
@@ -146,8 +147,10 @@ def _report_on(check: Check) -> tuple[Report, bool]:
     """Check one operation; whatever that raises, the reports of the others are not lost."""
     try:
         return check.report(), True
-    except (Exception, SystemExit) as error:
-        said = f"the check ended in {type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        said = f"the check ended in {type(error).__name__}: {words_of(error)}"
         return Report(check.name, Verdict.UNDECIDED, reason=said), False
 
 
@@ -195,13 +198,6 @@ def _chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
     return [check for name in dict.fromkeys(names) for check in known[name]] or list(checks)
 
 
-def _last_line(path: Path, error: BaseException) -> str:
-    """Return file:line of the last line of a file that ran."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename) == path.absolute()]
-    return f"{path}:{lines[-1]}" if lines else str(path)
-
-
 def _checks_in(path: Path) -> list[Check]:
     """Run a Python file; return what it defines that can be proved.
 
@@ -218,11 +214,12 @@ def _checks_in(path: Path) -> list[Check]:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
     try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{_last_line(path, error)}: {type(error).__name__}: {error}") from error
+        with side_errors_in_a_line(path):
+            spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also of kinds that are no Exception
+        raise program_error(path, error) from error
     finally:
         with suppress(ValueError):  # the file may have changed sys.path itself
             sys.path.remove(str(path.parent))

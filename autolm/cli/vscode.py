@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.whole_file import write_whole
+
 
 def vscode(
     editor: Annotated[
@@ -31,7 +33,7 @@ def vscode(
         _write_launch_json(extension.launch_json())
         return
     path = Path(f"autolm-{extension.manifest()['version']}.vsix").resolve()
-    path.write_bytes(extension.archive(sys.executable))
+    write_whole(path, extension.archive(sys.executable))
     found = [editor] if editor else list(extension.editors())
     if not found:
         print(f"{path.name}  written, for no editor was found: in one, choose")
@@ -50,5 +52,5 @@ def _write_launch_json(text: str) -> None:
     if path.exists():
         raise ValueError(f"{path} is there already; in it, 'Add Configuration…' offers autolm's")
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text.encode())
     print(f"{path}  written")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
+from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
 
 try:
     import readline
@@ -60,6 +61,7 @@ class Prompt(cmd.Cmd):
     def open(self) -> None:
         """Talk until a command ends it."""
         self.use_rawinput = True
+        show_in_any_encoding(self.stdout)
         with _line_editing():
             while True:
                 try:
@@ -331,10 +333,7 @@ def _separated(line: str) -> list[str]:
 
 def one_line(error: Exception) -> str:
     """Write an error of ours as its message, any other with its kind; and whose rule it was in."""
-    text = ""
-    with suppress(Exception):  # even what an error says may fail
-        said = error.msg if isinstance(error, SyntaxError) else str(error)
-        text = next(iter(said.splitlines()), "")
-    if not isinstance(error, ValueError) or not text:
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text, kind = in_a_line(words_of(error)), type(error).__name__
+    if not isinstance(error, ValueError) and not text.startswith(kind):
+        text = f"{kind}: {text}"
     return " ".join([text, *(f"({note})" for note in getattr(error, "__notes__", ()))])

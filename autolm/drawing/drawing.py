@@ -25,6 +25,7 @@ from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
+from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
@@ -179,16 +180,17 @@ class Drawing:
         if path.suffix not in KINDS:
             raise ValueError(f"{path}: a picture's name ends in one of {', '.join(KINDS)}")
         if path.suffix == ".dot":
-            content = self.dot(**options).source.encode()
+            content = self.dot(**options).source.encode(errors="backslashreplace")
         elif path.suffix == ".html":
             svg = self.svg(time_limit=time_limit, **options)
             title = self.root.name or "computation graph"
-            content = picture_page(svg, title=title, dark=options.get("dark", False)).encode()
+            page = picture_page(svg, title=title, dark=options.get("dark", False))
+            content = page.encode(errors="backslashreplace")
         elif path.suffix == ".svg":
-            content = self.svg(time_limit=time_limit, **options).encode()
+            content = self.svg(time_limit=time_limit, **options).encode(errors="backslashreplace")
         else:
             content = self.picture(path.suffix[1:], time_limit=time_limit, **options)
-        path.write_bytes(content)
+        write_whole(path, content)
         return path
 
 

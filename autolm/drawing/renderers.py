@@ -65,7 +65,7 @@ def lay_out(source: str, kind: str, time_limit: float) -> bytes:
         try:
             done = subprocess.run(
                 [*command, f"{last}{kind}"],
-                input=text.encode(),
+                input=text.encode(errors="backslashreplace"),
                 capture_output=True,
                 timeout=time_limit,
                 check=False,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from autolm.nn.schedule_name import ScheduleName
+from autolm.outside.given_file import parse_json
 
 Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
@@ -38,6 +39,9 @@ class Choice:
         The words that it may be; empty if it is no word, or any.
     low, above, below
         Bounds of a number: it may be `low`, not `above` and not `below`.
+    changeable
+        Whether a run can go on with another value, and its record still be true: what is said of
+        every step that was done, such as its width or its learning rate, cannot change.
     """
 
     about: str
@@ -46,6 +50,7 @@ class Choice:
     low: float | None = None
     above: float | None = None
     below: float | None = None
+    changeable: bool = False
 
     @property
     def range(self) -> str:
@@ -64,6 +69,8 @@ class Choice:
             return "" if value in self.known else f"{value!r}; choose {self.range}"
         if isinstance(value, float) and not math.isfinite(value):
             return f"{value}; it must be a finite number"
+        if isinstance(value, int) and abs(value) >= 2**63:  # of which nothing has a count
+            return "too large"
         allowed = (
             (self.low is None or value >= self.low)
             and (self.above is None or value > self.above)
@@ -75,9 +82,11 @@ class Choice:
         return f"{value}; it {must}"
 
 
-def choice(about: str, group: str, known: Any = None, **bounds: float) -> dict[str, Choice]:
+def choice(
+    about: str, group: str, known: Any = None, *, changeable: bool = False, **bounds: float
+) -> dict[str, Choice]:
     """Make the metadata of a field; `known` is a Literal of words."""
-    return {"choice": Choice(about, group, get_args(known), **bounds)}
+    return {"choice": Choice(about, group, get_args(known), changeable=changeable, **bounds)}
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,7 @@ class TrainingConfig:
             "A text file, - for standard input, toy (a built-in language whose true entropy is "
             "known), or python-docs.",
             "text",
+            changeable=True,
         ),
     )
     kind: Kind = field(
@@ -130,7 +140,9 @@ class TrainingConfig:
     )
     block_size: int = field(default=64, metadata=choice("Tokens of context.", "model", low=1))
     batch_size: int = field(default=12, metadata=choice("Rows in a batch.", "training", low=1))
-    steps: int = field(default=1800, metadata=choice("Steps of training.", "training", low=1))
+    steps: int = field(
+        default=1800, metadata=choice("Steps of training.", "training", low=1, changeable=True)
+    )
     learning_rate: float = field(
         default=1.5e-2, metadata=choice("Learning rate after the warm-up.", "training", above=0)
     )
@@ -153,7 +165,12 @@ class TrainingConfig:
     clip: float = field(default=1.0, metadata=choice("Longest gradient.", "training", above=0))
     validate_every: int = field(
         default=300,
-        metadata=choice("Steps from one validation to the next; each saves.", "training", low=1),
+        metadata=choice(
+            "Steps from one validation to the next; each saves.",
+            "training",
+            low=1,
+            changeable=True,
+        ),
     )
     seed: int = field(default=0, metadata=choice("Seed of weights and batches.", "training", low=0))
     dtype: DTypeName = field(
@@ -165,6 +182,7 @@ class TrainingConfig:
             "Processor threads for matrix products; another number rounds sums differently.",
             "machine",
             low=1,
+            changeable=True,
         ),
     )
     native: bool = field(
@@ -172,6 +190,7 @@ class TrainingConfig:
         metadata=choice(
             "Compile inner loops: 5 to 10 % quicker, and rounded differently (extra fast).",
             "machine",
+            changeable=True,
         ),
     )
 
@@ -184,7 +203,7 @@ class TrainingConfig:
         for name, known in self.choices().items():
             value, wanted = getattr(self, name), type(getattr(type(self), name))
             if not _fits(value, wanted):
-                raise ValueError(f"{name} is {value!r}, which is not {wanted.__name__}")
+                raise ValueError(f"{name} is {_told(value)}, which is not {wanted.__name__}")
             if wrong := known.complaint(value):
                 raise ValueError(f"{name} is {wrong}")
         if self.d_model % self.num_heads:
@@ -206,21 +225,39 @@ class TrainingConfig:
             raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
             raise ValueError("num_merges is for the tokenizer bpe; choose that too")
-        if data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT):
-            choices["data"] = str(Path(data).resolve())
-        return cls(**choices)
+        return cls(**choices | {"data": _whole_path(data)})
 
     def to_json(self) -> str:
         """Write the record as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
+    def fixed(self) -> dict[str, Any]:
+        """Return the choices that stay what they are as long as a run goes on."""
+        choices = self.choices()
+        return {k: v for k, v in dataclasses.asdict(self).items() if not choices[k].changeable}
+
+    def changed(self, **choices: Any) -> TrainingConfig:
+        """Return the record with other values of choices that a run can change.
+
+        Raises
+        ------
+        ValueError
+            For a choice that was made for all of the run, or makes no sense.
+        """
+        for name, choice in choices.items():
+            if not self.choices()[name].changeable and choice != getattr(self, name):
+                free = ", ".join(name for name, known in self.choices().items() if known.changeable)
+                raise ValueError(
+                    f"{name} cannot change in a run: it is {getattr(self, name)} in what is done; "
+                    f"{free} can, or start a new run"
+                )
+        data = choices.get("data", self.data)
+        return dataclasses.replace(self, **choices | {"data": _whole_path(data)})
+
     @classmethod
-    def from_json(cls, text: str) -> TrainingConfig:
+    def from_json(cls, text: str | bytes) -> TrainingConfig:
         """Read a record that `to_json` wrote; ValueError says what is wrong with another."""
-        try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error}") from None
+        content = parse_json(text)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object with the choices of a run")
         for name in content:
@@ -242,7 +279,17 @@ class TrainingConfig:
         }
 
 
+def _whole_path(data: str) -> str:
+    is_file = data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT)
+    return str(Path(data).resolve()) if is_file else data
+
+
 def _fits(value: Any, wanted: type) -> bool:
     if isinstance(value, bool) or wanted is bool:
         return isinstance(value, bool) and wanted is bool
     return isinstance(value, int | float) if wanted is float else isinstance(value, wanted)
+
+
+def _told(value: Any) -> str:
+    written = repr(value)
+    return written if len(written) <= 40 else f"a {type(value).__name__}"

@@ -12,17 +12,26 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from autolm.lm.course import SMOOTHING
 from autolm.lm.loss_plot import floors
 from autolm.lm.run import Outcome
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.training import StepMetrics, Training
-
-SMOOTHING = 0.95  # of the training loss that is shown
+from autolm.outside.terminal import printable
 
 
 def thousands(number: int) -> str:
     """Write a whole number with thin groups: 102 912."""
     return f"{number:,}".replace(",", " ")
+
+
+def perplexity(loss: float, digits: int) -> str:
+    """Write exp(loss), or if nobody could read it, its exponent.
+
+    >>> perplexity(2.0, 2), perplexity(212389.4, 2)
+    ('7.39', 'e^212389')
+    """
+    return f"{math.exp(loss):.{digits}f}" if loss < 20 else f"e^{loss:.0f}"
 
 
 class TerminalReport:
@@ -99,7 +108,7 @@ class TerminalReport:
         words = [f"train {self.train_loss:.3f}"]
         if not math.isnan(self.validation_loss):
             words.append(f"val {self.validation_loss:.3f}")
-            words.append(f"ppl {math.exp(min(700.0, self.validation_loss)):.2f}")
+            words.append(f"ppl {perplexity(self.validation_loss, 2)}")
         words.append(f"|g| {metrics.gradient_norm:.2f}")
         words.append(f"lr {metrics.learning_rate:.1e}".replace("e-0", "e-"))
         words.append(f"{speed / 1000:.0f}k tok/s")
@@ -119,18 +128,26 @@ class TerminalReport:
         loss = outcome.validation_loss
         entropy = self.training.true_entropy()
         above = "" if entropy is None else f" = true entropy {(loss / entropy - 1) * 100:+.1f} %"
+        course = outcome.course
+        has_diverged = course.kind == "diverged"
         self._line(
-            "done",
-            f"val {loss:.3f}{above}   perplexity {math.exp(min(700.0, loss)):.3f}   "
+            "diverged" if has_diverged else "done",
+            f"val {loss:.3f}{above}   perplexity {perplexity(loss, 3)}   "
             f"{self.training.bits_per_byte(loss):.2f} bits/byte   {seconds:.0f} s",
         )
+        if course.kind:
+            kind = "" if has_diverged else f"{course.kind}: "
+            self._line("note", f"{kind}{course.told}")
+            self._line("try", course.advice)
         self._line(
             "saved", f"{folder.path}   model.safetensors  loss.png  samples.txt  metrics.jsonl"
         )
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):
             self._line(label, line)
-        self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")
+        if not has_diverged:
+            self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")
 
     def _line(self, label: str, text: str) -> None:
-        self.console.print(f"{label:<8}{text}", highlight=False, soft_wrap=True, markup=False)
+        line = f"{label:<7} {printable(text)}"
+        self.console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -6,16 +6,17 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from autolm.compiled.fused import native
+from autolm.lm.course import NOTHING, Course, course_of
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
+from autolm.lm.tokenizers.tokenizer import bytes_of
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 
 QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
@@ -24,12 +25,13 @@ SAMPLE_TOKENS = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: done, or stopped by a signal after `step` steps."""
+    """How a run ended: done, or stopped by a signal after `step` steps; and how it went so far."""
 
     done: bool
     step: int
     validation_loss: float
     sample: str
+    course: Course = NOTHING
 
 
 class Report(Protocol):
@@ -64,29 +66,35 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         report.validated(training.step, loss)
         return loss
 
-    with (
-        stop_requests() as stop,
-        threadpool_limits(training.config.threads, "blas"),
-        native(training.config.native),
-    ):
-        while not training.done and not stop:
+    engine = training.engine
+    with stop_requests() as received, engine.running():
+        while not training.done and not engine.any_worker(bool(received)):
             try:
-                metrics = training.advance()
+                advance = training.advance()
             except NonFiniteLoss:
                 folder.append_metrics(pending)  # they show how it came
                 raise
-            pending.append(asdict(metrics))
-            report.stepped(metrics)
+            pending.append(asdict(advance))
+            report.stepped(advance)
             if training.step % training.config.validate_every == 0 and not training.done:
                 validate_and_save(QUICK_VALIDATION, record=True)
         # Where it was stopped, and that it was done before, leave no trace in the metrics.
         loss = validate_and_save(
             None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
         )
-        folder.write(PLOT, draw_losses(list(folder.metrics()), training))
+        metrics = list(folder.metrics())
+        folder.write(PLOT, draw_losses(metrics, training))
         sample = _sample(training)
-        folder.write(SAMPLES, sample.encode())
-    return Outcome(training.done, training.step, loss, sample)
+        folder.write(SAMPLES, bytes_of(sample))
+    course = course_of(metrics, training.ladder().uniform, last_is_whole=_is_long(training))
+    return Outcome(training.done, training.step, loss, sample, course)
+
+
+def _is_long(training: Training) -> bool:
+    """Whether the validation text has more batches than are measured on the way."""
+    sizes = training.config.block_size, training.config.batch_size
+    batches = training.text.validation.evaluation_batches(*sizes)
+    return len(list(islice(batches, QUICK_VALIDATION + 1))) > QUICK_VALIDATION
 
 
 def _sample(training: Training) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autolm.lm.config import TrainingConfig
+from autolm.outside.memory import physical_memory
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -129,6 +130,34 @@ def parts(model: Architecture) -> list[PartSize]:
         PartSize("norms", norms * 2 * d, 0),
         PartSize("W_out", 0 if model.tied else vocabulary * d, 2 * vocabulary * d),
     ]
+
+
+def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -> None:
+    """Refuse a model that does not fit into this machine, before anything of it is made.
+
+    It is held against a lower bound: parameters, positions, and in training their gradients and
+    moments, and what a step keeps of each token in each layer.
+
+    Raises
+    ------
+    ValueError
+        When it does not fit.
+    """
+    model, available = Architecture.of(config, vocab_size), physical_memory()
+    parameters = sum(part.parameters for part in parts(model))
+    tokens = config.batch_size * config.block_size if training else 0
+    numbers = (
+        (NUMBERS_TO_TRAIN if training else 1) * parameters
+        + config.block_size * config.d_model
+        + tokens * (vocab_size + config.num_layers * (config.d_ff + 4 * config.d_model))
+    )
+    needed = numbers * (8 if config.dtype == "float64" else 4)
+    if available is not None and needed > available:
+        raise ValueError(
+            f"{_short(parameters)} parameters and {_short(tokens)} tokens at once take at least "
+            f"{_short(needed)}B, and this machine has {_short(available)}B: choose fewer layers, a "
+            "smaller width, or smaller batches"
+        )
 
 
 def size_table(models: list[Architecture]) -> Table:

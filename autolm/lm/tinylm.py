@@ -8,6 +8,7 @@ of training is not the lesson's: see `TinyLM.train_step`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,42 @@ from autolm.tensor.tensor import Tensor
 
 # Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).
 FIRST_LOGITS = 0.01
+
+
+def parameter_shapes(
+    vocab_size: int,
+    d_model: int,
+    num_heads: int,
+    d_ff: int,
+    num_layers: int,
+    *,
+    norm: Norm = "pre",
+    **_: Any,
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield path and shape of each parameter that a `TinyLM` of these sizes has, and make none.
+
+    Examples
+    --------
+    >>> next(parameter_shapes(5, 8, 2, 16, num_layers=10**12))
+    ('embedding', (5, 8))
+    """
+    yield "embedding", (vocab_size, d_model)
+    for layer in range(num_layers):
+        block = f"blocks.{layer}"
+        for name in ("W_Q", "W_K", "W_V", "W_O"):
+            yield f"{block}.attention.{name}", (d_model, d_model)
+        yield f"{block}.feed_forward.W_1", (d_model, d_ff)
+        yield f"{block}.feed_forward.W_2", (d_ff, d_model)
+        for name in ("norm_1", "norm_2") if norm is not None else ():
+            yield from _norm_shapes(f"{block}.{name}", d_model)
+    if norm == "pre":
+        yield from _norm_shapes("norm", d_model)
+    yield "W_out", (d_model, vocab_size)
+
+
+def _norm_shapes(name: str, d_model: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.gain", (d_model,)
+    yield f"{name}.bias", (d_model,)
 
 
 class TinyLM(Module):

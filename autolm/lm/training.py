@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
+from itertools import islice
 
 import numpy as np
 
-from autolm.engine.graph import no_grad, record_sites
-from autolm.lm.batches import IGNORE_INDEX
+from autolm.engine.graph import record_sites
+from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
 from autolm.lm.encoding import EncodedCorpus, encode_corpus
+from autolm.lm.engine import Engine, NumPyEngine
 from autolm.lm.ladder import EntropyLadder
 from autolm.lm.run_folder import Checkpoint, RunError
+from autolm.lm.size import require_memory
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
-from autolm.nn import AdamW, clip_gradients, schedule
+from autolm.nn import schedule
 from autolm.tensor.tensor import Tensor
 
 
@@ -56,7 +58,7 @@ def train_tokenizer(config: TrainingConfig, corpus: Corpus) -> Tokenizer:
 
 
 class Training:
-    """A run in progress: the model, its optimizer, and the place in the data.
+    """A run in progress: the model, what trains it, and the place in the data.
 
     Parameters
     ----------
@@ -66,19 +68,29 @@ class Training:
         The text.
     tokenizer
         Turns the text into tokens.
+    engine
+        Makes of the model and the choices what trains it.
+
+    Attributes
+    ----------
+    model
+        The model; of an engine that is not NumPy's, as it was at the last checkpoint.
 
     Raises
     ------
     ValueError
-        When the text is too short for its batches, its ladder or its validation; or when the run is
-        to be native, and numba is not installed.
+        When the text is too short for its batches, its ladder or its validation; when the model and
+        its batches do not fit into this machine; or when the engine cannot do what the choices ask
+        for.
     """
 
-    def __init__(self, config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
-        if config.native and find_spec("numba") is None:
-            raise ValueError(
-                "native needs numba, which is not installed: pip install 'autolm[fast]'"
-            )
+    def __init__(
+        self,
+        config: TrainingConfig,
+        corpus: Corpus,
+        tokenizer: Tokenizer,
+        engine: Callable[[TinyLM, TrainingConfig], Engine] = NumPyEngine,
+    ) -> None:
         self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
         if self.text.train.num_targets < 2 or self.text.validation.num_targets < 1:
@@ -86,13 +98,9 @@ class Training:
                 f"{corpus.name}: too short: {self.text.train.num_targets} tokens to predict in "
                 f"training and {self.text.validation.num_targets} in validation; give a longer text"
             )
+        require_memory(config, tokenizer.vocab_size, training=True)
         self.model = TinyLM(tokenizer.vocab_size, **config.architecture())
-        self.optimizer = AdamW(
-            self.model.named_parameters(),
-            config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            weight_decay=config.weight_decay,
-        )
+        self.engine = engine(self.model, config)
         self.batches = self.text.train.batches(config.block_size, config.batch_size, config.seed)
         self.learning_rate = schedule(
             config.schedule,
@@ -125,27 +133,20 @@ class Training:
         NonFiniteLoss
             When the loss or its gradient is not finite; the parameters are then unchanged.
         """
-        inputs, targets = self.batches.next_batch()
-        loss = self.model.compute_loss(inputs, targets)
-        if not math.isfinite(float(loss)):
-            raise self._non_finite("loss", float(loss), self.step + 1, inputs, targets)
-        self.optimizer.zero_grad()
-        with np.errstate(all="ignore"):  # what overflows is told by its norm
-            loss.backward()
-            norm = clip_gradients(self.model.parameters(), self.config.clip)
-        if not math.isfinite(norm):
-            raise self._non_finite("gradient norm", norm, self.step + 1, inputs, targets)
-        self.optimizer.learning_rate = self.learning_rate(self.step)
-        self.optimizer.step()
+        batch = self.batches.next_batch()
+        rate = self.learning_rate(self.step)
+        found = self.engine.advance(batch, rate)
+        if not found.is_finite:
+            what = "gradient norm" if math.isfinite(found.loss) else "loss"
+            number = found.gradient_norm if math.isfinite(found.loss) else found.loss
+            raise self._non_finite(what, number, self.step + 1, batch)
         self.step += 1
-        counted = int(np.count_nonzero(targets != IGNORE_INDEX))
-        return StepMetrics(self.step, float(loss), norm, self.optimizer.learning_rate, counted)
+        return StepMetrics(self.step, *found, rate, _num_targets(batch))
 
-    def _non_finite(
-        self, what: str, number: float, step: int, inputs: Any, targets: Any
-    ) -> NonFiniteLoss:
+    def _non_finite(self, what: str, number: float, step: int, batch: Batch) -> NonFiniteLoss:
+        self.engine.checkpoint()  # brings the parameters into the model
         with record_sites():
-            again = self.model.compute_loss(inputs, targets)
+            again = self.model.compute_loss(*batch)
         return NonFiniteLoss(what, number, step, again)
 
     def validate(self, max_batches: int | None = None) -> float:
@@ -160,17 +161,12 @@ class Training:
         batches = self.text.validation.evaluation_batches(
             self.config.block_size, self.config.batch_size
         )
-        with no_grad():
-            for number, (inputs, targets) in enumerate(batches):
-                if number == max_batches:
-                    break
-                counted = int(np.count_nonzero(targets != IGNORE_INDEX))
-                total += float(self.model.compute_loss(inputs, targets)) * counted
-                count += counted
-                if not math.isfinite(total):
-                    break
-        if not math.isfinite(total):
-            raise self._non_finite("validation loss", total / count, self.step, inputs, targets)
+        for batch in islice(batches, max_batches):
+            counted = _num_targets(batch)
+            total += self.engine.validate(batch) * counted
+            count += counted
+            if not math.isfinite(total):
+                raise self._non_finite("validation loss", total / count, self.step, batch)
         return total / count
 
     def bits_per_byte(self, loss: float) -> float:
@@ -185,7 +181,7 @@ class Training:
             "data": self.batches.state(),
             "data_sha256": digest(self.corpus),
         }
-        return Checkpoint(self.model.state(), self.optimizer.state(), state)
+        return Checkpoint(*self.engine.checkpoint(), state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: every number from here is what it would have been.
@@ -201,12 +197,17 @@ class Training:
                 "give it back its old text, or start a new run"
             )
         try:
-            self.model.load_state(checkpoint.model)
-            self.optimizer.load_state(checkpoint.optimizer)
+            self.engine.restore(checkpoint.model, checkpoint.optimizer)
             self.batches.restore(checkpoint.state["data"])
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"the checkpoint does not fit this run: {error}") from None
         self.step = checkpoint.state["step"]
+        if self.step > self.config.steps:
+            raise RunError(f"steps is {self.config.steps}, and {self.step} are done already")
+
+
+def _num_targets(batch: Batch) -> int:
+    return int(np.count_nonzero(batch[1] != IGNORE_INDEX))
 
 
 def digest(corpus: Corpus) -> str:

@@ -30,6 +30,7 @@ from autolm.drawing.svg import tidy
 from autolm.drawing.view import Arrow, Box, View
 from autolm.engine.graph import Node
 from autolm.ops.arguments import read_int
+from autolm.outside.whole_file import write_whole
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.playback import Moment, explanations, longest, moments
 from autolm.tensor.arguments import read_node, read_path
@@ -77,7 +78,7 @@ def player(
         raise ValueError(f"{path}: the player is a page; its name ends in .html")
     with named_by(drawing.names):
         page = _page(_scenes(drawing, max_boxes, max_span), loss)
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page.encode(errors="backslashreplace"))
     return path
 
 

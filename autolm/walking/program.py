@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import bdb
+import os
 import runpy
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
 from autolm.engine.site import Frame, calling_site
 from autolm.ops.arguments import read_choice
+from autolm.outside.terminal import in_a_line, words_of
 from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Walk
 
@@ -164,13 +167,45 @@ class Program:
                 if self.passes and isinstance(end.code, int | None):
                     return {}, end.code or 0
                 raise ProgramError(f"{self.path}: ended by itself, with {end.code!r}") from None
-            except bdb.BdbQuit:
+            except (bdb.BdbQuit, KeyboardInterrupt):
                 raise
-            except Exception as error:
-                frames = traceback.extract_tb(error.__traceback__)
-                lines = [frame.lineno for frame in frames if frame.filename == str(self.path)]
-                where = f"{self.path}:{lines[-1]}" if lines else str(self.path)
-                raise ProgramError(f"{where}: {type(error).__name__}: {error}") from error
+            except BaseException as error:  # also of kinds that are no Exception
+                raise program_error(self.path, error) from error
+
+
+def program_error(path: Path, error: BaseException) -> ProgramError:
+    """Say in one line where in a program an error came up, and which."""
+    if isinstance(error, SyntaxError):
+        return ProgramError(f"{error.filename}:{error.lineno}: {error.msg}")
+    files = {str(path), str(path.absolute())}
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename in files]
+    where = f"{path}:{lines[-1]}" if lines else str(path)
+    kind, text = type(error).__name__, words_of(error)
+    return ProgramError(f"{where}: {text if text.startswith(kind) else f'{kind}: {text}'}")
+
+
+@contextmanager
+def side_errors_in_a_line(path: Path) -> Iterator[None]:
+    """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
+
+    def tell(error: BaseException, where: str) -> None:
+        print(f"autolm: {in_a_line(str(program_error(path, error)))} ({where})", file=sys.stderr)
+
+    def of_thread(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is not None:
+            tell(told.exc_value, f"in {told.thread.name}" if told.thread else "in a thread")
+
+    def unraisable(told: Any) -> None:
+        if told.exc_value is not None:
+            tell(told.exc_value, "ignored")
+
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = of_thread, unraisable
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapping[str, Any]]:
@@ -186,7 +221,8 @@ def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapp
             backward(here.root, here.grad, retain_grads=True)
         raise bdb.BdbQuit
 
-    Program(path, variable=variable).run(find)
+    if code := Program(path, variable=variable).run(find):
+        raise ProgramError(f"{path}: ended by itself, with {code}")
     return found[0].root, found[0].variables
 
 
@@ -210,12 +246,16 @@ def _assigns(path: Path, variable: str) -> bool:
 
 @contextmanager
 def _as_main(path: Path, args: Sequence[str]) -> Iterator[None]:
-    arguments, folders = sys.argv, sys.path
+    arguments, folders, here = sys.argv, sys.path, os.getcwd()
+    streams = sys.stdin, sys.stdout, sys.stderr
     sys.argv, sys.path = [str(path), *args], [str(path.resolve().parent), *sys.path]
     try:
-        yield
+        with side_errors_in_a_line(path):
+            yield
     finally:
         sys.argv, sys.path = arguments, folders
+        sys.stdin, sys.stdout, sys.stderr = streams
+        os.chdir(here)  # what is written for the user goes where he is
 
 
 def _runs_programs(frame: Frame) -> bool:

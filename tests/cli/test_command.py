@@ -20,6 +20,7 @@ from autolm.engine.value import OPERATIONS
 from autolm.lm import TinyLM
 from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import RunFolder
+from autolm.nn import schedule
 from tests.runs import SMALL, TEXT, contents
 
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
@@ -297,14 +298,14 @@ def test_an_unknown_option_is_wrong_use(autolm, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["info", "ops"])
-def test_an_interrupt_ends_quietly_with_its_exit_code(
+def test_an_interrupt_is_one_line_and_has_its_exit_code(
     autolm, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("rich.console.Console.print", interrupted)
-    assert autolm(command) == (130, "", "")
+    assert autolm(command) == (130, "", "autolm: interrupted\n")
 
 
 def assert_one_line(ended: Ended, code: int, message: str) -> None:
@@ -397,9 +398,10 @@ BAD_COMMANDS = [
     (["info", "."], ".: not a run: it has no config.json"),
     (["info", "--vocab-size=0"], "Invalid value for '--vocab-size'"),
     (["train", "--resume", "nowhere"], "nowhere: no such folder"),
-    (["train", "--resume", "{run}", "--steps=99"], "--resume takes no other choice, and steps"),
-    (["train", "text.txt", "--resume", "{run}"], "--resume takes no other choice, and data"),
-    (["train", "--resume", "{run}", "-o", "x"], "--resume takes no other choice, and output"),
+    (["train", "--resume", "{run}", "--steps=9"], "steps is 9, and 10 are done already"),
+    (["train", "--resume", "{run}", "--seed=9"], "seed cannot change in a run: it is 0 in what"),
+    (["train", "--resume", "{run}", "--d-ff=9"], "d_ff cannot change in a run: it is 16 in what"),
+    (["train", "--resume", "{run}", "-o", "x"], "--resume goes on in its own folder, and output"),
     (["train", "text.txt", "-o", "{run}"], "holds a run already; name another folder, or go on"),
 ]
 
@@ -448,7 +450,9 @@ def test_a_run_with_the_weights_of_another_model_does_not_go_on(
     autolm, run: Path, name: str
 ) -> None:
     of_another_model(run / name)
-    assert_one_line(autolm("train", "--resume", str(run)), 2, "does not fit this run")
+    before = contents(run)
+    assert_one_line(autolm("train", "--resume", str(run)), 2, name)
+    assert contents(run) == before
 
 
 def test_a_run_whose_text_has_changed_or_gone_does_not_go_on(autolm) -> None:
@@ -524,3 +528,63 @@ def test_an_error_of_ours_is_one_line_with_its_kind(
 
     monkeypatch.setattr("autolm.lm.size.size_table", broken)
     assert_one_line(autolm("info"), 1, "RuntimeError: first line")
+
+
+def test_a_finished_run_is_given_another_end_and_is_then_as_one_that_always_had_it(autolm) -> None:
+    constant = ("--schedule=constant", "--warmup-steps=0")
+    assert autolm("train", "text.txt", *OPTIONS, *constant, "-o", "short").code == 0
+    assert autolm("train", "text.txt", *OPTIONS, *constant, "--steps=14", "-o", "long").code == 0
+    code, out, error = autolm("train", "--resume", "short", "--steps=14")
+    assert (code, error) == (0, "")
+    assert out.startswith("steps   14, and not 10: the learning rate goes on at 1.5e-02, where the")
+    short, long = contents(Path("short")), contents(Path("long"))
+    for name in ("model.safetensors", "optimizer.safetensors", "samples.txt", "config.json"):
+        assert short[name] == long[name]
+    assert autolm("train", "--resume", "short").code == 0
+    assert contents(Path("short")) == short
+
+
+def test_more_steps_go_on_where_their_schedule_is(autolm, run: Path) -> None:
+    before = [r["learning_rate"] for r in RunFolder.open(run).metrics() if "loss" in r]
+    assert autolm("train", "--resume", str(run), "--steps=20").code == 0
+    config = RunFolder.open(run).config()
+    assert config.steps == 20
+    rates = [r["learning_rate"] for r in RunFolder.open(run).metrics() if "loss" in r]
+    rate = schedule(config.schedule, config.learning_rate, 20, warmup_steps=config.warmup_steps)
+    assert rates[10:] == [rate(step) for step in range(10, 20)]
+    assert rates[:10] == before
+
+
+def test_what_may_change_changes_and_the_text_may_stand_elsewhere(autolm) -> None:
+    autolm("train", "text.txt", *OPTIONS, "-o", "run")
+    Path("text.txt").rename("moved.txt")
+    words = ("train", "moved.txt", "--resume", "run", "--threads=2", "--validate-every=3")
+    assert autolm(*words, f"--d-model={SMALL['d_model']}").code == 0
+    config = RunFolder.open("run").config()
+    assert (config.threads, config.validate_every) == (2, 3)
+    assert config.data == str(Path("moved.txt").resolve())
+    before = contents(Path("run"))
+    Path("other.txt").write_text(TEXT)
+    changed = "other.txt: the text has changed since this run began"
+    assert_one_line(autolm("train", "other.txt", "--resume", "run"), 2, changed)
+    assert contents(Path("run")) == before
+
+
+def test_a_run_that_has_diverged_says_so_and_is_no_success(autolm) -> None:
+    words = ("--learning-rate=100", "--steps=60", "--warmup-steps=0", "--validate-every=20")
+    code, out, error = autolm("train", "text.txt", *OPTIONS, *words, "-o", "run")
+    assert (code, error) == (1, "")
+    lines = [
+        line for line in out.splitlines() if line.split()[:1] in (["diverged"], ["note"], ["try"])
+    ]
+    assert [line.split()[0] for line in lines] == ["diverged", "note", "try"]
+    assert re.search(r"stays above \d\.\d+ from step \d+ on, where the gradient norm was", lines[1])
+    assert "next" not in out
+    assert autolm("train", "--resume", "run").code == 1
+
+
+def test_a_model_that_no_memory_holds_is_refused_at_once(autolm) -> None:
+    for choice in ("--num-layers=1000000000", "--d-model=80000000", "--block-size=1000000000000"):
+        ended = autolm("train", "text.txt", *OPTIONS, choice, "-o", "run")
+        assert_one_line(ended, 2, "and this machine has ")
+    assert not Path("run").exists()

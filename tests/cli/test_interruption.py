@@ -158,13 +158,13 @@ def test_a_reader_that_goes_away_ends_a_sample_quietly(uninterrupted: dict[str, 
         assert command.process.wait(timeout=60) == 0
 
 
-def test_a_sample_is_interrupted_without_an_error(uninterrupted: dict[str, Path]) -> None:
+def test_a_sample_is_interrupted_in_one_line(uninterrupted: dict[str, Path]) -> None:
     arguments = ("sample", "run", "--tokens=100000", "--prompt=a\n")
     with Command(uninterrupted["lines"], *arguments) as command:
         command.wait_for("a")
         command.process.send_signal(signal.SIGINT)
         code, _, error = command.end()
-    assert (code, error) == (130, "")
+    assert (code, error) == (130, "autolm: interrupted\n")
 
 
 def test_in_a_terminal_a_run_shows_a_bar(uninterrupted: dict[str, Path]) -> None:

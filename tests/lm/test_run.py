@@ -144,7 +144,7 @@ def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
 
 
 def test_a_native_run_without_numba_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autolm.lm.training.find_spec", lambda name: None)
+    monkeypatch.setattr("autolm.lm.engine.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^native needs numba.*pip install 'autolm\[fast\]'$"):
         small_training(native=True)
 
@@ -197,17 +197,17 @@ def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
 ) -> None:
     training = small_training("stream")
     folder = new_folder(tmp_path / "run", training)
-    write, writes = run_folder.write_atomically, 0
+    write, writes = run_folder.write_whole, 0
 
     def full_after_four(path: Path, content: bytes) -> None:
         nonlocal writes
         writes += 1
         if writes > 4:  # three of the first save, and one of the second
-            raise OSError(28, "No space left on device")
+            raise NotSaved(path, OSError(28, "No space left on device"))
         write(path, content)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(NotSaved, match="No space left"):
-        patch.setattr(run_folder, "write_atomically", full_after_four)
+        patch.setattr(run_folder, "write_whole", full_after_four)
         run(training, folder, Silence())
     assert RunFolder.open(folder.path).load().state["step"] == 4
     run(*resumed(folder.path, "stream"), Silence())

@@ -78,7 +78,7 @@ class Dying:
         return or_die
 
 
-OPERATIONS = 9  # of a save: for each of three files a sync and a rename, and a last rename
+OPERATIONS = 12  # of a save: for each of three files two syncs and a rename, and a last rename
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -99,7 +99,7 @@ def test_a_save_cut_off_anywhere_leaves_the_old_checkpoint_or_the_new_one_whole(
         Dying(patch, survived, error)
         with pytest.raises(NotSaved if error is FULL else Killed):
             folder.save(checkpoint(2))
-    complete = survived >= 6  # from state.json.new on, the new one is all there
+    complete = survived >= 8  # from state.json.new on, the new one is all there
     again = RunFolder.open(folder.path)
     assert_same_checkpoint(again.load(), checkpoint(2 if complete else 1))
     again.save(checkpoint(3))
@@ -128,7 +128,7 @@ def test_a_failed_save_says_which_file_and_why(
         folder.save(checkpoint(2))
 
 
-@pytest.mark.parametrize("survived", [0, 3, 7, 10])
+@pytest.mark.parametrize("survived", [0, 3, 7, 10, 14])
 def test_a_new_folder_that_cannot_be_written_whole_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm.engine.graph import topological_order
-from autolm.lm.tinylm import TinyLM
+from autolm.lm.tinylm import TinyLM, parameter_shapes
 from autolm.walking.opening import open as open_node
 
 Array = NDArray[Any]
@@ -371,3 +371,10 @@ def test_the_whole_graph_opens_to_the_same_gradients() -> None:
 
 def _users(node: Any, root: Any) -> list[Any]:
     return [user for user in topological_order(root) if any(node is p for p in user.parents)]
+
+
+@pytest.mark.parametrize("norm", ["pre", "post", None])
+def test_the_shapes_of_parameters_are_known_without_a_model(norm: Any) -> None:
+    sizes = (7, 8, 2, 12, 3)
+    shapes = [(path, array.shape) for path, array in TinyLM(*sizes, norm=norm).state().items()]
+    assert list(parameter_shapes(*sizes, norm=norm)) == shapes

@@ -17,6 +17,8 @@ from autolm.tensor.arguments import read_items, read_kind, read_text
 
 Split: TypeAlias = Literal["gpt"] | None
 
+LONGEST_TOKEN = 1 << 16  # bytes; sixty merges that double could ask for more than there is memory
+LONGEST_VOCABULARY = 1 << 27  # bytes of all tokens together
 _CACHED_CHUNKS = 1 << 16
 
 
@@ -87,7 +89,8 @@ class BPETokenizer(Tokenizer):
         """Learn merges from ``text``: the most frequent pair first, of several the earliest.
 
         Special tokens in ``text`` are left out, and no merge crosses them. If the text runs out of
-        pairs, there are fewer merges than ``num_merges``.
+        pairs, or a token would be longer than a file of a tokenizer may have it, there are fewer
+        merges than ``num_merges``.
 
         Raises
         ------
@@ -104,7 +107,12 @@ class BPETokenizer(Tokenizer):
             if not is_special
             for chunk in untrained._chunks(piece)
         )
-        return cls(learn_merges(chunks, num_merges), split=split, special_tokens=special_tokens)
+        merges = learn_merges(chunks, num_merges)
+        try:
+            _bytes_by_id(merges)
+        except _TooLong as error:
+            merges = merges[: error.rank]
+        return cls(merges, split=split, special_tokens=special_tokens)
 
     @property
     def vocab_size(self) -> int:
@@ -190,12 +198,27 @@ class BPETokenizer(Tokenizer):
         return tuple(apply_merges(bytes_of(chunk), self._ranks))
 
 
+class _TooLong(ValueError):
+    """A merge makes a token, or a vocabulary, that is longer than it may be."""
+
+    def __init__(self, rank: int, size: int, total: int) -> None:
+        super().__init__(
+            f"merge {rank} makes a token of {size} bytes, and all together {total}; at most "
+            f"{LONGEST_TOKEN} and {LONGEST_VOCABULARY} are allowed"
+        )
+        self.rank = rank
+
+
 def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
     """Return the bytes of all tokens but the special ones; refuse a merge of what is not there."""
-    token_bytes = [bytes([value]) for value in range(NUM_BYTES)]
+    token_bytes, total = [bytes([value]) for value in range(NUM_BYTES)], 0
     for rank, (left, right) in enumerate(merges):
         if not (0 <= left < len(token_bytes) and 0 <= right < len(token_bytes)):
             raise ValueError(f"merge {rank} joins {left} and {right}, but not both exist by then")
+        size = len(token_bytes[left]) + len(token_bytes[right])
+        total += size
+        if size > LONGEST_TOKEN or total > LONGEST_VOCABULARY:
+            raise _TooLong(rank, size, total)
         token_bytes.append(token_bytes[left] + token_bytes[right])
     if len(set(merges)) < len(merges):
         raise ValueError("the same merge occurs twice")

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.lm.atomic_write import write_atomically
 from autolm.ops.arguments import read_int
+from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import read_items, read_path
 
 
@@ -55,7 +55,7 @@ class Tokenizer(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the tokenizer to ``path`` as JSON, whole or not at all (see `load_tokenizer`)."""
         path = read_path("save", "path", path)
-        write_atomically(path, json.dumps(self.to_json()).encode("ascii") + b"\n")
+        write_whole(path, json.dumps(self.to_json()).encode("ascii") + b"\n")
 
     def _known(self, token_id: int) -> int:
         token_id = read_int("tokenizer", "token_id", token_id)

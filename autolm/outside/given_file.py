@@ -1,0 +1,90 @@
+"""Read a file that somebody else made: only if it is one, where it seems to be, and not too large.
+
+A pipe waits for ever, a device gives for ever, and a link may lead to what is none of our business:
+each is refused before a byte of it is read.
+"""
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
+
+
+def open_given(path: Path, within: Path | None = None) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Parameters
+    ----------
+    path
+        The file.
+    within
+        The folder that it must lie in, links followed.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, is no regular file, or lies elsewhere; `strerror` says which.
+    """
+    require_file(path, within)
+    waits_not = getattr(os, "O_NONBLOCK", 0)  # should a pipe have taken its place meanwhile
+    binary = getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, os.O_RDONLY | waits_not | binary), "rb")
+    try:
+        _require_regular(os.fstat(file.fileno()).st_mode, path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def require_file(path: Path, within: Path | None = None) -> None:
+    """Refuse, as `open_given` does, what is no file or lies elsewhere; what is not there, too."""
+    if within is not None and path.is_symlink():
+        folder = os.path.realpath(within)
+        if os.path.dirname(os.path.realpath(path)) != folder:
+            raise OSError(errno.ELOOP, "a link that leads out of its folder", str(path))
+    _require_regular(os.stat(path).st_mode, path)
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        kind = KINDS.get(stat.S_IFMT(mode), "a device")
+        raise OSError(errno.EINVAL, f"{kind}, and not a file", str(path))
+
+
+def read_given(path: Path, limit: int | None = None, within: Path | None = None) -> bytes:
+    """Read a file, of at most `limit` bytes if there is one; for the rest see `open_given`."""
+    with open_given(path, within) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is None or size <= limit:
+            return file.read(size)
+    raise OSError(errno.EFBIG, f"larger than the {limit} bytes that it may have", str(path))
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Read JSON that may be anything.
+
+    Raises
+    ------
+    ValueError
+        For what is no JSON, or such JSON as nobody writes, in one line that says where.
+
+    Examples
+    --------
+    >>> parse_json(b'{"step": 1')
+    Traceback (most recent call last):
+        ...
+    ValueError: not JSON: Expecting ',' delimiter: line 1 column 11 (char 10)
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("not JSON that is meant: it is nested too deeply") from None
+    except ValueError as error:  # also of bytes that are no text, and numbers of 5000 digits
+        raise ValueError(f"not JSON: {error}") from None

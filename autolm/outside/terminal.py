@@ -1,0 +1,113 @@
+r"""What a terminal is shown: no control characters of others, and no sign that it cannot show.
+
+A file's name, a text, an error's words may hold what recolours, retitles or overwrites a terminal;
+it is shown as an escape, ``\x1b``. And where the encoding of an output lacks a sign of ours, ASCII
+stands in for it: a letter, a name, or at the last its number.
+"""
+
+import codecs
+import io
+import unicodedata
+from typing import Any
+
+LONGEST = 600  # characters of one message
+UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of pairs, other ends of lines
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+SIGNS = """
+    · *  − -  – -  — -  × x  ÷ /  ⁄ /  ± +-  √ sqrt  ∂ d  ∞ inf  ≤ <=  ≥ >=  ≠ !=  ≈ ~  ‖ ||
+    → ->  ← <-  ⇠ <-  Σ sum  Π prod  ∫ int  ✓ +  ✗ x  ○ o  … ...  ‘ '  ’ '  “ "  ” "
+    ━ -  ╸ -  ╺ -  ─ -  │ |  ├ +  └ +  ┌ +  ┐ +  ┘ +  ┤ +  ┬ +  ┴ +  ┼ +  ⏎ \\n  ⇥ \\t  ␣ _
+    ᐟ '  ␀ \\0  ␊ \\n  ␡ \\x7f  \N{REPLACEMENT CHARACTER} ?
+    α alpha  β beta  γ gamma  δ delta  ε eps  η eta  θ theta  λ lambda  μ mu  π pi  σ sigma
+"""
+STAND_INS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    r"""Write a text so that a terminal only shows it; ends of lines and tabs stay.
+
+    Parameters
+    ----------
+    text
+        From wherever it comes.
+    longest
+        How many characters it may have; from a longer one the middle is left out.
+
+    Examples
+    --------
+    >>> printable("\x1b[31mred\n"), printable("caf\u00e9 \u202egnp.exe")
+    ('\\x1b[31mred\n', 'café \\u202egnp.exe')
+    >>> printable("0123456789", 7)
+    '012…789'
+    """
+    if longest is not None and len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]}…{text[len(text) - half :]}"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escaped(c) if _turns_the_terminal(c) else c for c in text)
+
+
+def in_a_line(text: str) -> str:
+    r"""Write a message as one line that is not too long: what follows its first line is left out.
+
+    Examples
+    --------
+    >>> in_a_line("\n  no such file\nTraceback")
+    'no such file'
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return printable(next(filter(None, lines), ""), LONGEST)
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an error says, which may fail too; of one that says nothing, its kind."""
+    try:
+        return (error.msg if isinstance(error, SyntaxError) else str(error)) or type(error).__name__
+    except Exception as worse:
+        return f"{type(error).__name__}, whose own words end in {type(worse).__name__}"
+
+
+def _turns_the_terminal(character: str) -> bool:
+    if character in "\n\t":
+        return False
+    return character in TURNING or unicodedata.category(character) in UNSEEN
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def show_in_any_encoding(stream: Any) -> None:
+    """Let a stream write every text: where its encoding lacks a sign, ASCII stands in for it."""
+    codecs.register_error("autolm.stand_in", _stand_in)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="autolm.stand_in")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return in_ascii(error.object[error.start : error.end]), error.end
+
+
+def in_ascii(text: str) -> str:
+    r"""Write a text in ASCII: by stand-ins, without accents, or by the numbers of its characters.
+
+    Examples
+    --------
+    >>> in_ascii("∂y/∂xᵢ = 2·ḡ − ½ … é 한")
+    'dy/dxi = 2*g - 1/2 ... e \\ud55c'
+    """
+    return "".join(map(_ascii_of, text))
+
+
+def _ascii_of(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in STAND_INS:
+        return STAND_INS[character]
+    parts = [c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)]
+    if parts == [character] or not all(c.isascii() or c in STAND_INS for c in parts):
+        return _escaped(character)
+    return "".join(STAND_INS.get(c, c) for c in parts)

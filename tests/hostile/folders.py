@@ -1,0 +1,214 @@
+"""Run folders as nobody should have made them: each damage is a function of a folder, by its name.
+
+Files that are no files, links that lead out, JSON that is none or means nothing, numbers that no
+memory holds, weights of other kinds, texts that would speak to the terminal, and leftovers.
+"""
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+from autolm.lm.config import TrainingConfig
+
+Damage = Callable[[Path], object]
+
+CHECKPOINT = ("model.safetensors", "optimizer.safetensors", "state.json")
+FILES = ("config.json", "tokenizer.json", *CHECKPOINT, "metrics.jsonl")
+ESCAPES = "\x1b]0;owned\x07\x1b[31m\r\x9b\u202e"
+
+
+def put(name: str, content: bytes) -> Damage:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def instead(name: str, make: Callable[[Path], object]) -> Damage:
+    def damage(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+
+    return damage
+
+
+def edit(name: str, **changes: Any) -> Damage:
+    def damage(folder: Path) -> None:
+        content = json.loads((folder / name).read_bytes()) | changes
+        (folder / name).write_text(json.dumps(content))
+
+    return damage
+
+
+def arrays(name: str, change: Callable[[dict[str, Any]], dict[str, Any]], whole: bool) -> Damage:
+    """Change the arrays of a file; `whole`, as one who also mends what tells of it."""
+
+    def damage(folder: Path) -> None:
+        with safe_open(folder / name, "numpy") as file:
+            metadata = file.metadata()
+        with np.errstate(all="ignore"):
+            save_file(change(load_file(folder / name)), folder / name, metadata=metadata)
+        if whole:
+            old_format(folder)
+
+    return damage
+
+
+def old_format(folder: Path) -> None:
+    """Write the state as it was before it had checksums."""
+    state = json.loads((folder / "state.json").read_bytes())
+    kept = {key: state[key] for key in ("step", "data", "data_sha256")}
+    (folder / "state.json").write_text(json.dumps(kept))
+
+
+def of_one(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def of_all(content: dict[str, Any]) -> dict[str, Any]:
+        name = next(name for name in sorted(content) if content[name].ndim)
+        return content | {name: change(content[name])}
+
+    return of_all
+
+
+def header(text: str, data: bytes = b"1234") -> bytes:
+    return struct.pack("<Q", len(text)) + text.encode() + data
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def bpe(merges: list[list[int]], special: tuple[str, ...] = ()) -> Damage:
+    content = {"kind": "bpe", "split": None, "merges": merges, "special_tokens": special}
+    return put("tokenizer.json", json.dumps(content).encode())
+
+
+def lead_out(path: Path) -> None:
+    shutil.copy(path.parent.parent / "good" / path.name, path.parent.parent / path.name)
+    os.symlink(f"../{path.name}", path)
+
+
+DAMAGES: dict[str, Damage] = {"as before there were checksums": old_format}
+for name in FILES:
+    DAMAGES |= {
+        f"{name} missing": lambda folder, name=name: (folder / name).unlink(),
+        f"{name} is a pipe": instead(name, os.mkfifo),
+        f"{name} is a folder": instead(name, os.mkdir),
+        f"{name} is a device": instead(name, lambda path: os.symlink("/dev/zero", path)),
+        f"{name} leads out": instead(name, lead_out),
+        f"{name} leads to a secret": instead(name, lambda path: os.symlink("/etc/passwd", path)),
+        f"{name} leads nowhere": instead(name, lambda path: os.symlink("nowhere", path)),
+        f"{name} leads to itself": instead(name, lambda path: os.symlink(path.name, path)),
+        f"{name} empty": put(name, b""),
+        f"{name} null": put(name, b"null\n"),
+        f"{name} nested": put(name, b"[" * 100_000),
+        f"{name} a long number": put(name, b'{"step": ' + b"9" * 5000 + b"}\n"),
+        f"{name} sparse": instead(name, sparse),
+        f"{name} escapes": put(name, ESCAPES.encode() * 9),
+        f"{name} JSON escapes": put(name, json.dumps({ESCAPES: ESCAPES, "kind": ESCAPES}).encode()),
+        f"{name} no UTF-8": put(name, b"\xff\xfe{}\n"),
+    }
+for name in (*CHECKPOINT, "config.json"):
+    DAMAGES |= {
+        f"{name}.new of garbage": put(f"{name}.new", b"garbage"),
+        f"{name}.new empty": put(f"{name}.new", b""),
+        f"{name}.new a folder": lambda folder, name=name: (folder / f"{name}.new").mkdir(),
+        f"{name}.new a pipe": lambda folder, name=name: os.mkfifo(folder / f"{name}.new"),
+        f"{name}.new a copy": lambda folder, name=name: shutil.copy(
+            folder / name, folder / f"{name}.new"
+        ),
+    }
+DAMAGES |= {
+    "state.json.new of another step": lambda folder: (folder / "state.json.new").write_text(
+        json.dumps(json.loads((folder / "state.json").read_text()) | {"step": 9})
+    ),
+    "every other file a pipe": lambda folder: [
+        instead(name, os.mkfifo)(folder) for name in ("loss.png", "samples.txt", "process.lock")
+    ],
+    "a lock that leads out": instead("process.lock", lambda path: os.symlink("../text.txt", path)),
+    "a lock that is a second name": instead(
+        "process.lock", lambda path: os.link(path.parent.parent / "text.txt", path)
+    ),
+}
+ODD = (None, True, 0, -1, 10**9, 10**18, 10**400, 1.5, 1e308, float("nan"), "", "x" * 9999, [], {})
+for choice in TrainingConfig.choices():
+    for odd in (*ODD, ESCAPES):
+        DAMAGES[f"config.json {choice} = {repr(odd)[:12]}"] = edit("config.json", **{choice: odd})
+for key in ("step", "data", "data_sha256", "files", "kept", "format", "sha256"):
+    for odd in ODD:
+        DAMAGES[f"state.json {key} = {repr(odd)[:12]}"] = edit("state.json", **{key: odd})
+for odd in (True, -1, 9, 10**9, 10**18):
+    DAMAGES[f"old state.json step = {odd}"] = lambda folder, odd=odd: (
+        old_format(folder),
+        edit("state.json", step=odd)(folder),
+    )
+for odd in (None, [], {"batch": -1}, {"batch": "x"}, {"batch": 1.5}):
+    DAMAGES[f"old state.json data = {odd}"] = lambda folder, odd=odd: (
+        old_format(folder),
+        edit("state.json", data=odd)(folder),
+    )
+CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    **{
+        kind: of_one(lambda array, kind=kind: array.astype(kind))
+        for kind in ("int32", "bool", "uint8")
+    },
+    "nan": of_one(lambda array: array * np.nan),
+    "inf": of_one(lambda array: array * 0 + np.inf),
+    "too large": of_one(lambda array: array.astype("f8") * 0 + 1e300),
+    "an array more": lambda content: content | {ESCAPES: np.zeros(3, np.float32)},
+    "an array less": lambda content: dict(list(content.items())[1:]),
+    "many arrays": lambda content: {f"x{i}": np.zeros(1, np.float32) for i in range(9999)},
+    "another shape": of_one(lambda array: array[:1]),
+}
+for name in CHECKPOINT[:2]:
+    for what, change in CHANGES.items():
+        DAMAGES[f"{name} {what}"] = arrays(name, change, whole=False)
+        DAMAGES[f"{name} {what}, and told so"] = arrays(name, change, whole=True)
+    for what, content in {
+        "bfloat16": header('{"W": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}'),
+        "a lie": header(
+            '{"W": {"dtype": "F32", "shape": [1099511627776], "data_offsets": [0, 4]}}'
+        ),
+        "negative": header('{"W": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}'),
+        "no shape": header('{"W": {"dtype": "F32"}}'),
+        "a list": header("[1, 2]"),
+        "a long header": struct.pack("<Q", 2**63) + b"{}",
+    }.items():
+        DAMAGES[f"{name} {what}"] = put(name, content)
+DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
+DAMAGES |= {
+    "tokens that double": bpe(DOUBLING),
+    "a wide vocabulary": bpe(DOUBLING[:16] + [[271, i] for i in range(256)] * 20),
+    "the same merge": bpe([[97, 97]] * 3),
+    "merges of nothing": bpe([[97, 999]]),
+    "merges of no numbers": bpe([[97, 1.5]]),  # type: ignore[list-item]
+    "special escapes": bpe([], (ESCAPES, "a" * 10**6)),
+    "many special tokens": bpe([], tuple(map(str, range(50_000)))),
+    "other characters": put(
+        "tokenizer.json", json.dumps({"kind": "characters", "characters": [*"abcdefghi"]}).encode()
+    ),
+    "characters that escape": put(
+        "tokenizer.json",
+        json.dumps({"kind": "characters", "characters": sorted({*ESCAPES, *"\ud800a"})}).encode(),
+    ),
+}
+LINES = (
+    *(b"null", b"[]", b"{}", b'{"step": null}', b'{"step": "1"}', b'{"step": -5, "loss": 1}'),
+    *(b'{"step": 1.5, "loss": 1}', b'{"step": true, "loss": 1}', b"\xff\xfe", b"[" * 9999),
+    *(b'{"step": 1, "loss": null}', b'{"step": 1, "loss": "x"}', b'{"step": 1, "loss": NaN}'),
+    *(b'{"step": 1, "loss": 1e400}', b'{"step": 1, "loss": [1]}', b'{"step": 1, "loss": 1}\0'),
+    *(b'{"step": 1, "validation_loss": null}', b'{"step": 1, "loss": ' + b"9" * 400 + b"}"),
+    *(b'{"step": 1, "loss": ' + b"9" * 5000 + b"}", b"x" * 3_000_000, b'{"step": 1, "lo'),
+)
+for line in LINES:
+    DAMAGES[f"metrics.jsonl begins with {line[:36]!r}"] = lambda folder, line=line: put(
+        "metrics.jsonl", line + b"\n" + (folder / "metrics.jsonl").read_bytes()
+    )(folder)
+    DAMAGES[f"metrics.jsonl ends with {line[:36]!r}"] = lambda folder, line=line: put(
+        "metrics.jsonl", (folder / "metrics.jsonl").read_bytes() + line
+    )(folder)

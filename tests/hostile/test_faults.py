@@ -1,0 +1,187 @@
+"""Kills, Ctrl-C and second processes at any moment: nothing is lost, and one line says so."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autolm import Value
+from autolm.engine.graph import topological_order
+from autolm.lm.run_folder import CHECKPOINT, LOCK, RunFolder
+from tests.hostile.isolated import NIGHTLY, Running, autolm
+from tests.runs import SMALL, TEXT, contents
+
+CHOICES = {**SMALL, "steps": 15, "validate_every": 1}
+OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
+TRAIN = ("train", "text.txt", *OPTIONS, "-o", "run")
+WANTED = 20 if NIGHTLY else 1
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text, and a run that nothing has stopped."""
+    home = tmp_path_factory.mktemp("faults")
+    (home / "text.txt").write_text(TEXT * 3)
+    assert autolm(home, *TRAIN).code == 0
+    (home / "run").rename(home / "whole")
+    return home
+
+
+def stop_somewhere(home: Path, number: signal.Signals, rng: random.Random) -> Running:
+    """Begin a run, and send it a signal at some moment after its first checkpoints."""
+    shutil.rmtree(home / "run", ignore_errors=True)
+    running = Running(home, TRAIN)
+    metrics, deadline = home / "run" / "metrics.jsonl", time.monotonic() + 30
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, 0.15))
+    os.kill(running.pid, number)
+    return running
+
+
+def assert_goes_on_to_the_same_end(home: Path) -> None:
+    went_on = autolm(home, "train", "--resume", "run")
+    assert (went_on.code, went_on.error) == (0, b"")
+    assert contents(home / "run") == contents(home / "whole")
+
+
+def test_killed_in_the_middle_of_a_write_a_run_goes_on_to_the_same_bytes(home: Path) -> None:
+    rng, in_a_write = random.Random(0), 0
+    for _ in range(40 * WANTED):
+        stop_somewhere(home, signal.SIGKILL, rng).end()
+        names = {path.name for path in (home / "run").iterdir()}
+        if names & {f"{name}.new" for name in CHECKPOINT} or any(".partial" in n for n in names):
+            in_a_write += 1
+            assert_goes_on_to_the_same_end(home)
+        if in_a_write == WANTED:
+            return
+    pytest.fail(f"of {40 * WANTED} kills {in_a_write} fell into a write")
+
+
+def test_interrupted_anywhere_a_run_says_one_line_and_goes_on_to_the_same_bytes(home: Path) -> None:
+    rng = random.Random(1)
+    for _ in range(WANTED):
+        ended = stop_somewhere(home, signal.SIGINT, rng).end()
+        if ended.code == 0:  # it had come to its end
+            continue
+        assert ended.code in (130, -signal.SIGINT), ended
+        lines = ended.error.splitlines()
+        assert lines == ([] if b"stopped after step" in ended.out else [b"autolm: interrupted"])
+        assert LOCK not in {path.name for path in (home / "run").iterdir()}
+        assert_goes_on_to_the_same_end(home)
+
+
+def test_interrupted_before_it_trains_a_run_leaves_no_folder_or_a_whole_one(home: Path) -> None:
+    rng = random.Random(2)
+    for _ in range(2 * WANTED):
+        shutil.rmtree(home / "run", ignore_errors=True)
+        running = Running(home, TRAIN)
+        time.sleep(rng.uniform(0, 0.2))
+        os.kill(running.pid, signal.SIGINT)
+        ended = running.end()
+        assert ended.code in (0, 130, -signal.SIGINT), ended
+        assert ended.error in (b"", b"autolm: interrupted\n")
+        if (home / "run").exists():
+            assert_goes_on_to_the_same_end(home)
+
+
+PROGRAM = "print('begun', flush=True)\nfrom autolm.__main__ import main\nmain()"
+
+
+def test_interrupted_while_it_is_loaded_a_command_says_one_line() -> None:
+    rng = random.Random(3)
+    for _ in range(WANTED):
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "info"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"begun\n"
+        time.sleep(rng.uniform(0.1, 0.6))
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        assert process.returncode in (0, 130, -signal.SIGINT)  # in a shell, the last is 130 too
+        assert error == (b"autolm: interrupted\n" if process.returncode else b"")
+
+
+def test_a_second_process_is_told_whose_a_run_is_and_changes_nothing(home: Path) -> None:
+    shutil.rmtree(home / "run", ignore_errors=True)
+    shutil.copytree(home / "whole", home / "run")
+    with RunFolder.open(home / "run").held():
+        before = contents(home / "run")
+        ended = autolm(home, "train", "--resume", "run")
+        assert ended.code == 2
+        assert ended.error.decode() == (
+            f"autolm: run: belongs to process {os.getpid()}, which trains in it: wait for its end, "
+            "or end it\n"
+        )
+        assert autolm(home, "sample", "run").code == 0
+        assert contents(home / "run") == before
+
+
+def test_a_leftover_is_believed_only_if_it_is_whole_and_fits(home: Path) -> None:
+    """Of a checkpoint the old files and new ones, whole and damaged, in every mixture."""
+    rng = random.Random(4)
+    for _ in range(30 if NIGHTLY else 1):
+        stopped = stop_somewhere(home, signal.SIGTERM, rng).end()
+        if stopped.code != 130:
+            continue
+        for name in rng.sample(CHECKPOINT, rng.randint(1, 3)):
+            new, content = home / "run" / f"{name}.new", (home / "whole" / name).read_bytes()
+            new.write_bytes(content[: rng.choice([0, 50, len(content) - 1, len(content)])])
+        assert_goes_on_to_the_same_end(home)
+
+
+def test_a_state_that_was_edited_is_refused(home: Path) -> None:
+    for change in ({"step": 14}, {"data": {}}, {"files": {}}, {"format": 2}, {"kept": None}):
+        shutil.rmtree(home / "run", ignore_errors=True)
+        shutil.copytree(home / "whole", home / "run")
+        path = home / "run" / "state.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        ended = autolm(home, "train", "--resume", "run")
+        assert ended.code == 2
+        assert re.fullmatch(rb"autolm: run/state\.json: damaged: [^\n]+\n", ended.error)
+
+
+def test_a_signal_in_backward_leaves_every_gradient_or_none() -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    leaves = [Value(0.1 * i - 1) for i in range(20)]
+    root = leaves[0]
+    for i in range(3000):
+        root = (root * 0.5 + leaves[i % 20]).tanh()
+    nodes = topological_order(root)
+    began = time.perf_counter()
+    root.backward()
+    lasts = time.perf_counter() - began
+    once = [leaf.grad for leaf in leaves]
+    rng, usual, interrupted = random.Random(5), signal.signal(signal.SIGALRM, interrupt), 0
+    try:
+        for _ in range(20 * WANTED):
+            before = [node.grad for node in nodes]
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, lasts))
+                root.backward()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+                after = [leaf.grad for leaf in leaves]
+                earlier = dict(zip(nodes, before, strict=True))
+                whole = [earlier[leaf] + each for leaf, each in zip(leaves, once, strict=True)]
+                if after != whole:
+                    assert [node.grad for node in nodes] == before
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, usual)
+    assert interrupted > WANTED

@@ -1,0 +1,56 @@
+"""What is no file, elsewhere, or too long is not read; any JSON is read, or refused in a line."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm.outside.given_file import parse_json, read_given
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_given(path) == read_given(path, 5, within=tmp_path) == b"12345"
+    with pytest.raises(OSError, match="larger than the 4 bytes"):
+        read_given(path, 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "a pipe, and not a file"),
+        (os.mkdir, "Is a directory"),
+        (lambda path: os.symlink("/dev/zero", path), "a device, and not a file"),
+        (lambda path: os.symlink("nowhere", path), "No such file"),
+        (lambda path: os.symlink("file", path), "symbolic links"),
+    ],
+)
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make, why: str) -> None:
+    make(tmp_path / "file")
+    with pytest.raises(OSError, match=why):
+        read_given(tmp_path / "file")
+
+
+def test_a_link_may_lead_to_a_neighbour_and_nowhere_else(tmp_path: Path) -> None:
+    inside = tmp_path / "folder"
+    inside.mkdir()
+    (inside / "file").write_bytes(b"inside")
+    (tmp_path / "out").write_bytes(b"outside")
+    os.symlink("file", inside / "near")
+    os.symlink("../out", inside / "far")
+    assert read_given(inside / "near", within=inside) == b"inside"
+    assert read_given(inside / "far") == b"outside"
+    with pytest.raises(OSError, match="a link that leads out of its folder"):
+        read_given(inside / "far", within=inside)
+
+
+@given(st.binary() | st.sampled_from([b"[" * 99_999, b"9" * 5000, b'{"a": NaN}', b"\xff\xfe1\x00"]))
+def test_any_bytes_are_json_or_an_error_of_one_line(content: bytes) -> None:
+    try:
+        parse_json(content)
+    except ValueError as error:
+        assert str(error).startswith("not JSON")
+        assert "\n" not in str(error)

@@ -1,0 +1,79 @@
+"""No text turns the terminal, and every text can be written in every encoding."""
+
+import io
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autolm.outside.terminal import (
+    TURNING,
+    in_a_line,
+    in_ascii,
+    printable,
+    show_in_any_encoding,
+    words_of,
+)
+
+TEXTS = st.text(st.characters(exclude_categories=[])) | st.text(
+    st.sampled_from([*map(chr, range(160)), *TURNING, "\u2028", "\ud800", "é", "한"])
+)
+
+
+@given(TEXTS)
+def test_what_is_printable_has_no_control_and_loses_nothing(text: str) -> None:
+    shown = printable(text)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", shown)
+    assert not TURNING & {*shown}
+    assert all(unicodedata.category(c) != "Cs" for c in shown)
+    plain = [c for c in text if c in "\n\té한" or " " <= c <= "~"]
+    assert [c for c in shown if c in plain][: len(plain)] or not plain
+
+
+@given(TEXTS, st.integers(2, 40))
+def test_a_long_text_is_cut_in_its_middle(text: str, longest: int) -> None:
+    shown = printable(text, longest)
+    assert len(shown) <= 10 * longest + 1
+    if len(text) > longest:
+        assert "…" in shown
+
+
+@given(TEXTS)
+def test_a_message_is_a_line(text: str) -> None:
+    assert len(in_a_line(text).splitlines()) <= 1
+
+
+@given(TEXTS, st.sampled_from(["ascii", "cp1252", "cp437", "cp949", "utf-8", "utf-16"]))
+def test_every_text_can_be_written(text: str, encoding: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    show_in_any_encoding(stream)
+    stream.write(text)
+    stream.flush()
+
+
+def test_every_sign_of_ours_has_a_stand_in() -> None:
+    source = Path(__file__).parents[2] / "autolm"
+    text = "".join(path.read_text("utf-8") for path in source.rglob("*.py"))
+    signs = {c for c in text if not c.isascii()} - {*"한😀"}  # two of examples
+    assert [sign for sign in signs if re.match(r"\\[uU]", in_ascii(sign))] == []
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("a"), "a"),
+        (ValueError(), "ValueError"),
+        (SyntaxError("bad", ("f", 1, 1, "x")), "bad"),
+        (Mute(), "Mute, whose own words end in RuntimeError"),
+    ],
+)
+def test_an_error_always_has_words(error: BaseException, words: str) -> None:
+    assert words_of(error) == words
