@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
-    from autolm.lm.run_folder import RunFolder
     from autolm.lm.tinylm import TinyLM
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
@@ -32,15 +31,6 @@ def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
     return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
-def trained_model(folder: RunFolder) -> TinyLM:
-    """Make the model of a run, with the weights it has learnt."""
-    from autolm.lm.tinylm import TinyLM
-
-    model = TinyLM(folder.tokenizer().vocab_size, **folder.config().architecture())
-    model.load_state(folder.weights())
-    return model
-
-
 class Read(NamedTuple):
     """What a trained model made of a text: the loss, whose graph knows its lines."""
 
@@ -57,6 +47,7 @@ def read_text(run: Path, text: str | None) -> Read:
     from autolm.engine.graph import record_sites
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss, tokens_of
+    from autolm.lm.trained import trained_model
 
     folder = RunFolder.open(run)
     config, model = folder.config(), trained_model(folder)

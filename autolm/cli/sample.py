@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from autolm.cli.runs import trained_model
-
 
 def sample(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
@@ -24,6 +22,7 @@ def sample(
 
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.sampling import stream_text
+    from autolm.lm.trained import trained_model
 
     folder = RunFolder.open(run)
     config, words = folder.config(), folder.tokenizer()

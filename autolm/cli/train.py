@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +17,16 @@ import typer
 
 from autolm.cli.exit_codes import FAILED, INTERRUPTED
 from autolm.cli.runs import corpus_of
-from autolm.lm.config import STANDARD_INPUT, Choice, TrainingConfig
+from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 
 if TYPE_CHECKING:
+    from autolm.lm.engine import Engine
     from autolm.lm.run_folder import RunFolder
-    from autolm.lm.training import Training
+    from autolm.lm.tinylm import TinyLM
+    from autolm.lm.training import NonFiniteLoss, Training
+
+    MakeEngine = Callable[[TinyLM, TrainingConfig], Engine]
+    EngineFor = Callable[[TrainingConfig], AbstractContextManager[MakeEngine]]
 
 NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
 
@@ -79,67 +89,147 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, exactly.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run, exactly; with another engine or more steps, too."),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where PyTorch computes. [default: cpu]")
+    ] = None,
+    parallel: Annotated[
+        Parallel | None,
+        typer.Option(
+            help="Under torchrun: each worker has the whole model, or a part. [default: ddp]"
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile fuse PyTorch's operations.")
+    ] = False,
     **choices: Any,
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
     given = {name: value for name, value in choices.items() if value is not None}
     if resume is not None:
-        if given or output:
-            named = next(iter(given), "output")
-            raise ValueError(f"--resume takes no other choice, and {named} was given")
-        _run(*_resumed(resume))
+        for name in [*given, *(["output"] if output else [])]:
+            if name not in ("engine", "steps"):
+                raise ValueError(
+                    f"--resume takes no other choice than engine and steps, and {name} was given"
+                )
+        _go_on(resume, given, partial(_engine, device, parallel, compiled))
     else:
         if "d_model" in given:
             given.setdefault("d_ff", 4 * given["d_model"])
-        _run(*_begun(TrainingConfig.of(**given), output))
+        _begin(TrainingConfig.of(**given), output, partial(_engine, device, parallel, compiled))
 
 
-def _resumed(path: Path) -> tuple[Training, RunFolder]:
-    from autolm.lm.run_folder import RunFolder
+@contextmanager
+def _engine(
+    device: DeviceName | None, parallel: Parallel | None, compiled: bool, config: TrainingConfig
+) -> Iterator[MakeEngine]:
+    """Say what makes the engine; while it is in use, the workers are joined."""
+    from autolm.lm.engine import NumPyEngine
+
+    if config.engine == "numpy":
+        if parallel or device or compiled:
+            raise ValueError(
+                "--device, --parallel and --compile are for PyTorch: give --engine torch too"
+            )
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ValueError("the engine numpy has one worker: give --engine torch under torchrun")
+        yield NumPyEngine
+        return
+    if find_spec("torch") is None:
+        raise ValueError(
+            "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+        )
+    from autolm.torch.engine import TorchEngine
+    from autolm.torch.workers import joined
+
+    with joined(device or "cpu", parallel, config.dtype) as workers:
+        yield partial(TorchEngine, workers=workers, compiled=compiled)
+
+
+def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
+    from autolm.lm.followed_folder import FollowedFolder
+    from autolm.lm.run_folder import CONFIG, RunFolder
     from autolm.lm.training import Training
 
     folder = RunFolder.open(path)
-    config = folder.config()
-    training = Training(config, corpus_of(config, folder.text), folder.tokenizer())
-    training.restore(folder.load())
-    folder.forget_metrics_after(training.step)
-    return training, folder
+    before = folder.config()
+    config = replace(before, **given)
+    with engine_for(config) as engine:
+        training = Training(config, corpus_of(config, folder.text), folder.tokenizer(), engine)
+        if not training.engine.leads:
+            folder = FollowedFolder(path)
+        with training.engine.leader_first():  # which finishes a save that was cut off
+            training.restore(folder.load())
+            if training.step > config.steps:
+                raise ValueError(f"steps is {config.steps}, and {training.step} are done")
+            folder.forget_metrics_after(training.step)
+            if config != before:
+                folder.write(CONFIG, config.to_json().encode())
+        _run(training, folder)
 
 
-def _begun(config: TrainingConfig, output: Path | None) -> tuple[Training, RunFolder]:
+def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
+    from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
-    piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
-    corpus = corpus_of(config, lambda: piped or b"")
-    training = Training(config, corpus, train_tokenizer(config, corpus))
-    folder = RunFolder.create(output, config, training.tokenizer, training.checkpoint(), text=piped)
-    return training, folder
+    with engine_for(config) as engine:
+        piped = _standard_input() if config.data == STANDARD_INPUT else None
+        corpus = corpus_of(config, lambda: piped or b"")
+        training = Training(config, corpus, train_tokenizer(config, corpus), engine)
+        checkpoint, words = training.checkpoint(), training.tokenizer
+        with training.engine.leader_first():
+            folder = (
+                RunFolder.create(output, config, words, checkpoint, text=piped)
+                if training.engine.leads
+                else FollowedFolder(output or "")
+            )
+        _run(training, folder)
+
+
+def _standard_input() -> bytes:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ValueError("standard input reaches one worker alone: give a file")
+    return sys.stdin.buffer.read()
 
 
 def _run(training: Training, folder: RunFolder) -> None:
     from rich.console import Console
 
-    from autolm.lm.report import TerminalReport
+    from autolm.lm.engine import WorkerLost
+    from autolm.lm.report import Silence, TerminalReport
     from autolm.lm.run import run
     from autolm.lm.training import NonFiniteLoss
-    from autolm.walking.blame import blame_nonfinite
 
-    report = TerminalReport(Console(), training)
+    leads = training.engine.leads
+    report = TerminalReport(Console(), training) if leads else Silence()
     try:
         with report:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
-        last_good = folder.state()["step"]
-        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
-        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
-        print(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
-            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
-            file=sys.stderr,
-        )
+        if leads:
+            _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
+    except WorkerLost as error:
+        raise WorkerLost(
+            f"{error}; what was saved goes on by --resume, with as many workers as there are"
+        ) from None
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)
+
+
+def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
+    from autolm.walking.blame import blame_nonfinite
+
+    last_good = folder.state()["step"]
+    blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+    print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
+    print(
+        f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+        "same choices lead here again: start anew with a lower --learning-rate or --clip)",
+        file=sys.stderr,
+    )

@@ -20,6 +20,9 @@ Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
 NormName = Literal["pre", "post", "none"]
 DTypeName = Literal["float32", "float64"]
+EngineName = Literal["numpy", "torch"]
+DeviceName = Literal["cpu", "cuda", "mps"]
+Parallel = Literal["ddp", "fsdp"]
 
 TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT = "toy", "python-docs", "-"
 
@@ -167,6 +170,10 @@ class TrainingConfig:
             low=1,
         ),
     )
+    engine: EngineName = field(
+        default="numpy",
+        metadata=choice("What computes: NumPy, or PyTorch.", "machine", known=EngineName),
+    )
     native: bool = field(
         default=False,
         metadata=choice(
@@ -206,6 +213,8 @@ class TrainingConfig:
             raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
             raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+        if choices.get("native") and choices.get("engine", "numpy") != "numpy":
+            raise ValueError("native is for the engine numpy; leave one of them out")
         if data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT):
             choices["data"] = str(Path(data).resolve())
         return cls(**choices)

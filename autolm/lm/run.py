@@ -63,7 +63,7 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         return loss
 
     engine = training.engine
-    with stop_requests() as received, engine.running():
+    with stop_requests(engine.num_workers > 1) as received, engine.running():
         while not training.done and not engine.any_worker(bool(received)):
             try:
                 metrics = training.advance()
@@ -78,6 +78,8 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         loss = validate_and_save(
             None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
         )
+        if not engine.leads:
+            return Outcome(training.done, training.step, loss, "")
         folder.write(PLOT, draw_losses(list(folder.metrics()), training))
         sample = _sample(training)
         folder.write(SAMPLES, sample.encode())
@@ -93,12 +95,16 @@ def _sample(training: Training) -> str:
 
 
 @contextmanager
-def stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once."""
+def stop_requests(is_relayed: bool = False) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once.
+
+    But torchrun relays a Ctrl-C to workers that the terminal has sent it to already: then only a
+    third one does.
+    """
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
+        if number == signal.SIGINT and len(received) > is_relayed:
             raise KeyboardInterrupt
         received.append(number)
 
