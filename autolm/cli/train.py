@@ -214,9 +214,13 @@ def _run(training: Training, folder: RunFolder) -> None:
             _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
     except WorkerLost as error:
-        raise WorkerLost(
-            f"{error}; what was saved goes on by --resume, with as many workers as there are"
-        ) from None
+        print(
+            f"autolm: {error}; autolm train --resume {folder.path} goes on from what was saved, "
+            "with any number of workers",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(FAILED)  # to take leave of the lost one could take forever
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -43,10 +45,12 @@ class Workers:
     rank: int = 0
     size: int = 1
     parallel: Parallel | None = None
+    _sent: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=8), compare=False)
 
     def total(self, number: torch.Tensor) -> torch.Tensor:
         """Add the numbers of all workers up, in place; each gets the same."""
         if self.parallel is not None:
+            self._sent.append(number)  # see `_settle`
             dist.all_reduce(number)
         return number
 
@@ -103,7 +107,17 @@ def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> I
     try:
         yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
     finally:
+        _settle()
         dist.destroy_process_group()
+
+
+def _settle() -> None:
+    """Let the threads of the connection come to rest before it is taken down.
+
+    The one that has sent a tensor needs Python's lock to let go of it, if nobody else holds the
+    tensor; whoever takes the connection down holds the lock while it waits for that thread.
+    """
+    time.sleep(0.05)
 
 
 def _place(device: DeviceName, dtype: DTypeName) -> torch.device:
