@@ -74,7 +74,8 @@ def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, A
             for rank in workers
         ]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        out, error = zip(*([file.read_text("utf-8") for file in pair] for pair in files), strict=True)
+        told = [[file.read_text("utf-8") for file in pair] for pair in files]
+    out, error = zip(*told, strict=True)
     return {"codes": codes, "out": out, "error": error}
 
 
