@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
-    from autolm.lm.tinylm import TinyLM
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
@@ -35,27 +34,32 @@ class Read(NamedTuple):
     """What a trained model made of a text: the loss, whose graph knows its lines."""
 
     loss: Tensor
-    model: TinyLM
+    model: LanguageModel
     tokens: Tokens
 
 
-def read_text(run: Path, text: str | None) -> Read:
+def read_text(folder: Path, text: str | None) -> Read:
     """Let a trained model read a text; without one, the first line of the run's validation text.
 
     It says what it reads.
     """
     from autolm.engine.graph import record_sites
-    from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss, tokens_of
-    from autolm.lm.trained import trained_model
+    from autolm.lm.trained import trained
 
-    folder = RunFolder.open(run)
-    config, model = folder.config(), trained_model(folder)
-    if text is None:
-        lines = corpus_of(config, folder.text).validation.strip().splitlines()
-        text = lines[0][:LONGEST_LINE]
-    tokenizer = folder.tokenizer()
+    model, tokenizer, kind = trained(folder)
+    text = _first_line(folder) if text is None else text
     with record_sites():
-        loss = text_loss(model, tokenizer, config.kind, text)
+        loss = text_loss(model, tokenizer, kind, text)
     print(f"the model reads: {text}")
     return Read(loss, model, tokens_of(loss, tokenizer))
+
+
+def _first_line(folder: Path) -> str:
+    from autolm.lm.pretrained import is_pretrained
+    from autolm.lm.run_folder import RunFolder
+
+    if is_pretrained(folder):  # whose text is not at hand
+        return "The cat sat on the mat."
+    run = RunFolder.open(folder)
+    return corpus_of(run.config(), run.text).validation.strip().splitlines()[0][:LONGEST_LINE]

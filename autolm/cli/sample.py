@@ -9,7 +9,7 @@ import typer
 
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a pretrained model.")],
     prompt: Annotated[str, typer.Option(help="How the text begins.")] = "",
     tokens: Annotated[int, typer.Option(help="How many tokens to write.", min=1)] = 300,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
@@ -20,17 +20,11 @@ def sample(
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
 
-    from autolm.lm.run_folder import RunFolder
     from autolm.lm.sampling import stream_text
-    from autolm.lm.trained import trained_model
+    from autolm.lm.trained import trained
 
-    folder = RunFolder.open(run)
-    config, words = folder.config(), folder.tokenizer()
-    model = trained_model(folder)
     pieces = stream_text(
-        model,
-        words,
-        config.kind,
+        *trained(run),
         prompt,
         tokens,
         temperature=temperature,

@@ -82,6 +82,11 @@ class Design:
     feed_forward_biases: bool
     is_tied: bool
 
+    @property
+    def name(self) -> str:
+        """Name the model as its family."""
+        return {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo", "llama": "Llama"}[self.family]
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter, by its path in `Transformer`."""
         d, keys = self.d_model, self.num_kv_heads * self.head_size
@@ -112,10 +117,6 @@ class Design:
         if not self.is_tied:
             shapes["head.weight"] = (d, self.vocab_size)
         return shapes
-
-    def num_parameters(self) -> int:
-        """Count the numbers in all parameters."""
-        return sum(math.prod(shape) for shape in self.parameter_shapes().values())
 
 
 def design_of(config: Mapping[str, Any]) -> Design:

@@ -103,9 +103,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return content
 
 
-def is_pretrained(folder: Path) -> bool:
-    """Whether a folder is one of Hugging Face, and not of a run of autolm's."""
-    return (folder / CONFIG).is_file() and "model_type" in read_config(folder)
+def is_pretrained(folder: str | Path) -> bool:
+    """Whether a folder is one of Hugging Face, whose configuration names a `model_type`."""
+    try:
+        return "model_type" in read_config(Path(folder))
+    except PretrainedError:
+        return False
 
 
 def sources_of(design: Design) -> dict[str, Source]:

@@ -1,9 +1,37 @@
-"""A model with the numbers that training gave it."""
+"""A model with the numbers that training gave it: of a run, or pretrained elsewhere."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import NamedTuple
+
+from autolm.lm.language_model import LanguageModel
+from autolm.lm.pretrained import is_pretrained, load_pretrained
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.tinylm import TinyLM
+from autolm.lm.tokenizers import Tokenizer
+
+
+class Trained(NamedTuple):
+    """A model, its tokenizer, and whether its texts are lines or a stream."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    kind: str
+
+
+def trained(folder: str | Path) -> Trained:
+    """Load what a folder holds: a run, or a pretrained model of Hugging Face.
+
+    Raises
+    ------
+    RunError, PretrainedError
+        When it is neither, or damaged.
+    """
+    if is_pretrained(folder):
+        return Trained(*load_pretrained(folder), "stream")
+    run = RunFolder.open(folder)
+    return Trained(trained_model(run), run.tokenizer(), run.config().kind)
 
 
 def trained_model(folder: RunFolder) -> TinyLM:

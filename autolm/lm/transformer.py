@@ -129,7 +129,7 @@ class Transformer(LanguageModel):
     def __repr__(self) -> str:
         design = self.design
         return (
-            f"Transformer({design.family}, {design.vocab_size} tokens, {design.num_layers} layers, "
+            f"Transformer({design.name}, {design.vocab_size} tokens, {design.num_layers} layers, "
             f"{design.num_heads} heads, d_model {design.d_model}, {self.num_parameters()} "
             f"parameters, {self.embedding.weight.dtype})"
         )

@@ -24,7 +24,8 @@ def _numerals() -> str:
 def _gpt_chunk() -> re.Pattern[str]:
     """Compile GPT-2's pattern.
 
-    ``re`` counts ², ½ and Ⅷ as word characters that are no digits, and four controls as white space.
+    ``re`` counts ², ½ and Ⅷ as word characters that are no digits, and four controls as white
+    space.
     """
     numerals = _numerals()
     controls = r"\x1c-\x1f"
