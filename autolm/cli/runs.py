@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
+    from autolm.lm.language_model import LanguageModel
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
