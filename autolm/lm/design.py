@@ -214,12 +214,8 @@ class Reader:
 
 def _gpt2(read: Reader) -> Design:
     read.refuse_all_but(scale_attn_by_inverse_layer_idx=(False,))
-    width, heads, layers = (
-        read.size("n_embd", 768),
-        read.size("n_head", 12),
-        read.size("n_layer", 12),
-    )
-    read = Reader({**read.config, "n_embd": width, "n_head": heads})
+    read = Reader({"n_embd": 768, "n_head": 12, "n_layer": 12, **read.config})
+    width, heads, layers = read.size("n_embd"), read.size("n_head"), read.layers("n_layer")
     return Design(
         family="gpt2",
         vocab_size=read.size("vocab_size", 50257),

@@ -220,7 +220,7 @@ COMMANDS = {
     "Look": ["step", "draw"],
     "In an editor": ["vscode", "dap"],
     "Prove": ["check"],
-    "Train": ["train", "sample"],
+    "Train": ["train", "sample", "export"],
 }
 EVERY = [name for names in COMMANDS.values() for name in names]
 
@@ -397,9 +397,14 @@ BAD_COMMANDS = [
     (["info", "."], ".: not a run: it has no config.json"),
     (["info", "--vocab-size=0"], "Invalid value for '--vocab-size'"),
     (["train", "--resume", "nowhere"], "nowhere: no such folder"),
-    (["train", "--resume", "{run}", "--steps=99"], "--resume takes no other choice, and steps"),
-    (["train", "text.txt", "--resume", "{run}"], "--resume takes no other choice, and data"),
-    (["train", "--resume", "{run}", "-o", "x"], "--resume takes no other choice, and output"),
+    (["train", "--resume", "{run}", "--steps=1"], "steps is 1, and "),
+    (["train", "text.txt", "--resume", "{run}"], "--resume takes no other choice than engine and"),
+    (["train", "--resume", "{run}", "-o", "x"], "than engine and steps, and output was given"),
+    (["train", "--resume", "{run}", "--device=cpu"], "--device, --parallel and --compile are for"),
+    (["train", "--engine=torch", "--native"], "native is for the engine numpy"),
+    (["train", "--engine=jax"], "engine is 'jax'; choose one of numpy, torch"),
+    (["export", "nowhere", "x"], "nowhere: no such folder"),
+    (["export", "{run}", "{run}"], "has something in it: name another folder"),
     (["train", "text.txt", "-o", "{run}"], "holds a run already; name another folder, or go on"),
 ]
 
@@ -524,3 +529,18 @@ def test_an_error_of_ours_is_one_line_with_its_kind(
 
     monkeypatch.setattr("autolm.lm.size.size_table", broken)
     assert_one_line(autolm("info"), 1, "RuntimeError: first line")
+
+
+def test_without_pytorch_its_engine_is_refused_in_a_line(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autolm.cli.train.find_spec", lambda name: None)
+    message = "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+    assert_one_line(autolm("train", "--engine=torch"), 2, message)
+
+
+def test_numpys_engine_is_refused_where_there_are_several_workers(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert_one_line(autolm("train"), 2, "the engine numpy has one worker: give --engine torch")
