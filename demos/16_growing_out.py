@@ -62,7 +62,7 @@ print(f"""What each worker holds, at GPT-3's size ({parameters / 1e9:.1f} billio
   4 numbers of 4 bytes for each parameter: itself, its gradient, and Adam's two moments.
   DDP: everything, everywhere. FSDP: a share, and for a moment the weights and gradient of a layer.
 
-  {"workers":>8}{"ddp":>12}{"fsdp":>12}{"sent by each in a step":>26}""")
+  {"workers":>8}{"ddp":>12}{"fsdp":>12}{"fsdp sends in a step":>26}""")
 for workers in (1, 8, 64, 512, 4096):
     ddp, shard = 16 * parameters, 16 * parameters / workers + 8 * largest
     sent = 3 * 4 * parameters * (1 - 1 / workers)

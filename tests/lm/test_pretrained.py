@@ -230,7 +230,7 @@ def test_what_is_not_supported_is_refused_by_name(folders: Any, tmp_path: Path, 
         ("config.json", b"{", "damaged: it is not JSON"),
         ("config.json", b"[]", "damaged: it is no JSON object"),
         ("tokenizer.json", None, "has no tokenizer.json, nor vocab.json and merges.txt"),
-        ("tokenizer.json", b"[1]", "tokenizer is a list"),
+        ("tokenizer.json", b"[1]", r"tokenizer is \[1\], and must be an object"),
     ],
 )
 def test_what_is_missing_or_damaged_is_said_in_a_line(
@@ -253,10 +253,7 @@ def test_a_tied_embedding_is_explained_by_its_two_uses(folders: Any) -> None:
     ids = tokenizer.encode("the cat sat")
     loss = model.compute_loss(ids[:-1], ids[1:])
     explained = explain(model.embedding.weight, loss)
-    assert {part.step.node.op.name for part in explained.contributions} == {
-        "embedding",
-        "transpose",
-    }
+    assert {use.consumer.op.name for use in explained.uses} == {"embedding", "transpose"}
 
 
 def test_every_tool_reads_a_folder(
