@@ -143,6 +143,11 @@ def lists(make: Callable[[], Any]) -> Argument:
     return Argument(make, lambda v: isinstance(v, list | tuple | np.ndarray))
 
 
+def held(make: Callable[[], Any]) -> Argument:
+    """Say of an argument that any array of floats with two axes has a meaning for it."""
+    return Argument(make, lambda v: isinstance(v, np.ndarray) and v.ndim == 2)
+
+
 def optional(argument: Argument) -> Argument:
     return Argument(argument.make, lambda v: v is None or argument.has_meaning(v))
 
@@ -308,14 +313,14 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     ),
     "nn.Linear.of": (
         lambda: nn.Linear.of,
-        {"weight": only(lambda: rows(WIDTH, 3).data), "bias": optional(only(lambda: np.zeros(3)))},
+        {"weight": held(lambda: rows(WIDTH, 3).data), "bias": optional(only(lambda: np.zeros(3)))},
     ),
     "nn.Linear.forward": (lambda: nn.Linear(WIDTH, 3).forward, {"x": X}),
     "nn.Embedding": (
         lambda: nn.Embedding,
         {"vocab_size": size(7), "d_model": size(WIDTH), "rng": optional(RNG), "dtype": DTYPE},
     ),
-    "nn.Embedding.of": (lambda: nn.Embedding.of, {"weight": only(lambda: rows(7, WIDTH).data)}),
+    "nn.Embedding.of": (lambda: nn.Embedding.of, {"weight": held(lambda: rows(7, WIDTH).data)}),
     "nn.Embedding.forward": (
         lambda: nn.Embedding(7, WIDTH).forward,
         {

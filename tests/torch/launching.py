@@ -27,7 +27,6 @@ from autolm.lm import followed_folder, loss_plot, report, run
 from autolm.torch.engine import TorchEngine
 
 LOADED = (matplotlib, rich, safetensors, followed_folder, loss_plot, report)  # so no worker has to
-torch.set_num_threads(1)
 
 
 def free_port() -> int:
@@ -97,4 +96,5 @@ def forked(files: list[Path], work: Callable[[], None]) -> int:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # a fork has none of the threads that its parent had
     print(json.dumps([launch(*scene) for scene in json.load(sys.stdin)]))
