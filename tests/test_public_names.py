@@ -3,6 +3,7 @@
 import ast
 import builtins
 import importlib
+import importlib.util
 import json
 import os
 import pkgutil
@@ -33,7 +34,10 @@ def in_a_fresh_interpreter(program: str) -> str:
 
 def modules() -> list[str]:
     found = pkgutil.walk_packages(autolm.__path__, "autolm.")
-    return [module.name for module in found if not module.name.endswith("__main__")]
+    names = [module.name for module in found if not module.name.endswith("__main__")]
+    if importlib.util.find_spec("torch") is None:
+        names = [name for name in names if not name.startswith("autolm.torch.")]
+    return names
 
 
 def names_for_type_checkers(room: str) -> dict[str, str]:

@@ -30,6 +30,7 @@ from autolm.lm import (
     EntropyLadder,
     TinyLM,
     entropy_ladder,
+    load_pretrained,
     load_tokenizer,
     text_file_corpus,
     tokenizers,
@@ -140,6 +141,11 @@ def only(make: Callable[[], Any]) -> Argument:
 def lists(make: Callable[[], Any]) -> Argument:
     """Say of an argument that some lists and arrays have a meaning for it."""
     return Argument(make, lambda v: isinstance(v, list | tuple | np.ndarray))
+
+
+def held(make: Callable[[], Any]) -> Argument:
+    """Say of an argument that any array of floats with two axes has a meaning for it."""
+    return Argument(make, lambda v: isinstance(v, np.ndarray) and v.ndim == 2)
 
 
 def optional(argument: Argument) -> Argument:
@@ -305,11 +311,16 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "dtype": DTYPE,
         },
     ),
+    "nn.Linear.of": (
+        lambda: nn.Linear.of,
+        {"weight": held(lambda: rows(WIDTH, 3).data), "bias": optional(only(lambda: np.zeros(3)))},
+    ),
     "nn.Linear.forward": (lambda: nn.Linear(WIDTH, 3).forward, {"x": X}),
     "nn.Embedding": (
         lambda: nn.Embedding,
         {"vocab_size": size(7), "d_model": size(WIDTH), "rng": optional(RNG), "dtype": DTYPE},
     ),
+    "nn.Embedding.of": (lambda: nn.Embedding.of, {"weight": held(lambda: rows(7, WIDTH).data)}),
     "nn.Embedding.forward": (
         lambda: nn.Embedding(7, WIDTH).forward,
         {
@@ -462,6 +473,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     ),
     "lm.Tokenizer.save": (lambda: bpe().save, {"path": path("a.json")}),
     "lm.load_tokenizer": (lambda: load_tokenizer, {"path": path("a.json")}),
+    "lm.load_pretrained": (
+        lambda: load_pretrained,
+        {"folder": path("none"), "dtype": optional(DTYPE)},
+    ),
     "lm.tokenizer_from_json": (
         lambda: tokenizer_from_json,
         {"content": Argument(lambda: bpe().to_json(), lambda v: isinstance(v, dict))},
@@ -696,7 +711,7 @@ ROOMS = {
 WITHOUT_A_PLACE = {  # bases, whose subclasses have one; results; what a renderer must be there for
     "compiled.native",  # which begins in a `with`
     *("nn.Module.forward", "nn.Optimizer.moved", "nn.SGD.moved", "nn.AdamW.moved"),
-    *("lm.Tokenizer.encode", "lm.Tokenizer.token_bytes"),
+    *("lm.Tokenizer.encode", "lm.Tokenizer.token_bytes", "lm.TinyLM.begin"),
     *("walking.Blame", "walking.Edit", "walking.Explanation"),
     *("drawing.Drawing.svg", "drawing.Drawing.picture"),
 }

@@ -17,6 +17,7 @@ from autolm.cli.check import check
 from autolm.cli.dap import dap
 from autolm.cli.draw import draw
 from autolm.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from autolm.cli.export import export
 from autolm.cli.grouped_help import GroupedCommand, GroupedCommands
 from autolm.cli.info import info
 from autolm.cli.ops import ops
@@ -31,7 +32,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Look": (step, draw),
     "In an editor": (vscode, dap),
     "Prove": (check,),
-    "Train": (train, sample),
+    "Train": (train, sample, export),
 }
 
 app = typer.Typer(

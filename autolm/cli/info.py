@@ -10,31 +10,44 @@ import typer
 from autolm.lm.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from autolm.lm.design import Design
     from autolm.lm.size import Architecture
 
 
 def info(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run folder or a config.json; the default model without one."),
+        typer.Argument(
+            help="A run folder, a pretrained model's or a config.json; without one the default."
+        ),
     ] = None,
     vocab_size: Annotated[
         int | None, typer.Option(help="Vocabulary, where there is no tokenizer.", min=1)
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Say also what each of so many workers holds and sends.", min=1),
     ] = None,
 ) -> None:
     """Count parameters, operations and memory by module, beside GPT-3's by the same formulas."""
     from rich.console import Console
 
-    from autolm.lm.size import GPT3, size_table
+    from autolm.lm.size import GPT3, size_table, worker_table
 
-    Console().print(size_table([_architecture(run, vocab_size), GPT3]))
+    models = [_architecture(run, vocab_size), GPT3]
+    Console().print(size_table(models))
+    if workers is not None:
+        Console().print(worker_table(models, workers))
 
 
-def _architecture(run: Path | None, vocab_size: int | None) -> Architecture:
+def _architecture(run: Path | None, vocab_size: int | None) -> Architecture | Design:
+    from autolm.lm.pretrained import is_pretrained, read_design
     from autolm.lm.run_folder import LONGEST_JSON, RunFolder
     from autolm.lm.size import Architecture
     from autolm.outside.given_file import read_given
 
+    if run is not None and is_pretrained(run):
+        return read_design(run)
     if run is not None and run.is_dir():
         folder = RunFolder.open(run)
         return Architecture.of(folder.config(), folder.tokenizer().vocab_size)

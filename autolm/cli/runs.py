@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
-    from autolm.lm.run_folder import RunFolder
-    from autolm.lm.tinylm import TinyLM
-    from autolm.lm.tokenizers import Tokenizer
+    from autolm.lm.language_model import LanguageModel
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
@@ -33,62 +31,37 @@ def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
     return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
-def model_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
-    """Read the choices and the tokenizer of a run, and see that its weights are of that model.
-
-    Nothing as large as the model is read or made for it.
-    """
-    from autolm.lm.tinylm import parameter_shapes
-
-    config, tokenizer = folder.config(), folder.tokenizer()
-    folder.require_shapes(parameter_shapes(tokenizer.vocab_size, **config.architecture()))
-    return config, tokenizer
-
-
-class Trained(NamedTuple):
-    """What a run has come to: the model with what it has learnt, and its tokenizer."""
-
-    model: TinyLM
-    tokenizer: Tokenizer
-    config: TrainingConfig
-
-
-def trained(folder: RunFolder) -> Trained:
-    """Make the model of a run, with the weights it has learnt."""
-    from autolm.lm.size import require_memory
-    from autolm.lm.tinylm import TinyLM
-
-    config, tokenizer = model_of(folder)
-    require_memory(config, tokenizer.vocab_size, training=False)
-    model = TinyLM(tokenizer.vocab_size, **config.architecture())
-    model.load_state(folder.weights())
-    return Trained(model, tokenizer, config)
-
-
 class Read(NamedTuple):
     """What a trained model made of a text: the loss, whose graph knows its lines."""
 
     loss: Tensor
-    model: TinyLM
+    model: LanguageModel
     tokens: Tokens
 
 
-def read_text(run: Path, text: str | None) -> Read:
+def read_text(folder: Path, text: str | None) -> Read:
     """Let a trained model read a text; without one, the first line of the run's validation text.
 
     It says what it reads.
     """
     from autolm.engine.graph import record_sites
-    from autolm.lm.run_folder import RunFolder
     from autolm.lm.text_loss import text_loss, tokens_of
+    from autolm.lm.trained import trained
     from autolm.outside.terminal import printable
 
-    folder = RunFolder.open(run)
-    model, tokenizer, config = trained(folder)
-    if text is None:
-        lines = corpus_of(config, folder.text).validation.strip().splitlines()
-        text = lines[0][:LONGEST_LINE]
+    model, tokenizer, kind = trained(folder)
+    text = _first_line(folder) if text is None else text
     with record_sites():
-        loss = text_loss(model, tokenizer, config.kind, text)
+        loss = text_loss(model, tokenizer, kind, text)
     print(f"the model reads: {printable(text)}")
     return Read(loss, model, tokens_of(loss, tokenizer))
+
+
+def _first_line(folder: Path) -> str:
+    from autolm.lm.pretrained import is_pretrained
+    from autolm.lm.run_folder import RunFolder
+
+    if is_pretrained(folder):  # whose text is not at hand
+        return "The cat sat on the mat."
+    run = RunFolder.open(folder)
+    return corpus_of(run.config(), run.text).validation.strip().splitlines()[0][:LONGEST_LINE]

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from autolm.cli.runs import trained
-
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a pretrained model.")],
     prompt: Annotated[str, typer.Option(help="How the text begins.")] = "",
     tokens: Annotated[int, typer.Option(help="How many tokens to write.", min=1)] = 300,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
@@ -22,15 +20,12 @@ def sample(
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
 
-    from autolm.lm.run_folder import RunFolder
     from autolm.lm.sampling import stream_text
+    from autolm.lm.trained import trained
     from autolm.outside.terminal import printable
 
-    model, tokenizer, config = trained(RunFolder.open(run))
     pieces = stream_text(
-        model,
-        tokenizer,
-        config.kind,
+        *trained(run),
         prompt,
         tokens,
         temperature=temperature,

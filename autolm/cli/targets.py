@@ -1,6 +1,6 @@
-"""What `step` and `draw` look into, a program or the folder of a run; and the file they make.
+"""What `step` and `draw` look into, a program or a folder; and the file they make.
 
-Of a run it is the loss of the trained model on a text.
+Of a folder, of a run or of a pretrained model, it is the loss of the trained model on a text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from autolm.cli.runs import read_text
 if TYPE_CHECKING:
     from autolm.engine.graph import Node
 
-Target = Annotated[Path, typer.Argument(help="A program, FILE.py; or the folder of a run.")]
+Target = Annotated[
+    Path,
+    typer.Argument(help="A program, FILE.py; or the folder of a run, or of a pretrained model."),
+]
 Variable = Annotated[
     str | None, typer.Option(help="The program's name for the root.", show_default="loss")
 ]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autolm.cli.exit_codes import FAILED, INTERRUPTED
-from autolm.cli.runs import corpus_of, model_of
-from autolm.lm.config import STANDARD_INPUT, Choice, TrainingConfig
+from autolm.cli.runs import corpus_of
+from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 
 if TYPE_CHECKING:
+    from autolm.lm.engine import Engine
     from autolm.lm.run_folder import RunFolder
-    from autolm.lm.training import Training
+    from autolm.lm.tinylm import TinyLM
+    from autolm.lm.training import NonFiniteLoss, Training
+
+    MakeEngine = Callable[[TinyLM, TrainingConfig], Engine]
+    EngineFor = Callable[[TrainingConfig], AbstractContextManager[MakeEngine]]
 
 NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
 
@@ -82,10 +91,22 @@ def train(
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with this run, exactly; with --steps to another end. The place of the "
-            "text, --validate-every, and what is said of the machine may change too."
+            help="Go on with this run, exactly; with another engine or --steps to another end. The "
+            "place of the text, --validate-every, and what is said of the machine may change too."
         ),
     ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where PyTorch computes. [default: cpu]")
+    ] = None,
+    parallel: Annotated[
+        Parallel | None,
+        typer.Option(
+            help="Under torchrun: each worker has the whole model, or a part. [default: ddp]"
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile fuse PyTorch's operations.")
+    ] = False,
     **choices: Any,
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
@@ -93,27 +114,60 @@ def train(
     if resume is not None:
         if output:
             raise ValueError("--resume goes on in its own folder, and output was given")
-        _go_on(resume, given)
+        _go_on(resume, given, partial(_engine, device, parallel, compiled))
     else:
         if "d_model" in given:
             given.setdefault("d_ff", 4 * given["d_model"])
-        _begin(TrainingConfig.of(**given), output)
+        _begin(TrainingConfig.of(**given), output, partial(_engine, device, parallel, compiled))
 
 
-def _go_on(path: Path, given: dict[str, Any]) -> None:
+@contextmanager
+def _engine(
+    device: DeviceName | None, parallel: Parallel | None, compiled: bool, config: TrainingConfig
+) -> Iterator[MakeEngine]:
+    """Say what makes the engine; while it is in use, the workers are joined."""
+    from autolm.lm.engine import NumPyEngine
+
+    if config.engine == "numpy":
+        if parallel or device or compiled:
+            raise ValueError(
+                "--device, --parallel and --compile are for PyTorch: give --engine torch too"
+            )
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ValueError("the engine numpy has one worker: give --engine torch under torchrun")
+        yield NumPyEngine
+        return
+    if find_spec("torch") is None:
+        raise ValueError(
+            "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+        )
+    from autolm.torch.engine import TorchEngine
+    from autolm.torch.workers import joined
+
+    with joined(device or "cpu", parallel, config.dtype) as workers:
+        yield partial(TorchEngine, workers=workers, compiled=compiled)
+
+
+def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
+    from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import CONFIG, RunFolder
+    from autolm.lm.trained import choices_of
     from autolm.lm.training import Training
 
     folder = RunFolder.open(path)
-    with folder.held():
-        before, tokenizer = model_of(folder)
-        config = before.changed(**given)
-        training = Training(config, corpus_of(config, folder.text), tokenizer)
-        training.restore(folder.load())
-        folder.forget_metrics_after(training.step)
-        if config != before:
-            folder.write(CONFIG, config.to_json().encode())
-        if config.steps != before.steps:
+    before, tokenizer = choices_of(folder)
+    config = before.changed(**given)
+    with ExitStack() as held, engine_for(config) as engine:
+        training = Training(config, corpus_of(config, folder.text), tokenizer, engine)
+        if not training.engine.leads:
+            folder = FollowedFolder(path)
+        with training.engine.leader_first():  # which finishes a save that was cut off
+            held.enter_context(folder.held())
+            training.restore(folder.load())
+            folder.forget_metrics_after(training.step)
+            if config != before:
+                folder.write(CONFIG, config.to_json().encode())
+        if training.engine.leads and config.steps != before.steps:
             print(_of_schedule(training, before.steps))
         _run(training, folder)
 
@@ -128,42 +182,72 @@ def _of_schedule(training: Training, before: int) -> str:
     )
 
 
-def _begin(config: TrainingConfig, output: Path | None) -> None:
+def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
+    from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
-    piped = sys.stdin.buffer.read() if config.data == STANDARD_INPUT else None
-    corpus = corpus_of(config, lambda: piped or b"")
-    training = Training(config, corpus, train_tokenizer(config, corpus))
-    folder = RunFolder.create(output, config, training.tokenizer, training.checkpoint(), text=piped)
-    with folder.held():
+    with ExitStack() as held, engine_for(config) as engine:
+        piped = _standard_input() if config.data == STANDARD_INPUT else None
+        corpus = corpus_of(config, lambda: piped or b"")
+        training = Training(config, corpus, train_tokenizer(config, corpus), engine)
+        checkpoint, words = training.checkpoint(), training.tokenizer
+        with training.engine.leader_first():
+            folder = (
+                RunFolder.create(output, config, words, checkpoint, text=piped)
+                if training.engine.leads
+                else FollowedFolder(output or "")
+            )
+            held.enter_context(folder.held())
         _run(training, folder)
+
+
+def _standard_input() -> bytes:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ValueError("standard input reaches one worker alone: give a file")
+    return sys.stdin.buffer.read()
 
 
 def _run(training: Training, folder: RunFolder) -> None:
     from rich.console import Console
 
-    from autolm.lm.report import TerminalReport
+    from autolm.lm.engine import WorkerLost
+    from autolm.lm.report import Silence, TerminalReport
     from autolm.lm.run import run
     from autolm.lm.training import NonFiniteLoss
-    from autolm.walking.blame import blame_nonfinite
 
-    report = TerminalReport(Console(), training)
+    leads = training.engine.leads
+    report = TerminalReport(Console(), training) if leads else Silence()
     try:
         with report:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
-        last_good = folder.state()["step"]
-        blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
-        print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
-        print(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
-            "same choices lead here again: start anew with a lower --learning-rate or --clip)",
-            file=sys.stderr,
-        )
+        if leads:
+            _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
+    except WorkerLost as error:
+        print(
+            f"autolm: {error}; autolm train --resume {folder.path} goes on from what was saved, "
+            "with any number of workers",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(FAILED)  # to take leave of the lost one could take forever
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)
     if outcome.course.kind == "diverged":
         raise typer.Exit(FAILED)
+
+
+def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
+    from autolm.walking.blame import blame_nonfinite
+
+    last_good = folder.state()["step"]
+    blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+    print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
+    print(
+        f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+        "same choices lead here again: start anew with a lower --learning-rate or --clip)",
+        file=sys.stderr,
+    )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from autolm.lm.corpora import toy_language_corpus as toy_language_corpus
     from autolm.lm.ladder import EntropyLadder as EntropyLadder
     from autolm.lm.ladder import entropy_ladder as entropy_ladder
+    from autolm.lm.pretrained import load_pretrained as load_pretrained
     from autolm.lm.tinylm import TinyLM as TinyLM
     from autolm.lm.tokenizers import BPETokenizer as BPETokenizer
     from autolm.lm.tokenizers import CharacterTokenizer as CharacterTokenizer
@@ -28,6 +29,7 @@ else:
             "autolm.lm.corpora": "Corpus python_documentation_corpus text_file_corpus "
             "toy_language_corpus",
             "autolm.lm.ladder": "EntropyLadder entropy_ladder",
+            "autolm.lm.pretrained": "load_pretrained",
             "autolm.lm.tinylm": "TinyLM",
             "autolm.lm.tokenizers": "BPETokenizer CharacterTokenizer Tokenizer load_tokenizer",
             "autolm.lm.toy_language": "TOY_LANGUAGE",

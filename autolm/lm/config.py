@@ -21,6 +21,9 @@ Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
 NormName = Literal["pre", "post", "none"]
 DTypeName = Literal["float32", "float64"]
+EngineName = Literal["numpy", "torch"]
+DeviceName = Literal["cpu", "cuda", "mps"]
+Parallel = Literal["ddp", "fsdp"]
 
 TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT = "toy", "python-docs", "-"
 
@@ -185,6 +188,12 @@ class TrainingConfig:
             changeable=True,
         ),
     )
+    engine: EngineName = field(
+        default="numpy",
+        metadata=choice(
+            "What computes: NumPy, or PyTorch.", "machine", known=EngineName, changeable=True
+        ),
+    )
     native: bool = field(
         default=False,
         metadata=choice(
@@ -225,6 +234,8 @@ class TrainingConfig:
             raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
             raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+        if choices.get("native") and choices.get("engine", "numpy") != "numpy":
+            raise ValueError("native is for the engine numpy; leave one of them out")
         return cls(**choices | {"data": _whole_path(data)})
 
     def to_json(self) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -26,6 +26,10 @@ from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW, clip_gradients
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class WorkerLost(OSError):
+    """A worker has ended, and so the others must: what was saved before can be gone on with."""
 
 
 class Advance(NamedTuple):
@@ -49,12 +53,15 @@ class Engine(ABC):
         The model in NumPy, whose parameters an engine begins with.
     leads
         Whether this worker is the first: what is said and written is its.
-    workers
+    num_workers
         How many there are.
+    told
+        What to say of it; empty where it is NumPy's alone.
     """
 
     leads = True
-    workers = 1
+    num_workers = 1
+    told = ""
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
         self.model, self.config = model, config
@@ -89,6 +96,23 @@ class Engine(ABC):
         """Whether a flag is raised at any worker."""
         return flag
 
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Let the first worker do something alone, and then, if it could, the others the same.
+
+        If it could not, the others end without a word: it has said why.
+        """
+        if not self.leads and self.any_worker(False):
+            raise SystemExit(1)
+        try:
+            yield
+        except BaseException:
+            if self.leads:
+                self.any_worker(True)
+            raise
+        if self.leads:
+            self.any_worker(False)
+
 
 class NumPyEngine(Engine):
     """Training in NumPy, plain or with compiled loops.
@@ -96,7 +120,7 @@ class NumPyEngine(Engine):
     Raises
     ------
     ValueError
-        When the run is to be native, and numba is not installed.
+        When the run is to be native, and numba is not installed; or is another engine's.
     """
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
@@ -104,7 +128,10 @@ class NumPyEngine(Engine):
             raise ValueError(
                 "native needs numba, which is not installed: pip install 'autolm[fast]'"
             )
+        if config.engine != "numpy":
+            raise ValueError(f"engine {config.engine} is not NumPy's: it is autolm.torch's")
         super().__init__(model, config)
+        self.told = "native" if config.native else ""
         self.optimizer = AdamW(
             model.named_parameters(),
             config.learning_rate,

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import no_grad
-from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
@@ -30,16 +29,13 @@ class Reading:
     True
     """
 
-    def __init__(self, model: Any) -> None:  # a TinyLM, whose file stands on this one
+    def __init__(self, model: Any) -> None:  # a LanguageModel, whose file stands on this one
         self.model = read_kind("Reading", "model", model, Module, "a TinyLM")
         self._begin()
 
     def _begin(self) -> None:
-        model, width = self.model, self.model.embedding.shape[1]
         self._read: NDArray[np.integer[Any]] = np.empty(0, np.intp)
-        self._caches = [
-            KeyValueCache(model.max_len, width, model.embedding.dtype) for _ in model.blocks
-        ]
+        self._caches = self.model.caches()
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph.

@@ -34,6 +34,25 @@ def perplexity(loss: float, digits: int) -> str:
     return f"{math.exp(loss):.{digits}f}" if loss < 20 else f"e^{loss:.0f}"
 
 
+class Silence:
+    """Tell nothing: the report of a worker that is not the first."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def stepped(self, metrics: StepMetrics) -> None:
+        """Say nothing of a step."""
+
+    def validated(self, step: int, loss: float) -> None:
+        """Say nothing of a validation."""
+
+    def close(self, outcome: Outcome, folder: RunFolder) -> None:
+        """Say nothing of the end."""
+
+
 class TerminalReport:
     """Tell the story of a run on a console."""
 
@@ -65,7 +84,7 @@ class TerminalReport:
     def _print_opening(self) -> None:
         config, training = self.training.config, self.training
         vocabulary = training.tokenizer.vocab_size
-        arithmetic = f"{config.dtype} · native" if config.native else config.dtype
+        arithmetic = " · ".join(filter(None, (config.dtype, training.engine.told)))
         self._line(
             "TinyLM",
             f"{config.num_layers} layers · {config.num_heads} heads · d_model {config.d_model} · "

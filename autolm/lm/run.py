@@ -67,26 +67,28 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         return loss
 
     engine = training.engine
-    with stop_requests() as received, engine.running():
+    with stop_requests(engine.num_workers > 1) as received, engine.running():
         while not training.done and not engine.any_worker(bool(received)):
             try:
-                advance = training.advance()
+                metrics = training.advance()
             except NonFiniteLoss:
                 folder.append_metrics(pending)  # they show how it came
                 raise
-            pending.append(asdict(advance))
-            report.stepped(advance)
+            pending.append(asdict(metrics))
+            report.stepped(metrics)
             if training.step % training.config.validate_every == 0 and not training.done:
                 validate_and_save(QUICK_VALIDATION, record=True)
         # Where it was stopped, and that it was done before, leave no trace in the metrics.
         loss = validate_and_save(
             None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
         )
-        metrics = list(folder.metrics())
-        folder.write(PLOT, draw_losses(metrics, training))
+        if not engine.leads:
+            return Outcome(training.done, training.step, loss, "")
+        records = list(folder.metrics())
+        folder.write(PLOT, draw_losses(records, training))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
-    course = course_of(metrics, training.ladder().uniform, last_is_whole=_is_long(training))
+    course = course_of(records, training.ladder().uniform, last_is_whole=_is_long(training))
     return Outcome(training.done, training.step, loss, sample, course)
 
 
@@ -106,12 +108,16 @@ def _sample(training: Training) -> str:
 
 
 @contextmanager
-def stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once."""
+def stop_requests(is_relayed: bool = False) -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once.
+
+    But torchrun relays a Ctrl-C to workers that the terminal has sent it to already: then only a
+    third one does.
+    """
     received: list[int] = []
 
     def receive(number: int, frame: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
+        if number == signal.SIGINT and len(received) > is_relayed:
             raise KeyboardInterrupt
         received.append(number)
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from autolm.lm.language_model import LanguageModel
 from autolm.lm.next_token import pick, require_in_range
-from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 from autolm.ops.arguments import read_choice, told
 from autolm.tensor.arguments import read_kind, read_rng, read_size, read_text
 
 
 def stream_text(
-    model: TinyLM,
+    model: LanguageModel,
     tokenizer: Tokenizer,
     kind: str,
     prompt: str,

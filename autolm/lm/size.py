@@ -6,10 +6,13 @@ usual (Kaplan et al., Scaling Laws for Neural Language Models (2020), section 2.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autolm.lm.config import TrainingConfig
+from autolm.lm.design import Design
 from autolm.outside.memory import physical_memory
 
 if TYPE_CHECKING:
@@ -98,7 +101,7 @@ class PartSize:
     flops: int
 
 
-def parts(model: Architecture) -> list[PartSize]:
+def parts(model: Architecture | Design) -> list[PartSize]:
     """Size up each kind of module.
 
     Examples
@@ -106,6 +109,8 @@ def parts(model: Architecture) -> list[PartSize]:
     >>> sum(part.parameters for part in parts(GPT3)) / 1e9
     174.604...
     """
+    if isinstance(model, Design):
+        return _parts_of_design(model)
     vocabulary, layers, d, d_ff = model.vocab_size, model.num_layers, model.d_model, model.d_ff
     biases = int(model.biases)
     matrices = {
@@ -160,7 +165,66 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
         )
 
 
-def size_table(models: list[Architecture]) -> Table:
+def _parts_of_design(design: Design) -> list[PartSize]:
+    """Count the parameters by their shapes; each matrix but the tables takes part in a product."""
+    head = 2 * design.vocab_size * design.d_model
+    heads = 2 * 2 * design.num_heads * design.head_size
+    scores = sum(heads * min(design.max_len, window or design.max_len) for window in design.windows)
+    flops = {"attention": scores, "W_out": head}
+    counted = dict.fromkeys(
+        ("embedding", "positions", "attention", "feed_forward", "norms", "W_out"), 0
+    )
+    for path, shape in design.parameter_shapes().items():
+        words = {"position_embedding": "positions", "head": "W_out"}
+        inner = path.split(".")[2] if path.startswith("blocks.") else path.split(".")[0]
+        name = words.get(inner, "norms" if inner.startswith("norm") else inner)
+        counted[name] += math.prod(shape)
+        if name in ("attention", "feed_forward") and len(shape) == 2:
+            flops[name] = flops.get(name, 0) + 2 * math.prod(shape)
+    return [PartSize(name, count, flops.get(name, 0)) for name, count in counted.items()]
+
+
+def worker_table(models: Sequence[Architecture | Design], workers: int) -> Table:
+    """Say what each of several workers has to hold, to send in a step, and to compute.
+
+    With DDP each holds everything: weights, gradient and two moments. With FSDP it holds its share,
+    and for a moment all of one layer, weights and gradient. To add gradients up in a ring, a worker
+    sends each number twice, but for its own share (Rajbhandari et al., ZeRO (2020), section 7);
+    with FSDP weights are gathered for the forward and for the backward pass, and gradients summed,
+    three times in all. Training takes three times the operations of the forward pass (Kaplan et
+    al., Scaling Laws for Neural Language Models (2020), section 2.1). Activations come on top.
+    """
+    from rich.table import Table
+
+    table = Table("each worker", title=f"{workers} workers, in float32")
+    rows: dict[str, list[str]] = {}
+    for model in models:
+        table.add_column(model.name, justify="right")
+        for name, figure in _of_worker(model, workers).items():
+            rows.setdefault(name, []).append(figure)
+    for name, figures in rows.items():
+        table.add_row(name, *figures)
+    return table
+
+
+def _of_worker(model: Architecture | Design, workers: int) -> dict[str, str]:
+    sized = {part.name: part for part in parts(model)}
+    parameters = sum(part.parameters for part in sized.values())
+    in_layers = sized["attention"].parameters + sized["feed_forward"].parameters
+    outside = sized["embedding"].parameters + sized["positions"].parameters
+    gathered = max(in_layers / model.num_layers, outside + sized["W_out"].parameters)
+    flops = 3 * sum(part.flops for part in sized.values()) / workers
+    whole, others = parameters * NUMBERS_TO_TRAIN * BYTES, 1 - 1 / workers
+    return {
+        "ddp: holds": _short(whole) + "B",
+        "ddp: sends in a step": _short(2 * others * parameters * BYTES) + "B",
+        "fsdp: holds": _short(whole / workers + 2 * gathered * BYTES) + "B",
+        "fsdp: sends in a step": _short(3 * others * parameters * BYTES) + "B",
+        "FLOPs for a token of the batch": _short(flops),
+    }
+
+
+def size_table(models: Sequence[Architecture | Design]) -> Table:
     """Lay models out side by side: each part's parameters, operations and memory."""
     from rich.table import Table
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from autolm import ops
 from autolm.engine.graph import topological_order
-from autolm.lm.tinylm import TinyLM
+from autolm.lm.language_model import LanguageModel
 from autolm.lm.tokenizers import Tokenizer
 from autolm.ops.arguments import read_choice
 from autolm.tensor.arguments import read_kind
@@ -13,7 +13,7 @@ from autolm.walking.tokens import Tokens
 from autolm.walking.wording import visible_token
 
 
-def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
+def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
     """Return the mean surprise at each token of a text, in nats, with its graph.
 
     Of kind "lines" the text is one line, and its beginning and its end are predicted too; of kind
@@ -24,7 +24,7 @@ def text_loss(model: TinyLM, tokenizer: Tokenizer, kind: str, text: str) -> Tens
     ValueError
         When the text is too short or too long, or has a character that the tokenizer does not know.
     """
-    read_kind("text_loss", "model", model, TinyLM, "a TinyLM")
+    read_kind("text_loss", "model", model, LanguageModel, "a TinyLM")
     read_kind("text_loss", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read_choice("text_loss", "kind", kind, ("lines", "stream"))
     tokenizer.encode(text)  # what it does not know it names by its place in the text
@@ -48,9 +48,12 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
     if len(read) != 1 or read[0].ndim != 1:
         raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
     texts = tuple(_shown(tokenizer.token_bytes(int(token_id))) for token_id in read[0])
-    # Under the loss of one text every result is (time, width); parameters are leaves.
-    made = [node for node in nodes if node.parents or node.name == "positions"]
-    rows = [node for node in made if np.ndim(node.data) == 2]
+    # What comes of the rows that were looked up is (time, width) too, and so are their positions.
+    made = {node for node in nodes if node.op is ops.embedding}
+    for node in nodes:
+        if node.name == "positions" or any(parent in made for parent in node.parents):
+            made.add(node)
+    rows = [node for node in nodes if node in made and np.ndim(node.data) == 2]
     return Tokens(texts, dict.fromkeys(rows, 0))
 
 

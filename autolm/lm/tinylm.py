@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from autolm import ops
 from autolm.engine.graph import named, no_grad
-from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.next_token import pick, require_in_range
-from autolm.lm.reading import Reading
+from autolm.lm.language_model import LanguageModel
+from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.layers import (
     Block,
     LayerNorm,
@@ -27,10 +26,9 @@ from autolm.nn.layers import (
     sinusoidal_positions,
     with_width,
 )
-from autolm.nn.module import Module
 from autolm.nn.optimizers import SGD
 from autolm.ops.arguments import read_bool, read_choice, read_int
-from autolm.tensor.arguments import read_finite, read_floating, read_integers, read_rng, read_size
+from autolm.tensor.arguments import read_finite, read_floating, read_size
 from autolm.tensor.tensor import Tensor
 
 # Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).
@@ -73,7 +71,7 @@ def _norm_shapes(name: str, d_model: int) -> Iterator[tuple[str, tuple[int, ...]
     yield f"{name}.bias", (d_model,)
 
 
-class TinyLM(Module):
+class TinyLM(LanguageModel):
     """A small transformer that predicts the next token.
 
     Parameters
@@ -180,55 +178,16 @@ class TinyLM(Module):
         words += [f"d_model {self.embedding.shape[1]}", f"{self.num_parameters()} parameters"]
         return f"TinyLM({', '.join(words)}, {self.embedding.dtype})"
 
-    def forward(
-        self, token_ids: ArrayLike, store_activations: bool = False
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the logits of each next token, and the residual stream on the way.
-
-        Parameters
-        ----------
-        token_ids
-            Integers, (time,) or (batch, time).
-        store_activations
-            Whether to return the residual stream after the embedding ("input") and after each
-            layer ("layer_0", …); otherwise the dictionary is empty.
-
-        Returns
-        -------
-        logits
-            (…, time, vocab_size).
-        activations
-            Each (…, time, d_model).
-        """
-        read_bool("TinyLM", "store_activations", store_activations)
-        x = self.embed(self._checked(token_ids))
-        activations = {"input": x}
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            activations[f"layer_{i}"] = x
-        return self.unembed(x), activations if store_activations else {}
-
-    def embed(self, token_ids: NDArray[np.integer[Any]], first: int = 0) -> Tensor:
+    def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
         """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
-        token_ids, first = self._checked(token_ids), read_int("TinyLM", "first", first, low=0)
-        if first + token_ids.shape[-1] > self.max_len:
-            end = first + token_ids.shape[-1]
-            raise ValueError(f"TinyLM: first {first} leads to {end}, beyond max_len {self.max_len}")
         rows = named(ops.embedding(self.embedding, token_ids=token_ids), "embeddings")
         positions = Tensor(self.positions[first : first + token_ids.shape[-1]], False)
-        return named(rows + named(positions, "positions"), "input")
+        return rows + named(positions, "positions")
 
     def unembed(self, x: Tensor) -> Tensor:
         """End it: (…, d_model) -> logits (…, vocab_size)."""
         x = with_width("TinyLM", x, self.W_out.shape[0])
         return named((x if self.norm is None else self.norm(x)) @ self.W_out, "logits")
-
-    def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
-        """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
-        logits, _ = self(token_ids)
-        targets = read_integers("TinyLM", "target_ids", target_ids)
-        loss = ops.cross_entropy(logits, targets=targets, ignore_index=IGNORE_INDEX)
-        return named(loss, "loss")
 
     def train_step(
         self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float
@@ -251,58 +210,7 @@ class TinyLM(Module):
         with no_grad():
             return float(loss), float(self.compute_loss(token_ids, target_ids))
 
-    def generate(
-        self,
-        token_ids: ArrayLike,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> NDArray[np.integer[Any]]:
-        """Continue a sequence (time,) by sampling token after token; return it whole.
-
-        The model sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.next_token.pick`.
-        """
-        rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
-        require_in_range("generate", temperature, top_k, top_p)
-        max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
-        token_ids = self.sequence(token_ids)
-        reading = self.reading()
-        for _ in range(max_new_tokens):
-            logits = reading.next_logits(token_ids)
-            token_ids = np.append(token_ids, pick(logits, temperature, top_k, top_p, rng))
-        return token_ids
-
-    def reading(self) -> Reading:
-        """Begin to read a text that will grow: what was read is not computed again."""
-        return Reading(self)
-
-    def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
-        with no_grad():
-            logits, _ = self(self.sequence(token_ids)[-self.max_len :])
-        return np.asarray(logits.data[-1])
-
-    def sequence(self, token_ids: ArrayLike) -> NDArray[np.integer[Any]]:
-        """Return the ids of one sequence (time,), which may be longer than `max_len`."""
-        ids = self._checked(token_ids, limit=False)
-        if ids.ndim != 1:
-            raise ValueError(f"TinyLM: token_ids must be one sequence (time,), not {ids.shape}")
-        for token_id in (int(ids.min()), int(ids.max())):
-            if not 0 <= token_id < self.vocab_size:
-                raise ValueError(
-                    f"TinyLM: token id {token_id} is outside the vocabulary of {self.vocab_size}"
-                )
-        return ids
-
-    def _checked(self, token_ids: ArrayLike, limit: bool = True) -> NDArray[np.integer[Any]]:
-        ids = read_integers("TinyLM", "token_ids", token_ids)
-        if ids.ndim not in (1, 2) or ids.size == 0:
-            raise ValueError(f"TinyLM: token_ids must be (time,) or (batch, time), not {ids.shape}")
-        if limit and ids.shape[-1] > self.max_len:
-            raise ValueError(
-                f"TinyLM: {ids.shape[-1]} token_ids are more than max_len {self.max_len}"
-            )
-        return ids
+    def caches(self) -> list[KeyValueCache]:
+        """Make an empty cache for each layer."""
+        width, dtype = self.embedding.shape[1], self.embedding.dtype
+        return [KeyValueCache(self.max_len, width, dtype) for _ in self.blocks]

@@ -6,7 +6,7 @@ Shapes are (batch, time, d_model), or (time, d_model) for one sequence: every la
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -15,7 +15,7 @@ from autolm import ops
 from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool, read_choice
+from autolm.ops.arguments import read_bool, read_choice, told
 from autolm.tensor.arguments import (
     read_finite,
     read_floating,
@@ -49,6 +49,15 @@ def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_m
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
+
+
+def _given(name: str, argument: str, array: Any, axes: tuple[str, ...]) -> Tensor:
+    """Take an array for a parameter, without a copy."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise TypeError(f"{name}: {argument} must be an array of floats, not {told(array)}")
+    if array.ndim != len(axes) or not array.size:
+        raise ValueError(f"{name}: {argument} must be ({', '.join(axes)}), not {array.shape}")
+    return Tensor(array)
 
 
 class Linear(Module):
@@ -86,6 +95,17 @@ class Linear(Module):
         self.weight = matrix(rng, d_in, d_out, dtype)
         self.bias = Tensor(np.zeros(d_out, dtype)) if read_bool("Linear", "bias", bias) else None
 
+    @classmethod
+    def of(cls, weight: NDArray[Any], bias: NDArray[Any] | None = None) -> Self:
+        """Make a layer of a matrix (d_in, d_out), and a bias (d_out,), that are there already."""
+        layer = cls.__new__(cls)
+        layer.weight = _given("Linear", "weight", weight, ("d_in", "d_out"))
+        layer.bias = None if bias is None else _given("Linear", "bias", bias, ("d_out",))
+        if layer.bias is not None and layer.bias.size != layer.weight.shape[1]:
+            shapes = f"weight is {layer.weight.shape} and bias is {layer.bias.shape}"
+            raise ValueError(f"Linear: {shapes}: d_out differs")
+        return layer
+
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_in) -> (…, d_out)."""
         y = with_width("Linear", x, self.weight.shape[0], width="d_in") @ self.weight
@@ -112,6 +132,13 @@ class Embedding(Module):
         dtype = read_floating("Embedding", "dtype", dtype)
         rng = np.random.default_rng() if rng is None else read_rng("Embedding", "rng", rng)
         self.weight = Tensor(rng.normal(size=(rows, columns)).astype(dtype))
+
+    @classmethod
+    def of(cls, weight: NDArray[Any]) -> Self:
+        """Make an embedding of a table (vocab_size, d_model) that is there already."""
+        layer = cls.__new__(cls)
+        layer.weight = _given("Embedding", "weight", weight, ("vocab_size", "d_model"))
+        return layer
 
     def forward(self, token_ids: ArrayLike) -> Tensor:
         """Integers (…) -> (…, d_model)."""

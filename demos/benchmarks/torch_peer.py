@@ -4,14 +4,15 @@ Lean is functions on bare weights, and the fused AdamW. Usual is modules, and Ad
 Both have PyTorch's own attention, layer norm and cross entropy. This file needs PyTorch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from autolm.lm.tinylm import TinyLM
+from autolm.torch.twin import twin_of
 from benchmarks.race import Contestant
 
 LEARNING_RATE, BETAS, DECAY = 1e-3, (0.9, 0.95), 0.1
@@ -28,7 +29,7 @@ def lean_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int)
 
 def usual_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
     """Train the usual one."""
-    module = TinyLMModule(model)
+    module = twin_of(model)
     return training(name, module, adamw(module.parameters()), tokens, targets, threads)
 
 
@@ -85,87 +86,3 @@ def lean_forward(model: TinyLM, weights: Mapping[str, Tensor]) -> Callable[[Tens
         return norm(x, "norm") @ weights["W_out"]
 
     return forward
-
-
-class TinyLMModule(nn.Module):
-    """The model as modules, with the names that its weights have in ours."""
-
-    def __init__(self, model: TinyLM) -> None:
-        super().__init__()
-        vocab_size, d_model = model.embedding.shape
-        num_heads = model.blocks[0].attention.num_heads
-        d_ff = model.blocks[0].feed_forward.W_1.shape[1]
-        self.embedding = nn.Embedding(vocab_size, d_model)
-        self.register_buffer("positions", torch.tensor(model.positions), persistent=False)
-        self.blocks = nn.ModuleList(Block(d_model, num_heads, d_ff) for _ in model.blocks)
-        self.norm = nn.LayerNorm(d_model)
-        self.W_out = nn.Linear(d_model, vocab_size, bias=False)
-        self.load_state_dict(dict(state_of(model)))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return logits (batch, time, vocab_size) of token ids (batch, time)."""
-        x = self.embedding(tokens) + self.positions[: tokens.shape[1]]
-        for block in self.blocks:
-            x = block(x)
-        return self.W_out(self.norm(x))
-
-
-class Block(nn.Module):
-    """Attention, then feed-forward, each added to what it reads normalized."""
-
-    def __init__(self, d_model: int, num_heads: int, d_ff: int) -> None:
-        super().__init__()
-        self.norm_1, self.norm_2 = nn.LayerNorm(d_model), nn.LayerNorm(d_model)
-        self.attention = Attention(d_model, num_heads)
-        self.feed_forward = FeedForward(d_model, d_ff)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, time, d_model) -> (batch, time, d_model)."""
-        x = x + self.attention(self.norm_1(x))
-        return x + self.feed_forward(self.norm_2(x))
-
-
-class Attention(nn.Module):
-    """Causal attention of several heads."""
-
-    def __init__(self, d_model: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.W_Q = nn.Linear(d_model, d_model, bias=False)
-        self.W_K = nn.Linear(d_model, d_model, bias=False)
-        self.W_V = nn.Linear(d_model, d_model, bias=False)
-        self.W_O = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, time, d_model) -> (batch, time, d_model)."""
-        batch, time, d_model = x.shape
-        q, k, v = (
-            project(x).view(batch, time, self.num_heads, -1).transpose(1, 2)
-            for project in (self.W_Q, self.W_K, self.W_V)
-        )
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.W_O(mixed.transpose(1, 2).reshape(batch, time, d_model))
-
-
-class FeedForward(nn.Module):
-    """Two matrices, with what is negative between them cut off."""
-
-    def __init__(self, d_model: int, d_ff: int) -> None:
-        super().__init__()
-        self.W_1 = nn.Linear(d_model, d_ff, bias=False)
-        self.W_2 = nn.Linear(d_ff, d_model, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, time, d_model) -> (batch, time, d_model)."""
-        return self.W_2(functional.relu(self.W_1(x)))
-
-
-def state_of(model: TinyLM) -> Iterator[tuple[str, Tensor]]:
-    """Yield our weights by PyTorch's names; a Linear keeps its matrix transposed."""
-    for path, parameter in model.named_parameters():
-        weight = torch.tensor(parameter.data)
-        owner, _, name = path.rpartition(".")
-        if name in ("gain", "bias"):
-            yield f"{owner}.{'weight' if name == 'gain' else name}", weight
-        else:
-            yield f"{path}.weight", weight if name == "embedding" else weight.T

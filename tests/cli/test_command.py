@@ -221,7 +221,7 @@ COMMANDS = {
     "Look": ["step", "draw"],
     "In an editor": ["vscode", "dap"],
     "Prove": ["check"],
-    "Train": ["train", "sample"],
+    "Train": ["train", "sample", "export"],
 }
 EVERY = [name for names in COMMANDS.values() for name in names]
 
@@ -402,6 +402,11 @@ BAD_COMMANDS = [
     (["train", "--resume", "{run}", "--seed=9"], "seed cannot change in a run: it is 0 in what"),
     (["train", "--resume", "{run}", "--d-ff=9"], "d_ff cannot change in a run: it is 16 in what"),
     (["train", "--resume", "{run}", "-o", "x"], "--resume goes on in its own folder, and output"),
+    (["train", "--resume", "{run}", "--device=cpu"], "--device, --parallel and --compile are for"),
+    (["train", "--engine=torch", "--native"], "native is for the engine numpy"),
+    (["train", "--engine=jax"], "engine is 'jax'; choose one of numpy, torch"),
+    (["export", "nowhere", "x"], "nowhere: no such folder"),
+    (["export", "{run}", "{run}"], "has something in it: name another folder"),
     (["train", "text.txt", "-o", "{run}"], "holds a run already; name another folder, or go on"),
 ]
 
@@ -588,3 +593,18 @@ def test_a_model_that_no_memory_holds_is_refused_at_once(autolm) -> None:
         ended = autolm("train", "text.txt", *OPTIONS, choice, "-o", "run")
         assert_one_line(ended, 2, "and this machine has ")
     assert not Path("run").exists()
+
+
+def test_without_pytorch_its_engine_is_refused_in_a_line(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autolm.cli.train.find_spec", lambda name: None)
+    message = "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+    assert_one_line(autolm("train", "--engine=torch"), 2, message)
+
+
+def test_numpys_engine_is_refused_where_there_are_several_workers(
+    autolm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert_one_line(autolm("train"), 2, "the engine numpy has one worker: give --engine torch")

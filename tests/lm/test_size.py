@@ -1,6 +1,7 @@
 """Sizes by formula are the sizes of the model itself, and of GPT-3 as published."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from autolm.engine.graph import topological_order
 from autolm.lm.config import TrainingConfig
-from autolm.lm.size import GPT3, Architecture, parts, size_table
+from autolm.lm.size import GPT3, Architecture, parts, size_table, worker_table
 from autolm.lm.tinylm import TinyLM
 
 SIZES: dict[str, Any] = {"num_layers": 3, "num_heads": 2, "d_model": 8, "d_ff": 20, "block_size": 6}
@@ -70,3 +71,18 @@ def test_the_table_shows_models_side_by_side_with_totals() -> None:
     assert "174.6 G" in total
     assert f"{sum(part.parameters for part in parts(model)) / 1000:.4g} k" in total
     assert "2.794 TB" in total  # 16 bytes per parameter
+
+
+def test_workers_hold_and_send_what_they_must() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(worker_table([GPT3], workers=1024))
+    told = dict(re.findall(r"│ (.*?) *│ +(.*?) │", console.file.getvalue()))
+    parameters = sum(part.parameters for part in parts(GPT3))
+    layer = 12 * 12_288**2 + 9 * 12_288 + 4 * 12_288  # weights; biases
+    assert told == {
+        "ddp: holds": f"{16 * parameters / 1e12:.4g} TB",
+        "ddp: sends in a step": f"{8 * parameters * 1023 / 1024 / 1e12:.4g} TB",
+        "fsdp: holds": f"{(16 * parameters / 1024 + 8 * layer) / 1e9:.4g} GB",
+        "fsdp: sends in a step": f"{12 * parameters * 1023 / 1024 / 1e12:.4g} TB",
+        "FLOPs for a token of the batch": "1.051 G",
+    }

@@ -10,8 +10,8 @@ found at once, in text order, and from then on they only disappear.
 """
 
 import heapq
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -47,11 +47,15 @@ def learn_merges(chunks: Iterable[bytes], num_merges: int) -> list[Pair]:
     return merges
 
 
-def apply_merges(chunk: bytes, ranks: Mapping[Pair, int]) -> list[int]:
+def apply_merges(
+    chunk: Sequence[int], ranks: Mapping[Pair, int], merged: Sequence[int] | None = None
+) -> list[int]:
     """Return the token ids of ``chunk``: of the merges that apply, the lowest rank goes first.
 
-    The time grows like the length of the chunk, not like its square: each merge visits only the
-    places that wait for it, and files their new neighbours under later ranks.
+    Of several places the first goes first. A chunk is bytes, or token ids of a vocabulary in which
+    ``merged`` says what each merge makes; otherwise that is ``256 + rank``. The time grows like the
+    length of the chunk, but for a logarithm, and not like its square: each merge looks at its own
+    place, and files its new neighbours.
 
     Examples
     --------
@@ -61,31 +65,25 @@ def apply_merges(chunk: bytes, ranks: Mapping[Pair, int]) -> list[int]:
     tokens = [*chunk, _BOUNDARY]  # which is also tokens[-1], before the first
     following = list(range(1, len(tokens) + 1))
     preceding = list(range(-1, len(tokens) - 1))
-    places: dict[Pair, list[int]] = defaultdict(list)
-    for position, pair in enumerate(pairwise(chunk)):
-        if pair in ranks:
-            places[pair].append(position)
-    waiting = [(ranks[pair], pair) for pair in places]
+    waiting = [
+        (ranks[pair], position, pair)
+        for position, pair in enumerate(pairwise(chunk))
+        if pair in ranks
+    ]
     heapq.heapify(waiting)
 
     while waiting:
-        rank, pair = heapq.heappop(waiting)
-        merged = NUM_BYTES + rank
-        for position in places.pop(pair):
-            absorbed = following[position]
-            if (tokens[position], tokens[absorbed]) != pair:
-                continue  # one of the two has been merged with its other neighbour
-            tokens[position], tokens[absorbed] = merged, _ABSORBED
-            before, after = preceding[position], following[absorbed]
-            following[position], preceding[after] = after, position
-            for start, new in (
-                (before, (tokens[before], merged)),
-                (position, (merged, tokens[after])),
-            ):
-                if new in ranks:
-                    if new not in places:
-                        heapq.heappush(waiting, (ranks[new], new))
-                    places[new].append(start)
+        rank, position, pair = heapq.heappop(waiting)
+        absorbed = following[position]
+        if (tokens[position], tokens[absorbed]) != pair:
+            continue  # one of the two has been merged with its other neighbour
+        new = NUM_BYTES + rank if merged is None else merged[rank]
+        tokens[position], tokens[absorbed] = new, _ABSORBED
+        before, after = preceding[position], following[absorbed]
+        following[position], preceding[after] = after, position
+        for start, made in ((before, (tokens[before], new)), (position, (new, tokens[after]))):
+            if made in ranks:
+                heapq.heappush(waiting, (ranks[made], start, made))
     return [token for token in tokens if token >= 0]
 
 

@@ -3,23 +3,43 @@ r"""Cut a text into chunks that byte-pair merges must not cross.
 Two kinds of cut, both lossless (the pieces, joined, are the text): around special tokens, and
 between words as GPT-2 does, so that no token of the vocabulary ever holds the end of one word and
 the start of the next. The pattern is that of GPT-2 (Radford et al. 2019, section 2.2, and its
-published code), written for the standard library's ``re``: "letter" is ``[^\W\d_]``.
+published code), written for the standard library's ``re``: a letter is what Unicode puts into its
+categories L, a number what it puts into N.
 """
 
 import re
+import sys
 from collections.abc import Iterable
+from functools import cache
 
-_GPT_CHUNK = re.compile(
-    r"""
-    '(?:[sdmt]|ll|ve|re)    # English contractions, without their word
-    | [ ]?[^\W\d_]+         # letters, with the space before them
-    | [ ]?\d+               # digits
-    | [ ]?(?:[^\s\w]|_)+    # punctuation, emoji, everything else that is visible
-    | \s+(?!\S)             # white space, but for the last one before a word ...
-    | \s+                   # ... which is alone when it is not the space of that word
-    """,
-    re.VERBOSE,
-)
+
+@cache
+def _numerals() -> str:
+    """Find the numbers that ``re`` takes for letters, once, in a string of all characters."""
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    return "".join(c for c in re.findall(r"[^\W\d_]", everything) if not c.isalpha())
+
+
+@cache
+def _gpt_chunk() -> re.Pattern[str]:
+    """Compile GPT-2's pattern.
+
+    ``re`` counts ², ½ and Ⅷ as word characters that are no digits, and four controls as white
+    space.
+    """
+    numerals = _numerals()
+    controls = r"\x1c-\x1f"
+    return re.compile(
+        rf"""
+        '(?:[sdmt]|ll|ve|re)             # English contractions, without their word
+        | [ ]?[^\W\d_{numerals}]+        # letters, with the space before them
+        | [ ]?[\d{numerals}]+            # numbers
+        | [ ]?(?:[^\s\w]|[_{controls}])+ # punctuation, emoji, everything else that is visible
+        | [^\S{controls}]+(?![\S{controls}])  # white space, but for the last before a word ...
+        | [^\S{controls}]+               # ... which is alone if it is not the space of that word
+        """,
+        re.VERBOSE,
+    )
 
 
 def split_like_gpt(text: str) -> list[str]:
@@ -27,10 +47,21 @@ def split_like_gpt(text: str) -> list[str]:
 
     Examples
     --------
-    >>> split_like_gpt("We've 12 cats,\n  all grey_ish!")
-    ['We', "'ve", ' 12', ' cats', ',', '\n ', ' all', ' grey', '_', 'ish', '!']
+    >>> split_like_gpt("We've 12 cats,\n  all grey_ish! x²")
+    ['We', "'ve", ' 12', ' cats', ',', '\n ', ' all', ' grey', '_', 'ish', '!', ' x', '²']
     """
-    return _GPT_CHUNK.findall(text)
+    return _gpt_chunk().findall(text)
+
+
+def split_digits(text: str) -> list[str]:
+    """Cut ``text`` around each of its numbers, which are single characters; some pieces are empty.
+
+    Examples
+    --------
+    >>> split_digits("in 12½")
+    ['in ', '1', '', '2', '', '½', '']
+    """
+    return re.split(rf"([\d{_numerals()}])", text)
 
 
 def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | None:

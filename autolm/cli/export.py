@@ -1,0 +1,20 @@
+"""`autolm export`: a run as a folder that transformers loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+) -> None:
+    """Write a run as a folder that Hugging Face's transformers loads."""
+    from autolm.lm.export import export as export_run
+    from autolm.lm.run_folder import RunFolder
+
+    written = export_run(RunFolder.open(run), folder)
+    print(f"{written}  for AutoModelForCausalLM and AutoTokenizer")

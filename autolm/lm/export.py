@@ -1,0 +1,282 @@
+"""A trained TinyLM as a folder of Hugging Face, which transformers loads as it loads any other.
+
+With `norm="pre"` TinyLM is a GPT-2: its activation is ReLU, its learned positions are the
+sinusoidal table, its biases are 0, and its output matrix is not the embedding. With "post" it is an
+OPT. Without norms it is neither, nor any other class that is known there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.lm.config import TrainingConfig
+from autolm.lm.run_folder import RunError, RunFolder
+from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
+from autolm.lm.tokenizers.vocabulary import visible_bytes
+from autolm.lm.trained import trained_model
+from autolm.outside.whole_file import NotSaved
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def export(run: RunFolder, folder: str | Path) -> Path:
+    """Write a run as a folder that `AutoModelForCausalLM` and `AutoTokenizer` load.
+
+    Parameters
+    ----------
+    run
+        The run, of which the last checkpoint is taken.
+    folder
+        A new folder, or an empty one.
+
+    Returns
+    -------
+    The folder, with `config.json`, `model.safetensors`, `tokenizer.json` and
+    `tokenizer_config.json`; the logits and the ids are those of autolm.
+
+    Raises
+    ------
+    RunError
+        When the model or the tokenizer has no counterpart there, or the folder has something in it;
+        then nothing was written.
+    NotSaved
+        When it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    config, tokenizer = run.config(), run.tokenizer()
+    if config.norm == "none":
+        raise RunError(
+            f"{run.path}: has no norms, and no class of transformers is so: norm pre is a GPT-2 "
+            "there, and norm post an OPT"
+        )
+    words = tokenizer_json(tokenizer)
+    model = trained_model(run)
+    family = gpt2 if config.norm == "pre" else opt
+    described, weights = family(config, model.state(), model.positions)
+    boundary = tokenizer.encode("\n")[0] if config.kind == "lines" else None
+    described |= {
+        "vocab_size": tokenizer.vocab_size,
+        "tie_word_embeddings": False,
+        "dtype": config.dtype,
+        "bos_token_id": boundary,
+        "eos_token_id": boundary,
+        "pad_token_id": None,
+    }
+    told = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": config.block_size,
+        "clean_up_tokenization_spaces": False,
+    }
+    files = {"config.json": described, "tokenizer.json": words, "tokenizer_config.json": told}
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RunError(f"{folder}: has something in it: name another folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            for name, content in files.items():
+                (partial / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+            whole = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+            save_file(whole, partial / "model.safetensors", {"format": "pt"})
+            partial.chmod(0o755)
+            os.replace(partial, folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise NotSaved(folder, error) from None
+    return folder
+
+
+def gpt2(
+    config: TrainingConfig, state: Mapping[str, NDArray[Any]], positions: NDArray[Any]
+) -> tuple[dict[str, Any], Arrays]:
+    """Describe a model with norms before each part, as a GPT-2, and name its weights."""
+    found: Arrays = {
+        "transformer.wte.weight": state["embedding"],
+        "transformer.wpe.weight": positions,
+    }
+    for layer in range(config.num_layers):
+        ours, theirs = f"blocks.{layer}", f"transformer.h.{layer}"
+        attention = [state[f"{ours}.attention.W_{which}"] for which in "QKV"]
+        for number in (1, 2):
+            found[f"{theirs}.ln_{number}.weight"] = state[f"{ours}.norm_{number}.gain"]
+            found[f"{theirs}.ln_{number}.bias"] = state[f"{ours}.norm_{number}.bias"]
+        found |= {
+            f"{theirs}.attn.c_attn.weight": np.concatenate(attention, axis=1),
+            f"{theirs}.attn.c_proj.weight": state[f"{ours}.attention.W_O"],
+            f"{theirs}.mlp.c_fc.weight": state[f"{ours}.feed_forward.W_1"],
+            f"{theirs}.mlp.c_proj.weight": state[f"{ours}.feed_forward.W_2"],
+        }
+        for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
+            size = found[f"{theirs}.{name}.weight"].shape[1]
+            found[f"{theirs}.{name}.bias"] = np.zeros(size, positions.dtype)
+    found |= {
+        "transformer.ln_f.weight": state["norm.gain"],
+        "transformer.ln_f.bias": state["norm.bias"],
+        "lm_head.weight": state["W_out"].T,
+    }
+    described = {
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "activation_function": "relu",
+        "n_embd": config.d_model,
+        "n_head": config.num_heads,
+        "n_layer": config.num_layers,
+        "n_inner": config.d_ff,
+        "n_positions": config.block_size,
+        "layer_norm_epsilon": 1e-5,
+        "attn_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "resid_pdrop": 0.0,
+    }
+    return described, found
+
+
+def opt(
+    config: TrainingConfig, state: Mapping[str, NDArray[Any]], positions: NDArray[Any]
+) -> tuple[dict[str, Any], Arrays]:
+    """Describe a model with norms after each part, as an OPT, and name its weights.
+
+    Source: Zhang et al., OPT: Open Pre-trained Transformer Language Models (2022); its first
+    position is number 2.
+    """
+    at = "model.decoder"
+    unused = np.zeros((2, config.d_model), positions.dtype)
+    found: Arrays = {
+        f"{at}.embed_tokens.weight": state["embedding"],
+        f"{at}.embed_positions.weight": np.concatenate([unused, positions]),
+        "lm_head.weight": state["W_out"].T,
+    }
+    matrices = {
+        "self_attn.q_proj": "attention.W_Q",
+        "self_attn.k_proj": "attention.W_K",
+        "self_attn.v_proj": "attention.W_V",
+        "self_attn.out_proj": "attention.W_O",
+        "fc1": "feed_forward.W_1",
+        "fc2": "feed_forward.W_2",
+    }
+    norms = {"self_attn_layer_norm": "norm_1", "final_layer_norm": "norm_2"}
+    for layer in range(config.num_layers):
+        ours, theirs = f"blocks.{layer}", f"{at}.layers.{layer}"
+        for name, path in matrices.items():
+            found[f"{theirs}.{name}.weight"] = state[f"{ours}.{path}"].T
+        for name, path in norms.items():
+            found[f"{theirs}.{name}.weight"] = state[f"{ours}.{path}.gain"]
+            found[f"{theirs}.{name}.bias"] = state[f"{ours}.{path}.bias"]
+    described = {
+        "model_type": "opt",
+        "architectures": ["OPTForCausalLM"],
+        "activation_function": "relu",
+        "hidden_size": config.d_model,
+        "word_embed_proj_dim": config.d_model,
+        "ffn_dim": config.d_ff,
+        "num_attention_heads": config.num_heads,
+        "num_hidden_layers": config.num_layers,
+        "max_position_embeddings": config.block_size,
+        "do_layer_norm_before": False,
+        "enable_bias": False,
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+    }
+    return described, found
+
+
+def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Describe a tokenizer as the library `tokenizers` does.
+
+    Raises
+    ------
+    RunError
+        When two merges spell the same token: there a token has one id.
+    """
+    if isinstance(tokenizer, CharacterTokenizer):
+        # A character that is unknown is an error here and there: this token is not there either.
+        model: dict[str, Any] = {
+            "type": "WordLevel",
+            "vocab": {c: number for number, c in enumerate(tokenizer.characters)},
+            "unk_token": "<unknown>",
+        }
+        return _described(model, [_split(r"[\s\S]")], {"type": "Fuse"}, [])
+    if not isinstance(tokenizer, BPETokenizer):
+        raise RunError(f"a tokenizer of kind {tokenizer.kind} is kept in its own folder")
+    letters = visible_bytes()
+    names = [letters[byte] for byte in range(256)]
+    merges = []
+    for rank, (left, right) in enumerate(tokenizer.merges):
+        name = names[left] + names[right]
+        if name in names:
+            raise RunError(
+                f"merges {names.index(name) - 256} and {rank} of the tokenizer both spell "
+                f"{tokenizer.token_bytes(256 + rank)!r}, and transformers has one id for each "
+                "spelling: train with another number of merges"
+            )
+        merges.append([names[left], names[right]])
+        names.append(name)
+    model = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": False,
+        "byte_fallback": False,
+        "ignore_merges": False,
+        "vocab": {name: number for number, name in enumerate(names)},
+        "merges": merges,
+    }
+    bytewise = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": tokenizer.split == "gpt",
+    }
+    added = [
+        {
+            "id": len(names) + number,
+            "content": token,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
+        for number, token in enumerate(tokenizer.special_tokens)
+    ]
+    return _described(model, [bytewise], bytewise, added)
+
+
+def _split(pattern: str) -> dict[str, Any]:
+    return {
+        "type": "Split",
+        "pattern": {"Regex": pattern},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+
+
+def _described(
+    model: dict[str, Any], cuts: list[Any], decoder: dict[str, Any], added: list[Any]
+) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": cuts},
+        "post_processor": None,
+        "decoder": decoder,
+        "model": model,
+    }

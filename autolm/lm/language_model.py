@@ -1,0 +1,169 @@
+"""What every language model here does: predict, give its loss, learn a step, and write on.
+
+A model says how the residual stream begins (`begin`) and ends (`unembed`); between them are its
+blocks. `TinyLM` is one, and so are the pretrained ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from autolm import ops
+from autolm.engine.graph import named, no_grad
+from autolm.lm.batches import IGNORE_INDEX
+from autolm.lm.next_token import pick, require_in_range
+from autolm.lm.reading import Reading
+from autolm.nn.key_value_cache import KeyValueCache
+from autolm.nn.module import Module
+from autolm.ops.arguments import read_bool, read_int
+from autolm.tensor.arguments import read_integers, read_rng, read_size
+from autolm.tensor.tensor import Tensor
+
+
+class LanguageModel(Module):
+    """A transformer that predicts the next token.
+
+    Attributes
+    ----------
+    vocab_size
+        Number of different tokens.
+    max_len
+        Longest sequence, in tokens.
+    causal
+        Whether a position sees only itself and those before it; a model that is to generate must.
+    blocks
+        The layers, each called with the residual stream, and a cache or None.
+    """
+
+    vocab_size: int
+    max_len: int
+    causal: bool = True
+    blocks: Any
+
+    @property
+    def _kind(self) -> str:
+        return type(self).__name__
+
+    def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
+        """Begin the residual stream, (…, time, d_model), at position `first`."""
+        raise NotImplementedError(f"{self._kind} defines no begin")
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """End it: (…, d_model) -> logits (…, vocab_size)."""
+        raise NotImplementedError(f"{self._kind} defines no unembed")
+
+    def caches(self) -> list[KeyValueCache]:
+        """Make an empty cache for each layer."""
+        raise NotImplementedError(f"{self._kind} defines no caches")
+
+    def forward(
+        self, token_ids: ArrayLike, store_activations: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the logits of each next token, and the residual stream on the way.
+
+        Parameters
+        ----------
+        token_ids
+            Integers, (time,) or (batch, time).
+        store_activations
+            Whether to return the residual stream after the embedding ("input") and after each
+            layer ("layer_0", …); otherwise the dictionary is empty.
+
+        Returns
+        -------
+        logits
+            (…, time, vocab_size).
+        activations
+            Each (…, time, d_model).
+        """
+        read_bool(self._kind, "store_activations", store_activations)
+        x = self.embed(self._checked(token_ids))
+        activations = {"input": x}
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            activations[f"layer_{i}"] = x
+        return self.unembed(x), activations if store_activations else {}
+
+    def embed(self, token_ids: NDArray[np.integer[Any]], first: int = 0) -> Tensor:
+        """Begin the residual stream, (…, time, d_model), at position `first`."""
+        token_ids, first = (
+            self._checked(token_ids),
+            read_int(self._kind, "first", first, low=0),
+        )
+        if first + token_ids.shape[-1] > self.max_len:
+            end = first + token_ids.shape[-1]
+            raise ValueError(
+                f"{self._kind}: first {first} leads to {end}, beyond max_len {self.max_len}"
+            )
+        return named(self.begin(token_ids, first), "input")
+
+    def compute_loss(self, token_ids: ArrayLike, target_ids: ArrayLike) -> Tensor:
+        """Return the cross entropy per target, in nats, as a scalar; targets of −1 do not count."""
+        logits, _ = self(token_ids)
+        targets = read_integers(self._kind, "target_ids", target_ids)
+        loss = ops.cross_entropy(logits, targets=targets, ignore_index=IGNORE_INDEX)
+        return named(loss, "loss")
+
+    def generate(
+        self,
+        token_ids: ArrayLike,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[np.integer[Any]]:
+        """Continue a sequence (time,) by sampling token after token; return it whole.
+
+        The model sees at most the last `max_len` tokens. For the other parameters see
+        `autolm.lm.next_token.pick`.
+        """
+        rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
+        require_in_range("generate", temperature, top_k, top_p)
+        max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
+        token_ids = self.sequence(token_ids)
+        reading = self.reading()
+        for _ in range(max_new_tokens):
+            logits = reading.next_logits(token_ids)
+            token_ids = np.append(token_ids, pick(logits, temperature, top_k, top_p, rng))
+        return token_ids
+
+    def reading(self) -> Reading:
+        """Begin to read a text that will grow: what was read is not computed again."""
+        return Reading(self)
+
+    def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
+        with no_grad():
+            logits, _ = self(self.sequence(token_ids)[-self.max_len :])
+        return np.asarray(logits.data[-1])
+
+    def sequence(self, token_ids: ArrayLike) -> NDArray[np.integer[Any]]:
+        """Return the ids of one sequence (time,), which may be longer than `max_len`."""
+        ids = self._checked(token_ids, limit=False)
+        if ids.ndim != 1:
+            raise ValueError(
+                f"{self._kind}: token_ids must be one sequence (time,), not {ids.shape}"
+            )
+        for token_id in (int(ids.min()), int(ids.max())):
+            if not 0 <= token_id < self.vocab_size:
+                raise ValueError(
+                    f"{self._kind}: token id {token_id} is outside the vocabulary of "
+                    f"{self.vocab_size}"
+                )
+        return ids
+
+    def _checked(self, token_ids: ArrayLike, limit: bool = True) -> NDArray[np.integer[Any]]:
+        ids = read_integers(self._kind, "token_ids", token_ids)
+        if ids.ndim not in (1, 2) or ids.size == 0:
+            raise ValueError(
+                f"{self._kind}: token_ids must be (time,) or (batch, time), not {ids.shape}"
+            )
+        if limit and ids.shape[-1] > self.max_len:
+            raise ValueError(
+                f"{self._kind}: {ids.shape[-1]} token_ids are more than max_len {self.max_len}"
+            )
+        return ids

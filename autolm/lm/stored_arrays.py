@@ -1,0 +1,83 @@
+"""The arrays of a folder of safetensors files: what there is, before any of it is read.
+
+Published models are often in bfloat16, which NumPy has not; and in several files. Every number
+comes out as float32, or as float64 where it was that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.lm.design import PretrainedError
+
+KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file."""
+
+    file: Path
+    kind: str
+    shape: tuple[int, ...]
+    start: int  # its first byte
+
+    def read(self) -> NDArray[Any]:
+        """Return the numbers, in memory of their own."""
+        if self.kind not in KINDS:
+            known = ", ".join(KINDS)
+            raise PretrainedError(f"{self.file}: numbers of kind {self.kind}: {known} are known")
+        stored = np.memmap(self.file, KINDS[self.kind], "r", self.start, self.shape)
+        if self.kind == "BF16":  # the upper half of a float32
+            return (stored.astype("<u4") << 16).view("<f4").astype(np.float32, copy=False)
+        return np.array(stored, np.float64 if self.kind == "F64" else np.float32)
+
+
+def stored_arrays(folder: Path) -> dict[str, StoredArray]:
+    """Say what arrays there are in a folder, in one file or many.
+
+    Raises
+    ------
+    PretrainedError
+        When there are none, or a file is damaged.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        pickled = next((path.name for path in folder.glob("*.bin")), None)
+        reason = f"{pickled} is pickled, which can run programs" if pickled else "no weights"
+        raise PretrainedError(f"{folder}: has no .safetensors: {reason}")
+    found: dict[str, StoredArray] = {}
+    for file in files:
+        for name, array in _arrays_of(file).items():
+            if name in found:
+                raise PretrainedError(f"{file}: {name} stands in {found[name].file.name} too")
+            found[name] = array
+    return found
+
+
+def _arrays_of(file: Path) -> dict[str, StoredArray]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "numpy"):  # which sees that all of it is there, and fits
+            pass
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length))
+    except SafetensorError:
+        raise PretrainedError(f"{file}: damaged: it is not a whole safetensors file") from None
+    except OSError as error:
+        raise PretrainedError(f"{file}: cannot be read: {error.strerror}") from None
+    header.pop("__metadata__", None)
+    return {
+        name: StoredArray(
+            file, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0]
+        )
+        for name, entry in header.items()
+    }

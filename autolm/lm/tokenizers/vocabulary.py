@@ -1,0 +1,236 @@
+"""Byte-level BPE whose ids a vocabulary says: GPT-2's own, as Hugging Face keeps it.
+
+A token is written in characters that can be seen, one for each byte. What a `tokenizer.json` asks
+for beyond that is refused by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from autolm.lm.design import PretrainedError
+from autolm.lm.tokenizers.merging import Pair, apply_merges
+from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits, split_like_gpt
+from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+from autolm.ops.arguments import told
+from autolm.tensor.arguments import read_text
+
+TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
+END_OF_TEXT = "<|endoftext|>"
+
+
+def visible_bytes() -> dict[int, str]:
+    """Return the character by which each byte is written: its own, where that can be seen.
+
+    Source: the published code of Radford et al., Language Models are Unsupervised Multitask
+    Learners (2019).
+    """
+    seen = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    unseen = [byte for byte in range(256) if byte not in seen]
+    letters = {byte: chr(byte) for byte in seen}
+    return letters | {byte: chr(256 + number) for number, byte in enumerate(unseen)}
+
+
+class VocabularyTokenizer(Tokenizer):
+    """Byte-level BPE with the ids of a vocabulary.
+
+    Parameters
+    ----------
+    vocabulary
+        The id of each token, by how it is written; each of the 256 bytes is one.
+    merges
+        Pairs of tokens, as they are written, by rank.
+    added
+        The ids of tokens that stand for themselves, wherever they occur in a text.
+    digits_apart
+        Whether each digit is cut off by itself.
+
+    Raises
+    ------
+    PretrainedError
+        When merges and vocabulary contradict one another.
+
+    Examples
+    --------
+    >>> letters = visible_bytes().values()
+    >>> vocabulary = {letter: number for number, letter in enumerate([*letters, "ab", "<end>"])}
+    >>> tokenizer = VocabularyTokenizer(vocabulary, [("a", "b")], {"<end>": 257})
+    >>> tokenizer.encode("ab<end>")
+    [256, 257]
+    """
+
+    kind: ClassVar[str] = "vocabulary"
+
+    def __init__(
+        self,
+        vocabulary: Mapping[str, int],
+        merges: Sequence[tuple[str, str]],
+        added: Mapping[str, int],
+        *,
+        digits_apart: bool = False,
+    ) -> None:
+        letters = visible_bytes()
+        values = {letter: byte for byte, letter in letters.items()}
+        for byte, letter in letters.items():
+            if letter not in vocabulary:
+                raise PretrainedError(f"the vocabulary lacks byte {byte}, written {letter!r}")
+        self.added, self.digits_apart = dict(added), digits_apart
+        self._byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
+        self._ranks: dict[Pair, int] = {}
+        self._merged: list[int] = []
+        for rank, (left, right) in enumerate(merges):
+            for token in (left, right, left + right):
+                if token not in vocabulary:
+                    raise PretrainedError(f"merge {rank} needs {token!r}, not in the vocabulary")
+            self._ranks.setdefault((vocabulary[left], vocabulary[right]), rank)
+            self._merged.append(vocabulary[left + right])
+        self._bytes = {
+            token_id: bytes(values[letter] for letter in token)
+            for token, token_id in vocabulary.items()
+            if token not in added and all(letter in values for letter in token)
+        } | {token_id: bytes_of(token) for token, token_id in added.items()}
+        self._pattern = special_token_pattern(self.added)
+        self._word_tokens = lru_cache(1 << 16)(self._merge)
+
+    @property
+    def vocab_size(self) -> int:
+        """One more than the largest id."""
+        return max(self._bytes) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of ``text``."""
+        read_text("VocabularyTokenizer", "text", text)
+        return [token_id for chunk in self._chunks(text) for token_id in chunk]
+
+    def _chunks(self, text: str) -> Iterator[Sequence[int]]:
+        parts = [text] if self._pattern is None else self._pattern.split(text)
+        for index, part in enumerate(parts):
+            if index % 2:
+                yield (self.added[part],)
+                continue
+            for piece in split_digits(part) if self.digits_apart else [part]:
+                for word in split_like_gpt(piece):
+                    yield self._word_tokens(word)
+
+    def _merge(self, word: str) -> Sequence[int]:
+        ids = [self._byte_ids[byte] for byte in bytes_of(word)]
+        return tuple(apply_merges(ids, self._ranks, self._merged))
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the bytes of one token; of an id that no token has, none."""
+        return self._bytes.get(self._known(token_id), b"")
+
+    def to_json(self) -> dict[str, Any]:
+        """Say that it is kept as it came: in the folder of the model."""
+        raise NotImplementedError("a pretrained tokenizer is kept in its own folder")
+
+
+def load_vocabulary(folder: Path) -> VocabularyTokenizer:
+    """Read the tokenizer of a folder.
+
+    Raises
+    ------
+    PretrainedError
+        When there is none, it is damaged, or asks for what is not supported.
+    """
+    whole = folder / TOKENIZER
+    file = whole if whole.is_file() else folder / VOCABULARY
+    try:
+        content = json.loads(file.read_bytes())
+        merges = None if file == whole else (folder / MERGES).read_text("utf-8")
+    except OSError as error:
+        missing = f"{folder}: has no {TOKENIZER}, nor {VOCABULARY} and {MERGES}"
+        raise PretrainedError(f"{missing}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise PretrainedError(f"{file}: damaged: it is not JSON") from None
+    try:
+        if merges is None:
+            return _of_json(content)
+        lines = [line for line in merges.splitlines() if not line.startswith("#version")]
+        vocabulary = _vocabulary(content)
+        added = {END_OF_TEXT: vocabulary[END_OF_TEXT]} if END_OF_TEXT in vocabulary else {}
+        return VocabularyTokenizer(vocabulary, _merges([line for line in lines if line]), added)
+    except PretrainedError as error:
+        raise PretrainedError(f"{file}: {error}") from None
+
+
+def _of_json(content: Any) -> VocabularyTokenizer:
+    model = _object(_object(content, "tokenizer").get("model"), "model")
+    _refuse_all_but("model", model, type=("BPE",), byte_fallback=(False, None))
+    _refuse_all_but("model", model, dropout=(None, 0.0), ignore_merges=(False, None))
+    _refuse_all_but(
+        "model", model, continuing_subword_prefix=("", None), end_of_word_suffix=("", None)
+    )
+    _refuse_all_but("the tokenizer", content, normalizer=(None,))
+    _refuse_templates(content.get("post_processor"))
+    vocabulary = _vocabulary(model.get("vocab"))
+    added: dict[str, int] = {}
+    for token in content.get("added_tokens") or []:
+        entry = _object(token, "an added token")
+        _refuse_all_but(f"added token {entry.get('content')!r}", entry, lstrip=(False,))
+        _refuse_all_but(
+            f"added token {entry.get('content')!r}", entry, rstrip=(False,), single_word=(False,)
+        )
+        added |= _vocabulary({entry.get("content"): entry.get("id")})
+    return VocabularyTokenizer(
+        vocabulary,
+        _merges(model.get("merges")),
+        added,
+        digits_apart=_has_digits_apart(content.get("pre_tokenizer")),
+    )
+
+
+def _has_digits_apart(splitter: Any) -> bool:
+    """Read how a text is cut: at bytes, as GPT-2 does; before it perhaps digit by digit."""
+    steps = [_object(splitter, "pre_tokenizer")]
+    if steps[0].get("type") == "Sequence":
+        steps = [_object(step, "pre_tokenizer") for step in steps[0].get("pretokenizers") or []]
+    digits_apart = len(steps) == 2 and steps[0].get("type") == "Digits"
+    if digits_apart:
+        _refuse_all_but("Digits", steps.pop(0), individual_digits=(True,))
+    if len(steps) != 1 or steps[0].get("type") != "ByteLevel":
+        kinds = " and ".join(str(step.get("type")) for step in steps) or "nothing"
+        raise PretrainedError(f"pre_tokenizer {kinds} is not supported: ByteLevel is")
+    _refuse_all_but("ByteLevel", steps[0], add_prefix_space=(False,), use_regex=(True, None))
+    return digits_apart
+
+
+def _refuse_templates(processor: Any) -> None:
+    """Refuse what adds tokens to a text; the byte level's adds none."""
+    steps = processor.get("processors") if isinstance(processor, dict) else None
+    for step in [processor] if steps is None else steps:
+        if step is not None and _object(step, "post_processor").get("type") != "ByteLevel":
+            raise PretrainedError(f"post_processor {step.get('type')!r} is not supported")
+
+
+def _refuse_all_but(what: str, content: Mapping[str, Any], **allowed: tuple[Any, ...]) -> None:
+    for name, values in allowed.items():
+        if content.get(name, values[0]) not in values:
+            raise PretrainedError(f"{what}: {name} {content[name]!r} is not supported")
+
+
+def _object(content: Any, what: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise PretrainedError(f"{what} is {told(content)}, and must be an object")
+    return content
+
+
+def _vocabulary(content: Any) -> dict[str, int]:
+    for token, token_id in _object(content, "the vocabulary").items():
+        if not isinstance(token, str) or type(token_id) is not int or not 0 <= token_id < 2**31:
+            raise PretrainedError(f"the vocabulary gives {token!r} the id {token_id!r}")
+    return content
+
+
+def _merges(content: Any) -> list[tuple[str, str]]:
+    if not isinstance(content, list):
+        raise PretrainedError(f"merges is {told(content)}, and must be a list")
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in content]
+    for pair in pairs:
+        if not isinstance(pair, list) or [type(token) for token in pair] != [str, str]:
+            raise PretrainedError(f"merges: {told(pair)} is no pair of tokens")
+    return [(left, right) for left, right in pairs]

@@ -1,0 +1,55 @@
+"""A model with the numbers that training gave it: of a run, or pretrained elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from autolm.lm.config import TrainingConfig
+from autolm.lm.language_model import LanguageModel
+from autolm.lm.pretrained import is_pretrained, load_pretrained
+from autolm.lm.run_folder import RunFolder
+from autolm.lm.size import require_memory
+from autolm.lm.tinylm import TinyLM, parameter_shapes
+from autolm.lm.tokenizers import Tokenizer
+
+
+class Trained(NamedTuple):
+    """A model, its tokenizer, and whether its texts are lines or a stream."""
+
+    model: LanguageModel
+    tokenizer: Tokenizer
+    kind: str
+
+
+def trained(folder: str | Path) -> Trained:
+    """Load what a folder holds: a run, or a pretrained model of Hugging Face.
+
+    Raises
+    ------
+    RunError, PretrainedError
+        When it is neither, or damaged.
+    """
+    if is_pretrained(folder):
+        return Trained(*load_pretrained(folder), "stream")
+    run = RunFolder.open(folder)
+    return Trained(trained_model(run), run.tokenizer(), run.config().kind)
+
+
+def trained_model(folder: RunFolder) -> TinyLM:
+    """Make the model of a run, with the weights it has learnt."""
+    config, tokenizer = choices_of(folder)
+    require_memory(config, tokenizer.vocab_size, training=False)
+    model = TinyLM(tokenizer.vocab_size, **config.architecture())
+    model.load_state(folder.weights())
+    return model
+
+
+def choices_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
+    """Read the choices and the tokenizer of a run, and see that its weights are of that model.
+
+    Nothing as large as the model is read or made for it.
+    """
+    config, tokenizer = folder.config(), folder.tokenizer()
+    folder.require_shapes(parameter_shapes(tokenizer.vocab_size, **config.architecture()))
+    return config, tokenizer

@@ -1,0 +1,217 @@
+"""Training in PyTorch, on one worker or on many: `autolm train --engine torch`.
+
+Every worker has the whole batch, and takes its rows of it. Its loss is the sum over them, times the
+number of workers, by the number of targets in the *whole* batch: so the mean of the gradients over
+the workers, which PyTorch takes, is the gradient of the mean over the batch, however unequal the
+workers' shares are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn import functional as F
+
+from autolm.lm.batches import IGNORE_INDEX, Batch
+from autolm.lm.config import TrainingConfig
+from autolm.lm.engine import Advance, Arrays, Engine
+from autolm.lm.tinylm import TinyLM
+from autolm.nn.saved_arrays import fitting_arrays
+from autolm.torch.twin import Place, arrays, as_array, as_tensor, places, twin_of
+from autolm.torch.workers import Workers
+
+SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}  # what each calls its memory
+
+
+class TorchEngine(Engine):
+    """Training in PyTorch: the twin of a model, and PyTorch's AdamW.
+
+    Parameters
+    ----------
+    model, config
+        See `Engine`.
+    workers
+        Who shares the work.
+    compiled
+        Whether `torch.compile` fuses the operations.
+
+    Raises
+    ------
+    ValueError
+        When there are more workers than rows in a batch.
+    """
+
+    def __init__(
+        self, model: TinyLM, config: TrainingConfig, workers: Workers, *, compiled: bool = False
+    ) -> None:
+        super().__init__(model, config)
+        self.workers, self.num_workers, self.leads = workers, workers.size, workers.rank == 0
+        if workers.size > config.batch_size:
+            raise ValueError(
+                f"batch_size {config.batch_size} does not reach for {workers.size} workers: "
+                "each takes rows of the batch"
+            )
+        self.steps = 0
+        self.twin: nn.Module = twin_of(model).to(workers.device)
+        module: nn.Module = self.twin
+        if workers.parallel == "ddp":
+            module = nn.parallel.DistributedDataParallel(self.twin)
+        elif workers.parallel == "fsdp":
+            mesh = init_device_mesh(workers.device.type, (workers.size,))
+            for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
+                fully_shard(part, mesh=mesh)
+        self.module: Any = torch.compile(module) if compiled else module
+        self.parameters = list(self.twin.parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in self.parameters if p.ndim > 1]},
+            {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(
+            groups,
+            config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        kind, compiling = workers.parallel, ", compiled" if compiled else ""
+        shared = "" if kind is None else f" × {workers.size} {kind}"
+        self.told = f"PyTorch on {workers.device.type}{shared}{compiling}"
+
+    def advance(self, batch: Batch, learning_rate: float) -> Advance:
+        """Do forward, backward and AdamW, together with the other workers."""
+        with self.workers.together():
+            self.optimizer.zero_grad()
+            share = self._share(batch)
+            torch.autograd.backward(share)
+            loss = self.workers.total(share.detach()) / self.num_workers
+            found = Advance(loss.item(), self._gradient_norm())
+            if found.is_finite:
+                for group in self.optimizer.param_groups:
+                    group["lr"] = learning_rate
+                self._clip(found.gradient_norm)
+                self.optimizer.step()
+                self.steps += 1
+            return found
+
+    def validate(self, batch: Batch) -> float:
+        """Do forward, without a graph, together with the other workers."""
+        with self.workers.together(), torch.no_grad():
+            loss = self.workers.total(self._share(batch)) / self.num_workers
+            if isinstance(self.twin, FSDPModule):
+                self.twin.reshard()  # the outermost part waits for a backward pass with that
+            return loss.item()
+
+    def _share(self, batch: Batch) -> torch.Tensor:
+        """Return the loss on this worker's rows, so that its mean over the workers is the loss."""
+        inputs, targets = (
+            torch.from_numpy(np.array_split(rows, self.num_workers)[self.workers.rank]).to(
+                self.workers.device
+            )
+            for rows in batch
+        )
+        total = F.cross_entropy(
+            self.module(inputs).flatten(0, 1),
+            targets.flatten(),
+            ignore_index=IGNORE_INDEX,
+            reduction="sum",
+        )
+        return total * (self.num_workers / np.count_nonzero(batch[1] != IGNORE_INDEX))
+
+    def _gradient_norm(self) -> float:
+        """Return the length of the whole gradient, √(Σ g²), as `autolm.nn.gradient_norm` does."""
+        wide = torch.float32 if self.workers.device.type == "mps" else torch.float64
+        lengths = [
+            torch.linalg.vector_norm(_local(p.grad), dtype=wide)
+            for p in self.parameters
+            if p.grad is not None
+        ]
+        square = torch.stack(lengths).square().sum()
+        if self.workers.parallel == "fsdp":
+            self.workers.total(square)
+        return square.sqrt().item()
+
+    def _clip(self, norm: float) -> None:
+        """Scale the gradient; PyTorch's own function divides by 10⁻⁶ more."""
+        if norm > self.config.clip:
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.config.clip / norm)
+
+    def checkpoint(self) -> tuple[Arrays, Arrays]:
+        """Gather what the workers have; every worker gets all."""
+        with self.workers.together():
+            parameters = arrays(self.twin)
+            memory = {"steps": np.array(self.steps)}
+            for slot, theirs in SLOTS.items():
+                for place in places(self.twin):
+                    kept = self.optimizer.state.get(place.parameter, {}).get(theirs)
+                    memory[f"{slot}/{place.path}"] = (
+                        np.zeros_like(parameters[place.path])  # before the first step
+                        if kept is None
+                        else as_array(kept, place)
+                    )
+        if self.leads:
+            self.model.load_state(parameters)
+        return parameters, memory
+
+    def restore(self, parameters: Arrays, memory: Arrays) -> None:
+        """Give each worker its part."""
+        present = self.model.state()
+        kept = {f"{slot}/{path}": array for slot in SLOTS for path, array in present.items()}
+        memory = fitting_arrays("optimizer state", memory, {"steps": np.array(0), **kept})
+        if memory["steps"] < 0:
+            raise ValueError(f"optimizer state: steps must be at least 0, not {memory['steps']}")
+        self.model.load_state(parameters)
+        present = self.model.state()
+        self.steps = int(memory["steps"])
+        with torch.no_grad():
+            for place in places(self.twin):
+                place.parameter.copy_(self._part(present[place.path], place))
+                self.optimizer.state[place.parameter] = {
+                    "step": torch.tensor(float(self.steps), device=self.workers.device),
+                } | {
+                    theirs: self._part(memory[f"{slot}/{place.path}"], place)
+                    for slot, theirs in SLOTS.items()
+                }
+
+    def _part(self, array: Any, place: Place) -> torch.Tensor:
+        """Return this worker's part of an array, which every worker has whole."""
+        tensor, like = as_tensor(array, place).to(self.workers.device), place.parameter
+        if not isinstance(like, DTensor):
+            return tensor
+        return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+
+    def any_worker(self, flag: bool) -> bool:
+        """Ask all."""
+        with self.workers.together():
+            raised = torch.tensor(float(flag), device=self.workers.device)
+            return bool(self.workers.total(raised).item())
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Set the threads, and have the same numbers come of the same step each time."""
+        threads, deterministic = torch.get_num_threads(), _is_deterministic()
+        torch.set_num_threads(self.config.threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(deterministic)
+            torch.set_num_threads(threads)
+
+
+def _is_deterministic() -> bool:
+    return torch.are_deterministic_algorithms_enabled()
+
+
+def _local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what this worker has of a tensor."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

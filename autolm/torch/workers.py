@@ -1,0 +1,141 @@
+"""The workers of a run: which one this is, where it computes, and what all of them agree on.
+
+`torchrun` starts the processes and says to each who it is; without it there is one worker, alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from autolm.lm.config import DeviceName, DTypeName, Parallel
+from autolm.lm.engine import WorkerLost
+
+# What gloo and NCCL say when the other end of a connection is no longer there.
+LOST = re.compile("gloo|nccl|connection|broken pipe|socket|timed out", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who works: this worker among all.
+
+    Attributes
+    ----------
+    device
+        Where it computes.
+    rank
+        Its number, from 0.
+    size
+        How many there are.
+    parallel
+        How they share the work: each has the whole model ("ddp") or a part ("fsdp"); None for one
+        worker alone.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+    parallel: Parallel | None = None
+    _sent: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=8), compare=False)
+
+    def total(self, number: torch.Tensor) -> torch.Tensor:
+        """Add the numbers of all workers up, in place; each gets the same."""
+        if self.parallel is not None:
+            self._sent.append(number)  # see `_settle`
+            dist.all_reduce(number)
+        return number
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Say it in a line if another worker has ended.
+
+        Raises
+        ------
+        WorkerLost
+            In place of the error of a connection.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size > 1 and LOST.search(f"{type(error).__name__} {error}"):
+                raise WorkerLost(
+                    f"worker {self.rank} of {self.size}: another worker has ended"
+                ) from None
+            raise
+
+
+@contextmanager
+def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> Iterator[Workers]:
+    """Join the other workers, and leave them at the end.
+
+    Raises
+    ------
+    ValueError
+        When there is no such device, or it cannot compute in `dtype`; when `parallel` is asked of
+        one worker alone; when the library by which workers talk is absent.
+    OSError
+        When the workers do not find one another, as when the port is in use.
+    """
+    place = _place(device, dtype)
+    if "WORLD_SIZE" not in os.environ:
+        if parallel is not None:
+            raise ValueError(
+                f"--parallel {parallel} is for several workers: "
+                "torchrun --nproc_per_node N -m autolm train … --engine torch"
+            )
+        yield Workers(place)
+        return
+    backend = "nccl" if device == "cuda" else "gloo"
+    if device == "mps" or not getattr(dist, f"is_{backend}_available", lambda: False)():
+        raise ValueError(
+            f"several workers on {device} need {backend}, which this PyTorch lacks: "
+            "use --device cpu, or one worker"
+        )
+    try:
+        dist.init_process_group(backend)
+    except (RuntimeError, ValueError) as error:
+        raise OSError(f"the workers do not find one another: {_first_line(error)}") from None
+    try:
+        yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
+    finally:
+        _settle()
+        dist.destroy_process_group()
+
+
+def _settle() -> None:
+    """Let the threads of the connection come to rest before it is taken down.
+
+    The one that has sent a tensor needs Python's lock to let go of it, if nobody else holds the
+    tensor; whoever takes the connection down holds the lock while it waits for that thread.
+    """
+    time.sleep(0.05)
+
+
+def _place(device: DeviceName, dtype: DTypeName) -> torch.device:
+    """Return the device of this worker; of several GPUs, its own."""
+    if device == "cuda":
+        number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if number >= there:
+            wanted = f"worker {number} wants a GPU of its own" if there else "there is no GPU"
+            raise ValueError(f"--device cuda: {wanted}, and PyTorch sees {there}: use --device cpu")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or products are not repeated
+        torch.cuda.set_device(number)
+        return torch.device(device, number)
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: there is no such GPU here: use --device cpu")
+    if device == "mps" and dtype == "float64":
+        raise ValueError("--device mps has no float64: use --dtype float32, or --device cpu")
+    return torch.device(device)
+
+
+def _first_line(error: Any) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,135 @@
+"""What `export` writes is what transformers loads: equal logits, ids and continuations."""
+
+import importlib.util
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autolm.cli import main
+from autolm.lm import BPETokenizer, CharacterTokenizer
+from autolm.lm.export import export, tokenizer_json
+from autolm.lm.run_folder import RunError, RunFolder
+from autolm.lm.trained import trained
+from tests.runs import small_training
+
+
+def run_of(folder: Path, steps: int = 3, **choices: Any) -> RunFolder:
+    training = small_training(**choices)
+    for _ in range(steps):
+        training.advance()
+    return RunFolder.create(folder, training.config, training.tokenizer, training.checkpoint())
+
+
+def every_category() -> str:
+    """Return characters of each category, in a chance order: so that all kinds meet.
+
+    Of those that no one has a meaning for, only such as never will have one: what Python's table
+    does not know yet, another's may.
+    """
+    by_category: dict[str, list[str]] = {"Cn": [chr(0xFDD0 + number) for number in range(32)]}
+    for number in range(0x30000):
+        category = unicodedata.category(chr(number))
+        if category not in ("Cn", "Cs"):  # a surrogate is no text elsewhere
+            by_category.setdefault(category, []).append(chr(number))
+    rng = np.random.default_rng(0)
+    some = [c for known in by_category.values() for c in rng.choice(known, 150)]
+    some += [" ", "\n", "'", "'s", "'ll", "\x1c", "_", "a", "7"] * 150
+    return "".join(rng.permutation(some))
+
+
+needs_transformers = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("torch", "transformers"))),
+    reason="no transformers: pip install 'autolm[test,torch,huggingface]'",
+)
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    ("norm", "choices"),
+    [
+        ("pre", {"kind": "lines", "dtype": "float64", "num_layers": 2}),
+        ("post", {"kind": "stream", "tokenizer": "bpe", "num_merges": 20, "dtype": "float32"}),
+    ],
+)
+def test_transformers_computes_and_writes_the_same(
+    tmp_path: Path, norm: str, choices: dict[str, Any]
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    run = run_of(tmp_path / "run", norm=norm, learning_rate=0.05, **choices)
+    folder = str(export(run, tmp_path / "exported"))
+    ours, tokenizer, _ = trained(run.path)
+    words = AutoTokenizer.from_pretrained(folder)
+    model, told = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(told.values()), told
+    assert model.dtype == getattr(torch, run.config().dtype)
+    text = "a no ja\nb on k\n"
+    ids = tokenizer.encode(text)
+    assert words.encode(text) == ids
+    assert words.decode(ids) == text
+    given = np.array(ids[: run.config().block_size])
+    theirs = model(torch.tensor(given[None])).logits[0].detach().numpy()
+    expected = ours(given)[0].data
+    tolerance = {"float64": 1e-12, "float32": 2e-5}[run.config().dtype]
+    assert np.abs(theirs - expected).max() < tolerance * np.abs(expected).max()
+    start = torch.tensor(given[None, :2])
+    wrote = model.generate(
+        start,
+        max_new_tokens=5,
+        do_sample=False,
+        eos_token_id=None,
+        attention_mask=torch.ones_like(start),
+    )
+    assert wrote[0].tolist() == ours.generate(given[:2], 5, temperature=0).tolist()
+
+
+@needs_transformers
+@pytest.mark.parametrize("split", ["gpt", None])
+def test_ids_of_every_unicode_category_are_the_same(split: Any) -> None:
+    import json
+
+    from tokenizers import Tokenizer
+
+    text = every_category()
+    learnt = BPETokenizer.train(text[:3000], 60, split=split, special_tokens=("<end>",))
+    theirs = Tokenizer.from_str(json.dumps(tokenizer_json(learnt)))
+    text = f"{text}<end>{text}"
+    ids = learnt.encode(text)
+    assert theirs.encode(text).ids == ids
+    assert theirs.decode(ids, skip_special_tokens=False) == text
+    characters = CharacterTokenizer.train(text)
+    theirs = Tokenizer.from_str(json.dumps(tokenizer_json(characters)))
+    assert theirs.encode(text).ids == characters.encode(text)
+    assert theirs.decode(characters.encode(text)) == text
+    with pytest.raises(Exception, match="UNK"):
+        theirs.encode("\U0001f408")
+
+
+def test_what_has_no_counterpart_is_refused_and_nothing_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_of(tmp_path / "run", steps=0, norm="none")
+    with pytest.raises(RunError, match="has no norms, and no class of transformers is so"):
+        export(run, tmp_path / "exported")
+    twice = BPETokenizer([(97, 98), (98, 99), (256, 99), (97, 257)])  # abc, in two ways
+    with pytest.raises(RunError, match=r"merges 2 and 3 of the tokenizer both spell b'abc'"):
+        tokenizer_json(twice)
+    good = run_of(tmp_path / "good", steps=0)
+    with pytest.raises(RunError, match="run: has something in it: name another folder"):
+        export(good, run.path)
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(good.path), str(tmp_path / "cat" / "exported")])
+    assert end.value.code == 0
+    assert "for AutoModelForCausalLM and AutoTokenizer" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "cat" / "exported").iterdir()} == {
+        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "good", "cat"}
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / "none"), str(tmp_path / "x")])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

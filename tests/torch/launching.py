@@ -1,0 +1,100 @@
+"""Runs of the command on several workers, as torchrun starts them, out of one process.
+
+PyTorch takes seconds to load. So it is loaded once, here, and every worker is a fork of this
+process, with the variables by which torchrun tells it who it is. Called with JSON on standard
+input: a list of [number of workers, arguments, what happens to which worker]; answers with JSON: of
+each the exit codes, outputs and errors of the workers.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import matplotlib.figure
+import rich.console
+import safetensors.numpy
+import torch
+
+from autolm.cli import main
+from autolm.lm import followed_folder, loss_plot, report, run
+from autolm.torch.engine import TorchEngine
+
+LOADED = (matplotlib, rich, safetensors, followed_folder, loss_plot, report)  # so no worker has to
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def happens(what: dict[str, Any]) -> None:
+    """Let a signal come to this worker, at the beginning of a step."""
+    plain = TorchEngine.advance
+
+    def advance(engine: TorchEngine, *arguments: Any) -> Any:
+        if engine.steps == what["step"]:
+            os.kill(os.getpid(), signal.Signals[what["signal"]])
+        return plain(engine, *arguments)
+
+    TorchEngine.advance = advance  # type: ignore[method-assign]
+
+
+def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str, Any]) -> None:
+    if size > 0:
+        os.environ |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(size),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+    if what.get("rank") == rank:
+        happens(what)
+    run.SAMPLE_TOKENS = 20
+    signal.alarm(200)  # a worker that hangs is a failure, and not an endless test
+    main(arguments)
+
+
+def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, Any]:
+    port = what.get("port") or free_port()
+    workers = range(max(1, size))
+    with tempfile.TemporaryDirectory() as folder:
+        files = [[Path(folder, f"{rank}.{name}") for name in ("out", "error")] for rank in workers]
+        children = [
+            forked(files[rank], partial(worker, rank, size, port, arguments, what))
+            for rank in workers
+        ]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        told = [[file.read_text("utf-8") for file in pair] for pair in files]
+    out, error = zip(*told, strict=True)
+    return {"codes": codes, "out": out, "error": error}
+
+
+def forked(files: list[Path], work: Callable[[], None]) -> int:
+    """Let a child of this process do something that ends by SystemExit; return its number."""
+    if child := os.fork():
+        return child
+    for number, file in enumerate(files, start=1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    code = 1
+    try:
+        work()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # a fork has none of the threads that its parent had
+    print(json.dumps([launch(*scene) for scene in json.load(sys.stdin)]))
