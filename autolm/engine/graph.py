@@ -109,6 +109,12 @@ class Node(Copied):
         for node in topological_order(self):
             node.gradient = None
 
+    def begin_walk(self) -> None:
+        """Make ready for a walk from this root."""
+
+    def end_walk(self, grad: Any, finished: bool) -> None:
+        """Do what else there is to do when a walk from this root, with this seed, is over."""
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show a result in a notebook as its picture."""
         picture = higher("picture in a notebook")

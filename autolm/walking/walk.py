@@ -112,6 +112,7 @@ class Walk:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
         self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
+        self.seed = self.gradients[root]
         self.breakpoints: dict[int, Breakpoint] = {}
         self.edits: list[Edit] = []
         self.replaced: set[Node] = set()
@@ -123,6 +124,7 @@ class Walk:
         self._users: dict[Node, list[tuple[int, int]]] | None = None
         self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
+        root.begin_walk()
         for node in self.operations:
             node.gradient = None
         self._show(root)
@@ -556,6 +558,7 @@ class Walk:
         self.replaced.clear()
         for node in self._nodes():
             node.gradient = self._earlier.get(node)
+        self.root.end_walk(self.seed, finished=False)
 
     def close(self) -> None:
         """End the walk: keep the gradients of a whole pass, and abandon one that is not."""
@@ -567,6 +570,7 @@ class Walk:
         self._is_open = False
         for node in () if self._retains else self.operations:
             node.gradient = None
+        self.root.end_walk(self.seed, finished=True)
         latest_root.set(weakref.ref(self.root))
 
     def _require_open(self, what: str) -> None:

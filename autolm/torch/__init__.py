@@ -1,0 +1,36 @@
+"""Programs of PyTorch as graphs of ours: stepped through, drawn and explained (floor 6).
+
+`record()` remembers what a program's functions did, and `graph(loss)` is then a node like any other.
+The rules are PyTorch's own; nothing is computed again. Where AUTOLM_DEBUG=1 or AUTOLM_DAP ask for
+it, importing this begins to record.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autolm.torch.root import graph as graph
+    from autolm.torch.root import node as node
+    from autolm.torch.recorder import record as record
+else:
+    from autolm.engine.lazy import lazily
+
+    _find, __dir__, __all__ = lazily(
+        globals(),
+        {"autolm.torch.recorder": "record", "autolm.torch.root": "graph node"},
+        rooms=("recorder",),
+    )
+
+    def __getattr__(name: str) -> Any:
+        try:
+            return _find(name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            message = "autolm.torch needs PyTorch: pip install 'autolm[torch]'"
+            raise ModuleNotFoundError(message, name="torch") from None
+
+    if os.getenv("AUTOLM_DEBUG") == "1" or os.getenv("AUTOLM_DAP"):
+        __getattr__("recorder").record_from_now_on()

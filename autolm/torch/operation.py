@@ -1,0 +1,111 @@
+"""What is known of a function of PyTorch: its name, and in words what autolm's of that name does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from torch.autograd.function import Function
+
+from autolm import ops
+from autolm.torch.definitions import DEFINITIONS
+
+# How autolm calls what Python's operators and PyTorch's other spellings do.
+SPELLINGS = {
+    **{"truediv": "div", "divide": "div", "true_divide": "div", "multiply": "mul"},
+    **{"subtract": "sub", "negative": "neg", "absolute": "abs"},
+}
+# The functions that mean the same as autolm's whatever else they are told, and those that do if
+# they are told nothing else.
+SAME = "softmax log_softmax reshape transpose getitem matmul embedding"
+ALONE = "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf maximum minimum sum"
+LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
+INFIX = frozenset(("add", "sub", "mul", "div", "pow", "matmul"))
+
+
+@dataclass(frozen=True)
+class TorchOperation:
+    """The record of a function of PyTorch.
+
+    Attributes
+    ----------
+    name, symbol, formula, rule
+        As in the records of autolm; empty where these are not known to hold.
+    forward
+        The function itself.
+    cases
+        Empty where the function works element by element.
+    definition
+        What it is composed of, on tensors; None where it does not open.
+    """
+
+    name: str
+    symbol: str = ""
+    formula: str = ""
+    rule: tuple[str, ...] = ()
+    forward: Any = None
+    cases: tuple[Any, ...] = ("not element by element",)
+    definition: Callable[..., Any] | None = None
+
+
+@cache
+def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOperation:
+    """Return the record of a function that has so many operands, and was told nothing else."""
+    definition = DEFINITIONS.get(name)
+    if name == "linear":
+        return TorchOperation(name, "linear", "input @ weightᵀ + bias", LINEAR[:operands], forward)
+    known = getattr(ops, name, None) if name in (SAME + ALONE * is_alone).split() else None
+    if known is None or len(known.rule) not in (1, operands):
+        return TorchOperation(name, forward=forward, definition=definition)
+    return TorchOperation(
+        name, known.symbol, known.formula, known.rule, forward, tuple(known.cases), definition
+    )
+
+
+def called(function: Any) -> str:
+    """Return the name of a function: `add` of `torch.add`, `Tensor.add_` and `Tensor.__radd__`."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if name == "__get__":  # of an attribute, such as x.T
+        name = getattr(function.__self__, "__name__", name)
+    bare = name.strip("_") or name
+    is_operator = name.startswith("__")
+    if is_operator and bare[:1] in "ri" and SPELLINGS.get(bare[1:], bare[1:]) in INFIX:
+        bare = bare[1:]
+    return SPELLINGS.get(bare, bare)
+
+
+def is_reflected(function: Any) -> bool:
+    """Whether the operands of an operator come in the other order, as of `2 - x`."""
+    name = getattr(function, "__name__", "")
+    return name.startswith("__r") and called(function) in INFIX
+
+
+def writes(function: Any, told: Mapping[str, Any]) -> bool:
+    """Whether a function writes into its first operand: `add_`, `x[0] = y`, `relu(inplace=True)`."""
+    name = getattr(function, "__name__", "")
+    if isinstance(function, type):
+        return False
+    if name.startswith("__"):
+        return name == "__setitem__" or (name[2:3] == "i" and called(function) in INFIX)
+    return name.endswith("_") or told.get("inplace") is True
+
+
+@cache
+def parameters(function: Any) -> tuple[str, ...]:
+    """Return what a function calls its arguments; a function of C does not say."""
+    is_class = isinstance(function, type)  # of a Function: those of its forward
+    try:
+        names = tuple(inspect.signature(function.forward if is_class else function).parameters)
+        return names[is_class and function.setup_context is Function.setup_context :]
+    except (TypeError, ValueError):
+        return ()
+
+
+def arguments(function: Any, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every argument by its name, or by its number where that has none."""
+    names = parameters(function)
+    named = names if len(names) >= len(args) and not {"args", "kwargs"} & {*names} else ()
+    return {**dict(zip(named or map(str, range(len(args))), args, strict=False)), **told}
