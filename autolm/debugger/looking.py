@@ -32,11 +32,11 @@ from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
 from autolm.walking.opening import composed
 from autolm.walking.program_names import in_program
+from autolm.walking.reading import is_array, numbers, reading
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk, within
-from autolm.walking.what_if import numbers
 from autolm.walking.wording import NOT_COMPUTED, made, shape, show
 
 AROUND = 5  # how many steps are listed before and after one
@@ -190,13 +190,11 @@ class Looking(Prompt):
         value = self.evaluate(argument)
         kind = type(value).__qualname__
         if isinstance(value, Node):
-            size = (
-                f" {value.data.dtype} {shape(value.data)}".rstrip() if np.ndim(value.data) else ""
-            )
+            size = f" {reading(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
             origin = f"the result of {made(value, self.names)}" if value.parents else "a leaf"
             constant = "" if value.requires_grad else ", and constant"
             self.say(f"{kind}{size}: {origin}{constant}")
-        elif isinstance(value, np.ndarray):
+        elif isinstance(value, np.ndarray) or is_array(value):
             self.say(f"{kind} {value.dtype} {shape(value) or 'of no axes'}")
         elif inspect.isroutine(value):
             self.say(f"{kind} {value.__qualname__}{inspect.signature(value)}")
@@ -403,7 +401,7 @@ class Looking(Prompt):
         if not bracket or text in self.names.by_name:
             return self.find(text), ()
         node = self.find(name.strip())
-        return node, _index(index, np.shape(node.data), f"set {name}[{{}}] = 1")
+        return node, _index(index, reading(node.data).shape, f"set {name}[{{}}] = 1")
 
     # Pictures
 

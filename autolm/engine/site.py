@@ -25,11 +25,17 @@ _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
 # What records nodes for others. The layers, and the models written with them, are programs.
 _ROOMS = ["ops", "tensor", "testing", "compiled", "walking", "drawing", "debugger", "pages"]
-_MACHINERY = (
+_machinery = (
     *_ENGINE,
     *(join(_HOME, room, "") for room in _ROOMS),
     join(_HOME, "nn", "module.py"),
 )
+
+
+def add_machinery(*paths: str) -> None:
+    """Take what runs in these folders and files for machinery too, and not for a program."""
+    global _machinery
+    _machinery = (*_machinery, *paths)
 
 
 class Site:
@@ -56,7 +62,7 @@ class Site:
     @property
     def user(self) -> Frame:
         """The innermost call of the program: of a user, a layer or a model, not of an operation."""
-        outside = (each for each in self.frames if not each.path.startswith(_MACHINERY))
+        outside = (each for each in self.frames if not each.path.startswith(_machinery))
         return next(outside, self.frames[-1])
 
     @property

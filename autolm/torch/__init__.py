@@ -1,8 +1,8 @@
 """Programs of PyTorch as graphs of ours: stepped through, drawn and explained (floor 6).
 
-`record()` remembers what a program's functions did, and `graph(loss)` is then a node like any other.
-The rules are PyTorch's own; nothing is computed again. Where AUTOLM_DEBUG=1 or AUTOLM_DAP ask for
-it, importing this begins to record.
+`record()` remembers what a program's functions did, and `graph(loss)` is then a node like any
+other. The rules are PyTorch's own; nothing is computed again. Where AUTOLM_DEBUG=1 or AUTOLM_DAP
+ask for it, importing this begins to record.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autolm.torch.recorder import record as record
     from autolm.torch.root import graph as graph
     from autolm.torch.root import node as node
-    from autolm.torch.recorder import record as record
 else:
     from autolm.engine.lazy import lazily
 

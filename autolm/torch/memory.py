@@ -18,9 +18,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from autolm.engine.graph import note_here
-from autolm.torch.torch_node import Several, TorchNode
 from autolm.torch.operation import operation
 from autolm.torch.rule import Edge, Rule
+from autolm.torch.several import Several
+from autolm.torch.torch_node import TorchNode
 
 of_tensor: Any = WeakTensorKeyDictionary()
 of_edge: Any = weakref.WeakValueDictionary()  # by the identity of a function, which its node keeps
@@ -226,9 +227,7 @@ def _adopted_alone(function: Any, numbers: Sequence[int]) -> list[TorchNode]:
     if is_shared_cast(function):
         data = [function.next_functions[0][0].variable.detach().to(data[0].dtype)]
     if len(numbers) == 1:
-        nodes = [
-            TorchNode(data[0], op=op, parents=parents, rule=rule, edge=edges[0], note=note)
-        ]
+        nodes = [TorchNode(data[0], op=op, parents=parents, rule=rule, edge=edges[0], note=note)]
     else:
         whole = TorchNode(Several(data), op=op, parents=parents, rule=_together(rule), note=note)
         nodes = [

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from autolm.torch.asking import is_asked
 from autolm.torch.random_state import State, random_state, set_random_state
-from autolm.torch.reading import same_numbers
+from autolm.torch.reading import TensorReading
 
 
 class StandIns:
@@ -80,7 +80,7 @@ class Once:
 
 def _is_same(a: Any, b: Any) -> bool:
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return same_numbers(a, b)
+        return TensorReading(a).equals(b)
     return a is b
 
 

@@ -1,4 +1,4 @@
-"""What is known of a function of PyTorch: its name, and in words what autolm's of that name does."""
+"""What is known of a function of PyTorch: its name, and words where autolm has the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPELLINGS = {
 }
 # The functions that mean the same as autolm's whatever else they are told, and those that do if
 # they are told nothing else.
-SAME = "softmax log_softmax reshape transpose getitem matmul embedding"
+SAME = "softmax log_softmax reshape transpose getitem matmul embedding "
 ALONE = "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf maximum minimum sum"
 LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
 INFIX = frozenset(("add", "sub", "mul", "div", "pow", "matmul"))
@@ -56,8 +56,11 @@ def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOp
     """Return the record of a function that has so many operands, and was told nothing else."""
     definition = DEFINITIONS.get(name)
     if name == "linear":
-        return TorchOperation(name, "linear", "input @ weightᵀ + bias", LINEAR[:operands], forward)
-    known = getattr(ops, name, None) if name in (SAME + ALONE * is_alone).split() else None
+        formula = "input @ weightᵀ + bias"
+        return TorchOperation(name, "linear", formula, LINEAR[:operands], forward)
+    known = (
+        getattr(ops, name, None) if name in (SAME + ALONE if is_alone else SAME).split() else None
+    )
     if known is None or len(known.rule) not in (1, operands):
         return TorchOperation(name, forward=forward, definition=definition)
     return TorchOperation(
@@ -84,7 +87,7 @@ def is_reflected(function: Any) -> bool:
 
 
 def writes(function: Any, told: Mapping[str, Any]) -> bool:
-    """Whether a function writes into its first operand: `add_`, `x[0] = y`, `relu(inplace=True)`."""
+    """Whether a function writes into its first operand: `add_`, `x[0] = y`, `inplace=True`."""
     name = getattr(function, "__name__", "")
     if isinstance(function, type):
         return False
@@ -94,18 +97,23 @@ def writes(function: Any, told: Mapping[str, Any]) -> bool:
 
 
 @cache
-def parameters(function: Any) -> tuple[str, ...]:
-    """Return what a function calls its arguments; a function of C does not say."""
+def parameters(function: Any) -> dict[str, Any]:
+    """Return what a function calls its arguments, with their defaults; one of C does not say."""
     is_class = isinstance(function, type)  # of a Function: those of its forward
     try:
-        names = tuple(inspect.signature(function.forward if is_class else function).parameters)
-        return names[is_class and function.setup_context is Function.setup_context :]
+        found = inspect.signature(function.forward if is_class else function).parameters.values()
     except (TypeError, ValueError):
-        return ()
+        return {}
+    if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in found):
+        return {}
+    names = {each.name: each.default for each in found}
+    if is_class and function.setup_context is Function.setup_context:
+        del names[next(iter(names))]  # the context
+    return names
 
 
 def arguments(function: Any, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every argument by its name, or by its number where that has none."""
+    """Return the arguments by their names, or by numbers without; defaults are left out."""
     names = parameters(function)
-    named = names if len(names) >= len(args) and not {"args", "kwargs"} & {*names} else ()
-    return {**dict(zip(named or map(str, range(len(args))), args, strict=False)), **told}
+    given = {**dict(zip(names or map(str, range(len(args))), args, strict=False)), **told}
+    return {name: value for name, value in given.items() if value is not names.get(name, given)}

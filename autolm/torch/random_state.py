@@ -10,7 +10,7 @@ State = dict[str, torch.Tensor]
 def random_state() -> State:
     """Return the state of each generator, by its device."""
     state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         for device in range(torch.cuda.device_count()):
             state[f"cuda:{device}"] = torch.cuda.get_rng_state(device)
     return state

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from os.path import dirname, join
 from types import FunctionType
 from typing import Any
 
@@ -19,13 +20,20 @@ from torch.nn.modules import module as torch_modules
 from torch.overrides import TorchFunctionMode
 
 from autolm.engine.graph import record_sites
+from autolm.engine.site import add_machinery
 from autolm.torch.asking import is_asked, unseen
 from autolm.torch.detours import detours
-from autolm.torch.memory import add, known, keep_data, node_of, tensors
+from autolm.torch.memory import add, keep_data, known, node_of, tensors
 from autolm.torch.modules import enter, leave
-from autolm.torch.torch_node import TorchNode
 from autolm.torch.operation import INFIX, arguments, called, is_reflected, writes
+from autolm.torch.torch_node import TorchNode
 
+# What calls PyTorch's functions for a program, and what records them, is no program itself.
+_RECORDING = ("detours", "memory", "modules", "recorder")
+add_machinery(
+    join(dirname(torch.__file__), ""),
+    *(join(dirname(__file__), f"{name}.py") for name in _RECORDING),
+)
 # Functions of Python that are opened: what one wants to see are the steps in them.
 OPENED = {torch.nn.functional.multi_head_attention_forward}
 # What has no result of its own, or runs the program's own code.

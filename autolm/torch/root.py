@@ -9,11 +9,11 @@ import torch
 
 from autolm.engine.graph import describe, note_here, topological_order
 from autolm.torch.asking import unseen
-from autolm.torch.memory import node_of, tensors
+from autolm.torch.memory import node_of
 from autolm.torch.modules import name_leaves
-from autolm.torch.torch_node import TorchNode, read_gradients
 from autolm.torch.once import once
 from autolm.torch.operation import TorchOperation
+from autolm.torch.torch_node import TorchNode, read_gradients
 
 HOOKS = TorchOperation("hook", formula="a, its gradient as the hooks leave it", cases=())
 LOSSES = TorchOperation("losses", "Σ", "Σ ⟨gradient, loss⟩")
@@ -57,6 +57,12 @@ def graph(loss: torch.Tensor) -> TorchNode:
     return prepared(root)
 
 
+def node_under(tensor: torch.Tensor) -> TorchNode:
+    """Return the node of a tensor with its graph prepared, for a tool that was given the tensor."""
+    found = node(tensor)
+    return prepared(found) if found.parents else found
+
+
 def prepared(root: TorchNode) -> TorchNode:
     """Name the leaves of a graph, read their gradients, and make steps of the hooks in it."""
     order: list[Any] = topological_order(root)
@@ -89,7 +95,8 @@ def _hook_step(hooked: TorchNode) -> TorchNode:
         return (upstream,)
 
     step = TorchNode(hooked.data, op=HOOKS, parents=(hooked,), rule=rule, note=hooked.note)
-    step.order, step.edge, step.origin = hooked.order + 0.5, hooked.edge, hooked.origin
+    step.order = hooked.order + 0.5  # type: ignore[assignment] # between it and what uses it
+    step.edge, step.origin = hooked.edge, hooked.origin
     return step
 
 

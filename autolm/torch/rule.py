@@ -1,10 +1,10 @@
 """The rule of a step in PyTorch's own words: the few functions between results and operands.
 
 A `grad_fn` can be called, and returns what `backward()` would send on, from the very tensors that
-the forward pass saved. Nothing is computed again: dropout keeps its mask, batch norm its statistics,
-a Function of the user runs its own `backward`. What PyTorch's engine does around such a call is
-done here too: a gradient is summed to the shape and cast to the dtype that the next function
-expects, missing ones are zeros where the function wants that, and hooks are called.
+the forward pass saved. Nothing is computed again: dropout keeps its mask, batch norm its
+statistics, a Function of the user runs its own `backward`. What PyTorch's engine does around such a
+call is done here too: a gradient is summed to the shape and cast to the dtype that the next
+function expects, missing ones are zeros where the function wants that, and hooks are called.
 """
 
 from __future__ import annotations

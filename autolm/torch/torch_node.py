@@ -20,18 +20,9 @@ from autolm.torch import once
 from autolm.torch.asking import asking
 from autolm.torch.operation import TorchOperation
 from autolm.torch.rule import FREED
+from autolm.torch.several import Several
 
 Rule = Callable[..., tuple[Any, ...]]
-
-
-class Several(tuple[Any, ...]):
-    """The tensors of a function with several results, or their gradients; added up one by one."""
-
-    __slots__ = ()
-
-    def __add__(self, other: Any) -> Any:
-        pairs = zip(self, other, strict=True)
-        return Several(a if b is None else b if a is None else a + b for a, b in pairs)
 
 
 class TorchNode(Node):
@@ -151,16 +142,18 @@ def backward(root: TorchNode, grad: Any = None, retain_grads: bool | None = None
     if root.own_backward is not None:
         root.own_backward()
     else:
-        edge = None if root.edge is None else GradientEdge(*root.edge)
-        start = root.origin() if edge is None else edge
-        torch.autograd.backward(start, root.as_gradient(grad), retain_graph=True)
+        if root.edge is None:
+            raise ValueError(f"backward: {describe(root)} is a leaf: no operation made it")
+        edge = GradientEdge(*root.edge)
+        torch.autograd.backward(edge, root.as_gradient(grad), retain_graph=True)
     read_gradients(root)
     latest_root.set(weakref.ref(root))
 
 
 def read_gradients(root: TorchNode) -> None:
     """Let the nodes of leaves have the gradients that the program's tensors have."""
-    for node in topological_order(root):
+    nodes: Any = topological_order(root)
+    for node in nodes:
         origin = None if node.parents else node.origin()
         if origin is not None:
             node.gradient = None if origin.grad is None else origin.grad.detach()

@@ -69,7 +69,7 @@ def composed(node: Node) -> tuple[Tensor, dict[Node, Tensor]]:
 
     No gradient is computed. The errors are those of `open`.
     """
-    read_node("open", "node", node)
+    node = read_node("open", "node", node)
     if not node.parents:
         raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
     definition = getattr(node.op, "definition", None)

@@ -23,6 +23,7 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
+from autolm.engine.hooks import known_node
 from autolm.walking.source import LONGEST, Sources
 
 MOST = 300_000  # how many things of a program are looked through
@@ -75,9 +76,11 @@ def _places(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node,
     looked = 0
     while waiting and looked < MOST and len(found) < len(nodes):
         path, value = waiting.popleft()
-        if issubclass(type(value), Node):  # a stand-in of something else is not asked
-            if value in nodes:
-                found.setdefault(value, path)
+        # a stand-in of something else is not asked what it is
+        node = value if issubclass(type(value), Node) else known_node(value)
+        if node is not None:
+            if node in nodes:
+                found.setdefault(node, path)
         elif id(value) not in seen:
             seen.add(id(value))
             for form, key, inner in islice(_inside(value), MOST - looked):

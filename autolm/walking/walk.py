@@ -107,7 +107,8 @@ class Walk:
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
-        grad = seed("Walk", read_node("Walk", "root", root), grad)
+        root = read_node("Walk", "root", root)
+        grad = seed("Walk", root, grad)
         if retain_grads is not None:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
@@ -204,11 +205,12 @@ class Walk:
 
     def earlier(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
-        return None if read_node("earlier", "leaf", leaf).parents else self._earlier.get(leaf)
+        leaf = read_node("earlier", "leaf", leaf)
+        return None if leaf.parents else self._earlier.get(leaf)
 
     def consumers(self, node: Node) -> list[tuple[int, int]]:
         """List the steps that send to a node, done or not: each index, and as which operand."""
-        read_node("consumers", "node", node)
+        node = read_node("consumers", "node", node)
         if self._users is None:
             self._users = {}
             for index, each in enumerate(self.operations):

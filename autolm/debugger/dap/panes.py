@@ -14,10 +14,10 @@ from autolm.debugger.dap.messages import Message, Refused, told
 from autolm.engine.graph import Node
 from autolm.walking.described import Described, Describing
 from autolm.walking.namespace import Namespace
+from autolm.walking.reading import numbers
 from autolm.walking.source import parsed_expression
 from autolm.walking.stack import Called, Stack
 from autolm.walking.walk import Walk
-from autolm.walking.what_if import numbers
 from autolm.walking.wording import NOT_COMPUTED, show
 
 MOST = 1000  # children that are sent at once to an editor that asks for no page
