@@ -32,6 +32,11 @@ _machinery = (
 )
 
 
+def is_machinery(path: str) -> bool:
+    """Whether what runs in a file is no part of a program, but records or computes for it."""
+    return path.startswith(_machinery)
+
+
 def add_machinery(*paths: str) -> None:
     """Take what runs in these folders and files for machinery too, and not for a program."""
     global _machinery
@@ -62,7 +67,7 @@ class Site:
     @property
     def user(self) -> Frame:
         """The innermost call of the program: of a user, a layer or a model, not of an operation."""
-        outside = (each for each in self.frames if not each.path.startswith(_machinery))
+        outside = (each for each in self.frames if not is_machinery(each.path))
         return next(outside, self.frames[-1])
 
     @property

@@ -254,7 +254,9 @@ def at_change_of(
         lambda each: any(parent is node for parent in each.parents),
     )._replace(
         holds=lambda step: any(
-            sent.parent is node and not reading(sent.after).equals(sent.before)
+            sent.parent is node
+            and sent.after is not None
+            and not reading(sent.after).equals(sent.before)
             for sent in step.contributions
         )
     )

@@ -24,6 +24,7 @@ import numpy as np
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
 from autolm.engine.hooks import known_node
+from autolm.engine.site import is_machinery
 from autolm.walking.source import LONGEST, Sources
 
 MOST = 300_000  # how many things of a program are looked through
@@ -226,7 +227,7 @@ def variables_of_caller() -> Mapping[str, Any]:
     if given is not None:
         return given
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_HOME) and frame.f_back:
+    while _is_ours(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
     variables = _local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
@@ -234,6 +235,10 @@ def variables_of_caller() -> Mapping[str, Any]:
         variables = _local_variables(frame) | variables
     variables = {**variables, **frame.f_globals, **variables}
     return {name: value for name, value in variables.items() if name.isidentifier()}
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(_HOME) or is_machinery(path)
 
 
 def _local_variables(frame: FrameType) -> dict[str, Any]:
