@@ -24,7 +24,17 @@ Entered = namedtuple("Entered", "scope site depth")
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
 # What records nodes for others. The layers, and the models written with them, are programs.
-_ROOMS = ["ops", "tensor", "testing", "compiled", "walking", "drawing", "debugger", "pages"]
+_ROOMS = [
+    "ops",
+    "tensor",
+    "testing",
+    "compiled",
+    "walking",
+    "drawing",
+    "debugger",
+    "pages",
+    "torch",
+]
 _machinery = (
     *_ENGINE,
     *(join(_HOME, room, "") for room in _ROOMS),

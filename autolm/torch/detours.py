@@ -75,7 +75,11 @@ def _walked_backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwarg
     watching = watching_pass()
 
     def own() -> None:
-        _backward(tensors, grad_tensors, *args, **kwargs)
+        torch.autograd.backward = _backward  # which goes by its own name through every mode
+        try:
+            _backward(tensors, grad_tensors, *args, **kwargs)
+        finally:
+            torch.autograd.backward = _walked_backward
 
     if watching is None or is_asked():
         own()

@@ -28,12 +28,7 @@ from autolm.torch.modules import enter, leave
 from autolm.torch.operation import INFIX, arguments, called, is_reflected, writes
 from autolm.torch.torch_node import TorchNode
 
-# What calls PyTorch's functions for a program, and what records them, is no program itself.
-_RECORDING = ("detours", "memory", "modules", "recorder")
-add_machinery(
-    join(dirname(torch.__file__), ""),
-    *(join(dirname(__file__), f"{name}.py") for name in _RECORDING),
-)
+add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
 # Functions of Python that are opened: what one wants to see are the steps in them.
 OPENED = {torch.nn.functional.multi_head_attention_forward}
 # What has no result of its own, or runs the program's own code.
@@ -50,10 +45,17 @@ class Recorder(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if is_asked() or name in PASSED or not torch.is_grad_enabled():
             return function(*args, **kwargs)
+        if name == "__get__":  # of an attribute, of which few are tensors that were computed
+            value = function(*args)
+            return recorded(function, args, kwargs, lambda *_: value) if _is_made(value) else value
         if function in OPENED:
             with self:
                 return _seen_through(function)(*args, **kwargs)
         return recorded(function, args, kwargs)
+
+
+def _is_made(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.grad_fn is not None
 
 
 def recorded(function: Any, args: Any, kwargs: Any, call: Any = None) -> Any:

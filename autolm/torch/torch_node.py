@@ -17,7 +17,7 @@ from torch.autograd.graph import GradientEdge
 from autolm.engine.backprop import Step, latest_root, steps, watching_pass
 from autolm.engine.graph import Node, Note, describe, next_order, topological_order
 from autolm.torch import once
-from autolm.torch.asking import asking
+from autolm.torch.asking import asking, unseen
 from autolm.torch.operation import TorchOperation
 from autolm.torch.rule import FREED
 from autolm.torch.several import Several
@@ -79,8 +79,10 @@ class TorchNode(Node):
 
         It is not copied, as nothing here writes into a gradient: those of a large model are large.
         """
-        if isinstance(self.data, Several):
-            return Several(grad)
+        with unseen():
+            return Several(grad) if isinstance(self.data, Several) else self._as_gradient(grad)
+
+    def _as_gradient(self, grad: Any) -> torch.Tensor:
         device = _device(self)
         if grad is None:
             if self.data.numel() != 1:
@@ -155,7 +157,7 @@ def read_gradients(root: TorchNode) -> None:
     nodes: Any = topological_order(root)
     for node in nodes:
         origin = None if node.parents else node.origin()
-        if origin is not None:
+        if origin is not None and origin.is_leaf:  # and was not written into since
             node.gradient = None if origin.grad is None else origin.grad.detach()
 
 

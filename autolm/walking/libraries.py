@@ -42,7 +42,7 @@ class _AfterImport:
     def withdraw(self) -> None:
         """Look for the library no more."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Return the library's own spec, whose loader calls back; of every other, nothing."""
