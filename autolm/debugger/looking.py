@@ -32,7 +32,7 @@ from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
 from autolm.walking.opening import composed
 from autolm.walking.program_names import in_program
-from autolm.walking.reading import is_array, numbers, reading
+from autolm.walking.reading import is_array, reading
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
@@ -388,9 +388,7 @@ class Looking(Prompt):
         node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
         if place:
-            array = node.data.copy()
-            array[place] = numbers(data, ())
-            data = array
+            data = reading(node.data).changed(place, data)
         with self.interrupts_held():  # half a way to the start and back is no place to stop
             change = self.walk.set(node, data)
         self.say(change.text(self.names.in_full))

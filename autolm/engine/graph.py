@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from itertools import count
@@ -112,7 +112,7 @@ class Node(Copied):
     def begin_walk(self) -> None:
         """Make ready for a walk from this root."""
 
-    def end_walk(self, grad: Any, finished: bool) -> None:
+    def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
         """Do what else there is to do when a walk from this root, with this seed, is over."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from autolm.engine.graph import note_here
-from autolm.torch.operation import operation
+from autolm.engine.graph import describe, note_here
+from autolm.torch.call import Call
+from autolm.torch.operation import TorchOperation, operation
 from autolm.torch.rule import Edge, Rule
 from autolm.torch.several import Several
 from autolm.torch.torch_node import TorchNode
@@ -58,43 +59,82 @@ def tensors(values: Any) -> list[torch.Tensor]:
     """List the tensors in anything that PyTorch's functions take or return."""
     if isinstance(values, torch.Tensor):
         return [values]
+    if values is None or isinstance(values, int | float | str | torch.dtype):
+        return []
+    if type(values) in (tuple, list):
+        return [each for value in values for each in tensors(value)]
     return [each for each in tree_leaves(values) if isinstance(each, torch.Tensor)]
 
 
 def add(
-    results: Sequence[torch.Tensor],
-    name: str,
-    function: Any,
-    operands: Sequence[TorchNode],
-    attributes: Mapping[str, Any],
+    results: Sequence[torch.Tensor], call: Call, operands: Sequence[TorchNode] | None = None
 ) -> TorchNode:
-    """Make a node of what a function returned: of each result, and of several one more for all."""
+    """Make a node of what a call returned: of each result, and of several one more for all.
+
+    With other operands than the call's it is what the call wrote into, of which that had a view.
+    """
     edges = [(each.grad_fn, each.output_nr) for each in results]
-    parents, rule = way(edges, operands)
-    op = operation(name, function, len(parents), not attributes)
-    note = note_here()
-    if len(results) == 1:
-        (result,), (edge,) = results, edges
-        node = TorchNode(
-            result.detach(),
-            op=op,
-            parents=parents,
-            rule=rule,
-            edge=edge,
-            note=note,
-            origin=result,
-            attributes=attributes,
-        )
-        keep(node, result)
-        return node
-    data = Several(each.detach() for each in results)
-    whole = TorchNode(
-        data, op=op, parents=parents, rule=_together(rule), note=note, attributes=attributes
+    parents, rule = way(edges, call.operands if operands is None else operands)
+    is_alone = len(results) == 1
+    node = TorchNode(
+        results[0].detach() if is_alone else Several(each.detach() for each in results),
+        op=operation(call.name, call.function, len(parents), not call.attributes),
+        parents=parents,
+        rule=rule if is_alone else _together(rule),
+        edge=edges[0] if is_alone else None,
+        note=note_here(),
+        origin=results[0] if is_alone else None,
+        attributes=call.attributes,
     )
+    node.call = call if operands is None else None
+    if is_alone:
+        keep(node, results[0])
+        return node
     for i, (result, edge) in enumerate(zip(results, edges, strict=True)):
-        part = _part(whole, i, len(results), result.detach(), edge, result)
-        keep(part, result)
-    return whole
+        keep(_part(node, i, len(results), result.detach(), edge, result), result)
+    return node
+
+
+def compute_again(node: TorchNode) -> None:
+    """Let a node hold what its function makes of what its operands hold now, with the rule for it.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be computed again, which is named.
+    """
+    if node.op is not None and node.op.follow is not None:
+        node.data = node.op.follow(node)
+        return
+    call: Call | None = node.call
+    if call is None:
+        raise ValueError(
+            f"{describe(node)} cannot be computed again: PyTorch did it where autolm did not see "
+            "its operands"
+        )
+    leaves: dict[Any, TorchNode] = {}
+    given = []
+    for operand in call.operands:
+        stand_in = operand if operand in node.parents else _cast_of(operand, node.parents)
+        data = stand_in.data.detach().clone()
+        leaves[data.requires_grad_(stand_in.requires_grad)] = stand_in
+        given.append(data)
+    try:
+        results = [each for each in tensors(call.again(given)) if each.grad_fn is not None]
+    except ValueError as error:
+        raise ValueError(f"{describe(node)}: {error}") from None
+    edges = [(each.grad_fn, each.output_nr) for each in results]
+    parents, rule = way(edges, node.parents, leaves.get)
+    if parents != node.parents:
+        raise ValueError(f"{describe(node)} cannot be computed again: it depends on more")
+    is_alone = not isinstance(node.data, Several)
+    node.data = results[0].detach() if is_alone else Several(each.detach() for each in results)
+    node.backward_rule = rule if is_alone else _together(rule)
+
+
+def _cast_of(operand: TorchNode, parents: Sequence[TorchNode]) -> TorchNode:
+    """Return autocast's copy of an operand, if it is that which a function used."""
+    return next((each for each in parents if operand in each.parents), operand)
 
 
 def keep(node: TorchNode, tensor: torch.Tensor) -> None:
@@ -113,7 +153,7 @@ def _part(
         return (Several(upstream if i == j else None for j in range(count)),)
 
     assert whole.op is not None
-    op = operation(f"{whole.op.name}[{i}]", None, 1, True)
+    op = TorchOperation(f"{whole.op.name}[{i}]", follow=lambda part: part.parents[0].data[i])
     return TorchNode(
         data, op=op, parents=(whole,), rule=to_whole, edge=edge, note=whole.note, origin=origin
     )
@@ -123,7 +163,11 @@ def _together(rule: Rule) -> Any:
     return lambda upstreams: rule(*upstreams)
 
 
-def way(edges: Sequence[Edge], operands: Sequence[TorchNode]) -> tuple[tuple[Any, ...], Rule]:
+def way(
+    edges: Sequence[Edge],
+    operands: Sequence[TorchNode],
+    node_of_leaf: Callable[[torch.Tensor], TorchNode | None] = node_of,
+) -> tuple[tuple[Any, ...], Rule]:
     """Find PyTorch's functions between results and what is known, which become the parents.
 
     These come in the order of the operands; one that stands there twice is a parent twice, as far
@@ -139,7 +183,7 @@ def way(edges: Sequence[Edge], operands: Sequence[TorchNode]) -> tuple[tuple[Any
         for i, (below, number) in enumerate(function.next_functions):
             if below is None:
                 continue
-            node = _end(below, number)
+            node = _end(below, number, node_of_leaf)
             if node is not None:
                 ends.append((function, i, node))
             elif below not in seen:
@@ -149,11 +193,13 @@ def way(edges: Sequence[Edge], operands: Sequence[TorchNode]) -> tuple[tuple[Any
     return _joined(edges, functions, ends, operands)
 
 
-def _end(function: Any, number: int) -> TorchNode | None:
+def _end(
+    function: Any, number: int, node_of_leaf: Callable[[torch.Tensor], TorchNode | None] = node_of
+) -> TorchNode | None:
     """Return the node at an edge, where the way from a result ends; None if it goes on."""
     variable = getattr(function, "variable", None)
     if variable is not None:
-        return node_of(variable)
+        return node_of_leaf(variable)
     node: TorchNode | None = of_edge.get((id(function), number))
     if node is None and is_shared_cast(function):
         return adopted(function, number)
@@ -225,6 +271,7 @@ def _adopted_alone(function: Any, numbers: Sequence[int]) -> list[TorchNode]:
     parents, rule = _joined(edges, [function], ends, [node for _, _, node in ends])
     op, note = operation(name, None, len(parents), False), note_here()
     if is_shared_cast(function):
+        op = TorchOperation("cast", follow=lambda node: node.parents[0].data.to(node.data.dtype))
         data = [function.next_functions[0][0].variable.detach().to(data[0].dtype)]
     if len(numbers) == 1:
         nodes = [TorchNode(data[0], op=op, parents=parents, rule=rule, edge=edges[0], note=note)]

@@ -40,6 +40,8 @@ class TorchOperation:
         Empty where the function works element by element.
     definition
         What it is composed of, on tensors; None where it does not open.
+    follow
+        Of what only hands on: the data of a node, from what its parents hold.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TorchOperation:
     forward: Any = None
     cases: tuple[Any, ...] = ("not element by element",)
     definition: Callable[..., Any] | None = None
+    follow: Callable[[Any], Any] | None = None
 
 
 @cache

@@ -110,6 +110,12 @@ class TensorReading(Reading):
         """Return as many ones."""
         return torch.ones_like(self.data)
 
+    def changed(self, place: Index, given: Any) -> torch.Tensor:
+        """Return a copy with other numbers at a place."""
+        copy = self.data.clone()
+        copy[place] = TensorReading(copy[place]).like(given)
+        return copy
+
     def like(self, given: Any) -> torch.Tensor:
         """Read numbers in place of these: of this shape, in this dtype, where these are."""
         try:

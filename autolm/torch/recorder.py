@@ -22,11 +22,11 @@ from torch.overrides import TorchFunctionMode
 from autolm.engine.graph import record_sites
 from autolm.engine.site import add_machinery
 from autolm.torch.asking import is_asked, unseen
+from autolm.torch.call import DRAWS, Call
 from autolm.torch.detours import detours
 from autolm.torch.memory import add, keep_data, known, node_of, tensors
 from autolm.torch.modules import enter, leave
-from autolm.torch.operation import INFIX, arguments, called, is_reflected, writes
-from autolm.torch.torch_node import TorchNode
+from autolm.torch.operation import writes
 
 add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
 # Functions of Python that are opened: what one wants to see are the steps in them.
@@ -58,52 +58,40 @@ def _is_made(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.grad_fn is not None
 
 
-def recorded(function: Any, args: Any, kwargs: Any, call: Any = None) -> Any:
+def recorded(function: Any, args: Any, kwargs: Any, run: Any = None) -> Any:
     """Call a function, if need be by another way, and make nodes of what it returns."""
-    name = called(function)
+    run = run or function
     with unseen():
         if writes(function, kwargs):
-            return _written(function, name, args, kwargs)
-        result = (call or function)(*args, **kwargs)
-        if name == "register_hook":
+            return _written(function, args, kwargs)
+        if DRAWS.search(getattr(function, "__name__", "")) or isinstance(function, type):
+            call = Call(function, args, kwargs, node_of, run)  # with the random state of now
+            result = run(*args, **kwargs)
+        else:
+            result, call = run(*args, **kwargs), None
+        if getattr(function, "__name__", "") == "register_hook":
             node_of(args[0]).hooks = args[0]._backward_hooks
             return result
         made = [each for each in tensors(result) if each.grad_fn is not None and not known(each)]
         if made:
-            add(made, name, function, *_told(function, name, args, kwargs))
+            add(made, call or Call(function, args, kwargs, node_of, run))
     return result
 
 
-def _written(function: Any, name: str, args: Any, kwargs: Any) -> Any:
+def _written(function: Any, args: Any, kwargs: Any) -> Any:
     """Call a function that writes into a tensor, of which a node is made; and of what it views."""
     target = tensors((args, kwargs))[0]
-    whole = target._base
-    operands, attributes = _told(function, name, args, kwargs)
-    before = operands if whole is None else [node_of(whole), *operands[1:]]
+    whole, call = target._base, Call(function, args, kwargs, node_of)
+    before = None if whole is None else node_of(whole)
     keep_data(target)
     result = function(*args, **kwargs)
-    if whole is not None and whole.grad_fn is not None and not known(whole):
-        add([whole], name, function, before, attributes)
-        name, function, operands, attributes = "view", None, [node_of(whole)], {}
-    if target.grad_fn is not None and not known(target):
-        add([target], name, function, operands, attributes)
+    if whole is not None and before is not None:
+        if whole.grad_fn is not None and not known(whole):
+            add([whole], call, [before, *call.operands[1:]])
+        node_of(target)
+    elif target.grad_fn is not None and not known(target):
+        add([target], call)
     return result
-
-
-def _told(
-    function: Any, name: str, args: Any, kwargs: Any
-) -> tuple[list[TorchNode], dict[str, Any]]:
-    """Return the operands of a call, and what else it was told."""
-    told = arguments(function, args, kwargs)
-    found = [node_of(each) for each in tensors(list(told.values()))]
-    if name in INFIX and len(found) == 1:  # the number of x * 2 is an operand as well
-        number = next((key for key, each in told.items() if isinstance(each, int | float)), "")
-        if number:
-            data = torch.tensor(told.pop(number), dtype=torch.float64)
-            found.append(TorchNode(data, requires_grad=False))
-    if is_reflected(function):
-        found.reverse()
-    return found, {k: v for k, v in told.items() if v is not None and not tensors(v)}
 
 
 @cache

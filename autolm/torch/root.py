@@ -15,7 +15,12 @@ from autolm.torch.once import once
 from autolm.torch.operation import TorchOperation
 from autolm.torch.torch_node import TorchNode, read_gradients
 
-HOOKS = TorchOperation("hook", formula="a, its gradient as the hooks leave it", cases=())
+HOOKS = TorchOperation(
+    "hook",
+    formula="a, its gradient as the hooks leave it",
+    cases=(),
+    follow=lambda node: node.parents[0].data,
+)
 LOSSES = TorchOperation("losses", "Σ", "Σ ⟨gradient, loss⟩")
 
 

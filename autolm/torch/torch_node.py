@@ -8,7 +8,7 @@ for each. What PyTorch did unseen has no data, only a shape: a tensor on the dev
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.autograd.graph import GradientEdge
 
 from autolm.engine.backprop import Step, latest_root, steps, watching_pass
 from autolm.engine.graph import Node, Note, describe, next_order, topological_order
+from autolm.engine.hooks import higher
 from autolm.torch import once
 from autolm.torch.asking import asking, unseen
 from autolm.torch.operation import TorchOperation
@@ -31,6 +32,7 @@ class TorchNode(Node):
     __slots__ = (
         "attributes",
         "backward_rule",
+        "call",
         "data",
         "edge",
         "hooks",
@@ -41,6 +43,7 @@ class TorchNode(Node):
         "version",
     )
     computed = ("data", "backward_rule")
+    call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
     hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them
     origin: Callable[[], torch.Tensor | None]  # the program's tensor, while the program has it
@@ -64,7 +67,7 @@ class TorchNode(Node):
         self.op, self.parents, self.backward_rule, self.note = op, parents, rule, note
         self.order = next_order() if parents else 0
         self.attributes = {} if attributes is None else attributes
-        self.edge, self.own_backward = edge, None
+        self.edge, self.own_backward, self.call = edge, None, None
         self.hooks = None if origin is None else origin._backward_hooks
         self.origin = _nowhere if origin is None else weakref.ref(origin)
         self.version = 0 if origin is None else origin._version
@@ -130,10 +133,20 @@ class TorchNode(Node):
         """Let hooks and Functions of the user be called once in the walk that begins."""
         once.begin()
 
-    def end_walk(self, grad: Any, finished: bool) -> None:
-        """Let PyTorch do the pass that was walked to its end, as the program called it."""
+    def recompute(self) -> None:
+        """Call the function again on what its operands hold now, with the same random numbers."""
+        higher("torch node computed again")(self)
+
+    def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
+        """Let PyTorch do the pass that was walked to its end, as the program called it.
+
+        After an edit the walk's gradients stand, and so do the numbers that were set: what PyTorch
+        remembers is the pass without it.
+        """
         try:
-            if finished:
+            if finished and edits:
+                _write(self, edits)
+            elif finished:
                 backward(self, grad)
         finally:
             once.end()
@@ -150,6 +163,18 @@ def backward(root: TorchNode, grad: Any = None, retain_grads: bool | None = None
         torch.autograd.backward(edge, root.as_gradient(grad), retain_graph=True)
     read_gradients(root)
     latest_root.set(weakref.ref(root))
+
+
+def _write(root: TorchNode, edits: Sequence[Any]) -> None:
+    """Let the program's tensors have their nodes' gradients, and the numbers that were set."""
+    nodes: Any = topological_order(root)
+    edited = {edit.node for edit in edits}
+    for node in nodes:
+        origin = None if node.parents else node.origin()
+        if origin is not None and node.requires_grad and node.gradient is not None:
+            origin.grad = node.gradient.to(origin.dtype).clone()
+        if origin is not None and node in edited:
+            origin.data = node.data
 
 
 def read_gradients(root: TorchNode) -> None:

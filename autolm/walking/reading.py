@@ -94,6 +94,12 @@ class Reading:
         """Return as many ones, of the same kind."""
         return np.ones_like(self.data)
 
+    def changed(self, place: Index, given: Any) -> Any:
+        """Return a copy with other numbers at a place."""
+        copy = np.array(self.data)
+        copy[place] = numbers(given, np.shape(copy[place]))
+        return copy
+
     def like(self, given: Any) -> Any:
         """Read numbers that somebody gives in place of these: of this shape, and of its dtype."""
         array = numbers(given, self.shape)

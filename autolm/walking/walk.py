@@ -572,7 +572,7 @@ class Walk:
         self._is_open = False
         for node in () if self._retains else self.operations:
             node.gradient = None
-        self.root.end_walk(self.seed, finished=True)
+        self.root.end_walk(self.seed, finished=True, edits=self.edits)
         latest_root.set(weakref.ref(self.root))
 
     def _require_open(self, what: str) -> None:
