@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -43,7 +44,7 @@ class Call:
         What else it was told, by name, or by number where that has none.
     """
 
-    __slots__ = ("_run", "_state", "_told", "attributes", "function", "name", "operands")
+    __slots__ = ("_casts", "_run", "_state", "_told", "attributes", "function", "name", "operands")
 
     def __init__(
         self,
@@ -64,6 +65,9 @@ class Call:
             self._told[key] = self._with_operands(value, node_of)
             if len(self.operands) == before and value is not None:
                 self.attributes[key] = value
+        device = self.operands[0].data.device.type if self.operands else "cpu"
+        is_cast = torch.is_autocast_enabled(device)
+        self._casts = (device, torch.get_autocast_dtype(device)) if is_cast else None
         if self.name in INFIX and len(self.operands) == 1:
             self._take_number()
         if is_reflected(function):
@@ -90,6 +94,10 @@ class Call:
                 self.operands.append(TorchNode(data, requires_grad=False))
                 return
 
+    def _autocast(self) -> AbstractContextManager[Any]:
+        """Return the casts that were on when the call was made."""
+        return torch.autocast(*self._casts) if self._casts else nullcontext()
+
     def again(self, tensors: Sequence[torch.Tensor]) -> Any:
         """Make the call on other tensors, one for each operand, and with the same random numbers.
 
@@ -114,7 +122,7 @@ class Call:
             if self._state is not None:
                 set_random_state(self._state)
             began = random_state()
-            with unseen(), torch.enable_grad():
+            with unseen(), torch.enable_grad(), self._autocast():
                 result = self._run(*args, **told)
             if self._state is None and not all(
                 map(torch.equal, began.values(), random_state().values())

@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from autolm.engine.graph import describe, note_here
 from autolm.torch.call import Call
 from autolm.torch.operation import TorchOperation, operation
-from autolm.torch.rule import Edge, Rule
+from autolm.torch.rule import Edge, Rule, hooks_of
 from autolm.torch.several import Several
 from autolm.torch.torch_node import TorchNode
 
@@ -80,7 +80,7 @@ def add(
         results[0].detach() if is_alone else Several(each.detach() for each in results),
         op=operation(call.name, call.function, len(parents), not call.attributes),
         parents=parents,
-        rule=rule if is_alone else _together(rule),
+        rule=rule if is_alone else rule.together,
         edge=edges[0] if is_alone else None,
         note=note_here(),
         origin=results[0] if is_alone else None,
@@ -112,6 +112,11 @@ def compute_again(node: TorchNode) -> None:
             f"{describe(node)} cannot be computed again: PyTorch did it where autolm did not see "
             "its operands"
         )
+    rule_before: Any = getattr(node.backward_rule, "__self__", node.backward_rule)
+    if any(
+        hook for function in rule_before.functions for hooks in hooks_of(function) for hook in hooks
+    ):
+        raise ValueError(f"{describe(node)} cannot be computed again: it has hooks on its grad_fn")
     leaves: dict[Any, TorchNode] = {}
     given = []
     for operand in call.operands:
@@ -129,7 +134,7 @@ def compute_again(node: TorchNode) -> None:
         raise ValueError(f"{describe(node)} cannot be computed again: it depends on more")
     is_alone = not isinstance(node.data, Several)
     node.data = results[0].detach() if is_alone else Several(each.detach() for each in results)
-    node.backward_rule = rule if is_alone else _together(rule)
+    node.backward_rule = rule if is_alone else rule.together
 
 
 def _cast_of(operand: TorchNode, parents: Sequence[TorchNode]) -> TorchNode:
@@ -157,10 +162,6 @@ def _part(
     return TorchNode(
         data, op=op, parents=(whole,), rule=to_whole, edge=edge, note=whole.note, origin=origin
     )
-
-
-def _together(rule: Rule) -> Any:
-    return lambda upstreams: rule(*upstreams)
 
 
 def way(
@@ -276,7 +277,7 @@ def _adopted_alone(function: Any, numbers: Sequence[int]) -> list[TorchNode]:
     if len(numbers) == 1:
         nodes = [TorchNode(data[0], op=op, parents=parents, rule=rule, edge=edges[0], note=note)]
     else:
-        whole = TorchNode(Several(data), op=op, parents=parents, rule=_together(rule), note=note)
+        whole = TorchNode(Several(data), op=op, parents=parents, rule=rule.together, note=note)
         nodes = [
             _part(whole, i, len(numbers), data[i], edges[i], None) for i in range(len(numbers))
         ]

@@ -6,12 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from torch.autograd.function import Function
 
 from autolm import ops
 from autolm.torch.definitions import DEFINITIONS
+from autolm.torch.several import Several
 
 # How autolm calls what Python's operators and PyTorch's other spellings do.
 SPELLINGS = {
@@ -23,6 +25,8 @@ SPELLINGS = {
 SAME = "softmax log_softmax reshape transpose getitem matmul embedding "
 ALONE = "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf maximum minimum sum"
 LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
+# What gives its operands back, for hooks on modules.
+HANDS_ON = "BackwardHookFunction"
 INFIX = frozenset(("add", "sub", "mul", "div", "pow", "matmul"))
 
 
@@ -57,6 +61,8 @@ class TorchOperation:
 @cache
 def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOperation:
     """Return the record of a function that has so many operands, and was told nothing else."""
+    if name == HANDS_ON:
+        return TorchOperation(name, forward=forward, cases=(), follow=_of_operands)
     definition = DEFINITIONS.get(name)
     if name == "linear":
         formula = "input @ weightᵀ + bias"
@@ -69,6 +75,11 @@ def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOp
     return TorchOperation(
         name, known.symbol, known.formula, known.rule, forward, tuple(known.cases), definition
     )
+
+
+def _of_operands(node: Any) -> Any:
+    held = [parent.data for parent in node.parents]
+    return Several(held) if isinstance(node.data, Several) else held[0]
 
 
 def called(function: Any) -> str:
@@ -103,10 +114,10 @@ def writes(function: Any, told: Mapping[str, Any]) -> bool:
 def parameters(function: Any) -> dict[str, Any]:
     """Return what a function calls its arguments, with their defaults; one of C does not say."""
     is_class = isinstance(function, type)  # of a Function: those of its forward
-    try:
-        found = inspect.signature(function.forward if is_class else function).parameters.values()
-    except (TypeError, ValueError):
+    told = function.forward if is_class else function
+    if not isinstance(told, FunctionType) or hasattr(told, "__wrapped__"):
         return {}
+    found = inspect.signature(told).parameters.values()
     if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in found):
         return {}
     names = {each.name: each.default for each in found}

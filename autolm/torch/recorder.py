@@ -47,7 +47,7 @@ class Recorder(TorchFunctionMode):
             return function(*args, **kwargs)
         if name == "__get__":  # of an attribute, of which few are tensors that were computed
             value = function(*args)
-            return recorded(function, args, kwargs, lambda *_: value) if _is_made(value) else value
+            return recorded(function, args, kwargs) if _is_made(value) else value
         if function in OPENED:
             with self:
                 return _seen_through(function)(*args, **kwargs)

@@ -49,6 +49,10 @@ class Rule:
         self.starts, self.slots, self.operands = tuple(starts), slots, operands
         self.functions = functions
 
+    def together(self, upstreams: Sequence[torch.Tensor | None]) -> tuple[torch.Tensor | None, ...]:
+        """Return what each operand is sent, of several results' gradients in one value."""
+        return self(*upstreams)
+
     def __call__(self, *upstreams: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         """Return what each operand is sent: None where nothing is."""
         waiting: dict[Any, dict[int, torch.Tensor]] = {}
