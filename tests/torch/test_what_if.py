@@ -22,30 +22,34 @@ ALIKE = [
 ]
 
 
-def losses_of(make, name="", factor=1.0):
+def moved_by(data):
+    return data * 1.5 + 0.1
+
+
+def losses_of(make, name=""):
     torch.manual_seed(0)
     program = make()
     if name:
-        program.leaves[name].data = program.leaves[name].data * factor
+        program.leaves[name].data = moved_by(program.leaves[name].data)
     torch.manual_seed(1)
     return program, program.compute()
 
 
-def a_leaf_of(make):
-    names = [name for name, each in losses_of(make)[0].leaves.items() if each.requires_grad]
-    return names[len(names) // 2]
+def leaves_of(make):
+    return [name for name, each in losses_of(make)[0].leaves.items() if each.requires_grad]
 
 
 @pytest.mark.parametrize("make", ALIKE, ids=lambda make: make.__name__)
 def test_set_leaf_gives_what_a_run_with_it_gives(make):
-    name = a_leaf_of(make)
-    plain, expected = losses_of(make, name, 1.5)
+    names = leaves_of(make)
+    name = names[len(names) // 2]
+    plain, expected = losses_of(make, name)
     expected.backward()
     with autolm.torch.record():
         program, loss = losses_of(make)
     before, state = loss.detach().clone(), torch.get_rng_state()
     root, leaf = autolm.torch.graph(loss), autolm.torch.node(program.leaves[name])
-    told = edit(root, leaf, leaf.data * 1.5)
+    told = edit(root, leaf, moved_by(leaf.data))
     assert torch.equal(root.data, expected.detach())
     moved = {n.origin(): grad.after for n, grad in told.gradients.items() if not n.parents}
     compared = [each for each in program.leaves if program.leaves[each] in moved]
@@ -63,8 +67,8 @@ def test_what_cannot_be_computed_again_is_named_and_nothing_changes(make):
     with autolm.torch.record():
         program, loss = losses_of(make)
     root = autolm.torch.graph(loss)
-    leaf = autolm.torch.node(program.leaves[a_leaf_of(make)])
+    leaf = autolm.torch.node(program.leaves[leaves_of(make)[0]])
     before = leaf.data.clone()
     with pytest.raises(ValueError, match="cannot be computed again: "):
-        edit(root, leaf, leaf.data * 1.5)
+        edit(root, leaf, moved_by(leaf.data))
     assert torch.equal(leaf.data, before)
