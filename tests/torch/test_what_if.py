@@ -10,7 +10,7 @@ from tests.torch.programs import PROGRAMS  # noqa: E402
 from tests.torch.test_programs import bits  # noqa: E402
 
 # What PyTorch did where no mode sees it, and what was written through a view.
-REFUSED = {"functions_of_functions", "writes_through_views", "hooks_on_tensors_and_modules"}
+REFUSED = {"functions_of_functions", "writes_through_views"}
 # What was computed of a leaf without a gradient is a constant of the graph, and stays.
 WITHOUT_A_GRADIENT = {"parts_without_a_gradient"}
 # A hook draws anew for each gradient that it is asked about.
