@@ -25,6 +25,7 @@ from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
 from autolm.engine.site import Frame
+from autolm.engine.value import Value
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
@@ -419,8 +420,10 @@ class Looking(Prompt):
         q comes back.
         """
         node = self.node
-        if not isinstance(node, Tensor):
+        if isinstance(node, Value):
             raise Mistake("zoom: this is a Value already, and no number is smaller")
+        if not isinstance(node, Tensor):
+            raise Mistake("zoom: it expands Tensors of autolm; open shows what a function is of")
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
             raise Mistake(f"zoom: {self.names(node)} joins over {ZOOM_LIMIT} numbers; too many")
         index = _index(argument, node.shape, "zoom {}")

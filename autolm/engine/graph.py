@@ -48,6 +48,7 @@ class Node(Copied):
     steps: Callable[..., Iterator[Any]]  # the same, one operation at a time
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
+    opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 
     @property

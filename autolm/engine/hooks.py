@@ -20,6 +20,7 @@ PLACES = {
     "array in words": "autolm.walking.wording:show",
     "node of a tensor": "autolm.torch.root:node_under",
     "known node of a tensor": "autolm.torch.memory:known",
+    "torch node opened": "autolm.torch.opening:opened",
     "torch node computed again": "autolm.torch.memory:compute_again",
     "recording of PyTorch": "autolm.torch.recorder:record",
     "tensor of an operation": "autolm.tensor.tensor:record",

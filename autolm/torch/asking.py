@@ -28,6 +28,16 @@ def unseen() -> Iterator[None]:
 
 
 @contextmanager
+def seen() -> Iterator[None]:
+    """Let what PyTorch does in this block be recorded, whoever asked."""
+    token = _asked.set(False)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+@contextmanager
 def asking() -> Iterator[None]:
     """Compute in this block without a graph, a record, or a change of random numbers."""
     state = random_state()

@@ -6,15 +6,15 @@ draws random numbers keeps the random state that it began with.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
-from autolm.torch.asking import unseen
 from autolm.torch.operation import INFIX, arguments, called, is_reflected, writes
 from autolm.torch.random_state import State, random_state, set_random_state
 from autolm.torch.torch_node import TorchNode
@@ -29,6 +29,12 @@ class Operand(NamedTuple):
 
     place: int
     kind: Callable[[Any], Any] | None = None
+
+
+def operands_in(value: Any) -> list[Operand]:
+    """List what stands for an operand in an argument."""
+    leaves = tree_leaves(value, is_leaf=lambda each: isinstance(each, Operand))
+    return [each for each in leaves if isinstance(each, Operand)]
 
 
 class Call:
@@ -94,12 +100,25 @@ class Call:
                 self.operands.append(TorchNode(data, requires_grad=False))
                 return
 
+    def names(self, definition: Callable[..., Any]) -> list[str]:
+        """Return what a definition of the function calls the operands."""
+        parameters = [*inspect.signature(definition).parameters]
+        named = (
+            (parameters[int(key)] if key.isdigit() else key, v) for key, v in self._told.items()
+        )
+        places = {each.place: name for name, v in named for each in operands_in(v)}
+        return [places[place] for place in range(len(self.operands))]
+
     def _autocast(self) -> AbstractContextManager[Any]:
         """Return the casts that were on when the call was made."""
         return torch.autocast(*self._casts) if self._casts else nullcontext()
 
-    def again(self, tensors: Sequence[torch.Tensor]) -> Any:
+    def again(
+        self, tensors: Sequence[torch.Tensor], definition: Callable[..., Any] | None = None
+    ) -> Any:
         """Make the call on other tensors, one for each operand, and with the same random numbers.
+
+        A definition of the function is called in its place.
 
         Raises
         ------
@@ -122,8 +141,8 @@ class Call:
             if self._state is not None:
                 set_random_state(self._state)
             began = random_state()
-            with unseen(), torch.enable_grad(), self._autocast():
-                result = self._run(*args, **told)
+            with torch.enable_grad(), self._autocast():
+                result = (definition or self._run)(*args, **told)
             if self._state is None and not all(
                 map(torch.equal, began.values(), random_state().values())
             ):

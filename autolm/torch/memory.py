@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from autolm.engine.graph import describe, note_here
+from autolm.torch.asking import unseen
 from autolm.torch.call import Call
 from autolm.torch.operation import TorchOperation, operation
 from autolm.torch.rule import Edge, Rule, hooks_of
@@ -125,7 +126,8 @@ def compute_again(node: TorchNode) -> None:
         leaves[data.requires_grad_(stand_in.requires_grad)] = stand_in
         given.append(data)
     try:
-        results = [each for each in tensors(call.again(given)) if each.grad_fn is not None]
+        with unseen():
+            results = [each for each in tensors(call.again(given)) if each.grad_fn is not None]
     except ValueError as error:
         raise ValueError(f"{describe(node)}: {error}") from None
     edges = [(each.grad_fn, each.output_nr) for each in results]

@@ -12,7 +12,6 @@ from typing import Any
 from torch.autograd.function import Function
 
 from autolm import ops
-from autolm.torch.definitions import DEFINITIONS
 from autolm.torch.several import Several
 
 # How autolm calls what Python's operators and PyTorch's other spellings do.
@@ -42,8 +41,6 @@ class TorchOperation:
         The function itself.
     cases
         Empty where the function works element by element.
-    definition
-        What it is composed of, on tensors; None where it does not open.
     follow
         Of what only hands on: the data of a node, from what its parents hold.
     """
@@ -54,7 +51,6 @@ class TorchOperation:
     rule: tuple[str, ...] = ()
     forward: Any = None
     cases: tuple[Any, ...] = ("not element by element",)
-    definition: Callable[..., Any] | None = None
     follow: Callable[[Any], Any] | None = None
 
 
@@ -63,7 +59,6 @@ def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOp
     """Return the record of a function that has so many operands, and was told nothing else."""
     if name == HANDS_ON:
         return TorchOperation(name, forward=forward, cases=(), follow=_of_operands)
-    definition = DEFINITIONS.get(name)
     if name == "linear":
         formula = "input @ weightᵀ + bias"
         return TorchOperation(name, "linear", formula, LINEAR[:operands], forward)
@@ -71,9 +66,9 @@ def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOp
         getattr(ops, name, None) if name in (SAME + ALONE if is_alone else SAME).split() else None
     )
     if known is None or len(known.rule) not in (1, operands):
-        return TorchOperation(name, forward=forward, definition=definition)
+        return TorchOperation(name, forward=forward)
     return TorchOperation(
-        name, known.symbol, known.formula, known.rule, forward, tuple(known.cases), definition
+        name, known.symbol, known.formula, known.rule, forward, tuple(known.cases)
     )
 
 

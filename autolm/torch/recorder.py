@@ -9,7 +9,7 @@ call past the mode are led through it while a block lasts (`detours.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from os.path import dirname, join
 from types import FunctionType
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch.nn.modules import module as torch_modules
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from autolm.engine.graph import record_sites
 from autolm.engine.site import add_machinery
@@ -132,8 +132,10 @@ def record() -> Iterator[None]:
     >>> for step in autolm.torch.graph(loss).steps():
     ...     print(step)
     """
-    if _open:  # all is seen already
-        yield
+    if _open:  # but PyTorch takes a mode away while it asks it
+        is_there = any(mode is _open[0] for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
+        with nullcontext() if is_there else _open[0]:
+            yield
         return
     with ExitStack() as stack:
         _open.append(Recorder())

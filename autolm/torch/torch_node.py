@@ -43,6 +43,7 @@ class TorchNode(Node):
         "version",
     )
     computed = ("data", "backward_rule")
+    opened_by = "torch node opened"
     call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
     hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them
