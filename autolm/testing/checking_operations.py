@@ -18,10 +18,8 @@ from autolm.testing.laws import (
     LAWS_OF_VALUE,
     Law,
     extremes,
-    hygiene,
     linear,
     relations,
-    state,
 )
 from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
@@ -162,6 +160,7 @@ def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
         _other_mistakes(outcomes[1:], diagnosis),
         bool(diagnosis) and diagnosis in behaved,
         runnable(broken.program, subject) if broken.program else "",
+        f"@example({example})" if subject.has_strategy and isinstance(example, Call) else "",
         _node(subject, example),
     )
 
@@ -170,14 +169,15 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
     first = outcomes[0].broken
     assert first is not None
-    told = [o.broken.diagnosis for o in outcomes if o.law in (hygiene, state) and o.broken]
+    conduct = [o for o in outcomes if o.law.of_conduct and o.law is not extremes]
+    told = [o.broken.diagnosis for o in conduct if o.broken]
     certain = [diagnosis for diagnosis in told if diagnosis and diagnosis != OTHER_DTYPE]
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
     by_linear = [o.broken.diagnosis for o in outcomes if o.law is linear and o.broken]
     try:
-        return diagnose(subject, example) or "".join(by_linear) or first.diagnosis
+        return diagnose(subject.with_evidence(), example) or "".join(by_linear) or first.diagnosis
     except Exception:  # a forward may raise anything on the numbers of another call
         return first.diagnosis
 
@@ -188,7 +188,9 @@ def _known(subject: Subject, outcomes: Sequence[Outcome], diagnosis: str) -> str
     if diagnosis or first is None or outcomes[0].law not in LAWS_OF_VALUE:
         return ""
     try:
-        return what_is_known(subject, first.example if isinstance(first.example, Call) else None)
+        return what_is_known(
+            subject.with_evidence(), first.example if isinstance(first.example, Call) else None
+        )
     except Exception:  # as above
         return ""
 
@@ -199,7 +201,7 @@ def _other_mistakes(outcomes: Sequence[Outcome], diagnosis: str) -> tuple[str, .
         f"{outcome.law.name}: {outcome.broken.message}"
         for outcome in outcomes
         if outcome.broken is not None
-        and outcome.law in (hygiene, state, extremes, relations)
+        and (outcome.law.of_conduct or outcome.law is relations)
         and outcome.broken.diagnosis not in ("", diagnosis)
     )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from autolm.engine.graph import Node
-from autolm.testing.call import Call
 from autolm.testing.running import Outcome
 from autolm.testing.verdict import Row, Verdict
 
@@ -46,6 +45,7 @@ class Failure:
     also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
     of_conduct: bool = False  # whether the diagnosis is how the operation behaves
     program: str = ""  # runs as pasted
+    decorator: str = ""  # keeps the example in a test of `calls()`
     node: Node | None = None  # the result of the counterexample, to be drawn
 
     def lines(self) -> list[str]:
@@ -62,8 +62,8 @@ class Failure:
             lines += _folded(f"also broken: {law}")
         if self.program:
             lines += ["reproduce:", *textwrap.indent(self.program, "    ").splitlines()]
-        if isinstance(self.example, Call):
-            lines += ["keep it, in a test of calls():", f"    @example({self.example})"]
+        if self.decorator:
+            lines += ["keep it, in a test of calls():", f"    {self.decorator}"]
         return lines
 
 

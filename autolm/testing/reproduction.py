@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from autolm.ops import OPERATIONS
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call, literal
 from autolm.testing.composed_as_one import AsOne
+from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.source import decorated, imported, written_out
 from autolm.testing.under_test import Subject
 
@@ -40,9 +42,12 @@ def runnable(program: str, subject: Subject) -> str:
 
     Empty if the operation cannot be defined anew, such as an object that is called.
     """
+    kernel = subject.op.forward
     name, definition = subject.op.name, _definition(subject.op)
     if definition is None:
         return ""
+    if isinstance(kernel, Kernel):
+        return kernel.runnable(program, definition)
     lines = [*definition, *_domain_told(subject), program]
     text = "\n".join(lines)
     words = set(re.findall(r"\w+", program))
@@ -75,6 +80,8 @@ def program_of_relation(subject: Subject, call: Call, relation: Any) -> str:
 
 def _definition(op: Primitive) -> list[str] | None:
     """Import an operation, or write it out, or run its file."""
+    if isinstance(op.forward, Kernel):
+        return _of_a_kernel(op.name, op.forward.function)
     operation = op.forward.op if isinstance(op.forward, AsOne) else op
     name, function = operation.name, operation.forward
     line = imported(name, operation)
@@ -94,6 +101,21 @@ def _definition(op: Primitive) -> list[str] | None:
         return [f"# {name} must be defined here as it is at {site_of(function)}"]
     run = f"{name} = runpy.run_path({str(_shown(code.co_filename))!r})[{name!r}]"
     return ["import runpy", run, *([] if decorated(function) else joined)]
+
+
+def _of_a_kernel(name: str, function: Any) -> list[str]:
+    """Import a function of another library, or run its file, or say where it is."""
+    line = imported(name, function)
+    if line is not None:
+        return [line]
+    try:
+        path = inspect.getsourcefile(inspect.unwrap(function)) or ""
+    except TypeError:
+        path = ""
+    qualified = getattr(function, "__qualname__", name)
+    if not os.path.exists(path) or "<" in qualified or "." in qualified:
+        return [f"# {name} must be defined here" + f" as it is in {_shown(path)}" * bool(path)]
+    return ["import runpy", f"{name} = runpy.run_path({str(_shown(path))!r})[{name!r}]"]
 
 
 def _domain_told(subject: Subject) -> list[str]:

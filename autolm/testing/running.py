@@ -64,10 +64,10 @@ def examine(
     return outcomes
 
 
-def examine_call(subject: Subject, call: Call) -> list[Outcome]:
+def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> list[Outcome]:
     """Try every law that speaks of single calls on this one."""
     outcomes = []
-    for law in LAWS:
+    for law in laws:
         if not law.of_one_call or law.examples(subject) is None:
             continue
         tally = Tally()
@@ -85,9 +85,7 @@ def examine_call(subject: Subject, call: Call) -> list[Outcome]:
 
 def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
     tally = Tally()
-    parts = [
-        (part, law.examples(part)) for part in (subject.by_case() if law.by_case else [subject])
-    ]
+    parts = [(part, law.examples(part)) for part in law.parts(subject)]
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
@@ -96,6 +94,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
         for part, examples in applying:
             fellows = drawn[bool(part.patterns)]  # cases share them, and patterns as many more
             share = max(LEAST, -(-most // fellows)) if fellows > 1 else most
+            share = min(share, law.most or share)
             try:
                 broken = _hunt(law, part, examples, tally, share, shrink)
             except Unsatisfiable:

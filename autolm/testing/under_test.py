@@ -61,6 +61,7 @@ class Subject:
     attributes: dict[str, Any]  # what every call is told
     relations: tuple[Relation, ...]
     note: str = ""  # what was found out about the shapes that it takes
+    slack: float = 1.0  # what tolerances are multiplied by: more than 1 in single precision
 
     def __repr__(self) -> str:
         return f"<{self.op.name} under test>"
@@ -230,6 +231,19 @@ class Subject:
         if call.upstream is not None:
             pairs.append(("upstream", call.upstream))
         return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
+
+    def with_evidence(self) -> Subject:
+        """Return the same with more cases, where there are some, to tell mistakes apart by."""
+        return self
+
+    @property
+    def has_strategy(self) -> bool:
+        """Whether `calls()` draws its calls, in a test of the user's."""
+        return True
+
+    def program(self, call: Call) -> str:
+        """Write the call as one that checks it."""
+        return f"check_gradient({self.op.name}, {call.arguments()})"
 
     def calls(
         self, kind: Kind = "generic", *, stretched: bool = True, edge: bool = False

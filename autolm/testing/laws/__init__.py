@@ -24,8 +24,7 @@ __all__ = [
     "Tally",
     "extremes",
     "graphs",
-    "hygiene",
+    "kinks",
     "linear",
     "relations",
-    "state",
 ]

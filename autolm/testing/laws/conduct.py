@@ -174,14 +174,14 @@ def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
         if a is None or b is None or c is None:
             continue
         size = largest(a) + largest(b) + gradient_scale((), call.inputs, node.data, upstream)
-        if largest(zero) > LINEAR * size:
+        if largest(zero) > LINEAR * subject.slack * size:
             raise LawBroken(
                 f"an upstream gradient of 0 sends {name} a gradient that is not 0",
                 call,
                 program=program_of(subject, call),
                 diagnosis=f"{name}: the upstream gradient is no factor of what it is sent",
             )
-        if largest(c - (2 * a - 3 * b)) > LINEAR * 10 * size:
+        if largest(c - (2 * a - 3 * b)) > LINEAR * subject.slack * 10 * size:
             message = f"the gradient of {name} is not linear in the upstream gradient"
             told = f"{name}: not linear in the upstream gradient"
             raise LawBroken(message, call, program=program_of(subject, call), diagnosis=told)

@@ -72,12 +72,13 @@ class Law:
     of_one_call: bool = True  # whether its examples are calls
     at_edges: bool = False  # whether its examples may be where an operation refuses to be called
     of_conduct: bool = False  # whether it speaks of how an operation behaves, not of its gradient
-    by_case: bool = True  # whether each case that the subject has is tried by itself
+    parts: Callable[[Subject], list[Subject]] = Subject.by_case  # each is tried by itself
+    most: int | None = None  # examples: where a few show as much as many
 
 
 def program_of(subject: Subject, call: Call) -> str:
     """Write a call as one that checks it."""
-    return f"check_gradient({subject.op.name}, {call.arguments()})"
+    return subject.program(call)
 
 
 def program_of_uses(subject: Subject, call: Call, uses: Sequence[int]) -> str:

@@ -1,0 +1,1 @@
+"""Functions of other libraries that bring their own backward, held against the laws."""

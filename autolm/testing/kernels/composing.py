@@ -1,0 +1,97 @@
+"""Laws of what a function is composed with: a second derivative, and a batch under `vmap`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.primitive import Primitive
+from autolm.testing.call import Call
+from autolm.testing.kernels.kernel import pulled
+from autolm.testing.kernels.laws import attempt, broken, differing, kernel_of
+from autolm.testing.laws.law import Law, LawBroken, Tally
+from autolm.testing.laws.values import rule
+from autolm.testing.strategies import REALS
+from autolm.testing.under_test import OperationError, Subject, upstream_for
+from autolm.testing.verdict import largest
+
+Array = NDArray[Any]
+
+BATCH = 3
+
+
+def _check_order(subject: Subject, call: Call, tally: Tally) -> None:
+    """Hold the gradient of the gradient against an oracle of its own."""
+    subject = kernel_of(subject)
+    second = subject.kernel.gradient_as_function()
+    inputs = (*call.inputs, call.given_upstream)
+    whole = replace(
+        subject,
+        op=Primitive(second, subject.op.name),
+        operands=(*subject.names_of(call), "upstream"),
+        domains=(*subject.domains_of(call), REALS),
+    )
+    twice = Call(*inputs, **call.attributes)
+    try:
+        twice.upstream = upstream_for(whole.run(twice.copy())[0].shape)
+        rule.check(whole, twice, tally)
+    except LawBroken as error:
+        raise LawBroken(
+            f"of second order, {error.message}",
+            call,
+            program=subject.program(call),
+            rows=error.rows,
+            diagnosis="second order: the backward rule, differentiated, gives another gradient "
+            "than its own values have",
+        ) from error
+    except OperationError as error:
+        raise OperationError(f"of second order, {error}") from error
+
+
+def _check_vmap(subject: Subject, call: Call, tally: Tally) -> None:
+    """Run a batch at once and one by one."""
+    subject = kernel_of(subject)
+    kernel = subject.kernel
+    batch = [
+        Call(*(x * (1 + i * 2.0**-5) for x in call.inputs), **call.attributes) for i in range(BATCH)
+    ]
+    stacked = [np.stack([each.inputs[i] for each in batch]) for i in range(len(call.inputs))]
+    upstream = np.stack([call.given_upstream * (1 + i) for i in range(BATCH)])
+    together, sent = attempt("vmap", kernel.batched, stacked, upstream, call.attributes)
+    for i, one in enumerate(batch):
+        one.upstream = upstream[i]
+        result = subject.run(one.copy())[0]
+        off = np.abs(np.reshape(together[i], result.shape) - result)
+        if largest(off) > 1e-9 * subject.slack * max(largest(result), 1e-3):
+            message = f"under vmap the result is off by up to {largest(off):.3g}"
+            raise broken(subject, call, message, "vmap: a batch gives another result than its rows")
+        expected = [
+            np.zeros(x.shape) if a is None else np.asarray(a, dtype=float)
+            for a, x in zip(pulled(kernel, one), one.inputs, strict=True)
+        ]
+        found = [each[i] for each in sent]
+        rows = differing(subject, one, found, expected, max(map(largest, expected)))
+        if rows:
+            message = f"under vmap the gradient of {rows[0].operand} is another"
+            told = "vmap: a batch gives another gradient than its rows"
+            raise broken(subject, one, message, told, rows)
+    tally.exercised["batch"] += 1
+
+
+order = Law(
+    "order 2",
+    "the backward rule can be differentiated, and its gradient is what the oracle says",
+    lambda subject: subject.calls(stretched=False) if kernel_of(subject).order == 2 else None,
+    _check_order,
+    most=3,
+)
+vmap = Law(
+    "vmap",
+    "a batch under vmap gives what its rows give one by one",
+    lambda subject: subject.calls(stretched=False) if kernel_of(subject).vmap else None,
+    _check_vmap,
+    most=2,
+)

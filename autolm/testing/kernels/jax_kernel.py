@@ -1,0 +1,272 @@
+"""JAX's functions: a `custom_vjp`, a `custom_jvp`, or any function of arrays.
+
+Arguments may be trees, as JAX has them; their leaves are the operands. Who checks does so inside
+`jax.enable_x64`, where arrays may be of float64.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.arguments import told
+from autolm.testing.call import literal
+from autolm.testing.dual_numbers import Dual
+from autolm.testing.kernels.kernel import Attributes, Kernel, Slot, library
+
+Array = NDArray[Any]
+
+
+class JaxRun:
+    """One run of a function, with what pulls gradients back through it."""
+
+    def __init__(
+        self, results: Sequence[Any], pull: Callable[[Any], Any], asked: Sequence[bool]
+    ) -> None:
+        self.results = [np.asarray(each) for each in results]
+        self._dtypes = [each.dtype for each in results]
+        self._pull, self._asked = pull, asked
+
+    def pull(self, upstreams: Sequence[Array | None]) -> list[Array | None]:
+        """Return the gradient of each operand; an upstream of None is zeros."""
+        jnp = library("jax").numpy
+        sent = [
+            jnp.asarray(np.zeros(each.shape) if u is None else u, dtype)
+            for each, dtype, u in zip(self.results, self._dtypes, upstreams, strict=True)
+        ]
+        found = iter(self._pull(sent))
+        return [np.asarray(next(found)) if yes else None for yes in self._asked]
+
+
+class JaxKernel(Kernel):
+    """A function of JAX's arrays."""
+
+    library = "jax"
+    home = "autolm.testing.jax"
+    prelude = "import numpy as np"
+
+    def __init__(self, function: Any, name: str, slots: Sequence[Slot], tree: Any) -> None:
+        super().__init__(function, name, slots)
+        self.tree = tree  # how the slots make up the arguments
+        self.dtype = "float64"
+        self.compiled = True  # whether it runs under jit, which is faster
+        # Without its rule: what remains is a plain function, which JAX can differentiate.
+        self.body = getattr(function, "fun", function)
+        self._functions: dict[Any, Callable[..., Any]] = {}
+
+    @classmethod
+    def of(cls, function: Any, examples: Sequence[Any], caller: str) -> JaxKernel:
+        """Read a function, and the arguments with which it is called."""
+        jax = library("jax")
+        if not callable(function):
+            raise TypeError(f"{caller}: F must be a function of arrays, not {told(function)}")
+        leaves, tree = jax.tree_util.tree_flatten_with_path(tuple(examples), _is_none)
+        try:
+            names = list(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            names = []
+        slots = []
+        for path, leaf in leaves:
+            place = path[0].idx
+            name = names[place] if place < len(names) else f"argument{place}"
+            name += jax.tree_util.keystr(path[1:])
+            is_array = isinstance(leaf, jax.Array | np.ndarray)
+            floats = is_array and jax.numpy.issubdtype(leaf.dtype, jax.numpy.floating)
+            value = np.asarray(leaf, dtype=_plain(leaf)) if is_array else leaf
+            slots.append(Slot(name, bool(floats), value))
+        name = getattr(function, "__name__", type(function).__name__)
+        return cls(function, name if name.isidentifier() else "function", slots, tree)
+
+    def prepare(self) -> None:
+        """Find out whether it may be compiled."""
+        arrays = [np.asarray(slot.value, dtype=float) for slot in self.operands]
+        try:
+            self.values(arrays, {})
+        except Exception:  # such as a branch on a number
+            self.compiled = False
+
+    def takes(self, operands: Sequence[Any]) -> bool:
+        """Whether the forward runs on such operands."""
+        try:
+            self.run(operands, {})
+        except Exception:
+            return False
+        return True
+
+    def _called(self, function: Any, attributes: Attributes) -> Callable[..., list[Any]]:
+        """Return the function of its operands alone, which lists its results that are floats."""
+        jax = library("jax")
+
+        def results(*operands: Any) -> list[Any]:
+            arguments = jax.tree_util.tree_unflatten(
+                self.tree, self.arguments(operands, attributes)
+            )
+            found = jax.tree_util.tree_leaves(function(*arguments))
+            kept = [i for i, each in enumerate(found) if not _is_discrete(each)]
+            if not kept:
+                raise TypeError("no result holds real numbers, so there is nothing to prove")
+            self.kept = tuple(kept)
+            return [found[i] for i in kept]
+
+        return results
+
+    def numbers(self, tensor: Any) -> Array:
+        """Return the numbers of an array."""
+        return np.asarray(tensor, dtype=_plain(tensor))
+
+    def cast(self, array: Array, precision: str) -> Any:
+        """Make an array of another precision."""
+        return library("jax").numpy.asarray(array, precision)
+
+    def epsilon(self, precision: str) -> tuple[float, float]:
+        """Return the rounding of a precision, and its largest number."""
+        limits = library("jax").numpy.finfo(precision)
+        return float(limits.eps), float(limits.max)
+
+    def run(
+        self,
+        arrays: Sequence[Any],
+        attributes: Attributes,
+        asked: Sequence[bool] | None = None,
+    ) -> JaxRun:
+        """Run it on arrays of any precision."""
+        jnp = library("jax").numpy
+        asked = tuple([True] * len(arrays) if asked is None else asked)
+        own = {id(x): jnp.asarray(x) for x in arrays}
+        operands = [own[id(x)] for x in arrays]
+        results = self._function_of(attributes)(*operands)
+        gradients = self._function_of(attributes, asked)
+        return JaxRun(results, lambda sent: gradients(sent, *operands), asked)
+
+    def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
+        """Run it without a gradient."""
+        return [np.asarray(each) for each in self._function_of(attributes)(*arrays)]
+
+    def _function_of(
+        self, attributes: Attributes, asked: tuple[bool, ...] | None = None
+    ) -> Callable[..., Any]:
+        """Return the forward, or the gradients asked for; compiled once, where it can be."""
+        key = (asked, *((name, _identity(value)) for name, value in attributes.items()))
+        if key not in self._functions:
+            whole = self._called(self.function, attributes)
+            plain = whole if asked is None else _gradients_of(whole, asked)
+            self._functions[key] = library("jax").jit(plain) if self.compiled else plain
+        return self._functions[key]
+
+    def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
+        """Push a derivative through the function without its rule."""
+        jax = library("jax")
+        points = [x.value if isinstance(x, Dual) else np.asarray(x) for x in arrays]
+        tangents = [x.tangent if isinstance(x, Dual) else np.zeros(np.shape(x)) for x in arrays]
+        body = self._called(self.body, attributes)
+        results, moved = jax.jvp(body, tuple(points), tuple(tangents))
+        return [
+            Dual(np.asarray(result), np.asarray(tangent))
+            for result, tangent in zip(results, moved, strict=True)
+        ]
+
+    def batched(self, operands: Sequence[Array], upstream: Array, attributes: Attributes) -> Any:
+        """Run it under `jax.vmap`."""
+        jax = library("jax")
+        whole = self._called(self.function, attributes)
+
+        def row(*tensors: Any) -> Any:
+            results = whole(*tensors)
+            return _joined(results)
+
+        together, pull = jax.vjp(jax.vmap(row), *map(jax.numpy.asarray, operands))
+        sent = pull(jax.numpy.asarray(upstream))
+        return np.asarray(together), [np.asarray(each) for each in sent]
+
+    def step_by_step(
+        self, arrays: Sequence[Array], upstream: Array, attributes: Attributes
+    ) -> tuple[Array, list[Array]]:
+        """Run forward and backward without compiling them."""
+        jax = library("jax")
+        whole = self._called(self.function, attributes)
+        operands = map(jax.numpy.asarray, arrays)
+        result, pull = jax.vjp(lambda *those: _joined(whole(*those)), *operands)
+        gradients = pull(jax.numpy.asarray(upstream))
+        return np.asarray(result), [np.asarray(each) for each in gradients]
+
+    def gradient_as_function(self) -> JaxGradient:
+        """Return the function that gives its gradient."""
+        return JaxGradient(self)
+
+    def written(self, value: Any) -> str:
+        """Write an array by its numbers, and what is plain as it is."""
+        if not isinstance(value, np.ndarray):
+            return literal(value)
+        listed = literal(value)
+        return listed if listed.startswith("np.") else f"np.array({listed})"
+
+
+class JaxGradient(JaxKernel):
+    """The gradient of a kernel as a function of its operands and of the upstream gradient."""
+
+    def __init__(self, kernel: JaxKernel) -> None:
+        jax = library("jax")
+        of = [slot for slot in kernel.slots if slot.is_operand]
+        rest = [slot for slot in kernel.slots if not slot.is_operand]
+        slots = [*of, Slot("upstream", True, None), *rest]
+
+        def gradient_of(function: Any) -> Callable[..., Any]:
+            def gradient(*arguments: Any) -> Any:
+                fixed = dict(zip([s.name for s in rest], arguments[len(of) + 1 :], strict=True))
+                whole = kernel._called(function, fixed)
+                operands, upstream = arguments[: len(of)], arguments[len(of)]
+                return jax.vjp(lambda *those: _joined(whole(*those)), *operands)[1](upstream)
+
+            return gradient
+
+        tree = jax.tree_util.tree_structure((0,) * len(slots))
+        super().__init__(gradient_of(kernel.function), kernel.__name__, slots, tree)
+        self.body = gradient_of(kernel.body)
+        self.compiled = kernel.compiled
+
+
+def _gradients_of(whole: Callable[..., Any], asked: tuple[bool, ...]) -> Callable[..., Any]:
+    """Return the function of upstreams and operands that gives the gradients asked for."""
+
+    def gradients(sent: Any, *operands: Any) -> Any:
+        def of_asked(*some: Any) -> Any:
+            left = iter(some)
+            return whole(
+                *(next(left) if yes else x for x, yes in zip(operands, asked, strict=True))
+            )
+
+        free = [x for x, yes in zip(operands, asked, strict=True) if yes]
+        return library("jax").vjp(of_asked, *free)[1](sent)
+
+    return gradients
+
+
+def _identity(value: Any) -> Any:
+    """Return what tells one value that stays from another."""
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
+
+
+def _joined(results: Sequence[Any]) -> Any:
+    """Lay several results end to end, as `end_to_end` does."""
+    jnp = library("jax").numpy
+    if len(results) == 1:
+        return results[0]
+    return jnp.concatenate([each.reshape(-1) for each in results])
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_discrete(value: Any) -> bool:
+    jnp = library("jax").numpy
+    return not jnp.issubdtype(jnp.result_type(value), jnp.inexact)
+
+
+def _plain(array: Any) -> Any:
+    """Return the dtype in which NumPy can hold the numbers of an array."""
+    return np.float32 if str(array.dtype) in ("bfloat16", "float16") else array.dtype

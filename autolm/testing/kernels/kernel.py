@@ -1,0 +1,195 @@
+"""A function of another library, with a backward of its own, as an operation laws are tried on.
+
+What differs between libraries is small: how a function is run on arrays, how a gradient is pulled
+back through that run, how a derivative is pushed forward through its body. All else, such as which
+arguments are differentiated and how several results become one, is said here once.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.testing.call import Call
+from autolm.testing.dual_numbers import Dual
+
+Array = NDArray[Any]
+Attributes = Mapping[str, Any]
+Rule = Callable[[Array], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One argument of a call: an operand, which is differentiated, or what stays as it is."""
+
+    name: str
+    is_operand: bool
+    value: Any  # as it was given; of a tensor its numbers, as a NumPy array
+
+
+class Run(Protocol):
+    """One run of a forward, through which gradients can be pulled, more than once."""
+
+    results: list[Array]  # those that have a gradient
+
+    def pull(self, upstreams: Sequence[Array | None]) -> list[Array | None]:
+        """Return the gradient of each operand; None where nothing is sent, or was asked."""
+
+
+class Kernel(ABC):
+    """A function of tensors as `forward(*arrays, **attributes) -> (result, backward)`.
+
+    Attributes
+    ----------
+    function
+        What the user wrote.
+    slots
+        Its arguments, in order.
+    kept
+        Which of its results have a gradient.
+    """
+
+    library: ClassVar[str]  # as a program imports it
+    home: ClassVar[str]  # of ours, which checks such functions
+    prelude: ClassVar[str]  # what a program must import to write tensors
+    dtype: Any  # in which it is proved
+
+    def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:
+        self.function, self.__name__, self.slots = function, name, tuple(slots)
+        self.kept: tuple[int, ...] | None = None
+
+    @property
+    def operands(self) -> list[Slot]:
+        """The arguments that are differentiated."""
+        return [slot for slot in self.slots if slot.is_operand]
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The arguments that are not, by name."""
+        return {slot.name: slot.value for slot in self.slots if not slot.is_operand}
+
+    @abstractmethod
+    def run(
+        self, arrays: Sequence[Array], attributes: Attributes, asked: Sequence[bool] | None = None
+    ) -> Run:
+        """Run the forward so that gradients can be pulled back to the operands `asked` for."""
+
+    @abstractmethod
+    def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
+        """Return the results of a run without a gradient, of complex numbers too."""
+
+    @abstractmethod
+    def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
+        """Push dual numbers through the body of the forward, past the rule that is on trial."""
+
+    @abstractmethod
+    def takes(self, operands: Sequence[Any]) -> bool:
+        """Whether the forward runs on such operands, which may be of any precision."""
+
+    @abstractmethod
+    def written(self, value: Any) -> str:
+        """Write an argument so that it can be pasted into a program."""
+
+    @abstractmethod
+    def cast(self, array: Array, precision: str) -> Any:
+        """Make what the library calls an array, of another precision; `run` takes it too."""
+
+    @abstractmethod
+    def numbers(self, tensor: Any) -> Array:
+        """Return the numbers of what the library calls an array."""
+
+    @abstractmethod
+    def epsilon(self, precision: str) -> tuple[float, float]:
+        """Return the rounding of a precision, and its largest number."""
+
+    @abstractmethod
+    def batched(self, operands: Sequence[Array], upstream: Array, attributes: Attributes) -> Any:
+        """Run it under `vmap`: results, and gradients, of operands with one more axis in front."""
+
+    @abstractmethod
+    def gradient_as_function(self) -> Kernel:
+        """Return the function that gives its gradient, of the operands and the upstream."""
+
+    def arguments(self, operands: Sequence[Any], attributes: Attributes) -> list[Any]:
+        """Put operands, and what else there is, into the places of a call."""
+        of = iter(operands)
+        return [
+            next(of) if slot.is_operand else attributes.get(slot.name, slot.value)
+            for slot in self.slots
+        ]
+
+    def __call__(self, *operands: Any, **attributes: Any) -> tuple[Any, Rule]:
+        """Compute, on doubles with a rule; on other numbers, as an oracle tries, without one."""
+        if any(isinstance(x, Dual) for x in operands):
+            found = self.along(operands, attributes)
+            value = end_to_end([each.value for each in found])
+            return Dual(value, end_to_end([each.tangent for each in found])), _no_rule
+        arrays = [np.asarray(x) for x in operands]
+        if any(x.dtype.kind == "c" or x.dtype == np.longdouble for x in arrays):
+            return end_to_end(self.values(list(map(_narrowed, arrays)), attributes)), _no_rule
+        run = self.run(arrays, attributes)
+
+        def backward(upstream: Array) -> tuple[Array, ...]:
+            sent = run.pull(apart(upstream, run.results))
+            return tuple(
+                np.zeros(x.shape, x.dtype) if a is None else a
+                for a, x in zip(sent, arrays, strict=True)
+            )
+
+        return end_to_end(run.results), backward
+
+    def runnable(self, program: str, definition: Sequence[str]) -> str:
+        """Put the imports before a program, and what defines the function."""
+        ours = f"from {self.home} import check_gradient"
+        return "\n".join([*sorted({self.prelude, ours}), *definition, program])
+
+
+def _no_rule(upstream: Array) -> tuple[Any, ...]:
+    raise TypeError("there is a rule for real numbers only")
+
+
+def _narrowed(array: Array) -> Array:
+    """Return numbers of double precision: other libraries know no wider ones."""
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
+    return array.astype(np.float64) if array.dtype == np.longdouble else array
+
+
+def end_to_end(arrays: Sequence[Array]) -> Array:
+    """Return one array as it is, and several in a row."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate([np.reshape(each, -1) for each in arrays])
+
+
+def apart(whole: Array, like: Sequence[Array]) -> list[Array]:
+    """Undo `end_to_end`: cut what belongs to a row of arrays into their shapes."""
+    if len(like) == 1:
+        return [whole]
+    ends = np.cumsum([math.prod(each.shape) for each in like])[:-1]
+    parts = np.split(whole, ends)
+    return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]
+
+
+def pulled(kernel: Kernel, call: Call, asked: Sequence[bool] | None = None) -> list[Array | None]:
+    """Run a call, and pull its upstream gradient back."""
+    run = kernel.run(call.inputs, call.attributes, asked)
+    return run.pull(apart(call.given_upstream.copy(), run.results))
+
+
+@cache
+def library(name: str) -> Any:
+    """Import a library that is optional; say which extra brings it, where it is not there."""
+    try:
+        return import_module(name)
+    except ImportError:
+        told = f"{name} is not installed: pip install 'autolm[{name}]'"
+        raise ModuleNotFoundError(told, name=name) from None

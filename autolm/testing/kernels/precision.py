@@ -1,0 +1,109 @@
+"""The law of precision: in fewer digits a gradient is off by what rounding explains, and no more.
+
+The bound follows from the problem. Let ε be the rounding of the dtype. Numbers that enter are off
+by ε of themselves, so the gradient is by what it moves when they do; and each sum in the rule is by
+a few ε of Σ |∂y/∂x| · |ḡ|, of which the true gradient may be a small rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.testing.call import Call
+from autolm.testing.kernels.kernel import apart
+from autolm.testing.kernels.laws import attempt, base_gradient, broken, kernel_of
+from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.laws.law import Law, Tally
+from autolm.testing.oracle import differentiate
+from autolm.testing.under_test import Subject
+from autolm.testing.verdict import Row, largest
+
+Array = NDArray[Any]
+
+ROUNDINGS = 24.0  # of the terms of a gradient
+MOVES = 8.0  # times what a gradient moves when its inputs are rounded otherwise
+DRAWS = 3
+
+
+def _check_precision(subject: Subject, call: Call, tally: Tally) -> None:
+    subject = kernel_of(subject)
+    for precision in subject.precisions:
+        _check_one(subject, call, precision, tally)
+
+
+def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally) -> None:
+    kernel = subject.kernel
+    low = [kernel.cast(x, precision) for x in call.inputs]
+    exact = Call(*(kernel.numbers(x).astype(float) for x in low), **call.attributes)
+    upstream = kernel.numbers(kernel.cast(call.given_upstream, precision)).astype(float)
+    exact.upstream = upstream
+    try:
+        run = kernel.run(low, call.attributes)
+    except Exception:  # it does not take this precision with these numbers
+        return
+    if not all(np.all(np.isfinite(x)) for x in run.results):
+        return
+    parts = apart(upstream, run.results)
+    found = attempt(f"the backward rule, in {precision},", run.pull, parts)
+    fine, _ = base_gradient(subject, exact)
+    allowed = _allowed(subject, exact, fine, precision)
+    for name, a, b, most in zip(subject.names_of(call), found, fine, allowed, strict=True):
+        coarse = np.zeros(b.shape) if a is None else np.asarray(a, dtype=float)
+        off = np.abs(coarse - b)
+        within = (off <= most) | ~np.isfinite(b) | (np.abs(b) > kernel.epsilon(precision)[1] / 4)
+        rows = [
+            Row(name, tuple(map(int, at)), float(coarse[tuple(at)]), float(b[tuple(at)]))
+            for at in np.argwhere(~within)
+        ]
+        if rows:
+            finite = np.all(np.isfinite(coarse))
+            message = (
+                f"in {precision} the gradient of {name} is off by up to {np.max(off):.2g}, and "
+                f"rounding explains {most:.2g}"
+                if finite
+                else f"in {precision} the gradient of {name} is not finite, and the true one is"
+            )
+            diagnosis = f"precision: wrong in {precision}, and right in more digits"
+            raise broken(subject, exact, message, diagnosis, rows)
+    tally.exercised[precision] += 1
+
+
+def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: str) -> list[float]:
+    """Return by how much each operand's gradient may be off."""
+    epsilon = subject.kernel.epsilon(precision)[0]
+    function = subject.function(exact.attributes)
+    derivative = differentiate(function, exact.inputs, domains=subject.domains_of(exact))
+    upstream = np.abs(exact.given_upstream)
+    inputs = max((largest(x) for x in exact.inputs), default=0.0)
+    floor = float(np.sum(upstream * np.abs(derivative.result))) / max(inputs, 1.0)
+    jacobians, _ = derivative.jacobians()
+    terms = [
+        0.0 if j is None else largest(np.tensordot(upstream, np.abs(j), upstream.ndim))
+        for j in jacobians
+    ]
+    moved = np.zeros(len(fine))
+    rng = np.random.default_rng(3)
+    for _ in range(DRAWS):
+        nearby = Call(
+            *(x * (1 + epsilon * rng.uniform(-1, 1, x.shape)) for x in exact.inputs),
+            **exact.attributes,
+        )
+        nearby.upstream = exact.given_upstream
+        there, _ = base_gradient(subject, nearby)
+        moved = np.maximum(moved, [largest(a - b) for a, b in zip(there, fine, strict=True)])
+    return [
+        ROUNDINGS * epsilon * max(each, floor) + MOVES * float(move)
+        for each, move in zip(terms, moved, strict=True)
+    ]
+
+
+precision = Law(
+    "precision",
+    "in fewer digits it is off by what rounding explains, and no more",
+    lambda subject: subject.calls(stretched=False) if kernel_of(subject).precisions else None,
+    _check_precision,
+    most=2,
+)

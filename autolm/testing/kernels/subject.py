@@ -1,0 +1,322 @@
+"""A kernel under test: at which shapes, with which numbers, and what is asked of it besides.
+
+The examples of a user say what a call looks like. From them follow calls with other numbers, and
+with other lengths of their axes: those that are equal in an example change together. What a
+forward refuses by an error is left out, and named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autolm.ops.array_operation import Case
+from autolm.ops.primitive import Primitive
+from autolm.tensor.tensor import Tensor
+from autolm.testing import ridders
+from autolm.testing.call import Call
+from autolm.testing.kernels.kernel import Kernel
+from autolm.testing.strategies import REALS, Kind, Shape, choices, read_domain
+from autolm.testing.under_test import OperationError, Subject, upstream_for, upstreams
+from autolm.testing.verdict import SINGLE, largest
+
+Array = NDArray[Any]
+Domains = tuple[tuple[float, float] | None, ...]
+
+SMALL = 24  # elements of an operand that is drawn, number by number
+SMALL_LENGTHS = (2, 3, 4, 5, 6, 7)  # what long axes become, each another
+LONG = 131  # an axis that is longer than a block of a kernel often is
+MOST_OF_LONG = 600  # elements of an operand with such an axis
+COARSE_STEP = 2.0**-26  # at which doubles differ, and numbers of single precision do not
+COARSE = 2.0**-36  # of the size of a result: what is rougher is not computed in doubles
+NEAR = 1e-2  # how far from the examples, where no other numbers will do
+
+
+@dataclass(repr=False, frozen=True)
+class KernelSubject(Subject):
+    """A kernel, and how it may be called."""
+
+    other_sizes: tuple[Case, ...] = ()  # the examples' shapes with other lengths
+    examples: tuple[Array, ...] = ()  # the operands as they were given
+    near: bool = False  # whether only numbers near those will do
+    order: int = 1
+    vmap: bool = False
+    reference: Kernel | None = None
+    precisions: tuple[str, ...] = ()  # dtypes besides that in which it is proved
+
+    @property
+    def kernel(self) -> Kernel:
+        """What is under test."""
+        kernel = self.op.forward
+        assert isinstance(kernel, Kernel)
+        return kernel
+
+    def with_evidence(self) -> KernelSubject:
+        """Return the same with small calls of other sizes."""
+        more = [case for case in self.other_sizes if not _is_large(case) and _has_all(case)]
+        return replace(self, cases=(*self.cases, *more))
+
+    @property
+    def has_strategy(self) -> bool:
+        """`calls()` knows operations on arrays only."""
+        return False
+
+    def _hint(self, error: Exception) -> str:
+        return ""
+
+    def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
+        """Record the call in a graph, with its attributes inside: they may have any names."""
+        own = call.copy()
+        self.run(own.copy())  # which raises what is for people
+        forward = partial(self.kernel, **call.attributes)
+        return Primitive(forward, self.op.name)(*(leaves or map(Tensor, own.inputs)))
+
+    def program(self, call: Call) -> str:
+        """Write the call as one that checks it."""
+        words = [
+            self.kernel.written(x) for x in self.kernel.arguments(call.inputs, call.attributes)
+        ]
+        if call.upstream is not None and len(self.kernel.kept or "1") == 1:
+            words.append(f"upstream={self.kernel.written(call.upstream)}")
+        return f"check_gradient({', '.join([self.op.name, *words])})"
+
+    def calls(
+        self, kind: Kind = "generic", *, stretched: bool = True, edge: bool = False
+    ) -> st.SearchStrategy[Call]:
+        """Draw calls; large operands by one seed, and near the examples where they must be."""
+        if self.elementwise or not (self.near or any(map(_is_large, self.cases))):
+            return super().calls(kind, stretched=stretched, edge=edge)
+        return _calls(self, kind)
+
+
+def _has_all(case: Case) -> bool:
+    return all(n > 1 for shape in case.shapes for n in shape)
+
+
+def _is_large(case: Case) -> bool:
+    return any(math.prod(shape) > SMALL for shape in case.shapes)
+
+
+@st.composite
+def _calls(draw: st.DrawFn, subject: KernelSubject, kind: Kind) -> Call:
+    case = draw(st.sampled_from(subject.cases))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    call = Call(*numbers_for(subject, case, kind, rng), **case.attributes)
+    try:
+        result = subject.run(call.copy())[0]
+    except OperationError:
+        return call  # the law that runs it reports it
+    if math.prod(result.shape) > SMALL:
+        call.upstream = rng.permutation(upstream_for(result.shape).reshape(-1)).reshape(
+            result.shape
+        )
+    else:
+        call.upstream = draw(upstreams(result.shape))
+    return call
+
+
+def numbers_for(
+    subject: KernelSubject, case: Case, kind: Kind, rng: np.random.Generator
+) -> list[Array]:
+    """Choose numbers of one kind for the operands of a case."""
+    if subject.near:
+        return [x + NEAR * rng.uniform(-1, 1, x.shape) for x in subject.examples]
+    found = []
+    for shape, domain in zip(case.shapes, subject.domains, strict=True):
+        size = math.prod(shape)
+        grid = np.array(choices(kind, domain or REALS, min(size, 64)), dtype=float)
+        chosen = rng.choice(grid, size)
+        if kind == "generic":
+            chosen *= 1 + 1e-3 * rng.random(size)  # so that no two are equal
+        found.append(chosen.reshape(shape))
+    return found
+
+
+def subject_of(
+    kernel: Kernel,
+    *,
+    domain: Any = None,
+    shapes: Sequence[Sequence[Shape]] = (),
+    broadcast: bool = False,
+    **asked: Any,
+) -> KernelSubject:
+    """Find out how a kernel may be called, from the arguments that it was called with."""
+    examples = tuple(np.asarray(slot.value, dtype=float) for slot in kernel.operands)
+    names = tuple(slot.name for slot in kernel.operands)
+    own = Case(tuple(x.shape for x in examples), kernel.fixed)
+    _require_a_run(kernel, examples)
+    subject = KernelSubject(
+        *(Primitive(kernel, kernel.__name__), names, (REALS,) * len(names), (own,), ()),
+        *({}, ()),
+        examples=examples,
+        **asked,
+    )
+    subject = replace(subject, cases=(_made_small(subject, own),))
+    subject = _with_numbers(subject, domain)
+    more = [Case(_shapes_told(kernel.__name__, names, each), kernel.fixed) for each in shapes]
+    if broadcast:
+        return replace(subject, cases=(), attributes=kernel.fixed, slack=_slack(subject))
+    sizes, refused = _other_sizes(subject)
+    return replace(
+        subject,
+        cases=(*subject.cases, *more),
+        other_sizes=tuple(sizes),
+        slack=_slack(subject),
+        note=f"it refuses {', '.join(refused)}" if refused else "",
+    )
+
+
+def _require_a_run(kernel: Kernel, examples: Sequence[Array]) -> None:
+    try:
+        kernel.run(examples, {})
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        name = kernel.__name__
+        raise ValueError(
+            f"{name} cannot be called with these examples: {type(error).__name__}: {said}"
+        ) from error
+
+
+def _shapes_told(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, ...]:
+    told = shapes if isinstance(shapes, tuple | list) else ()
+    those = tuple(tuple(shape) if isinstance(shape, tuple | list) else None for shape in told)
+    if len(those) != len(names) or None in those:
+        raise ValueError(
+            f"{name}: shapes must be a list of calls, each a shape for {', '.join(names)}; "
+            f"not {shapes!r}"
+        )
+    return those  # type: ignore[return-value]
+
+
+def _lengths_of(case: Case) -> list[int]:
+    """List the lengths in a call, of operands and of arrays that stay, longest first."""
+    fixed = [x.shape for x in case.attributes.values() if isinstance(x, np.ndarray)]
+    return sorted({n for shape in (*case.shapes, *fixed) for n in shape}, reverse=True)
+
+
+def _renamed(case: Case, lengths: Mapping[int, int]) -> Case:
+    """Give every axis of one length another, in all arrays; those that stay are repeated."""
+    shapes = tuple(tuple(lengths.get(n, n) for n in shape) for shape in case.shapes)
+    fixed = {
+        name: _resized(x, tuple(lengths.get(n, n) for n in x.shape))
+        if isinstance(x, np.ndarray)
+        else x
+        for name, x in case.attributes.items()
+    }
+    return Case(shapes, fixed)
+
+
+def _resized(array: Array, shape: Shape) -> Array:
+    for axis, n in enumerate(shape):
+        if array.shape[axis] != n:
+            places = np.arange(n) % max(array.shape[axis], 1)
+            array = array.take(places, axis=axis) if array.shape[axis] else np.zeros(shape)
+    return array
+
+
+def _made_small(subject: KernelSubject, case: Case) -> Case:
+    """Shorten long axes, if the forward takes that."""
+    if not _is_large(case):
+        return case
+    lengths = [n for n in _lengths_of(case) if n > 1][::-1]
+    if len(lengths) > len(SMALL_LENGTHS):
+        return case
+    small = _renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
+    return small if _takes(subject, small) else case
+
+
+def _takes(subject: KernelSubject, case: Case, seed: int = 0) -> bool:
+    """Whether the forward runs on a case."""
+    try:
+        subject.kernel.values(
+            numbers_for(subject, case, "generic", np.random.default_rng(seed)), case.attributes
+        )
+    except Exception:  # whatever a forward raises to refuse a shape
+        return False
+    return True
+
+
+def _is_finite(subject: KernelSubject, case: Case) -> bool:
+    """Whether results are numbers, for several numbers that the domains allow."""
+    for seed in range(4):
+        inputs = numbers_for(subject, case, "generic", np.random.default_rng(seed))
+        try:
+            found = subject.kernel.values(inputs, case.attributes)
+        except Exception:
+            return False
+        if not all(np.all(np.isfinite(each)) for each in found):
+            return False
+    return True
+
+
+def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
+    """Choose where operands are sampled: where one is told, all reals, or around the examples."""
+    names, case = subject.operands, subject.cases[0]
+    if domain is not None:
+        several = isinstance(domain, tuple | list) and not all(map(np.isscalar, domain))
+        domains = [read_domain("domain", each) for each in (domain if several else [domain])]
+        if len(domains) not in (1, len(names)):
+            told = f"{len(domains)} domains for {len(names)} operands"
+            raise ValueError(f"{subject.op.name}: {told}; give one for each, or one for all")
+        return replace(subject, domains=tuple(domains) * (len(names) if len(domains) == 1 else 1))
+    around = tuple(map(_around, subject.examples))
+    for domains_tried in (subject.domains, around):
+        tried = replace(subject, domains=domains_tried)
+        if _is_finite(tried, case):
+            return tried
+    own = Case(tuple(x.shape for x in subject.examples), subject.kernel.fixed)
+    return replace(subject, domains=around, cases=(own,), near=True)
+
+
+def _around(x: Array) -> tuple[float, float]:
+    """Return the interval that the numbers of an example lie in."""
+    low, high = (float(np.min(x)), float(np.max(x))) if x.size else (-1.0, 1.0)
+    room = 0.05 * max(abs(low), abs(high), 0.1) if high - low < 1e-3 else 0.0
+    return low - room, high + room
+
+
+def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
+    """Try one length after the other at one more, at 1, at 0 and far more; say what is refused."""
+    found: list[Case] = []
+    refused: list[str] = []
+    if subject.near:
+        return [], ["other numbers than those near the examples, so other sizes are not tried"]
+    case = subject.cases[0]
+    batch = max(case.shapes, key=len)[:1]
+    for n in _lengths_of(case):
+        for other in (n + 1, 1, 0, LONG):
+            if n <= 1 or (other == 0 and (n,) != batch):
+                continue  # an axis of length 1 may be stretched; a feature is never missing
+            changed = _renamed(case, {n: other})
+            if other == LONG and any(math.prod(s) > MOST_OF_LONG for s in changed.shapes):
+                continue
+            if _takes(subject, changed):
+                found.append(changed)
+            elif other != LONG:
+                refused.append(f"length {other} in place of {n}")
+    return found, refused
+
+
+def _slack(subject: KernelSubject) -> float:
+    """Return what tolerances are multiplied by: much, where a kernel computes in single."""
+    case = subject.cases[0]
+    point = numbers_for(subject, case, "generic", np.random.default_rng(1))
+
+    def function(*arrays: Array) -> Array:
+        doubles = [x.astype(float) for x in arrays]
+        values = subject.kernel.values(doubles, case.attributes)
+        return np.concatenate([np.ravel(each).astype(float) for each in values])
+
+    with np.errstate(all="ignore"):
+        direction = [np.ones(x.shape) for x in point]
+        rough = ridders.noise(function, point, direction, COARSE_STEP)
+        size = largest(function(*point))
+    finite = rough[np.isfinite(rough)]
+    return SINGLE if largest(finite) > COARSE * max(size, 1.0) else 1.0

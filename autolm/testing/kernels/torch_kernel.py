@@ -1,0 +1,402 @@
+"""PyTorch's functions: a `torch.autograd.Function`, or any callable of tensors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.arguments import told
+from autolm.testing.call import literal
+from autolm.testing.dual_numbers import Dual
+from autolm.testing.kernels.kernel import Attributes, Kernel, Slot, library
+
+Array = NDArray[Any]
+
+OTHER_SEED = 91  # of the backward, where a forward draws random numbers
+
+
+class TorchRun:
+    """One run of a function, whose graph PyTorch has recorded."""
+
+    def __init__(self, kernel: TorchKernel, leaves: Sequence[Any], results: Sequence[Any]) -> None:
+        self.kernel, self.leaves, self.tensors = kernel, leaves, list(results)
+        self.results = [kernel.numbers(result) for result in results]
+
+    def pull(self, upstreams: Sequence[Any], seed: bool = True) -> list[Array | None]:
+        """Return the gradient of each operand; a result whose upstream is None is left alone.
+
+        Where the forward is random, the backward finds another random state than that had.
+        """
+        torch = library("torch")
+        pairs = [
+            (result, u if isinstance(u, torch.Tensor) else self.kernel.tensor(u, like=result))
+            for result, u in zip(self.tensors, upstreams, strict=True)
+            if u is not None and result.requires_grad
+        ]
+        distinct = [leaf for leaf in dict.fromkeys(self.leaves) if leaf.requires_grad]
+        if not pairs or not distinct:
+            return [None] * len(self.leaves)
+        if self.kernel.is_random and seed:
+            torch.default_generator.manual_seed(OTHER_SEED)
+        results, sent = zip(*pairs, strict=True)
+        found = torch.autograd.grad(results, distinct, sent, retain_graph=True, allow_unused=True)
+        by_leaf = dict(zip(distinct, found, strict=True))
+        gradients: list[Array | None] = []
+        for leaf in self.leaves:  # of one that is used twice, the first gets all
+            gradient = by_leaf.pop(leaf, None)
+            gradients.append(None if gradient is None else self.kernel.numbers(gradient))
+        return gradients
+
+
+class TorchKernel(Kernel):
+    """A function of PyTorch's tensors."""
+
+    library = "torch"
+    home = "autolm.testing.torch"
+    prelude = "import torch"
+
+    def __init__(self, function: Any, name: str, slots: Sequence[Slot], device: Any) -> None:
+        super().__init__(function, name, slots)
+        torch = library("torch")
+        self.device = device
+        self.dtype = torch.float64  # in which it is proved
+        self.is_random = False  # whether the forward draws random numbers
+        self.in_place = False  # whether it changes an input, and says so
+        is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+        self.apply = function.apply if is_function else function
+        self.body = self._forward_alone if is_function else function
+
+    @classmethod
+    def of(cls, function: Any, examples: Sequence[Any], caller: str) -> TorchKernel:
+        """Read a function, and the arguments with which it is called."""
+        torch = library("torch")
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+            function = owner  # it was given as F.apply
+        if not callable(function):
+            given = told(function)
+            raise TypeError(f"{caller}: F must be an autograd.Function or a callable, not {given}")
+        tensors = [x for x in examples if isinstance(x, torch.Tensor)]
+        names = argument_names(_signature_of(function), len(examples))
+        slots = [
+            Slot(
+                name,
+                isinstance(x, torch.Tensor) and x.is_floating_point(),
+                x.detach().cpu().to(_plain(x)).numpy() if isinstance(x, torch.Tensor) else x,
+            )
+            for name, x in zip(names, examples, strict=True)
+        ]
+        device = tensors[0].device if tensors else torch.device("cpu")
+        return cls(function, getattr(function, "__name__", type(function).__name__), slots, device)
+
+    def prepare(self) -> None:
+        """Find out how it may be run: in which precision, on copies or not, with which seed."""
+        torch = library("torch")
+        arrays = [slot.value for slot in self.operands]
+        doubles = [np.asarray(x, dtype=float) for x in arrays]
+        self.in_place = not self.takes(doubles) and self._takes_copies(doubles)
+        if not self.takes(doubles) and self.takes([x.astype(np.float32) for x in doubles]):
+            self.dtype = torch.float32  # as some kernels take nothing else
+        with torch.random.fork_rng(devices=[]), suppress(Exception):
+            torch.default_generator.manual_seed(1)
+            before = torch.get_rng_state()
+            self.run(doubles, {})
+            self.is_random = not torch.equal(before, torch.get_rng_state())
+
+    def takes(self, operands: Sequence[Any]) -> bool:
+        """Whether the forward runs on such operands."""
+        try:
+            self.run(operands, {})
+        except Exception:  # whatever it raises to refuse them
+            return False
+        return True
+
+    def _takes_copies(self, operands: Sequence[Any]) -> bool:
+        self.in_place = True
+        return self.takes(operands)
+
+    def numbers(self, tensor: Any) -> Array:
+        """Return the numbers of a tensor, in its memory where NumPy can read that."""
+        tensor = tensor.detach()
+        return tensor.to("cpu").to(_plain(tensor)).numpy()
+
+    def tensor(self, array: Array, like: Any = None) -> Any:
+        """Make a tensor of an array, in its memory where PyTorch can read that."""
+        torch = library("torch")
+        if not array.flags.writeable or any(step < 0 for step in array.strides):
+            array = array.copy()
+        made = torch.from_numpy(array)
+        dtype = made.dtype if made.dtype in (torch.float64, torch.float32) else None
+        if like is not None:
+            dtype = like.dtype
+        elif array.dtype.kind == "f" and dtype == torch.float64:
+            dtype = self.dtype
+        return made.to(device=self.device, dtype=dtype)
+
+    def cast(self, array: Array, precision: str) -> Any:
+        """Make a tensor of another precision."""
+        torch = library("torch")
+        return self.tensor(array).to(getattr(torch, precision))
+
+    def epsilon(self, precision: str) -> tuple[float, float]:
+        """Return the rounding of a precision, and its largest number."""
+        torch = library("torch")
+        limits = torch.finfo(getattr(torch, precision))
+        return limits.eps, limits.max
+
+    def run(
+        self,
+        arrays: Sequence[Any],
+        attributes: Attributes,
+        asked: Sequence[bool] | None = None,
+    ) -> TorchRun:
+        """Run it on arrays, or on tensors of any layout and precision."""
+        torch = library("torch")
+        made: dict[int, Any] = {}
+        for i, x in enumerate(arrays):
+            if id(x) not in made:  # an operand that is used twice is one tensor
+                leaf = x if isinstance(x, torch.Tensor) else self.tensor(x)
+                floats = leaf.is_floating_point()
+                made[id(x)] = leaf.detach().requires_grad_(floats and (asked is None or asked[i]))
+        leaves = [made[id(x)] for x in arrays]
+        given = [leaf.clone() for leaf in leaves] if self.in_place else leaves
+        results = self.call(self.apply, given, attributes)
+        return TorchRun(self, leaves, self._with_gradients(results))
+
+    def call(
+        self, function: Any, tensors: Sequence[Any], attributes: Attributes, seed: bool = True
+    ) -> list[Any]:
+        """Call the function, or another in its place; return the tensors that it gives."""
+        torch = library("torch")
+        arguments = [
+            self.tensor(value) if isinstance(value, np.ndarray) else value
+            for value in self.arguments(tensors, attributes)
+        ]
+        if self.is_random and seed:
+            torch.default_generator.manual_seed(0)
+        found = function(*arguments)
+        several = found if isinstance(found, tuple | list) else [found]
+        results = [each for each in several if isinstance(each, torch.Tensor)]
+        if not results:
+            raise TypeError(f"it returned {told(found)}, where a tensor is needed")
+        return results
+
+    def _with_gradients(self, results: Sequence[Any]) -> list[Any]:
+        """Return the results that have a gradient; those that might, if none has."""
+        if self.kept is None:
+            floats = [i for i, each in enumerate(results) if each.is_floating_point()]
+            self.kept = tuple(i for i in floats if results[i].requires_grad) or tuple(floats)
+            if not self.kept:
+                raise TypeError("no result holds real numbers, so there is nothing to prove")
+        return [results[i] for i in self.kept]
+
+    def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
+        """Run it without a gradient."""
+        with library("torch").no_grad():
+            tensors = [self.tensor(x) for x in arrays]
+            given = [t.clone() for t in tensors] if self.in_place else tensors
+            results = self.call(self.apply, given, attributes)
+        return [self.numbers(results[i]) for i in self.kept or range(len(results))]
+
+    def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
+        """Push a derivative through the forward by PyTorch's own forward mode."""
+        torch = library("torch")
+        forward_ad = torch.autograd.forward_ad
+        with torch.no_grad(), forward_ad.dual_level():
+            duals = [
+                forward_ad.make_dual(self.tensor(x.value), self.tensor(x.tangent))
+                if isinstance(x, Dual)
+                else self.tensor(np.asarray(x))
+                for x in arrays
+            ]
+            given = [each.clone() for each in duals] if self.in_place else duals
+            results = self.call(self.body, given, attributes)
+            parts = [forward_ad.unpack_dual(results[i]) for i in self.kept or range(len(results))]
+        return [Dual(self.numbers(p), 0.0 if t is None else self.numbers(t)) for p, t in parts]
+
+    def _forward_alone(self, *arguments: Any) -> Any:
+        """Run the forward of a Function as a plain one, with a context that only listens."""
+        torch = library("torch")
+        needs = tuple(isinstance(x, torch.Tensor) and x.is_floating_point() for x in arguments)
+        return forward_with(self.function, Context(needs), arguments)
+
+    def batched(self, operands: Sequence[Array], upstream: Array, attributes: Attributes) -> Any:
+        """Run it under `torch.func.vmap`."""
+        torch = library("torch")
+        leaves = [self.tensor(x).requires_grad_() for x in operands]
+
+        def end_to_end(*tensors: Any) -> Any:
+            results = self.call(self.apply, tensors, attributes)
+            kept = [results[i] for i in self.kept or ()]
+            return kept[0] if len(kept) == 1 else torch.cat([each.reshape(-1) for each in kept])
+
+        together = torch.func.vmap(end_to_end, randomness="same")(*leaves)
+        sent = torch.autograd.grad(together, leaves, self.tensor(upstream), allow_unused=True)
+        return self.numbers(together), [
+            np.zeros(x.shape) if a is None else self.numbers(a)
+            for a, x in zip(sent, operands, strict=True)
+        ]
+
+    def gradient_as_function(self) -> TorchGradient:
+        """Return the function that gives its gradient."""
+        return TorchGradient(self)
+
+    def written(self, value: Any) -> str:
+        """Write a tensor by its numbers, and what is plain as it is."""
+        if not isinstance(value, np.ndarray):
+            return literal(value)
+        if not value.size:
+            return f"torch.zeros({value.shape}, dtype=torch.{value.dtype})"
+        listed = (
+            literal(value.tolist()).replace("np.inf", "torch.inf").replace("np.nan", "torch.nan")
+        )
+        return f"torch.tensor({listed}, dtype=torch.{value.dtype})"
+
+
+class TorchGradient(TorchKernel):
+    """The gradient of a kernel as a function of its operands and of the upstream gradient."""
+
+    def __init__(self, kernel: TorchKernel) -> None:
+        of = [slot for slot in kernel.slots if slot.is_operand]
+        rest = [slot for slot in kernel.slots if not slot.is_operand]
+        slots = [*of, Slot("upstream", True, None), *rest]
+        super().__init__(kernel.function, kernel.__name__, slots, kernel.device)
+        self.first, self.is_random, self.in_place = kernel, kernel.is_random, kernel.in_place
+        self.dtype = kernel.dtype
+        self.kept = tuple(range(len(of)))
+        self.apply = self._gradient
+        self.body = self._backward_alone
+        self.names = [slot.name for slot in rest]
+
+    def _parts(self, arguments: Sequence[Any]) -> tuple[Sequence[Any], Any, dict[str, Any]]:
+        """Part what a call is given into operands, upstream and what stays."""
+        count = len(self.first.operands)
+        rest = dict(zip(self.names, arguments[count + 1 :], strict=True))
+        return arguments[:count], arguments[count], rest
+
+    def _gradient(self, *arguments: Any) -> Any:
+        torch = library("torch")
+        operands, upstream, rest = self._parts(arguments)
+        with torch.enable_grad():
+            leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in operands]
+            given = [x.clone() for x in leaves] if self.in_place else leaves
+            results = self.first.call(self.first.apply, given, rest)
+            sent = self._like(results, upstream)
+            kept = [results[i] for i in self.first.kept or ()]
+            found = torch.autograd.grad(kept, leaves, sent, create_graph=True, allow_unused=True)
+        return [
+            torch.zeros_like(leaf) if gradient is None else gradient
+            for gradient, leaf in zip(found, leaves, strict=True)
+        ]
+
+    def _like(self, results: Sequence[Any], upstream: Any) -> list[Any]:
+        kept = [results[i] for i in self.first.kept or ()]
+        if len(kept) == 1:
+            return [upstream]
+        sizes = [each.numel() for each in kept]
+        return [
+            part.reshape(each.shape) for part, each in zip(upstream.split(sizes), kept, strict=True)
+        ]
+
+    def _backward_alone(self, *arguments: Any) -> Any:
+        """Run forward and backward of a Function as plain ones, one after the other."""
+        torch = library("torch")
+        function = self.first.function
+        if self.first.apply is function:
+            raise TypeError("only a Function has a backward that can be run alone")
+        operands, upstream, rest = self._parts(arguments)
+        whole = self.first.arguments(
+            operands,
+            {k: self.tensor(v) if isinstance(v, np.ndarray) else v for k, v in rest.items()},
+        )
+        context = Context(tuple(slot.is_operand for slot in self.first.slots))
+        found = forward_with(function, context, whole)
+        several = found if isinstance(found, tuple | list) else [found]
+        sent = iter(self._like([x for x in several if isinstance(x, torch.Tensor)], upstream))
+        kept = self.first.kept or ()
+        grads = [next(sent) if i in kept else None for i in range(len(several))]
+        gradients = function.backward(context, *grads)
+        several = gradients if isinstance(gradients, tuple | list) else [gradients]
+        return [
+            torch.zeros_like(whole[i]) if several[i] is None else several[i]
+            for i, slot in enumerate(self.first.slots)
+            if slot.is_operand
+        ]
+
+
+class Context(SimpleNamespace):
+    """What a Function's forward is given as `ctx`, where no graph is recorded."""
+
+    def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
+        super().__init__()
+        self.needs_input_grad = needs_input_grad
+        self.saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors."""
+        self.saved_tensors = tensors
+
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Ignore what a forward mode of the user's would need."""
+
+    def mark_dirty(self, *tensors: Any) -> None:
+        """Ignore which inputs are changed in place."""
+
+    def mark_non_differentiable(self, *tensors: Any) -> None:
+        """Ignore which results have no gradient: the real run has told."""
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Ignore whether a missing upstream gradient is None or zeros."""
+
+
+def has_setup(function: Any) -> bool:
+    """Whether a Function keeps its context in `setup_context`, and not in its forward."""
+    base = library("torch").autograd.Function
+    return getattr(function, "setup_context", None) is not base.setup_context
+
+
+def forward_with(function: Any, context: Context, arguments: Sequence[Any]) -> Any:
+    """Run the forward of a Function with a context of ours."""
+    if not has_setup(function):
+        return function.forward(context, *arguments)
+    output = function.forward(*arguments)
+    function.setup_context(context, tuple(arguments), output)
+    return output
+
+
+def argument_names(signature: inspect.Signature | None, count: int) -> list[str]:
+    """Return a name for each of so many arguments by place; letters where there is none."""
+    names: list[str] = []
+    for parameter in signature.parameters.values() if signature else ():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}{i}" for i in range(count - len(names))]
+    names += [f"argument{i}" for i in range(len(names), count)]
+    return [name + "_" if name in ("upstream", "self") else name for name in names[:count]]
+
+
+def _signature_of(function: Any) -> inspect.Signature | None:
+    """Return the signature by which a function is called; None where it cannot be read."""
+    torch = library("torch")
+    is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
+    try:
+        signature = inspect.signature(function.forward if is_function else function)
+    except (TypeError, ValueError):
+        return None
+    parameters = list(signature.parameters.values())
+    if is_function and not has_setup(function):
+        parameters = parameters[1:]  # ctx
+    return signature.replace(parameters=parameters)
+
+
+def _plain(tensor: Any) -> Any:
+    """Return the dtype in which NumPy can hold a tensor's numbers."""
+    torch = library("torch")
+    return torch.float32 if tensor.dtype in (torch.bfloat16, torch.float16) else tensor.dtype

@@ -1,0 +1,281 @@
+"""Laws that only PyTorch's functions can break: layouts, random states, memory never written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.testing.call import Call
+from autolm.testing.kernels.kernel import apart, library
+from autolm.testing.kernels.laws import (
+    attempt,
+    base_gradient,
+    broken,
+    differing,
+    kernel_of,
+    of_examples,
+)
+from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.kernels.torch_kernel import TorchKernel
+from autolm.testing.laws.law import Law, Tally
+from autolm.testing.under_test import Subject
+
+Array = NDArray[Any]
+Layout = Callable[[Any], Any]  # an equal tensor that lies in memory in another way
+SEEDS = (5, 6)
+
+
+def torch_kernel(subject: KernelSubject) -> TorchKernel:
+    """Return the function under test as what it is here."""
+    kernel = subject.kernel
+    assert isinstance(kernel, TorchKernel)
+    return kernel
+
+
+def layouts_of(tensor: Any) -> Iterator[tuple[str, Layout]]:
+    """Name the ways in which a tensor may lie in memory, besides the plain one."""
+    if not tensor.ndim:
+        return
+    if tensor.ndim > 1:
+        yield "transposed", _with_axes_in_memory(tuple(range(tensor.ndim))[::-1])
+    if tensor.ndim == 4:
+        yield "of channels last", _with_axes_in_memory((0, 2, 3, 1))
+    if tensor.ndim == 3:
+        for axes in list(permutations(range(3)))[1:-1]:
+            yield f"with axes {axes} in memory", _with_axes_in_memory(axes)
+    yield "strided", _strided
+    yield "sliced", _sliced
+
+
+def _with_axes_in_memory(axes: tuple[int, ...]) -> Layout:
+    back = tuple(int(i) for i in np.argsort(axes))
+    return lambda tensor: tensor.permute(axes).contiguous().permute(back)
+
+
+def _strided(tensor: Any) -> Any:
+    """Leave a gap after every element."""
+    wide = tensor.new_full((*tensor.shape, 2), 7.0)
+    wide[..., 0] = tensor
+    return wide[..., 0]
+
+
+def _sliced(tensor: Any) -> Any:
+    """Take it out of the middle of a larger one."""
+    wide = tensor.new_full(tuple(n + 2 for n in tensor.shape), 7.0)
+    inner = tuple(slice(1, n + 1) for n in tensor.shape)
+    wide[inner] = tensor
+    return wide[inner]
+
+
+def _check_upstreams(subject: Subject, call: Call, tally: Tally) -> None:
+    """Send upstream gradients of every layout."""
+    subject = kernel_of(subject)
+    kernel = torch_kernel(subject)
+    run = attempt("the forward", kernel.run, call.inputs, call.attributes)
+    parts = [
+        kernel.tensor(np.array(part, order="C"), like=result)
+        for part, result in zip(apart(call.given_upstream, run.results), run.tensors, strict=True)
+    ]
+    ways: list[tuple[str, list[Any], list[Any]]] = []
+    for name, layout in layouts_of(max(parts, key=lambda part: part.ndim)):
+        ways.append((name, parts, [_laid(part, name, layout) for part in parts]))
+    for name, expanded in (
+        ("expanded, as sum().backward() sends it", [_expanded(part) for part in parts]),
+        ("expanded along its first axis", [_expanded_first(part) for part in parts]),
+    ):
+        ways.append((name, [each.contiguous() for each in expanded], expanded))
+    for name, plain, laid_out in ways:
+        expected = attempt("the backward rule", run.pull, _clones(plain))
+        where = f"for an upstream gradient that is {name}"
+        found = attempt(f"the backward rule, {where},", run.pull, laid_out)
+        _require_same(subject, call, found, expected, where, "upstream", tally)
+
+
+def _clones(tensors: Sequence[Any]) -> list[Any]:
+    return [tensor.clone() for tensor in tensors]
+
+
+def _laid(tensor: Any, name: str, layout: Layout) -> Any:
+    return layout(tensor) if name in dict(layouts_of(tensor)) else tensor.clone()
+
+
+def _expanded(tensor: Any) -> Any:
+    return tensor.reshape(-1)[:1].reshape(()).expand(tensor.shape) if tensor.numel() else tensor
+
+
+def _expanded_first(tensor: Any) -> Any:
+    return tensor[:1].expand(tensor.shape) if tensor.ndim and tensor.numel() else tensor
+
+
+def _check_inputs(subject: Subject, call: Call, tally: Tally) -> None:
+    """Give operands of every layout, one alone and all together."""
+    subject = kernel_of(subject)
+    kernel = torch_kernel(subject)
+    expected, _ = base_gradient(subject, call)
+    names = subject.names_of(call)
+    plain = [kernel.tensor(x.copy()) for x in call.inputs]
+    _check_expanded(subject, call, tally)
+    chosen = [(name, [i]) for i, name in enumerate(names)]
+    chosen += [("all", list(range(len(names))))] * (len(names) > 1)
+    for who, those in chosen:
+        most = max((plain[i] for i in those), key=lambda tensor: tensor.ndim)
+        for name, layout in layouts_of(most):
+            tensors = [
+                _laid(x, name, layout) if i in those else x.clone() for i, x in enumerate(plain)
+            ]
+            try:
+                run = kernel.run(tensors, call.attributes)
+            except Exception:  # it asks for another layout, and says so
+                tally.exercised["refused layout"] += 1
+                continue
+            parts = apart(call.given_upstream.copy(), run.results)
+            where = f"where {who} is {name}" if who != "all" else f"where all inputs are {name}"
+            found = attempt(f"the backward rule, {where},", run.pull, parts)
+            _require_same(subject, call, found, expected, where, "input", tally)
+
+
+def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
+    """Repeat the first row of an operand, in memory and by a stride of 0."""
+    kernel = torch_kernel(subject)
+    for i, name in enumerate(subject.names_of(call)):
+        if not call.inputs[i].ndim or not call.inputs[i].size:
+            continue
+        first = call.inputs[i][:1]
+        rows = [np.broadcast_to(first, x.shape) if j == i else x for j, x in enumerate(call.inputs)]
+        repeated = Call(*(x.copy() for x in rows), **call.attributes)
+        repeated.upstream = call.given_upstream
+        tensors = [kernel.tensor(x.copy()) for x in repeated.inputs]
+        tensors[i] = kernel.tensor(first.copy()).expand(tensors[i].shape)
+        try:
+            expected, _ = base_gradient(subject, repeated)
+            run = kernel.run(tensors, call.attributes)
+        except Exception:  # it takes no such numbers, or asks for another layout
+            continue
+        parts = apart(call.given_upstream.copy(), run.results)
+        where = f"where {name} is expanded"
+        found = attempt(f"the backward rule, {where},", run.pull, parts)
+        _require_same(subject, repeated, found, expected, where, "input", tally)
+
+
+def _require_same(
+    subject: KernelSubject,
+    call: Call,
+    found: Sequence[Array | None],
+    expected: Sequence[Array | None],
+    where: str,
+    what: str,
+    tally: Tally,
+) -> None:
+    whole = _whole(expected, call)
+    _, scale = base_gradient(subject, call)
+    rows = differing(subject, call, found, whole, scale)
+    if rows:
+        message = f"the gradient of {rows[0].operand} is another {where}"
+        diagnosis = f"layout: wrong {where}, while a contiguous {what} gives what it should"
+        raise broken(subject, call, message, diagnosis, rows)
+    tally.exercised[f"{what} of another layout"] += 1
+
+
+def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
+    """Run the backward under two random states, and see what a call leaves of the state."""
+    subject = kernel_of(subject)
+    kernel, torch = torch_kernel(subject), library("torch")
+    run = attempt("the forward", kernel.run, call.inputs, call.attributes)
+    parts = apart(call.given_upstream.copy(), run.results)
+    found = []
+    for seed in SEEDS:
+        torch.default_generator.manual_seed(seed)
+        upstreams = [np.array(part) for part in parts]
+        sent = attempt("the backward rule", run.pull, upstreams, False)
+        found.append(_whole(sent, call))
+    _, scale = base_gradient(subject, call)
+    rows = differing(subject, call, found[1], found[0], scale)
+    if rows:
+        message = "the gradient depends on the random state at the backward"
+        told = "random state: the backward rule draws random numbers of its own"
+        raise broken(subject, call, message, told, rows)
+    left = []
+    for seed in SEEDS:
+        torch.default_generator.manual_seed(seed)
+        tensors = [kernel.tensor(x.copy()) for x in call.inputs]
+        kernel.call(kernel.apply, tensors, call.attributes, seed=False)
+        left.append(torch.get_rng_state())
+    if torch.equal(*left):
+        message = "it sets the random state of the whole program"
+        told = "random state: PyTorch's generator is seeded, on which others rely"
+        raise broken(subject, call, message, told)
+    tally.exercised["random state"] += 1
+
+
+def _whole(sent: Sequence[Array | None], call: Call) -> list[Array]:
+    """Fill in zeros where nothing is sent."""
+    return [
+        np.zeros(x.shape) if a is None else np.array(a, dtype=float)
+        for a, x in zip(sent, call.inputs, strict=True)
+    ]
+
+
+def _check_memory(subject: Subject, call: Call, tally: Tally) -> None:
+    """Fill memory that is asked for with NaN, and see whether some comes out."""
+    subject = kernel_of(subject)
+    torch = library("torch")
+    expected, _ = base_gradient(subject, call)
+    if not all(np.all(np.isfinite(x)) for x in expected):
+        return
+    mode, filled = torch.get_deterministic_debug_mode(), torch.utils.deterministic
+    before = filled.fill_uninitialized_memory
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            torch.set_deterministic_debug_mode("warn")
+            filled.fill_uninitialized_memory = True
+            run = subject.kernel.run(call.inputs, call.attributes)
+            found = run.pull(apart(call.given_upstream.copy(), run.results))
+        except Exception:  # what does not run so shows nothing
+            return
+        finally:
+            torch.set_deterministic_debug_mode(mode)
+            filled.fill_uninitialized_memory = before
+    for what, arrays in (("result", run.results), ("gradient", found)):
+        if any(a is not None and np.isnan(a).any() for a in arrays):
+            message = f"memory that was never written comes out in the {what}"
+            told = "uninitialised memory: what torch.empty gives is used before it is written"
+            raise broken(subject, call, message, told)
+    tally.exercised["fresh memory"] += 1
+
+
+upstreams = Law(
+    "upstreams",
+    "the gradient does not depend on how the upstream gradient lies in memory",
+    of_examples,
+    _check_upstreams,
+    most=2,
+)
+inputs = Law(
+    "inputs",
+    "the gradient does not depend on how the operands lie in memory",
+    of_examples,
+    _check_inputs,
+    most=2,
+)
+random_state = Law(
+    "random",
+    "the backward draws no random numbers of its own, and nothing seeds the generator",
+    of_examples,
+    _check_random_state,
+    of_conduct=True,
+    most=1,
+)
+memory = Law(
+    "memory",
+    "no memory is used that was never written",
+    of_examples,
+    _check_memory,
+    of_conduct=True,
+    most=1,
+)
