@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autolm.torch.checking import check as check
     from autolm.torch.recorder import record as record
     from autolm.torch.root import graph as graph
     from autolm.torch.root import node as node
@@ -19,7 +20,11 @@ else:
 
     _find, __dir__, __all__ = lazily(
         globals(),
-        {"autolm.torch.recorder": "record", "autolm.torch.root": "graph node"},
+        {
+            "autolm.torch.recorder": "record",
+            "autolm.torch.root": "graph node",
+            "autolm.torch.checking": "check",
+        },
         rooms=("recorder",),
     )
 

@@ -109,6 +109,19 @@ class Call:
         places = {each.place: name for name, v in named for each in operands_in(v)}
         return [places[place] for place in range(len(self.operands))]
 
+    def arguments(self, tensors: Sequence[torch.Tensor]) -> tuple[list[Any], dict[str, Any]]:
+        """Return what it was called with, by place and by name, with other tensors as operands."""
+        tensors = tensors[::-1] if is_reflected(self.function) else tensors
+
+        def filled(each: Operand) -> Any:
+            given = tensors[each.place]
+            return given if each.kind is None else each.kind(given.item())
+
+        told = tree_map_only(Operand, filled, self._told, is_leaf=lambda e: isinstance(e, Operand))
+        if isinstance(self.function, type):  # a Function takes no names
+            return list(told.values()), {}
+        return [told.pop(key) for key in list(told) if key.isdigit()], told
+
     def _autocast(self) -> AbstractContextManager[Any]:
         """Return the casts that were on when the call was made."""
         return torch.autocast(*self._casts) if self._casts else nullcontext()
@@ -125,17 +138,9 @@ class Call:
         ValueError
             For a function that draws random numbers of which no state was kept.
         """
-        if is_reflected(self.function):
-            tensors = tensors[::-1]
         if writes(self.function, self._told):
             tensors = [each.clone() for each in tensors]
-
-        def filled(each: Operand) -> Any:
-            given = tensors[each.place]
-            return given if each.kind is None else each.kind(given.item())
-
-        told = tree_map_only(Operand, filled, self._told, is_leaf=lambda e: isinstance(e, Operand))
-        args = [told.pop(key) for key in list(told) if key.isdigit()]
+        args, told = self.arguments(tensors)
         before = random_state()
         try:
             if self._state is not None:

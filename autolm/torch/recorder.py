@@ -130,7 +130,9 @@ def record() -> Iterator[None]:
     >>> with autolm.torch.record():
     ...     loss = (w * w).sum()
     >>> for step in autolm.torch.graph(loss).steps():
-    ...     print(step)
+    ...     print(step.node.op.name, [sent.parent.name for sent in step.contributions])
+    sum ['']
+    mul ['', '']
     """
     if _open:  # but PyTorch takes a mode away while it asks it
         is_there = any(mode is _open[0] for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]

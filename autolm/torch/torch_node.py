@@ -91,7 +91,7 @@ class TorchNode(Node):
         if grad is None:
             if self.data.numel() != 1:
                 raise ValueError(
-                    f"backward: the root has shape {tuple(self.data.shape)}, and only a single "
+                    f"backward: {describe(self)} has shape {tuple(self.data.shape)}, and only a single "
                     "number has a gradient by itself; take .sum() or .mean() first, or give grad="
                 )
             return torch.ones_like(self.data, device=device)
@@ -132,6 +132,8 @@ class TorchNode(Node):
 
     def begin_walk(self) -> None:
         """Let hooks and Functions of the user be called once in the walk that begins."""
+        if not self.parents:
+            raise ValueError(f"backward: {describe(self)}: no operation made it, so none is walked")
         once.begin()
 
     def recompute(self) -> None:
