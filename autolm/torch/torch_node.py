@@ -90,9 +90,10 @@ class TorchNode(Node):
         device = _device(self)
         if grad is None:
             if self.data.numel() != 1:
+                shape = tuple(self.data.shape)
                 raise ValueError(
-                    f"backward: {describe(self)} has shape {tuple(self.data.shape)}, and only a single "
-                    "number has a gradient by itself; take .sum() or .mean() first, or give grad="
+                    f"backward: {describe(self)} has shape {shape}, and only a single number has "
+                    "a gradient by itself; take .sum() or .mean() first, or give grad="
                 )
             return torch.ones_like(self.data, device=device)
         given = torch.as_tensor(grad, device=device).detach()
