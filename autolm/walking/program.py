@@ -227,7 +227,12 @@ def _runs_programs(frame: Frame) -> bool:
 
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:
     """Choose what to differentiate when the program itself differentiated nothing."""
-    wanted = _held(variables, LOSS if variable is None else variable)
+    name = LOSS if variable is None else variable
+    wanted = _held(variables, name)
+    if wanted is not None and not wanted.requires_grad:
+        raise ProgramError(
+            f"{path}: {name} requires no gradient: it was computed under no_grad(), or of constants"
+        )
     if wanted is not None:
         return wanted
     if variable is not None:
