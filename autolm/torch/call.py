@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from autolm.torch.operation import INFIX, arguments, called, is_reflected, writes
+from autolm.torch.operation import INFIX, arguments, called, is_custom, is_reflected, writes
 from autolm.torch.random_state import State, random_state, set_random_state
 from autolm.torch.torch_node import TorchNode
 
@@ -61,8 +61,9 @@ class Call:
         run: Callable[..., Any] | None = None,
     ) -> None:
         self.function, self._run, self.name = function, run or function, called(function)
-        is_custom = isinstance(function, type)
-        self._state: State | None = random_state() if is_custom or DRAWS.search(self.name) else None
+        self._state: State | None = (
+            random_state() if is_custom(function) or DRAWS.search(self.name) else None
+        )
         self._told: dict[str, Any] = arguments(function, args, kwargs)
         self.operands: list[TorchNode] = []
         self.attributes: dict[str, Any] = {}
@@ -70,7 +71,7 @@ class Call:
             before = len(self.operands)
             self._told[key] = self._with_operands(value, node_of)
             if len(self.operands) == before and value is not None:
-                self.attributes[key] = value
+                self.attributes[key] = tuple(value) if type(value) is torch.Size else value
         device = self.operands[0].data.device.type if self.operands else "cpu"
         is_cast = torch.is_autocast_enabled(device)
         self._casts = (device, torch.get_autocast_dtype(device)) if is_cast else None
@@ -118,7 +119,7 @@ class Call:
             return given if each.kind is None else each.kind(given.item())
 
         told = tree_map_only(Operand, filled, self._told, is_leaf=lambda e: isinstance(e, Operand))
-        if isinstance(self.function, type):  # a Function takes no names
+        if is_custom(self.function):  # a Function takes no names
             return list(told.values()), {}
         return [told.pop(key) for key in list(told) if key.isdigit()], told
 

@@ -12,6 +12,7 @@ from autolm.testing.report import Report
 from autolm.testing.torch import check_gradient
 from autolm.torch.asking import unseen
 from autolm.torch.call import Call
+from autolm.torch.operation import is_custom
 
 
 def check(root: Any) -> list[Report]:
@@ -55,8 +56,11 @@ def check(root: Any) -> list[Report]:
     reports = []
     for node in topological_order(read_node("check", "root", root)):
         call: Call | None = getattr(node, "call", None)
-        is_custom = call is not None and isinstance(call.function, type)
-        if call is None or not is_custom or call.function.__module__.startswith("torch."):
+        if (
+            call is None
+            or not is_custom(call.function)
+            or call.function.__module__.startswith("torch.")
+        ):
             continue
         args, _ = call.arguments([each.data.detach().clone() for each in call.operands])
         try:

@@ -77,6 +77,11 @@ def _of_operands(node: Any) -> Any:
     return Several(held) if isinstance(node.data, Several) else held[0]
 
 
+def is_custom(function: Any) -> bool:
+    """Whether this is a `torch.autograd.Function`, which is a class."""
+    return isinstance(function, type) and issubclass(function, Function)
+
+
 def called(function: Any) -> str:
     """Return the name of a function: `add` of `torch.add`, `Tensor.add_` and `Tensor.__radd__`."""
     name = getattr(function, "__name__", type(function).__name__)
@@ -98,7 +103,7 @@ def is_reflected(function: Any) -> bool:
 def writes(function: Any, told: Mapping[str, Any]) -> bool:
     """Whether a function writes into its first operand: `add_`, `x[0] = y`, `inplace=True`."""
     name = getattr(function, "__name__", "")
-    if isinstance(function, type):
+    if is_custom(function):
         return False
     if name.startswith("__"):
         return name == "__setitem__" or (name[2:3] == "i" and called(function) in INFIX)
@@ -108,15 +113,14 @@ def writes(function: Any, told: Mapping[str, Any]) -> bool:
 @cache
 def parameters(function: Any) -> dict[str, Any]:
     """Return what a function calls its arguments, with their defaults; one of C does not say."""
-    is_class = isinstance(function, type)  # of a Function: those of its forward
-    told = function.forward if is_class else function
+    told = function.forward if is_custom(function) else function
     if not isinstance(told, FunctionType) or hasattr(told, "__wrapped__"):
         return {}
     found = inspect.signature(told).parameters.values()
     if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in found):
         return {}
     names = {each.name: each.default for each in found}
-    if is_class and function.setup_context is Function.setup_context:
+    if is_custom(function) and function.setup_context is Function.setup_context:
         del names[next(iter(names))]  # the context
     return names
 

@@ -26,7 +26,7 @@ from autolm.torch.call import DRAWS, Call
 from autolm.torch.detours import detours
 from autolm.torch.memory import add, keep_data, known, node_of, tensors
 from autolm.torch.modules import enter, leave
-from autolm.torch.operation import writes
+from autolm.torch.operation import is_custom, writes
 
 add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
 # Functions of Python that are opened: what one wants to see are the steps in them.
@@ -64,7 +64,7 @@ def recorded(function: Any, args: Any, kwargs: Any, run: Any = None) -> Any:
     with unseen():
         if writes(function, kwargs):
             return _written(function, args, kwargs)
-        if DRAWS.search(getattr(function, "__name__", "")) or isinstance(function, type):
+        if DRAWS.search(getattr(function, "__name__", "")) or is_custom(function):
             call = Call(function, args, kwargs, node_of, run)  # with the random state of now
             result = run(*args, **kwargs)
         else:

@@ -1,6 +1,8 @@
 """What a user sees of a PyTorch program: names, lines, blame, explanations, pictures, pages."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -242,3 +244,11 @@ def test_record_leaves_pytorch_as_it_was():
     y = w * 2
     assert autolm.torch.node(y).data.is_meta is False  # it has the tensor itself, and no function
     assert autolm.torch.node(y).op.name == "Mul"
+
+
+def test_program_of_the_readme_runs():
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (program,) = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
+    variables = {}
+    exec(program, variables)
+    assert variables["root"].op.name == "sum"

@@ -5,9 +5,14 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import re  # noqa: E402
+
 import autolm  # noqa: E402
 import autolm.torch  # noqa: E402
 from autolm.walking.walk import Walk  # noqa: E402
+from tests.needs import need_renderer  # noqa: E402
+from tests.pictures import svg_edges, svg_texts  # noqa: E402
+from tests.test_readme_pictures import FOLDER, load_script  # noqa: E402
 
 
 def gpt2():
@@ -48,3 +53,18 @@ def test_gpt2_has_the_gradients_of_a_plain_run_in_the_walk_and_after():
     attention = next(n for n in order if n.op and n.op.name == "scaled_dot_product_attention")
     opened = autolm.open(attention)
     assert torch.allclose(opened.data, attention.data, atol=1e-5)
+
+
+def test_picture_of_the_readme_is_what_is_drawn_now():
+    need_renderer()
+    drawing, options = load_script().PICTURES["gpt2"]()
+    for variant, dark in (("", False), ("-dark", True)):
+        now = drawing.svg(dark=dark, **options)
+        kept = (FOLDER / f"gpt2{variant}.svg").read_text(encoding="utf-8")
+        assert words(now) == words(kept)
+        assert svg_edges(now) == svg_edges(kept)
+
+
+def words(svg):
+    """List the texts of a picture, without the numbers that another processor rounds otherwise."""
+    return sorted(text for text in svg_texts(svg).values() if not re.search(r"\d\.\d", str(text)))
