@@ -252,3 +252,21 @@ def test_program_of_the_readme_runs():
     variables = {}
     exec(program, variables)
     assert variables["root"].op.name == "sum"
+
+
+def test_data_stay_what_they_were_when_a_tensor_is_written_into():
+    x = torch.tensor([[-1.0, 2.0], [3.0, -4.0]], requires_grad=True)
+    with autolm.torch.record():
+        doubled = x * 2
+        row = doubled[0]
+        rectified = F.relu(doubled, inplace=True)
+        row.add_(10)
+        loss = (rectified.sum() + row.sum()).sin()
+    data = {
+        n.op.name: n.data.tolist()
+        for n in autolm.topological_order(autolm.torch.graph(loss))
+        if n.op
+    }
+    assert data["mul"] == [[-2.0, 4.0], [6.0, -8.0]]
+    assert data["relu"] == [[0.0, 4.0], [6.0, 0.0]]
+    assert data["add_"] == [[10.0, 14.0], [6.0, 0.0]]
