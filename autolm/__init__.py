@@ -155,5 +155,5 @@ else:
             "autolm.testing.checking_operations": "check_op",
             "autolm.testing.checking_gradients": "assert_gradients check_gradient check_graph",
         },
-        rooms=("lm", "nn", "ops", "testing"),
+        rooms=("lm", "nn", "ops", "testing", "torch"),
     )

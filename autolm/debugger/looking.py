@@ -25,6 +25,7 @@ from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
 from autolm.engine.site import Frame
+from autolm.engine.value import Value
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
@@ -32,11 +33,11 @@ from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
 from autolm.walking.opening import composed
 from autolm.walking.program_names import in_program
+from autolm.walking.reading import is_array, reading
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk, within
-from autolm.walking.what_if import numbers
 from autolm.walking.wording import NOT_COMPUTED, made, shape, show
 
 AROUND = 5  # how many steps are listed before and after one
@@ -190,13 +191,11 @@ class Looking(Prompt):
         value = self.evaluate(argument)
         kind = type(value).__qualname__
         if isinstance(value, Node):
-            size = (
-                f" {value.data.dtype} {shape(value.data)}".rstrip() if np.ndim(value.data) else ""
-            )
+            size = f" {reading(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
             origin = f"the result of {made(value, self.names)}" if value.parents else "a leaf"
             constant = "" if value.requires_grad else ", and constant"
             self.say(f"{kind}{size}: {origin}{constant}")
-        elif isinstance(value, np.ndarray):
+        elif isinstance(value, np.ndarray) or is_array(value):
             self.say(f"{kind} {value.dtype} {shape(value) or 'of no axes'}")
         elif inspect.isroutine(value):
             self.say(f"{kind} {value.__qualname__}{inspect.signature(value)}")
@@ -390,9 +389,7 @@ class Looking(Prompt):
         node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
         if place:
-            array = node.data.copy()
-            array[place] = numbers(data, ())
-            data = array
+            data = reading(node.data).changed(place, data)
         with self.interrupts_held():  # half a way to the start and back is no place to stop
             change = self.walk.set(node, data)
         self.say(change.text(self.names.in_full))
@@ -403,7 +400,7 @@ class Looking(Prompt):
         if not bracket or text in self.names.by_name:
             return self.find(text), ()
         node = self.find(name.strip())
-        return node, _index(index, np.shape(node.data), f"set {name}[{{}}] = 1")
+        return node, _index(index, reading(node.data).shape, f"set {name}[{{}}] = 1")
 
     # Pictures
 
@@ -423,8 +420,10 @@ class Looking(Prompt):
         q comes back.
         """
         node = self.node
-        if not isinstance(node, Tensor):
+        if isinstance(node, Value):
             raise Mistake("zoom: this is a Value already, and no number is smaller")
+        if not isinstance(node, Tensor):
+            raise Mistake("zoom: it expands Tensors of autolm; open shows what a function is of")
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
             raise Mistake(f"zoom: {self.names(node)} joins over {ZOOM_LIMIT} numbers; too many")
         index = _index(argument, node.shape, "zoom {}")

@@ -16,6 +16,7 @@ from autolm.debugger.screen import LINES
 from autolm.debugger.stopping import Settings
 from autolm.engine.backprop import backward_pass, watching_pass
 from autolm.engine.graph import Node, Recording, recorder, recording_here
+from autolm.tensor.arguments import read_node
 from autolm.walking.program import Pass, pass_here, stopping
 from autolm.walking.wording import count
 
@@ -36,7 +37,7 @@ def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> 
         As for `backward()`.
     """
     record_sites_from_now_on()
-    open_debugger(pass_here(root, grad, retain_grads))
+    open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads))
 
 
 def set_trace() -> None:

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.reading import reading
 
 MANY = 3  # constants: so many are not told one by one
 
@@ -95,5 +94,5 @@ def _running(
 
 def _note_constants(atom: Atom, node: Node) -> None:
     for parent in node.parents:
-        if not parent.parents and not parent.requires_grad and np.ndim(parent.data) == 0:
+        if not parent.parents and not parent.requires_grad and not reading(parent.data).shape:
             atom.numbers.add(float(parent.data))

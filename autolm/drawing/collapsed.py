@@ -19,6 +19,7 @@ from autolm.drawing.outline import Group
 from autolm.drawing.view import Arrow, Badge, Box, Edges, View
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.reading import reading
 
 BADGES = 6  # in one box; the others are counted
 
@@ -167,7 +168,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
     badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
     if len(badges) > BADGES:
         named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
-        numbers = sum(int(np.size(node.data)) for leaf in named for node in atoms[leaf].nodes)
+        numbers = sum(reading(node.data).size for leaf in named for node in atoms[leaf].nodes)
         text = f"{len(named)} parameters: {wording.count(numbers)} numbers"
         return [Badge(text, is_constant=False)]
     return badges

@@ -24,6 +24,7 @@ from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.hooks import known_node
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
 from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import read_finite, read_kind, read_node, read_path
@@ -54,7 +55,7 @@ class Drawing:
     """
 
     def __init__(self, root: Node) -> None:
-        self.root = read_node("draw", "node", root)
+        self.root = root = read_node("draw", "node", root)
         self.order = topological_order(root)
         self.names = names_of(root, variables_of_caller())
 
@@ -107,6 +108,7 @@ class Drawing:
 
     def _find(self, focus: Node | str) -> Node:
         """Return a node of this graph; one told by its name is the last that has it."""
+        focus = known_node(focus) or focus
         if not isinstance(focus, Node):
             read_kind("draw", "focus", focus, str, "a node or the name of one")
         else:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
 from autolm.drawing.gradients import walk
 from autolm.drawing.outline import scope_parts
 from autolm.drawing.view import Arrow, Box, Edges, View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.reading import reading
 
 
 def exact_view(
@@ -109,7 +108,7 @@ def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
 def _broadcast(parent: Node, node: Node) -> str:
     """Say that an operand was repeated along axes, where an elementwise operation did so."""
     is_elementwise = getattr(node.op, "cases", None) == ()
-    if not is_elementwise or np.shape(parent.data) == np.shape(node.data):
+    if not is_elementwise or reading(parent.data).shape == reading(node.data).shape:
         return ""
     return f"{wording.shape(parent.data) or '1'} → {wording.shape(node.data)}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from itertools import count
@@ -48,6 +48,7 @@ class Node(Copied):
     steps: Callable[..., Iterator[Any]]  # the same, one operation at a time
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
+    opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 
     @property
@@ -108,6 +109,12 @@ class Node(Copied):
         """Forget the gradients of this node and of every node under it."""
         for node in topological_order(self):
             node.gradient = None
+
+    def begin_walk(self) -> None:
+        """Make ready for a walk from this root."""
+
+    def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
+        """Do what else there is to do when a walk from this root, with this seed, is over."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show a result in a notebook as its picture."""

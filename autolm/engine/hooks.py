@@ -6,6 +6,7 @@ step, it asks here by name; without that room (the engine alone, in a page) ther
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -17,6 +18,11 @@ PLACES = {
     "operation in words": "autolm.walking.wording:expression",
     "name in the program": "autolm.walking.program_names:name_of",
     "array in words": "autolm.walking.wording:show",
+    "node of a tensor": "autolm.torch.root:node_under",
+    "known node of a tensor": "autolm.torch.memory:known",
+    "torch node opened": "autolm.torch.opening:opened",
+    "torch node computed again": "autolm.torch.memory:compute_again",
+    "recording of PyTorch": "autolm.torch.recorder:record",
     "tensor of an operation": "autolm.tensor.tensor:record",
     "tensors of a composition": "autolm.tensor.tensor:compose",
     "picture in a notebook": "autolm.drawing.notebook:bundle",
@@ -35,3 +41,17 @@ def higher(name: str) -> Any:
         if str(error.name).partition(".")[0] != "autolm":
             raise  # the room is there, and a library that it needs is not
         return None
+
+
+def node_of(value: Any) -> Any:
+    """Return the node that stands for a tensor of PyTorch; None for all else."""
+    return higher("node of a tensor")(value) if _is_tensor(value) else None
+
+
+def known_node(value: Any) -> Any:
+    """Return the node that stands for a tensor of PyTorch, where there is one already."""
+    return higher("known node of a tensor")(value) if _is_tensor(value) else None
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))

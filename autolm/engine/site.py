@@ -24,12 +24,33 @@ Entered = namedtuple("Entered", "scope site depth")
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
 # What records nodes for others. The layers, and the models written with them, are programs.
-_ROOMS = ["ops", "tensor", "testing", "compiled", "walking", "drawing", "debugger", "pages"]
-_MACHINERY = (
+_ROOMS = [
+    "ops",
+    "tensor",
+    "testing",
+    "compiled",
+    "walking",
+    "drawing",
+    "debugger",
+    "pages",
+    "torch",
+]
+_machinery = (
     *_ENGINE,
     *(join(_HOME, room, "") for room in _ROOMS),
     join(_HOME, "nn", "module.py"),
 )
+
+
+def is_machinery(path: str) -> bool:
+    """Whether what runs in a file is no part of a program, but records or computes for it."""
+    return path.startswith(_machinery)
+
+
+def add_machinery(*paths: str) -> None:
+    """Take what runs in these folders and files for machinery too, and not for a program."""
+    global _machinery
+    _machinery = (*_machinery, *paths)
 
 
 class Site:
@@ -56,7 +77,7 @@ class Site:
     @cached_property
     def user(self) -> Frame:
         """The innermost call of the program: of a user, a layer or a model, not of an operation."""
-        outside = (each for each in self.frames if not each.path.startswith(_MACHINERY))
+        outside = (each for each in self.frames if not is_machinery(each.path))
         return next(outside, self.frames[-1])
 
     @property

@@ -26,6 +26,7 @@ from autolm.pages.playback import (
     forward_lines,
 )
 from autolm.walking import wording
+from autolm.walking.reading import reading
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Extent:
         if isinstance(values[0], float):
             array: Any = np.array(values)
         else:
-            array = np.array([[np.min(value), np.max(value)] for value in values])
+            array = np.array([reading(value).extent() for value in values])
         return cls(len(values), float(array.min()), float(array.max()), values[0])
 
     def merge(self, other: Extent) -> None:

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from autolm.drawing.exact import arithmetic
 from autolm.drawing.view import Arrow, Box
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.reading import reading
 
 LINES = 6  # operands that are written out in one step
 
@@ -160,9 +159,9 @@ def _name(node: Node) -> str:
 
 
 def _value(node: Node) -> str:
-    if np.ndim(node.data):
+    if reading(node.data).shape:
         return f"[{wording.shape(node.data)}]"
-    text = wording.number(node.data)
+    text = wording.peek(node.data)
     return f"({text})" if text.startswith("−") else text
 
 

@@ -70,7 +70,8 @@ def player(
     RendererMissing
         If there is no Graphviz.
     """
-    drawing = Drawing(read_node("player", "loss", loss))
+    loss = read_node("player", "loss", loss)
+    drawing = Drawing(loss)
     max_boxes = read_int("player", "max_boxes", max_boxes, low=1)
     max_span = read_int("player", "max_span", max_span, low=0)
     path = read_path("player", "path", path)

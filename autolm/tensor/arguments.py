@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
+from autolm.engine.hooks import node_of
 from autolm.ops import arguments
 from autolm.ops.arguments import read_int, read_number, told
 
@@ -56,8 +57,10 @@ def read_items(name: str, argument: str, values: Any, words: str) -> list[Any]:
 
 
 def read_node(name: str, argument: str, value: Any) -> Node:
-    """Return a node of a graph."""
-    node: Node = read_kind(name, argument, value, Node, "a Value or a Tensor")
+    """Return a node of a graph; a tensor of PyTorch has one that stands for it."""
+    node: Node | None = value if isinstance(value, Node) else node_of(value)
+    if node is None:
+        raise TypeError(f"{name}: {argument} must be a Value or a Tensor, not {told(value)}")
     return node
 
 

@@ -1,14 +1,44 @@
-"""PyTorch: training that outgrows NumPy (floor 6).
+"""Programs of PyTorch as graphs of ours, stepped through and drawn; training in PyTorch (floor 6).
 
-What stands here loads PyTorch (extra `torch`); nothing below knows of it.
+`record()` remembers what a program's functions did, and `graph(loss)` is then a node like any
+other. The rules are PyTorch's own; nothing is computed again. Where AUTOLM_DEBUG=1 or AUTOLM_DAP
+ask for it, importing this begins to record. `load` goes on in PyTorch with what TinyLM has learnt.
 """
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-if TYPE_CHECKING:  # the same names, for type checkers and editors
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autolm.torch.checking import check as check
+    from autolm.torch.recorder import record as record
+    from autolm.torch.root import graph as graph
+    from autolm.torch.root import node as node
     from autolm.torch.twin import arrays as arrays
     from autolm.torch.twin import load as load
 else:
     from autolm.engine.lazy import lazily
 
-    __getattr__, __dir__, __all__ = lazily(globals(), {"autolm.torch.twin": "arrays load"})
+    _find, __dir__, __all__ = lazily(
+        globals(),
+        {
+            "autolm.torch.recorder": "record",
+            "autolm.torch.root": "graph node",
+            "autolm.torch.checking": "check",
+            "autolm.torch.twin": "arrays load",
+        },
+        rooms=("recorder",),
+    )
+
+    def __getattr__(name: str) -> Any:
+        try:
+            return _find(name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            message = "autolm.torch needs PyTorch: pip install 'autolm[torch]'"
+            raise ModuleNotFoundError(message, name="torch") from None
+
+    if os.getenv("AUTOLM_DEBUG") == "1" or os.getenv("AUTOLM_DAP"):
+        __getattr__("recorder").record_from_now_on()

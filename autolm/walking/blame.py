@@ -9,20 +9,17 @@ are told: 0 · inf is nan, and neither of the two is wrong alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_node
-from autolm.tensor.quiet import quietly
+from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
+from autolm.walking.reading import reading
 from autolm.walking.wording import called, expression, show
-
-Test = Callable[[Any], Any]  # says of each number whether it is good
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,38 +135,39 @@ def blame_nonfinite(root: Node) -> Blame | None:
     log
       input 0  →  −inf;   then ×   −inf · 0 = nan
     """
-    blame = _blamed(read_node("blame_nonfinite", "root", root))
+    root = read_node("blame_nonfinite", "root", root)
+    blame = _blamed(root)
     return replace(blame, names=names_of(root, variables_of_caller())) if blame else None
 
 
 def _blamed(root: Node) -> Blame | None:
-    guilty = _first_in_data(root, np.isfinite)
+    guilty = _first_in_data(root)
     if guilty is None:
-        with np.errstate(all="ignore"):  # what is looked for is no news
+        with quiet():  # what is looked for is no news
             return _first_in_gradients(root) if root.requires_grad else None
-    blame = _in_data(guilty, np.isfinite)
-    undefined = _first_in_data(root, _not_nan)
+    blame = _in_data(guilty)
+    undefined = _first_in_data(root, nan=True)
     if undefined is None or undefined is guilty:
         return blame
-    return replace(blame, then=_in_data(undefined, _not_nan))
+    return replace(blame, then=_in_data(undefined, nan=True))
 
 
-def _first_in_data(root: Node, good: Test) -> Node | None:
-    """Follow what is not good from the root back to where its inputs still were."""
-    if np.all(good(root.data)):
+def _first_in_data(root: Node, *, nan: bool = False) -> Node | None:
+    """Follow what is not finite, or nan, from the root back to where its inputs still were."""
+    if reading(root.data).not_finite(nan=nan) is None:
         return None
     spoilt, stack = {root}, [root]
     while stack:
         for parent in stack.pop().parents:
-            if parent not in spoilt and not np.all(good(parent.data)):
+            if parent not in spoilt and reading(parent.data).not_finite(nan=nan) is not None:
                 spoilt.add(parent)
                 stack.append(parent)
     order = topological_order(root)
     return next(n for n in order if n in spoilt and not spoilt.intersection(n.parents))
 
 
-def _in_data(node: Node, good: Test) -> Blame:
-    index = _first_not(good, node.data)
+def _in_data(node: Node, *, nan: bool = False) -> Blame:
+    index = reading(node.data).not_finite(nan=nan)
     operands = [parent.data for parent in node.parents]
     inputs = _corresponding(node, operands, node.data, index)
     made_by = node if node.parents else None
@@ -180,29 +178,21 @@ def _first_in_gradients(root: Node) -> Blame | None:
     for step in quietly(iter(Backprop(root).advance, None)):
         for operand, sent in enumerate(step.contributions):
             # What is sent may be finite, and only its sum with what was there is not.
-            if sent.parent.requires_grad and not np.all(np.isfinite(sent.after)):
-                index = _first_not(np.isfinite, sent.after)
+            index = reading(sent.after).not_finite() if sent.parent.requires_grad else None
+            if index is not None:
                 arrays = (step.upstream, *(parent.data for parent in step.node.parents))
                 inputs = _corresponding(step.node, arrays, sent.value, index)
                 slope = None
-                if not _not_nan(_at(sent.value, index)) and inputs[0] is not None:
-                    ones = np.ones_like(step.upstream) if sent.local is None else 1.0
+                if math.isnan(_at(sent.value, index)) and inputs[0] is not None:
+                    ones = reading(step.upstream).ones() if sent.local is None else 1.0
                     slope = _at(step.node.contributions(ones)[operand], index)
                 value = _at(sent.after, index)
                 return Blame(sent.parent, "gradient", index, value, step.node, inputs, slope)
     return None
 
 
-def _not_nan(data: Any) -> Any:
-    return np.logical_not(np.isnan(data))
-
-
-def _first_not(good: Test, data: Any) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(np.logical_not(good(data)))[0])
-
-
 def _at(data: Any, index: tuple[int, ...]) -> float:
-    return float(np.asarray(data)[index])
+    return float(reading(data).at(index, reading(data).shape))
 
 
 def _corresponding(
@@ -213,8 +203,8 @@ def _corresponding(
 
     def number(operand: Any) -> float | None:
         try:
-            return _at(np.broadcast_to(operand, np.shape(result)), index) if elementwise else None
-        except ValueError:
+            return reading(operand).at(index, reading(result).shape) if elementwise else None
+        except (RuntimeError, ValueError):
             return None
 
     return tuple(map(number, operands))

@@ -20,12 +20,11 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame, Site
-from autolm.walking.wording import label
+from autolm.walking.reading import reading
+from autolm.walking.wording import are_finite, label
 
 Condition = Callable[[Step], Any]  # a question about the step that is next
 
@@ -240,7 +239,7 @@ def at_nonfinite(operations: Sequence[Node]) -> Places:
     return everywhere(operations)._replace(
         text="inf or nan",
         holds=lambda step: any(
-            sent.after is not None and not finite(sent.value) for sent in step.contributions
+            sent.after is not None and not are_finite(sent.value) for sent in step.contributions
         ),
     )
 
@@ -255,7 +254,9 @@ def at_change_of(
         lambda each: any(parent is node for parent in each.parents),
     )._replace(
         holds=lambda step: any(
-            sent.parent is node and not np.array_equal(sent.before, sent.after)
+            sent.parent is node
+            and sent.after is not None
+            and not reading(sent.after).equals(sent.before)
             for sent in step.contributions
         )
     )
@@ -285,11 +286,6 @@ def both(places: Iterable[Places]) -> Places:
     for each in others:
         first = first.narrowed(each)
     return first
-
-
-def finite(data: Any) -> bool:
-    """Whether every number is neither infinite nor nan."""
-    return bool(np.all(np.isfinite(data)))
 
 
 def _where(text: str, operations: Sequence[Node], fits: Callable[[Node], bool]) -> Places:

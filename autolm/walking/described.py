@@ -12,10 +12,10 @@ from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
-
 from autolm.engine.graph import Node
+from autolm.engine.hooks import known_node
 from autolm.walking.names import Names
+from autolm.walking.reading import is_array, reading
 from autolm.walking.source import is_atom
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
@@ -123,9 +123,10 @@ class Describing:
 
     def value(self, name: str, value: Any, expression: str = "") -> Described:
         """Describe anything: a node, an array, a list, a dictionary, an object."""
-        if isinstance(value, Node):
-            return self.node(value, name, expression)
-        if isinstance(value, np.ndarray) and value.ndim:
+        node = value if isinstance(value, Node) else known_node(value)
+        if node is not None:
+            return self.node(node, name, expression)
+        if is_array(value):
             return self._array(name, value, expression)
         kind, text = type(value).__name__, _written(value)
         if isinstance(value, dict):
@@ -185,7 +186,7 @@ class Describing:
         )
 
     def _data(self, node: Node, expression: str) -> Described:
-        if np.ndim(node.data):
+        if reading(node.data).shape:
             return self._array("data", node.data, expression, node)
         return Described("data", repr(node.data), type(node.data).__name__, expression, node)
 

@@ -179,7 +179,7 @@ def explain(
       3   from x · x         (3 × 1)
       3   from x · x         (3 × 1)
     """
-    read_node("explain", "node", node)
+    node = read_node("explain", "node", node)
     paths = read_int("explain", "paths", paths, low=0)
     root = latest_root.get()() if root is None else read_node("explain", "root", root)
     if root is None:
@@ -258,7 +258,7 @@ def _unrolled(way: Any) -> list[Node]:
 
 
 def _weight(value: Any) -> float:
-    weight = norm(value) if hasattr(value, "shape") else abs(value)
+    weight = abs(value) if isinstance(value, float) else norm(value)
     return math.inf if math.isnan(weight) else weight
 
 

@@ -26,9 +26,11 @@ from typing import Any
 
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
-from autolm.engine.site import Frame, calling_site
+from autolm.engine.hooks import node_of
+from autolm.engine.site import Frame, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
 from autolm.outside.terminal import in_a_line, words_of
+from autolm.walking.libraries import recording_libraries
 from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Walk
 
@@ -83,8 +85,9 @@ def pass_here(root: Node, grad: Any = None, retain_grads: bool | None = None) ->
 
 def call_of_program() -> tuple[Frame, ...]:
     """Return the running calls of the program, without autolm's and those that run the program."""
-    own = takewhile(lambda frame: not _runs_programs(frame), calling_site({}).frames)
-    return tuple(frame for frame in own if not frame.path.startswith(_HOME))
+    own = list(takewhile(lambda frame: not _runs_programs(frame), calling_site({}).frames))
+    ours = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in own)
+    return tuple(frame for frame, is_ours in zip(own, ours, strict=True) if not is_ours)
 
 
 def stopping(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
@@ -138,7 +141,7 @@ class Program:
 
         def stopped(here: Pass) -> None:
             is_over = self.passes > 0 and self.stop_at == "first"
-            if is_over or (wanted is not None and here.variables.get(wanted) is not here.root):
+            if is_over or (wanted is not None and _held(here.variables, wanted) is not here.root):
                 here.do()
                 return
             self.passes += 1
@@ -160,7 +163,7 @@ class Program:
 
     def _run(self) -> tuple[Mapping[str, Any], int]:
         """Run it as `python FILE` does; return its variables and its exit code."""
-        with _as_main(self.path, self.args), record_sites():
+        with _as_main(self.path, self.args), record_sites(), recording_libraries():
             try:
                 return runpy.run_path(str(self.path), run_name="__main__"), 0
             except SystemExit as end:
@@ -264,19 +267,30 @@ def _runs_programs(frame: Frame) -> bool:
 
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:
     """Choose what to differentiate when the program itself differentiated nothing."""
+    name = LOSS if variable is None else variable
+    wanted = _held(variables, name)
+    if wanted is not None and not wanted.requires_grad:
+        raise ProgramError(
+            f"{path}: {name} requires no gradient: it was computed under no_grad(), or of constants"
+        )
+    if wanted is not None:
+        return wanted
     if variable is not None:
-        if not isinstance(variables.get(variable), Node):
-            raise ProgramError(_no_root(path, variables, variable))
-        return variables[variable]
-    if isinstance(variables.get(LOSS), Node):
-        return variables[LOSS]
-    results = {name: v for name, v in variables.items() if isinstance(v, Node) and v.parents}
+        raise ProgramError(_no_root(path, variables, variable))
+    held = {name: _held(variables, name) for name in variables}
+    results = {name: node for name, node in held.items() if node is not None and node.parents}
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:
         names = f"; choose one with --var: {', '.join(last.values())}" if last else ""
         raise ProgramError(f"{_no_root(path, variables, LOSS)}{names}")
     return next(iter(last))
+
+
+def _held(variables: Mapping[str, Any], name: str) -> Node | None:
+    """Return the node that a variable holds; None where it holds none."""
+    value = variables.get(name)
+    return value if isinstance(value, Node) else node_of(value)
 
 
 def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:

@@ -23,6 +23,8 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
+from autolm.engine.hooks import known_node
+from autolm.engine.site import is_machinery
 from autolm.walking.source import LONGEST, Sources
 
 MOST = 300_000  # how many things of a program are looked through
@@ -75,9 +77,11 @@ def _places(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node,
     looked = 0
     while waiting and looked < MOST and len(found) < len(nodes):
         path, value = waiting.popleft()
-        if issubclass(type(value), Node):  # a stand-in of something else is not asked
-            if value in nodes:
-                found.setdefault(value, path)
+        # a stand-in of something else is not asked what it is
+        node = value if issubclass(type(value), Node) else known_node(value)
+        if node is not None:
+            if node in nodes:
+                found.setdefault(node, path)
         elif id(value) not in seen:
             seen.add(id(value))
             for form, key, inner in islice(_inside(value), MOST - looked):
@@ -223,7 +227,7 @@ def variables_of_caller() -> Mapping[str, Any]:
     if given is not None:
         return given
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_HOME) and frame.f_back:
+    while _is_ours(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
     variables = _local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
@@ -231,6 +235,10 @@ def variables_of_caller() -> Mapping[str, Any]:
         variables = _local_variables(frame) | variables
     variables = {**variables, **frame.f_globals, **variables}
     return {name: value for name, value in variables.items() if name.isidentifier()}
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(_HOME) or is_machinery(path)
 
 
 def _local_variables(frame: FrameType) -> dict[str, Any]:

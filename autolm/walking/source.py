@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import Node
+from autolm.engine.hooks import known_node
 from autolm.engine.site import Frame, Site
+from autolm.walking.reading import reading
 
 LONGEST = 60  # characters of source; what is longer is told by its operation
 OPERATIONS: dict[type, str] = {
@@ -218,6 +220,11 @@ class Sources:
 
     def _resolved(self, tree: ast.expr) -> Any:
         """Return what an expression holds in the program now, as far as looking does nothing."""
+        value = self._held(tree)
+        node = known_node(value)
+        return value if node is None else node
+
+    def _held(self, tree: ast.expr) -> Any:
         match tree:
             case ast.Constant():
                 return tree.value
@@ -414,7 +421,10 @@ def _is_constant(node: Node) -> bool:
 def _is_number(value: Any, data: Any) -> bool:
     if not isinstance(value, int | float | np.generic | np.ndarray):
         return False
-    return np.shape(value) == np.shape(data) and bool(np.array_equal(value, data))
+    held = reading(data)
+    if np.shape(value) != held.shape:
+        return False
+    return bool(held.first(1) == [value] if not held.shape else np.array_equal(value, data))
 
 
 def _is_same(told: Any, value: Any) -> bool:

@@ -107,11 +107,13 @@ class Walk:
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
-        grad = seed("Walk", read_node("Walk", "root", root), grad)
+        root = read_node("Walk", "root", root)
+        grad = seed("Walk", root, grad)
         if retain_grads is not None:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
         self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
+        self.seed = self.gradients[root]
         self.breakpoints: dict[int, Breakpoint] = {}
         self.edits: list[Edit] = []
         self.replaced: set[Node] = set()
@@ -123,6 +125,7 @@ class Walk:
         self._users: dict[Node, list[tuple[int, int]]] | None = None
         self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
         self._is_open = True
+        root.begin_walk()
         for node in self.operations:
             node.gradient = None
         self._show(root)
@@ -202,11 +205,12 @@ class Walk:
 
     def earlier(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
-        return None if read_node("earlier", "leaf", leaf).parents else self._earlier.get(leaf)
+        leaf = read_node("earlier", "leaf", leaf)
+        return None if leaf.parents else self._earlier.get(leaf)
 
     def consumers(self, node: Node) -> list[tuple[int, int]]:
         """List the steps that send to a node, done or not: each index, and as which operand."""
-        read_node("consumers", "node", node)
+        node = read_node("consumers", "node", node)
         if self._users is None:
             self._users = {}
             for index, each in enumerate(self.operations):
@@ -556,6 +560,7 @@ class Walk:
         self.replaced.clear()
         for node in self._nodes():
             node.gradient = self._earlier.get(node)
+        self.root.end_walk(self.seed, finished=False)
 
     def close(self) -> None:
         """End the walk: keep the gradients of a whole pass, and abandon one that is not."""
@@ -567,6 +572,7 @@ class Walk:
         self._is_open = False
         for node in () if self._retains else self.operations:
             node.gradient = None
+        self.root.end_walk(self.seed, finished=True, edits=self.edits)
         latest_root.set(weakref.ref(self.root))
 
     def _require_open(self, what: str) -> None:

@@ -8,20 +8,16 @@ result that was changed before computes that result again.
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
-from autolm.tensor.tensor import Tensor
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
-from autolm.walking.wording import grad_of, label, norm, total
+from autolm.walking.reading import reading
+from autolm.walking.wording import grad_of, label, total
 
 SHOWN = 12  # how many gradients a report lists
 
@@ -124,16 +120,17 @@ def edit(
     x.grad  2 → 5
     results computed again: 1
     """
-    grad = seed("edit", read_node("edit", "root", root), grad)
+    root = read_node("edit", "root", root)
+    grad = seed("edit", root, grad)
     before = read_items("edit", "set_before", set_before, "a list of nodes")
     set_before = {read_node("edit", "set_before", each) for each in before}
     order = topological_order(root)
-    read_node("edit", "node", node)
+    node = read_node("edit", "node", node)
     if all(node is not each for each in order):
         with named_by(names_of(node, variables_of_caller())):
             raise ValueError(f"edit: {label(node)} is not under this root")
     try:
-        data = _like(node, data)
+        data = reading(node.data).like(data)
     except ValueError as error:
         raise ValueError(f"edit: data: {error}") from None
     moving = {node}
@@ -159,25 +156,11 @@ def edit(
         {
             each: Moved(gradients_before[each], after)
             for each, after in gradients_after.items()
-            if not _same(gradients_before[each], after)
+            if not reading(gradients_before[each]).equals(after)
         },
         [each for each in dependents[1:] if each in set_before],
         states,
     )
-
-
-def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Read data as an array of numbers in a shape."""
-    data = data.data if isinstance(data, Node) else data
-    try:
-        given = np.asarray(data)
-    except (TypeError, ValueError):  # nodes in a list; lists of unequal lengths
-        given = np.asarray(None)
-    if given.dtype.kind not in "biuf":
-        raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
-    if given.shape != shape:
-        raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
-    return given
 
 
 def seed(name: str, root: Node, grad: Any) -> Any:
@@ -185,27 +168,9 @@ def seed(name: str, root: Node, grad: Any) -> Any:
     if grad is None:
         return None
     try:
-        return numbers(grad, np.shape(root.data))
+        return reading(root.data).like(grad)
     except ValueError as error:
         raise ValueError(f"{name}: grad: {error}") from None
-
-
-def _like(node: Node, data: Any) -> Any:
-    """Read data in the form that a node has."""
-    if isinstance(node, Tensor):
-        return numbers(data, node.shape).astype(node.dtype)
-    return float(numbers(data, ()))
-
-
-def _kind(shape: tuple[int, ...]) -> str:
-    return f"an array of shape {shape}" if shape else "one number"
-
-
-def _same(before: Any, after: Any) -> bool:
-    """Whether two gradients are equal; nan is nan."""
-    if type(before) is type(after) is float:
-        return before == after or (before != before and after != after)
-    return np.array_equal(before, after, equal_nan=True)
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
@@ -217,7 +182,7 @@ def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
 
 def _distance(moved: Moved) -> float:
     with quiet():
-        return norm(np.atleast_1d(moved.after) - np.atleast_1d(moved.before))
+        return float(reading(moved.before).distance(moved.after))
 
 
 def _state(node: Node) -> tuple[Any, ...]:

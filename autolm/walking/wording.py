@@ -11,7 +11,6 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from autolm.walking.program_names import (
     named_by,
     names_when_stepping,
 )
+from autolm.walking.reading import reading
 from autolm.walking.source import beside, is_atom
 
 NOT_COMPUTED = "–"
@@ -58,16 +58,22 @@ def count(n: int) -> str:
 
 def shape(array: Any) -> str:
     """Write the shape of an array; empty for a single number."""
-    return "×".join(map(str, np.shape(array)))
+    return "×".join(map(str, reading(array).shape))
 
 
 def peek(array: Any) -> str:
     """Write a number, or the first numbers of an array."""
-    if np.ndim(array) == 0:
-        return number(array) if np.asarray(array).dtype.kind in "iuf" else str(array)
-    array = np.asarray(array)
-    first = [peek(element) for element in islice(array.flat, PEEK)]
-    return " ".join(first) + (" …" if array.size > PEEK else "")
+    numbers = reading(array)
+    if not numbers.is_known:
+        return NOT_COMPUTED
+    first = [_peeked(element) for element in numbers.first(PEEK)]
+    return " ".join(first) + (" …" if numbers.size > PEEK else "")
+
+
+def _peeked(element: Any) -> str:
+    is_real = isinstance(element, int | float | np.integer | np.floating)
+    is_number = is_real and not isinstance(element, bool)
+    return number(element) if is_number else str(element)
 
 
 def show(value: Any) -> str:
@@ -78,22 +84,23 @@ def show(value: Any) -> str:
     """
     if value is None:
         return NOT_COMPUTED
-    if getattr(value, "shape", ()) == ():
-        return number(value)
+    if isinstance(value, float) or reading(value).shape == ():
+        return peek(value)
+    if not reading(value).is_known:
+        return f"{shape(value)} of unknown numbers"
     return f"{shape(value)} ‖{number(norm(value))}‖ [{peek(value)}]"
 
 
 def norm(array: Any) -> float:
-    """Return the Euclidean length of an array, scaled so that it does not overflow."""
-    largest = float(abs(array).max()) if array.size else 0.0
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * math.sqrt(float(((array / largest) ** 2).sum()))
+    """Return the Euclidean length of an array."""
+    return float(reading(array).norm())
 
 
 def total(sum: Any) -> str:
     """Write a sum of contributions: a number, the length of an array; before the first, none."""
-    return f"‖{number(norm(sum))}‖" if getattr(sum, "shape", ()) else show(sum)
+    if sum is None or isinstance(sum, float) or reading(sum).shape == ():
+        return show(sum)
+    return f"‖{number(norm(sum))}‖"
 
 
 def gradient(node: Node) -> str:
@@ -104,16 +111,16 @@ def gradient(node: Node) -> str:
 def extent(arrays: Iterable[Any]) -> str:
     """Write several numbers or arrays as their smallest and largest element; one as its peek."""
     arrays = list(arrays)
-    if not arrays:
-        return NOT_COMPUTED
     if len(arrays) == 1:
         return peek(arrays[0])
-    if isinstance(arrays[0], float):
-        low, high, ordered = min(arrays), max(arrays), all(x == x for x in arrays)
+    if arrays and isinstance(arrays[0], float):
+        ends = arrays
     else:
-        low, high = min(map(np.min, arrays)), max(map(np.max, arrays))
-        ordered = not any(np.isnan(array).any() for array in arrays)
-    if not ordered:
+        ends = [end for each in map(reading, arrays) if each.is_known for end in each.extent()]
+    if not ends:
+        return NOT_COMPUTED
+    low, high = min(ends), max(ends)
+    if any(x != x for x in ends):
         return "nan"
     return number(low) if low == high else f"{number(low)} … {number(high)}"
 
@@ -127,7 +134,7 @@ def are_finite(data: Any) -> bool:
     """Whether a number, or every number of an array, is finite."""
     if isinstance(data, float):
         return math.isfinite(data)
-    return data.dtype.kind != "f" or bool(np.isfinite(data).all())
+    return bool(reading(data).is_finite())
 
 
 # Names
@@ -146,7 +153,8 @@ def label(node: Node) -> str:
         return text
     if node.op:
         return str(node.op.name)
-    return show(node.data) if getattr(node.data, "size", 1) == 1 else f"array{node.data.shape}"
+    numbers = reading(node.data)
+    return show(node.data) if numbers.size == 1 else f"array{tuple(numbers.shape)}"
 
 
 def called(node: Node) -> str:
@@ -235,9 +243,9 @@ def rule(node: Node, operand: int) -> str:
 
 def _with_exponent(text: str, exponent: Node) -> str:
     """Write the rule of a power with its exponent, where that is one constant number."""
-    if exponent.requires_grad or exponent.parents or np.size(exponent.data) != 1:
+    if exponent.requires_grad or exponent.parents or reading(exponent.data).size != 1:
         return text
-    b = float(np.asarray(exponent.data).item())
+    (b,) = map(float, reading(exponent.data).first(1))
     rest = number(b - 1)
     power = {"0": "", "1": " · a"}.get(rest, f" · a{rest.translate(RAISED)}")
     power = power if rest.removeprefix("−").isdigit() else f" · a^{rest}"
@@ -269,8 +277,13 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
         return f"{left} {infix[1]} {right}"
     if len(operands) > 4:
         operands[3:] = [f"… {count(len(operands) - 3)} more"]
-    told = [f"{name}={_told(value)}" for name, value in node.attributes.items()]
-    return f"{op.name}({', '.join(operands + told)})"
+    return f"{op.name}({', '.join(operands + attributes(node))})"
+
+
+def attributes(node: Node) -> list[str]:
+    """Write what an operation was told besides its operands; without a name, what has only one."""
+    told = ((name, _told(value)) for name, value in node.attributes.items())
+    return [text if name.isdigit() else f"{name}={text}" for name, text in told]
 
 
 def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
@@ -302,13 +315,13 @@ def hint(node: Node) -> str:
     lines = [visible(whole)] if whole else []
     if node.op:
         lines += [f"{node.op.name}: {node.op.formula}" if node.op.formula else node.op.name]
-        told = [f"{key}={_told(value)}" for key, value in node.attributes.items()]
-        lines += [", ".join(told)] if told else []
+        lines += [", ".join(attributes(node))] if node.attributes else []
         lines += [f"gradient: {text}" for text in dict.fromkeys(node.op.rule or ())]
     elif not node.requires_grad:
         lines += ["constant: no gradient reaches it"]
-    lines += [f"shape {shape(node.data)} {node.data.dtype}"] if np.ndim(node.data) else []
-    lines += [f"data {node.data!r}"] if np.ndim(node.data) == 0 else []
+    numbers = reading(node.data)
+    lines += [f"shape {shape(node.data)} {numbers.dtype}"] if numbers.shape else []
+    lines += [] if numbers.shape else [f"data {node.data!r}"]
     lines += [f"scope {node.scope}"] if node.scope else []
     lines += [f"made at {node.site}"] if node.site else []
     return "\n".join(lines)

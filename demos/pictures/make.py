@@ -54,7 +54,26 @@ def head():
     return Drawing(output), {}
 
 
-PICTURES = {picture.__name__: picture for picture in (expression, neuron, tinylm, head)}
+def gpt2():
+    """Draw a block of a GPT-2 of `transformers`, for which PyTorch and that must be installed."""
+    import torch
+    from transformers import GPT2Config, GPT2Model
+
+    import autolm.torch
+
+    torch.manual_seed(0)
+    sizes = {"n_layer": 1, "n_embd": 64, "n_head": 4, "vocab_size": 100, "n_positions": 32}
+    dropped = dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0)
+    model = GPT2Model(GPT2Config(**sizes, **dropped, bos_token_id=0, eos_token_id=0))
+    with autolm.torch.record():
+        hidden = model(torch.randint(0, 100, (1, 12))).last_hidden_state
+    drawing = Drawing(hidden)
+    for node in drawing.order:
+        node.site = None  # which is a path of whoever makes the picture
+    return drawing, {}
+
+
+PICTURES = {picture.__name__: picture for picture in (expression, neuron, tinylm, head, gpt2)}
 
 
 def make_player(chromium):

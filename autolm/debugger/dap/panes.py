@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Message, Refused, told
 from autolm.engine.graph import Node
 from autolm.walking.described import Described, Describing
 from autolm.walking.namespace import Namespace
+from autolm.walking.reading import reading
 from autolm.walking.source import parsed_expression
 from autolm.walking.stack import Called, Stack
 from autolm.walking.walk import Walk
-from autolm.walking.what_if import numbers
 from autolm.walking.wording import NOT_COMPUTED, show
 
 MOST = 1000  # children that are sent at once to an editor that asks for no page
@@ -198,9 +196,7 @@ class Panes:
         """Let a node's data, or a part of it, be what a text evaluates to; compute all anew."""
         data = self.namespace.evaluate(text)
         if place:
-            array = np.array(node.data)
-            array[place] = numbers(data, np.shape(array[place]))
-            data = array
+            data = reading(node.data).changed(place, data)
         self.walk.set(node, data)
         held = node.data[place] if place else node.data
         found = self.variable(self.describing.value("", held))

@@ -1,0 +1,74 @@
+"""What a program's modules are called: `blocks.1.attn`, and their parameters in them.
+
+The first model that runs gives its modules the names that they have in it. Of a further one, and of
+a module that stands alone, the names begin with its class, so that they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+import torch
+
+from autolm.engine.graph import NO_NOTE, Recording, recorder, recording_here
+from autolm.engine.site import Entered, calling_site
+from autolm.torch.memory import of_tensor
+from autolm.torch.torch_node import TorchNode
+
+_paths: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+_roots: WeakSet[torch.nn.Module] = WeakSet()
+_entered: list[Any] = []  # for each module that runs, what gives back the scope around it
+
+
+def path_of(module: torch.nn.Module) -> str:
+    """Return the path of a module; one that is in no model seen before is a model of its own."""
+    path = _paths.get(module)
+    if path is None:
+        prefix = _prefix(module)
+        _roots.add(module)
+        for name, inner in module.named_modules():
+            _paths.setdefault(inner, ".".join(filter(None, (prefix, name))))
+        path = _paths[module]
+    return path
+
+
+def _prefix(module: torch.nn.Module) -> str:
+    is_model = any(True for _ in module.children()) and any(True for _ in module.parameters())
+    taken = {_paths[root] for root in _roots}
+    if is_model and "" not in taken:
+        return ""
+    name = type(module).__name__
+    numbers = (f"{name}{n}" for n in range(2, len(taken) + 3))
+    return name if name not in taken else next(each for each in numbers if each not in taken)
+
+
+def enter(module: torch.nn.Module, _: Any) -> None:
+    """Let what is recorded from now on be in the scope of a module."""
+    path, now = path_of(module), recording_here()
+    entered = now.entered
+    if now.known is not None and path:
+        site = calling_site(now.known, entered)
+        entered = (*entered, Entered(path, site, site.depth))
+    _entered.append(recorder.set(Recording(now.enabled, path or now.scope, now.known, entered)))
+
+
+def leave(*_: Any) -> None:
+    """Let it be in the scope around again."""
+    if _entered:
+        recorder.reset(_entered.pop())
+
+
+def name_leaves(order: Iterable[TorchNode]) -> None:
+    """Call parameters and buffers as they are called in their modules."""
+    unnamed = {node for node in order if not node.parents and not node.name}
+    if not unnamed:
+        return
+    for root in list(_roots):
+        for name, tensor in (*root.named_parameters(), *root.named_buffers()):
+            node = of_tensor.get(tensor)
+            if node in unnamed:
+                path = ".".join(filter(None, (_paths[root], name)))
+                node.note = NO_NOTE._replace(name=path, scope=path.rpartition(".")[0])
+                unnamed.discard(node)

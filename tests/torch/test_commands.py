@@ -1,0 +1,166 @@
+"""`autolm step`, `draw`, the prompt and an editor, on a program of PyTorch that is unchanged."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import autolm.torch  # noqa: E402
+from autolm.walking.program import Program, ProgramError, root_of_program  # noqa: E402
+from tests.debugger.dap.conftest import Visited  # noqa: E402
+from tests.session import Session  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+ALONE = {"PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}  # threads round otherwise
+TRAIN = Path(__file__).with_name("train.py")
+
+
+def python(*arguments, typed="", **environment):
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        input=typed,
+        env={**os.environ, **ALONE, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """What the program prints by itself: its losses, gradients and random numbers, to the bit."""
+    return run_here(lambda here: here.do())
+
+
+def run_here(on_pass, path=TRAIN, **options):
+    program = Program(path, **options)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        program.run(on_pass)
+    return said.getvalue()
+
+
+def test_stepped_program_goes_on_to_the_bit(printed):
+    typed = "b blocks.0\nc\nw\nopen\ns\nq\nrs\ncl\nc\nc\n"
+    said = python("-m", "autolm", "step", TRAIN, typed=typed)
+    assert said.startswith("backward of loss = 0.5145 ")
+    assert "39 steps, 9 leaves" in said and "train.py:43" in said
+    assert ">       blocks.0.out   1 step, 24 … 24     train.py:19" in said
+    assert said.endswith(f"(bp) {printed}")
+
+
+def test_environment_stops_a_program_that_imports_autolm_torch(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import torch, autolm.torch\n"
+        "w = torch.ones(3, requires_grad=True)\n"
+        "loss = (w * w).sum()\n"
+        "loss.backward()\n"
+        "print(w.grad.tolist())\n"
+    )
+    said = python(path, typed="s\nc\nc\n", AUTOLM_DEBUG="1")
+    assert "> 2/2  ×      w * w" in said
+    assert said.endswith("[2.0, 2.0, 2.0]\n")
+
+
+def test_every_backward_stops_and_the_program_is_the_same(printed):
+    seen = []
+
+    def walk(here):
+        with here.walk() as walk:
+            walk.run()
+            while walk.back():
+                pass
+            walk.run()
+            seen.append(len(walk.operations))
+        assert here.call[0].path == str(TRAIN) and here.call[0].function == "<module>"
+
+    assert run_here(walk, stop_at="every") == printed
+    assert seen == [39, 39, 39]
+
+
+def test_draw_finds_the_loss_and_its_variables():
+    with contextlib.redirect_stdout(io.StringIO()):
+        root, variables = root_of_program(TRAIN)
+    assert variables["loss"].item() == root.data.item()
+    assert "blocks.1" in autolm.draw(root).source
+
+
+def test_program_without_a_backward_ends_at_its_loss(tmp_path):
+    path = tmp_path / "forward.py"
+    path.write_text("import torch\nw = torch.ones(2, requires_grad=True)\nloss = (w * 3).sum()\n")
+    seen = []
+    run_here(lambda here: seen.append([n.op.name for n in here.walk().operations]), path)
+    assert seen == [["sum", "mul"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("with torch.no_grad():\n    loss = (w * w).sum()\n", "loss .*requires no gradient"),
+        ("y = w * w\n(y * y).backward()\n", r"program.py:4: .*mul .* has shape \(2,\)"),
+        ("x = torch.ones(2, device='cuda')\n", "program.py:3: .*(CUDA|NVIDIA|cuda)"),
+        ("w.sum().detach().backward()\n", "program.py:3: .*do not require one"),
+    ],
+)
+def test_bad_program_is_told_in_a_line_with_its_place(tmp_path, text, told):
+    if "cuda" in text and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    path = tmp_path / "program.py"
+    path.write_text(f"import torch\nw = torch.ones(2, requires_grad=True)\n{text}")
+    with pytest.raises(ProgramError, match=told) as raised:
+        run_here(lambda here: here.walk(), path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def root():
+    torch.manual_seed(0)
+    x, w = torch.randn(3, 4), torch.randn(4, 2).requires_grad_()
+    with autolm.torch.record():
+        hidden = x @ w
+        loss = hidden.tanh().sum()
+    return autolm.torch.graph(loss), {"x": x, "w": w, "hidden": hidden, "loss": loss}
+
+
+def test_prompt_speaks_of_tensors(root):
+    node, variables = root
+    session = Session(node, variables)
+    session.say("s", "s")
+    grad = session.walk.gradients[session.walk.ahead]
+    assert session.walk.ahead.data is not None and session.walk.position == 2
+    assert "hidden = x @ w" in session.say("l")
+    assert session.say("p node.grad.shape") == "torch.Size([3, 2])"
+    assert session.say("whatis w") == "TorchNode float32 4×2: a leaf"
+    assert session.say("p up.sum().item()") == repr(grad.sum().item())
+    assert "4×2" in session.say("args")
+    assert "zoom: it expands Tensors of autolm" in session.say("zoom 0,0")
+    assert session.say("set hidden[0,0] = 100").startswith("hidden  ")
+    assert session.walk.root.data.item() > 0 and node.data is session.walk.root.data
+    session.say("s")
+    assert "all 3 steps are" in session.say("s")
+
+
+def test_editor_walks_tensors_and_sets_their_numbers(root):
+    node, variables = root
+    visited = Visited(node, variables)
+    try:
+        visited.begin()
+        client = visited.client
+        client.move("next")
+        assert client.evaluate("node.data.shape") == "torch.Size([3, 2])"
+        client.move("continue")
+        client.ask("continue")
+        visited.done()
+        assert visited.error is None
+    finally:
+        visited.close()
+    expected = variables["x"].T @ (1 - variables["hidden"].tanh() ** 2)
+    assert torch.allclose(variables["w"].grad, expected)

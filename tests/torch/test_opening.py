@@ -1,0 +1,91 @@
+"""A fused function of PyTorch opens: its definition has its result, and sends what it sends."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F  # noqa: E402
+
+import autolm  # noqa: E402
+import autolm.torch  # noqa: E402
+
+
+def leaf(*shape):
+    return torch.randn(*shape, dtype=torch.float64).requires_grad_()
+
+
+def causal(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def masked(q, k, v):
+    mask = torch.tensor([[True, False, True]]).expand(3, 3)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=0.3)
+
+
+def added(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.randn(3, 3).double())
+
+
+def grouped(q, k, v):
+    return F.scaled_dot_product_attention(q, k[:, :1], v[:, :1], enable_gqa=True)
+
+
+HEADS = [(2, 4, 3, 5)] * 3
+FUSED = [
+    *((each, HEADS) for each in (causal, masked, added, grouped)),
+    (lambda x, w, b: F.layer_norm(x, (4,), w, b, 1e-3), [(3, 4), (4,), (4,)]),
+    (lambda x: F.layer_norm(x, (3, 4)), [(2, 3, 4)]),
+    (lambda x, w: F.rms_norm(x, (4,), w), [(3, 4), (4,)]),
+    (lambda x: torch.softmax(x, 0), [(3, 4)]),
+    (lambda x: F.softmax(x, dim=-1), [(3, 4)]),
+    (lambda x: x.log_softmax(1), [(3, 4)]),
+    (lambda x: F.cross_entropy(x, torch.tensor([1, 0, 3])), [(3, 4)]),
+    (lambda x: F.gelu(x), [(3, 4)]),
+    (lambda x: F.gelu(x, approximate="tanh"), [(3, 4)]),
+    (lambda x: F.silu(x), [(3, 4)]),
+    (lambda x, w: F.linear(x, w), [(2, 3, 4), (5, 4)]),
+    (lambda x, w, b: F.linear(x, w, b), [(3, 4), (5, 4), (5,)]),
+]
+
+
+@pytest.mark.parametrize(("fused", "shapes"), FUSED)
+def test_definition_has_the_result_and_sends_what_the_function_sends(fused, shapes):
+    torch.manual_seed(0)
+    operands = [leaf(*shape) for shape in shapes]
+    with autolm.torch.record():
+        result = fused(*operands)
+    node = autolm.torch.node(result)
+    upstream = torch.randn_like(result)
+    opened = autolm.open(node, upstream)
+    assert len({n.op.name for n in autolm.topological_order(opened) if n.parents}) > 1
+    assert torch.allclose(opened.data, result.detach(), rtol=1e-12, atol=1e-13)
+    leaves = {n.name: n for n in autolm.topological_order(opened) if n.requires_grad}
+    sent = node.contributions(upstream)
+    arguments = ["query", "key", "value"] if shapes == HEADS else ["input", "weight", "bias"]
+    for name, value in zip(arguments, (v for v in sent if v is not None), strict=False):
+        assert torch.allclose(value, leaves[name].gradient, rtol=1e-10, atol=1e-12), name
+    assert all(each.grad is None for each in operands)
+
+
+def test_attention_shows_its_weights():
+    torch.manual_seed(0)
+    with autolm.torch.record():
+        y = causal(*(leaf(2, 4, 3, 5) for _ in range(3)))
+    nodes = {n.name: n for n in autolm.topological_order(autolm.open(y)) if n.name}
+    assert torch.allclose(nodes["weights"].data.sum(-1), torch.ones(2, 4, 3).double())
+    assert nodes["weights"].data.triu(1).count_nonzero() == 0
+    assert nodes["weights"].site.user.path == __file__
+
+
+def test_what_does_not_open_says_why():
+    q = leaf(1, 1, 3, 4)
+    with autolm.torch.record():
+        dropped = F.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+        cosine = q.cos()
+    with pytest.raises(ValueError, match="its kernel has drawn"):
+        autolm.open(dropped)
+    with pytest.raises(ValueError, match="open: cos is not known here"):
+        autolm.open(cosine)
+    with pytest.raises(ValueError, match="is a leaf"):
+        autolm.open(q)
