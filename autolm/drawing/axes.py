@@ -87,6 +87,13 @@ class Axes:
         places = ((number, axis) for axis in range(-np.ndim(node.data), 0))
         return tuple(self._known.get(self._find(place), Axis()) for place in places)
 
+    def agree(self, one: Node, other: Node) -> bool:
+        """Whether the last axes of another node are those of this one, as many as it has."""
+        return np.ndim(one.data) <= np.ndim(other.data) and all(
+            self._find((self._numbers[one], axis)) == self._find((self._numbers[other], axis))
+            for axis in range(-np.ndim(one.data), 0)
+        )
+
     def _find(self, place: Place) -> Place:
         while place in self._first:
             place = self._first[place]
@@ -162,4 +169,5 @@ class Axes:
 
 def moved_places(node: Node, places: Any) -> Any:
     """Do to an array of places what an operation that moves numbers does to its operand."""
-    return np.asarray(node.op.forward(places, **node.attributes)[0])
+    moved, _ = node.op.forward(np.asarray(places, float), **node.attributes)  # floats hold them all
+    return np.asarray(moved).astype(int)

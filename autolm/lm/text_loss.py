@@ -47,11 +47,12 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
     read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
     if len(read) != 1 or read[0].ndim != 1:
         raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
-    texts = tuple(_shown(tokenizer.token_bytes(int(token_id))) for token_id in read[0])
+    known = tuple(_shown(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
+    texts = tuple(known[token_id] for token_id in read[0])
     # Under the loss of one text every result is (time, width); parameters are leaves.
     made = [node for node in nodes if node.parents or node.name == "positions"]
     rows = [node for node in made if np.ndim(node.data) == 2]
-    return Tokens(texts, dict.fromkeys(rows, 0))
+    return Tokens(texts, dict.fromkeys(rows, 0), known)
 
 
 def _shown(token: bytes) -> str:
