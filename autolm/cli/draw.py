@@ -32,6 +32,15 @@ def draw(
     grad: Annotated[
         bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
     ] = False,
+    max_boxes: Annotated[
+        int | None, typer.Option(help="How many boxes there may be; more is closed. [18]", min=1)
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="right, down, or auto: right if it fits --width.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Pixels that a picture to the right may take. [1200]", min=1)
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
     """Draw the graph of a program, or of a trained model, into a file."""
@@ -42,7 +51,8 @@ def draw(
     if radius is not None and focus is None:
         raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
     options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
-    options |= {"radius": radius} if radius is not None else {}
+    more = {"radius": radius, "max_boxes": max_boxes, "direction": direction, "width": width}
+    options |= {name: value for name, value in more.items() if value is not None}
     options |= {"edges": "chain rule"} if grad else {}
     root, variables = root_of(target, var, text)
     with in_program(variables):

@@ -226,9 +226,9 @@ class Matrices:
         }
         if not has_room:
             return written
-        written |= _numbers("data", array)
+        written |= packed_numbers("data", array)
         if shown.grad is not None:
-            written |= _numbers("grad", np.asarray(shown.grad))
+            written |= packed_numbers("grad", np.asarray(shown.grad))
         if shown.hidden is not None:
             written["hidden"] = _packed(shown.hidden, np.uint8)
         return written
@@ -276,7 +276,7 @@ class Matrices:
         for by, operand, value in shown.uses:
             use = {"by": self.numbers.get(by), "operand": operand, "called": self._called(by)}
             if len(shown.uses) > 1:
-                use |= _numbers("data", np.asarray(value))
+                use |= packed_numbers("data", np.asarray(value))
             written.append(use)
         return written
 
@@ -308,7 +308,7 @@ def _reference_written(reference: dict[str, Any]) -> dict[str, Any]:
     return reference if places is None else reference | {"places": _packed(places, np.int32)}
 
 
-def _numbers(key: str, array: NDArray[Any]) -> dict[str, Any]:
+def packed_numbers(key: str, array: NDArray[Any]) -> dict[str, Any]:
     """Write an array as its bytes, and the power of ten that its cells leave out."""
     kind = "f4" if array.dtype == np.float32 else "f8"
     most = largest(np.asarray(array, float))

@@ -22,11 +22,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
+from autolm.drawing.direction import WIDTH, direction_of
 from autolm.drawing.dot import to_dot
-from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing
+from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing, fits_exactly
 from autolm.drawing.exact import exact_view
 from autolm.drawing.gradients import walk
 from autolm.drawing.markup import markup
@@ -39,7 +42,7 @@ from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
-from autolm.pages.matrices import Matrices
+from autolm.pages.matrices import Matrices, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.notebook import Player
 from autolm.pages.playback import (
@@ -183,6 +186,7 @@ class _Page:
             "scenes": scenes,
             "matrices": self.matrices.as_json() if self.matrices else [],
             "sentence": self._sentence(),
+            "vocabulary": self.sentence.vocabulary if self.sentence else (),
             "program": program,
             "training": self._training(step),
         }
@@ -208,6 +212,10 @@ class _Page:
                     "called": wording.short(wording.called(leaf)) or wording.label(leaf),
                     "formula": direction.formula,
                     "matrix": self.matrices.numbers.get(leaf) if self.matrices else None,
+                    "madeOf": {
+                        name: packed_numbers("data", np.asarray(array))
+                        for name, array in direction.made_of.items()
+                    },
                 }
                 for leaf, direction in step.directions.items()
             ],
@@ -218,7 +226,7 @@ class _Page:
         notes: list[str] = []
         while True:
             try:
-                if len(self.drawing.order) <= 2 * max_boxes:
+                if self._is_small(max_boxes):
                     scenes = [self._exact_scene()]
                 else:
                     scenes = _Modules(self, max_boxes, max_span).scenes()
@@ -231,6 +239,12 @@ class _Page:
             notes = [f"collapsed to {max_boxes} boxes: {limit}"]
             warnings.warn(f"player: {notes[0]}", stacklevel=4)
 
+    def _is_small(self, max_boxes: int) -> bool:
+        """Whether each node has a box of its own; beside matrices there is room for fewer."""
+        order = self.drawing.order
+        has_parts = self.has_arrays and any(node.scope for node in order)
+        return len(order) <= max_boxes if has_parts else fits_exactly(order, max_boxes)
+
     def _exact_scene(self) -> dict[str, Any]:
         order = self.drawing.order
         view = exact_view(order, set(order))
@@ -240,7 +254,9 @@ class _Page:
         by_box = {f"{key}op": node for node, key in keys.items()}
         if self.matrices:
             for moment in played:
-                moment.matrices = self.matrices.of(filter(None, [by_box.get(moment.box)]))
+                moment.matrices = self.matrices.of(
+                    [by_box[box] for box in [moment.box] if box in by_box]
+                )
         told = explanations(order, steps, keys, self.words)
         scene = _scene("", WHOLE, view, played, told)
         if not self.has_arrays:
@@ -348,14 +364,17 @@ def _scene(
     for box in view.boxes:
         box.is_finite = True  # until the step that makes it otherwise
         box.hint = "\n".join(facts(box.hint))
-    svg = tidy(lay_out(to_dot(view, legend=False).source, "svg", TIME_LIMIT))
+    direction = direction_of(view, WIDTH)
+    dot = to_dot(view, legend=False, direction=direction)
+    svg = tidy(lay_out(dot.source, "svg", TIME_LIMIT))
     return {
         "key": key,
         "title": title,
         "around": None,
         "svg": _in_variables(svg),
         "notes": view.notes,
-        "isWide": view.is_exact,
+        "isExact": view.is_exact,
+        "isWide": direction == "right",
         "moments": [asdict(moment) for moment in played],
         "boxes": {
             box.key: {

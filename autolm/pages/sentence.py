@@ -40,8 +40,13 @@ class Sentence:
 
     def text(self, token_id: int) -> str:
         """Call a token."""
-        known = self._tokens.vocabulary
+        known = self.vocabulary
         return known[token_id] if 0 <= token_id < len(known) else str(token_id)
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Every token by its id; empty where that is not known."""
+        return self._tokens.vocabulary
 
     @property
     def rows(self) -> list[list[str]]:
@@ -57,7 +62,7 @@ class Sentence:
         known = {(self.reads, -2): Axis("tokens", tuple(rows[0]) if len(rows) == 1 else ())}
         if self._rank > 1:
             known[self.reads, -3] = Axis("batch")
-        vocabulary = Axis("vocabulary", self._tokens.vocabulary)
+        vocabulary = Axis("vocabulary", self.vocabulary)
         known[self.reads.parents[0], -2] = vocabulary
         if self.logits is not None:
             known[self.logits, -1] = vocabulary

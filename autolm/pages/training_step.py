@@ -157,11 +157,8 @@ def _directions(
 
 
 def _momentum(momentum: float, velocity: Any, grad: Any) -> Direction:
-    return Direction(
-        momentum * velocity + grad,
-        f"v = {momentum:g}·v + g",
-        {"v before": velocity, "g": grad},
-    )
+    step = momentum * velocity + grad
+    return Direction(step, f"{momentum:g}·v + g", {"v": velocity, "g": grad, "d": step})
 
 
 def _adam(
@@ -177,4 +174,4 @@ def _adam(
     if optimizer.weight_decay and data.ndim > 1:
         direction = direction + optimizer.weight_decay * data
         formula += f" + {optimizer.weight_decay:g}·θ"
-    return Direction(direction, formula, {"m̂": mean, "v̂": square})
+    return Direction(direction, formula, {"m̂": mean, "v̂": square, "d": direction})
