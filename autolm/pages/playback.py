@@ -100,7 +100,7 @@ class Words:
     def rule(self, node: Node, operand: int) -> str:
         """Write the rule for one operand; in the program's names if a letter is one of them."""
         rule = wording.rule(node, operand)
-        if not self._are_taken(rule):
+        if not self._are_taken(" ".join(node.op.rule or ())):  # one step speaks one language
             return rule
         slope = wording.slope(node, operand, self.name)
         return f"ḡ · {slope}" if slope else ""

@@ -10,6 +10,7 @@ const unpacked = (text, kind) =>
   new KEPT[kind](Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
 
 const matrices = DATA.matrices;
+document.body.classList.toggle("arrays", matrices.length > 0);
 for (const matrix of matrices) {
   matrix.key = matrix.name;
   const lazy = (name, kind) => {
@@ -228,7 +229,6 @@ function knownAt(id) {
 function drawMatrices(again = false) {
   // What is computed comes first; the parameters that it is computed with stand after it.
   const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
-  document.body.classList.toggle("arrays", matrices.length > 0);
   const width = element("matrices").clientWidth - 24;
   const now = JSON.stringify([ids, lead, width, language, pinned]);
   if (now !== drawn || again) {

@@ -287,7 +287,7 @@ function change(changes) {
     }
   });
   for (const [key, arrived] of Object.entries(scene.templates.told)) {
-    scene.boxes[key].told.arrived = arrived.map(([at, line]) => [at, filled(line)]);
+    if (key in scene.boxes) scene.boxes[key].told.arrived = arrived.map(([at, line]) => [at, filled(line)]);
   }
   go(position);
 }

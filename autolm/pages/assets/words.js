@@ -40,15 +40,23 @@ function speak(chosen) {
   for (const [node, name, text] of labelled) node.setAttribute(name, say(text));
 }
 
+// Round to significant digits; half goes to the even digit, as in Python.
+function rounded(x, digits) {
+  const [exact, power] = x.toExponential(60).split("e");
+  const end = exact.indexOf(".") + digits;
+  const isTie = /^50*$/.test(exact.slice(end)) && "02468".includes(exact[end - 1]);
+  return (isTie ? `${exact.slice(0, end)}e${power}` : x.toExponential(digits - 1)).split("e");
+}
+
 // Four significant digits, as everywhere in autolm.
 function number(x) {
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x < 0 ? "−inf" : "inf";
   if (x === 0) return Object.is(x, -0) ? "−0" : "0";
-  const [digits, power] = x.toExponential(3).split("e");
+  const [digits, power] = rounded(x, 4);
   const exponent = Number(power);
   const plain = exponent >= -4 && exponent < 4;
-  let text = plain ? x.toFixed(3 - exponent) : digits;
+  let text = plain ? Number(`${digits}e${power}`).toFixed(3 - exponent) : digits;
   if (text.includes(".")) text = text.replace(/\.?0+$/, "");
   if (!plain) text += `e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
   return text.replaceAll("-", "−");
