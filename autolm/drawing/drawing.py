@@ -58,6 +58,7 @@ class Drawing:
         self.root = read_node("draw", "node", root)
         self.order = topological_order(root)
         self.names = names_of(root, variables_of_caller())
+        self._notes: list[str] = []  # what the picture that is being made has to say of itself
 
     @cached_property
     def atoms(self) -> list[Atom]:
@@ -143,15 +144,14 @@ class Drawing:
         dark: bool = False,
         direction: Direction = "auto",
         width: int = WIDTH,
-        note: str = "",
         **options: Any,
     ) -> Picture:
-        """Return the picture as DOT, with a note of one's own."""
+        """Return the picture as DOT."""
         read_bool("draw", "dark", dark)
         read_choice("draw", "direction", direction, get_args(Direction))
         width = read_int("draw", "width", width, low=1)
         view = self.view(**options)
-        view.notes += [note] if note else []
+        view.notes += self._notes
         return to_dot(view, dark=dark, direction=direction, width=width)
 
     def svg(self, *, time_limit: float = 20.0, **options: Any) -> str:
@@ -164,19 +164,22 @@ class Drawing:
         time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         max_boxes = options.pop("max_boxes", MAX_BOXES)
         max_span = options.pop("max_span", MAX_SPAN)
-        note = ""
-        while True:
-            dot = self.dot(max_boxes=max_boxes, max_span=max_span, note=note, **options)
-            if kind == "png":
-                dot.attr(dpi="144")
-            try:
-                return lay_out(dot.source, kind, time_limit)
-            except RenderTimeout:
-                if max_boxes < 4:
-                    raise
-            max_boxes, max_span = max_boxes // 2, max_span // 2
-            note = f"collapsed to {max_boxes} boxes: the layout took longer than {time_limit:g} s"
-            warnings.warn(f"draw: {note}", stacklevel=2)
+        try:
+            while True:
+                dot = self.dot(max_boxes=max_boxes, max_span=max_span, **options)
+                if kind == "png":
+                    dot.attr(dpi="144")
+                try:
+                    return lay_out(dot.source, kind, time_limit)
+                except RenderTimeout:
+                    if max_boxes < 4:
+                        raise
+                max_boxes, max_span = max_boxes // 2, max_span // 2
+                took = f"the layout took longer than {time_limit:g} s"
+                self._notes = [f"collapsed to {max_boxes} boxes: {took}"]
+                warnings.warn(f"draw: {self._notes[0]}", stacklevel=2)
+        finally:
+            self._notes = []
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return self.dot()._repr_mimebundle_()
