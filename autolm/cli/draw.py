@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from autolm.cli.targets import Target, Text, Variable, check_output, root_of, write
+from autolm.cli.runs import Read, read_text
+from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
 
 
 def draw(
@@ -29,6 +30,9 @@ def draw(
     radius: Annotated[
         int | None, typer.Option(help="How near: so many edges. [2]", min=0, show_default=False)
     ] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Draw who looks at whom: each head's weights.")
+    ] = False,
     grad: Annotated[
         bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
     ] = False,
@@ -47,6 +51,13 @@ def draw(
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 
+    if attention:
+        check_output(output, (".svg", ".html"))
+        if not is_run(target, var, text):
+            raise ValueError(f"--attention is for a run, and {target} is not a folder")
+        read = read_text(target, text)
+        write(lambda: _write_attention(read, output, dark))
+        return
     check_output(output, KINDS)
     if radius is not None and focus is None:
         raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
@@ -57,3 +68,14 @@ def draw(
     root, variables = root_of(target, var, text)
     with in_program(variables):
         write(lambda: render(root, output, **options))
+
+
+def _write_attention(read: Read, output: Path, dark: bool) -> Path:
+    from autolm.drawing.attention import attention_svg
+    from autolm.drawing.page import picture_page
+
+    picture = attention_svg(read.loss, read.tokens.texts, dark=dark)
+    if output.suffix == ".html":
+        picture = picture_page(picture, title="attention", dark=dark)
+    output.write_text(picture, encoding="utf-8")
+    return output

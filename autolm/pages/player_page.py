@@ -108,7 +108,7 @@ def player(
     ----------
     loss
         The result: a Value, or a Tensor with one element; no gradient is changed. Or a `Walk` of
-        its backward pass: in a notebook, moving the one moves the other.
+        its backward pass, which the page then moves in a notebook.
     path
         Where to, .html. Left out, it is something that a notebook shows.
     tokens
