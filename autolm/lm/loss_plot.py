@@ -42,7 +42,6 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
             axes.plot(steps[window - 1 :], smooth - above, color=SMOOTH, linewidth=1.6, label=name)
         style: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "validation"}
         axes.plot(validated, after - above, color=VALIDATION, **style)
-    loss.set_ylim(bottom=0)
     _draw_floors(loss, levels)
     if any(line.get_ydata().max(initial=0) > 0 for line in excess.lines):
         excess.set_yscale("log", nonpositive="mask")
@@ -66,11 +65,13 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
 
 def _draw_floors(axes: Any, levels: dict[str, float]) -> None:
     """Draw the floors, and name each at its right end, where no name stands on another."""
+    for level in levels.values():
+        axes.axhline(level, color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(bottom=0)
     top = axes.get_ylim()[1]
     names = sorted(levels, key=lambda name: levels[name])
     places = spread([levels[name] for name in names], CLOSEST * top)
     for name, place in zip(names, places, strict=True):
-        axes.axhline(levels[name], color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate(
             f"{name} {levels[name]:.3f}",
             (1, place),
