@@ -227,7 +227,14 @@ def _legend(view: View, palette: Palette) -> str:
         ("rolled" in kinds, palette.data, palette.line, "solid", 1, rolled),
         (has_root, palette.data, palette.ink, "solid", 2, "root"),
         (has_focus, palette.data, palette.leaf_line, "solid", 2, "in focus"),
-        ("module" in kinds, palette.module, palette.module_line, "solid", 2, "closed part"),
+        (
+            "module" in kinds,
+            palette.module,
+            palette.module_line,
+            "solid",
+            2,
+            "closed: expand, or max_boxes",
+        ),
         (has_non_finite, palette.alarm, palette.alarm_line, "solid", 2, "not finite"),
     ]
     cells = []
