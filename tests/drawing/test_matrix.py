@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from autolm.drawing.axes import Axis
 from autolm.drawing.matrix import Matrix, cell, exponent, matrices_svg
 from autolm.drawing.palette import DARK, LIGHT
-from autolm.walking.columns import padded, width
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOKENS = Axis("tokens", ("the", "<고양이>", "␣"))
@@ -77,15 +76,3 @@ def test_dark_is_light_on_dark_and_rows_keep_within_the_width():
     dark = matrices_svg(many, dark=True, width=400)
     assert DARK.paper in dark and LIGHT.paper not in dark
     assert float(ElementTree.fromstring(dark).get("viewBox").split()[2]) <= 460
-
-
-def test_korean_takes_two_columns():
-    assert [width(text) for text in ("", "cat", "고양이", "猫x", "é", "e\u0301")] == [
-        0,
-        3,
-        6,
-        3,
-        1,
-        1,
-    ]
-    assert padded("고양이", 8) == "고양이  "
