@@ -125,7 +125,7 @@ def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iter
 
 
 def _like(before: Any, after: Any) -> Any:
-    return np.asarray(after, before.dtype) if np.ndim(before) else type(before)(after)
+    return np.asarray(after, before.dtype) if isinstance(before, np.ndarray) else float(after)
 
 
 def _directions(

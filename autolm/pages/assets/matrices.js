@@ -23,10 +23,10 @@ for (const matrix of matrices) {
   lazy("grad", matrix.gradKind);
   lazy("hidden", "u1");
   for (const operand of matrix.made?.operands ?? []) {
-    if (operand.places) operand.places = unpacked(operand.places, "i4");
+    if (operand.places !== undefined) operand.places = unpacked(operand.places, "i4");
   }
-  if (matrix.made?.places) matrix.made.places = unpacked(matrix.made.places, "i4");
-  for (const use of matrix.uses) if (use.data) use.data = unpacked(use.data, use.dataKind);
+  if (matrix.made?.places !== undefined) matrix.made.places = unpacked(matrix.made.places, "i4");
+  for (const use of matrix.uses) if (use.data !== undefined) use.data = unpacked(use.data, use.dataKind);
 }
 
 // Places in arrays
@@ -105,9 +105,9 @@ function figureOf(id, isGrad, width) {
   const formula = isGrad ? "" : matrix.made?.formula ?? "";
   if (formula) caption.append(" ", make("span", { text: formula }));
   figure.append(caption);
-  if (!numbers) {
-    const size = matrix.shape.join("×");
-    figure.append(make("p", { text: say(`${size}: too large for this page`) }));
+  if (!numbers?.length) {
+    const why = numbers ? "empty" : "too large for this page";
+    figure.append(make("p", { text: say(`${matrix.shape.join("×")}: ${why}`) }));
     return figure;
   }
   const exponent = isGrad ? matrix.gradExponent : matrix.dataExponent;
@@ -442,7 +442,9 @@ function tellCell() {
   }
   tables.get(tableKey(id, isGrad)).cells.get(flat)?.classList.add("self");
   const update = isGrad ? [] : updateOf(id, flat);
-  box.replaceChildren(...[...lines, ...update].map(item));
+  const place = unravelled(flat, matrices[id].shape).join(",");
+  const zoom = matrices[id].made && !isGrad ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
+  box.replaceChildren(...[...lines, ...update, ...zoom].map(item));
 }
 
 element("tables").addEventListener("mouseover", (event) => {
