@@ -26,7 +26,7 @@ from autolm.walking import wording
 from autolm.walking.opening import composed
 
 MOST_NUMBERS = 1_500_000  # in one page; the largest arrays are left out, and said to be
-IN_VIEW = 24  # matrices of one step; of more, what is inside fused nodes is left out
+IN_VIEW = 24  # matrices of one step; of more, the last, without what is inside fused nodes
 MASK = "mask"
 PICKS = MOVES | {"embedding"}  # each number of the result is one of the operand's
 SHIFT_INVARIANT = ("softmax", "log_softmax")  # each row of a gradient through one adds up to 0
@@ -177,7 +177,7 @@ class Matrices:
         read = dict.fromkeys(parent for node in results for parent in node.parents)
         outer = {self.numbers[node] for node in (*read, *results) if node in self.numbers}
         inner = {i for i, each in enumerate(self.shown) if each.owner in results}
-        return sorted(outer | inner if len(outer | inner) <= IN_VIEW else outer)
+        return sorted(outer | inner if len(outer | inner) <= IN_VIEW else outer)[-IN_VIEW:]
 
     def known(self, played: Sequence[Moment], box_of: Mapping[Node, str]) -> list[list[Any]]:
         """List the matrices of a scene: [number, from which moment on its data, and its gradient].

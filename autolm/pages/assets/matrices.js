@@ -89,22 +89,28 @@ function called(matrix, flat) {
 
 // Tables
 
-const tables = new Map(); // "12 grad": { matrix, isGrad, figure, cells: Map(flat → td) }
+// Cells that are made at once, in a step and in a part that was asked for by the address; further
+// tables are filled when they come into sight.
+const EAGER = { step: 6000, part: 60000 };
+const tables = new Map(); // "12 grad": { id, matrix, isGrad, figure, fill }
 const windows = new Map(); // where a large array is looked at
 const tableKey = (id, isGrad) => `${id}${isGrad ? " grad" : ""}`;
+const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const sight = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) if (isIntersecting) fillTable(target);
+}, { rootMargin: "400px" });
 
 function figureOf(id, isGrad, width) {
   const matrix = matrices[id];
   const key = tableKey(id, isGrad);
-  const figure = make("figure");
-  const cells = new Map();
-  tables.set(key, { id, matrix, isGrad, figure, cells });
+  const figure = make("figure", { "data-table": key });
   const numbers = isGrad ? matrix.grad : matrix.data;
   const title = make("b", { text: isGrad ? `∂L/∂${matrix.name}` : matrix.name });
   const caption = make("figcaption", {}, title);
   const formula = isGrad ? "" : matrix.made?.formula ?? "";
   if (formula) caption.append(" ", make("span", { text: formula }));
   figure.append(caption);
+  tables.set(key, { id, matrix, isGrad, figure, fill: null });
   if (!numbers?.length) {
     const why = numbers ? "empty" : "too large for this page";
     figure.append(make("p", { text: say(`${matrix.shape.join("×")}: ${why}`) }));
@@ -122,68 +128,72 @@ function figureOf(id, isGrad, width) {
   const names = Array.from({ length: shownRows }, (_, i) => (rank > 1 ? label(matrix, rank - 2, top + i) : ""));
   const room = width - 8 * Math.max(0, ...names.map((name) => name.length)) - 16 - (sums ? 60 : 0);
   const hasNumbers = shownColumns * WIDE <= room;
-  const cellWidth = hasNumbers ? WIDE : Math.max(LEAST, Math.min(shownColumns > 16 ? 11 : 18, Math.floor(room / shownColumns)));
+  const cellWidth = hasNumbers
+    ? WIDE
+    : Math.max(LEAST, Math.min(shownColumns > 16 ? 11 : 18, Math.floor(room / shownColumns)));
   const table = make("table", {
     "data-matrix": isGrad ? `grad-${matrix.key}` : matrix.key,
     "data-scope": matrix.scope,
     class: hasNumbers ? null : "narrow",
-    style: `--cell: ${cellWidth}px`,
+    style: `--cell: ${cellWidth}px; min-height: ${shownRows * (hasNumbers ? 24 : 12)}px`,
   });
-  table.append(head(matrix, left, shownColumns, hasNumbers, cellWidth));
-  const body = make("tbody");
+  figure.append(make("div", { class: "scroll" }, table));
   const largest = (isGrad ? matrix.gradLargest : matrix.dataLargest) || 1;
   const first = offset(matrix);
   const isWhole = numbers.every(Number.isInteger);
-  const written = (x) => (isWhole ? number(x) : inCell(x, exponent));
-  for (let i = 0; i < shownRows; i += 1) {
-    const row = make("tr");
-    row.append(make("th", { scope: "row", text: names[i], "data-token": tokenAt(matrix, rank - 2, top + i) }));
+  const written = hasNumbers ? (x) => (isWhole ? number(x) : inCell(x, exponent)) : null;
+  const cellAt = (i, j) => {
+    const flat = first + (top + i) * columns + left + j;
+    return cellOf(numbers[flat], flat, Boolean(matrix.hidden?.[flat]), largest, written);
+  };
+  const sumOf = (i) => {
     let sum = 0;
     for (let j = 0; j < columns; j += 1) sum += numbers[first + (top + i) * columns + j];
-    for (let j = 0; j < shownColumns; j += 1) {
-      const flat = first + (top + i) * columns + left + j;
-      const cell = cellOf(numbers[flat], Boolean(matrix.hidden?.[flat]), largest, hasNumbers ? written : null);
-      cell.dataset.at = flat;
-      cells.set(flat, cell);
-      row.append(cell);
-    }
-    if (sums) {
-      const isNothing = Math.abs(sum) < 1e-5 * largest * columns;
-      row.append(make("td", { class: "sum", text: `Σ ${isNothing ? "0" : number(Number(sum.toPrecision(4)))}` }));
-    }
-    body.append(row);
-  }
-  table.append(body);
-  figure.append(make("div", { class: "scroll" }, table));
+    const isNothing = Math.abs(sum) < 1e-5 * largest * columns;
+    return `<td class="sum">Σ ${isNothing ? "0" : number(Number(sum.toPrecision(4)))}</td>`;
+  };
+  const rowOf = (i) => {
+    const cells = Array.from({ length: shownColumns }, (_, j) => cellAt(i, j)).join("");
+    const token = tokenAt(matrix, rank - 2, top + i);
+    return `<tr><th scope="row"${token}>${escaped(names[i])}</th>${cells}${sums ? sumOf(i) : ""}</tr>`;
+  };
+  tables.get(key).size = shownRows * shownColumns;
+  tables.get(key).fill = () => {
+    const body = Array.from({ length: shownRows }, (_, i) => rowOf(i)).join("");
+    table.innerHTML = head(matrix, left, shownColumns, hasNumbers, cellWidth) + `<tbody>${body}</tbody>`;
+  };
   return figure;
+}
+
+function fillTable(figure) {
+  const entry = tables.get(figure.dataset.table);
+  sight.unobserve(figure);
+  if (entry?.figure !== figure || !entry.fill) return;
+  entry.fill();
+  entry.fill = null;
+  markToken(figure);
 }
 
 function head(matrix, left, count, hasNumbers, cellWidth) {
   const axis = matrix.shape.length - 1;
-  const row = make("tr", {}, make("td", { class: "corner" }));
   const every = hasNumbers || matrix.axes[axis][0] ? 1 : Math.ceil(20 / cellWidth);
-  for (let j = 0; j < count; j += 1) {
-    const text = j % every ? "" : label(matrix, axis, left + j);
-    const name = make("span", { text });
-    row.append(make("th", { scope: "col", "data-token": tokenAt(matrix, axis, left + j) }, name));
-  }
-  const isLong = [...row.querySelectorAll("span")].some((name) => name.textContent.length > 1);
-  return make("thead", { class: isLong ? "long" : null }, row);
+  const names = Array.from({ length: count }, (_, j) => (j % every ? "" : label(matrix, axis, left + j)));
+  const cells = names.map(
+    (name, j) => `<th scope="col"${tokenAt(matrix, axis, left + j)}><span>${escaped(name)}</span></th>`
+  );
+  const isLong = names.some((name) => name.length > 1);
+  return `<thead${isLong ? ' class="long"' : ""}><tr><td class="corner"></td>${cells.join("")}</tr></thead>`;
 }
 
-const tokenAt = (matrix, axis, i) => (matrix.axes[axis]?.[0] === "tokens" ? i : null);
+const tokenAt = (matrix, axis, i) => (matrix.axes[axis]?.[0] === "tokens" ? ` data-token="${i}"` : "");
 
-function cellOf(x, isHidden, largest, written) {
+function cellOf(x, flat, isHidden, largest, written) {
   const share = Number.isFinite(x) ? Math.abs(x) / largest : 0;
-  return make("td", {
-    "data-value": String(x),
-    "data-masked": isHidden,
-    class: x < 0 && share > 0.04 ? "negative" : null,
-    style: isHidden ? null : `--share: ${(72 * share).toFixed(1)}%; --tint: var(--${x < 0 ? "gradient" : "leaf_line"})`,
-    text: written?.(x) ?? "",
-    title: written ? null : number(x),
-    tabindex: -1,
-  });
+  const sign = x < 0 && share > 0.04 ? ' class="negative"' : "";
+  const tint = `--share:${(72 * share).toFixed(1)}%;--tint:var(--${x < 0 ? "gradient" : "leaf_line"})`;
+  const look = isHidden ? " data-masked" : ` style="${tint}"`;
+  const said = written ? "" : ` title="${number(x)}"`;
+  return `<td data-at="${flat}" data-value="${x}" tabindex="-1"${sign}${look}${said}>${written?.(x) ?? ""}</td>`;
 }
 
 function windowOf(key, rows, columns) {
@@ -234,6 +244,7 @@ function drawMatrices(again = false) {
   if (now !== drawn || again) {
     drawn = now;
     tables.clear();
+    sight.disconnect();
     element("choosers").replaceChildren(...choosers(ids));
     const figures = ids.flatMap((id) => [
       figureOf(id, false, width),
@@ -243,9 +254,15 @@ function drawMatrices(again = false) {
   }
   const current = scene.moments[position].matrices;
   const isBackward = scene.moments[position].phase === "backward";
-  for (const { id, isGrad, figure } of tables.values()) {
+  let room = pinned === null ? EAGER.step : EAGER.part;
+  for (const { id, isGrad, figure, fill, size } of tables.values()) {
     figure.hidden = !knownAt(id)[isGrad ? "grad" : "data"];
     figure.classList.toggle("now", ids.length > current.length && current.includes(id) && isGrad === isBackward);
+    // A part that was asked for by the address is in the page as a whole.
+    if (!fill || (figure.hidden && pinned === null)) continue;
+    room -= size;
+    if (room >= 0) fillTable(figure);
+    else sight.observe(figure);
   }
   element("empty").hidden = [...tables.values()].some(({ figure }) => !figure.hidden);
   markToken();
@@ -274,8 +291,8 @@ function choosers(ids) {
 }
 
 // The token that was chosen is marked wherever it is a row or a column.
-function markToken() {
-  for (const name of element("tables").querySelectorAll("th[data-token]")) {
+function markToken(within = element("tables")) {
+  for (const name of within.querySelectorAll("th[data-token]")) {
     name.classList.toggle("chosen", Number(name.dataset.token) === token);
   }
 }
@@ -421,10 +438,11 @@ function usedAt(made, k, id, flat, shape) {
 
 let touched = null; // { id, isGrad, flat }
 
+const cellIn = (id, isGrad, flat) =>
+  tables.get(tableKey(id, isGrad))?.figure.querySelector(`td[data-at="${flat}"]`);
+
 function touch(cell) {
-  const figure = cell.closest("figure");
-  const entry = [...tables.values()].find((each) => each.figure === figure);
-  if (!entry) return;
+  const entry = tables.get(cell.closest("figure").dataset.table);
   touched = { id: entry.id, isGrad: entry.isGrad, flat: Number(cell.dataset.at) };
   tellCell();
 }
@@ -438,9 +456,9 @@ function tellCell() {
   const { lines, from } = isGrad ? gradientMadeOf(id, flat) : madeOf(id, flat);
   const known = from.filter(([source, isOfGrad]) => knownAt(source)[isOfGrad ? "grad" : "data"]);
   for (const [source, isOfGrad, at] of known) {
-    tables.get(tableKey(source, isOfGrad))?.cells.get(at)?.classList.add("part");
+    cellIn(source, isOfGrad, at)?.classList.add("part");
   }
-  tables.get(tableKey(id, isGrad)).cells.get(flat)?.classList.add("self");
+  cellIn(id, isGrad, flat)?.classList.add("self");
   const update = isGrad ? [] : updateOf(id, flat);
   const place = unravelled(flat, matrices[id].shape).join(",");
   const zoom = matrices[id].made && !isGrad ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
