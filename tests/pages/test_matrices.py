@@ -8,6 +8,7 @@ import pytest
 from autolm import Tensor, TinyLM, topological_order
 from autolm.drawing.gradients import walk
 from autolm.pages.matrices import Matrices
+from autolm.pages.playback import Words, moments
 from autolm.pages.sentence import sentence_of
 from autolm.walking.tokens import Tokens
 
@@ -144,3 +145,24 @@ def test_an_array_that_was_changed_since_stays_closed():
     loss = (y * Tensor([[1.0, 3.0]])).sum()
     y.data = y.data * 2.0
     assert "exponentials" not in [each.node.name for each in matrices_of(loss).shown]
+
+
+def test_a_gradient_is_known_when_all_who_send_to_it_are_done_and_data_when_computed():
+    """Read off the page's own moments, which play one operation each, node by node."""
+    x = Tensor(np.ones((2, 2)), name="x")
+    y = x @ x
+    z = y.tanh() + y
+    loss = (z * x).sum()
+    order = topological_order(loss)
+    walked = walk(loss, set(order))
+    keys = {node: f"n{i}" for i, node in enumerate(order)}
+    played = moments(order, walked.steps, keys, Words())
+    matrices = Matrices(order, walked)
+    known = {i: at for i, *at in matrices.known(played, {n: f"{k}op" for n, k in keys.items()})}
+    assert len(known) == len(matrices.shown)
+    for node in order:
+        if np.ndim(node.data):
+            key, (data_at, grad_at) = keys[node], known[matrices.numbers[node]]
+            writes = [(i, w) for i, m in enumerate(played) for k, w in m.writes.items() if k == key]
+            assert data_at == min(i for i, written in writes if "data" in written)
+            assert grad_at == max(i for i, written in writes if "grad" in written)

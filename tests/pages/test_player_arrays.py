@@ -266,7 +266,8 @@ def test_it_speaks_korean_where_the_reader_does(browser, made):
     page = open_at(browser, made, "step=0&lang=ko")
     assert page.evaluate("document.documentElement.lang") == "ko"
     assert page.text("#what") == "잎(입력과 파라미터)이 주어졌다."
-    english = "[...document.querySelectorAll('[data-say]')].map((n) => n.textContent)"
+    english = """[...standing.map(([node]) => node.textContent),
+        ...labelled.map(([node, name]) => node.getAttribute(name))]"""
     korean = page.evaluate(english)
     page.press("End")
     assert page.text("#phase") == "역전파"
