@@ -61,6 +61,14 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
+    def __repr__(self) -> str:
+        return f"<run {self.path}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Show a run in a notebook as the plot of its losses."""
+        plot = self.path / PLOT
+        return {"image/png": plot.read_bytes(), "text/plain": repr(self)} if plot.is_file() else {}
+
     @classmethod
     def create(
         cls,
