@@ -80,6 +80,7 @@ def test_the_front_of_the_widget_speaks_with_its_page(browser, walk, tmp_path):
     page.write_text(
         f"""<!doctype html><link rel=icon href=data:,><div id=cell></div><script type=module>
         {front.replace("export default", "window.widget =")}
+        window.heard = []; addEventListener("message", (e) => heard.push(e.data.autolm.step));
         const kept = {{ step: 3, html: {html} }};
         const handlers = [];
         window.model = {{ get: (name) => kept[name], set: (name, x) => {{ kept[name] = x; }},
@@ -91,15 +92,13 @@ def test_the_front_of_the_widget_speaks_with_its_page(browser, walk, tmp_path):
         encoding="utf-8",
     )
     browser.open(page)
-    pause = "new Promise((done) => setTimeout(done, 250))"
-    browser.send("Runtime.evaluate", expression=pause, awaitPromise=True)
-    assert browser.evaluate("window.saved === undefined && model.get('step')") == 3
-    browser.click("iframe")
+    browser.until("heard.at(-1) === 3")  # the page has gone to where the model is
+    assert browser.evaluate("window.saved === undefined")
+    browser.evaluate("document.querySelector('iframe').focus()")
     browser.press("ArrowRight")
-    browser.send("Runtime.evaluate", expression=pause, awaitPromise=True)
-    assert browser.evaluate("saved") == 4
+    browser.until("window.saved === 4")
     browser.evaluate("model.change(1)")
+    browser.until("heard.at(-1) === 1")
     browser.press("ArrowRight")
-    browser.send("Runtime.evaluate", expression=pause, awaitPromise=True)
-    assert browser.evaluate("saved") == 2
+    browser.until("window.saved === 2")
     assert browser.problems == []

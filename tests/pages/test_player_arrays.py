@@ -1,6 +1,5 @@
 """The player of a language model, in a real browser: its matrices, its sentence, its update."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -226,8 +225,7 @@ def test_the_step_is_in_the_address_and_survives_a_reload(browser, made):
         pass
     assert position(page) == 6
     page.evaluate("location.hash = '#step=3'")
-    page.evaluate("new Promise((done) => setTimeout(done, 50))")
-    assert position(page) == 3
+    page.until("position === 3")
 
 
 def test_a_page_around_it_can_move_it_and_is_told(browser, made, tmp_path):
@@ -238,12 +236,9 @@ def test_a_page_around_it_can_move_it_and_is_told(browser, made, tmp_path):
         </script><iframe width=740 height=600 src="{made[2].as_uri()}#step=2"></iframe>"""
     )
     browser.open_url(around.as_uri())
-    wait = "new Promise((done) => setTimeout(() => done(JSON.stringify(heard)), 300))"
     browser.evaluate("frames[0].postMessage({autolm: {step: 7}}, '*')")
-    answer = browser.send(
-        "Runtime.evaluate", expression=wait, awaitPromise=True, returnByValue=True
-    )
-    assert json.loads(answer["result"]["value"]) == [7]
+    browser.until("heard.length > 0")
+    assert browser.evaluate("heard") == [7]
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (740, True), (1280, False)])
