@@ -1,4 +1,4 @@
-"""Lesson 14: the backward pass, played in a browser.
+"""Lesson 14: a step of training, played in a browser.
 
 The player is one HTML file, which needs nothing else: send it to whoever asks how backpropagation
 works. Arrow keys step, space plays, a click on a node explains it, b sets a breakpoint. A graph
@@ -37,7 +37,7 @@ for number, moment in enumerate(scene["moments"]):
     for line in moment["lines"] if moment["phase"] == "backward" else ():
         print(f"               {line}")
 print(f"\nNothing was changed by it: is there a gradient in w1? {w1.has_grad}.")
-print(f"A link to a moment names its number: {page}#8\n")
+print(f"A link to a moment names its number: {page}#step=8\n")
 
 model = TinyLM(vocab_size=9, d_model=8, num_heads=2, d_ff=16, num_layers=2, seed=3)
 token_ids = np.array([1, 2, 3, 4, 5, 6])

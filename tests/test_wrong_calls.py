@@ -53,6 +53,7 @@ from autolm.lm.tokenizers import tokenizer_from_json
 from autolm.pages import player
 from autolm.walking import Walk, blame_nonfinite, edit, explain
 from autolm.walking.breakpoints import Breakpoint, Places
+from autolm.walking.tokens import Tokens
 
 ODD: list[Any] = [
     *(None, "", "a", "Pre", "\0", b"a", True, np.True_, 1j, object(), str, repr),
@@ -233,6 +234,7 @@ DRAWN = {
     "max_boxes": count(5, low=1),
     "max_span": count(5),
 }
+DIRECTED = DRAWN | {"direction": choice("auto"), "width": count(5, low=1)}
 BUDGET = {"max_boxes": only(lambda: 5), "max_span": only(lambda: 5)}
 DRAWING_NODE = node(graph)
 SAMPLED = {
@@ -629,21 +631,21 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "walking.Walk.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
     "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),
     "drawing.Drawing.view": (lambda: Drawing(graph()).view, DRAWN),
-    "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DRAWN, "dark": flag(True)}),
+    "drawing.Drawing.dot": (lambda: Drawing(graph()).dot, {**DIRECTED, "dark": flag(True)}),
     "drawing.Drawing.render": (
         lambda: Drawing(graph()).render,
         {
-            **DRAWN,
+            **DIRECTED,
             "path": path("a.dot"),
             "time_limit": number(1.0, 0, 1e9, above=True),
             "dark": flag(True),
         },
     ),
-    "drawing.draw": (lambda: draw, {**DRAWN, "node": node(graph), "dark": flag(True)}),
+    "drawing.draw": (lambda: draw, {**DIRECTED, "node": node(graph), "dark": flag(True)}),
     "drawing.render": (
         lambda: render,
         {
-            **DRAWN,
+            **DIRECTED,
             "node": node(graph),
             "path": path("a.dot"),
             "time_limit": number(1.0, 0, 1e9, above=True),
@@ -683,7 +685,9 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         lambda: player,
         {
             "loss": node(graph),
-            "path": path("no-page.txt"),
+            "path": optional(path("no-page.txt")),
+            "tokens": optional(only(lambda: Tokens((), {}))),
+            "optimizer": optional(only(lambda: nn.SGD([Tensor([1.0])], 0.1))),
             "max_boxes": count(5, low=1),
             "max_span": count(5),
         },

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from autolm.cli.targets import Target, Text, Variable, check_output, root_of, write
+from autolm.cli.runs import Read, read_text
+from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
 
 
 def draw(
@@ -29,21 +30,52 @@ def draw(
     radius: Annotated[
         int | None, typer.Option(help="How near: so many edges. [2]", min=0, show_default=False)
     ] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Draw who looks at whom: each head's weights.")
+    ] = False,
     grad: Annotated[
         bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
     ] = False,
+    max_boxes: Annotated[
+        int | None, typer.Option(help="How many boxes there may be; more is closed. [18]", min=1)
+    ] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="right, down, or auto: right if it fits --width.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Pixels that a picture to the right may take. [1200]", min=1)
+    ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
     """Draw the graph of a program, or of a trained model, into a file."""
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 
+    if attention:
+        check_output(output, (".svg", ".html"))
+        if not is_run(target, var, text):
+            raise ValueError(f"--attention is for a run, and {target} is not a folder")
+        read = read_text(target, text)
+        write(lambda: _write_attention(read, output, dark))
+        return
     check_output(output, KINDS)
     if radius is not None and focus is None:
         raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
     options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
-    options |= {"radius": radius} if radius is not None else {}
+    more = {"radius": radius, "max_boxes": max_boxes, "direction": direction, "width": width}
+    options |= {name: value for name, value in more.items() if value is not None}
     options |= {"edges": "chain rule"} if grad else {}
     root, variables = root_of(target, var, text)
     with in_program(variables):
         write(lambda: render(root, output, **options))
+
+
+def _write_attention(read: Read, output: Path, dark: bool) -> Path:
+    from autolm.drawing.attention import attention_svg
+    from autolm.drawing.page import picture_page
+
+    picture = attention_svg(read.loss, read.tokens.texts, dark=dark)
+    if output.suffix == ".html":
+        picture = picture_page(picture, title="attention", dark=dark)
+    output.write_text(picture, encoding="utf-8")
+    return output

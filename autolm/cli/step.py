@@ -26,6 +26,10 @@ def step(
         from autolm.walking.program_names import in_program
 
         check_output(html, PLAYER_KINDS)
+        if is_run(target, var, text):
+            read = read_text(target, text)
+            write(lambda: player(read.loss, html, tokens=read.tokens))
+            return
         root, variables = root_of(target, var, text)
         with in_program(variables):
             write(lambda: player(root, html))

@@ -19,6 +19,7 @@ from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame
 from autolm.tensor.quiet import quiet
+from autolm.walking.columns import padded, width
 from autolm.walking.names import Names
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Called
@@ -199,7 +200,7 @@ class Screen:
         if len(left) > room:
             left = f"{left[: room - 1]}…"
         column = min(self.margin + self.operation + MADE, room)
-        return f"{left.ljust(column)}  {right}" if right else left
+        return f"{padded(left, column)}  {right}" if right else left
 
 
 def aligned(
@@ -208,9 +209,9 @@ def aligned(
     """Pad cells to columns, each at least so wide and wider than what is in it."""
     columns = zip(least or repeat(0), zip(*rows, strict=True), strict=False)
     space = 0 if between else 2
-    widths = [max(width, *(len(cell) + space for cell in column)) for width, column in columns]
-    padded = ([f"{c:{w}}" for c, w in zip(row, widths, strict=True)] for row in rows)
-    return [between.join(cells).rstrip() for cells in padded]
+    widths = [max(least, *(width(cell) + space for cell in column)) for least, column in columns]
+    filled = ([padded(c, w) for c, w in zip(row, widths, strict=True)] for row in rows)
+    return [between.join(cells).rstrip() for cells in filled]
 
 
 def _fitting(rows: list[list[str]], width: int) -> list[str]:

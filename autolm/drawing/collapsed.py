@@ -163,8 +163,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
         if first.requires_grad or first.name:
             name = wording.short(wording.base_name(first))
             nodes = atoms[leaf].nodes if name else _used(group, atoms, atoms[leaf])
-            text = f"{name or 'leaf'} {_size(nodes)}"
-            badges.append(Badge(text.strip(), is_constant=not first.requires_grad))
+            badges.append(Badge(_many(name, nodes), is_constant=not first.requires_grad))
     badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
     if len(badges) > BADGES:
         named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
@@ -172,6 +171,15 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
         text = f"{len(named)} parameters: {wording.count(numbers)} numbers"
         return [Badge(text, is_constant=False)]
     return badges
+
+
+def _many(name: str, nodes: Sequence[Node]) -> str:
+    """Call leaves that are elements of one array: `W_Q 64×64`, of a row `w[0 … 2]`."""
+    if len(nodes) > 1 and name:
+        places = [_index(wording.called(node)) for node in nodes]
+        if sorted(places) == [(i,) for i in range(len(nodes))]:
+            return f"{name}[0 … {len(nodes) - 1}]"
+    return f"{name or 'leaf'} {_size(nodes)}".strip()
 
 
 def _used(group: Group, atoms: Sequence[Atom], leaf: Atom) -> list[Node]:
@@ -201,7 +209,7 @@ def _size(nodes: Sequence[Node]) -> str:
     """Write the shape of the array that leaves are elements of, or how many they are."""
     if len(nodes) == 1:
         return wording.shape(nodes[0].data)
-    indices = [_index(node.name) for node in nodes]
+    indices = [_index(wording.called(node)) for node in nodes]
     if all(indices) and len({len(index) for index in indices}) == 1:
         extent = np.max(indices, axis=0) + 1
         if int(np.prod(extent)) == len(nodes):

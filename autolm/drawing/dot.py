@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import graphviz
 
 from autolm.drawing import markup
+from autolm.drawing.direction import WIDTH, Direction, direction_of
 from autolm.drawing.palette import DARK, LIGHT, Palette
 from autolm.drawing.picture import Picture
 from autolm.drawing.view import Arrow, Box, View
@@ -21,13 +22,21 @@ TEXT = "Helvetica,Arial,sans-serif"
 NUMBERS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
 
 
-def to_dot(view: View, *, dark: bool = False, legend: bool = True) -> Picture:
-    """Write a view as DOT: an exact one from left to right, a collapsed one from top to bottom."""
+def to_dot(
+    view: View,
+    *,
+    dark: bool = False,
+    legend: bool = True,
+    direction: Direction = "auto",
+    width: int = WIDTH,
+) -> Picture:
+    """Write a view as DOT, in a direction; "auto" turns it down if it would exceed the width."""
     palette = DARK if dark else LIGHT
+    goes_right = (direction_of(view, width) if direction == "auto" else direction) == "right"
     graph = Picture(
         "autolm",
         graph_attr={
-            "rankdir": "LR" if view.is_exact else "TB",
+            "rankdir": "LR" if goes_right else "TB",
             "bgcolor": palette.paper,
             "fontname": TEXT,
             "fontsize": "10",
@@ -218,7 +227,14 @@ def _legend(view: View, palette: Palette) -> str:
         ("rolled" in kinds, palette.data, palette.line, "solid", 1, rolled),
         (has_root, palette.data, palette.ink, "solid", 2, "root"),
         (has_focus, palette.data, palette.leaf_line, "solid", 2, "in focus"),
-        ("module" in kinds, palette.module, palette.module_line, "solid", 2, "closed part"),
+        (
+            "module" in kinds,
+            palette.module,
+            palette.module_line,
+            "solid",
+            2,
+            "closed: expand, or max_boxes",
+        ),
         (has_non_finite, palette.alarm, palette.alarm_line, "solid", 2, "not finite"),
     ]
     cells = []

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
+from autolm.drawing.direction import WIDTH, Direction
 from autolm.drawing.dot import to_dot
 from autolm.drawing.exact import exact_view, neighbourhood
 from autolm.drawing.page import picture_page
@@ -33,6 +34,7 @@ from autolm.walking.program_names import named_by, names_of, variables_of_caller
 
 MAX_BOXES = 18
 MAX_SPAN = 60
+EXACT, EXACT_IN_PARTS = 3, 2  # times the boxes: so many nodes are drawn one by one
 NAMES = 12  # in a message
 KINDS = (".svg", ".png", ".pdf", ".dot", ".html")
 
@@ -58,6 +60,7 @@ class Drawing:
         self.root = root = read_node("draw", "node", root)
         self.order = topological_order(root)
         self.names = names_of(root, variables_of_caller())
+        self._notes: list[str] = []  # what the picture that is being made has to say of itself
 
     @cached_property
     def atoms(self) -> list[Atom]:
@@ -85,7 +88,7 @@ class Drawing:
         expand = _scopes(expand)
         if focus is not None and (depth is not None or expand):
             raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
-        is_small = len(self.order) <= 2 * max_boxes and depth is None and not expand
+        is_small = fits_exactly(self.order, max_boxes) and depth is None and not expand
         with named_by(self.names):
             if focus is not None:
                 return self._around(self._find(focus), radius, edges, max_boxes)
@@ -138,39 +141,48 @@ class Drawing:
         number = f"{wording.count(place)} of {wording.count(len(alike))}"
         return f"{wording.label(focus)}, {number} of this name"
 
-    def dot(self, *, dark: bool = False, **options: Any) -> Picture:
+    def dot(
+        self,
+        *,
+        dark: bool = False,
+        direction: Direction = "auto",
+        width: int = WIDTH,
+        **options: Any,
+    ) -> Picture:
         """Return the picture as DOT."""
         read_bool("draw", "dark", dark)
-        return to_dot(self.view(**options), dark=dark)
+        read_choice("draw", "direction", direction, get_args(Direction))
+        width = read_int("draw", "width", width, low=1)
+        view = self.view(**options)
+        view.notes += self._notes
+        return to_dot(view, dark=dark, direction=direction, width=width)
 
-    def svg(self, *, dark: bool = False, time_limit: float = 20.0, **options: Any) -> str:
+    def svg(self, *, time_limit: float = 20.0, **options: Any) -> str:
         """Return the picture as SVG."""
-        return tidy(self.picture("svg", dark=dark, time_limit=time_limit, **options))
+        return tidy(self.picture("svg", time_limit=time_limit, **options))
 
-    def picture(
-        self, kind: str, *, dark: bool = False, time_limit: float = 20.0, **options: Any
-    ) -> bytes:
+    def picture(self, kind: str, *, time_limit: float = 20.0, **options: Any) -> bytes:
         """Return the picture as Graphviz makes it; where that takes too long, collapse more."""
         read_choice("draw", "kind", kind, ("svg", "png", "pdf"))
-        read_bool("draw", "dark", dark)
         time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         max_boxes = options.pop("max_boxes", MAX_BOXES)
         max_span = options.pop("max_span", MAX_SPAN)
-        note = ""
-        while True:
-            view = self.view(max_boxes=max_boxes, max_span=max_span, **options)
-            view.notes += [note] if note else []
-            dot = to_dot(view, dark=dark)
-            if kind == "png":
-                dot.attr(dpi="144")
-            try:
-                return lay_out(dot.source, kind, time_limit)
-            except RenderTimeout:
-                if max_boxes < 4:
-                    raise
-            max_boxes, max_span = max_boxes // 2, max_span // 2
-            note = f"collapsed to {max_boxes} boxes: the layout took longer than {time_limit:g} s"
-            warnings.warn(f"draw: {note}", stacklevel=2)
+        try:
+            while True:
+                dot = self.dot(max_boxes=max_boxes, max_span=max_span, **options)
+                if kind == "png":
+                    dot.attr(dpi="144")
+                try:
+                    return lay_out(dot.source, kind, time_limit)
+                except RenderTimeout:
+                    if max_boxes < 4:
+                        raise
+                max_boxes, max_span = max_boxes // 2, max_span // 2
+                took = f"the layout took longer than {time_limit:g} s"
+                self._notes = [f"collapsed to {max_boxes} boxes: {took}"]
+                warnings.warn(f"draw: {self._notes[0]}", stacklevel=2)
+        finally:
+            self._notes = []
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return self.dot()._repr_mimebundle_()
@@ -196,6 +208,12 @@ class Drawing:
         return path
 
 
+def fits_exactly(order: Sequence[Node], max_boxes: int) -> bool:
+    """Whether a graph is drawn node by node: a larger one, if it has no parts to be closed."""
+    has_parts = any(node.scope for node in order)
+    return len(order) <= max_boxes * (EXACT_IN_PARTS if has_parts else EXACT)
+
+
 def _scopes(expand: Any) -> list[str]:
     scopes = [expand] if isinstance(expand, str) else expand
     if not isinstance(scopes, list | tuple) or not all(isinstance(s, str) for s in scopes):
@@ -216,6 +234,8 @@ def draw(
     expand: str | Sequence[str] = (),
     edges: Edges = "forward",
     dark: bool = False,
+    direction: Direction = "auto",
+    width: int = WIDTH,
     max_boxes: int = MAX_BOXES,
     max_span: int = MAX_SPAN,
 ) -> Picture:
@@ -238,9 +258,12 @@ def draw(
         it out, upstream × local = contribution. The pass changes no gradient.
     dark
         Light on dark.
+    direction, width
+        "right", "down", or "auto": to the right as long as it keeps within a width in pixels.
     max_boxes, max_span
         The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
-        and counted. A graph of up to twice as many nodes is drawn exactly.
+        and counted. A graph of up to twice as many nodes is drawn exactly; of three times as many,
+        if it has no scopes.
 
     Raises
     ------
@@ -262,6 +285,8 @@ def draw(
         expand=expand,
         edges=edges,
         dark=dark,
+        direction=direction,
+        width=width,
         max_boxes=max_boxes,
         max_span=max_span,
     )

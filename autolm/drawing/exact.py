@@ -134,8 +134,12 @@ def arithmetic(step: Step, operand: int) -> str:
     if sent.local is None:
         rule = wording.rule(step.node, operand)
         return f"{rule} = {wording.peek(sent.value)}" if rule else wording.peek(sent.value)
-    factors = (wording.number(step.upstream), wording.number(sent.local))
-    return f"{factors[0]} × {factors[1]} = {wording.number(sent.value)}"
+    return product(*map(wording.number, (step.upstream, sent.local, sent.value)))
+
+
+def product(upstream: str, local: str, value: str) -> str:
+    """Write a contribution as the product that it is."""
+    return f"{upstream} × {local} = {value}"
 
 
 def _count_what_is_cut_off(

@@ -23,9 +23,9 @@ class Walked:
     gradients: dict[Node, Any]
 
 
-def backward_steps(root: Node) -> Iterator[Step]:
+def backward_steps(root: Node, grad: Any = None) -> Iterator[Step]:
     """Walk a backward pass from here, and leave every gradient as it was."""
-    walked = Walk(root)
+    walked = Walk(root, grad)
     try:
         while step := walked.step():
             yield step
@@ -33,12 +33,12 @@ def backward_steps(root: Node) -> Iterator[Step]:
         walked.abandon()
 
 
-def walk(root: Node, nodes: Container[Node]) -> Walked:
+def walk(root: Node, nodes: Container[Node], grad: Any = None) -> Walked:
     """Do a backward pass, and keep what it does at these nodes."""
     walked = Walked([], {})
     if root in nodes:
-        walked.gradients[root] = root.as_gradient(None)
-    for step in backward_steps(root):
+        walked.gradients[root] = root.as_gradient(grad)
+    for step in backward_steps(root, grad):
         if step.node in nodes:
             walked.steps.append(step)
         for sent in step.contributions:

@@ -1,4 +1,4 @@
-"""Nodes in notebooks: a result of operations is shown as its picture.
+"""Nodes in notebooks: a result of operations is shown as its picture, an array as coloured cells.
 
 The engine asks for it by name when a notebook asks the engine; nothing is registered anywhere.
 """
@@ -8,15 +8,28 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+
 from autolm.drawing.drawing import draw
+from autolm.drawing.matrix import Matrix, matrices_svg
+from autolm.drawing.picture import SVG
 from autolm.engine.graph import Node
+from autolm.walking import wording
 from autolm.walking.program_names import in_program
+
+MOST_CELLS = 4096  # of an array that is shown as it is
 
 
 def bundle(node: Node) -> dict[str, str]:
-    """Show a result as its picture where a notebook asks; anything else as text alone."""
+    """Show a node where a notebook asks; a given number, or a large array, as text alone."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if not node.parents or not hasattr(shell, "kernel"):
+    if not hasattr(shell, "kernel"):
         return {}
+    if not node.parents:
+        array = np.asarray(node.data)
+        if array.ndim not in (1, 2) or not 0 < array.size <= MOST_CELLS:
+            return {}
+        matrix = Matrix(wording.name(node) or "×".join(map(str, array.shape)), array)
+        return {SVG: matrices_svg([matrix]), "text/plain": repr(node)}
     with in_program(shell.user_ns):
         return draw(node)._repr_mimebundle_()

@@ -26,4 +26,5 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
             svg = tidy(lay_out(self.source, "svg", TIME_LIMIT))
         except (RendererMissing, RenderTimeout) as error:
             return {"text/plain": f"{tree}\n({error})"}
-        return {SVG: svg, "text/plain": tree}
+        fitting = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        return {SVG: fitting, "text/plain": tree}

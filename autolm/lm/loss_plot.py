@@ -1,4 +1,8 @@
-"""Draw the losses of a run against the entropy ladder."""
+"""Draw the losses of a run: against the entropy ladder, and how far above the best of its floors.
+
+Near its floor a loss seems to stand still. What it is above the floor, on a logarithmic scale, goes
+on falling for as long as something is learnt; below stands the learning rate that did it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ import numpy as np
 
 from autolm.lm.training import Training
 
+TRAIN, SMOOTH, VALIDATION = "#b9c7d6", "#27567b", "#c8553d"
+CLOSEST = 0.045  # of the height: labels of floors that are nearer than this are moved apart
+
 
 def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
     """Return a PNG of training and validation loss by step, with the floors of this very data."""
@@ -16,44 +23,78 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
     from matplotlib.figure import Figure
 
     steps = [record["step"] for record in metrics if "loss" in record]
-    losses = [record["loss"] for record in metrics if "loss" in record]
+    losses = np.array([record["loss"] for record in metrics if "loss" in record])
     validations = [record for record in metrics if "validation_loss" in record]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    validated = [record["step"] for record in validations]
+    after = np.array([record["validation_loss"] for record in validations])
+    rates = [(r["step"], r["learning_rate"]) for r in metrics if "learning_rate" in r]
+    levels = floors(training)
+    floor = min(levels.values())
+    figure = Figure(figsize=(8, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    if losses:
-        axes.plot(steps, losses, color="#b9c7d6", linewidth=0.8, label="train, each step")
-        window = max(1, len(losses) // 50)
-        kernel = np.ones(window) / window
-        smooth = np.convolve(losses, kernel, mode="valid")
-        axes.plot(steps[window - 1 :], smooth, color="#27567b", label=f"train, mean of {window}")
-    axes.plot(
-        [record["step"] for record in validations],
-        [record["validation_loss"] for record in validations],
-        color="#c8553d",
-        marker="o",
-        markersize=4,
-        label="validation",
-    )
-    for name, level in floors(training).items():
-        axes.axhline(level, color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"{name} {level:.3f}",
-            (1, level),
-            xycoords=("axes fraction", "data"),
-            xytext=(-4, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="#5a5a5a",
-        )
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=training.corpus.name)
-    axes.set_ylim(bottom=0)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    loss, excess, rate = figure.subplots(3, 1, sharex=True, height_ratios=[5, 4, 2])
+    for axes, above in ((loss, 0.0), (excess, floor)):
+        if len(losses):
+            axes.plot(steps, losses - above, color=TRAIN, linewidth=0.8, label="train, each step")
+            window = max(1, len(losses) // 50)
+            smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+            name = f"train, mean of {window}"
+            axes.plot(steps[window - 1 :], smooth - above, color=SMOOTH, linewidth=1.6, label=name)
+        style: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "validation"}
+        axes.plot(validated, after - above, color=VALIDATION, **style)
+    _draw_floors(loss, levels)
+    if any(line.get_ydata().max(initial=0) > 0 for line in excess.lines):
+        excess.set_yscale("log", nonpositive="mask")
+        for ticks in (excess.yaxis.set_major_formatter, excess.yaxis.set_minor_formatter):
+            ticks("{x:g}")
+    lowest = min(levels, key=lambda name: levels[name])
+    excess.set_ylabel(f"loss − {lowest}")
+    rate.plot(*zip(*rates, strict=True) if rates else ([], []), color=SMOOTH)
+    rate.set_ylim(bottom=0)
+    rate.set(xlabel="step", ylabel="learning rate")
+    loss.set(ylabel="loss (nats per token)", title=training.corpus.name)
+    for axes in (loss, excess, rate):
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, names = loss.get_legend_handles_labels()
+    figure.legend(handles, names, frameon=False, loc="outside lower center", ncols=3)
+    figure.align_ylabels()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
+
+
+def _draw_floors(axes: Any, levels: dict[str, float]) -> None:
+    """Draw the floors, and name each at its right end, where no name stands on another."""
+    for level in levels.values():
+        axes.axhline(level, color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(bottom=0)
+    top = axes.get_ylim()[1]
+    names = sorted(levels, key=lambda name: levels[name])
+    places = spread([levels[name] for name in names], CLOSEST * top)
+    for name, place in zip(names, places, strict=True):
+        axes.annotate(
+            f"{name} {levels[name]:.3f}",
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color="#5a5a5a",
+            annotation_clip=False,
+        )
+
+
+def spread(places: list[float], apart: float) -> list[float]:
+    """Move places apart that are in order, each as little upwards as keeps them so far apart.
+
+    >>> spread([1.0, 1.1, 3.0], 0.5)
+    [1.0, 1.5, 3.0]
+    """
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + apart) if moved else place)
+    return moved
 
 
 def floors(training: Training) -> dict[str, float]:

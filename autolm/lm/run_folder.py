@@ -76,6 +76,14 @@ class RunFolder:
         self.path = Path(path)
         self._kept: Kept | None = None  # as it was when it was last found whole
 
+    def __repr__(self) -> str:
+        return f"<run {self.path}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Show a run in a notebook as the plot of its losses."""
+        plot = self.path / PLOT
+        return {"image/png": plot.read_bytes(), "text/plain": repr(self)} if plot.is_file() else {}
+
     @classmethod
     def create(
         cls,

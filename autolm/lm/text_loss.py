@@ -47,14 +47,15 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
     read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
     if len(read) != 1 or read[0].ndim != 1:
         raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
-    texts = tuple(_shown(tokenizer.token_bytes(int(token_id))) for token_id in read[0])
+    known = tuple(_shown(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
+    texts = tuple(known[token_id] for token_id in read[0])
     # What comes of the rows that were looked up is (time, width) too, and so are their positions.
     made = {node for node in nodes if node.op is ops.embedding}
     for node in nodes:
         if node.name == "positions" or any(parent in made for parent in node.parents):
             made.add(node)
     rows = [node for node in nodes if node in made and np.ndim(node.data) == 2]
-    return Tokens(texts, dict.fromkeys(rows, 0))
+    return Tokens(texts, dict.fromkeys(rows, 0), known)
 
 
 def _shown(token: bytes) -> str:

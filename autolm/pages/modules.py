@@ -18,9 +18,11 @@ from autolm.drawing.outline import Group
 from autolm.drawing.view import Box, View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
+from autolm.pages.matrices import Matrices
 from autolm.pages.playback import (
     LINES,
     Moment,
+    Words,
     arrows_between,
     backward_lines,
     forward_lines,
@@ -70,11 +72,20 @@ class Extent:
 
 @dataclass
 class AtomPass:
-    """A backward pass by atom: what was sent from atom to atom, what each got, its first step."""
+    """A backward pass by atom.
+
+    Attributes
+    ----------
+    sent, gradients
+        What was sent from atom to atom, and what each got.
+    first, last
+        The first step of each atom, and the number of its last.
+    """
 
     sent: dict[tuple[int, int], Extent]
     gradients: list[Extent]
     first: dict[int, Step]
+    last: dict[int, int]
 
 
 def walk_atoms(root: Node, atoms: Sequence[Atom], place: Mapping[Node, int]) -> AtomPass:
@@ -82,10 +93,12 @@ def walk_atoms(root: Node, atoms: Sequence[Atom], place: Mapping[Node, int]) -> 
     sent: dict[tuple[int, int], list[Any]] = {}
     gradients: list[list[Any]] = [[] for _ in atoms]
     first: dict[int, Step] = {}
+    last: dict[int, int] = {}
     leaves: dict[Node, Any] = {}
     for step in backward_steps(root):
         head = place[step.node]
         first.setdefault(head, step)
+        last[head] = step.index
         gradients[head].append(step.upstream)
         for parent, _, value, _, after in step.contributions:
             if after is not None:
@@ -98,38 +111,70 @@ def walk_atoms(root: Node, atoms: Sequence[Atom], place: Mapping[Node, int]) -> 
         {key: Extent.of(values) for key, values in sent.items()},
         [Extent.of(values) if values else Extent() for values in gradients],
         first,
+        last,
     )
 
 
 def module_moments(
-    view: View, groups: Sequence[Group], atoms: Sequence[Atom], done: AtomPass, root: Node
+    view: View,
+    groups: Sequence[Group],
+    atoms: Sequence[Atom],
+    done: AtomPass,
+    root: Node,
+    words: Words,
+    matrices: Matrices | None,
 ) -> list[Moment]:
     """Play a collapsed picture: one moment for each box, each way."""
     boxes = view.boxes[: len(groups)]
     played = [Moment("start", "The leaves are given.", ["Press → for the first part."])]
-    played += [_forward(box, group, atoms, view) for box, group in zip(boxes, groups, strict=True)]
+    played += [
+        _forward(box, group, atoms, view, words) for box, group in zip(boxes, groups, strict=True)
+    ]
     backward = [
-        _backward(number, groups, view, atoms, done) for number in reversed(range(len(groups)))
+        _backward(number, groups, view, atoms, done, words)
+        for number in reversed(range(len(groups)))
     ]
     begins_here = any(box.is_root for box in boxes)
     name = wording.label(root)
     seed = wording.peek(root.as_gradient(None))
     title = f"The pass begins at the result: {wording.grad_of(name)} = {seed}"
-    arriving = "What is above sends the gradient of the result."
+    arriving = "What uses this part sends it the gradient of its result."
     start = Moment("backward", title if begins_here else arriving)
     start.box = next((box.key for box in boxes if box.is_root), boxes[-1].key)
     played += [start, *(moment for moment in backward if moment)]
     _write_gradients(played, boxes, groups, done, atoms)
+    _note_what_is_done(played, boxes, groups, atoms, done, matrices)
     return played
 
 
-def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View) -> Moment:
+def _note_what_is_done(
+    played: Sequence[Moment],
+    boxes: Sequence[Box],
+    groups: Sequence[Group],
+    atoms: Sequence[Atom],
+    done: AtomPass,
+    matrices: Matrices | None,
+) -> None:
+    """Note at each moment the matrices in view, and how far the engine's pass has come by then."""
+    members = {box.key: group.members for box, group in zip(boxes, groups, strict=True)}
+    steps = 0
+    for moment in played:
+        inside = members.get(moment.box, [])
+        if matrices:
+            moment.matrices = matrices.of(node for i in inside for node in atoms[i].nodes)
+        if moment.phase == "backward":
+            if moment.lines:
+                steps = max([steps, *(done.last[i] + 1 for i in inside if i in done.last)])
+            moment.steps = steps
+
+
+def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View, words: Words) -> Moment:
     operations = sum(len(atoms[i].nodes) for i in group.members)
     moment = Moment("forward", _title(box, group), box=box.key)
     result = wording.extent([node.data for node in box.results])
     moment.lines = [f"{wording.count(operations)} operations → {result}"]
     if group.kind == "atom":
-        written_out = forward_lines(atoms[group.members[0]].nodes[0])
+        written_out = forward_lines(atoms[group.members[0]].nodes[0], words)
         one_of_many = [f"one of the {wording.count(operations)}:", *(f"  {x}" for x in written_out)]
         moment.lines = written_out if operations == 1 else [*moment.lines, *one_of_many]
     moment.arrows = arrows_between(view.arrows, box.key, into=True)
@@ -139,7 +184,12 @@ def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View) -> Momen
 
 
 def _backward(
-    number: int, groups: Sequence[Group], view: View, atoms: Sequence[Atom], done: AtomPass
+    number: int,
+    groups: Sequence[Group],
+    view: View,
+    atoms: Sequence[Atom],
+    done: AtomPass,
+    words: Words,
 ) -> Moment | None:
     """Tell what a part sends, to other parts and to its leaves; None where no gradient arrives."""
     group, box = groups[number], view.boxes[number]
@@ -167,9 +217,9 @@ def _backward(
     moment.arrows = arrows_between(view.arrows, box.key, into=True)
     step = done.first.get(group.members[0])
     if step is not None and len(box.results) == len(group.members) == 1:
-        moment.lines = backward_lines(step)
+        moment.lines = backward_lines(step, words)
         return moment
-    moment.lines += _sample(group, atoms, done)
+    moment.lines += _sample(group, atoms, done, words)
     for other, extent in to_parts.items():
         moment.lines.append(f"→ {view.boxes[other].title}: {_contributions(extent)}")
     if to_outside.count:
@@ -199,13 +249,13 @@ def _write_gradients(
             backward[last].alarms += [] if arrived.is_finite() else [box.key]
 
 
-def _sample(group: Group, atoms: Sequence[Atom], done: AtomPass) -> list[str]:
+def _sample(group: Group, atoms: Sequence[Atom], done: AtomPass, words: Words) -> list[str]:
     """Write out the arithmetic of the first done, of many operations that are alike."""
     step = done.first.get(group.members[0])
     if group.kind != "atom" or step is None:
         return []
     many = wording.count(len(atoms[group.members[0]].nodes))
-    return [f"one of the {many}:", *(f"  {line}" for line in backward_lines(step, most=2))]
+    return [f"one of the {many}:", *(f"  {line}" for line in backward_lines(step, words, most=2))]
 
 
 def _results(group: Group, atoms: Sequence[Atom]) -> set[int]:

@@ -3,6 +3,13 @@
 The file needs nothing but itself. A small graph is drawn exactly and stepped operation by
 operation; a large one is collapsed and stepped module by module, and a click opens a module, whose
 picture was laid out when the file was made.
+
+Pages that embed it, and tests, may rely on these: the address ``#step=K`` and ``#open=SCOPE``
+(joined by ``&``; ``lang=ko`` or ``lang=en`` too); ``[data-sentence]``, what is read;
+``table[data-matrix="weights"]`` and so on, by the names of the nodes, gradients as ``grad-…``, with
+cells ``td[data-value]`` that hold the whole number and, where a mask hides it, ``data-masked``;
+``input[data-alpha]``, and ``[data-loss-after]`` with the loss after a step of that size; messages
+``{autolm: {step: K}}`` to the page in a frame, and from it to the page around.
 """
 
 from __future__ import annotations
@@ -13,13 +20,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import numpy as np
 
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
+from autolm.drawing.direction import WIDTH, direction_of
 from autolm.drawing.dot import to_dot
-from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing
+from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing, fits_exactly
 from autolm.drawing.exact import exact_view
 from autolm.drawing.gradients import walk
 from autolm.drawing.markup import markup
@@ -29,39 +39,91 @@ from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Arrow, Box, View
 from autolm.engine.graph import Node
+from autolm.engine.value import Value
+from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
 from autolm.outside.whole_file import write_whole
+from autolm.pages.matrices import Matrices, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
-from autolm.pages.playback import Moment, explanations, longest, moments
-from autolm.tensor.arguments import read_node, read_path
+from autolm.pages.notebook import Player
+from autolm.pages.playback import (
+    Moment,
+    Slots,
+    Told,
+    Words,
+    explanations,
+    facts,
+    longest,
+    moments,
+)
+from autolm.pages.scalar_program import number, scalar_program
+from autolm.pages.sentence import Sentence, sentence_of
+from autolm.pages.training_step import TrainingStep, training_step
+from autolm.tensor.arguments import read_kind, read_node, read_path
 from autolm.walking import wording
 from autolm.walking.program_names import named_by
+from autolm.walking.tokens import Tokens
+from autolm.walking.walk import Walk
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
 TIME_LIMIT = 20.0  # seconds for each layout
+SCRIPTS = ("words.js", "program.js", "matrices.js", "training.js", "player.js")
 
 
+@overload
 def player(
-    loss: Node, path: str | Path, *, max_boxes: int = MAX_BOXES, max_span: int = MAX_SPAN
-) -> Path:
-    """Write the player of a graph: its forward and backward pass, step by step, as one HTML file.
+    loss: Node | Walk,
+    path: None = None,
+    *,
+    tokens: Tokens | None = ...,
+    optimizer: Optimizer | None = ...,
+    max_boxes: int = ...,
+    max_span: int = ...,
+) -> Player: ...
+@overload
+def player(
+    loss: Node | Walk,
+    path: str | Path,
+    *,
+    tokens: Tokens | None = ...,
+    optimizer: Optimizer | None = ...,
+    max_boxes: int = ...,
+    max_span: int = ...,
+) -> Path: ...
+def player(
+    loss: Node | Walk,
+    path: str | Path | None = None,
+    *,
+    tokens: Tokens | None = None,
+    optimizer: Optimizer | None = None,
+    max_boxes: int = MAX_BOXES,
+    max_span: int = MAX_SPAN,
+) -> Path | Player:
+    """Make the player of a graph: a whole step of training, to be stepped through in a browser.
 
-    A link to it may name a step: `player.html#8`.
+    Forward, the loss, backward, and the update with the loss after it. A link to the page may name
+    a step, `player.html#step=8`, and a part that is open, `#open=blocks.0.attention`.
 
     Parameters
     ----------
     loss
-        The result: a Value, or a Tensor with one element. No gradient is changed.
+        The result: a Value, or a Tensor with one element; no gradient is changed. Or a `Walk` of
+        its backward pass, which the page then moves in a notebook.
     path
-        Where to, .html.
+        Where to, .html. Left out, it is something that a notebook shows.
+    tokens
+        What the graph reads, token by token; `autolm.lm.text_loss.tokens_of` tells it of a model.
+        Left out, tokens are called by their ids.
+    optimizer
+        Who moves the parameters, and how; left out, each goes to θ − α·g.
     max_boxes, max_span
         The budget of a picture, as in `draw`.
 
     Returns
     -------
-    Path
-        The file.
+    Path or Player
+        The file; without a path, what a notebook shows.
 
     Raises
     ------
@@ -70,54 +132,157 @@ def player(
     RendererMissing
         If there is no Graphviz.
     """
-    loss = read_node("player", "loss", loss)
-    drawing = Drawing(loss)
+    walked = loss if isinstance(loss, Walk) else None
+    drawing = Drawing(walked.root if walked else read_node("player", "loss", loss))
     max_boxes = read_int("player", "max_boxes", max_boxes, low=1)
     max_span = read_int("player", "max_span", max_span, low=0)
-    path = read_path("player", "path", path)
-    if path.suffix not in PLAYER_KINDS:
-        raise ValueError(f"{path}: the player is a page; its name ends in .html")
+    if tokens is not None:
+        read_kind("player", "tokens", tokens, Tokens, "Tokens")
+    if optimizer is not None:
+        read_kind("player", "optimizer", optimizer, Optimizer, "an optimizer")
+    if path is not None:
+        path = read_path("player", "path", path)
+        if path.suffix not in PLAYER_KINDS:
+            raise ValueError(f"{path}: the player is a page; its name ends in .html")
     with named_by(drawing.names):
-        page = _page(_scenes(drawing, max_boxes, max_span), loss)
-    write_whole(path, page.encode(errors="backslashreplace"))
+        data = _Page(drawing, tokens, optimizer).data(max_boxes, max_span)
+        title = f"{wording.called(drawing.root) or 'loss'} – backprop player"
+    html = _html(data, title)
+    if path is None:
+        done = [moment["steps"] or 0 for moment in data["scenes"][0]["moments"]]
+        return Player(html, title, done, walked)
+    write_whole(path, html.encode(errors="backslashreplace"))
     return path
 
 
-def _scenes(drawing: Drawing, max_boxes: int, max_span: int) -> list[dict[str, Any]]:
-    """Make all pictures; where laying one out takes too long, collapse more, and say so."""
-    notes: list[str] = []
-    while True:
-        try:
-            if len(drawing.order) <= 2 * max_boxes:
-                scenes = [_exact_scene(drawing)]
-            else:
-                scenes = _Modules(drawing, max_boxes, max_span).scenes()
-            return [scene | {"notes": scene["notes"] + notes} for scene in scenes]
-        except RenderTimeout:
-            if max_boxes < 4:
-                raise
-        max_boxes, max_span = max_boxes // 2, max_span // 2
-        notes = [f"collapsed to {max_boxes} boxes: the layout took longer than {TIME_LIMIT:g} s"]
-        warnings.warn(f"player: {notes[0]}", stacklevel=3)
+class _Page:
+    """What the page shows of a graph."""
 
+    def __init__(
+        self, drawing: Drawing, tokens: Tokens | None, optimizer: Optimizer | None
+    ) -> None:
+        self.drawing, self.optimizer = drawing, optimizer
+        order = drawing.order
+        self.words = Words(filter(None, map(wording.called, order)))
+        self.has_arrays = not isinstance(drawing.root, Value)
+        self.sentence: Sentence | None = None
+        self.matrices: Matrices | None = None
+        if self.has_arrays:
+            self.walked = walk(drawing.root, set(order))
+            self.sentence = sentence_of(order, tokens)
+            self.matrices = Matrices(order, self.walked, self.sentence)
 
-def _exact_scene(drawing: Drawing) -> dict[str, Any]:
-    order = drawing.order
-    view = exact_view(order, set(order))
-    keys = {box.nodes[0]: box.key for box in view.boxes if box.nodes}
-    steps = walk(drawing.root, set(order)).steps
-    played = moments(order, steps, keys)
-    return _scene("", WHOLE, view, played, explanations(order, steps, keys))
+    def data(self, max_boxes: int, max_span: int) -> dict[str, Any]:
+        """Return all of it, as JSON can hold it."""
+        scenes = self._scenes(max_boxes, max_span)
+        order = self.drawing.order
+        program = None
+        if self.has_arrays or len(scenes) == 1:
+            walked = self.walked if self.has_arrays else walk(self.drawing.root, set(order))
+            program = scalar_program(order, walked.steps)
+            step = training_step(self.drawing.root, walked.gradients, self.optimizer)
+        else:
+            step = None
+        return {
+            "scenes": scenes,
+            "matrices": self.matrices.as_json() if self.matrices else [],
+            "sentence": self._sentence(),
+            "vocabulary": self.sentence.vocabulary if self.sentence else (),
+            "program": program,
+            "training": self._training(step),
+        }
+
+    def _sentence(self) -> dict[str, Any] | None:
+        if self.sentence is None or self.matrices is None:
+            return None
+        logits = self.sentence.logits
+        where = self.matrices.numbers.get(logits) if logits is not None else None
+        return self.sentence.as_json() | {"logits": where}
+
+    def _training(self, step: TrainingStep | None) -> dict[str, Any] | None:
+        if step is None:
+            return None
+        places = {node: place for place, node in enumerate(self.drawing.order)}
+        return {
+            "rule": step.rule,
+            "rates": step.rates,
+            "losses": [number(loss) for loss in step.losses],
+            "moved": [
+                {
+                    "node": places[leaf],
+                    "called": wording.short(wording.called(leaf)) or wording.label(leaf),
+                    "formula": direction.formula,
+                    "matrix": self.matrices.numbers.get(leaf) if self.matrices else None,
+                    "madeOf": {
+                        name: packed_numbers("data", np.asarray(array))
+                        for name, array in direction.made_of.items()
+                    },
+                }
+                for leaf, direction in step.directions.items()
+            ],
+        }
+
+    def _scenes(self, max_boxes: int, max_span: int) -> list[dict[str, Any]]:
+        """Make all pictures; where laying one out takes too long, collapse more, and say so."""
+        notes: list[str] = []
+        while True:
+            try:
+                if self._is_small(max_boxes):
+                    scenes = [self._exact_scene()]
+                else:
+                    scenes = _Modules(self, max_boxes, max_span).scenes()
+                return [scene | {"notes": scene["notes"] + notes} for scene in scenes]
+            except RenderTimeout:
+                if max_boxes < 4:
+                    raise
+            max_boxes, max_span = max_boxes // 2, max_span // 2
+            limit = f"the layout took longer than {TIME_LIMIT:g} s"
+            notes = [f"collapsed to {max_boxes} boxes: {limit}"]
+            warnings.warn(f"player: {notes[0]}", stacklevel=4)
+
+    def _is_small(self, max_boxes: int) -> bool:
+        """Whether each node has a box of its own; beside matrices there is room for fewer."""
+        order = self.drawing.order
+        has_parts = self.has_arrays and any(node.scope for node in order)
+        return len(order) <= max_boxes if has_parts else fits_exactly(order, max_boxes)
+
+    def _exact_scene(self) -> dict[str, Any]:
+        order = self.drawing.order
+        view = exact_view(order, set(order))
+        keys = {box.nodes[0]: box.key for box in view.boxes if box.nodes}
+        steps = walk(self.drawing.root, set(order)).steps
+        played = moments(order, steps, keys, self.words)
+        by_box = {f"{key}op": node for node, key in keys.items()}
+        if self.matrices:
+            for moment in played:
+                moment.matrices = self.matrices.of(
+                    [by_box[box] for box in [moment.box] if box in by_box]
+                )
+        told = explanations(order, steps, keys, self.words)
+        scene = _scene("", WHOLE, view, played, told)
+        if not self.has_arrays:
+            slots = Slots(self.words.names, {node: place for place, node in enumerate(order)})
+            scene["templates"] = {
+                "moments": [asdict(each) for each in moments(order, steps, keys, slots)],
+                "told": {
+                    key: each.arrived
+                    for key, each in explanations(order, steps, keys, slots).items()
+                },
+            }
+        return scene | self.known(played, {node: f"{key}op" for node, key in keys.items()})
+
+    def known(self, played: list[Moment], box_of: dict[Node, str]) -> dict[str, Any]:
+        return {"known": self.matrices.known(played, box_of) if self.matrices else []}
 
 
 class _Modules:
     """The pictures of a large graph: the whole, and one of each part that opens."""
 
-    def __init__(self, drawing: Drawing, max_boxes: int, max_span: int) -> None:
-        self.root = drawing.root
+    def __init__(self, page: _Page, max_boxes: int, max_span: int) -> None:
+        self.page, self.root = page, page.drawing.root
         self.max_boxes, self.max_span = max_boxes, max_span
         self.atoms: list[Atom]
-        self.atoms, place = roll(drawing.order)
+        self.atoms, place = roll(page.drawing.order)
         self.done: AtomPass = walk_atoms(self.root, self.atoms, place)
 
     def scenes(self) -> list[dict[str, Any]]:
@@ -133,10 +298,24 @@ class _Modules:
             for box in view.boxes:
                 box.frame = box.frame[len(part.path) if part else 0 :]
                 box.rows = [box.rows[0], ("grad", wording.NOT_COMPUTED)]
-            played = module_moments(view, collapse.groups, self.atoms, self.done, self.root)
-            told = {box.key: box.hint.split("\n") for box in view.boxes}
-            pairs = zip(view.boxes, collapse.groups, strict=True)
+            played = module_moments(
+                view,
+                collapse.groups,
+                self.atoms,
+                self.done,
+                self.root,
+                self.page.words,
+                self.page.matrices,
+            )
+            told = {box.key: Told(facts(box.hint)) for box in view.boxes}
+            pairs = list(zip(view.boxes, collapse.groups, strict=True))
             titles = {i: box.title for box, group in pairs for i in group.members}
+            box_of = {
+                node: box.key
+                for box, group in pairs
+                for i in group.members
+                for node in self.atoms[i].nodes
+            }
             key = part.key if part else ""
             for group in collapse.groups:
                 if group.kind in ("scope", "stage") and group.children:
@@ -145,6 +324,7 @@ class _Modules:
                 _show_neighbours(view, collapse, self.atoms, names)
             title = (".".join(part.path) if part.kind == "scope" else part.title) if part else WHOLE
             scene = _scene(key, title, view, played, told)
+            scene |= self.page.known(played, box_of)
             scenes.append(scene | {"around": around if part else None})
         opening = {scene["key"] for scene in scenes}
         for scene in scenes:
@@ -179,19 +359,23 @@ def _show_neighbours(
 
 
 def _scene(
-    key: str, title: str, view: View, played: list[Moment], told: dict[str, list[str]]
+    key: str, title: str, view: View, played: list[Moment], told: dict[str, Told]
 ) -> dict[str, Any]:
     longest(view.boxes, played)
     for box in view.boxes:
         box.is_finite = True  # until the step that makes it otherwise
-    svg = tidy(lay_out(to_dot(view, legend=False).source, "svg", TIME_LIMIT))
+        box.hint = "\n".join(facts(box.hint))
+    direction = direction_of(view, WIDTH)
+    dot = to_dot(view, legend=False, direction=direction)
+    svg = tidy(lay_out(dot.source, "svg", TIME_LIMIT))
     return {
         "key": key,
         "title": title,
         "around": None,
         "svg": _in_variables(svg),
         "notes": view.notes,
-        "isWide": view.is_exact,
+        "isExact": view.is_exact,
+        "isWide": direction == "right",
         "moments": [asdict(moment) for moment in played],
         "boxes": {
             box.key: {
@@ -199,7 +383,7 @@ def _scene(
                 "kind": box.kind,
                 "rows": [row for row, _ in box.rows],
                 "opens": box.opens,
-                "told": told.get(box.key, []),
+                "told": asdict(told.get(box.key, Told([]))),
             }
             for box in view.boxes
         },
@@ -213,15 +397,17 @@ def _in_variables(svg: str) -> str:
     return svg
 
 
-def _page(scenes: list[dict[str, Any]], loss: Node) -> str:
+def _html(data: dict[str, Any], title: str) -> str:
     assets = files("autolm.pages") / "assets"
+    korean = json.loads((assets / "korean.json").read_text(encoding="utf-8"))
+    scripts = [(assets / name).read_text(encoding="utf-8") for name in SCRIPTS]
     parts = {
-        "TITLE": markup(f"{wording.called(loss) or 'loss'} – backprop player"),
+        "TITLE": markup(title),
         "LIGHT": _variables(LIGHT),
         "DARK": _variables(DARK),
         "CSS": (assets / "player.css").read_text(encoding="utf-8"),
-        "JS": (assets / "player.js").read_text(encoding="utf-8"),
-        "DATA": _json({"scenes": scenes}),
+        "JS": "\n".join(scripts),
+        "DATA": _json(data | {"korean": korean}),
     }
     page = (assets / "player.html").read_text(encoding="utf-8")
     before, *pieces = page.split("{{")
@@ -237,7 +423,7 @@ def _variables(palette: Any) -> str:
 
 def _json(content: Any) -> str:
     """Write JSON that may stand inside a script element."""
-    text = json.dumps(content, separators=(",", ":"))
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

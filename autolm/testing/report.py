@@ -13,6 +13,7 @@ from typing import Any
 from autolm.engine.graph import Node
 from autolm.testing.running import Outcome
 from autolm.testing.verdict import Row, Verdict
+from autolm.walking.columns import padded, width
 
 MOST_ROWS = 8
 SITE_COLUMN = 60
@@ -149,9 +150,9 @@ def table(rows: Sequence[Row]) -> list[str]:
     for row in rows[:MOST_ROWS]:
         numbers = f"{row.analytic:.10g}", f"{row.numeric:.10g}", f"{row.error:+.4g}"
         lines.append([row.operand, str(list(row.index)), *(n.replace("-", "−") for n in numbers)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*lines, strict=True)]
     laid_out = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(padded(cell, most) for cell, most in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
     if len(rows) > MOST_ROWS:

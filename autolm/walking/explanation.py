@@ -18,6 +18,7 @@ from autolm.engine.graph import Node
 from autolm.ops.arguments import read_int
 from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
+from autolm.walking.columns import padded, width
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.what_if import seed
 from autolm.walking.wording import grad_of, label, made, norm, rule, show
@@ -129,10 +130,10 @@ class Explanation:
             (show(use.value), _source(use, label), _arithmetic(use), _where(use.consumer))
             for use in self.uses
         ]
-        widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
+        widths = [max((width(row[i]) for row in rows), default=0) for i in range(3)]
         for *cells, where in rows:
-            padded = [f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)]
-            lines.append("   ".join([f"  {padded[0]}", *padded[1:], where]).rstrip())
+            filled = [padded(cell, most) for cell, most in zip(cells, widths, strict=True)]
+            lines.append("   ".join([f"  {filled[0]}", *filled[1:], where]).rstrip())
         if self.paths:
             several = (
                 f"{len(self.paths)} heaviest paths" if len(self.paths) > 1 else "heaviest path"

@@ -25,6 +25,8 @@ class Tokens:
         Each token as it is shown: see `wording.visible_token`.
     axes
         The axis, from 0 up, of every node that has one; the others are not here.
+    vocabulary
+        Every token that there is, by its id, as it is shown; empty where that is not known.
 
     Examples
     --------
@@ -37,6 +39,7 @@ class Tokens:
 
     texts: tuple[str, ...]
     axes: Mapping[Node, int]
+    vocabulary: tuple[str, ...] = ()
 
     def at(self, node: Node, index: Sequence[int]) -> str:
         """Say to which token a place in a node's array belongs; empty where that is not known."""
@@ -49,7 +52,9 @@ class Tokens:
     def along(self, nodes: Mapping[Any, Node]) -> Tokens:
         """Return the same for the nodes that stand for those that are known here."""
         return Tokens(
-            self.texts, {new: self.axes[old] for old, new in nodes.items() if old in self.axes}
+            self.texts,
+            {new: self.axes[old] for old, new in nodes.items() if old in self.axes},
+            self.vocabulary,
         )
 
     def __repr__(self) -> str:

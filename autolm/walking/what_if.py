@@ -15,6 +15,7 @@ from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.arguments import read_function, read_items, read_node
 from autolm.tensor.quiet import quiet
+from autolm.walking.columns import padded, width
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
 from autolm.walking.reading import reading
 from autolm.walking.wording import grad_of, label, total
@@ -74,8 +75,8 @@ class Edit:
         leaves = [node for node in self.gradients if not node.parents]
         leaves.sort(key=lambda leaf: -_distance(self.gradients[leaf]))
         rows += [(grad_of(label(leaf)), self.gradients[leaf]) for leaf in leaves[:SHOWN]]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:{width}}  {total(m.before)} → {total(m.after)}" for name, m in rows]
+        most = max(width(name) for name, _ in rows)
+        lines = [f"{padded(name, most)}  {total(m.before)} → {total(m.after)}" for name, m in rows]
         lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
         lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
         for node in self.overruled:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
+from autolm.engine.site import Frame
 from autolm.walking.program_names import (
     Source,
     name_in_program,
@@ -323,8 +326,21 @@ def hint(node: Node) -> str:
     lines += [f"shape {shape(node.data)} {numbers.dtype}"] if numbers.shape else []
     lines += [] if numbers.shape else [f"data {node.data!r}"]
     lines += [f"scope {node.scope}"] if node.scope else []
-    lines += [f"made at {node.site}"] if node.site else []
+    lines += [f"made at {place(node.site.user)}"] if node.site else []
     return "\n".join(lines)
+
+
+def place(frame: Frame) -> str:
+    """Write file:line of a call, the file by its path in its program or package.
+
+    What is published shows nothing of the maker's machine: no folder above those from which Python
+    imports, and of a file outside of them its name alone.
+    """
+    path = FilePath(frame.path)
+    homes = [FilePath(home).resolve() for home in sys.path if home]
+    inside = [path.relative_to(home) for home in homes if path.is_relative_to(home)]
+    shortest = min(inside, key=lambda each: len(each.parts), default=FilePath(path.name))
+    return f"{shortest.as_posix()}:{frame.line}"
 
 
 def _told(attribute: Any) -> str:

@@ -1,6 +1,6 @@
 """Make the pictures of the README: `python demos/pictures/make.py`, light and dark.
 
-The player's picture is a screenshot, for which there must be a Chromium.
+Those of the player are screenshots, for which there must be a Chromium.
 """
 
 import shutil
@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from autolm import Drawing, TinyLM, Value, player, topological_order
+from autolm.walking.tokens import Tokens
 
 HERE = Path(__file__).parent
-FRAGMENT = "#8"  # the moment of the player that is shown
+WORDS = ("the", "cat", "sat", "on", "mat", ".")
 
 
 def expression():
@@ -76,14 +77,35 @@ def gpt2():
 PICTURES = {picture.__name__: picture for picture in (expression, neuron, tinylm, head, gpt2)}
 
 
-def make_player(chromium):
-    drawing, _ = neuron()
+def small_model():
+    """Train a model on one sentence, so that its attention has learnt something to look at."""
+    model = TinyLM(len(WORDS), 4, 1, 16, 1, dtype="float64", seed=3)
+    read, asked = np.array([0, 1, 2, 3, 0, 4]), np.array([1, 2, 3, 0, 4, 5])
+    for _ in range(40):
+        model.train_step(read, asked, 0.2)
+    return model.compute_loss(read, asked), Tokens((), {}, WORDS)
+
+
+def make_players(chromium):
+    loss, tokens = small_model()
+    pages = {  # what is shown, where in it, and how large a window
+        "player": (neuron()[0].root, None, "step=8", "1100,720"),
+        "attention": (loss, tokens, "open=blocks.0.attention", "1280,900"),
+        "update": (loss, tokens, "step=99", "740,900"),
+    }
     with TemporaryDirectory() as folder:
-        page = player(drawing.root, Path(folder) / "player.html").as_uri() + FRAGMENT
-        for name, options in (("player", ()), ("player-dark", ("--force-dark-mode",))):
-            picture = f"--screenshot={HERE / name}.png"
-            window = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,720")
-            subprocess.run([chromium, *window, *options, picture, page], check=True)
+        for name, (root, read, place, size) in pages.items():
+            page = player(root, Path(folder) / f"{name}.html", tokens=read).as_uri()
+            for variant, options in (("", ()), ("-dark", ("--force-dark-mode",))):
+                picture = f"--screenshot={HERE / name}{variant}.png"
+                window = (
+                    "--headless",
+                    "--no-sandbox",
+                    "--hide-scrollbars",
+                    f"--window-size={size}",
+                )
+                command = [chromium, *window, *options, picture, f"{page}#{place}&lang=en"]
+                subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
@@ -92,4 +114,4 @@ if __name__ == "__main__":
         drawing.render(HERE / f"{name}.svg", **options)
         drawing.render(HERE / f"{name}-dark.svg", dark=True, **options)
     chromium = shutil.which("chromium") or sys.exit("the player needs chromium for its picture")
-    make_player(chromium)
+    make_players(chromium)

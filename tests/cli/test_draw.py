@@ -3,6 +3,8 @@
 Wrong use is one line and exit code 2, and leaves no file.
 """
 
+import json
+import re
 import sys
 
 import pytest
@@ -103,6 +105,26 @@ def test_a_player_of_a_program_and_of_a_model(run, tmp_path):
         done = autolm("step", target, "--html", page)
         assert (done.returncode, done.stderr) == (0, "")
         assert expected in page.read_text(encoding="utf-8")
+    data = page.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0]
+    said = json.loads(data)["sentence"]
+    assert "".join(said["rows"][0][1:]).replace("␣", " ") in ("a cat sat", "a dog ran")
+    assert said["targets"][0][:2] == ["a", "␣"]  # and before them stands the start of the line
+
+
+def test_attention_is_drawn_head_by_head_with_the_text_at_its_sides(run, picture):
+    svg = drawn(picture, run, "--text", "a cat", "--attention")
+    assert "blocks.0.attention  head 0" in svg
+    heads = svg.count("attention  head")
+    assert svg.count(">␣</text>") == 2 * heads
+
+
+def test_a_picture_is_turned_by_hand(picture):
+    sizes = []
+    for direction in ("right", "down"):
+        svg = drawn(picture, NEURON, "--direction", direction)
+        sizes.append([float(x) for x in re.findall(r'(?:width|height)="([\d.]+)pt"', svg)[:2]])
+    (right, high), (down, tall) = sizes
+    assert right > high and down < tall
 
 
 def test_a_training_loop_is_drawn_at_its_first_step_with_that_steps_gradients(tmp_path):
@@ -184,6 +206,9 @@ WRONG = [
     (["draw", NEURON, "-o", "{out}.dot", "--text", "a"], "--text is for a run"),
     (["draw", ROOT, "-o", "{out}.dot"], "not a run: it has no config.json"),
     (["draw", ROOT, "-o", "{out}.dot", "--var", "x"], "--var is for a program"),
+    (["draw", NEURON, "-o", "{out}.svg", "--attention"], "--attention is for a run, and"),
+    (["draw", ROOT, "-o", "{out}.png", "--attention"], "ends in one of .svg, .html"),
+    (["draw", NEURON, "-o", "{out}.dot", "--direction", "up"], "direction is 'up'; choose"),
     (["step", NEURON, "--html", "{out}.svg"], "ends in one of .html, .htm"),
     (["step", "nobody.py", "--html", "{out}.html"], "nobody.py: cannot be read"),
 ]

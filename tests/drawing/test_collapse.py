@@ -170,7 +170,7 @@ def test_leaves_without_names_are_counted_where_they_are_used():
 
 def test_arrows_into_one_operation_say_which_operand_they_bring():
     y = Value(0.5, name="x")
-    for _ in range(40):
+    for _ in range(60):
         y = y.sin()
     up, down = y.exp(), y.cos()
     view = Drawing(up / down).view()

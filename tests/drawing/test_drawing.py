@@ -16,6 +16,7 @@ import pytest
 
 from autolm import Tensor, Value, ops, scope
 from autolm.drawing import Drawing, draw
+from autolm.drawing.direction import direction_of
 from autolm.drawing.palette import LIGHT
 from tests.needs import need_renderer
 from tests.pictures import SVG, parse
@@ -374,3 +375,43 @@ def test_infinities_that_meet_in_a_gradient_are_drawn_without_a_warning():
     x = Tensor([0.0, 1.0], name="x")
     picture = parse(draw((1 / x - 2 / x).sum(), edges="chain rule"))
     assert any("nan" in text for text in picture.called("x").texts)
+
+
+@pytest.mark.parametrize(
+    ("steps", "options", "expected"),
+    [
+        (3, {}, "LR"),
+        (16, {}, "TB"),  # which would be 2 500 pixels wide
+        (3, {"width": 300}, "TB"),
+        (3, {"direction": "down"}, "TB"),
+        (16, {"direction": "right"}, "LR"),
+        (3, {"edges": "chain rule", "width": 740}, "TB"),
+        (60, {}, "TB"),  # collapsed
+    ],
+)
+def test_a_picture_turns_downwards_where_it_would_be_too_wide(steps, options, expected):
+    y = Value(0.5, name="x")
+    for i in range(steps):
+        y = y.sin() if i % 2 else y.tanh()
+    assert f"rankdir={expected}" in draw(y, **options).source
+
+
+def test_forty_nodes_are_drawn_one_by_one():
+    y = Value(0.5, name="x")
+    for _ in range(39):
+        y = y.sin()
+    assert Drawing(y).view().is_exact
+
+
+@pytest.mark.parametrize("edges", ["forward", "chain rule"])
+def test_how_wide_a_picture_will_be_is_known_before_it_is_laid_out(edges):
+    """What keeps within the width, as estimated, does so when Graphviz has laid it out."""
+    need_renderer()
+    y = Value(0.5, name="x")
+    for i in range(6):
+        y = y * Value(1.5, name=f"weight_{i}") if i % 2 else y.tanh()
+    view = Drawing(y).view(edges=edges)
+    estimate = next(w for w in range(100, 5000, 20) if direction_of(view, w) == "right")
+    svg = Drawing(y).svg(edges=edges, direction="right")
+    points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    assert points * 4 / 3 == pytest.approx(estimate, rel=0.25)

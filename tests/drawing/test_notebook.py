@@ -19,6 +19,8 @@ CELLS = [
     "Drawing(y)",
     "x",
     "Tensor([1.0, 2.0]).sum()",
+    "Tensor([[1.0, -2.0]], name='W')",
+    "Tensor([[[1.0]]])",
 ]
 TREE = "y = ×  data 9  grad –\n├─ x  data 3  grad –\n└─ x  data 3  grad –"
 
@@ -33,16 +35,19 @@ def executed(cells):
 
 def test_results_and_drawings_are_shown_as_pictures():
     need_renderer()
-    _, result, picture, drawing, leaf, tensor = executed(CELLS)
+    _, result, picture, drawing, leaf, tensor, matrix, cube = executed(CELLS)
     for shown in (result, picture, drawing):
+        assert "max-width:100%" in shown["image/svg+xml"]
         assert svg_texts(shown["image/svg+xml"])["n0"] == ["x", "data", "3", "grad", "–"]
         assert shown["text/plain"] == TREE
     assert dict(leaf) == {"text/plain": "Value(data=3, grad=0, name='x')"}
     assert "sum" in str(svg_texts(tensor["image/svg+xml"])) or "Σ" in tensor["image/svg+xml"]
+    assert "−2.00</text>" in matrix["image/svg+xml"]
+    assert list(cube) == ["text/plain"]
 
 
 def test_without_graphviz_they_are_shown_as_trees_with_what_helps():
-    *_, (result, picture, drawing, leaf, _) = [executed([WITHOUT_GRAPHVIZ, *CELLS])[2:]]
+    result, picture, drawing, leaf, *_ = executed([WITHOUT_GRAPHVIZ, *CELLS])[2:]
     for shown in (result, picture, drawing):
         assert list(shown) == ["text/plain"]
         tree, _, advice = shown["text/plain"].partition("\n(")

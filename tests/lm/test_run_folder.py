@@ -43,6 +43,13 @@ def test_a_new_folder_is_a_whole_run(folder: RunFolder) -> None:
     assert_same_checkpoint(opened.load(), checkpoint(1))
 
 
+def test_a_run_shows_the_plot_of_its_losses_in_a_notebook(folder: RunFolder) -> None:
+    assert folder._repr_mimebundle_() == {}
+    folder.write("loss.png", b"\x89PNG")
+    shown = folder._repr_mimebundle_()
+    assert shown == {"image/png": b"\x89PNG", "text/plain": f"<run {folder.path}>"}
+
+
 def test_a_checkpoint_comes_back_bit_for_bit(folder: RunFolder) -> None:
     folder.save(checkpoint(2))
     assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(2))

@@ -107,6 +107,17 @@ class Browser:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description"))
         return answer["result"].get("value")
 
+    def until(self, expression: str) -> None:
+        """Let the page go on until an expression is true in it."""
+        looking = f"""new Promise((done) => {{
+            let left = 1000;
+            const again = () => (left-- ? setTimeout(look, 10) : done(false));
+            const look = () => (({expression}) ? done(true) : again());
+            look(); }})"""
+        answer = self.send("Runtime.evaluate", expression=looking, awaitPromise=True)
+        if answer["result"].get("value") is not True:
+            raise RuntimeError(f"the page never came to {expression}")
+
     def text(self, selector: str) -> str:
         """Return the text of an element."""
         return str(self.evaluate(f"document.querySelector({selector!r}).textContent"))

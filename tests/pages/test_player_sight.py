@@ -82,10 +82,10 @@ def test_a_closed_part_is_marked_where_anything_in_it_is_not_finite(browser, tmp
 
 def test_one_operation_in_a_large_graph_is_written_out_both_ways(browser, tmp_path):
     need_renderer()
-    y = Value(0.5, name="x")
+    z = Value(0.5, name="x")
     for i in range(60):
-        y = y.sin() if i % 2 else y * 2.0
-    page = opened(browser, player(y, tmp_path / "page.html"))
+        z = z.sin() if i % 2 else z * 2.0
+    page = opened(browser, player(z, tmp_path / "page.html"))
     go_to(page, page.evaluate("scene.moments.findIndex((moment) => moment.title === 'mul')"))
     first, second = lines(page)
     left, right = first.split(" = ")

@@ -1,10 +1,7 @@
 // The player: shows one moment of one scene, and goes from moment to moment.
 // A scene is a picture with its moments; a part that opens is a scene of its own.
-"use strict";
-
-const { scenes } = JSON.parse(document.getElementById("data").textContent);
-const byKey = new Map(scenes.map((scene) => [scene.key, scene]));
-const element = (id) => document.getElementById(id);
+const { scenes } = DATA;
+const byKey = new Map(scenes.map((each) => [each.key, each]));
 const HINT = "Choose a node: its step, and how its gradient adds up.";
 const HINT_OF_PARTS = "Choose a box to go to its step; a closed part opens.";
 const PACE = 900; // milliseconds from moment to moment while playing
@@ -13,6 +10,8 @@ let scene = scenes[0];
 let position = 0;
 let chosen = null; // the key of a box
 let timer = null;
+let token = DATA.sentence ? DATA.sentence.rows[0].length - 1 : 0; // the place in the sentence
+let zoom = 1; // how much wider than the stage the picture is
 const positions = new Map(); // where each scene was left
 const breakpoints = new Set(); // "scene/box"
 let everyOperation = "";
@@ -24,14 +23,15 @@ function show(key, at) {
   element("stage").innerHTML = scene.svg;
   document.body.classList.toggle("wide", scene.isWide);
   element("note").textContent = scene.notes.join(" · ");
-  fit(element("stage").firstElementChild);
+  zoom = 1;
+  fit();
   prepare();
   element("slider").max = scene.moments.length - 1;
   const turn = scene.moments.findIndex((moment) => moment.phase === "backward");
   element("turn").hidden = turn < 0;
   element("turn").style.left = `calc(8px + (100% - 16px) * ${turn / (scene.moments.length - 1)})`;
   element("crumbs").replaceChildren(...crumbs());
-  element("hint").textContent = scene.isWide ? HINT : HINT_OF_PARTS;
+  element("hint").textContent = say(scene.isExact ? HINT : HINT_OF_PARTS);
   operations();
   go(at ?? positions.get(key) ?? 0);
 }
@@ -65,13 +65,20 @@ function widest(node, paint) {
   return forms.reduce((most, form) => (width(form) > width(most) ? form : most));
 }
 
-// A picture that is a little too wide shrinks; one that is much too wide is scrolled.
-function fit(svg) {
+// The whole width is in sight, however narrow the window; zoomed in, it is scrolled or dragged.
+function fit() {
+  const svg = element("stage").firstElementChild;
   const [, , width] = svg.getAttribute("viewBox").split(" ").map(Number);
-  const natural = (width * 4) / 3;
   svg.removeAttribute("height");
   svg.removeAttribute("width");
-  svg.style.width = `clamp(${natural * 0.85}px, 100%, ${natural}px)`;
+  const room = element("stage").clientWidth - 24;
+  svg.style.width = `${Math.min((width * 4) / 3, room) * zoom}px`;
+}
+
+function zoomBy(times) {
+  zoom = times ? Math.max(0.5, Math.min(zoom * times, 8)) : 1;
+  fit();
+  light(scene.moments[position]);
 }
 
 function crumbs() {
@@ -104,20 +111,41 @@ function go(at) {
   const moment = scene.moments[position];
   document.body.classList.toggle("back", moment.phase === "backward");
   element("slider").value = position;
-  element("slider").setAttribute("aria-valuetext", moment.title);
+  element("slider").setAttribute("aria-valuetext", say(moment.title));
   element("position").textContent = `${position} / ${scene.moments.length - 1}`;
-  element("phase").textContent = moment.phase === "start" ? "" : moment.phase;
-  element("what").textContent = moment.title;
+  element("phase").textContent = moment.phase === "start" ? "" : say(moment.phase);
+  element("what").textContent = say(moment.title);
   element("arithmetic").replaceChildren(...moment.lines.map(item));
   write(moment);
   light(moment);
   tell();
+  drawMatrices();
+  tellCell();
+  drawSentence();
+  drawTraining();
+  note();
+}
+
+// The place is in the address, where it survives a reload, and is told to the page around.
+let told = null;
+function note() {
+  const place = new URLSearchParams();
+  if (position || scene.key === "") place.set("step", position);
+  if (pinned !== null || scene.key) place.set("open", pinned ?? scene.key);
+  if (address.has("lang")) place.set("lang", language);
+  const now = `#${place.toString().replaceAll("%23", "#")}`;
+  if (told !== null && now !== told) {
+    // A page without an address of its own, in a frame, has none to change.
+    if (location.protocol !== "about:") window.history.replaceState(null, "", now);
+    if (scene.key === "" && window.parent !== window) {
+      window.parent.postMessage({ autolm: { step: position } }, "*");
+    }
+  }
+  told = now;
 }
 
 function item(line) {
-  const entry = document.createElement("li");
-  entry.textContent = line;
-  return entry;
+  return make("li", { text: say(line) });
 }
 
 function write(moment) {
@@ -216,8 +244,52 @@ function tell() {
   element("break").setAttribute("aria-pressed", breakpoints.has(`${scene.key}/${key}`));
   if (!box) return;
   element("name").textContent = box.title;
-  element("told").replaceChildren(...box.told.map(item));
+  const sent = box.told.arrived.filter(([at]) => at <= position).map(([, line]) => line);
+  const shown = sent.slice(0, SENT);
+  if (sent.length > SENT) shown.push(`  … ${say(`${sent.length - SENT} more`)}`);
+  if (sent.length) shown.unshift(`grad = ${gradientNow(chosen)}, the sum of`);
+  element("told").replaceChildren(...[...box.told.lines, ...shown].map(item));
   element("open").hidden = !box.opens;
+  const place = freePlace(chosen);
+  element("edit").hidden = place === null;
+  if (place !== null && document.activeElement !== element("value")) {
+    element("value").value = String(numbers.data[place]);
+  }
+}
+
+const SENT = 6; // contributions that are listed
+
+// What stands as the gradient of a node: what has arrived by now.
+function gradientNow(key) {
+  const node = key.replace(/op$/, "");
+  let text = "–";
+  for (const past of scene.moments.slice(0, position + 1)) text = past.writes[node]?.grad ?? text;
+  return text;
+}
+
+// The place in the program of a leaf that may be changed.
+function freePlace(key) {
+  const place = program && scene.templates && /^n\d+$/.test(key) ? Number(key.slice(1)) : null;
+  return place !== null && program.isFree[place] ? place : null;
+}
+
+// Compute everything again with other numbers in some leaves, and tell it in the same words.
+function change(changes) {
+  recompute(changes);
+  scene.templates.moments.forEach((template, i) => {
+    const moment = scene.moments[i];
+    moment.title = filled(template.title);
+    moment.lines = template.lines.map(filled);
+    moment.alarms = [];
+    for (const [key, rows] of Object.entries(template.writes)) {
+      moment.writes[key] = Object.fromEntries(Object.entries(rows).map(([row, text]) => [row, filled(text)]));
+      if (Object.values(moment.writes[key]).some((text) => /inf|nan/.test(text))) moment.alarms.push(key);
+    }
+  });
+  for (const [key, arrived] of Object.entries(scene.templates.told)) {
+    if (key in scene.boxes) scene.boxes[key].told.arrived = arrived.map(([at, line]) => [at, filled(line)]);
+  }
+  go(position);
 }
 
 // A result has its steps at its operation; a breakpoint on either is one.
@@ -244,6 +316,7 @@ function open(key) {
   const part = scene.boxes[key]?.opens;
   if (part === null || part === undefined || part === "") return;
   pause();
+  pinned = null;
   const backward = scene.moments[position].phase === "backward";
   const inside = byKey.get(part);
   const at = inside.moments.findIndex((moment) => moment.phase === (backward ? "backward" : "forward"));
@@ -251,6 +324,11 @@ function open(key) {
 }
 
 function close() {
+  if (pinned !== null) {
+    pinned = null;
+    go(position);
+    return;
+  }
   if (scene.around === null) return;
   const inside = scene.key;
   show(scene.around);
@@ -304,10 +382,19 @@ const keys = {
   b: toggleBreak,
   Enter: () => open(chosen ?? scene.moments[position].box),
   Escape: close,
+  "+": () => zoomBy(1.4),
+  "-": () => zoomBy(1 / 1.4),
+  0: () => zoomBy(0),
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #value")) return;
+  const cell = event.target.closest("td[data-at]");
+  if (cell && moveInTable(cell, event.key)) {
+    event.preventDefault();
+    return;
+  }
+  if (event.target === alpha && event.key.startsWith("Arrow")) return;
   const node = event.target.closest("g.node");
   if (node && (event.key === "Enter" || event.key === " ")) {
     event.preventDefault();
@@ -322,5 +409,108 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// player.html#8 opens at step 8.
-show(scenes[0].key, Number(location.hash.slice(1)) || 0);
+// The picture can be dragged.
+element("stage").addEventListener("pointerdown", (down) => {
+  if (down.pointerType !== "mouse" || down.target.closest("g.node")) return;
+  const stage = element("stage");
+  const start = [stage.scrollLeft + down.clientX, stage.scrollTop + down.clientY];
+  const drag = (move) => {
+    stage.scrollLeft = start[0] - move.clientX;
+    stage.scrollTop = start[1] - move.clientY;
+  };
+  addEventListener("pointermove", drag);
+  addEventListener("pointerup", () => removeEventListener("pointermove", drag), { once: true });
+});
+
+// The sentence
+
+function chooseToken(place) {
+  token = place;
+  drawSentence();
+  markToken();
+}
+
+function drawSentence() {
+  const box = element("sentence");
+  box.hidden = !DATA.sentence;
+  if (!DATA.sentence) return;
+  const { rows, targets, likeliest, logits } = DATA.sentence;
+  const batch = lead.batch ?? 0;
+  const words = rows[batch].map((text, i) => {
+    const word = make("button", { text, "aria-pressed": String(i === token), title: `${say("position")} ${i}` });
+    word.addEventListener("click", () => chooseToken(i));
+    return word;
+  });
+  const target = targets[batch]?.[token] ?? "";
+  element("tokens").replaceChildren(...words);
+  if (target && token === words.length - 1) element("tokens").append(make("span", { class: "target", text: `[${target}]` }));
+  element("asked").textContent = target ? `${say("next")}: ${target}` : "";
+  const whole = byKey.get("");
+  const at = scene.key === "" ? position : positions.get("") ?? 0;
+  const [, dataAt] = whole.known.find(([id]) => id === logits) ?? [];
+  const isKnown = dataAt !== undefined && dataAt !== null && dataAt <= at;
+  const bars = isKnown ? likeliest[batch][token] : [];
+  element("likeliest").hidden = !bars.length;
+  element("likeliest").replaceChildren(
+    ...bars.map(([text, share]) =>
+      make("li", { class: text === target ? "right" : null },
+        make("span", { text }),
+        make("i", { style: `--share: ${(100 * share).toFixed(1)}%` }),
+        make("span", { text: `${(100 * share).toFixed(1)} %` })
+      )
+    )
+  );
+}
+
+// Changing a leaf
+
+element("value").addEventListener("change", () => {
+  const place = freePlace(chosen);
+  const text = element("value").value.trim().replace("−", "-");
+  if (place !== null && text !== "" && !Number.isNaN(Number(text))) change([[place, Number(text)]]);
+});
+
+onClick("larger", () => zoomBy(1.4));
+onClick("smaller", () => zoomBy(1 / 1.4));
+onClick("whole", () => zoomBy(0));
+onClick("language", () => {
+  speak(language === "ko" ? "en" : "ko");
+  address.set("lang", language);
+  show(scene.key, position);
+});
+
+addEventListener("resize", () => {
+  fit();
+  drawMatrices();
+});
+addEventListener("message", (event) => {
+  const step = event.data?.autolm?.step;
+  if (!Number.isInteger(step) || event.source !== window.parent) return;
+  if (scene.key !== "" && byKey.has("")) show("");
+  if (step !== position) go(step);
+});
+addEventListener("hashchange", () => {
+  const place = new URLSearchParams(location.hash.slice(1));
+  if (location.hash !== told) visit(place);
+});
+
+// Open where the address says: player.html#step=8, or #open=blocks.0.attention, or both.
+function visit(place) {
+  const scope = place.get("open");
+  const step = place.get("step") ?? (/^\d+$/.test([...place.keys()][0] ?? "") ? [...place.keys()][0] : null);
+  const part = byKey.has(scope) ? scope : "";
+  pinned = scope;
+  show(part, step === null ? lastOf(part, scope) : Number(step) || 0);
+}
+
+// Where a part has been computed: the last moment of the forward pass that is inside it.
+function lastOf(part, scope) {
+  if (scope === null) return undefined;
+  const { moments, known } = byKey.get(part);
+  if (part) return moments.findLastIndex((moment) => moment.phase === "forward");
+  const inside = known.filter(([id]) => isWithin(matrices[id].scope, scope)).map(([, dataAt]) => dataAt ?? 0);
+  return Math.max(0, ...inside);
+}
+
+speak(language);
+visit(address);

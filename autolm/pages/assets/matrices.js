@@ -1,0 +1,498 @@
+// Arrays as tables of coloured cells, and what each number is made of.
+const WIDE = 46; // pixels of a cell with its number
+const LEAST = 9; // pixels of a cell without one
+const MOST = 64; // rows and columns in view at a time
+const TERMS = 6; // that are written out
+const KINDS = { batch: "text", heads: "head" };
+
+const KEPT = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8Array };
+const unpacked = (text, kind) =>
+  new KEPT[kind](Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
+
+const matrices = DATA.matrices;
+document.body.classList.toggle("arrays", matrices.length > 0);
+for (const matrix of matrices) {
+  matrix.key = matrix.name;
+  const lazy = (name, kind) => {
+    const packed = matrix[name];
+    if (packed === undefined) return;
+    let numbers = null;
+    Object.defineProperty(matrix, name, { get: () => (numbers ??= unpacked(packed, kind)) });
+  };
+  lazy("data", matrix.dataKind);
+  lazy("grad", matrix.gradKind);
+  lazy("hidden", "u1");
+  for (const operand of matrix.made?.operands ?? []) {
+    if (operand.places !== undefined) operand.places = unpacked(operand.places, "i4");
+  }
+  if (matrix.made?.places !== undefined) matrix.made.places = unpacked(matrix.made.places, "i4");
+  for (const use of matrix.uses) if (use.data !== undefined) use.data = unpacked(use.data, use.dataKind);
+}
+
+// Places in arrays
+
+const sizeOf = (shape) => shape.reduce((product, n) => product * n, 1);
+
+function unravelled(flat, shape) {
+  const index = Array(shape.length);
+  for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
+    index[axis] = flat % shape[axis];
+    flat = Math.floor(flat / shape[axis]);
+  }
+  return index;
+}
+
+const ravelled = (index, shape) => index.reduce((flat, i, axis) => flat * shape[axis] + i, 0);
+
+// The place of an operand that was repeated to the shape of the result.
+function repeatedPlace(index, shape) {
+  return ravelled(shape.map((n, axis) => (n === 1 ? 0 : index[index.length - shape.length + axis])), shape);
+}
+
+function operandPlace(operand, flat) {
+  return operand.places ? operand.places[flat] : flat;
+}
+
+function operandNumber(operand, flat) {
+  if (operand.number !== undefined) return readNumber(operand.number);
+  return operand.matrix === undefined ? null : matrices[operand.matrix].data?.[operandPlace(operand, flat)] ?? null;
+}
+
+// Which text of a batch, and which head, is in view: the same one in all matrices.
+const lead = {};
+const leadKind = (matrix, axis) => matrix.axes[axis][0] || `axis ${axis}`;
+
+function offset(matrix) {
+  const index = matrix.shape.map((n, axis) =>
+    axis < matrix.shape.length - 2 ? Math.min(lead[leadKind(matrix, axis)] ?? 0, n - 1) : 0
+  );
+  return ravelled(index, matrix.shape);
+}
+
+// Labels
+
+function label(matrix, axis, i) {
+  const [, labels] = matrix.axes[axis];
+  if (labels === "tokens") return DATA.sentence?.rows[lead.batch ?? 0]?.[i] ?? String(i);
+  if (labels === "vocabulary") return DATA.vocabulary?.[i] ?? String(i);
+  return labels[i] ?? String(i);
+}
+
+function called(matrix, flat) {
+  const index = unravelled(flat, matrix.shape);
+  const places = index.map((i, axis) => {
+    const kind = matrix.axes[axis][0];
+    return KINDS[kind] ? `${say(KINDS[kind])} ${i}` : label(matrix, axis, i);
+  });
+  return `${matrix.name}[${places.join(", ")}]`;
+}
+
+// Tables
+
+// Cells that are made at once, in a step and in a part that was asked for by the address; further
+// tables are filled when they come into sight.
+const EAGER = { step: 6000, part: 60000 };
+const tables = new Map(); // "12 grad": { id, matrix, isGrad, figure, fill }
+const windows = new Map(); // where a large array is looked at
+const tableKey = (id, isGrad) => `${id}${isGrad ? " grad" : ""}`;
+const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const sight = new IntersectionObserver((seen) => {
+  for (const { target, isIntersecting } of seen) if (isIntersecting) fillTable(target);
+}, { rootMargin: "400px" });
+
+function figureOf(id, isGrad, width) {
+  const matrix = matrices[id];
+  const key = tableKey(id, isGrad);
+  const figure = make("figure", { "data-table": key });
+  const numbers = isGrad ? matrix.grad : matrix.data;
+  const title = make("b", { text: isGrad ? `∂L/∂${matrix.name}` : matrix.name });
+  const caption = make("figcaption", {}, title);
+  const formula = isGrad ? "" : matrix.made?.formula ?? "";
+  if (formula) caption.append(" ", make("span", { text: formula }));
+  figure.append(caption);
+  tables.set(key, { id, matrix, isGrad, figure, fill: null });
+  if (!numbers?.length) {
+    const why = numbers ? "empty" : "too large for this page";
+    figure.append(make("p", { text: say(`${matrix.shape.join("×")}: ${why}`) }));
+    return figure;
+  }
+  const exponent = isGrad ? matrix.gradExponent : matrix.dataExponent;
+  caption.append(" ", make("span", { class: "power", text: powerOfTen(exponent) }));
+  const rank = matrix.shape.length;
+  const [rows, columns] = [rank > 1 ? matrix.shape[rank - 2] : 1, matrix.shape[rank - 1]];
+  const [top, left] = windows.get(key) ?? [0, 0];
+  const shownRows = Math.min(rows - top, MOST);
+  const shownColumns = Math.min(columns - left, MOST);
+  if (rows > MOST || columns > MOST) caption.append(" ", ...windowOf(key, rows, columns));
+  const sums = isGrad ? matrix.gradSums : matrix.sums;
+  const names = Array.from({ length: shownRows }, (_, i) => (rank > 1 ? label(matrix, rank - 2, top + i) : ""));
+  const room = width - 8 * Math.max(0, ...names.map((name) => name.length)) - 16 - (sums ? 60 : 0);
+  const hasNumbers = shownColumns * WIDE <= room;
+  const cellWidth = hasNumbers
+    ? WIDE
+    : Math.max(LEAST, Math.min(shownColumns > 16 ? 11 : 18, Math.floor(room / shownColumns)));
+  const table = make("table", {
+    "data-matrix": isGrad ? `grad-${matrix.key}` : matrix.key,
+    "data-scope": matrix.scope,
+    class: hasNumbers ? null : "narrow",
+    style: `--cell: ${cellWidth}px; min-height: ${shownRows * (hasNumbers ? 24 : 12)}px`,
+  });
+  figure.append(make("div", { class: "scroll" }, table));
+  const largest = (isGrad ? matrix.gradLargest : matrix.dataLargest) || 1;
+  const first = offset(matrix);
+  const isWhole = numbers.every(Number.isInteger);
+  const written = hasNumbers ? (x) => (isWhole ? number(x) : inCell(x, exponent)) : null;
+  const cellAt = (i, j) => {
+    const flat = first + (top + i) * columns + left + j;
+    return cellOf(numbers[flat], flat, Boolean(matrix.hidden?.[flat]), largest, written);
+  };
+  const sumOf = (i) => {
+    let sum = 0;
+    for (let j = 0; j < columns; j += 1) sum += numbers[first + (top + i) * columns + j];
+    const isNothing = Math.abs(sum) < 1e-5 * largest * columns;
+    return `<td class="sum">Σ ${isNothing ? "0" : number(Number(sum.toPrecision(4)))}</td>`;
+  };
+  const rowOf = (i) => {
+    const cells = Array.from({ length: shownColumns }, (_, j) => cellAt(i, j)).join("");
+    const token = tokenAt(matrix, rank - 2, top + i);
+    return `<tr><th scope="row"${token}>${escaped(names[i])}</th>${cells}${sums ? sumOf(i) : ""}</tr>`;
+  };
+  tables.get(key).size = shownRows * shownColumns;
+  tables.get(key).fill = () => {
+    const body = Array.from({ length: shownRows }, (_, i) => rowOf(i)).join("");
+    table.innerHTML = head(matrix, left, shownColumns, hasNumbers, cellWidth) + `<tbody>${body}</tbody>`;
+  };
+  return figure;
+}
+
+function fillTable(figure) {
+  const entry = tables.get(figure.dataset.table);
+  sight.unobserve(figure);
+  if (entry?.figure !== figure || !entry.fill) return;
+  entry.fill();
+  entry.fill = null;
+  markToken(figure);
+}
+
+function head(matrix, left, count, hasNumbers, cellWidth) {
+  const axis = matrix.shape.length - 1;
+  const every = hasNumbers || matrix.axes[axis][0] ? 1 : Math.ceil(20 / cellWidth);
+  const names = Array.from({ length: count }, (_, j) => (j % every ? "" : label(matrix, axis, left + j)));
+  const cells = names.map(
+    (name, j) => `<th scope="col"${tokenAt(matrix, axis, left + j)}><span>${escaped(name)}</span></th>`
+  );
+  const isLong = names.some((name) => name.length > 1);
+  return `<thead${isLong ? ' class="long"' : ""}><tr><td class="corner"></td>${cells.join("")}</tr></thead>`;
+}
+
+const tokenAt = (matrix, axis, i) => (matrix.axes[axis]?.[0] === "tokens" ? ` data-token="${i}"` : "");
+
+function cellOf(x, flat, isHidden, largest, written) {
+  const share = Number.isFinite(x) ? Math.abs(x) / largest : 0;
+  const sign = x < 0 && share > 0.04 ? ' class="negative"' : "";
+  const tint = `--share:${(72 * share).toFixed(1)}%;--tint:var(--${x < 0 ? "gradient" : "leaf_line"})`;
+  const look = isHidden ? " data-masked" : ` style="${tint}"`;
+  const said = written ? "" : ` title="${number(x)}"`;
+  return `<td data-at="${flat}" data-value="${x}" tabindex="-1"${sign}${look}${said}>${written?.(x) ?? ""}</td>`;
+}
+
+function windowOf(key, rows, columns) {
+  const [top, left] = windows.get(key) ?? [0, 0];
+  const by = (down, right) => {
+    const inside = (at, n) => Math.max(0, Math.min(at, n - MOST));
+    windows.set(key, [inside(top + down, rows), inside(left + right, columns)]);
+    drawMatrices(true);
+  };
+  const arrow = (text, name, down, right) => {
+    const button = make("button", { text, "aria-label": say(name) });
+    button.addEventListener("click", () => by(down, right));
+    return button;
+  };
+  const buttons = [make("span", { text: `${top + 1}–${Math.min(top + MOST, rows)} / ${rows}, ${left + 1}–${Math.min(left + MOST, columns)} / ${columns}` })];
+  if (columns > MOST) buttons.push(arrow("‹", "earlier columns", 0, -MOST), arrow("›", "later columns", 0, MOST));
+  if (rows > MOST) buttons.push(arrow("ˆ", "earlier rows", -MOST, 0), arrow("ˇ", "later rows", MOST, 0));
+  return buttons;
+}
+
+// What is in view: the matrices of the step, or of a part that was asked for
+
+let pinned = null; // a scope
+const WHOLE_PART = 40; // matrices: of a part that is open, all are in view, as they come to be known
+let drawn = "";
+
+const isWithin = (scope, outer) => scope === outer || scope.startsWith(`${outer}.`);
+
+function inView() {
+  if (pinned !== null) {
+    return [...matrices.keys()].filter((id) => isWithin(matrices[id].scope, pinned));
+  }
+  const inPart = scene.known.map(([id]) => id).filter((id) => isWithin(matrices[id].scope, scene.key));
+  if (scene.key && inPart.length && inPart.length <= WHOLE_PART) return inPart;
+  return scene.moments[position].matrices;
+}
+
+function knownAt(id) {
+  const [, data, grad] = scene.known.find(([known]) => known === id) ?? [id, null, null];
+  return { data: data !== null && data <= position, grad: grad !== null && grad <= position };
+}
+
+function drawMatrices(again = false) {
+  // What is computed comes first; the parameters that it is computed with stand after it.
+  const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
+  const width = element("matrices").clientWidth - 24;
+  const now = JSON.stringify([ids, lead, width, language, pinned]);
+  if (now !== drawn || again) {
+    drawn = now;
+    tables.clear();
+    sight.disconnect();
+    element("choosers").replaceChildren(...choosers(ids));
+    const figures = ids.flatMap((id) => [
+      figureOf(id, false, width),
+      ...(matrices[id].grad ? [figureOf(id, true, width)] : []),
+    ]);
+    element("tables").replaceChildren(...figures);
+  }
+  const current = scene.moments[position].matrices;
+  const isBackward = scene.moments[position].phase === "backward";
+  let room = pinned === null ? EAGER.step : EAGER.part;
+  for (const { id, isGrad, figure, fill, size } of tables.values()) {
+    figure.hidden = !knownAt(id)[isGrad ? "grad" : "data"];
+    figure.classList.toggle("now", ids.length > current.length && current.includes(id) && isGrad === isBackward);
+    // A part that was asked for by the address is in the page as a whole.
+    if (!fill || (figure.hidden && pinned === null)) continue;
+    room -= size;
+    if (room >= 0) fillTable(figure);
+    else sight.observe(figure);
+  }
+  element("empty").hidden = [...tables.values()].some(({ figure }) => !figure.hidden);
+  markToken();
+}
+
+function choosers(ids) {
+  const counts = new Map();
+  for (const id of ids) {
+    const matrix = matrices[id];
+    for (let axis = 0; axis < matrix.shape.length - 2; axis += 1) {
+      const kind = leadKind(matrix, axis);
+      counts.set(kind, Math.max(counts.get(kind) ?? 0, matrix.shape[axis]));
+    }
+  }
+  return [...counts].map(([kind, count]) => {
+    const select = make("select", { "data-lead": kind });
+    for (let i = 0; i < count; i += 1) select.append(new Option(String(i), String(i)));
+    select.value = String(lead[kind] ?? 0);
+    select.addEventListener("change", () => {
+      lead[kind] = Number(select.value);
+      drawMatrices();
+      if (kind === "batch") drawSentence();
+    });
+    return make("label", { text: `${say(KINDS[kind] ?? kind)} ` }, select);
+  });
+}
+
+// The token that was chosen is marked wherever it is a row or a column.
+function markToken(within = element("tables")) {
+  for (const name of within.querySelectorAll("th[data-token]")) {
+    name.classList.toggle("chosen", Number(name.dataset.token) === token);
+  }
+}
+
+// The arithmetic of a cell: lines of text, and the cells that it is made of
+
+function madeOf(id, flat) {
+  const matrix = matrices[id];
+  const { made } = matrix;
+  const value = number(matrix.data[flat]);
+  const from = [];
+  if (!made) return { lines: [`${called(matrix, flat)} = ${value}`], from };
+  const index = unravelled(flat, matrix.shape);
+  const take = (k, place) => {
+    const operand = made.operands[k];
+    if (operand.matrix !== undefined) from.push([operand.matrix, false, operandPlace(operand, place)]);
+    return operandNumber(operand, place);
+  };
+  const written = (x) => (x === null ? "…" : factor(x));
+  let text = made.formula;
+  if (made.kind === "moved") {
+    const source = made.operands[0].matrix;
+    from.push([source, false, made.places[flat]]);
+    text = called(matrices[source], made.places[flat]);
+  } else if (made.kind === "each") {
+    if (matrix.hidden?.[flat] && made.op === "where") text = say("hidden by the mask");
+    else {
+      const numbers = made.operands.map((operand, k) => take(k, repeatedPlace(index, operand.shape)));
+      text = made.cell.replace(/\x01(\d+)\x02/g, (_, k) => written(numbers[k]));
+    }
+  } else if (made.kind === "matmul") {
+    const pairs = factors(made, index).map(([a, b]) => `${written(take(0, a))}·${written(take(1, b))}`);
+    text = shortened(pairs);
+  } else if (made.kind === "along") {
+    const numbers = line(made, index).map((place) => take(0, place));
+    text = alongText(made.op, numbers, operandNumber(made.operands[0], repeatedPlace(index, made.operands[0].shape)));
+  }
+  return { lines: [`${called(matrix, flat)} = ${text} = ${value}`], from };
+}
+
+function shortened(terms, sign = " + ") {
+  if (terms.length <= TERMS) return terms.join(sign);
+  const left = say(`${terms.length - TERMS + 1} more`);
+  return [...terms.slice(0, TERMS - 1), `… ${left}`].join(sign);
+}
+
+// Pairs of places whose products add up to one number of a product of matrices.
+function factors(made, index) {
+  const [a, b] = made.operands.map((operand) => operand.shape);
+  const before = index.slice(0, -2);
+  const at = (shape, row, column) => repeatedPlace([...before, row, column], shape);
+  return Array.from({ length: a.at(-1) }, (_, k) => [at(a, index.at(-2), k), at(b, k, index.at(-1))]);
+}
+
+// The places that are summed up, or normalized, together.
+function line(made, index) {
+  const { shape } = made.operands[0];
+  const full = [...index];
+  if (!made.keeps) for (const axis of made.axes) full.splice(axis, 0, 0);
+  let places = [full];
+  for (const axis of made.axes) {
+    places = places.flatMap((place) =>
+      Array.from({ length: shape[axis] }, (_, i) => place.map((k, other) => (other === axis ? i : k)))
+    );
+  }
+  return places.map((place) => ravelled(place, shape));
+}
+
+function alongText(op, numbers, own) {
+  const seen = numbers.filter((x) => x !== -Infinity);
+  const exponentials = shortened(seen.map((x) => `e^${factor(x)}`));
+  if (op === "softmax") return own === -Infinity ? "e^(−∞)" : `e^${factor(own)} / (${exponentials})`;
+  if (op === "log_softmax") return `${factor(own)} − ln(${exponentials})`;
+  if (op === "logsumexp") return `ln(${exponentials})`;
+  const terms = shortened(numbers.map(factor));
+  if (op === "sum") return terms;
+  if (op === "mean") return `(${terms}) / ${numbers.length}`;
+  return `${op}(${shortened(numbers.map(number), ", ")})`;
+}
+
+// Of a gradient: what each use sent back, and from which numbers.
+function gradientMadeOf(id, flat) {
+  const matrix = matrices[id];
+  const from = [];
+  const sent = matrix.uses.map((use) => {
+    const value = use.data ? use.data[flat] : matrix.grad[flat];
+    const user = matrices[use.by];
+    let terms = "";
+    if (user?.grad && user.made) {
+      const places = usedAt(user.made, use.operand, id, flat, user.shape);
+      from.push(...places.map(({ at }) => [use.by, true, at]));
+      if (user.made.kind === "matmul" && places.length) {
+        const other = user.made.operands[1 - use.operand];
+        from.push(...places.filter(() => other.matrix !== undefined).map(({ by }) => [other.matrix, false, operandPlace(other, by)]));
+        const products = places.map(({ at, by }) => {
+          const pair = [factor(user.grad[at]), factor(operandNumber(other, by) ?? NaN)];
+          return pair.join("·");
+        });
+        terms = `${shortened(products)} = `;
+      }
+    }
+    return { value, text: `${terms}${number(value)}   ${say(`from ${use.called}`)}` };
+  });
+  const name = `∂L/∂${called(matrix, flat)}`;
+  const total = number(matrix.grad[flat]);
+  if (sent.length === 1) return { lines: [`${name} = ${sent[0].text}`], from };
+  const lines = [`${name} = ${total}${sent.length ? say(", the sum of") : ""}`];
+  return { lines: [...lines, ...sent.map(({ text }) => `  ${text}`)], from };
+}
+
+// The places of a result to whose gradient one place of an operand owes its own; with it, of a
+// product of matrices, the place of the other factor.
+function usedAt(made, k, id, flat, shape) {
+  const operand = made.operands[k];
+  const place = operand.places ? operand.places.indexOf(flat) : flat;
+  if (place < 0 || operand.matrix !== id) return [];
+  const index = unravelled(place, operand.shape);
+  if (made.kind === "moved") {
+    const places = [...made.places.keys()].filter((at) => made.places[at] === flat);
+    return places.map((at) => ({ at }));
+  }
+  if (made.kind === "matmul") {
+    const before = shape.slice(0, -2).map((_, axis) => index[axis - shape.length + operand.shape.length] ?? 0);
+    const other = made.operands[1 - k].shape;
+    const count = k ? shape.at(-2) : shape.at(-1);
+    return Array.from({ length: count }, (_, n) => {
+      const here = k ? [n, index.at(-1)] : [index.at(-2), n];
+      const there = k ? [n, index.at(-2)] : [index.at(-1), n];
+      return { at: ravelled([...before, ...here], shape), by: repeatedPlace([...before, ...there], other) };
+    });
+  }
+  if (made.kind === "each" || made.kind === "along") {
+    const all = Array.from({ length: sizeOf(shape) }, (_, at) => at);
+    const isReached = (at) => {
+      const result = unravelled(at, shape);
+      if (made.kind === "along") return line(made, result).includes(place);
+      return repeatedPlace(result, operand.shape) === place;
+    };
+    return all.length > 20000 ? [] : all.filter(isReached).map((at) => ({ at }));
+  }
+  return [];
+}
+
+let touched = null; // { id, isGrad, flat }
+
+const cellIn = (id, isGrad, flat) =>
+  tables.get(tableKey(id, isGrad))?.figure.querySelector(`td[data-at="${flat}"]`);
+
+function touch(cell) {
+  const entry = tables.get(cell.closest("figure").dataset.table);
+  touched = { id: entry.id, isGrad: entry.isGrad, flat: Number(cell.dataset.at) };
+  tellCell();
+}
+
+function tellCell() {
+  for (const old of element("tables").querySelectorAll(".self, .part")) old.classList.remove("self", "part");
+  const box = element("cell");
+  box.hidden = !touched || !tables.has(tableKey(touched.id, touched.isGrad));
+  if (box.hidden) return;
+  const { id, isGrad, flat } = touched;
+  const { lines, from } = isGrad ? gradientMadeOf(id, flat) : madeOf(id, flat);
+  const known = from.filter(([source, isOfGrad]) => knownAt(source)[isOfGrad ? "grad" : "data"]);
+  for (const [source, isOfGrad, at] of known) {
+    cellIn(source, isOfGrad, at)?.classList.add("part");
+  }
+  cellIn(id, isGrad, flat)?.classList.add("self");
+  const update = isGrad ? [] : updateOf(id, flat);
+  const place = unravelled(flat, matrices[id].shape).join(",");
+  const zoom = matrices[id].made && !isGrad ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
+  box.replaceChildren(...[...lines, ...update, ...zoom].map(item));
+}
+
+element("tables").addEventListener("mouseover", (event) => {
+  const cell = event.target.closest("td[data-at]");
+  if (cell) touch(cell);
+});
+element("tables").addEventListener("click", (event) => {
+  const cell = event.target.closest("td[data-at]");
+  if (!cell) return;
+  cell.focus();
+  touch(cell);
+  const name = cell.parentElement.querySelector("th[data-token]");
+  if (name) chooseToken(Number(name.dataset.token));
+});
+element("tables").addEventListener("focusin", (event) => {
+  const cell = event.target.closest("td[data-at]");
+  if (cell) touch(cell);
+});
+
+// Inside a table the arrow keys go from cell to cell.
+function moveInTable(cell, key) {
+  const row = cell.parentElement;
+  const column = [...row.children].indexOf(cell);
+  const next = {
+    ArrowRight: cell.nextElementSibling,
+    ArrowLeft: cell.previousElementSibling,
+    ArrowDown: row.nextElementSibling?.children[column],
+    ArrowUp: row.previousElementSibling?.children[column],
+  }[key];
+  if (next === undefined) return false;
+  if (next?.matches("td[data-at]")) next.focus();
+  return true;
+}

@@ -1,0 +1,103 @@
+// What the page says, in English or in Korean, and how it writes numbers.
+"use strict";
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const element = (id) => document.getElementById(id);
+const address = new URLSearchParams(location.hash.slice(1));
+const PATTERNS = Object.entries(DATA.korean)
+  .filter(([english]) => english.includes("{}"))
+  .map(([english, korean]) => [
+    new RegExp(`^${english.split("{}").map(literally).join("(.*)")}$`, "s"),
+    korean,
+  ]);
+let language = address.get("lang") ?? (navigator.language.startsWith("ko") ? "ko" : "en");
+
+function literally(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+// A whole line is known, or it is one of the patterns, whose parts may be lines in turn.
+function say(line) {
+  if (language !== "ko") return line;
+  if (Object.hasOwn(DATA.korean, line)) return DATA.korean[line];
+  for (const [pattern, korean] of PATTERNS) {
+    const found = line.match(pattern);
+    if (found) return found.slice(1).reduce((text, part) => text.replace("{}", () => say(part)), korean);
+  }
+  return line;
+}
+
+// What stands in the page from the start, in the words that it was written in.
+const standing = [...document.querySelectorAll("[data-say]")].map((node) => [node, node.textContent]);
+const labelled = ["title", "aria-label"].flatMap((name) =>
+  [...document.querySelectorAll(`[${name}]`)].map((node) => [node, name, node.getAttribute(name)])
+);
+
+function speak(chosen) {
+  language = chosen;
+  document.documentElement.lang = chosen;
+  for (const [node, text] of standing) node.textContent = say(text);
+  for (const [node, name, text] of labelled) node.setAttribute(name, say(text));
+}
+
+// Round to significant digits; half goes to the even digit, as in Python.
+function rounded(x, digits) {
+  const [exact, power] = x.toExponential(60).split("e");
+  const end = exact.indexOf(".") + digits;
+  const isTie = /^50*$/.test(exact.slice(end)) && "02468".includes(exact[end - 1]);
+  return (isTie ? `${exact.slice(0, end)}e${power}` : x.toExponential(digits - 1)).split("e");
+}
+
+// Four significant digits, as everywhere in autolm.
+function number(x) {
+  if (Number.isNaN(x)) return "nan";
+  if (!Number.isFinite(x)) return x < 0 ? "−inf" : "inf";
+  if (x === 0) return Object.is(x, -0) ? "−0" : "0";
+  const [digits, power] = rounded(x, 4);
+  const exponent = Number(power);
+  const plain = exponent >= -4 && exponent < 4;
+  let text = plain ? Number(`${digits}e${power}`).toFixed(3 - exponent) : digits;
+  if (text.includes(".")) text = text.replace(/\.?0+$/, "");
+  if (!plain) text += `e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  return text.replaceAll("-", "−");
+}
+
+// As a part of a term: what is negative stands in brackets.
+function factor(x) {
+  const text = number(x);
+  return text.startsWith("−") ? `(${text})` : text;
+}
+
+// In a cell, without the power of ten that all cells of the matrix leave out.
+function inCell(x, exponent) {
+  const scaled = x / 10 ** exponent;
+  const size = Math.abs(scaled);
+  let text;
+  if (Number.isNaN(x)) text = "nan";
+  else if (!Number.isFinite(x)) text = x < 0 ? "-∞" : "∞";
+  else if (size === 0) text = "0";
+  else if (size >= 100) text = scaled.toFixed(0);
+  else if (size >= 0.0995) text = scaled.toFixed(2);
+  else if (size >= 0.00095) text = scaled.toFixed(3);
+  else text = scaled.toExponential(0);
+  return text.replaceAll("-", "−");
+}
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+function powerOfTen(exponent) {
+  const digits = [...String(Math.abs(exponent))].map((digit) => RAISED[digit]).join("");
+  return exponent ? `×10${exponent < 0 ? "⁻" : ""}${digits}` : "";
+}
+
+// JSON has no infinity; it travels as text.
+const readNumber = (x) => (x === "inf" ? Infinity : x === "-inf" ? -Infinity : x === null ? null : Number(x));
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") node.textContent = value;
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}

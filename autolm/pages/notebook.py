@@ -1,0 +1,92 @@
+"""The player in a notebook: a widget that moves a walk and is moved by it, or a page in a frame.
+
+The widget is anywidget's, which Jupyter, VS Code, Colab and Marimo show. Its front is the page
+itself in a frame; the two speak by the messages that any page around a player may send. Without
+anywidget (the extra `notebook`) the page stands in a frame by itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+from html import escape
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from autolm.drawing.markup import markup
+from autolm.tensor.arguments import read_path
+from autolm.walking.walk import Walk
+
+HEIGHT = 680  # pixels
+
+
+class Player:
+    """A player that a notebook shows.
+
+    Attributes
+    ----------
+    html
+        The page.
+    walk
+        The pass that it moves, if it is of one.
+    """
+
+    def __init__(self, html: str, title: str, done: Sequence[int], walk: Walk | None) -> None:
+        self.html, self.title, self.walk = html, title, walk
+        self._done = done  # at each moment of the page: how many steps of the pass are done
+
+    def __repr__(self) -> str:
+        linked = f", at step {self.walk.position} of its walk" if self.walk else ""
+        return f"<{self.title}: {len(self._done)} moments{linked}>"
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page into a file."""
+        path = read_path("save", "path", path)
+        path.write_text(self.html, encoding="utf-8")
+        return path
+
+    def moved(self, moment: int) -> None:
+        """Take the walk to where the page is."""
+        if self.walk is not None and self._done[moment] != self.walk.position:
+            self.walk.goto(self._done[moment])
+
+    @property
+    def moment(self) -> int:
+        """The moment of the page at which the walk is."""
+        if self.walk is None or not self.walk.position:
+            return 0
+        return min(bisect_right(self._done, self.walk.position) - 1, len(self._done) - 1)
+
+    @cached_property
+    def widget(self) -> Any:
+        """The widget, whose `step` is the moment of the page; it needs the extra `notebook`."""
+        import anywidget
+        import traitlets
+
+        front = (files("autolm.pages") / "assets" / "widget.js").read_text(encoding="utf-8")
+
+        fields = {
+            "_esm": front,
+            "html": traitlets.Unicode(self.html).tag(sync=True),
+            "step": traitlets.Int(self.moment).tag(sync=True),
+        }
+        widget = type("PlayerWidget", (anywidget.AnyWidget,), fields)()
+        widget.observe(lambda change: self.moved(change["new"]), "step")
+        return widget
+
+    @property
+    def frame(self) -> str:
+        """The page in a frame, as HTML."""
+        return (
+            f'<iframe title="{markup(self.title)}" srcdoc="{escape(self.html)}" '
+            f'sandbox="allow-scripts" style="border:0;width:100%;height:{HEIGHT}px"></iframe>'
+        )
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        if find_spec("anywidget") is None:
+            return {"text/html": self.frame, "text/plain": repr(self)}
+        self.widget.step = self.moment
+        return self.widget._repr_mimebundle_(**options)
