@@ -60,6 +60,7 @@ from autolm.pages.scalar_program import number, scalar_program
 from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.arguments import read_kind, read_node, read_path
+from autolm.tensor.tensor import Tensor
 from autolm.walking import wording
 from autolm.walking.program_names import named_by
 from autolm.walking.tokens import Tokens
@@ -164,7 +165,9 @@ class _Page:
         self.drawing, self.optimizer = drawing, optimizer
         order = drawing.order
         self.words = Words(filter(None, map(wording.called, order)))
-        self.has_arrays = not isinstance(drawing.root, Value)
+        # Of another library's programs there are pictures and steps; their arrays are not unpacked.
+        self.has_arrays = isinstance(drawing.root, Tensor)
+        self.is_scalar = isinstance(drawing.root, Value)
         self.sentence: Sentence | None = None
         self.matrices: Matrices | None = None
         if self.has_arrays:
@@ -177,7 +180,7 @@ class _Page:
         scenes = self._scenes(max_boxes, max_span)
         order = self.drawing.order
         program = None
-        if self.has_arrays or len(scenes) == 1:
+        if self.has_arrays or (self.is_scalar and len(scenes) == 1):
             walked = self.walked if self.has_arrays else walk(self.drawing.root, set(order))
             program = scalar_program(order, walked.steps)
             step = training_step(self.drawing.root, walked.gradients, self.optimizer)
