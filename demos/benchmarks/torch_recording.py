@@ -1,22 +1,19 @@
-"""What it costs to record a PyTorch program, beside the program alone: time, and peak memory.
+"""What it costs to record a PyTorch program, beside the program alone: the time that it takes.
 
     python demos/benchmarks/torch_recording.py [THREADS]
 
 A step is the forward and backward pass of a GPT-2 of `transformers`, six layers of width 256, on
 8 × 128 tokens. Plain and recorded steps take turns, nine each, in one process; the time is the
-processor's, which other programs disturb least. The peaks are those of fresh processes, above what
-building the model took: of a plain step, of a recorded one, and of one that is walked to its end.
+processor's, which other programs disturb least.
 """
 
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from contextlib import nullcontext
 
 ROUNDS = 9
-KINDS = ("plain", "recorded", "walked")
+KINDS = ("plain", "recorded")
 
 
 def steps(threads):
@@ -25,7 +22,6 @@ def steps(threads):
     from transformers import GPT2Config, GPT2LMHeadModel
 
     import autolm.torch
-    from autolm import Walk
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -37,27 +33,15 @@ def steps(threads):
         model.zero_grad()
         with nullcontext() if kind == "plain" else autolm.torch.record():
             loss = model(ids, labels=ids).loss
-            if kind == "walked":
-                with Walk(loss) as walk:
-                    walk.run()
-            else:
-                loss.backward()
+            loss.backward()
 
     return step
-
-
-def peak(kind, threads):
-    """Print the bytes that a step adds to the process at the most."""
-    step = steps(threads)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(kind)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 
 def main(threads):
     """Print a table."""
     step = steps(threads)
-    times = {kind: [] for kind in KINDS[:2]}
+    times = {kind: [] for kind in KINDS}
     for kind in (*times, *times):
         step(kind)
     for _ in range(ROUNDS):
@@ -70,13 +54,7 @@ def main(threads):
         median = statistics.median(taken)
         spread = f"{min(taken) / plain:.2f} … {max(taken) / plain:.2f}"
         print(f"{kind:9} {median:.3f} s   × {median / plain:.2f}   ({spread})")
-    for kind in KINDS:
-        command = [sys.executable, __file__, kind, str(threads)]
-        print(f"{kind:9} + {int(subprocess.check_output(command)) / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in KINDS:
-        peak(sys.argv[1], int(sys.argv[2]))
-    else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 1)
+    main(int(sys.argv[1]) if sys.argv[1:] else 1)
