@@ -50,7 +50,7 @@ def is_machinery(path: str) -> bool:
 def add_machinery(*paths: str) -> None:
     """Take what runs in these folders and files for machinery too, and not for a program."""
     global _machinery
-    _machinery = (*_machinery, *paths)
+    _machinery = (*_machinery, *(path for path in paths if path not in _machinery))
 
 
 class Site:

