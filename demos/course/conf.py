@@ -1,0 +1,44 @@
+"""Sphinx's configuration, for both languages; build.py passes the language."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it finds this folder as `course`
+
+HERE = Path(__file__).parent
+project = author = "autolm"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "course.mathematics",
+    "course.directives",
+]
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_heading_anchors = 0
+nb_execution_mode = "off"  # build.py has run each lesson, once for both languages
+nb_merge_streams = True
+autodoc_typehints = "none"  # the parameters' own words say it
+napoleon_google_docstring = False
+html_theme = "furo"
+html_title = "autolm"
+html_static_path = [str(HERE / "static")]
+html_css_files = [
+    "../../shared/katex/katex.min.css",
+    "../../shared/pretendard/pretendardvariable-dynamic-subset.css",
+    "course.css",
+]
+html_js_files = [("course.js", {"type": "module"})]
+templates_path = [str(HERE / "templates")]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/languages.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
+html_last_updated_fmt = None
