@@ -82,7 +82,8 @@ def mark(source: str, exercise: str, language: str = "en") -> tuple[bool, str]:
 
 def _first_fault(answer: Callable[..., Any], given: Callable[..., Any]) -> dict[str, Any] | None:
     names = list(inspect.signature(given).parameters)
-    positive = getattr(given, "domain", None) is not None
+    low = given.domain[0][0] if given.domain else None
+    positive = low is not None and low >= 0
     for point, signs, upstream in zip(POINTS, SIGNS, UPSTREAM, strict=True):
         numbers = [x if positive else x * sign for x, sign in zip(point, signs, strict=True)]
         numbers = numbers[: len(names)]
