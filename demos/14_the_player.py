@@ -83,7 +83,7 @@ r"""
 
 **1. 값을 예측하세요.** 뉴런의 플레이어를 끝까지 넘기기 전에, 마지막에 $b$의 기울기는 얼마입니까? 예측한 뒤 플레이어에서 확인하세요.
 
-```{predict} 0.5
+```{predict} 1 - o.data**2
 ```
 
 **2. 그려서 설명하세요.** 위의 TinyLM에서 어텐션 상자 하나를 열어 보세요. 소프트맥스는 어느 상자들로 이루어져 있습니까?
@@ -102,7 +102,7 @@ r"""
 
 **1. Predict.** Before you play the neuron to its end: what will the gradient of $b$ be? Predict it, then look.
 
-```{predict} 0.5
+```{predict} 1 - o.data**2
 ```
 
 **2. Draw and explain.** Open an attention of the TinyLM above. Of which boxes is the softmax made?
