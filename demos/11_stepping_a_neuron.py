@@ -131,7 +131,7 @@ r"""
 
 ## 연습문제
 
-**1. 값을 예측하세요.** $w_1 = -3.5$이면 $n = -7 + b$입니다. $\partial o/\partial n = 1 - o^2$는 얼마입니까? (계산기를 쓰세요. $b \approx 6.8814$)
+**1. 값을 예측하세요.** $w_1 = -3.5$이면 $n = -7 + b$입니다. $\partial o/\partial n = 1 - o^2$는 얼마입니까? (계산기를 쓰세요. $b \approx 6.88$)
 
 ```{predict} 1 - o.data**2
 :within: 0.02
@@ -152,7 +152,7 @@ r"""
 
 ## Exercises
 
-**1. Predict.** With $w_1 = -3.5$, $n = -7 + b$. What is $\partial o/\partial n = 1 - o^2$? (Take a calculator: $b \approx 6.8814$.)
+**1. Predict.** With $w_1 = -3.5$, $n = -7 + b$. What is $\partial o/\partial n = 1 - o^2$? (Take a calculator: $b \approx 6.88$.)
 
 ```{predict} 1 - o.data**2
 :within: 0.02

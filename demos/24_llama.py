@@ -131,8 +131,11 @@ print("∂/∂a rule  ", b.data * gate * (1 + a.data * (1 - gate)))
 print("∂/∂a engine", a.grad)
 print("∂/∂b rule  ", a.data * gate)
 print("∂/∂b engine", b.grad)
-print(check_gradient(ops.rms_norm, np.array([1.0, -2.0, 0.5]), np.ones(3)))
-print(check_gradient(swiglu, np.array([-2.0, 0.5]), np.array([1.0, 3.0])))
+for op, *operands in (
+    (ops.rms_norm, np.array([1.0, -2.0, 0.5]), np.ones(3)),
+    (ops.swiglu, np.array([-2.0, 0.5]), np.array([1.0, 3.0])),
+):
+    print(str(check_gradient(op, *operands)).partition(" to ")[0])
 
 # %% [markdown] lang="ko"
 r"""

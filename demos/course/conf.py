@@ -40,5 +40,18 @@ html_sidebars = {
         "sidebar/scroll-end.html",
     ]
 }
+myst_url_schemes = ["http", "https", "mailto"]
+suppress_warnings = ["myst.header"]  # a page of one anchor before its title
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
 html_last_updated_fmt = None
+
+
+def setup(app):
+    """Choose the words of the theme's and the notebooks' own buttons."""
+
+    def choose(app, config):
+        korean = config.language == "ko"
+        config.nb_code_prompt_show = "숫자 열기" if korean else "Open the numbers"
+        config.nb_code_prompt_hide = "숫자 닫기" if korean else "Close the numbers"
+
+    app.connect("config-inited", choose)

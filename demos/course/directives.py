@@ -5,7 +5,9 @@
     ```{run}                    a program of Values, run in the page
     ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
     ```{predict} EXPRESSION     a question; the number is compared with the expression's
+    ```{write}                  a place for one's own words
     ```{answer}                 what opens after one has thought
+    ```{items}                  the table of what the lesson names, and where it stands here
 """
 
 import html
@@ -14,9 +16,10 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from course.lessons import DEMOS, made_name
+from course.lessons import DEMOS, items, made_name
 from course.marking import mark
 from course.words import CourseError
 
@@ -34,6 +37,9 @@ WORDS = {
         "download": "Download this exercise",
         "number": "Your number",
         "program": "Python program",
+        "write": "Write your answer here; it stays in this browser",
+        "items": ("item", "where"),
+        "lesson": "lesson {}",
         "proof": "and prove it on your machine:",
     },
     "ko": {
@@ -49,6 +55,9 @@ WORDS = {
         "download": "이 문제 내려받기",
         "number": "예측한 값",
         "program": "파이썬 프로그램",
+        "write": "여기에 답을 써 보세요. 이 브라우저에만 남습니다",
+        "items": ("항목", "어디에"),
+        "lesson": "{}강",
         "proof": "내 컴퓨터에서 증명하기:",
     },
 }
@@ -202,6 +211,38 @@ class Predict(Course):
         )
 
 
+class Write(Course):
+    """A place for the reader's own words."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        label = self.words["write"]
+        return [self.raw(f'<textarea class="write" rows="3" placeholder="{label}" aria-label="{label}"></textarea>')]
+
+
+class Items(Course):
+    """What the lesson that the course follows names, and where it is here."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        words, korean = self.words, self.config.language == "ko"
+        lines: list[str] = []
+        for item in items():
+            text = (item.korean if korean else item.english).replace("|", "\\|")
+            if item.anchor == "#":
+                lines += ["", f"**{text}**", "", "| {} | {} |".format(*words["items"]), "| --- | --- |"]
+            else:
+                place = words["lesson"].format(item.lesson) if item.lesson else "→"
+                lines.append(f"| {text} | [{place}](#{item.anchor}) |")
+        container = nodes.container(classes=["items"])
+        self.state.nested_parse(StringList(lines, "items.tsv"), 0, container)
+        return container.children
+
+
 class Answer(Course):
     """What opens when one asks for it, as a checkpoint's answer."""
 
@@ -221,6 +262,8 @@ def setup(app: Any) -> dict[str, bool]:
         "run": Run,
         "exercise": Exercise,
         "predict": Predict,
+        "write": Write,
+        "items": Items,
         "answer": Answer,
     }
     for name, kind in kinds.items():

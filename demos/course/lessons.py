@@ -37,7 +37,8 @@ MAKERS = {
     "    __import__('autolm').render({expression}, {path!r} + dark * '-dark' + '.svg',"
     " edges='chain rule', dark=dark)\n"
     "del dark",
-    "predict": "print(repr(float({expression})))",
+    "predict": "print(repr(float(eval({expression!r}, {{"
+    "'np': __import__('numpy'), 'math': __import__('math'), **globals()}}))))",
 }
 
 
@@ -198,6 +199,27 @@ def _plainly(block: re.Match[str]) -> str:
         lines = [line for line in body.splitlines() if not line.startswith(":")]
         return "\n".join(lines)
     return ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that the lesson names, which this course follows; `anchor` is # of a heading."""
+
+    anchor: str
+    korean: str
+    english: str
+    lesson: int | None  # the first lesson in which the anchor stands; None for another page
+
+
+def items() -> list[Item]:
+    """Read the table of what the lesson names, and find where each stands."""
+    homes = {anchor: path for path in scripts() for anchor in ANCHOR.findall(path.read_text("utf-8"))}
+    found = []
+    for line in (Path(__file__).parent / "items.tsv").read_text("utf-8").splitlines():
+        anchor, korean, english = line.split("\t")
+        number = homes[anchor].name[:2] if anchor != "#" else ""
+        found.append(Item(anchor, korean, english, int(number) if number.isdigit() else None))
+    return found
 
 
 def scripts() -> Iterator[Path]:

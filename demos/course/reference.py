@@ -1,6 +1,106 @@
-"""The reference beside the lessons, written from the code itself: the names, commands, operations."""
+"""The reference beside the lessons, written from the code itself: names, commands, operations, plan."""
+
+import html
+import inspect
+import os
+import re
+import subprocess
+import sys
+
+import autolm
+from autolm.cli.command import COMMANDS
+from autolm.engine.value import OPERATIONS as OF_VALUES
+from autolm.ops import OPERATIONS
+from course.lessons import DEMOS
+
+TITLES = {
+    "names": ("Names", "이름"),
+    "commands": ("Commands", "명령"),
+    "operations": ("Operations", "연산"),
+    "architecture": ("Architecture", "구조"),
+}
+ABOUT = {
+    "names": (
+        "What `from autolm import …` brings, from its own docstrings. Operations have a [page of their own](operations).",
+        "`from autolm import …`로 가져오는 것들입니다. 설명은 코드의 영어 문서 문자열 그대로입니다. 연산은 [따로](operations) 있습니다.",
+    ),
+    "commands": (
+        "What each command says of itself, by `--help`.",
+        "명령마다 `--help`가 말하는 그대로입니다.",
+    ),
+    "operations": (
+        "Every operation with its formula and its backward rule, from its record. ḡ is what comes from above, y the result.",
+        "모든 연산의 공식과 역전파 규칙입니다. 연산의 기록에서 그대로 가져왔습니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
+    ),
+    "architecture": (
+        "How the code is laid out, and how to add to it: from `CONTRIBUTING.md`.",
+        "코드의 짜임새와, 무엇을 더하는 방법입니다. `CONTRIBUTING.md`에서 가져왔습니다(영어).",
+    ),
+}
 
 
-def pages() -> dict[str, str]:
-    """Return each page of the reference: its name, and its text in MyST."""
-    return {}
+def pages() -> dict[str, tuple[str, str]]:
+    """Return each page of the reference: its name, and its text in MyST, English and Korean."""
+    bodies = {
+        "names": _names(),
+        "commands": _commands(),
+        "operations": _operations(),
+        "architecture": _architecture(),
+    }
+    return {
+        name: tuple(
+            f"# {title}\n\n{about}\n\n{body}"
+            for title, about in zip(TITLES[name], ABOUT[name], strict=True)
+        )
+        for name, body in bodies.items()
+    }
+
+
+def _names() -> str:
+    operations = {op.name for op in OPERATIONS}
+    found: dict[str, list[str]] = {}
+    for name in sorted(set(autolm.__all__) - operations, key=str.lower):
+        thing = getattr(autolm, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            room = thing.__module__.split(".")[1]
+            kind = "class" if inspect.isclass(thing) else "function"
+            members = "\n   :members:" if kind == "class" else ""
+            found.setdefault(room, []).append(f".. auto{kind}:: autolm.{name}{members}\n")
+    return "\n".join(
+        f"## `autolm/{room}/`\n\n```{{eval-rst}}\n" + "\n".join(blocks) + "```\n"
+        for room, blocks in sorted(found.items())
+    )
+
+
+def _commands() -> str:
+    environment = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb"}
+    texts = []
+    for heading, commands in COMMANDS.items():
+        for command in commands:
+            words = [sys.executable, "-m", "autolm", command.__name__, "--help"]
+            done = subprocess.run(
+                words, env=environment, capture_output=True, encoding="utf-8", check=True
+            )
+            texts.append(
+                f"({command.__name__}-command)=\n## `autolm {command.__name__}`\n\n*{heading}*\n\n"
+                f"```text\n{done.stdout.strip()}\n```\n"
+            )
+    return "\n".join(texts)
+
+
+def _operations() -> str:
+    rows = [(op.name, op) for op in OPERATIONS]
+    rows += [(name, record) for name, record in OF_VALUES.items() if name not in dict(rows)]
+    lines = ["<table><thead><tr><th>operation</th><th></th><th>y</th><th>backward</th><th>kinks</th></tr></thead><tbody>"]
+    for name, record in rows:
+        kinks = getattr(record, "kinks", "")
+        cells = (name, record.symbol, record.formula, "\n".join(record.rule), kinks)
+        marked = "".join(f"<td>{html.escape(cell).replace(chr(10), '<br>')}</td>" for cell in cells)
+        lines.append(f'<tr id="operation-{name}">{marked}</tr>')
+    return "\n".join([*lines, "</tbody></table>", ""])
+
+
+def _architecture() -> str:
+    text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    plan = text[text.index("## The plan of the house") :]
+    return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # links to files, which are not here

@@ -58,7 +58,6 @@ def run_all(only: Sequence[str], made: Path, tell: Tell) -> list[Lesson]:
     tell("running", count=len(chosen))
     paths = [str(DEMOS.parent), str(DEMOS), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for the kernels
-    os.environ["AUTOLM_COLUMNS"] = ""
 
     def run(lesson: Lesson) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +152,11 @@ def _copy(file: Path, folder: Path) -> None:
 
 
 def _write_sources(
-    work: Path, out: Path, chosen: Sequence[Lesson], language: str, about: dict[str, str]
+    work: Path,
+    out: Path,
+    chosen: Sequence[Lesson],
+    language: str,
+    about: dict[str, tuple[str, ...]],
 ) -> None:
     (out / "notebooks").mkdir(parents=True, exist_ok=True)
     for lesson in chosen:
@@ -167,10 +170,10 @@ def _write_sources(
         target = work / (f"{folder}/{lesson.name}.ipynb" if lesson.name != "index" else "index.ipynb")
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(book, target)
-    for name, text in about.items():
+    for name, texts in about.items():
         target = work / "reference" / f"{name}.md"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, "utf-8")
+        target.write_text(texts[LANGUAGES.index(language)], "utf-8")
 
 
 def _sphinx(work: Path, site: Path, language: str) -> None:

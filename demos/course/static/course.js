@@ -107,3 +107,13 @@ for (const form of document.querySelectorAll("form.predict")) {
     said.textContent = right ? `✓ ${words.right} (${words.exact} ${shown})` : `✗ ${words.wrong}`;
   };
 }
+
+for (const [number, area] of document.querySelectorAll("textarea.write").entries()) {
+  const key = `autolm ${location.pathname.split("/").at(-1)} ${number}`;
+  try {
+    area.value = localStorage.getItem(key) ?? "";
+    area.oninput = () => localStorage.setItem(key, area.value);
+  } catch {
+    // a browser that keeps nothing: the words live as long as the page
+  }
+}
