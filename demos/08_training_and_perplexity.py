@@ -40,7 +40,7 @@ for sentence in corpus.train.splitlines()[:4]:
 
 # %% [markdown] lang="ko"
 r"""
-(ladder)=
+(loss-ladder)=
 ## 2. 사다리: 무엇을 알면 얼마나 잃는가
 
 글자 하나마다의 손실(내트, nat)과 퍼플렉시티입니다. `uniform`은 모든 글자가 똑같이 나온다고 믿는 모델, `unigram`은 글자의 빈도를,
@@ -50,7 +50,7 @@ $-\sum p \ln p$입니다.
 
 # %% [markdown] lang="en"
 r"""
-(ladder)=
+(loss-ladder)=
 ## 2. The ladder: what is lost, by what is known
 
 The loss (in nats) and the perplexity of each letter. To `uniform` all letters are as likely; `unigram` knows how often each

@@ -47,11 +47,15 @@ html_last_updated_fmt = None
 
 
 def setup(app):
-    """Choose the words of the theme's and the notebooks' own buttons."""
+    """Choose the words of the notebooks' buttons, and let docstrings be read as they are meant."""
 
     def choose(app, config):
         korean = config.language == "ko"
         config.nb_code_prompt_show = "숫자 열기" if korean else "Open the numbers"
         config.nb_code_prompt_hide = "숫자 닫기" if korean else "Close the numbers"
 
+    def keep_bars(app, what, name, thing, options, lines):
+        lines[:] = [line.replace("|", r"\|") for line in lines]  # |a| is no substitution
+
     app.connect("config-inited", choose)
+    app.connect("autodoc-process-docstring", keep_bars)

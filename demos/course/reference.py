@@ -61,7 +61,7 @@ def _names() -> str:
     found: dict[str, list[str]] = {}
     for name in sorted(set(autolm.__all__) - operations, key=str.lower):
         thing = getattr(autolm, name)
-        if inspect.isclass(thing) or inspect.isfunction(thing):
+        if getattr(thing, "__name__", "") == name and not inspect.ismodule(thing):
             room = thing.__module__.split(".")[1]
             kind = "class" if inspect.isclass(thing) else "function"
             members = "\n   :members:" if kind == "class" else ""

@@ -181,7 +181,7 @@ def _sphinx(work: Path, site: Path, language: str) -> None:
     command += ["-c", str(HERE), "-D", f"language={language}", "-d", str(work / f"{language}.trees")]
     done = subprocess.run([*command, str(work / language), str(site / language)])
     if done.returncode:
-        raise CourseError("sphinx failed", language=language)
+        raise CourseError("sphinx failed", pages=language)
 
 
 def _in_korean(page: str) -> str:

@@ -50,8 +50,8 @@ MESSAGES = {
         "npm이 {file}의 패키지를 가져오지 못했습니다: {error}",
     ),
     "sphinx failed": (
-        "Sphinx could not build the pages in {language}; what it says stands above",
-        "Sphinx가 {language} 페이지를 만들지 못했습니다. 이유는 위에 있습니다",
+        "Sphinx could not build the pages in {pages}; what it says stands above",
+        "Sphinx가 {pages} 페이지를 만들지 못했습니다. 이유는 위에 있습니다",
     ),
     "no course": (
         "the course needs {package}: pip install -e '.[course]'",

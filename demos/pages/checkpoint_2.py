@@ -18,7 +18,7 @@ r"""
 ```
 
 ```{answer}
-그것만으로는 알 수 없습니다. 같은 데이터의 바닥(uniform, unigram, bigram)과, 안다면 엔트로피와 비교해야 합니다. [8강](#ladder)
+그것만으로는 알 수 없습니다. 같은 데이터의 바닥(uniform, unigram, bigram)과, 안다면 엔트로피와 비교해야 합니다. [8강](#loss-ladder)
 ```
 
 **3.** 예측하세요. 확률 $0.2$로 예측한 단어가 왔을 때의 손실은?
@@ -53,7 +53,7 @@ r"""
 ```
 
 ```{answer}
-That alone does not tell. Compare it with the floors of the same data (uniform, unigram, bigram), and with the entropy, if it is known. [Lesson 8](#ladder)
+That alone does not tell. Compare it with the floors of the same data (uniform, unigram, bigram), and with the entropy, if it is known. [Lesson 8](#loss-ladder)
 ```
 
 **3.** Predict: a word came that had probability $0.2$. What is the loss?

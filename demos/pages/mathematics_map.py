@@ -18,7 +18,7 @@ r"""
 | **손실** | | [로그](#curves) | [교차 엔트로피, 엔트로피](#cross-entropy), [퍼플렉시티](#perplexity) |
 | **역전파** | [전치로 돌려보내기](#matrix-product-backward), [야코비 행렬](#softmax-jacobian) | [연쇄법칙](#chain-rule), [편미분](#chain-rule), [모든 유도](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
 | **최적화** | [기울기의 크기와 클리핑](#clipping) | [경사하강법](#gradient-descent), [Adam](#adam), [스케줄](#warmup-cosine) | [이동평균](#adam) |
-| **평가** | | | [사다리와 엔트로피](#ladder) |
+| **평가** | | | [사다리와 엔트로피](#loss-ladder) |
 | **생성** | | | [argmax, 온도, 표집](#predict-one-token) |
 
 순전파는 표를 위에서 아래로, 역전파는 손실에서 다시 위로 갑니다.
@@ -58,7 +58,7 @@ Rows are the stages of a language model, columns the fields of mathematics. Each
 | **loss** | | [logarithm](#curves) | [cross entropy, entropy](#cross-entropy), [perplexity](#perplexity) |
 | **backward** | [sent back by a transpose](#matrix-product-backward), [Jacobian](#softmax-jacobian) | [chain rule](#chain-rule), [partial derivatives](#chain-rule), [all derivations](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
 | **optimisation** | [length of a gradient, clipping](#clipping) | [gradient descent](#gradient-descent), [Adam](#adam), [schedules](#warmup-cosine) | [moving averages](#adam) |
-| **evaluation** | | | [the ladder, entropy](#ladder) |
+| **evaluation** | | | [the ladder, entropy](#loss-ladder) |
 | **generation** | | | [argmax, temperature, sampling](#predict-one-token) |
 
 The forward pass goes down this table, the backward pass up again from the loss.
