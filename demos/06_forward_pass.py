@@ -76,7 +76,9 @@ times a matrix, $E[\text{token}] = \text{onehot}(\text{token})\, E$.
 # %%
 show("E[token]", model.embedding[tokens])
 one_hot = np.eye(5)[tokens]
-print("onehot @ E = E[token]:", np.allclose(one_hot @ model.embedding.data, model.embedding[tokens]))
+print(
+    "onehot @ E = E[token]:", np.allclose(one_hot @ model.embedding.data, model.embedding[tokens])
+)
 
 # %% [markdown] lang="ko"
 r"""
@@ -263,7 +265,9 @@ The mean of $-\ln p$ of what came. Mere guessing loses $\ln 5$; and this model h
 surprise = -logits.log_softmax()[np.arange(3), targets]
 for here, after, nats in zip(SEEN, SENTENCE[1:], surprise.data, strict=True):
     print(f"P({after:4} | … {here}) = {math.exp(-nats):.3f}   −ln p = {nats:.4f}")
-print(f"\nL = {surprise.mean():.6f}   PPL = {np.exp(surprise.mean()):.3f}   ln 5 = {math.log(5):.3f}")
+print(
+    f"\nL = {surprise.mean():.6f}   PPL = {np.exp(surprise.mean()):.3f}   ln 5 = {math.log(5):.3f}"
+)
 loss = model.compute_loss(tokens, targets)
 print(f"model.compute_loss → {loss:.6f}")
 

@@ -27,7 +27,14 @@ import math
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm import AdamW, Training, TrainingConfig, stream_text, toy_language_corpus, train_tokenizer
+from autolm import (
+    AdamW,
+    Training,
+    TrainingConfig,
+    stream_text,
+    toy_language_corpus,
+    train_tokenizer,
+)
 from autolm.nn import clip_gradients, schedule
 
 corpus = toy_language_corpus(train_sentences=6000, validation_sentences=300)
@@ -148,7 +155,7 @@ r"""
 """
 
 # %% tags=["varies"]
-below = [rung for rung, nats in rungs.items() if L < nats]
+below = [rung for rung, nats in rungs.items() if nats > L]
 print(f"L = {L:.3f} < {below[-1]}     L − entropy = {L - entropy:.3f}")
 print(f"PPL = {math.exp(L):.2f}     exp(entropy) = {math.exp(entropy):.2f}\n")
 for seed in range(2, 7):

@@ -92,6 +92,7 @@ $$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
 Nothing is subtracted, so $h$ may be $10^{-30}$, and all 15 digits are right. This is how the hasty rule is found:
 """
 
+
 # %%
 def f(a):
     return a / (1 + np.exp(-a))

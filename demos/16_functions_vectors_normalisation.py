@@ -134,7 +134,9 @@ a, b, c = np.array([3.0, 4.0]), np.array([6.0, 8.0]), np.array([-4.0, 3.0])
 print(f"‖a‖ = {np.linalg.norm(a):g}   a/‖a‖ = {a / np.linalg.norm(a)}")
 for name, v in (("b", b), ("c", c), ("−a", -a)):
     cosine = a @ v / np.linalg.norm(a) / np.linalg.norm(v)
-    print(f"a · {name:2} = {a @ v:5g}   cos = {cosine:4.1f}   θ = {np.degrees(np.arccos(cosine)):5.1f}°")
+    print(
+        f"a · {name:2} = {a @ v:5g}   cos = {cosine:4.1f}   θ = {np.degrees(np.arccos(cosine)):5.1f}°"
+    )
 
 # %% [markdown] lang="ko"
 r"""
@@ -216,7 +218,9 @@ A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1
 v = np.array([1.0, 2.0, 3.0, 6.0])
 normal = (v - v.mean()) / v.std()
 print(f"v/√d     {v / 2}")
-print(f"v/‖v‖    {(v / np.linalg.norm(v)).round(4)}   ‖·‖ = {np.linalg.norm(v / np.linalg.norm(v)):g}")
+print(
+    f"v/‖v‖    {(v / np.linalg.norm(v)).round(4)}   ‖·‖ = {np.linalg.norm(v / np.linalg.norm(v)):g}"
+)
 print(f"(v−μ)/σ  {normal.round(4)}   ‖·‖ = {np.linalg.norm(normal):g} = √4")
 
 # %% [markdown] lang="ko"

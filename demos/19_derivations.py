@@ -121,7 +121,9 @@ logits = Tensor([60.0, 0.0, -20.0], name="z")
 loss = cross_entropy(logits, targets=np.array(2))
 loss.backward()
 probability = logits.softmax().data[2]
-print(f"p = {probability:.3e}   L = {loss.item():.4f}   −ln(p + 1e-10) = {-np.log(probability + 1e-10):.4f}")
+print(
+    f"p = {probability:.3e}   L = {loss.item():.4f}   −ln(p + 1e-10) = {-np.log(probability + 1e-10):.4f}"
+)
 print("∂L/∂z         ", logits.grad)
 wrong = Tensor(logits.data, name="z")
 (-(wrong.softmax()[2] + 1e-10).log()).backward()

@@ -220,7 +220,9 @@ optimizer = AdamW([W, gain], 0.1, weight_decay=0.5)
 for t in range(1, 4):
     W.grad, gain.grad = np.zeros((1, 1)), np.zeros(1)
     optimizer.step()
-    print(f"{t}   W = {W.data[0, 0]:.4f} = 2 · 0.95^{t} = {2 * 0.95**t:.4f}   γ = {gain.data[0]:.4f}")
+    print(
+        f"{t}   W = {W.data[0, 0]:.4f} = 2 · 0.95^{t} = {2 * 0.95**t:.4f}   γ = {gain.data[0]:.4f}"
+    )
 
 # %% [markdown] lang="ko"
 r"""

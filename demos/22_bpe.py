@@ -70,7 +70,7 @@ From 11 to 5. What was merged is merged again: $X = Yb$, $Y = Za$ and $Z = aa$, 
 """
 
 # %%
-from autolm import BPETokenizer, CharacterTokenizer
+from autolm import BPETokenizer
 
 small = BPETokenizer.train("aaabdaaabac", 3)
 ids = small.encode("aaabdaaabac")
@@ -102,7 +102,11 @@ for num_merges in (0, 10, 30, 60):
     tokenizer = BPETokenizer.train(korean, num_merges)
     print(f"{num_merges:3} merges → {len(tokenizer.encode(korean)):3} tokens")
 learnt = [tokenizer.token_bytes(256 + i) for i in range(len(tokenizer.merges))]
-words = [piece.decode() for piece in learnt if len(piece) >= 3 and piece.decode(errors="ignore").encode() == piece]
+words = [
+    piece.decode()
+    for piece in learnt
+    if len(piece) >= 3 and piece.decode(errors="ignore").encode() == piece
+]
 print([word for word in words if len(word) > 1][:8])
 assert tokenizer.decode(tokenizer.encode("처음 보는 글자 뷁 🐢")) == "처음 보는 글자 뷁 🐢"
 
@@ -139,10 +143,14 @@ for num_merges in (0, 50, 200, 800):
     share = np.bincount(ids) / len(ids)
     entropy = -sum(p * np.log(p) for p in share[share > 0])
     size = len(text.encode()) / len(ids)
-    print(f"{num_merges:6}{tokenizer.vocab_size:12}{len(ids):8}{size:14.2f}{entropy:11.3f}{entropy / size:10.3f}")
+    print(
+        f"{num_merges:6}{tokenizer.vocab_size:12}{len(ids):8}{size:14.2f}{entropy:11.3f}{entropy / size:10.3f}"
+    )
 longest = sorted((tokenizer.token_bytes(256 + i) for i in range(800)), key=len)[-8:]
 print([piece.decode() for piece in longest])
-print([tokenizer.token_bytes(i).decode() for i in tokenizer.encode("The function returns a string.")])
+print(
+    [tokenizer.token_bytes(i).decode() for i in tokenizer.encode("The function returns a string.")]
+)
 
 # %% [markdown] lang="ko"
 r"""

@@ -142,7 +142,21 @@ The lesson's loop sees three sentences, one at a time, for 10 epochs, with a lea
 """
 
 # %%
-WORDS = ["<pad>", "the", "cat", "sat", "on", "mat", "dog", "ran", "in", "park", "bird", "flew", "sky"]
+WORDS = [
+    "<pad>",
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "mat",
+    "dog",
+    "ran",
+    "in",
+    "park",
+    "bird",
+    "flew",
+    "sky",
+]
 SENTENCES = ["the cat sat on the mat", "the dog ran in the park", "the bird flew in the sky"]
 data = [np.array([WORDS.index(word) for word in sentence.split()]) for sentence in SENTENCES]
 
@@ -150,7 +164,7 @@ data = [np.array([WORDS.index(word) for word in sentence.split()]) for sentence 
 def trained(rate, epochs):
     model = TinyLM(50, 32, 4, 64, 2, norm="pre", causal=True, dtype="float64", seed=0)
     losses = []
-    for epoch in range(epochs):
+    for _ in range(epochs):
         steps = [model.train_step(ids[:-1], ids[1:], rate) for ids in data]
         losses.append(np.mean([before for before, _ in steps]))
     return model, losses
@@ -158,7 +172,9 @@ def trained(rate, epochs):
 
 for rate, epochs in ((0.001, 10), (0.1, 10), (0.1, 40)):
     model, losses = trained(rate, epochs)
-    print(f"α = {rate:<6} {epochs:2} epochs   L {losses[0]:.3f} → {losses[-1]:.3f}   PPL {np.exp(losses[-1]):.2f}")
+    print(
+        f"α = {rate:<6} {epochs:2} epochs   L {losses[0]:.3f} → {losses[-1]:.3f}   PPL {np.exp(losses[-1]):.2f}"
+    )
 
 # %% [markdown] lang="ko"
 r"""

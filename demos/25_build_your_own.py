@@ -167,7 +167,7 @@ with threadpool_limits(1):
         optimizer.step()
         if step in (0, 49, 99, 199, 399):
             L = loss.item()
-            below = [name for name, nats in floors.items() if L < nats] or ["–"]
+            below = [name for name, nats in floors.items() if nats > L] or ["–"]
             print(f"{step + 1:4}   L {L:.3f}   PPL {math.exp(L):7.2f}   < {below[-1]}")
 
 # %% [markdown] lang="ko"

@@ -1,8 +1,8 @@
 """Build the course: `pip install -e '.[course]'`, then `python demos/build.py SITE`.
 
-It writes SITE/index.html, SITE/{en,ko}/lessons/NN_name.html and SITE/{en,ko}/notebooks/NN_name.ipynb:
-pages that need nothing but themselves. Each lesson is run once, for both languages. The build stops
-if a lesson lacks a language, prints something else than is recorded, or if a link leads nowhere.
+It writes SITE/index.html, SITE/{en,ko}/lessons/NN_name.html and SITE/{en,ko}/notebooks/: pages that
+need nothing but themselves. Each lesson is run once, for both languages. The build stops if a lesson
+lacks a language, prints something else than is recorded, or if a link leads nowhere.
 """
 
 import argparse
@@ -20,7 +20,9 @@ def main() -> int:
     parser.add_argument("site", nargs="?", type=Path, help="the folder to write")
     parser.add_argument("--record", action="store_true", help="record what the lessons print")
     parser.add_argument("--only", nargs="+", default=[], help="parts of the names of some lessons")
-    parser.add_argument("--language", choices=LANGUAGES, default=usual_language(), help="of messages")
+    parser.add_argument(
+        "--language", choices=LANGUAGES, default=usual_language(), help="of messages"
+    )
     options = parser.parse_args()
     if options.site is None and not options.record:
         parser.error("name a folder, SITE, or --record")

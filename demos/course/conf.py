@@ -22,6 +22,8 @@ autodoc_typehints = "none"  # the parameters' own words say it
 napoleon_google_docstring = False
 html_theme = "furo"
 html_title = "autolm"
+html_favicon = "static/icon.svg"
+default_role = "code"
 html_static_path = [str(HERE / "static")]
 html_css_files = [
     "../../shared/katex/katex.min.css",

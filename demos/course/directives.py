@@ -1,13 +1,13 @@
 """What stands in a lesson beside its text: a player, a drawing, a cell to run, things to answer.
 
-    ```{player} loss            the backward pass of a variable of the lesson
-    ```{drawing} loss           its picture; the words under it
-    ```{run}                    a program of Values, run in the page
-    ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
-    ```{predict} EXPRESSION     a question; the number is compared with the expression's
-    ```{write}                  a place for one's own words
-    ```{answer}                 what opens after one has thought
-    ```{items}                  the table of what the lesson names, and where it stands here
+```{player} loss            the backward pass of a variable of the lesson
+```{drawing} loss           its picture; the words under it
+```{run}                    a program of Values, run in the page
+```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
+```{predict} EXPRESSION     a question; the number is compared with the expression's
+```{write}                  a place for one's own words
+```{answer}                 what opens after one has thought
+```{items}                  the table of what the lesson names, and where it stands here
 """
 
 import html
@@ -219,7 +219,8 @@ class Write(Course):
     def run(self) -> list[Any]:
         """Make it."""
         label = self.words["write"]
-        return [self.raw(f'<textarea class="write" rows="3" placeholder="{label}" aria-label="{label}"></textarea>')]
+        said = f'placeholder="{label}" aria-label="{label}"'
+        return [self.raw(f'<textarea class="write" rows="3" {said}></textarea>')]
 
 
 class Items(Course):
@@ -234,7 +235,13 @@ class Items(Course):
         for item in items():
             text = (item.korean if korean else item.english).replace("|", "\\|")
             if item.anchor == "#":
-                lines += ["", f"**{text}**", "", "| {} | {} |".format(*words["items"]), "| --- | --- |"]
+                lines += [
+                    "",
+                    f"**{text}**",
+                    "",
+                    "| {} | {} |".format(*words["items"]),
+                    "| --- | --- |",
+                ]
             else:
                 place = words["lesson"].format(item.lesson) if item.lesson else "→"
                 lines.append(f"| {text} | [{place}](#{item.anchor}) |")

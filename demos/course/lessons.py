@@ -44,7 +44,7 @@ MAKERS = {
 
 @dataclass
 class Lesson:
-    """A lesson, or another page with code: its script, and after `run` the notebook with outputs."""
+    """A lesson, or another page: its script, and after `run` the notebook with outputs."""
 
     path: Path
     book: Any
@@ -83,7 +83,9 @@ def read(path: Path) -> Lesson:
 def named_in(text: str) -> list[str]:
     """List the anchors and what the directives name, which must not differ between languages."""
     anchors = ANCHOR.findall(text)
-    return anchors + [f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH]
+    return anchors + [
+        f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH
+    ]
 
 
 def run(lesson: Lesson, made: Path, folder: Path) -> None:
@@ -115,13 +117,21 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
                     makers.append((kind, expression, cells[-1]))
     whole = nbformat.v4.new_notebook(cells=cells)
     resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(whole, timeout=TIME_LIMIT, kernel_name="python3", resources=resources,
-        extra_arguments=["--log-level=ERROR"])
+    client = NotebookClient(
+        whole,
+        timeout=TIME_LIMIT,
+        kernel_name="python3",
+        resources=resources,
+        extra_arguments=["--log-level=ERROR"],
+    )
     try:
         client.execute()
     except CellExecutionError as error:
         told = f"{error.ename}: {error.evalue}"
         raise CourseError("failed", lesson=lesson.path.name, error=told) from error
+    for cell in lesson.book.cells:
+        if cell.cell_type == "code":  # as a script, a lesson shows no last expression of a cell
+            cell.outputs = [out for out in cell.outputs if out.output_type != "execute_result"]
     for kind, expression, maker in makers:
         if kind == "predict":
             answer = "".join(maker.outputs[0].text.split())
@@ -148,7 +158,7 @@ def printed(lesson: Lesson) -> str:
 
 
 def compare(lesson: Lesson) -> None:
-    """Require that a lesson printed what is recorded, and that code has every long number of its text."""
+    """Require that a lesson printed what is recorded, and every long number of its text."""
     now = printed(lesson)
     before = lesson.record.read_text("utf-8") if lesson.record.exists() else ""
     if now != before:
@@ -213,7 +223,9 @@ class Item:
 
 def items() -> list[Item]:
     """Read the table of what the lesson names, and find where each stands."""
-    homes = {anchor: path for path in scripts() for anchor in ANCHOR.findall(path.read_text("utf-8"))}
+    homes = {
+        anchor: path for path in scripts() for anchor in ANCHOR.findall(path.read_text("utf-8"))
+    }
     found = []
     for line in (Path(__file__).parent / "items.tsv").read_text("utf-8").splitlines():
         anchor, korean, english = line.split("\t")

@@ -1,4 +1,4 @@
-"""Every link of the built pages leads somewhere, anchors included, and no page fetches from elsewhere."""
+"""Every link of the built pages leads somewhere, and no page fetches anything from elsewhere."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -47,7 +47,9 @@ def check_links(site: Path) -> int:
             if ":" in link.split("/")[0]:
                 continue  # another site, data or mail
             address, anchor = urldefrag(link)
-            target = (path.parent / unquote(address.partition("?")[0])).resolve() if address else path
+            target = (
+                (path.parent / unquote(address.partition("?")[0])).resolve() if address else path
+            )
             target = target / "index.html" if target.is_dir() else target
             known = target in pages
             if not target.exists() or (anchor and known and not _has(pages[target], anchor)):

@@ -27,7 +27,10 @@ POINTS = [
 SIGNS = [(1, 1, 1, 1), (-1, 1, 1, -1), (1, -1, -1, 1), (-1, -1, 1, 1)]
 UPSTREAM = (1.0, -0.75, 2.5, 1.25)
 WORDS = {
-    "right": ("the rule agrees with the engine at {points} points", "{points}개의 점에서 엔진과 일치합니다"),
+    "right": (
+        "the rule agrees with the engine at {points} points",
+        "{points}개의 점에서 엔진과 일치합니다",
+    ),
     "wrong": (
         "at {where} and ḡ = {upstream:g} the rule sends {sent} to {name}; the engine says {true}",
         "{where}, ḡ = {upstream:g}일 때 규칙은 {name}에 {sent}을(를) 보냅니다. 엔진의 답: {true}",
@@ -101,7 +104,13 @@ def _first_fault(answer: Callable[..., Any], given: Callable[..., Any]) -> dict[
         for name, number, operand in zip(names, sent, operands, strict=True):
             if not _same(number, operand.grad):
                 shown = {"sent": f"{float(number):.6g}", "true": f"{operand.grad:.6g}"}
-                return {"message": "wrong", "where": where, "upstream": upstream, "name": name, **shown}
+                return {
+                    "message": "wrong",
+                    "where": where,
+                    "upstream": upstream,
+                    "name": name,
+                    **shown,
+                }
     return None
 
 

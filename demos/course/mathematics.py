@@ -42,7 +42,9 @@ def _inline(translator: Any, node: Any) -> None:
 
 
 def _displayed(translator: Any, node: Any) -> None:
-    translator.body.append(f'<div class="formula" tabindex="0">{formula(node.astext(), True)}</div>')
+    translator.body.append(
+        f'<div class="formula" tabindex="0">{formula(node.astext(), True)}</div>'
+    )
     raise nodes.SkipNode
 
 

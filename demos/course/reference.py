@@ -1,4 +1,4 @@
-"""The reference beside the lessons, written from the code itself: names, commands, operations, plan."""
+"""The reference beside the lessons, written from the code: names, commands, operations, plan."""
 
 import html
 import inspect
@@ -21,16 +21,16 @@ TITLES = {
 }
 ABOUT = {
     "names": (
-        "What `from autolm import …` brings, from its own docstrings. Operations have a [page of their own](operations).",
-        "`from autolm import …`로 가져오는 것들입니다. 설명은 코드의 영어 문서 문자열 그대로입니다. 연산은 [따로](operations) 있습니다.",
+        "What `from autolm import …` brings, from its docstrings; not [operations](operations).",
+        "`from autolm import …`로 가져오는 것들입니다(영어). [연산](operations)은 따로 있습니다.",
     ),
     "commands": (
         "What each command says of itself, by `--help`.",
         "명령마다 `--help`가 말하는 그대로입니다.",
     ),
     "operations": (
-        "Every operation with its formula and its backward rule, from its record. ḡ is what comes from above, y the result.",
-        "모든 연산의 공식과 역전파 규칙입니다. 연산의 기록에서 그대로 가져왔습니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
+        "Formula and rule of each, from its record: ḡ comes from above, y is the result.",
+        "연산의 공식과 역전파 규칙입니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
     ),
     "architecture": (
         "How the code is laid out, and how to add to it: from `CONTRIBUTING.md`.",
@@ -91,13 +91,14 @@ def _commands() -> str:
 def _operations() -> str:
     rows = [(op.name, op) for op in OPERATIONS]
     rows += [(name, record) for name, record in OF_VALUES.items() if name not in dict(rows)]
-    lines = ["<table><thead><tr><th>operation</th><th></th><th>y</th><th>backward</th><th>kinks</th></tr></thead><tbody>"]
+    head = "".join(f"<th>{word}</th>" for word in ("", "", "y", "ḡ →", "kinks"))
+    lines = [f'<div class="operations" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>']
     for name, record in rows:
         kinks = getattr(record, "kinks", "")
         cells = (name, record.symbol, record.formula, "\n".join(record.rule), kinks)
         marked = "".join(f"<td>{html.escape(cell).replace(chr(10), '<br>')}</td>" for cell in cells)
         lines.append(f'<tr id="operation-{name}">{marked}</tr>')
-    return "\n".join([*lines, "</tbody></table>", ""])
+    return "\n".join([*lines, "</tbody></table></div>", ""])
 
 
 def _architecture() -> str:

@@ -37,11 +37,15 @@ FURO_IN_KOREAN = {
     "Menu": "차례",
     "Expand": "펼치기",
     "Contents": "차례",
-    "Toggle navigation of": "펼치기:",
+    "Toggle navigation of ": "펼치기: ",
+    "Next": "다음",
+    "Previous": "이전",
+    "Home": "처음",
+    "Made with ": "만든 도구: ",
 }
 CHOOSE = """<!doctype html>
 <html lang="ko"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>autolm</title>
+<title>autolm</title><link rel="icon" href="ko/_static/icon.svg">
 <style>body {{ font: 1.3rem/1.8 system-ui, sans-serif; max-width: 34rem; margin: 18vh auto;
 padding: 0 1rem; color-scheme: light dark }} a {{ display: block; margin: 1rem 0 }}</style>
 <h1>autolm</h1>
@@ -165,9 +169,11 @@ def _write_sources(
         if folder == "lessons":
             file = f"{lesson.name}.ipynb"
             nbformat.write(lessons.to_download(lesson, language), out / "notebooks" / file)
-            link = f'<p class="beside"><a href="../notebooks/{file}" download>{DOWNLOAD[language]}</a></p>'
+            link = f'<a href="../notebooks/{file}" download>{DOWNLOAD[language]}</a>'
             book.cells.append(nbformat.v4.new_markdown_cell(link))
-        target = work / (f"{folder}/{lesson.name}.ipynb" if lesson.name != "index" else "index.ipynb")
+        target = work / (
+            f"{folder}/{lesson.name}.ipynb" if lesson.name != "index" else "index.ipynb"
+        )
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(book, target)
     for name, texts in about.items():
@@ -178,14 +184,22 @@ def _write_sources(
 
 def _sphinx(work: Path, site: Path, language: str) -> None:
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    command += ["-c", str(HERE), "-D", f"language={language}", "-d", str(work / f"{language}.trees")]
+    command += [
+        "-c",
+        str(HERE),
+        "-D",
+        f"language={language}",
+        "-d",
+        str(work / f"{language}.trees"),
+    ]
     done = subprocess.run([*command, str(work / language), str(site / language)])
     if done.returncode:
         raise CourseError("sphinx failed", pages=language)
 
 
 def _in_korean(page: str) -> str:
-    """Translate what the theme leaves in English: whole texts and labels of elements, nothing else."""
+    """Translate what the theme leaves in English: whole texts, and labels of elements."""
     for english, korean in FURO_IN_KOREAN.items():
-        page = re.sub(rf'(?<=[>"])(\s*){re.escape(english)}(?=[\s<"])', rf"\1{korean}", page)
+        end = "" if english.endswith(" ") else r'(?=\s*[<"])'  # what ends in a space goes on
+        page = re.sub(rf'(?<=[>"])(\s*){re.escape(english)}{end}', rf"\1{korean}", page)
     return page

@@ -63,7 +63,8 @@ MESSAGES = {
     "done": (
         "{site}/index.html   {pages} pages, {seconds:.0f} s   "
         "to read it: python -m http.server -d {site}",
-        "{site}/index.html   {pages}쪽, {seconds:.0f}초   읽으려면: python -m http.server -d {site}",
+        "{site}/index.html   {pages}쪽, {seconds:.0f}초   "
+        "읽으려면: python -m http.server -d {site}",
     ),
 }
 

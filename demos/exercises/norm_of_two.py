@@ -1,4 +1,4 @@
-"""y = t / √(t² + 1) with t = (a − b) / 2: a layer norm of two numbers, and a rule with one mistake."""
+"""y = t / √(t² + 1) with t = (a − b) / 2: a layer norm of two, with one mistake."""
 
 import numpy as np
 
