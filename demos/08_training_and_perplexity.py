@@ -39,7 +39,7 @@ from autolm.nn import clip_gradients, schedule
 
 corpus = toy_language_corpus(train_sentences=6000, validation_sentences=300)
 config = TrainingConfig(
-    d_model=48, d_ff=192, num_layers=2, num_heads=2, batch_size=8, steps=600, learning_rate=2e-2
+    d_model=48, d_ff=192, num_layers=2, num_heads=2, batch_size=8, steps=400, learning_rate=2e-2
 )
 training = Training(config, corpus, train_tokenizer(config, corpus))
 for sentence in corpus.train.splitlines()[:4]:

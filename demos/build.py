@@ -1,7 +1,7 @@
 """Build the course: `pip install -e '.[course]'`, then `python demos/build.py SITE`.
 
 It writes SITE/index.html, SITE/{en,ko}/lessons/NN_name.html and SITE/{en,ko}/notebooks/: pages that
-need nothing but themselves. Each lesson is run once, for both languages. The build stops if a lesson
+need nothing but themselves. Each lesson is run once, for both languages. The build stops if one
 lacks a language, prints something else than is recorded, or if a link leads nowhere.
 """
 
