@@ -27,7 +27,7 @@ TIME_LIMIT = 120  # seconds for a cell
 DIRECTIVE = re.compile(r"^```\{([\w-]+)\} ?(.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```\{([\w-]+)\} ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 ANCHOR = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
-NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?![\w.])")
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?!\w|\.\d)")
 SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
