@@ -44,6 +44,7 @@ html_sidebars = {
 }
 myst_url_schemes = ["http", "https", "mailto"]
 suppress_warnings = ["myst.header"]  # a page of one anchor before its title
+html_use_index = False
 html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
 html_last_updated_fmt = None
 
