@@ -36,13 +36,6 @@ def test_a_lesson_prints_what_is_recorded(lesson, tmp_path):
         assert done.stdout == recorded  # it is not, and pytest shows how
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_prints_carry_numbers_and_signs_alone(lesson):
-    """The prose stands in the text, in both languages; what is said in code is for both."""
-    for string in re.findall(r'print\((f?"[^"]*")', lesson.read_text("utf-8")):
-        assert not re.search(r"(?:\b[A-Za-z]{2,}\b ){4,}", string), string
-
-
 def test_attention_by_steps_is_the_fused_operation():
     assert "attention(q, k, v) = output: True" in (DEMOS / "outputs/05_attention.txt").read_text()
 
