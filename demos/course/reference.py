@@ -18,6 +18,7 @@ TITLES = {
     "commands": ("Commands", "명령"),
     "operations": ("Operations", "연산"),
     "architecture": ("Architecture", "구조"),
+    "guide": ("Guide", "안내"),
 }
 ABOUT = {
     "names": (
@@ -31,6 +32,10 @@ ABOUT = {
     "operations": (
         "Formula and rule of each, from its record: ḡ comes from above, y is the result.",
         "연산의 공식과 역전파 규칙입니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
+    ),
+    "guide": (
+        "All that autolm does, task by task.",
+        "autolm이 하는 모든 일입니다(영어).",
     ),
     "architecture": (
         "How the code is laid out, and how to add to it: from `CONTRIBUTING.md`.",
@@ -46,6 +51,7 @@ def pages() -> dict[str, tuple[str, str]]:
         "commands": _commands(),
         "operations": _operations(),
         "architecture": _architecture(),
+        "guide": _guide(),
     }
     return {
         name: tuple(
@@ -105,3 +111,9 @@ def _architecture() -> str:
     text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
     plan = text[text.index("## The plan of the house") :]
     return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # links to files, which are not here
+
+
+def _guide() -> str:
+    text = (DEMOS / "guide.md").read_text("utf-8")
+    text = text[text.index("## ") :].replace('"pictures/', '"../../shared/pictures/')
+    return re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations)", text)

@@ -142,6 +142,8 @@ def gather(shared: Path, packages: Path) -> None:
     for name in (*core, "pyodide-lock.json"):
         _copy(packages / "pyodide" / name, shared / "pyodide")
     _copy(HERE / "worker.js", shared)
+    for picture in (DEMOS / "pictures").glob("*.[sp][vn]g"):
+        _copy(picture, shared / "pictures")
     root = Path(autolm.__file__).parent
     with zipfile.ZipFile(shared / "autolm.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(root / "__init__.py", "autolm/__init__.py")

@@ -104,6 +104,7 @@ pages/checkpoint_5
 :hidden:
 :caption: 참고
 
+reference/guide
 reference/names
 reference/commands
 reference/operations
@@ -217,6 +218,7 @@ pages/checkpoint_5
 :hidden:
 :caption: Reference
 
+reference/guide
 reference/names
 reference/commands
 reference/operations
