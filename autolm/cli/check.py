@@ -22,6 +22,9 @@ def check(
     module: Annotated[
         list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
     ] = None,
+    hints: Annotated[
+        bool, typer.Option(help="Whether to say why, or, to mark an exercise, only where.")
+    ] = True,
 ) -> None:
     """Prove the gradients of operations, or say which rule is wrong, where and how."""
     from autolm.cli.verdicts import show_verdicts
@@ -29,4 +32,4 @@ def check(
     named = operations or []
     files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
     names = [word for word in named if not word.endswith(".py")]
-    raise typer.Exit(show_verdicts(names, profile=profile, modules=files))
+    raise typer.Exit(show_verdicts(names, profile=profile, modules=files, hints=hints))

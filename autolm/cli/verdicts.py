@@ -39,6 +39,7 @@ def show_verdicts(
     *,
     profile: str | None = None,
     modules: Sequence[Path] = (),
+    hints: bool = True,
     console: Console | None = None,
 ) -> int:
     """Check operations, print a table of them by laws, and return an exit code.
@@ -51,6 +52,8 @@ def show_verdicts(
         How long to search: dev, ci or nightly; by default what HYPOTHESIS_PROFILE says.
     modules
         Python files whose primitives are checked instead of ours.
+    hints
+        Whether a report says why; without, it has the counterexample alone.
     console
         Where to print.
 
@@ -94,7 +97,7 @@ def show_verdicts(
     for number, (title, report, _) in enumerate(reports, 1):
         if report.verdict is not Verdict.CORRECT or report.reason:
             console.print()
-            console.print(Text(str(report)), soft_wrap=True)
+            console.print(Text(str(report if hints else report.without_cause())), soft_wrap=True)
         picture_name = report.name if title == report.name else f"{report.name}-{number}"
         picture = pictures and report.render(pictures / f"{picture_name}.svg")
         if picture is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,12 @@ class Report:
         return f"{self.name} is CORRECT to {self.digits:.0f} digits{note}"
 
     __repr__ = __str__
+
+    def without_cause(self) -> Report:
+        """Return what is wrong without why: the counterexample alone, as an exercise is marked."""
+        if self.failure is None:
+            return self
+        return replace(self, failure=replace(self.failure, diagnosis="", known="", also=()))
 
     def render(self, path: str | Path) -> Path | None:
         """Draw the counterexample into a file; None if there is nothing to draw, or to draw with.

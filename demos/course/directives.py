@@ -181,7 +181,7 @@ class Exercise(Cell):
                 + f'<template data-solution-of="{name}"><details data-solution>'
                 f"<summary>{words['solution']}</summary><pre>{html.escape(solved)}</pre></details>"
                 f'</template><p class="beside"><a href="{file}" download>{words["download"]}</a>, '
-                f"{words['proof']} <code>autolm check {name}.py</code></p>"
+                f"{words['proof']} <code>autolm check --no-hints {name}.py</code></p>"
             )
         ]
 

@@ -183,7 +183,8 @@ def test_the_player_in_a_page_steps_by_keyboard(first_lesson):
 @pytest.mark.parametrize("solved", [False, True])
 def test_the_command_refuses_every_exercise_and_accepts_every_solution(solved):
     files = [p.with_name(f"{p.stem}_solution.py") if solved else p for p in EXERCISES]
-    command = [sys.executable, "-m", "autolm", "check", *map(str, files)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=None)
+    command = [sys.executable, "-m", "autolm", "check", "--no-hints", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     wrong = set(re.findall(r"(?:gradient|conduct) of (\w+) is WRONG", done.stdout))
+    assert "diagnosis" not in done.stdout
     assert wrong == (set() if solved else {path.stem for path in EXERCISES})
