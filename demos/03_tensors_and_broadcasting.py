@@ -174,6 +174,20 @@ for node in nodes:
 r"""
 $W$의 기울기와 숫자 하나하나가 같습니다.
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x, W = [1.0, 2.0, -1.0], [[0.5, -1.0], [1.0, 0.5], [-0.5, 1.0]]
+W = [[Value(w) for w in row] for row in W]
+scores = [Value.dot(column, x) for column in zip(*W)]
+total = Value.sum(s.relu() for s in scores)
+total.backward()
+for row in W:
+    print([w.grad for w in row])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 모양 $(4,)$인 편향 $b$가 모양 $(10, 4)$인 배열에 더해졌고, 위에서 온 기울기의 원소가 모두 0.5입니다.
@@ -192,6 +206,20 @@ x를 조금 바꾸면 y는 얼마나 바뀝니까? w를 바꾸면?
 # %% [markdown] lang="en"
 r"""
 It is the gradient of $W$ again, number by number.
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x, W = [1.0, 2.0, -1.0], [[0.5, -1.0], [1.0, 0.5], [-0.5, 1.0]]
+W = [[Value(w) for w in row] for row in W]
+scores = [Value.dot(column, x) for column in zip(*W)]
+total = Value.sum(s.relu() for s in scores)
+total.backward()
+for row in W:
+    print([w.grad for w in row])
+```
 
 ## Exercises
 

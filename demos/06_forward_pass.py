@@ -278,6 +278,18 @@ r"""
 ```{player} loss
 ```
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x = [Value(v) for v in (1.0, 2.0, 3.0, 6.0)]
+mean = Value.sum(x) / 4
+variance = Value.sum((v - mean) ** 2 for v in x) / 4
+normal = [(v - mean) / (variance + 1e-5).sqrt() for v in x]
+print([round(v.data, 4) for v in normal])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 이 모델의 파라미터는 몇 개입니까? ($E$와 $W_{\text{out}}$은 각각 5·4개, 어텐션에는 4·4 행렬이 네 개,
@@ -305,6 +317,18 @@ r"""
 By hand and by the model, the loss is the same. All of it is one graph:
 
 ```{player} loss
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x = [Value(v) for v in (1.0, 2.0, 3.0, 6.0)]
+mean = Value.sum(x) / 4
+variance = Value.sum((v - mean) ** 2 for v in x) / 4
+normal = [(v - mean) / (variance + 1e-5).sqrt() for v in x]
+print([round(v.data, 4) for v in normal])
 ```
 
 ## Exercises

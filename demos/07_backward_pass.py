@@ -194,6 +194,18 @@ print(f"{before:.6f} → {after:.6f}")
 
 # %% [markdown] lang="ko"
 r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+E = [Value(0.1), Value(0.2), Value(0.3)]
+tokens = [2, 0, 2]
+loss = Value.sum(E[t] * E[t] * (i + 1) for i, t in enumerate(tokens))
+loss.backward()
+print([round(e.grad, 4) for e in E])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** "the cat the"에서 $\bar g$가 위와 같을 때, $\partial L/\partial E[4]$의 두 번째 수는?
@@ -212,6 +224,18 @@ t = (a − b)/2라 하면 y = t / √(t² + 1)입니다. t로 미분해 보세�
 
 # %% [markdown] lang="en"
 r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+E = [Value(0.1), Value(0.2), Value(0.3)]
+tokens = [2, 0, 2]
+loss = Value.sum(E[t] * E[t] * (i + 1) for i, t in enumerate(tokens))
+loss.backward()
+print([round(e.grad, 4) for e in E])
+```
+
 ## Exercises
 
 **1. Predict.** In "the cat the" with the $\bar g$ above, what is the second number of $\partial L/\partial E[4]$?

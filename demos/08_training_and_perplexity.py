@@ -166,6 +166,27 @@ r"""
 손실이 사다리의 어느 단 아래로 내려갔는지가 모델이 무엇을 배웠는지를 말해 줍니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다.
 `autolm train`은 이것을 1분 동안 더 많은 데이터로 이어서 합니다.
 
+## 직접 실행하기
+
+```{run}
+from math import exp, log
+from autolm import Value
+
+score = {pair: Value(0.0, name=pair) for pair in ("ab", "ac")}
+for step in range(31):
+    total = score["ab"].exp() + score["ac"].exp()
+    losses = [-(score[p].exp() / total).log() for p in ("ab", "ab", "ab", "ac")]
+    loss = Value.sum(losses) / 4
+    for s in score.values():
+        s.grad = 0
+    loss.backward()
+    for s in score.values():
+        s.data -= 1.0 * s.grad
+    if step % 10 == 0:
+        print(step, round(loss.data, 4), "PPL", round(exp(loss.data), 4))
+print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 검증 손실이 $\ln 2$라면 퍼플렉시티는?
@@ -190,6 +211,27 @@ eˣ의 미분은 자기 자신입니다. 그 안에는 a/2가 있습니다.
 r"""
 Which rung the loss has passed says what the model has learnt; its distance from the entropy is what it has not. `autolm train`
 goes on for a minute, with more of everything.
+
+## Run it yourself
+
+```{run}
+from math import exp, log
+from autolm import Value
+
+score = {pair: Value(0.0, name=pair) for pair in ("ab", "ac")}
+for step in range(31):
+    total = score["ab"].exp() + score["ac"].exp()
+    losses = [-(score[p].exp() / total).log() for p in ("ab", "ab", "ab", "ac")]
+    loss = Value.sum(losses) / 4
+    for s in score.values():
+        s.grad = 0
+    loss.backward()
+    for s in score.values():
+        s.data -= 1.0 * s.grad
+    if step % 10 == 0:
+        print(step, round(loss.data, 4), "PPL", round(exp(loss.data), 4))
+print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
+```
 
 ## Exercises
 

@@ -182,6 +182,21 @@ except GradientError as error:
 
 # %% [markdown] lang="ko"
 r"""
+## 직접 실행하기
+
+```{run}
+import cmath
+from autolm import Value
+
+a = Value(0.7)
+y = a * a.sigmoid()
+y.backward()
+f = lambda x: x / (1 + cmath.exp(-x))
+print("backprop ", a.grad)
+print("complex  ", f(0.7 + 1e-30j).imag / 1e-30)
+print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
+```
+
 ## 연습문제
 
 **1. 틀린 규칙을 찾으세요.** 위의 `hasty_silu`입니다. 직접 고치고, 내려받아 `autolm check`로 증명하세요.
@@ -200,6 +215,21 @@ y² = a² + b² + 1의 양변을 a로 미분해 보세요: 2y · ∂y/∂a = 2a.
 
 # %% [markdown] lang="en"
 r"""
+## Run it yourself
+
+```{run}
+import cmath
+from autolm import Value
+
+a = Value(0.7)
+y = a * a.sigmoid()
+y.backward()
+f = lambda x: x / (1 + cmath.exp(-x))
+print("backprop ", a.grad)
+print("complex  ", f(0.7 + 1e-30j).imag / 1e-30)
+print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
+```
+
 ## Exercises
 
 **1. Find the wrong rule.** It is `hasty_silu` of above. Mend it yourself, download it, and prove it by `autolm check`.

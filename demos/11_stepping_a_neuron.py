@@ -129,6 +129,18 @@ r"""
 ```{player} o
 ```
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+for weight in (-3.0, -3.25, -3.5):
+    x, w, b = Value(2.0), Value(weight), Value(6.8813735870195432)
+    o = (x * w + b).tanh()
+    o.backward()
+    print(weight, round(o.data, 4), round(w.grad, 4), round(x.grad, 4))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** $w_1 = -3.5$이면 $n = -7 + b$입니다. $\partial o/\partial n = 1 - o^2$는 얼마입니까? (계산기를 쓰세요. $b \approx 6.88$)
@@ -148,6 +160,18 @@ r"""
 # %% [markdown] lang="en"
 r"""
 ```{player} o
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+for weight in (-3.0, -3.25, -3.5):
+    x, w, b = Value(2.0), Value(weight), Value(6.8813735870195432)
+    o = (x * w + b).tanh()
+    o.backward()
+    print(weight, round(o.data, 4), round(w.grad, 4), round(x.grad, 4))
 ```
 
 ## Exercises

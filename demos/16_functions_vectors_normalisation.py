@@ -225,6 +225,21 @@ print(f"(v−μ)/σ  {normal.round(4)}   ‖·‖ = {np.linalg.norm(normal):g} =
 
 # %% [markdown] lang="ko"
 r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
+    row = []
+    for f in (Value.tanh, Value.sigmoid, Value.relu):
+        v = Value(x)
+        y = f(v)
+        y.backward()
+        row.append((round(y.data, 4), round(v.grad, 4)))
+    print(x, row)
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** $a = (1, 2, 2)$의 크기는?
@@ -254,6 +269,21 @@ r = √(a² + b²)라 하면 ∂r/∂a = a/r, ∂r/∂b = b/r.
 
 # %% [markdown] lang="en"
 r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
+    row = []
+    for f in (Value.tanh, Value.sigmoid, Value.relu):
+        v = Value(x)
+        y = f(v)
+        y.backward()
+        row.append((round(y.data, 4), round(v.grad, 4)))
+    print(x, row)
+```
+
 ## Exercises
 
 **1. Predict.** What is the length of $a = (1, 2, 2)$?

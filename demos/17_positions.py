@@ -143,6 +143,22 @@ print("\nPE[1 + 3] =", PE[4, 2:4].round(4), "  R₃ PE[1] =", (turn @ PE[1, 2:4]
 
 # %% [markdown] lang="ko"
 r"""
+## 직접 실행하기
+
+```{run}
+from math import cos, sin
+
+d, base = 8, 10000
+def PE(pos):
+    angles = [pos / base ** (2 * i / d) for i in range(d // 2)]
+    return [f(a) for a in angles for f in (sin, cos)]
+
+for pos in range(5):
+    print(pos, [round(x, 3) for x in PE(pos)])
+dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 차원 0의 위치 1의 값 $\sin(1)$은? (계산기를 쓰세요. 라디안입니다.)
@@ -171,6 +187,22 @@ $10000$이면 주기가 $2\pi$에서 거의 $2\pi \cdot 10000 \approx 63\,000$�
 
 # %% [markdown] lang="en"
 r"""
+## Run it yourself
+
+```{run}
+from math import cos, sin
+
+d, base = 8, 10000
+def PE(pos):
+    angles = [pos / base ** (2 * i / d) for i in range(d // 2)]
+    return [f(a) for a in angles for f in (sin, cos)]
+
+for pos in range(5):
+    print(pos, [round(x, 3) for x in PE(pos)])
+dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
+```
+
 ## Exercises
 
 **1. Predict.** Position 1 in dimension 0 is $\sin(1)$. How much is that? (Take a calculator, in radians.)

@@ -155,6 +155,20 @@ r"""
 ```{player} sat
 ```
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+q, keys, values = [1.0, 0.0, 0.0, 1.0], [[2.0, 0.0, 0.0, -1.0], [0.0, 1.0, 1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]]
+for head in (slice(0, 2), slice(2, 4)):
+    s = [Value.dot([Value(x) for x in q[head]], k[head]) / 2**0.5 for k in keys]
+    e = [x.exp() for x in s]
+    w = [x / Value.sum(e) for x in e]
+    out = [Value.dot(w, column) for column in zip(*(v[head] for v in values))]
+    print([round(x.data, 3) for x in w], [round(x.data, 3) for x in out])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** GPT-3는 $d_{\text{model}} = 12288$, 헤드 96개입니다. $d_k$는?
@@ -175,6 +189,20 @@ r"""
 Only the row of "sat" gets a gradient, and it is the sums of the rows of $W_O$ (in $\bar J = \bar O W_O^{\mathsf T}$ its row of $\bar O$ is all 1).
 
 ```{player} sat
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+q, keys, values = [1.0, 0.0, 0.0, 1.0], [[2.0, 0.0, 0.0, -1.0], [0.0, 1.0, 1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]]
+for head in (slice(0, 2), slice(2, 4)):
+    s = [Value.dot([Value(x) for x in q[head]], k[head]) / 2**0.5 for k in keys]
+    e = [x.exp() for x in s]
+    w = [x / Value.sum(e) for x in e]
+    out = [Value.dot(w, column) for column in zip(*(v[head] for v in values))]
+    print([round(x.data, 3) for x in w], [round(x.data, 3) for x in out])
 ```
 
 ## Exercises

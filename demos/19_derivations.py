@@ -322,6 +322,22 @@ for name, by_rule, engine in (
 
 # %% [markdown] lang="ko"
 r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+z = [Value(x) for x in (0.2, -0.4, 1.0)]
+e = [x.exp() for x in z]
+p = [x / Value.sum(e) for x in e]
+for j in range(3):
+    for x in z:
+        x.grad = 0
+    p[j].backward()
+    rule = [p[j].data * ((i == j) - p[i].data) for i in range(3)]
+    print([round(x.grad, 4) for x in z], [round(r, 4) for r in rule])
+```
+
 ## 연습문제
 
 **1. 규칙을 쓰세요.** 세 점수의 소프트맥스에서 첫 확률 $p_1 = \dfrac{e^a}{e^a + e^b + e^c}$. 야코비 행렬의 첫 행입니다.
@@ -352,6 +368,22 @@ a에 대한 미분에 무엇이 곱해져야 합니까?
 
 # %% [markdown] lang="en"
 r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+z = [Value(x) for x in (0.2, -0.4, 1.0)]
+e = [x.exp() for x in z]
+p = [x / Value.sum(e) for x in e]
+for j in range(3):
+    for x in z:
+        x.grad = 0
+    p[j].backward()
+    rule = [p[j].data * ((i == j) - p[i].data) for i in range(3)]
+    print([round(x.grad, 4) for x in z], [round(r, 4) for r in rule])
+```
+
 ## Exercises
 
 **1. Write the rule.** The first probability of three scores, $p_1 = \dfrac{e^a}{e^a + e^b + e^c}$: a row of the Jacobian.

@@ -174,6 +174,20 @@ r"""
 첫 토큰은 맞고, 나머지는 방향도 크기도 틀립니다. **그런데도 손실은 줄어듭니다.** 그래서 아무도 모릅니다. 고치는 방법은 하나입니다. 모든 기울기를 먼저
 구하고, 그다음에 한꺼번에 움직입니다. 역전파는 저절로 그렇게 합니다. 그리고 이 코드는 임베딩만 학습시킵니다. 나머지 행렬들은 처음 그대로입니다.
 
+## 직접 실행하기
+
+```{run}
+from math import exp, sin, cos
+
+f = lambda x: exp(x) * sin(x)
+true = exp(1) * (sin(1) + cos(1))
+for k in range(1, 16):
+    h = 10.0**-k
+    forward = abs((f(1 + h) - f(1)) / h - true)
+    central = abs((f(1 + h) - f(1 - h)) / (2 * h) - true)
+    print(f"1e-{k:<2}  {forward:.1e}  {central:.1e}")
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 파라미터가 175 000 000 000개일 때 전진 차분 한 번에 필요한 순전파는 몇 번입니까? (십억 단위로 쓰세요.)
@@ -197,6 +211,20 @@ r"""
 r"""
 The first token is right; the others are wrong in direction and in length. **And the loss falls all the same**: so nobody notices. The mend: find all gradients first, and then move all at once, as
 backpropagation does by itself. And this code trains the embedding alone; all other matrices stay as they were.
+
+## Run it yourself
+
+```{run}
+from math import exp, sin, cos
+
+f = lambda x: exp(x) * sin(x)
+true = exp(1) * (sin(1) + cos(1))
+for k in range(1, 16):
+    h = 10.0**-k
+    forward = abs((f(1 + h) - f(1)) / h - true)
+    central = abs((f(1 + h) - f(1 - h)) / (2 * h) - true)
+    print(f"1e-{k:<2}  {forward:.1e}  {central:.1e}")
+```
 
 ## Exercises
 

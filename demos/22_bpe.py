@@ -165,6 +165,26 @@ r"""
 
 `autolm train book.txt --tokenizer bpe`는 글에서 BPE를 배우고 그것으로 학습합니다.
 
+## 직접 실행하기
+
+```{run}
+from collections import Counter
+from itertools import pairwise
+
+tokens = list("aaabdaaabac")
+for new in "ZYX":
+    pair = Counter(pairwise(tokens)).most_common(1)[0][0]
+    merged = []
+    while tokens:
+        if tuple(tokens[:2]) == pair:
+            merged.append(new)
+            tokens = tokens[2:]
+        else:
+            merged.append(tokens.pop(0))
+    tokens = merged
+    print(new, "=", "".join(pair), " ", " ".join(tokens))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** "abababab"에서 한 번 합치면 토큰은 몇 개입니까?
@@ -204,6 +224,26 @@ r"""
 | rare words | can always be written | are written in pieces |
 
 `autolm train book.txt --tokenizer bpe` learns a BPE from the text, and trains with it.
+
+## Run it yourself
+
+```{run}
+from collections import Counter
+from itertools import pairwise
+
+tokens = list("aaabdaaabac")
+for new in "ZYX":
+    pair = Counter(pairwise(tokens)).most_common(1)[0][0]
+    merged = []
+    while tokens:
+        if tuple(tokens[:2]) == pair:
+            merged.append(new)
+            tokens = tokens[2:]
+        else:
+            merged.append(tokens.pop(0))
+    tokens = merged
+    print(new, "=", "".join(pair), " ", " ".join(tokens))
+```
 
 ## Exercises
 

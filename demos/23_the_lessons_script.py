@@ -221,6 +221,19 @@ r"""
 | 모든 파라미터 학습 | 임베딩만 학습 |
 | 수치 미분으로 기울기 | 첫 토큰만 옳음 ([21강](#measuring-trap)) |
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+logits = {"on": 3.0, "in": 1.0, "mat": 0.5, "the": -1.0}
+for temperature in (1.0, 0.5, 2.0):
+    e = {word: Value(z / temperature).exp() for word, z in logits.items()}
+    total = Value.sum(e.values())
+    print(temperature, {word: round((x / total).data, 3) for word, x in e.items()})
+print("argmax", max(logits, key=logits.get))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 로짓이 $(2, 2, 2, 2)$이면 argmax의 확률은?
@@ -249,6 +262,19 @@ r"""
 | predicts the next word | has no mask: each word sees its answer ([lesson 5](#causal-mask)) |
 | trains all parameters | trains the embedding alone |
 | numerical gradients | right for the first token only ([lesson 21](#measuring-trap)) |
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+logits = {"on": 3.0, "in": 1.0, "mat": 0.5, "the": -1.0}
+for temperature in (1.0, 0.5, 2.0):
+    e = {word: Value(z / temperature).exp() for word, z in logits.items()}
+    total = Value.sum(e.values())
+    print(temperature, {word: round((x / total).data, 3) for word, x in e.items()})
+print("argmax", max(logits, key=logits.get))
+```
 
 ## Exercises
 

@@ -200,6 +200,20 @@ r"""
 | 피드포워드 | ReLU | GELU | SwiGLU |
 | 층, 폭, 헤드 | 6, 512, 8 | 96, 12288, 96 | 32, 4096, 32 |
 
+## 직접 실행하기
+
+```{run}
+from math import cos, sin
+
+def turn(v, angle):
+    return [v[0] * cos(angle) - v[1] * sin(angle), v[0] * sin(angle) + v[1] * cos(angle)]
+
+q, k = [1.0, 0.5], [0.3, -1.0]
+for p, s in ((0, 2), (5, 7), (40, 42), (0, 3), (5, 8)):
+    a, b = turn(q, p), turn(k, s)
+    print(p, s, s - p, round(a[0] * b[0] + a[1] * b[1], 6))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** $x = (3, 4)$의 RMS $\sqrt{(9 + 16)/2}$는?
@@ -231,6 +245,20 @@ r"""
 | position | sine, cosine | learnt | RoPE |
 | feed-forward | ReLU | GELU | SwiGLU |
 | layers, width, heads | 6, 512, 8 | 96, 12288, 96 | 32, 4096, 32 |
+
+## Run it yourself
+
+```{run}
+from math import cos, sin
+
+def turn(v, angle):
+    return [v[0] * cos(angle) - v[1] * sin(angle), v[0] * sin(angle) + v[1] * cos(angle)]
+
+q, k = [1.0, 0.5], [0.3, -1.0]
+for p, s in ((0, 2), (5, 7), (40, 42), (0, 3), (5, 8)):
+    a, b = turn(q, p), turn(k, s)
+    print(p, s, s - p, round(a[0] * b[0] + a[1] * b[1], 6))
+```
 
 ## Exercises
 

@@ -1,6 +1,9 @@
 """The lessons as written: two languages, exercises, the 70 items. Nothing is built here."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from course import lessons
 from course.lessons import ANCHOR, BLOCK, DIRECTIVE, Lesson, items
 from course.words import CourseError
 
+ROOT = Path(__file__).parents[2]
 SCRIPTS = list(lessons.scripts())
 LESSONS = [path for path in SCRIPTS if path.name[0].isdigit()]
 EXERCISES = {"exercise", "predict", "answer"}
@@ -128,3 +132,24 @@ def test_a_notebook_to_download_has_no_directives_and_shows_the_exercise():
     assert not BLOCK.search(text)
     assert not ANCHOR.search(text)
     assert "def two_paths(w, x):" in text
+
+
+RUNS = [
+    pytest.param(body, id=path.stem)
+    for path in LESSONS
+    for kind, _, body in BLOCK.findall(path.read_text("utf-8").split('lang="en"')[-1])
+    if kind == "run"
+]
+
+
+@pytest.mark.parametrize("program", RUNS)
+def test_a_program_to_run_in_the_page_needs_no_more_than_the_engine(program):
+    blocked = "import sys; sys.modules['numpy'] = None\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocked + program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

@@ -78,6 +78,10 @@ for (const cell of document.querySelectorAll(".cell-to-run")) {
     const asked = { source: text.value, language: document.documentElement.lang };
     worker.postMessage(cell.dataset.exercise ? { ...asked, exercise: given } : asked);
   };
+  // Python takes seconds to start: it begins when somebody comes near.
+  cell.onpointerenter = cell.onfocusin = () => {
+    if (!worker && location.protocol !== "file:") start(cell.dataset.root);
+  };
   cell.querySelector("[data-reset]").onclick = () => {
     text.value = given;
     text.focus();
