@@ -153,7 +153,7 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
 나누지 않으면 점수의 퍼짐(표준편차)이 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
-사라집니다. 재 봅시다. 마지막 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
+사라집니다. 재 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
 """
 
 # %% [markdown] lang="en"

@@ -153,3 +153,14 @@ def test_a_program_to_run_in_the_page_needs_no_more_than_the_engine(program):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_every_exercise_stands_in_a_lesson_and_has_its_solution():
+    named = {
+        name
+        for path in LESSONS
+        for kind, name in DIRECTIVE.findall(path.read_text("utf-8"))
+        if kind == "exercise"
+    }
+    files = {path.stem for path in (ROOT / "demos" / "exercises").glob("*.py")}
+    assert files == named | {f"{name}_solution" for name in named}
