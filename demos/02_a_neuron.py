@@ -1,9 +1,38 @@
-"""Lesson 2: one neuron, forwards and backwards, with every number shown.
+# %% [markdown] lang="ko"
+r"""
+# 2강: 뉴런 하나
 
-The neuron is that of Karpathy's micrograd lecture: two inputs, two weights, a bias, a tanh. The
-bias is chosen such that the gradients come out round.
+**뉴런**(neuron)은 입력에 **가중치**(weight)를 곱해 더하고, **편향**(bias)을 더한 뒤, 그 합을 휘게 합니다.
+
+$$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
+
+이 뉴런은 Karpathy의 micrograd 강의에 나오는 것입니다. 기울기가 깔끔한 수가 되도록 편향을 골랐습니다.
+
+(neuron-forward)=
+## 1. 순전파
+
+**순전파**(forward pass)는 식을 안쪽부터 계산하는 일입니다. $\tanh$처럼 합을 휘게 하는 함수를 **활성화 함수**(activation
+function)라고 합니다. 이것이 없으면 층을 아무리 쌓아도 일차함수 하나와 같습니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 2: a neuron
+
+A **neuron** weighs its inputs, adds a **bias**, and bends the sum.
+
+$$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
+
+This one is that of Karpathy's micrograd lecture; its bias is chosen such that the gradients come out round.
+
+(neuron-forward)=
+## 1. Forwards
+
+The **forward pass** computes the formula from the inside out. What bends the sum, here $\tanh$, is the **activation
+function**: without one, any number of layers is no more than one linear function.
+"""
+
+# %%
 from autolm import Value
 
 x1, x2 = Value(2, name="x1"), Value(0, name="x2")
@@ -15,35 +44,97 @@ both = x1w1 + x2w2
 n = both + b
 o = n.tanh()
 x1w1.name, x2w2.name, both.name, n.name, o.name = "x1·w1", "x2·w2", "sum", "n", "o"
+for node in (x1, x2, w1, w2, b, x1w1, x2w2, both, n, o):
+    print(f"{node.name:5} = {node.data:8.4f}")
 
-print("A neuron weighs its inputs, adds a bias, and bends the sum:  o = tanh(x1·w1 + x2·w2 + b)\n")
-print("Forwards")
-for node in (x1, x2, w1, w2, b):
-    print(f"  {node.name:5} = {node.data:8.4f}")
-for node in (x1w1, x2w2, both, n, o):
-    operands = ", ".join(parent.name for parent in node.parents)
-    print(f"  {node.name:5} = {node.data:8.4f}   {node.op.name} of {operands}")
+# %% [markdown] lang="ko"
+r"""
+(neuron-backward)=
+## 2. 역전파
 
-print("\nBackwards: each operation multiplies what comes from above by its own slopes.")
-print("In the rules on the right ḡ is what comes from above, and y the operation's result.")
+**역전파**(backpropagation)는 같은 식을 바깥쪽부터 거슬러 갑니다. 각 연산은 위에서 온 기울기 $\bar g$에 자기 기울기를
+곱해서 아래로 보냅니다. 필요한 미분은 세 가지뿐입니다.
+
+$$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a} = 1, \qquad
+\frac{\partial (ab)}{\partial a} = b$$
+
+첫 번째 공식을 유도해 봅시다. $\tanh n = \dfrac{s}{c}$, $\;s = \dfrac{e^n - e^{-n}}{2}$, $\;c = \dfrac{e^n + e^{-n}}{2}$라 하면
+$s' = c$, $c' = s$이므로 몫의 미분법에서
+
+$$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
+
+아래의 규칙에서 ḡ는 위에서 온 기울기, y는 그 연산의 결과입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(neuron-backward)=
+## 2. Backwards
+
+**Backpropagation** walks the same formula from the outside in. Each operation multiplies what comes from above,
+$\bar g$, by its own slopes, and sends it on. Three derivatives are all that is needed:
+
+$$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a} = 1, \qquad
+\frac{\partial (ab)}{\partial a} = b$$
+
+The first, derived: let $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
+$s' = c$ and $c' = s$, and by the quotient rule
+
+$$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
+
+In the rules below ḡ is what comes from above, and y is the operation's result.
+"""
+
+# %%
 for step in o.steps():
-    print(f"  {step.index + 1}. {step.node.name} is {step.node.op.formula}")
+    print(f"{step.index + 1}. {step.node.name}:  {step.node.op.formula}")
     for sent, rule in zip(step.contributions, step.rule, strict=True):
         arithmetic = f"{step.upstream:.4f} × {sent.local:7.4f} = {sent.value:7.4f}"
-        print(f"       ∂o/∂{sent.parent.name:5} = {arithmetic}     {rule}")
+        print(f"     ∂o/∂{sent.parent.name:5} = {arithmetic}     {rule}")
 
-print("\nWhat each input and weight could do to the output")
-for node, meaning in (
-    (w1, "raise w1, and o rises, for x1 is positive"),
-    (w2, "x2 is 0: whatever w2 is, it is not heard"),
-    (x1, "w1 is negative: more of x1 gives less of o"),
-    (x2, "w2 is positive: more of x2 gives more of o"),
-):
-    print(f"  ∂o/∂{node.name} = {node.grad:7.4f}   {meaning}")
+# %% [markdown] lang="ko"
+r"""
+읽어 봅시다. $\partial o/\partial w_1 = 1$은 양수이므로 $w_1$을 키우면 $o$가 커집니다. $\partial o/\partial w_2 = 0$입니다.
+$x_2 = 0$이라서 $w_2$가 무엇이든 들리지 않기 때문입니다. $\partial o/\partial x_1 = -1.5$는 음수입니다. 가중치 $w_1$이 음수라서
+$x_1$이 커지면 $o$는 작아집니다.
 
-print(
-    "\nLet it learn to say 0 instead: 20 steps of the three parameters against the gradient of o²."
-)
+```{drawing} o
+뉴런의 계산 그래프와 거꾸로 흐르는 값.
+```
+
+```{player} o
+```
+
+(neuron-learns)=
+## 3. 배우게 하기
+
+출력이 0이 되도록 가르쳐 봅시다. **손실**(loss) $o^2$의 기울기를 따라 세 파라미터를 20번 움직입니다.
+
+$$\theta_{\text{new}} = \theta_{\text{old}} - 0.02 \cdot \frac{\partial (o^2)}{\partial \theta}$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+Read it: $\partial o/\partial w_1 = 1$ is positive, so raise $w_1$ and $o$ rises. $\partial o/\partial w_2 = 0$: since
+$x_2 = 0$, whatever $w_2$ is, it is not heard. $\partial o/\partial x_1 = -1.5$ is negative, for its weight $w_1$ is: more of
+$x_1$ gives less of $o$.
+
+```{drawing} o
+The graph of the neuron, and what flows back through it.
+```
+
+```{player} o
+```
+
+(neuron-learns)=
+## 3. Let it learn
+
+Let it learn to say 0: 20 steps of its three parameters against the gradient of the **loss** $o^2$.
+
+$$\theta_{\text{new}} = \theta_{\text{old}} - 0.02 \cdot \frac{\partial (o^2)}{\partial \theta}$$
+"""
+
+# %%
 for number in range(21):
     output = (x1 * w1 + x2 * w2 + b).tanh()
     loss = output**2
@@ -51,6 +142,62 @@ for number in range(21):
         parameter.grad = 0
     loss.backward()
     if number % 5 == 0:
-        print(f"  step {number:2d}   o = {output.data:.6f}   loss = {loss.data:.6f}")
+        print(f"{number:2d}   o = {output.data:.6f}   o² = {loss.data:.6f}")
     for parameter in (w1, w2, b):
         parameter.data -= 0.02 * parameter.grad
+
+# %% [markdown] lang="ko"
+r"""
+```{run}
+from autolm import Value
+
+x1, x2, w1, w2 = Value(2.0), Value(0.0), Value(-3.0), Value(1.0)
+b = Value(6.8813735870195432)
+o = (x1 * w1 + x2 * w2 + b).tanh()
+o.backward()
+print(o.data)
+print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 역전파가 $\bar g = 1$이 아니라 $\bar g = 2$에서 시작한다면, $\partial o/\partial b$
+자리에는 얼마가 옵니까? (위의 표에서 ḡ = 1일 때의 값을 보세요.)
+
+```{predict} 2 * (1 - 0.5)
+```
+
+**2. 틀린 규칙을 찾으세요.** $y = \tanh(ab)$의 규칙에서 하나가 잘못 쓰였습니다.
+
+```{exercise} tanh_of_product
+공식 1 − tanh² 안에는 무엇의 제곱이 들어갑니까? 입력입니까, 결과입니까?
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{run}
+from autolm import Value
+
+x1, x2, w1, w2 = Value(2.0), Value(0.0), Value(-3.0), Value(1.0)
+b = Value(6.8813735870195432)
+o = (x1 * w1 + x2 * w2 + b).tanh()
+o.backward()
+print(o.data)
+print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
+```
+
+## Exercises
+
+**1. Predict.** If the pass began with $\bar g = 2$ instead of 1, what would stand in the place of $\partial o/\partial b$?
+(Look above for what it is with $\bar g = 1$.)
+
+```{predict} 2 * (1 - 0.5)
+```
+
+**2. Find the wrong rule.** In the rule of $y = \tanh(ab)$ one thing is written wrongly.
+
+```{exercise} tanh_of_product
+In 1 − tanh², what is squared: what went in, or what came out?
+```
+"""

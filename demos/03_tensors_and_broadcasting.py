@@ -1,9 +1,40 @@
-"""Lesson 3: arrays in place of numbers, and what becomes of the chain rule when shapes broadcast.
+# %% [markdown] lang="ko"
+r"""
+# 3강: 텐서, 행렬, 브로드캐스팅
 
-A Tensor is a whole array in one node. Its gradient has its shape, whatever it was combined with:
-an element that was used several times gets the sum of the gradients of its uses.
+숫자 하나 대신 배열을 씁니다. **텐서**(tensor)는 배열 전체가 노드 하나입니다. 텐서의 기울기는 텐서와 모양이 같습니다.
+여러 번 쓰인 원소는 쓰일 때마다 온 기울기를 모두 더해서 받습니다.
+
+(vectors-and-matrices)=
+## 1. 벡터와 행렬
+
+**벡터**(vector)는 수를 한 줄로 늘어놓은 것, **행렬**(matrix)은 직사각형으로 늘어놓은 것입니다. **행렬곱**(matrix product)의
+$(i, j)$ 성분은 앞 행렬의 $i$행과 뒤 행렬의 $j$열의 **내적**(dot product)입니다.
+
+$$(XW)_{ij} = \sum_k X_{ik} W_{kj}, \qquad (2 \times 3)\,(3 \times 2) \to (2 \times 2)$$
+
+특징이 세 개인 예 두 개가 층 하나를 지나갑니다. $Y = \mathrm{relu}(XW + b)$, 여기서 $\mathrm{relu}(a) = \max(a, 0)$입니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 3: tensors, matrices, broadcasting
+
+Arrays in place of numbers. A **tensor** is a whole array in one node. Its gradient has its shape, and an element that was
+used several times gets the sum of the gradients of its uses.
+
+(vectors-and-matrices)=
+## 1. Vectors and matrices
+
+A **vector** is numbers in a row, a **matrix** numbers in a rectangle. Element $(i, j)$ of a **matrix product** is the **dot
+product** of row $i$ of the first with column $j$ of the second:
+
+$$(XW)_{ij} = \sum_k X_{ik} W_{kj}, \qquad (2 \times 3)\,(3 \times 2) \to (2 \times 2)$$
+
+Two examples of three features pass through one layer, $Y = \mathrm{relu}(XW + b)$, where $\mathrm{relu}(a) = \max(a, 0)$.
+"""
+
+# %%
 import numpy as np
 
 from autolm import Tensor, topological_order
@@ -11,12 +42,11 @@ from autolm import Tensor, topological_order
 
 def show(title, array):
     rows = np.array2string(np.asarray(array), precision=3, suppress_small=True).splitlines()
-    print(f"  {title:22}{rows[0]}")
+    print(f"{title:18}{rows[0]}")
     for row in rows[1:]:
-        print(f"  {'':22}{row}")
+        print(f"{'':18}{row}")
 
 
-print("Two examples of three features pass through one layer: y = x @ W + b, then relu.\n")
 x = Tensor([[1.0, 2.0, -1.0], [0.5, -1.0, 3.0]], name="x")
 W = Tensor([[0.5, -1.0], [1.0, 0.5], [-0.5, 1.0]], name="W")
 b = Tensor([0.1, -0.2], name="b")
@@ -24,49 +54,184 @@ scores = x @ W
 shifted = scores + b
 y = shifted.relu()
 total = y.sum()
-show("x @ W        (2, 2)", scores.data)
-show("b            (2,)", b.data)
-show("x @ W + b    (2, 2)", shifted.data)
-show("relu of it   (2, 2)", y.data)
-show("sum of all   ()", total.data)
+show("XW       (2, 2)", scores.data)
+show("b        (2,)", b.data)
+show("XW + b   (2, 2)", shifted.data)
+show("relu     (2, 2)", y.data)
+show("Σ        ()", total.data)
 
+# %% [markdown] lang="ko"
+r"""
+(matrix-product-backward)=
+## 2. 행렬곱의 역전파: 전치
+
+$Y = XW$이고 위에서 온 기울기가 $\bar Y_{ij} = \partial L/\partial Y_{ij}$라고 합시다. $W_{kj}$는 $j$열의 모든 $Y_{ij}$에 쓰이므로
+연쇄법칙에서
+
+$$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
+\;\Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
+\qquad
+\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
+
+행과 열을 바꾼 행렬 $X^{\mathsf T}$를 **전치행렬**(transpose)이라고 합니다. 행렬곱은 행렬곱을 돌려보냅니다.
+**ReLU**의 미분은 $a > 0$이면 1, $a < 0$이면 0입니다. 양수였던 것만 통과시킵니다. $a = 0$에서는 그래프가 꺾여서
+미분이 없습니다. 왼쪽 기울기 0과 오른쪽 기울기 1 사이에서 하나를 정해야 하고, PyTorch처럼 0으로 정합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(matrix-product-backward)=
+## 2. A matrix product, backwards: transpose
+
+Let $Y = XW$, and let $\bar Y_{ij} = \partial L/\partial Y_{ij}$ come from above. $W_{kj}$ is used by every $Y_{ij}$ of column $j$,
+so by the chain rule
+
+$$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
+\;\Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
+\qquad
+\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
+
+$X^{\mathsf T}$, with rows and columns exchanged, is the **transpose**. A matrix product sends back matrix products.
+The derivative of **ReLU** is 1 where $a > 0$ and 0 where $a < 0$: it lets pass what was positive. At $a = 0$ it has a kink,
+and no derivative: between 0 from the left and 1 from the right one must be chosen, and as in PyTorch it is 0.
+"""
+
+# %%
 total.backward(retain_grads=True)
-print("\nBackwards, from the sum, whose gradient is 1. Every gradient has the shape of its data.\n")
-show("∂/∂ relu     (2, 2)", y.grad)
-print("      the sum hands its 1 to each element")
-show("∂/∂ shifted  (2, 2)", shifted.grad)
-print("      relu lets pass what was positive, and stops the rest")
-show("∂/∂ b        (2,)", b.grad)
-print(
-    "      b was added to both rows, so it collects from both: the column sums of the array above"
-)
-show("∂/∂ W        (3, 2)", W.grad)
-show("xᵀ @ ∂/∂shifted", x.data.T @ shifted.grad)
-print("      the same numbers: a matrix product sends back a matrix product\n")
+show("∂/∂relu", y.grad)
+show("∂/∂(XW + b)", shifted.grad)
+show("∂/∂b", b.grad)
+show("∂/∂W", W.grad)
+show("Xᵀ · ∂/∂(XW + b)", x.data.T @ shifted.grad)
+show("∂/∂X", x.grad)
+show("∂/∂(XW + b) · Wᵀ", shifted.grad @ W.data.T)
 
-print("Broadcasting: axes are matched from the right, and an axis of length 1 is repeated.")
-print("Going back, the repeats are summed. So a gradient fits its data.\n")
+# %% [markdown] lang="ko"
+r"""
+$b$는 두 행에 모두 더해졌으므로 두 행에서 모두 받습니다. 그래서 $\partial/\partial b$는 바로 위 배열의 열별 합입니다.
+
+```{player} total
+```
+
+(broadcasting)=
+## 3. 브로드캐스팅
+
+모양이 다른 배열을 더하면 축을 오른쪽부터 맞추고, 길이가 1인 축은 반복합니다. 이것이 **브로드캐스팅**(broadcasting)입니다.
+거꾸로 갈 때는 **반복된 만큼 더합니다**. 그래서 기울기의 모양은 언제나 자기 데이터의 모양과 같습니다. 아래는 위에서
+$(2, 3)$ 모양의 기울기가 왔을 때 피연산자의 모양에 따라 받는 값입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+$b$ was added to both rows, so it collects from both: $\partial/\partial b$ is the column sums of the array above it.
+
+```{player} total
+```
+
+(broadcasting)=
+## 3. Broadcasting
+
+Arrays of different shapes are matched axis by axis from the right, and an axis of length 1 is repeated: **broadcasting**.
+Going back, **the repeats are summed**, so a gradient always has the shape of its data. Below, a gradient of shape $(2, 3)$
+comes from above, and each operand gets, by its shape:
+"""
+
+# %%
 upstream = np.arange(1.0, 7.0).reshape(2, 3)
-show("upstream     (2, 3)", upstream)
-for shape, why in (
-    ((2, 3), "nothing was repeated"),
-    ((3,), "a row, used in 2 rows: column sums"),
-    ((2, 1), "a column, used in 3 columns: row sums"),
-    ((), "one number, used 6 times: everything"),
-):
+show("ḡ        (2, 3)", upstream)
+for shape in ((2, 3), (3,), (2, 1), ()):
     operand = Tensor(np.zeros(shape))
     (operand + np.zeros((2, 3))).backward(upstream)
-    print(f"\n  operand {shape!s:8} {why}")
-    show("  gradient", operand.grad)
+    show(f"→ {shape!s}", operand.grad)
 
-print(
-    "\nUnder every Tensor lie single Values, and the chain rule of lesson 1. Take the sum apart:\n"
-)
+# %% [markdown] lang="ko"
+r"""
+(tensors-are-values)=
+## 4. 텐서 아래에는 숫자가 있다
+
+모든 텐서 아래에는 1강의 `Value`가 있고, 1강의 연쇄법칙이 있습니다. 합 $\Sigma$를 숫자로 풀어서 다시 미분해 봅시다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(tensors-are-values)=
+## 4. Under every tensor lie numbers
+
+Under every Tensor lie the Values and the chain rule of lesson 1. Take the sum $\Sigma$ apart into numbers, and
+differentiate these:
+"""
+
+# %%
 value = total.to_values().item()
 value.backward()
-tensors, nodes = topological_order(total), topological_order(value)
-print(f"  The {len(tensors)} Tensors are {len(nodes)} Values; walk back through these.")
+nodes = topological_order(value)
+print(f"{len(topological_order(total))} Tensors = {len(nodes)} Values")
 for node in nodes:
     if node.name.startswith("W["):
-        print(f"  ∂/∂{node.name} = {node.grad:4g}")
-print("  It is the gradient of W again, number by number.")
+        print(f"∂/∂{node.name} = {node.grad:4g}")
+
+# %% [markdown] lang="ko"
+r"""
+$W$의 기울기와 숫자 하나하나가 같습니다.
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x, W = [1.0, 2.0, -1.0], [[0.5, -1.0], [1.0, 0.5], [-0.5, 1.0]]
+W = [[Value(w) for w in row] for row in W]
+scores = [Value.dot(column, x) for column in zip(*W)]
+total = Value.sum(s.relu() for s in scores)
+total.backward()
+for row in W:
+    print([w.grad for w in row])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 모양 $(4,)$인 편향 $b$가 모양 $(10, 4)$인 배열에 더해졌고, 위에서 온 기울기의 원소가 모두 0.5입니다.
+$\partial L/\partial b_1$은?
+
+```{predict} 10 * 0.5
+```
+
+**2. 틀린 규칙을 찾으세요.** $y = wx + b$, 원소마다 하는 일차함수입니다.
+
+```{exercise} affine
+x를 조금 바꾸면 y는 얼마나 바뀝니까? w를 바꾸면?
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+It is the gradient of $W$ again, number by number.
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x, W = [1.0, 2.0, -1.0], [[0.5, -1.0], [1.0, 0.5], [-0.5, 1.0]]
+W = [[Value(w) for w in row] for row in W]
+scores = [Value.dot(column, x) for column in zip(*W)]
+total = Value.sum(s.relu() for s in scores)
+total.backward()
+for row in W:
+    print([w.grad for w in row])
+```
+
+## Exercises
+
+**1. Predict.** A bias $b$ of shape $(4,)$ was added to an array of shape $(10, 4)$, and every element of the gradient from
+above is 0.5. What is $\partial L/\partial b_1$?
+
+```{predict} 10 * 0.5
+```
+
+**2. Find the wrong rule.** $y = wx + b$, a linear function for each element.
+
+```{exercise} affine
+How much does y change when x changes a little? And when w does?
+```
+"""

@@ -1,75 +1,279 @@
-"""Lesson 4: how scores become probabilities, and how surprise becomes the loss that we minimize.
+# %% [markdown] lang="ko"
+r"""
+# 4강: 소프트맥스와 교차 엔트로피
 
-A language model ends in one score per word, called logits. Softmax makes them probabilities, cross
-entropy tells how surprised they were by the word that came, and the two together have the most
-beautiful gradient of all: what was predicted, minus what happened.
+언어 모델의 끝에는 단어마다 점수가 하나씩 있습니다. 이 점수를 **로짓**(logit)이라고 합니다. **소프트맥스**(softmax)는 점수를
+확률로 만들고, **교차 엔트로피**(cross entropy)는 실제로 온 단어에 모델이 얼마나 놀랐는지를 잽니다. 둘을 합치면 가장
+아름다운 기울기가 나옵니다. 예측한 것에서 일어난 것을 뺀 값입니다.
+
+(softmax)=
+## 1. 소프트맥스: 지수함수로 확률 만들기
+
+지금까지의 글은 "the cat"입니다. 다음 단어는 무엇일까요? **지수함수**(exponential function) $e^z$는 모든 점수를 양수로
+만들고, 합으로 나누면 더해서 1이 되는 확률이 됩니다.
+
+$$p_i = P(\text{단어}_i \mid \text{문맥}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
+
+이것은 앞의 글을 조건으로 하는 **조건부 확률**(conditional probability)입니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 4: softmax and cross entropy
+
+A language model ends in one score for each word; these are called **logits**. **Softmax** makes them probabilities, **cross
+entropy** tells how surprised they were by the word that came, and the two together have the most beautiful gradient of
+all: what was predicted, minus what happened.
+
+(softmax)=
+## 1. Softmax: the exponential makes probabilities
+
+The text so far is "the cat". What comes next? The **exponential function** $e^z$ makes every score positive; divided by
+their sum, they add up to 1, as probabilities do.
+
+$$p_i = P(\text{word}_i \mid \text{context}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
+
+It is a **conditional probability**: given the text so far.
+"""
+
+# %%
 import numpy as np
 
 from autolm import Tensor, cross_entropy
 
 WORDS = ["cat", "dog", "sat", "the"]
-logits = Tensor([1.0, 0.5, 3.0, -1.0], name="logits")
+logits = Tensor([1.0, 0.5, 3.0, -1.0], name="z")
 target = WORDS.index("sat")
 
 
-def table(title, *columns):
-    print("  " + " " * 6 + "".join(f"{name:>12}" for name in title))
-    for word, *numbers in zip(WORDS, *columns, strict=True):
-        print(f"  {word:6}" + "".join(f"{number:12.4f}" for number in numbers))
-    print()
+def table(*columns):
+    print(" " * 6 + "".join(f"{name:>9}" for name, _ in columns))
+    for row, word in enumerate(WORDS):
+        print(f"{word:6}" + "".join(f"{numbers[row]:9.4f}" for _, numbers in columns))
 
 
-print('The text so far: "the cat". What comes next? The model gave each word a score.\n')
-probabilities = logits.softmax()
+p = logits.softmax().data
 exponentials = np.exp(logits.data)
-table(
-    ("score", "exp(score)", "softmax"),
-    *(logits.data, exponentials, probabilities.data),
-)
-print("exp makes every score positive; dividing by their sum makes them probabilities:")
-print(f"  sum of exp = {exponentials.sum():.4f},   sum of softmax = {probabilities.data.sum():g}\n")
+table(("z", logits.data), ("exp z", exponentials), ("p", p))
+print(f"\nΣ exp z = {exponentials.sum():.4f}   Σ p = {p.sum():g}")
 
-print("Only differences count: add 1000 to each score, and the probabilities are the same.")
-print(f"  {(logits + 1000).softmax().data.round(4)}")
-print("  exp(1000) alone would be infinite; so the largest score is subtracted first.\n")
+# %% [markdown] lang="ko"
+r"""
+(softmax-stable)=
+## 2. 최댓값을 빼는 이유: 수치 안정성
 
+모든 점수에 같은 수 $c$를 더해도 확률은 그대로입니다. $e^{z+c} = e^z e^c$이고 $e^c$가 약분되기 때문입니다.
+
+$$\frac{e^{z_i + c}}{\sum_k e^{z_k + c}} = \frac{e^c\, e^{z_i}}{e^c \sum_k e^{z_k}} = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
+
+그래서 $c = -\max_k z_k$로 둡니다. $e^{1000}$은 컴퓨터에서 무한대이지만, 최댓값을 빼면 가장 큰 지수가 $e^0 = 1$입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(softmax-stable)=
+## 2. Why the largest is subtracted: numerical stability
+
+Add one number $c$ to every score, and the probabilities stay: $e^{z+c} = e^z e^c$, and $e^c$ cancels.
+
+$$\frac{e^{z_i + c}}{\sum_k e^{z_k + c}} = \frac{e^c\, e^{z_i}}{e^c \sum_k e^{z_k}} = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
+
+So one takes $c = -\max_k z_k$. To a computer $e^{1000}$ is infinite; with the largest subtracted, the largest power is $e^0 = 1$.
+"""
+
+# %%
+print("softmax(z + 1000) =", (logits + 1000).softmax().data.round(4))
+with np.errstate(over="ignore"):
+    print("exp(1000) =", np.exp(1000.0))
+
+# %% [markdown] lang="ko"
+r"""
+(cross-entropy)=
+## 3. 놀라움, 교차 엔트로피, 엔트로피
+
+다음 단어가 왔습니다. "sat"입니다. 확률이 $p$인 일이 일어났을 때의 **놀라움**(surprise, 정보량)은 $-\ln p$입니다. 확률이 1이면
+놀라움은 0이고, 확률이 작을수록 커집니다. 독립인 두 일의 확률은 곱해지고 놀라움은 더해집니다. 로그를 쓰는 이유가 이것입니다.
+
+참인 분포가 $q$, 모델의 분포가 $p$일 때 평균 놀라움이 **교차 엔트로피**이고, $p = q$일 때의 값이 **엔트로피**(entropy)입니다.
+
+$$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
+
+부등호는 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) = 1 - 1 = 0$.
+즉 어떤 모델도 엔트로피보다 낮은 손실을 낼 수 없습니다. 실제로 온 단어가 $t$ 하나이면 $q_t = 1$이고 나머지는 0이므로
+
+$$L = H(q, p) = -\ln p_t .$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(cross-entropy)=
+## 3. Surprise, cross entropy, entropy
+
+The next word comes, and it is "sat". The **surprise** at something that had probability $p$ is $-\ln p$: 0 for what was
+certain, and the larger the less it was expected. Probabilities of independent things multiply, and surprises add: that is
+why it is a logarithm.
+
+If words truly come by $q$ and the model says $p$, the mean surprise is the **cross entropy**; what remains with $p = q$ is
+the **entropy**.
+
+$$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
+
+The inequality is that of $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) = 1 - 1 = 0$.
+So no model can lose less than the entropy. Where one word $t$ came, $q_t = 1$ and all else is 0, and
+
+$$L = H(q, p) = -\ln p_t .$$
+"""
+
+# %%
 loss = cross_entropy(logits, targets=np.array(target))
-print('Now the next word comes, and it is "sat". Surprise is −ln of the probability it had:')
-print(f"  loss = −ln {probabilities.data[target]:.4f} = {loss:.4f} nats")
-print(f"  A model that knows nothing has −ln 1/4 = {np.log(4):.4f}; one sure of it would have 0.\n")
+print(f"−ln {p[target]:.4f} = {loss:.4f}     ln 4 = {np.log(4):.4f}")
+q = np.array([0.2, 0.1, 0.6, 0.1])
+print(f"H(q, p) = {-(q * np.log(p)).sum():.4f} ≥ H(q) = {-(q * np.log(q)).sum():.4f}")
 
+# %% [markdown] lang="ko"
+r"""
+(softmax-minus-one-hot)=
+## 4. 기울기: 예측 − 사실
+
+$L = -\ln p_t = -z_t + \ln \sum_k e^{z_k}$를 $z_i$로 미분합니다. 합성함수의 미분법에서
+
+$$\frac{\partial L}{\partial z_i} = -[i = t] + \frac{e^{z_i}}{\sum_k e^{z_k}} = p_i - [i = t].$$
+
+$[i = t]$는 $i = t$일 때 1, 아니면 0입니다. 온 단어만 1인 벡터를 **원-핫**(one-hot) 벡터라고 합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(softmax-minus-one-hot)=
+## 4. The gradient: predicted − happened
+
+Differentiate $L = -\ln p_t = -z_t + \ln \sum_k e^{z_k}$ with respect to $z_i$. By the chain rule
+
+$$\frac{\partial L}{\partial z_i} = -[i = t] + \frac{e^{z_i}}{\sum_k e^{z_k}} = p_i - [i = t],$$
+
+where $[i = t]$ is 1 for the word that came and 0 for the others: a **one-hot** vector.
+"""
+
+# %%
 loss.backward()
 happened = np.eye(4)[target]
-print(
-    "The gradient of the loss in each score is softmax − 1 at the word that came, else softmax:\n"
-)
-table(
-    ("softmax", "happened", "difference", "gradient"),
-    *(probabilities.data, happened, probabilities.data - happened, logits.grad),
-)
-print(
-    f"Its numbers add up to {abs(logits.grad.sum()):.0f}: what one word gains, the others lose.\n"
-)
+table(("p", p), ("[i = t]", happened), ("p − [i=t]", p - happened), ("grad", logits.grad))
+print(f"\nΣ grad = {abs(logits.grad.sum()):.0f}")
 
-print("Step by step against it, the surprise goes away, fast while it is large, slowly after:")
+# %% [markdown] lang="ko"
+r"""
+합이 0입니다. 한 단어가 얻는 만큼 다른 단어들이 잃습니다.
+
+```{player} loss
+```
+
+이 기울기를 거슬러 걸어가면 놀라움은 처음에는 빨리, 나중에는 천천히 줄어듭니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+They add up to 0: what one word gains, the others lose.
+
+```{player} loss
+```
+
+Step by step against it the surprise goes away, fast while it is large, slowly after:
+"""
+
+# %%
 for step in range(9):
     logits.grad = None
     loss = cross_entropy(logits, targets=np.array(target))
     loss.backward()
     if step % 2 == 0:
-        print(f'  step {step}   P("sat") = {np.exp(-loss.item()):.4f}   loss = {loss:.4f}')
+        print(f"{step}   P(sat) = {np.exp(-loss.item()):.4f}   L = {loss:.4f}")
     logits.data = logits.data - 1.0 * logits.grad
 
-print(
-    "\nOver a text the loss is the mean surprise; exp of it is the perplexity: among how many words"
-)
-print(
-    "the model might as well have guessed blindly. Here three words, one of them hard to foresee:"
-)
+# %% [markdown] lang="ko"
+r"""
+(perplexity)=
+## 5. 퍼플렉시티
+
+글 전체의 손실은 놀라움의 평균입니다. 여기에 지수함수를 취한 $e^L$이 **퍼플렉시티**(perplexity, 혼란도)입니다. 모델이 눈을 감고
+몇 개의 단어 중에서 하나를 고르는 것과 같은지를 말해 줍니다. 아래는 단어 셋이고, 하나는 맞히기 어렵습니다.
+
+$$\text{PPL} = \exp\Bigl(-\frac{1}{T} \sum_{t=1}^{T} \ln P(w_t \mid w_{<t})\Bigr)$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(perplexity)=
+## 5. Perplexity
+
+Over a text the loss is the mean surprise, and $e^L$ is the **perplexity**: among how many words the model might as well
+have guessed blindly. Below are three words, one of them hard to foresee.
+
+$$\text{PPL} = \exp\Bigl(-\frac{1}{T} \sum_{t=1}^{T} \ln P(w_t \mid w_{<t})\Bigr)$$
+"""
+
+# %%
 text = Tensor([[1.0, 0.5, 3.0, -1.0], [2.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 2.0]])
 came = np.array([WORDS.index(word) for word in ("sat", "dog", "cat")])
 surprises = -text.log_softmax().data[np.arange(3), came]
-mean = cross_entropy(text, targets=came)
-print(f"  surprises {surprises.round(4)}   mean {mean:.4f}   perplexity {np.exp(mean.item()):.2f}")
+mean = cross_entropy(text, targets=came).item()
+print(f"−ln p = {surprises.round(4)}   L = {mean:.4f}   PPL = {np.exp(mean):.2f}")
+
+# %% [markdown] lang="ko"
+r"""
+```{run}
+from autolm import Value
+
+z = [Value(1.0), Value(0.5), Value(3.0), Value(-1.0)]
+e = [x.exp() for x in z]
+total = Value.sum(e)
+p = [x / total for x in e]
+loss = -p[2].log()
+loss.backward()
+print([round(x.data, 4) for x in p])
+print([round(x.grad, 4) for x in z])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 단어가 50개이고 아무것도 모르는 모델의 퍼플렉시티는 얼마입니까?
+
+```{predict} np.exp(np.log(50))
+```
+
+**2. 규칙을 쓰세요.** 점수가 두 개일 때 첫 단어의 손실은 $L = -\ln \dfrac{e^a}{e^a + e^b}$입니다. 기울기를 쓰세요.
+
+```{exercise} surprise
+a와 b의 기울기를 더하면 얼마가 되어야 합니까?
+a의 기울기는 예측 − 사실, 즉 p − 1입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{run}
+from autolm import Value
+
+z = [Value(1.0), Value(0.5), Value(3.0), Value(-1.0)]
+e = [x.exp() for x in z]
+total = Value.sum(e)
+p = [x / total for x in e]
+loss = -p[2].log()
+loss.backward()
+print([round(x.data, 4) for x in p])
+print([round(x.grad, 4) for x in z])
+```
+
+## Exercises
+
+**1. Predict.** What is the perplexity of a model that knows nothing, if there are 50 words?
+
+```{predict} np.exp(np.log(50))
+```
+
+**2. Write the rule.** Of two scores, the loss at the first word is $L = -\ln \dfrac{e^a}{e^a + e^b}$. Write its gradient.
+
+```{exercise} surprise
+What must the gradients of a and b add up to?
+That of a is what was predicted minus what happened: p − 1.
+```
+"""

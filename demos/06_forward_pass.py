@@ -1,9 +1,36 @@
-"""Lesson 6: the whole forward pass of a language model, with every number shown.
+# %% [markdown] lang="ko"
+r"""
+# 6강: 순전파 전체
 
-A very small TinyLM reads three words and says, after each, what it expects next. We compute it line
-by line from its parameters, and at the end let the model do the same by itself.
+아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음에 무엇이 올지 말합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
+마지막에 모델이 혼자 계산한 것과 비교합니다.
+
+$$\text{토큰} \to \text{임베딩} + \text{위치} \to \underbrace{\text{어텐션} \to \text{피드포워드}}_{\text{N개 층}}
+\to \text{로짓} \to \text{확률} \to \text{손실}$$
+
+(tokens)=
+## 1. 토큰
+
+단어는 어휘(vocabulary) 속의 번호, **토큰**(token)이 됩니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 6: the whole forward pass
+
+A very small TinyLM reads three words and says, after each, what it expects next. We compute it line by line from its
+parameters to its loss, and at the end let the model do the same by itself.
+
+$$\text{tokens} \to \text{embedding} + \text{position} \to \underbrace{\text{attention} \to \text{feed-forward}}_{N\text{ layers}}
+\to \text{logits} \to \text{probabilities} \to \text{loss}$$
+
+(tokens)=
+## 1. Tokens
+
+A word is its number in the vocabulary, a **token**.
+"""
+
+# %%
 import math
 
 import numpy as np
@@ -18,62 +45,312 @@ tokens, targets = np.array(ids[:-1]), np.array(ids[1:])
 
 
 def show(name, tensor, columns=()):
-    print(f"   {name:<9}" + "".join(f"{column:>8}" for column in columns))
+    print(f"{name:<9}" + "".join(f"{column:>8}" for column in columns))
     for word, row in zip(SEEN, np.asarray(tensor), strict=True):
-        print(f"   {word:<9}" + "".join(f"{number:8.3f}" for number in row))
-    print()
+        print(f"{word:<9}" + "".join(f"{number:8.3f}" for number in row))
 
 
 model = TinyLM(len(VOCABULARY), 4, 1, 6, 1, norm="pre", causal=True, dtype="float64", seed=8)
 block, attention = model.blocks[0], model.blocks[0].attention
+print(f"{model.num_parameters()} parameters: V = 5, d_model = 4, N = 1, heads = 1, d_ff = 6")
+print(" ".join(SEEN), "→", tokens)
 
-print(f"A model of {model.num_parameters()} numbers: 5 words, width 4, one layer, one head.\n")
-print(f"1. Tokens. A word is its place in the vocabulary: {' '.join(SEEN)} is {tokens}.\n")
+# %% [markdown] lang="ko"
+r"""
+(embedding)=
+## 2. 임베딩
 
-print("2. Embedding. Each token takes its row of a table: for now, that is all it means.\n")
+각 토큰은 표 $E \in \mathbb{R}^{V \times d_{\text{model}}}$에서 자기 행을 가져옵니다. 이것이 **임베딩**(embedding)입니다. 원-핫 벡터에 행렬을
+곱하는 것과 같습니다: $E[\text{token}] = \text{onehot}(\text{token})\, E$.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(embedding)=
+## 2. Embedding
+
+Each token takes its row of a table $E \in \mathbb{R}^{V \times d_{\text{model}}}$, its **embedding**: the same as a one-hot vector
+times a matrix, $E[\text{token}] = \text{onehot}(\text{token})\, E$.
+"""
+
+# %%
 show("E[token]", model.embedding[tokens])
+one_hot = np.eye(5)[tokens]
+print(
+    "onehot @ E = E[token]:", np.allclose(one_hot @ model.embedding.data, model.embedding[tokens])
+)
 
-print("3. Position. Added to it, so that a word knows where it stands: the hands of two clocks.\n")
+# %% [markdown] lang="ko"
+r"""
+(position)=
+## 3. 위치
+
+단어가 어디에 있는지 알도록 **위치 인코딩**(positional encoding)을 더합니다. 사인과 코사인으로 만든 시곗바늘 두 쌍입니다. 공식과
+이유는 17강에 있습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(position)=
+## 3. Position
+
+A **positional encoding** is added, so that a word knows where it stands: the hands of two clocks, made of sines and cosines.
+Lesson 17 has the formula, and why.
+"""
+
+# %%
 show("PE", model.positions[:3])
 x = model.embedding[tokens] + model.positions[:3]
+show("x", x)
 
-print("4. Norm. A copy of each row, with mean 0 and variance 1, for attention to read.\n")
+# %% [markdown] lang="ko"
+r"""
+(layer-norm-forward)=
+## 4. 층 정규화
+
+**층 정규화**(layer normalization)는 각 행의 복사본을 평균 0, 분산 1로 만들어 어텐션이 읽게 합니다.
+
+$$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad \mu = \frac1d \sum_i x_i, \qquad
+\sigma^2 = \frac1d \sum_i (x_i - \mu)^2$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(layer-norm-forward)=
+## 4. Layer norm
+
+**Layer normalization** makes a copy of each row with mean 0 and variance 1, for attention to read.
+
+$$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad \mu = \frac1d \sum_i x_i, \qquad
+\sigma^2 = \frac1d \sum_i (x_i - \mu)^2$$
+"""
+
+# %%
 normal = block.norm_1(x)
-show("norm", normal)
+show("x̂", normal)
 
-print("5. Queries, keys and values: that copy times three matrices.\n")
+# %% [markdown] lang="ko"
+r"""
+(qkv)=
+## 5. Q, K, V 투영
+
+그 복사본에 행렬 셋을 곱합니다(**투영**, projection): $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(qkv)=
+## 5. Projections Q, K, V
+
+That copy times three matrices: $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
+"""
+
+# %%
 q, k, v = normal @ attention.W_Q, normal @ attention.W_K, normal @ attention.W_V
 for name, rows in (("Q", q), ("K", k), ("V", v)):
     show(name, rows)
 
-print("6. Scores: each query · each key / √4. What is ahead may not be seen: −∞.\n")
+# %% [markdown] lang="ko"
+r"""
+(scores)=
+## 6. 점수와 가중치
+
+쿼리 · 키 / √4, 앞은 볼 수 없으므로 −∞, 그리고 행마다 소프트맥스입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(scores)=
+## 6. Scores and weights
+
+Each query · each key / √4; what is ahead may not be seen: −∞; then the softmax of each row.
+"""
+
+# %%
 scores = (q @ k.T / math.sqrt(4)).masked_fill(np.triu(np.ones((3, 3), bool), 1), -np.inf)
 show("scores", scores, SEEN)
-
-print("7. Weights: the softmax of each row. They say who looks at whom, and add up to 1.\n")
 weights = scores.softmax()
 show("weights", weights, SEEN)
 
-print("8. Residual. What attention found is added to x: nothing that x knew is lost.\n")
+# %% [markdown] lang="ko"
+r"""
+(residual)=
+## 7. 잔차 연결
+
+어텐션이 찾은 것을 $x$에 **더합니다**. $x$가 알던 것은 하나도 잃지 않습니다. 이것이 **잔차 연결**(residual connection)입니다.
+
+$$x \leftarrow x + A V W_O$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(residual)=
+## 7. The residual connection
+
+What attention found is **added** to $x$: nothing that $x$ knew is lost.
+
+$$x \leftarrow x + A V W_O$$
+"""
+
+# %%
 x = x + weights @ v @ attention.W_O
 show("x", x)
 
-print("9. Feed-forward. Each word by itself: norm, to width 6, nothing below 0, back to width 4.\n")
+# %% [markdown] lang="ko"
+r"""
+(feed-forward)=
+## 8. 피드포워드
+
+이제 단어마다 따로 생각합니다. **피드포워드**(feed-forward) 층은 폭을 6으로 넓히고, 0보다 작은 것을 버리고, 다시 4로 줄입니다.
+
+$$x \leftarrow x + \mathrm{ReLU}(\hat x W_1)\, W_2$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(feed-forward)=
+## 8. Feed-forward
+
+Now each word by itself: the **feed-forward** layer widens to 6, lets pass nothing below 0, and goes back to 4.
+
+$$x \leftarrow x + \mathrm{ReLU}(\hat x W_1)\, W_2$$
+"""
+
+# %%
 hidden = (block.norm_2(x) @ block.feed_forward.W_1).relu()
 show("hidden", hidden)
 x = x + hidden @ block.feed_forward.W_2
 show("x", x)
 
-print("10. Logits: one more norm, and a score for each word of the vocabulary.\n")
+# %% [markdown] lang="ko"
+r"""
+(output-layer)=
+## 9. 출력층: 로짓과 확률
+
+한 번 더 정규화하고, 어휘의 단어마다 점수를 냅니다. $\text{logits} = \hat x W_{\text{out}}$. 소프트맥스가 이것을
+$P(\text{다음 단어} \mid \text{문맥})$으로 바꿉니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(output-layer)=
+## 9. The output layer: logits and probabilities
+
+One more norm, and a score for each word of the vocabulary: $\text{logits} = \hat x W_{\text{out}}$. Softmax makes them
+$P(\text{next word} \mid \text{context})$.
+"""
+
+# %%
 logits = model.norm(x) @ model.W_out
 show("logits", logits, VOCABULARY)
-
-print("11. Softmax: the scores become probabilities of what comes next.\n")
 show("p", logits.softmax(), VOCABULARY)
 
-print(f"12. Loss: the mean of −ln p of what came. Mere guessing: ln 5 = {math.log(5):.3f}.\n")
+# %% [markdown] lang="ko"
+r"""
+(loss)=
+## 10. 손실
+
+실제로 온 단어의 $-\ln p$를 평균합니다. 아무것도 모르면 $\ln 5$입니다. 이 모델은 아직 배우지 않았습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(loss)=
+## 10. The loss
+
+The mean of $-\ln p$ of what came. Mere guessing loses $\ln 5$; and this model has not learnt anything yet.
+"""
+
+# %%
 surprise = -logits.log_softmax()[np.arange(3), targets]
 for here, after, nats in zip(SEEN, SENTENCE[1:], surprise.data, strict=True):
-    print(f"   after {here:<4} came {after:<5} p = {math.exp(-nats):.3f}   −ln p = {nats:.4f}")
-print(f"\n   loss = {surprise.mean():.6f}   perplexity = e^loss = {np.exp(surprise.mean()):.3f}")
-print(f"   and model.compute_loss says {model.compute_loss(tokens, targets):.6f}")
+    print(f"P({after:4} | … {here}) = {math.exp(-nats):.3f}   −ln p = {nats:.4f}")
+print(
+    f"\nL = {surprise.mean():.6f}   PPL = {np.exp(surprise.mean()):.3f}   ln 5 = {math.log(5):.3f}"
+)
+loss = model.compute_loss(tokens, targets)
+print(f"model.compute_loss → {loss:.6f}")
+
+# %% [markdown] lang="ko"
+r"""
+손으로 계산한 손실과 모델이 계산한 손실이 같습니다. 이 모든 것이 하나의 계산 그래프입니다.
+
+```{player} loss
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x = [Value(v) for v in (1.0, 2.0, 3.0, 6.0)]
+mean = Value.sum(x) / 4
+variance = Value.sum((v - mean) ** 2 for v in x) / 4
+normal = [(v - mean) / (variance + 1e-5).sqrt() for v in x]
+print([round(v.data, 4) for v in normal])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 이 모델의 파라미터는 몇 개입니까? ($E$와 $W_{\text{out}}$은 각각 5·4개, 어텐션에는 4·4 행렬이 네 개,
+피드포워드에는 4·6과 6·4, 층 정규화는 세 번이고 각각 $\gamma$와 $\beta$가 4개씩입니다. 위치 인코딩은 파라미터가 아닙니다.)
+
+```{predict} model.num_parameters()
+:within: 0
+```
+
+**2. 규칙을 쓰세요.** 잔차 연결이 있는 블록 $y = x + w \tanh x$입니다.
+
+```{exercise} residual_block
+x에서 y로 가는 길은 둘입니다. 하나는 아무것도 거치지 않습니다.
+```
+
+**3. 그려서 설명하세요.** 10개의 단계를 상자로 그리고 상자마다 모양을 적으세요. 모양이 $(3, 3)$인 것은 무엇뿐입니까?
+
+```{answer}
+점수와 가중치뿐입니다. 단어 셋이 단어 셋을 바라보기 때문입니다. 나머지는 $(3, 4)$, 피드포워드의 가운데는 $(3, 6)$, 로짓은 $(3, 5)$입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+By hand and by the model, the loss is the same. All of it is one graph:
+
+```{player} loss
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x = [Value(v) for v in (1.0, 2.0, 3.0, 6.0)]
+mean = Value.sum(x) / 4
+variance = Value.sum((v - mean) ** 2 for v in x) / 4
+normal = [(v - mean) / (variance + 1e-5).sqrt() for v in x]
+print([round(v.data, 4) for v in normal])
+```
+
+## Exercises
+
+**1. Predict.** How many parameters has this model? ($E$ and $W_{\text{out}}$ are 5·4 each, attention has four matrices of 4·4,
+feed-forward 4·6 and 6·4, and each of the three layer norms has 4 numbers $\gamma$ and 4 numbers $\beta$. Positions are no
+parameters.)
+
+```{predict} model.num_parameters()
+:within: 0
+```
+
+**2. Write the rule.** A block with a residual connection, $y = x + w \tanh x$.
+
+```{exercise} residual_block
+Two ways lead from x to y. One passes through nothing.
+```
+
+**3. Draw and explain.** Draw the ten steps as boxes, with a shape on each. Which alone have the shape $(3, 3)$?
+
+```{answer}
+Scores and weights: three words look at three words. The others are $(3, 4)$, the middle of feed-forward is $(3, 6)$, and logits
+are $(3, 5)$.
+```
+"""

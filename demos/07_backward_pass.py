@@ -1,65 +1,253 @@
-"""Lesson 7: the whole backward pass of the model of lesson 6, one operation at a time.
+# %% [markdown] lang="ko"
+r"""
+# 7강: 역전파 전체
 
-From the loss back to every parameter: each operation is told how the loss changes with its result
-(the upstream gradient ḡ), and tells each of its inputs how the loss changes with that.
+6강의 모델 전체를 거꾸로 걸어갑니다. 손실에서 모든 파라미터까지, 연산 하나씩. 각 연산은 자기 결과에 따라 손실이 얼마나 변하는지(위에서
+온 기울기 $\bar g$)를 듣고, 각 입력에 따라 손실이 얼마나 변하는지를 전합니다.
+
+(backward-start)=
+## 1. 손실에서 시작
+
+시작은 $\partial L/\partial L = 1$입니다. 마지막 연산부터 순서대로, 연산 아래에 $\bar g$와 각 입력에 보내는 값이 있습니다.
+값이 배열이므로 모양, 크기(노름 ‖·‖), 첫 원소를 보입니다. `+`는 그 자리에 이미 온 값에 더해진다는 뜻입니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 7: the whole backward pass
+
+The model of lesson 6, walked back, one operation at a time, from the loss to every parameter. Each operation is told how the
+loss changes with its result (the upstream gradient $\bar g$), and tells each of its inputs how the loss changes with that.
+
+(backward-start)=
+## 1. It begins at the loss
+
+with $\partial L/\partial L = 1$. Last operation first; under each its $\bar g$, and what it sends to each input: shape, length
+(the norm ‖·‖) and first number of an array. `+` marks what is added to something there already.
+"""
+
+# %%
 import numpy as np
 
 from autolm import TinyLM, topological_order
 
-TOKENS, TARGETS = [4, 0, 3], [0, 3, 1]  # "the cat sat", after which comes "cat sat down"
+TOKENS, TARGETS = [4, 0, 3], [0, 3, 1]  # "the cat sat" → "cat sat down"
 
 
 def glance(array):
     """Show an array by its shape, its length, and its first number."""
-    shape = "×".join(map(str, array.shape)) or "number"
-    return f"{shape:>6}   ‖·‖ {np.linalg.norm(array):6.4f}   first {array.flat[0]:+.4f}"
+    shape = "×".join(map(str, array.shape)) or "1"
+    return f"{shape:>6}   ‖·‖ {np.linalg.norm(array):6.4f}   [0] {array.flat[0]:+.4f}"
 
 
 model = TinyLM(5, 4, 1, 6, 1, norm="pre", causal=True, dtype="float64", seed=8)
 loss = model.compute_loss(TOKENS, TARGETS)
-nodes = topological_order(loss)
-print(f"The forward pass made {sum(bool(n.parents) for n in nodes)} operations; loss = {loss:.6f}.")
-print("Now back, last operation first. Under each: its ḡ, and what it sends to each input.\n")
-
+print(f"L = {loss:.6f}")
 scope = None
 for step in loss.steps():
     if step.node.scope != scope:
         scope = step.node.scope
-        print(f"── {scope or 'the model itself'} ".ljust(78, "─"))
+        print(f"── {scope or 'TinyLM'} ".ljust(78, "─"))
     print(f"{step.index + 1:3}. {step.node.op.name}:  {step.node.op.formula}")
     print(f"     {'ḡ':<32}{glance(step.upstream)}")
     for sent, rule in zip(step.contributions, step.rule, strict=True):
         if sent.parent.requires_grad:
-            name = sent.parent.name.rpartition(".")[2] or f"result of {sent.parent.op.name}"
+            name = sent.parent.name.rpartition(".")[2] or sent.parent.op.symbol
             print(f"     → {name:<30}{glance(sent.value)}{' +' if sent.before is not None else ''}")
             print(f"       {rule}")
 
-print("\n+ marks what is added to something there already: the residual stream forks, one branch")
-print("through attention or feed-forward and one around it, and what both send back adds up.")
+# %% [markdown] lang="ko"
+r"""
+(backward-order)=
+## 2. 순서를 읽기
 
-print("\nThe gradient of every parameter: the direction in which the loss rises fastest.\n")
+| 거꾸로 | 규칙 | 유도 |
+| --- | --- | --- |
+| 교차 엔트로피 + 소프트맥스 | $\bar z = (p - y)/T$ | [4강](#softmax-minus-one-hot) |
+| $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [3강](#matrix-product-backward) |
+| 층 정규화 | $\bar x = \frac{1}{\sigma}\bigl(\bar{\hat x} - \overline{\bar{\hat x}} - \hat x\, \overline{\bar{\hat x}\hat x}\bigr)$ | [19강](#layer-norm-derivation) |
+| 잔차 | $\bar x = \bar y + (\text{가지에서 온 값})$ | [19강](#residual-derivation) |
+| $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [3강](#matrix-product-backward) |
+| $W_O$, $W_V$, $W_K$, $W_Q$ | 행렬곱과 소프트맥스의 규칙 | [19강](#attention-derivation) |
+| 임베딩 | 쓰인 행에 더하기 | [아래](#embedding-gradient) |
+
+잔차 연결에서 흐름은 둘로 갈라집니다. 하나는 어텐션이나 피드포워드를 거치고, 하나는 옆으로 지나갑니다. 둘이 돌려보낸 값은 더해집니다.
+
+```{player} loss
+```
+
+(gradient-of-every-parameter)=
+## 3. 모든 파라미터의 기울기
+
+손실이 가장 빨리 커지는 방향입니다. 반대로 움직이면 손실이 줄어듭니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(backward-order)=
+## 2. Read the order
+
+| backwards | rule | derived |
+| --- | --- | --- |
+| cross entropy + softmax | $\bar z = (p - y)/T$ | [lesson 4](#softmax-minus-one-hot) |
+| $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [lesson 3](#matrix-product-backward) |
+| layer norm | $\bar x = \frac{1}{\sigma}\bigl(\bar{\hat x} - \overline{\bar{\hat x}} - \hat x\, \overline{\bar{\hat x}\hat x}\bigr)$ | [lesson 19](#layer-norm-derivation) |
+| residual | $\bar x = \bar y + (\text{what the branch sends})$ | [lesson 19](#residual-derivation) |
+| $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [lesson 3](#matrix-product-backward) |
+| $W_O$, $W_V$, $W_K$, $W_Q$ | the rules of matrix product and softmax | [lesson 19](#attention-derivation) |
+| embedding | add to the rows that were used | [below](#embedding-gradient) |
+
+At a residual connection the stream forks: one branch through attention or feed-forward, one around it; what both send back adds up.
+
+```{player} loss
+```
+
+(gradient-of-every-parameter)=
+## 3. The gradient of every parameter
+
+The direction in which the loss rises fastest. Against it, it falls.
+"""
+
+# %%
 for path, parameter in model.named_parameters():
-    print(f"  {path:<28}{glance(parameter.grad)}")
+    print(f"{path:<28}{glance(parameter.grad)}")
 
-print("\nIs it true? We expand the model into single numbers, each with micrograd's rules alone,")
-print("and differentiate that other graph.\n")
+# %% [markdown] lang="ko"
+r"""
+(embedding-gradient)=
+## 4. 임베딩의 기울기: 쓰인 행만
+
+$E[\text{token}]$은 행을 고르는 일입니다. 그래서 기울기도 고른 행에만 갑니다. 한 토큰이 두 번 나오면 두 위치에서 온 기울기가 같은 행에
+**더해집니다**. "the cat the"에서 행 4(the)를 봅시다. 쓰이지 않은 행은 0입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(embedding-gradient)=
+## 4. The gradient of the embedding: the rows that were used
+
+$E[\text{token}]$ picks rows, so only these get a gradient. A token that occurs twice collects from both of its places: they are
+**added** in one row. In "the cat the" look at row 4, the; a row that was not used has 0.
+"""
+
+# %%
+from autolm import Tensor, embedding
+
+E = Tensor(np.zeros((5, 2)), name="E")
+upstream = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+embedding(E, [4, 0, 4]).backward(upstream)
+print("ḡ:", *upstream.tolist(), " tokens 4 0 4")
+for row, word in enumerate(["cat", "down", "mat", "sat", "the"]):
+    print(f"∂L/∂E[{row}]  {word:5} {E.grad[row].tolist()}")
+
+# %% [markdown] lang="ko"
+r"""
+(values-agree)=
+## 5. 정말 맞는가
+
+모델을 숫자 하나하나로 풀고, micrograd의 규칙만으로 그 그래프를 따로 미분해서 비교합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(values-agree)=
+## 5. Is it true?
+
+Expand the model into single numbers, each with micrograd's rules alone, differentiate that other graph, and compare.
+"""
+
+# %%
 scalar = loss.to_values().item()
 scalar.backward()
 expanded = topological_order(scalar)
 slopes = {value.name: value.grad for value in expanded}
-print(f"  {len(nodes)} Tensors have become {len(expanded)} Values, and the loss {scalar.data:.6f}.")
-example = "blocks.0.attention.W_Q"
+print(f"{len(topological_order(loss))} Tensors = {len(expanded)} Values   L = {scalar.data:.6f}")
 W_Q = model.blocks[0].attention.W_Q
-print(f"  {example}[1,2]:  {W_Q.grad[1, 2]:+.15f} by Tensors")
-print(f"  {'':<{len(example)}}        {slopes[f'{example}[1,2]']:+.15f} by Values")
+print(f"W_Q[1,2]   Tensor {W_Q.grad[1, 2]:+.12f}")
+print(f"           Value  {slopes['blocks.0.attention.W_Q[1,2]']:+.12f}")
 differences = [
     abs(gradient - slopes.get(f"{path}[{','.join(map(str, index))}]", 0.0))
     for path, parameter in model.named_parameters()
     for index, gradient in np.ndenumerate(parameter.grad)
 ]
-print(f"  Of all {len(differences)} gradients none differs by more than {max(differences):.0e}.")
-print("\nOne step against the gradient, and the loss should fall:")
+print(f"{len(differences)} gradients, max |Δ| < 1e-12: {max(differences) < 1e-12}")
+
+# %% [markdown] lang="ko"
+r"""
+(update)=
+## 6. 한 걸음: 경사하강법
+
+$$\theta_{\text{new}} = \theta_{\text{old}} - \alpha \frac{dL}{d\theta}, \qquad \alpha = 0.1$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(update)=
+## 6. One step of gradient descent
+
+$$\theta_{\text{new}} = \theta_{\text{old}} - \alpha \frac{dL}{d\theta}, \qquad \alpha = 0.1$$
+"""
+
+# %%
 before, after = model.train_step(TOKENS, TARGETS, learning_rate=0.1)
-print(f"  {before:.6f} → {after:.6f}")
+print(f"{before:.6f} → {after:.6f}")
+
+# %% [markdown] lang="ko"
+r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+E = [Value(0.1), Value(0.2), Value(0.3)]
+tokens = [2, 0, 2]
+loss = Value.sum(E[t] * E[t] * (i + 1) for i, t in enumerate(tokens))
+loss.backward()
+print([round(e.grad, 4) for e in E])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** "the cat the"에서 $\bar g$가 위와 같을 때, $\partial L/\partial E[4]$의 두 번째 수는?
+
+```{predict} E.grad[4, 1]
+```
+
+**2. 틀린 규칙을 찾으세요.** 두 수를 층 정규화하면 첫째는 $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$입니다. (분모의 1은 $\varepsilon$의
+자리에 둔 큰 수입니다.) 아래 규칙은 분모가 상수라고 생각합니다.
+
+```{exercise} norm_of_two
+t = (a − b)/2라 하면 y = t / √(t² + 1)입니다. t로 미분해 보세요.
+몫의 미분법에서 dy/dt = 1 / (t² + 1)의 3/2제곱이 됩니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+E = [Value(0.1), Value(0.2), Value(0.3)]
+tokens = [2, 0, 2]
+loss = Value.sum(E[t] * E[t] * (i + 1) for i, t in enumerate(tokens))
+loss.backward()
+print([round(e.grad, 4) for e in E])
+```
+
+## Exercises
+
+**1. Predict.** In "the cat the" with the $\bar g$ above, what is the second number of $\partial L/\partial E[4]$?
+
+```{predict} E.grad[4, 1]
+```
+
+**2. Find the wrong rule.** The first of two numbers in a layer norm is $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$. (The 1 below
+is a large $\varepsilon$.) The rule here believes that what is below is a constant.
+
+```{exercise} norm_of_two
+Let t = (a − b)/2, and y = t / √(t² + 1). Differentiate by t.
+By the quotient rule dy/dt is 1 / (t² + 1) to the power 3/2.
+```
+"""

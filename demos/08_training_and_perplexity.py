@@ -1,66 +1,254 @@
-"""Lesson 8: training, and how to tell whether a loss is good.
+# %% [markdown] lang="ko"
+r"""
+# 8강: 학습 루프와 퍼플렉시티
 
-A loss of 0.6 means nothing by itself. So before the first step we ask what a model would lose that
-knows nothing, or only how often letters occur, and so on up; and as the grammar of our toy language
-is known, we can even compute what no model can do better than.
+손실 0.6은 그 자체로는 좋은지 나쁜지 알 수 없습니다. 그래서 첫 걸음을 떼기 전에, 아무것도 모르는 모델, 글자의 빈도만 아는 모델은
+얼마나 잃는지 묻습니다. 장난감 언어의 문법을 알고 있으므로, 어떤 모델도 넘을 수 없는 하한인 **엔트로피**까지 계산할 수 있습니다.
+
+(toy-language)=
+## 1. 데이터
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 8: the training loop, and perplexity
+
+A loss of 0.6 means nothing by itself. So before the first step we ask what a model would lose that knows nothing, or only how
+often letters occur, and so on up; and as the grammar of our toy language is known, we can even compute its **entropy**, below
+which no model comes.
+
+(toy-language)=
+## 1. The data
+"""
+
+# %%
 import math
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm import Training, TrainingConfig, stream_text, toy_language_corpus, train_tokenizer
+from autolm import (
+    AdamW,
+    Training,
+    TrainingConfig,
+    stream_text,
+    toy_language_corpus,
+    train_tokenizer,
+)
+from autolm.nn import clip_gradients, schedule
 
 corpus = toy_language_corpus(train_sentences=6000, validation_sentences=300)
 config = TrainingConfig(
-    d_model=48, d_ff=192, num_layers=2, num_heads=2, batch_size=8, steps=600, learning_rate=2e-2
+    d_model=48, d_ff=192, num_layers=2, num_heads=2, batch_size=8, steps=400, learning_rate=2e-2
 )
 training = Training(config, corpus, train_tokenizer(config, corpus))
-entropy = training.true_entropy()
+for sentence in corpus.train.splitlines()[:4]:
+    print(sentence)
+
+# %% [markdown] lang="ko"
+r"""
+(loss-ladder)=
+## 2. 사다리: 무엇을 알면 얼마나 잃는가
+
+글자 하나마다의 손실(내트, nat)과 퍼플렉시티입니다. `uniform`은 모든 글자가 똑같이 나온다고 믿는 모델, `unigram`은 글자의 빈도를,
+`bigram`은 앞 글자 하나를, `trigram`은 앞 글자 둘을 아는 모델입니다. `entropy`는 문법 전체를 아는 것, 즉 참값
+$-\sum p \ln p$입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(loss-ladder)=
+## 2. The ladder: what is lost, by what is known
+
+The loss (in nats) and the perplexity of each letter. To `uniform` all letters are as likely; `unigram` knows how often each
+occurs, `bigram` the letter before, `trigram` two of them. And `entropy`, $-\sum p \ln p$, knows the whole grammar.
+"""
+
+# %%
+ladder, entropy = training.ladder(), training.true_entropy()
+rungs = {
+    "uniform": ladder.uniform,
+    "unigram": ladder.unigram,
+    "bigram": ladder.bigram,
+    "trigram": ladder.trigram,
+    "entropy": entropy,
+}
+for rung, nats in rungs.items():
+    print(f"{rung:<8}{nats:8.3f}   PPL {math.exp(nats):6.2f}")
+
+# %% [markdown] lang="ko"
+r"""
+(training-loop)=
+## 3. 학습 루프
+
+학습이란 다음 다섯 줄의 반복입니다.
+
+1. 데이터에서 **배치**(batch)를 하나 꺼낸다.
+2. 순전파로 손실을 구한다.
+3. 이전 기울기를 지우고, 역전파로 모든 기울기를 구한다.
+4. 기울기가 너무 길면 자른다(**클리핑**, clipping).
+5. 기울기의 반대 방향으로 파라미터를 조금 움직인다.
+
+데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 20강에서 하나씩 계산합니다.
+배치의 손실은 아래 줄에 나오지 않습니다. 한 번도 보지 않은 검증(validation) 문장의 손실을 봅니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(training-loop)=
+## 3. The training loop
+
+To train is to repeat these five lines:
+
+1. take a **batch** from the data;
+2. compute the loss, forwards;
+3. forget the old gradients, and compute all of them, backwards;
+4. cut the gradient if it is too long (**clipping**);
+5. move the parameters a little against it.
+
+To see all of the data once is an **epoch**. What Adam, warm-up, the cosine schedule and clipping do is computed in lesson 20.
+The lines below show the loss on sentences that were held back (validation), not that of a batch.
+"""
+
+# %% tags=["varies"]
+model, batches = training.model, training.batches
+optimizer = AdamW(model.named_parameters(), config.learning_rate, weight_decay=0.1)
+rate = schedule("cosine", config.learning_rate, config.steps, warmup_steps=50)
 
 
 def first_line(seed):
-    """Let the model write one line."""
     rng = np.random.default_rng(seed)
-    pieces = stream_text(training.model, training.tokenizer, "lines", "", 64, rng=rng)
+    pieces = stream_text(model, training.tokenizer, "lines", "", 64, rng=rng)
     return "".join(pieces).splitlines()[0]
 
 
-print("Some sentences of the toy language:\n")
-for sentence in corpus.train.splitlines()[:4]:
-    print(f"  {sentence}")
+def report(step):
+    L = training.validate()
+    seen = step * config.batch_size * config.block_size / training.text.train.num_targets
+    print(f"{step:4}  epoch {seen:4.2f}   L {L:6.3f}   PPL {math.exp(L):6.2f}   {first_line(1)}")
+    return L
 
-print("\nThe ladder: what a model loses on each letter, by what it knows.\n")
-print(f"  {'it knows':<36}{'loss (nats)':>11}{'perplexity':>13}")
-ladder = training.ladder()
-rungs = {
-    "nothing: all letters are as likely": ladder.uniform,
-    "how often each letter occurs": ladder.unigram,
-    "the letter before": ladder.bigram,
-    "the two letters before": ladder.trigram,
-    "the whole grammar: the true entropy": entropy,
-}
-for knowledge, nats in rungs.items():
-    print(f"  {knowledge:<36}{nats:11.3f}{math.exp(nats):13.2f}")
-print("\nPerplexity is e^loss: so many letters, all as likely, would leave one as unsure.")
 
-print(f"\nNow we train: {training.model.num_parameters()} numbers, {config.steps} steps.\n")
-print(f"  step{'loss':>8}{'perplexity':>12}   and it writes")
-with threadpool_limits(config.threads):  # matrices this small gain nothing from more
-    while True:
-        loss = training.validate()
-        print(f"  {training.step:4}{loss:8.3f}{math.exp(loss):12.2f}   {first_line(seed=1)}")
-        if training.done:
-            break
-        for _ in range(config.steps // 8):
-            training.advance()
+with threadpool_limits(1):  # matrices this small gain nothing from more
+    report(0)
+    for step in range(config.steps):
+        inputs, targets = batches.next_batch()
+        loss = model.compute_loss(inputs, targets)
+        optimizer.zero_grad()
+        loss.backward()
+        clip_gradients(model.parameters(), 1.0)
+        optimizer.learning_rate = rate(step)
+        optimizer.step()
+        if (step + 1) % 100 == 0:
+            L = report(step + 1)
 
-below = [knowledge for knowledge, nats in rungs.items() if loss < nats]
-print(f"\nIt has passed the rung “{below[-1]}”: it uses more than that.")
-print(f"Its perplexity is {math.exp(loss):.2f}; the best possible is {math.exp(entropy):.2f}.")
-print(f"Each letter costs it {loss - entropy:.3f} nats more than it must: that much is unlearnt.")
-print("(autolm train goes on for a minute, with more of everything, and comes within a few %.)")
-print("\nWhat it writes now:\n")
+# %% [markdown] lang="ko"
+r"""
+(good-loss)=
+## 4. 좋은 손실인가
+"""
+
+# %% [markdown] lang="en"
+r"""
+(good-loss)=
+## 4. Is that loss good?
+"""
+
+# %% tags=["varies"]
+below = [rung for rung, nats in rungs.items() if nats > L]
+print(f"L = {L:.3f} < {below[-1]}     L − entropy = {L - entropy:.3f}")
+print(f"PPL = {math.exp(L):.2f}     exp(entropy) = {math.exp(entropy):.2f}\n")
 for seed in range(2, 7):
-    print(f"  {first_line(seed)}")
+    print(first_line(seed))
+
+# %% [markdown] lang="ko"
+r"""
+손실이 사다리의 어느 단 아래로 내려갔는지가 모델이 무엇을 배웠는지를 말해 줍니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다.
+`autolm train`은 이것을 1분 동안 더 많은 데이터로 이어서 합니다.
+
+## 직접 실행하기
+
+```{run}
+from math import exp, log
+from autolm import Value
+
+score = {pair: Value(0.0, name=pair) for pair in ("ab", "ac")}
+for step in range(31):
+    total = score["ab"].exp() + score["ac"].exp()
+    losses = [-(score[p].exp() / total).log() for p in ("ab", "ab", "ab", "ac")]
+    loss = Value.sum(losses) / 4
+    for s in score.values():
+        s.grad = 0
+    loss.backward()
+    for s in score.values():
+        s.data -= 1.0 * s.grad
+    if step % 10 == 0:
+        print(step, round(loss.data, 4), "PPL", round(exp(loss.data), 4))
+print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 검증 손실이 $\ln 2$라면 퍼플렉시티는?
+
+```{predict} math.exp(math.log(2))
+```
+
+**2. 값을 예측하세요.** 데이터가 12 000 토큰이고 배치가 토큰 480개라면, 한 에폭은 몇 걸음입니까?
+
+```{predict} 12000 / 480
+:within: 0
+```
+
+**3. 규칙을 쓰세요.** 두 단어의 퍼플렉시티 $y = \exp\bigl((a + b)/2\bigr)$, $a, b$는 두 단어의 손실입니다.
+
+```{exercise} perplexity_of_two
+eˣ의 미분은 자기 자신입니다. 그 안에는 a/2가 있습니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+Which rung the loss has passed says what the model has learnt; its distance from the entropy is what it has not. `autolm train`
+goes on for a minute, with more of everything.
+
+## Run it yourself
+
+```{run}
+from math import exp, log
+from autolm import Value
+
+score = {pair: Value(0.0, name=pair) for pair in ("ab", "ac")}
+for step in range(31):
+    total = score["ab"].exp() + score["ac"].exp()
+    losses = [-(score[p].exp() / total).log() for p in ("ab", "ab", "ab", "ac")]
+    loss = Value.sum(losses) / 4
+    for s in score.values():
+        s.grad = 0
+    loss.backward()
+    for s in score.values():
+        s.data -= 1.0 * s.grad
+    if step % 10 == 0:
+        print(step, round(loss.data, 4), "PPL", round(exp(loss.data), 4))
+print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
+```
+
+## Exercises
+
+**1. Predict.** With a validation loss of $\ln 2$, what is the perplexity?
+
+```{predict} math.exp(math.log(2))
+```
+
+**2. Predict.** Of 12 000 tokens of data, in batches of 480, how many steps are an epoch?
+
+```{predict} 12000 / 480
+:within: 0
+```
+
+**3. Write the rule.** The perplexity of two words, $y = \exp\bigl((a + b)/2\bigr)$, where $a, b$ are their losses.
+
+```{exercise} perplexity_of_two
+The derivative of eˣ is itself; in it stands a/2.
+```
+"""

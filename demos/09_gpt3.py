@@ -1,10 +1,27 @@
-"""Lesson 9: our model beside GPT-3, by the same formulas.
+# %% [markdown] lang="ko"
+r"""
+# 9강: GPT-3 옆에 놓아 보기
 
-GPT-3 is the same machine as TinyLM: blocks of attention and feed-forward on a residual stream. What
-is different is how wide, how deep, and how much it read. Here is where its 175 billion come from.
+GPT-3는 TinyLM과 같은 기계입니다. 잔차 흐름 위에 어텐션과 피드포워드를 쌓은 것입니다. 다른 것은 폭, 깊이, 그리고 얼마나 읽었는지입니다.
+1750억이라는 수가 어디서 오는지 같은 공식으로 계산해 봅시다.
+
+(gpt3-shape)=
+## 1. 같은 집안의 두 모델
 """
 
-from autolm import TrainingConfig, toy_language_corpus
+# %% [markdown] lang="en"
+r"""
+# Lesson 9: beside GPT-3
+
+GPT-3 is the same machine as TinyLM: blocks of attention and feed-forward on a residual stream. What is different is how wide,
+how deep, and how much it read. Here is where its 175 billion come from, by the same formulas.
+
+(gpt3-shape)=
+## 1. Two models of one family
+"""
+
+# %%
+from autolm import TinyLM, TrainingConfig, toy_language_corpus
 from autolm.lm.size import GPT3, Architecture, parts
 
 letters = set(toy_language_corpus(train_sentences=1000).text)
@@ -16,61 +33,171 @@ def grouped(number):
     return f"{number:,}".replace(",", " ")
 
 
-print("Two models of one family\n")
-print(f"  {'':<22}{'TinyLM':>12}{'GPT-3':>12}{'times':>10}")
+print(f"{'':<12}{'TinyLM':>10}{'GPT-3':>10}{'×':>8}")
 for field in ("num_layers", "d_model", "num_heads", "d_ff", "context", "vocab_size"):
     small, large = getattr(ours, field), getattr(GPT3, field)
-    print(f"  {field:<22}{grouped(small):>12}{grouped(large):>12}{large / small:10.0f}")
+    print(f"{field:<12}{grouped(small):>10}{grouped(large):>10}{large / small:8.0f}")
 
-L, d, V, T = GPT3.num_layers, GPT3.d_model, GPT3.vocab_size, GPT3.context
-attention, feed_forward = 4 * d * d, 2 * d * 4 * d
-print(f"""
-Where the parameters are
+# %% [markdown] lang="ko"
+r"""
+(parameters)=
+## 2. 파라미터는 어디에 있는가
 
-  One block of width d has four d × d matrices in attention (W_Q, W_K, W_V, W_O), and two between
-  d and 4d in feed-forward: 4d² + 8d² = 12d². With d = {grouped(d)} that is
+폭이 $d$인 블록 하나에는 어텐션의 $d \times d$ 행렬이 넷($W_Q, W_K, W_V, W_O$), 피드포워드의 $d \times 4d$와 $4d \times d$ 행렬이 둘
+있습니다.
 
-      attention      4d²   {grouped(attention):>18}
-      feed-forward   8d²   {grouped(feed_forward):>18}
-      one block     12d²   {grouped(attention + feed_forward):>18}
-      {L} blocks          {grouped(L * (attention + feed_forward)):>18}
-      embedding    V × d   {grouped(V * d):>18}
+$$\underbrace{4d^2}_{\text{어텐션}} + \underbrace{2 \cdot d \cdot 4d}_{\text{피드포워드}} = 12d^2,
+\qquad N_{\text{GPT-3}} \approx 96 \cdot 12 \cdot 12288^2 + 50257 \cdot 12288$$
+"""
 
-  Norms, biases and {grouped(T)} learnt positions are the small rest. Part by part, of either model:
-""")
-print(f"  {'':<16}{'TinyLM':>12}{'share':>8}{'GPT-3':>20}{'share':>8}")
+# %% [markdown] lang="en"
+r"""
+(parameters)=
+## 2. Where the parameters are
+
+One block of width $d$ has four $d \times d$ matrices in attention ($W_Q, W_K, W_V, W_O$), and in feed-forward one of
+$d \times 4d$ and one of $4d \times d$.
+
+$$\underbrace{4d^2}_{\text{attention}} + \underbrace{2 \cdot d \cdot 4d}_{\text{feed-forward}} = 12d^2,
+\qquad N_{\text{GPT-3}} \approx 96 \cdot 12 \cdot 12288^2 + 50257 \cdot 12288$$
+"""
+
+# %%
+L, d, V = GPT3.num_layers, GPT3.d_model, GPT3.vocab_size
+print(f"4d²       {grouped(4 * d * d):>18}")
+print(f"8d²       {grouped(8 * d * d):>18}")
+print(f"12d²      {grouped(12 * d * d):>18}")
+print(f"{L} · 12d² {grouped(L * 12 * d * d):>18}")
+print(f"V · d     {grouped(V * d):>18}\n")
+print(f"{'':<16}{'TinyLM':>12}{'%':>8}{'GPT-3':>20}{'%':>8}")
 totals = [sum(part.parameters for part in parts(model)) for model in (ours, GPT3)]
 for small, large in zip(parts(ours), parts(GPT3), strict=True):
     cells = zip((12, 20), (small.parameters, large.parameters), totals, strict=True)
     words = "".join(f"{grouped(n):>{w}}{n / total:8.1%}" for w, n, total in cells)
-    print(f"  {small.name:<16}{words}")
-print(f"  {'all':<16}{grouped(totals[0]):>12}{'':8}{grouped(totals[1]):>20}")
-wider, deeper = d // ours.d_model, L // ours.num_layers
-blocks = grouped(wider**2 * deeper)
-print(f"""
-  {totals[1] / 1e9:.1f} billion: the “175 B” of its paper. Its output matrix is its embedding once
-  more, and counts once. Twice the width is four times the parameters: so {wider} times the width
-  and {deeper} times the layers make its blocks {wider}² · {deeper} = {blocks} times ours.
-""")
+    print(f"{small.name:<16}{words}")
+print(f"{'Σ':<16}{grouped(totals[0]):>12}{'':8}{grouped(totals[1]):>20}")
 
-flops = [sum(part.flops for part in parts(model)) for model in (ours, GPT3)]
-tokens = 300e9  # Brown et al. (2020), table 2.1
+# %% [markdown] lang="ko"
+r"""
+합이 논문의 "175B"입니다. GPT-3의 출력 행렬은 임베딩을 다시 쓰므로 한 번만 셉니다. 폭이 두 배면 파라미터는 네 배입니다.
+
+(lesson-model-size)=
+## 3. 강의의 모델은 몇 개인가
+
+이 과정의 바탕이 된 강의는 $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$인 모델의 파라미터를 "약 1만 개"라고 합니다. 세어 봅시다.
+
+$$2Vd + N(4d^2 + 2\,d\,d_{ff})$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+It adds up to the "175 B" of its paper. Its output matrix is its embedding once more, and counts once. Twice the width is four
+times the parameters.
+
+(lesson-model-size)=
+## 3. How many has the lesson's model?
+
+The lesson that this course follows says "about 10 K" of a model with $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$. Let us count.
+
+$$2Vd + N(4d^2 + 2\,d\,d_{ff})$$
+"""
+
+# %%
+lesson = TinyLM(50, 32, 4, 64, 2, norm=None, causal=False, seed=0)
+print(f"2 · 50 · 32            = {2 * 50 * 32:6}")
+print(f"2 · (4 · 32²)          = {2 * 4 * 32**2:6}")
+print(f"2 · (2 · 32 · 64)      = {2 * 2 * 32 * 64:6}")
+print(f"Σ                      = {lesson.num_parameters():6}")
+
+# %% [markdown] lang="ko"
+r"""
+(training-cost)=
+## 4. 학습의 비용
+
+토큰 하나의 순전파는 파라미터마다 곱셈과 덧셈을 한 번씩 하고, 역전파는 그 두 배입니다. 그래서 논문은 파라미터와 토큰마다 6 FLOP을
+셉니다. GPT-3는 배치 하나에 토큰 320만 개를 넣었습니다. 아래의 첫 두 줄은 배치와 걸음 수입니다. (Brown et al. 2020, 표 2.1)
+"""
+
+# %% [markdown] lang="en"
+r"""
+(training-cost)=
+## 4. What training costs
+
+Forwards, a token takes one multiplication and one addition for each parameter, and backwards twice that: so the paper counts
+6 FLOPs for each parameter and token. GPT-3 took 3.2 million tokens in a batch: the first two lines below are batch and steps.
+(Brown et al. 2020, table 2.1)
+"""
+
+# %%
 config = TrainingConfig()
-our_tokens = config.steps * config.batch_size * config.block_size
-print("What it costs\n")
-print(f"  {'':<44}{'TinyLM':>12}{'GPT-3':>12}")
-rows = {
-    "multiply-adds, forward, for one token": [f / 2 for f in flops],
-    "for one parameter": [f / 2 / n for f, n in zip(flops, totals, strict=True)],
-    "tokens read in training": [our_tokens, tokens],
-    "FLOPs of training: 3 × forward × tokens": [3 * flops[0] * our_tokens, 3 * flops[1] * tokens],
-    "bytes to train: 4 numbers for each parameter": [16 * n for n in totals],
-}
-for name, (small, large) in rows.items():
-    print(f"  {name:<44}{small:12.3g}{large:12.3g}")
-paper = 6 * totals[1] * tokens
-years = flops[1] * tokens / (flops[0] * our_tokens) / 60 / 24 / 365.25
-print(f"""
-  The paper counts 6 FLOPs for each parameter and token, {paper:.3g}: the scores of attention, which
-  have no parameters, are left out. If our training takes a minute, then on the same machine
-  GPT-3's takes {grouped(round(years))} years.""")
+batch, gpt3_batch = config.batch_size * config.block_size, 3.2e6
+tokens, gpt3_tokens = config.steps * batch, 300e9
+flops = [sum(part.flops for part in parts(model)) for model in (ours, GPT3)]
+print(f"{'':<26}{'TinyLM':>12}{'GPT-3':>12}")
+for name, small, large in (
+    ("tokens / batch", batch, gpt3_batch),
+    ("steps", config.steps, gpt3_tokens / gpt3_batch),
+    ("tokens", tokens, gpt3_tokens),
+    ("FLOP / token (forward)", *flops),
+    ("FLOP = 3 · forward · tokens", 3 * flops[0] * tokens, 3 * flops[1] * gpt3_tokens),
+    ("6 · N · tokens", 6 * totals[0] * tokens, 6 * totals[1] * gpt3_tokens),
+    ("16 bytes · N (Adam)", 16 * totals[0], 16 * totals[1]),
+):
+    print(f"{name:<26}{small:12.3g}{large:12.3g}")
+times = flops[1] * gpt3_tokens / (flops[0] * tokens)
+print(f"\n1 min × {times:.3g} = {times / 60 / 24 / 365.25:.3g} years")
+
+# %% [markdown] lang="ko"
+r"""
+마지막 줄의 뜻: 우리 모델의 학습이 1분 걸리는 컴퓨터로 GPT-3를 학습시키면 그만큼의 세월이 걸립니다. 같은 수학이고, 규모가 다를 뿐입니다.
+
+| | TinyLM | GPT-3 |
+| --- | --- | --- |
+| 임베딩 + 위치 | 사인·코사인 | 학습되는 위치 |
+| 층 정규화 | 앞에(pre) 또는 뒤에(post) | 앞에 |
+| 활성화 | ReLU | GELU |
+| 최적화 | SGD, Adam | Adam, 워밍업, 코사인, 클리핑 1.0 |
+| 토큰 | 글자 또는 BPE | BPE 50 257개 |
+
+## 연습문제
+
+**1. 값을 예측하세요.** 폭을 두 배로, 층을 두 배로 늘리면 블록들의 파라미터는 몇 배가 됩니까?
+
+```{predict} 2**2 * 2
+:within: 0
+```
+
+**2. 값을 예측하세요.** $d = 64$인 블록 하나의 행렬에 있는 파라미터는 모두 몇 개입니까?
+
+```{predict} 12 * 64**2
+:within: 0
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+The last line: on a machine that trains our model in a minute, GPT-3 would take so long. The mathematics is the same; the scale is
+not.
+
+| | TinyLM | GPT-3 |
+| --- | --- | --- |
+| embedding + position | sine and cosine | learnt positions |
+| layer norm | before (pre) or after (post) | before |
+| activation | ReLU | GELU |
+| optimisation | SGD, Adam | Adam, warm-up, cosine, clipping at 1.0 |
+| tokens | letters or BPE | 50 257 by BPE |
+
+## Exercises
+
+**1. Predict.** Twice the width and twice the layers: how many times the parameters have the blocks?
+
+```{predict} 2**2 * 2
+:within: 0
+```
+
+**2. Predict.** How many parameters are in the matrices of one block with $d = 64$?
+
+```{predict} 12 * 64**2
+:within: 0
+```
+"""

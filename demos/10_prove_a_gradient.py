@@ -1,9 +1,38 @@
-"""Lesson 10: write an operation, make a classic mistake in its gradient, and watch it be found.
+# %% [markdown] lang="ko"
+r"""
+# 10강: 기울기를 증명하기
 
-A wrong gradient seldom crashes. The model just learns worse, and nobody knows why. So a rule is not
-believed but proved: against derivatives that are computed in quite another way.
+틀린 기울기는 좀처럼 오류를 내지 않습니다. 모델이 조금 못 배울 뿐, 아무도 이유를 모릅니다. 그래서 역전파 규칙은 믿는 것이 아니라 증명하는
+것입니다. 전혀 다른 방법으로 구한 미분과 비교합니다.
+
+(write-an-operation)=
+## 1. 연산 하나를 쓰기
+
+연산은 결과와 역전파 규칙을 함께 돌려주는 함수입니다. $\mathrm{silu}(a) = a\,\sigma(a)$이고, 곱의 미분법에서
+
+$$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \sigma).$$
+
+옳은 것과, 곱의 미분법의 절반을 잊은 것을 하나씩 씁니다.
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 10: prove a gradient
+
+A wrong gradient seldom crashes. The model just learns worse, and nobody knows why. So a rule is not believed but proved: against
+derivatives that are computed in quite another way.
+
+(write-an-operation)=
+## 1. Write an operation
+
+An operation is a function that returns its result and its backward rule. Of $\mathrm{silu}(a) = a\,\sigma(a)$, by the product rule,
+
+$$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \sigma).$$
+
+Here is a right one, and one that forgets half of the product rule.
+"""
+
+# %%
 import numpy as np
 
 from autolm import Tensor, check_graph, check_op, primitive
@@ -33,18 +62,77 @@ def hasty_silu(a):
     return a * gate, backward
 
 
-print("An operation is a function: it returns its result and its backward rule. Is that right?")
-print(f"  {check_op(silu, max_examples=12)}\n")
+print(check_op(silu, max_examples=12))
 
-print("The same with a mistake that is easily made:\n")
+# %% [markdown] lang="ko"
+r"""
+(complex-step)=
+## 2. 무엇과 비교하는가: 복소수 걸음
+
+수치 미분 $\frac{f(a + h) - f(a)}{h}$는 $h$가 크면 부정확하고, 작으면 뺄셈에서 유효숫자가 사라집니다(21강). 대신 **복소수 걸음**(complex
+step)을 씁니다. 테일러 전개에서
+
+$$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
+\qquad\Rightarrow\qquad f'(a) = \frac{\operatorname{Im} f(a + ih)}{h} + O(h^2)$$
+
+뺄셈이 없으므로 $h = 10^{-30}$처럼 아주 작게 잡을 수 있고, 15자리가 모두 맞습니다. 잊은 규칙은 이렇게 발견됩니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(complex-step)=
+## 2. Against what? The complex step
+
+A finite difference $\frac{f(a + h) - f(a)}{h}$ is inexact for a large $h$, and for a small one its digits vanish in the subtraction
+(lesson 21). Instead, take a **complex step**. By Taylor's expansion
+
+$$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
+\qquad\Rightarrow\qquad f'(a) = \frac{\operatorname{Im} f(a + ih)}{h} + O(h^2)$$
+
+Nothing is subtracted, so $h$ may be $10^{-30}$, and all 15 digits are right. This is how the hasty rule is found:
+"""
+
+
+# %%
+def f(a):
+    return a / (1 + np.exp(-a))
+
+
+def told(error, lines):
+    """Say what a check says, without the place in this file."""
+    first, *rest = str(error).splitlines()
+    print("\n".join([first.partition("     ")[0], *rest[: lines - 1]]))
+
+
+gate = 1 / (1 + np.exp(-0.7))
+print(f"Im f(0.7 + ih) / h      = {f(0.7 + 1e-30j).imag / 1e-30:.15f}")
+print(f"σ + a σ (1 − σ)         = {gate + 0.7 * gate * (1 - gate):.15f}")
+print(f"(f(a + h) − f(a)) / h   = {(f(0.7 + 1e-5) - f(0.7)) / 1e-5:.15f}\n")
 try:
     check_op(hasty_silu, max_examples=12)
 except GradientError as error:
-    print(error)
+    told(error, 7)
 
-print("\nThe usual check, a sum and a finite difference, is easily content:")
+# %% [markdown] lang="ko"
+r"""
+(usual-check)=
+## 3. 흔한 검사는 쉽게 만족한다
+
+합을 구해서 유한 차분과 비교하는 검사가 흔합니다. 일부러 망가뜨린 규칙들(돌연변이, mutant)을 이 검사에 넣어 보면, 살아남는 것이 있습니다.
+그런 실수는 이 검사를 통과합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(usual-check)=
+## 3. The usual check is easily content
+
+A sum, and a finite difference: the usual check. Give it rules that were broken on purpose (mutants), and see which survive: such
+mistakes it would let pass.
+"""
 
 
+# %%
 def usual_check(op):
     x = Tensor([0.5, -1.0, 2.0])
     op(x).sum().backward()
@@ -53,14 +141,31 @@ def usual_check(op):
     assert np.allclose(x.grad, np.sum(slopes, axis=1), rtol=1e-3)
 
 
-print("  " + str(mutation_report(silu, usual_check)).replace("\n", "\n  "))
-print("What survives is a mistake that this check would let pass.\n")
+print(mutation_report(silu, usual_check))
 
-print("In a graph that is wrong somewhere, the guilty node is named:\n")
+# %% [markdown] lang="ko"
+r"""
+(blame)=
+## 4. 그래프 속의 범인
+
+그래프 어딘가가 틀렸을 때는 틀린 노드의 이름을 말합니다. 그리고 함수 자체가 틀렸는데 기울기는 옳은 경우도 있습니다. 아래의 `running_sum`은
+축의 방향을 틀려서 미래를 봅니다. 기울기는 옳지만, "앞만 본다"(causal)는 관계를 선언해 두면 발견됩니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(blame)=
+## 4. The guilty node of a graph
+
+Of a graph that is wrong somewhere, the guilty node is named. And a function can be wrong while its gradient is right: `running_sum`
+below slips in the axis, and looks into the future. A relation that was declared, "causal", finds it.
+"""
+
+# %%
 try:
     check_graph(silu(hasty_silu(Tensor([1.0, 2.0], name="x"))).sum())
 except GradientError as error:
-    print("\n".join(str(error).splitlines()[:6]))
+    told(error, 6)
 
 
 @primitive(relations=(causal_along(-1),))
@@ -69,8 +174,74 @@ def running_sum(a):
     return np.cumsum(a[..., ::-1], axis=-1)[..., ::-1], lambda grad: (np.cumsum(grad, axis=-1),)
 
 
-print("\nThe right gradient of a wrong function? A declared relation finds it:\n")
+print()
 try:
     check_op(running_sum, cases=[Case(((3,),))], max_examples=12)
 except GradientError as error:
-    print("\n".join(str(error).splitlines()[:4]))
+    told(error, 4)
+
+# %% [markdown] lang="ko"
+r"""
+## 직접 실행하기
+
+```{run}
+import cmath
+from autolm import Value
+
+a = Value(0.7)
+y = a * a.sigmoid()
+y.backward()
+f = lambda x: x / (1 + cmath.exp(-x))
+print("backprop ", a.grad)
+print("complex  ", f(0.7 + 1e-30j).imag / 1e-30)
+print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
+```
+
+## 연습문제
+
+**1. 틀린 규칙을 찾으세요.** 위의 `hasty_silu`입니다. 직접 고치고, 내려받아 `autolm check`로 증명하세요.
+
+```{exercise} hasty_silu
+곱의 미분법: (uv)′ = u′v + uv′.
+u = a, v = σ(a)입니다. v′ = σ(1 − σ).
+```
+
+**2. 규칙을 쓰세요.** $y = \sqrt{a^2 + b^2 + 1}$.
+
+```{exercise} long_side
+y² = a² + b² + 1의 양변을 a로 미분해 보세요: 2y · ∂y/∂a = 2a.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Run it yourself
+
+```{run}
+import cmath
+from autolm import Value
+
+a = Value(0.7)
+y = a * a.sigmoid()
+y.backward()
+f = lambda x: x / (1 + cmath.exp(-x))
+print("backprop ", a.grad)
+print("complex  ", f(0.7 + 1e-30j).imag / 1e-30)
+print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
+```
+
+## Exercises
+
+**1. Find the wrong rule.** It is `hasty_silu` of above. Mend it yourself, download it, and prove it by `autolm check`.
+
+```{exercise} hasty_silu
+The product rule: (uv)′ = u′v + uv′.
+Here u = a and v = σ(a), and v′ = σ(1 − σ).
+```
+
+**2. Write the rule.** $y = \sqrt{a^2 + b^2 + 1}$.
+
+```{exercise} long_side
+Differentiate both sides of y² = a² + b² + 1 by a: 2y · ∂y/∂a = 2a.
+```
+"""

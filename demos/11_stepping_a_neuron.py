@@ -1,11 +1,29 @@
-"""Lesson 11: walk through backprop, forwards and back, and ask what if.
+# %% [markdown] lang="ko"
+r"""
+# 11강: 뉴런을 걸어 보기
 
-The neuron of lesson 2 once more. This time nothing is printed by hand: a step says by itself what
-it does. To walk it yourself, at a prompt that knows pdb's commands:
+2강의 뉴런입니다. 이번에는 손으로 출력하지 않습니다. 단계(step)가 스스로 무엇을 하는지 말합니다. 프롬프트에서 직접 걸으려면:
 
     autolm step demos/11_stepping_a_neuron.py --var o
+
+(walk)=
+## 1. 순전파의 단계
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 11: walk through a neuron
+
+The neuron of lesson 2 once more. This time nothing is printed by hand: a step says by itself what it does. To walk it yourself, at
+a prompt that knows pdb's commands:
+
+    autolm step demos/11_stepping_a_neuron.py --var o
+
+(walk)=
+## 1. The steps of the forward pass
+"""
+
+# %%
 from autolm import Value, Walk, edit, explain
 
 x1, x2 = Value(2, name="x1"), Value(0, name="x2")
@@ -19,44 +37,155 @@ n = total + b
 o = n.tanh()
 for node, name in ((x1w1, "x1w1"), (x2w2, "x2w2"), (total, "total"), (n, "n"), (o, "o")):
     node.name = name
-
-print("The forward pass, in the order in which it was computed:")
 for step in o.forward_steps():
-    print(f"  {step}")
+    print(step)
 
-with Walk(o) as walk:
-    print("\nThree steps backwards through it. Each gives its gradient on, times its own slopes:")
-    for _ in range(3):
-        print(f"  {walk.step()}")
-    print(f"Gradients are live. x1w1.grad is {x1w1.grad:.4f}, and nothing has come to w1 yet.")
+# %% [markdown] lang="ko"
+r"""
+(walk-both-ways)=
+## 2. 앞으로, 뒤로
 
-    print("\nOne step back in time, and what arrived in it is gone:")
-    walk.back()
-    print(f"  after step {walk.position}:  x1w1.grad is computed: {x1w1.has_grad}")
+`Walk`는 언제나 단계 **앞에** 서 있습니다. 디버거가 다음 줄 앞에 서 있는 것과 같습니다. 다음 단계가 무엇을 할지 미리 계산해서 보여 주지만
+(`preview`), 아직 하지 않았습니다. `step`은 한 단계 하고, `back`은 되돌립니다. 되돌리면 그 단계에서 온 기울기는 사라집니다.
+"""
 
-    print("\nOn to before the gradient of w1 changes. What the next step will do is known already:")
-    walk.break_at(watch=w1)
-    walk.run()
-    print(f"  {walk.preview()}")
-    print(f"  and it is not done: w1.grad is computed: {w1.has_grad}")
+# %% [markdown] lang="en"
+r"""
+(walk-both-ways)=
+## 2. Forwards and back
 
-    print("\nOf that step one contribution alone, the one to x1:")
-    print(f"  {walk.send()}")
-    walk.unsend()
+A `Walk` stands **before** a step, as a debugger stands before a line: `preview` has computed what the step will do, and nothing of it is
+done. `step` does it; `back` undoes it, and what arrived in it is gone.
+"""
 
-    print("\nBack to before the product before:")
-    walk.run_back(until=lambda step: step.node.op.name == "mul")
-    print(f"  {walk.preview()}")
-print(f"We left before the end, so all is as it was: w1.grad is computed: {w1.has_grad}")
+# %%
+walk = Walk(o)
+for _ in range(3):
+    print(walk.step())
+print("x1w1.grad:", x1w1.grad, "   w1:", w1.has_grad)
+walk.back()
+print("back →", walk.position, "   x1w1:", x1w1.has_grad)
 
+# %% [markdown] lang="ko"
+r"""
+(breakpoints)=
+## 3. 중단점
+
+`watch=w1`은 $w_1$의 기울기가 변하기 직전에 멈춥니다. `send`는 한 단계의 기여 가운데 하나만 보냅니다. `run_back`은 뒤로 달립니다. 끝까지
+가지 않고 떠나면 모든 기울기가 처음대로 돌아갑니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(breakpoints)=
+## 3. Breakpoints
+
+`watch=w1` stops just before the gradient of $w_1$ changes. `send` sends one contribution of a step alone; `run_back` runs backwards. Leave
+before the end, and every gradient is as it was.
+"""
+
+# %%
+walk.break_at(watch=w1)
+walk.run()
+print(walk.preview())
+print("w1:", w1.has_grad)
+print(walk.send())
+walk.unsend()
+walk.run_back(until=lambda step: step.node.op.name == "mul")
+print(walk.preview())
+walk.abandon()
+print("w1:", w1.has_grad)
+
+# %% [markdown] lang="ko"
+r"""
+(why)=
+## 4. 왜 이 기울기인가, 만약에?
+
+`explain`은 기울기를 각 쓰임에서 온 기여의 합으로 설명합니다. `edit`은 숫자를 바꾸고 모두 다시 계산해서 무엇이 움직였는지 말합니다.
+$x_2 = 0$이므로 $w_2$를 바꾸어도 출력은 그대로이고, $x_2$의 기울기만 커집니다. $w_1$을 $-3.5$로 바꾸면 $\tanh$가 더 가파른 곳으로 가서
+모든 기울기가 커집니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(why)=
+## 4. Why this gradient? And what if?
+
+`explain` tells a gradient as the sum of what each use sent. `edit` changes a number, computes everything again, and says what moved. As
+$x_2 = 0$, changing $w_2$ leaves the output, and only $x_2$ would be heard more. With $w_1 = -3.5$ the $\tanh$ is steeper, and every
+gradient grows.
+"""
+
+# %%
 o.backward()
-print("\nNow the whole pass. Why has w1 the gradient that it has?")
-print("  " + str(explain(w1, paths=1)).replace("\n", "\n  "))
-
-print("\nWhat if w2 were 5? x2 is 0, so the output stays; only x2 would be heard more.")
+print(explain(w1, paths=1))
 change = edit(o, w2, 5.0)
-print("  " + str(change).replace("\n", "\n  "))
+print(f"\n{change}")
 change.undo()
+print(f"\n{edit(o, w1, -3.5)}")
 
-print("\nAnd if w1 were −3.5? The tanh is steeper there, and every gradient grows.")
-print("  " + str(edit(o, w1, -3.5)).replace("\n", "\n  "))
+# %% [markdown] lang="ko"
+r"""
+```{player} o
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+for weight in (-3.0, -3.25, -3.5):
+    x, w, b = Value(2.0), Value(weight), Value(6.8813735870195432)
+    o = (x * w + b).tanh()
+    o.backward()
+    print(weight, round(o.data, 4), round(w.grad, 4), round(x.grad, 4))
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** $w_1 = -3.5$이면 $n = -7 + b$입니다. $\partial o/\partial n = 1 - o^2$는 얼마입니까? (계산기를 쓰세요. $b \approx 6.88$)
+
+```{predict} 1 - o.data**2
+:within: 0.02
+```
+
+**2. 규칙을 쓰세요.** 뉴런 전체를 연산 하나로: $o = \tanh(wx + b)$.
+
+```{exercise} whole_neuron
+바깥부터: tanh의 기울기 1 − o²를 먼저 구해 두세요.
+그다음은 3강의 일차함수입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{player} o
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+for weight in (-3.0, -3.25, -3.5):
+    x, w, b = Value(2.0), Value(weight), Value(6.8813735870195432)
+    o = (x * w + b).tanh()
+    o.backward()
+    print(weight, round(o.data, 4), round(w.grad, 4), round(x.grad, 4))
+```
+
+## Exercises
+
+**1. Predict.** With $w_1 = -3.5$, $n = -7 + b$. What is $\partial o/\partial n = 1 - o^2$? (Take a calculator: $b \approx 6.88$.)
+
+```{predict} 1 - o.data**2
+:within: 0.02
+```
+
+**2. Write the rule.** The whole neuron as one operation: $o = \tanh(wx + b)$.
+
+```{exercise} whole_neuron
+From the outside: keep the slope of tanh, 1 − o².
+What follows is the linear function of lesson 3.
+```
+"""

@@ -1,12 +1,30 @@
-"""Lesson 12: the gradient on its way through one attention head of a language model.
+# %% [markdown] lang="ko"
+r"""
+# 12강: 어텐션 헤드를 지나는 기울기
 
-A small TinyLM, untrained, reads five tokens. We stop its backward pass at the attention of the
-first block, look at what each part of it is told, and then open one single number of its output:
-beneath the arrays there are the sums and products of lesson 1. At a prompt:
+학습하지 않은 작은 TinyLM이 토큰 다섯 개를 읽습니다. 역전파를 첫 블록의 어텐션에서 멈추고, 그 안의 각 부분이 무엇을 듣는지 봅니다. 그리고
+출력의 숫자 **하나**를 열어 봅니다. 배열 아래에는 1강의 덧셈과 곱셈이 있습니다.
 
     autolm step demos/12_stepping_an_attention_head.py
+
+(stop-at-attention)=
+## 1. 어텐션 앞에서 멈추기
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 12: the gradient on its way through an attention head
+
+A small TinyLM, untrained, reads five tokens. We stop its backward pass at the attention of the first block, look at what each part of
+it is told, and then open **one** number of its output: beneath the arrays are the sums and products of lesson 1.
+
+    autolm step demos/12_stepping_an_attention_head.py
+
+(stop-at-attention)=
+## 1. Stop before the attention
+"""
+
+# %%
 import numpy as np
 
 from autolm import TinyLM, Walk, explain
@@ -14,43 +32,129 @@ from autolm import TinyLM, Walk, explain
 model = TinyLM(vocab_size=9, d_model=8, num_heads=2, d_ff=16, num_layers=1, dtype="float64", seed=3)
 token_ids = np.array([1, 2, 3, 4, 5, 6])
 loss = model.compute_loss(token_ids[:-1], token_ids[1:])
-attention = model.blocks[0].attention
+walk = Walk(loss)
+print(f"L = {float(loss):.4f}   {len(walk.operations)} steps")
+walk.break_at(op="attention")
+walk.run()
+step = walk.preview()
+print(f"{step.index + 1}: {step.node.op.name}   {step.node.scope}\n")
+print(f"ḡ     ‖·‖ {np.linalg.norm(step.upstream):.4f}")
+for name, rule, sent in zip("qkv", step.rule, step.contributions, strict=True):
+    print(f"→ {name}   ‖·‖ {np.linalg.norm(sent.value):.4f}   {rule}")
 
-with Walk(loss) as walk:
-    print(f"A loss of {float(loss):.4f} nats; its backward pass has {len(walk.operations)} steps.")
-    walk.break_at(op="attention")
-    walk.run()
-    step = walk.preview()  # we stand before it, and its arithmetic is known
-    print(f"Step {step.index + 1} is the attention, in {step.node.scope}.\n")
+# %% [markdown] lang="ko"
+r"""
+(head-by-position)=
+## 2. 헤드 1을 위치마다
 
-    print("What comes from above, for 5 positions and 2 heads of 4 numbers each (‖norm‖):")
-    print(f"  ḡ        {np.linalg.norm(step.upstream):.4f}")
-    print("What it sends to its operands:")
-    for name, rule, sent in zip("qkv", step.rule, step.contributions, strict=True):
-        print(f"  to {name}     {np.linalg.norm(sent.value):.4f}     {rule}")
+폭 8을 헤드 둘이 4씩 나눕니다. 둘째 헤드(번호 1)는 다섯째 수부터입니다. 위치마다 밸류 $v$와 키 $k$로서 받는 기울기의 크기입니다. 뒤에 있는
+위치일수록 볼 수 있는 단어가 적습니다. 마지막 위치는 자기 자신만 봅니다.
+"""
 
-    head, position, first = 1, 3, 4  # the second head begins at the fifth number
-    print(f"\nHow much of it each position of head {head} gets, as a value (v) and as a key (k):")
-    _, to_k, to_v = (sent.value[:, first:] for sent in step.contributions)
-    for i, (k, v) in enumerate(zip(to_k, to_v, strict=True)):
-        print(f"  position {i}     v {np.linalg.norm(v):.4f}     k {np.linalg.norm(k):.4f}")
-    print("The last position can be seen by itself alone: causal attention.\n")
+# %% [markdown] lang="en"
+r"""
+(head-by-position)=
+## 2. Head 1, position by position
 
-    element = step.node.to_values(zoom=True)[position, first]
-    upstream = step.upstream[position, first]
-    print(f"One number of the output, at head {head}, position {position}: {element.data:.4f}.")
-    steps = list(element.steps(upstream))
-    print(f"As Values it is {len(steps)} operations. Its gradient is {upstream:.5f}; it goes on:")
-    for i in (0, 1, 6, 7, 8):
-        op, sent = steps[i].node.op, steps[i].contributions[0]
-        product = f"{steps[i].upstream:9.5f} × {sent.local:8.5f} = {sent.value:9.5f}"
-        print(f"  {i + 1:2}  {op.symbol:4} y = {op.formula:20} to its first operand {product}")
-    print("  …")
-    walk.run()
+Two heads share a width of 8; the second, head 1, begins at the fifth number. This much each position gets, as a value $v$ and as a key
+$k$. The later a position, the fewer may look at it: the last is seen by itself alone.
+"""
 
-W_Q = attention.W_Q
-print("\nHow the loss reaches the queries' weights, by its heaviest paths:")
+# %%
+head, position, first = 1, 3, 4
+_, to_k, to_v = (sent.value[:, first:] for sent in step.contributions)
+for i, (k, v) in enumerate(zip(to_k, to_v, strict=True)):
+    print(f"{i}   v ‖·‖ {np.linalg.norm(v):.6f}   k ‖·‖ {np.linalg.norm(k):.6f}")
+
+# %% [markdown] lang="ko"
+r"""
+(zoom)=
+## 3. 숫자 하나를 열기
+
+헤드 1, 위치 3의 출력에서 첫 번째 수입니다. 이 수 하나가 `Value`의 연산 수십 개입니다. 아래는 그 역전파의 처음 몇 단계이고, 각 단계의 첫
+피연산자에 가는 값입니다. ($\bar g = 1$에서 시작합니다.)
+"""
+
+# %% [markdown] lang="en"
+r"""
+(zoom)=
+## 3. Open one number
+
+The first number of the output of head 1 at position 3. This one number is dozens of operations on Values: here are some of the first
+steps of its backward pass, and what goes to the first operand of each. (It begins with $\bar g = 1$.)
+"""
+
+# %%
+element = step.node.to_values(zoom=True)[position, first]
+steps = list(element.steps(1.0))
+print(f"y = {element.data:.4f}   {len(steps)} operations\n")
+for i in (0, 1, 6, 7, 8):
+    op, sent = steps[i].node.op, steps[i].contributions[0]
+    product = f"{steps[i].upstream:9.5f} × {sent.local:8.5f} = {sent.value:9.5f}"
+    print(f"{i + 1:2}  {op.symbol:4} y = {op.formula:12} {product}")
+walk.run()
+
+# %% [markdown] lang="ko"
+r"""
+(paths)=
+## 4. 가장 굵은 길
+
+손실에서 쿼리의 가중치 $W_Q$까지 가는 길은 여럿입니다. 가장 굵은 둘입니다. 모든 길을 더하면 기울기가 됩니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(paths)=
+## 4. The heaviest paths
+
+Many paths lead from the loss to the queries' weights $W_Q$. Here are the two heaviest; all of them together are the gradient.
+"""
+
+# %%
+W_Q = model.blocks[0].attention.W_Q
 for path in explain(W_Q, loss, paths=2).paths:
     names = [node.op.name if node.op else node.name for node in path.nodes]
-    print(f"  ‖{path.weight:.5f}‖  {' ← '.join(names[:4])} ← … ← {' ← '.join(names[-3:])}")
-print(f"\nAll of them together are the gradient, ‖{np.linalg.norm(W_Q.grad):.5f}‖.")
+    print(f"‖{path.weight:.5f}‖  {' ← '.join(names[:4])} ← … ← {' ← '.join(names[-3:])}")
+print(f"‖{np.linalg.norm(W_Q.grad):.5f}‖  Σ")
+
+# %% [markdown] lang="ko"
+r"""
+```{player} loss
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** $d_{\text{model}} = 8$, 헤드 둘, 토큰 다섯입니다. 가중치(어텐션 행렬)의 칸은 헤드를 모두 합해 몇 칸입니까?
+
+```{predict} 2 * 5 * 5
+:within: 0
+```
+
+**2. 그려서 설명하세요.** 인과 마스크가 있을 때, 위치 4의 키 $k_4$의 기울기는 왜 작거나 0입니까? 누가 위치 4를 볼 수 있습니까?
+
+```{answer}
+위치 4를 볼 수 있는 것은 위치 4의 쿼리뿐입니다. 그래서 $\bar k_4$는 그 행 하나의 $\bar s$에 $q_4$를 곱한 것이고, 앞 위치의 키들이 여러 행에서
+받는 것과 다릅니다. 위의 표에서 위치별 크기를 비교하세요.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{player} loss
+```
+
+## Exercises
+
+**1. Predict.** $d_{\text{model}} = 8$, two heads, five tokens: how many cells have the attention weights, of both heads together?
+
+```{predict} 2 * 5 * 5
+:within: 0
+```
+
+**2. Draw and explain.** Under a causal mask, who can see position 4, and what is its key's gradient made of?
+
+```{answer}
+Only the query of position 4 itself. So $\bar k_4$ is $q_4$ times the one number $\bar s$ of that row, while earlier keys collect from several
+rows. Compare the lengths in the table above.
+```
+"""

@@ -1,25 +1,33 @@
-"""Lesson 14: a step of training, played in a browser.
+# %% [markdown] lang="ko"
+r"""
+# 14강: 플레이어
 
-The player is one HTML file, which needs nothing else: send it to whoever asks how backpropagation
-works. Arrow keys step, space plays, a click on a node explains it, b sets a breakpoint. A graph
-that is too large to be read is stepped module by module, and a click opens a module. Or, of any
-program or trained model:
+플레이어는 HTML 파일 하나이고, 다른 것은 아무것도 필요하지 않습니다. 역전파가 어떻게 되는지 묻는 사람에게 보내 주세요. 화살표 키는 한 단계,
+스페이스는 재생, 노드를 누르면 설명, b는 중단점입니다. 너무 큰 그래프는 모듈 단위로 걷고, 누르면 모듈이 열립니다.
 
     autolm step demos/11_stepping_a_neuron.py --html neuron.html
+
+(play-neuron)=
+## 1. 뉴런
 """
 
-import json
+# %% [markdown] lang="en"
+r"""
+# Lesson 14: the player
 
+The player is one HTML file, which needs nothing else: send it to whoever asks how backpropagation works. Arrow keys step, space plays, a
+click on a node explains it, b sets a breakpoint. A graph that is too large to be read is stepped module by module, and a click opens a module.
+
+    autolm step demos/11_stepping_a_neuron.py --html neuron.html
+
+(play-neuron)=
+## 1. A neuron
+"""
+
+# %%
 import numpy as np
 
 from autolm import TinyLM, Value, player
-
-
-def story(path):
-    """Read out of a player what it plays."""
-    data = path.read_text(encoding="utf-8").split('id="data">')[1].split("</script>")[0]
-    return json.loads(data)["scenes"]
-
 
 x1, x2 = Value(2.0, name="x1"), Value(0.0, name="x2")
 w1, w2 = Value(-3.0, name="w1"), Value(1.0, name="w2")
@@ -28,23 +36,78 @@ n = x1 * w1 + x2 * w2 + b
 n.name = "n"
 o = n.tanh()
 o.name = "o"
-
 page = player(o, "neuron.html")
-(scene,) = story(page)
-print(f"{page} plays these {len(scene['moments'])} moments:\n")
-for number, moment in enumerate(scene["moments"]):
-    print(f"{number:3}  {moment['phase']:8}  {moment['title']}")
-    for line in moment["lines"] if moment["phase"] == "backward" else ():
-        print(f"               {line}")
-print(f"\nNothing was changed by it: is there a gradient in w1? {w1.has_grad}.")
-print(f"A link to a moment names its number: {page}#step=8\n")
+print(page, "w1:", w1.has_grad)
 
+# %% [markdown] lang="ko"
+r"""
+파일을 만들었지만 아무것도 바뀌지 않았습니다. $w_1$에는 아직 기울기가 없습니다. 주소 뒤에 단계의 번호를 붙이면 그 순간을 가리키는 링크가
+됩니다: `neuron.html#step=8`.
+
+```{player} o
+```
+
+(play-model)=
+## 2. TinyLM 전체
+
+손실 하나를 숫자로 모두 풀어도 모듈 단위로 걸을 수 있습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+The file was made, and nothing was changed by it: there is no gradient in $w_1$. A link to a moment names its number: `neuron.html#step=8`.
+
+```{player} o
+```
+
+(play-model)=
+## 2. A whole TinyLM
+
+The loss taken apart into numbers is stepped module by module.
+"""
+
+# %%
 model = TinyLM(vocab_size=9, d_model=8, num_heads=2, d_ff=16, num_layers=2, seed=3)
 token_ids = np.array([1, 2, 3, 4, 5, 6])
 loss = model.compute_loss(token_ids[:-1], token_ids[1:])
-page = player(loss.to_values().item(), "tinylm.html")
-whole, *parts = story(page)
-print(f"{page} plays a whole TinyLM, {whole['notes'][0]}, in {len(whole['moments'])} moments.")
-print("These parts open:")
-for part in parts:
-    print(f"  {part['title']:28} {len(part['boxes']):2} boxes")
+numbers = loss.to_values().item()
+page = player(numbers, "tinylm.html")
+print(page, f"L = {numbers.data:.4f}")
+
+# %% [markdown] lang="ko"
+r"""
+```{player} numbers
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 뉴런의 플레이어를 끝까지 넘기기 전에, 마지막에 $b$의 기울기는 얼마입니까? 예측한 뒤 플레이어에서 확인하세요.
+
+```{predict} 1 - o.data**2
+```
+
+**2. 그려서 설명하세요.** 위의 TinyLM에서 어텐션 상자 하나를 열어 보세요. 소프트맥스는 어느 상자들로 이루어져 있습니까?
+
+```{answer}
+최댓값을 빼고($-$), 지수함수($\exp$), 합($\Sigma$), 나눗셈($\div$)입니다. 4강의 공식 그대로입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{player} numbers
+```
+
+## Exercises
+
+**1. Predict.** Before you play the neuron to its end: what will the gradient of $b$ be? Predict it, then look.
+
+```{predict} 1 - o.data**2
+```
+
+**2. Draw and explain.** Open an attention of the TinyLM above. Of which boxes is the softmax made?
+
+```{answer}
+The largest is subtracted ($-$), then $\exp$, the sum ($\Sigma$) and the division ($\div$): the formula of lesson 4.
+```
+"""

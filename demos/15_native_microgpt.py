@@ -1,12 +1,33 @@
-"""Lesson 15: the same numbers a hundred times faster: record a graph once, then run it natively.
+# %% [markdown] lang="ko"
+r"""
+# 15강: 같은 수를 백 배 빠르게
+
+`microgpt.py`는 숫자 하나하나로 만든 GPT입니다. 한 걸음의 시간은 대부분 그래프를 **기록**하는 데 듭니다. 그런데 길이가 같은 이름은 그래프도
+같습니다. 글자를 숫자로, 즉 1이 하나뿐인 행(원-핫 벡터)으로 주면 됩니다. 임베딩의 행을 고르는 일은 원-핫 벡터에 행렬을 곱하는 일과 같기
+때문입니다. `Tape`는 한 번 기록한 그래프의 계산을 네이티브 코드로 다시 합니다. numba(추가 패키지 `fast`)가 없으면 파이썬으로 하고 열 배쯤
+걸립니다.
 
     python demos/15_native_microgpt.py names.txt
 
-It is the GPT of microgpt.py, made of single numbers. Most of a step goes into recording, yet names
-of one length have the same graph, if letters are numbers in it: rows of zeros with a single 1. A
-`Tape` does the arithmetic; without numba (extra `fast`) in Python, which takes ten times as long.
+(record-once)=
+## 1. 한 번 기록하고, 여러 번 계산하기
 """
 
+# %% [markdown] lang="en"
+r"""
+# Lesson 15: the same numbers a hundred times faster
+
+`microgpt.py` is a GPT made of single numbers. Most of a step goes into **recording** its graph, yet names of one length have the same graph, if
+letters are numbers in it: rows of zeros with a single 1, for to pick a row of the embedding is to multiply a one-hot vector by it. A `Tape` does
+the arithmetic of a graph that was recorded once, natively; without numba (extra `fast`) in Python, which takes ten times as long.
+
+    python demos/15_native_microgpt.py names.txt
+
+(record-once)=
+## 1. Record once, compute many times
+"""
+
+# %%
 import random
 import sys
 from itertools import chain, islice, pairwise
@@ -61,17 +82,89 @@ def train(model, names):
         parameter.data = weight
 
 
+# %% [markdown] lang="ko"
+r"""
+(native-losses)=
+## 2. 학습
+
+이름 하나가 한 걸음입니다. 첫 스무 걸음의 손실과, 배운 뒤에 지어낸 이름들입니다. `is_script`는 노트북과 터미널 중 어디서 실행되는지를 봅니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(native-losses)=
+## 2. Train
+
+One name is one step. Here are the first twenty losses, and names that it makes up after the last. `is_script` tells a terminal from a notebook.
+"""
+
+# %% tags=["varies"]
 if __name__ == "__main__":
-    names = microgpt.read_names(sys.argv[1]) if sys.argv[1:] else microgpt.NAMES.split()
+    is_script = sys.argv[0].endswith("15_native_microgpt.py")
+    file = sys.argv[1] if is_script and sys.argv[1:] else None
+    names = microgpt.read_names(file) if file else microgpt.NAMES.split()
     random.seed(42)
     random.shuffle(names)
     model, start = microgpt.MicroGPT(sorted(set("".join(names)))), perf_counter()
     losses, roots, tapes = zip(*train(model, names), strict=True)
-    how = "natively" if tapes[-1].native else "without numba"
-    print(f"{len(losses)} steps {how} in {perf_counter() - start:.1f} s. The first losses:\n")
+    how = "numba" if tapes[-1].native else "Python"
+    print(f"{how}: {len(losses)} steps, {perf_counter() - start:.1f} s\n")
     print("\n".join(" ".join(f"{x:.4f}" for x in losses[i : i + 5]) for i in (0, 5, 10, 15)))
-    print("\nNames that it makes up:", *(model.sample(temperature=0.5) for _ in range(8)))
-    print(f"\nThe last loss is {losses[-1]:.4f}, of a graph of {len(tapes[-1])} operations.")
+    print(f"… {losses[-1]:.4f}\n")
+    print(*(model.sample(temperature=0.5) for _ in range(8)))
+
+# %% [markdown] lang="ko"
+r"""
+(write-back)=
+## 3. 다시 걸을 수 있는 그래프로
+
+테이프의 수를 그래프에 되돌려 쓰면, 마지막 손실을 걷고 그릴 수 있습니다. 피연산자가 하나나 둘인 단계의 처음 넷입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(write-back)=
+## 3. Back in a graph to walk
+
+Written back, the last loss can be walked and drawn. Here are the first four of its steps with one or two operands.
+"""
+
+# %% tags=["varies"]
+if __name__ == "__main__":
+    print(len(tapes[-1]))
     tapes[-1].write_back()
-    print("Written back, it can be walked and drawn. Its steps of one or two operands begin so:\n")
     print(*islice((s for s in roots[-1].steps() if len(s.contributions) < 3), 4), sep="\n")
+
+# %% [markdown] lang="ko"
+r"""
+## 연습문제
+
+**1. 값을 예측하세요.** 글자가 27개(경계 포함)이면 아무것도 모르는 모델의 손실 $\ln 27$은 얼마입니까?
+
+```{predict} np.log(27)
+```
+
+**2. 그려서 설명하세요.** 왜 길이가 같은 두 이름의 그래프는 같고, 길이가 다르면 다릅니까?
+
+```{answer}
+글자는 그래프의 **입력**(원-핫 벡터의 수)으로만 들어갑니다. 연산의 수는 위치의 수, 즉 이름의 길이에만 달려 있습니다. 그래서 길이마다 한 번만
+기록합니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Exercises
+
+**1. Predict.** Of 27 characters (with the boundary), what is the loss $\ln 27$ of a model that knows nothing?
+
+```{predict} np.log(27)
+```
+
+**2. Draw and explain.** Why have two names of the same length the same graph, and of different lengths not?
+
+```{answer}
+Letters are only **inputs** of the graph, the numbers of one-hot vectors. How many operations there are depends on the number of positions alone,
+which is the name's length: so each length is recorded once.
+```
+"""

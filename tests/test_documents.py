@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING say what is so: their programs run, and the paths in them are there."""
+"""README, guide and CONTRIBUTING say what is so: programs run, and paths in them are there."""
 
 import ast
 import re
@@ -8,8 +8,20 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", ".ci/run")
-PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+PAGES = ("README.md", "README.ko.md", "CONTRIBUTING.md", "demos/guide.md", ".ci/run")
+PROGRAMS = [
+    program
+    for page in ("README.md", "demos/guide.md")
+    for program in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+]
+
+
+def test_the_korean_readme_has_all_that_the_english_one_has_and_both_are_short():
+    english, korean = ((ROOT / page).read_text("utf-8") for page in ("README.md", "README.ko.md"))
+    for part in (r"(?s)```.*?```", r"(?:src|srcset)=\"(.*?)\"", r"^#+ ", r"\]\((?!README)(.*?)\)"):
+        same = [re.findall(part, text, re.MULTILINE) for text in (english, korean)]
+        assert same[0] == same[1]
+    assert max(len(text.splitlines()) for text in (english, korean)) < 200
 
 
 def test_the_readme_has_programs():
@@ -46,8 +58,10 @@ def test_the_paths_that_a_page_names_are_there(page):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_every_room_has_a_line_in_the_readme_and_in_the_plan():
+def test_every_room_has_a_line_in_the_guide_and_in_the_plan():
     rooms = {path.parent.name for path in (ROOT / "autolm").glob("*/__init__.py")}
-    readme, plan = ((ROOT / page).read_text("utf-8") for page in PAGES[:2])
-    assert {room for room in rooms if f"| `autolm/{room}/` |" not in readme} == set()
+    guide, plan = (
+        (ROOT / page).read_text("utf-8") for page in ("demos/guide.md", "CONTRIBUTING.md")
+    )
+    assert {room for room in rooms if f"| `autolm/{room}/` |" not in guide} == set()
     assert {room for room in rooms if f"| `{room}/` |" not in plan} == set()

@@ -1,4 +1,4 @@
-"""The pictures of the README are there, and are what the product draws now."""
+"""The pictures of README and guide are there, and are what the product draws now."""
 
 import importlib.util
 import re
@@ -20,8 +20,9 @@ def load_script():
     return script
 
 
-def test_every_picture_that_the_readme_shows_is_there_and_no_other():
-    shown = set(re.findall(r"demos/pictures/([\w.-]+)\"", (ROOT / "README.md").read_text("utf-8")))
+def test_every_picture_that_is_shown_is_there_and_no_other():
+    pages = [(ROOT / page).read_text("utf-8") for page in ("README.md", "demos/guide.md")]
+    shown = {name for page in pages for name in re.findall(r"pictures/([\w.-]+)\"", page)}
     assert shown == {path.name for path in FOLDER.iterdir() if path.suffix in (".svg", ".png")}
 
 

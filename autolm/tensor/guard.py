@@ -12,7 +12,7 @@ from array import array as PythonArray
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from types import CellType, CodeType
+from types import CellType, CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,10 +213,10 @@ def _outside(forward: Any, node: Any) -> Iterator[Any]:
     cells = {id(cell) for cell in getattr(forward, "__closure__", None) or ()}
     functions, seen = [node.backward_rule], set[int]()
     for function in functions:
-        code = getattr(function, "__code__", None)
-        if not isinstance(code, CodeType) or id(function) in seen:
+        if not isinstance(function, FunctionType) or id(function) in seen:
             continue
         seen.add(id(function))
+        code = function.__code__
         names, written = _globals_and_written(code)
         variables = {name: function.__globals__.get(name) for name in names}
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):

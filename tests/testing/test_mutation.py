@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autolm import Tensor, ops
+from autolm import Tensor, ops, primitive
 from autolm.testing import Fate, check_op, mutation_report
 
 
@@ -25,6 +25,22 @@ def test_what_a_weak_test_does_not_see_is_listed():
         "upstream mutated",
         "duplicate overwritten",
     }
+
+
+def test_a_weak_test_of_a_users_primitive_is_no_stronger_for_being_perturbed():
+    @primitive
+    def gated(a):
+        gate = 1 / (1 + np.exp(-a))
+        return a * gate, lambda grad: (grad * (gate + a * gate * (1 - gate)),)
+
+    def test_of_a_sign(op):
+        x = Tensor([0.5, 2.0])
+        op(x).sum().backward()
+        assert (x.grad > 0).all()
+
+    fates = mutation_report(gated, test_of_a_sign).fates
+    assert fates["factor 1 + 1e-6"] is Fate.SURVIVED
+    assert fates["sign"] is fates["operand a dropped"] is Fate.KILLED
 
 
 def test_the_report_is_a_table():

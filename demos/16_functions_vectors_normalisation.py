@@ -1,0 +1,312 @@
+# %% [markdown] lang="ko"
+r"""
+# 16강: 함수의 그래프, 벡터, 세 가지 정규화
+
+앞의 강의에서 쓴 함수들을 그래프로 그리고, 벡터의 크기와 각도를 재고, "**정규화**"라는 한 단어가 가리키는 서로 다른 세 가지를
+구별합니다.
+
+(curves)=
+## 1. 함수와 그 도함수의 그래프
+
+실선은 함수, 점선은 도함수입니다. 도함수의 그래프를 보면 기울기가 어디에서 사라지는지 알 수 있습니다.
+
+| 함수 | 도함수 | 언어 모델에서 |
+| --- | --- | --- |
+| $e^x$ | $e^x$ | 소프트맥스: 점수를 양수로 |
+| $\ln x$ | $1/x$ | 손실: $-\ln p$ |
+| $\tanh x$ | $1 - \tanh^2 x$ | 2강의 뉴런 |
+| $\sigma(x) = \frac{1}{1+e^{-x}}$ | $\sigma(1 - \sigma)$ | 문(gate) |
+| $\mathrm{ReLU}(x) = \max(x, 0)$ | $0$ 또는 $1$ | 피드포워드 |
+| $\mathrm{GELU}(x) = x\,\Phi(x)$ | $\Phi(x) + x\,\varphi(x)$ | GPT의 피드포워드 |
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 16: curves of the functions, vectors, three normalisations
+
+The functions of the lessons so far, as curves; lengths and angles of vectors; and three different things that one word,
+**normalisation**, is used for.
+
+(curves)=
+## 1. Functions and their derivatives, as curves
+
+A solid line is a function, a dashed one its derivative. Where the dashed line is near 0, no gradient passes.
+
+| function | derivative | in a language model |
+| --- | --- | --- |
+| $e^x$ | $e^x$ | softmax: makes scores positive |
+| $\ln x$ | $1/x$ | the loss, $-\ln p$ |
+| $\tanh x$ | $1 - \tanh^2 x$ | the neuron of lesson 2 |
+| $\sigma(x) = \frac{1}{1+e^{-x}}$ | $\sigma(1 - \sigma)$ | a gate |
+| $\mathrm{ReLU}(x) = \max(x, 0)$ | $0$ or $1$ | feed-forward |
+| $\mathrm{GELU}(x) = x\,\Phi(x)$ | $\Phi(x) + x\,\varphi(x)$ | feed-forward of GPT |
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from autolm import Tensor, ops
+
+functions = {
+    "exp": (ops.exp, -3, 2),
+    "ln": (ops.log, 0.05, 4),
+    "tanh": (ops.tanh, -4, 4),
+    "sigmoid": (ops.sigmoid, -6, 6),
+    "relu": (ops.relu, -3, 3),
+    "gelu": (ops.gelu, -3, 3),
+}
+figure, axes = plt.subplots(2, 3, figsize=(8, 4.6), layout="constrained")
+for (name, (function, low, high)), ax in zip(functions.items(), axes.flat, strict=True):
+    x = Tensor(np.linspace(low, high, 401))
+    y = function(x)
+    y.sum().backward()
+    ax.plot(x.data, y.data, color="tab:blue")
+    ax.plot(x.data, x.grad, "--", color="tab:orange")
+    ax.axhline(0, color="0.8", lw=0.8)
+    ax.set(title=name, ylim=(max(-3, y.data.min()) - 0.2, min(4, max(y.data.max(), 1.2)) + 0.2))
+for name in ("tanh", "sigmoid", "relu", "gelu"):
+    x = Tensor([-4.0, 0.0, 4.0])
+    functions[name][0](x).sum().backward()
+    print(f"{name:8} x = −4, 0, 4:  y′ = {x.grad.round(4)}")
+
+# %% [markdown] lang="ko"
+r"""
+이 도함수들은 `backward()`가 구한 것입니다. 곡선의 각 점에서 기울기를 읽으면 됩니다.
+
+$\tanh$와 $\sigma$는 양쪽 끝에서 평평합니다. 기울기가 0에 가까워지는 이것을 **포화**(saturation)라고 합니다. ReLU의 기울기는 양수에서
+언제나 1이라서 깊은 모델에서도 기울기가 사라지지 않습니다.
+
+손실의 그래프도 그려 봅시다. 확률이 $p$였던 단어가 왔을 때의 손실 $-\ln p$, 그리고 파라미터 하나에 대한 손실의 모양입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+Their derivatives were found by `backward()`: one slope for each point of a curve.
+
+$\tanh$ and $\sigma$ are flat at both ends: they **saturate**, and no gradient passes. That of ReLU is 1 for all that is positive, so that it
+does not fade in a deep model.
+
+And the loss as a curve: $-\ln p$ of a word that had probability $p$, and the loss by one parameter alone.
+"""
+
+# %%
+p = np.linspace(0.01, 1, 200)
+w = np.linspace(-4, 8, 200)
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+left.plot(p, -np.log(p))
+left.set(xlabel="p", ylabel="−ln p")
+right.plot(w, [ops.cross_entropy(Tensor([v, 1.0, 0.0]), targets=np.array(0)).item() for v in w])
+right.set(xlabel="z₁", ylabel="L(z₁)")
+for probability in (1, 0.5, 0.1, 0.01):
+    print(f"p = {probability:<5} −ln p = {-np.log(probability) + 0:.4f}")
+
+# %% [markdown] lang="ko"
+r"""
+(unit-vectors)=
+## 2. 벡터: 크기, 방향, 각도
+
+벡터 $v$의 **크기**(norm, 노름)는 피타고라스의 정리에서 $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$입니다. 크기로 나누면
+방향만 남은 **단위벡터**(unit vector)가 됩니다.
+
+$$\hat v = \frac{v}{\|v\|}, \qquad \|\hat v\| = 1, \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|} = \hat a \cdot \hat b$$
+
+코사인은 크기와 관계없이 방향만 비교하는 **유사도**입니다. 1이면 같은 방향, 0이면 수직, −1이면 반대입니다. 어텐션의 점수 $q \cdot k$에는
+여기에 두 크기가 곱해져 있습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(unit-vectors)=
+## 2. Vectors: length, direction, angle
+
+The **norm** (length) of a vector is, by Pythagoras, $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$. Divided by it, a vector keeps its
+direction alone: a **unit vector**.
+
+$$\hat v = \frac{v}{\|v\|}, \qquad \|\hat v\| = 1, \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|} = \hat a \cdot \hat b$$
+
+The cosine compares directions whatever the lengths: 1 is the same direction, 0 a right angle, −1 the opposite. An attention score
+$q \cdot k$ has the two lengths in it as well.
+"""
+
+# %%
+a, b, c = np.array([3.0, 4.0]), np.array([6.0, 8.0]), np.array([-4.0, 3.0])
+print(f"‖a‖ = {np.linalg.norm(a):g}   a/‖a‖ = {a / np.linalg.norm(a)}")
+for name, v in (("b", b), ("c", c), ("−a", -a)):
+    cosine = a @ v / np.linalg.norm(a) / np.linalg.norm(v)
+    print(
+        f"a · {name:2} = {a @ v:5g}   cos = {cosine:4.1f}   θ = {np.degrees(np.arccos(cosine)):5.1f}°"
+    )
+
+# %% [markdown] lang="ko"
+r"""
+(sqrt-dk)=
+## 3. 왜 $\sqrt{d_k}$로 나누는가
+
+$q$와 $k$의 성분이 서로 독립이고 평균 0, 분산 1이라고 합시다. 곱 $q_i k_i$의 평균은 $E[q_i]E[k_i] = 0$이고, 분산은
+
+$$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
+
+독립인 것들의 합의 분산은 분산의 합이므로
+
+$$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) = d_k
+\qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
+
+나누지 않으면 점수의 퍼짐(표준편차)이 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
+사라집니다. 재 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(sqrt-dk)=
+## 3. Why divide by $\sqrt{d_k}$?
+
+Let the numbers of $q$ and $k$ be independent, with mean 0 and variance 1. The mean of a product $q_i k_i$ is $E[q_i]E[k_i] = 0$, and its variance
+
+$$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
+
+Variances of independent things add up, so
+
+$$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) = d_k
+\qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
+
+Undivided, scores have a spread (standard deviation) of $\sqrt{d_k}$; then softmax picks nearly one word alone, $w(1-w) \approx 0$, and the gradient is
+gone. Measure it; the last columns are the mean of the largest weight among ten words.
+"""
+
+# %%
+rng = np.random.default_rng(0)
+print("  d_k   std q·k   √d_k   std q·k/√d_k   max w    max w (÷√d_k)")
+for d in (4, 16, 64, 256):
+    q, k = rng.normal(size=(2000, 1, d)), rng.normal(size=(2000, 10, d))
+    scores = (q * k).sum(-1)
+    largest = [Tensor(s).softmax().data.max(-1).mean() for s in (scores, scores / np.sqrt(d))]
+    print(
+        f"{d:5}{scores.std():10.2f}{np.sqrt(d):7.0f}{(scores / np.sqrt(d)).std():15.2f}"
+        f"{largest[0]:8.2f}{largest[1]:18.2f}"
+    )
+
+# %% [markdown] lang="ko"
+r"""
+(three-normalisations)=
+## 4. 세 가지 정규화
+
+| 이름 | 공식 | 무엇을 1로 만드는가 | 어디에 |
+| --- | --- | --- | --- |
+| 스케일링 | $q \cdot k / \sqrt{d_k}$ | 점수의 분산(대략) | 어텐션 |
+| 단위벡터 | $v / \|v\|$ | 크기 | 코사인 유사도 |
+| 층 정규화 | $(x - \mu) / \sigma$ | 분산(그리고 평균을 0으로) | 블록마다 |
+
+층 정규화한 벡터의 크기는 언제나 $\sqrt d$입니다. $\sum \hat x_i^2 = d \cdot 1$이기 때문입니다. 같은 벡터에 셋을 해 봅시다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(three-normalisations)=
+## 4. Three normalisations
+
+| name | formula | what becomes 1 | where |
+| --- | --- | --- | --- |
+| scaling | $q \cdot k / \sqrt{d_k}$ | the variance of scores, about | attention |
+| unit vector | $v / \|v\|$ | the length | cosine similarity |
+| layer norm | $(x - \mu) / \sigma$ | the variance (and the mean 0) | in each block |
+
+A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1$. All three of one vector:
+"""
+
+# %%
+v = np.array([1.0, 2.0, 3.0, 6.0])
+normal = (v - v.mean()) / v.std()
+print(f"v/√d     {v / 2}")
+print(
+    f"v/‖v‖    {(v / np.linalg.norm(v)).round(4)}   ‖·‖ = {np.linalg.norm(v / np.linalg.norm(v)):g}"
+)
+print(f"(v−μ)/σ  {normal.round(4)}   ‖·‖ = {np.linalg.norm(normal):g} = √4")
+
+# %% [markdown] lang="ko"
+r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
+    row = []
+    for f in (Value.tanh, Value.sigmoid, Value.relu):
+        v = Value(x)
+        y = f(v)
+        y.backward()
+        row.append((round(y.data, 4), round(v.grad, 4)))
+    print(x, row)
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** $a = (1, 2, 2)$의 크기는?
+
+```{predict} np.linalg.norm([1, 2, 2])
+:within: 0
+```
+
+**2. 값을 예측하세요.** $d_k = 100$이면 $q \cdot k$의 표준편차는 얼마쯤입니까?
+
+```{predict} np.sqrt(100)
+```
+
+**3. 규칙을 쓰세요.** 종 모양의 함수 $y = e^{-a^2/2}$. (정규분포의 밀도에서 상수를 뺀 것입니다.)
+
+```{exercise} bell
+합성함수의 미분법: 바깥은 eˣ, 안은 −a²/2.
+```
+
+**4. 규칙을 쓰세요.** 2차원 단위벡터의 첫 성분 $y = \dfrac{a}{\sqrt{a^2 + b^2}}$.
+
+```{exercise} unit_vector
+r = √(a² + b²)라 하면 ∂r/∂a = a/r, ∂r/∂b = b/r.
+몫의 미분법을 쓰고 a² + b² = r²로 간단히 하세요.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
+    row = []
+    for f in (Value.tanh, Value.sigmoid, Value.relu):
+        v = Value(x)
+        y = f(v)
+        y.backward()
+        row.append((round(y.data, 4), round(v.grad, 4)))
+    print(x, row)
+```
+
+## Exercises
+
+**1. Predict.** What is the length of $a = (1, 2, 2)$?
+
+```{predict} np.linalg.norm([1, 2, 2])
+:within: 0
+```
+
+**2. Predict.** With $d_k = 100$, about what is the standard deviation of $q \cdot k$?
+
+```{predict} np.sqrt(100)
+```
+
+**3. Write the rule.** The bell $y = e^{-a^2/2}$: the normal density without its constant.
+
+```{exercise} bell
+The chain rule: outside eˣ, inside −a²/2.
+```
+
+**4. Write the rule.** The first number of a unit vector in the plane, $y = \dfrac{a}{\sqrt{a^2 + b^2}}$.
+
+```{exercise} unit_vector
+Let r = √(a² + b²): then ∂r/∂a = a/r and ∂r/∂b = b/r.
+Take the quotient rule, and simplify by a² + b² = r².
+```
+"""

@@ -1,0 +1,230 @@
+# %% [markdown] lang="ko"
+r"""
+# 17강: 위치 인코딩, 사인과 코사인으로 만든 시계
+
+어텐션은 단어의 순서를 모릅니다. 키와 밸류의 순서를 섞어도 출력이 같습니다. 그래서 임베딩에 **위치 인코딩**(positional encoding)을 더합니다.
+
+(positional-formula)=
+## 1. 공식
+
+위치 $pos$, 차원의 쌍 $(2i, 2i+1)$에 대해
+
+$$PE_{(pos,\,2i)} = \sin\!\left(\frac{pos}{10000^{2i/d}}\right), \qquad
+PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
+
+각 쌍은 시곗바늘 하나입니다. $\omega_i = 10000^{-2i/d}$라 하면 바늘은 한 칸에 $\omega_i$ 라디안씩 돕니다. 첫 쌍은 빠르고
+($\omega_0 = 1$, 한 바퀴에 $2\pi \approx 6.3$칸), 뒤로 갈수록 느립니다. 초침, 분침, 시침이 함께 시각을 말하는 것과 같습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 17: positions, clocks made of sines and cosines
+
+Attention knows no order: shuffle keys and values, and its output is the same. So a **positional encoding** is added to the embeddings.
+
+(positional-formula)=
+## 1. The formula
+
+At position $pos$, in the pair of dimensions $(2i, 2i+1)$,
+
+$$PE_{(pos,\,2i)} = \sin\!\left(\frac{pos}{10000^{2i/d}}\right), \qquad
+PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
+
+Each pair is the hand of a clock. With $\omega_i = 10000^{-2i/d}$, it turns by $\omega_i$ radians a place. The first is fast ($\omega_0 = 1$: once around in
+$2\pi \approx 6.3$ places), the later ones slower and slower: as a second hand, a minute hand and an hour hand together tell the time.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from autolm import attention
+from autolm.nn import sinusoidal_positions
+
+d = 8
+i = np.arange(d // 2)
+omega = 10000.0 ** (-2 * i / d)
+pos = np.arange(5)[:, None]
+PE = np.empty((5, d))
+PE[:, 0::2], PE[:, 1::2] = np.sin(pos * omega), np.cos(pos * omega)
+for place, row in enumerate(PE):
+    print(place, " ".join(f"{number:7.4f}" for number in row))
+print("ω  ", omega.round(4), "  2π/ω", (2 * np.pi / omega).round(1))
+print("sinusoidal_positions(5, 8):", np.allclose(sinusoidal_positions(5, d), PE, atol=1e-15))
+
+# %% [markdown] lang="ko"
+r"""
+아래 그림은 위치 0–99, 차원 0–63의 값입니다. 왼쪽 차원은 빠르게, 오른쪽은 천천히 변합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+Below, positions 0–99 and dimensions 0–63: the left ones change fast, the right ones slowly.
+"""
+
+# %%
+figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+ax.imshow(sinusoidal_positions(100, 64), aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
+ax.set(xlabel="2i, 2i + 1", ylabel="pos")
+figure.colorbar(ax.images[0])
+
+# %% [markdown] lang="ko"
+r"""
+(attention-without-order)=
+## 2. 위치가 없으면: 순서를 모르는 어텐션
+
+마스크 없는 어텐션에서 키와 밸류의 행을 함께 섞어도 출력은 같습니다. 가중합은 더하는 순서와 관계가 없기 때문입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(attention-without-order)=
+## 2. Without positions: attention knows no order
+
+Shuffle the rows of keys and values together, and without a mask the output stays: a weighted sum does not care in which order it is added.
+"""
+
+# %%
+rng = np.random.default_rng(1)
+q, k, v = rng.normal(size=(3, 6, 4))
+order = rng.permutation(6)
+plain, shuffled = attention(q, k, v).data, attention(q, k[order], v[order]).data
+print(f"order = {order}   max |Δ| < 1e-12: {abs(plain - shuffled).max() < 1e-12}")
+
+# %% [markdown] lang="ko"
+r"""
+(why-sines)=
+## 3. 왜 사인과 코사인인가
+
+**거리만큼의 이동이 회전이다.** 덧셈정리에서
+
+$$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
+\begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
+\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}$$
+
+행렬에는 $p$가 없고 $k$만 있습니다. "세 칸 뒤"는 어디에서나 같은 선형변환이고, 어텐션의 행렬은 그것을 배울 수 있습니다.
+
+**두 위치의 내적은 거리만의 함수다.** $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$에서
+
+$$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
+
+그래서 크기는 언제나 $\sqrt{d/2}$이고, 가까운 위치끼리 더 닮았습니다. 재 봅시다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(why-sines)=
+## 3. Why sines and cosines?
+
+**To move on is to turn.** By the addition theorems
+
+$$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
+\begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
+\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}$$
+
+In the matrix there is $k$, but no $p$: "three places on" is the same linear map everywhere, and the matrices of attention can learn it.
+
+**The product of two positions depends on their distance alone.** By $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$
+
+$$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
+
+So its length is always $\sqrt{d/2}$, and near positions are more alike. Measure it:
+"""
+
+# %%
+P = sinusoidal_positions(100, 64)
+print("k      0      1      2      5      10     20")
+for p in (0, 10, 50):
+    products = [P[p] @ P[p + k] for k in (0, 1, 2, 5, 10, 20)]
+    print(f"p={p:<3}" + "".join(f"{number:7.2f}" for number in products))
+w, k = omega[1], 3
+turn = np.array([[np.cos(w * k), np.sin(w * k)], [-np.sin(w * k), np.cos(w * k)]])
+print("\nPE[1 + 3] =", PE[4, 2:4].round(4), "  R₃ PE[1] =", (turn @ PE[1, 2:4]).round(4))
+
+# %% [markdown] lang="ko"
+r"""
+## 직접 실행하기
+
+```{run}
+from math import cos, sin
+
+d, base = 8, 10000
+def PE(pos):
+    angles = [pos / base ** (2 * i / d) for i in range(d // 2)]
+    return [f(a) for a in angles for f in (sin, cos)]
+
+for pos in range(5):
+    print(pos, [round(x, 3) for x in PE(pos)])
+dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** 차원 0의 위치 1의 값 $\sin(1)$은? (계산기를 쓰세요. 라디안입니다.)
+
+```{predict} np.sin(1)
+```
+
+**2. 값을 예측하세요.** $d = 64$이면 $PE_p \cdot PE_p$는?
+
+```{predict} P[7] @ P[7]
+```
+
+**3. 규칙을 쓰세요.** 바늘 하나, $y = \sin(\omega p)$를 두 변수로 미분하세요.
+
+```{exercise} clock_hand
+(sin u)′ = cos u · u′이고 u = ωp입니다.
+```
+
+**4. 그려서 설명하세요.** $10000$ 대신 $2$를 쓰면 어떤 문제가 생깁니까?
+
+```{answer}
+바늘이 모두 빨라서 몇 칸 뒤에 같은 모양이 되풀이됩니다. 가장 느린 바늘의 주기가 글의 길이보다 길어야 먼 위치끼리 구별됩니다.
+$10000$이면 주기가 $2\pi$에서 거의 $2\pi \cdot 10000 \approx 63\,000$칸까지입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Run it yourself
+
+```{run}
+from math import cos, sin
+
+d, base = 8, 10000
+def PE(pos):
+    angles = [pos / base ** (2 * i / d) for i in range(d // 2)]
+    return [f(a) for a in angles for f in (sin, cos)]
+
+for pos in range(5):
+    print(pos, [round(x, 3) for x in PE(pos)])
+dot = lambda a, b: sum(x * y for x, y in zip(a, b))
+print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
+```
+
+## Exercises
+
+**1. Predict.** Position 1 in dimension 0 is $\sin(1)$. How much is that? (Take a calculator, in radians.)
+
+```{predict} np.sin(1)
+```
+
+**2. Predict.** With $d = 64$, what is $PE_p \cdot PE_p$?
+
+```{predict} P[7] @ P[7]
+```
+
+**3. Write the rule.** One hand, $y = \sin(\omega p)$, differentiated by both variables.
+
+```{exercise} clock_hand
+(sin u)′ = cos u · u′, and u = ωp.
+```
+
+**4. Draw and explain.** What goes wrong with $2$ in the place of $10000$?
+
+```{answer}
+All hands are fast, and after a few places they stand alike again. The slowest must take longer than a text for far positions to differ; with $10000$
+they take from $2\pi$ to nearly $2\pi \cdot 10000 \approx 63\,000$ places.
+```
+"""

@@ -1,0 +1,221 @@
+# %% [markdown] lang="ko"
+r"""
+# 18강: 멀티헤드 어텐션, 숫자를 모두 보면서
+
+헤드가 하나면 한 단어는 한 번에 한 가지만 물을 수 있습니다. **멀티헤드**(multi-head) 어텐션은 폭을 나누어 여러 질문을 동시에 합니다. 여기서는
+폭 4를 헤드 둘이 2씩 나눕니다. 쪼개고, 따로 바라보고, 다시 잇는 모든 단계를 숫자로 봅니다.
+
+$$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
+\mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
+
+강의의 코드에는 `num_heads`가 있지만 쓰이지 않습니다. 그리고 $\sqrt{d_k}$ 대신 $\sqrt{d_{\text{model}}}$로 나눕니다. 헤드가 하나면 둘은
+같고, 여럿이면 다릅니다.
+
+(split-heads)=
+## 1. 쪼개기
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 18: multi-head attention, with every number
+
+With one head a word can ask one thing at a time. **Multi-head** attention shares the width among several questions: here a width of 4 among two
+heads of 2. Splitting, looking separately, joining: every step in numbers.
+
+$$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
+\mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
+
+The lesson's code has `num_heads`, and ignores it; and it divides by $\sqrt{d_{\text{model}}}$ in the place of $\sqrt{d_k}$: with one head the same, with
+more not.
+
+(split-heads)=
+## 1. Split
+"""
+
+# %%
+import math
+
+import numpy as np
+
+from autolm import Tensor, attention, concatenate
+
+WORDS = ["the", "cat", "sat"]
+T, d_model, H = 3, 4, 2
+d_k = d_model // H
+
+
+def table(title, rows, columns):
+    print(f"{title:9}" + "".join(f"{column:>8}" for column in columns))
+    for word, row in zip(WORDS, rows, strict=True):
+        print(f"{word:9}" + "".join(f"{number:8.3f}" for number in row))
+
+
+rng = np.random.default_rng(18)
+x = Tensor(rng.normal(size=(T, d_model)).round(1), name="x")
+W_Q, W_K, W_V, W_O = (
+    Tensor(rng.normal(size=(d_model, d_model)).round(1), name=f"W_{name}") for name in "QKVO"
+)
+Q, K, V = x @ W_Q, x @ W_K, x @ W_V
+table("x", x.data, "1234")
+table("Q", Q.data, ("h1 1", "h1 2", "h2 1", "h2 2"))
+table("K", K.data, ("h1 1", "h1 2", "h2 1", "h2 2"))
+table("V", V.data, ("h1 1", "h1 2", "h2 1", "h2 2"))
+
+# %% [markdown] lang="ko"
+r"""
+헤드 1은 앞의 두 열(h1), 헤드 2는 뒤의 두 열(h2)을 가집니다. 파라미터는 늘지 않습니다. $W_Q$는 여전히 $4 \times 4$입니다.
+
+(each-head)=
+## 2. 헤드마다 바라보기
+"""
+
+# %% [markdown] lang="en"
+r"""
+Head 1 has the first two columns (h1), head 2 the others (h2). There are no more parameters: $W_Q$ is $4 \times 4$ as before.
+
+(each-head)=
+## 2. Each head looks
+"""
+
+# %%
+ahead = np.triu(np.ones((T, T), dtype=bool), 1)
+heads = []
+for h in range(H):
+    part = slice(h * d_k, (h + 1) * d_k)
+    q, k, v = Q[:, part], K[:, part], V[:, part]
+    weights = (q @ k.T / math.sqrt(d_k)).masked_fill(ahead, -np.inf).softmax()
+    heads.append(weights @ v)
+    table(f"weights{h + 1}", weights.data, WORDS)
+    table(f"head{h + 1}", heads[-1].data, "12")
+
+# %% [markdown] lang="ko"
+r"""
+두 헤드의 가중치가 다릅니다. 같은 문장에서 서로 다른 것을 봅니다.
+
+(join-heads)=
+## 3. 다시 잇고 섞기
+
+헤드들의 출력을 옆으로 이어 붙이고(concatenate), $W_O$가 헤드가 찾은 것들을 섞습니다. 이어 붙인 것에 $W_O$를 곱하는 것은 헤드마다 $W_O$의 자기
+행들을 곱해서 **더하는** 것과 같습니다: $[\mathrm{head}_1; \mathrm{head}_2]\,W_O = \mathrm{head}_1 W_O^{(1)} + \mathrm{head}_2 W_O^{(2)}$.
+"""
+
+# %% [markdown] lang="en"
+r"""
+Their weights differ: in the same sentence they look at different things.
+
+(join-heads)=
+## 3. Join and mix
+
+The heads' outputs are put side by side (concatenated), and $W_O$ mixes what they found. That product is each head times its own rows of $W_O$,
+**added up**: $[\mathrm{head}_1; \mathrm{head}_2]\,W_O = \mathrm{head}_1 W_O^{(1)} + \mathrm{head}_2 W_O^{(2)}$.
+"""
+
+# %%
+joined = concatenate(heads, axis=1)
+output = joined @ W_O
+table("joined", joined.data, "1234")
+table("output", output.data, "1234")
+by_heads = heads[0].data @ W_O.data[:2] + heads[1].data @ W_O.data[2:]
+fused = attention(Q, K, V, num_heads=H, causal=True) @ W_O
+print("head₁W₁ + head₂W₂:", np.allclose(by_heads, output.data))
+print("attention(…, num_heads=2):", np.allclose(fused.data, output.data))
+one_head = attention(Q, K, V, causal=True) @ W_O
+print(f"num_heads=1: max |Δ| = {abs(one_head.data - output.data).max():.3f}")
+
+# %% [markdown] lang="ko"
+r"""
+(heads-backward)=
+## 4. 거꾸로
+
+이어 붙이기의 역전파는 다시 쪼개기입니다. 각 헤드는 자기 열의 기울기만 받고, 5강의 규칙으로 자기 $q, k, v$에 보냅니다. $W_Q$의 앞 두 열은 헤드
+1에서, 뒤 두 열은 헤드 2에서 기울기를 받습니다. "sat"의 출력을 모두 더한 것을 미분해 봅시다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(heads-backward)=
+## 4. Backwards
+
+Backwards, to join is to split. Each head gets the gradient of its columns alone and sends it to its own $q, k, v$ by the rules of lesson 5. So the
+first two columns of $W_Q$ learn from head 1, the others from head 2. Differentiate the sum of what "sat" gets:
+"""
+
+# %%
+sat = output[2].sum()
+sat.backward(retain_grads=True)
+table("∂/∂joined", joined.grad, "1234")
+for row in W_Q.grad:
+    print(f"{'∂/∂W_Q':9}" + "".join(f"{number:8.3f}" for number in row))
+print("Σ rows of W_O:", W_O.data.sum(axis=1).round(1))
+
+# %% [markdown] lang="ko"
+r"""
+"sat"의 행만 기울기를 받고, 그 값은 $W_O$의 행의 합입니다($\bar J = \bar O W_O^{\mathsf T}$에서 $\bar O$의 행이 모두 1이므로).
+
+```{player} sat
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+q, keys, values = [1.0, 0.0, 0.0, 1.0], [[2.0, 0.0, 0.0, -1.0], [0.0, 1.0, 1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]]
+for head in (slice(0, 2), slice(2, 4)):
+    s = [Value.dot([Value(x) for x in q[head]], k[head]) / 2**0.5 for k in keys]
+    e = [x.exp() for x in s]
+    w = [x / Value.sum(e) for x in e]
+    out = [Value.dot(w, column) for column in zip(*(v[head] for v in values))]
+    print([round(x.data, 3) for x in w], [round(x.data, 3) for x in out])
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** GPT-3는 $d_{\text{model}} = 12288$, 헤드 96개입니다. $d_k$는?
+
+```{predict} 12288 / 96
+:within: 0
+```
+
+**2. 규칙을 쓰세요.** 헤드 둘의 출력 $a, b$를 $W_O$의 성분 $u, v$로 섞은 $y = au + bv$.
+
+```{exercise} mix_heads
+곱의 미분법을 두 번. 네 변수 각각에 무엇이 곱해져 있습니까?
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+Only the row of "sat" gets a gradient, and it is the sums of the rows of $W_O$ (in $\bar J = \bar O W_O^{\mathsf T}$ its row of $\bar O$ is all 1).
+
+```{player} sat
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+q, keys, values = [1.0, 0.0, 0.0, 1.0], [[2.0, 0.0, 0.0, -1.0], [0.0, 1.0, 1.0, 3.0]], [[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0]]
+for head in (slice(0, 2), slice(2, 4)):
+    s = [Value.dot([Value(x) for x in q[head]], k[head]) / 2**0.5 for k in keys]
+    e = [x.exp() for x in s]
+    w = [x / Value.sum(e) for x in e]
+    out = [Value.dot(w, column) for column in zip(*(v[head] for v in values))]
+    print([round(x.data, 3) for x in w], [round(x.data, 3) for x in out])
+```
+
+## Exercises
+
+**1. Predict.** GPT-3 has $d_{\text{model}} = 12288$ and 96 heads. What is its $d_k$?
+
+```{predict} 12288 / 96
+:within: 0
+```
+
+**2. Write the rule.** The outputs $a, b$ of two heads, mixed by numbers $u, v$ of $W_O$: $y = au + bv$.
+
+```{exercise} mix_heads
+The product rule, twice. By what is each of the four multiplied?
+```
+"""

@@ -1,0 +1,413 @@
+# %% [markdown] lang="ko"
+r"""
+# 19강: 역전파 공식의 유도, 한 줄도 빼지 않고
+
+앞의 강의에서 쓴 규칙을 모두 유도하고, 유도한 공식을 코드로 써서 엔진의 기울기와 비교합니다. 표기: $\bar x = \partial L / \partial x$는 위에서 온
+기울기, $[i = j]$는 $i = j$이면 1, 아니면 0입니다. 연쇄법칙은 언제나 같은 모양입니다.
+
+$$\bar x_i = \sum_j \bar y_j \frac{\partial y_j}{\partial x_i}$$
+
+$\partial y_j / \partial x_i$를 늘어놓은 행렬을 **야코비 행렬**(Jacobian)이라고 합니다.
+
+(softmax-jacobian)=
+## 1. 소프트맥스의 야코비 행렬
+
+$p_j = e^{z_j} / S$, $\;S = \sum_k e^{z_k}$라 합시다. $\partial S / \partial z_i = e^{z_i}$이므로 몫의 미분법에서
+
+$$\begin{aligned}
+\frac{\partial p_j}{\partial z_i}
+&= \frac{[i = j]\, e^{z_j}\, S - e^{z_j}\, e^{z_i}}{S^2} \\
+&= [i = j]\,\frac{e^{z_j}}{S} - \frac{e^{z_j}}{S}\cdot\frac{e^{z_i}}{S} \\
+&= p_j\bigl([i = j] - p_i\bigr).
+\end{aligned}$$
+
+대각선은 $p_i(1 - p_i) > 0$, 나머지는 $-p_i p_j < 0$입니다. 자기 점수가 오르면 자기 확률이 오르고 남의 확률은 내립니다. 위에서 온 $\bar p$에 곱하면
+
+$$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
+
+괄호 속의 합은 모든 $i$에 공통이므로 야코비 행렬을 만들 필요가 없습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 19: the rules of the backward pass, derived, and no line left out
+
+Every rule of the lessons before is derived here, written as code, and held against the engine's gradient. We write $\bar x = \partial L / \partial x$ for what
+comes from above, and $[i = j]$ for 1 if $i = j$, else 0. The chain rule always looks the same:
+
+$$\bar x_i = \sum_j \bar y_j \frac{\partial y_j}{\partial x_i}$$
+
+The matrix of all $\partial y_j / \partial x_i$ is the **Jacobian**.
+
+(softmax-jacobian)=
+## 1. The Jacobian of softmax
+
+Let $p_j = e^{z_j} / S$ with $S = \sum_k e^{z_k}$. As $\partial S / \partial z_i = e^{z_i}$, by the quotient rule
+
+$$\begin{aligned}
+\frac{\partial p_j}{\partial z_i}
+&= \frac{[i = j]\, e^{z_j}\, S - e^{z_j}\, e^{z_i}}{S^2} \\
+&= [i = j]\,\frac{e^{z_j}}{S} - \frac{e^{z_j}}{S}\cdot\frac{e^{z_i}}{S} \\
+&= p_j\bigl([i = j] - p_i\bigr).
+\end{aligned}$$
+
+On the diagonal it is $p_i(1 - p_i) > 0$, elsewhere $-p_i p_j < 0$: raise a score, and its own probability rises, all others fall. Times $\bar p$ from above,
+
+$$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
+
+The sum in the brackets is the same for all $i$: nobody needs to build the Jacobian.
+"""
+
+# %%
+import numpy as np
+
+from autolm import Tensor, attention, cross_entropy, layer_norm
+
+np.set_printoptions(precision=4, suppress=True)
+z = Tensor([0.2, -0.4, 1.0], name="z")
+p = z.softmax()
+jacobian = np.diag(p.data) - np.outer(p.data, p.data)
+upstream = np.array([1.0, 0.0, -2.0])
+p.backward(upstream)
+print("p =", p.data)
+print("∂p/∂z =")
+print(jacobian)
+print("jacobian · ḡ     ", jacobian @ upstream)
+print("p (ḡ − Σ ḡ p)    ", p.data * (upstream - upstream @ p.data))
+print("engine           ", z.grad)
+
+# %% [markdown] lang="ko"
+r"""
+행마다 더하면 0입니다. 확률의 합이 언제나 1이기 때문입니다.
+
+(cross-entropy-derivation)=
+## 2. 교차 엔트로피 + 소프트맥스
+
+$L = -\ln p_t$이면 $\bar p_j = -[j = t]/p_t$입니다. 1의 공식에 넣으면
+
+$$\begin{aligned}
+\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
+= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
+&= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
+\end{aligned}$$
+
+나눗셈이 사라집니다. 그래서 `cross_entropy`는 소프트맥스와 로그를 한 연산으로 합니다. 따로 하면 $p_t$가 0에 가까울 때 $\ln 0 = -\infty$가 되어,
+강의의 코드는 $\ln(p + 10^{-10})$을 씁니다. 이 편법은 손실을 틀리게 만들고($-\ln 10^{-10} \approx 23$보다 커지지 않습니다), 기울기도 틀리게
+만듭니다. 로그-소프트맥스 $\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$에는 아무것도 더할 필요가 없습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+Each row adds up to 0, for probabilities always add up to 1.
+
+(cross-entropy-derivation)=
+## 2. Cross entropy + softmax
+
+Of $L = -\ln p_t$ we have $\bar p_j = -[j = t]/p_t$. Put into the formula of 1,
+
+$$\begin{aligned}
+\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
+= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
+&= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
+\end{aligned}$$
+
+The division is gone. That is why `cross_entropy` is one operation. Taken apart, $p_t$ near 0 makes $\ln 0 = -\infty$, and the lesson's code writes
+$\ln(p + 10^{-10})$: a trick that makes the loss wrong (it cannot exceed $-\ln 10^{-10} \approx 23$), and the gradient too. Log-softmax,
+$\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$, needs nothing added.
+"""
+
+# %%
+logits = Tensor([60.0, 0.0, -20.0], name="z")
+loss = cross_entropy(logits, targets=np.array(2))
+loss.backward()
+probability = logits.softmax().data[2]
+print(
+    f"p = {probability:.3e}   L = {loss.item():.4f}   −ln(p + 1e-10) = {-np.log(probability + 1e-10):.4f}"
+)
+print("∂L/∂z         ", logits.grad)
+wrong = Tensor(logits.data, name="z")
+(-(wrong.softmax()[2] + 1e-10).log()).backward()
+print("with + 1e-10  ", wrong.grad)
+
+# %% [markdown] lang="ko"
+r"""
+모델이 완전히 틀렸는데, 편법을 쓰면 기울기가 0이어서 아무것도 배우지 못합니다.
+
+(layer-norm-derivation)=
+## 3. 층 정규화
+
+$\mu = \frac1d\sum x_i$, $\;v = \frac1d\sum (x_i - \mu)^2 + \varepsilon$, $\;\sigma = \sqrt v$, $\;\hat x_j = (x_j - \mu)/\sigma$. 먼저 $\mu$와 $\sigma$의 미분입니다.
+
+$$\begin{aligned}
+\frac{\partial \mu}{\partial x_i} &= \frac1d, \\
+\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr)
+= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} = \frac2d (x_i - \mu), \\
+\frac{\partial \sigma}{\partial x_i} &= \frac{1}{2\sigma}\,\frac{\partial v}{\partial x_i} = \frac{x_i - \mu}{d\,\sigma} = \frac{\hat x_i}{d}.
+\end{aligned}$$
+
+몫의 미분법에서
+
+$$\frac{\partial \hat x_j}{\partial x_i}
+= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
+= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
+
+위에서 온 기울기를 곱해서 더하고, 평균을 $\langle\cdot\rangle = \frac1d\sum_j$로 쓰면
+
+$$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
+= \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+
+기울기에서 두 가지가 빠집니다. 평균 방향(모두 함께 움직이는 것)과 $\hat x$ 방향(모두 함께 커지는 것)입니다. 정규화가 지워 버린 바로 그 두 가지입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+The model is quite wrong, and by the trick its gradient is 0: it would learn nothing.
+
+(layer-norm-derivation)=
+## 3. Layer norm
+
+$\mu = \frac1d\sum x_i$, $\;v = \frac1d\sum (x_i - \mu)^2 + \varepsilon$, $\;\sigma = \sqrt v$, $\;\hat x_j = (x_j - \mu)/\sigma$. First the derivatives of $\mu$ and $\sigma$:
+
+$$\begin{aligned}
+\frac{\partial \mu}{\partial x_i} &= \frac1d, \\
+\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr)
+= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} = \frac2d (x_i - \mu), \\
+\frac{\partial \sigma}{\partial x_i} &= \frac{1}{2\sigma}\,\frac{\partial v}{\partial x_i} = \frac{x_i - \mu}{d\,\sigma} = \frac{\hat x_i}{d}.
+\end{aligned}$$
+
+By the quotient rule
+
+$$\frac{\partial \hat x_j}{\partial x_i}
+= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
+= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
+
+Times what comes from above, added up, with $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
+
+$$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
+= \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+
+Two things are taken out of the gradient: its mean (all moving together), and its part along $\hat x$ (all growing together). Just these two the norm
+had wiped out.
+"""
+
+# %%
+x = Tensor([1.0, 2.0, 3.0, 6.0], name="x")
+gain, bias = Tensor(np.ones(4), False), Tensor(np.zeros(4), False)
+y = layer_norm(x, gain, bias, eps=1e-5)
+upstream = np.array([1.0, 0.0, -1.0, 0.5])
+y.backward(upstream)
+sigma = np.sqrt(x.data.var() + 1e-5)
+normal = (x.data - x.data.mean()) / sigma
+rule = (upstream - upstream.mean() - normal * (upstream * normal).mean()) / sigma
+print("x̂      ", normal)
+print("rule   ", rule)
+print("engine ", x.grad)
+print(f"Σ x̄ = {abs(rule.sum()):.4f}   Σ x̄ x̂ = {abs((rule * normal).sum()):.4f}")
+
+# %% [markdown] lang="ko"
+r"""
+마지막 합이 정확히 0이 아닌 만큼이 $\varepsilon$의 몫입니다(여기서는 소수 넷째 자리까지 0입니다).
+
+(residual-derivation)=
+## 4. 잔차 연결
+
+$y = x + f(x)$이면 $\dfrac{\partial y}{\partial x} = I + \dfrac{\partial f}{\partial x}$, 따라서
+
+$$\bar x = \bar y + \Bigl(\frac{\partial f}{\partial x}\Bigr)^{\mathsf T}\bar y .$$
+
+첫째 항은 $f$를 거치지 않습니다. 블록 $N$개를 지나면 $\bar x$에는 $\bar y$가 **그대로** 한 번 들어 있습니다. 잔차가 없으면 야코비 행렬 $N$개의
+곱뿐이고, 곱은 층마다 작아지거나 커집니다. 층 24개에서 재 봅시다. 층은 $f(x) = \tanh(xW)$, $W$의 성분의 표준편차는 $0.5/\sqrt d$입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+By as much as the last sum is not 0, it is $\varepsilon$ (here, 0 to four places).
+
+(residual-derivation)=
+## 4. The residual connection
+
+Of $y = x + f(x)$ we have $\dfrac{\partial y}{\partial x} = I + \dfrac{\partial f}{\partial x}$, hence
+
+$$\bar x = \bar y + \Bigl(\frac{\partial f}{\partial x}\Bigr)^{\mathsf T}\bar y .$$
+
+The first term does not pass through $f$. Through $N$ blocks, $\bar x$ has $\bar y$ in it once, **unchanged**. Without residuals there is only a product of
+$N$ Jacobians, which shrinks or grows with every layer. Measure it in 24 layers $f(x) = \tanh(xW)$, where the numbers of $W$ have a standard deviation of
+$0.5/\sqrt d$:
+"""
+
+# %%
+rng = np.random.default_rng(4)
+d, depth = 32, 24
+matrices = [rng.normal(size=(d, d)) * 0.5 / np.sqrt(d) for _ in range(depth)]
+start, seed = rng.normal(size=(1, d)), rng.normal(size=(1, d))
+print("layer        24       16        8        0")
+for name, share in (("f(x)", 0), ("x + f(x)", 1)):
+    h = [Tensor(start)]
+    for W in matrices:
+        h.append(h[-1] * share + (h[-1] @ W).tanh())
+    h[-1].backward(seed, retain_grads=True)
+    norms = [np.linalg.norm(h[layer].grad) / np.linalg.norm(seed) for layer in (24, 16, 8, 0)]
+    print(f"{name:9}" + "".join(f"{number:9.1e}" for number in norms))
+
+# %% [markdown] lang="ko"
+r"""
+(attention-derivation)=
+## 5. 어텐션
+
+한 헤드: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ (행마다), $\;O = AV$. $\bar O$에서 시작해 거꾸로 갑니다.
+
+**(가) $O = AV$.** 행렬곱의 규칙(3강)에서 $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+
+**(나) $A = \mathrm{softmax}(S)$.** 행마다 1의 공식에서 $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$
+가려진 칸은 $A_{ij} = 0$이므로 $\bar S_{ij} = 0$입니다. 마스크를 위한 규칙이 따로 필요 없습니다.
+
+**(다) $S = QK^{\mathsf T}/\sqrt{d_k}$.** $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$이므로
+
+$$\bar Q_{ic} = \sum_j \bar S_{ij}\frac{K_{jc}}{\sqrt{d_k}} \Rightarrow \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad
+\bar K_{jc} = \sum_i \bar S_{ij}\frac{Q_{ic}}{\sqrt{d_k}} \Rightarrow \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}} .$$
+
+**(라) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$는 세 번 쓰이므로 세 기울기가 더해집니다.
+
+$$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \bar W_V = x^{\mathsf T}\bar V, \qquad
+\bar x = \bar Q W_Q^{\mathsf T} + \bar K W_K^{\mathsf T} + \bar V W_V^{\mathsf T} .$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(attention-derivation)=
+## 5. Attention
+
+One head: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ by rows, $\;O = AV$. From $\bar O$ we go back.
+
+**(a) $O = AV$.** By the rule of the matrix product (lesson 3) $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+
+**(b) $A = \mathrm{softmax}(S)$.** By 1, in each row, $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$ What is masked has $A_{ij} = 0$, and so
+$\bar S_{ij} = 0$: the mask needs no rule of its own.
+
+**(c) $S = QK^{\mathsf T}/\sqrt{d_k}$.** From $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$,
+
+$$\bar Q_{ic} = \sum_j \bar S_{ij}\frac{K_{jc}}{\sqrt{d_k}} \Rightarrow \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad
+\bar K_{jc} = \sum_i \bar S_{ij}\frac{Q_{ic}}{\sqrt{d_k}} \Rightarrow \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}} .$$
+
+**(d) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$ is used three times, so three gradients add up:
+
+$$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \bar W_V = x^{\mathsf T}\bar V, \qquad
+\bar x = \bar Q W_Q^{\mathsf T} + \bar K W_K^{\mathsf T} + \bar V W_V^{\mathsf T} .$$
+"""
+
+# %%
+T, d_k = 3, 2
+x = Tensor(rng.normal(size=(T, d_k)).round(1), name="x")
+W_Q, W_K, W_V = (Tensor(rng.normal(size=(d_k, d_k)).round(1), name=f"W_{c}") for c in "QKV")
+O_bar = rng.normal(size=(T, d_k)).round(1)
+attention(x @ W_Q, x @ W_K, x @ W_V, causal=True).backward(O_bar)
+
+Q, K, V = x.data @ W_Q.data, x.data @ W_K.data, x.data @ W_V.data
+S = np.where(np.tri(T, dtype=bool), Q @ K.T / np.sqrt(d_k), -np.inf)
+A = np.exp(S - S.max(1, keepdims=True))
+A /= A.sum(1, keepdims=True)
+A_bar, V_bar = O_bar @ V.T, A.T @ O_bar
+S_bar = A * (A_bar - (A_bar * A).sum(1, keepdims=True))
+Q_bar, K_bar = S_bar @ K / np.sqrt(d_k), S_bar.T @ Q / np.sqrt(d_k)
+x_bar = Q_bar @ W_Q.data.T + K_bar @ W_K.data.T + V_bar @ W_V.data.T
+print("S̄ =")
+print(S_bar)
+for name, by_rule, engine in (
+    ("W_Q", x.data.T @ Q_bar, W_Q.grad),
+    ("W_K", x.data.T @ K_bar, W_K.grad),
+    ("W_V", x.data.T @ V_bar, W_V.grad),
+    ("x", x_bar, x.grad),
+):
+    print(f"{name:4} rule {by_rule.ravel()[:4]}   engine {engine.ravel()[:4]}")
+
+# %% [markdown] lang="ko"
+r"""
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+z = [Value(x) for x in (0.2, -0.4, 1.0)]
+e = [x.exp() for x in z]
+p = [x / Value.sum(e) for x in e]
+for j in range(3):
+    for x in z:
+        x.grad = 0
+    p[j].backward()
+    rule = [p[j].data * ((i == j) - p[i].data) for i in range(3)]
+    print([round(x.grad, 4) for x in z], [round(r, 4) for r in rule])
+```
+
+## 연습문제
+
+**1. 규칙을 쓰세요.** 세 점수의 소프트맥스에서 첫 확률 $p_1 = \dfrac{e^a}{e^a + e^b + e^c}$. 야코비 행렬의 첫 행입니다.
+
+```{exercise} softmax_first
+∂p₁/∂a = p₁(1 − p₁). 나머지는 −p₁ 곱하기 무엇입니까?
+p₂ = e^b / 합, p₃ = e^c / 합을 먼저 구하세요.
+```
+
+**2. 규칙을 쓰세요.** 층 정규화의 첫 걸음, 평균 빼기: 세 수의 첫째 $y = a - \dfrac{a + b + c}{3}$.
+
+```{exercise} centred
+a는 두 번 나옵니다. 한 번은 그대로, 한 번은 평균 속에.
+```
+
+**3. 값을 예측하세요.** 점수 둘이 같을 때($p = (0.5, 0.5)$), $\partial p_1/\partial z_2$는?
+
+```{predict} -0.5 * 0.5
+```
+
+**4. 틀린 규칙을 찾으세요.** 잔차 블록 두 개 $y = x + ax$, $z = y + by$를 합친 $z = x(1 + a)(1 + b)$입니다.
+
+```{exercise} two_blocks
+x에서 z까지 네 길이 있습니다: 1, a, b, ab.
+a에 대한 미분에 무엇이 곱해져야 합니까?
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+z = [Value(x) for x in (0.2, -0.4, 1.0)]
+e = [x.exp() for x in z]
+p = [x / Value.sum(e) for x in e]
+for j in range(3):
+    for x in z:
+        x.grad = 0
+    p[j].backward()
+    rule = [p[j].data * ((i == j) - p[i].data) for i in range(3)]
+    print([round(x.grad, 4) for x in z], [round(r, 4) for r in rule])
+```
+
+## Exercises
+
+**1. Write the rule.** The first probability of three scores, $p_1 = \dfrac{e^a}{e^a + e^b + e^c}$: a row of the Jacobian.
+
+```{exercise} softmax_first
+∂p₁/∂a = p₁(1 − p₁). The others are −p₁ times what?
+Find p₂ = e^b / sum and p₃ = e^c / sum first.
+```
+
+**2. Write the rule.** Layer norm begins by subtracting the mean. Of three numbers, the first: $y = a - \dfrac{a + b + c}{3}$.
+
+```{exercise} centred
+a occurs twice: once by itself, once in the mean.
+```
+
+**3. Predict.** Of two equal scores ($p = (0.5, 0.5)$), what is $\partial p_1/\partial z_2$?
+
+```{predict} -0.5 * 0.5
+```
+
+**4. Find the wrong rule.** Two residual blocks $y = x + ax$ and $z = y + by$, together $z = x(1 + a)(1 + b)$.
+
+```{exercise} two_blocks
+Four paths lead from x to z: 1, a, b, ab.
+By what must the derivative with respect to a be multiplied?
+```
+"""

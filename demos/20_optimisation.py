@@ -1,0 +1,315 @@
+# %% [markdown] lang="ko"
+r"""
+# 20강: 최적화
+
+기울기를 알았으니 어떻게 움직일 것인가. 경사하강법, 모멘텀, Adam을 같은 골짜기에서 비교하고, Adam의 산술을 한 줄씩 계산하고, 실제 학습에
+쓰는 네 가지 장치(워밍업, 코사인 스케줄, 클리핑, 가중치 감쇠)를 봅니다.
+
+(valley)=
+## 1. 골짜기와 세 가지 걸음
+
+$f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. 최솟값은 원점이고, $y$ 방향이 25배 가파릅니다. 기울기는 $(x, 25y)$입니다.
+
+**경사하강법**: $\theta \leftarrow \theta - \alpha g$. $y$에서는 한 걸음마다 $1 - 25\alpha$배, $x$에서는 $1 - \alpha$배가 됩니다. 발산하지 않으려면
+$|1 - 25\alpha| < 1$, 즉 $\alpha < 2/25 = 0.08$이어야 하는데, 그러면 $x$는 느립니다.
+
+**모멘텀**(momentum): 지나온 기울기를 모아 속도를 만듭니다. $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. 왔다 갔다 하는 성분은 상쇄되고,
+한결같은 성분은 최대 $1/(1 - \mu)$배까지 쌓입니다.
+
+**Adam**: 각 파라미터를 자기 기울기의 최근 크기로 나눕니다. 가파른 쪽과 완만한 쪽의 걸음이 같아집니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 20: optimisation
+
+The gradient is known: how shall one move? Gradient descent, momentum and Adam in one valley; Adam's arithmetic line by line; and the four devices of real
+training: warm-up, the cosine schedule, clipping, weight decay.
+
+(valley)=
+## 1. A valley, and three ways to walk
+
+$f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. It is lowest at the origin, and 25 times steeper in $y$. Its gradient is $(x, 25y)$.
+
+**Gradient descent**: $\theta \leftarrow \theta - \alpha g$. A step multiplies $y$ by $1 - 25\alpha$, and $x$ by $1 - \alpha$. Not to diverge, $|1 - 25\alpha| < 1$, so
+$\alpha < 2/25 = 0.08$; and then $x$ is slow.
+
+**Momentum** makes a velocity of the gradients so far: $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. What goes to and fro cancels; what is steady
+piles up, to $1/(1 - \mu)$ times at most.
+
+**Adam** divides for each parameter by the recent size of its gradient, so that steep and gentle directions take equal steps.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from autolm import SGD, Adam, AdamW, Tensor
+from autolm.nn import clip_gradients, schedule
+
+
+def descend(make, steps=40):
+    theta = Tensor([-4.0, 1.2], name="theta")
+    optimizer, path = make([theta]), [theta.data]
+    for _ in range(steps):
+        loss = (theta * theta * [0.5, 12.5]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        path.append(theta.data)
+    return np.array(path), loss.item()
+
+
+walks = {
+    "SGD 0.07": lambda p: SGD(p, 0.07),
+    "SGD 0.081": lambda p: SGD(p, 0.081),
+    "momentum 0.9": lambda p: SGD(p, 0.02, momentum=0.9),
+    "Adam 0.3": lambda p: Adam(p, 0.3),
+}
+figure, axes = plt.subplots(2, 2, figsize=(8, 4.4), layout="constrained", sharex=True, sharey=True)
+X, Y = np.meshgrid(np.linspace(-4.5, 2, 100), np.linspace(-1.8, 1.8, 100))
+for (name, make), ax in zip(walks.items(), axes.flat, strict=True):
+    path, loss = descend(make)
+    ax.contour(X, Y, 0.5 * X**2 + 12.5 * Y**2, levels=12, colors="0.8", linewidths=0.7)
+    ax.plot(*path.clip(-5, 5).T, ".-", ms=4, lw=1)
+    ax.set(title=name, xlim=(-4.5, 2), ylim=(-1.8, 1.8))
+    print(f"{name:13} f = {loss:9.5f}   x = {path[-1, 0]:8.4f}   y = {path[-1, 1]:8.4f}")
+
+# %% [markdown] lang="ko"
+r"""
+0.08을 조금 넘은 0.081에서 $y$가 발산하기 시작합니다.
+
+(adam)=
+## 2. Adam의 산술, 한 줄씩
+
+기울기가 $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$로 왔다고 합시다. $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
+
+$$\begin{aligned}
+m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t && \text{기울기의 이동평균} \\
+v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{제곱의 이동평균} \\
+\hat m_t &= m_t / (1 - \beta_1^t), \quad \hat v_t = v_t / (1 - \beta_2^t) && \text{0에서 시작한 것을 보정} \\
+\theta_t &= \theta_{t-1} - \alpha\, \hat m_t / (\sqrt{\hat v_t} + \varepsilon)
+\end{aligned}$$
+
+**왜 보정하는가.** $m_0 = 0$이므로 기울기가 언제나 $g$여도 $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$입니다. 등비수열의 합입니다. 나누면 정확히
+$g$가 됩니다. 첫 걸음은 $\hat m_1 = g_1$, $\hat v_1 = g_1^2$이므로 기울기의 크기와 관계없이 정확히 $\alpha$만큼입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+At 0.081, just above 0.08, $y$ begins to diverge.
+
+(adam)=
+## 2. Adam's arithmetic, line by line
+
+Let gradients come as $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$, with $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
+
+$$\begin{aligned}
+m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t && \text{moving average of gradients} \\
+v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{and of their squares} \\
+\hat m_t &= m_t / (1 - \beta_1^t), \quad \hat v_t = v_t / (1 - \beta_2^t) && \text{corrected for beginning at 0} \\
+\theta_t &= \theta_{t-1} - \alpha\, \hat m_t / (\sqrt{\hat v_t} + \varepsilon)
+\end{aligned}$$
+
+**Why correct?** From $m_0 = 0$, and with the same $g$ always, $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$, a geometric series; divided, it is
+exactly $g$. In the first step $\hat m_1 = g_1$ and $\hat v_1 = g_1^2$: it is $\alpha$ long, however large the gradient.
+"""
+
+# %%
+parameter = Tensor(np.array([1.0]), name="w")
+adam = Adam([parameter], 0.01)
+m = v = 0.0
+theta = 1.0
+print(" t      g        m          v         m̂        v̂         step      w")
+for t, g in enumerate((0.1, 0.3, -0.2), 1):
+    m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+    m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+    move = 0.01 * m_hat / (np.sqrt(v_hat) + 1e-8)
+    theta -= move
+    print(f"{t:2} {g:8.2f}{m:10.4f}{v:11.6f}{m_hat:10.4f}{v_hat:10.6f}{move:11.6f}{theta:11.6f}")
+    parameter.grad = np.array([g])
+    adam.step()
+print(f"autolm.Adam: w = {parameter.data[0]:.6f}")
+
+# %% [markdown] lang="ko"
+r"""
+(warmup-cosine)=
+## 3. 학습률 스케줄: 워밍업과 코사인
+
+처음에는 $v$가 몇 걸음의 기울기만 알고 있어서 믿을 수 없고, 모델도 급하게 변합니다. 그래서 **워밍업**(warm-up)은 학습률을 0 근처에서 시작해 곧게
+올립니다. 끝에서는 작은 걸음이 필요합니다. **코사인** 스케줄은 반 바퀴의 코사인으로 부드럽게 내립니다.
+
+$$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(warmup-cosine)=
+## 3. The learning rate in time: warm-up and cosine
+
+At first $v$ knows the gradients of a few steps alone and cannot be trusted, while the model changes fast: **warm-up** begins near 0 and raises the rate
+in a straight line. At the end, steps must be small: the **cosine** schedule lowers it by half a turn of a cosine.
+
+$$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
+"""
+
+# %%
+figure, ax = plt.subplots(figsize=(8, 2.4), layout="constrained")
+for name in ("constant", "linear", "cosine"):
+    rate = schedule(name, 1e-3, 1000, warmup_steps=100, final_learning_rate=1e-4)
+    rates = [rate(step) for step in range(1000)]
+    ax.plot(rates, label=name)
+    picked = "  ".join(f"{rates[step]:.2e}" for step in (0, 49, 99, 300, 550, 999))
+    print(f"{name:9} t = 0, 49, 99, 300, 550, 999:  {picked}")
+ax.set(xlabel="t", ylabel="α")
+ax.legend()
+
+# %% [markdown] lang="ko"
+r"""
+(clipping)=
+## 4. 기울기 클리핑
+
+가끔 한 배치의 기울기가 아주 길어서 한 걸음에 모델을 망칩니다. **클리핑**(clipping)은 모든 파라미터의 기울기를 이어 붙인 벡터의 크기가 $c$보다 크면
+방향은 그대로 두고 크기만 $c$로 줄입니다.
+
+$$g \leftarrow g \cdot \min\Bigl(1, \frac{c}{\|g\|}\Bigr), \qquad \|g\| = \sqrt{\sum_{\text{모든 파라미터}} g_i^2}$$
+"""
+
+# %% [markdown] lang="en"
+r"""
+(clipping)=
+## 4. Clipping
+
+Now and then the gradient of a batch is very long, and one step ruins the model. **Clipping**: if the gradients of all parameters together, as one vector, are
+longer than $c$, keep their direction and make their length $c$.
+
+$$g \leftarrow g \cdot \min\Bigl(1, \frac{c}{\|g\|}\Bigr), \qquad \|g\| = \sqrt{\sum_{\text{all parameters}} g_i^2}$$
+"""
+
+# %%
+a, b = Tensor([0.0, 0.0], name="a"), Tensor([0.0], name="b")
+a.grad, b.grad = np.array([2.0, 3.0]), np.array([6.0])
+before = clip_gradients([a, b], 1.0)
+print(f"‖g‖ = {before:g}  →  a.grad = {a.grad.round(4)}, b.grad = {b.grad.round(4)}")
+print(f"‖g‖ = {np.sqrt((a.grad**2).sum() + (b.grad**2).sum()):.4f}")
+
+# %% [markdown] lang="ko"
+r"""
+(weight-decay)=
+## 5. 가중치 감쇠
+
+손실에 $\frac{\lambda}{2}\|\theta\|^2$를 더하면 기울기에 $\lambda\theta$가 더해집니다. Adam에서는 이것이 $\sqrt{\hat v}$로 나뉘어 뜻이 흐려지므로, **AdamW**는
+기울기와 따로 줄입니다: $\theta \leftarrow \theta - \alpha\lambda\theta - \alpha\,\hat m/(\sqrt{\hat v} + \varepsilon)$. 기울기가 0이어도 걸음마다 $1 - \alpha\lambda$배가
+됩니다. 1차원 파라미터(층 정규화의 $\gamma, \beta$)는 줄이지 않습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(weight-decay)=
+## 5. Weight decay
+
+Add $\frac{\lambda}{2}\|\theta\|^2$ to the loss, and $\lambda\theta$ is added to the gradient. In Adam that would be divided by $\sqrt{\hat v}$ and lose its meaning; so
+**AdamW** decays apart from the gradient: $\theta \leftarrow \theta - \alpha\lambda\theta - \alpha\,\hat m/(\sqrt{\hat v} + \varepsilon)$. With no gradient at all, each step multiplies by
+$1 - \alpha\lambda$. Parameters of one dimension ($\gamma$ and $\beta$ of layer norm) are left alone.
+"""
+
+# %%
+W = Tensor(np.full((1, 1), 2.0), name="W")
+gain = Tensor(np.full(1, 2.0), name="gain")
+optimizer = AdamW([W, gain], 0.1, weight_decay=0.5)
+for t in range(1, 4):
+    W.grad, gain.grad = np.zeros((1, 1)), np.zeros(1)
+    optimizer.step()
+    print(
+        f"{t}   W = {W.data[0, 0]:.4f} = 2 · 0.95^{t} = {2 * 0.95**t:.4f}   γ = {gain.data[0]:.4f}"
+    )
+
+# %% [markdown] lang="ko"
+r"""
+```{run}
+from autolm import Value
+
+x, y, mu, rate = Value(-4.0), Value(1.2), 0.9, 0.02
+vx = vy = 0.0
+for step in range(40):
+    f = x * x * 0.5 + y * y * 12.5
+    x.grad = y.grad = 0
+    f.backward()
+    vx, vy = mu * vx + x.grad, mu * vy + y.grad
+    x.data -= rate * vx
+    y.data -= rate * vy
+    if step % 8 == 7:
+        print(step + 1, round(x.data, 4), round(y.data, 4), round(f.data, 5))
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** $\alpha = 0.001$인 Adam의 **첫** 걸음의 길이는, 기울기가 $5000$일 때 얼마입니까?
+
+```{predict} 0.001
+:within: 0.00001
+```
+
+**2. 값을 예측하세요.** $\mu = 0.9$이고 기울기가 언제나 1이면 모멘텀의 속도 $v$는 어디에 가까워집니까?
+
+```{predict} 1 / (1 - 0.9)
+```
+
+**3. 규칙을 쓰세요.** 가중치 감쇠가 있는 손실 $L = (wx - y)^2 + \tfrac{\lambda}{2}w^2$, $\lambda = 0.1$.
+
+```{exercise} decayed_loss
+바깥 제곱의 미분은 2(wx − y)입니다.
+w에는 두 항에서 옵니다.
+```
+
+**4. 그려서 설명하세요.** 위의 첫 그림에서 SGD 0.07의 경로가 지그재그인 까닭은?
+
+```{answer}
+$y$가 걸음마다 $1 - 25 \cdot 0.07 = -0.75$배가 되어 부호가 바뀌기 때문입니다. $x$는 $0.93$배로 천천히 줄어듭니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{run}
+from autolm import Value
+
+x, y, mu, rate = Value(-4.0), Value(1.2), 0.9, 0.02
+vx = vy = 0.0
+for step in range(40):
+    f = x * x * 0.5 + y * y * 12.5
+    x.grad = y.grad = 0
+    f.backward()
+    vx, vy = mu * vx + x.grad, mu * vy + y.grad
+    x.data -= rate * vx
+    y.data -= rate * vy
+    if step % 8 == 7:
+        print(step + 1, round(x.data, 4), round(y.data, 4), round(f.data, 5))
+```
+
+## Exercises
+
+**1. Predict.** How long is the **first** step of Adam with $\alpha = 0.001$, if the gradient is $5000$?
+
+```{predict} 0.001
+:within: 0.00001
+```
+
+**2. Predict.** With $\mu = 0.9$ and a gradient that is always 1, what does the velocity $v$ of momentum come near to?
+
+```{predict} 1 / (1 - 0.9)
+```
+
+**3. Write the rule.** A loss with weight decay, $L = (wx - y)^2 + \tfrac{\lambda}{2}w^2$ with $\lambda = 0.1$.
+
+```{exercise} decayed_loss
+The derivative of the square is 2(wx − y).
+w is reached from both terms.
+```
+
+**4. Draw and explain.** In the first picture above, why is the path of SGD 0.07 a zigzag?
+
+```{answer}
+Each step multiplies $y$ by $1 - 25 \cdot 0.07 = -0.75$: its sign changes. And $x$ shrinks slowly, by $0.93$.
+```
+"""

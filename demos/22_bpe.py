@@ -1,0 +1,273 @@
+# %% [markdown] lang="ko"
+r"""
+# 22강: BPE 토큰화
+
+언어 모델은 글자도 단어도 아닌 **토큰**을 읽습니다. **BPE**(byte-pair encoding, 바이트 쌍 부호화)는 자주 붙어 다니는 이웃을 하나의 토큰으로 합치는
+일을 되풀이합니다. 자주 나오는 것에 짧은 부호를 주는 것, 정보 이론의 압축과 같은 생각입니다.
+
+(bpe-by-hand)=
+## 1. 손으로 해 보기
+
+글 "aaabdaaabac"에서 시작합니다. 규칙은 두 줄입니다.
+
+1. 이웃한 쌍을 모두 세고, 가장 잦은 쌍을 고른다(같으면 먼저 나온 것).
+2. 그 쌍을 모두 새 토큰 하나로 바꾼다. 되풀이한다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 22: tokens by BPE
+
+A language model reads neither letters nor words, but **tokens**. **BPE** (byte-pair encoding) merges the neighbours that stand together most often into one token, again and again. To give short codes
+to what is frequent is the idea of compression, from information theory.
+
+(bpe-by-hand)=
+## 1. By hand
+
+Begin with the text "aaabdaaabac". There are two rules:
+
+1. count all pairs of neighbours, and choose the most frequent (of several, the one that comes first);
+2. put one new token in the place of each such pair; and again.
+"""
+
+# %%
+from collections import Counter
+from itertools import pairwise
+
+
+def count(tokens):
+    return Counter(pairwise(tokens))
+
+
+def merge(tokens, pair, new):
+    merged, i = [], 0
+    while i < len(tokens):
+        if tuple(tokens[i : i + 2]) == pair:
+            merged.append(new)
+            i += 2
+        else:
+            merged.append(tokens[i])
+            i += 1
+    return merged
+
+
+tokens = list("aaabdaaabac")
+print(" ".join(tokens), f"  ({len(tokens)})")
+for new in "ZYX":
+    (pair, times), *_ = count(tokens).most_common(1)
+    tokens = merge(tokens, pair, new)
+    print(f"{new} = {''.join(pair)} ({times}×):  {' '.join(tokens)}  ({len(tokens)})")
+
+# %% [markdown] lang="ko"
+r"""
+11개가 5개가 되었습니다. 새 토큰은 합쳐진 것끼리 다시 합쳐집니다: $X = Yb$, $Y = Za$, $Z = aa$이므로 $X$는 "aaab"입니다. autolm의 토크나이저도 같은 일을
+**바이트** 위에서 합니다. 토큰 0–255는 바이트이고, 합친 것이 256부터입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+From 11 to 5. What was merged is merged again: $X = Yb$, $Y = Za$ and $Z = aa$, so $X$ is "aaab". autolm's tokenizer does the same on **bytes**: tokens 0–255 are the bytes, and merges begin at 256.
+"""
+
+# %%
+from autolm import BPETokenizer
+
+small = BPETokenizer.train("aaabdaaabac", 3)
+ids = small.encode("aaabdaaabac")
+print(ids, [small.token_bytes(i).decode() for i in ids])
+print(small.decode(ids))
+
+# %% [markdown] lang="ko"
+r"""
+(bpe-korean)=
+## 2. 왜 바이트인가: 한글과 모르는 글자
+
+한글 한 글자는 UTF-8로 세 바이트입니다. 바이트에서 시작하면 세상의 모든 글을 부호화할 수 있고 "모르는 글자"가 없습니다. 대신 처음에는 한글이 세 배로
+길어집니다. 자주 나오는 글자와 단어부터 합쳐집니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(bpe-korean)=
+## 2. Why bytes? Hangul, and letters never seen
+
+A syllable of Hangul is three bytes of UTF-8. Begun from bytes, any text can be encoded, and nothing is unknown; but Hangul is three times as long at first, until its frequent syllables and words are
+merged.
+"""
+
+# %%
+korean = "낮말은 새가 듣고 밤말은 쥐가 듣는다. 가는 말이 고와야 오는 말이 곱다. 말 한마디에 천 냥 빚도 갚는다."
+print(len(korean), "characters", len(korean.encode()), "bytes", "말".encode())
+for num_merges in (0, 10, 30, 60):
+    tokenizer = BPETokenizer.train(korean, num_merges)
+    print(f"{num_merges:3} merges → {len(tokenizer.encode(korean)):3} tokens")
+learnt = [tokenizer.token_bytes(256 + i) for i in range(len(tokenizer.merges))]
+words = [
+    piece.decode()
+    for piece in learnt
+    if len(piece) >= 3 and piece.decode(errors="ignore").encode() == piece
+]
+print([word for word in words if len(word) > 1][:8])
+assert tokenizer.decode(tokenizer.encode("처음 보는 글자 뷁 🐢")) == "처음 보는 글자 뷁 🐢"
+
+# %% [markdown] lang="ko"
+r"""
+(bpe-real-text)=
+## 3. 진짜 글에서
+
+파이썬의 설명서(영어)로 배웁니다. 합치기가 늘수록 토큰은 길어지고, 글은 짧아지고, 어휘는 커집니다. `nat/token`은 토큰 하나의 유니그램 엔트로피
+$-\sum p \ln p$입니다. 토큰이 길어질수록 하나의 정보량은 커지지만, 글자 하나의 비용(`nat/byte`)은 **줄어듭니다**. 토큰 속의 글자들 사이의 관계를 이미 알고 있기
+때문입니다. 토크나이저가 다른 모델끼리는 손실을 바이트당으로 비교해야 합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(bpe-real-text)=
+## 3. On a real text
+
+Learnt from Python's own documentation. With more merges, tokens are longer, the text is shorter, the vocabulary larger. `nat/token` is the unigram entropy of a token, $-\sum p \ln p$. The longer a token, the
+more it tells; but the cost of a byte (`nat/byte`) **falls**, for how letters hang together within a token is known already. Losses of models with different tokenizers are to be compared by the byte.
+"""
+
+# %% tags=["varies"]
+from pydoc_data.topics import topics
+
+import numpy as np
+
+text = "\n".join(topics.values())[:120_000]
+print(f"{len(text.encode())} bytes")
+print("merges  vocabulary  tokens   bytes/token  nat/token  nat/byte")
+for num_merges in (0, 50, 200, 800):
+    tokenizer = BPETokenizer.train(text, num_merges, split="gpt")
+    ids = tokenizer.encode(text)
+    share = np.bincount(ids) / len(ids)
+    entropy = -sum(p * np.log(p) for p in share[share > 0])
+    size = len(text.encode()) / len(ids)
+    print(
+        f"{num_merges:6}{tokenizer.vocab_size:12}{len(ids):8}{size:14.2f}{entropy:11.3f}{entropy / size:10.3f}"
+    )
+longest = sorted((tokenizer.token_bytes(256 + i) for i in range(800)), key=len)[-8:]
+print([piece.decode() for piece in longest])
+print(
+    [tokenizer.token_bytes(i).decode() for i in tokenizer.encode("The function returns a string.")]
+)
+
+# %% [markdown] lang="ko"
+r"""
+(bpe-trade)=
+## 4. 얼마나 합칠 것인가
+
+| | 글자 | BPE 50 257개 (GPT-3) |
+| --- | --- | --- |
+| 글의 길이 | 길다: 어텐션의 비용은 길이의 제곱 | 짧다: 토큰 하나가 4바이트쯤 |
+| 어휘와 임베딩 | 작다 | 크다: $V \cdot d$ |
+| 드문 단어 | 언제나 쓸 수 있다 | 조각으로 나누어 쓴다 |
+
+`autolm train book.txt --tokenizer bpe`는 글에서 BPE를 배우고 그것으로 학습합니다.
+
+## 직접 실행하기
+
+```{run}
+from collections import Counter
+from itertools import pairwise
+
+tokens = list("aaabdaaabac")
+for new in "ZYX":
+    pair = Counter(pairwise(tokens)).most_common(1)[0][0]
+    merged = []
+    while tokens:
+        if tuple(tokens[:2]) == pair:
+            merged.append(new)
+            tokens = tokens[2:]
+        else:
+            merged.append(tokens.pop(0))
+    tokens = merged
+    print(new, "=", "".join(pair), " ", " ".join(tokens))
+```
+
+## 연습문제
+
+**1. 값을 예측하세요.** "abababab"에서 한 번 합치면 토큰은 몇 개입니까?
+
+```{predict} len(BPETokenizer.train("abababab", 1).encode("abababab"))
+:within: 0
+```
+
+**2. 값을 예측하세요.** 두 번 더 합치면?
+
+```{predict} len(BPETokenizer.train("abababab", 3).encode("abababab"))
+:within: 0
+```
+
+**3. 값을 예측하세요.** "강아지"는 UTF-8로 몇 바이트입니까?
+
+```{predict} len("강아지".encode())
+:within: 0
+```
+
+**4. 그려서 설명하세요.** "aaabdaaabac"에서 합친 과정을 나무로 그리세요. 토큰 258(aaab)의 잎은 무엇입니까?
+
+```{answer}
+258 = (257, b), 257 = (256, a), 256 = (a, a). 잎은 왼쪽부터 a, a, a, b입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+(bpe-trade)=
+## 4. How much to merge?
+
+| | letters | BPE with 50 257 (GPT-3) |
+| --- | --- | --- |
+| length of a text | long, and attention costs its square | short: a token is about 4 bytes |
+| vocabulary, embedding | small | large: $V \cdot d$ |
+| rare words | can always be written | are written in pieces |
+
+`autolm train book.txt --tokenizer bpe` learns a BPE from the text, and trains with it.
+
+## Run it yourself
+
+```{run}
+from collections import Counter
+from itertools import pairwise
+
+tokens = list("aaabdaaabac")
+for new in "ZYX":
+    pair = Counter(pairwise(tokens)).most_common(1)[0][0]
+    merged = []
+    while tokens:
+        if tuple(tokens[:2]) == pair:
+            merged.append(new)
+            tokens = tokens[2:]
+        else:
+            merged.append(tokens.pop(0))
+    tokens = merged
+    print(new, "=", "".join(pair), " ", " ".join(tokens))
+```
+
+## Exercises
+
+**1. Predict.** After one merge in "abababab", how many tokens are there?
+
+```{predict} len(BPETokenizer.train("abababab", 1).encode("abababab"))
+:within: 0
+```
+
+**2. Predict.** And after two more?
+
+```{predict} len(BPETokenizer.train("abababab", 3).encode("abababab"))
+:within: 0
+```
+
+**3. Predict.** How many bytes of UTF-8 are "강아지"?
+
+```{predict} len("강아지".encode())
+:within: 0
+```
+
+**4. Draw and explain.** Draw the merges of "aaabdaaabac" as a tree. What are the leaves of token 258 (aaab)?
+
+```{answer}
+258 = (257, b), 257 = (256, a), 256 = (a, a). From the left, its leaves are a, a, a, b.
+```
+"""

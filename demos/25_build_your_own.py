@@ -1,0 +1,307 @@
+# %% [markdown] lang="ko"
+r"""
+# 25강: 최종 프로젝트, 나만의 언어 모델 만들기
+
+강의의 다음 날(48일째)은 "언어 모델을 직접 만들기"입니다. 여기가 그곳입니다. 글을 하나 고르고, 아래 일곱 단계를 당신의 글로 하세요. 이 페이지는 속담 스물네 개로 같은 일을 하는
+본보기입니다. 끝에는 스스로 채점하는 표가 있습니다.
+
+(project-text)=
+## 1. 글을 고른다
+
+좋은 글은 같은 규칙이 되풀이되는 글입니다. 가사, 레시피, 이름 목록, 채팅, 시조. 처음에는 1만 글자면 충분합니다. 저작권이 없는 글이나 자기 글을 쓰세요.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 25: the final project, build your own language model
+
+The next day of the lesson (day 48) is "build a language model": here it is. Choose a text, and do the seven steps below with yours. This page does them with twenty-four proverbs, as an example, and ends with a table to mark
+yourself by.
+
+(project-text)=
+## 1. Choose a text
+
+Good is a text in which the same rules come again: lyrics, recipes, lists of names, chats, poems. Ten thousand letters will do at first. Take one without copyright, or your own.
+"""
+
+# %%
+import math
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from autolm import AdamW, CharacterTokenizer, Tensor, TinyLM, explain
+from autolm.nn import clip_gradients, schedule
+
+PROVERBS = """가는 말이 고와야 오는 말이 곱다
+낮말은 새가 듣고 밤말은 쥐가 듣는다
+말 한마디에 천 냥 빚도 갚는다
+발 없는 말이 천 리 간다
+세 살 버릇 여든까지 간다
+소 잃고 외양간 고친다
+바늘 도둑이 소 도둑 된다
+티끌 모아 태산
+천 리 길도 한 걸음부터
+시작이 반이다
+하늘이 무너져도 솟아날 구멍이 있다
+원숭이도 나무에서 떨어진다
+우물 안 개구리
+등잔 밑이 어둡다
+아니 땐 굴뚝에 연기 날까
+콩 심은 데 콩 나고 팥 심은 데 팥 난다
+윗물이 맑아야 아랫물이 맑다
+백지장도 맞들면 낫다
+사공이 많으면 배가 산으로 간다
+돌다리도 두들겨 보고 건너라
+고래 싸움에 새우 등 터진다
+호랑이도 제 말 하면 온다
+누워서 침 뱉기
+가랑비에 옷 젖는 줄 모른다"""
+text = PROVERBS + "\n"
+print(len(text), "characters,", len(set(text)), "different,", len(text.splitlines()), "lines")
+
+# %% [markdown] lang="ko"
+r"""
+(project-tokens)=
+## 2. 토큰으로 바꾼다
+
+글이 짧으면 글자, 길면(10만 글자 이상) BPE가 좋습니다. 22강을 보세요. 부호화했다가 복호화하면 같은 글이 나와야 합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-tokens)=
+## 2. Make tokens of it
+
+For a short text, letters; for a long one (100 000 and more), BPE: see lesson 22. Encoded and decoded, it must be the same text.
+"""
+
+# %%
+tokenizer = CharacterTokenizer.train(text)
+ids = np.array(tokenizer.encode(text))
+assert tokenizer.decode(ids.tolist()) == text
+print("V =", tokenizer.vocab_size, "  ", ids[:9], repr(text[:9]))
+
+# %% [markdown] lang="ko"
+r"""
+(project-ladder)=
+## 3. 학습하기 전에 바닥을 잰다
+
+내 글에서 아무것도 모르는 모델(uniform), 빈도만 아는 모델(unigram), 앞 글자를 아는 모델(bigram)의 손실입니다. 8강을 직접 계산합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-ladder)=
+## 3. Measure the floors before you train
+
+What would a model lose on this text that knows nothing (uniform), how often letters occur (unigram), the letter before (bigram)? Lesson 8, computed by hand:
+"""
+
+# %%
+V = tokenizer.vocab_size
+pairs = np.zeros((V, V))
+np.add.at(pairs, (ids[:-1], ids[1:]), 1)
+p_next = pairs.sum(0) / pairs.sum()
+given = pairs / np.maximum(pairs.sum(1, keepdims=True), 1)
+floors = {
+    "uniform": math.log(V),
+    "unigram": -(p_next[p_next > 0] * np.log(p_next[p_next > 0])).sum(),
+    "bigram": -(pairs[pairs > 0] * np.log(given[pairs > 0])).sum() / pairs.sum(),
+}
+for name, nats in floors.items():
+    print(f"{name:8} {nats:.3f} nat   PPL {math.exp(nats):6.2f}")
+
+# %% [markdown] lang="ko"
+r"""
+(project-model)=
+## 4. 모델의 크기를 정한다
+
+파라미터의 수를 먼저 셉니다(9강). 글보다 훨씬 큰 모델은 글을 외웁니다. 이 글은 짧으므로 외울 것입니다. 그것도 배움의 하나입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-model)=
+## 4. Choose the size
+
+Count the parameters first (lesson 9). A model much larger than its text learns it by heart; this text is short, and that will happen here. It is a lesson too.
+"""
+
+# %%
+d, N, block_size = 48, 2, 24
+model = TinyLM(V, d, 4, 4 * d, N, max_len=block_size, seed=7)
+count = model.num_parameters()
+print(f"2Vd + 12Nd² + norms = {2 * V * d + 12 * N * d * d + 2 * d * (2 * N + 1)} = {count}")
+
+# %% [markdown] lang="ko"
+r"""
+(project-train)=
+## 5. 학습 루프를 쓴다
+
+여기서는 `autolm train`을 쓰지 말고 직접 쓰세요. 8강의 다섯 줄입니다. 손실이 어느 바닥을 지났는지 보면서 학습합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-train)=
+## 5. Write the loop
+
+Write it yourself, without `autolm train`: the five lines of lesson 8. Watch which floor the loss has passed.
+"""
+
+# %% tags=["varies"]
+rng = np.random.default_rng(0)
+steps, batch = 400, 8
+optimizer = AdamW(model.named_parameters(), 5e-3, weight_decay=0.01)
+rate = schedule("cosine", 5e-3, steps, warmup_steps=40)
+with threadpool_limits(1):
+    for step in range(steps):
+        starts = rng.integers(len(ids) - block_size - 1, size=batch)
+        window = ids[starts[:, None] + np.arange(block_size + 1)]
+        loss = model.compute_loss(window[:, :-1], window[:, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        clip_gradients(model.parameters(), 1.0)
+        optimizer.learning_rate = rate(step)
+        optimizer.step()
+        if step in (0, 49, 99, 199, 399):
+            L = loss.item()
+            below = [name for name, nats in floors.items() if nats > L] or ["–"]
+            print(f"{step + 1:4}   L {L:.3f}   PPL {math.exp(L):7.2f}   < {below[-1]}")
+
+# %% [markdown] lang="ko"
+r"""
+(project-sample)=
+## 6. 쓰게 하고, 하나를 예측하게 한다
+
+온도를 바꾸어 가며 쓰게 하세요. 그리고 다음 글자 하나의 확률을 직접 보세요(23강).
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-sample)=
+## 6. Let it write, and predict one token
+
+Let it write at several temperatures; and look at the probabilities of one next letter (lesson 23).
+"""
+
+# %% tags=["varies"]
+for temperature in (0.3, 1.0, 1.5):
+    written = model.generate(ids[:3], 40, temperature=temperature, rng=np.random.default_rng(1))
+    print(f"τ = {temperature}   {tokenizer.decode(written.tolist()).splitlines()[:3]}")
+prompt = "천 리 "
+logits, _ = model.forward(np.array(tokenizer.encode(prompt)))
+p = Tensor(logits.data[-1]).softmax().data
+for i in np.argsort(p)[::-1][:3]:
+    print(f"P({tokenizer.decode([int(i)])!r} | {prompt!r}) = {p[i]:.3f}")
+
+# %% [markdown] lang="ko"
+r"""
+(project-look)=
+## 7. 들여다보고, 증명하고, 설명한다
+
+자기 모델의 손실 하나를 플레이어로 걸어 보고, 파라미터 하나의 기울기를 `explain`으로 설명하세요. 왜 그 값입니까?
+"""
+
+# %% [markdown] lang="en"
+r"""
+(project-look)=
+## 7. Look into it, prove it, explain it
+
+Step through one loss of your own model in the player, and explain the gradient of one parameter. Why is it what it is?
+"""
+
+# %% tags=["varies"]
+sentence = np.array(tokenizer.encode("시작이 반이다"))
+model.zero_grad()
+loss = model.compute_loss(sentence[:-1], sentence[1:])
+W_Q = model.blocks[0].attention.W_Q
+loss.backward()
+print(f"L = {loss.item():.4f}   ‖∂L/∂W_Q‖ = {np.linalg.norm(W_Q.grad):.2e}")
+print(str(explain(W_Q, loss, paths=1)).splitlines()[0])
+
+# %% [markdown] lang="ko"
+r"""
+```{player} loss
+```
+
+(project-marks)=
+## 스스로 채점하기
+
+| | 점수 | 할 수 있으면 |
+| --- | ---: | --- |
+| 바닥 | 2 | 내 글의 uniform, unigram, bigram을 계산하고 설명했다 |
+| 크기 | 1 | 파라미터의 수를 공식으로 세고, 코드의 수와 같았다 |
+| 루프 | 2 | 학습 루프를 직접 썼고, 검증 손실이 bigram 아래로 내려갔다 |
+| 예측 | 1 | 다음 토큰 하나의 확률을 구하고, 온도의 뜻을 설명했다 |
+| 역전파 | 2 | 파라미터 하나의 기울기를 손실에서부터 거슬러 설명했다 |
+| 증명 | 1 | 내가 쓴 연산 하나를 `autolm check`로 증명했다 |
+| 비교 | 1 | 같은 글에서 두 가지 선택(층의 수, 학습률, 토크나이저)을 비교했다 |
+
+10점 만점입니다. 글을 10만 글자로 늘리고 `autolm train 내글.txt`로 이어 가세요.
+
+## 연습문제
+
+**1. 값을 예측하세요.** 이 모델의 첫 손실은 어떤 값에 가깝습니까? ($V$는 위에 있습니다.)
+
+```{predict} math.log(V)
+:within: 0.02
+```
+
+**2. 규칙을 쓰세요.** 두 글자의 평균 손실 $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$. $a, b$는 맞는 글자와 틀린 글자의 점수의 차입니다.
+
+```{exercise} mean_loss
+ln(1 + e^{−a})의 미분은 −1/(1 + e^{a})입니다. 직접 확인해 보세요.
+평균이므로 각각 1/2이 곱해집니다.
+```
+
+**3. 글로 답하세요.** 이 모델이 쓴 글이 원래 글에 있는 문장뿐이라면, 그 모델은 무엇을 배운 것입니까? 어떻게 알아낼 수 있습니까?
+
+```{answer}
+외운 것입니다(과적합, overfitting). 학습에 쓰지 않은 검증 문장의 손실을 재면 알 수 있습니다. 학습 손실은 내려가는데 검증 손실이 오르기 시작하는 곳이 외우기 시작한
+곳입니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+```{player} loss
+```
+
+(project-marks)=
+## Mark yourself
+
+| | marks | if you |
+| --- | ---: | --- |
+| floors | 2 | computed uniform, unigram and bigram of your text, and can explain them |
+| size | 1 | counted the parameters by the formula, and the code agreed |
+| loop | 2 | wrote the loop yourself, and the validation loss fell below the bigram |
+| prediction | 1 | found the probability of one next token, and can explain the temperature |
+| backprop | 2 | explained the gradient of one parameter, all the way from the loss |
+| proof | 1 | proved an operation of yours by `autolm check` |
+| comparison | 1 | compared two choices (layers, learning rate, tokenizer) on the same text |
+
+Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
+
+## Exercises
+
+**1. Predict.** Near what is the first loss of this model? ($V$ stands above.)
+
+```{predict} math.log(V)
+:within: 0.02
+```
+
+**2. Write the rule.** The mean loss of two letters, $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$; $a, b$ are by how much the right letter's score exceeds the wrong one's.
+
+```{exercise} mean_loss
+The derivative of ln(1 + e^{−a}) is −1/(1 + e^{a}): see for yourself.
+It is a mean: each has a factor of 1/2.
+```
+
+**3. Answer in words.** If all that a model writes are sentences of its text, what has it learnt? How can one find out?
+
+```{answer}
+It knows them by heart (overfitting). Measure the loss on sentences that were held back: where the training loss still falls and the validation loss begins to rise, it begins to learn by heart.
+```
+"""

@@ -1,0 +1,64 @@
+"""Sphinx's configuration, for both languages; build.py passes the language."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it finds this folder as `course`
+
+HERE = Path(__file__).parent
+project = author = "autolm"
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "course.mathematics",
+    "course.directives",
+]
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_heading_anchors = 0
+nb_execution_mode = "off"  # build.py has run each lesson, once for both languages
+nb_merge_streams = True
+autodoc_typehints = "none"  # the parameters' own words say it
+napoleon_google_docstring = False
+html_theme = "furo"
+html_title = "autolm"
+html_favicon = "static/icon.svg"
+default_role = "code"
+html_static_path = [str(HERE / "static")]
+html_css_files = [
+    "../../shared/katex/katex.min.css",
+    "../../shared/pretendard/pretendardvariable-dynamic-subset.css",
+    "course.css",
+]
+html_js_files = [("course.js", {"type": "module"})]
+templates_path = [str(HERE / "templates")]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/languages.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+myst_url_schemes = ["http", "https", "mailto"]
+suppress_warnings = ["myst.header"]  # a page of one anchor before its title
+html_use_index = False
+html_copy_source = html_show_sourcelink = html_show_copyright = html_show_sphinx = False
+html_last_updated_fmt = None
+
+
+def setup(app):
+    """Choose the words of the notebooks' buttons, and let docstrings be read as they are meant."""
+
+    def choose(app, config):
+        korean = config.language == "ko"
+        config.nb_code_prompt_show = "숫자 열기" if korean else "Open the numbers"
+        config.nb_code_prompt_hide = "숫자 닫기" if korean else "Close the numbers"
+
+    def keep_bars(app, what, name, thing, options, lines):
+        lines[:] = [line.replace("|", r"\|") for line in lines]  # |a| is no substitution
+
+    app.connect("config-inited", choose)
+    app.connect("autodoc-process-docstring", keep_bars)

@@ -1,0 +1,278 @@
+"""What stands in a lesson beside its text: a player, a drawing, a cell to run, things to answer.
+
+```{player} loss            the backward pass of a variable of the lesson
+```{drawing} loss           its picture; the words under it
+```{run}                    a program of Values, run in the page
+```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
+```{predict} EXPRESSION     a question; the number is compared with the expression's
+```{write}                  a place for one's own words
+```{answer}                 what opens after one has thought
+```{items}                  the table of what the lesson names, and where it stands here
+"""
+
+import html
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from course.lessons import DEMOS, items, made_name
+from course.marking import mark
+from course.words import CourseError
+
+WORDS = {
+    "en": {
+        "run": "Run",
+        "stop": "Stop",
+        "mark": "Check",
+        "reset": "Start again",
+        "hint": "Hint",
+        "solution": "Solution",
+        "answer": "Open the answer",
+        "open": "Open the player on its own",
+        "player": "Player of the backward pass",
+        "download": "Download this exercise",
+        "number": "Your number",
+        "program": "Python program",
+        "write": "Write your answer here; it stays in this browser",
+        "items": ("item", "where"),
+        "lesson": "lesson {}",
+        "proof": "and prove it on your machine:",
+    },
+    "ko": {
+        "run": "실행",
+        "stop": "멈춤",
+        "mark": "채점",
+        "reset": "처음으로",
+        "hint": "힌트",
+        "solution": "풀이",
+        "answer": "답 열기",
+        "open": "플레이어만 따로 열기",
+        "player": "역전파 플레이어",
+        "download": "이 문제 내려받기",
+        "number": "예측한 값",
+        "program": "파이썬 프로그램",
+        "write": "여기에 답을 써 보세요. 이 브라우저에만 남습니다",
+        "items": ("항목", "어디에"),
+        "lesson": "{}강",
+        "proof": "내 컴퓨터에서 증명하기:",
+    },
+}
+
+
+class Course(SphinxDirective):
+    """A directive that knows its language and the way to the site's root."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words of the page's language."""
+        return WORDS[self.config.language]
+
+    @property
+    def root(self) -> str:
+        """The way from this page to the folder of both languages."""
+        return "../" * (self.env.docname.count("/") + 1)
+
+    def made(self, suffix: str) -> str:
+        """Return the address of what the lesson has made."""
+        name = made_name(self.env.docname.rpartition("/")[2], self.arguments[0])
+        return f"{self.root}shared/made/{name}{suffix}"
+
+    def raw(self, text: str) -> Any:
+        """Return HTML."""
+        return nodes.raw("", text, format="html")
+
+    def box(self, kind: str, *children: Any) -> list[Any]:
+        """Return a box with what stands in the directive, and then children."""
+        container = nodes.container(classes=[kind])
+        self.state.nested_parse(self.content, self.content_offset, container)
+        container += children
+        return [container]
+
+
+class Player(Course):
+    """The backward pass of a variable, to be stepped through."""
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        page, words = self.made(".html"), self.words
+        return [
+            self.raw(
+                f'<iframe class="player" src="{page}" title="{words["player"]}" loading="lazy">'
+                f'</iframe><p class="beside"><a href="{page}">{words["open"]}</a></p>'
+            )
+        ]
+
+
+class Picture(Course):
+    """The graph of a variable, in light and in dark."""
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        caption = html.escape(" ".join(self.content))
+        images = "".join(
+            f'<a class="only-{theme}" href="{self.made(suffix)}">'
+            f'<img src="{self.made(suffix)}" alt="{caption}"></a>'
+            for theme, suffix in (("light", ".svg"), ("dark", "-dark.svg"))
+        )
+        return [
+            self.raw(
+                f'<figure class="drawing"><div tabindex="0">{images}</div>'
+                f"<figcaption>{caption}</figcaption></figure>"
+            )
+        ]
+
+
+class Cell(Course):
+    """A text area with a program, and what runs it."""
+
+    def cell(self, program: str, button: str, attributes: str = "") -> str:
+        """Return its HTML."""
+        words, rows = self.words, program.rstrip("\n").count("\n") + 1
+        return (
+            f'<div class="cell-to-run" data-root="{self.root}" data-stop="{words["stop"]}" '
+            f"{attributes}>"
+            f'<textarea spellcheck="false" autocapitalize="off" rows="{rows}" '
+            f'aria-label="{words["program"]}">{html.escape(program.rstrip())}</textarea>'
+            f'<div class="buttons"><button type="button" data-run>{words[button]}</button>'
+            f'<button type="button" data-reset>{words["reset"]}</button></div>'
+            '<pre class="out" aria-live="polite" tabindex="0"></pre></div>'
+        )
+
+
+class Run(Cell):
+    """A program of Values that runs in the page."""
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        return [self.raw(self.cell("\n".join(self.content), "run"))]
+
+
+class Exercise(Cell):
+    """A rule to write or to mend, marked in the page; hints and the solution stay closed."""
+
+    def run(self) -> list[Any]:
+        """Make it, and require that it is wrong as it stands and its solution right."""
+        name, words, folder = self.arguments[0], self.words, DEMOS / "exercises"
+        given, solved = (
+            (folder / f"{file}.py").read_text("utf-8") for file in (name, f"{name}_solution")
+        )
+        verdicts = [mark(program, given)[0] for program in (given, solved)]
+        if verdicts != [False, True]:
+            raise CourseError("exercise", name=name, verdicts=verdicts)
+        _copy(folder / f"{name}.py", Path(self.env.app.outdir).parent / "shared" / "exercises")
+        hints = "".join(
+            f"<details class='hint' data-hint><summary>{words['hint']} {number}</summary>"
+            f"<p>{html.escape(hint)}</p></details>"
+            for number, hint in enumerate(filter(None, self.content), 1)
+        )
+        file = f"{self.root}shared/exercises/{name}.py"
+        return [
+            self.raw(
+                self.cell(given, "mark", f'data-exercise="{name}"')
+                + hints
+                + f'<template data-solution-of="{name}"><details data-solution>'
+                f"<summary>{words['solution']}</summary><pre>{html.escape(solved)}</pre></details>"
+                f'</template><p class="beside"><a href="{file}" download>{words["download"]}</a>, '
+                f"{words['proof']} <code>autolm check --no-diagnosis {name}.py</code></p>"
+            )
+        ]
+
+
+def _copy(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file.name).write_bytes(file.read_bytes())
+
+
+class Predict(Course):
+    """A question whose answer is a number; after an answer, the number is shown."""
+
+    option_spec = {"within": directives.unchanged}  # noqa: RUF012, as docutils has it
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        words, within = self.words, self.options.get("within", "0.01")
+        return self.box(
+            "question",
+            self.raw(
+                f'<form class="predict" data-predict="{float(self.arguments[0])!r}" '
+                f'data-within="{within}"><input type="text" inputmode="decimal" '
+                f'autocomplete="off" aria-label="{words["number"]}" '
+                f'placeholder="{words["number"]}"><button>{words["mark"]}</button>'
+                '<output aria-live="polite"></output></form>'
+            ),
+        )
+
+
+class Write(Course):
+    """A place for the reader's own words."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        label = self.words["write"]
+        said = f'placeholder="{label}" aria-label="{label}"'
+        return [self.raw(f'<textarea class="write" rows="3" {said}></textarea>')]
+
+
+class Items(Course):
+    """What the lesson that the course follows names, and where it is here."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        words, korean = self.words, self.config.language == "ko"
+        lines: list[str] = []
+        for item in items():
+            text = (item.korean if korean else item.english).replace("|", "\\|")
+            if item.anchor == "#":
+                lines += [
+                    "",
+                    f"**{text}**",
+                    "",
+                    "| {} | {} |".format(*words["items"]),
+                    "| --- | --- |",
+                ]
+            else:
+                place = words["lesson"].format(item.lesson) if item.lesson else "→"
+                lines.append(f"| {text} | [{place}](#{item.anchor}) |")
+        container = nodes.container(classes=["items"])
+        self.state.nested_parse(StringList(lines, "items.tsv"), 0, container)
+        return container.children
+
+
+class Answer(Course):
+    """What opens when one asks for it, as a checkpoint's answer."""
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        opening = self.raw(f"<details class='answer'><summary>{self.words['answer']}</summary>")
+        container = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, container)
+        return [opening, *container.children, self.raw("</details>")]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Tell Sphinx."""
+    kinds = {
+        "player": Player,
+        "drawing": Picture,
+        "run": Run,
+        "exercise": Exercise,
+        "predict": Predict,
+        "write": Write,
+        "items": Items,
+        "answer": Answer,
+    }
+    for name, kind in kinds.items():
+        app.add_directive(name, kind)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,240 @@
+"""A lesson is a script in jupytext's percent format, with its text in both languages and code once.
+
+Here it is read, held to that, run, and taken apart again into a notebook for each language. What it
+prints is recorded in `demos/outputs/`: a lesson that prints something else stops the build, for the
+text speaks of those numbers. A cell whose output differs from run to run has the tag `varies`.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from course.words import LANGUAGES, CourseError
+
+DEMOS = Path(__file__).parents[1]
+OUTPUTS = DEMOS / "outputs"
+VARIES = "⋯\n"
+TIME_LIMIT = 120  # seconds for a cell
+DIRECTIVE = re.compile(r"^```\{([\w-]+)\} ?(.*)$", re.MULTILINE)
+BLOCK = re.compile(r"^```\{([\w-]+)\} ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+ANCHOR = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?!\w|\.\d)")
+SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
+
+# What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
+MAKERS = {
+    "player": "__import__('autolm').player({expression}, {path!r} + '.html')",
+    "drawing": "for dark in (False, True):\n"
+    "    __import__('autolm').render({expression}, {path!r} + dark * '-dark' + '.svg',"
+    " edges='chain rule', dark=dark)\n"
+    "del dark",
+    "predict": "print(repr(float(eval({expression!r}, {{"
+    "'np': __import__('numpy'), 'math': __import__('math'), **globals()}}))))",
+}
+
+
+@dataclass
+class Lesson:
+    """A lesson, or another page: its script, and after `run` the notebook with outputs."""
+
+    path: Path
+    book: Any
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix: the page's name."""
+        return self.path.stem
+
+    @property
+    def record(self) -> Path:
+        """Where its output is recorded."""
+        return OUTPUTS / f"{self.name}.txt"
+
+
+def read(path: Path) -> Lesson:
+    """Read a lesson, and require that between any two pieces of code each language has its text."""
+    book = jupytext.read(path, fmt="py:percent")
+    end = nbformat.v4.new_code_cell("the end")
+    said: dict[str, list[str]] = {language: [] for language in LANGUAGES}
+    for cell in [*book.cells, end]:
+        if cell.cell_type == "markdown":
+            said[cell.metadata.lang].append(cell.source)
+            continue
+        code = cell.source.partition("\n")[0]
+        counts = {language: len(texts) for language, texts in said.items()}
+        if len(set(counts.values())) > 1:
+            raise CourseError("no language", lesson=path.name, code=code, counts=counts)
+        named = {language: named_in("\n".join(texts)) for language, texts in said.items()}
+        if named["en"] != named["ko"]:
+            raise CourseError("other directives", lesson=path.name, code=code, **named)
+        said = {language: [] for language in LANGUAGES}
+    return Lesson(path, book)
+
+
+def named_in(text: str) -> list[str]:
+    """List the anchors and what the directives name, which must not differ between languages."""
+    anchors = ANCHOR.findall(text)
+    return anchors + [
+        f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH
+    ]
+
+
+def run(lesson: Lesson, made: Path, folder: Path) -> None:
+    """Run a lesson in a kernel of its own, in a folder, and make its players and drawings.
+
+    Parameters
+    ----------
+    lesson
+        It gets the outputs.
+    made
+        Where players and drawings go.
+    folder
+        Where the kernel works.
+
+    Raises
+    ------
+    CourseError
+        If a cell fails.
+    """
+    cells, makers = [], []
+    for cell in lesson.book.cells:
+        cells.append(cell)
+        if cell.cell_type == "markdown" and cell.metadata.lang == LANGUAGES[0]:
+            for kind, expression in DIRECTIVE.findall(cell.source):
+                if kind in MAKERS:
+                    path = made / made_name(lesson.name, expression)
+                    code = MAKERS[kind].format(expression=expression, path=str(path))
+                    cells.append(nbformat.v4.new_code_cell(code))
+                    makers.append((kind, expression, cells[-1]))
+    whole = nbformat.v4.new_notebook(cells=cells)
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(
+        whole,
+        timeout=TIME_LIMIT,
+        kernel_name="python3",
+        resources=resources,
+        extra_arguments=["--log-level=ERROR"],
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        told = f"{error.ename}: {error.evalue}"
+        raise CourseError("failed", lesson=lesson.path.name, error=told) from error
+    for cell in lesson.book.cells:
+        if cell.cell_type == "code":  # as a script, a lesson shows no last expression of a cell
+            cell.outputs = [out for out in cell.outputs if out.output_type != "execute_result"]
+    for kind, expression, maker in makers:
+        if kind == "predict":
+            answer = "".join(maker.outputs[0].text.split())
+            for cell in lesson.book.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = cell.source.replace(
+                        f"```{{predict}} {expression}\n", f"```{{predict}} {answer}\n"
+                    )
+
+
+def made_name(lesson: str, expression: str) -> str:
+    """Name the file that a directive of a lesson makes."""
+    return f"{lesson}-{re.sub(r'[^A-Za-z0-9]+', '_', expression)}"
+
+
+def printed(lesson: Lesson) -> str:
+    """Return what a lesson printed; what differs from run to run as dots."""
+    pieces = []
+    for cell in lesson.book.cells:
+        if cell.cell_type == "code":
+            text = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+            pieces.append(VARIES if text and "varies" in cell.metadata.get("tags", ()) else text)
+    return "".join(pieces)
+
+
+def compare(lesson: Lesson) -> None:
+    """Require that a lesson printed what is recorded, and every long number of its text."""
+    now = printed(lesson)
+    before = lesson.record.read_text("utf-8") if lesson.record.exists() else ""
+    if now != before:
+        lines = difflib.unified_diff(before.splitlines(), now.splitlines(), "recorded", "now", n=1)
+        raise CourseError(
+            "stale",
+            lesson=lesson.path.name,
+            record=lesson.record.relative_to(DEMOS.parent).as_posix(),
+            difference="\n".join(list(lines)[:30]),
+        )
+    known = now + "".join(cell.source for cell in lesson.book.cells if cell.cell_type == "code")
+    for cell in lesson.book.cells:
+        text = cell.source if cell.cell_type == "markdown" else ""
+        for number in NUMBER.findall(BLOCK.sub("", text)):
+            if number not in known:
+                raise CourseError("unmade number", lesson=lesson.path.name, number=number)
+
+
+def in_language(lesson: Lesson, language: str) -> Any:
+    """Return the notebook of one language, for a page."""
+    cells = [
+        deepcopy(cell)
+        for cell in lesson.book.cells
+        if cell.cell_type == "code" or cell.metadata.lang == language
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    about = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=about)
+
+
+def to_download(lesson: Lesson, language: str) -> Any:
+    """Return the notebook of one language for Jupyter, which knows nothing of our directives."""
+    book = in_language(lesson, language)
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            cell.source = ANCHOR.sub("", BLOCK.sub(_plainly, cell.source)).strip()
+    book.cells = [cell for cell in book.cells if cell.source]
+    return book
+
+
+def _plainly(block: re.Match[str]) -> str:
+    kind, name, body = block.groups()
+    if kind == "exercise":
+        body = (DEMOS / "exercises" / f"{name}.py").read_text("utf-8")
+    if kind in ("exercise", "run"):
+        return f"```python\n{body}```"
+    if kind in ("predict", "answer"):
+        lines = [line for line in body.splitlines() if not line.startswith(":")]
+        return "\n".join(lines)
+    return ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that the lesson names, which this course follows; `anchor` is # of a heading."""
+
+    anchor: str
+    korean: str
+    english: str
+    lesson: int | None  # the first lesson in which the anchor stands; None for another page
+
+
+def items() -> list[Item]:
+    """Read the table of what the lesson names, and find where each stands."""
+    homes = {
+        anchor: path for path in scripts() for anchor in ANCHOR.findall(path.read_text("utf-8"))
+    }
+    found = []
+    for line in (Path(__file__).parent / "items.tsv").read_text("utf-8").splitlines():
+        anchor, korean, english = line.split("\t")
+        number = homes[anchor].name[:2] if anchor != "#" else ""
+        found.append(Item(anchor, korean, english, int(number) if number.isdigit() else None))
+    return found
+
+
+def scripts() -> Iterator[Path]:
+    """List the lessons, in order, and the other pages."""
+    yield from sorted(DEMOS.glob("[0-9][0-9]_*.py"))
+    yield from sorted((DEMOS / "pages").glob("*.py"))

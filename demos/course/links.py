@@ -1,0 +1,62 @@
+"""Every link of the built pages leads somewhere, and no page fetches anything from elsewhere."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+from course.words import CourseError
+
+FETCHED = {"img": "src", "script": "src", "iframe": "src", "link": "href"}
+
+
+class _Page(HTMLParser):
+    """What a page names, and what can be named in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        told = {name: value or "" for name, value in attrs}
+        self.anchors |= {told.get("id", ""), told.get("name", "")}
+        if tag == "a" and "href" in told:
+            self.links.append(told["href"])
+        if FETCHED.get(tag) in told and told.get("rel") != "canonical":
+            self.fetched.append(told[FETCHED[tag]])
+
+
+def check_links(site: Path) -> int:
+    """Check all pages of a site and return their number.
+
+    Raises
+    ------
+    CourseError
+        For the first link that leads nowhere, or what a page would fetch from elsewhere.
+    """
+    pages = {path: _Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
+    for path, page in pages.items():
+        here = path.relative_to(site).as_posix()
+        for link in page.fetched:
+            if "//" in link:
+                raise CourseError("leaves", page=here, link=link)
+        for link in page.links + page.fetched:
+            if ":" in link.split("/")[0]:
+                continue  # another site, data or mail
+            address, anchor = urldefrag(link)
+            target = (
+                (path.parent / unquote(address.partition("?")[0])).resolve() if address else path
+            )
+            target = target / "index.html" if target.is_dir() else target
+            known = target in pages
+            if not target.exists() or (anchor and known and not _has(pages[target], anchor)):
+                raise CourseError("broken link", page=here, link=link)
+    return len(pages)
+
+
+def _has(page: _Page, anchor: str) -> bool:
+    # `#8` of a player names a step, which its script knows
+    return unquote(anchor) in page.anchors or "step" in anchor or anchor.isdigit()

@@ -1,0 +1,119 @@
+"""The reference beside the lessons, written from the code: names, commands, operations, plan."""
+
+import html
+import inspect
+import os
+import re
+import subprocess
+import sys
+
+import autolm
+from autolm.cli.command import COMMANDS
+from autolm.engine.value import OPERATIONS as OF_VALUES
+from autolm.ops import OPERATIONS
+from course.lessons import DEMOS
+
+TITLES = {
+    "names": ("Names", "이름"),
+    "commands": ("Commands", "명령"),
+    "operations": ("Operations", "연산"),
+    "architecture": ("Architecture", "구조"),
+    "guide": ("Guide", "안내"),
+}
+ABOUT = {
+    "names": (
+        "What `from autolm import …` brings, from its docstrings; not [operations](operations).",
+        "`from autolm import …`로 가져오는 것들입니다(영어). [연산](operations)은 따로 있습니다.",
+    ),
+    "commands": (
+        "What each command says of itself, by `--help`.",
+        "명령마다 `--help`가 말하는 그대로입니다.",
+    ),
+    "operations": (
+        "Formula and rule of each, from its record: ḡ comes from above, y is the result.",
+        "연산의 공식과 역전파 규칙입니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
+    ),
+    "guide": (
+        "All that autolm does, task by task.",
+        "autolm이 하는 모든 일입니다(영어).",
+    ),
+    "architecture": (
+        "How the code is laid out, and how to add to it: from `CONTRIBUTING.md`.",
+        "코드의 짜임새와, 무엇을 더하는 방법입니다. `CONTRIBUTING.md`에서 가져왔습니다(영어).",
+    ),
+}
+
+
+def pages() -> dict[str, tuple[str, str]]:
+    """Return each page of the reference: its name, and its text in MyST, English and Korean."""
+    bodies = {
+        "names": _names(),
+        "commands": _commands(),
+        "operations": _operations(),
+        "architecture": _architecture(),
+        "guide": _guide(),
+    }
+    return {
+        name: tuple(
+            f"# {title}\n\n{about}\n\n{body}"
+            for title, about in zip(TITLES[name], ABOUT[name], strict=True)
+        )
+        for name, body in bodies.items()
+    }
+
+
+def _names() -> str:
+    operations = {op.name for op in OPERATIONS}
+    found: dict[str, list[str]] = {}
+    for name in sorted(set(autolm.__all__) - operations, key=str.lower):
+        thing = getattr(autolm, name)
+        if getattr(thing, "__name__", "") == name and not inspect.ismodule(thing):
+            room = thing.__module__.split(".")[1]
+            kind = "class" if inspect.isclass(thing) else "function"
+            members = "\n   :members:" if kind == "class" else ""
+            found.setdefault(room, []).append(f".. auto{kind}:: autolm.{name}{members}\n")
+    return "\n".join(
+        f"## `autolm/{room}/`\n\n```{{eval-rst}}\n" + "\n".join(blocks) + "```\n"
+        for room, blocks in sorted(found.items())
+    )
+
+
+def _commands() -> str:
+    environment = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb"}
+    texts = []
+    for heading, commands in COMMANDS.items():
+        for command in commands:
+            words = [sys.executable, "-m", "autolm", command.__name__, "--help"]
+            done = subprocess.run(
+                words, env=environment, capture_output=True, encoding="utf-8", check=True
+            )
+            texts.append(
+                f"({command.__name__}-command)=\n## `autolm {command.__name__}`\n\n*{heading}*\n\n"
+                f"```text\n{done.stdout.strip()}\n```\n"
+            )
+    return "\n".join(texts)
+
+
+def _operations() -> str:
+    rows = [(op.name, op) for op in OPERATIONS]
+    rows += [(name, record) for name, record in OF_VALUES.items() if name not in dict(rows)]
+    head = "".join(f"<th>{word}</th>" for word in ("", "", "y", "ḡ →", "kinks"))
+    lines = [f'<div class="operations" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>']
+    for name, record in rows:
+        kinks = getattr(record, "kinks", "")
+        cells = (name, record.symbol, record.formula, "\n".join(record.rule), kinks)
+        marked = "".join(f"<td>{html.escape(cell).replace(chr(10), '<br>')}</td>" for cell in cells)
+        lines.append(f'<tr id="operation-{name}">{marked}</tr>')
+    return "\n".join([*lines, "</tbody></table></div>", ""])
+
+
+def _architecture() -> str:
+    text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    plan = text[text.index("## The plan of the house") :]
+    return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # links to files, which are not here
+
+
+def _guide() -> str:
+    text = (DEMOS / "guide.md").read_text("utf-8")
+    text = text[text.index("## ") :].replace('"pictures/', '"../../shared/pictures/')
+    return re.sub(r"\]\((?!http|#)[^)]*OPERATIONS.md\)", "](operations)", text)

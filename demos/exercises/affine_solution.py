@@ -1,0 +1,11 @@
+"""y = w·x + b: each factor receives the other one."""
+
+from autolm import primitive
+
+
+@primitive
+def affine(w, x, b):
+    def backward(grad):
+        return grad * x, grad * w, grad
+
+    return w * x + b, backward

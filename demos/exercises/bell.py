@@ -1,0 +1,15 @@
+"""y = exp(−a²/2). Write its rule."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive
+def bell(a):
+    y = np.exp(-(a**2) / 2)
+
+    def backward(grad):
+        return (grad * y,)
+
+    return y, backward

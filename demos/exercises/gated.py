@@ -1,0 +1,15 @@
+"""y = silu(a)·b with silu(a) = a·σ(a). Write its rule."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive
+def gated(a, b):
+    gate = 1 / (1 + np.exp(-a))
+
+    def backward(grad):
+        return grad * b, grad * a
+
+    return a * gate * b, backward

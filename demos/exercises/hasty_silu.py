@@ -1,0 +1,15 @@
+"""y = a·σ(a): a rule that forgets something."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive
+def hasty_silu(a):
+    gate = 1 / (1 + np.exp(-a))
+
+    def backward(grad):
+        return (grad * gate,)
+
+    return a * gate, backward

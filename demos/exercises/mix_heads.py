@@ -1,0 +1,11 @@
+"""y = a·u + b·v: two heads mixed. Write its rule."""
+
+from autolm import primitive
+
+
+@primitive
+def mix_heads(a, u, b, v):
+    def backward(grad):
+        return grad * a, grad * u, grad * b, grad * v
+
+    return a * u + b * v, backward

@@ -1,0 +1,15 @@
+"""y = x + w·tanh(x): the gradient passes by the side of the block as well."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive
+def residual_block(x, w):
+    bent = np.tanh(x)
+
+    def backward(grad):
+        return grad + grad * w * (1 - bent**2), grad * bent
+
+    return x + w * bent, backward

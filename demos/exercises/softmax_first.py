@@ -1,0 +1,15 @@
+"""p₁ = eᵃ / (eᵃ + eᵇ + eᶜ). Write its rule."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive(domain=((-30, 30),))
+def softmax_first(a, b, c):
+    p = 1 / (1 + np.exp(b - a) + np.exp(c - a))
+
+    def backward(grad):
+        return grad * p, grad * p, grad * p
+
+    return p, backward

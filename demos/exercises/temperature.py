@@ -1,0 +1,15 @@
+"""p = 1 / (1 + exp(−a/τ)). Write its rule."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive(domain=((-10, 10), (0.5, 5)))
+def temperature(a, tau):
+    p = 1 / (1 + np.exp(-a / tau))
+
+    def backward(grad):
+        return grad * p * (1 - p), grad * p * (1 - p)
+
+    return p, backward

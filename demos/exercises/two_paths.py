@@ -1,0 +1,11 @@
+"""y = w·x + w²: a rule from which something is missing."""
+
+from autolm import primitive
+
+
+@primitive
+def two_paths(w, x):
+    def backward(grad):
+        return grad * x, grad * w
+
+    return w * x + w**2, backward

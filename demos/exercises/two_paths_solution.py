@@ -1,0 +1,11 @@
+"""y = w·x + w²: w reaches y by the product and by the square."""
+
+from autolm import primitive
+
+
+@primitive
+def two_paths(w, x):
+    def backward(grad):
+        return grad * (x + 2 * w), grad * w
+
+    return w * x + w**2, backward

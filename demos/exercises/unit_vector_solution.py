@@ -1,0 +1,15 @@
+"""y = a / √(a² + b²), for a and b above 0."""
+
+import numpy as np
+
+from autolm import primitive
+
+
+@primitive(domain=((0.1, 10), (0.1, 10)))
+def unit_vector(a, b):
+    r = np.sqrt(a**2 + b**2)
+
+    def backward(grad):
+        return grad * b**2 / r**3, -grad * a * b / r**3
+
+    return a / r, backward

@@ -1,0 +1,94 @@
+# %% [markdown] lang="ko"
+r"""
+# 체크포인트 4: 한 걸음, 그리고 되풀이
+
+**1.** 기울기의 **반대** 방향으로 움직이는 까닭은? 손실이 얼마나 줄어들 것으로 기대합니까?
+
+```{write}
+```
+
+```{answer}
+1차 근사에서 $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. 같은 길이의 걸음 가운데 기울기의 반대쪽이 가장 많이 줄입니다. [1강](#gradient-descent)
+```
+
+**2.** 학습률이 너무 크면 무슨 일이 생깁니까?
+
+```{write}
+```
+
+```{answer}
+골짜기를 건너뛰어 더 높은 곳으로 갑니다. 곡률이 $c$인 방향에서는 $\alpha > 2/c$이면 발산합니다. [20강](#valley)
+```
+
+**3.** 학습 루프의 다섯 줄을 쓰세요. `zero_grad()`를 잊으면?
+
+```{write}
+```
+
+```{answer}
+배치 → 손실 → 지우고 역전파 → 클리핑 → 한 걸음. 잊으면 이전 걸음들의 기울기가 계속 더해집니다. 잎의 기울기는 쌓이기 때문입니다. [8강](#training-loop)
+```
+
+**4.** 예측하세요. $\|g\|^2 = 4$이고 $\alpha = 0.01$이면 손실은 약 얼마만큼 줄어듭니까?
+
+```{predict} 0.01 * 4
+:within: 0.001
+```
+
+## 답하는 숫자
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Checkpoint 4: one step, and again
+
+**1.** Why **against** the gradient? And by how much should the loss fall?
+
+```{write}
+```
+
+```{answer}
+To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. Of all steps of that length, the one against the gradient lowers it most. [Lesson 1](#gradient-descent)
+```
+
+**2.** What if the learning rate is too large?
+
+```{write}
+```
+
+```{answer}
+It jumps over the valley, and lands higher. Along a direction of curvature $c$ it diverges with $\alpha > 2/c$. [Lesson 20](#valley)
+```
+
+**3.** What are the five lines of the training loop? And if one forgets `zero_grad()`?
+
+```{write}
+```
+
+```{answer}
+Batch → loss → forget, and backward → clip → step. Forgotten, the gradients of earlier steps are added for ever: leaves accumulate. [Lesson 8](#training-loop)
+```
+
+**4.** Predict: with $\|g\|^2 = 4$ and $\alpha = 0.01$, about how much does the loss fall?
+
+```{predict} 0.01 * 4
+:within: 0.001
+```
+
+## The numbers that answer
+"""
+
+# %% tags=["hide-cell"]
+import numpy as np
+
+from autolm import TinyLM
+
+print("   α       −α‖g‖²       ΔL")
+for rate in (0.001, 0.01, 0.1, 1.0, 10.0):
+    model = TinyLM(5, 4, 1, 6, 1, norm="pre", causal=True, dtype="float64", seed=8)
+    tokens, targets = np.array([4, 0, 3]), np.array([0, 3, 1])
+    loss = model.compute_loss(tokens, targets)
+    loss.backward()
+    squared = sum(float((p.grad**2).sum()) for p in model.parameters())
+    before, after = model.train_step(tokens, targets, rate)
+    print(f"{rate:6}   {-rate * squared:9.4f}   {after - before:9.4f}")

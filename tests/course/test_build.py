@@ -1,0 +1,87 @@
+"""The build's own parts: links, words, and its refusals. The whole site is tested in test_site."""
+
+import os
+import re
+import string
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from course.links import check_links
+from course.words import MESSAGES, CourseError, say, usual_language
+
+ROOT = Path(__file__).parents[2]
+
+
+def site_of(tmp_path, **pages):
+    for name, body in pages.items():
+        (tmp_path / f"{name}.html").write_text(f"<html><body>{body}</body></html>", "utf-8")
+    return tmp_path
+
+
+def test_links_that_lead_somewhere_are_counted(tmp_path):
+    site = site_of(
+        tmp_path,
+        a='<a href="b.html#there">b</a> <a href="#here">a</a> <p id="here">',
+        b='<h1 id="there">b</h1> <a href="https://example.org/x#y">elsewhere</a>',
+    )
+    assert check_links(site) == 2
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ('<a href="none.html">x</a>', "none.html"),
+        ('<a href="b.html#nowhere">x</a>', "b.html#nowhere"),
+        ('<a href="#nowhere">x</a>', "#nowhere"),
+        ('<img src="none.png">', "none.png"),
+        ('<script src="https://example.org/x.js"></script>', "https://example.org/x.js"),
+        ('<link rel="stylesheet" href="//example.org/x.css">', "//example.org/x.css"),
+    ],
+)
+def test_a_broken_link_and_one_that_leaves_stop_the_build(tmp_path, link, message):
+    with pytest.raises(CourseError) as error:
+        check_links(site_of(tmp_path, a=link, b="<h1>b</h1>"))
+    assert message in error.value.told("en")
+    assert message in error.value.told("ko")
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_has_the_same_parts_in_both_languages(name):
+    english, korean = MESSAGES[name]
+    fields = [
+        {f for _, f, _, _ in string.Formatter().parse(text) if f} for text in (english, korean)
+    ]
+    assert fields[0] == fields[1]
+    assert re.search("[가-힣]", korean)
+    assert not re.search("[가-힣]", english)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "language"),
+    [("LANG", "ko_KR.UTF-8", "ko"), ("LC_ALL", "en_GB.UTF-8", "en"), ("LANG", "C", "en")],
+)
+def test_messages_are_in_the_language_of_the_locale(monkeypatch, variable, value, language):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    assert usual_language() == language
+
+
+def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
+    (tmp_path / "jupytext.py").write_text("raise ModuleNotFoundError('no', name='jupytext')")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for language, words in (("en", "the course needs jupytext"), ("ko", "jupytext이(가) 필요")):
+        command = [
+            sys.executable,
+            ROOT / "demos/build.py",
+            tmp_path / "site",
+            "--language",
+            language,
+        ]
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8")
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert say("no npm", "ko").startswith("npm이 없습니다")

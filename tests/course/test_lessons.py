@@ -1,0 +1,166 @@
+"""The lessons as written: two languages, exercises, the 70 items. Nothing is built here."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("jupytext", reason="pip install -e '.[course]'")
+
+from course import lessons
+from course.lessons import ANCHOR, BLOCK, DIRECTIVE, Lesson, items
+from course.words import CourseError
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = list(lessons.scripts())
+LESSONS = [path for path in SCRIPTS if path.name[0].isdigit()]
+EXERCISES = {"exercise", "predict", "answer"}
+
+each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+
+
+def written(tmp_path, text):
+    path = tmp_path / "99_lesson.py"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def cell(language, text):
+    return f'# %% [markdown] lang="{language}"\nr"""\n{text}\n"""\n\n'
+
+
+@each_script
+def test_each_language_says_the_same_between_any_two_cells(path):
+    lesson = lessons.read(path)
+    for language in ("en", "ko"):
+        assert len(lessons.in_language(lesson, language).cells) >= 1
+
+
+def test_a_lesson_without_one_language_is_refused(tmp_path):
+    path = written(tmp_path, cell("en", "# Words") + "# %%\nprint(1)\n")
+    with pytest.raises(CourseError) as error:
+        lessons.read(path)
+    assert "text is missing before 'print(1)'" in error.value.told("en")
+    assert "두 언어로 모두" in error.value.told("ko")
+
+
+@pytest.mark.parametrize("other", ["```{player} b\n```", "(there)=\n## b", "```{exercise} c\n```"])
+def test_languages_that_name_other_players_exercises_or_anchors_are_refused(tmp_path, other):
+    text = cell("en", "```{player} a\n```") + cell("ko", other)
+    with pytest.raises(CourseError, match="other directives"):
+        lessons.read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_has_at_least_two_exercises(path):
+    text = path.read_text("utf-8").split('lang="en"')[-1]
+    assert sum(kind in EXERCISES for kind, _ in DIRECTIVE.findall(text)) >= 2
+
+
+@each_script
+def test_emphasis_is_closed_before_a_parenthesis_for_korean_letters_follow_it(path):
+    """`**역전파(backpropagation)**는` would show its asterisks."""
+    assert not re.search(r"\*\*[^*\n]*\)\*\*(?=[가-힣])", path.read_text("utf-8"))
+
+
+def test_the_table_names_70_items_and_each_has_its_place():
+    table = [item for item in items() if item.anchor != "#"]
+    anchors = {a for path in SCRIPTS for a in ANCHOR.findall(path.read_text("utf-8"))}
+    assert len(table) == 70
+    assert {item.anchor for item in table} <= anchors
+
+
+def test_no_anchor_stands_twice():
+    for language in ("en", "ko"):
+        found = [
+            anchor
+            for path in SCRIPTS
+            for part in path.read_text("utf-8").split("# %% [markdown] ")
+            if part.startswith(f'lang="{language}"')
+            for anchor in ANCHOR.findall(part)
+        ]
+        assert len(found) == len(set(found))
+
+
+def lesson_of(code, output, text="", tags=()):
+    import nbformat
+
+    stream = nbformat.v4.new_output("stream", name="stdout", text=output)
+    cells = [
+        nbformat.v4.new_code_cell(code, outputs=[stream], metadata={"tags": list(tags)}),
+        nbformat.v4.new_markdown_cell(text, metadata={"lang": "en"}),
+    ]
+    return Lesson(Path("99_lesson.py"), nbformat.v4.new_notebook(cells=cells))
+
+
+@pytest.fixture
+def outputs(tmp_path, monkeypatch):
+    monkeypatch.setattr(lessons, "OUTPUTS", tmp_path)
+    monkeypatch.setattr(lessons, "DEMOS", tmp_path / "demos")
+    return tmp_path
+
+
+def test_a_stale_record_stops_the_build(outputs):
+    (outputs / "99_lesson.txt").write_text("2\n", "utf-8")
+    with pytest.raises(CourseError) as error:
+        lessons.compare(lesson_of("print(1)", "1\n"))
+    assert "-2" in error.value.told("en")
+    assert "+1" in error.value.told("ko")
+    lessons.compare(lesson_of("print(2)", "2\n"))
+
+
+def test_what_varies_is_not_compared(outputs):
+    (outputs / "99_lesson.txt").write_text("⋯\n", "utf-8")
+    lessons.compare(lesson_of("print(time())", "17\n", tags=["varies"]))
+
+
+def test_a_number_that_no_cell_makes_stops_the_build(outputs):
+    (outputs / "99_lesson.txt").write_text("0.6931\n", "utf-8")
+    lessons.compare(lesson_of("print(log(2))", "0.6931\n", "It is 0.6931, about 0.69."))
+    with pytest.raises(CourseError, match="unmade number"):
+        lessons.compare(lesson_of("print(log(2))", "0.6931\n", "It is 0.6932."))
+
+
+def test_a_notebook_to_download_has_no_directives_and_shows_the_exercise():
+    lesson = lessons.read(LESSONS[0])
+    for code in (c for c in lesson.book.cells if c.cell_type == "code"):
+        code.outputs = []
+    text = "\n".join(c.source for c in lessons.to_download(lesson, "ko").cells)
+    assert not BLOCK.search(text)
+    assert not ANCHOR.search(text)
+    assert "def two_paths(w, x):" in text
+
+
+RUNS = [
+    pytest.param(body, id=path.stem)
+    for path in LESSONS
+    for kind, _, body in BLOCK.findall(path.read_text("utf-8").split('lang="en"')[-1])
+    if kind == "run"
+]
+
+
+@pytest.mark.parametrize("program", RUNS)
+def test_a_program_to_run_in_the_page_needs_no_more_than_the_engine(program):
+    blocked = "import sys; sys.modules['numpy'] = None\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocked + program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_every_exercise_stands_in_a_lesson_and_has_its_solution():
+    named = {
+        name
+        for path in LESSONS
+        for kind, name in DIRECTIVE.findall(path.read_text("utf-8"))
+        if kind == "exercise"
+    }
+    files = {path.stem for path in (ROOT / "demos" / "exercises").glob("*.py")}
+    assert files == named | {f"{name}_solution" for name in named}

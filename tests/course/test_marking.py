@@ -1,0 +1,83 @@
+"""What marks an exercise in a page: it accepts every solution, and nothing else."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from course.marking import POINTS, mark
+
+FOLDER = Path(__file__).parents[2] / "demos" / "exercises"
+EXERCISES = sorted(path for path in FOLDER.glob("*.py") if not path.stem.endswith("_solution"))
+each_exercise = pytest.mark.parametrize("path", EXERCISES, ids=lambda path: path.stem)
+
+
+def source(path):
+    return path.read_text("utf-8")
+
+
+def solution(path):
+    return source(path.with_name(f"{path.stem}_solution.py"))
+
+
+@each_exercise
+def test_an_exercise_is_wrong_as_it_stands_and_its_solution_right(path):
+    assert mark(source(path), source(path))[0] is False
+    assert mark(solution(path), source(path))[0] is True
+
+
+def returned(function):
+    """The last return of the rule."""
+    return [node for node in ast.walk(function) if isinstance(node, ast.Return)][-1]
+
+
+@each_exercise
+@pytest.mark.parametrize("factor", [-1, 2, 1 + 1e-6])
+def test_a_solution_times_a_factor_is_wrong_in_every_operand(path, factor):
+    tree = ast.parse(solution(path))
+    (rule,) = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "backward"]
+    answer = returned(rule).value.elts
+    for place, right in enumerate(answer):
+        answer[place] = ast.BinOp(right, ast.Mult(), ast.Constant(factor))
+        verdict, why = mark(ast.unparse(ast.fix_missing_locations(tree)), source(path))
+        assert verdict is False
+        assert re.search(r"the rule sends \S+ to \w+; the engine says", why), why
+        answer[place] = right
+
+
+@each_exercise
+def test_another_function_with_a_right_rule_is_refused(path):
+    changed = re.sub(r"(    return )(?=[^\n]*, backward)", r"\g<1>2 * ", solution(path))
+    verdict, why = mark(changed, source(path))
+    assert verdict is False
+    assert "change its rule alone" in why
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("def", "SyntaxError: invalid syntax"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("", "the exercise defines no function two_paths"),
+        ("import numpy as np\nnp.nothing", "AttributeError"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_a_line(answer, said):
+    verdict, why = mark(answer, source(FOLDER / "two_paths.py"))
+    assert verdict is False
+    assert said in why
+    assert "\n" not in why
+
+
+def test_a_rule_with_too_few_numbers_is_told_so():
+    answer = solution(FOLDER / "two_paths.py").replace(", grad * w\n", ",\n")
+    assert mark(answer, source(FOLDER / "two_paths.py"))[1].startswith("the rule returns 1 number")
+
+
+def test_it_speaks_both_languages_and_names_no_cause():
+    path = FOLDER / "two_paths.py"
+    assert mark(source(path), source(path), "ko")[1].startswith("w = 0.7")
+    assert "엔진의 답" in mark(source(path), source(path), "ko")[1]
+    assert (
+        mark(solution(path), source(path), "ko")[1] == f"{len(POINTS)}개의 점에서 엔진과 일치합니다"
+    )

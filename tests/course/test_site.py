@@ -1,0 +1,190 @@
+"""The built course in a real browser: every page, both languages, run cells, exercises, players."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DEMOS = Path(__file__).parents[2] / "demos"
+LESSONS = [path.stem for path in sorted(DEMOS.glob("[0-9]*.py"))]
+EXERCISES = [
+    path for path in sorted((DEMOS / "exercises").glob("*.py")) if "_solution" not in path.stem
+]
+WAIT = 120  # seconds, on a busy machine
+FIRST = "lessons/01_scalars_and_the_chain_rule.html"
+
+
+def until(browser, expression):
+    start = time.monotonic()
+    while not browser.evaluate(expression):
+        assert time.monotonic() - start < WAIT, f"{expression} never held"
+        time.sleep(0.05)
+
+
+def pages_of(site, language):
+    return sorted(
+        p.relative_to(site / language).as_posix() for p in (site / language).rglob("*.html")
+    )
+
+
+def test_both_languages_have_the_same_pages_and_notebooks(site):
+    assert pages_of(site, "en") == pages_of(site, "ko")
+    for language in ("en", "ko"):
+        pages = {path.stem for path in (site / language / "lessons").glob("*.html")}
+        notebooks = {path.stem for path in (site / language / "notebooks").glob("*.ipynb")}
+        assert pages == notebooks == set(LESSONS)
+
+
+def test_notebooks_are_valid_and_run(site):
+    nbformat = pytest.importorskip("nbformat")
+    for path in sorted((site / "ko" / "notebooks").glob("*.ipynb")):
+        book = nbformat.read(path, as_version=4)
+        nbformat.validate(book)
+        assert any(cell.cell_type == "code" and cell.outputs for cell in book.cells)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_item_of_the_lesson_has_its_page_and_anchor(site, language):
+    table = (site / language / "pages" / "lesson_items.html").read_text("utf-8")
+    links = re.findall(r'<td><p><a class="[^"]*" href="([^"#]*)#([^"]+)"', table)
+    assert len(links) == 70
+    for page, anchor in links:
+        target = (site / language / "pages" / page).read_text("utf-8")
+        assert f'id="{anchor}"' in target, (page, anchor)
+
+
+OVERFLOWING = """(() => {
+  const wide = document.documentElement.clientWidth;
+  return [...document.querySelectorAll("article *")].filter((element) => {
+    if (element.getBoundingClientRect().right <= wide + 1) return false;
+    for (let e = element; e.tagName !== "ARTICLE"; e = e.parentElement)
+      if (/auto|scroll|hidden|clip/.test(getComputedStyle(e).overflowX)) return false;
+    return !element.closest(".katex-mathml, .visually-hidden");
+  }).map((element) => element.tagName + "." + element.className).slice(0, 3);
+})()"""
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_page_fits_a_phone_a_tablet_and_a_screen(site, address, browser, language):
+    for page in pages_of(site, language):
+        browser.open_url(f"{address}/{language}/{page}")
+        for width in (390, 740, 1280):
+            browser.send(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=900,
+                deviceScaleFactor=1,
+                mobile=False,
+            )
+            for scheme in ("light", "dark"):
+                feature = {"name": "prefers-color-scheme", "value": scheme}
+                browser.send("Emulation.setEmulatedMedia", features=[feature])
+                assert browser.evaluate(OVERFLOWING) == [], (page, width, scheme)
+        elsewhere = [r for r in browser.requests if not r.startswith((address, "data:"))]
+        assert elsewhere == [], page
+        assert browser.problems == [], page
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_no_page_shows_the_signs_of_its_source(site, address, browser, language):
+    for page in pages_of(site, language):
+        if page.startswith(("lessons", "pages")) or page == "index.html":
+            browser.open_url(f"{address}/{language}/{page}")
+            text = browser.evaluate(
+                """(() => { const copy = document.querySelector("article").cloneNode(true);
+                for (const e of copy.querySelectorAll("pre, code, textarea, template, .katex"))
+                  e.remove();
+                return copy.textContent; })()"""
+            )
+            assert not re.search(r"\*\*|\$|\(#|```|\\[a-z]{3}", text), (page, text)
+            assert browser.evaluate('document.querySelectorAll(".katex-error").length') == 0
+
+
+def test_korean_pages_have_no_english_of_the_theme(site):
+    for page in (site / "ko").rglob("*.html"):
+        text = page.read_text("utf-8")
+        for words in (
+            "On this page",
+            "Back to top",
+            "Toggle site navigation",
+            ">Next<",
+            ">Previous<",
+        ):
+            assert words not in text, (page, words)
+
+
+@pytest.fixture
+def first_lesson(address, browser):
+    browser.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=1280,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    browser.open_url(f"{address}/ko/{FIRST}")
+    return browser
+
+
+def test_a_cell_runs_stops_and_runs_again(first_lesson):
+    first_lesson.evaluate('cell = document.querySelector(".cell-to-run:not([data-exercise])")')
+    first_lesson.evaluate('press = () => cell.querySelector("[data-run]").click()')
+    first_lesson.evaluate('out = () => cell.querySelector(".out").textContent')
+    first_lesson.evaluate("press()")
+    until(first_lesson, "out() === '1.0 2.0\\n'")
+    first_lesson.evaluate(
+        'cell.querySelector("textarea").value = "print(1)\\nwhile True: pass"; press()'
+    )
+    until(first_lesson, "out().startsWith('1')")
+    assert first_lesson.evaluate('cell.querySelector("[data-run]").textContent') == "멈춤"
+    first_lesson.evaluate("press()")
+    assert "멈췄습니다" in first_lesson.evaluate("out()")
+    first_lesson.evaluate('cell.querySelector("textarea").value = "print(6 * 7)"; press()')
+    until(first_lesson, "out() === '42\\n'")
+    first_lesson.evaluate('cell.querySelector("textarea").value = "1 / 0"; press()')
+    until(first_lesson, "out().includes('ZeroDivisionError')")
+
+
+def test_an_exercise_is_marked_wrong_and_then_right_and_then_the_solution_is_there(first_lesson):
+    first_lesson.evaluate('cell = document.querySelector("[data-exercise=two_paths]")')
+    assert not first_lesson.evaluate('!!document.querySelector("[data-solution]")')
+    first_lesson.evaluate('cell.querySelector("[data-run]").click()')
+    until(first_lesson, 'cell.dataset.verdict === "wrong"')
+    told = first_lesson.evaluate('cell.querySelector(".out").textContent')
+    assert "엔진의 답: 2.7" in told
+    assert first_lesson.evaluate('document.querySelector("[data-solution]").open') is False
+    answer = (DEMOS / "exercises" / "two_paths_solution.py").read_text("utf-8")
+    first_lesson.evaluate(f'cell.querySelector("textarea").value = {answer!r}')
+    first_lesson.evaluate('cell.querySelector("[data-run]").click()')
+    until(first_lesson, 'cell.dataset.verdict === "right"')
+
+
+def test_a_prediction_is_marked(first_lesson):
+    first_lesson.evaluate('form = document.querySelector("form.predict")')
+    for written, verdict in (("6", "wrong"), ("7", "right")):
+        first_lesson.evaluate(f'form.querySelector("input").value = "{written}"')
+        first_lesson.evaluate("form.requestSubmit()")
+        assert first_lesson.evaluate("form.dataset.verdict") == verdict
+
+
+def test_the_player_in_a_page_steps_by_keyboard(first_lesson):
+    first_lesson.evaluate('document.querySelector("iframe.player").scrollIntoView()')
+    inside = 'document.querySelector("iframe.player").contentDocument'
+    until(first_lesson, f'!!{inside}?.querySelector("#what")?.textContent')
+    before = first_lesson.evaluate(f'{inside}.querySelector("#what").textContent')
+    first_lesson.evaluate('document.querySelector("iframe.player").contentWindow.focus()')
+    first_lesson.press("ArrowRight")
+    until(first_lesson, f'{inside}.querySelector("#what").textContent !== {before!r}')
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_the_command_refuses_every_exercise_and_accepts_every_solution(solved):
+    files = [p.with_name(f"{p.stem}_solution.py") if solved else p for p in EXERCISES]
+    command = [sys.executable, "-m", "autolm", "check", "--no-diagnosis", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    wrong = set(re.findall(r"(?:gradient|conduct) of (\w+) is WRONG", done.stdout))
+    assert "diagnosis" not in done.stdout
+    assert wrong == (set() if solved else {path.stem for path in EXERCISES})
