@@ -222,7 +222,10 @@ def _checks_in(path: Path) -> list[Check]:
     except SyntaxError as error:
         raise ValueError(f"{error.filename}:{error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{_last_line(path, error)}: {type(error).__name__}: {error}") from error
+        told = f"{_last_line(path, error)}: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "jax"):
+            told += f": pip install 'autolm[{error.name}]'"
+        raise ValueError(told) from error
     finally:
         with suppress(ValueError):  # the file may have changed sys.path itself
             sys.path.remove(str(path.parent))
