@@ -69,9 +69,12 @@ def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
         for rank in (0, x.ndim)  # an axis is the same in all calls from one end or the other
         for axis, n in enumerate(x.shape)
     ]
-    one_less = [(f"n / (n − 1), n being {text}", n / (n - 1)) for text, n in sizes if n > 1]
-    for text, factor in _with_inverses_and_roots([*sizes, *one_less]):
+    for text, factor in _with_inverses_and_roots(sizes):
         yield f"off by a factor of {text}", factor * e.numeric
+    for text, n in sizes:
+        if n > 1:
+            yield f"off by a factor of n / (n − 1), n being {text}", n / (n - 1) * e.numeric
+            yield f"off by a factor of (n − 1) / n, n being {text}", (n - 1) / n * e.numeric
     for (above, n), (below, m) in permutations(sizes, 2):
         yield f"off by a factor of {above} / {below}: the wrong count", n / m * e.numeric
 

@@ -451,7 +451,7 @@ def mean_over_everything(x):
     return (x * x).mean(-1), lambda g: (2 * x * g[..., None] / x.size,)
 
 
-@wrong("n / (n − 1), n being the length of axis -1")
+@wrong("(n − 1) / n, n being the length of axis -1")
 def sample_variance_over_n(x):
     n = x.shape[-1]
     off = x - x.mean(-1, keepdims=True)
