@@ -26,9 +26,9 @@ class Call:
         self.attributes = attributes
 
     def copy(self) -> Call:
-        """Return the same call with inputs of its own."""
+        """Return the same call with arrays of its own."""
         same = Call(*(x.copy() for x in self.inputs), **self.attributes)
-        same.upstream = self.upstream
+        same.upstream = None if self.upstream is None else self.upstream.copy()
         return same
 
     @property

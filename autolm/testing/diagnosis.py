@@ -93,21 +93,20 @@ def _common_diagnosis(evidences: list[Evidence], hypotheses: Sequence[Hypothesis
         return ""
     if sum(e.x.size for e in wrong) < LEAST:  # any constant fits a single number
         hypotheses = (repeated_index,)
-    fitting = [_diagnoses(evidence, hypotheses) for evidence in wrong]
-    common = [text for text in fitting[0] if all(text in each for each in fitting[1:])]
-    everywhere = {text for e in wrong[:1] for text in _diagnoses(e, EVERYWHERE)}
-    right = [_diagnoses(e, EVERYWHERE) for e in evidences if not e.wrong]
-    for text in common:
-        if text not in everywhere or all(text in each for each in right):
-            return text
+    right = [e for e in evidences if not e.wrong]
+    for hypothesis in hypotheses:  # one by one: some take long, and the first that fits is told
+        explained = [*wrong, *(right if hypothesis in EVERYWHERE else ())]
+        common = _diagnoses(explained[0], hypothesis)
+        for evidence in explained[1:]:
+            if not common:
+                break
+            fitting = _diagnoses(evidence, hypothesis)
+            common = [text for text in common if text in fitting]
+        if common:
+            return common[0]
     return ""
 
 
-def _diagnoses(evidence: Evidence, hypotheses: Sequence[Hypothesis]) -> list[str]:
+def _diagnoses(evidence: Evidence, hypothesis: Hypothesis) -> list[str]:
     with np.errstate(all="ignore"):
-        return [
-            text
-            for hypothesis in hypotheses
-            for text, predicted in hypothesis(evidence)
-            if evidence.fits(predicted)
-        ]
+        return [text for text, predicted in hypothesis(evidence) if evidence.fits(predicted)]

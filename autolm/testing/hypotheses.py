@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import permutations, product
+from itertools import accumulate, permutations, product
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ CONSTANTS = (("−1", -1.0), ("2", 2.0), ("½", 0.5), ("−2", -2.0), ("−½", 
 FAR = 2.0**40  # at this scale no constant that is added counts
 NEARER = 32.0, 128.0  # at these it still does, if little
 ABOUT = 0.05  # a power of the scale that was measured may be off by
+BLOCKS = 2, 3, 4  # no call for a diagnosis has axes that tell longer ones apart
 POWERS = (
     *(("{}", 1.0), ("1 / {}", -1.0), ("{}²", 2.0), ("1 / {}²", -2.0)),
     *(("the root of {}", 0.5), ("1 / the root of {}", -0.5)),
@@ -50,6 +51,7 @@ def _factor_of_sizes(e: Evidence) -> Iterator[tuple[str, Any]]:
     sizes = [
         ("the number of elements reduced", reduced),
         ("the number of elements", float(e.x.size)),
+        ("the number of elements of the result", float(e.result.size)),
         ("the length of the last axis", float(e.x.shape[-1] if e.x.ndim else 1)),
         ("the length of the first axis", float(e.x.shape[0] if e.x.ndim else 1)),
         ("the number of repeats", 1 / reduced),
@@ -62,13 +64,17 @@ def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try the length of any axis there is, one over another, and a mean over one less."""
     names = e.subject.names_of(e.call)
     sizes = [
-        (f"the length of axis {axis} of {name}", float(n))
+        (f"the length of axis {axis - rank} of {name}", float(n))
         for name, x in zip(names, e.call.inputs, strict=True)
+        for rank in (0, x.ndim)  # an axis is the same in all calls from one end or the other
         for axis, n in enumerate(x.shape)
     ]
-    one_less = [(f"n / (n − 1), n being {text}", n / (n - 1)) for text, n in sizes if n > 1]
-    for text, factor in _with_inverses_and_roots([*sizes, *one_less]):
+    for text, factor in _with_inverses_and_roots(sizes):
         yield f"off by a factor of {text}", factor * e.numeric
+    for text, n in sizes:
+        if n > 1:
+            yield f"off by a factor of n / (n − 1), n being {text}", n / (n - 1) * e.numeric
+            yield f"off by a factor of (n − 1) / n, n being {text}", (n - 1) / n * e.numeric
     for (above, n), (below, m) in permutations(sizes, 2):
         yield f"off by a factor of {above} / {below}: the wrong count", n / m * e.numeric
 
@@ -196,19 +202,43 @@ def _of_another_upstream(e: Evidence) -> Iterator[tuple[str, Any]]:
         yield f"not linear in the upstream gradient: {text} is used", predicted
 
 
+def _result_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try to leave out what comes from one of several results, which lie end to end."""
+    lengths = e.subject.lengths_of_results(e.call)
+    for number, (start, length) in enumerate(
+        zip(accumulate(lengths, initial=0), lengths, strict=False)
+    ):
+        kept = np.ones(e.result.shape)
+        kept[start : start + length] = 0
+        told = f"several results: the upstream gradient of result {number} is left out"
+        yield told, _of_kept(e, e.result, kept)
+
+
 def _left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try to leave out the first or the last slice along an axis, of operand or result."""
     for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
         for axis, (end, which) in product(range(whole.ndim), ((0, "first"), (-1, "last"))):
-            if whole.shape[axis] < 2:
-                continue
             kept = np.ones(whole.shape)
-            kept[(slice(None),) * axis + (end,)] = 0
-            told = f"left out: the {which} along axis {axis} {text}"
-            if whole is e.x:
-                yield told, e.numeric * kept
-            else:
-                yield told, np.tensordot(e.upstream * kept, e.jacobian, e.upstream.ndim)
+            kept[(slice(None),) * axis + (slice(end, end + 1 or None),)] = 0
+            yield f"left out: the {which} along axis {axis} {text}", _of_kept(e, whole, kept)
+
+
+def _tail_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try to leave out what is beyond the last whole block along an axis."""
+    for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
+        for axis, block in product(range(-whole.ndim, 0), BLOCKS):
+            full = whole.shape[axis] // block * block
+            kept = np.ones(whole.shape)
+            np.moveaxis(kept, axis, 0)[full:] = 0
+            told = f"left out: what is beyond a multiple of {block} along axis {axis} {text}"
+            yield told, _of_kept(e, whole, kept)
+
+
+def _of_kept(e: Evidence, whole: Array, kept: Array) -> Any:
+    """Return the gradient that goes to a part of the operand, or comes from one of the result."""
+    if whole is e.x:
+        return e.numeric * kept
+    return np.tensordot(e.upstream * kept, e.jacobian, e.upstream.ndim)
 
 
 def _parts_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -538,6 +568,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _factor_of_sizes,
     _upstream_ignored,
     _of_another_upstream,
+    _result_left_out,
     _operand_left_out,
     _operands_swapped,
     _transposed,
@@ -558,6 +589,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _number_times_an_element,
     _elsewhere,
     _only_where,
+    _tail_left_out,
     _parts_left_out,
     _mixes_along_another_axis,
 )
@@ -572,4 +604,5 @@ EVERYWHERE: tuple[Hypothesis, ...] = (
     _slope_found,
     _elsewhere,
     _factor_of_elements,
+    _tail_left_out,
 )

@@ -97,6 +97,7 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
     most = MOST_AXES if count < 4 else 3
     ranks = sorted(product(range(most + 1), repeat=count), key=_rank_of_ranks)
     found: dict[tuple[int, ...], list[Shapes]] = {}
+    failed: list[Shapes] = []
     for each in ranks:
         if len(found) == MOST_RANKS or time.process_time() > end:
             break
@@ -107,6 +108,11 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
             left_out |= {shapes: error for shapes, error in failing.items() if error}
             if not failing[generic]:  # where it fails a square matrix may go through
                 found[each] = [shapes for shapes, error in failing.items() if not error]
+            else:
+                failed += failing
+    if not found:  # the rule fails wherever the forward runs: that is what is wrong
+        left_out.clear()
+        yield from failed[:MOST_RANKS]
     for each, cases in found.items():
         if _is_an_accident(subject, each, found):
             left_out[cases[0]] = ""

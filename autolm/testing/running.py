@@ -25,6 +25,8 @@ from autolm.testing.verdict import proves_nothing
 LEAST = 2  # examples of each case: simple numbers, and others
 MORE = 3  # times as many, where the first ones did not meet what a law has to see
 
+Pool = dict[st.SearchStrategy[Any], tuple[int, list[Call]]]  # how many were wished for, and drawn
+
 
 class Status(Enum):
     """How a law came out; the value is how a table shows it."""
@@ -52,15 +54,17 @@ def examine(
 ) -> list[Outcome]:
     """Try every law, on `max_examples` each (the profile's, if None).
 
-    Only the first that breaks has its example shrunk: it is the one that is reported.
+    Only the first that breaks has its example shrunk: it is the one that is reported. Drawing takes
+    longer than trying, so laws of the same calls share them.
     """
     most = settings().max_examples
     if max_examples is not None:
         most = read_int(subject.op.name, "max_examples", max_examples, low=1)
     outcomes: list[Outcome] = []
+    pool: Pool = {}
     for law in laws:
         shrink = all(outcome.broken is None for outcome in outcomes)
-        outcomes.append(_enforce(law, subject, most, shrink))
+        outcomes.append(_enforce(law, subject, most, shrink, pool))
     return outcomes
 
 
@@ -83,7 +87,7 @@ def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> li
     return outcomes
 
 
-def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Outcome:
+def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: Pool) -> Outcome:
     tally = Tally()
     parts = [(part, law.examples(part)) for part in law.parts(subject)]
     applying = [(part, examples) for part, examples in parts if examples is not None]
@@ -96,7 +100,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
             share = max(LEAST, -(-most // fellows)) if fellows > 1 else most
             share = min(share, law.most or share)
             try:
-                broken = _hunt(law, part, examples, tally, share, shrink)
+                broken = _sought(law, part, examples, tally, share, shrink, pool)
             except Unsatisfiable:
                 continue
             if broken is not None:
@@ -118,6 +122,31 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool) -> Out
     return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
 
 
+def _sought(
+    law: Law,
+    subject: Subject,
+    examples: st.SearchStrategy[Any],
+    tally: Tally,
+    max_examples: int,
+    shrink: bool,
+    pool: Pool,
+) -> LawBroken | None:
+    """Try a law on calls that others were tried on, and on new ones where there are not enough."""
+    wished, drawn = pool.get(examples, (0, []))
+    if wished < max_examples:
+        drawn = []
+        broken = _hunt(law, subject, examples, tally, max_examples, shrink, drawn)
+        if broken is None and drawn:
+            pool[examples] = (max_examples, drawn)
+        return broken
+    for call in drawn[:max_examples]:
+        broken = _tried(law, subject, call.copy(), tally)
+        if broken is not None:
+            simplest = shrink and _hunt(law, subject, examples, Tally(), max_examples, True, [])
+            return simplest or broken
+    return None
+
+
 def _hunt(
     law: Law,
     subject: Subject,
@@ -125,8 +154,12 @@ def _hunt(
     tally: Tally,
     max_examples: int,
     shrink: bool,
+    drawn: list[Call],
 ) -> LawBroken | None:
-    """Look for an example that breaks a law; return the simplest that was found."""
+    """Look for an example that breaks a law; return the simplest that was found.
+
+    Calls go into `drawn`, as they were before the operation had them.
+    """
     found: list[LawBroken] = []
 
     @settings(
@@ -141,6 +174,8 @@ def _hunt(
     )
     @given(examples)
     def holds(example: Any) -> None:
+        if isinstance(example, Call):
+            drawn.append(example.copy())
         broken = _tried(law, subject, example, Tally() if found else tally)
         if broken is not None:
             found.append(broken)

@@ -197,5 +197,7 @@ def _gradients(subject: Subject, call: Call) -> list[Evidence]:
     for operand, (a, n, j) in enumerate(zip(contributions, numeric, jacobians, strict=True)):
         if n is None or j is None or a is None or not n.size:
             continue
+        if not np.all(np.isfinite(n)):  # where there is no gradient, no rule is wrong
+            continue
         found.append(Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n))
     return found

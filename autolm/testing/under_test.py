@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,10 @@ class Subject:
 
     def by_case(self) -> list[Subject]:
         """Split into one subject for each case, the smallest first; itself if it has none."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> list[Subject]:
         by_size = sorted(self.cases, key=lambda case: sum(map(math.prod, case.shapes)))
         parts = [replace(self, cases=(case,), patterns=()) for case in by_size]
         parts += [replace(self, cases=(), patterns=(pattern,)) for pattern in self.patterns]
@@ -232,6 +237,10 @@ class Subject:
             pairs.append(("upstream", call.upstream))
         return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
 
+    def lengths_of_results(self, call: Call) -> tuple[int, ...]:
+        """Return how long each of several results is, where they lie end to end; else nothing."""
+        return ()
+
     def with_evidence(self) -> Subject:
         """Return the same with more cases, where there are some, to tell mistakes apart by."""
         return self
@@ -251,9 +260,17 @@ class Subject:
         """Draw calls of this operation, with an upstream gradient that fits the result.
 
         Operands of an elementwise operation are `stretched` over one another, or of one shape. On
-        an `edge` an operand may have no elements, or no axes; a fixed case has none.
+        an `edge` an operand may have no elements, or no axes; a fixed case has none. Equal wishes
+        get one and the same strategy, so that laws can share what was drawn.
         """
-        return _calls(self, kind, stretched, edge)
+        wish = (kind, stretched and self.elementwise, edge)
+        if wish not in self._strategies:
+            self._strategies[wish] = _calls(self, *wish)
+        return self._strategies[wish]
+
+    @cached_property
+    def _strategies(self) -> dict[tuple[Kind, bool, bool], st.SearchStrategy[Call]]:
+        return {}
 
     def ways_to_call(
         self, stretched: bool = True, edge: bool = False

@@ -38,6 +38,9 @@ LOSS = "loss"
 _HOME = join(dirname(dirname(__file__)), "")
 
 
+EXTRAS = ("torch", "jax")  # which bring a library of the same name
+
+
 class ProgramError(ValueError):
     """A program has no graph to look into; the message is one line."""
 
@@ -185,7 +188,10 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     lines = [frame.lineno for frame in frames if frame.filename in files]
     where = f"{path}:{lines[-1]}" if lines else str(path)
     kind, text = type(error).__name__, words_of(error)
-    return ProgramError(f"{where}: {text if text.startswith(kind) else f'{kind}: {text}'}")
+    told = text if text.startswith(kind) else f"{kind}: {text}"
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        told += f": pip install 'autolm[{error.name}]'"
+    return ProgramError(f"{where}: {told}")
 
 
 @contextmanager

@@ -119,6 +119,11 @@ def test_long_names_do_not_cut_the_numbers_off(tmp_path):
         ),
         (("soft_max",), None, "'soft_max'; did you mean softmax or log_softmax"),
         ((), "import gone_for_good", r"file\.py:1: ModuleNotFoundError: No module named 'gone_for"),
+        (
+            (),
+            "raise ModuleNotFoundError('gone', name='torch')",
+            r"gone: pip install 'autolm\[torch\]'",
+        ),
         ((), "\nraise KeyError(1)", r"file\.py:2: KeyError: 1"),
         ((), "def f(:", r"file\.py:1: invalid syntax"),
         ((), "import sys; sys.exit(3)", r"file\.py:1: SystemExit: 3"),

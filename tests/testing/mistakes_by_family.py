@@ -421,3 +421,43 @@ def weird(x):
 @wrong("wrong axis", cases=(Case(((3, 4),)),))
 def weird_axis(x):
     return (np.cumsum(x * x, axis=1), lambda g: (2 * x * np.cumsum(g, axis=0),))
+
+
+@wrong("beyond a multiple of 4")
+def tail_of_blocks(x):
+    def backward(g):
+        out = g * np.cos(x)
+        out[..., x.shape[-1] // 4 * 4 :] = 0
+        return (out,)
+
+    if not x.ndim:
+        raise ValueError("x must have an axis")
+    return np.sin(x), backward
+
+
+@wrong("left out: the last along axis 0 of the result")
+def last_batch(a, b):
+    def backward(g):
+        to_b = a.swapaxes(-1, -2) @ g
+        if to_b.ndim > 2:
+            to_b[-1] = 0
+        return g @ b.swapaxes(-1, -2), to_b
+
+    return a @ b, backward
+
+
+@wrong("number of elements of the result")
+def mean_over_everything(x):
+    return (x * x).mean(-1), lambda g: (2 * x * g[..., None] / x.size,)
+
+
+@wrong("(n − 1) / n, n being the length of axis -1")
+def sample_variance_over_n(x):
+    n = x.shape[-1]
+    off = x - x.mean(-1, keepdims=True)
+    return (off * off).sum(-1) / (n - 1), lambda g: (2 * off * g[..., None] / n,)
+
+
+@wrong("transposed")
+def axes_turned_the_wrong_way(x):
+    return x.transpose(1, 2, 0), lambda g: (g.transpose(1, 2, 0),)

@@ -13,7 +13,7 @@ from .mistakes_by_family import WRONG
 
 # What stands for the others where little time is spent; of a doubtful one no cause is told.
 SOME = ["log_eps_out", "half_of_rows", "relu_leak", "mean_wrong_count", "cube_forgot_power"]
-SOME += ["swish_gate"]
+SOME += ["swish_gate", "tail_of_blocks", "axes_turned_the_wrong_way"]
 LINEAR = [name for name, (_, _, words) in WRONG.items() if words != ("not linear",)]
 NIGHTLY = settings().max_examples >= 1000
 

@@ -188,14 +188,15 @@ def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = apart(call.given_upstream.copy(), run.results)
     found = []
-    for seed in SEEDS:
+    for seed in (*SEEDS, SEEDS[0]):
         torch.default_generator.manual_seed(seed)
         upstreams = [np.array(part) for part in parts]
         sent = attempt("the backward rule", run.pull, upstreams, False)
         found.append(_whole(sent, call))
     _, scale = base_gradient(subject, call)
     rows = differing(subject, call, found[1], found[0], scale)
-    if rows:
+    # Where it is another a second time in the same state, something else is kept between calls.
+    if rows and not differing(subject, call, found[2], found[0], scale):
         message = "the gradient depends on the random state at the backward"
         told = "random state: the backward rule draws random numbers of its own"
         raise broken(subject, call, message, told, rows)

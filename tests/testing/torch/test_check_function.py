@@ -184,6 +184,42 @@ def test_the_program_that_reproduces_runs_as_pasted(tmp_path, monkeypatch):
     assert "the gradient of Twice is WRONG" in done.stderr, done.stderr
 
 
+class Saving(torch.autograd.Function):
+    """It changes what it has saved."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.slope = torch.sinh(x)
+        return torch.cosh(x)
+
+    @staticmethod
+    def backward(ctx, upstream):
+        return ctx.slope.mul_(upstream)
+
+
+def test_what_is_changed_by_a_backward_is_no_random_number():
+    report = broken_by(Saving, rows(2), laws=["random", "state"])
+    assert "saved" in report.failure.diagnosis, report
+
+
+class Polar(torch.autograd.Function):
+    """It forgets the upstream gradient of the cosine."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.sin(x), torch.cos(x)
+
+    @staticmethod
+    def backward(ctx, upstream, _):
+        return upstream * torch.cos(ctx.saved_tensors[0])
+
+
+def test_a_result_left_out_is_no_overwritten_contribution():
+    report = broken_by(Polar, rows(2), laws=["rule"])
+    assert "the upstream gradient of result 1 is left out" in report.failure.diagnosis, report
+
+
 WRONG_CALLS = {
     "F must be": lambda: check_function(3, rows(2)),
     "at least one tensor": lambda: check_function(Square, 1.0),
