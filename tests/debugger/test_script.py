@@ -54,6 +54,10 @@ def program(tmp_path):
         ("def train():\n    loss = x * 4\n    loss.backward()\ntrain()", None, [12.0]),
         ("(x * 7).backward()", None, [21.0]),
         ("loss = x * x\nloss.backward()\nloss = loss.data", None, [9.0]),
+        ("loss = x * 4\n(loss / 2).backward()", None, [6.0]),
+        ("def f():\n    loss = x * 4\n    return loss\nf().backward()", None, [12.0]),
+        ("loss = {'a': x * 2}\nsum(loss.values()).backward()", None, [6.0]),
+        ("def f():\n    y.backward()\ny = x * 5\nloss = x * x\nf()\nloss.backward()", None, [9.0]),
     ],
 )
 def test_the_debugger_opens_on_the_loss_where_it_is_differentiated(
