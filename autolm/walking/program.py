@@ -189,6 +189,8 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     lines = [frame.lineno for frame in frames if frame.filename in files]
     where = f"{path}:{lines[-1]}" if lines else str(path)
     kind, text = type(error).__name__, words_of(error)
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        text += ": pip install 'autolm[torch]'"
     return ProgramError(f"{where}: {text if text.startswith(kind) else f'{kind}: {text}'}")
 
 
@@ -301,8 +303,9 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:
-        names = f"; choose one with --var: {', '.join(last.values())}" if last else ""
-        raise ProgramError(f"{_no_root(path, variables, LOSS)}{names}")
+        names = ", ".join(last.values())
+        advice = f"choose one with --var: {names}" if last else "call backward() on a result"
+        raise ProgramError(f"{_no_root(path, variables, LOSS)}; {advice}")
     return next(iter(last))
 
 
