@@ -16,7 +16,7 @@ import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -115,8 +115,8 @@ class Program:
     path, args
         The program, and the arguments that it is given.
     variable
-        Its name for the root; by default `loss`, and if it has none, what it calls `backward()` on,
-        or the one result that it makes no further use of.
+        Its name for the root. By default what it calls `backward()` on, `loss` or made of it where
+        there is a `loss`; without a pass, `loss` or the one result that it makes no further use of.
     stop_at
         Whether to stop at the "first" such pass or at "every" one.
     """
@@ -140,11 +140,15 @@ class Program:
         ProgramError
             When the program fails, or it is not clear which variable is meant.
         """
-        wanted = wanted_variable(self.path, self.variable)
+        assigning = _functions_assigning(self.path, LOSS)
 
         def stopped(here: Pass) -> None:
             is_over = self.passes > 0 and self.stop_at == "first"
-            if is_over or (wanted is not None and _held(here.variables, wanted) is not here.root):
+            if self.variable is None:
+                is_wanted = _is_of_the_loss(here, assigning)
+            else:
+                is_wanted = _held(here.variables, self.variable) is here.root
+            if is_over or not is_wanted:
                 here.do()
                 return
             self.passes += 1
@@ -235,22 +239,37 @@ def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapp
     return found[0].root, found[0].variables
 
 
-def wanted_variable(path: Path, variable: str | None) -> str | None:
-    """Return the name of the root: the one given, or `loss` if the program has that, or None."""
-    return variable or (LOSS if _assigns(path, LOSS) else None)
+def _is_of_the_loss(here: Pass, assigning: Collection[str]) -> bool:
+    """Whether a pass goes through what the program calls `loss`, or it has no such result there.
+
+    A loss is often differentiated under another name, scaled (`(loss / 4).backward()`), or where a
+    function returned it. Before a function has computed its `loss`, a pass in it is another's.
+    """
+    loss = _held(here.variables, LOSS)
+    if loss is not None:
+        return loss is here.root or loss in set(topological_order(here.root))
+    return LOSS in here.variables or here.call[0].function not in assigning
 
 
-def _assigns(path: Path, variable: str) -> bool:
-    """Whether a program gives something this name."""
+def _functions_assigning(path: Path, variable: str) -> set[str]:
+    """Return the names of a program's functions, or `<module>`, that give something this name."""
     try:
-        names = [n for n in ast.walk(ast.parse(path.read_bytes())) if isinstance(n, ast.Name)]
+        waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes()), "<module>")]
     except OSError as error:
         raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
     except SyntaxError as error:
         raise ProgramError(f"{path}:{error.lineno}: {error.msg}") from None
     except ValueError as error:
         raise ProgramError(f"{path}: not a program: {error}") from None
-    return any(name.id == variable and isinstance(name.ctx, ast.Store) for name in names)
+    found = set()
+    while waiting:
+        node, function = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            function = node.name
+        elif isinstance(node, ast.Name) and node.id == variable and isinstance(node.ctx, ast.Store):
+            found.add(function)
+        waiting += ((child, function) for child in ast.iter_child_nodes(node))
+    return found
 
 
 @contextmanager
@@ -288,8 +307,9 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:
-        names = f"; choose one with --var: {', '.join(last.values())}" if last else ""
-        raise ProgramError(f"{_no_root(path, variables, LOSS)}{names}")
+        names = ", ".join(last.values())
+        advice = f"choose one with --var: {names}" if last else "call backward() on a result"
+        raise ProgramError(f"{_no_root(path, variables, LOSS)}; {advice}")
     return next(iter(last))
 
 

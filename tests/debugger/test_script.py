@@ -54,6 +54,10 @@ def program(tmp_path):
         ("def train():\n    loss = x * 4\n    loss.backward()\ntrain()", None, [12.0]),
         ("(x * 7).backward()", None, [21.0]),
         ("loss = x * x\nloss.backward()\nloss = loss.data", None, [9.0]),
+        ("loss = x * 4\n(loss / 2).backward()", None, [6.0]),
+        ("def f():\n    loss = x * 4\n    return loss\nf().backward()", None, [12.0]),
+        ("loss = {'a': x * 2}\nsum(loss.values()).backward()", None, [6.0]),
+        ("def f():\n    y.backward()\ny = x * 5\nloss = x * x\nf()\nloss.backward()", None, [9.0]),
     ],
 )
 def test_the_debugger_opens_on_the_loss_where_it_is_differentiated(
@@ -98,13 +102,17 @@ def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
         ("y = 1 +", None, ":3: invalid syntax"),
         ("y = nobody", None, ":3: NameError: name 'nobody' is not defined"),
         ("import sys\nsys.exit(3)", None, ": ended by itself, with 3"),
-        ("", None, " has no variable loss"),
+        ("", None, " has no variable loss; call backward() on a result"),
         ("y, z = x * 2, x * 3", None, " has no variable loss; choose one with --var: y, z"),
-        ("loss = 3", None, ": loss is of type int, not a Value or a Tensor"),
+        (
+            "loss = 3",
+            None,
+            ": loss is of type int, not a Value or a Tensor; call backward() on a result",
+        ),
         (
             "class Tensor: __module__ = 'torch'\nloss = Tensor()",
             None,
-            ": loss is of type torch.Tensor, not a Value or a Tensor",
+            ": loss is of type torch.Tensor, not a Value or a Tensor; call backward() on a result",
         ),
         ("y = x * 2", "z", " has no variable z"),
         ("y = 3", "y", ": y is of type int, not a Value or a Tensor"),

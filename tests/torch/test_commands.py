@@ -102,6 +102,23 @@ def test_program_without_a_backward_ends_at_its_loss(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("torch.amp.GradScaler('cpu').scale(loss).backward()", ["mul", "sum", "mul"]),
+        ("loss.register_hook(lambda grad: 2 * grad)\nloss.backward()", ["hook", "sum", "mul"]),
+        ("torch.autograd.backward([loss, w * 2], [None, w])", ["losses", "mul", "sum", "mul"]),
+    ],
+)
+def test_it_stops_where_the_loss_is_only_a_part_of_what_is_differentiated(tmp_path, text, steps):
+    path = tmp_path / "part.py"
+    made = "w = torch.ones(2, requires_grad=True)\nloss = (w * 3).sum()\n"
+    path.write_text(f"import torch\n{made}{text}\n")
+    seen = []
+    run_here(lambda here: seen.append([n.op.name for n in here.walk().operations]), path)
+    assert seen == [steps]
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("with torch.no_grad():\n    loss = (w * w).sum()\n", "loss .*requires no gradient"),
