@@ -48,6 +48,7 @@ class JaxKernel(Kernel):
     library = "jax"
     home = "autolm.testing.jax"
     prelude = "import numpy as np"
+    is_single_by_default = True  # an array that it makes itself is of float64 here alone
 
     def __init__(self, function: Any, name: str, slots: Sequence[Slot], tree: Any) -> None:
         super().__init__(function, name, slots)

@@ -61,6 +61,7 @@ class Kernel(ABC):
     library: ClassVar[str]  # as a program imports it
     home: ClassVar[str]  # of ours, which checks such functions
     prelude: ClassVar[str]  # what a program must import to write tensors
+    is_single_by_default: ClassVar[bool] = False  # whether new arrays are of float32 for its users
     dtype: Any  # in which it is proved
 
     def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:

@@ -76,6 +76,15 @@ def test_trees_of_arguments_are_differentiated_by_their_leaves():
     assert report.verdict is Verdict.CORRECT
 
 
+def test_an_array_that_a_forward_makes_is_of_its_users_precision():
+    @jax.custom_vjp
+    def regularized(a):
+        return a @ a.T + jax.numpy.eye(len(a))
+
+    regularized.defvjp(lambda a: (regularized(a), a), lambda a, ḡ: ((ḡ + ḡ.T) @ a,))
+    assert check_function(regularized, jax.numpy.ones((2, 2))).verdict is Verdict.CORRECT
+
+
 def test_a_wrong_call_is_refused_in_one_line():
     for message, call in {
         "F must be": lambda: check_function(3, np.ones(2)),
