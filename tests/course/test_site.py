@@ -181,7 +181,7 @@ def test_the_player_in_a_page_steps_by_keyboard(first_lesson):
 
 
 @pytest.mark.parametrize("solved", [False, True])
-def test_the_command_refuses_every_exercise_and_accepts_every_solution(solved):
+def test_the_command_refuses_every_exercise_and_accepts_every_solution(site, solved):
     files = [p.with_name(f"{p.stem}_solution.py") if solved else p for p in EXERCISES]
     command = [sys.executable, "-m", "autolm", "check", "--no-diagnosis", *map(str, files)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
