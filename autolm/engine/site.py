@@ -29,6 +29,7 @@ _ROOMS = [
     "tensor",
     "testing",
     "compiled",
+    "outside",
     "walking",
     "drawing",
     "debugger",

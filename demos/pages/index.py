@@ -87,6 +87,7 @@ lessons/22_bpe
 lessons/23_the_lessons_script
 lessons/24_llama
 lessons/25_build_your_own
+lessons/26_growing_out
 ```
 
 ```{toctree}
@@ -201,6 +202,7 @@ lessons/22_bpe
 lessons/23_the_lessons_script
 lessons/24_llama
 lessons/25_build_your_own
+lessons/26_growing_out
 ```
 
 ```{toctree}

@@ -6,3 +6,13 @@ import pytest
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     pytest.importorskip("torch").set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_model_of_another_file():
+    """Forget the models of other tests: only the first has its names without its class."""
+    pytest.importorskip("torch")
+    from autolm.torch import modules
+
+    modules._paths.clear()
+    modules._roots.clear()

@@ -265,8 +265,8 @@ def test_record_leaves_pytorch_as_it_was():
     assert autolm.torch.node(y).op.name == "Mul"
 
 
-def test_program_of_the_readme_runs():
-    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+def test_program_of_the_guide_runs():
+    text = (Path(__file__).parents[2] / "demos" / "guide.md").read_text("utf-8")
     (program,) = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     variables = {}
     exec(program, variables)
