@@ -347,14 +347,16 @@ def edges_in(attributes: Mapping[str, Any]) -> list[float]:
 def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[Shape, ...]]:
     if stretched:
         found = broadcastable_shapes(arity)
-        if (
-            arity > 1
-        ):  # a row under three axes is summed over two of them, and chance seldom draws it
+        if arity > 1:  # a row under three axes, which chance seldom draws, is summed over two
             row = st.permutations([*[(2, 2, 3)] * (arity - 1), (1, 3)]).map(tuple)
-            found = st.integers(0, 5).flatmap(lambda n, any_=found: row if n == 5 else any_)
+            found = st.sampled_from([*[found] * 5, row]).flatmap(_itself)
     else:
         found = shapes().map(lambda shape: (shape,) * arity)
     return found.filter(lambda each: all(math.prod(shape) <= LARGEST for shape in each))
+
+
+def _itself(chosen: st.SearchStrategy[tuple[Shape, ...]]) -> st.SearchStrategy[tuple[Shape, ...]]:
+    return chosen
 
 
 def _operand_names(
