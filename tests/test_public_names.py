@@ -123,7 +123,7 @@ for name in autolm.__all__:
     assert callable(getattr(autolm, name)), name
 for room in [room for name, room in sys.modules.items() if name.startswith("autolm")]:
     for name in getattr(room, "__all__", ()):
-        assert type(getattr(room, name)) is not type(sys), f"{room.__name__}.{name}"
+        assert type(vars(room).get(name)) is not type(sys), f"{room.__name__}.{name}"
 print("called")
 """
 
