@@ -1,4 +1,11 @@
-"""How thoroughly hypothesis searches: HYPOTHESIS_PROFILE is dev, ci or nightly."""
+"""How much is tested: HYPOTHESIS_PROFILE (dev, ci, nightly) says how long a search is.
+
+Of a large table, marked `table(n)`, `pytest` takes one row in n; `pytest --whole`, and the nightly
+profile, take every row.
+"""
+
+import os
+from collections import Counter
 
 import pytest
 
@@ -6,6 +13,30 @@ from autolm.engine.graph import recorder
 from autolm.testing import load_profiles
 
 load_profiles()
+ALL_ROWS = "every row of the large tables, not a sample of each"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--whole", action="store_true", help=ALL_ROWS)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "table(n): one row in n, but with --whole all")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("whole") or os.environ.get("HYPOTHESIS_PROFILE") == "nightly":
+        return
+    rows = Counter()
+    left_out = []
+    for item in items:
+        if table := item.get_closest_marker("table"):
+            if rows[item.function] % table.args[0]:
+                left_out.append(item)
+            rows[item.function] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

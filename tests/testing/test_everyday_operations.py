@@ -15,6 +15,7 @@ def test_there_are_enough_of_them():
     assert len(RIGHT) >= 60
 
 
+@pytest.mark.table(6)
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_operation_is_proved(name):
     forward, told = RIGHT[name]
