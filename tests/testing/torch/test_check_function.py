@@ -140,10 +140,15 @@ def test_broadcasting_and_large_examples():
     assert check_function(torch.tanh, rows(64, 128), examples_count=2).verdict is Verdict.CORRECT
 
 
-def test_the_random_state_of_the_user_stays():
+def test_random_state_and_threads_of_the_user_stay():
     torch.manual_seed(3)
-    before = torch.get_rng_state()
-    check_function(Square, rows(2, 3), examples_count=1)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        check_function(Square, rows(2, 3), examples_count=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
     assert torch.equal(before, torch.get_rng_state())
 
 
