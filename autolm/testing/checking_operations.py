@@ -24,7 +24,7 @@ from autolm.testing.laws import (
 )
 from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
-from autolm.testing.legal_shapes import with_legal_shapes
+from autolm.testing.other_keywords import with_other_keywords
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -58,7 +58,8 @@ def check_op(
     domain
         The open interval ``(low, high)`` to sample operands from, or one per operand.
     attributes
-        Keyword arguments for every call.
+        Keyword arguments for every call. One that has a default, and is not told here, is tried at
+        other values too: flags turned, other axes, other kinds of index.
     cases
         Shapes and attributes to try, for an operation that is not elementwise.
     relations
@@ -105,14 +106,14 @@ def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStra
     ...     assert (ops.exp(*call.inputs).data > 0).all()
     >>> test_exp_is_positive()
     """
-    return with_legal_shapes(Subject.of(op, **told)).calls()
+    return with_other_keywords(Subject.of(op, **told)).calls()
 
 
 def report_on(
     subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
 ) -> Report:
     """Try the laws on an operation and tell the result; a wrong gradient does not raise."""
-    subject = with_legal_shapes(subject)
+    subject = with_other_keywords(subject)
     return report_of(subject, examine(subject, max_examples, laws))
 
 

@@ -147,7 +147,12 @@ def _operand_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _attribute_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try the rule that would be right if the operation had been told something else."""
+    usual = e.subject.defaults()
     for name, value in e.call.attributes.items():
+        if isinstance(usual.get(name), int | float | str):
+            told = {**e.call.attributes, name: usual[name]}
+            text = f"{name} is ignored: the rule is that of {name}={usual[name]!r}"
+            yield text, e.gradient_at(e.call.inputs, e.upstream, told)
         for text, instead in _told_otherwise(e, value):
             told = {**e.call.attributes, name: instead}
             yield text.format(name), e.gradient_at(e.call.inputs, e.upstream, told)

@@ -19,7 +19,7 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
-from autolm.testing.call import Call, literal
+from autolm.testing.call import Call, literal, literal_keywords
 from autolm.testing.calls_from_patterns import (
     ANY_AXES,
     attributes_for,
@@ -63,6 +63,8 @@ class Subject:
     relations: tuple[Relation, ...]
     note: str = ""  # what was found out about the shapes that it takes
     slack: float = 1.0  # what tolerances are multiplied by: more than 1 in single precision
+    variants: tuple[Case, ...] = ()  # calls with other keywords than those by default
+    where: str = ""  # the keywords of the one variant that this is
 
     def __repr__(self) -> str:
         return f"<{self.op.name} under test>"
@@ -141,6 +143,30 @@ class Subject:
         parts = [replace(self, cases=(case,), patterns=()) for case in by_size]
         parts += [replace(self, cases=(), patterns=(pattern,)) for pattern in self.patterns]
         return parts or [self]
+
+    def by_variant(self) -> list[Subject]:
+        """Split as `by_case` does, and have one subject more for each variant."""
+        return [*self._parts, *self._variant_parts]
+
+    @cached_property
+    def _variant_parts(self) -> list[Subject]:
+        return [
+            replace(self, cases=(case,), variants=(), where=literal_keywords(case.attributes))
+            for case in self.variants
+        ]
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the keywords of the forward, each with its default, or `Parameter.empty`."""
+        try:
+            parameters = inspect.signature(self.op.forward).parameters.values()
+        except (TypeError, ValueError):
+            return {}
+        return {
+            p.name: p.default
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY
+            or (p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty)
+        }
 
     def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
         """Return the forward alone, of raw arrays of any dtype."""

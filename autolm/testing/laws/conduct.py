@@ -200,6 +200,7 @@ hygiene = Law(
     lambda subject: subject.calls(),
     _check_hygiene,
     of_conduct=True,
+    parts=Subject.by_variant,
 )
 state = Law(
     "state",
