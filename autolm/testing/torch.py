@@ -168,12 +168,24 @@ def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
 
 
 def find_examples(F: Any) -> tuple[Any, ...] | None:
-    """Find arguments with which a Function can be called; None if none were found."""
+    """Find arguments with which a Function can be called; None if none were found.
+
+    Raises
+    ------
+    ValueError
+        If it refused the last ones for want of a device.
+    """
+    tried: list[TorchKernel] = []
 
     def kernel_of(given: Sequence[Any]) -> TorchKernel:
-        return TorchKernel.of(F, given, "check")
+        tried.append(TorchKernel.of(F, given, "check"))
+        return tried[-1]
 
-    return found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
+    found = found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
+    for kernel in tried if found is None else ():
+        if kernel.refusal is not None and kernel.lacks(kernel.refusal):
+            raise ValueError(f"it needs {kernel.lacks(kernel.refusal)}: {kernel.refusal}")
+    return found
 
 
 @contextmanager
