@@ -172,7 +172,7 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
     first = outcomes[0].broken
     assert first is not None
-    conduct = [o for o in outcomes if o.law.of_conduct and o.law is not extremes]
+    conduct = [o for o in outcomes if o.law.of_conduct and o.law.name != extremes.name]
     told = [o.broken.diagnosis for o in conduct if o.broken]
     certain = [diagnosis for diagnosis in told if diagnosis and diagnosis != OTHER_DTYPE]
     if certain or outcomes[0].law not in LAWS_OF_VALUE:

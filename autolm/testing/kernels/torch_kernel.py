@@ -99,7 +99,8 @@ class TorchKernel(Kernel):
             for name, x in zip(names, examples, strict=True)
         ]
         device = tensors[0].device if tensors else torch.device("cpu")
-        return cls(function, getattr(function, "__name__", type(function).__name__), slots, device)
+        name = getattr(function, "__name__", type(function).__name__)
+        return cls(function, name if name.isidentifier() else "function", slots, device)
 
     def prepare(self) -> None:
         """Find out how it may be run: in which precision, on copies or not, with which seed."""
