@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,7 @@ class Call:
         words = [literal(x) for x in self.inputs]
         if self.upstream is not None:
             words.append(f"upstream={literal(self.upstream)}")
-        words += [f"{name}={literal(value)}" for name, value in self.attributes.items()]
-        return ", ".join(words)
+        return ", ".join([*words, literal_keywords(self.attributes)] if self.attributes else words)
 
     def __repr__(self) -> str:
         return f"Call({self.arguments()})"
@@ -82,6 +82,11 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return _with_np(repr(value))
     return "..." if value is Ellipsis else repr(value)
+
+
+def literal_keywords(attributes: Mapping[str, Any]) -> str:
+    """Write attributes as a call does."""
+    return ", ".join(f"{name}={literal(value)}" for name, value in attributes.items())
 
 
 def _with_np(numbers: str) -> str:

@@ -24,7 +24,7 @@ from autolm.testing.laws import (
 )
 from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
-from autolm.testing.legal_shapes import with_legal_shapes
+from autolm.testing.other_keywords import with_other_keywords
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -58,7 +58,8 @@ def check_op(
     domain
         The open interval ``(low, high)`` to sample operands from, or one per operand.
     attributes
-        Keyword arguments for every call.
+        Keyword arguments for every call. One that has a default, and is not told here, is tried at
+        other values too: flags turned, other axes, other kinds of index.
     cases
         Shapes and attributes to try, for an operation that is not elementwise.
     relations
@@ -105,14 +106,14 @@ def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStra
     ...     assert (ops.exp(*call.inputs).data > 0).all()
     >>> test_exp_is_positive()
     """
-    return with_legal_shapes(Subject.of(op, **told)).calls()
+    return with_other_keywords(Subject.of(op, **told)).calls()
 
 
 def report_on(
     subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
 ) -> Report:
     """Try the laws on an operation and tell the result; a wrong gradient does not raise."""
-    subject = with_legal_shapes(subject)
+    subject = with_other_keywords(subject)
     return report_of(subject, examine(subject, max_examples, laws))
 
 
@@ -171,13 +172,13 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
     first = outcomes[0].broken
     assert first is not None
-    conduct = [o for o in outcomes if o.law.of_conduct and o.law is not extremes]
+    conduct = [o for o in outcomes if o.law.of_conduct and o.law.name != extremes.name]
     told = [o.broken.diagnosis for o in conduct if o.broken]
     certain = [diagnosis for diagnosis in told if diagnosis and diagnosis != OTHER_DTYPE]
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
-    by_linear = "".join(o.broken.diagnosis for o in outcomes if o.law is linear and o.broken)
+    by_linear = "".join(o.broken.diagnosis for o in outcomes if o.law.name == linear.name and o.broken)
     try:
         evidence = subject.with_evidence()
         if by_linear:  # then what is sent is no number times it

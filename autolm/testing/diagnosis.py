@@ -24,6 +24,10 @@ from autolm.testing.verdict import Arrays, largest
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
 EQUAL = "ties: wrong where operands are equal, whether or not they are one and the same"
 
+SOME = 3  # calls of which it is asked how an error depends on operands
+POWERS = (0, 1, 2, 3, -1, -2)  # of an operand, that an error may be proportional to
+SURE = 1e-6  # of its size: by so much it may be off then
+
 LEAST = 3  # elements of wrong gradients, all calls together, that a cause is sought for
 
 
@@ -51,7 +55,37 @@ def what_is_known(subject: Subject, example: Call | None) -> str:
         places = {text for text in _places(wrong[0]) if all(text in _places(e) for e in wrong)}
         calls = "" if len(wrong) == len(evidences) else " in some calls"
         told.append(f"{name} is wrong{calls}" + "".join(f", {text}" for text in sorted(places)))
+        told += [f"its error {text}" for text in _how_the_error_depends(wrong)]
     return "; ".join(told)
+
+
+def _how_the_error_depends(wrong: Sequence[Evidence]) -> list[str]:
+    """Say of which operands the error is independent, or a power, in all calls."""
+    found = []
+    for i, name in enumerate(wrong[0].subject.names_of(wrong[0].call)):
+        powers = {_power_of_the_error(e, i) for e in wrong[:SOME]}
+        if len(powers) == 1 and (power := powers.pop()) is not None:
+            text = f"is proportional to {name}" + (f" to the {power}" if power != 1 else "")
+            found.append(text if power else f"does not depend on {name}")
+    return found
+
+
+def _power_of_the_error(e: Evidence, operand: int) -> int | None:
+    """Double an operand: return the power of two that the error is multiplied by, if it is one."""
+    if operand >= len(e.call.inputs) or e.call.inputs[operand].dtype.kind != "f":
+        return None
+    inputs = [2 * x if i == operand else x for i, x in enumerate(e.call.inputs)]
+    there = Call(*inputs, **e.call.attributes)
+    there.upstream = e.upstream
+    due = e.gradient_at(inputs, e.upstream)
+    sent = e.subject.contributions(there)[e.operand]
+    if due is None or sent is None:
+        return None
+    here, error = e.analytic - e.numeric, sent - due
+    for power in POWERS:
+        if largest(error - 2.0**power * here) <= SURE * largest(error):
+            return power
+    return None
 
 
 def of_uses(subject: Subject, call: Call, sent: Arrays) -> str:

@@ -204,15 +204,17 @@ class _Growing:
     def apply(self, subject: Subject, only_new_leaves: bool = False) -> None:
         """Add one application; leave the graph as it was if its data would not be tame."""
         wanted, attributes = self._shapes_wanted(subject, only_new_leaves)
-        before = len(self.leaves)
+        leaves, applications = len(self.leaves), len(self.applications)
         operands = [
             self._operand(shape, domain, subject.elementwise, only_new_leaves)
             for shape, domain in zip(wanted, subject.domains_for(len(wanted)), strict=True)
         ]
         if not self._append(subject, operands, attributes):
-            for leaf in range(before, len(self.leaves)):
+            for leaf in range(leaves, len(self.leaves)):
                 del self.data[leaf]
-            del self.leaves[before:]
+            for added in range(applications, len(self.applications)):  # they may be of new leaves
+                del self.data[~added]
+            del self.leaves[leaves:], self.applications[applications:]
 
     def close_a_diamond(self) -> None:
         """Multiply the last result by a node under it: paths of unequal length meet there."""

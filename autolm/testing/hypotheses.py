@@ -71,8 +71,10 @@ def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
     ]
     for text, factor in _with_inverses_and_roots(sizes):
         yield f"off by a factor of {text}", factor * e.numeric
+    # Of rows that are counted by a mask any number may be left out, one by chance.
+    counted = {n for x in e.call.attributes.values() for n in np.shape(x)}
     for text, n in sizes:
-        if n > 1:
+        if n > 1 and n not in counted:
             yield f"off by a factor of n / (n − 1), n being {text}", n / (n - 1) * e.numeric
             yield f"off by a factor of (n − 1) / n, n being {text}", (n - 1) / n * e.numeric
     for (above, n), (below, m) in permutations(sizes, 2):
@@ -147,10 +149,18 @@ def _operand_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _attribute_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try the rule that would be right if the operation had been told something else."""
-    for name, value in e.call.attributes.items():
-        for text, instead in _told_otherwise(e, value):
-            told = {**e.call.attributes, name: instead}
-            yield text.format(name), e.gradient_at(e.call.inputs, e.upstream, told)
+    usual = e.subject.defaults()
+    for name, value in {**usual, **e.call.attributes}.items():
+        instead = [
+            (f"{name} is ignored: the rule is that of {name}={usual.get(name)!r}", usual.get(name))
+        ]
+        if isinstance(value, float):
+            taken = f"{name} is taken as {{}}: it is left out of the rule"
+            instead += [(taken.format(number), float(number)) for number in (0, 1)]
+        for text, other in instead + [(t.format(name), o) for t, o in _told_otherwise(e, value)]:
+            if isinstance(other, int | float | str | np.ndarray) and other is not value:
+                told = {**e.call.attributes, name: other}
+                yield text, e.gradient_at(e.call.inputs, e.upstream, told)
 
 
 def _told_otherwise(e: Evidence, value: Any) -> Iterator[tuple[str, Any]]:
@@ -348,6 +358,20 @@ def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
             )
 
 
+def _reversed(e: Evidence) -> Iterator[tuple[str, Any]]:
+    """Try another operand, or what is sent, in reverse order along an axis."""
+    for axis in range(e.x.ndim):
+        yield (
+            f"reversed along axis {axis}: it is sent in the opposite order",
+            np.flip(e.numeric, axis),
+        )
+    for other, x in enumerate(e.call.inputs):
+        for axis in range(x.ndim) if other != e.operand else ():
+            inputs = [np.flip(a, axis) if i == other else a for i, a in enumerate(e.call.inputs)]
+            told = f"reversed: {e.subject.names_of(e.call)[other]} is read in the opposite order"
+            yield f"{told} along axis {axis}", e.gradient_at(inputs, e.upstream)
+
+
 def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try sums over axes that are missing, wrong or too many."""
     paths = e.paths(e.jacobian)
@@ -413,27 +437,29 @@ def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try what is left if one term of the sum is dropped, or taken twice, or has its sign wrong."""
+    own, rest = e.subject.names_of(e.call)[e.operand], e.numeric - e.analytic
     for text, term in _elementary_terms(e):
-        rest = e.numeric - e.analytic
         for sign in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
             if largest(rest - sign * term) <= 1e-7 * (largest(rest) + 1e-300):
                 yield f"a term is missing: {_times(sign)}{text}", e.numeric - sign * term
         fitted = _multiple(rest, term)
         yield f"a term is missing: {fitted:.6g} · {text}", e.numeric - fitted * term
     if e.result.shape == e.x.shape:
-        name = e.subject.names_of(e.call)[e.operand]
-        text = f"a term is missing: half of the product rule; the rule computes y/{name} · ḡ"
+        text = f"a term is missing: half of the product rule; the rule computes y/{own} · ḡ"
         yield text, e.upstream * e.result / e.x
     rest = e.numeric - e.analytic
-    along = [("", np.ones(e.x.shape))]
-    if e.result.shape == e.x.shape:
-        along += [("y · ", e.result), ("the operand · ", e.x)]
-    for (text, factor), axis in product(along, range(e.x.ndim)):
-        common = (rest * factor).sum(axis=axis, keepdims=True) / (factor * factor).sum(
-            axis=axis, keepdims=True
-        )
-        if e.x.shape[axis] > 2 and largest(rest - factor * common) <= 1e-7 * largest(rest):
-            yield f"a term is missing: {text}a sum or mean, the same along an axis", e.analytic
+    for axis in (*range(e.x.ndim), None):
+        along = [("", np.ones(e.x.shape)), (f"{own} · ", e.x)]
+        along += [("y · ", e.result)] if e.result.shape == e.x.shape else []
+        along.append((f"({own} − its mean) · ", e.x - e.x.mean(axis=axis, keepdims=True)))
+        length = e.x.size if axis is None else e.x.shape[axis]
+        where = "the same for all" if axis is None else "the same along an axis"
+        for text, factor in along if length > 2 or e.x.size <= 2 else ():
+            common = (rest * factor).sum(axis=axis, keepdims=True) / (factor * factor).sum(
+                axis=axis, keepdims=True
+            )
+            if largest(rest - factor * common) <= 1e-7 * largest(rest):
+                yield f"a term is missing: {text}a sum or mean, {where}", e.analytic
 
 
 def _sums_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -511,8 +537,12 @@ def _only_where(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _rounded(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try numbers that went through single precision on their way."""
-    yield "dtype not kept: it is rounded to single precision", e.numeric.astype(np.float32)
+    """See whether all numbers are such as a shorter dtype holds: they went through it."""
+    for text, bits, rough in (("single", 23, 1e-4), ("half", 10, 0.05), ("bfloat16", 7, 0.3)):
+        mantissa, exponent = np.frexp(e.analytic)
+        held = np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
+        if np.array_equal(held, e.analytic) and np.allclose(e.analytic, e.numeric, rtol=rough):
+            yield f"dtype not kept: it is rounded to {text} precision", e.analytic
 
 
 def _misplaced(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -572,6 +602,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _operand_left_out,
     _operands_swapped,
     _transposed,
+    _reversed,
     _sums,
     _factor_of_axes,
     _summed_though_kept,

@@ -145,7 +145,7 @@ def _is_an_accident(
 
 
 def _is_right(subject: Subject, shapes: Shapes) -> bool:
-    call = _call(subject, shapes)
+    call = call_of_shapes(subject, shapes)
     try:
         call.upstream = upstream_for(subject.run(call.copy())[0].shape)
         found = subject.contributions(call)
@@ -225,7 +225,7 @@ def _fits(shapes: Shapes) -> bool:
 def _no(subject: Subject, shapes: Shapes) -> bool:
     """Whether the forward refuses shapes."""
     try:
-        subject.run(_call(subject, shapes))
+        subject.run(call_of_shapes(subject, shapes))
     except OperationError:
         return True
     return False
@@ -233,7 +233,7 @@ def _no(subject: Subject, shapes: Shapes) -> bool:
 
 def _failure(subject: Subject, shapes: Shapes) -> str:
     """Say how the rule fails where the forward takes these shapes; empty if it can be run."""
-    call = _call(subject, shapes)
+    call = call_of_shapes(subject, shapes)
     try:
         call.upstream = upstream_for(subject.run(call.copy())[0].shape)
         subject.contributions(call)
@@ -242,7 +242,7 @@ def _failure(subject: Subject, shapes: Shapes) -> str:
     return ""
 
 
-def _call(subject: Subject, shapes: Shapes) -> Call:
+def call_of_shapes(subject: Subject, shapes: Shapes) -> Call:
     """Make a call of these shapes in which numbers differ."""
     inputs = []
     for i, (shape, domain) in enumerate(zip(shapes, subject.domains, strict=True)):

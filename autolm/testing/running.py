@@ -93,17 +93,18 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
         return Outcome(law, Status.DOES_NOT_APPLY, tally)
-    drawn = Counter(bool(part.patterns) for part, _ in applying)
+    drawn = Counter(bool(part.patterns) for part, _ in applying if not part.where)
     for most in (max_examples, MORE * max_examples):
         for part, examples in applying:
             fellows = drawn[bool(part.patterns)]  # cases share them, and patterns as many more
             share = max(LEAST, -(-most // fellows)) if fellows > 1 else most
-            share = min(share, law.most or share)
+            share = LEAST if part.where else min(share, law.most or share)
             try:
                 broken = _sought(law, part, examples, tally, share, shrink, pool)
             except Unsatisfiable:
                 continue
             if broken is not None:
+                broken.message += f", with {part.where}" if part.where else ""
                 return Outcome(law, Status.BROKEN, tally, broken.message, broken)
         missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
         if not missed or not tally.examples:

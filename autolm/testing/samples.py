@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.oracle import differentiate
-from autolm.testing.strategies import choices
+from autolm.testing.strategies import REALS, choices
 from autolm.testing.under_test import OperationError, Subject
-from autolm.testing.verdict import gradient, largest
+from autolm.testing.verdict import gradient, gradient_scale, largest
 
 Array = NDArray[Any]
 
 FIT = 1e-8  # of the size of a gradient: a hypothesis that is nearer than this fits
 NEARER = 1e-2  # and it must be so much nearer to the gradient than the right one is
 WRONG = 1e-9
+ROUNDED = 1e-15  # of Σ |ḡ · y| per input: what is not far above it says nothing
+SMALLER = 0.25  # times as large as usual are numbers at which exponentials differ less
 
 # Shapes for an elementwise operation, of one operand and of several, plain and stretched.
 PLAIN: tuple[tuple[int, ...], ...] = ((3, 3), (2, 4), (5,), (4,))
@@ -137,19 +139,20 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
     rng = np.random.default_rng(7)
     operands = len(subject.operands)
     if not subject.elementwise:
-        wanted = [(case.shapes, case.attributes) for case in subject.cases]
+        ways = [(case.shapes, case.attributes) for case in subject.cases]
         if example is not None:
-            wanted.append((tuple(x.shape for x in example.inputs), example.attributes))
-        wanted += [(tuple(map(_longer, shapes)), told) for shapes, told in wanted]
-        wanted = [w for w in wanted if sum(map(math.prod, w[0])) > 1] * 2
+            ways.append((tuple(x.shape for x in example.inputs), example.attributes))
+        ways += [(tuple(map(_longer, shapes)), told) for shapes, told in ways]
+        ways = [way for way in ways if sum(map(math.prod, way[0])) > 1]
+        wanted = [(size, *way) for size in (1.0, SMALLER) for way in ways]
     else:
         every = [(shape,) * operands for shape in PLAIN]
         every += [each + each[:1] * (operands - 2) for each in STRETCHED if operands > 1]
         attributes = subject.attributes if example is None else example.attributes
-        wanted = [(shapes, attributes) for shapes in every]
+        wanted = [(1.0, shapes, attributes) for shapes in every]
     calls = []
-    for shapes, attributes in wanted:
-        call = Call(*_generic(subject, shapes, rng), **attributes)
+    for size, shapes, attributes in wanted:
+        call = Call(*_generic(subject, shapes, rng, size), **attributes)
         try:
             result = subject.run(call.copy())[0]
         except OperationError:
@@ -167,9 +170,13 @@ def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(n + 1 if n > 1 else n for n in shape)
 
 
-def _generic(subject: Subject, shapes: Sequence[tuple[int, ...]], rng: Any) -> list[Array]:
+def _generic(
+    subject: Subject, shapes: Sequence[tuple[int, ...]], rng: Any, size: float
+) -> list[Array]:
     return [
-        rng.random(shape) < 0.5 if domain is None else _distinct(domain, shape, rng)
+        rng.random(shape) < 0.5
+        if domain is None
+        else _distinct(domain, shape, rng) * (size if domain == REALS else 1)
         for shape, domain in zip(shapes, subject.domains_for(len(shapes)), strict=True)
     ]
 
@@ -199,5 +206,8 @@ def _gradients(subject: Subject, call: Call) -> list[Evidence]:
             continue
         if not np.all(np.isfinite(n)):  # where there is no gradient, no rule is wrong
             continue
+        scale = gradient_scale((), call.inputs, derivative.result, call.upstream)
+        if 0 < FIT * max(largest(n), largest(a)) < ROUNDED * scale:
+            continue  # rounding is a part of it
         found.append(Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n))
     return found

@@ -9,7 +9,8 @@ imported when a check begins.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from autolm.testing.kernels import composing, laws, precision, torch_laws
@@ -107,7 +108,7 @@ def check_function(
     >>> check_function(Square, torch.ones(2, 3), examples_count=3).verdict
     <Verdict.CORRECT: 'correct'>
     """
-    with library("torch").random.fork_rng(devices=[]):
+    with _apart_from_the_program():
         subject = _subject(
             *("check_function", F, examples, dtypes, reference),
             domain=domain,
@@ -145,7 +146,7 @@ def check_gradient(F: Callable[..., Any], *arguments: Any, upstream: Any = None)
     <Verdict.CORRECT: 'correct'>
     """
     torch = library("torch")
-    with torch.random.fork_rng(devices=[]):
+    with _apart_from_the_program():
         subject = _subject("check_gradient", F, arguments, (), None)
         if isinstance(upstream, torch.Tensor):
             upstream = upstream.detach().cpu().to(torch.float64).numpy()
@@ -167,12 +168,37 @@ def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
 
 
 def find_examples(F: Any) -> tuple[Any, ...] | None:
-    """Find arguments with which a Function can be called; None if none were found."""
+    """Find arguments with which a Function can be called; None if none were found.
+
+    Raises
+    ------
+    ValueError
+        If it refused the last ones for want of a device.
+    """
+    tried: list[TorchKernel] = []
 
     def kernel_of(given: Sequence[Any]) -> TorchKernel:
-        return TorchKernel.of(F, given, "check")
+        tried.append(TorchKernel.of(F, given, "check"))
+        return tried[-1]
 
-    return found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
+    found = found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
+    for kernel in tried if found is None else ():
+        if kernel.refusal is not None and kernel.lacks(kernel.refusal):
+            raise ValueError(f"it needs {kernel.lacks(kernel.refusal)}: {kernel.refusal}")
+    return found
+
+
+@contextmanager
+def _apart_from_the_program() -> Iterator[None]:
+    """Leave random state and threads as they are, and use one: more wait for so small arrays."""
+    torch = library("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _subject(

@@ -19,7 +19,7 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
-from autolm.testing.call import Call, literal
+from autolm.testing.call import Call, literal, literal_keywords
 from autolm.testing.calls_from_patterns import (
     ANY_AXES,
     attributes_for,
@@ -30,7 +30,6 @@ from autolm.testing.calls_from_patterns import (
 from autolm.testing.composed_as_one import as_one
 from autolm.testing.relations import Relation
 from autolm.testing.strategies import (
-    REALS,
     Kind,
     Shape,
     arrays_together,
@@ -42,6 +41,8 @@ from autolm.testing.strategies import (
 
 Array = NDArray[Any]
 Domains = tuple[tuple[float, float] | None, ...]
+MOVED = 2.0**-12 / 3  # of itself a number is moved at most: far less than two lie apart
+ABOVE = (0.0, math.inf)
 LARGEST = 12  # elements of an operand that is drawn
 MOST_OPERANDS = 26  # which letters name
 
@@ -63,6 +64,8 @@ class Subject:
     relations: tuple[Relation, ...]
     note: str = ""  # what was found out about the shapes that it takes
     slack: float = 1.0  # what tolerances are multiplied by: more than 1 in single precision
+    variants: tuple[Case, ...] = ()  # calls with other keywords than those by default
+    where: str = ""  # the keywords of the one variant that this is
 
     def __repr__(self) -> str:
         return f"<{self.op.name} under test>"
@@ -141,6 +144,30 @@ class Subject:
         parts = [replace(self, cases=(case,), patterns=()) for case in by_size]
         parts += [replace(self, cases=(), patterns=(pattern,)) for pattern in self.patterns]
         return parts or [self]
+
+    def by_variant(self) -> list[Subject]:
+        """Split as `by_case` does, and have one subject more for each variant."""
+        return [*self._parts, *self._variant_parts]
+
+    @cached_property
+    def _variant_parts(self) -> list[Subject]:
+        return [
+            replace(self, cases=(case,), variants=(), where=literal_keywords(case.attributes))
+            for case in self.variants
+        ]
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the keywords of the forward, each with its default, or `Parameter.empty`."""
+        try:
+            parameters = inspect.signature(self.op.forward).parameters.values()
+        except (TypeError, ValueError):
+            return {}
+        return {
+            p.name: p.default
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY
+            or (p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty)
+        }
 
     def function(self, attributes: Mapping[str, Any]) -> Callable[..., Array]:
         """Return the forward alone, of raw arrays of any dtype."""
@@ -301,6 +328,8 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool, edge:
     if kind == "kinky" and subject.op.kinks:  # and the edge of a domain is a place for one
         edges += [x for domain in domains if domain for x in domain if math.isfinite(x)]
     inputs = draw(arrays_together(chosen, kind, domains, edges))
+    if kind == "generic" and draw(st.sampled_from([False, False, True])):
+        inputs = tuple(map(_not_simple, inputs, domains))
     call = Call(*inputs, **attributes)
     try:
         result = subject.run(call.copy())[0]
@@ -316,6 +345,14 @@ def _calls(draw: st.DrawFn, subject: Subject, kind: Kind, stretched: bool, edge:
     return call
 
 
+def _not_simple(x: Array, domain: tuple[float, float] | None) -> Array:
+    """Move numbers a little, to where no short dtype holds them."""
+    if domain is None:
+        return x
+    moved = x * (1 + MOVED / (2 + np.arange(x.size).reshape(x.shape)))
+    return np.where((domain[0] < moved) & (moved < domain[1]), moved, x)
+
+
 def positive_definite(call: Call) -> Call:
     """Make its square matrices such as have an inverse, a root and a factor of Cholesky's."""
     return Call(*map(_times_its_transpose, call.inputs), **call.attributes)
@@ -329,14 +366,20 @@ def _times_its_transpose(x: Array) -> Array:
 
 def upstreams(shape: Shape) -> st.SearchStrategy[Array]:
     """Draw upstream gradients: generic numbers, the simplest of them 1."""
-    return arrays_together([shape]).map(lambda arrays: np.asarray(arrays[0] / 2))
+    return arrays_together([shape], domains=[ABOVE]).map(lambda arrays: _signed(arrays[0] / 2))
 
 
 def upstream_for(shape: Shape) -> Array:
     """Return one upstream gradient with distinct numbers."""
     size = math.prod(shape)
-    numbers = np.array(choices("generic", REALS, size)[:size]) / 2
-    return np.asarray(np.random.default_rng(0).permutation(numbers).reshape(shape))
+    numbers = np.array(choices("generic", ABOVE, size)[:size]) / 2
+    return _signed(np.random.default_rng(0).permutation(numbers).reshape(shape))
+
+
+def _signed(array: Array) -> Array:
+    """Make every third number negative: then no two add up to 0, where a rule sums them."""
+    signs = np.where(np.arange(array.size) % 3 == 2, -1.0, 1.0)
+    return np.asarray(array * signs.reshape(array.shape))
 
 
 def edges_in(attributes: Mapping[str, Any]) -> list[float]:

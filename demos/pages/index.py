@@ -88,6 +88,7 @@ lessons/23_the_lessons_script
 lessons/24_llama
 lessons/25_build_your_own
 lessons/26_growing_out
+lessons/27_prove_a_kernel
 ```
 
 ```{toctree}
@@ -203,6 +204,7 @@ lessons/23_the_lessons_script
 lessons/24_llama
 lessons/25_build_your_own
 lessons/26_growing_out
+lessons/27_prove_a_kernel
 ```
 
 ```{toctree}

@@ -461,3 +461,122 @@ def sample_variance_over_n(x):
 @wrong("transposed")
 def axes_turned_the_wrong_way(x):
     return x.transpose(1, 2, 0), lambda g: (g.transpose(1, 2, 0),)
+
+
+# What a stranger wrote, before anybody looked whether it is named
+
+
+ANY_ROWS = (Case(((3, 4),)), Case(((2, 3),)), Case(((2, 2, 3),)))
+
+
+def normal_of(x):
+    d = x - x.mean(-1, keepdims=True)
+    inverse = 1 / np.sqrt((d * d).mean(-1, keepdims=True) + 1e-5)
+    return d * inverse, inverse
+
+
+@wrong("a term is missing", cases=ANY_ROWS)
+def layer_norm_of_a_constant_variance(x):
+    y, inverse = normal_of(x)
+    return y, lambda g: (inverse * (g - g.mean(-1, keepdims=True)),)
+
+
+@wrong("a term is missing", cases=ANY_ROWS)
+def layer_norm_over_one_less(x):
+    y, inverse = normal_of(x)
+    n = x.shape[-1] - 1
+
+    def backward(g):
+        return (inverse * (g - g.mean(-1, keepdims=True) - y * (g * y).sum(-1, keepdims=True) / n),)
+
+    return y, backward
+
+
+@wrong("smoothing is taken as 0")
+def loss_without_its_smoothing(x, *, smoothing=0.1):
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise ValueError("rows of two at least")
+    hot = np.eye(x.shape[1])[np.arange(len(x)) % x.shape[1]]
+    wanted = hot * (1 - smoothing) + smoothing / x.shape[1]
+    p = softmax(x)
+    return -(wanted * np.log(p)).sum(-1), lambda g: (g[:, None] * (p - hot),)
+
+
+def attention_scaled_by(factor):
+    def attention(q, k, v):
+        if not q.ndim == k.ndim == v.ndim == 2:
+            raise ValueError("matrices")
+        p = softmax(q @ k.T / np.sqrt(q.shape[1]))
+
+        def backward(g):
+            to_p = g @ v.T
+            scores = p * (to_p - (p * to_p).sum(-1, keepdims=True)) * factor(q.shape[1])
+            return scores @ k, scores.T @ q, p.T @ g
+
+        return p @ v, backward
+
+    return attention
+
+
+ROOT = "the root of the length of the last axis"
+WRONG["attention_without_its_scale"] = (attention_scaled_by(lambda d: 1), {}, (ROOT,))
+WRONG["attention_scaled_twice"] = (attention_scaled_by(lambda d: 1 / d), {}, (f"1 / {ROOT}",))
+
+
+@wrong("x: reversed: w is read in the opposite order")
+def convolution_with_its_kernel_turned(x, w):
+    (n,), (k,) = x.shape, w.shape
+    if k > n:
+        raise ValueError("the kernel is longer than the signal")
+    y = np.convolve(x, w[::-1], mode="valid")
+    return y, lambda g: (np.convolve(g, w[::-1]), np.convolve(x, g[::-1], mode="valid"))
+
+
+@wrong()
+def gelu_with_a_typing_error(x):
+    t = np.tanh(0.8 * (x + 0.044715 * x**3))
+    slope = 0.5 * (1 + t) + 0.4 * x * (1 - t * t) * (1 + 0.044715 * x * x)
+    return 0.5 * x * (1 + t), lambda g: (g * slope,)
+
+
+@wrong("rule computes x")
+def huber_that_is_not_cut(x):
+    far = np.abs(x) > 1
+    return np.where(far, np.abs(x) - 0.5, 0.5 * x * x), lambda g: (g * x,)
+
+
+@wrong("the slope of the forward itself")
+def running_total_not_turned(x):
+    return np.cumsum(x, -1), lambda g: (np.cumsum(g, -1),)
+
+
+@wrong("half of the product rule", "a term is missing")
+def unit_rows_of_a_constant_norm(x):
+    norm = np.sqrt((x * x).sum(-1, keepdims=True))
+    return x / norm, lambda g: (g / norm,)
+
+
+@wrong("elements in the wrong places", cases=(Case(((3, 4),)), Case(((2, 6),))))
+def gated_halves_exchanged(x):
+    a, b = np.split(x, 2, axis=-1)
+    s = 1 / (1 + np.exp(-b))
+    return a * s, lambda g: (np.concatenate([g * a * s * (1 - s), g * s], -1),)
+
+
+@wrong("factor that is y", cases=ANY_ROWS)
+def deviation_without_its_root(x):
+    d = x - x.mean(-1, keepdims=True)
+    return np.sqrt((d * d).mean(-1)), lambda g: (g[..., None] * d / x.shape[-1],)
+
+
+@wrong("a term is missing: a ·")
+def cosine_without_its_norms(a, b):
+    if a.shape != b.shape:
+        raise ValueError("shapes differ")
+    norms = np.sqrt((a * a).sum()) * np.sqrt((b * b).sum())
+    return (a * b).sum() / norms, lambda g: (g * b / norms, g * a / norms)
+
+
+@wrong("rounded to half precision")
+def product_through_half(x):
+    return x * x, lambda g: ((g.astype(np.float16) * 2 * x.astype(np.float16)).astype(x.dtype),)

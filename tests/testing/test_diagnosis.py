@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from autolm.ops.array_operation import Case
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.hypotheses import HYPOTHESES
 from autolm.testing.legal_shapes import with_legal_shapes
@@ -13,6 +14,11 @@ from .mistakes_by_family import WRONG
 
 # What stands for the others where little time is spent; of a doubtful one no cause is told.
 SOME = ["log_eps_out", "half_of_rows", "relu_leak", "mean_wrong_count", "cube_forgot_power"]
+SOME += [
+    "attention_without_its_scale",
+    "convolution_with_its_kernel_turned",
+    "product_through_half",
+]
 SOME += ["swish_gate", "tail_of_blocks", "axes_turned_the_wrong_way"]
 LINEAR = [name for name, (_, _, words) in WRONG.items() if words != ("not linear",)]
 NIGHTLY = settings().max_examples >= 1000
@@ -42,6 +48,25 @@ def test_a_slope_that_is_reached_faster_than_by_a_power_is_no_eps_left_out():
         return x + np.exp(-x * x), lambda g: (g,)
 
     assert "rule computes ḡ" in diagnose(Subject.of(bump), None)
+
+
+def test_where_no_cause_is_known_it_is_said_how_the_error_depends_on_each_operand():
+    def shifted(a, b):
+        return a * b, lambda g: (g * (b + np.cos(a)), g * (a + 3 * b * b * np.sin(a)))
+
+    known = what_is_known(Subject.of(shifted), None)
+    assert "a is wrong" in known and "its error does not depend on b" in known
+    assert "its error is proportional to b to the 2" in known
+
+
+def test_rows_that_a_mask_may_leave_out_are_no_wrong_count_by_one():
+    def counted(x, *, kept):
+        size = kept.sum()
+        return (x * kept).sum() / size, lambda g: (g * kept / kept.size + 0 * x,)
+
+    kept = np.array([True, False, True, True])
+    told = {"cases": (Case(((4,),), {"kept": kept}), Case(((2, 4),), {"kept": kept}))}
+    assert "(n − 1)" not in diagnose(Subject.of(counted, **told), None)
 
 
 def test_a_constant_is_told_from_a_number_of_elements_by_other_lengths():

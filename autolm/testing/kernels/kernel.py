@@ -126,6 +126,10 @@ class Kernel(ABC):
     def gradient_as_function(self) -> Kernel:
         """Return the function that gives its gradient, of the operands and the upstream."""
 
+    def lacks(self, error: BaseException) -> str:
+        """Name the device that a forward asked for by an error, if it is not here."""
+        return ""
+
     def arguments(self, operands: Sequence[Any], attributes: Attributes) -> list[Any]:
         """Put operands, and what else there is, into the places of a call."""
         of = iter(operands)

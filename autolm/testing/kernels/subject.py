@@ -185,10 +185,11 @@ def _require_a_run(kernel: Kernel, examples: Sequence[Array]) -> None:
     try:
         kernel.run(examples, {})
     except Exception as error:
-        said = str(error).partition("\n")[0]
-        name = kernel.__name__
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        absent = kernel.lacks(error)
+        why = f"it needs {absent} ({said})" if absent else said
         raise ValueError(
-            f"{name} cannot be called with these examples: {type(error).__name__}: {said}"
+            f"{kernel.__name__} cannot be called with these examples: {why}"
         ) from error
 
 

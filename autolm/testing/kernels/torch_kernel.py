@@ -68,6 +68,7 @@ class TorchKernel(Kernel):
         self.dtype = torch.float64  # in which it is proved
         self.is_random = False  # whether the forward draws random numbers
         self.in_place = False  # whether it changes an input, and says so
+        self.refusal: Exception | None = None  # the last error by which the forward refused
         is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
         self.apply = function.apply if is_function else function
         self.body = self._forward_alone if is_function else function
@@ -86,6 +87,8 @@ class TorchKernel(Kernel):
             what = "an autograd.Function or a callable"
             raise TypeError(f"{caller}: {argument} must be {what}, not {given}")
         tensors = [x for x in examples if isinstance(x, torch.Tensor)]
+        for tensor in tensors:
+            _require_numbers(tensor, caller)
         names = argument_names(signature_of(function), len(examples))
         slots = [
             Slot(
@@ -96,7 +99,8 @@ class TorchKernel(Kernel):
             for name, x in zip(names, examples, strict=True)
         ]
         device = tensors[0].device if tensors else torch.device("cpu")
-        return cls(function, getattr(function, "__name__", type(function).__name__), slots, device)
+        name = getattr(function, "__name__", type(function).__name__)
+        return cls(function, name if name.isidentifier() else "function", slots, device)
 
     def prepare(self) -> None:
         """Find out how it may be run: in which precision, on copies or not, with which seed."""
@@ -116,13 +120,22 @@ class TorchKernel(Kernel):
         """Whether the forward runs on such operands."""
         try:
             self.run(operands, {})
-        except Exception:  # whatever it raises to refuse them
+        except Exception as error:  # whatever it raises to refuse them
+            self.refusal = error
             return False
         return True
 
     def _takes_copies(self, operands: Sequence[Any]) -> bool:
         self.in_place = True
         return self.takes(operands)
+
+    def lacks(self, error: BaseException) -> str:
+        """Name the device that a forward asked for by an error, if it is not here."""
+        said = str(error).lower().replace("triton", "cuda")
+        for name in ("cuda", "mps", "xpu"):
+            if name in said and not getattr(library("torch"), name).is_available():
+                return f"{name.upper()}, and there is no such device here"
+        return ""
 
     def numbers(self, tensor: Any) -> Array:
         """Return the numbers of a tensor, in its memory where NumPy can read that."""
@@ -397,6 +410,16 @@ def signature_of(function: Any) -> inspect.Signature | None:
     if is_function and not has_setup(function):
         parameters = parameters[1:]  # ctx
     return signature.replace(parameters=parameters)
+
+
+def _require_numbers(tensor: Any, caller: str) -> None:
+    """Refuse a tensor whose numbers are not there, or lie apart."""
+    if tensor.is_meta:
+        raise ValueError(
+            f"{caller}: an example is a meta tensor, which has no numbers; give others"
+        )
+    if tensor.layout is not library("torch").strided:
+        raise ValueError(f"{caller}: an example is sparse; give dense ones: tensor.to_dense()")
 
 
 def _plain(tensor: Any) -> Any:

@@ -165,7 +165,7 @@ def _check_mutation(subject: Subject, call: Call, expected: list[Array], tally: 
 def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
     upstream = call.given_upstream
-    other = np.roll(upstream, 1) * -1.5 + 0.25
+    other = np.roll(upstream, 1) * -1.5 + 1 / 7  # which no short dtype holds
     ours, others, both, none = (
         subject.sent(node, each)
         for each in (upstream, other, 2 * upstream - 3 * other, 0 * upstream)
@@ -200,6 +200,7 @@ hygiene = Law(
     lambda subject: subject.calls(),
     _check_hygiene,
     of_conduct=True,
+    parts=Subject.by_variant,
 )
 state = Law(
     "state",

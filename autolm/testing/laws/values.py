@@ -215,6 +215,7 @@ rule = Law(
     "the backward rule is what the oracle says, for a random upstream gradient",
     lambda subject: subject.calls(stretched=False),
     _check_rule,
+    parts=Subject.by_variant,
 )
 broadcasting = Law(
     "shapes",

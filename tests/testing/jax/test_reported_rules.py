@@ -11,12 +11,10 @@ import pytest
 
 jax = pytest.importorskip("jax")
 
-from jax.test_util import check_grads  # noqa: E402
-
 from autolm.testing import GradientError, Verdict  # noqa: E402
 from autolm.testing.jax import check_function, check_gradient  # noqa: E402
 
-from .reported_rules import REPORTED  # noqa: E402
+from .reported_rules import REPORTED, passes_check_grads  # noqa: E402
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") in ("ci", "nightly")
 FEW = ["wave_with_a_sign"]  # JAX compiles each shape
@@ -48,17 +46,6 @@ def test_it_is_found_and_given_no_false_cause(name):
 def test_its_right_twin_is_proved(name):
     report = report_of(name, "right")
     assert report.verdict is Verdict.CORRECT, report
-
-
-def passes_check_grads(case):
-    floats = [x for x in case.examples if x.dtype.kind == "f"]
-    fixed = [x for x in case.examples if x.dtype.kind != "f"]
-    try:
-        with jax.enable_x64(True):
-            check_grads(lambda *those: case.wrong(*those, *fixed), floats, 1, modes=["rev"])
-    except Exception:
-        return False
-    return True
 
 
 def test_check_grads_finds_fewer():

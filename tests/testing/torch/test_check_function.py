@@ -1,5 +1,6 @@
 """`check_function` of PyTorch: what it asks, refuses and writes."""
 
+import inspect
 import subprocess
 import sys
 
@@ -140,10 +141,15 @@ def test_broadcasting_and_large_examples():
     assert check_function(torch.tanh, rows(64, 128), examples_count=2).verdict is Verdict.CORRECT
 
 
-def test_the_random_state_of_the_user_stays():
+def test_random_state_and_threads_of_the_user_stay():
     torch.manual_seed(3)
-    before = torch.get_rng_state()
-    check_function(Square, rows(2, 3), examples_count=1)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        check_function(Square, rows(2, 3), examples_count=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -220,7 +226,44 @@ def test_a_result_left_out_is_no_overwritten_contribution():
     assert "the upstream gradient of result 1 is left out" in report.failure.diagnosis, report
 
 
+class OfCuda(torch.autograd.Function):
+    """It takes tensors of another device only."""
+
+    @staticmethod
+    def forward(ctx, x):
+        if not x.is_cuda:
+            raise RuntimeError("x must be a CUDA tensor")
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, upstream):
+        return 2 * upstream
+
+
+needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="the device is here")
+
+
+@needs_no_cuda
+def test_a_file_whose_kernel_needs_an_absent_device_says_so(tmp_path, capsys):
+    from autolm.cli.verdicts import show_verdicts
+
+    file = tmp_path / "of_cuda.py"
+    file.write_text(f"import torch\n\n{inspect.getsource(OfCuda)}", encoding="utf-8")
+    assert show_verdicts(modules=[file]) == 0
+    assert "OfCuda is UNDECIDED: it needs CUDA, and there is no such device here" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@needs_no_cuda
+def test_a_call_that_needs_an_absent_device_says_so():
+    with pytest.raises(ValueError, match="it needs CUDA, and there is no such device here"):
+        check_function(OfCuda, rows(2))
+
+
 WRONG_CALLS = {
+    "which has no numbers": lambda: check_function(Square, torch.ones(2, device="meta")),
+    "is sparse": lambda: check_function(Square, rows(2).to_sparse()),
     "F must be": lambda: check_function(3, rows(2)),
     "at least one tensor": lambda: check_function(Square, 1.0),
     "cannot be called with these examples": lambda: check_function(Square, rows(2), rows(2)),

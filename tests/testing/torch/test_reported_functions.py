@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 from autolm.testing import GradientError, Verdict  # noqa: E402
 from autolm.testing.torch import check_function  # noqa: E402
 
-from .reported_functions import REPORTED  # noqa: E402
+from ..table_of_reported import kind_of  # noqa: E402
+from .reported_functions import REPORTED, passes_gradcheck  # noqa: E402
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") in ("ci", "nightly")
 EXAMPLES = None if LONG else 2
@@ -34,35 +35,11 @@ def report_of(name, which="wrong"):
         return error.report
 
 
-def kind_of(name):
-    """Say how it was named: rightly, falsely or not."""
-    report, words = report_of(name), REPORTED[name].words
-    failure = report.failure
-    text = " ".join((failure.diagnosis or f"{failure.message} {failure.known}").split())
-    if any(word in text for word in words):
-        return "right"
-    return "false" if failure.diagnosis else "none"
-
-
-def passes_gradcheck(case):
-    given = [
-        x.double().requires_grad_() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
-        for x in case.examples
-    ]
-    checks = [torch.autograd.gradcheck]
-    checks += [torch.autograd.gradgradcheck] * (case.told.get("order") == 2)
-    try:
-        torch.manual_seed(0)
-        return all(check(case.wrong.apply, given, raise_exception=False) for check in checks)
-    except RuntimeError:
-        return False
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_found_and_given_no_false_cause(name):
     report = report_of(name)
     assert report.verdict is Verdict.WRONG, report
-    assert kind_of(name) != "false", report
+    assert kind_of(report_of(name), REPORTED[name].words) != "false", report
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -72,7 +49,7 @@ def test_its_right_twin_is_proved(name):
 
 
 def test_most_are_named_and_gradcheck_finds_fewer():
-    kinds = [kind_of(name) for name in NAMES]
+    kinds = [kind_of(report_of(name), REPORTED[name].words) for name in NAMES]
     assert len(REPORTED) >= 25
     assert kinds.count("right") >= NAMED * len(kinds)
     found = [name for name, case in REPORTED.items() if not passes_gradcheck(case)]

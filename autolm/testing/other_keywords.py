@@ -1,0 +1,151 @@
+"""Call an operation with other keywords than those it has by default.
+
+A keyword with a default is a part of what an operation promises: a flag may be turned, an axis may
+be another, from either end, an index of another kind. Nobody told which of these it takes; so, as
+with shapes, they are tried. One is left out if the forward refuses it by an error, or is no
+function there: draws random numbers, writes into its operands, gives no finite numbers.
+
+A test that wants a keyword to stay as it is says so: `attributes={"keepdims": False}`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from autolm.ops.array_operation import Case
+from autolm.testing.call import Call, literal_keywords
+from autolm.testing.legal_shapes import call_of_shapes, with_legal_shapes
+from autolm.testing.strategies import Shape
+from autolm.testing.under_test import OperationError, Subject
+
+Told = dict[str, Any]
+
+AXES = ("axis", "axes", "dim", "dims")
+INDICES = ("index", "idx", "ids", "indices")
+FAMILIES = (("mean", "sum", "none"), ("valid", "same", "full"), ("none", "tanh"))
+MOST = 12  # ways to tell other keywords, of a call of one number of axes
+MOST_AXES = 4  # of an operand: so many are not needed
+MOST_CALLS = 2  # numbers of axes at which they are told
+
+
+def with_other_keywords(subject: Subject) -> Subject:
+    """Find the shapes that an operation takes, and other keywords that it takes there."""
+    needed = _needed(subject)
+    known = with_legal_shapes(replace(subject, attributes={**subject.attributes, **needed}))
+    if known.patterns:
+        return known  # its record says what varies
+    defaults = {**_defaults(known), **needed}
+    variants: list[Case] = []
+    for shapes in _richest(known):
+        ways = _ways(defaults, len(shapes[0]), shapes[0])
+        taken = (told for told in ways if _is_another_function(known, shapes, told))
+        variants += [Case(shapes, {**known.attributes, **told}) for told in islice(taken, MOST)]
+    if not variants:
+        return known
+    tried = dict.fromkeys(literal_keywords(case.attributes) for case in variants)
+    note = "; ".join([known.note] * bool(known.note) + [f"also with {'; '.join(tried)}"])
+    return replace(known, variants=tuple(variants), note=note)
+
+
+def _defaults(subject: Subject) -> Told:
+    """Return the keywords that no call was told, each with its default."""
+    told = {*subject.attributes, *(name for case in subject.cases for name in case.attributes)}
+    return {
+        name: default
+        for name, default in subject.defaults().items()
+        if name not in told and default is not inspect.Parameter.empty
+    }
+
+
+def _needed(subject: Subject) -> Told:
+    """Choose an axis, or an index, where one must be told and was not."""
+    if not subject.elementwise:
+        return {}
+    missing = [
+        name
+        for name, default in subject.defaults().items()
+        if default is inspect.Parameter.empty and name not in subject.attributes
+    ]
+    chosen: Told = {name: -1 for name in missing if name in AXES}
+    return chosen | {name: [0, 0] for name in missing if name in INDICES}
+
+
+def _richest(subject: Subject) -> list[tuple[Shape, ...]]:
+    """Choose calls whose shapes tell most axes apart, of two numbers of axes up to three."""
+    several = len(subject.operands) - 1
+    if subject.elementwise:
+        return [((2, 3, 2), *((2, 1, 2),) * several)]
+    shapes = sorted((case.shapes for case in subject.cases), key=_richness, reverse=True)
+    by_rank = {tuple(map(len, each)): each for each in reversed(shapes)}
+    small = [each for ranks, each in by_rank.items() if max(ranks) < MOST_AXES]
+    return sorted(small or by_rank.values(), key=_richness, reverse=True)[:MOST_CALLS]
+
+
+def _richness(shapes: tuple[Shape, ...]) -> tuple[int, ...]:
+    lengths = [n for shape in shapes for n in shape]
+    return sum(map(len, shapes)), sum(n > 1 for n in lengths), len({*lengths})
+
+
+def _ways(defaults: Told, rank: int, shape: Shape) -> Iterator[Told]:
+    """List what else may be told: one keyword at a time, and axes with each flag turned."""
+    flags = {name: not value for name, value in defaults.items() if isinstance(value, bool)}
+    for name, value in defaults.items():
+        for other in _others(name, value, rank, shape):
+            yield {name: other}
+            if name in AXES:
+                yield from ({name: other, flag: turned} for flag, turned in flags.items())
+
+
+def _others(name: str, value: Any, rank: int, shape: Shape) -> Iterator[Any]:
+    """List other values of a keyword, by its name and by the kind of its default."""
+    if name in AXES:
+        yield from _axes(value, rank)
+    elif name in INDICES and value is not None and shape:
+        yield from (0, -1, slice(None, None, -1), slice(1, None), [-1, 0, -1])
+        yield np.arange(shape[0]) % 2 == 0
+    elif isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield value + 1
+    elif isinstance(value, float) and math.isfinite(value):
+        yield value / 2 or 0.25
+    elif isinstance(value, str):
+        yield from (x for family in FAMILIES if value in family for x in family if x != value)
+
+
+def _axes(value: Any, rank: int) -> Iterator[Any]:
+    """List other axes, from the front and from the end by turns; several of them, and all."""
+    for axis in range(rank):
+        from_the_end = axis % 2 == 1
+        if isinstance(value, int) and value % rank == axis:
+            from_the_end = value >= 0  # the same axis, written the other way
+        yield axis - rank * from_the_end
+    if rank > 1:
+        yield 0, rank - 1
+    if value is not None:
+        yield None
+
+
+def _is_another_function(subject: Subject, shapes: tuple[Shape, ...], told: Told) -> bool:
+    """Whether the forward takes this, gives the same twice, and leaves its operands alone.
+
+    What changes no number of the result speaks of the gradient alone, such as that it stops here:
+    then it may be another than the slope.
+    """
+    try:
+        call = call_of_shapes(replace(subject, attributes={**subject.attributes, **told}), shapes)
+        first, again = call.copy(), call.copy()
+        result, same = (subject.run(each)[0].copy() for each in (first, again))
+        usual = subject.run(Call(*call.copy().inputs, **subject.attributes))[0]
+    except OperationError:
+        return False
+    kept = all(np.array_equal(x, y) for x, y in zip(first.inputs, call.inputs, strict=True))
+    tells = not {*AXES, *INDICES}.isdisjoint(told) or not np.array_equal(result, usual)
+    return kept and tells and np.array_equal(result, same) and bool(np.all(np.isfinite(result)))

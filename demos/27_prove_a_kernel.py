@@ -1,0 +1,218 @@
+# %% [markdown] lang="ko"
+r"""
+# 27강: 커널을 증명하기
+
+빠른 **커널**(kernel)은 역전파 규칙을 손으로 씁니다. 그 규칙은 수 하나가 맞는다고 옳은 것이 아닙니다. 규칙은 *약속*입니다. 기울기가 어떤 모양으로 메모리에
+놓여 있든, 몇 자리로 계산하든, 빌려준 것을 망가뜨리지 않고 같은 답을 내야 합니다. 유한 차분은 이 약속을 보지 못합니다.
+
+(kernel-contract)=
+## 1. 규칙이 약속하는 것
+
+$y = f(x)$의 야코비 행렬을 $J$라 하면, 규칙은 $\bar g$를 받아 $J^\top \bar g$를 보냅니다. 여기에는 수만 있고 메모리는 없습니다. 그런데 $L = \sum_i y_i$이면
+$\bar g_i = 1$이 모두 같으므로, PyTorch의 `sum().backward()`는 수 *하나*를 보폭(stride) 0으로 늘여서 보냅니다. 배열 원소의 주소는
+
+$$\text{주소}(i, j) = \text{시작} + i\, s_0 + j\, s_1$$
+
+이고, 보폭 $s$를 보지 않고 순서대로 읽는 커널은 다른 원소를 읽습니다. 아래의 `hurried`가 그렇습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+# Lesson 27: prove a kernel
+
+A fast **kernel** has its backward rule written by hand. That one number comes out right does not make the rule right. A rule is a *promise*: the same answer however
+the gradient lies in memory, in however many digits, and nothing spoilt of what it was lent. A finite difference sees none of that.
+
+(kernel-contract)=
+## 1. What a rule promises
+
+Let $J$ be the Jacobian of $y = f(x)$. The rule takes $\bar g$ and sends $J^\top \bar g$: there are numbers in that, and no memory. But of $L = \sum_i y_i$ all
+$\bar g_i = 1$ are equal, so `sum().backward()` in PyTorch sends *one* number, stretched by a stride of 0. An element of an array lies at
+
+$$\text{address}(i, j) = \text{start} + i\, s_0 + j\, s_1$$
+
+and a kernel that reads in order, without a look at the strides $s$, reads other elements. `hurried`, below, does so.
+"""
+
+# %%
+import numpy as np
+
+from autolm import check_op, primitive
+from autolm.ops import Case
+from autolm.testing import GradientError
+
+SHAPES = (Case(((2, 3), (3,))), Case(((3, 2), (2,))))
+
+
+@primitive(cases=SHAPES)
+def hurried(x, w):
+    """Scale columns; the rule reads its upstream in the order of memory."""
+
+    def backward(grad):
+        read = grad.ravel(order="K").reshape(grad.shape)
+        return read * w, (read * x).sum(axis=0)
+
+    return x * w, backward
+
+
+def finite_difference(op, x, w, grad, h=1e-6):
+    """The usual check: move each element of x, and see by how much Σ ḡ · y moves."""
+    slopes = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[index] = h
+        slopes[index] = np.sum(grad * (op(x + step, w).data - op(x - step, w).data)) / (2 * h)
+    return slopes
+
+
+x, w, grad = np.arange(6.0).reshape(2, 3), np.array([2.0, 3.0, 4.0]), np.ones((2, 3))
+grad[0] = 0.5
+sent = hurried.forward(x, w)[1](grad)[0]
+print("strides:", grad.strides, "of a sum:", np.broadcast_to(1.0, (2, 3)).strides)
+print("the usual check:", np.allclose(sent, finite_difference(hurried, x, w, grad)))
+try:
+    check_op(hurried, max_examples=6)
+except GradientError as error:
+    print(
+        "\n".join(line for line in str(error).splitlines() if "shapes:" in line or "diag" in line)
+    )
+
+# %% [markdown] lang="ko"
+r"""
+흔한 검사는 순서대로 놓인 $\bar g$ 하나만 보내므로 만족합니다. 증명은 모든 배치를 보내 봅니다.
+
+(kernel-rounding)=
+## 2. 자릿수가 적을 때: 얼마나 틀려도 되는가
+
+float16은 수 하나를 $\varepsilon = 2^{-11}$배까지 반올림합니다. $\mathrm{fl}(a + b) = (a + b)(1 + \delta)$, $|\delta| \le \varepsilon$이므로 $n$개를 차례로
+더하면
+
+$$\Big|\mathrm{fl}\big(\textstyle\sum_i t_i\big) - \sum_i t_i\Big| \;\le\; n\,\varepsilon \sum_i |t_i| + O(\varepsilon^2)$$
+
+입니다. 오른쪽에 있는 것은 합이 아니라 **절댓값의** 합입니다. 항들이 서로 지워지면 상대 오차는 얼마든지 커질 수 있고, 그래도 규칙은 옳습니다. 그래서 허용 오차는 고르는
+것이 아니라 계산하는 것입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+The usual check sends one $\bar g$ that lies in order, and is content. A proof sends every layout.
+
+(kernel-rounding)=
+## 2. In fewer digits: how wrong may it be?
+
+float16 rounds a number by up to $\varepsilon = 2^{-11}$ of itself. Since $\mathrm{fl}(a + b) = (a + b)(1 + \delta)$ with $|\delta| \le \varepsilon$, adding $n$ terms one
+by one gives
+
+$$\Big|\mathrm{fl}\big(\textstyle\sum_i t_i\big) - \sum_i t_i\Big| \;\le\; n\,\varepsilon \sum_i |t_i| + O(\varepsilon^2)$$
+
+What stands on the right is the sum of the **magnitudes**, not the sum. Where terms cancel, the relative error may be as large as it likes, and the rule still be
+right. So a tolerance is not chosen but computed.
+"""
+
+# %%
+rng = np.random.default_rng(0)
+for name, offset in (("terms of one sign", 2.0), ("terms that cancel", 0.0)):
+    terms = (rng.uniform(-1, 1, 64) + offset).astype(np.float16)
+    in_half = np.float16(0)
+    for term in terms:
+        in_half = np.float16(in_half + term)
+    exact = float(np.sum(terms.astype(float)))
+    bound = 64 * 2.0**-11 * float(np.sum(np.abs(terms.astype(float))))
+    off = abs(float(in_half) - exact)
+    print(f"{name}: relative error {off / abs(exact):.1e}, within the bound: {off <= bound}")
+
+# %% [markdown] lang="ko"
+r"""
+(kernel-torch)=
+## 3. PyTorch의 커널
+
+`torch.autograd.Function`과 `jax.custom_vjp`도 같은 법칙으로 증명합니다(`pip install 'autolm[torch]'`). 입력을 하나씩 얼렸을 때 `None`을 너무 일찍 돌려주는 규칙은
+`torch.autograd.gradcheck`를 통과합니다. 그것은 모든 기울기를 한꺼번에 묻기 때문입니다.
+
+```python
+class Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x * weight
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        if not ctx.needs_input_grad[0]:  # nothing to do, it seems
+            return None, None
+        return grad * weight, (grad * x).sum(0)
+
+check_function(Scale, torch.randn(3, 4), torch.randn(4))
+```
+
+```
+the gradient of Scale is WRONG                               scale.py:5
+  frozen: weight gets none, where only weight requires a gradient
+  diagnosis: frozen inputs: wrong where only weight requires a gradient
+```
+
+pytest에서도 이 한 줄이면 됩니다. `autolm check kernels.py`는 파일 안의 Function과 규칙을 스스로 찾습니다.
+
+## 연습문제
+
+**1. 값을 예측하세요.** 모양이 $(2, 3)$인 float64 배열이 순서대로 놓여 있습니다. 원소 $(1, 2)$는 시작에서 몇 바이트 떨어져 있습니까?
+
+```{predict} 1 * 24 + 2 * 8
+```
+
+**2. 설명하세요.** 규칙이 $\bar g$를 제자리에서 바꾸면 왜 틀립니까? 자기 기울기는 옳게 보내는데도 그렇습니다.
+
+```{answer}
+$\bar g$는 빌린 것입니다. $y$를 쓰는 다른 경로가 같은 배열을 아직 필요로 할 수 있습니다. $L = y_1 + y_2$에서 두 노드는 같은 $\bar g$를 받습니다. 먼저 간 규칙이 그것을
+바꾸면 두 번째 기울기가 틀립니다. 그래서 보고서는 기울기가 아니라 *행동*(conduct)이 틀렸다고 말합니다.
+```
+"""
+
+# %% [markdown] lang="en"
+r"""
+(kernel-torch)=
+## 3. A kernel of PyTorch
+
+A `torch.autograd.Function`, and a `jax.custom_vjp`, is proved by the same laws (`pip install 'autolm[torch]'`). A rule that returns `None` too early, where one input is
+frozen, passes `torch.autograd.gradcheck`: that asks for all gradients at once.
+
+```python
+class Scale(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x * weight
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        if not ctx.needs_input_grad[0]:  # nothing to do, it seems
+            return None, None
+        return grad * weight, (grad * x).sum(0)
+
+check_function(Scale, torch.randn(3, 4), torch.randn(4))
+```
+
+```
+the gradient of Scale is WRONG                               scale.py:5
+  frozen: weight gets none, where only weight requires a gradient
+  diagnosis: frozen inputs: wrong where only weight requires a gradient
+```
+
+In pytest it is that one line. `autolm check kernels.py` finds the Functions and rules in a file by itself.
+
+## Exercises
+
+**1. Predict.** A float64 array of shape $(2, 3)$ lies in order. How many bytes from its start is the element $(1, 2)$?
+
+```{predict} 1 * 24 + 2 * 8
+```
+
+**2. Explain.** Why is a rule wrong that changes $\bar g$ in place, although what it sends is right?
+
+```{answer}
+$\bar g$ is lent. Another path that uses $y$ may still need the same array: of $L = y_1 + y_2$ both nodes receive one $\bar g$, and if the first rule changes it, the
+second gradient is wrong. So the report calls the *conduct* wrong, and not the gradient.
+```
+"""
