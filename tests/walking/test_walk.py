@@ -354,18 +354,19 @@ def test_who_wants_to_stop_is_heard_between_two_steps(way):
 
 @each_engine
 @pytest.mark.parametrize("way", ["step", "send", "back"])
-def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way):
+@pytest.mark.parametrize("segment", [None, 1])
+def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way, segment):
     x = leaf(3.0)
     y = (x * x + x) * x
-    nodes = topological_order(y)
+    nodes = [x] if segment else topological_order(y)
     for allowed in range(500):
-        walk = Walk(y)
+        walk = Walk(y, segment=segment)
         walk.goto(1, 1 if way == "back" else 0)
         before = bits(nodes)
         getattr(walk, way)()
         after, there = bits(nodes), (walk.position, walk.edge)
         walk.abandon()
-        walk = Walk(y)
+        walk = Walk(y, segment=segment)
         walk.goto(1, 1 if way == "back" else 0)
         here = (walk.position, walk.edge)
         try:
@@ -375,6 +376,10 @@ def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way):
         except KeyboardInterrupt:
             expected = {here: before, there: after}[walk.position, walk.edge]
             assert bits(nodes) == expected
+            walk.goto(0)
+            assert not x.has_grad
+            walk.goto(3)
+            assert x.grad == 33.0
         finally:
             walk.abandon()
     else:
