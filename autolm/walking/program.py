@@ -65,9 +65,9 @@ class Pass:
     variables: Mapping[str, Any] = field(default_factory=dict)
     call: tuple[Frame, ...] = ()
 
-    def walk(self) -> Walk:
-        """Return the pass to be walked."""
-        return Walk(self.root, self.grad, self.retain_grads)
+    def walk(self, segment: int | None = None) -> Walk:
+        """Return the pass to be walked, in segments or with all of it at hand."""
+        return Walk(self.root, self.grad, self.retain_grads, segment=segment)
 
     def do(self) -> None:
         """Do it, as `backward()` would have if nobody had asked."""

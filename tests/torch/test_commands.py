@@ -49,7 +49,7 @@ def run_here(on_pass, path=TRAIN, **options):
 
 def test_stepped_program_goes_on_to_the_bit(printed):
     typed = "b blocks.0\nc\nw\nopen\ns\nq\nrs\ncl\nc\nc\n"
-    said = python("-m", "autolm", "step", TRAIN, typed=typed)
+    said = python("-m", "autolm", "step", TRAIN, "--segment", 6, typed=typed)
     assert said.startswith("backward of loss = 0.5145 ")
     assert "39 steps, 9 leaves" in said and "train.py:43" in said
     assert ">       blocks.0.out   1 step, 24 … 24     train.py:19" in said
