@@ -44,6 +44,7 @@ class TorchNode(Node):
     )
     computed = ("data", "backward_rule")
     opened_by = "torch node opened"
+    goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
     call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
     hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them

@@ -165,6 +165,19 @@ def test_prompt_speaks_of_tensors(root):
     assert "all 3 steps are" in session.say("s")
 
 
+def test_prompt_calls_parameters_as_named_parameters_does():
+    blocks = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(2, 2)), torch.nn.Linear(2, 1))
+    with autolm.torch.record():
+        loss = blocks(torch.ones(1, 2)).sum()
+    session = Session(autolm.torch.graph(loss), {"blocks": blocks, "loss": loss})
+    session.say("s", "s")
+    told = session.say("l .", "args", "why 0.0.weight", "b change 0.0.weight")
+    for name in ("0.0.weight = 2×2", "0.0.bias = 2"):
+        assert name in told
+    assert "linear(array(1, 2), weight, bias)" in session.say("l")  # in its scope, told beside it
+    assert "→ 0.0.weight" in session.say("rs", "s")
+
+
 def test_editor_walks_tensors_and_sets_their_numbers(root):
     node, variables = root
     visited = Visited(node, variables)

@@ -56,6 +56,25 @@ def test_nodes_have_the_names_scopes_and_lines_of_the_program(model_and_loss):
     assert text == "F.scaled_dot_product_attention(q, k, v, is_causal=True)"
 
 
+class Trainer:
+    def __init__(self):
+        self.actor = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+        self.value = nn.Linear(2, 1)
+
+    def loss(self, critic):
+        return critic(self.value(self.actor(torch.ones(1, 2)))).sum()
+
+
+def test_each_further_model_is_called_as_the_program_calls_it():
+    trainer, judge = Trainer(), nn.Sequential(nn.Linear(1, 1))
+    with autolm.torch.record():
+        loss = trainer.loss(judge)
+    order = autolm.topological_order(autolm.torch.graph(loss))
+    names = {node.name for node in order if node.name.endswith("weight")}
+    assert names == {"0.weight", "value.weight", "judge.0.weight"}  # and `critic` further inside
+    assert {node.scope for node in order if node.op} == {"0", "1", "value", "judge.0", ""}
+
+
 def test_several_uses_of_a_tied_weight_are_explained(model_and_loss):
     model, loss = model_and_loss
     told = autolm.explain(model.embed.weight, loss)
