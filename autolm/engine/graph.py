@@ -111,6 +111,9 @@ class Node(Copied):
         for node in topological_order(self):
             node.gradient = None
 
+    def require_repeatable(self) -> None:
+        """Raise ValueError if the operation, run again on the same, would make something else."""
+
     def begin_walk(self) -> None:
         """Make ready for a walk from this root."""
 
