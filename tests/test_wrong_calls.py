@@ -569,14 +569,21 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.Grammar.log_probability": (lambda: TOY_LANGUAGE.log_probability, {"sentence": text("a")}),
     "walking.Walk": (
         lambda: Walk,
-        {"root": node(graph), "grad": GRAD, "retain_grads": optional(flag(True))},
+        {
+            "root": node(graph),
+            "grad": GRAD,
+            "retain_grads": optional(flag(True)),
+            "segment": optional(count(2, low=1)),
+        },
     ),
+    "walking.Walk.arrived": (lambda: walk().arrived, {"node": node(lambda: Value(1.0))}),
     "debugger.debug": (
         lambda: debug,
         {
             "root": node(graph),
             "grad": GRAD,
             "retain_grads": optional(flag(True)),
+            "segment": optional(count(2, low=1)),
         },
     ),
     "walking.Walk.goto": (

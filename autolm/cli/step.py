@@ -19,6 +19,15 @@ def step(
         Path | None,
         typer.Option(help="Write a player instead: a page that is stepped through in a browser."),
     ] = None,
+    segment: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of a large model: keep the gradients of so many steps, and compute those before "
+            "again where you go back to them.",
+            show_default="all are kept",
+        ),
+    ] = None,
 ) -> None:
     """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
     if html is not None:
@@ -38,10 +47,10 @@ def step(
         from autolm.walking.program import Pass
 
         read = read_text(target, text)
-        open_debugger(Pass(read.loss, variables=read._asdict()))
+        open_debugger(Pass(read.loss, variables=read._asdict()), segment)
     else:
         from autolm.debugger.script import debug_script
 
-        code = debug_script(target, var)
+        code = debug_script(target, var, segment)
         if code:
             raise typer.Exit(code)

@@ -192,7 +192,7 @@ class Looking(Prompt):
         kind = type(value).__qualname__
         if isinstance(value, Node):
             size = f" {reading(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
-            origin = f"the result of {made(value, self.names)}" if value.parents else "a leaf"
+            origin = f"the result of {made(value, self.names.short)}" if value.parents else "a leaf"
             constant = "" if value.requires_grad else ", and constant"
             self.say(f"{kind}{size}: {origin}{constant}")
         elif isinstance(value, np.ndarray) or is_array(value):

@@ -100,7 +100,7 @@ class Screen:
 
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
-        text = made(node, self.names)
+        text = made(node, self.names.short)
         text += f", but set to {total(node.data)}" * (node in self.walk.replaced)
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
@@ -161,7 +161,7 @@ class Screen:
             with quiet():
                 before = earlier if before is None else earlier + before
                 after = earlier + after
-        name = self.names(sent.parent)
+        name = self.names.short(sent.parent)
         grad = f"{name}.grad" if is_atom(name) else "grad"
         moved = f"{grad}: {total(before)} → {total(after)}"
         if before is None or sent.local is None:

@@ -12,7 +12,7 @@ from autolm.debugger.stop_backward import open_debugger, walk_pass
 from autolm.walking.program import Pass, Program
 
 
-def debug_script(path: Path, variable: str | None = None) -> int:
+def debug_script(path: Path, variable: str | None = None, segment: int | None = None) -> int:
     """Run a program, and debug the backward pass of one of its variables; return its exit code.
 
     Which one, and what is raised where that is not clear, is as for `root_of_program`.
@@ -20,8 +20,8 @@ def debug_script(path: Path, variable: str | None = None) -> int:
 
     def at_prompt(here: Pass) -> None:
         if here.call:
-            walk_pass(here)
+            walk_pass(here, segment)
         else:
-            open_debugger(here)  # the program has ended: there is nothing to go on with
+            open_debugger(here, segment)  # the program has ended: there is nothing to go on with
 
     return Program(path, variable=variable).run(at_prompt)

@@ -24,7 +24,13 @@ from autolm.walking.wording import count
 settings: ContextVar[Settings | None] = ContextVar("autolm_debugger_settings", default=None)
 
 
-def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> None:
+def debug(
+    root: Node,
+    grad: Any = None,
+    *,
+    retain_grads: bool | None = None,
+    segment: int | None = None,
+) -> None:
     """Open the debugger on the backward pass of a node; `help` there lists what it knows.
 
     Left at the end of the pass, the gradients are those of `backward()`; left before, with q, they
@@ -35,9 +41,11 @@ def debug(root: Node, grad: Any = None, *, retain_grads: bool | None = None) -> 
     ----------
     root, grad, retain_grads
         As for `backward()`.
+    segment
+        As for `Walk`: of how many steps the segments are in which a large model is walked.
     """
     record_sites_from_now_on()
-    open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads))
+    open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads), segment)
 
 
 def set_trace() -> None:
@@ -66,9 +74,9 @@ def record_sites_from_now_on() -> None:
         recorder.set(Recording(now.enabled, now.scope, {}, now.entered))
 
 
-def walk_pass(here: Pass) -> None:
+def walk_pass(here: Pass, segment: int | None = None) -> None:
     """Let the user walk a pass to its end at the prompt; who quits before ends the program."""
-    if not open_debugger(here):
+    if not open_debugger(here, segment):
         raise bdb.BdbQuit
 
 
@@ -77,11 +85,11 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     stopping(walk_pass)(root, grad, retain_grads)
 
 
-def open_debugger(here: Pass) -> bool:
+def open_debugger(here: Pass, segment: int | None = None) -> bool:
     """Open the prompt over a pass; return whether the user went on, rather than quit."""
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
-        with here.walk() as walk:
+        with here.walk(segment) as walk:
             debugger = Debugger(walk, here.variables, here.call)
             before = settings.get()
             if before is None:

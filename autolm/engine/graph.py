@@ -49,6 +49,7 @@ class Node(Copied):
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
     opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
+    goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
 
     @property
@@ -109,6 +110,9 @@ class Node(Copied):
         """Forget the gradients of this node and of every node under it."""
         for node in topological_order(self):
             node.gradient = None
+
+    def require_repeatable(self) -> None:
+        """Raise ValueError if the operation, run again on the same, would make something else."""
 
     def begin_walk(self) -> None:
         """Make ready for a walk from this root."""

@@ -104,22 +104,15 @@ def _site_of(frames: tuple[Frame, ...]) -> Site:
 
 def calling_site(known: dict[tuple[int, ...], Site], entered: tuple[Entered, ...] = ()) -> Site:
     """Return the site of whoever called the engine; nodes of one site share what is `known`."""
-    innermost: FrameType | None = sys._getframe(1)
-    while innermost and innermost.f_code.co_filename.startswith(_ENGINE):
-        innermost = innermost.f_back
-    place, frame = [id(entered)], innermost
-    while frame:
-        place += (id(frame.f_code), frame.f_lasti)
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(_ENGINE):
         frame = frame.f_back
-    key = tuple(place)
+    codes, places = list[CodeType](), list[int]()
+    while frame:
+        codes.append(frame.f_code)
+        places.append(frame.f_lasti)
+        frame = frame.f_back
+    key = (id(entered), *map(id, codes), *places)
     if key not in known:  # its codes and scopes stay alive with it, so no other gets their ids
-        known[key] = Site(tuple(_calls(innermost)), entered)
+        known[key] = Site(tuple(zip(codes, places, strict=True)), entered)
     return known[key]
-
-
-def _calls(frame: FrameType | None) -> list[tuple[CodeType, int]]:
-    calls = []
-    while frame:
-        calls.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
-    return calls

@@ -1,21 +1,24 @@
 """What a program's modules are called: `blocks.1.attn`, and their parameters in them.
 
 The first model that runs gives its modules the names that they have in it. Of a further one, and of
-a module that stands alone, the names begin with its class, so that they differ.
+a module that stands alone, the names begin with what the program calls it: `critic.layers.0`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
 from autolm.engine.graph import NO_NOTE, Recording, recorder, recording_here
-from autolm.engine.site import Entered, calling_site
+from autolm.engine.site import Entered, calling_site, is_machinery
 from autolm.torch.memory import of_tensor
 from autolm.torch.torch_node import TorchNode
+from autolm.walking.program_names import local_variables
 
 _paths: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
 _roots: WeakSet[torch.nn.Module] = WeakSet()
@@ -39,9 +42,26 @@ def _prefix(module: torch.nn.Module) -> str:
     taken = {_paths[root] for root in _roots}
     if is_model and "" not in taken:
         return ""
-    name = type(module).__name__
+    name = _called(module) or type(module).__name__
     numbers = (f"{name}{n}" for n in range(2, len(taken) + 3))
     return name if name not in taken else next(each for each in numbers if each not in taken)
+
+
+def _called(module: torch.nn.Module) -> str:
+    """Return what a program calls a module: its outermost variable, or attribute of one."""
+    frame, found = sys._getframe(1), ""
+    while frame.f_back:
+        frame = frame.f_back
+        if not is_machinery(frame.f_code.co_filename):
+            variables = local_variables(frame)
+            owners = [variables, *(vars(each) for each in variables.values() if _has_parts(each))]
+            names = (n for held in owners for n, each in held.items() if each is module)
+            found = next((n for n in names if n.isidentifier() and n != "self"), found)
+    return found
+
+
+def _has_parts(value: Any) -> bool:
+    return hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | torch.Tensor)
 
 
 def enter(module: torch.nn.Module, _: Any) -> None:

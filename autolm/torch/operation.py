@@ -77,11 +77,13 @@ def _of_operands(node: Any) -> Any:
     return Several(held) if isinstance(node.data, Several) else held[0]
 
 
+@cache
 def is_custom(function: Any) -> bool:
     """Whether this is a `torch.autograd.Function`, which is a class."""
     return isinstance(function, type) and issubclass(function, Function)
 
 
+@cache
 def called(function: Any) -> str:
     """Return the name of a function: `add` of `torch.add`, `Tensor.add_` and `Tensor.__radd__`."""
     name = getattr(function, "__name__", type(function).__name__)
@@ -94,6 +96,7 @@ def called(function: Any) -> str:
     return SPELLINGS.get(bare, bare)
 
 
+@cache
 def is_reflected(function: Any) -> bool:
     """Whether the operands of an operator come in the other order, as of `2 - x`."""
     name = getattr(function, "__name__", "")

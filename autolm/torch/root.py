@@ -54,11 +54,13 @@ def graph(loss: torch.Tensor) -> TorchNode:
     root = node(loss)
     if not root.requires_grad:
         raise ValueError(
-            "graph: nothing requires a gradient here: the tensor was made under torch.no_grad(), "
-            "or of tensors that do not require one"
+            f"graph: {describe(root)} requires no gradient: it was made under torch.no_grad(), by "
+            "detach() or of tensors that require none; compute it outside, of parameters"
         )
     if not root.parents:
-        raise ValueError(f"graph: {describe(root)} is a leaf: no operation made it")
+        raise ValueError(
+            f"graph: {describe(root)}: no operation made it; begin at what is computed of it"
+        )
     return prepared(root)
 
 

@@ -19,6 +19,7 @@ from autolm.torch.once import once
 
 Edge = tuple[Any, int]  # a grad_fn, and which of its outputs, counted as in the forward pass
 FREED = "backward through the graph a second time"
+WRITTEN = "modified by an inplace operation"
 MATERIALIZES = "autolm_materializes"  # noted in a Function's context: whether it wants zeros
 
 

@@ -19,9 +19,10 @@ from autolm.engine.graph import Node, Note, describe, next_order, topological_or
 from autolm.engine.hooks import higher
 from autolm.torch import once
 from autolm.torch.asking import asking, unseen
-from autolm.torch.operation import TorchOperation
-from autolm.torch.rule import FREED
+from autolm.torch.operation import TorchOperation, is_custom
+from autolm.torch.rule import FREED, WRITTEN
 from autolm.torch.several import Several
+from autolm.walking.reading import reading
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -44,6 +45,7 @@ class TorchNode(Node):
     )
     computed = ("data", "backward_rule")
     opened_by = "torch node opened"
+    goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
     call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
     hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them
@@ -111,6 +113,11 @@ class TorchNode(Node):
             with asking():
                 sent = self.backward_rule(upstream)
         except RuntimeError as error:
+            if WRITTEN in str(error):
+                raise RuntimeError(
+                    f"{describe(self)}: what its rule needs was written into afterwards (by add_, "
+                    "+=, x[i] = …, inplace=True); write into a clone, or not in place"
+                ) from None
             if FREED not in str(error):
                 raise
             raise RuntimeError(
@@ -134,8 +141,26 @@ class TorchNode(Node):
     def begin_walk(self) -> None:
         """Let hooks and Functions of the user be called once in the walk that begins."""
         if not self.parents:
-            raise ValueError(f"backward: {describe(self)}: no operation made it, so none is walked")
+            raise ValueError(
+                f"backward: {describe(self)}: no operation made it, so none is walked; begin at "
+                "what is computed of it"
+            )
         once.begin()
+
+    def require_repeatable(self) -> None:
+        """Refuse a Function of the user that keeps a state: run again, it makes something else."""
+        if self.call is not None and is_custom(self.call.function):
+            before = self.data, self.backward_rule
+            try:
+                self.recompute()
+                is_same = reading(self.data).equals(before[0])
+            finally:
+                self.data, self.backward_rule = before
+            if not is_same:
+                raise ValueError(
+                    f"{describe(self)} cannot be computed again: it makes something else of the "
+                    "same operands each time, as it keeps a state of its own"
+                )
 
     def recompute(self) -> None:
         """Call the function again on what its operands hold now, with the same random numbers."""

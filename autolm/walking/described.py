@@ -202,7 +202,7 @@ class Describing:
                 Described(f"from {self.names(use.consumer)}", f"{show(use.value)}   {use.rule}")
             )
         if node.op is not None:
-            rows.append(Described("made by", made(node, self.names)))
+            rows.append(Described("made by", made(node, self.names.short)))
             rows += [Described("formula", node.op.formula)] if node.op.formula else []
         rows += [Described("scope", node.scope)] if node.scope else []
         return rows + ([Described("site", str(node.site))] if node.site else [])

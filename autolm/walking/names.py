@@ -35,6 +35,10 @@ class Names:
         self.of_program = names_of(operations[0], variables) if operations else {}
 
     def __call__(self, node: Node) -> str:
+        """Return the name of a node, as short as it tells what is meant in any step."""
+        return node.name if node.goes_by_its_path and node.name else self.short(node)
+
+    def short(self, node: Node) -> str:
         """Return the short name of a node: a parameter without the path that is its scope."""
         with named_by(self.of_program):
             is_known = called(node) or not (node.parents or node.requires_grad)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import bdb
 import os
+import re
 import runpy
 import sys
 import threading
@@ -65,9 +66,9 @@ class Pass:
     variables: Mapping[str, Any] = field(default_factory=dict)
     call: tuple[Frame, ...] = ()
 
-    def walk(self) -> Walk:
-        """Return the pass to be walked."""
-        return Walk(self.root, self.grad, self.retain_grads)
+    def walk(self, segment: int | None = None) -> Walk:
+        """Return the pass to be walked, in segments or with all of it at hand."""
+        return Walk(self.root, self.grad, self.retain_grads, segment=segment)
 
     def do(self) -> None:
         """Do it, as `backward()` would have if nobody had asked."""
@@ -195,6 +196,9 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     told = text if text.startswith(kind) else f"{kind}: {text}"
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
         told += f": pip install 'autolm[{error.name}]'"
+    library: Any = sys.modules.get("torch")
+    if library and re.search("cuda|nvidia", told, re.I) and not library.cuda.is_available():
+        told += "; there is no CUDA device here, so let the program use the device 'cpu'"
     return ProgramError(f"{where}: {told}")
 
 
@@ -272,6 +276,13 @@ def _functions_assigning(path: Path, variable: str) -> set[str]:
     return found
 
 
+def _last_line_of(path: Path, variable: str) -> str:
+    """Return the last line that gives something this name, as `:LINE`; empty if there is none."""
+    names = (each for each in ast.walk(ast.parse(path.read_bytes())) if isinstance(each, ast.Name))
+    lines = [n.lineno for n in names if n.id == variable and isinstance(n.ctx, ast.Store)]
+    return f":{max(lines)}" if lines else ""
+
+
 @contextmanager
 def _as_main(path: Path, args: Sequence[str]) -> Iterator[None]:
     arguments, folders, here = sys.argv, sys.path, os.getcwd()
@@ -296,7 +307,8 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     wanted = _held(variables, name)
     if wanted is not None and not wanted.requires_grad:
         raise ProgramError(
-            f"{path}: {name} requires no gradient: it was computed under no_grad(), or of constants"
+            f"{path}{_last_line_of(path, name)}: {name} requires no gradient: it was computed "
+            "under no_grad(), or of constants; compute it outside, of parameters"
         )
     if wanted is not None:
         return wanted

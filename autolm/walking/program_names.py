@@ -229,10 +229,10 @@ def variables_of_caller() -> Mapping[str, Any]:
     frame = sys._getframe(1)
     while _is_ours(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
-    variables = _local_variables(frame)
+    variables = local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
         frame = frame.f_back  # what is around it
-        variables = _local_variables(frame) | variables
+        variables = local_variables(frame) | variables
     variables = {**variables, **frame.f_globals, **variables}
     return {name: value for name, value in variables.items() if name.isidentifier()}
 
@@ -241,7 +241,8 @@ def _is_ours(path: str) -> bool:
     return path.startswith(_HOME) or is_machinery(path)
 
 
-def _local_variables(frame: FrameType) -> dict[str, Any]:
+def local_variables(frame: FrameType) -> dict[str, Any]:
+    """Return the variables of a call, and keep none of them alive."""
     local = frame.f_locals
     variables = {**local}
     if frame.f_code.co_flags & CO_OPTIMIZED and type(local) is dict:

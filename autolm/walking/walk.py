@@ -3,8 +3,10 @@
 The walk stands *before* a step, as pdb stands before a line: `preview` computes what that step will
 do, and nothing is done until `step` or `send`. Each contribution that is sent notes the sum that it
 was added to. Going back puts those sums back, bit for bit; so a step costs the same in either
-direction, however far the walk has come. Of Tensors no array is copied: what stays alive is every
-gradient and, where a node has several uses, the sums on the way to it.
+direction, however far the walk has come. What stays alive is every gradient and, where a node has
+several uses, the sums on the way to it. Of a large model that is much: walked in segments, only the
+last one or two keep theirs, and going back further does a segment again, from the sums that it
+began with, bit for bit.
 
 It never prints. Prompt, editor, page and notebook ask it, and show.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -42,6 +45,7 @@ from autolm.walking.breakpoints import (
     everywhere,
 )
 from autolm.walking.explanation import Explanation, Use, explanation, use
+from autolm.walking.reading import reading
 from autolm.walking.what_if import Edit, edit, seed
 from autolm.walking.wording import label, show
 
@@ -66,12 +70,30 @@ class Stopped(NamedTuple):
     breakpoints: tuple[Breakpoint, ...] = ()
 
 
+class Start(NamedTuple):
+    """What it takes to do a segment again: its first sums, of the nodes that it reads or changes.
+
+    `noted` counts the notes up to there.
+    """
+
+    noted: int
+    sums: dict[Node, Any]
+
+
 class Walk:
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
     While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in
     a `with` block: left at the end of the pass, the gradients are exactly those of `backward()`;
     left before, every gradient, and every number changed by `set`, is what it was.
+
+    Parameters
+    ----------
+    root, grad, retain_grads
+        As for `backward()`.
+    segment
+        Keep only what the last one or two segments of so many steps did, and do those before again
+        where one goes back to them; √(number of steps) needs least memory. By default all is kept.
 
     Attributes
     ----------
@@ -106,9 +128,17 @@ class Walk:
     False
     """
 
-    def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
+    def __init__(
+        self,
+        root: Node,
+        grad: Any = None,
+        retain_grads: bool | None = None,
+        *,
+        segment: int | None = None,
+    ) -> None:
         root = read_node("Walk", "root", root)
         grad = seed("Walk", root, grad)
+        self.segment = None if segment is None else read_int("Walk", "segment", segment, low=1)
         if retain_grads is not None:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
@@ -121,6 +151,8 @@ class Walk:
         # How many steps are done, and with how many operands of the next; and how many of the notes
         # are of these: for each operand, its sum before. One assignment moves the whole place.
         self._place, self._notes = (0, 0, 0), list[Any]()
+        # Where segments began; and the first step whose gradient and notes are at hand.
+        self._starts, self._kept = dict[int, Start](), 0
         self._computed: Step | None = None  # the step that is next, or was when it was computed
         self._users: dict[Node, list[tuple[int, int]]] | None = None
         self._earlier = {node: node.gradient for node in self._nodes() if node.has_grad}
@@ -181,11 +213,12 @@ class Walk:
         if node is None:
             return None
         if self._computed is None or self._computed.index != self.position:
-            self._computed = self._step_of(node)
+            self._computed = self._step_of(self.position, self.gradients)
         return self._computed
 
-    def _step_of(self, node: Node) -> Step:
-        upstream, slopes = self.gradients[node], (None,) * len(node.parents)
+    def _step_of(self, index: int, arrived: Mapping[Node, Any]) -> Step:
+        node = self.operations[index]
+        upstream, slopes = arrived[node], (None,) * len(node.parents)
         sums, contributions = dict[Node, Any](), []
         try:
             with quiet():
@@ -193,7 +226,7 @@ class Walk:
                 if type(upstream) is float:
                     slopes = node.contributions(1.0)
                 for parent, slope, value in zip(node.parents, slopes, values, strict=True):
-                    before = sums[parent] if parent in sums else self.gradients.get(parent)
+                    before = sums[parent] if parent in sums else arrived.get(parent)
                     if parent.requires_grad:
                         sums[parent] = value if before is None else before + value
                     after = sums.get(parent)
@@ -201,7 +234,7 @@ class Walk:
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node, self.root)}")
             raise
-        return Step(self.position, node, upstream, tuple(contributions), node.op and node.op.rule)
+        return Step(index, node, upstream, tuple(contributions), node.op and node.op.rule)
 
     def earlier(self, leaf: Node) -> Any:
         """Return the gradient that a leaf had before this pass, to which the pass adds."""
@@ -220,18 +253,27 @@ class Walk:
 
     def uses(self, node: Node) -> tuple[Use, ...]:
         """List who has sent what to a node so far; in this order it adds up exactly."""
-        sent = [
-            (self.operations[index], operand)
-            for index, operand in self.consumers(node)
-            if (index, operand) < self._place[:2]
-        ]
-        return tuple(use(each, operand, self.gradients[each]) for each, operand in sent)
+        sent = [each for each in self.consumers(node) if each < self._place[:2]]
+        uses, arrived = list[Use](), self.gradients
+        for index, operand in sent:
+            each = self.operations[index]
+            if each not in arrived:
+                arrived = self.gradients if index >= self._kept else self._again_around(index)
+            uses.append(use(each, operand, arrived[each]))
+        return tuple(uses)
+
+    def arrived(self, node: Node) -> Any:
+        """Return what has arrived at a node so far, also where that was let go; None before."""
+        node = read_node("arrived", "node", node)
+        gone = (i for i in range(self._kept) if self.operations[i] is node)
+        index = None if node in self.gradients else next(gone, None)
+        return self.gradients.get(node) if index is None else self._again_around(index)[node]
 
     def explain(self, node: Node, paths: int = 0) -> Explanation:
         """Explain the gradient that has arrived so far, with its heaviest `paths`."""
-        return explanation(
-            self, node, self.uses(node), paths=read_int("explain", "paths", paths, low=0)
-        )
+        paths = read_int("explain", "paths", paths, low=0)
+        told = explanation(self, node, self.uses(node), paths=paths)
+        return replace(told, gradient=self.arrived(node))
 
     # One step, either way
 
@@ -263,6 +305,8 @@ class Walk:
         if not operands:
             if not position:
                 return False
+            if position == self._kept:
+                self._recall()
             position -= 1
             operands = len(self.operations[position].parents)
         parents = self.operations[position].parents[:operands]
@@ -270,6 +314,7 @@ class Walk:
         # Of a parent with several uses, the sum before the first counts.
         before = dict(zip(parents[::-1], sums[::-1], strict=True))
         self._move((position, 0, noted - operands), before)
+        del self._notes[noted - operands :]
         return True
 
     def unsend(self) -> bool:
@@ -295,6 +340,7 @@ class Walk:
 
     def _send(self, step: Step, end: int) -> None:
         """Send what comes before operand `end`."""
+        self._begin_segment()
         position, operands, noted = self._place
         sent = step.contributions[operands:end]
         self._notes[noted:] = [each.before for each in sent]
@@ -332,6 +378,74 @@ class Walk:
         else:
             with quiet():
                 node.gradient = node.as_gradient(earlier + total)
+
+    # In segments
+
+    def _begin_segment(self) -> None:
+        """Where a segment begins, note what it takes to do it again; let the one before last go.
+
+        Done once more, after Ctrl-C, it does the same.
+        """
+        position, operands, noted = self._place
+        if self.segment is None or position % self.segment or operands:
+            return
+        first = max(0, position - self.segment)
+        around = self.operations[first : position + self.segment]
+        concerned = {each for node in around for each in (node, *node.parents)}
+        concerned.difference_update(self.operations[first:position])
+        sums = {each: self.gradients[each] for each in concerned if each in self.gradients}
+        self._starts[position] = Start(noted, sums)
+        gone, self._kept = self._kept, max(first, self._kept)
+        begin, end = (self._starts[each].noted for each in (gone, self._kept))
+        self._notes[begin:end] = [None] * (end - begin)
+        self._put({n: None for n in self.operations[gone : self._kept] if n is not self.root})
+
+    def _recall(self) -> None:
+        """Have the gradients and the notes of the segment before those that are at hand."""
+        assert self.segment is not None
+        start = self._kept - self.segment
+        found, notes = self._again(start)
+        noted = self._starts[start].noted
+        self._notes[noted : noted + len(notes)] = notes
+        self._put(found)
+        self._kept = start
+
+    def _again_around(self, index: int) -> dict[Node, Any]:
+        """Return the gradients in the segment of a step, which is done again."""
+        return self._again(index - index % (self.segment or 1))[0]
+
+    def _again(self, start: int) -> tuple[dict[Node, Any], list[Any]]:
+        """Do a segment again: the gradient of each step, and the sum before each contribution.
+
+        Raises
+        ------
+        RuntimeError
+            When it comes to other sums than the first time: then a rule is named.
+        """
+        sums, found, notes = dict(self._starts[start].sums), dict[Node, Any](), list[Any]()
+        end = start + (self.segment or 0)
+        for index in range(start, end):
+            step = self._step_of(index, sums)
+            found[step.node] = step.upstream
+            notes += [sent.before for sent in step.contributions]
+            sums |= {sent.parent: sent.after for sent in step.contributions}
+        then = self._starts[end].sums
+        if not all(reading(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
+            raise RuntimeError(
+                f"{self._unsteady(start, end, found)} otherwise when asked again, so a walk in "
+                "segments does not go back there; without segment= it does"
+            )
+        return found, notes
+
+    def _unsteady(self, start: int, end: int, found: Mapping[Node, Any]) -> str:
+        """Say whose rule answers the same question in two ways."""
+        for node, upstream in found.items():
+            with quiet():
+                once, again = node.contributions(upstream), node.contributions(upstream)
+            pairs = zip(once, again, strict=True)
+            if any(a is not None and not reading(a).equals(b) for a, b in pairs):
+                return f"the backward rule of {describe(node, self.root)} answers"
+        return f"the backward rules of steps {start + 1} … {end} answer"
 
     # Many steps
 
@@ -569,6 +683,8 @@ class Walk:
         if not self.finished:
             self.abandon()
             return
+        while self._retains and self._kept:
+            self._recall()
         self._is_open = False
         for node in () if self._retains else self.operations:
             node.gradient = None

@@ -141,6 +141,9 @@ def edit(
     dependents = [each for each in order if each in moving]
     states = {each: _state(each) for each in dependents}
     befores = {each: each.data for each in dependents}
+    for each in dependents[1:]:
+        if each not in set_before:
+            each.require_repeatable()
     gradients_before = _gradients(root, grad)
     try:
         node.data = data

@@ -56,6 +56,25 @@ def test_nodes_have_the_names_scopes_and_lines_of_the_program(model_and_loss):
     assert text == "F.scaled_dot_product_attention(q, k, v, is_causal=True)"
 
 
+class Trainer:
+    def __init__(self):
+        self.actor = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+        self.value = nn.Linear(2, 1)
+
+    def loss(self, critic):
+        return critic(self.value(self.actor(torch.ones(1, 2)))).sum()
+
+
+def test_each_further_model_is_called_as_the_program_calls_it():
+    trainer, judge = Trainer(), nn.Sequential(nn.Linear(1, 1))
+    with autolm.torch.record():
+        loss = trainer.loss(judge)
+    order = autolm.topological_order(autolm.torch.graph(loss))
+    names = {node.name for node in order if node.name.endswith("weight")}
+    assert names == {"0.weight", "value.weight", "judge.0.weight"}  # and `critic` further inside
+    assert {node.scope for node in order if node.op} == {"0", "1", "value", "judge.0", ""}
+
+
 def test_several_uses_of_a_tied_weight_are_explained(model_and_loss):
     model, loss = model_and_loss
     told = autolm.explain(model.embed.weight, loss)
@@ -196,7 +215,7 @@ def test_what_is_no_root_is_refused_by_name():
     w = torch.ones(3, requires_grad=True)
     with refused(TypeError, "node: a tensor of PyTorch is needed, not a float"):
         autolm.torch.node(1.0)
-    with refused(ValueError, "leaf .*is a leaf: no operation made it"):
+    with refused(ValueError, "leaf 'w': no operation made it; begin at what"):
         autolm.torch.graph(w)
     with refused(ValueError, "made under torch.no_grad"), torch.no_grad():
         autolm.torch.graph((w * w).sum())
@@ -219,6 +238,41 @@ def test_freed_graph_is_named_with_the_way_out():
         kept = (w * w).sum()
     kept.backward(retain_graph=True)
     assert autolm.explain(w, kept).gradient.tolist() == [2.0] * 3
+
+
+def test_what_was_written_into_afterwards_is_named_by_its_step_and_line():
+    w = torch.ones(3, requires_grad=True)
+    with autolm.torch.record():
+        y = w.exp()
+        loss = (y * 2).sum()
+        y.add_(1)
+    with (
+        Walk(loss) as walk,
+        refused(RuntimeError, r"exp .*test_looking.py:\d+: .*write into a clone"),
+    ):
+        walk.run()
+
+
+class Counted(torch.autograd.Function):
+    calls = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        Counted.calls += 1
+        return x * Counted.calls
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+def test_function_with_a_state_of_its_own_is_not_computed_again():
+    w = torch.ones(3, requires_grad=True)
+    with autolm.torch.record():
+        loss = Counted.apply(w * 2).sum()
+    with refused(ValueError, r"Counted .*test_looking.py:\d+ cannot be computed again: .*state"):
+        autolm.edit(loss, w, [2.0, 2.0, 2.0])
+    assert loss.item() == 6.0 and autolm.torch.node(loss).data.item() == 6.0
 
 
 def test_hooks_on_a_grad_fn_refuse_to_be_lost():

@@ -29,6 +29,11 @@ def same(a, b):
     )
 
 
+def same_value(a, b):
+    """Compare gradients, of which one of several results has as many, or none."""
+    return all(map(same, a, b)) if isinstance(a, tuple) else same(a, b)
+
+
 def run(make, watch=None):
     """Run a program from the same random state; return it, its gradients and the state after."""
     torch.manual_seed(0)
@@ -44,19 +49,20 @@ def run(make, watch=None):
     return program, grads, torch.get_rng_state()
 
 
+@pytest.mark.parametrize("segment", [None, 3])
 @pytest.mark.parametrize("make", PROGRAMS, ids=lambda make: make.__name__)
-def test_walk_there_and_back_has_the_bits_of_a_plain_run(make):
+def test_walk_there_and_back_has_the_bits_of_a_plain_run(make, segment):
     plain_program, plain, plain_state = run(make)
     walked = {}
 
     def watch(root, grad, retain_grads):
-        with Walk(root, grad) as walk:
-            while walk.step():
-                pass
-            middle = len(walk.operations) // 2
-            walk.goto(0)
-            walk.goto(middle)
-            walked["there"] = [walk.gradients[node] for node in walk.operations[:middle]]
+        with Walk(root, grad, segment=segment) as walk:
+            there = [step.upstream for step in iter(walk.step, None)]
+            back = []
+            while walk.back():
+                back.append(walk.preview().upstream)
+            walked["back"] = all(map(same_value, there, reversed(back)))
+            walk.goto(len(walk.operations) // 2)
             walk.goto(len(walk.operations))
             # Before the end, at which the nodes get what PyTorch's own backward has found.
             walked["shown"] = {n.origin(): n.grad for n in walk.gradients if not n.parents}
@@ -67,6 +73,7 @@ def test_walk_there_and_back_has_the_bits_of_a_plain_run(make):
     walk = walked["walk"]
     wrong = [name for name, grad in plain.items() if not same(grad, grads[name])]
     assert not wrong, "after the walk"
+    assert walked["back"]
     assert torch.equal(state, plain_state)
     assert sorted(program.log) == sorted(plain_program.log)
     shown = {name: walked["shown"].get(each) for name, each in program.leaves.items()}

@@ -17,6 +17,7 @@ from tests.programs import programs
 
 each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
 engines = st.sampled_from([Value, Tensor])
+segments = st.sampled_from([None, 1, 2, 5])
 moves = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["step", "send", "back", "unsend"]), st.integers(1, 4)),
@@ -69,8 +70,8 @@ def a_graph():
 # The same pass as backward()
 
 
-@given(programs(), engines, st.booleans(), st.sampled_from([True, False, None]), moves)
-def test_any_walk_ends_bit_identical_to_backward(program, leaf, earlier, retain, moves):
+@given(programs(), engines, st.booleans(), st.sampled_from([True, False, None]), moves, segments)
+def test_any_walk_ends_bit_identical_to_backward(program, leaf, earlier, retain, moves, segment):
     _, root = program.run(leaf)
     nodes = topological_order(root)
     if earlier:
@@ -80,7 +81,7 @@ def test_any_walk_ends_bit_identical_to_backward(program, leaf, earlier, retain,
     expected = bits(nodes)
     for node, grad in zip(nodes, start, strict=True):
         node.gradient = grad
-    with Walk(root, retain_grads=retain) as walk:
+    with Walk(root, retain_grads=retain, segment=segment) as walk:
         for move in moves:
             go(walk, move)
         walk.run()
@@ -101,22 +102,31 @@ def test_the_step_ahead_is_that_of_steps_and_nothing_of_it_is_done(program, leaf
             assert walk.ahead is (None if walk.finished else walk.preview().node)
 
 
-@given(programs(), engines, moves)
-def test_gradients_at_a_place_do_not_depend_on_the_way_there(program, leaf, moves):
+@given(programs(), engines, moves, segments)
+def test_gradients_at_a_place_do_not_depend_on_the_way_there(program, leaf, moves, segment):
     _, root = program.run(leaf)
     nodes = topological_order(root)
     with Walk(root) as walk:
         at = {(0, 0): bits(nodes)}
         while walk.send():
             at[walk.position, walk.edge] = bits(nodes)
+        walk.abandon()
+    with Walk(root, segment=segment) as walk:
         for move in moves:
             go(walk, move)
-            assert bits(nodes) == at[walk.position, walk.edge]
+            gone = set(walk.operations[: walk.position] if segment else ())
+            for node, now, then in zip(
+                nodes, bits(nodes), at[walk.position, walk.edge], strict=True
+            ):
+                assert now == then or (node in gone and now[0] is False)
+                if node.parents and then[0]:
+                    assert np.asarray(walk.arrived(node), float).tobytes() == then[1]
 
 
 @pytest.mark.parametrize("leaf", [Value, Tensor])
 @pytest.mark.parametrize("seed", range(3))
-def test_hundreds_of_random_moves_on_a_graph_with_sharing_end_as_backward(leaf, seed):
+@pytest.mark.parametrize("segment", [None, 7])
+def test_hundreds_of_random_moves_on_a_graph_with_sharing_end_as_backward(leaf, seed, segment):
     rng = random.Random(seed)
     leaves = [leaf(rng.uniform(-1, 1)) for _ in range(4)]
     nodes, constant = list(leaves), leaf(0.5, requires_grad=False)
@@ -129,7 +139,7 @@ def test_hundreds_of_random_moves_on_a_graph_with_sharing_end_as_backward(leaf, 
     root.backward()
     expected = bits(nodes)
     root.zero_grad()
-    walk = Walk(root)
+    walk = Walk(root, segment=segment)
     stops = [walk.break_at(op="mul"), walk.break_at(watch=leaves[1]), walk.break_at(name="x")]
     at = {}
     for _ in range(500):
@@ -155,7 +165,8 @@ def test_hundreds_of_random_moves_on_a_graph_with_sharing_end_as_backward(leaf, 
                 walk.step()
             case 9:
                 walk.send()
-        here = bits(nodes)
+        done = set(walk.operations[: walk.position] if segment else ())
+        here = bits(node for node in nodes if node not in done)
         assert at.setdefault((walk.position, walk.edge), here) == here
     walk.finish()
     assert bits(nodes) == expected
@@ -343,18 +354,19 @@ def test_who_wants_to_stop_is_heard_between_two_steps(way):
 
 @each_engine
 @pytest.mark.parametrize("way", ["step", "send", "back"])
-def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way):
+@pytest.mark.parametrize("segment", [None, 1])
+def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way, segment):
     x = leaf(3.0)
     y = (x * x + x) * x
-    nodes = topological_order(y)
+    nodes = [x] if segment else topological_order(y)
     for allowed in range(500):
-        walk = Walk(y)
+        walk = Walk(y, segment=segment)
         walk.goto(1, 1 if way == "back" else 0)
         before = bits(nodes)
         getattr(walk, way)()
         after, there = bits(nodes), (walk.position, walk.edge)
         walk.abandon()
-        walk = Walk(y)
+        walk = Walk(y, segment=segment)
         walk.goto(1, 1 if way == "back" else 0)
         here = (walk.position, walk.edge)
         try:
@@ -364,6 +376,10 @@ def test_ctrl_c_in_a_move_leaves_the_place_or_comes_to_the_next(leaf, way):
         except KeyboardInterrupt:
             expected = {here: before, there: after}[walk.position, walk.edge]
             assert bits(nodes) == expected
+            walk.goto(0)
+            assert not x.has_grad
+            walk.goto(3)
+            assert x.grad == 33.0
         finally:
             walk.abandon()
     else:
@@ -785,10 +801,10 @@ def test_a_walk_says_how_far_it_has_come():
 # Who sent what, and the end
 
 
-@given(programs(), engines, moves)
-def test_what_the_uses_sent_adds_up_to_the_gradient(program, leaf, moves):
+@given(programs(), engines, moves, segments)
+def test_what_the_uses_sent_adds_up_to_the_gradient(program, leaf, moves, segment):
     leaves, root = program.run(leaf)
-    with Walk(root) as walk:
+    with Walk(root, segment=segment) as walk:
         for move in moves:
             go(walk, move)
             for node in leaves:
@@ -797,6 +813,54 @@ def test_what_the_uses_sent_adds_up_to_the_gradient(program, leaf, moves):
                     total = use.value if total is None else total + use.value
                 assert np.array_equal(total, walk.gradients.get(node))
                 assert walk.explain(node).uses == walk.uses(node)
+
+
+# In segments
+
+
+def test_a_walk_in_segments_holds_a_few_of_them_and_goes_all_the_way_back():
+    x = Tensor(np.linspace(0.1, 1.0, 5), name="x")
+    y = x
+    for _ in range(50):
+        y = y.tanh() + x
+    root = y.sum()
+    root.backward()
+    expected, x.grad = x.grad, None
+    with Walk(root, segment=10) as walk:
+        walk.run()
+        assert np.array_equal(x.grad, expected)
+        assert sum(node.has_grad for node in walk.operations) <= 20 + 1  # and the root
+        assert len(walk.gradients) <= 20 + 2
+        arrived = [bits([node for node in walk.operations if node.has_grad])]
+        while walk.back():
+            assert sum(node.has_grad for node in walk.operations) <= 20 + 2
+        assert not x.has_grad
+        walk.run()
+        assert arrived == [bits([node for node in walk.operations if node.has_grad])]
+        held = {id(each) for start in walk._starts.values() for each in start.sums.values()}
+        held |= {id(each) for each in walk._notes if each is not None}
+        assert len(held) < 60  # of 101 gradients and 50 sums
+
+
+def test_a_rule_that_answers_otherwise_the_second_time_is_named_and_nothing_moves():
+    answers = iter(range(1, 1000))
+
+    @primitive
+    def moody(a):
+        return a * 1.0, lambda grad: (grad * next(answers),)
+
+    x = Tensor([1.0, 2.0], name="x")
+    y = x
+    for _ in range(6):
+        y = y.sin()
+    with Walk(moody(y).sum(), segment=2) as walk:  # 8 steps, and the second is moody
+        walk.run()
+        grad = x.grad
+        with pytest.raises(RuntimeError, match=r"rule of moody .* without segment= it does"):
+            walk.goto(0)
+        assert walk.position == 2
+        walk.run()
+        assert np.array_equal(x.grad, grad)
 
 
 def test_uses_are_those_sent_so_far_and_consumers_all():

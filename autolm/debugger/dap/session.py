@@ -104,7 +104,7 @@ class Session:
     def _let_walk(self, here: Pass) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        with here.walk() as walk:
+        with here.walk(told(self.options, "segment", int, None)) as walk:
             visit = Visit(
                 walk,
                 here.variables,
@@ -185,6 +185,9 @@ class Session:
             raise Refused(f'stopAt is "first" or "every", not {stop_at!r}')
         told(arguments, "stopOnEntry", bool, True)
         told(arguments, "variable", str, "")
+        segment = told(arguments, "segment", int, None)
+        if segment is not None and segment < 1:
+            raise Refused(f"segment is a number of steps, 1 at least, not {segment}")
         self.options = arguments
         return Then(lambda: self.channel.event("initialized"))
 

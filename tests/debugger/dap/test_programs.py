@@ -121,6 +121,7 @@ def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_p
         ({}, "program must be a text"),
         ({"program": str(NEURON), "python": "no-such-python"}, "no-such-python"),
         ({"program": str(NEURON), "stopAt": "last"}, 'stopAt is "first" or "every"'),
+        ({"program": str(NEURON), "segment": 0}, "segment is a number of steps, 1 at least"),
         ({"program": str(NEURON), "args": "a"}, "args must be a list"),
     ],
 )
