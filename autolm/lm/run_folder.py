@@ -29,7 +29,15 @@ from numpy.typing import NDArray
 from autolm.lm.config import TrainingConfig
 from autolm.lm.saved_state import Kept, Saved, checksum
 from autolm.lm.tokenizers import Tokenizer, tokenizer_from_json
-from autolm.outside.given_file import open_given, parse_json, read_given, require_file
+from autolm.outside.given_file import (
+    LONGEST_HEADER,
+    LONGEST_JSON,
+    LONGEST_TOKENIZER,
+    open_given,
+    parse_json,
+    read_given,
+    require_file,
+)
 from autolm.outside.lock import Busy, held
 from autolm.outside.whole_file import PARTIAL, NotSaved, write_whole
 
@@ -43,9 +51,6 @@ CHECKPOINT = (MODEL, OPTIMIZER, STATE)  # the state last: while it is new, all i
 NEW = tuple(f"{name}.new" for name in CHECKPOINT)
 EVERY_FILE = (CONFIG, TOKENIZER, *CHECKPOINT, *NEW, METRICS, PLOT, SAMPLES, TEXT)
 NOT_SAVED = f"it has not the checksum that {STATE} names"
-LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
-LONGEST_TOKENIZER = 1 << 26
-LONGEST_HEADER = 1 << 26
 
 
 class RunError(ValueError):
