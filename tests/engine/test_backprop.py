@@ -198,7 +198,7 @@ def test_interrupt_at_any_call_leaves_no_pass_in_use_and_no_lock(leaf, no_collec
         else:
             break
     assert call > 20
-    # Where all is written, only the lock is to be returned, then NumPy's warnings; and two are ours.
+    # Where all is written, only the lock is to be returned, and NumPy's warnings; two are ours.
     assert written <= (3 if leaf is Value else 7), f"at {written} of {call} calls"
 
 
