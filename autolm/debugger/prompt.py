@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
-from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
+from autolm.outside.terminal import in_a_line, printable, show_in_any_encoding, words_of
 
 try:
     import readline
@@ -35,6 +35,7 @@ STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the c
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
 DEEPEST = 100  # how often an alias may stand for another
+STYLES = re.compile(r"(\x1b\[\d+m)")  # of `screen`
 
 
 class Mistake(ValueError):
@@ -90,8 +91,10 @@ class Prompt(cmd.Cmd):
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
-        """Print."""
-        print(text, file=self.stdout, flush=True)
+        """Print; of what could turn the terminal, as in a node's name, only our own colours do."""
+        parts = STYLES.split(text)
+        parts[::2] = map(printable, parts[::2])
+        print("".join(parts), file=self.stdout, flush=True)
 
     def queue(self, lines: list[str]) -> None:
         """Let these lines be run next; those that an earlier stop has left are dropped."""

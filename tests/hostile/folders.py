@@ -159,6 +159,7 @@ ODD = (None, True, 0, -1, 10**9, 10**18, 10**400, 1.5, 1e308, float("nan"), "", 
 for choice in TrainingConfig.choices():
     for odd in (*ODD, ESCAPES):
         DAMAGES[f"config.json {choice} = {repr(odd)[:12]}"] = edit("config.json", **{choice: odd})
+del DAMAGES["config.json steps = 1000000000"]  # it would be trained
 for key in ("step", "data", "data_sha256", "files", "kept", "format", "sha256"):
     for odd in ODD:
         DAMAGES[f"state.json {key} = {repr(odd)[:12]}"] = edit("state.json", **{key: odd})

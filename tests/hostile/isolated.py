@@ -35,8 +35,8 @@ resource: Any = pytest.importorskip("resource")  # and fork: a system like Unix
 IMPORTED_ONCE = (matplotlib.backends.backend_agg, rich.progress, safetensors.numpy)
 
 MEMORY = 6 << 30  # bytes of address space beyond which an allocation fails
-SECONDS = 30
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+SECONDS = 150 if NIGHTLY else 30  # compiled loops are compiled anew
 
 
 class Ended(NamedTuple):

@@ -157,7 +157,7 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer:
         vocabulary = _vocabulary(content)
         added = {END_OF_TEXT: vocabulary[END_OF_TEXT]} if END_OF_TEXT in vocabulary else {}
         return VocabularyTokenizer(vocabulary, _merges([line for line in lines if line]), added)
-    except PretrainedError as error:
+    except ValueError as error:
         raise PretrainedError(f"{file}: {error}") from None
 
 
