@@ -91,10 +91,8 @@ class Prompt(cmd.Cmd):
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
-        """Print; of what could turn the terminal, as in a node's name, only our own colours do."""
-        parts = STYLES.split(text)
-        parts[::2] = map(printable, parts[::2])
-        print("".join(parts), file=self.stdout, flush=True)
+        """Print."""
+        print(harmless(text), file=self.stdout, flush=True)
 
     def queue(self, lines: list[str]) -> None:
         """Let these lines be run next; those that an earlier stop has left are dropped."""
@@ -327,6 +325,13 @@ def _is_own(path: Path) -> bool:
     told = path.stat()
     mine = not hasattr(os, "getuid") or told.st_uid in (os.getuid(), 0)
     return mine and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def harmless(text: str) -> str:
+    """Escape what could turn the terminal, as in a node's name; but for colours, as ours are."""
+    parts = STYLES.split(text)
+    parts[::2] = map(printable, parts[::2])
+    return "".join(parts)
 
 
 def _separated(line: str) -> list[str]:

@@ -22,6 +22,7 @@ from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
 from autolm.tensor.arguments import read_floating, read_path
 
 CONFIG = "config.json"
+HEAD = "lm_head.weight"
 PREFIXES = ("transformer.", "model.")  # which some files leave out
 # Tables that old files hold, and that follow from the rest.
 DERIVED = (
@@ -81,6 +82,8 @@ def load_pretrained(
     dtype = wanted or np.dtype(np.float64 if "F64" in kinds else np.float32)
     try:
         require_memory_to_load(design, dtype)
+        if design.is_tied and HEAD in stored:
+            _require_same(stored[HEAD], stored[sources["embedding.weight"].name])
         return Transformer(design, _arrays(stored, sources, dtype)), tokenizer
     except PretrainedError as error:
         raise PretrainedError(f"{folder}: weights: {error}") from None
@@ -180,9 +183,9 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
         for name, array in stored_arrays(folder).items()
         if not name.endswith(DERIVED)
     }
-    if design.is_tied:
-        stored.pop("lm_head.weight", None)  # the embedding once more
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    if design.is_tied and HEAD in stored:  # the embedding once more
+        shapes[HEAD] = (design.vocab_size, design.d_model)
     for path, shape in design.parameter_shapes().items():
         name, is_turned, part = sources[path]
         if part is not None:
@@ -201,6 +204,13 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
                 f"{folder}: weights: {name} holds {stored[name].kind}: {', '.join(KINDS)} are known"
             )
     return stored
+
+
+def _require_same(head: StoredArray, embedding: StoredArray) -> None:
+    if not np.array_equal(head.read(), embedding.read()):
+        raise PretrainedError(
+            f"{HEAD} is not the embedding, and {CONFIG} says so: tie_word_embeddings is true"
+        )
 
 
 def _arrays(
