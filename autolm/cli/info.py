@@ -42,9 +42,9 @@ def info(
 
 def _architecture(run: Path | None, vocab_size: int | None) -> Architecture | Design:
     from autolm.lm.pretrained import is_pretrained, read_design
-    from autolm.lm.run_folder import LONGEST_JSON, RunFolder
+    from autolm.lm.run_folder import RunFolder
     from autolm.lm.size import Architecture
-    from autolm.outside.given_file import read_given
+    from autolm.outside.given_file import LONGEST_JSON, read_given
 
     if run is not None and is_pretrained(run):
         return read_design(run)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
-from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
+from autolm.outside.terminal import in_a_line, printable, show_in_any_encoding, words_of
 
 try:
     import readline
@@ -35,6 +35,7 @@ STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the c
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
 DEEPEST = 100  # how often an alias may stand for another
+STYLES = re.compile(r"(\x1b\[\d+m)")  # of `screen`
 
 
 class Mistake(ValueError):
@@ -91,7 +92,7 @@ class Prompt(cmd.Cmd):
 
     def say(self, text: str) -> None:
         """Print."""
-        print(text, file=self.stdout, flush=True)
+        print(harmless(text), file=self.stdout, flush=True)
 
     def queue(self, lines: list[str]) -> None:
         """Let these lines be run next; those that an earlier stop has left are dropped."""
@@ -324,6 +325,13 @@ def _is_own(path: Path) -> bool:
     told = path.stat()
     mine = not hasattr(os, "getuid") or told.st_uid in (os.getuid(), 0)
     return mine and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def harmless(text: str) -> str:
+    """Escape what could turn the terminal, as in a node's name; but for colours, as ours are."""
+    parts = STYLES.split(text)
+    parts[::2] = map(printable, parts[::2])
+    return "".join(parts)
 
 
 def _separated(line: str) -> list[str]:

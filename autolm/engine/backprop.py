@@ -145,8 +145,8 @@ def write_gradients(done: Backprop) -> None:
             )
         )
         done.gradients = {}
+        latest_root.set(ref(done.root))
         write()
-    latest_root.set(ref(done.root))
 
 
 def steps(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Iterator[Step]:
@@ -172,7 +172,8 @@ def backward(root: Node, grad: Any = None, retain_grads: bool | None = None) -> 
 def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
     """Do the same for Values, with the sums in their gradient slots while it runs.
 
-    Whatever ends it before its time, an error or Ctrl-C, every slot is put back.
+    Whatever ends it before its time, an error or Ctrl-C, every slot is put back. Once all are
+    settled, only the lock is left to be returned.
     """
     if not root.parents or not root.requires_grad:
         return backward(root, grad, retain_grads)
@@ -187,13 +188,13 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
             slots.take(root)
             root.gradient = seed
             _send(root, slots.results)
+            latest_root.set(ref(root))
             slots.settle(keep_results=retain_grads is not False)
         except BaseException:
             slots.put_back()
             raise
         finally:
             _Slots.in_use = None
-    latest_root.set(ref(root))
 
 
 def _send(root: Node, results: list[Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from autolm.lm.toy_language import TOY_LANGUAGE
 from autolm.ops.arguments import read_choice, read_int, told
+from autolm.outside.given_file import read_given
 from autolm.tensor.arguments import read_finite, read_path, read_size, read_text
 
 Kind: TypeAlias = Literal["lines", "stream"]
@@ -130,7 +131,7 @@ def text_file_corpus(
     _require_parts("text_file_corpus", kind, validation_fraction, seed)
     path = read_path("text_file_corpus", "path", path)
     try:
-        content = path.read_bytes()
+        content = read_given(path)
     except FileNotFoundError:
         raise CorpusError(f"{path}: no such file: check the name") from None
     except IsADirectoryError:

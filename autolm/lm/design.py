@@ -7,7 +7,7 @@ would compute something else.
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -176,7 +176,7 @@ class Reader:
         """Take a finite number above 0."""
         value = self.config.get(name, default)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not 0 < value < math.inf:
+        if not is_number or not 0 < value <= sys.float_info.max:
             raise PretrainedError(f"{name} is {value!r}, and must be a number above 0")
         return float(value)
 
@@ -272,7 +272,9 @@ def _kinds_of_layers(types: Any, layers: int) -> list[str]:
     match types:
         case [*groups] if all(isinstance(group, list) and len(group) == 2 for group in groups):
             for names, count in groups:
-                if not isinstance(names, list) or type(count) is not int or count > layers:
+                if not isinstance(names, list) or type(count) is not int:
+                    break
+                if len(kinds) + len(names) * count > layers:
                     break
                 kinds += names * count
     if len(kinds) != layers or not all(kind in ("global", "local") for kind in kinds):

@@ -23,7 +23,7 @@ from autolm.lm.run_folder import RunError, RunFolder
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 from autolm.lm.tokenizers.vocabulary import visible_bytes
 from autolm.lm.trained import trained_model
-from autolm.outside.whole_file import NotSaved
+from autolm.outside.whole_file import NotSaved, write_whole
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -51,7 +51,7 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     NotSaved
         When it cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     folder = Path(folder)
     config, tokenizer = run.config(), run.tokenizer()
@@ -86,9 +86,9 @@ def export(run: RunFolder, folder: str | Path) -> Path:
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             for name, content in files.items():
-                (partial / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+                write_whole(partial / name, (json.dumps(content, indent=2) + "\n").encode())
             whole = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-            save_file(whole, partial / "model.safetensors", {"format": "pt"})
+            write_whole(partial / "model.safetensors", save(whole, {"format": "pt"}))
             partial.chmod(0o755)
             os.replace(partial, folder)
         except BaseException:

@@ -6,7 +6,6 @@ The folder has a `config.json`, weights as safetensors, and a tokenizer as `toke
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +13,16 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm.lm.design import Design, PretrainedError, design_of
-from autolm.lm.stored_arrays import StoredArray, stored_arrays
+from autolm.lm.size import require_memory_to_load
+from autolm.lm.stored_arrays import KINDS, StoredArray, stored_arrays
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.lm.tokenizers.vocabulary import load_vocabulary
 from autolm.lm.transformer import Transformer
+from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
 from autolm.tensor.arguments import read_floating, read_path
 
 CONFIG = "config.json"
+HEAD = "lm_head.weight"
 PREFIXES = ("transformer.", "model.")  # which some files leave out
 # Tables that old files hold, and that follow from the rest.
 DERIVED = (
@@ -78,7 +80,13 @@ def load_pretrained(
         )
     kinds = {stored[source.name].kind for source in sources.values()}
     dtype = wanted or np.dtype(np.float64 if "F64" in kinds else np.float32)
-    return Transformer(design, _arrays(stored, sources, dtype)), tokenizer
+    try:
+        require_memory_to_load(design, dtype)
+        if design.is_tied and HEAD in stored:
+            _require_same(stored[HEAD], stored[sources["embedding.weight"].name])
+        return Transformer(design, _arrays(stored, sources, dtype)), tokenizer
+    except PretrainedError as error:
+        raise PretrainedError(f"{folder}: weights: {error}") from None
 
 
 def read_design(folder: Path) -> Design:
@@ -93,11 +101,11 @@ def read_design(folder: Path) -> Design:
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the configuration of a folder."""
     try:
-        content = json.loads((folder / CONFIG).read_bytes())
+        content = parse_json(read_given(folder / CONFIG, LONGEST_JSON))
     except OSError as error:
         raise PretrainedError(f"{folder / CONFIG}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise PretrainedError(f"{folder / CONFIG}: damaged: it is not JSON") from None
+    except ValueError as error:
+        raise PretrainedError(f"{folder / CONFIG}: damaged: {error}") from None
     if not isinstance(content, dict):
         raise PretrainedError(f"{folder / CONFIG}: damaged: it is no JSON object")
     return content
@@ -175,9 +183,9 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
         for name, array in stored_arrays(folder).items()
         if not name.endswith(DERIVED)
     }
-    if design.is_tied:
-        stored.pop("lm_head.weight", None)  # the embedding once more
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    if design.is_tied and HEAD in stored:  # the embedding once more
+        shapes[HEAD] = (design.vocab_size, design.d_model)
     for path, shape in design.parameter_shapes().items():
         name, is_turned, part = sources[path]
         if part is not None:
@@ -191,7 +199,18 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
             raise PretrainedError(
                 f"{folder}: weights: {name} is {stored[name].shape}, and the model has {shape}"
             )
+        if stored[name].kind not in KINDS:
+            raise PretrainedError(
+                f"{folder}: weights: {name} holds {stored[name].kind}: {', '.join(KINDS)} are known"
+            )
     return stored
+
+
+def _require_same(head: StoredArray, embedding: StoredArray) -> None:
+    if not np.array_equal(head.read(), embedding.read()):
+        raise PretrainedError(
+            f"{HEAD} is not the embedding, and {CONFIG} says so: tie_word_embeddings is true"
+        )
 
 
 def _arrays(
@@ -201,7 +220,10 @@ def _arrays(
     latest: tuple[str, Any] = ("", None)  # three parameters share an array, one after another
     for path, (name, is_turned, part) in sorted(sources.items(), key=lambda item: item[1].name):
         if latest[0] != name:
-            latest = name, stored[name].read().astype(dtype, copy=False)
+            with np.errstate(over="ignore"):  # what is too large becomes infinite
+                latest = name, stored[name].read().astype(dtype, copy=False)
+            if not np.isfinite(latest[1]).all():
+                raise PretrainedError(f"{name} has a number that is not finite in {dtype}")
         array = latest[1]
         if part is not None:
             size = array.shape[-1] // 3

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,7 +29,15 @@ from numpy.typing import NDArray
 from autolm.lm.config import TrainingConfig
 from autolm.lm.saved_state import Kept, Saved, checksum
 from autolm.lm.tokenizers import Tokenizer, tokenizer_from_json
-from autolm.outside.given_file import open_given, parse_json, read_given, require_file
+from autolm.outside.given_file import (
+    LONGEST_HEADER,
+    LONGEST_JSON,
+    LONGEST_TOKENIZER,
+    open_given,
+    parse_json,
+    read_given,
+    require_file,
+)
 from autolm.outside.lock import Busy, held
 from autolm.outside.whole_file import PARTIAL, NotSaved, write_whole
 
@@ -43,9 +51,6 @@ CHECKPOINT = (MODEL, OPTIMIZER, STATE)  # the state last: while it is new, all i
 NEW = tuple(f"{name}.new" for name in CHECKPOINT)
 EVERY_FILE = (CONFIG, TOKENIZER, *CHECKPOINT, *NEW, METRICS, PLOT, SAMPLES, TEXT)
 NOT_SAVED = f"it has not the checksum that {STATE} names"
-LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
-LONGEST_TOKENIZER = 1 << 26
-LONGEST_HEADER = 1 << 26
 
 
 class RunError(ValueError):
@@ -171,6 +176,8 @@ class RunFolder:
     def tokenizer(self) -> Tokenizer:
         """Read the tokenizer."""
         content = self._read(TOKENIZER, LONGEST_TOKENIZER)
+        if not self._is_as_saved(TOKENIZER, content):
+            raise self._damaged(TOKENIZER, NOT_SAVED)
         try:
             return tokenizer_from_json(parse_json(content))
         except ValueError as error:
@@ -280,18 +287,22 @@ class RunFolder:
         """Read the parameters of the model, by path, also while another process trains."""
         for last in (False, False, True):  # a save in between may replace them
             content = self._read(MODEL)
-            known = [self._known(name, MODEL) for name in (STATE, f"{STATE}.new")]
-            if not any(known) or checksum(content) in known:
+            if self._is_as_saved(MODEL, content):
                 break
             if last:
                 raise self._damaged(MODEL, NOT_SAVED)
         return self._arrays(MODEL, content)
 
-    def _known(self, name: str, file: str) -> str | None:
-        try:
-            return self._saved(name).checksums.get(file)
-        except RunError:
-            return None  # to read weights, one needs no state
+    def _is_as_saved(self, file: str, content: bytes) -> bool:
+        """Whether a state, old or new, names the checksum of a file; or none names any."""
+        known = set()
+        for name in (STATE, f"{STATE}.new"):
+            with suppress(RunError):  # to read what a model is, one needs no state
+                saved = self._saved(name)
+                tokenizer = {} if saved.kept is None else {TOKENIZER: saved.kept.tokenizer}
+                known.add((saved.checksums | tokenizer).get(file))
+        known.discard(None)
+        return not known or checksum(content) in known
 
     def state(self) -> dict[str, Any]:
         """Read where the run is."""

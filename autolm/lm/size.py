@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from autolm.lm.config import TrainingConfig
-from autolm.lm.design import Design
+from autolm.lm.design import Design, PretrainedError
 from autolm.outside.memory import physical_memory
 
 if TYPE_CHECKING:
@@ -162,6 +164,23 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
             f"{_short(parameters)} parameters and {_short(tokens)} tokens at once take at least "
             f"{_short(needed)}B, and this machine has {_short(available)}B: choose fewer layers, a "
             "smaller width, or smaller batches"
+        )
+
+
+def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
+    """Refuse a pretrained model whose parameters alone do not fit into this machine.
+
+    Raises
+    ------
+    PretrainedError
+        When they do not.
+    """
+    parameters, available = sum(part.parameters for part in parts(design)), physical_memory()
+    needed = parameters * dtype.itemsize
+    if available is not None and needed > available:
+        raise PretrainedError(
+            f"{_short(parameters)} parameters in {dtype} take {_short(needed)}B, and this machine "
+            f"has {_short(available)}B"
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.lm.design import PretrainedError
+from autolm.outside.given_file import open_given
 
 KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -29,10 +30,7 @@ class StoredArray:
     start: int  # its first byte
 
     def read(self) -> NDArray[Any]:
-        """Return the numbers, in memory of their own."""
-        if self.kind not in KINDS:
-            known = ", ".join(KINDS)
-            raise PretrainedError(f"{self.file}: numbers of kind {self.kind}: {known} are known")
+        """Return the numbers, of one of the `KINDS`, in memory of their own."""
         stored = np.memmap(self.file, KINDS[self.kind], "r", self.start, self.shape)
         if self.kind == "BF16":  # the upper half of a float32
             return (stored.astype("<u4") << 16).view("<f4").astype(np.float32, copy=False)
@@ -65,9 +63,7 @@ def _arrays_of(file: Path) -> dict[str, StoredArray]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, "numpy"):  # which sees that all of it is there, and fits
-            pass
-        with file.open("rb") as opened:
+        with open_given(file) as opened, safe_open(file, "numpy"):  # sees that it is whole
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length))
     except SafetensorError:

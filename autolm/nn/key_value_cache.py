@@ -6,8 +6,10 @@ is read. So to go on by one token takes one row of every product, and not all ro
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from autolm.tensor.arguments import read_floating, read_kind, read_size
 from autolm.tensor.tensor import Tensor
@@ -35,9 +37,10 @@ class KeyValueCache:
     """
 
     def __init__(self, max_len: int, d_model: int, dtype: DTypeLike = "float64") -> None:
-        rows = read_size("KeyValueCache", "max_len", max_len)
+        self.max_len = read_size("KeyValueCache", "max_len", max_len)
         columns = read_size("KeyValueCache", "d_model", d_model)
         dtype = read_floating("KeyValueCache", "dtype", dtype)
+        rows = min(self.max_len, 64)  # a long one is made as long as it is needed
         self.keys = np.empty((rows, columns), dtype)
         self.values = np.empty((rows, columns), dtype)
         self.length = 0
@@ -53,7 +56,7 @@ class KeyValueCache:
             For another width, for keys and values of different lengths, and for more positions
             than there is room for.
         """
-        max_len, d_model = self.keys.shape
+        d_model = self.keys.shape[1]
         for argument, new in (("keys", keys), ("values", values)):
             read_kind("KeyValueCache", argument, new, Tensor, "a Tensor")
             if new.ndim != 2 or new.shape != (len(keys), d_model):
@@ -62,8 +65,18 @@ class KeyValueCache:
         if keys.requires_grad or values.requires_grad:
             raise RuntimeError("KeyValueCache: what is kept has no gradient; use no_grad()")
         end = self.length + len(keys)
-        if end > max_len:
-            raise ValueError(f"KeyValueCache: {end} keys are more than max_len {max_len}")
+        if end > self.max_len:
+            raise ValueError(f"KeyValueCache: {end} keys are more than max_len {self.max_len}")
+        if end > len(self.keys):
+            rows = min(self.max_len, max(end, 2 * len(self.keys)))
+            self.keys, self.values = (_longer(kept, rows) for kept in (self.keys, self.values))
         self.keys[self.length : end], self.values[self.length : end] = keys.data, values.data
         self.length = end
         return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)
+
+
+def _longer(array: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Return an array with room for more rows; the views of the old one stay as they are."""
+    grown = np.empty((rows, array.shape[1]), array.dtype)
+    grown[: len(array)] = array
+    return grown

@@ -11,6 +11,9 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
+LONGEST_TOKENIZER = 1 << 26
+LONGEST_HEADER = 1 << 26  # of a file of weights
 KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
 
 

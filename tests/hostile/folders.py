@@ -88,19 +88,33 @@ def bpe(merges: list[list[int]], special: tuple[str, ...] = ()) -> Damage:
     return put("tokenizer.json", json.dumps(content).encode())
 
 
+def of_headers(name: str) -> dict[str, Damage]:
+    """Return headers of safetensors that lie."""
+    contents = {
+        "bfloat16": header('{"W": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}'),
+        "a lie": header(
+            '{"W": {"dtype": "F32", "shape": [1099511627776], "data_offsets": [0, 4]}}'
+        ),
+        "negative": header('{"W": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}'),
+        "no shape": header('{"W": {"dtype": "F32"}}'),
+        "a list": header("[1, 2]"),
+        "a long header": struct.pack("<Q", 2**63) + b"{}",
+    }
+    return {f"{name} {what}": put(name, content) for what, content in contents.items()}
+
+
 def lead_out(path: Path) -> None:
     shutil.copy(path.parent.parent / "good" / path.name, path.parent.parent / path.name)
     os.symlink(f"../{path.name}", path)
 
 
-DAMAGES: dict[str, Damage] = {"as before there were checksums": old_format}
-for name in FILES:
-    DAMAGES |= {
-        f"{name} missing": lambda folder, name=name: (folder / name).unlink(),
+def of_any_file(name: str) -> dict[str, Damage]:
+    """Return what can be wrong with a file whatever it holds."""
+    return {
+        f"{name} missing": lambda folder: (folder / name).unlink(),
         f"{name} is a pipe": instead(name, os.mkfifo),
         f"{name} is a folder": instead(name, os.mkdir),
         f"{name} is a device": instead(name, lambda path: os.symlink("/dev/zero", path)),
-        f"{name} leads out": instead(name, lead_out),
         f"{name} leads to a secret": instead(name, lambda path: os.symlink("/etc/passwd", path)),
         f"{name} leads nowhere": instead(name, lambda path: os.symlink("nowhere", path)),
         f"{name} leads to itself": instead(name, lambda path: os.symlink(path.name, path)),
@@ -113,6 +127,12 @@ for name in FILES:
         f"{name} JSON escapes": put(name, json.dumps({ESCAPES: ESCAPES, "kind": ESCAPES}).encode()),
         f"{name} no UTF-8": put(name, b"\xff\xfe{}\n"),
     }
+
+
+DAMAGES: dict[str, Damage] = {"as before there were checksums": old_format}
+for name in FILES:
+    DAMAGES |= of_any_file(name)
+    DAMAGES[f"{name} leads out"] = instead(name, lead_out)
 for name in (*CHECKPOINT, "config.json"):
     DAMAGES |= {
         f"{name}.new of garbage": put(f"{name}.new", b"garbage"),
@@ -139,6 +159,7 @@ ODD = (None, True, 0, -1, 10**9, 10**18, 10**400, 1.5, 1e308, float("nan"), "", 
 for choice in TrainingConfig.choices():
     for odd in (*ODD, ESCAPES):
         DAMAGES[f"config.json {choice} = {repr(odd)[:12]}"] = edit("config.json", **{choice: odd})
+del DAMAGES["config.json steps = 1000000000"]  # it would be trained
 for key in ("step", "data", "data_sha256", "files", "kept", "format", "sha256"):
     for odd in ODD:
         DAMAGES[f"state.json {key} = {repr(odd)[:12]}"] = edit("state.json", **{key: odd})
@@ -169,17 +190,7 @@ for name in CHECKPOINT[:2]:
     for what, change in CHANGES.items():
         DAMAGES[f"{name} {what}"] = arrays(name, change, whole=False)
         DAMAGES[f"{name} {what}, and told so"] = arrays(name, change, whole=True)
-    for what, content in {
-        "bfloat16": header('{"W": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}'),
-        "a lie": header(
-            '{"W": {"dtype": "F32", "shape": [1099511627776], "data_offsets": [0, 4]}}'
-        ),
-        "negative": header('{"W": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}'),
-        "no shape": header('{"W": {"dtype": "F32"}}'),
-        "a list": header("[1, 2]"),
-        "a long header": struct.pack("<Q", 2**63) + b"{}",
-    }.items():
-        DAMAGES[f"{name} {what}"] = put(name, content)
+    DAMAGES |= of_headers(name)
 DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
 DAMAGES |= {
     "tokens that double": bpe(DOUBLING),

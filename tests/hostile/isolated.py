@@ -35,8 +35,8 @@ resource: Any = pytest.importorskip("resource")  # and fork: a system like Unix
 IMPORTED_ONCE = (matplotlib.backends.backend_agg, rich.progress, safetensors.numpy)
 
 MEMORY = 6 << 30  # bytes of address space beyond which an allocation fails
-SECONDS = 30
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+SECONDS = 150 if NIGHTLY else 30  # compiled loops are compiled anew
 
 
 class Ended(NamedTuple):
@@ -58,7 +58,14 @@ def _load_what_commands_load() -> None:
 class Running:
     """A command that has just begun."""
 
-    def __init__(self, folder: Path, words: Any, stdin: bytes = b"", encoding: str = "utf-8"):
+    def __init__(
+        self,
+        folder: Path,
+        words: Any,
+        stdin: bytes = b"",
+        encoding: str = "utf-8",
+        room: int | None = None,
+    ) -> None:
         self.files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115
         self.files[0].write(stdin)
         self.files[0].seek(0)
@@ -68,6 +75,8 @@ class Running:
             warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
             self.pid = os.fork()
         if not self.pid:
+            if room is not None:  # bytes that a file may have, as on a disk that is full then
+                resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
             _be_the_command(folder, words, self.files, encoding, begun)
         os.close(begun)
         os.read(ready, 1)

@@ -26,6 +26,10 @@ WELL = {
     "tabs": b"if True:\n\t" + WALKED.replace("\n", "\n\t").rstrip("\t").encode(),
     "separators in strings": ("s = 'a\u2028b\x85c'\n" + WALKED).encode(),
     "emoji before it": LOSS.replace("loss =", "s = '😀'; loss =").encode() + b"loss.backward()\n",
+    "names that escape": (
+        LOSS.replace("'x'", r"'x\x1b[2J\x1b]0;owned\x07\r\u202e\x9b\x00'")
+        + "loss.name = '\\x1b[31mloss'\nloss.backward()\n"
+    ).encode(),
     "moves away": WALKED.encode() + b"import os\nos.chdir('/')\n",
     "moves away first": b"import os\nos.chdir('/')\n" + WALKED.encode(),
     "its own arguments": b"import sys\nassert len(sys.argv) == 1\n" + WALKED.encode(),
@@ -88,7 +92,7 @@ ILL = {
     "stop iteration": (failing("next(iter([]))"), 4),
     "unknown name": (failing("unknown"), 4),
     "missing module": (failing("import nowhere_at_all"), 4),
-    "broken import": (failing("import broken_neighbour"), 4),
+    "broken import": (failing("import broken_neighbour"), "broken_neighbour.py:3"),
     "syntax": (failing("x ="), 4),
     "indent": (failing("  x"), 4),
     "tab error": (failing("if 1:\n\tx\n        y"), 6),

@@ -93,7 +93,7 @@ def assert_right_or_refused(home, rightly, command, damage, *, may_differ=False)
         assert ended.out == expected.out or command == "resume", "another answer"
         for name in ("model.safetensors", "optimizer.safetensors"):
             right = leaves if command == "resume" else before
-            assert files[name] == right[name], f"another {name}"
+            assert files.get(name) == right.get(name), f"another {name}"
 
 
 NAMED = list(DAMAGES) if NIGHTLY else list(DAMAGES)[::LESS]
@@ -104,7 +104,8 @@ def test_a_damage_is_refused_in_one_line_or_does_not_matter(good, rightly, name:
     every = list(COMMANDS)
     today = every if NIGHTLY else [every[NAMED.index(name) % 2]]
     for command in today:
-        may_differ = bool(CHANGEABLE.match(name))
+        told = command == "info" and name.startswith(("config", "tokenizer"))  # as it is there
+        may_differ = told or bool(CHANGEABLE.match(name))
         assert_right_or_refused(good, rightly, command, DAMAGES[name], may_differ=may_differ)
 
 

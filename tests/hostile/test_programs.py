@@ -30,6 +30,8 @@ def test_a_right_program_is_stepped_and_drawn_with_its_lines(tmp_path: Path, nam
         assert stepped.code == 0, stepped
         assert re.search(rb"p\.py:\d", stepped.out), stepped
         assert b"* " in stepped.out and b"Traceback" not in stepped.out + stepped.error
+        shown = stepped.out.replace(b"\x1b[31m", b"").decode(encoding)  # a colour is ours, too
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown)
 
 
 @pytest.mark.parametrize("name", some(ILL, 2))
@@ -44,7 +46,8 @@ def test_a_program_that_fails_is_one_line_with_its_place(tmp_path: Path, name: s
         assert re.fullmatch(rb"autolm: [^\n]{3,700}\n", ended.error), ended
         assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", ended.error), ended
         if line is not None and words[0] == "draw":
-            assert f"p.py:{line}: ".encode() in ended.error, ended
+            place = line if isinstance(line, str) else f"p.py:{line}"
+            assert f"{place}: ".encode() in ended.error, ended
         assert not (tmp_path / "o.dot").exists()
 
 

@@ -227,7 +227,7 @@ def test_what_is_not_supported_is_refused_by_name(folders: Any, tmp_path: Path, 
     [
         ("model.safetensors", None, "has no .safetensors: no weights"),
         ("model.safetensors", b"12", "damaged: it is not a whole safetensors file"),
-        ("config.json", b"{", "damaged: it is not JSON"),
+        ("config.json", b"{", "damaged: not JSON: Expecting"),
         ("config.json", b"[]", "damaged: it is no JSON object"),
         ("tokenizer.json", None, "has no tokenizer.json, nor vocab.json and merges.txt"),
         ("tokenizer.json", b"[1]", r"tokenizer is \[1\], and must be an object"),

@@ -7,6 +7,7 @@ from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.ops.arguments import told
+from autolm.outside.given_file import LONGEST_TOKENIZER, read_given
 from autolm.tensor.arguments import read_path
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
@@ -22,7 +23,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """
     path = read_path("load_tokenizer", "path", path)
     try:
-        return tokenizer_from_json(json.loads(path.read_bytes()))
+        return tokenizer_from_json(json.loads(read_given(path, LONGEST_TOKENIZER)))
     except OSError as error:
         raise ValueError(f"{path}: cannot read the tokenizer: {error.strerror}") from error
     except json.JSONDecodeError as error:

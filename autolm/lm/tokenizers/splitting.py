@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+MOST_SPECIAL = 1 << 18  # characters of all special tokens together
+
 
 @cache
 def _numerals() -> str:
@@ -67,7 +69,8 @@ def split_digits(text: str) -> list[str]:
 def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | None:
     """Return a pattern for ``re.split`` that keeps the special tokens, or None if there is none.
 
-    Where one special token begins another, the longer one wins.
+    Where one special token begins another, the longer one wins. ValueError for such as would take
+    minutes.
 
     Examples
     --------
@@ -77,4 +80,8 @@ def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | No
     longest_first = sorted(special_tokens, key=len, reverse=True)
     if not longest_first:
         return None
+    if (characters := sum(map(len, longest_first))) > MOST_SPECIAL:
+        raise ValueError(
+            f"the special tokens have {characters} characters: {MOST_SPECIAL} are allowed"
+        )
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})")

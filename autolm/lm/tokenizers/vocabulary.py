@@ -6,7 +6,7 @@ for beyond that is refused by its name.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from autolm.lm.tokenizers.merging import Pair, apply_merges
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.ops.arguments import told
+from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
 from autolm.tensor.arguments import read_text
 
 TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
@@ -138,15 +139,17 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer:
         When there is none, it is damaged, or asks for what is not supported.
     """
     whole = folder / TOKENIZER
-    file = whole if whole.is_file() else folder / VOCABULARY
+    file = whole if os.path.lexists(whole) else folder / VOCABULARY
     try:
-        content = json.loads(file.read_bytes())
-        merges = None if file == whole else (folder / MERGES).read_text("utf-8")
-    except OSError as error:
+        content = parse_json(read_given(file, LONGEST_TOKENIZER))
+        merges = None if file == whole else _text(folder / MERGES)
+    except FileNotFoundError as error:
         missing = f"{folder}: has no {TOKENIZER}, nor {VOCABULARY} and {MERGES}"
         raise PretrainedError(f"{missing}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise PretrainedError(f"{file}: damaged: it is not JSON") from None
+    except OSError as error:
+        raise PretrainedError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise PretrainedError(f"{file}: damaged: {error}") from None
     try:
         if merges is None:
             return _of_json(content)
@@ -154,8 +157,15 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer:
         vocabulary = _vocabulary(content)
         added = {END_OF_TEXT: vocabulary[END_OF_TEXT]} if END_OF_TEXT in vocabulary else {}
         return VocabularyTokenizer(vocabulary, _merges([line for line in lines if line]), added)
-    except PretrainedError as error:
+    except ValueError as error:
         raise PretrainedError(f"{file}: {error}") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_given(file, LONGEST_TOKENIZER).decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name} is no UTF-8 text: {error}") from None
 
 
 def _of_json(content: Any) -> VocabularyTokenizer:
@@ -169,13 +179,15 @@ def _of_json(content: Any) -> VocabularyTokenizer:
     _refuse_templates(content.get("post_processor"))
     vocabulary = _vocabulary(model.get("vocab"))
     added: dict[str, int] = {}
-    for token in content.get("added_tokens") or []:
+    for token in _list(content.get("added_tokens") or [], "added_tokens"):
         entry = _object(token, "an added token")
         _refuse_all_but(f"added token {entry.get('content')!r}", entry, lstrip=(False,))
         _refuse_all_but(
             f"added token {entry.get('content')!r}", entry, rstrip=(False,), single_word=(False,)
         )
-        added |= _vocabulary({entry.get("content"): entry.get("id")})
+        if not isinstance(entry.get("content"), str):
+            raise PretrainedError(f"an added token's content is {told(entry.get('content'))}")
+        added |= _vocabulary({entry["content"]: entry.get("id")})
     return VocabularyTokenizer(
         vocabulary,
         _merges(model.get("merges")),
@@ -188,7 +200,8 @@ def _has_digits_apart(splitter: Any) -> bool:
     """Read how a text is cut: at bytes, as GPT-2 does; before it perhaps digit by digit."""
     steps = [_object(splitter, "pre_tokenizer")]
     if steps[0].get("type") == "Sequence":
-        steps = [_object(step, "pre_tokenizer") for step in steps[0].get("pretokenizers") or []]
+        inner = _list(steps[0].get("pretokenizers") or [], "pretokenizers")
+        steps = [_object(step, "pre_tokenizer") for step in inner]
     digits_apart = len(steps) == 2 and steps[0].get("type") == "Digits"
     if digits_apart:
         _refuse_all_but("Digits", steps.pop(0), individual_digits=(True,))
@@ -202,7 +215,7 @@ def _has_digits_apart(splitter: Any) -> bool:
 def _refuse_templates(processor: Any) -> None:
     """Refuse what adds tokens to a text; the byte level's adds none."""
     steps = processor.get("processors") if isinstance(processor, dict) else None
-    for step in [processor] if steps is None else steps:
+    for step in [processor] if steps is None else _list(steps, "processors"):
         if step is not None and _object(step, "post_processor").get("type") != "ByteLevel":
             raise PretrainedError(f"post_processor {step.get('type')!r} is not supported")
 
@@ -219,6 +232,12 @@ def _object(content: Any, what: str) -> dict[str, Any]:
     return content
 
 
+def _list(content: Any, what: str) -> list[Any]:
+    if not isinstance(content, list):
+        raise PretrainedError(f"{what} is {told(content)}, and must be a list")
+    return content
+
+
 def _vocabulary(content: Any) -> dict[str, int]:
     for token, token_id in _object(content, "the vocabulary").items():
         if not isinstance(token, str) or type(token_id) is not int or not 0 <= token_id < 2**31:
@@ -227,9 +246,8 @@ def _vocabulary(content: Any) -> dict[str, int]:
 
 
 def _merges(content: Any) -> list[tuple[str, str]]:
-    if not isinstance(content, list):
-        raise PretrainedError(f"merges is {told(content)}, and must be a list")
-    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in content]
+    merges = _list(content, "merges")
+    pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
     for pair in pairs:
         if not isinstance(pair, list) or [type(token) for token in pair] != [str, str]:
             raise PretrainedError(f"merges: {told(pair)} is no pair of tokens")
