@@ -116,10 +116,14 @@ class Tape:
 
         counts = (len(node.parents) for node in self._operations)
         parents = chain.from_iterable(node.parents for node in self._operations)
+        starts = np.array([0, *accumulate(counts)], dtype=np.uint32)
+        operands = np.array([place[parent] for parent in parents], dtype=np.uint32)
         program = (
             np.array([CODES.get(node.op.name, 0) for node in self._operations], dtype=np.uint8),
-            np.array([0, *accumulate(counts)], dtype=np.uint32),
-            np.array([place[parent] for parent in parents], dtype=np.uint32),
+            operands[starts[:-1]],
+            operands[starts[1:] - 1],
+            starts,
+            operands,
         )
         self._loops = _loops(native, self._operations)
         self.native = self._loops.native
@@ -274,7 +278,8 @@ def _loops(native: bool | None, operations: Sequence[Node]) -> Loops:
 def _loops_by_definition(operations: Sequence[Operation]) -> Loops:
     """Return loops that call each operation itself: slow, and there for every operation."""
 
-    def forward(_: Any, starts: Any, operands: Any, data: Any) -> int:
+    def forward(*program: Any) -> int:
+        *_, starts, operands, data = program
         leaves = len(data) - len(operations)
         for k, op in enumerate(operations):
             y, _ = op.at([data[i] for i in operands[starts[k] : starts[k + 1]]])
@@ -283,7 +288,8 @@ def _loops_by_definition(operations: Sequence[Operation]) -> Loops:
                 return k
         return DONE
 
-    def backward(_: Any, starts: Any, operands: Any, data: Any, gradients: Any) -> int:
+    def backward(*program: Any) -> int:
+        *_, starts, operands, data, gradients = program
         leaves = len(data) - len(operations)
         for k in range(len(operations) - 1, -1, -1):
             grad = gradients[leaves + k]
