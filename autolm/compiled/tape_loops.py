@@ -28,13 +28,13 @@ MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
 SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS, SOFTPLUS, ERF = range(13, 21)
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-DONE = -1  # what a loop returns if it met no number that is not finite
 
 
 def replay_forward(
     codes: Any, firsts: Any, lasts: Any, starts: Any, operands: Any, data: Any
-) -> int:
-    """Compute every result; return the operation whose result is not finite, or DONE."""
+) -> float:
+    """Compute every result; return 0, or nan where one is not finite."""
+    doubt = 0.0
     results = data[len(data) - len(codes) :]
     for k in range(len(codes)):
         code, a, b = codes[k], data[firsts[k]], data[lasts[k]]
@@ -84,9 +84,8 @@ def replay_forward(
         elif code == ERF:
             y = math.erf(a)
         results[k] = y
-        if y - y != 0.0:  # inf − inf and nan − nan are nan
-            return k
-    return DONE
+        doubt += y - y  # inf − inf and nan − nan are nan; to stop here would cost much more
+    return doubt
 
 
 def replay_backward(
@@ -97,17 +96,16 @@ def replay_backward(
     operands: Any,
     data: Any,
     gradients: Any,
-) -> int:
+) -> float:
     """Send every gradient on, the last operation first; return as `replay_forward` does.
 
     `gradients` starts as −0.0 everywhere but at the root: only −0.0 + x is x for x = −0.0 as well.
     """
     leaves = len(data) - len(codes)
-    results, upstream = data[leaves:], gradients[leaves:]
+    results, upstream, doubt = data[leaves:], gradients[leaves:], 0.0
     for k in range(len(codes) - 1, -1, -1):
         grad = upstream[k]
-        if grad - grad != 0.0:
-            return k
+        doubt += grad - grad
         code, first, last = codes[k], firsts[k], lasts[k]
         a, b, y = data[first], data[last], results[k]
         if code <= ADD:
@@ -147,7 +145,7 @@ def replay_backward(
             gradients[first] += grad * _slope(code, a, y)
         else:
             gradients[first] += 0.0
-    return DONE
+    return doubt
 
 
 def _slope(code: int, a: float, y: float) -> float:
