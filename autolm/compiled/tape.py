@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from itertools import accumulate, chain
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.compiled.tape_loops import CODES, DONE, PLAIN, Loops, native_loops
+from autolm.compiled.tape_loops import CODES, PLAIN, Loops, native_loops
 from autolm.engine.backprop import backward
 from autolm.engine.graph import Node, describe, topological_order
 from autolm.engine.hooks import higher
@@ -111,15 +110,20 @@ class Tape:
 
         trained = len(parameters)
         self.parameters, self.gradient = self._data[:trained], self._gradients[:trained]
+        self._results = self._data[len(self._leaves) :]
         self._inputs = self._data[trained : trained + len(inputs)]
         self._trained = parameters
 
         counts = (len(node.parents) for node in self._operations)
         parents = chain.from_iterable(node.parents for node in self._operations)
+        starts = np.array([0, *accumulate(counts)], dtype=np.uint32)
+        operands = np.array([place[parent] for parent in parents], dtype=np.uint32)
         program = (
             np.array([CODES.get(node.op.name, 0) for node in self._operations], dtype=np.uint8),
-            np.array([0, *accumulate(counts)], dtype=np.uint32),
-            np.array([place[parent] for parent in parents], dtype=np.uint32),
+            operands[starts[:-1]],
+            operands[starts[1:] - 1],
+            starts,
+            operands,
         )
         self._loops = _loops(native, self._operations)
         self.native = self._loops.native
@@ -156,9 +160,8 @@ class Tape:
             raise ValueError(f"Tape.forward: {numbers.size} numbers for {self._inputs.size} inputs")
         self._inputs[:] = numbers.ravel()
         self._ready = False
-        stopped = self._loops.forward(*self._forward_arrays)
-        if stopped != DONE:
-            node = self._operations[stopped]
+        if self._loops.forward(*self._forward_arrays) != 0.0:
+            node = self._operations[int(np.isfinite(self._results).argmin())]
             result = f"{higher('operation in words')(node, self._number)} = {self._number(node)}"
             raise FloatingPointError(f"forward stopped at {describe(node)}: {result}{_ADVICE}")
         self._ready = True
@@ -178,11 +181,9 @@ class Tape:
             raise RuntimeError("Tape.backward: there are no results yet; call forward first")
         self._gradients.fill(-0.0)
         self._gradients[self._place[self._loss]] = 1.0
-        stopped = self._loops.backward(*self._backward_arrays)
-        if stopped != DONE:
-            self._stop_backward(self._operations[stopped])
-        if not np.isfinite(self.gradient).all():
-            self._stop_backward(self._trained[int(np.isfinite(self.gradient).argmin())])
+        doubt = self._loops.backward(*self._backward_arrays)
+        if doubt != 0.0 or not np.isfinite(self.gradient).all():
+            self._stop_backward()
         return self.gradient
 
     def write_back(self) -> None:
@@ -202,7 +203,13 @@ class Tape:
     def _number(self, node: Node) -> str:
         return higher("array in words")(self._data[self._place[node]])
 
-    def _stop_backward(self, node: Node) -> None:
+    def _stop_backward(self) -> None:
+        """Name the operation, of several the first that the pass visits, or else the parameter."""
+        upstream = np.isfinite(self._gradients[len(self._leaves) :])[::-1]
+        if upstream.all():
+            node: Node = self._trained[int(np.isfinite(self.gradient).argmin())]
+        else:
+            node = self._operations[len(upstream) - 1 - int(upstream.argmin())]
         gradient = higher("array in words")(self._gradients[self._place[node]])
         raise FloatingPointError(
             f"backward stopped at {describe(node)}: its gradient is {gradient}{_ADVICE}"
@@ -274,25 +281,25 @@ def _loops(native: bool | None, operations: Sequence[Node]) -> Loops:
 def _loops_by_definition(operations: Sequence[Operation]) -> Loops:
     """Return loops that call each operation itself: slow, and there for every operation."""
 
-    def forward(_: Any, starts: Any, operands: Any, data: Any) -> int:
-        leaves = len(data) - len(operations)
+    def forward(*program: Any) -> float:
+        *_, starts, operands, data = program
+        leaves, doubt = len(data) - len(operations), 0.0
         for k, op in enumerate(operations):
             y, _ = op.at([data[i] for i in operands[starts[k] : starts[k + 1]]])
             data[leaves + k] = y
-            if not isfinite(y):
-                return k
-        return DONE
+            doubt += y - y
+        return doubt
 
-    def backward(_: Any, starts: Any, operands: Any, data: Any, gradients: Any) -> int:
-        leaves = len(data) - len(operations)
+    def backward(*program: Any) -> float:
+        *_, starts, operands, data, gradients = program
+        leaves, doubt = len(data) - len(operations), 0.0
         for k in range(len(operations) - 1, -1, -1):
             grad = gradients[leaves + k]
-            if not isfinite(grad):
-                return k
+            doubt += grad - grad
             places = operands[starts[k] : starts[k + 1]]
             sent = operations[k].at([data[i] for i in places])[1](grad)
             for place, contribution in zip(places, sent, strict=True):
                 gradients[place] += contribution
-        return DONE
+        return doubt
 
     return Loops(forward, backward, native=False)

@@ -49,14 +49,13 @@ class Screen:
     def __init__(self, walk: Walk, names: Names, call: Sequence[Frame] = ()) -> None:
         self.walk, self.names, self.call = walk, names, call
         self.margin = 2 * len(str(len(walk.operations))) + 5  # "> 12/40  "
-        self.operation = max([5, *(len(symbol(node)) for node in walk.operations)]) + 2
+        one_of_each = {id(node.op): node for node in walk.operations}.values()
+        self.operation = max([5, *(len(symbol(node)) for node in one_of_each)]) + 2
 
     def heading(self) -> str:
         """Say what is walked."""
-        root, operations = self.walk.root, self.walk.operations
-        reached = dict.fromkeys(p for node in operations for p in node.parents)
-        leaves = sum(p.requires_grad and not p.parents for p in reached)
-        steps = f"{_count(len(operations), 'step')}, {_count(leaves, 'leaf', 'leaves')}"
+        root, leaves = self.walk.root, _count(len(self.walk.leaves), "leaf", "leaves")
+        steps = f"{_count(len(self.walk.operations), 'step')}, {leaves}"
         name = self.names(root)
         what = f"backward of {name} = {show(root.data)}"
         place = _place_of(self.call[0]) if self.call else _site(root)

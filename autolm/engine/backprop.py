@@ -49,8 +49,8 @@ class Backprop:
 
     Attributes
     ----------
-    root, operations
-        Where it begins; and the nodes that it visits.
+    root, operations, leaves
+        Where it begins; the nodes that it visits; and where it ends.
     position
         How many of them it has visited.
     gradients
@@ -62,7 +62,9 @@ class Backprop:
         if not root.requires_grad:
             raise RuntimeError("backward: nothing here requires a gradient (no_grad? constants?)")
         _require_switch(retain_grads)
-        self.operations = [n for n in topological_order(root, constants=False)[::-1] if n.parents]
+        order = topological_order(root, constants=False)
+        self.operations = [node for node in order[::-1] if node.parents]
+        self.leaves = order[: len(order) - len(self.operations)]
         self.gradients = {root: root.as_gradient(grad)}
         self.retain_grads = root.retains_grads if retain_grads is None else retain_grads
         self.root, self.position = root, 0

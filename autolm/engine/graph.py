@@ -144,18 +144,22 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
     """List the nodes under `root`, constants or not: leaves, then results as they were made."""
     if not isinstance(root, Node):
         raise TypeError(f"topological_order: a Value or Tensor, not {type(root).__name__}")
-    found, seen, stack = list[Node](), {root}, [root]
+    leaves, results, seen, stack = list[Node](), list[Node](), {root}, [root]
     while stack:  # not recursion: only memory bounds the depth
-        found.append(node := stack.pop())
-        for parent in node.parents:
+        node = stack.pop()
+        parents = node.parents
+        (results if parents else leaves).append(node)
+        for parent in parents:
             if parent not in seen and (constants or parent.requires_grad):
                 seen.add(parent)
                 stack.append(parent)
-    return sorted(reversed(found), key=_made)  # operands were made before results
+    results.reverse()
+    results.sort(key=_made)  # operands were made before results
+    return leaves[::-1] + results
 
 
 def _made(node: Node) -> int:
-    return abs(node.order) if node.parents else 0
+    return abs(node.order)
 
 
 def named(node: AnyNode, name: str) -> AnyNode:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from autolm.engine.graph import Node
-from autolm.walking.program_names import Source, named_by, names_of
+from autolm.walking.program_names import Source, named_by, names_among, names_of
 from autolm.walking.source import parsed_expression
 from autolm.walking.wording import called, label, name
 
@@ -32,7 +32,12 @@ class Names:
 
     def __init__(self, operations: Sequence[Node], variables: Mapping[str, Any]) -> None:
         self.operations = operations
-        self.of_program = names_of(operations[0], variables) if operations else {}
+        # Constants may be of constants, which are no operands of these.
+        others = list(self.numbers)[len(operations) :]
+        is_all = not any(node.parents for node in others)
+        self.of_program = (
+            names_among(self.numbers, variables) if is_all else names_of(operations[0], variables)
+        )
 
     def __call__(self, node: Node) -> str:
         """Return the name of a node, as short as it tells what is meant in any step."""
@@ -53,18 +58,22 @@ class Names:
     @cached_property
     def numbers(self) -> dict[Node, int]:
         """Number every node from 0: operations in the order of the pass, then leaves."""
-        nodes = dict.fromkeys(self.operations)
-        nodes.update(dict.fromkeys(p for node in self.operations for p in node.parents))
-        return {node: number for number, node in enumerate(nodes)}
+        numbers = {node: number for number, node in enumerate(self.operations)}
+        for node in self.operations:
+            for parent in node.parents:
+                numbers.setdefault(parent, len(numbers))
+        return numbers
 
     @cached_property
     def by_name(self) -> dict[str, list[Node]]:
         """List the nodes of each name, long or short."""
         found: dict[str, list[Node]] = defaultdict(list)
         for node in self.numbers:
-            names = {node.name, name(node)} if node.name else {self.of_program.get(node, "")}
-            for each in names - {""}:
-                found[each].append(node)
+            if node.name:
+                for each in {node.name, name(node)}:
+                    found[each].append(node)
+            elif node in self.of_program:
+                found[self.of_program[node]].append(node)
         return dict(found)
 
     @cached_property
@@ -80,7 +89,7 @@ class Names:
     @cached_property
     def by_stand_in(self) -> dict[str, Node]:
         """Name every result that is called by its source by a variable, which stands for it."""
-        sources = (node for node in self.numbers if isinstance(self.of_program.get(node), Source))
+        sources = [node for node, name in self.of_program.items() if isinstance(name, Source)]
         return {f"_node_{self.numbers[node] + 1}": node for node in sources}
 
     def known(self, text: str) -> list[Node]:

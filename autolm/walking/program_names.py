@@ -28,6 +28,7 @@ from autolm.engine.site import is_machinery
 from autolm.walking.source import LONGEST, Sources
 
 MOST = 300_000  # how many things of a program are looked through
+MOST_SOURCES = 150_000
 _HOME = join(dirname(dirname(__file__)), "")
 _ATOMS = {str, bytes, int, float, bool, type(None)}
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
@@ -56,12 +57,19 @@ def names_of(root: Node, variables: Mapping[str, Any]) -> dict[Node, str]:
     >>> names_of(w[0] * w[1], {"w": w, "p": {"a": w[1]}}).values()
     dict_values(['w[0]', 'w[1]'])
     """
-    nodes = topological_order(root)
-    names = _places(variables, set(nodes))
-    if not any(node.site for node in nodes):
+    return names_among(dict.fromkeys(topological_order(root)[::-1]), variables)
+
+
+def names_among(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict[Node, str]:
+    """Do the same for nodes that are known, each result before its operands.
+
+    In a graph of more than `MOST_SOURCES` none is called by its source: that would take minutes.
+    """
+    names = _places(variables, nodes)
+    if len(nodes) > MOST_SOURCES or not any(node.site for node in nodes):
         return names
     source_of = Sources(nodes, names, variables)
-    for node in nodes:
+    for node in reversed(nodes):
         if node not in names and not node.name:
             text = source_of(node)
             if text:

@@ -12,7 +12,7 @@ import builtins
 import linecache
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -41,7 +41,7 @@ class Sources:
     """Reads the source of nodes, whose operands have `names` and whose program has `variables`."""
 
     def __init__(
-        self, nodes: Sequence[Node], names: Mapping[Node, str], variables: Mapping[str, Any]
+        self, nodes: Collection[Node], names: Mapping[Node, str], variables: Mapping[str, Any]
     ) -> None:
         self.names, self.variables = names, variables
         # What a call uses on the way to its result, such as the sums of the first terms of a list.

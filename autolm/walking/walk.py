@@ -14,8 +14,9 @@ It never prints. Prompt, editor, page and notebook ask it, and show.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -97,8 +98,8 @@ class Walk:
 
     Attributes
     ----------
-    root, operations
-        Where the pass begins; and the nodes that it visits, one in each step.
+    root, operations, leaves
+        Where the pass begins; the nodes that it visits, one in each step; and where it ends.
     position, edge
         How many steps are done, and how many contributions of the next are sent already.
     gradients
@@ -143,6 +144,7 @@ class Walk:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
         self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
+        self.leaves = begun.leaves
         self.seed = self.gradients[root]
         self.breakpoints: dict[int, Breakpoint] = {}
         self.edits: list[Edit] = []
@@ -695,10 +697,9 @@ class Walk:
         if not self._is_open:
             raise RuntimeError(f"{what}: this walk is closed; open another with Walk(root)")
 
-    def _nodes(self) -> dict[Node, None]:
-        """List the nodes whose gradients the pass touches."""
-        reached = dict.fromkeys(p for node in self.operations for p in node.parents)
-        return {self.root: None} | {node: None for node in reached if node.requires_grad}
+    def _nodes(self) -> Iterator[Node]:
+        """Yield the nodes whose gradients the pass touches."""
+        return chain(self.operations, self.leaves)
 
 
 Backprop = Walk  # as it is called at the top, where one does not know of the engine's

@@ -5,13 +5,20 @@ neighbours; special tokens stand above those. As every byte is a token, every te
 decoding gives back exactly that text, though it may hold lone surrogates, which UTF-8 has not.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, apply_merges, learn_merges
-from autolm.lm.tokenizers.splitting import special_token_pattern, split_like_gpt
+from autolm.compiled.words import counted_words, loops_for
+from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, learn_merges
+from autolm.lm.tokenizers.splitting import (
+    character_kinds,
+    last_cut,
+    special_token_pattern,
+    split_like_gpt,
+)
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+from autolm.lm.tokenizers.words import BLOCK, Words, blocks_of, sliced
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
 from autolm.tensor.arguments import read_items, read_kind, read_text
 
@@ -19,7 +26,6 @@ Split: TypeAlias = Literal["gpt"] | None
 
 LONGEST_TOKEN = 1 << 16  # bytes; sixty merges that double could ask for more than there is memory
 LONGEST_VOCABULARY = 1 << 27  # bytes of all tokens together
-_CACHED_CHUNKS = 1 << 16
 
 
 class BPETokenizer(Tokenizer):
@@ -70,23 +76,25 @@ class BPETokenizer(Tokenizer):
         _require_distinct_specials(special_tokens)
         self.merges = _pairs(merges)
         self.special_tokens = tuple(special_tokens)
-        self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._token_bytes = _bytes_by_id(self.merges) + [bytes_of(s) for s in special_tokens]
         first_special = NUM_BYTES + len(self.merges)
         self._special_ids = {s: first_special + i for i, s in enumerate(self.special_tokens)}
         self._special_pattern = special_token_pattern(self.special_tokens)
-        self._word_tokens = lru_cache(_CACHED_CHUNKS)(self._merge)
+        self._words = Words(self.merges, range(NUM_BYTES, first_special), range(NUM_BYTES))
 
     @classmethod
     def train(
         cls,
-        text: str,
+        text: str | Iterable[str],
         num_merges: int,
         *,
         split: Split = None,
         special_tokens: Sequence[str] = (),
     ) -> "BPETokenizer":
         """Learn merges from ``text``: the most frequent pair first, of several the earliest.
+
+        A text may come in pieces, wherever they are cut, as the lines of an open file are: it may
+        then be larger than memory, if it is split, since only its distinct words are kept.
 
         Special tokens in ``text`` are left out, and no merge crosses them. If the text runs out of
         pairs, or a token would be longer than a file of a tokenizer may have it, there are fewer
@@ -98,16 +106,10 @@ class BPETokenizer(Tokenizer):
             When ``num_merges`` is negative, ``split`` is unknown, or a special token is empty or
             given twice.
         """
-        read_text("BPETokenizer", "text", text)
+        pieces = sliced(text) if isinstance(text, str) else _texts("text", text)
         num_merges = read_int("BPETokenizer", "num_merges", num_merges, low=0)
         untrained = cls((), split=split, special_tokens=special_tokens)
-        chunks = (
-            bytes_of(chunk)
-            for piece, is_special in untrained._pieces(text)
-            if not is_special
-            for chunk in untrained._chunks(piece)
-        )
-        merges = learn_merges(chunks, num_merges)
+        merges = learn_merges(untrained._counted_chunks(pieces), num_merges)
         try:
             _bytes_by_id(merges)
         except _TooLong as error:
@@ -135,14 +137,27 @@ class BPETokenizer(Tokenizer):
         """
         read_text("BPETokenizer", "text", text)
         allow_special = read_bool("BPETokenizer", "allow_special", allow_special)
-        token_ids: list[int] = []
-        for piece, is_special in self._pieces(text) if allow_special else [(text, False)]:
-            if is_special:
-                token_ids.append(self._special_ids[piece])
-            else:
-                for chunk in self._chunks(piece):
-                    token_ids.extend(self._chunk_tokens(chunk))
-        return token_ids
+        if len(text) <= BLOCK:
+            return self._encoded(text, allow_special)
+        return list(self._encoded_blocks(sliced(text), allow_special))
+
+    def encode_iterable(
+        self, pieces: Iterable[str], *, allow_special: bool = True
+    ) -> Iterator[int]:
+        """Yield the token ids of a text that comes in pieces, wherever they are cut.
+
+        The ids are those of the whole text. It may be larger than memory, if it is split: what is
+        held is a block of it, of about a million characters, or the longest word.
+
+        Examples
+        --------
+        >>> tokenizer = BPETokenizer.train("the cat sat on the mat", 20, split="gpt")
+        >>> pieces = ["the c", "at ", "sat"]
+        >>> list(tokenizer.encode_iterable(pieces)) == tokenizer.encode("the cat sat")
+        True
+        """
+        allow_special = read_bool("BPETokenizer", "allow_special", allow_special)
+        return self._encoded_blocks(_texts("pieces", pieces), allow_special)
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of one token, perhaps only a part of a character's."""
@@ -179,6 +194,40 @@ class BPETokenizer(Tokenizer):
         pairs = [(left, right) for left, right in merges]
         return cls(pairs, split=content["split"], special_tokens=special_tokens)
 
+    def _counted_chunks(self, pieces: Iterable[str]) -> Counter[bytes]:
+        """Count what merges may not cross, in the order of first occurrences."""
+        counts = Counter[bytes]()
+        for block in self._blocks(pieces):
+            for piece, is_special in self._pieces(block):
+                if is_special:
+                    continue
+                loops = loops_for(len(piece))
+                if self.split is None:
+                    counts[bytes_of(piece)] += 1
+                elif loops is not None:
+                    counts.update(counted_words(loops, bytes_of(piece), character_kinds()))
+                else:
+                    words = Counter(split_like_gpt(piece))
+                    counts.update({bytes_of(word): count for word, count in words.items()})
+        return counts
+
+    def _encoded_blocks(self, pieces: Iterable[str], allow_special: bool) -> Iterator[int]:
+        for block in self._blocks(pieces, allow_special):
+            yield from self._encoded(block, allow_special)
+
+    def _encoded(self, text: str, allow_special: bool) -> list[int]:
+        token_ids: list[int] = []
+        ids_of = self._words.ids_of_chunk if self.split is None else self._words.ids
+        for piece, is_special in self._pieces(text) if allow_special else [(text, False)]:
+            token_ids += [self._special_ids[piece]] if is_special else ids_of(piece)
+        return token_ids
+
+    def _blocks(self, pieces: Iterable[str], allow_special: bool = True) -> Iterator[str]:
+        """Join pieces, and cut them into blocks that can be encoded apart."""
+        pattern = self._special_pattern if allow_special else None
+        longest = max(map(len, self.special_tokens), default=0) if allow_special else 0
+        return blocks_of(pieces, lambda text: last_cut(text, self.split, pattern, longest))
+
     def _pieces(self, text: str) -> Iterator[tuple[str, bool]]:
         """Cut ``text`` around its special tokens: pieces, and whether each is a special token."""
         if self._special_pattern is None:
@@ -186,16 +235,6 @@ class BPETokenizer(Tokenizer):
             return
         for index, piece in enumerate(self._special_pattern.split(text)):
             yield piece, index % 2 == 1
-
-    def _chunks(self, text: str) -> list[str]:
-        return [text] if self.split is None else split_like_gpt(text)
-
-    def _chunk_tokens(self, chunk: str) -> Sequence[int]:
-        # Words come again and again; an unsplit text does not, and would fill the cache.
-        return self._merge(chunk) if self.split is None else self._word_tokens(chunk)
-
-    def _merge(self, chunk: str) -> Sequence[int]:
-        return tuple(apply_merges(bytes_of(chunk), self._ranks))
 
 
 class _TooLong(ValueError):
@@ -233,6 +272,13 @@ def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
         for token_id in pair:
             read_int(f"BPETokenizer: merges: {rank}", "a token id", token_id)
     return tuple((left, right) for left, right in pairs)
+
+
+def _texts(argument: str, pieces: Any) -> Iterator[str]:
+    """Check what is told as the pieces of a text, each when it comes."""
+    if isinstance(pieces, str | bytes) or not isinstance(pieces, Iterable):
+        raise TypeError(f"BPETokenizer: {argument} must be pieces of a text, not {told(pieces)}")
+    return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in pieces)
 
 
 def _require_distinct_specials(special_tokens: Sequence[str]) -> None:

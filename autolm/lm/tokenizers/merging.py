@@ -7,6 +7,8 @@ a pair; its *rank* is the order in which it was learnt; it makes the token ``256
 Neither function reads the text again after its first pass. Both rest on one fact: a pair that holds
 the newest token can only arise while that token is being made. So the places of a pair are all
 found at once, in text order, and from then on they only disappear.
+
+Texts of some size take the compiled loops of `compiled/`, which give the same merges.
 """
 
 import heapq
@@ -18,6 +20,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.compiled.words import learnt, loops_for
+
 Pair: TypeAlias = tuple[int, int]
 Positions: TypeAlias = NDArray[np.int64]
 
@@ -26,8 +30,10 @@ _BOUNDARY = -1  # stands before and after each chunk
 _ABSORBED = -2  # was the right half of a merged pair
 
 
-def learn_merges(chunks: Iterable[bytes], num_merges: int) -> list[Pair]:
+def learn_merges(chunks: Iterable[bytes] | Mapping[bytes, int], num_merges: int) -> list[Pair]:
     """Return at most ``num_merges`` merges, learnt from ``chunks`` in their order.
+
+    Chunks may be counted: then each is given once, in the order of first occurrences.
 
     Each merge is the pair with the most occurrences inside chunks; of equally frequent pairs, the
     one that occurs first in the text as it is tokenized at that moment. All neighbours count, so
@@ -39,7 +45,11 @@ def learn_merges(chunks: Iterable[bytes], num_merges: int) -> list[Pair]:
     >>> learn_merges([b"aaabdaaabac"], 3)
     [(97, 97), (256, 97), (257, 98)]
     """
-    text = _LinkedText(Counter(chunks))
+    tokens, weights = laid_out(Counter(chunks))
+    loops = loops_for(len(tokens))
+    if loops is not None:
+        return learnt(loops, tokens, weights, num_merges)
+    text = _LinkedText(tokens, weights)
     merges: list[Pair] = []
     while len(merges) < num_merges and (pair := text.pop_most_frequent_pair()) is not None:
         text.merge(pair, NUM_BYTES + len(merges))
@@ -87,30 +97,36 @@ def apply_merges(
     return [token for token in tokens if token >= 0]
 
 
+def laid_out(chunk_counts: Mapping[bytes, int]) -> tuple[Positions, Positions]:
+    """Return each chunk once, as tokens between boundaries, and how often each of them counts.
+
+    As chunks stand in the order of their first occurrence, the earliest position of a pair here is
+    also its earliest in the text.
+    """
+    spans = np.array([len(chunk) + 1 for chunk in chunk_counts], dtype=np.int64)
+    joined = b"".join(b"\0" + chunk for chunk in chunk_counts) + b"\0"
+    tokens = np.frombuffer(joined, dtype=np.uint8).astype(np.int64)
+    tokens[0] = tokens[np.cumsum(spans)] = _BOUNDARY
+    counts = np.fromiter(chunk_counts.values(), np.int64)
+    return tokens, np.append(np.repeat(counts, spans), 0)
+
+
 class _LinkedText:
-    """Each distinct chunk once, as a linked list of tokens, and where in it each pair occurs.
+    """The chunks of a text as linked lists of tokens, and where in them each pair occurs.
 
     A token is known by the position of its first byte. All arrays have shape ``(positions,)``:
-    ``tokens``, ``following`` and ``preceding`` (positions), and ``weights``, how often the chunk of
-    a position occurs in the text. As chunks stand in the order of their first occurrence, the
-    earliest position of a pair here is also its earliest in the text.
+    ``tokens`` and ``weights``, as they are laid out, ``following`` and ``preceding`` (positions).
     """
 
-    def __init__(self, chunk_counts: Counter[bytes]) -> None:
-        chunks = list(chunk_counts)
-        spans = np.array([len(chunk) + 1 for chunk in chunks], dtype=np.int64)
-        ends = np.cumsum(spans)
-        joined = b"".join(b"\0" + chunk for chunk in chunks) + b"\0"
-        self.tokens = np.frombuffer(joined, dtype=np.uint8).astype(np.int64)
-        self.tokens[0] = self.tokens[ends] = _BOUNDARY
-        self.weights = np.repeat(np.array([*chunk_counts.values(), 1]), np.append(spans, 1))
-        self.following = np.arange(1, len(joined) + 1)
-        self.preceding = np.arange(-1, len(joined) - 1)
+    def __init__(self, tokens: Positions, weights: Positions) -> None:
+        self.tokens, self.weights = tokens, weights
+        self.following = np.arange(1, len(tokens) + 1)
+        self.preceding = np.arange(-1, len(tokens) - 1)
 
         self.counts: dict[Pair, int] = {}
         self.positions: dict[Pair, Positions] = {}
         self.most_frequent: list[tuple[int, int, Pair]] = []  # heap of (-count, earliest, pair)
-        self._add_pairs(np.arange(len(joined) - 1))
+        self._add_pairs(np.arange(len(tokens) - 1))
 
     def pop_most_frequent_pair(self) -> Pair | None:
         """Take out the most frequent pair, of several the earliest; None when no pair is left.

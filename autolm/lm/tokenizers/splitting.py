@@ -12,6 +12,11 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.compiled.word_loops import LETTER, NUMBER, OTHER, SPACE
+
 MOST_SPECIAL = 1 << 18  # characters of all special tokens together
 
 
@@ -23,13 +28,36 @@ def _numerals() -> str:
 
 
 @cache
-def _gpt_chunk() -> re.Pattern[str]:
+def _numeral_ranges() -> str:
+    """Write the numerals as ranges, for the inside of brackets; there are far fewer."""
+    begins = [c for c in _numerals() if chr(ord(c) - 1) not in _numerals()]
+    ends = [c for c in _numerals() if chr(ord(c) + 1) not in _numerals()]
+    return "".join(f"{begin}-{end}" for begin, end in zip(begins, ends, strict=True))
+
+
+@cache
+def character_kinds() -> NDArray[np.uint8]:
+    """Return the kind of each character by its number, as the compiled loops name kinds."""
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    kinds = np.full(len(everything), OTHER, np.uint8)
+    for kind, pattern in (
+        (LETTER, r"[^\W\d_]+"),
+        (NUMBER, rf"[\d{_numeral_ranges()}]+"),
+        (SPACE, r"\s+"),
+        (OTHER, r"[\x1c-\x1f]+"),
+    ):
+        for run in re.finditer(pattern, everything):
+            kinds[run.start() : run.end()] = kind
+    return kinds
+
+
+@cache
+def _gpt_chunk(numerals: str) -> re.Pattern[str]:
     """Compile GPT-2's pattern.
 
     ``re`` counts ², ½ and Ⅷ as word characters that are no digits, and four controls as white
     space.
     """
-    numerals = _numerals()
     controls = r"\x1c-\x1f"
     return re.compile(
         rf"""
@@ -52,7 +80,8 @@ def split_like_gpt(text: str) -> list[str]:
     >>> split_like_gpt("We've 12 cats,\n  all grey_ish! x²")
     ['We', "'ve", ' 12', ' cats', ',', '\n ', ' all', ' grey', '_', 'ish', '!', ' x', '²']
     """
-    return _gpt_chunk().findall(text)
+    # Told hundreds of numerals, `re` is slow at every character; so not where there can be none.
+    return _gpt_chunk("" if text.isascii() else _numeral_ranges()).findall(text)
 
 
 def split_digits(text: str) -> list[str]:
@@ -85,3 +114,30 @@ def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | No
             f"the special tokens have {characters} characters: {MOST_SPECIAL} are allowed"
         )
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
+
+
+_WORD_ENDS = re.compile(r"\W[^\W_]")  # read backwards
+
+
+def last_cut(text: str, split: str | None, special: re.Pattern[str] | None, longest: int) -> int:
+    r"""Return where a text can be cut, as late as possible, whatever comes after it.
+
+    What is before and what is after have together the chunks that the whole has. A word ends for
+    certain where something follows that is neither letter nor number; a special token, of which the
+    `longest` has so many characters, where no other could still begin before its end.
+
+    Examples
+    --------
+    >>> last_cut("so far, so goo", "gpt", None, 0)
+    10
+    >>> last_cut("a  b", None, None, 0)
+    0
+    """
+    certain, cut = len(text) - longest, 0
+    last = min(certain, len(text) - 1)
+    if split is not None and last > 0 and (found := _WORD_ENDS.search(text[last::-1])):
+        cut = last - found.start()
+    for token in special.finditer(text) if special else ():
+        if token.start() <= certain:
+            cut = max(cut, token.end())
+    return cut

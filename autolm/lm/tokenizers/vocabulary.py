@@ -7,15 +7,15 @@ for beyond that is refused by its name.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from autolm.lm.design import PretrainedError
-from autolm.lm.tokenizers.merging import Pair, apply_merges
-from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits, split_like_gpt
+from autolm.lm.tokenizers.merging import Pair
+from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
+from autolm.lm.tokenizers.words import Words
 from autolm.ops.arguments import told
 from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
 from autolm.tensor.arguments import read_text
@@ -80,22 +80,21 @@ class VocabularyTokenizer(Tokenizer):
             if letter not in vocabulary:
                 raise PretrainedError(f"the vocabulary lacks byte {byte}, written {letter!r}")
         self.added, self.digits_apart = dict(added), digits_apart
-        self._byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
-        self._ranks: dict[Pair, int] = {}
-        self._merged: list[int] = []
+        pairs, merged = list[Pair](), list[int]()
         for rank, (left, right) in enumerate(merges):
             for token in (left, right, left + right):
                 if token not in vocabulary:
                     raise PretrainedError(f"merge {rank} needs {token!r}, not in the vocabulary")
-            self._ranks.setdefault((vocabulary[left], vocabulary[right]), rank)
-            self._merged.append(vocabulary[left + right])
+            pairs.append((vocabulary[left], vocabulary[right]))
+            merged.append(vocabulary[left + right])
         self._bytes = {
             token_id: bytes(values[letter] for letter in token)
             for token, token_id in vocabulary.items()
             if token not in added and all(letter in values for letter in token)
         } | {token_id: bytes_of(token) for token, token_id in added.items()}
         self._pattern = special_token_pattern(self.added)
-        self._word_tokens = lru_cache(1 << 16)(self._merge)
+        byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
+        self._words = Words(pairs, merged, byte_ids)
 
     @property
     def vocab_size(self) -> int:
@@ -105,21 +104,14 @@ class VocabularyTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``."""
         read_text("VocabularyTokenizer", "text", text)
-        return [token_id for chunk in self._chunks(text) for token_id in chunk]
-
-    def _chunks(self, text: str) -> Iterator[Sequence[int]]:
-        parts = [text] if self._pattern is None else self._pattern.split(text)
-        for index, part in enumerate(parts):
+        token_ids = list[int]()
+        for index, part in enumerate(self._pattern.split(text) if self._pattern else [text]):
             if index % 2:
-                yield (self.added[part],)
+                token_ids.append(self.added[part])
                 continue
             for piece in split_digits(part) if self.digits_apart else [part]:
-                for word in split_like_gpt(piece):
-                    yield self._word_tokens(word)
-
-    def _merge(self, word: str) -> Sequence[int]:
-        ids = [self._byte_ids[byte] for byte in bytes_of(word)]
-        return tuple(apply_merges(ids, self._ranks, self._merged))
+                token_ids += self._words.ids(piece)
+        return token_ids
 
     def token_bytes(self, token_id: int) -> bytes:
         """Return the bytes of one token; of an id that no token has, none."""

@@ -1,0 +1,110 @@
+"""Token ids of words: every distinct word is merged once, however often a text has it.
+
+`BPETokenizer` and GPT-2's own vocabulary, which differ in their ids, both encode by it. What comes
+in pieces, and may be larger than memory, is joined here into blocks that can be encoded apart.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+from autolm.compiled.words import Merges, loops_for
+from autolm.lm.tokenizers.merging import Pair, apply_merges
+from autolm.lm.tokenizers.splitting import character_kinds, split_like_gpt
+from autolm.lm.tokenizers.tokenizer import bytes_of
+
+BLOCK = 1 << 20  # characters
+_MOST_CACHED = 1 << 16
+
+
+class Words(dict[str, Sequence[int]]):
+    """The token ids of words, found when a word is first asked for.
+
+    Parameters
+    ----------
+    pairs, merged
+        What each merge joins, by rank, and the id that it makes.
+    byte_ids
+        The id of each byte.
+
+    Examples
+    --------
+    >>> words = Words([(97, 98)], [256], range(256))
+    >>> words.ids("ab cab"), words["ab"]
+    ([256, 32, 99, 256], (256,))
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], merged: Sequence[int], byte_ids: Sequence[int]
+    ) -> None:
+        super().__init__()
+        self._pairs, self._merged, self._byte_ids = pairs, merged, byte_ids
+        self._ranks: dict[Pair, int] = {}
+        for rank, pair in enumerate(pairs):
+            self._ranks.setdefault(pair, rank)
+        self._compiled: Merges | None = None
+
+    def ids(self, text: str) -> list[int]:
+        """Return the ids of a text, cut into words as GPT-2 does."""
+        merges = self._compiled_for(len(text))
+        if merges is not None:
+            return merges.ids_of_words(bytes_of(text), character_kinds())
+        return list(chain.from_iterable(map(self.__getitem__, split_like_gpt(text))))
+
+    def ids_of_chunk(self, text: str) -> list[int]:
+        """Return the ids of a text that is merged as a whole, and not remembered."""
+        merges = self._compiled_for(len(text))
+        if merges is not None:
+            return merges.ids_of_chunk(bytes_of(text))
+        byte_ids = [self._byte_ids[byte] for byte in bytes_of(text)]
+        return apply_merges(byte_ids, self._ranks, self._merged)
+
+    def __missing__(self, word: str) -> Sequence[int]:
+        if len(self) >= _MOST_CACHED:
+            self.clear()
+        ids = self[word] = tuple(self.ids_of_chunk(word))
+        return ids
+
+    def _compiled_for(self, size: int) -> Merges | None:
+        loops = loops_for(size)
+        if loops is not None and self._compiled is None:
+            self._compiled = Merges(loops, self._pairs, self._merged, self._byte_ids)
+        return None if loops is None else self._compiled
+
+
+def blocks_of(
+    pieces: Iterable[str], last_cut: Callable[[str], int], size: int | None = None
+) -> Iterator[str]:
+    """Join the pieces of a text, and cut it into blocks of about `size` characters, or `BLOCK`.
+
+    Parameters
+    ----------
+    pieces
+        Together, the text.
+    last_cut
+        Says where a text may be cut, whatever comes after it, as late as possible; 0 is nowhere.
+
+    Examples
+    --------
+    >>> list(blocks_of(["a b", "c d ", "e"], lambda text: text.rfind(" ") + 1, size=4))
+    ['a bc d ', 'e']
+    """
+    size = size or BLOCK
+    waiting, length, enough = list[str](), 0, size
+    for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= enough:
+            text = "".join(waiting)
+            cut = last_cut(text)
+            if cut:
+                yield text[:cut]
+            waiting, length = [text[cut:]], len(text) - cut
+            enough = max(size, 2 * length)  # what cannot be cut is not searched again and again
+    text = "".join(waiting)
+    if text:
+        yield text
+
+
+def sliced(text: str) -> Iterator[str]:
+    """Yield a text in pieces."""
+    return (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))

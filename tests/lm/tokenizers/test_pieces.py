@@ -1,0 +1,94 @@
+"""A text that comes in pieces has the tokens of the whole, and is never in memory as a whole."""
+
+import tracemalloc
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from autolm.compiled import words as compiled
+from autolm.lm.tokenizers import BPETokenizer, words
+
+SPECIALS = ("<e>", "<e>!", "e> ")
+pieces_of_text = st.lists(
+    st.text(st.sampled_from("ab <e>!'ls\n²_٣é\u0301"), max_size=9) | st.text(max_size=5)
+)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "BLOCK", 6)
+
+
+@given(pieces_of_text, st.sampled_from([None, "gpt"]), st.booleans())
+@example(["a  ", "<e", ">!", " b"], "gpt", True)
+@example(["it'", "ll  ", " x", "² ½!"], "gpt", True)
+@example(["aaaaaa <e>", "! aaaaaaa"], "gpt", True)
+@example(["aaaa e", "> <e", ">aa"], None, True)
+@pytest.mark.usefixtures("small_blocks")
+def test_pieces_have_the_ids_and_merges_of_the_whole(
+    pieces: list[str], split: Literal["gpt"] | None, has_specials: bool
+) -> None:
+    text, specials = "".join(pieces), SPECIALS if has_specials else ()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "BLOCK", 1 << 20)  # one block: no piece is cut
+        whole = BPETokenizer.train(text, 12, split=split, special_tokens=specials)
+        expected = [whole.encode(text, allow_special=allowed) for allowed in (True, False)]
+    in_pieces = BPETokenizer.train(pieces, 12, split=split, special_tokens=specials)
+    assert in_pieces.merges == whole.merges
+    for allowed, ids in zip((True, False), expected, strict=True):
+        assert list(whole.encode_iterable(pieces, allow_special=allowed)) == ids
+
+
+def test_compiled_loops_take_over_from_a_size_on_with_the_same_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "the cat's hat, ½ of 12 cats <e> na\u00efve \ud800\n\n" * 20
+    tokenizers, ids = [], []
+    for worth_it in (1 << 19, 0):
+        monkeypatch.setattr(compiled, "WORTH_IT", worth_it)
+        monkeypatch.setattr(compiled, "compiled_loops", lambda: compiled.PLAIN)
+        monkeypatch.setattr(compiled, "find_spec", lambda name: True)
+        for split in ("gpt", None):
+            trained = BPETokenizer.train(text, 60, split=split, special_tokens=("<e>",))
+            tokenizers.append(trained.merges)
+            ids.append(trained.encode(text))
+    assert tokenizers[:2] == tokenizers[2:]
+    assert ids[:2] == ids[2:]
+
+
+def generated(length: int) -> Iterator[str]:
+    """Yield lines of numbers as words, so many characters together."""
+    number = 0
+    while length > 0:
+        number = (1103515245 * number + 12345) % 2**31
+        line = " ".join("abcdefghij"[int(digit)] * 3 for digit in str(number)) + "\n"
+        length -= len(line)
+        yield line
+
+
+def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, length = 1 << 11, 1 << 18
+    monkeypatch.setattr(words, "BLOCK", block)
+    tracemalloc.start()
+    try:
+        tokenizer = BPETokenizer.train(generated(length), 20, split="gpt")
+        read = sum(1 for _ in tokenizer.encode_iterable(generated(length)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read > length / 8  # all of it
+    assert peak < length / 2  # of which a block, its words and its ids are but a part
+
+
+@pytest.mark.parametrize("pieces", [b"bytes", "text", 5, None])
+def test_what_is_no_pieces_is_refused(pieces: object) -> None:
+    with pytest.raises(TypeError, match="pieces must be pieces of a text, not"):
+        BPETokenizer(()).encode_iterable(pieces)  # type: ignore[arg-type]
+
+
+def test_a_piece_that_is_no_text_is_refused() -> None:
+    with pytest.raises(TypeError, match="each of pieces must be a str"):
+        list(BPETokenizer(()).encode_iterable(["a", b"b"]))  # type: ignore[list-item]
