@@ -88,7 +88,7 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         if not engine.leads:
             return Outcome(training.done, training.step, loss, "")
         records = list(folder.metrics())
-        folder.write(PLOT, draw_losses(records, training))
+        folder.write(PLOT, draw_losses(records, training.corpus.name, training.floors()))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
     course = course_of(records, training.ladder().uniform, last_is_whole=_is_long(training))
