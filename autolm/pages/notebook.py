@@ -58,7 +58,8 @@ class Player:
         """The moment of the page at which the walk is."""
         if self.walk is None or not self.walk.position:
             return 0
-        return min(bisect_right(self._done, self.walk.position) - 1, len(self._done) - 1)
+        done = self._done[bisect_right(self._done, self.walk.position) - 1]
+        return self._done.index(done)  # not the update after it, which is no step of the walk
 
     @cached_property
     def widget(self) -> Any:
