@@ -16,6 +16,7 @@ import numpy as np
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.value import Value
 from autolm.nn.optimizers import SGD, AdamW, Optimizer
 from autolm.tensor.quiet import quiet
 
@@ -53,7 +54,8 @@ class TrainingStep:
         What the optimizer does, in a formula.
     loops
         By the place of an α among `rates`: the losses after 1, 2, … such steps, each from where the
-        one before has led. Of plain gradient descent alone.
+        one before has led. Of plain gradient descent alone, and not of Values, with which the page
+        can compute.
     """
 
     directions: dict[Node, Direction]
@@ -98,7 +100,7 @@ def training_step(
         largest = _largest_rate(loss_at)
         rates = [largest * i / RATES for i in range(RATES + 1)]
         step = TrainingStep(directions, rates, list(map(loss_at, rates)), rule)
-        if rule == PLAIN and size <= MOST_IN_LOOPS:
+        if rule == PLAIN and size <= MOST_IN_LOOPS and not isinstance(root, Value):
             tried = range(EVERY, RATES, EVERY)
             step.loops = {i: _loop(root, list(directions), loss_with, rates[i]) for i in tried}
     return step

@@ -465,7 +465,7 @@ function tellCell() {
   const isClosed = matrices[id].made && !isGrad && !opensAsGraph(id);
   const debug = isClosed ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
   box.replaceChildren(...[...lines, ...update, ...debug].map(item));
-  if (opensAsGraph(id) && scene.zoomed?.join() !== [id, flat].join()) {
+  if (!isGrad && opensAsGraph(id) && scene.zoomed?.join() !== [id, flat].join()) {
     const button = make("button", { text: say("Open as single numbers (z)") });
     button.addEventListener("click", zoomIntoTouched);
     box.append(make("li", {}, button));

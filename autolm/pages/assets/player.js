@@ -225,10 +225,12 @@ function mark(node) {
   node.append(dot);
 }
 
+const isBehindTheTurn = () => ["backward", "update"].includes(scene.moments[position].phase);
+
 function choose(key) {
   pause();
   chosen = key;
-  const backward = ["backward", "update"].includes(scene.moments[position].phase);
+  const backward = isBehindTheTurn();
   const stepOf = (phase) =>
     scene.moments.findIndex(
       (moment) => moment.phase === phase && [key, `${key}op`].includes(moment.box) && moment.lines.length
@@ -284,7 +286,7 @@ function change(changes) {
   scene.templates.moments.forEach((template, i) => {
     const moment = scene.moments[i];
     moment.title = filled(template.title);
-    moment.lines = template.lines.map(filled);
+    moment.lines = template.lines.map((line) => filled(line));
     moment.alarms = [];
     for (const [key, rows] of Object.entries(template.writes)) {
       moment.writes[key] = Object.fromEntries(Object.entries(rows).map(([row, text]) => [row, filled(text)]));
@@ -322,7 +324,7 @@ function open(key) {
   if (part === null || part === undefined || part === "") return;
   pause();
   pinned = null;
-  const backward = scene.moments[position].phase === "backward";
+  const backward = isBehindTheTurn();
   const inside = byKey.get(part);
   const at = inside.moments.findIndex((moment) => moment.phase === (backward ? "backward" : "forward"));
   show(part, Math.max(0, at));

@@ -43,10 +43,10 @@ function restOf(made, terms, drawn) {
   return { x: added(left), name: `… ${say(`${left.length} more`)}` };
 }
 
-function zoomInto(id, flat) {
-  if (!opensAsGraph(id)) return;
+// Compute the graph of a cell: the numbers and names of its leaves, and its steps with this upstream.
+function graphOf(id, flat, seed) {
   const matrix = matrices[id];
-  const { program, leaves, scene: drawn } = DATA.zooms[matrix.made.zoom];
+  const { program, leaves } = DATA.zooms[matrix.made.zoom];
   const terms = termsOf(matrix.made, unravelled(flat, matrix.shape));
   const count = Math.max(...leaves.map(([, , term]) => term)) + 1;
   const names = { r: shortCalled(id, flat) };
@@ -56,9 +56,15 @@ function zoomInto(id, flat) {
     data[place] = leaf.x;
     names[i] = leaf.name;
   });
+  return { data, names, steps: backward(program, forward(program, data), seed) };
+}
+
+function zoomInto(id, flat) {
+  if (!opensAsGraph(id)) return;
+  const matrix = matrices[id];
+  const drawn = DATA.zooms[matrix.made.zoom].scene;
   const hasGradient = matrix.grad?.length && knownAt(id).grad;
-  const rules = forward(program, data);
-  const steps = backward(program, rules, hasGradient ? matrix.grad[flat] : 1);
+  const { data, names, steps } = graphOf(id, flat, hasGradient ? matrix.grad[flat] : 1);
   const cut = (name) => {
     const [, first, places] = name.match(/^(.*?)(\[.*)?$/s);
     return name.length > ROOM ? `${first.slice(0, Math.max(1, ROOM - 1 - (places ?? "").length))}…${places ?? ""}` : name;
