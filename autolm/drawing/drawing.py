@@ -262,8 +262,8 @@ def draw(
         "right", "down", or "auto": to the right as long as it keeps within a width in pixels.
     max_boxes, max_span
         The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
-        and counted. A graph of up to 2¼ times as many nodes (of 40) is drawn exactly; of three times
-        as many, if it has no scopes.
+        and counted. Drawn exactly is a graph of up to 2¼ times as many nodes (40), or of three
+        times as many, if it has no scopes.
 
     Raises
     ------
