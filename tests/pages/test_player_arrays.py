@@ -1,5 +1,6 @@
 """The player of a language model, in a real browser: its matrices, its sentence, its update."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,12 +10,29 @@ import pytest
 
 import autolm
 from autolm import Adam, TinyLM, record_sites, topological_order
+from autolm.ops import COMPOSED, PRIMITIVES
 from autolm.pages import player
 from autolm.walking.tokens import Tokens
 from tests.needs import need_browser, need_renderer
 from tests.pages.player_page import opened, position, shown
 
 WORDS = ("the", "cat", "sat", "on", "mat", "␣", "고양이")
+ENGLISH = {"where", "else", "of", "all", "others", "at", "the", "ties", "in", "with", "its", "put"}
+ENGLISH |= {
+    "back",
+    "given",
+    "two",
+    "over",
+    "added",
+    "zeros",
+    "that",
+    "from",
+    "to",
+    "by",
+    "on",
+    "new",
+}
+ENGLISH |= {"new", "those", "row", "each", "for", "read", "along", "rows", "one", "without", "as", "not"}
 IDS, TARGETS = np.array([0, 1, 2, 3, 0]), np.array([1, 2, 3, 0, 4])
 
 
@@ -320,6 +338,21 @@ def test_it_speaks_korean_where_the_reader_does(browser, made):
     english = """[...standing.map(([node]) => node.textContent),
         ...labelled.map(([node, name]) => node.getAttribute(name))]"""
     korean = page.evaluate(english)
+    said = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
+    translated = page.evaluate(f"{json.dumps(said)}.map(say)")
+    for text, found in zip(said, translated, strict=True):
+        assert not set(re.findall(r"[a-z]{2,}", found)) & ENGLISH, text
+        assert found == text or re.search("[가-힣]", found)
+    assert page.evaluate(
+        """["ḡ added to the row of each id = 0.5 → E.grad: – → 0.5", "text = a where b < 0, else c",
+            "from loss", "→ h: 61 contributions, −1 … 2", "loss = text + none"].map(say)"""
+    ) == [
+        "각 id의 행에 ḡ를 더한다 = 0.5 → E.grad: – → 0.5",
+        "text = b < 0이면 a, 아니면 c",
+        "← loss",  # a name stays what it is
+        "→ h: 기여 61개, −1 … 2",
+        "loss = text + none",
+    ]
     page.press("End")
     assert (page.text("#phase"), page.text("#what")) == ("갱신", "잎이 한 걸음 움직인다.")
     page.press("ArrowLeft")

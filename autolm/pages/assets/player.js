@@ -22,7 +22,7 @@ function show(key, at) {
   chosen = null;
   element("stage").innerHTML = scene.svg;
   document.body.classList.toggle("wide", scene.isWide);
-  element("note").textContent = scene.notes.join(" · ");
+  element("note").textContent = scene.notes.map(say).join(" · ");
   zoom = 1;
   fit();
   prepare();
@@ -47,6 +47,9 @@ function prepare() {
       value.dataset.row = row;
       value.classList.add("value");
     });
+    for (const text of texts) {
+      if (box.kind === "more" || text.textContent.startsWith("+")) text.textContent = say(text.textContent);
+    }
     if (box.kind === "more") continue;
     widest(node, "stroke").classList.add("border");
     widest(node, "fill").classList.add("ground");
@@ -90,7 +93,7 @@ function crumbs() {
   return path.flatMap((at, i) => {
     const last = at === scene;
     const crumb = document.createElement(last ? "b" : "button");
-    crumb.textContent = at.title;
+    crumb.textContent = at.key === "" ? say(at.title) : at.title;
     if (!last) crumb.addEventListener("click", () => (scene.zoomed && at.key === scene.around ? close() : show(at.key)));
     const gap = document.createElement("span");
     gap.textContent = " › ";

@@ -96,7 +96,7 @@ function zoomInto(id, flat) {
     title: called(matrix, flat),
     zoomed: [id, flat],
     svg: drawn.svg.replace(/‹(\w+)›n*/g, (_, i) => escaped(cut(names[i]))),
-    notes: hasGradient ? [say("gradients here: what this one number sends back")] : [],
+    notes: hasGradient ? ["gradients here: what this one number sends back"] : [],
     moments,
     boxes,
     known,
