@@ -17,47 +17,10 @@ from tests.needs import need_browser, need_renderer
 from tests.pages.player_page import opened, position, shown
 
 WORDS = ("the", "cat", "sat", "on", "mat", "␣", "고양이")
-ENGLISH = set(
-    [
-        "where",
-        "else",
-        "of",
-        "all",
-        "others",
-        "at",
-        "the",
-        "ties",
-        "in",
-        "with",
-        "its",
-        "put",
-        "back",
-        "given",
-        "two",
-        "over",
-    ]
+ENGLISH = re.compile(
+    r"\b(where|else|of|all|others|at|the|ties|in|with|its|put|back|given|two|over|added|zeros|that|from"
+    r"|to|by|on|new|those|row|each|for|read|along|rows|one|without|as|not)\b"
 )
-ENGLISH |= set(
-    [
-        "added",
-        "zeros",
-        "that",
-        "from",
-        "to",
-        "by",
-        "on",
-        "new",
-        "those",
-        "row",
-        "each",
-        "for",
-        "read",
-        "along",
-        "rows",
-        "one",
-    ]
-)
-ENGLISH |= set(["without", "as", "not"])
 IDS, TARGETS = np.array([0, 1, 2, 3, 0]), np.array([1, 2, 3, 0, 4])
 
 
@@ -366,7 +329,8 @@ def test_it_speaks_korean_where_the_reader_does(browser, made):
     said = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
     translated = page.evaluate(f"{json.dumps(said)}.map(say)")
     for text, found in zip(said, translated, strict=True):
-        assert not ENGLISH & set(re.findall(r"[a-z]{2,}", found)), text
+        assert not ENGLISH.search(found), text
+
         assert found == text or re.search("[가-힣]", found)
     assert page.evaluate(
         """["ḡ added to the row of each id = 0.5 → E.grad: – → 0.5", "text = a where b < 0, else c",
