@@ -319,7 +319,7 @@ def test_nothing_is_cropped_at_any_width(browser, made, width, dark):
     assert page.evaluate(inside)
 
 
-def test_it_speaks_korean_where_the_reader_does(browser, made):
+def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     page = open_at(browser, made, "step=0&lang=ko")
     assert page.evaluate("document.documentElement.lang") == "ko"
     assert page.text("#what") == "잎(입력과 파라미터)이 주어졌다."
@@ -351,6 +351,9 @@ def test_it_speaks_korean_where_the_reader_does(browser, made):
     assert "lang=en" in page.evaluate("location.hash")
     same = {a for a, b in zip(page.evaluate(english), korean, strict=True) if a == b}
     assert same == {"α"}
+    page.open_url(f"{model_page.as_uri()}#open=blocks.0.attention&lang=ko")
+    signs = "[...document.querySelectorAll('g.more text')].map((text) => text.textContent)"
+    assert {sign[:2] for sign in page.evaluate(signs)} == {"← ", "→ "}
 
 
 def test_adams_step_is_told_with_its_moments(browser, tmp_path):

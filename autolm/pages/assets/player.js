@@ -48,7 +48,8 @@ function prepare() {
       value.classList.add("value");
     });
     for (const text of texts) {
-      if (box.kind === "more" || text.textContent.startsWith("+")) text.textContent = say(text.textContent);
+      const written = text.textContent.replaceAll("\u00a0", " ").trim(); // Graphviz keeps spaces so
+      if (box.kind === "more" || written.startsWith("+")) text.textContent = say(written);
     }
     if (box.kind === "more") continue;
     widest(node, "stroke").classList.add("border");
