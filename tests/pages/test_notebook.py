@@ -93,11 +93,11 @@ def test_a_walk_between_two_moments_is_left_where_it_is(monkeypatch):
             y = y.sin() if i % 2 else y.exp()
     walk = Walk(y)
     shown = player(walk)
-    walk.goto(20)
-    shown.follow()
-    assert walk.position == 20
     shown.widget.step = len(shown._done) - 1
     assert walk.finished
+    walk.goto(20)
+    shown.follow()
+    assert (shown.widget.step, walk.position) == (shown.moment, 20)
 
 
 def test_the_front_of_the_widget_speaks_with_its_page(browser, walk, tmp_path):
