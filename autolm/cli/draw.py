@@ -10,6 +10,8 @@ import typer
 from autolm.cli.runs import Read, read_text
 from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
 
+PLOTS = (".png", ".svg", ".pdf")
+
 
 def draw(
     target: Target,
@@ -33,6 +35,10 @@ def draw(
     attention: Annotated[
         bool, typer.Option("--attention", help="Draw who looks at whom: each head's weights.")
     ] = False,
+    training: Annotated[
+        bool,
+        typer.Option("--training", help="Draw how large a run's weights and gradients were."),
+    ] = False,
     grad: Annotated[
         bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
     ] = False,
@@ -51,6 +57,12 @@ def draw(
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 
+    if training:
+        check_output(output, PLOTS)
+        if not is_run(target, var, text) or attention or text is not None:
+            raise ValueError("--training is for a run: autolm draw RUN --training -o OUT.png")
+        write(lambda: _write_training(target, output))
+        return
     if attention:
         check_output(output, (".svg", ".html"))
         if not is_run(target, var, text):
@@ -68,6 +80,15 @@ def draw(
     root, variables = root_of(target, var, text)
     with in_program(variables):
         write(lambda: render(root, output, **options))
+
+
+def _write_training(folder: Path, output: Path) -> Path:
+    from autolm.lm.histograms import draw_histograms
+    from autolm.lm.run_folder import RunFolder
+
+    run = RunFolder.open(folder)
+    output.write_bytes(draw_histograms(run.metrics(), folder.name, output.suffix))
+    return output
 
 
 def _write_attention(read: Read, output: Path, dark: bool) -> Path:

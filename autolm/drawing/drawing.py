@@ -34,7 +34,7 @@ from autolm.walking.program_names import named_by, names_of, variables_of_caller
 
 MAX_BOXES = 18
 MAX_SPAN = 60
-EXACT, EXACT_IN_PARTS = 3, 2  # times the boxes: so many nodes are drawn one by one
+EXACT, EXACT_IN_PARTS = 3, 2.25  # times the boxes: so many nodes are drawn one by one
 NAMES = 12  # in a message
 KINDS = (".svg", ".png", ".pdf", ".dot", ".html")
 
@@ -262,8 +262,8 @@ def draw(
         "right", "down", or "auto": to the right as long as it keeps within a width in pixels.
     max_boxes, max_span
         The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
-        and counted. A graph of up to twice as many nodes is drawn exactly; of three times as many,
-        if it has no scopes.
+        and counted. Drawn exactly is a graph of up to 2¼ times as many nodes (40), or of three
+        times as many, if it has no scopes.
 
     Raises
     ------

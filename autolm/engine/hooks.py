@@ -26,6 +26,7 @@ PLACES = {
     "tensor of an operation": "autolm.tensor.tensor:record",
     "tensors of a composition": "autolm.tensor.tensor:compose",
     "picture in a notebook": "autolm.drawing.notebook:bundle",
+    "table in a notebook": "autolm.drawing.table:table",
     "backward under AUTOLM_DEBUG=1": "autolm.debugger.stop_backward:stopped_backward",
     "backward under AUTOLM_DAP": "autolm.debugger.dap.attached:stopped_backward",
 }

@@ -89,6 +89,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def gradients(self) -> Arrays:
+        """Return the gradient of the last step by path, clipped as it was; every worker asks."""
+
+    @abstractmethod
     def running(self) -> AbstractContextManager[object]:
         """Set what holds for the time of a run, such as the number of threads."""
 
@@ -167,6 +171,11 @@ class NumPyEngine(Engine):
         """Set the arrays of both."""
         self.model.load_state(parameters)
         self.optimizer.load_state(memory)
+
+    def gradients(self) -> Arrays:
+        """Return those that the parameters hold."""
+        parameters = dict(self.model.named_parameters())
+        return {path: p.grad for path, p in parameters.items() if p.has_grad}
 
     def running(self) -> ExitStack:
         """Limit the threads of matrix products, and compile loops if that is asked for."""

@@ -7,17 +7,16 @@ on falling for as long as something is learnt; below stands the learning rate th
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from autolm.lm.training import Training
 
 TRAIN, SMOOTH, VALIDATION = "#b9c7d6", "#27567b", "#c8553d"
 CLOSEST = 0.045  # of the height: labels of floors that are nearer than this are moved apart
 
 
-def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
+def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, float]) -> bytes:
     """Return a PNG of training and validation loss by step, with the floors of this very data."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -28,7 +27,6 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
     validated = [record["step"] for record in validations]
     after = np.array([record["validation_loss"] for record in validations])
     rates = [(r["step"], r["learning_rate"]) for r in metrics if "learning_rate" in r]
-    levels = floors(training)
     floor = min(levels.values())
     figure = Figure(figsize=(8, 7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -52,7 +50,7 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
     rate.plot(*zip(*rates, strict=True) if rates else ([], []), color=SMOOTH)
     rate.set_ylim(bottom=0)
     rate.set(xlabel="step", ylabel="learning rate")
-    loss.set(ylabel="loss (nats per token)", title=training.corpus.name)
+    loss.set(ylabel="loss (nats per token)", title=name)
     for axes in (loss, excess, rate):
         axes.spines[["top", "right"]].set_visible(False)
     handles, names = loss.get_legend_handles_labels()
@@ -63,7 +61,7 @@ def draw_losses(metrics: list[dict[str, Any]], training: Training) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_floors(axes: Any, levels: dict[str, float]) -> None:
+def _draw_floors(axes: Any, levels: Mapping[str, float]) -> None:
     """Draw the floors, and name each at its right end, where no name stands on another."""
     for level in levels.values():
         axes.axhline(level, color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
@@ -95,11 +93,3 @@ def spread(places: list[float], apart: float) -> list[float]:
     for place in places:
         moved.append(max(place, moved[-1] + apart) if moved else place)
     return moved
-
-
-def floors(training: Training) -> dict[str, float]:
-    """Name the levels that a loss is to be compared with, in nats per token, highest first."""
-    ladder = training.ladder()
-    levels = {"uniform": ladder.uniform, "unigram": ladder.unigram, "bigram": ladder.bigram}
-    entropy = training.true_entropy()
-    return levels if entropy is None else {**levels, "true entropy": entropy}

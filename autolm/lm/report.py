@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from autolm.lm.course import SMOOTHING
-from autolm.lm.loss_plot import floors
 from autolm.lm.run import Outcome
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.training import StepMetrics, Training
@@ -97,7 +96,7 @@ class TerminalReport:
             f"{corpus.name} · {thousands(text.train.num_targets)} train tokens · "
             f"{thousands(text.validation.num_targets)} validation tokens",
         )
-        levels = "   ".join(f"{name} {level:.3f}" for name, level in floors(training).items())
+        levels = "   ".join(f"{name} {level:.3f}" for name, level in training.floors().items())
         self._line("floors", f"{levels}   (nats per token)")
         self.console.print()
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from autolm.lm.course import NOTHING, Course, course_of
+from autolm.lm.histograms import histograms
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.sampling import stream_text
@@ -54,19 +55,21 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
     NotSaved
         When the folder cannot be written: what was saved before stays readable.
     """
+    engine = training.engine
     pending: list[dict[str, Any]] = []
 
     def validate_and_save(max_batches: int | None, *, record: bool) -> float:
         loss = training.validate(max_batches)  # before the save: it stops what is not finite
+        checkpoint = training.checkpoint()
         if record:
-            pending.append({"step": training.step, "validation_loss": loss})
+            sizes = histograms(checkpoint.model, engine.gradients())
+            pending.append({"step": training.step, "validation_loss": loss, "histograms": sizes})
         folder.append_metrics(pending)
         pending.clear()
-        folder.save(training.checkpoint())
+        folder.save(checkpoint)
         report.validated(training.step, loss)
         return loss
 
-    engine = training.engine
     with stop_requests(engine.num_workers > 1) as received, engine.running():
         while not training.done and not engine.any_worker(bool(received)):
             try:
@@ -85,7 +88,7 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         if not engine.leads:
             return Outcome(training.done, training.step, loss, "")
         records = list(folder.metrics())
-        folder.write(PLOT, draw_losses(records, training))
+        folder.write(PLOT, draw_losses(records, training.corpus.name, training.floors()))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
     course = course_of(records, training.ladder().uniform, last_is_whole=_is_long(training))

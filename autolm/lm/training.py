@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 
 import numpy as np
@@ -16,6 +16,7 @@ from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
 from autolm.lm.encoding import EncodedCorpus, encode_corpus
 from autolm.lm.engine import Engine, NumPyEngine
+from autolm.lm.history import History
 from autolm.lm.ladder import EntropyLadder
 from autolm.lm.run_folder import Checkpoint, RunError
 from autolm.lm.size import require_memory
@@ -75,6 +76,8 @@ class Training:
     ----------
     model
         The model; of an engine that is not NumPy's, as it was at the last checkpoint.
+    history
+        What was measured since this object was made; a notebook shows it as a picture.
 
     Raises
     ------
@@ -110,6 +113,7 @@ class Training:
             final_learning_rate=config.final_learning_rate,
         )
         self.step = 0
+        self.history = History(corpus.name, self.floors)
 
     @property
     def done(self) -> bool:
@@ -124,6 +128,13 @@ class Training:
         """Return the true entropy in nats per token, where the text has one and it is known."""
         by_character = isinstance(self.tokenizer, CharacterTokenizer)
         return self.corpus.true_entropy if by_character else None
+
+    def floors(self) -> dict[str, float]:
+        """Name the levels that a loss is to be compared with, in nats per token, highest first."""
+        ladder = self.ladder()
+        levels = {"uniform": ladder.uniform, "unigram": ladder.unigram, "bigram": ladder.bigram}
+        entropy = self.true_entropy()
+        return levels if entropy is None else {**levels, "true entropy": entropy}
 
     def advance(self) -> StepMetrics:
         """Do one step of gradient descent.
@@ -141,7 +152,9 @@ class Training:
             number = found.gradient_norm if math.isfinite(found.loss) else found.loss
             raise self._non_finite(what, number, self.step + 1, batch)
         self.step += 1
-        return StepMetrics(self.step, *found, rate, _num_targets(batch))
+        metrics = StepMetrics(self.step, *found, rate, _num_targets(batch))
+        self.history.records.append(asdict(metrics))
+        return metrics
 
     def _non_finite(self, what: str, number: float, step: int, batch: Batch) -> NonFiniteLoss:
         self.engine.checkpoint()  # brings the parameters into the model
@@ -167,6 +180,7 @@ class Training:
             count += counted
             if not math.isfinite(total):
                 raise self._non_finite("validation loss", total / count, self.step, batch)
+        self.history.records.append({"step": self.step, "validation_loss": total / count})
         return total / count
 
     def bits_per_byte(self, loss: float) -> float:

@@ -7,15 +7,19 @@ module is called, the nodes that it makes are in its scope (`blocks.0.attention`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
 from autolm.engine.graph import scope
+from autolm.engine.hooks import higher
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.tensor.quiet import is_quiet, quiet
 from autolm.tensor.tensor import Tensor
+
+NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a part in a list of parts
 
 
 class Module:
@@ -83,6 +87,23 @@ class Module:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = None
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Show it in a notebook as a table of its parameters; parts that are alike in one row."""
+        shown = higher("table in a notebook")
+        alike: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        for path, parameter in self.named_parameters():
+            size = "×".join(map(str, parameter.shape)) or "one number"
+            pattern = NUMBER.sub("#", path, count=1)
+            alike.setdefault((pattern, size), []).append((path, parameter.size))
+        rows = []
+        for (_pattern, size), found in alike.items():
+            first, count = found[0]
+            name = first if len(found) == 1 else f"{first} … {found[-1][0]}"
+            numbers = f"{count}" if len(found) == 1 else f"{len(found)} · {count}"
+            rows.append((name, size, numbers))
+        table: dict[str, str] = shown(repr(self), rows, repr(self)) if shown else {}
+        return table
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all parameters, by path."""

@@ -8,6 +8,7 @@ is told where each came from. Numbers travel as they are in memory, so the page 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_axes
 from autolm.pages.playback import Moment
 from autolm.pages.sentence import Sentence
+from autolm.pages.zooming import Zooms
 from autolm.walking import wording
 from autolm.walking.opening import composed
 
@@ -63,6 +65,8 @@ class Matrices:
         The matrices, in the order of the computation.
     numbers
         The place of a node's matrix in that order.
+    zooms
+        The graphs that their numbers open as, once they are written.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Matrices:
     ) -> None:
         self.sentence = sentence
         self.shown: list[Shown] = []
+        self.zooms = Zooms()
         self.numbers: dict[Node, int] = {}
         self._all: list[Node] = []  # the nodes of the graph, and those of its definitions
         self._alias: dict[Node, Node] = {}  # the leaves of definitions: the operands they stand for
@@ -248,25 +253,41 @@ class Matrices:
             "formula": wording.expression(maker, self._called),
             "cell": wording.expression(maker, lambda _: next(slots)),
             "operands": operands,
-            "kind": "all",
             "op": maker.op.name,
         }
-        name = maker.op.name
+        way = self._way(shown)
+        return made | way | {"zoom": self._zoom(shown, way)}
+
+    def _way(self, shown: Shown) -> dict[str, Any]:
+        """Say in which way one number is made: of which numbers of its operands."""
+        maker, name = shown.maker, shown.maker.op.name
         if name in PICKS and shown.operands and "matrix" in shown.operands[0]:
             places = moved_places(maker, self._places(shown.operands[0]))
-            return made | {"kind": "moved", "places": _packed(places, np.int32)}
+            return {"kind": "moved", "places": _packed(places, np.int32)}
         if name == "matmul" and min(len(each["shape"]) for each in shown.operands) > 1:
-            return made | {"kind": "matmul"}
+            return {"kind": "matmul"}
         if name in REDUCTIONS:
             shape = tuple(shown.operands[0]["shape"])
             axes = read_axes(name, maker.attributes.get("axis"), shape)
             gone = sorted(axis % len(shape) for axis in axes)
-            return made | {"kind": "along", "axes": gone, "keeps": len(shape) == maker.data.ndim}
+            return {"kind": "along", "axes": gone, "keeps": len(shape) == maker.data.ndim}
         if name in IN_ROWS:
-            return made | {"kind": "along", "axes": [maker.data.ndim - 1], "keeps": True}
+            return {"kind": "along", "axes": [maker.data.ndim - 1], "keeps": True}
         if getattr(maker.op, "cases", None) == ():
-            return made | {"kind": "each"}
-        return made
+            return {"kind": "each"}
+        return {"kind": "all"}
+
+    def _zoom(self, shown: Shown, way: Mapping[str, Any]) -> str | None:
+        """Return the kind of graph that one number opens as."""
+        if not all("matrix" in each or "number" in each for each in shown.operands):
+            return None
+        shape = shown.operands[0]["shape"] if shown.operands else []
+        if way["kind"] == "matmul":
+            return self.zooms.of(shown.maker, "matmul", shape[-1])
+        if way["kind"] == "along":
+            count = math.prod(shape[axis] for axis in way["axes"])
+            return self.zooms.of(shown.maker, "along", count)
+        return self.zooms.of(shown.maker, "each", 0) if way["kind"] == "each" else None
 
     def _called(self, node: Node) -> str:
         return wording.short(wording.called(self._alias.get(node, node))) or wording.label(node)

@@ -2,11 +2,13 @@
 
 The widget is anywidget's, which Jupyter, VS Code, Colab and Marimo show. Its front is the page
 itself in a frame; the two speak by the messages that any page around a player may send. Without
-anywidget (the extra `notebook`) the page stands in a frame by itself.
+anywidget (the extra `notebook`) the page stands in a frame by itself. Of a walk that a cell has
+moved, the page learns at the end of the cell.
 """
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
@@ -50,15 +52,23 @@ class Player:
 
     def moved(self, moment: int) -> None:
         """Take the walk to where the page is."""
-        if self.walk is not None and self._done[moment] != self.walk.position:
+        if self.walk is None or moment == self.moment:
+            return  # the page has gone to where the walk is
+        if self._done[moment] != self.walk.position:
             self.walk.goto(self._done[moment])
+
+    def follow(self, *_: object) -> None:
+        """Take the page to where the walk is, unless it is there: to some of its moments it is."""
+        if self.walk is not None and self._done[self.widget.step] != self.walk.position:
+            self.widget.step = self.moment
 
     @property
     def moment(self) -> int:
         """The moment of the page at which the walk is."""
         if self.walk is None or not self.walk.position:
             return 0
-        return min(bisect_right(self._done, self.walk.position) - 1, len(self._done) - 1)
+        done = self._done[bisect_right(self._done, self.walk.position) - 1]
+        return self._done.index(done)  # not the update after it, which is no step of the walk
 
     @cached_property
     def widget(self) -> Any:
@@ -75,6 +85,9 @@ class Player:
         }
         widget = type("PlayerWidget", (anywidget.AnyWidget,), fields)()
         widget.observe(lambda change: self.moved(change["new"]), "step")
+        shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        if shell is not None and self.walk is not None:
+            shell.events.register("post_run_cell", self.follow)
         return widget
 
     @property
@@ -88,5 +101,5 @@ class Player:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if find_spec("anywidget") is None:
             return {"text/html": self.frame, "text/plain": repr(self)}
-        self.widget.step = self.moment
+        self.follow()
         return self.widget._repr_mimebundle_(**options)

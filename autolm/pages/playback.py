@@ -157,7 +157,7 @@ class Slots(Words):
 
 def slot(what: str, *places: int) -> str:
     """Write where the page puts a number: between signs that no name can have."""
-    return f"\x01{' '.join(map(str, (what, *places)))}\x02"
+    return f"\x01{':'.join(map(str, (what, *places)))}\x02"
 
 
 def moments(
@@ -170,7 +170,7 @@ def moments(
     played[0].writes = given
     played[0].alarms = [keys[n] for n in order if not (n.parents or wording.are_finite(n.data))]
     played += [_forward(node, keys, words) for node in order if node.parents]
-    seed = wording.peek(root.as_gradient(None))
+    seed = words.upstream(steps[0]) if steps else wording.peek(root.as_gradient(None))
     name = target(root)
     start = Moment("backward", f"The pass begins at the result: {wording.grad_of(name)} = {seed}")
     start.box, start.writes, start.steps = keys[root], {keys[root]: {"grad": seed}}, 0
@@ -256,8 +256,8 @@ def facts(hint: str) -> list[str]:
     return [line for line in hint.split("\n") if not line.startswith("data ")]
 
 
-def longest(boxes: Sequence[Box], played: Sequence[Moment]) -> None:
-    """Let each box reserve room for the longest text that is ever written into it."""
+def longest(boxes: Sequence[Box], played: Sequence[Moment], least: str = "") -> None:
+    """Let each box reserve room for the longest text that is ever written into it, and `least`."""
     texts: dict[tuple[str, str], str] = {}
     for moment in played:
         for key, writes in moment.writes.items():
@@ -265,7 +265,7 @@ def longest(boxes: Sequence[Box], played: Sequence[Moment]) -> None:
                 texts[key, row] = max(texts.get((key, row), ""), text, key=len)
     for box in boxes:
         box.rows = [
-            (row, max(texts.get((box.key, row), ""), wording.NOT_COMPUTED, key=len))
+            (row, max(texts.get((box.key, row), ""), wording.NOT_COMPUTED, least, key=len))
             for row, _ in box.rows
         ]
 

@@ -5,18 +5,19 @@ operation; a large one is collapsed and stepped module by module, and a click op
 picture was laid out when the file was made.
 
 Pages that embed it, and tests, may rely on these: the address ``#step=K`` and ``#open=SCOPE``
-(joined by ``&``; ``lang=ko`` or ``lang=en`` too); ``[data-sentence]``, what is read;
-``table[data-matrix="weights"]`` and so on, by the names of the nodes, gradients as ``grad-…``, with
-cells ``td[data-value]`` that hold the whole number and, where a mask hides it, ``data-masked``;
-``input[data-alpha]``, and ``[data-loss-after]`` with the loss after a step of that size; messages
-``{autolm: {step: K}}`` to the page in a frame, and from it to the page around.
+(joined by ``&``; also ``lang=ko`` or ``lang=en``, and ``zoom=N,I``, a number that is opened);
+``[data-sentence]``, what is read; ``table[data-matrix="weights"]`` and so on, by the names of the
+nodes, gradients as ``grad-…``, with cells ``td[data-value]`` that hold the whole number and, where
+a mask hides it, ``data-masked``; ``input[data-alpha]``, and ``[data-loss-after]`` with the loss
+after a step of that size; messages ``{autolm: {step: K}}`` to the page in a frame, and from it to
+the page around.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -27,36 +28,32 @@ import numpy as np
 from autolm.drawing.atoms import Atom, roll
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.collapsed import collapsed_view
-from autolm.drawing.direction import WIDTH, direction_of
-from autolm.drawing.dot import to_dot
 from autolm.drawing.drawing import MAX_BOXES, MAX_SPAN, Drawing, fits_exactly
 from autolm.drawing.exact import exact_view
 from autolm.drawing.gradients import walk
 from autolm.drawing.markup import markup
 from autolm.drawing.outline import Group
 from autolm.drawing.palette import DARK, LIGHT
-from autolm.drawing.renderers import RenderTimeout, lay_out
-from autolm.drawing.svg import tidy
+from autolm.drawing.renderers import RenderTimeout
 from autolm.drawing.view import Arrow, Box, View
 from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
 from autolm.outside.whole_file import write_whole
-from autolm.pages.matrices import Matrices, packed_numbers
+from autolm.pages.matrices import IN_VIEW, Matrices, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.notebook import Player
 from autolm.pages.playback import (
     Moment,
-    Slots,
     Told,
     Words,
     explanations,
     facts,
-    longest,
     moments,
 )
 from autolm.pages.scalar_program import number, scalar_program
+from autolm.pages.scene import ANY_NUMBER, TIME_LIMIT, scene_of, templates
 from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.arguments import read_kind, read_node, read_path
@@ -68,8 +65,7 @@ from autolm.walking.walk import Walk
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
-TIME_LIMIT = 20.0  # seconds for each layout
-SCRIPTS = ("words.js", "program.js", "matrices.js", "training.js", "player.js")
+SCRIPTS = ("words.js", "program.js", "matrices.js", "training.js", "zooming.js", "player.js")
 
 
 @overload
@@ -186,14 +182,26 @@ class _Page:
             step = training_step(self.drawing.root, walked.gradients, self.optimizer)
         else:
             step = None
+        if step:
+            scenes[0]["moments"].append(asdict(self._update(step, scenes[0]["moments"][-1])))
         return {
             "scenes": scenes,
             "matrices": self.matrices.as_json() if self.matrices else [],
+            "zooms": self.matrices.zooms.drawn if self.matrices else {},  # of the matrices above
             "sentence": self._sentence(),
             "vocabulary": self.sentence.vocabulary if self.sentence else (),
             "program": program,
             "training": self._training(step),
         }
+
+    def _update(self, step: TrainingStep, last: Mapping[str, Any]) -> Moment:
+        """Make the last moment of a training step: the leaves move."""
+        moment = Moment("update", "The leaves take a step.", steps=last["steps"])
+        if self.matrices:
+            numbers = self.matrices.numbers
+            moment.matrices = [numbers[leaf] for leaf in step.directions if leaf in numbers]
+            moment.matrices = moment.matrices[:IN_VIEW]
+        return moment
 
     def _sentence(self) -> dict[str, Any] | None:
         if self.sentence is None or self.matrices is None:
@@ -210,6 +218,7 @@ class _Page:
             "rule": step.rule,
             "rates": step.rates,
             "losses": [number(loss) for loss in step.losses],
+            "loops": {i: list(map(number, losses)) for i, losses in step.loops.items()},
             "moved": [
                 {
                     "node": places[leaf],
@@ -262,16 +271,9 @@ class _Page:
                     [by_box[box] for box in [moment.box] if box in by_box]
                 )
         told = explanations(order, steps, keys, self.words)
-        scene = _scene("", WHOLE, view, played, told)
+        scene = scene_of("", WHOLE, view, played, told, ANY_NUMBER if self.is_scalar else "")
         if not self.has_arrays:
-            slots = Slots(self.words.names, {node: place for place, node in enumerate(order)})
-            scene["templates"] = {
-                "moments": [asdict(each) for each in moments(order, steps, keys, slots)],
-                "told": {
-                    key: each.arrived
-                    for key, each in explanations(order, steps, keys, slots).items()
-                },
-            }
+            scene["templates"] = templates(order, steps, keys, self.words)
         return scene | self.known(played, {node: f"{key}op" for node, key in keys.items()})
 
     def known(self, played: list[Moment], box_of: dict[Node, str]) -> dict[str, Any]:
@@ -326,7 +328,7 @@ class _Modules:
             if part:
                 _show_neighbours(view, collapse, self.atoms, names)
             title = (".".join(part.path) if part.kind == "scope" else part.title) if part else WHOLE
-            scene = _scene(key, title, view, played, told)
+            scene = scene_of(key, title, view, played, told)
             scene |= self.page.known(played, box_of)
             scenes.append(scene | {"around": around if part else None})
         opening = {scene["key"] for scene in scenes}
@@ -359,45 +361,6 @@ def _show_neighbours(
             view.boxes.append(Box(keys[text], "more", [], title=text, hint="around this part"))
         ends = (keys[text], key) if text.startswith("from ") else (key, keys[text])
         view.arrows.append(Arrow(f"a{len(view.arrows)}", *ends))
-
-
-def _scene(
-    key: str, title: str, view: View, played: list[Moment], told: dict[str, Told]
-) -> dict[str, Any]:
-    longest(view.boxes, played)
-    for box in view.boxes:
-        box.is_finite = True  # until the step that makes it otherwise
-        box.hint = "\n".join(facts(box.hint))
-    direction = direction_of(view, WIDTH)
-    dot = to_dot(view, legend=False, direction=direction)
-    svg = tidy(lay_out(dot.source, "svg", TIME_LIMIT))
-    return {
-        "key": key,
-        "title": title,
-        "around": None,
-        "svg": _in_variables(svg),
-        "notes": view.notes,
-        "isExact": view.is_exact,
-        "isWide": direction == "right",
-        "moments": [asdict(moment) for moment in played],
-        "boxes": {
-            box.key: {
-                "title": box.title or box.subtitle or "result",
-                "kind": box.kind,
-                "rows": [row for row, _ in box.rows],
-                "opens": box.opens,
-                "told": asdict(told.get(box.key, Told([]))),
-            }
-            for box in view.boxes
-        },
-    }
-
-
-def _in_variables(svg: str) -> str:
-    """Name the colours instead of telling them, so that the page can choose light or dark."""
-    for name, color in asdict(LIGHT).items():
-        svg = svg.replace(f'"{color}"', f'"var(--{name})"')
-    return svg
 
 
 def _html(data: dict[str, Any], title: str) -> str:

@@ -7,20 +7,28 @@ among them. Whatever is tried is put back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.value import Value
 from autolm.nn.optimizers import SGD, AdamW, Optimizer
 from autolm.tensor.quiet import quiet
 
 RATES = 40  # steps of the slider, from 0 to the largest α
 USUAL = 1.0  # the end of the slider, where the loss falls for every α that is tried
 MOST_NUMBERS = 4_000_000  # of a graph that is computed so many times
+PLAIN = "θ − α·g"
+LOOP = 10  # steps of the loop of training that is played
+EVERY = 4  # for each so many α
+MOST_IN_LOOPS = 200_000  # numbers of a graph for which loops are computed
+
+LossWith = Callable[[Mapping[Node, Any]], float]
 
 
 @dataclass
@@ -44,12 +52,17 @@ class TrainingStep:
         The values of α that were tried, and the loss at each; the first α is 0.
     rule
         What the optimizer does, in a formula.
+    loops
+        By the place of an α among `rates`: the losses after 1, 2, … such steps, each from where the
+        one before has led. Of plain gradient descent alone, and not of Values, with which the page
+        can compute.
     """
 
     directions: dict[Node, Direction]
     rates: list[float]
     losses: list[float]
     rule: str
+    loops: dict[int, list[float]] = field(default_factory=dict)
 
 
 def training_step(
@@ -69,20 +82,41 @@ def training_step(
     """
     order = topological_order(root)
     leaves = [n for n in order if not n.parents and n.requires_grad and n in gradients]
-    if sum(int(np.size(node.data)) for node in order) > MOST_NUMBERS:
+    size = sum(int(np.size(node.data)) for node in order)
+    if size > MOST_NUMBERS:
         return None
     if optimizer is None:
         directions = {leaf: Direction(gradients[leaf]) for leaf in leaves}
-        rule = "θ − α·g"
+        rule = PLAIN
     else:
         directions, rule = _directions(optimizer, {leaf: gradients[leaf] for leaf in leaves})
     if not directions:
         return None
-    with _moving(order, directions) as loss_at:
+    with _moving(order, directions) as loss_with:
+
+        def loss_at(rate: float) -> float:
+            return loss_with({leaf: rate * each.step for leaf, each in directions.items()})
+
         largest = _largest_rate(loss_at)
         rates = [largest * i / RATES for i in range(RATES + 1)]
-        losses = [loss_at(rate) for rate in rates]
-    return TrainingStep(directions, rates, losses, rule)
+        step = TrainingStep(directions, rates, list(map(loss_at, rates)), rule)
+        if rule == PLAIN and size <= MOST_IN_LOOPS and not isinstance(root, Value):
+            tried = range(EVERY, RATES, EVERY)
+            step.loops = {i: _loop(root, list(directions), loss_with, rates[i]) for i in tried}
+    return step
+
+
+def _loop(root: Node, leaves: Sequence[Node], loss_with: LossWith, rate: float) -> list[float]:
+    """Take step after step of gradient descent, and return the loss after each."""
+    gone: dict[Node, Any] = dict.fromkeys(leaves, 0.0)
+    losses = [loss_with(gone)]
+    with quiet():
+        while len(losses) <= LOOP:
+            passed = Backprop(root)
+            passed.run()
+            gone = {leaf: gone[leaf] + rate * passed.gradients[leaf] for leaf in leaves}
+            losses.append(loss_with(gone))
+    return losses[1:]
 
 
 def _largest_rate(loss_at: Any) -> float:
@@ -97,8 +131,8 @@ def _largest_rate(loss_at: Any) -> float:
 
 
 @contextmanager
-def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iterator[Any]:
-    """Give a function of α that computes the loss; at the end everything is as it was."""
+def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iterator[LossWith]:
+    """Give a function of how far each leaf has gone; at the end everything is as it was."""
     moving = set(directions)
     for node in order:
         if not moving.isdisjoint(node.parents):
@@ -107,17 +141,17 @@ def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iter
     states = {node: [getattr(node, slot) for slot in node.computed] for node in affected}
     start = {leaf: leaf.data for leaf in directions}
 
-    def loss_at(rate: float) -> float:
+    def loss_with(gone: Mapping[Node, Any]) -> float:
         with quiet():
-            for leaf, direction in directions.items():
-                leaf.data = _like(start[leaf], start[leaf] - rate * direction.step)
+            for leaf, way in gone.items():
+                leaf.data = _like(start[leaf], start[leaf] - way)
             for node in affected:
                 if node.parents:
                     node.recompute()
         return float(order[-1].data)
 
     try:
-        yield loss_at
+        yield loss_with
     finally:
         for node, state in states.items():
             for slot, value in zip(node.computed, state, strict=True):
@@ -149,7 +183,7 @@ def _directions(
             for leaf, path in mine.items()
         }, "θ − α·v"
     if isinstance(optimizer, SGD):
-        return {leaf: Direction(gradients[leaf]) for leaf in mine}, "θ − α·g"
+        return {leaf: Direction(gradients[leaf]) for leaf in mine}, PLAIN
     raise TypeError(
         f"player: optimizer is a {type(optimizer).__name__}, and the page knows the arithmetic of "
         "SGD, Adam and AdamW"

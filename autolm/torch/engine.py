@@ -182,6 +182,12 @@ class TorchEngine(Engine):
                     for slot, theirs in SLOTS.items()
                 }
 
+    def gradients(self) -> Arrays:
+        """Gather what the workers have; every worker gets all."""
+        with self.workers.together():
+            found = ((place, place.parameter.grad) for place in places(self.twin))
+            return {place.path: as_array(g, place) for place, g in found if g is not None}
+
     def _part(self, array: Any, place: Place) -> torch.Tensor:
         """Return this worker's part of an array, which every worker has whole."""
         tensor, like = as_tensor(array, place).to(self.workers.device), place.parameter

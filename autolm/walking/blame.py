@@ -15,6 +15,7 @@ from typing import Any
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.hooks import higher
 from autolm.tensor.arguments import read_node
 from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
@@ -85,10 +86,15 @@ class Blame:
             return self._text()
 
     def _text(self) -> str:
+        first, *others = self._told()
+        return first + "".join(others)
+
+    def _told(self) -> list[str]:
+        """Say where it is, what made it of what, and what came of it then."""
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
             name = self.node.name or called(self.node) or "a leaf"
-            text = f"{name} was given {show(self.value)}{place}"
+            told = [f"{name} was given {show(self.value)}{place}"]
         else:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
@@ -96,10 +102,19 @@ class Blame:
             words += [str(self.made_by.site)] if self.made_by.site else []
             words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
             given = f"{self._given()}{place}"
-            text = "   ".join(words) + f"\n  {given}  →  {show(self.value)}"
+            told = ["   ".join(words), f"\n  {given}  →  {show(self.value)}"]
         if self.cause:
-            text += f"   ({self.cause})"
-        return text + (f";   then {self.then._in_short()}" if self.then else "")
+            told[-1] += f"   ({self.cause})"
+        return told + ([f";   then {self.then._in_short()}"] if self.then else [])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Show it in a notebook as a table."""
+        shown = higher("table in a notebook")
+        with named_by(self.names):
+            rows = [[line.strip("; \n")] for line in self._told()]
+        caption = f"The first {self.where} that is not finite"
+        table: dict[str, str] = shown(caption, rows, repr(self)) if shown else {}
+        return table
 
     def _given(self) -> str:
         """Say what the operation had: "upstream 0, input 4"."""

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from autolm.engine.backprop import Backprop, latest_root
 from autolm.engine.graph import Node
+from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_int
 from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
@@ -121,15 +122,8 @@ class Explanation:
     def text(self, label: Label = label) -> str:
         """Write it, one line for each use and each path, with the names that `label` gives."""
         read_function("explain", "label", label, "a function of a node")
-        if self.gradient is None:
-            return f"{grad_of(label(self.node))}: nothing has arrived"
-        lines = [f"{grad_of(label(self.node))} = {show(self.gradient)}"]
-        if not self.uses:
-            lines.append("  given, for this is the root")
-        rows = [
-            (show(use.value), _source(use, label), _arithmetic(use), _where(use.consumer))
-            for use in self.uses
-        ]
+        lines = [self._told(label)]
+        rows = self._rows(label)
         widths = [max((width(row[i]) for row in rows), default=0) for i in range(3)]
         for *cells, where in rows:
             filled = [padded(cell, most) for cell, most in zip(cells, widths, strict=True)]
@@ -143,6 +137,31 @@ class Explanation:
             way = " ← ".join(label(node) for node in path.nodes)
             lines.append(f"  {show(path.value):{widths[0]}}   {way}")
         return "\n".join(lines)
+
+    def _told(self, label: Label) -> str:
+        """Say what the gradient is."""
+        grad = grad_of(label(self.node))
+        if self.gradient is None:
+            return f"{grad}: nothing has arrived"
+        given = "" if self.uses else "\n  given, for this is the root"
+        return f"{grad} = {show(self.gradient)}{given}"
+
+    def _rows(self, label: Label) -> list[tuple[str, str, str, str]]:
+        """Write each use: what it sent, from where, how it was computed, and its place."""
+        return [
+            (show(use.value), _source(use, label), _arithmetic(use), _where(use.consumer))
+            for use in self.uses
+        ]
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """Show it in a notebook as a table, with bars as long as what each use sent."""
+        shown = higher("table in a notebook")
+        if shown is None:
+            return {}
+        with named_by(self.names):
+            shares = [u.value if isinstance(u.value, float) else norm(u.value) for u in self.uses]
+            table: dict[str, str] = shown(self._told(label), self._rows(label), self.text(), shares)
+            return table
 
 
 def explain(

@@ -118,6 +118,12 @@ def test_attention_is_drawn_head_by_head_with_the_text_at_its_sides(run, picture
     assert svg.count(">␣</text>") == 2 * heads
 
 
+def test_how_large_weights_and_gradients_were_is_drawn_over_training(run, tmp_path):
+    done = autolm("draw", run, "--training", "-o", tmp_path / "sizes.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_picture_is_turned_by_hand(picture):
     sizes = []
     for direction in ("right", "down"):
@@ -208,6 +214,8 @@ WRONG = [
     (["draw", ROOT, "-o", "{out}.dot", "--var", "x"], "--var is for a program"),
     (["draw", NEURON, "-o", "{out}.svg", "--attention"], "--attention is for a run, and"),
     (["draw", ROOT, "-o", "{out}.png", "--attention"], "ends in one of .svg, .html"),
+    (["draw", NEURON, "-o", "{out}.png", "--training"], "--training is for a run: autolm draw RUN"),
+    (["draw", ROOT, "-o", "{out}.html", "--training"], "ends in one of .png, .svg, .pdf"),
     (["draw", NEURON, "-o", "{out}.dot", "--direction", "up"], "direction is 'up'; choose"),
     (["step", NEURON, "--html", "{out}.svg"], "ends in one of .html, .htm"),
     (["step", "nobody.py", "--html", "{out}.html"], "nobody.py: cannot be read"),

@@ -105,6 +105,17 @@ def test_what_is_closed_says_how_many_nodes_it_hides(deep):
     assert shown == f"10 550 nodes in {len(view.boxes)} boxes, {len(closed)} of them closed"
 
 
+@pytest.mark.parametrize(("length", "is_whole"), [(40, True), (41, False)])
+def test_a_graph_of_forty_nodes_in_parts_is_drawn_in_full(length, is_whole):
+    x = Value(0.5, name="x")
+    for i in range(length - 1):
+        with scope(f"part.{i // 5}"):
+            x = x.sin() if i % 2 else x.tanh()
+    view = draw(x).view
+    assert view.is_exact == is_whole
+    assert (len([box for box in view.boxes if box.kind != "operation"]) == length) == is_whole
+
+
 def test_layers_that_are_alike_are_rolled_with_their_number(deep):
     view = deep.view()
     others = box_called(view, "blocks.1 – 5")

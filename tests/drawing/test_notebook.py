@@ -1,11 +1,16 @@
 """Pictures in a notebook that a real kernel executes, with a Graphviz and without one."""
 
+import html
+import math
+import re
+
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from autolm import Value
 from autolm.drawing import draw
+from autolm.drawing.palette import LIGHT
 from autolm.drawing.tree import text_tree
 from tests.needs import need_renderer
 from tests.pictures import svg_texts
@@ -21,8 +26,18 @@ CELLS = [
     "Tensor([1.0, 2.0]).sum()",
     "Tensor([[1.0, -2.0]], name='W')",
     "Tensor([[[1.0]]])",
+    "from autolm import explain, blame_nonfinite, TinyLM\nz = x + x * -2.0\nexplain(x, z)",
+    "blame_nonfinite((x - 3.0).log() * 0.0)",
+    "TinyLM(9, 8, 2, 16, 3)",
 ]
 TREE = "y = ×  data 9  grad –\n├─ x  data 3  grad –\n└─ x  data 3  grad –"
+
+
+def cells(shown):
+    """Read the table that is shown."""
+    rows = re.findall(r"<tr>(.*?)</tr>", shown["text/html"])
+    found = [re.findall(r"<td style=\"text-align[^>]*>(.*?)</td>", row) for row in rows]
+    return [[html.unescape(cell) for cell in row if cell] for row in found]
 
 
 def executed(cells):
@@ -35,7 +50,7 @@ def executed(cells):
 
 def test_results_and_drawings_are_shown_as_pictures():
     need_renderer()
-    _, result, picture, drawing, leaf, tensor, matrix, cube = executed(CELLS)
+    _, result, picture, drawing, leaf, tensor, matrix, cube, *tables = executed(CELLS)
     for shown in (result, picture, drawing):
         assert "max-width:100%" in shown["image/svg+xml"]
         assert svg_texts(shown["image/svg+xml"])["n0"] == ["x", "data", "3", "grad", "–"]
@@ -44,6 +59,23 @@ def test_results_and_drawings_are_shown_as_pictures():
     assert "sum" in str(svg_texts(tensor["image/svg+xml"])) or "Σ" in tensor["image/svg+xml"]
     assert "−2.00</text>" in matrix["image/svg+xml"]
     assert list(cube) == ["text/plain"]
+    explained, blamed, model = tables
+    assert cells(explained) == [
+        ["1", "from z = x + mul", "(1 × 1)"],
+        ["−2", "from x · −2", "(−2 × 1)"],
+    ]
+    bars = re.findall(r"width:([\d.]+)em;height:.7em;background:(.{7})", explained["text/html"])
+    assert bars == [("3.00", LIGHT.leaf_line), ("6.00", LIGHT.gradient)]
+    assert explained["text/plain"].startswith("x.grad = −1\n  1    from z = x + mul")
+    first, given, then = (row[0] for row in cells(blamed))
+    assert (first, given) == ("log", "input 0  →  −inf")
+    assert then.startswith("then ×") and then in blamed["text/plain"]
+    rows = cells(model)
+    assert ["blocks.0.attention.W_Q … blocks.2.attention.W_Q", "8×8", "3 · 64"] in rows
+    counts = [row[2].split(" · ") for row in rows]
+    assert sum(math.prod(map(int, count)) for count in counts) == 1792
+    assert ["W_out", "8×9", "72"] in rows
+    assert model["text/plain"].startswith("TinyLM(9 tokens, 3 layers")
 
 
 def test_without_graphviz_they_are_shown_as_trees_with_what_helps():

@@ -114,7 +114,7 @@ def _be_the_command(folder: Path, words: Any, files: Any, encoding: str, begun: 
         signal.alarm(SECONDS)
         autolm_run: Any = sys.modules["autolm.lm.run"]
         autolm_run.SAMPLE_TOKENS = 20
-        autolm_run.draw_losses = lambda metrics, training: repr(metrics).encode()
+        autolm_run.draw_losses = lambda metrics, *_: repr(metrics).encode()
         sys.argv = ["autolm", *words]
         os.write(begun, b".")
         main()

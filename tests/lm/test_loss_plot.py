@@ -7,23 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm.lm.loss_plot import draw_losses, floors, spread
+from autolm.lm.loss_plot import draw_losses, spread
 from autolm.lm.training import Training, train_tokenizer
 from tests.runs import small_corpus, small_training
 
 STEPS = [{"step": n, "loss": 3.0 / n} for n in range(1, 60)]
+LEVELS = {"uniform": 3.0, "bigram": 1.5}
 VALIDATIONS = [{"step": n, "validation_loss": 2.0} for n in (20, 40)]
 
 
 @pytest.mark.parametrize("metrics", [STEPS + VALIDATIONS, STEPS, VALIDATIONS, []], ids=len)
 def test_a_plot_is_a_png_whatever_was_measured(metrics: list[dict[str, Any]]) -> None:
-    png = draw_losses(metrics, small_training())
+    png = draw_losses(metrics, "text", LEVELS)
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert png.endswith(b"IEND\xaeB`\x82")
 
 
 def test_the_same_metrics_draw_the_same_bytes_and_others_others() -> None:
-    one, two, three = (draw_losses(STEPS[:n], small_training()) for n in (40, 40, 41))
+    one, two, three = (draw_losses(STEPS[:n], "text", LEVELS) for n in (40, 40, 41))
     assert one == two != three
 
 
@@ -31,10 +32,10 @@ def test_the_floors_are_the_ladder_and_below_it_the_true_entropy_if_known() -> N
     training = small_training("lines")
     ladder = training.ladder()
     levels = {"uniform": ladder.uniform, "unigram": ladder.unigram, "bigram": ladder.bigram}
-    assert floors(training) == levels
+    assert training.floors() == levels
     corpus = dataclasses.replace(small_corpus("lines"), true_entropy=0.25)
     known = Training(training.config, corpus, train_tokenizer(training.config, corpus))
-    assert floors(known) == {**levels, "true entropy": 0.25}
+    assert known.floors() == {**levels, "true entropy": 0.25}
 
 
 @given(st.lists(st.floats(0, 10)).map(sorted), st.floats(0.01, 2))
@@ -49,3 +50,21 @@ def test_labels_of_floors_are_moved_apart_and_no_further_than_that(
             assert after == before or after == moved[i - 1] + apart
         else:
             assert after == before
+
+
+def test_a_training_shows_what_it_has_measured() -> None:
+    training = small_training()
+    assert repr(training.history) == "<history of small: 0 steps>"
+    losses = [training.advance().loss for _ in range(3)]
+    after = training.validate()
+    shown = training.history._repr_mimebundle_()
+    assert shown["image/png"] == draw_losses(
+        [
+            *({"step": i, "loss": x, "learning_rate": i * 0.005} for i, x in enumerate(losses, 1)),
+            {"step": 3, "validation_loss": after},
+        ],
+        "small",
+        training.floors(),
+    )
+    told = f"3 steps, loss {losses[0]:.3f} → {losses[2]:.3f}, validation {after:.3f} → {after:.3f}"
+    assert shown["text/plain"] == f"<history of small: {told}>"

@@ -23,7 +23,7 @@ def brief() -> Iterator[None]:
     """Write little, and in place of a picture its numbers: what counts here is when and whether."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("autolm.lm.run.SAMPLE_TOKENS", 20)
-        patch.setattr("autolm.lm.run.draw_losses", lambda metrics, _: json.dumps(metrics).encode())
+        patch.setattr("autolm.lm.run.draw_losses", lambda metrics, *_: json.dumps(metrics).encode())
         yield
 
 

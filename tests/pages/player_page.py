@@ -16,6 +16,13 @@ def go_to(page, where):
         page.press("ArrowRight")
 
 
+def to_the_last_step(page):
+    """Go to the end of the backward pass, before the leaves are moved."""
+    page.press("End")
+    if page.text("#phase") == "update":
+        page.press("ArrowLeft")
+
+
 def lines(page):
     return page.evaluate(
         "[...document.querySelectorAll('#arithmetic li')].map((l) => l.textContent)"

@@ -3,10 +3,11 @@
 import json
 from html.parser import HTMLParser
 from importlib.resources import files
+from types import SimpleNamespace
 
 import pytest
 
-from autolm import Value
+from autolm import Value, scope
 from autolm.pages import player
 from autolm.walking import Walk
 from tests.needs import need_renderer
@@ -58,17 +59,45 @@ def test_without_anywidget_the_page_stands_in_a_frame(walk, monkeypatch, tmp_pat
     assert bundle["text/plain"] == repr(shown)
 
 
-def test_the_widget_is_linked_by_its_step(walk):
+def test_the_widget_is_linked_by_its_step(walk, monkeypatch):
     pytest.importorskip("anywidget")
     walk, x = walk
+    cells = {}
+    shell = SimpleNamespace(events=SimpleNamespace(register=cells.setdefault))
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
     shown = player(walk)
     bundle = shown._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in str(bundle)
     shown.widget.step = 5
     assert x.grad == 7.0
     walk.goto(1)
-    shown._repr_mimebundle_()  # shown once more, where the walk is now
-    assert shown.widget.step == 4
+    cells["post_run_cell"](None)  # at the end of a cell the page is where the walk is
+    assert (shown.widget.step, walk.position) == (4, 1)
+    shown.widget.step = 2  # in the forward pass
+    cells["post_run_cell"](None)
+    assert (shown.widget.step, walk.position) == (2, 0)
+    walk.goto(2)
+    shown._repr_mimebundle_()  # shown once more
+    assert (shown.widget.step, walk.position) == (5, 2)
+    shown.widget.step = 6  # the update, which is no step of the walk
+    cells["post_run_cell"](None)
+    assert (shown.widget.step, walk.position) == (6, 2)
+
+
+def test_a_walk_between_two_moments_is_left_where_it_is(monkeypatch):
+    need_renderer()
+    pytest.importorskip("anywidget")
+    with scope("part"):
+        y = Value(0.5, name="x")
+        for i in range(60):
+            y = y.sin() if i % 2 else y.exp()
+    walk = Walk(y)
+    shown = player(walk)
+    shown.widget.step = len(shown._done) - 1
+    assert walk.finished
+    walk.goto(20)
+    shown.follow()
+    assert (shown.widget.step, walk.position) == (shown.moment, 20)
 
 
 def test_the_front_of_the_widget_speaks_with_its_page(browser, walk, tmp_path):

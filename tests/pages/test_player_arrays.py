@@ -1,5 +1,6 @@
 """The player of a language model, in a real browser: its matrices, its sentence, its update."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,12 +10,17 @@ import pytest
 
 import autolm
 from autolm import Adam, TinyLM, record_sites, topological_order
+from autolm.ops import COMPOSED, PRIMITIVES
 from autolm.pages import player
 from autolm.walking.tokens import Tokens
 from tests.needs import need_browser, need_renderer
-from tests.pages.player_page import opened, position
+from tests.pages.player_page import opened, position, shown
 
 WORDS = ("the", "cat", "sat", "on", "mat", "␣", "고양이")
+ENGLISH = re.compile(
+    r"\b(where|else|of|all|others|at|the|ties|in|with|its|put|back|given|two|over|added|zeros|that|from"
+    r"|to|by|on|new|those|row|each|for|read|along|rows|one|without|as|not)\b"
+)
 IDS, TARGETS = np.array([0, 1, 2, 3, 0]), np.array([1, 2, 3, 0, 4])
 
 
@@ -188,6 +194,53 @@ def test_a_gradient_cell_adds_up_what_each_use_sent(page, made):
     assert total.endswith(", the sum of")
 
 
+def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
+    page = open_at(browser, made, "step=99")
+    compared = page.evaluate(
+        """matrices.flatMap((matrix, id) => !opensAsGraph(id) ? [] :
+            [...matrix.data.keys()].filter((flat) => flat % 7 === 0).map((flat) => {
+                const { data, steps } = graphOf(id, flat, matrix.grad?.[flat] ?? 1);
+                const text = (x) => Number.isFinite(x) ? x : String(x);
+                return [matrix.made.op, text(matrix.data[flat]), text(data.at(-1)),
+                    steps[0].upstream, matrix.grad?.[flat] ?? 1]; }))"""
+    )
+    assert {"matmul", "softmax", "mul", "add", "mean", "relu"} <= {each[0] for each in compared}
+    for _, true, computed, upstream, grad in compared:
+        assert float(computed) == pytest.approx(float(true), rel=1e-12, abs=1e-15)
+        assert upstream == grad
+    open_at(browser, made, "open=blocks.0.attention")
+    page.click('table[data-matrix="products"] tbody tr:nth-child(3) td:nth-of-type(2)')
+    page.press("z")
+    assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
+    titles = [
+        shown(page, f"{name}_heads[{at}, {i}]")
+        for name, at in (("q", "sat"), ("k", "cat"))
+        for i in (0, 1)
+    ]
+    assert all(each["data"] != "–" for each in titles)
+    assert shown(page, "… 1 more")["data"] != "–"
+    assert page.evaluate("scene.moments.every(({ phase }) => phase !== 'backward')")
+    products = numbers(table(page, "products"))
+    page.press("End")
+    written = float(shown(page, "products[sat, cat]")["data"].replace("−", "-"))
+    assert written == pytest.approx(products[2, 1], rel=1e-3)
+    hash = page.evaluate("location.hash")
+    assert "zoom=" in hash
+    page.press("Escape")
+    assert "open=blocks.0.attention" in page.evaluate("location.hash")
+    browser.open_url(f"{made[2].as_uri()}{hash}")  # as after a reload; there all is known
+    assert page.text("#crumbs").endswith(" › products[head 0, sat, cat]")
+    page.press("End")
+    assert page.text("#phase") == "backward"
+    sent = shown(page, "q_heads[sat, 0]")["grad"]
+    grad, factor = (
+        page.evaluate(f"matrices.find((m) => m.name === {name!r}).{what}[{at}]")
+        for name, what, at in (("products", "grad", 2 * 5 + 1), ("k_heads", "data", 4))
+    )
+    assert float(sent.replace("−", "-")) == pytest.approx(grad * factor, rel=1e-3)
+    assert browser.problems == []
+
+
 def test_the_update_is_what_a_step_of_training_does(browser, made):
     _, loss, path = made
     page = opened(browser, path)
@@ -210,6 +263,15 @@ def test_the_update_is_what_a_step_of_training_does(browser, made):
         assert found == pytest.approx(other.train_step(IDS, TARGETS, rate)[1], rel=1e-12)
     assert after[0] == float(loss)
     assert after[1] < after[0] < after[2]
+    page.evaluate("window.setInterval = (act) => { window.tick = act; return 1; }")
+    page.evaluate("alpha.value = alpha.max / 10; alpha.dispatchEvent(new Event('input'))")
+    page.click("#loop")
+    page.evaluate("for (let i = 0; i < 20; i += 1) tick()")
+    other, _ = trained()
+    at = page.evaluate("loopOf().rate")
+    losses = [other.train_step(IDS, TARGETS, at)[1] for _ in range(10)]
+    assert page.evaluate("loopOf().losses") == pytest.approx(losses, rel=1e-10)
+    assert page.text("#losses").startswith("losses of 10 steps: … → ")
     page.evaluate("pinned = 'blocks.0.attention'; drawMatrices()")
     page.click('table[data-matrix="W_Q"] tbody tr:nth-child(1) td:nth-of-type(1)')
     assert "θ − α·g = " in page.text("#cell")
@@ -257,20 +319,41 @@ def test_nothing_is_cropped_at_any_width(browser, made, width, dark):
     assert page.evaluate(inside)
 
 
-def test_it_speaks_korean_where_the_reader_does(browser, made):
+def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     page = open_at(browser, made, "step=0&lang=ko")
     assert page.evaluate("document.documentElement.lang") == "ko"
     assert page.text("#what") == "잎(입력과 파라미터)이 주어졌다."
     english = """[...standing.map(([node]) => node.textContent),
         ...labelled.map(([node, name]) => node.getAttribute(name))]"""
     korean = page.evaluate(english)
+    said = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
+    translated = page.evaluate(f"{json.dumps(said)}.map(say)")
+    for text, found in zip(said, translated, strict=True):
+        assert not ENGLISH.search(found), text
+
+        assert found == text or re.search("[가-힣]", found)
+    assert page.evaluate(
+        """["ḡ added to the row of each id = 0.5 → E.grad: – → 0.5", "text = a where b < 0, else c",
+            "from loss", "→ h: 61 contributions, −1 … 2", "loss = text + none"].map(say)"""
+    ) == [
+        "각 id의 행에 ḡ를 더한다 = 0.5 → E.grad: – → 0.5",
+        "text = b < 0이면 a, 아니면 c",
+        "← loss",  # a name stays what it is
+        "→ h: 기여 61개, −1 … 2",
+        "loss = text + none",
+    ]
     page.press("End")
+    assert (page.text("#phase"), page.text("#what")) == ("갱신", "잎이 한 걸음 움직인다.")
+    page.press("ArrowLeft")
     assert page.text("#phase") == "역전파"
     page.click("#language")
     assert page.text("#phase") == "backward"
     assert "lang=en" in page.evaluate("location.hash")
     same = {a for a, b in zip(page.evaluate(english), korean, strict=True) if a == b}
     assert same == {"α"}
+    page.open_url(f"{model_page.as_uri()}#open=blocks.0.attention&lang=ko")
+    signs = "[...document.querySelectorAll('g.more text')].map((text) => text.textContent)"
+    assert {sign[:2] for sign in page.evaluate(signs)} == {"← ", "→ "}
 
 
 def test_adams_step_is_told_with_its_moments(browser, tmp_path):

@@ -16,11 +16,13 @@ from tests.pages.player_page import (
     opened,
     position,
     shown,
+    to_the_last_step,
     told,
 )
 
-# Of the neuron: 0 the leaves, 1 to 5 forward, 6 the gradient of the root, 7 to 11 backward.
-TURN, LAST = 6, 11
+# Of the neuron: 0 the leaves, 1 to 5 forward, 6 the gradient of the root, 7 to 11 backward, 12 the
+# update.
+TURN, LAST = 6, 12
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ def test_backward_writes_the_arithmetic_out_and_adds_it_up(neuron):
     assert neuron.text("#phase") == "backward"
     assert lines(neuron) == ["ḡ = 1", "ḡ · (1 − y²) = 1 × 0.5 = 0.5 → n.grad: – → 0.5"]
     assert shown(neuron, "n")["grad"] == "0.5"
-    neuron.press("End")
+    to_the_last_step(neuron)
     assert "ḡ · w1 = 0.5 × −3 = −1.5 → x1.grad: – → −1.5" in lines(neuron)
     assert "ḡ · x1 = 0.5 × 2 = 1 → w1.grad: – → 1" in lines(neuron)
     grads = {name: shown(neuron, name)["grad"] for name in ("x1", "w1", "x2", "w2", "b")}
@@ -104,7 +106,7 @@ def test_letters_of_formulas_are_no_names_of_the_program(browser, tmp_path):
     page = opened(browser, player(u * v, tmp_path / "product.html"))
     page.press("ArrowRight")
     assert lines(page) == ["3 · 2 = 6", "y = a · b"]
-    page.press("End")
+    to_the_last_step(page)
     assert lines(page)[1] == "ḡ · b = 1 × 2 = 2 → u.grad: – → 2"
 
 
@@ -112,7 +114,7 @@ def test_a_node_that_is_used_twice_fills_up_step_by_step(browser, tmp_path):
     need_renderer()
     x = Value(3.0, name="x")
     page = opened(browser, player(x * x, tmp_path / "square.html"))
-    page.press("End")
+    to_the_last_step(page)
     assert lines(page) == [
         "ḡ = 1",
         "ḡ · b = 1 × 3 = 3 → x.grad: – → 3",
@@ -287,7 +289,7 @@ def test_the_numbers_of_a_module_are_those_of_the_engine(browser, tmp_path):
         squares = [x * x for x in w]
     root = Value.sum(squares)
     page = opened(browser, player(root, tmp_path / "squares.html"))
-    page.press("End")
+    to_the_last_step(page)
     root.backward()
     assert "→ w.grad: 0 … 78" in lines(page)
     assert max(x.grad for x in w) == 78
@@ -356,7 +358,7 @@ def test_a_name_that_is_a_program_does_not_run(browser, tmp_path):
     evil = "<img src=x onerror=document.title='ran'>"
     root = Value(1.0, name=evil) * Value(2.0, name="</script><script>document.title='ran'</script>")
     page = opened(browser, player(root, tmp_path / "evil.html"))
-    page.press("End")
+    to_the_last_step(page)
     assert page.evaluate("document.title") == "root – backprop player"
     assert shown(page, evil[:27] + "…") == {"data": "1", "grad": "2"}
 
@@ -365,7 +367,7 @@ def test_markup_in_a_name_is_written_out(browser, tmp_path):
     need_renderer()
     root = Value(3.0, name="<i>w</i>") * 2.0
     page = opened(browser, player(root, tmp_path / "markup.html"))
-    page.press("End")
+    to_the_last_step(page)
     assert lines(page)[1].endswith("→ <i>w</i>.grad: – → 2")
 
 

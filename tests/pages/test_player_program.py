@@ -16,7 +16,16 @@ from autolm.pages import player
 from autolm.pages.scalar_program import number, scalar_program
 from autolm.walking import wording
 from tests.needs import need_renderer
-from tests.pages.player_page import is_visible, key_of, lines, opened, position, shown, told
+from tests.pages.player_page import (
+    is_visible,
+    key_of,
+    lines,
+    opened,
+    position,
+    shown,
+    to_the_last_step,
+    told,
+)
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, -2.0]
 
@@ -99,7 +108,7 @@ def edit(page, name, text):
 
 def test_a_leaf_that_is_changed_changes_everything(neuron):
     edit(neuron, "w1", "−2.5")
-    neuron.press("End")
+    to_the_last_step(neuron)
     n = 2 * -2.5 + 6.8813735870195432
     slope = 1 - math.tanh(n) ** 2
     data, grads = shown(neuron, "o")["data"], shown(neuron, "x1")["grad"]
@@ -141,6 +150,7 @@ def test_moving_alpha_shows_the_loss_after_at_once_and_the_loop_goes_on(browser,
     assert not is_visible(page, "#training")
     page.press("End")
     assert is_visible(page, "#training")
+    assert page.text("#phase") == "update"
     at = {"w": 1.5, "b": 0.5}
     for rate in (0.01, 0.05):
         for _ in range(2):
@@ -148,12 +158,25 @@ def test_moving_alpha_shows_the_loss_after_at_once_and_the_loop_goes_on(browser,
             after = {"w": at["w"] - rate * 4 * error, "b": at["b"] - rate * 2 * error}
             expected = (after["w"] * 2 + after["b"] - 1) ** 2
             assert move_alpha(page, rate) == pytest.approx(expected, rel=1e-12)
+            assert shown(page, "w")["data"] == wording.number(after["w"])
             page.click("#take")
             assert position(page) == 0
             page.press("End")
             assert float(page.text("#before")) == pytest.approx(expected, rel=1e-3)
             at = after
     assert page.text("#losses").count("→") == 4
+    page.evaluate("window.setInterval = (act) => { window.tick = act; return 1; }")
+    page.click("#loop")
+    page.evaluate("tick(); tick()")
+    for _ in range(3):
+        error = at["w"] * 2 + at["b"] - 1
+        at = {"w": at["w"] - rate * 4 * error, "b": at["b"] - rate * 2 * error}
+    expected = (at["w"] * 2 + at["b"] - 1) ** 2
+    assert page.evaluate("lossBefore()") == pytest.approx(expected, rel=1e-12)
+    assert page.text("#losses").endswith(f" → {wording.number(expected)}")
+    assert page.evaluate("document.getElementById('line').points.length") == 8  # 7 steps
+    page.press("ArrowLeft")  # who goes on stops the loop
+    assert page.evaluate("loop") is None
     assert shown(page, "x")["data"] == "2"
     assert (w.data, loss.data) == (1.5, 6.25)
 

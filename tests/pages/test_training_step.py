@@ -28,6 +28,24 @@ def program():
     return parameters, loss
 
 
+def test_the_losses_of_a_loop_are_those_of_step_after_step():
+    parameters, loss = program()
+    root = loss()
+    start = [p.data for p in parameters]
+    told = training_step(root, walk(root, set(topological_order(root))).gradients)
+    assert [p.data is data for p, data in zip(parameters, start, strict=True)] == [True] * 3
+    assert sorted(told.loops) == list(range(4, 40, 4))
+    for i in (4, 36):
+        for parameter, data in zip(parameters, start, strict=True):
+            parameter.data = data
+        optimizer = SGD(parameters, told.rates[i])
+        for expected in told.loops[i]:
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+            assert float(loss()) == pytest.approx(expected, rel=1e-10)
+
+
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 @pytest.mark.parametrize("steps", [0, 3])
 def test_the_losses_are_those_after_the_optimizers_step(kind, steps):

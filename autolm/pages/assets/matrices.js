@@ -437,6 +437,7 @@ function usedAt(made, k, id, flat, shape) {
 }
 
 let touched = null; // { id, isGrad, flat }
+let isHeld = false; // by a click, so that one can leave it with the mouse
 
 const cellIn = (id, isGrad, flat) =>
   tables.get(tableKey(id, isGrad))?.figure.querySelector(`td[data-at="${flat}"]`);
@@ -461,22 +462,34 @@ function tellCell() {
   cellIn(id, isGrad, flat)?.classList.add("self");
   const update = isGrad ? [] : updateOf(id, flat);
   const place = unravelled(flat, matrices[id].shape).join(",");
-  const zoom = matrices[id].made && !isGrad ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
-  box.replaceChildren(...[...lines, ...update, ...zoom].map(item));
+  const isClosed = matrices[id].made && !isGrad && !opensAsGraph(id);
+  const debug = isClosed ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
+  box.replaceChildren(...[...lines, ...update, ...debug].map(item));
+  if (!isGrad && opensAsGraph(id) && scene.zoomed?.join() !== [id, flat].join()) {
+    const button = make("button", { text: say("Open as single numbers (z)") });
+    button.addEventListener("click", zoomIntoTouched);
+    box.append(make("li", {}, button));
+  }
+}
+
+function zoomIntoTouched() {
+  if (touched && !element("cell").hidden) zoomInto(touched.id, touched.flat);
 }
 
 element("tables").addEventListener("mouseover", (event) => {
   const cell = event.target.closest("td[data-at]");
-  if (cell) touch(cell);
+  if (cell && !isHeld) touch(cell);
 });
 element("tables").addEventListener("click", (event) => {
   const cell = event.target.closest("td[data-at]");
+  isHeld = Boolean(cell) && !(isHeld && cell.classList.contains("self"));
   if (!cell) return;
   cell.focus();
   touch(cell);
   const name = cell.parentElement.querySelector("th[data-token]");
   if (name) chooseToken(Number(name.dataset.token));
 });
+element("tables").addEventListener("dblclick", zoomIntoTouched);
 element("tables").addEventListener("focusin", (event) => {
   const cell = event.target.closest("td[data-at]");
   if (cell) touch(cell);

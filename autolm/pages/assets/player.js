@@ -22,7 +22,7 @@ function show(key, at) {
   chosen = null;
   element("stage").innerHTML = scene.svg;
   document.body.classList.toggle("wide", scene.isWide);
-  element("note").textContent = scene.notes.join(" · ");
+  element("note").textContent = scene.notes.map(say).join(" · ");
   zoom = 1;
   fit();
   prepare();
@@ -47,6 +47,10 @@ function prepare() {
       value.dataset.row = row;
       value.classList.add("value");
     });
+    for (const text of texts) {
+      const written = text.textContent.replaceAll("\u00a0", " ").trim(); // Graphviz keeps spaces so
+      if (box.kind === "more" || written.startsWith("+")) text.textContent = say(written);
+    }
     if (box.kind === "more") continue;
     widest(node, "stroke").classList.add("border");
     widest(node, "fill").classList.add("ground");
@@ -65,14 +69,17 @@ function widest(node, paint) {
   return forms.reduce((most, form) => (width(form) > width(most) ? form : most));
 }
 
-// The whole width is in sight, however narrow the window; zoomed in, it is scrolled or dragged.
+// The whole width is in sight, however narrow the window, and the whole height of a small graph that
+// can be read then; zoomed in, it is scrolled or dragged.
+const LEAST_SIZE = 0.7; // of its own size
 function fit() {
-  const svg = element("stage").firstElementChild;
-  const [, , width] = svg.getAttribute("viewBox").split(" ").map(Number);
+  const stage = element("stage");
+  const svg = stage.firstElementChild;
+  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map((x) => (Number(x) * 4) / 3);
   svg.removeAttribute("height");
   svg.removeAttribute("width");
-  const room = element("stage").clientWidth - 24;
-  svg.style.width = `${Math.min((width * 4) / 3, room) * zoom}px`;
+  const high = scene.isExact ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
+  svg.style.width = `${Math.min(width, stage.clientWidth - 24, width * high) * zoom}px`;
 }
 
 function zoomBy(times) {
@@ -87,8 +94,8 @@ function crumbs() {
   return path.flatMap((at, i) => {
     const last = at === scene;
     const crumb = document.createElement(last ? "b" : "button");
-    crumb.textContent = at.title;
-    if (!last) crumb.addEventListener("click", () => show(at.key));
+    crumb.textContent = at.key === "" ? say(at.title) : at.title;
+    if (!last) crumb.addEventListener("click", () => (scene.zoomed && at.key === scene.around ? close() : show(at.key)));
     const gap = document.createElement("span");
     gap.textContent = " › ";
     return i ? [gap, crumb] : [crumb];
@@ -110,6 +117,7 @@ function go(at) {
   position = Math.max(0, Math.min(at, scene.moments.length - 1));
   const moment = scene.moments[position];
   document.body.classList.toggle("back", moment.phase === "backward");
+  document.body.classList.toggle("update", moment.phase === "update");
   element("slider").value = position;
   element("slider").setAttribute("aria-valuetext", say(moment.title));
   element("position").textContent = `${position} / ${scene.moments.length - 1}`;
@@ -131,9 +139,10 @@ let told = null;
 function note() {
   const place = new URLSearchParams();
   if (position || scene.key === "") place.set("step", position);
-  if (pinned !== null || scene.key) place.set("open", pinned ?? scene.key);
+  if (scene.zoomed) place.set("zoom", scene.zoomed.join());
+  else if (pinned !== null || scene.key) place.set("open", pinned ?? scene.key);
   if (address.has("lang")) place.set("lang", language);
-  const now = `#${place.toString().replaceAll("%23", "#")}`;
+  const now = `#${place.toString().replaceAll("%2C", ",").replaceAll("%23", "#")}`;
   if (told !== null && now !== told) {
     // A page without an address of its own, in a frame, has none to change.
     if (location.protocol !== "about:") window.history.replaceState(null, "", now);
@@ -220,10 +229,12 @@ function mark(node) {
   node.append(dot);
 }
 
+const isBehindTheTurn = () => ["backward", "update"].includes(scene.moments[position].phase);
+
 function choose(key) {
   pause();
   chosen = key;
-  const backward = scene.moments[position].phase === "backward";
+  const backward = isBehindTheTurn();
   const stepOf = (phase) =>
     scene.moments.findIndex(
       (moment) => moment.phase === phase && [key, `${key}op`].includes(moment.box) && moment.lines.length
@@ -279,7 +290,7 @@ function change(changes) {
   scene.templates.moments.forEach((template, i) => {
     const moment = scene.moments[i];
     moment.title = filled(template.title);
-    moment.lines = template.lines.map(filled);
+    moment.lines = template.lines.map((line) => filled(line));
     moment.alarms = [];
     for (const [key, rows] of Object.entries(template.writes)) {
       moment.writes[key] = Object.fromEntries(Object.entries(rows).map(([row, text]) => [row, filled(text)]));
@@ -317,7 +328,7 @@ function open(key) {
   if (part === null || part === undefined || part === "") return;
   pause();
   pinned = null;
-  const backward = scene.moments[position].phase === "backward";
+  const backward = isBehindTheTurn();
   const inside = byKey.get(part);
   const at = inside.moments.findIndex((moment) => moment.phase === (backward ? "backward" : "forward"));
   show(part, Math.max(0, at));
@@ -331,6 +342,7 @@ function close() {
   }
   if (scene.around === null) return;
   const inside = scene.key;
+  pinned = scene.pinned ?? null;
   show(scene.around);
   chosen = Object.keys(scene.boxes).find((key) => scene.boxes[key].opens === inside) ?? null;
   tell();
@@ -340,7 +352,7 @@ function play() {
   if (timer) return pause();
   if (position === scene.moments.length - 1) go(0);
   document.body.classList.add("playing");
-  element("play").setAttribute("aria-label", "Pause");
+  element("play").setAttribute("aria-label", say("Pause"));
   timer = setInterval(() => {
     go(position + 1);
     if (isStop(position) || position === scene.moments.length - 1) pause();
@@ -351,7 +363,7 @@ function pause() {
   clearInterval(timer);
   timer = null;
   document.body.classList.remove("playing");
-  element("play").setAttribute("aria-label", "Play");
+  element("play").setAttribute("aria-label", say("Play"));
 }
 
 function toBreakpoint() {
@@ -380,6 +392,7 @@ const keys = {
   " ": play,
   c: byHand(toBreakpoint),
   b: toggleBreak,
+  z: zoomIntoTouched,
   Enter: () => open(chosen ?? scene.moments[position].box),
   Escape: close,
   "+": () => zoomBy(1.4),
@@ -390,7 +403,7 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("select, #value")) return;
   const cell = event.target.closest("td[data-at]");
-  if (cell && moveInTable(cell, event.key)) {
+  if (cell && (moveInTable(cell, event.key) || (event.key === "Enter" && (zoomIntoTouched(), true)))) {
     event.preventDefault();
     return;
   }
@@ -479,10 +492,8 @@ onClick("language", () => {
   show(scene.key, position);
 });
 
-addEventListener("resize", () => {
-  fit();
-  drawMatrices();
-});
+addEventListener("resize", () => drawMatrices());
+new ResizeObserver(() => fit()).observe(element("stage"));
 addEventListener("message", (event) => {
   const step = event.data?.autolm?.step;
   if (!Number.isInteger(step) || event.source !== window.parent) return;
@@ -500,7 +511,12 @@ function visit(place) {
   const step = place.get("step") ?? (/^\d+$/.test([...place.keys()][0] ?? "") ? [...place.keys()][0] : null);
   const part = byKey.has(scope) ? scope : "";
   pinned = scope;
-  show(part, step === null ? lastOf(part, scope) : Number(step) || 0);
+  const [id, flat] = (place.get("zoom") ?? "").split(",").map(Number);
+  if (opensAsGraph(id) && flat in matrices[id].data) {
+    show(part, Infinity); // where everything is known
+    zoomInto(id, flat);
+    go(Number(step) || 0);
+  } else show(part, step === null ? lastOf(part, scope) : Number(step) || 0);
 }
 
 // Where a part has been computed: the last moment of the forward pass that is inside it.

@@ -75,9 +75,9 @@ function forward(program, data) {
 }
 
 // Go through the steps of the engine's pass, in its order, as it adds up.
-function backward(program, rules) {
+function backward(program, rules, seed = 1) {
   const sums = [];
-  sums[program.operations.length - 1] = 1;
+  sums[program.operations.length - 1] = seed;
   return program.steps.map(({ node }) => {
     const upstream = sums[node];
     const values = rules[node](upstream);
@@ -127,14 +127,14 @@ function lossAt(rate, moved) {
   return data.at(-1);
 }
 
-// Put the numbers into the slots of a text.
-function filled(text) {
+// Put numbers into the slots of a text.
+function filled(text, { data, steps } = numbers) {
   return text.replace(/\x01([^\x02]*)\x02/g, (_, slot) => {
-    const [what, i, operand] = slot.split(" ");
-    if (what === "data") return number(numbers.data[i]);
-    if (what === "factor") return factor(numbers.data[i]);
-    if (what === "upstream") return number(numbers.steps[i].upstream);
-    const x = numbers.steps[i].sent[operand][["local", "value", "before", "after"].indexOf(what)];
+    const [what, i, operand] = slot.split(":");
+    if (what === "data") return number(data[i]);
+    if (what === "factor") return factor(data[i]);
+    if (what === "upstream") return number(steps[i].upstream);
+    const x = steps[i].sent[operand][["local", "value", "before", "after"].indexOf(what)];
     return x === null ? "–" : number(x);
   });
 }

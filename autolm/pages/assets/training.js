@@ -3,10 +3,15 @@ const training = DATA.training;
 const alpha = document.querySelector("input[data-alpha]");
 const after = document.querySelector("[data-loss-after]");
 let rate = 0;
-let history = []; // the losses of the steps that were taken
+let history = []; // the losses before the steps that were taken
+let loop = null; // the timer of the loop of training
+let shownOfLoop = 0; // of Tensors, whose loop was computed beforehand: how many steps of it
+const LOOP_PACE = 350; // milliseconds
+const LONGEST_LOOP = 200; // steps
 
 if (training) {
   training.losses = training.losses.map(readNumber);
+  for (const [at, losses] of Object.entries(training.loops)) training.loops[at] = losses.map(readNumber);
   for (const moved of training.moved) {
     for (const [name, { data, dataKind }] of Object.entries(moved.madeOf)) {
       moved.madeOf[name] = unpacked(data, dataKind);
@@ -31,9 +36,8 @@ const lossBefore = () => (program ? numbers.data.at(-1) : training.losses[0]);
 
 function drawTraining() {
   const panel = element("training");
-  const isDone = scene.key === "" && position === scene.moments.length - 1;
-  panel.hidden = !training || !isDone;
-  if (!training) return;
+  panel.hidden = !training || scene.moments[position].phase !== "update";
+  if (!training || panel.hidden) return stopLoop();
   const value = lossAfter();
   alpha.setAttribute("aria-valuetext", `α ${number(rate)}, ${say("loss after")} ${number(value)}`);
   element("rule").textContent = `θ ← ${training.rule}`;
@@ -43,9 +47,77 @@ function drawTraining() {
   after.dataset.lossAfter = String(value);
   panel.classList.toggle("worse", !(value <= lossBefore()));
   element("moved").replaceChildren(...movedLines().map(item));
+  writeMoved();
   element("take").hidden = !program;
-  element("losses").textContent = history.length ? `${say("losses")}: ${[...history, lossBefore()].map(number).join(" → ")}` : "";
+  element("loop").hidden = !program && !loopOf();
+  element("loop").setAttribute("aria-pressed", String(loop !== null));
+  drawCourse(lossesSoFar());
 }
+
+// Of a program, what the leaves become stands in their boxes.
+function writeMoved() {
+  if (!program) return;
+  for (const { node } of training.moved) {
+    const text = document.querySelector(`#n${node} text.value[data-row="data"]`);
+    if (!text) continue;
+    text.textContent = number(numbers.data[node] - rate * (gradientOf(node) ?? 0));
+    text.classList.add("new");
+    element(`n${node}`).classList.add("changed");
+  }
+}
+
+// The losses of a loop with the α nearest to the chosen one, of those for which it was computed.
+function loopOf() {
+  const near = Object.keys(training.loops).map(Number);
+  if (!near.length) return null;
+  const at = near.reduce((best, i) => (Math.abs(i - nearest()) < Math.abs(best - nearest()) ? i : best));
+  return { rate: training.rates[at], losses: training.loops[at] };
+}
+
+function lossesSoFar() {
+  if (program) return history.length ? [...history, lossBefore()] : [];
+  return shownOfLoop ? [lossBefore(), ...loopOf().losses.slice(0, shownOfLoop)] : [];
+}
+
+// The losses, step by step: as a line, and in numbers.
+function drawCourse(losses) {
+  const known = losses.filter(Number.isFinite);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const [wide, tall] = [240, 48];
+  const at = (loss, i) => [(i * wide) / (losses.length - 1), tall * (1 - (loss - low) / (high - low || 1))];
+  const points = losses.map(at).filter((point) => point.every(Number.isFinite));
+  element("course").toggleAttribute("hidden", points.length < 2);
+  element("line").setAttribute("points", points.map((point) => point.join()).join(" "));
+  const last = losses.length > 8 ? ["…", ...losses.slice(-7).map(number)] : losses.map(number);
+  const which = program || !losses.length ? "" : ` (α = ${number(loopOf().rate)})`;
+  const steps = losses.length ? say(`losses of ${losses.length - 1} steps`) : "";
+  element("losses").textContent = losses.length ? `${steps}: ${last.join(" → ")}${which}` : "";
+}
+
+// A program takes true steps; of Tensors the losses are shown that were computed beforehand.
+function loopOn() {
+  if (program) {
+    takeStep();
+    if (history.length >= LONGEST_LOOP || !Number.isFinite(lossBefore())) stopLoop();
+  } else {
+    shownOfLoop += 1;
+    if (shownOfLoop >= loopOf().losses.length) stopLoop();
+    drawTraining();
+  }
+}
+
+function stopLoop() {
+  clearInterval(loop);
+  loop = null;
+  element("loop").setAttribute("aria-pressed", "false");
+}
+
+element("loop").addEventListener("click", () => {
+  if (loop !== null) return stopLoop();
+  shownOfLoop = 0;
+  loop = setInterval(loopOn, LOOP_PACE);
+  loopOn();
+});
 
 function movedLines() {
   const shown = training.moved.slice(0, 8);
@@ -81,14 +153,18 @@ function updateOf(id, flat) {
 alpha.addEventListener("input", () => {
   rate = Number(alpha.value);
   if (!program) rate = training.rates[nearest()];
+  shownOfLoop = 0;
   drawTraining();
   tellCell();
 });
 
-// A program is computed anew from where the step has led: the lesson's loop, step by step.
-element("take").addEventListener("click", () => {
+// A program is computed anew from where the step has led.
+function takeStep() {
   history.push(lossBefore());
-  const changes = training.moved.map(({ node }) => [node, numbers.data[node] - rate * (gradientOf(node) ?? 0)]);
-  change(changes);
+  change(training.moved.map(({ node }) => [node, numbers.data[node] - rate * (gradientOf(node) ?? 0)]));
+}
+
+element("take").addEventListener("click", () => {
+  takeStep();
   go(0);
 });

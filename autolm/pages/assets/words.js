@@ -4,27 +4,54 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const element = (id) => document.getElementById(id);
 const address = new URLSearchParams(location.hash.slice(1));
-const PATTERNS = Object.entries(DATA.korean)
-  .filter(([english]) => english.includes("{}"))
-  .map(([english, korean]) => [
-    new RegExp(`^${english.split("{}").map(literally).join("(.*)")}$`, "s"),
-    korean,
-  ]);
+const LINES = dictionary(DATA.korean.lines);
+const RULES = dictionary(DATA.korean.rules);
 let language = address.get("lang") ?? (navigator.language.startsWith("ko") ? "ko" : "en");
 
 function literally(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
-// A whole line is known, or it is one of the patterns, whose parts may be lines in turn.
+function dictionary(whole) {
+  const patterns = Object.entries(whole)
+    .filter(([english]) => english.includes("{}"))
+    .map(([english, korean]) => [new RegExp(`^${english.split("{}").map(literally).join("(.*)")}$`, "s"), korean]);
+  return { whole: Object.assign(Object.create(null), whole), patterns };
+}
+
+// A line is known, or it is a pattern; in what is put there only the words of rules are translated,
+// for the rest are names.
 function say(line) {
-  if (language !== "ko") return line;
-  if (Object.hasOwn(DATA.korean, line)) return DATA.korean[line];
-  for (const [pattern, korean] of PATTERNS) {
-    const found = line.match(pattern);
-    if (found) return found.slice(1).reduce((text, part) => text.replace("{}", () => say(part)), korean);
+  return language === "ko" ? found(LINES, line) ?? rule(line) : line;
+}
+
+function found({ whole, patterns }, line) {
+  return whole[line] ?? matched(patterns, line);
+}
+
+function matched(patterns, line) {
+  for (const [pattern, korean] of patterns) {
+    const parts = line.match(pattern)?.slice(1);
+    let next = 0; // parts stand in the order of the English line, or where their numbers are: {1}
+    if (parts) return korean.replace(/\{(\d?)\}/g, (_, number) => rule(parts[number || next++]));
   }
-  return line;
+  return null;
+}
+
+// A rule by itself, or as a side of an equation: `ḡ added to the row of each id = 0.5 → …`.
+function rule(text) {
+  const exact = (side) => RULES.whole[side] ?? null;
+  const pattern = (side) => matched(RULES.patterns, side);
+  return exact(text) ?? bySide(text, exact) ?? bySide(text, pattern) ?? pattern(text) ?? text;
+}
+
+function bySide(text, translate) {
+  for (const { 0: sign, index } of text.matchAll(/ = |: /g)) {
+    const sides = [text.slice(0, index), text.slice(index + sign.length)];
+    const known = sides.map(translate);
+    if (known.some((side) => side !== null)) return known.map((side, i) => side ?? sides[i]).join(sign);
+  }
+  return null;
 }
 
 // What stands in the page from the start, in the words that it was written in.

@@ -1,0 +1,110 @@
+// One cell of a matrix opened as a graph of single numbers: a scene like any other.
+const EXPONENTIALS = ["softmax", "log_softmax", "logsumexp"];
+const ROOM = 16; // characters of a name in a box
+
+const opensAsGraph = (id) => Boolean(matrices[id]?.made?.zoom && matrices[id].data?.length);
+
+// What a cell is made of: lists, of each operand, of numbers and names.
+function termsOf(made, index) {
+  const at = (k, place) => {
+    const operand = made.operands[k];
+    const cell = operand.matrix === undefined ? "" : shortCalled(operand.matrix, operandPlace(operand, place));
+    const x = operandNumber(operand, place);
+    return { x, name: cell || number(x) };
+  };
+  if (made.kind === "each") return made.operands.map((operand, k) => [at(k, repeatedPlace(index, operand.shape))]);
+  if (made.kind === "matmul") {
+    const pairs = factors(made, index);
+    return [0, 1].map((k) => pairs.map((places) => at(k, places[k])));
+  }
+  let places = line(made, index);
+  if (made.keeps) {
+    // The number itself comes first, and what a mask hides last.
+    const own = repeatedPlace(index, made.operands[0].shape);
+    const rank = (place) => (place === own ? 0 : operandNumber(made.operands[0], place) === -Infinity ? 2 : 1);
+    places = places.map((place, i) => [rank(place), i, place]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map((each) => each[2]);
+  }
+  return [places.map((place) => at(0, place))];
+}
+
+function shortCalled(id, flat) {
+  const matrix = matrices[id];
+  const index = unravelled(flat, matrix.shape);
+  const places = index.map((i, axis) => label(matrix, axis, i)).slice(-2);
+  return `${matrix.name}[${places.join(", ")}]`;
+}
+
+// What is left out of the picture adds up to one number.
+function restOf(made, terms, drawn) {
+  const left = terms[0].slice(drawn).map((term, i) => {
+    if (made.op === "matmul") return term.x * terms[1][drawn + i].x;
+    return EXPONENTIALS.includes(made.op) ? Math.exp(term.x) : term.x;
+  });
+  return { x: added(left), name: `… ${say(`${left.length} more`)}` };
+}
+
+// Compute the graph of a cell: the numbers and names of its leaves, and its steps with this upstream.
+function graphOf(id, flat, seed) {
+  const matrix = matrices[id];
+  const { program, leaves } = DATA.zooms[matrix.made.zoom];
+  const terms = termsOf(matrix.made, unravelled(flat, matrix.shape));
+  const count = Math.max(...leaves.map(([, , term]) => term)) + 1;
+  const names = { r: shortCalled(id, flat) };
+  const data = program.data.map(readNumber);
+  leaves.forEach(([place, operand, term], i) => {
+    const leaf = operand < 0 ? restOf(matrix.made, terms, count) : terms[operand][term];
+    data[place] = leaf.x;
+    names[i] = leaf.name;
+  });
+  return { data, names, steps: backward(program, forward(program, data), seed) };
+}
+
+function zoomInto(id, flat) {
+  if (!opensAsGraph(id)) return;
+  const matrix = matrices[id];
+  const drawn = DATA.zooms[matrix.made.zoom].scene;
+  const hasGradient = matrix.grad?.length && knownAt(id).grad;
+  const { data, names, steps } = graphOf(id, flat, hasGradient ? matrix.grad[flat] : 1);
+  const cut = (name) => {
+    const [, first, places] = name.match(/^(.*?)(\[.*)?$/s);
+    return name.length > ROOM ? `${first.slice(0, Math.max(1, ROOM - 1 - (places ?? "").length))}…${places ?? ""}` : name;
+  };
+  const named = (text) => text.replace(/‹(\w+)›n*/g, (_, i) => names[i]);
+  const written = (text) => named(filled(text, { data, steps }));
+  const inSight = [...new Set([...matrix.made.operands.map((operand) => operand.matrix), id])].filter((each) => each !== undefined);
+  const known = inSight.map((each) => [each, knownAt(each)]).map(([each, now]) => [each, now.data ? 0 : null, now.grad ? 0 : null]);
+  const moments = drawn.templates.moments
+    .filter(({ phase }) => hasGradient || phase !== "backward")
+    .map((moment) => ({
+      ...moment,
+      title: written(moment.title),
+      lines: moment.lines.map(written),
+      writes: Object.fromEntries(Object.entries(moment.writes).map(([key, rows]) => [
+        key,
+        Object.fromEntries(Object.entries(rows).map(([row, text]) => [row, written(text)])),
+      ])),
+      matrices: inSight,
+    }));
+  const boxes = Object.fromEntries(Object.entries(drawn.boxes).map(([key, box]) => {
+    const arrived = (drawn.templates.told[key] ?? []).map(([at, line]) => [at, written(line)]);
+    return [key, { ...box, title: named(box.title), told: { lines: box.told.lines.map(named), arrived } }];
+  }));
+  const outer = scene.zoomed ? { around: scene.around, pinned: scene.pinned } : { around: scene.key, pinned };
+  byKey.set("zoom", {
+    ...drawn,
+    ...outer,
+    title: called(matrix, flat),
+    zoomed: [id, flat],
+    svg: drawn.svg.replace(/‹(\w+)›n*/g, (_, i) => escaped(cut(names[i]))),
+    notes: hasGradient ? ["gradients here: what this one number sends back"] : [],
+    moments,
+    boxes,
+    known,
+  });
+  pause();
+  pinned = null;
+  touched = { id, isGrad: false, flat };
+  isHeld = true;
+  element("matrices").scrollTop = 0;
+  show("zoom", 0);
+}
