@@ -241,6 +241,32 @@ r"""
 
 10점 만점입니다. 글을 10만 글자로 늘리고 `autolm train 내글.txt`로 이어 가세요.
 
+## 직접 실행하기
+
+```{run}
+from math import log
+from autolm import Value
+
+text = "가는 말이 고와야 오는 말이 곱다\n"
+letters = sorted(set(text))
+score = {a: {b: Value(0.0) for b in letters} for a in letters}
+for step in range(41):
+    losses = []
+    for a, b in zip(text, text[1:]):
+        total = Value.sum([s.exp() for s in score[a].values()])
+        losses.append(total.log() - score[a][b])
+    loss = Value.sum(losses) / len(losses)
+    if step % 10 == 0:
+        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
+    for row in score.values():
+        for s in row.values():
+            s.grad = 0
+    loss.backward()
+    for row in score.values():
+        for s in row.values():
+            s.data -= 10 * s.grad
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 이 모델의 첫 손실은 어떤 값에 가깝습니까? ($V$는 위에 있습니다.)
@@ -283,6 +309,32 @@ r"""
 | comparison | 1 | compared two choices (layers, learning rate, tokenizer) on the same text |
 
 Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
+
+## Run it yourself
+
+```{run}
+from math import log
+from autolm import Value
+
+text = "가는 말이 고와야 오는 말이 곱다\n"
+letters = sorted(set(text))
+score = {a: {b: Value(0.0) for b in letters} for a in letters}
+for step in range(41):
+    losses = []
+    for a, b in zip(text, text[1:]):
+        total = Value.sum([s.exp() for s in score[a].values()])
+        losses.append(total.log() - score[a][b])
+    loss = Value.sum(losses) / len(losses)
+    if step % 10 == 0:
+        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
+    for row in score.values():
+        for s in row.values():
+            s.grad = 0
+    loss.backward()
+    for row in score.values():
+        for s in row.values():
+            s.data -= 10 * s.grad
+```
 
 ## Exercises
 

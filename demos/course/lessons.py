@@ -32,7 +32,7 @@ SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
-    "player": "__import__('autolm').player({expression}, {path!r} + '.html')",
+    "player": "__import__('autolm').player({expression}, path={path!r} + '.html')",
     "drawing": "for dark in (False, True):\n"
     "    __import__('autolm').render({expression}, {path!r} + dark * '-dark' + '.svg',"
     " edges='chain rule', dark=dark)\n"
