@@ -12,7 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from course.words import LANGUAGES, CourseError, say, usual_language
+from autolm.outside.language import usual_language
+from course.words import LANGUAGES, CourseError, say
 
 
 def main() -> int:

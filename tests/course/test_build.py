@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from course.links import check_links
-from course.words import MESSAGES, CourseError, say, usual_language
+from course.words import MESSAGES, CourseError, say
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,17 +56,6 @@ def test_a_message_has_the_same_parts_in_both_languages(name):
     assert fields[0] == fields[1]
     assert re.search("[가-힣]", korean)
     assert not re.search("[가-힣]", english)
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "language"),
-    [("LANG", "ko_KR.UTF-8", "ko"), ("LC_ALL", "en_GB.UTF-8", "en"), ("LANG", "C", "en")],
-)
-def test_messages_are_in_the_language_of_the_locale(monkeypatch, variable, value, language):
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, value)
-    assert usual_language() == language
 
 
 def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
