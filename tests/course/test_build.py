@@ -1,5 +1,6 @@
 """The build's own parts: links, words, and its refusals. The whole site is tested in test_site."""
 
+import json
 import os
 import re
 import string
@@ -74,3 +75,11 @@ def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert say("no npm", "ko").startswith("npm이 없습니다")
+
+
+def test_every_package_of_the_pages_is_pinned_to_the_byte_and_to_no_registry():
+    wanted = json.loads((ROOT / "demos/package.json").read_text("utf-8"))["dependencies"]
+    packages = json.loads((ROOT / "demos/package-lock.json").read_text("utf-8"))["packages"]
+    assert packages.pop("") == {"dependencies": wanted}
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all("integrity" in each and "resolved" not in each for each in packages.values())
