@@ -122,7 +122,7 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
         timeout=TIME_LIMIT,
         kernel_name="python3",
         resources=resources,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
     )
     try:
         client.execute()
