@@ -202,6 +202,10 @@ wrong = (silu(Tensor([1.0, 2.0], name="x")) + hasty_silu(Tensor([1.0, 2.0], name
 # %% [markdown] lang="ko"
 r"""
 ```{player} wrong
+1: silu
+2: hasty_silu
+8: 거꾸로: hasty_silu
+9: 거꾸로: silu
 ```
 
 ## 직접 실행하기
@@ -238,6 +242,10 @@ y² = a² + b² + 1의 양변을 a로 미분해 보세요: 2y · ∂y/∂a = 2a.
 # %% [markdown] lang="en"
 r"""
 ```{player} wrong
+1: silu
+2: hasty_silu
+8: back: hasty_silu
+9: back: silu
 ```
 
 ## Run it yourself

@@ -245,6 +245,9 @@ cosine = (u @ w) / ((u * u).sum().sqrt() * (w * w).sum().sqrt())
 # %% [markdown] lang="ko"
 r"""
 ```{player} cosine
+9: 코사인
+18: 거꾸로: a · a
+19: 거꾸로: a @ b
 ```
 
 ## 직접 실행하기
@@ -292,6 +295,9 @@ r = √(a² + b²)라 하면 ∂r/∂a = a/r, ∂r/∂b = b/r.
 # %% [markdown] lang="en"
 r"""
 ```{player} cosine
+9: the cosine
+18: back: a · a
+19: back: a @ b
 ```
 
 ## Run it yourself

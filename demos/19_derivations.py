@@ -340,6 +340,9 @@ derived = (attention(x @ W_Q, x @ W_K, x @ W_V, causal=True) * O_bar).sum()
 # %% [markdown] lang="ko"
 r"""
 ```{player} derived
+4: 어텐션
+10: 거꾸로: 어텐션
+13: 거꾸로: W_Q
 ```
 
 ## 직접 실행하기
@@ -389,6 +392,9 @@ a에 대한 미분에 무엇이 곱해져야 합니까?
 # %% [markdown] lang="en"
 r"""
 ```{player} derived
+4: attention
+10: back: attention
+13: back: W_Q
 ```
 
 ## Run it yourself

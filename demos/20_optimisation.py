@@ -247,7 +247,11 @@ valley = vx * vx * 0.5 + vy * vy * 12.5
 # %% [markdown] lang="ko"
 r"""
 ```{player} valley
+5: 골짜기의 높이
+11: 기울기가 모두 왔다
 ```
+
+## 직접 실행하기
 
 ```{run}
 from autolm import Value
@@ -295,7 +299,11 @@ $y$가 걸음마다 $1 - 25 \cdot 0.07 = -0.75$배가 되어 부호가 바뀌기
 # %% [markdown] lang="en"
 r"""
 ```{player} valley
+5: the height
+11: all of the gradient
 ```
+
+## Run it yourself
 
 ```{run}
 from autolm import Value
