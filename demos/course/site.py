@@ -48,6 +48,9 @@ FURO_IN_KOREAN = {
     "Previous": "이전",
     "Home": "처음",
     "Made with ": "만든 도구: ",
+    "Please activate JavaScript to enable the search functionality.": (
+        "찾으려면 자바스크립트가 켜져 있어야 합니다."
+    ),
 }
 CHOOSE = """<!doctype html>
 <html lang="ko"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
