@@ -31,6 +31,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from autolm import AdamW, CharacterTokenizer, Tensor, TinyLM, explain
+from autolm.lm.text_loss import tokens_of
 from autolm.nn import clip_gradients, schedule
 
 PROVERBS = """가는 말이 고와야 오는 말이 곱다
@@ -218,12 +219,13 @@ model.zero_grad()
 loss = model.compute_loss(sentence[:-1], sentence[1:])
 W_Q = model.blocks[0].attention.W_Q
 loss.backward()
+letters = tokens_of(loss, tokenizer)
 print(f"L = {loss.item():.4f}   ‖∂L/∂W_Q‖ = {np.linalg.norm(W_Q.grad):.2e}")
 print(str(explain(W_Q, loss, paths=1)).splitlines()[0])
 
 # %% [markdown] lang="ko"
 r"""
-```{player} loss
+```{player} loss, tokens=letters
 ```
 
 (project-marks)=
@@ -292,7 +294,7 @@ ln(1 + e^{−a})의 미분은 −1/(1 + e^{a})입니다. 직접 확인해 보세
 
 # %% [markdown] lang="en"
 r"""
-```{player} loss
+```{player} loss, tokens=letters
 ```
 
 (project-marks)=
