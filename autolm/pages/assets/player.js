@@ -87,7 +87,7 @@ function crumbs() {
   return path.flatMap((at, i) => {
     const last = at === scene;
     const crumb = document.createElement(last ? "b" : "button");
-    crumb.textContent = at.key ? at.title : say(at.title);
+    crumb.textContent = at.title;
     if (!last) crumb.addEventListener("click", () => show(at.key));
     const gap = document.createElement("span");
     gap.textContent = " › ";
