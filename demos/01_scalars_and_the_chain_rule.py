@@ -112,6 +112,9 @@ y = wx + w²의 계산 그래프. 점선 화살표에는 거꾸로 보내는 값
 플레이어를 누른 뒤 ← → 키로 한 단계씩 걸어 보세요.
 
 ```{player} y
+3: 순전파의 끝
+6: w²이 보낸 것
+7: 두 길이 만난다
 ```
 
 (gradient-descent)=
@@ -140,6 +143,9 @@ The graph of y = wx + w². On the dashed arrows stands the arithmetic of what is
 Click into the player, then walk with the keys ← →.
 
 ```{player} y
+3: forward ends
+6: what w² sends
+7: two paths meet
 ```
 
 (gradient-descent)=

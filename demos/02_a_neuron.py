@@ -103,6 +103,10 @@ $x_1$이 커지면 $o$는 작아집니다.
 ```
 
 ```{player} o
+5: 출력 o
+7: tanh를 거꾸로
+8: 덧셈을 거꾸로
+11: 곱셈을 거꾸로
 ```
 
 (neuron-learns)=
@@ -124,6 +128,10 @@ The graph of the neuron, and what flows back through it.
 ```
 
 ```{player} o
+5: the output o
+7: back through tanh
+8: back through +
+11: back through ×
 ```
 
 (neuron-learns)=

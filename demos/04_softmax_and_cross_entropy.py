@@ -98,7 +98,7 @@ r"""
 
 $$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
 
-부등호는 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) = 1 - 1 = 0$.
+부등호는 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
 즉 어떤 모델도 엔트로피보다 낮은 손실을 낼 수 없습니다. 실제로 온 단어가 $t$ 하나이면 $q_t = 1$이고 나머지는 0이므로
 
 $$L = H(q, p) = -\ln p_t .$$
@@ -118,7 +118,7 @@ the **entropy**.
 
 $$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
 
-The inequality is that of $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) = 1 - 1 = 0$.
+The inequality is that of $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
 So no model can lose less than the entropy. Where one word $t$ came, $q_t = 1$ and all else is 0, and
 
 $$L = H(q, p) = -\ln p_t .$$

@@ -180,6 +180,12 @@ r"""
 아래 플레이어에서 이 과정을 행렬마다 한 단계씩 볼 수 있습니다.
 
 ```{player} sat
+2: 점수 QKᵀ
+5: 소프트맥스
+6: 가중합
+12: 거꾸로: 가중합
+13: 거꾸로: 소프트맥스
+16: 거꾸로: q와 k
 ```
 
 ```{run}
@@ -227,6 +233,12 @@ r"""
 In the player below, all of it is there step by step.
 
 ```{player} sat
+2: scores QKᵀ
+5: softmax
+6: weighted sum
+12: back: weighted sum
+13: back: softmax
+16: back: q and k
 ```
 
 ```{run}

@@ -166,6 +166,34 @@ r"""
 손실이 사다리의 어느 단 아래로 내려갔는지가 모델이 무엇을 배웠는지를 말해 줍니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다.
 `autolm train`은 이것을 1분 동안 더 많은 데이터로 이어서 합니다.
 
+## 들여다보기
+
+학습이 끝난 모델이 한 문장을 읽습니다. 막대는 다음 글자의 확률이고, 행렬의 행마다 글자가 적혀 있습니다. 맨 끝 단계가 AdamW의 다음 걸음입니다.
+$\alpha$를 움직이면 그 걸음 뒤의 손실이 바뀝니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+Which rung the loss has passed says what the model has learnt; its distance from the entropy is what it has not. `autolm train`
+goes on for a minute, with more of everything.
+
+## Look into it
+
+The trained model reads a sentence. Bars show the probabilities of the next letter, and each row of a matrix has its letter. The last
+moment is the next step of AdamW: move $\alpha$, and the loss after that step changes.
+"""
+
+# %%
+from autolm.lm.text_loss import text_loss, tokens_of
+
+line = text_loss(model, training.tokenizer, "lines", corpus.train.splitlines()[0][:16])
+letters = tokens_of(line, training.tokenizer)
+
+# %% [markdown] lang="ko"
+r"""
+```{player} line, tokens=letters, optimizer=optimizer
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -209,8 +237,8 @@ eˣ의 미분은 자기 자신입니다. 그 안에는 a/2가 있습니다.
 
 # %% [markdown] lang="en"
 r"""
-Which rung the loss has passed says what the model has learnt; its distance from the entropy is what it has not. `autolm train`
-goes on for a minute, with more of everything.
+```{player} line, tokens=letters, optimizer=optimizer
+```
 
 ## Run it yourself
 

@@ -159,6 +159,25 @@ r"""
 | 최적화 | SGD, Adam | Adam, 워밍업, 코사인, 클리핑 1.0 |
 | 토큰 | 글자 또는 BPE | BPE 50 257개 |
 
+## 들여다보기
+
+강의의 모델 전체가 토큰 셋을 읽고, 손실에서 모든 파라미터까지 거꾸로 갑니다. 상자마다 행렬의 크기가 있습니다. GPT-3의 플레이어가 있다면 같은 그림이
+96층으로 쌓이고, 32는 12288이 됩니다.
+
+```{player} lesson.compute_loss([5, 12, 23], [12, 23, 45])
+```
+
+## 직접 실행하기
+
+```{run}
+def parameters(V, d, d_ff, N):
+    return {"embedding": V * d, "attention": N * 4 * d * d, "feed-forward": N * 2 * d * d_ff}
+
+for name, shape in (("lesson", (50, 32, 64, 2)), ("GPT-3", (50257, 12288, 4 * 12288, 96))):
+    counts = parameters(*shape)
+    print(name, counts, "sum", sum(counts.values()))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 폭을 두 배로, 층을 두 배로 늘리면 블록들의 파라미터는 몇 배가 됩니까?
@@ -186,6 +205,25 @@ not.
 | activation | ReLU | GELU |
 | optimisation | SGD, Adam | Adam, warm-up, cosine, clipping at 1.0 |
 | tokens | letters or BPE | 50 257 by BPE |
+
+## Look into it
+
+The whole of the lesson's model reads three tokens, and goes back from the loss to every parameter. A player of GPT-3 would be the same
+picture, stacked 96 high, with 12288 in the place of 32.
+
+```{player} lesson.compute_loss([5, 12, 23], [12, 23, 45])
+```
+
+## Run it yourself
+
+```{run}
+def parameters(V, d, d_ff, N):
+    return {"embedding": V * d, "attention": N * 4 * d * d, "feed-forward": N * 2 * d * d_ff}
+
+for name, shape in (("lesson", (50, 32, 64, 2)), ("GPT-3", (50257, 12288, 4 * 12288, 96))):
+    counts = parameters(*shape)
+    print(name, counts, "sum", sum(counts.values()))
+```
 
 ## Exercises
 

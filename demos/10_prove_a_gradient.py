@@ -182,6 +182,32 @@ except GradientError as error:
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+플레이어는 프로그램이 하는 일을 그대로 보여 줍니다. 규칙이 틀렸으면 틀린 대로입니다. 아래에서 `hasty_silu`가 $\bar g$에 무엇을 곱해 보내는지, 옳은
+`silu`의 규칙과 견주어 보세요.
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Look into it
+
+The player shows what a program does, be it right or wrong. See by what `hasty_silu` multiplies $\bar g$, beside the right rule of
+`silu`.
+"""
+
+# %%
+wrong = (silu(Tensor([1.0, 2.0], name="x")) + hasty_silu(Tensor([1.0, 2.0], name="z"))).sum()
+
+# %% [markdown] lang="ko"
+r"""
+```{player} wrong
+1: silu
+2: hasty_silu
+8: 거꾸로: hasty_silu
+9: 거꾸로: silu
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -215,6 +241,13 @@ y² = a² + b² + 1의 양변을 a로 미분해 보세요: 2y · ∂y/∂a = 2a.
 
 # %% [markdown] lang="en"
 r"""
+```{player} wrong
+1: silu
+2: hasty_silu
+8: back: hasty_silu
+9: back: silu
+```
+
 ## Run it yourself
 
 ```{run}

@@ -48,7 +48,7 @@ r"""
 ## 2. 헤드 1을 위치마다
 
 폭 8을 헤드 둘이 4씩 나눕니다. 둘째 헤드(번호 1)는 다섯째 수부터입니다. 위치마다 밸류 $v$와 키 $k$로서 받는 기울기의 크기입니다. 뒤에 있는
-위치일수록 볼 수 있는 단어가 적습니다. 마지막 위치는 자기 자신만 봅니다.
+위치일수록 그 위치를 볼 수 있는 단어가 적습니다. 마지막 위치를 보는 것은 자기 자신뿐입니다.
 """
 
 # %% [markdown] lang="en"
@@ -120,6 +120,22 @@ print(f"‖{np.linalg.norm(W_Q.grad):.5f}‖  Σ")
 # %% [markdown] lang="ko"
 r"""
 ```{player} loss
+:open: blocks.0.attention
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+q = [Value(x, name=f"q{i}") for i, x in enumerate((1.0, 0.5))]
+scores = [Value.dot(q, key) / 2**0.5 for key in ([1.0, 0.0], [0.0, 2.0])]
+e = [s.exp() for s in scores]
+y = Value.dot([x / Value.sum(e) for x in e], [10.0, -10.0])
+for step in y.steps():
+    sent = [round(c.value, 4) for c in step.contributions]
+    print(step.index + 1, step.node.op.symbol, round(step.upstream, 4), "→", *sent)
+print([round(x.grad, 4) for x in q])
 ```
 
 ## 연습문제
@@ -141,6 +157,22 @@ r"""
 # %% [markdown] lang="en"
 r"""
 ```{player} loss
+:open: blocks.0.attention
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+q = [Value(x, name=f"q{i}") for i, x in enumerate((1.0, 0.5))]
+scores = [Value.dot(q, key) / 2**0.5 for key in ([1.0, 0.0], [0.0, 2.0])]
+e = [s.exp() for s in scores]
+y = Value.dot([x / Value.sum(e) for x in e], [10.0, -10.0])
+for step in y.steps():
+    sent = [round(c.value, 4) for c in step.contributions]
+    print(step.index + 1, step.node.op.symbol, round(step.upstream, 4), "→", *sent)
+print([round(x.grad, 4) for x in q])
 ```
 
 ## Exercises

@@ -136,6 +136,27 @@ for box in numbers.view(expand="blocks.0.attention").boxes:
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+그림 2의 식을 움직여 보세요. 화살표마다 적힌 산술이 한 단계씩 나타납니다.
+
+```{player} o
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+def tree(node, depth=0):
+    print("   " * depth + (node.op.symbol if node.op else node.name), "=", node.data)
+    for parent in node.parents:
+        tree(parent, depth + 1)
+
+x = Value(3.0, name="x")
+tree(x * x + x)
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** $y = x \cdot x + x$를 그리면 상자 $x$에서 나가는 변은 몇 개입니까?
@@ -155,6 +176,27 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+## Look into it
+
+The expression of picture 2, in motion: the arithmetic on its arrows appears step by step.
+
+```{player} o
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+def tree(node, depth=0):
+    print("   " * depth + (node.op.symbol if node.op else node.name), "=", node.data)
+    for parent in node.parents:
+        tree(parent, depth + 1)
+
+x = Value(3.0, name="x")
+tree(x * x + x)
+```
+
 ## Exercises
 
 **1. Predict.** In a picture of $y = x \cdot x + x$, how many edges leave the box of $x$?

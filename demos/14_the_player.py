@@ -79,6 +79,20 @@ r"""
 ```{player} numbers
 ```
 
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x1, x2 = Value(2.0, name="x1"), Value(0.0, name="x2")
+w1, w2 = Value(-3.0, name="w1"), Value(1.0, name="w2")
+o = (x1 * w1 + x2 * w2 + 6.8813735870195432).tanh()
+for step in o.steps():
+    for c in step.contributions:
+        moved = f"{round(step.upstream, 4)} × {round(c.local, 4)} = {round(c.value, 4)}"
+        print(step.index + 1, step.node.op.symbol, moved, c.parent.name or "")
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 뉴런의 플레이어를 끝까지 넘기기 전에, 마지막에 $b$의 기울기는 얼마입니까? 예측한 뒤 플레이어에서 확인하세요.
@@ -96,6 +110,20 @@ r"""
 # %% [markdown] lang="en"
 r"""
 ```{player} numbers
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x1, x2 = Value(2.0, name="x1"), Value(0.0, name="x2")
+w1, w2 = Value(-3.0, name="w1"), Value(1.0, name="w2")
+o = (x1 * w1 + x2 * w2 + 6.8813735870195432).tanh()
+for step in o.steps():
+    for c in step.contributions:
+        moved = f"{round(step.upstream, 4)} × {round(c.local, 4)} = {round(c.value, 4)}"
+        print(step.index + 1, step.node.op.symbol, moved, c.parent.name or "")
 ```
 
 ## Exercises

@@ -137,6 +137,26 @@ if __name__ == "__main__":
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+이름 하나의 손실이 수천 개의 노드입니다. 모듈 단위로 걷고, 누르면 열립니다.
+
+```{player} roots[-1]
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+matrix = [[Value(10.0 * row + column) for column in range(3)] for row in range(4)]
+one_hot = [0.0, 0.0, 1.0, 0.0]
+row = [Value.dot(one_hot, column) for column in zip(*matrix)]
+print([x.data for x in row], [x.data for x in matrix[2]])
+row[1].backward()
+print([[x.grad for x in each] for each in matrix])
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 글자가 27개(경계 포함)이면 아무것도 모르는 모델의 손실 $\ln 27$은 얼마입니까?
@@ -154,6 +174,26 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+## Look into it
+
+The loss of one name is thousands of nodes, stepped part by part; a click opens one.
+
+```{player} roots[-1]
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+matrix = [[Value(10.0 * row + column) for column in range(3)] for row in range(4)]
+one_hot = [0.0, 0.0, 1.0, 0.0]
+row = [Value.dot(one_hot, column) for column in zip(*matrix)]
+print([x.data for x in row], [x.data for x in matrix[2]])
+row[1].backward()
+print([[x.grad for x in each] for each in matrix])
+```
+
 ## Exercises
 
 **1. Predict.** Of 27 characters (with the boundary), what is the loss $\ln 27$ of a model that knows nothing?

@@ -225,6 +225,31 @@ print(f"(v−μ)/σ  {normal.round(4)}   ‖·‖ = {np.linalg.norm(normal):g} =
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+두 벡터의 코사인을 $a$에 대해 미분합니다. $a$의 **방향**만 중요하므로 기울기는 $a$와 수직입니다: 마지막 행렬에서 $a \cdot \bar a = 0$을 확인하세요.
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Look into it
+
+The cosine of two vectors, differentiated by $a$. Only the **direction** of $a$ counts, so the gradient stands at a right angle to $a$: see in the
+last matrix that $a \cdot \bar a = 0$.
+"""
+
+# %%
+u, w = Tensor([3.0, 4.0], name="a"), Tensor([1.0, 0.0], name="b")
+cosine = (u @ w) / ((u * u).sum().sqrt() * (w * w).sum().sqrt())
+
+# %% [markdown] lang="ko"
+r"""
+```{player} cosine
+9: 코사인
+18: 거꾸로: a · a
+19: 거꾸로: a @ b
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -269,6 +294,12 @@ r = √(a² + b²)라 하면 ∂r/∂a = a/r, ∂r/∂b = b/r.
 
 # %% [markdown] lang="en"
 r"""
+```{player} cosine
+9: the cosine
+18: back: a · a
+19: back: a @ b
+```
+
 ## Run it yourself
 
 ```{run}

@@ -38,7 +38,7 @@ $2\pi \approx 6.3$ places), the later ones slower and slower: as a second hand, 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from autolm import attention
+from autolm import Tensor, attention
 from autolm.nn import sinusoidal_positions
 
 d = 8
@@ -143,6 +143,29 @@ print("\nPE[1 + 3] =", PE[4, 2:4].round(4), "  R₃ PE[1] =", (turn @ PE[1, 2:4]
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+위치 다섯의 인코딩과, 서로의 내적 행렬입니다. 대각선을 따라 같은 수가 놓입니다: 거리만의 함수입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Look into it
+
+The encodings of five positions, and the matrix of their products: along each diagonal stands the same number, for it depends on their distance alone.
+"""
+
+# %%
+places = Tensor(PE, name="PE")
+products = places @ places.T
+products.name = "PE·PE"
+alike = products.sum()
+
+# %% [markdown] lang="ko"
+r"""
+```{player} alike
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -187,6 +210,9 @@ $10000$이면 주기가 $2\pi$에서 거의 $2\pi \cdot 10000 \approx 63\,000$�
 
 # %% [markdown] lang="en"
 r"""
+```{player} alike
+```
+
 ## Run it yourself
 
 ```{run}

@@ -322,6 +322,29 @@ for name, by_rule, engine in (
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+5의 모든 행렬입니다. 순전파에서 $S$와 $A$를 보고, 역전파에서 $\bar A$, $\bar S$의 행마다 합이 0인지 확인하세요. 빗금 친 칸은 마스크가 가린 곳입니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Look into it
+
+All matrices of 5: forwards $S$ and $A$; backwards, see that the rows of $\bar S$ add up to 0. What is hatched is hidden by the mask.
+"""
+
+# %%
+derived = (attention(x @ W_Q, x @ W_K, x @ W_V, causal=True) * O_bar).sum()
+
+# %% [markdown] lang="ko"
+r"""
+```{player} derived
+4: 어텐션
+10: 거꾸로: 어텐션
+13: 거꾸로: W_Q
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -368,6 +391,12 @@ a에 대한 미분에 무엇이 곱해져야 합니까?
 
 # %% [markdown] lang="en"
 r"""
+```{player} derived
+4: attention
+10: back: attention
+13: back: W_Q
+```
+
 ## Run it yourself
 
 ```{run}

@@ -226,6 +226,33 @@ for t in range(1, 4):
 
 # %% [markdown] lang="ko"
 r"""
+## 들여다보기
+
+골짜기를 수 하나씩으로 쓴 것입니다. 맨 끝에서 $\alpha$를 0.08의 양쪽으로 움직이며 다음 손실을 보고, 걸음을 되풀이해 보세요.
+"""
+
+# %% [markdown] lang="en"
+r"""
+## Look into it
+
+The valley, in single numbers. At the end, move $\alpha$ to either side of 0.08, watch the loss after the step, and take several steps.
+"""
+
+# %%
+from autolm import Value
+
+vx, vy = Value(-4.0, name="x"), Value(1.2, name="y")
+valley = vx * vx * 0.5 + vy * vy * 12.5
+
+# %% [markdown] lang="ko"
+r"""
+```{player} valley
+5: 골짜기의 높이
+11: 기울기가 모두 왔다
+```
+
+## 직접 실행하기
+
 ```{run}
 from autolm import Value
 
@@ -271,6 +298,13 @@ $y$가 걸음마다 $1 - 25 \cdot 0.07 = -0.75$배가 되어 부호가 바뀌기
 
 # %% [markdown] lang="en"
 r"""
+```{player} valley
+5: the height
+11: all of the gradient
+```
+
+## Run it yourself
+
 ```{run}
 from autolm import Value
 

@@ -174,6 +174,13 @@ r"""
 첫 토큰은 맞고, 나머지는 방향도 크기도 틀립니다. **그런데도 손실은 줄어듭니다.** 그래서 아무도 모릅니다. 고치는 방법은 하나입니다. 모든 기울기를 먼저
 구하고, 그다음에 한꺼번에 움직입니다. 역전파는 저절로 그렇게 합니다. 그리고 이 코드는 임베딩만 학습시킵니다. 나머지 행렬들은 처음 그대로입니다.
 
+## 들여다보기
+
+역전파가 한 번에 구하는 것입니다. 손실에서 시작해 임베딩의 세 행까지 갑니다.
+
+```{player} loss
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -211,6 +218,13 @@ for k in range(1, 16):
 r"""
 The first token is right; the others are wrong in direction and in length. **And the loss falls all the same**: so nobody notices. The mend: find all gradients first, and then move all at once, as
 backpropagation does by itself. And this code trains the embedding alone; all other matrices stay as they were.
+
+## Look into it
+
+What backpropagation finds in one pass: from the loss to the three rows of the embedding.
+
+```{player} loss
+```
 
 ## Run it yourself
 

@@ -165,6 +165,43 @@ r"""
 
 `autolm train book.txt --tokenizer bpe`는 글에서 BPE를 배우고 그것으로 학습합니다.
 
+## 들여다보기
+
+2의 토크나이저로 나눈 속담을 (학습하지 않은) 작은 모델이 읽습니다. 행렬의 행마다 토큰이 적혀 있습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(bpe-trade)=
+## 4. How much to merge?
+
+| | letters | BPE with 50 257 (GPT-3) |
+| --- | --- | --- |
+| length of a text | long, and attention costs its square | short: a token is about 4 bytes |
+| vocabulary, embedding | small | large: $V \cdot d$ |
+| rare words | can always be written | are written in pieces |
+
+`autolm train book.txt --tokenizer bpe` learns a BPE from the text, and trains with it.
+
+## Look into it
+
+A small model, untrained, reads the beginning of the proverbs in the tokens of 2: each row of a matrix has its token.
+"""
+
+# %%
+from autolm import TinyLM
+from autolm.lm.text_loss import text_loss, tokens_of
+
+proverbs = BPETokenizer.train(korean, 60)
+reader = TinyLM(proverbs.vocab_size, 8, 2, 16, 1, seed=0)
+read = text_loss(reader, proverbs, "stream", korean[:14])
+pieces = tokens_of(read, proverbs)
+
+# %% [markdown] lang="ko"
+r"""
+```{player} read, tokens=pieces
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -214,16 +251,8 @@ for new in "ZYX":
 
 # %% [markdown] lang="en"
 r"""
-(bpe-trade)=
-## 4. How much to merge?
-
-| | letters | BPE with 50 257 (GPT-3) |
-| --- | --- | --- |
-| length of a text | long, and attention costs its square | short: a token is about 4 bytes |
-| vocabulary, embedding | small | large: $V \cdot d$ |
-| rare words | can always be written | are written in pieces |
-
-`autolm train book.txt --tokenizer bpe` learns a BPE from the text, and trains with it.
+```{player} read, tokens=pieces
+```
 
 ## Run it yourself
 

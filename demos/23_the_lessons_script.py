@@ -221,6 +221,39 @@ r"""
 | 모든 파라미터 학습 | 임베딩만 학습 |
 | 수치 미분으로 기울기 | 첫 토큰만 옳음 ([21강](#measuring-trap)) |
 
+## 들여다보기
+
+학습한 모델이 "the cat sat on"을 읽습니다. 순전파의 끝에 다음 토큰의 확률이, 어텐션 속에 누가 누구를 보는지가 있습니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(lesson-truth)=
+## 7. What the lesson's code says, and what it does
+
+| it says | it does |
+| --- | --- |
+| about 10 K parameters | 19 584 ([lesson 9](#lesson-model-size)) |
+| multi-head attention | ignores `num_heads`: one head ([lesson 18](#split-heads)) |
+| divides by $\sqrt{d_k}$ | divides by $\sqrt{d_{\text{model}}}$ |
+| predicts the next word | has no mask: each word sees its answer ([lesson 5](#causal-mask)) |
+| trains all parameters | trains the embedding alone |
+| numerical gradients | right for the first token only ([lesson 21](#measuring-trap)) |
+
+## Look into it
+
+The trained model reads "the cat sat on": who looks at whom stands in its attention.
+"""
+
+# %%
+reading = model.compute_loss(data[0][:3], data[0][1:4])
+
+# %% [markdown] lang="ko"
+r"""
+```{player} reading
+:open: blocks.0.attention
+```
+
 ## 직접 실행하기
 
 ```{run}
@@ -251,17 +284,9 @@ u = a/τ라 하면 p = σ(u), p′ = p(1 − p).
 
 # %% [markdown] lang="en"
 r"""
-(lesson-truth)=
-## 7. What the lesson's code says, and what it does
-
-| it says | it does |
-| --- | --- |
-| about 10 K parameters | 19 584 ([lesson 9](#lesson-model-size)) |
-| multi-head attention | ignores `num_heads`: one head ([lesson 18](#split-heads)) |
-| divides by $\sqrt{d_k}$ | divides by $\sqrt{d_{\text{model}}}$ |
-| predicts the next word | has no mask: each word sees its answer ([lesson 5](#causal-mask)) |
-| trains all parameters | trains the embedding alone |
-| numerical gradients | right for the first token only ([lesson 21](#measuring-trap)) |
+```{player} reading
+:open: blocks.0.attention
+```
 
 ## Run it yourself
 

@@ -31,6 +31,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from autolm import AdamW, CharacterTokenizer, Tensor, TinyLM, explain
+from autolm.lm.text_loss import tokens_of
 from autolm.nn import clip_gradients, schedule
 
 PROVERBS = """가는 말이 고와야 오는 말이 곱다
@@ -218,12 +219,13 @@ model.zero_grad()
 loss = model.compute_loss(sentence[:-1], sentence[1:])
 W_Q = model.blocks[0].attention.W_Q
 loss.backward()
+letters = tokens_of(loss, tokenizer)
 print(f"L = {loss.item():.4f}   ‖∂L/∂W_Q‖ = {np.linalg.norm(W_Q.grad):.2e}")
 print(str(explain(W_Q, loss, paths=1)).splitlines()[0])
 
 # %% [markdown] lang="ko"
 r"""
-```{player} loss
+```{player} loss, tokens=letters
 ```
 
 (project-marks)=
@@ -240,6 +242,32 @@ r"""
 | 비교 | 1 | 같은 글에서 두 가지 선택(층의 수, 학습률, 토크나이저)을 비교했다 |
 
 10점 만점입니다. 글을 10만 글자로 늘리고 `autolm train 내글.txt`로 이어 가세요.
+
+## 직접 실행하기
+
+```{run}
+from math import log
+from autolm import Value
+
+text = "가는 말이 고와야 오는 말이 곱다\n"
+letters = sorted(set(text))
+score = {a: {b: Value(0.0) for b in letters} for a in letters}
+for step in range(41):
+    losses = []
+    for a, b in zip(text, text[1:]):
+        total = Value.sum([s.exp() for s in score[a].values()])
+        losses.append(total.log() - score[a][b])
+    loss = Value.sum(losses) / len(losses)
+    if step % 10 == 0:
+        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
+    for row in score.values():
+        for s in row.values():
+            s.grad = 0
+    loss.backward()
+    for row in score.values():
+        for s in row.values():
+            s.data -= 10 * s.grad
+```
 
 ## 연습문제
 
@@ -266,7 +294,7 @@ ln(1 + e^{−a})의 미분은 −1/(1 + e^{a})입니다. 직접 확인해 보세
 
 # %% [markdown] lang="en"
 r"""
-```{player} loss
+```{player} loss, tokens=letters
 ```
 
 (project-marks)=
@@ -283,6 +311,32 @@ r"""
 | comparison | 1 | compared two choices (layers, learning rate, tokenizer) on the same text |
 
 Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
+
+## Run it yourself
+
+```{run}
+from math import log
+from autolm import Value
+
+text = "가는 말이 고와야 오는 말이 곱다\n"
+letters = sorted(set(text))
+score = {a: {b: Value(0.0) for b in letters} for a in letters}
+for step in range(41):
+    losses = []
+    for a, b in zip(text, text[1:]):
+        total = Value.sum([s.exp() for s in score[a].values()])
+        losses.append(total.log() - score[a][b])
+    loss = Value.sum(losses) / len(losses)
+    if step % 10 == 0:
+        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
+    for row in score.values():
+        for s in row.values():
+            s.grad = 0
+    loss.backward()
+    for row in score.values():
+        for s in row.values():
+            s.data -= 10 * s.grad
+```
 
 ## Exercises
 

@@ -80,7 +80,7 @@ r"""
 (growing-memory)=
 ## 2. 작업자가 가져야 하는 것
 
-매개변수 하나마다 4바이트 수가 네 개입니다. 매개변수, 기울기, Adam의 두 모멘트입니다. **DDP**(distributed data parallel)에서는 모두가 전부를 가지고,
+파라미터 하나마다 4바이트 수가 네 개입니다. 파라미터, 기울기, Adam의 두 모멘트입니다. **DDP**(distributed data parallel)에서는 모두가 전부를 가지고,
 **FSDP**(fully sharded data parallel)에서는 자기 몫과, 잠깐 동안 한 층의 가중치와 기울기만 가집니다. GPT-3의 크기로 셈해 봅시다.
 """
 
@@ -112,6 +112,57 @@ r"""
 작업자가 늘어도 곧 도움이 되지 않습니다. 한 층은 작아지지 않고, 주고받는 양도 줄지 않기 때문입니다. 그다음에는 층 자체를 나누어야 합니다.
 `autolm info --workers N`은 어떤 모델이든 이렇게 셈해 줍니다.
 
+## 들여다보기
+
+작업자 두 명의 배치를 수 하나씩으로 쓴 것입니다. 길이가 다른 두 행의 토큰 여섯과 둘이 손실에 저마다 $1/8$씩 들어갑니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+More workers soon stop helping: a layer does not get smaller, and what is sent does not either. Beyond that, layers themselves must be cut.
+`autolm info --workers N` reckons so for any model.
+
+## Look into it
+
+A batch of two workers, in single numbers: each token of both rows, six and two, has its $1/8$ in the loss.
+"""
+
+# %%
+from autolm import Value
+
+rate = Value(0.5, name="w")
+rows = [[0.2, 0.4, 0.1, 0.9, 0.3, 0.5], [1.5, 1.1]]  # what each token should be
+sums = [Value.sum((rate - target) ** 2 for target in row) for row in rows]
+shared = Value.sum(sums) / sum(map(len, rows))
+
+# %% [markdown] lang="ko"
+r"""
+```{player} shared
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+rows = [[0.2, 0.4, 0.1, 0.9, 0.3, 0.5], [1.5, 1.1]]
+
+def gradient(loss_of):
+    w = Value(0.5)
+    loss_of(w).backward()
+    return w.grad
+
+def S(w, row):
+    return Value.sum([(w - target) ** 2 for target in row])
+
+whole = gradient(lambda w: (S(w, rows[0]) + S(w, rows[1])) / 8)
+means = [gradient(lambda w: S(w, row) / len(row)) for row in rows]
+exact = [gradient(lambda w: S(w, row) * 2 / 8) for row in rows]
+print("batch        ", round(whole, 6))
+print("mean of means", round(sum(means) / 2, 6))
+print("S·W/Σn       ", round(sum(exact) / 2, 6))
+```
+
 ## 연습문제
 
 **1. 값을 예측하세요.** 작업자가 두 명이고 $n_1 = 6$, $n_2 = 2$, $S_1 = 12$, $S_2 = 2$입니다. 배치 전체의 손실 $L$은 얼마입니까?
@@ -128,8 +179,31 @@ $(12/6 + 2/2) / 2 = 1.5$입니다. 토큰이 둘뿐인 두 번째 작업자가 �
 
 # %% [markdown] lang="en"
 r"""
-More workers soon stop helping: a layer does not get smaller, and what is sent does not either. Beyond that, layers themselves must be cut.
-`autolm info --workers N` reckons so for any model.
+```{player} shared
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+rows = [[0.2, 0.4, 0.1, 0.9, 0.3, 0.5], [1.5, 1.1]]
+
+def gradient(loss_of):
+    w = Value(0.5)
+    loss_of(w).backward()
+    return w.grad
+
+def S(w, row):
+    return Value.sum([(w - target) ** 2 for target in row])
+
+whole = gradient(lambda w: (S(w, rows[0]) + S(w, rows[1])) / 8)
+means = [gradient(lambda w: S(w, row) / len(row)) for row in rows]
+exact = [gradient(lambda w: S(w, row) * 2 / 8) for row in rows]
+print("batch        ", round(whole, 6))
+print("mean of means", round(sum(means) / 2, 6))
+print("S·W/Σn       ", round(sum(exact) / 2, 6))
+```
 
 ## Exercises
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from course.words import LANGUAGES, CourseError, say, usual_language
+from course.words import LANGUAGES, CourseError, say
+
+from autolm.outside.language import usual_language
 
 
 def main() -> int:

@@ -10,9 +10,12 @@ from collections import Counter
 import pytest
 
 from autolm.engine.graph import recorder
+from autolm.outside.language import usual_language
 from autolm.testing import load_profiles
 
 load_profiles()
+if usual_language() != "en":  # tests read what the command says in English
+    os.environ["LC_ALL"] = "C.UTF-8"
 ALL_ROWS = "every row of the large tables, not a sample of each"
 
 

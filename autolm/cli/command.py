@@ -1,6 +1,6 @@
 """The command itself: joins the commands, and says errors in one line.
 
-A traceback comes only with `--traceback`, which may stand anywhere.
+A traceback comes only with `--traceback`; it and `--language` may stand anywhere.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from autolm.cli.sample import sample
 from autolm.cli.step import step
 from autolm.cli.train import train
 from autolm.cli.vscode import vscode
+from autolm.outside.language import say, speak, usual_language
 from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -67,6 +68,9 @@ def autolm(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where an error came from.")
     ] = False,
+    language: Annotated[
+        str | None, typer.Option(help="en or ko; if not given, that of the locale.")
+    ] = None,
 ) -> None:
     """Watch, draw and prove the mathematics of training a language model."""
 
@@ -79,7 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
     show_traceback = "--traceback" in arguments
     command, code = typer.main.get_command(app), DONE
     try:
-        words = [word for word in arguments if word != "--traceback"] or ["--help"]
+        words = [word for word in arguments if word != "--traceback"]
+        speak(_language(words))
+        words = words or ["--help"]
         with command.make_context("autolm", words) as context:
             command.invoke(context)
         if sys.stdout is not None:  # as a program may leave it
@@ -93,8 +99,22 @@ def main(arguments: list[str] | None = None) -> None:
         if show_traceback:
             print_exception(error)
         else:
-            print(f"autolm: {in_a_line(message)}", file=sys.stderr)
+            print(f"autolm: {say(in_a_line(message))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _language(words: list[str]) -> str:
+    """Take `--language` out of the words, wherever it stands; else it is that of the locale."""
+    chosen = usual_language()
+    for word in list(words):
+        option, equals, value = word.partition("=")
+        if option == "--language":
+            at = words.index(word)
+            if not equals:
+                value = "".join(words[at + 1 : at + 2])
+            del words[at : at + (1 if equals else 2)]
+            chosen = value
+    return chosen
 
 
 def _told(error: Any) -> tuple[str, int]:

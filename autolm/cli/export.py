@@ -15,6 +15,7 @@ def export(
     """Write a run as a folder that Hugging Face's transformers loads."""
     from autolm.lm.export import export as export_run
     from autolm.lm.run_folder import RunFolder
+    from autolm.outside.language import say
 
     written = export_run(RunFolder.open(run), folder)
-    print(f"{written}  for AutoModelForCausalLM and AutoTokenizer")
+    print(say(f"{written}  for AutoModelForCausalLM and AutoTokenizer"))

@@ -8,8 +8,10 @@ def ops() -> None:
 
     from autolm import ops
     from autolm.engine.value import OPERATIONS
+    from autolm.outside.language import say
 
-    table = Table("operation", "", "formula", "gradient", "at kinks", show_lines=True)
+    headings = map(say, ("operation", "", "formula", "gradient", "at kinks"))
+    table = Table(*headings, show_lines=True)
     for operation in ops.OPERATIONS:
         rule = "\n".join(operation.rule)
         table.add_row(operation.name, operation.symbol, operation.formula, rule, operation.kinks)
@@ -17,5 +19,5 @@ def ops() -> None:
     for name, record in OPERATIONS.items():
         if name not in of_tensors:
             rule = "\n".join(record.rule)
-            table.add_row(name, record.symbol, record.formula, rule, "of Values only")
+            table.add_row(name, record.symbol, record.formula, rule, say("of Values only"))
     Console().print(table)

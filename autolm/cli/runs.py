@@ -47,13 +47,14 @@ def read_text(folder: Path, text: str | None) -> Read:
     from autolm.engine.graph import record_sites
     from autolm.lm.text_loss import text_loss, tokens_of
     from autolm.lm.trained import trained
+    from autolm.outside.language import say
     from autolm.outside.terminal import printable
 
     model, tokenizer, kind = trained(folder)
     text = _first_line(folder) if text is None else text
     with record_sites():
         loss = text_loss(model, tokenizer, kind, text)
-    print(f"the model reads: {printable(text)}")
+    print(say(f"the model reads: {printable(text)}"))
     return Read(loss, model, tokens_of(loss, tokenizer))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autolm.cli.runs import read_text
+from autolm.outside.language import say
 
 if TYPE_CHECKING:
     from autolm.engine.graph import Node
@@ -58,7 +59,7 @@ def write(make: Callable[[], Path]) -> None:
         except RendererMissing as error:
             raise ValueError(str(error)) from None
     for warning in said:
-        print(f"autolm: {warning.message}", file=sys.stderr)
+        print(f"autolm: {say(str(warning.message))}", file=sys.stderr)
     print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -17,6 +17,8 @@ import typer
 from autolm.cli.exit_codes import FAILED, INTERRUPTED
 from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
+from autolm.outside.columns import padded
+from autolm.outside.language import say
 
 if TYPE_CHECKING:
     from autolm.lm.engine import Engine
@@ -168,7 +170,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
             if config != before:
                 folder.write(CONFIG, config.to_json().encode())
         if training.engine.leads and config.steps != before.steps:
-            print(_of_schedule(training, before.steps))
+            print(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
         _run(training, folder)
 
 
@@ -177,7 +179,7 @@ def _of_schedule(training: Training, before: int) -> str:
     config = training.config
     rate = f"{training.learning_rate(training.step):.1e}"
     return (
-        f"steps   {config.steps}, and not {before}: the learning rate goes on at {rate}, where the "
+        f"{config.steps}, and not {before}: the learning rate goes on at {rate}, where the "
         f"{config.schedule} schedule of {config.steps} steps is at step {training.step}"
     )
 
@@ -227,8 +229,10 @@ def _run(training: Training, folder: RunFolder) -> None:
         raise typer.Exit(FAILED) from None
     except WorkerLost as error:
         print(
-            f"autolm: {error}; autolm train --resume {folder.path} goes on from what was saved, "
-            "with any number of workers",
+            say(
+                f"autolm: {error}; autolm train --resume {folder.path} goes on from what was "
+                "saved, with any number of workers"
+            ),
             file=sys.stderr,
             flush=True,
         )
@@ -245,9 +249,11 @@ def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
 
     last_good = folder.state()["step"]
     blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
-    print(f"\n{error}. First non-finite value:\n  {blame}", file=sys.stderr)
+    print(say(f"\n{error}. First non-finite value:\n  {blame}"), file=sys.stderr)
     print(
-        f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
-        "same choices lead here again: start anew with a lower --learning-rate or --clip)",
+        say(
+            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
+            "same choices lead here again: start anew with a lower --learning-rate or --clip)"
+        ),
         file=sys.stderr,
     )

@@ -23,6 +23,7 @@ from rich.text import Text
 from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import OPERATIONS
 from autolm.ops.array_operation import ArrayOperation
+from autolm.outside.language import say
 from autolm.outside.terminal import words_of
 from autolm.testing import jax, torch
 from autolm.testing.checking_operations import report_on
@@ -82,7 +83,7 @@ def show_verdicts(
         reports, all_done = [], True
         with console.status("") as status:
             for check in checks:
-                status.update(f"checking {titles[check]}")
+                status.update(say(f"checking {titles[check]}"))
                 start = time.process_time()  # what others do on the machine is not its fault
                 report, done = _report_on(check)
                 reports.append((titles[check], report, time.process_time() - start))
@@ -94,10 +95,11 @@ def show_verdicts(
         wide = _table(those, laws, wide=True)
         fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
         console.print(wide if fits <= console.width else _table(those, laws, wide=False))
-    console.print(LEGEND, style="dim")
+    console.print(say(LEGEND), style="dim")
     outcomes = [outcome for _, report, _ in reports for outcome in report.outcomes]
     for law in dict.fromkeys(outcome.law for outcome in outcomes if outcome.broken):
-        console.print(Text(f"✗ {law.name}: {law.statement}"), style="dim", soft_wrap=True)
+        statement = say(law.statement)
+        console.print(Text(f"✗ {say(law.name)}: {statement}"), style="dim", soft_wrap=True)
     wrong = [report for _, report, _ in reports if report.verdict is Verdict.WRONG]
     pictures = Path(tempfile.mkdtemp(prefix="autolm-check-")) if wrong else None
     for number, (title, report, _) in enumerate(reports, 1):
@@ -107,7 +109,7 @@ def show_verdicts(
         picture_name = report.name if title == report.name else f"{report.name}-{number}"
         picture = pictures and report.render(pictures / f"{picture_name}.svg")
         if picture is not None:
-            console.print(Text(f"  drawing: {picture}"), soft_wrap=True)
+            console.print(Text(say(f"  drawing: {picture}")), soft_wrap=True)
     return DONE if all_done and not wrong else FAILED
 
 
@@ -170,12 +172,13 @@ def _titles(checks: Sequence[Check], files: Mapping[Check, Path]) -> dict[Check,
 
 def _table(reports: Sequence[tuple[str, Report, float]], laws: Sequence[Law], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("operation", overflow="fold")
+    table.add_column(say("operation"), overflow="fold")
     for law in laws:
-        heading = law.name if wide else "\n".join(law.name)
+        name = say(law.name)
+        heading = name if wide else "\n".join(name)
         table.add_column(heading, justify="center", vertical="bottom", no_wrap=True)
     for heading in ("digits", "examples", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(say(heading), justify="right", no_wrap=True)
     for title, report, seconds in reports:
         marks = [outcome.status.value for outcome in report.outcomes] or ["?"] * len(laws)
         style = "red" if report.verdict is Verdict.WRONG else ""

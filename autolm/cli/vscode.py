@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.language import say
 from autolm.outside.whole_file import write_whole
 
 
@@ -36,13 +37,13 @@ def vscode(
     write_whole(path, extension.archive(sys.executable))
     found = [editor] if editor else list(extension.editors())
     if not found:
-        print(f"{path.name}  written, for no editor was found: in one, choose")
-        print("'Extensions: Install from VSIX…'; or name its command by --editor")
+        print(say(f"{path.name}  written, for no editor was found: in one, choose"))
+        print(say("'Extensions: Install from VSIX…'; or name its command by --editor"))
         return
     try:
         for each in found:
             extension.install(each, path)
-            print(f"{each}  has the extension now; a window that is open must be reloaded")
+            print(say(f"{each}  has the extension now; a window that is open must be reloaded"))
     finally:
         path.unlink()
 
@@ -53,4 +54,4 @@ def _write_launch_json(text: str) -> None:
         raise ValueError(f"{path} is there already; in it, 'Add Configuration…' offers autolm's")
     path.parent.mkdir(exist_ok=True)
     write_whole(path, text.encode())
-    print(f"{path}  written")
+    print(f"{path}  {say('written')}")

@@ -26,6 +26,7 @@ from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
 from autolm.engine.site import Frame
 from autolm.engine.value import Value
+from autolm.outside.language import say
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.blame import blame_nonfinite
@@ -130,7 +131,7 @@ class Looking(Prompt):
                 error.add_note(f"{told} has not arrived yet")
             raise
         if says_none or value is not None:
-            self.say(written(value))
+            self.write(written(value))
         if missing:
             self.say(dim(f"  {told} has not arrived yet, and counts as 0 here"))
 
@@ -220,7 +221,7 @@ class Looking(Prompt):
             raise Mistake(f"source: {error}") from None
         path = inspect.getsourcefile(value)
         numbered = [f"{first + i:4}  {line.rstrip()}" for i, line in enumerate(lines)]
-        self.say("\n".join([str(path), *numbered]))
+        self.write("\n".join([str(path), *numbered]))
 
     def do_interact(self, argument: str) -> None:
         """Start Python with all these names; Ctrl-D comes back.
@@ -232,7 +233,7 @@ class Looking(Prompt):
             known["step"] = self.walk.preview()
         with suppress(SystemExit):
             code.InteractiveConsole(known).interact(
-                banner="Python, with the names at hand (Ctrl-D comes back)", exitmsg=""
+                banner=say("Python, with the names at hand (Ctrl-D comes back)"), exitmsg=""
             )
 
     def do_args(self, argument: str) -> None:

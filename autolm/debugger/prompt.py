@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
+from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, printable, show_in_any_encoding, words_of
 
 try:
@@ -91,6 +92,10 @@ class Prompt(cmd.Cmd):
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
+        """Print what is ours, in the reader's language."""
+        self.write(say(text))
+
+    def write(self, text: str) -> None:
         """Print."""
         print(harmless(text), file=self.stdout, flush=True)
 
@@ -226,14 +231,15 @@ class Prompt(cmd.Cmd):
             raise Mistake(f"no such command: {name} (help lists them)")
         if name:
             sentence, usage, *rest = self._documentation(name)
-            self.say("\n".join([usage, f"  {sentence}", *(f"  {line}" for line in rest)]))
+            self.write("\n".join([usage, *(f"  {say(line)}" for line in (sentence, *rest))]))
             return
         for heading, names in self.groups.items():
             told = (self._documentation(name) for name in names.split())
-            rows = [(usage, sentence) for sentence, usage, *_ in told]
-            self.say("\n".join([heading, *listed(rows)]))
+            rows = [(usage, say(sentence)) for sentence, usage, *_ in told]
+            self.write("\n".join([say(heading), *listed(rows)]))
         if self.keys:
-            self.say("\n".join(["the keys of an editor", *listed(list(self.keys.items()))]))
+            rows = [(key, say(meaning)) for key, meaning in self.keys.items()]
+            self.write("\n".join([say("the keys of an editor"), *listed(rows)]))
 
     def _commands(self) -> list[str]:
         return " ".join(self.groups.values()).split()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Any
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame
+from autolm.outside.columns import folded, padded, width
+from autolm.outside.language import say
 from autolm.tensor.quiet import quiet
-from autolm.walking.columns import padded, width
 from autolm.walking.names import Names
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Called
@@ -88,7 +88,7 @@ class Screen:
         offset = len(lines) - len(shown)  # arrays have a line for ḡ
         for operand in shown:
             if operand in done:
-                lines[operand - first + offset] += "   sent"
+                lines[operand - first + offset] += f"   {say('sent')}"
         more = len(contributions) - len(shown)
         return lines + [f"{'':{self.margin}}… and {count(more)} operands more"] * bool(more)
 
@@ -186,7 +186,7 @@ class Screen:
             rows.append((f"  {frame.function}", "", _place_of(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
-            name = scope or "the whole graph"
+            name = scope or say("the whole graph")
             operations = enumerate(self.walk.operations, 1)
             inside = [number for number, node in operations if within(node.scope, scope)]
             span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}" if inside else ""
@@ -239,10 +239,10 @@ def _slope_of(y: str, x: str) -> str:
 def listed(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Write terms with what they mean, each meaning in a column as wide as the terminal leaves."""
     column = max(len(term) for term, _ in rows) + 5
-    width = max(LEAST, min(terminal_width(), WIDEST) - column)
+    room = max(LEAST, min(terminal_width(), WIDEST) - column)
     lines = []
     for term, meaning in rows:
-        first, *rest = textwrap.wrap(meaning, width)
+        first, *rest = folded(meaning, room)
         lines += [f"  {term:{column - 2}}{first}", *(f"{'':{column}}{line}" for line in rest)]
     return lines
 

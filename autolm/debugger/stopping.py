@@ -12,6 +12,7 @@ from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
 from autolm.debugger.screen import LINES
 from autolm.engine.site import Frame
+from autolm.outside.language import say
 from autolm.walking.breakpoints import (
     Breakpoint,
     Places,
@@ -113,7 +114,7 @@ class Stopping(Looking):
             self.say("no breakpoints")
         for number, each in self.walk.breakpoints.items():
             told = [f"hits {len(each.met)}" if each.is_verified else "no step of this pass"]
-            told += [] if each.is_enabled else ["disabled"]
+            told += [] if each.is_enabled else [say("disabled")]
             told += [f"ignored {each.ignored} times more"] if each.ignored else []
             told += ["; ".join(self.commands[number])] if number in self.commands else []
             self.say("   ".join([f"{number}  {each.text}", *told]))

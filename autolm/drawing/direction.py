@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from autolm.drawing.view import Arrow, Box, View
-from autolm.walking.columns import width as columns
+from autolm.outside.columns import width as columns
 
 Direction = Literal["auto", "right", "down"]
 WIDTH = 1200  # pixels: as much as a picture takes before it turns

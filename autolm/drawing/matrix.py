@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autolm.drawing.axes import Axis
 from autolm.drawing.markup import markup
 from autolm.drawing.palette import DARK, LIGHT, Palette
-from autolm.walking.columns import width as width_of
+from autolm.outside.columns import width as width_of
 from autolm.walking.wording import RAISED
 
 FULLEST = 0.72  # how much of its colour the largest number has: text on it can be read

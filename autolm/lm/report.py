@@ -16,6 +16,8 @@ from autolm.lm.course import SMOOTHING
 from autolm.lm.run import Outcome
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.training import StepMetrics, Training
+from autolm.outside.columns import padded
+from autolm.outside.language import say
 from autolm.outside.terminal import printable
 
 
@@ -61,7 +63,7 @@ class TerminalReport:
         self.latest: StepMetrics | None = None
         self.started, self.tokens = time.perf_counter(), 0
         self.progress = Progress(
-            TextColumn("step"),
+            TextColumn(say("step")),
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[numbers]}"),
@@ -119,7 +121,7 @@ class TerminalReport:
             elapsed = time.perf_counter() - self.started
             steps = f"step {step}/{self.training.config.steps}"
             line = f"{steps:<18}{self._numbers(self.latest)}  {elapsed:.0f} s"
-            self.console.print(line, highlight=False, soft_wrap=True)
+            self.console.print(say(line), highlight=False, soft_wrap=True)
 
     def _numbers(self, metrics: StepMetrics) -> str:
         speed = self.tokens / max(1e-9, time.perf_counter() - self.started)
@@ -130,7 +132,7 @@ class TerminalReport:
         words.append(f"|g| {metrics.gradient_norm:.2f}")
         words.append(f"lr {metrics.learning_rate:.1e}".replace("e-0", "e-"))
         words.append(f"{speed / 1000:.0f}k tok/s")
-        return "  ".join(words)
+        return say("  ".join(words))
 
     def close(self, outcome: Outcome, folder: RunFolder) -> None:
         """Say how it ended and what to do next."""
@@ -162,10 +164,13 @@ class TerminalReport:
         )
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):
-            self._line(label, line)
+            self._print(label, line)
         if not has_diverged:
             self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")
 
     def _line(self, label: str, text: str) -> None:
-        line = f"{label:<7} {printable(text)}"
+        self._print(label, say(text))
+
+    def _print(self, label: str, text: str) -> None:
+        line = f"{padded(say(label), 7)} {printable(text)}"
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -15,6 +15,7 @@ import numpy as np
 
 from autolm.lm.config import TrainingConfig
 from autolm.lm.design import Design, PretrainedError
+from autolm.outside.language import say
 from autolm.outside.memory import physical_memory
 
 if TYPE_CHECKING:
@@ -247,11 +248,12 @@ def size_table(models: Sequence[Architecture | Design]) -> Table:
     """Lay models out side by side: each part's parameters, operations and memory."""
     from rich.table import Table
 
-    table = Table("module", title="parameters · forward FLOPs per token · memory to train")
+    title = say("parameters · forward FLOPs per token · memory to train")
+    table = Table(say("module"), title=title)
     for model in models:
         table.add_column(f"{model.name}", justify="right")
         table.add_column("FLOPs", justify="right")
-        table.add_column("memory", justify="right")
+        table.add_column(say("memory"), justify="right")
     sized = [parts(model) for model in models]
     for rows in zip(*sized, strict=True):
         table.add_row(rows[0].name, *(cell for part in rows for cell in _cells(part)))
@@ -264,7 +266,7 @@ def size_table(models: Sequence[Architecture | Design]) -> Table:
         )
         for part in sized
     ]
-    table.add_row("all", *(cell for total in totals for cell in _cells(total)), style="bold")
+    table.add_row(say("all"), *(cell for total in totals for cell in _cells(total)), style="bold")
     return table
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from autolm.engine.graph import Node
+from autolm.outside.columns import folded, padded, width
+from autolm.outside.language import say
 from autolm.testing.running import Outcome
 from autolm.testing.verdict import Row, Verdict
-from autolm.walking.columns import padded, width
 
 MOST_ROWS = 8
 SITE_COLUMN = 60
@@ -51,20 +52,21 @@ class Failure:
 
     def lines(self) -> list[str]:
         """Tell it."""
-        lines = _folded(f"{self.law}: {self.message}" if self.law else self.message)
+        message = say(self.message)
+        lines = _folded(f"{say(self.law)}: {message}" if self.law else message)
         lines += [self.given] * bool(self.given)
         if self.rows:
             lines += table(self.rows)
         if self.diagnosis:
-            lines += _folded(f"diagnosis: {self.diagnosis}")
+            lines += _folded(f"{say('diagnosis')}: {say(self.diagnosis)}")
         if self.known:
-            lines += _folded(f"known: {self.known}")
+            lines += _folded(f"{say('known')}: {say(self.known)}")
         for law in self.also:
-            lines += _folded(f"also broken: {law}")
+            lines += _folded(say(f"also broken: {law}"))
         if self.program:
-            lines += ["reproduce:", *textwrap.indent(self.program, "    ").splitlines()]
+            lines += [say("reproduce:"), *textwrap.indent(self.program, "    ").splitlines()]
         if self.decorator:
-            lines += ["keep it, in a test of calls():", f"    {self.decorator}"]
+            lines += [say("keep it, in a test of calls():"), f"    {self.decorator}"]
         return lines
 
 
@@ -102,12 +104,13 @@ class Report:
 
     def __str__(self) -> str:
         if self.failure is not None:
-            first = f"{self.wrong} of {self.name} is WRONG".ljust(SITE_COLUMN) + f" {self.site}"
+            wrong = say(f"{self.wrong} of {self.name} is WRONG")
+            first = f"{padded(wrong, SITE_COLUMN)} {self.site}"
             return "\n  ".join([first, *self.failure.lines()])
         if self.verdict is Verdict.UNDECIDED:
-            return f"{self.name} is UNDECIDED: {self.reason}"
+            return say(f"{self.name} is UNDECIDED: {self.reason}")
         note = f"; {self.reason}" if self.reason else ""
-        return f"{self.name} is CORRECT to {self.digits:.0f} digits{note}"
+        return say(f"{self.name} is CORRECT to {self.digits:.0f} digits{note}")
 
     __repr__ = __str__
 
@@ -135,18 +138,12 @@ class Report:
 
 def _folded(sentence: str) -> list[str]:
     """Break a sentence into lines; a word that is too long, such as a path, stays whole."""
-    return textwrap.wrap(
-        sentence,
-        WIDTH,
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return folded(sentence, WIDTH, "  ")
 
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Lay out wrong elements: operand, index, what the rule says, what should be, the error."""
-    lines = [["input", "index", "backward says", "should be", "error"]]
+    lines = [list(map(say, ("input", "index", "backward says", "should be", "error")))]
     for row in rows[:MOST_ROWS]:
         numbers = f"{row.analytic:.10g}", f"{row.numeric:.10g}", f"{row.error:+.4g}"
         lines.append([row.operand, str(list(row.index)), *(n.replace("-", "−") for n in numbers)])
@@ -156,5 +153,5 @@ def table(rows: Sequence[Row]) -> list[str]:
         for line in lines
     ]
     if len(rows) > MOST_ROWS:
-        laid_out.append(f"and {len(rows) - MOST_ROWS} more")
+        laid_out.append(say(f"and {len(rows) - MOST_ROWS} more"))
     return laid_out

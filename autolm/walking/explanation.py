@@ -17,9 +17,9 @@ from autolm.engine.backprop import Backprop, latest_root
 from autolm.engine.graph import Node
 from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_int
+from autolm.outside.columns import padded, width
 from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
-from autolm.walking.columns import padded, width
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.what_if import seed
 from autolm.walking.wording import grad_of, label, made, norm, rule, show

@@ -30,6 +30,7 @@ from autolm.engine.graph import Node, record_sites, topological_order
 from autolm.engine.hooks import node_of
 from autolm.engine.site import Frame, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
+from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, words_of
 from autolm.walking.libraries import recording_libraries
 from autolm.walking.program_names import variables_of_caller
@@ -207,7 +208,8 @@ def side_errors_in_a_line(path: Path) -> Iterator[None]:
     """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
 
     def tell(error: BaseException, where: str) -> None:
-        print(f"autolm: {in_a_line(str(program_error(path, error)))} ({where})", file=sys.stderr)
+        told = say(f"{in_a_line(str(program_error(path, error)))} ({where})")
+        print(f"autolm: {told}", file=sys.stderr)
 
     def of_thread(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:

@@ -1,6 +1,7 @@
 """What stands in a lesson beside its text: a player, a drawing, a cell to run, things to answer.
 
-```{player} loss            the backward pass of a variable of the lesson
+```{player} loss            the backward pass of a variable of the lesson, and other arguments of
+                            `player`; `:open:` a part; each line, `8: words`, leads to a step
 ```{drawing} loss           its picture; the words under it
 ```{run}                    a program of Values, run in the page
 ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
@@ -13,6 +14,7 @@
 import html
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -98,15 +100,24 @@ class Course(SphinxDirective):
 
 
 class Player(Course):
-    """The backward pass of a variable, to be stepped through."""
+    """The backward pass of a variable, to be stepped through; buttons lead to its moments."""
+
+    option_spec = {"open": directives.unchanged}  # noqa: RUF012, as docutils has it
 
     def run(self) -> list[Any]:
         """Make it."""
-        page, words = self.made(".html"), self.words
+        words = self.words
+        place = {"lang": self.config.language, **self.options}
+        page = f"{self.made('.html')}#{urlencode(place)}"
+        moments = "".join(
+            f'<button type="button" data-step="{step}">{html.escape(told.strip())}</button>'
+            for step, told in (line.split(":", 1) for line in self.content)
+        )
         return [
             self.raw(
+                f'<div class="walk"><div class="buttons">{moments}</div>'
                 f'<iframe class="player" src="{page}" title="{words["player"]}" loading="lazy">'
-                f'</iframe><p class="beside"><a href="{page}">{words["open"]}</a></p>'
+                f'</iframe><p class="beside"><a href="{page}">{words["open"]}</a></p></div>'
             )
         ]
 

@@ -28,11 +28,12 @@ DIRECTIVE = re.compile(r"^```\{([\w-]+)\} ?(.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```\{([\w-]+)\} ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 ANCHOR = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?!\w|\.\d)")
+MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
 SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
-    "player": "__import__('autolm').player({expression}, {path!r} + '.html')",
+    "player": "__import__('autolm').player({expression}, path={path!r} + '.html')",
     "drawing": "for dark in (False, True):\n"
     "    __import__('autolm').render({expression}, {path!r} + dark * '-dark' + '.svg',"
     " edges='chain rule', dark=dark)\n"
@@ -82,10 +83,10 @@ def read(path: Path) -> Lesson:
 
 def named_in(text: str) -> list[str]:
     """List the anchors and what the directives name, which must not differ between languages."""
-    anchors = ANCHOR.findall(text)
-    return anchors + [
-        f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH
-    ]
+    named = ANCHOR.findall(text)
+    named += [f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH]
+    players = (body for kind, _, body in BLOCK.findall(text) if kind == "player")
+    return named + [step for body in players for step in MOMENT.findall(body)]
 
 
 def run(lesson: Lesson, made: Path, folder: Path) -> None:
@@ -122,7 +123,7 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
         timeout=TIME_LIMIT,
         kernel_name="python3",
         resources=resources,
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
     )
     try:
         client.execute()

@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from itertools import chain
 
 import autolm
 from autolm.cli.command import COMMANDS
 from autolm.engine.value import OPERATIONS as OF_VALUES
 from autolm.ops import OPERATIONS
 from course.lessons import DEMOS
+from course.words import LANGUAGES
 
 TITLES = {
     "names": ("Names", "이름"),
@@ -47,18 +49,18 @@ ABOUT = {
 def pages() -> dict[str, tuple[str, str]]:
     """Return each page of the reference: its name, and its text in MyST, English and Korean."""
     bodies = {
-        "names": _names(),
-        "commands": _commands(),
-        "operations": _operations(),
-        "architecture": _architecture(),
-        "guide": _guide(),
+        "names": [_names()] * 2,
+        "commands": [_commands(language) for language in LANGUAGES],
+        "operations": [_operations()] * 2,
+        "architecture": [_architecture()] * 2,
+        "guide": [_guide()] * 2,
     }
     return {
         name: tuple(
             f"# {title}\n\n{about}\n\n{body}"
-            for title, about in zip(TITLES[name], ABOUT[name], strict=True)
+            for title, about, body in zip(TITLES[name], ABOUT[name], in_each, strict=True)
         )
-        for name, body in bodies.items()
+        for name, in_each in bodies.items()
     }
 
 
@@ -78,19 +80,18 @@ def _names() -> str:
     )
 
 
-def _commands() -> str:
-    environment = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb"}
+def _commands(language: str) -> str:
+    environment = {**os.environ, "COLUMNS": "92", "NO_COLOR": "1", "PYTHONUTF8": "1"}
     texts = []
-    for heading, commands in COMMANDS.items():
-        for command in commands:
-            words = [sys.executable, "-m", "autolm", command.__name__, "--help"]
-            done = subprocess.run(
-                words, env=environment, capture_output=True, encoding="utf-8", check=True
-            )
-            texts.append(
-                f"({command.__name__}-command)=\n## `autolm {command.__name__}`\n\n*{heading}*\n\n"
-                f"```text\n{done.stdout.strip()}\n```\n"
-            )
+    for command in chain(*COMMANDS.values()):
+        name = command.__name__
+        words = [sys.executable, "-m", "autolm", name, "--help", f"--language={language}"]
+        done = subprocess.run(
+            words, env=environment, capture_output=True, encoding="utf-8", check=True
+        )
+        texts.append(
+            f"({name}-command)=\n## `autolm {name}`\n\n```text\n{done.stdout.strip()}\n```\n"
+        )
     return "\n".join(texts)
 
 

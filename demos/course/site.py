@@ -22,6 +22,12 @@ from course.words import LANGUAGES, CourseError
 HERE = Path(__file__).parent
 Tell = Callable[..., None]
 DOWNLOAD = {"en": "Download this lesson as a notebook", "ko": "이 강의를 노트북으로 내려받기"}
+# By what it is of, below node_modules; Pyodide's package and Python's have none with them.
+LICENCES = {
+    "KaTeX": "katex/LICENSE",
+    "Pretendard": "pretendard/dist/LICENSE.txt",
+    "autolm": "../../LICENSE",
+}
 # Furo writes these in English whatever the language is.
 FURO_IN_KOREAN = {
     "Back to top": "맨 위로",
@@ -42,6 +48,9 @@ FURO_IN_KOREAN = {
     "Previous": "이전",
     "Home": "처음",
     "Made with ": "만든 도구: ",
+    "Please activate JavaScript to enable the search functionality.": (
+        "찾으려면 자바스크립트가 켜져 있어야 합니다."
+    ),
 }
 CHOOSE = """<!doctype html>
 <html lang="ko"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -109,11 +118,11 @@ def build(site: Path, only: Sequence[str], tell: Tell) -> int:
 
 
 def fetch_packages() -> Path:
-    """Have npm install what package.json pins, unless it is there; return node_modules."""
-    folder, pinned = DEMOS / "node_modules", DEMOS / "package.json"
+    """Have npm install what is pinned, to the byte, unless it is there; return node_modules."""
+    folder, pinned = DEMOS / "node_modules", DEMOS / "package-lock.json"
     stamp = folder / ".of"
     if not (stamp.exists() and stamp.read_text() == pinned.read_text("utf-8")):
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"]
+        command = ["npm", "ci", "--silent", "--no-audit", "--no-fund"]
         try:
             subprocess.run(command, cwd=DEMOS, check=True, capture_output=True, text=True)
         except FileNotFoundError as error:
@@ -142,6 +151,9 @@ def gather(shared: Path, packages: Path) -> None:
     for name in (*core, "pyodide-lock.json"):
         _copy(packages / "pyodide" / name, shared / "pyodide")
     _copy(HERE / "worker.js", shared)
+    for name, licence in LICENCES.items():
+        (shared / "licences").mkdir(exist_ok=True)
+        shutil.copyfile(packages / licence, shared / "licences" / f"{name}.txt")
     for picture in (DEMOS / "pictures").glob("*.[sp][vn]g"):
         _copy(picture, shared / "pictures")
     root = Path(autolm.__file__).parent

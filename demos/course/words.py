@@ -1,9 +1,6 @@
 """What the course's commands and pages say by themselves, in English and in Korean."""
 
-import locale
-import os
-
-LANGUAGES = ("en", "ko")
+from autolm.outside.language import LANGUAGES
 
 # Each message once in each language; the names in braces are filled in.
 MESSAGES = {
@@ -84,10 +81,3 @@ class CourseError(Exception):
 def say(message: str, language: str, **parts: object) -> str:
     """Return a message in a language."""
     return MESSAGES[message][LANGUAGES.index(language)].format(**parts)
-
-
-def usual_language() -> str:
-    """Return the language of the locale, or English."""
-    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), None)
-    spoken = named or locale.getlocale()[0] or ""
-    return "ko" if spoken.lower().startswith(("ko", "korean")) else "en"

@@ -7,7 +7,7 @@ r"""
 - **보기**: 강의마다 계산 그래프 그림과 플레이어가 있습니다. 플레이어를 누르고 ← → 키를 눌러 보세요.
 - **실행**: [실행] 단추가 있는 상자는 이 페이지 안의 파이썬입니다. 숫자를 바꾸어 보세요. 처음 누를 때 몇 초 걸립니다.
 - **연습문제**: 역전파 규칙을 쓰고, 값을 예측하고, 틀린 규칙을 찾습니다. 틀려도 이유는 말하지 않습니다. 힌트는 원할 때 여세요.
-- **내 컴퓨터에서**: 강의마다 노트북(.ipynb)을 내려받을 수 있습니다. `pip install autolm` 다음에 `autolm train`.
+- **내 컴퓨터에서**: 강의마다 노트북(.ipynb)을 내려받을 수 있습니다. autolm 폴더에서 `pip install -e .`, 다음에 `autolm train`.
 
 처음이라면 [1강](lessons/01_scalars_and_the_chain_rule)부터, 전체를 먼저 보고 싶다면 [수학 지도](pages/mathematics_map)부터.
 
@@ -111,6 +111,7 @@ reference/names
 reference/commands
 reference/operations
 reference/architecture
+pages/licences
 ```
 """
 
@@ -123,7 +124,7 @@ r"""
 - **Look**: each lesson has pictures of its computation, and a player. Click into it, and press ← →.
 - **Run**: a box with a button "Run" is Python in this page. Change the numbers. The first time takes some seconds.
 - **Exercises**: write a backward rule, predict a number, find a wrong rule. The marks do not tell the cause; hints open when you ask.
-- **On your machine**: each lesson is a notebook (.ipynb) to download. `pip install autolm`, then `autolm train`.
+- **On your machine**: each lesson is a notebook (.ipynb) to download. In the folder of autolm, `pip install -e .`, then `autolm train`.
 
 Begin with [lesson 1](lessons/01_scalars_and_the_chain_rule), or, to see the whole first, with [the map](pages/mathematics_map).
 
@@ -227,5 +228,6 @@ reference/names
 reference/commands
 reference/operations
 reference/architecture
+pages/licences
 ```
 """

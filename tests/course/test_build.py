@@ -1,5 +1,6 @@
 """The build's own parts: links, words, and its refusals. The whole site is tested in test_site."""
 
+import json
 import os
 import re
 import string
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from course.links import check_links
-from course.words import MESSAGES, CourseError, say, usual_language
+from course.words import MESSAGES, CourseError, say
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,17 +59,6 @@ def test_a_message_has_the_same_parts_in_both_languages(name):
     assert not re.search("[가-힣]", english)
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "language"),
-    [("LANG", "ko_KR.UTF-8", "ko"), ("LC_ALL", "en_GB.UTF-8", "en"), ("LANG", "C", "en")],
-)
-def test_messages_are_in_the_language_of_the_locale(monkeypatch, variable, value, language):
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, value)
-    assert usual_language() == language
-
-
 def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
     (tmp_path / "jupytext.py").write_text("raise ModuleNotFoundError('no', name='jupytext')")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
@@ -85,3 +75,11 @@ def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert say("no npm", "ko").startswith("npm이 없습니다")
+
+
+def test_every_package_of_the_pages_is_pinned_to_the_byte_and_to_no_registry():
+    wanted = json.loads((ROOT / "demos/package.json").read_text("utf-8"))["dependencies"]
+    packages = json.loads((ROOT / "demos/package-lock.json").read_text("utf-8"))["packages"]
+    assert packages.pop("") == {"dependencies": wanted}
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all("integrity" in each and "resolved" not in each for each in packages.values())

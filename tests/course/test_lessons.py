@@ -47,9 +47,18 @@ def test_a_lesson_without_one_language_is_refused(tmp_path):
     assert "두 언어로 모두" in error.value.told("ko")
 
 
-@pytest.mark.parametrize("other", ["```{player} b\n```", "(there)=\n## b", "```{exercise} c\n```"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "```{player} b\n8: c\n```",
+        "```{player} a\n7: c\n```",
+        "```{player} a\n:open: b\n8: c\n```",
+        "(there)=\n## b",
+        "```{exercise} c\n```",
+    ],
+)
 def test_languages_that_name_other_players_exercises_or_anchors_are_refused(tmp_path, other):
-    text = cell("en", "```{player} a\n```") + cell("ko", other)
+    text = cell("en", "```{player} a\n8: b\n```") + cell("ko", other)
     with pytest.raises(CourseError, match="other directives"):
         lessons.read(written(tmp_path, text))
 
@@ -164,3 +173,9 @@ def test_every_exercise_stands_in_a_lesson_and_has_its_solution():
     }
     files = {path.stem for path in (ROOT / "demos" / "exercises").glob("*.py")}
     assert files == named | {f"{name}_solution" for name in named}
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_can_be_looked_at_stepped_and_run(path):
+    text = path.read_text("utf-8").split('lang="en"', 1)[-1]
+    assert {"player", "run"} <= {kind for kind, _ in DIRECTIVE.findall(text)}

@@ -133,8 +133,9 @@ def test_a_cell_runs_stops_and_runs_again(first_lesson):
     first_lesson.evaluate('cell = document.querySelector(".cell-to-run:not([data-exercise])")')
     first_lesson.evaluate('press = () => cell.querySelector("[data-run]").click()')
     first_lesson.evaluate('out = () => cell.querySelector(".out").textContent')
+    first_lesson.evaluate('rests = () => cell.querySelector("[data-run]").textContent === "실행"')
     first_lesson.evaluate("press()")
-    until(first_lesson, "out() === '1.0 2.0\\n'")
+    until(first_lesson, "out() === '1.0 2.0\\n' && rests()")
     first_lesson.evaluate(
         'cell.querySelector("textarea").value = "print(1)\\nwhile True: pass"; press()'
     )
@@ -143,7 +144,7 @@ def test_a_cell_runs_stops_and_runs_again(first_lesson):
     first_lesson.evaluate("press()")
     assert "멈췄습니다" in first_lesson.evaluate("out()")
     first_lesson.evaluate('cell.querySelector("textarea").value = "print(6 * 7)"; press()')
-    until(first_lesson, "out() === '42\\n'")
+    until(first_lesson, "out() === '42\\n' && rests()")
     first_lesson.evaluate('cell.querySelector("textarea").value = "1 / 0"; press()')
     until(first_lesson, "out().includes('ZeroDivisionError')")
 
@@ -178,6 +179,19 @@ def test_the_player_in_a_page_steps_by_keyboard(first_lesson):
     first_lesson.evaluate('document.querySelector("iframe.player").contentWindow.focus()')
     first_lesson.press("ArrowRight")
     until(first_lesson, f'{inside}.querySelector("#what").textContent !== {before!r}')
+
+
+def test_a_moment_moves_the_player_which_speaks_the_language_of_the_page(first_lesson):
+    first_lesson.evaluate('walk = document.querySelector(".walk"); walk.scrollIntoView()')
+    first_lesson.evaluate('inside = () => walk.querySelector("iframe").contentDocument')
+    until(first_lesson, '!!inside()?.querySelector("#what")?.textContent')
+    assert first_lesson.evaluate("inside().documentElement.lang") == "ko"
+    first_lesson.evaluate("moment = walk.querySelector('[data-step=\"6\"]'); moment.click()")
+    until(first_lesson, 'inside().querySelector("#position").textContent.startsWith("6 ")')
+    assert first_lesson.evaluate("moment.ariaPressed") == "true"
+    first_lesson.evaluate('walk.querySelector("iframe").contentWindow.focus()')
+    first_lesson.press("ArrowRight")
+    until(first_lesson, """walk.querySelector('[aria-pressed="true"]').dataset.step === "7" """)
 
 
 @pytest.mark.parametrize("solved", [False, True])

@@ -121,3 +121,22 @@ for (const [number, area] of document.querySelectorAll("textarea.write").entries
     // a browser that keeps nothing: the words live as long as the page
   }
 }
+
+// A player and the buttons of its moments: they move it, and the one where it stands is marked.
+for (const walk of document.querySelectorAll(".walk")) {
+  const player = walk.querySelector("iframe");
+  const moments = [...walk.querySelectorAll("[data-step]")];
+  const mark = (step) => {
+    for (const moment of moments) moment.ariaPressed = String(Number(moment.dataset.step) === step);
+  };
+  for (const moment of moments) {
+    moment.onclick = () => {
+      const step = Number(moment.dataset.step);
+      player.contentWindow.postMessage({ autolm: { step } }, "*");
+      mark(step);
+    };
+  }
+  addEventListener("message", ({ data, source }) => {
+    if (source === player.contentWindow && Number.isInteger(data?.autolm?.step)) mark(data.autolm.step);
+  });
+}

@@ -4,7 +4,7 @@ import pytest
 
 from autolm import Value, edit
 from autolm.debugger.screen import aligned
-from autolm.walking.columns import padded, width
+from autolm.outside.columns import padded, width
 
 
 @pytest.mark.parametrize(

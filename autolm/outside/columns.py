@@ -1,4 +1,4 @@
-"""How many columns a text takes in a terminal: a Korean or Chinese character takes two."""
+"""How many columns a text takes in a terminal, where a Korean or Chinese character takes two."""
 
 from __future__ import annotations
 
@@ -27,3 +27,19 @@ def padded(text: str, columns: int) -> str:
     '고양이  |'
     """
     return text + " " * (columns - width(text))
+
+
+def folded(text: str, columns: int, indent: str = "") -> list[str]:
+    """Break a sentence into lines of so many columns; a word that is too long stays whole.
+
+    >>> folded("the cat sat on the mat", 10, "  ")
+    ['the cat', '  sat on', '  the mat']
+    """
+    first, *rest = text.split(" ")
+    lines = [first]
+    for word in rest:
+        if width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += f" {word}"
+        elif word:
+            lines.append(indent + word)
+    return [line.rstrip() for line in lines]

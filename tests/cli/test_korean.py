@@ -1,0 +1,122 @@
+"""The commands of the course in Korean: what they do, and that no English sentence is left."""
+
+import re
+
+import pytest
+
+from autolm.cli.command import main
+from autolm.debugger.commands import Debugger
+from autolm.outside.language import speak
+from tests.session import Session, the_neuron
+
+COMMANDS = ("train", "sample", "step", "draw", "check", "info", "ops")
+ENGLISH = re.compile(r"\b[a-zA-Z]?[a-z]+ [a-z]+ [a-z]+\b")
+SWAPPED = """from autolm import primitive
+@primitive
+def swapped(a, b):
+    def backward(grad):
+        return grad * a, grad * b
+    return a * b, backward
+"""
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    yield
+    speak("en")
+
+
+@pytest.fixture
+def autolm(capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, arguments), "--language", "ko"])
+        said = capsys.readouterr()
+        return end.value.code, said.out + said.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_korean(autolm, command):
+    code, said = autolm(command, "--help")
+    assert code == 0
+    assert "사용법: " in said
+    assert "이 도움말을 보인다." in said
+    assert not ENGLISH.search(said), said
+
+
+def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "text.txt").write_text("interrupted\nno breakpoints\n" * 40)
+    small = ("--kind=lines", "--steps=4", "--d-model=8", "--num-heads=2", "--num-layers=1")
+    run = tmp_path / "run"
+    code, said = autolm("train", tmp_path / "text.txt", *small, "--output", run)
+    assert code == 0
+    for words in (
+        "층 1 · 헤드 2",
+        "바닥    균등 ",
+        "걸음 4/4",
+        "퍼플렉시티",
+        "검증하지 않음: 도중에",
+    ):
+        assert words in said
+    code, said = autolm("train", "--resume", run, "--steps", "3")
+    assert code == 2
+    assert said == "autolm: steps가 3인데 이미 4걸음을 했습니다\n"
+    assert "모듈" in autolm("info", run)[1]
+    picture = tmp_path / "a.svg"
+    code, said = autolm("draw", run, "--text", "no breakpoints", "--attention", "-o", picture)
+    assert code == 0
+    assert said.startswith("모델이 읽는 글: no breakpoints\n")  # a text is left as it is
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing",), "그런 명령이 없습니다: 'nothing'"),
+        (("step",), "인자가 빠졌습니다: 'target'"),
+        (
+            ("train", "--steps", "x"),
+            "'--steps'의 값이 잘못되었습니다: 'x'은(는) 정수가 아닙니다. 1 이상",
+        ),
+        (("train", "--num-layers", "0"), "num_layers이(가) 0입니다. 1 이상이어야 합니다"),
+        (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
+        (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 "),
+        (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
+        (("--bad",), "그런 옵션이 없습니다: --bad"),
+    ],
+)
+def test_an_error_is_one_line_of_korean(autolm, arguments, said):
+    code, told = autolm(*arguments)
+    assert code == 2
+    assert told.startswith(f"autolm: {said}"), told
+    assert not ENGLISH.search(told)
+
+
+def test_a_verdict_is_korean_and_the_program_that_shows_it_again_is_not(autolm, tmp_path):
+    (tmp_path / "ops.py").write_text(SWAPPED)
+    code, said = autolm("check", tmp_path / "ops.py")
+    assert code == 1
+    assert "swapped: 기울기가 틀렸습니다" in said
+    assert "진단: a, b: 피연산자가 바뀜" in said
+    assert "    from autolm import primitive\n" in said
+    assert not ENGLISH.search(said.replace(str(tmp_path), "").partition("다시 보려면")[0])
+
+
+def test_the_debugger_is_korean_and_what_the_program_says_is_left():
+    speak("ko")
+    root, names = the_neuron()
+    session = Session(root, {**names, "told": "interrupted"})
+    lines = "args,where,list,ll,s,si,s,rs,n,r,goto 1,goto 9,until 1,b op=*,b,disable,b,enable 1"
+    lines += ",condition 1 1 > 0,ignore 1 2,b,watch b,tbreak op=+,clear,why n,why b 2,nan,up,down"
+    lines += ",display n.grad,s,undisplay,whatis n,source n,zoom 1,open,foo,b foo,clear 9,s x,alias"
+    lines += ",set w1 = 2,goto end,c"
+    said = session.say(*lines.split(","))
+    assert session.say("told") == "'interrupted'"
+    for words in ("중단점 1: 연산 ×", "꺼짐", "2번 더 지나침", "끝"):
+        assert words in said
+    assert not ENGLISH.search(said), ENGLISH.search(said)
+    told = session.say("help", *(f"help {name}" for name in Debugger.groups["to look"].split()))
+    assert "가장 굵은 K개의 길" in told
+    assert not ENGLISH.search(told.replace("backward-step", "")), ENGLISH.search(told)

@@ -1,0 +1,172 @@
+"""The command in Korean: the table has every message, and what is not ours is left alone."""
+
+import ast
+import json
+import re
+import string
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from autolm.debugger.commands import Debugger
+from autolm.lm.config import TrainingConfig
+from autolm.outside.columns import width
+from autolm.outside.language import say, speak, usual_language
+from autolm.testing.jax import JAX_LAWS
+from autolm.testing.laws import LAWS
+from autolm.testing.torch import TORCH_LAWS
+
+ROOT = Path(__file__).parents[2] / "autolm"
+TABLE = json.loads((files("autolm.outside") / "korean.json").read_text("utf-8"))
+# Files that say something to who uses the command, and what they say to programmers alone.
+SPEAKING = """cli/*.py debugger/*.py lm/run_folder.py lm/report.py lm/course.py lm/config.py
+lm/trained.py lm/training.py lm/corpora.py lm/text_loss.py lm/saved_state.py lm/stored_arrays.py
+lm/pretrained.py lm/size.py lm/tokenizers/loading.py lm/tokenizers/characters.py
+outside/given_file.py outside/lock.py outside/whole_file.py walking/names.py walking/opening.py
+walking/breakpoints.py walking/explanation.py walking/program.py walking/what_if.py
+walking/blame.py drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
+testing/report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py testing/laws/*.py
+testing/relations.py testing/checking_operations.py"""
+SILENT = ("debugger/editor_extension.py",)
+# No message: names of choices, programs, words in pictures, and what programs are told of types.
+NO_MESSAGES = {
+    "chain rule",
+    "The cat sat on the mat.",
+    "bold red",
+    *Debugger.groups.values(),
+    "autolm sample {}",
+    "autolm step {}",
+    "inf − inf",
+    "inf / inf",
+    "<frozen runpy>",
+    "import sys, pygraphviz",
+    "graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())",
+    'sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))',
+    "within {} of {}",
+    "{}, {} of this name",
+    "{} of {} nodes, {}",
+    "computation graph",
+    "a node or the name of one",
+    "a function of a node",
+    "a list of nodes",
+    "check_gradient({}, {}, upstream={})",
+    "check_gradient(f, {})",
+    "alias g p %1.grad",
+}
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    yield
+    speak("en")
+
+
+def literals(tree):
+    """Every text in a program but its docstrings; with `{}` for what is put in."""
+    inside, texts = set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            inside.add(node.value)
+        if isinstance(node, ast.JoinedStr):
+            inside |= set(ast.walk(node)) - {node}
+            parts = (p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
+            texts.append("".join(parts))
+    texts += [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in inside
+    ]
+    return texts
+
+
+def messages(text):
+    """The lines and columns of a text that have two English words or more."""
+    for part in re.split(r"\n| {2,}", text):
+        if len(re.findall(r"[A-Za-z]{2,}", part.replace("{}", " "))) > 1 and " " in part.strip():
+            yield part.strip()
+
+
+def is_known(message):
+    """Whether it is said in Korean, with some words in it; or is a part of what is."""
+    example = message.replace("{}", "7")
+    return say(example) != example or any(message in each for each in TABLE)
+
+
+def test_every_message_of_the_command_has_its_korean():
+    speak("ko")
+    paths = [path for pattern in SPEAKING.split() for path in sorted(ROOT.glob(pattern))]
+    assert len(paths) > 60
+    missing = [
+        (path.name, message)
+        for path in paths
+        if path.relative_to(ROOT).as_posix() not in SILENT
+        for text in literals(ast.parse(path.read_text("utf-8")))
+        for message in messages(text)
+        if message not in NO_MESSAGES and not is_known(message)
+    ]
+    assert missing == []
+
+
+def test_every_korean_is_korean_and_puts_in_what_the_english_has():
+    for english, korean in TABLE.items():
+        assert not re.search("[가-힣]", english)
+        if re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", re.sub("{}|pip install", "", english)):
+            assert re.search("[가-힣]", korean), english
+        given = english.count("{}")
+        numbered = [
+            field for _, field, _, _ in string.Formatter().parse(korean) if field is not None
+        ]
+        if all(numbered):
+            assert {int(field) for field in numbered} == set(range(given)), english
+        else:
+            assert not any(numbered), english
+            assert len(numbered) == given, english
+
+
+def test_what_is_said_of_commands_choices_and_laws_has_its_korean():
+    told = [choice.about for choice in TrainingConfig.choices().values()]
+    told += [said for law in (*LAWS, *TORCH_LAWS, *JAX_LAWS) for said in (law.name, law.statement)]
+    for name in " ".join(Debugger.groups.values()).split():
+        lines = [line.strip() for line in getattr(Debugger, f"do_{name}").__doc__.splitlines()]
+        told += [lines[0], *lines[3:]]
+    assert [each for each in told if each and each not in TABLE | dict.fromkeys(NO_MESSAGES)] == []
+
+
+# As a column, a single word may be the name of an operation: `> 1/1  linear   linear`.
+@pytest.mark.parametrize("english", ["the cat", "x = 1", "> 1/1  linear   loss = 2", "", "   "])
+def test_what_is_not_ours_stays(english):
+    speak("ko")
+    assert say(english) == english
+
+
+def test_columns_stay_where_they_were():
+    english = "backward of o = 0.7071        5 steps, 5 leaves     neuron.py:9"
+    speak("ko")
+    korean = say(english)
+    assert re.split(" {2,}", korean) == ["역전파: o = 0.7071", "단계 5개, 잎 5개", "neuron.py:9"]
+    for column in ("단계", "neuron.py"):
+        before = english.index("5 steps" if column == "단계" else column)
+        assert width(korean[: korean.index(column)]) == before
+
+
+def test_what_is_put_in_stays_unless_the_korean_says_it_too():
+    speak("ko")
+    assert say("the model reads: interrupted") == "모델이 읽는 글: interrupted"
+    assert say("loss.py: damaged: it is not JSON").endswith("손상되었습니다: JSON이 아닙니다")
+    assert say("autolm: x").startswith("autolm")
+
+
+def test_colours_stay_around_what_is_said():
+    speak("ko")
+    assert say("\x1b[31mno breakpoints\x1b[0m") == "\x1b[31m중단점이 없습니다\x1b[0m"
+
+
+def test_the_language_is_that_of_the_locale_and_another_is_refused(monkeypatch):
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for variable, value, language in (("LANG", "ko_KR.UTF-8", "ko"), ("LC_ALL", "C", "en")):
+        monkeypatch.setenv(variable, value)
+        assert usual_language() == language
+    with pytest.raises(ValueError, match="choose one of en, ko"):
+        speak("fr")
