@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autolm.outside.language import say
 from autolm.testing.call import Call
 from autolm.testing.hypotheses import (
     EVERYWHERE,
@@ -41,7 +42,7 @@ def diagnose(
         diagnosis = _common_diagnosis(evidences, hypotheses)
         if diagnosis:
             named.setdefault(diagnosis, []).append(name)
-    return "; ".join(f"{', '.join(names)}: {text}" for text, names in named.items())
+    return "; ".join(f"{', '.join(names)}: {say(text)}" for text, names in named.items())
 
 
 def what_is_known(subject: Subject, example: Call | None) -> str:
@@ -50,12 +51,13 @@ def what_is_known(subject: Subject, example: Call | None) -> str:
     for name, evidences in _by_operand(gather(subject, example)).items():
         wrong = [e for e in evidences if e.wrong]
         if not wrong:
-            told.append(f"{name} is right")
+            told.append(say(f"{name} is right"))
             continue
         places = {text for text in _places(wrong[0]) if all(text in _places(e) for e in wrong)}
         calls = "" if len(wrong) == len(evidences) else " in some calls"
-        told.append(f"{name} is wrong{calls}" + "".join(f", {text}" for text in sorted(places)))
-        told += [f"its error {text}" for text in _how_the_error_depends(wrong)]
+        where = "".join(f", {say(text)}" for text in sorted(places))
+        told.append(say(f"{name} is wrong{calls}") + where)
+        told += [say(f"its error {text}") for text in _how_the_error_depends(wrong)]
     return "; ".join(told)
 
 
