@@ -4,11 +4,13 @@ import numpy as np
 from hypothesis import find, given, settings
 
 from autolm import ops
+from autolm.ops.array_operation import Case
 from autolm.testing import Verdict, check_gradient, expressions
 from autolm.testing.laws.values import compare_expression, graphs
 from autolm.testing.running import examine
 from autolm.testing.under_test import Subject
 
+from .everyday_operations import RIGHT
 from .wrong_operations import product_swapped
 
 
@@ -24,6 +26,17 @@ def test_graphs_have_shared_nodes_aliases_diamonds_and_several_backward_calls():
     settings(max_examples=60)(given(expressions())(lambda e: found.update(e.features().keys())))()
     assert min(found[f] for f in ("shared node", "alias", "unequal diamond")) >= 5
     assert found["several backward calls"] >= 5
+
+
+def test_a_graph_can_be_built_though_applications_were_given_up_on_the_way():
+    batched = Subject.of(RIGHT["batched_matrix_product"][0], cases=[Case(((2, 2, 3), (2, 3, 2)))])
+
+    @settings(max_examples=100)
+    @given(expressions((ops.mul, ops.sum), required=batched))
+    def is_built(expression):
+        expression.build()
+
+    is_built()
 
 
 def test_a_required_operation_is_in_every_graph():

@@ -226,6 +226,38 @@ def test_a_result_left_out_is_no_overwritten_contribution():
     assert "the upstream gradient of result 1 is left out" in report.failure.diagnosis, report
 
 
+def affine(x, w, b):
+    return x @ w.mT + b
+
+
+def affine_rule(asked_for_bias):
+    def rule(ctx, grad):
+        x, w, _ = ctx.saved_tensors
+        asked = ctx.needs_input_grad
+        return grad @ w, grad.mT @ x, grad.sum(0) if asked[asked_for_bias] else None
+
+    return rule
+
+
+def test_a_bias_whose_gradient_hangs_on_that_of_the_weight_is_found_after_other_laws():
+    examples = rows(2, 3), rows(4, 3), rows(4)
+    told = {"laws": ["rule", "frozen"], "examples_count": 2}
+    right = function(keep(affine), affine_rule(2))
+    assert check_function(right, *examples, **told).verdict is Verdict.CORRECT
+    with pytest.raises(GradientError, match="b gets none, where only x, b requires a gradient"):
+        check_function(function(keep(affine), affine_rule(1)), *examples, **told)
+
+
+def through_half(ctx, grad):
+    return (grad.half() * 2 * ctx.saved_tensors[0].half()).to(grad.dtype)
+
+
+def test_a_rule_that_goes_through_half_precision_is_named_so_and_not_by_its_size():
+    report = broken_by(function(keep(square), through_half), rows(2, 3), laws=["rule", "linear"])
+    assert "rounded to half precision" in report.failure.diagnosis
+    assert report.wrong == "the gradient"
+
+
 class OfCuda(torch.autograd.Function):
     """It takes tensors of another device only."""
 
