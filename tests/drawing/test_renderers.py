@@ -176,7 +176,7 @@ def test_a_picture_that_takes_too_long_is_collapsed_further_and_says_so(monkeypa
 
 def test_a_player_that_takes_too_long_is_collapsed_further_and_says_so(monkeypatch, tmp_path):
     need_renderer()
-    boxes = slow_for_many_boxes(monkeypatch, "autolm.pages.player_page")
+    boxes = slow_for_many_boxes(monkeypatch, "autolm.pages.scene")
     with pytest.warns(UserWarning, match="player: collapsed to 9 boxes: the layout took longer"):
         page = player(chain_of_sines(), tmp_path / "page.html")
     assert boxes[0] > 9 >= boxes[-1]

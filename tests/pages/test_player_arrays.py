@@ -208,6 +208,15 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
     for _, true, computed, upstream, grad in compared:
         assert float(computed) == pytest.approx(float(true), rel=1e-12, abs=1e-15)
         assert upstream == grad
+    assert page.evaluate(
+        """(() => { const id = matrices.findIndex(({ name }) => name === "weights");
+            const { data } = matrices[matrices[id].made.operands[0].matrix];
+            const before = data[0];
+            data[0] = 1000; // whose exponential is infinite
+            const opens = canOpen(id, 0);
+            data[0] = before;
+            return [opens, canOpen(id, 0)]; })()"""
+    ) == [False, True]
     open_at(browser, made, "open=blocks.0.attention")
     page.click('table[data-matrix="products"] tbody tr:nth-child(3) td:nth-of-type(2)')
     page.press("z")

@@ -462,10 +462,11 @@ function tellCell() {
   cellIn(id, isGrad, flat)?.classList.add("self");
   const update = isGrad ? [] : updateOf(id, flat);
   const place = unravelled(flat, matrices[id].shape).join(",");
-  const isClosed = matrices[id].made && !isGrad && !opensAsGraph(id);
+  const isOpening = !isGrad && canOpen(id, flat);
+  const isClosed = matrices[id].made && !isGrad && !isOpening;
   const debug = isClosed ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
   box.replaceChildren(...[...lines, ...update, ...debug].map(item));
-  if (!isGrad && opensAsGraph(id) && scene.zoomed?.join() !== [id, flat].join()) {
+  if (isOpening && scene.zoomed?.join() !== [id, flat].join()) {
     const button = make("button", { text: say("Open as single numbers (z)") });
     button.addEventListener("click", zoomIntoTouched);
     box.append(make("li", {}, button));

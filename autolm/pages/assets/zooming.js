@@ -59,8 +59,14 @@ function graphOf(id, flat, seed) {
   return { data, names, steps: backward(program, forward(program, data), seed) };
 }
 
+// Without the shift of a softmax the exponential of a large number is infinite: then nothing opens.
+function canOpen(id, flat) {
+  if (!opensAsGraph(id)) return false;
+  return Number.isFinite(graphOf(id, flat, 1).data.at(-1)) === Number.isFinite(matrices[id].data[flat]);
+}
+
 function zoomInto(id, flat) {
-  if (!opensAsGraph(id)) return;
+  if (!canOpen(id, flat)) return;
   const matrix = matrices[id];
   const drawn = DATA.zooms[matrix.made.zoom].scene;
   const hasGradient = matrix.grad?.length && knownAt(id).grad;
