@@ -1,8 +1,8 @@
 """What is behind a fused function of PyTorch: its definition, on the same tensors, run again.
 
 Attention is one kernel, which keeps no weights to look at. Opened, it is two products of matrices,
-a mask and a softmax, whose result is the kernel's but for rounding. Where the kernel has drawn
-random numbers that nobody can have again, one line says so.
+a mask and a softmax, whose result is the kernel's but for rounding. Dropout is drawn again from the
+random state of then; where a kernel has drawn its mask in another way, one line says so.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ def attention(
     attn_mask, dropout_p, is_causal, scale, enable_gqa
         As of `scaled_dot_product_attention`.
     """
-    if dropout_p > 0:
-        raise ValueError("its kernel has drawn the mask of its dropout, and keeps it to itself")
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = (each.repeat_interleave(times, -3) for each in (key, value))
@@ -54,7 +52,10 @@ def attention(
         scores = _named(scores.masked_fill(~attn_mask, -math.inf), "masked")
     elif attn_mask is not None:
         scores = _named(scores + attn_mask, "masked")
-    return _named(scores.softmax(-1), "weights") @ value
+    weights = _named(scores.softmax(-1), "weights")
+    if dropout_p > 0:  # which the definition of PyTorch draws in this way, though no fused kernel
+        weights = _named(torch.dropout(weights, dropout_p, True), "kept")
+    return weights @ value
 
 
 def layer_norm(
@@ -173,9 +174,12 @@ def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
     if not torch.allclose(
         result.detach(), node.data, rtol=close, atol=close * scale, equal_nan=True
     ):
+        cause = "its kernel has drawn the mask of its dropout in a way of its own"
+        if not call.attributes.get("dropout_p"):
+            cause = "they were changed since it was computed"
         raise ValueError(
             f"open: {label(node)} holds other numbers than {node.op.name} makes of its operands: "
-            "they were changed since it was computed"
+            f"{cause}"
         )
     root, leaves = node_of(result), {each: node_of(copy) for each, copy in copies.items()}
     for each, name in zip(call.operands, call.names(definition), strict=True):

@@ -120,10 +120,12 @@ def checkpoint_that_runs_again():
 
 
 def model_under_compile():
+    layers = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = gpt()
-    return program
+        warnings.simplefilter("ignore")  # that it runs uncompiled while it is recorded
+        model = torch.compile(layers, backend="eager")
+    x = torch.randn(3, 4)
+    return of(layers)(lambda: model(x).sum())
 
 
 def autocast_with_a_shared_weight():
@@ -398,6 +400,7 @@ PROGRAMS = [
     gpt_with_tied_weights,
     checkpoint_that_keeps_no_graph,
     checkpoint_that_runs_again,
+    model_under_compile,
     autocast_with_a_shared_weight,
     half_precision,
     sparse_gradients,

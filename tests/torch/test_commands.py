@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import autolm.torch  # noqa: E402
 from autolm.walking.program import Program, ProgramError, root_of_program  # noqa: E402
+from tests.debugger.dap.client import Adapter  # noqa: E402
 from tests.debugger.dap.conftest import Visited  # noqa: E402
 from tests.session import Session  # noqa: E402
 
@@ -165,6 +166,21 @@ def test_prompt_speaks_of_tensors(root):
     assert session.walk.root.data.item() > 0 and node.data is session.walk.root.data
     session.say("s")
     assert "all 3 steps are" in session.say("s")
+
+
+def test_client_of_the_protocol_walks_a_program_in_segments_and_it_goes_on(printed):
+    with Adapter() as adapter:
+        adapter.launch(TRAIN, segment=6, env={"OMP_NUM_THREADS": "1"})
+        assert adapter.event("stopped")["reason"] == "entry"
+        adapter.move("next")
+        frames = adapter.frames()
+        assert frames[0]["line"] in range(1, 60) and frames[0]["source"]["path"] == str(TRAIN)
+        assert adapter.evaluate("node.data.dtype") == "torch.float32"
+        adapter.move("continue")
+        adapter.move("reverseContinue")
+        adapter.move("continue")
+        adapter.ask("continue")
+        assert adapter.output("stdout") == printed
 
 
 def test_prompt_calls_parameters_as_named_parameters_does():
