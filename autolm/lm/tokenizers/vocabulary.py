@@ -94,13 +94,14 @@ class VocabularyTokenizer(Tokenizer):
             for token, token_id in vocabulary.items()
             if token not in added and all(letter in values for letter in token)
         } | {token_id: bytes_of(token) for token, token_id in added.items()}
+        self._vocab_size = max(self._bytes) + 1  # each look at a token asks for it
         self._pattern = special_token_pattern(self.added)
         self._word_tokens = lru_cache(1 << 16)(self._merge)
 
     @property
     def vocab_size(self) -> int:
         """One more than the largest id."""
-        return max(self._bytes) + 1
+        return self._vocab_size
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``."""
