@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         message, code = _told(error)
         if show_traceback:
             print_exception(error)
-        else:
+        elif not _is_said_by_another(code):
             print(f"autolm: {say(in_a_line(message))}", file=sys.stderr)
     sys.exit(code)
 
@@ -132,6 +132,11 @@ def _told(error: Any) -> tuple[str, int]:
     if isinstance(error, ValueError):
         return text, WRONG_USE
     return text if text.startswith(kind) else f"{kind}: {text}", FAILED
+
+
+def _is_said_by_another(code: int) -> bool:
+    """Whether an error is one in what all workers were told: the first of each machine says it."""
+    return code == WRONG_USE and os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

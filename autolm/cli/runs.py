@@ -48,14 +48,18 @@ def read_text(folder: Path, text: str | None) -> Read:
     from autolm.lm.text_loss import text_loss, tokens_of
     from autolm.lm.trained import trained
     from autolm.outside.language import say
-    from autolm.outside.terminal import printable
+    from autolm.outside.terminal import LONGEST, printable
 
     model, tokenizer, kind = trained(folder)
     text = _first_line(folder) if text is None else text
     with record_sites():
         loss = text_loss(model, tokenizer, kind, text)
+    tokens = tokens_of(loss, tokenizer)
     print(say(f"the model reads: {printable(text)}"))
-    return Read(loss, model, tokens_of(loss, tokenizer))
+    if len(tokens.texts) < len(text):  # else they are its characters
+        pieces = printable(" · ".join(tokens.texts), LONGEST)
+        print(say(f"as the tokens    {pieces}"))
+    return Read(loss, model, tokens)
 
 
 def _first_line(folder: Path) -> str:

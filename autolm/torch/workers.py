@@ -123,9 +123,10 @@ def _settle() -> None:
 def _place(device: DeviceName, dtype: DTypeName) -> torch.device:
     """Return the device of this worker; of several GPUs, its own."""
     if device == "cuda":
-        number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-        if number >= there:
-            wanted = f"worker {number} wants a GPU of its own" if there else "there is no GPU"
+        number = int(os.environ.get("LOCAL_RANK", 0))
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        if here > (there := torch.cuda.device_count()):  # which each of them sees
+            wanted = f"{here} workers want a GPU each" if there else "there is no GPU"
             raise ValueError(f"--device cuda: {wanted}, and PyTorch sees {there}: use --device cpu")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or products are not repeated
         torch.cuda.set_device(number)

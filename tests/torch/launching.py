@@ -52,10 +52,13 @@ def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str
         os.environ |= {
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
+            "LOCAL_WORLD_SIZE": str(size),
             "WORLD_SIZE": str(size),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
+    if library := what.get("lacks"):
+        setattr(torch.distributed, f"is_{library}_available", lambda: False)
     if what.get("rank") == rank:
         happens(what)
     run.SAMPLE_TOKENS = 20

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.runs import SMALL, TEXT
 
 if importlib.util.find_spec("torch") is None:
     pytest.skip("no torch: pip install 'autolm[test,torch]'", allow_module_level=True)
+
+import torch
 
 ROOT = Path(__file__).parents[2]
 # Five rows for two or three workers, of which some have padding.
@@ -99,9 +102,10 @@ def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_p
     assert RunFolder.open(tmp_path / "run").config().engine == "numpy"
     assert_same_run(tmp_path / "whole", tmp_path / "run")
     assert refused.codes == [2, 2]
-    assert refused.error[0] == (
-        "autolm: batch_size 1 does not reach for 2 workers: each takes rows of the batch\n"
-    )
+    assert refused.error == [
+        "autolm: batch_size 1 does not reach for 2 workers: each takes rows of the batch\n",
+        "",
+    ]
     assert not (tmp_path / "small").exists()
 
 
@@ -152,6 +156,40 @@ def test_all_workers_end_when_one_cannot_go_on(tmp_path: Path) -> None:
         "autolm: the engine numpy has one worker: give --engine torch under torchrun\n"
     )
     assert not (tmp_path / "none").exists()
+
+
+@thorough
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, size: int) -> None:
+    train = ["train", *OPTIONS, "-o", "run", TORCH]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        gpu, gloo, nccl, port, text = launch(
+            tmp_path,
+            (size, [*train, "--device=cuda"], {}),
+            (size, train, {"lacks": "gloo"}),
+            (size, [*train, "--device=cuda"], {"lacks": "nccl"}),
+            (1, train, {"port": taken.getsockname()[1]}),
+            (size, ["train", "none.txt", "-o", "run", TORCH], {}),
+        )
+    told = {
+        "autolm: several workers on cpu need gloo, which this PyTorch lacks": gloo,
+        "autolm: none.txt: no such file": text,
+        "autolm: the workers do not find one another: ": port,
+    }
+    if not torch.cuda.is_available():
+        told |= {"autolm: --device cuda: there is no GPU": gpu}
+    else:
+        told |= {"autolm: several workers on cuda need nccl": nccl}
+    for words, scene in told.items():
+        assert set(scene.codes) == ({1} if scene is port else {2}), scene
+        assert scene.error[0].startswith(words), scene
+        assert [len(error.splitlines()) for error in scene.error] == [
+            1,
+            *[0] * (len(scene.codes) - 1),
+        ]
+    assert not (tmp_path / "run").exists()
 
 
 @thorough

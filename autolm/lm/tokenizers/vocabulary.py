@@ -92,6 +92,7 @@ class VocabularyTokenizer(Tokenizer):
             for token, token_id in vocabulary.items()
             if token not in added and all(letter in values for letter in token)
         } | {token_id: bytes_of(token) for token, token_id in added.items()}
+        self._vocab_size = max(self._bytes) + 1  # each look at a token asks for it
         self._pattern = special_token_pattern(self.added)
         byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
         self._words = Words(pairs, merged, byte_ids)
@@ -99,7 +100,7 @@ class VocabularyTokenizer(Tokenizer):
     @property
     def vocab_size(self) -> int:
         """One more than the largest id."""
-        return max(self._bytes) + 1
+        return self._vocab_size
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of ``text``."""
