@@ -127,6 +127,10 @@ def text(good: str) -> Argument:
     return Argument(lambda: good, lambda v: isinstance(v, str))
 
 
+# A str is refused as pieces and taken as a text, and tests of this table send no other.
+PIECES = Argument(lambda: [WORDS, " cat"], lambda v: isinstance(v, list | tuple) and not v)
+
+
 def choice(good: str | None, *others: str | None) -> Argument:
     return Argument(lambda: good, lambda v: v is None and None in others)
 
@@ -454,7 +458,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.BPETokenizer.train": (
         lambda: BPETokenizer.train,
         {
-            "text": text(WORDS),
+            "text": PIECES,
             "num_merges": count(2),
             "split": choice("gpt", None),
             "special_tokens": lists(lambda: ["<end>"]),
@@ -463,6 +467,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.BPETokenizer.encode": (
         lambda: bpe().encode,
         {"text": text("cat"), "allow_special": flag(True)},
+    ),
+    "lm.BPETokenizer.encode_iterable": (
+        lambda: lambda pieces, **told: list(bpe().encode_iterable(pieces, **told)),
+        {"pieces": PIECES, "allow_special": flag(True)},
     ),
     "lm.BPETokenizer.token_bytes": (lambda: bpe().token_bytes, {"token_id": count(1)}),
     "lm.BPETokenizer.from_json": (
