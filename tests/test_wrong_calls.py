@@ -127,8 +127,11 @@ def text(good: str) -> Argument:
     return Argument(lambda: good, lambda v: isinstance(v, str))
 
 
-# A str is refused as pieces and taken as a text, and tests of this table send no other.
-PIECES = Argument(lambda: [WORDS, " cat"], lambda v: isinstance(v, list | tuple) and not v)
+def holds_only_texts(value: Any) -> bool:
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        return False
+    is_many = isinstance(value, list | tuple | np.ndarray)
+    return is_many and all(isinstance(each, str) for each in value)
 
 
 def choice(good: str | None, *others: str | None) -> Argument:
@@ -458,7 +461,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.BPETokenizer.train": (
         lambda: BPETokenizer.train,
         {
-            "text": PIECES,
+            "text": Argument(lambda: WORDS, lambda v: isinstance(v, str) or holds_only_texts(v)),
             "num_merges": count(2),
             "split": choice("gpt", None),
             "special_tokens": lists(lambda: ["<end>"]),
@@ -470,7 +473,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     ),
     "lm.BPETokenizer.encode_iterable": (
         lambda: lambda pieces, **told: list(bpe().encode_iterable(pieces, **told)),
-        {"pieces": PIECES, "allow_special": flag(True)},
+        {
+            "pieces": Argument(lambda: [WORDS, " cat"], holds_only_texts),
+            "allow_special": flag(True),
+        },
     ),
     "lm.BPETokenizer.token_bytes": (lambda: bpe().token_bytes, {"token_id": count(1)}),
     "lm.BPETokenizer.from_json": (
