@@ -1,6 +1,6 @@
 """How quick autolm is, beside what people would pick instead, on this machine.
 
-    python demos/benchmarks                        # all of it, ten minutes
+    python demos/benchmarks --markdown tables.md   # all of it, an hour
     python demos/benchmarks scalar tinylm --quick  # some of it, small
 
 Contestants start from the same weights, and must agree on results and gradients before a clock is
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import drawing, peak_memory, report, scalar_race, text, tinylm_step
+from benchmarks import drawing, peak_memory, report, roofline, scalar_race, text, tinylm_step
 from benchmarks.race import Outcome, Race, hold
 
 Options = argparse.Namespace
@@ -115,6 +115,12 @@ def main() -> None:
             console.print(table, "")
             written.append(report.markdown(table))
     report.picture(outcomes, options.png)
+    grown = [outcome for outcome in outcomes if outcome.race.flops]
+    if grown:
+        threads = max(options.threads)
+        path = options.png.with_stem(f"{options.png.stem}-growth")
+        roofline.picture(grown, roofline.peak_flops(threads), threads, path)
+        console.print(f"Cost against size is in {path}.")
     if options.markdown:
         options.markdown.write_text("\n\n".join(written) + "\n", encoding="utf-8")
     console.print(f"The picture is in {options.png}.")

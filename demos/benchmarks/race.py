@@ -110,6 +110,7 @@ class Race:
     contestants: list[Contestant]
     tolerance: float = 1e-9  # of the results, relative
     absent: list[str] = field(default_factory=list)  # who could not take part, and why
+    flops: int = 0  # of one call, where that is known
 
 
 @dataclass(frozen=True)

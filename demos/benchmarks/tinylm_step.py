@@ -68,7 +68,8 @@ def build(key: str, threads: list[int], apart: bool = True) -> Race:
                 absent.append(f"{library} cannot run: {error}")
                 break
     shape = f"{size.num_layers} × {size.d_model}, {size.tokens[0]} × {size.tokens[1]} tokens"
-    return Race(f"TinyLM, {size.title} ({shape})", contestants, tolerance=2e-4, absent=absent)
+    title = f"TinyLM, {size.title} ({shape})"
+    return Race(title, contestants, tolerance=2e-4, absent=absent, flops=flops(key))
 
 
 def tokens_times_weights(size: Size) -> int:
