@@ -1,6 +1,7 @@
 """The benchmark: it compares like with like, says so, and runs without any of the peers."""
 
 import doctest
+import gc
 import os
 import platform
 import sys
@@ -19,7 +20,8 @@ from rich.console import Console
 from autolm import Value
 from autolm.lm.tokenizers import BPETokenizer
 
-PEERS = ("torch", "micrograd", "autograd", "mygrad", "tinygrad")
+PEERS = ("torch", "jax", "micrograd", "autograd", "mygrad", "tinygrad")
+TEXT_PEERS = ("rustbpe", "tiktoken", "tokenizers")
 MEGABYTE = 10**6
 needs_high_water_mark = pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="the system keeps no high-water mark"
@@ -29,7 +31,7 @@ needs_high_water_mark = pytest.mark.skipif(
 @pytest.fixture
 def without_peers(monkeypatch):
     monkeypatch.setattr(racing, "SAMPLE_SECONDS", 1e-9)
-    for peer in PEERS:
+    for peer in (*PEERS, *TEXT_PEERS):
         monkeypatch.setitem(sys.modules, peer, None)
         monkeypatch.setitem(sys.modules, f"{peer}.engine", None)
     monkeypatch.setattr(scalar_race, "STEPS", 1)
@@ -45,7 +47,9 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
     without_peers, monkeypatch, capsys, tmp_path
 ):
     picture = tmp_path / "picture.png"
-    run(monkeypatch, "--quick", "--rounds", 1, "--threads", 1, "--png", picture)
+    markdown = tmp_path / "tables.md"
+    told = ("--together", "--quick", "--rounds", 1, "--threads", 1, "--markdown", markdown)
+    run(monkeypatch, *told, "--png", picture)
     printed = capsys.readouterr().out
     for words in (
         "scalar microgpt",
@@ -57,7 +61,9 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
         "Tape",
     ):
         assert words in printed
-    assert all(f"{peer} is not installed" in printed for peer in ("micrograd", "PyTorch"))
+    assert all(f"{peer} is not installed" in printed for peer in ("micrograd", "rustbpe"))
+    assert "PyTorch, lean cannot run" in printed
+    assert "| autolm, 1 thread |" in markdown.read_text()
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
@@ -99,10 +105,29 @@ def test_every_contestant_is_prepared_before_it_is_timed_and_timed_once_a_round(
         for name in ("one", "other")
     ]
     outcome = hold(Race("a race", contestants), rounds=5)
-    timed = [log[i : i + 2] for i in range(len(log) - 20, len(log), 2)]
+    timed = [log[i : i + 2] for i in range(len(log) - 40, len(log), 2)]
     assert all(prepared == "-" for prepared, _ in timed)
-    assert all({a[1], b[1]} == {"one", "other"} for a, b in zip(timed[::2], timed[1::2]))  # noqa: B905
-    assert [len(seconds) for seconds in outcome.seconds.values()] == [5, 5]
+    for i in range(0, len(timed), 4):  # a round, at both settings of the collector
+        names = sorted(name for _, name in timed[i : i + 4])
+        assert names == ["one", "one", "other", "other"]
+    for seconds in (*outcome.seconds.values(), *outcome.at_default.values()):
+        assert len(seconds) == 5
+
+
+def test_a_contestant_in_a_process_of_its_own_computes_what_it_does_here():
+    told = ("tinylm_step", "contestant", "autolm", "tinylm-microgpt", 1)
+    there, here = racing.enter(*told), racing.enter(*told, apart=False)
+    assert racing.results_of(there) == racing.results_of(here)
+    assert all(racing.seconds_of(there, 1, collector) > 0 for collector in racing.COLLECTORS)
+    there.worker.close()
+
+
+def test_the_collector_is_off_only_while_a_quiet_contestant_runs():
+    seen = []
+    contestant = Contestant("one", lambda: seen.append(gc.isenabled()) or 1.0)
+    for collector in racing.COLLECTORS:
+        racing.seconds_of(contestant, 1, collector)
+    assert seen == [True, False] and gc.isenabled()
 
 
 def test_ratio_compares_times_of_the_same_round():
@@ -199,7 +224,7 @@ def test_ratios_of_a_scalar_race_compare_one_round():
 
 def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():
     pytest.importorskip("torch")
-    race = tinylm_step.build(tinylm_step.SIZES["tinylm-microgpt"], [1, 2])
+    race = tinylm_step.build("tinylm-microgpt", [1, 2], apart=False)
     names = [each.name for each in race.contestants]
     counts = ("1 thread", "2 threads")
     ways = ("PyTorch, lean", "PyTorch, as usual")
@@ -298,5 +323,5 @@ def test_peak_memory_that_is_not_known_is_not_compared(peak_bytes):
 
 
 def test_examples_in_docstrings_hold():
-    assert doctest.testmod(report) == (0, 4)
+    assert doctest.testmod(report) == (0, 7)
     assert doctest.testmod(tinylm_step) == (0, 1)

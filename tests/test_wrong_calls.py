@@ -127,6 +127,13 @@ def text(good: str) -> Argument:
     return Argument(lambda: good, lambda v: isinstance(v, str))
 
 
+def holds_only_texts(value: Any) -> bool:
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        return False
+    is_many = isinstance(value, list | tuple | np.ndarray)
+    return is_many and all(isinstance(each, str) for each in value)
+
+
 def choice(good: str | None, *others: str | None) -> Argument:
     return Argument(lambda: good, lambda v: v is None and None in others)
 
@@ -454,7 +461,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.BPETokenizer.train": (
         lambda: BPETokenizer.train,
         {
-            "text": text(WORDS),
+            "text": Argument(lambda: WORDS, lambda v: isinstance(v, str) or holds_only_texts(v)),
             "num_merges": count(2),
             "split": choice("gpt", None),
             "special_tokens": lists(lambda: ["<end>"]),
@@ -463,6 +470,13 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.BPETokenizer.encode": (
         lambda: bpe().encode,
         {"text": text("cat"), "allow_special": flag(True)},
+    ),
+    "lm.BPETokenizer.encode_iterable": (
+        lambda: lambda pieces, **told: list(bpe().encode_iterable(pieces, **told)),
+        {
+            "pieces": Argument(lambda: [WORDS, " cat"], holds_only_texts),
+            "allow_special": flag(True),
+        },
     ),
     "lm.BPETokenizer.token_bytes": (lambda: bpe().token_bytes, {"token_id": count(1)}),
     "lm.BPETokenizer.from_json": (

@@ -1,6 +1,6 @@
 """How quick autolm is, beside what people would pick instead, on this machine.
 
-    python demos/benchmarks                        # all of it, ten minutes
+    python demos/benchmarks --markdown tables.md   # all of it, an hour
     python demos/benchmarks scalar tinylm --quick  # some of it, small
 
 Contestants start from the same weights, and must agree on results and gradients before a clock is
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import drawing, peak_memory, report, scalar_race, text, tinylm_step
+from benchmarks import drawing, peak_memory, report, roofline, scalar_race, text, tinylm_step
 from benchmarks.race import Outcome, Race, hold
 
 Options = argparse.Namespace
@@ -52,14 +52,16 @@ def raced(
 def tinylm(options: Options) -> Iterator[Race]:
     sizes = list(tinylm_step.SIZES)
     for size in sizes[:1] if options.quick else sizes:
-        race = tinylm_step.build(tinylm_step.SIZES[size], options.threads)
+        race = tinylm_step.build(size, options.threads, options.apart)
         yield peak_memory.weighed(race, size, options.threads)
 
 
 @raced
 def bpe(options: Options) -> Iterator[Race]:
-    size, few, many = (10_000, 2, 16) if options.quick else (1_000_000, 4, 512)
-    yield from text.build(options.text, size, few, many)
+    sizes = [10_000] if options.quick else [1_000_000, 10_000_000]
+    for size in sizes:
+        few, many = (2, 16) if options.quick else (2, 4096)
+        yield from text.build(options.text, size, few, many, options.apart)
 
 
 @raced
@@ -84,6 +86,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="for arrays (1 2)")
     parser.add_argument("--text", type=Path, help="what BPE learns from; else Python's own pages")
     parser.add_argument("--png", type=Path, default=Path("benchmark.png"), help="the picture")
+    parser.add_argument("--markdown", type=Path, help="write the tables there as well")
+    parser.add_argument(
+        "--together",
+        dest="apart",
+        action="store_false",
+        help="all in one process, quick to start and less fair",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the order of contestants")
     options = parser.parse_args()
     for name in options.workloads:
@@ -99,10 +108,19 @@ def main() -> None:
     random.seed(options.seed)
     console = Console()
     console.print(report.machine(), style="dim")
-    outcomes: list[Outcome] = []
+    outcomes, written = list[Outcome](), [report.machine()]
     for name in options.workloads or WORKLOADS:
         for table, held in WORKLOADS[name](options):
             outcomes += held
             console.print(table, "")
+            written.append(report.markdown(table))
     report.picture(outcomes, options.png)
+    grown = [outcome for outcome in outcomes if outcome.race.flops]
+    if grown:
+        threads = max(options.threads)
+        path = options.png.with_stem(f"{options.png.stem}-growth")
+        roofline.picture(grown, roofline.peak_flops(threads), threads, path)
+        console.print(f"Cost against size is in {path}.")
+    if options.markdown:
+        options.markdown.write_text("\n\n".join(written) + "\n", encoding="utf-8")
     console.print(f"The picture is in {options.png}.")

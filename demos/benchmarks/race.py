@@ -1,19 +1,28 @@
 """A race: contestants that compute the same thing, timed in shuffled order, round after round.
 
-Nothing is timed before the results agree. Machines are noisy, so contestants are compared within a
-round, and the ratios are given with their spread over the rounds.
+Each waits in a process of its own for its turn (`worker.py`), and runs in every round twice: with
+Python's cycle collector as it is by default, and with the collector off. Nothing is timed before
+the results agree. Machines are noisy, so contestants are compared within a round, and the ratios
+are given with their spread over the rounds.
 """
 
 import gc
+import json
+import os
 import random
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from math import ceil, isclose
 from time import perf_counter
+from typing import Any
 
 SAMPLE_SECONDS = 0.05  # quick calls are repeated for this long, and their mean is the sample
 PARITY_CALLS = 3  # so that, where weights move, updates are compared too
+COLLECTORS = ("default", "quiet")
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Contestant:
         Sets the threads and the like; not timed.
     peak_bytes
         The most memory that the work takes, where that is measured.
+    worker
+        The process that it is in, if not in this one.
     """
 
     name: str
@@ -37,6 +48,58 @@ class Contestant:
     digest: Callable[[], float] = lambda: 0.0
     prepare: Callable[[], object] = lambda: None
     peak_bytes: int | None = None
+    worker: "Worker | None" = None
+
+
+class Worker:
+    """A process with one contestant, which runs when it is told to."""
+
+    def __init__(self, module: str, function: str, told: tuple[Any, ...]) -> None:
+        command = [sys.executable, "-P", "-m", "benchmarks.worker", module, function]
+        imports = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same autolm as here
+        self._process = subprocess.Popen(
+            [*command, json.dumps(told)],
+            env=os.environ | imports,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        begun = self._answer()
+        if "absent" in begun:
+            raise ImportError(begun["absent"])
+        self.name: str = begun["name"]
+
+    def ask(self, what: str, **details: Any) -> Any:
+        """Let it do something, and return what it answers."""
+        assert self._process.stdin is not None
+        print(json.dumps({"do": what, **details}), file=self._process.stdin, flush=True)
+        return self._answer()["answer"]
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a contestant ended early: {self._process.args}")
+        return dict(json.loads(line))
+
+
+def enter(module: str, function: str, *told: Any, apart: bool = True) -> Contestant:
+    """Return the contestant that a function of the benchmarks makes, in a process of its own.
+
+    Raises
+    ------
+    ImportError
+        If what it needs is not there.
+    """
+    if not apart:
+        contestant: Contestant = getattr(import_module(f"benchmarks.{module}"), function)(*told)
+        return contestant
+    worker = Worker(f"benchmarks.{module}", function, told)
+    return Contestant(worker.name, lambda: 0.0, worker=worker)
 
 
 @dataclass(frozen=True)
@@ -47,14 +110,22 @@ class Race:
     contestants: list[Contestant]
     tolerance: float = 1e-9  # of the results, relative
     absent: list[str] = field(default_factory=list)  # who could not take part, and why
+    flops: int = 0  # of one call, where that is known
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A race and its times: seconds for one call, a number for each round."""
+    """A race and its times: seconds for one call, a number for each round.
+
+    Attributes
+    ----------
+    seconds, at_default
+        With the collector quiet; and as it is by default.
+    """
 
     race: Race
     seconds: dict[str, list[float]]
+    at_default: dict[str, list[float]] = field(default_factory=dict)
 
     def quartiles(self, name: str) -> tuple[float, float, float]:
         """Return the quartiles of a contestant's times."""
@@ -74,22 +145,30 @@ def _quartiles(numbers: list[float]) -> tuple[float, float, float]:
 
 
 def hold(race: Race, rounds: int) -> Outcome:
-    """Check that all results agree, then time every contestant once a round."""
-    require_parity(race)
-    calls = {each.name: ceil(SAMPLE_SECONDS / seconds_of(each, 1)) for each in race.contestants}
-    seconds: dict[str, list[float]] = {each.name: [] for each in race.contestants}
-    for _ in range(rounds):
-        for each in random.sample(race.contestants, len(race.contestants)):
-            seconds[each.name].append(seconds_of(each, calls[each.name]))
-    return Outcome(race, seconds)
+    """Check that all results agree, then time every contestant once a round, at each setting."""
+    try:
+        require_parity(race)
+        calls = {each.name: ceil(SAMPLE_SECONDS / seconds_of(each, 1)) for each in race.contestants}
+        found: dict[str, dict[str, list[float]]] = {
+            collector: {each.name: [] for each in race.contestants} for collector in COLLECTORS
+        }
+        starts = [(each, collector) for each in race.contestants for collector in COLLECTORS]
+        for _ in range(rounds):
+            for each, collector in random.sample(starts, len(starts)):
+                seconds = seconds_of(each, calls[each.name], collector)
+                found[collector][each.name].append(seconds)
+    finally:
+        for each in race.contestants:
+            if each.worker is not None:
+                each.worker.close()
+    return Outcome(race, found["quiet"], found["default"])
 
 
 def require_parity(race: Race) -> None:
     """Refuse to compare what does not compute the same."""
     expected: list[float] = []
     for each in race.contestants:
-        each.prepare()
-        results = [x for _ in range(PARITY_CALLS) for x in (each.run(), each.digest())]
+        results = results_of(each)
         expected = expected or results
         for result, other in zip(results, expected, strict=True):
             if not isclose(result, other, rel_tol=race.tolerance):
@@ -99,11 +178,28 @@ def require_parity(race: Race) -> None:
                 )
 
 
-def seconds_of(contestant: Contestant, calls: int) -> float:
+def results_of(contestant: Contestant) -> list[float]:
+    """Return what some calls compute."""
+    if contestant.worker is not None:
+        return list(contestant.worker.ask("results"))
+    contestant.prepare()
+    return [x for _ in range(PARITY_CALLS) for x in (contestant.run(), contestant.digest())]
+
+
+def seconds_of(contestant: Contestant, calls: int, collector: str = "default") -> float:
     """Time some calls, and return the mean."""
+    if contestant.worker is not None:
+        return float(contestant.worker.ask("seconds", calls=calls, collector=collector))
     contestant.prepare()
     gc.collect()
-    start = perf_counter()
-    for _ in range(calls):
-        contestant.run()
-    return (perf_counter() - start) / calls
+    if collector == "quiet":
+        gc.freeze()
+        gc.disable()
+    try:
+        start = perf_counter()
+        for _ in range(calls):
+            contestant.run()
+        return (perf_counter() - start) / calls
+    finally:
+        gc.enable()
+        gc.unfreeze()

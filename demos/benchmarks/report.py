@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import statistics
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,7 +12,10 @@ from rich.table import Table
 
 from benchmarks.race import Contestant, Outcome
 
-LIBRARIES = ("numpy", "numba", "torch", "micrograd", "autograd", "mygrad", "tinygrad")
+LIBRARIES = (
+    *("numpy", "numba", "torch", "jax", "micrograd", "autograd", "mygrad", "tinygrad"),
+    *("rustbpe", "tiktoken", "tokenizers"),
+)
 OURS, OTHERS = "#1f6aa5", "#8c8c8c"
 MEGABYTE = 10**6
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
@@ -24,6 +29,8 @@ def machine() -> str:
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         cpu = names[0].partition(": ")[2] if names else cpu
     words = [f"{cpu}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    if hasattr(os, "getloadavg"):
+        words.append(f"load {os.getloadavg()[0]:.1f} at the start")
     return " · ".join(
         words + [f"{name} {found}" for name in LIBRARIES if (found := _version(name))]
     )
@@ -85,6 +92,9 @@ def table(outcome: Outcome) -> Table:
     grid.add_column("", no_wrap=True)
     grid.caption, grid.caption_justify = memory_beside_first(race.contestants), "left"
     last = ["quartiles"]
+    has_default = bool(outcome.at_default)
+    if has_default:
+        last.append("with\ncollector")
     has_peaks = any(each.peak_bytes is not None for each in race.contestants)
     if has_peaks:
         last.append("peak\nmemory")
@@ -95,10 +105,34 @@ def table(outcome: Outcome) -> Table:
         slow, usual, quick = outcome.speedup(each.name)
         spread = "" if each.name == first else f" ({ratio(slow)}–{ratio(quick)})"
         cells = [each.name, duration(middle), ratio(usual) + spread, interval(low, high)]
+        if has_default:
+            cells.append(duration(statistics.median(outcome.at_default[each.name])))
         if has_peaks:
             cells.append("" if each.peak_bytes is None else megabytes(each.peak_bytes))
         grid.add_row(*cells, style="bold" if is_ours(each.name) else None)
     return grid
+
+
+def markdown(grid: Table) -> str:
+    """Write a table as Markdown, its title above it.
+
+    >>> grid = Table("", "time", title="a race")
+    >>> grid.add_row("autolm", "1 ms")
+    >>> print(markdown(grid))
+    **a race**
+    <BLANKLINE>
+    |  | time |
+    | --- | ---: |
+    | autolm | 1 ms |
+    """
+    columns = [[str(column.header), *map(str, column.cells)] for column in grid.columns]
+    heading, *rows = (
+        "| " + " | ".join(cell.replace("\n", " ") for cell in row) + " |"
+        for row in zip(*columns, strict=True)
+    )
+    rule = "| --- |" + " ---: |" * (len(columns) - 1)
+    title = re.sub(r"\[/?\w*\]", "", str(grid.title)).replace("\n", "; ")
+    return "\n".join([f"**{title}**", "", heading, rule, *rows])
 
 
 def memory_beside_first(contestants: list[Contestant]) -> str | None:

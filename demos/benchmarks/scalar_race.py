@@ -23,15 +23,25 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from autolm.engine.graph import topological_order
+from benchmarks.c_tape import has_compiler
 from benchmarks.race import Contestant, Outcome, Race
 from benchmarks.report import duration, is_ours, ratio
 from benchmarks.scalar_run import WORKLOADS
-from benchmarks.scalar_step import AUTOLM, FUSED, FUSED_TAPE, MICROGRAD, RIVALS, TAPE, TECHNIQUE
+from benchmarks.scalar_step import (
+    AUTOLM,
+    C_TAPE,
+    FUSED,
+    FUSED_TAPE,
+    MICROGRAD,
+    RIVALS,
+    TAPE,
+    TECHNIQUE,
+)
 
 COLLECTORS = ("default", "quiet")
 STEP = ("record", "backward")
 PARTS = (*STEP, "free")
-STEPS = 5
+STEPS = 9
 TOLERANCE = 1e-9
 
 
@@ -71,7 +81,9 @@ class Result:
 def hold(workload: str, size: object, rivals: Sequence[str], rounds: int) -> Result:
     """Run every rival in every round, and its memory once."""
     title = f"scalar {workload}, {size}"
-    absent = () if find_installed("micrograd") else (MICROGRAD,)
+    absent = ((MICROGRAD,) if not find_installed("micrograd") else ()) + (
+        (C_TAPE,) if not has_compiler() else ()
+    )
     present = [rival for rival in rivals if rival not in absent]
     found = defaultdict(list)
     starts = [(rival, collector) for rival in present for collector in COLLECTORS]
@@ -80,10 +92,16 @@ def hold(workload: str, size: object, rivals: Sequence[str], rounds: int) -> Res
             found[rival, collector].append(started(workload, size, rival, collector))
     require_parity(title, found)
     weights = {
-        rival: started(workload, size, rival, "weigh") for rival in present if TAPE not in rival
+        rival: started(workload, size, rival, "weigh")
+        for rival in present
+        if rival not in (C_TAPE, TAPE, FUSED_TAPE)
     }
     ordered = {start: found[start] for start in starts}
-    gone = tuple(f"{rival} is not installed" for rival in rivals if rival in absent)
+    gone = tuple(
+        "there is no C compiler" if rival == C_TAPE else f"{rival} is not installed"
+        for rival in rivals
+        if rival in absent
+    )
     nodes = {rival: count(workload, size, rival) for rival in present}
     return Result(title, nodes, ordered, weights, gone)
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from autolm import Tape
 from autolm.engine.graph import topological_order
+from benchmarks.c_tape import CTape
 from benchmarks.scalar_values import FUSED_SUMS, MICROGPT, OURS, ScalarEngine, micrograd
 
 TECHNIQUE, AUTOLM, FUSED = MICROGPT.name, OURS.name, FUSED_SUMS.name
 MICROGRAD, TAPE, FUSED_TAPE = "micrograd", "Tape", "Tape, dot and sum"
-RIVALS = (TECHNIQUE, AUTOLM, FUSED, MICROGRAD, TAPE, FUSED_TAPE)
+C_TAPE = "a tape in C"
+RIVALS = (TECHNIQUE, AUTOLM, FUSED, MICROGRAD, C_TAPE, TAPE, FUSED_TAPE)
 Vector = list[Any]
 Matrix = list[Vector]
 
@@ -44,6 +46,8 @@ class Work(NamedTuple):
 def microgpt_step(rival: str, name: str) -> Work:
     """Prepare a rival for the loss of microgpt's model on a name."""
     program = Program(engine_of(rival))
+    if rival == C_TAPE:
+        return in_c(program.loss(name), program.parameters)
     if rival in (TAPE, FUSED_TAPE):
         return on_tape(program.loss(name), program.parameters)
     return eagerly(lambda: program.loss(name), program.parameters)
@@ -101,6 +105,18 @@ def on_tape(root: Any, parameters: Vector) -> Work:
         backward=lambda _: tape.backward(),
         result=float,
         gradients=lambda: tape.gradient.tolist(),
+        clear=lambda: None,
+    )
+
+
+def in_c(root: Any, parameters: Vector) -> Work:
+    """Record once, and replay in C."""
+    tape = CTape(root, parameters)
+    return Work(
+        record=tape.forward,
+        backward=lambda _: tape.backward(),
+        result=float,
+        gradients=lambda: tape.gradients[tape.trained].tolist(),
         clear=lambda: None,
     )
 

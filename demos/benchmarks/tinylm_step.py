@@ -1,8 +1,8 @@
 """Workload: one training step of TinyLM, float32: forward, backward, AdamW.
 
-PyTorch runs the same model eagerly, written in the leanest way and in the usual way. autograd and
-mygrad, which differentiate NumPy, run it as a NumPy user would write it; tinygrad compiles its own.
-All start from the same weights.
+PyTorch runs the same model eagerly, written in the leanest way and in the usual way, and the lean
+one compiled; JAX compiles the whole step. autograd and mygrad, which differentiate NumPy, run it as
+a NumPy user would write it; tinygrad compiles its own. All start from the same weights.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from autolm import native
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
 from benchmarks.array_peers import autograd_step, mygrad_step
-from benchmarks.race import Contestant, Race
+from benchmarks.race import Contestant, Race, enter
 from benchmarks.tinygrad_peer import tinygrad_step
 
 
@@ -39,37 +39,62 @@ SIZES = {
     "tinylm-lesson-batch": Size("a batch of a lesson", 32, 64, 4, 256, 2, (12, 64)),
     "tinylm-nanogpt-cpu": Size("nanoGPT's size for a CPU", 65, 128, 4, 512, 4, (12, 64)),
 }
-PEERS = {"autograd": autograd_step, "mygrad": mygrad_step, "tinygrad": tinygrad_step}
+ALONE = {"autograd": autograd_step, "mygrad": mygrad_step, "tinygrad": tinygrad_step}  # one thread
+JAX = "JAX, compiled"
+PEERS = (JAX, *ALONE)
 AUTOLM = ("autolm, native", "autolm")
-TORCH = {"PyTorch, lean": "lean_step", "PyTorch, as usual": "usual_step"}  # in torch_peer
+TORCH = {  # in torch_peer
+    "PyTorch, lean": "lean_step",
+    "PyTorch, as usual": "usual_step",
+    "PyTorch, compiled": "compiled_step",
+}
 OPTIMIZER = {"betas": (0.9, 0.95), "weight_decay": 0.1}
 LEARNING_RATE = 1e-3
 BEYOND_PEERS = 20_000_000  # multiplications in a forward pass: the slowest peers take seconds there
 
 
-def build(size: Size, threads: list[int]) -> Race:
+def build(key: str, threads: list[int], apart: bool = True) -> Race:
     """Prepare the race at one size."""
-    tokens, targets = reading(size)
-    contestants, absent = [], []
-    try:  # first, so that all are compared with it
-        contestants += [threaded(library, size, count) for library in TORCH for count in threads]
-    except ImportError:
-        absent.append("PyTorch is not installed")
-    for library in AUTOLM:
-        try:
-            contestants += [threaded(library, size, count) for count in threads]
-        except ImportError:
-            absent.append("numba is not installed")
-    if tokens.size * size.num_layers * 12 * size.d_model**2 < BEYOND_PEERS:
-        for name, peer in PEERS.items():
+    size, contestants, absent = SIZES[key], [], []
+    for library in (*TORCH, *AUTOLM, *PEERS):  # PyTorch first, so that all are compared with it
+        if library in ALONE and tokens_times_weights(size) > BEYOND_PEERS:
+            continue
+        for count in [1] if library in ALONE else threads:
             try:
-                contestants.append(peer(new_model(size), tokens, targets))
-            except ImportError:
-                absent.append(f"{name} is not installed")
-            except RuntimeError as error:  # tinygrad without a compiler
-                absent.append(f"{name} cannot run: {error}")
+                contestants.append(
+                    enter("tinylm_step", "contestant", library, key, count, apart=apart)
+                )
+            except (ImportError, RuntimeError) as error:
+                absent.append(f"{library} cannot run: {error}")
+                break
     shape = f"{size.num_layers} × {size.d_model}, {size.tokens[0]} × {size.tokens[1]} tokens"
-    return Race(f"TinyLM, {size.title} ({shape})", contestants, tolerance=2e-4, absent=absent)
+    title = f"TinyLM, {size.title} ({shape})"
+    return Race(title, contestants, tolerance=2e-4, absent=absent, flops=flops(key))
+
+
+def tokens_times_weights(size: Size) -> int:
+    """Return how many multiplications of weights there are in a forward pass."""
+    batch, time = size.tokens
+    weights = size.num_layers * (4 * size.d_model**2 + 2 * size.d_model * size.d_ff)
+    return batch * time * (weights + size.d_model * size.vocab_size)
+
+
+def flops(key: str) -> int:
+    """Return the floating-point operations of a step's products: 2 forward, and 4 backward."""
+    return 6 * tokens_times_weights(SIZES[key])
+
+
+def contestant(library: str, key: str, threads: int) -> Contestant:
+    """Make a contestant; ImportError without what it needs."""
+    size = SIZES[key]
+    if library in (*TORCH, *AUTOLM):
+        return threaded(library, size, threads)
+    if library == JAX:
+        return import_module("benchmarks.jax_peer").jax_step(
+            with_threads(library, threads), new_model(size), *reading(size), threads
+        )
+    made: Contestant = ALONE[library](new_model(size), *reading(size))
+    return made
 
 
 def new_model(size: Size) -> TinyLM:

@@ -1,6 +1,7 @@
-"""TinyLM on PyTorch, eager, twice: as lean as it can be written, and as one usually writes it.
+"""TinyLM on PyTorch, three times: as lean as it can be written, compiled, and as is usual.
 
-Lean is functions on bare weights, and the fused AdamW. Usual is modules, and AdamW as it comes.
+Lean is functions on bare weights, and the fused AdamW; compiled is that, by `torch.compile`. Usual
+is modules, and AdamW as it comes.
 Both have PyTorch's own attention, layer norm and cross entropy. This file needs PyTorch.
 """
 
@@ -25,6 +26,17 @@ def lean_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int)
         weight.requires_grad_()
     optimizer = adamw(weights.values(), fused=True)
     return training(name, lean_forward(model, weights), optimizer, tokens, targets, threads)
+
+
+def compiled_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
+    """Train the leanest, compiled; it needs a C++ compiler."""
+    torch.set_num_threads(threads)
+    weights = {path: torch.tensor(p.data) for path, p in model.named_parameters()}
+    for weight in weights.values():
+        weight.requires_grad_()
+    optimizer = adamw(weights.values(), fused=True)
+    forward = torch.compile(lean_forward(model, weights), dynamic=False)
+    return training(name, forward, optimizer, tokens, targets, threads)
 
 
 def usual_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:

@@ -6,7 +6,7 @@ decoding gives back exactly that text, though it may hold lone surrogates, which
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from autolm.compiled.words import counted_words, loops_for
@@ -276,9 +276,13 @@ def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
 
 def _texts(argument: str, pieces: Any) -> Iterator[str]:
     """Check what is told as the pieces of a text, each when it comes."""
-    if isinstance(pieces, str | bytes) or not isinstance(pieces, Iterable):
+    try:
+        given = None if isinstance(pieces, str | bytes | Mapping | Set) else iter(pieces)
+    except TypeError:
+        given = None
+    if given is None:
         raise TypeError(f"BPETokenizer: {argument} must be pieces of a text, not {told(pieces)}")
-    return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in pieces)
+    return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in given)
 
 
 def _require_distinct_specials(special_tokens: Sequence[str]) -> None:
