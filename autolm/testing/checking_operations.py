@@ -178,7 +178,9 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None
-    by_linear = "".join(o.broken.diagnosis for o in outcomes if o.law.name == linear.name and o.broken)
+    by_linear = "".join(
+        o.broken.diagnosis for o in outcomes if o.law.name == linear.name and o.broken
+    )
     try:
         evidence = subject.with_evidence()
         if by_linear:  # then what is sent is no number times it
