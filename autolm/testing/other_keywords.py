@@ -42,15 +42,18 @@ def with_other_keywords(subject: Subject) -> Subject:
     if known.patterns:
         return known  # its record says what varies
     defaults = {**_defaults(known), **needed}
-    variants: list[Case] = []
-    for shapes in _richest(known):
-        ways = _ways(defaults, len(shapes[0]), shapes[0])
-        taken = (told for told in ways if _is_another_function(known, shapes, told))
-        variants += [Case(shapes, {**known.attributes, **told}) for told in islice(taken, MOST)]
+    variants: list[tuple[str, Case]] = []
+    for case in _richest(known):
+        ways = _ways(defaults, len(case.shapes[0]), case.shapes[0])
+        taken = (told for told in ways if _is_another_function(known, case, told))
+        variants += [
+            (literal_keywords(told), Case(case.shapes, {**case.attributes, **told}))
+            for told in islice(taken, MOST)
+        ]
     if not variants:
         return known
-    tried = dict.fromkeys(literal_keywords(case.attributes) for case in variants)
-    note = "; ".join([known.note] * bool(known.note) + [f"also with {'; '.join(tried)}"])
+    tried = "; ".join(dict.fromkeys(text for text, _ in variants))
+    note = "; ".join([known.note] * bool(known.note) + [f"also with {tried}"])
     return replace(known, variants=tuple(variants), note=note)
 
 
@@ -77,15 +80,20 @@ def _needed(subject: Subject) -> Told:
     return chosen | {name: [0, 0] for name in missing if name in INDICES}
 
 
-def _richest(subject: Subject) -> list[tuple[Shape, ...]]:
+def _richest(subject: Subject) -> list[Case]:
     """Choose calls whose shapes tell most axes apart, of two numbers of axes up to three."""
     several = len(subject.operands) - 1
     if subject.elementwise:
-        return [((2, 3, 2), *((2, 1, 2),) * several)]
-    shapes = sorted((case.shapes for case in subject.cases), key=_richness, reverse=True)
-    by_rank = {tuple(map(len, each)): each for each in reversed(shapes)}
-    small = [each for ranks, each in by_rank.items() if max(ranks) < MOST_AXES]
-    return sorted(small or by_rank.values(), key=_richness, reverse=True)[:MOST_CALLS]
+        return [Case(((2, 3, 2), *((2, 1, 2),) * several), subject.attributes)]
+    by_rank = {
+        tuple(map(len, case.shapes)): case
+        for case in sorted(subject.cases, key=lambda case: _richness(case.shapes))
+    }
+    small = [case for ranks, case in by_rank.items() if max(ranks) < MOST_AXES]
+    rich_first = sorted(
+        small or by_rank.values(), key=lambda case: _richness(case.shapes), reverse=True
+    )
+    return rich_first[:MOST_CALLS]
 
 
 def _richness(shapes: tuple[Shape, ...]) -> tuple[int, ...]:
@@ -133,17 +141,18 @@ def _axes(value: Any, rank: int) -> Iterator[Any]:
         yield None
 
 
-def _is_another_function(subject: Subject, shapes: tuple[Shape, ...], told: Told) -> bool:
+def _is_another_function(subject: Subject, case: Case, told: Told) -> bool:
     """Whether the forward takes this, gives the same twice, and leaves its operands alone.
 
     What changes no number of the result speaks of the gradient alone, such as that it stops here:
     then it may be another than the slope.
     """
     try:
-        call = call_of_shapes(replace(subject, attributes={**subject.attributes, **told}), shapes)
+        whole = replace(subject, attributes={**case.attributes, **told})
+        call = call_of_shapes(whole, case.shapes)
         first, again = call.copy(), call.copy()
         result, same = (subject.run(each)[0].copy() for each in (first, again))
-        usual = subject.run(Call(*call.copy().inputs, **subject.attributes))[0]
+        usual = subject.run(Call(*call.copy().inputs, **case.attributes))[0]
     except OperationError:
         return False
     kept = all(np.array_equal(x, y) for x, y in zip(first.inputs, call.inputs, strict=True))

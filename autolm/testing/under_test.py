@@ -19,7 +19,7 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.ops.varied import Pattern
 from autolm.tensor.tensor import Tensor
-from autolm.testing.call import Call, literal, literal_keywords
+from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import (
     ANY_AXES,
     attributes_for,
@@ -64,7 +64,7 @@ class Subject:
     relations: tuple[Relation, ...]
     note: str = ""  # what was found out about the shapes that it takes
     slack: float = 1.0  # what tolerances are multiplied by: more than 1 in single precision
-    variants: tuple[Case, ...] = ()  # calls with other keywords than those by default
+    variants: tuple[tuple[str, Case], ...] = ()  # other keywords than by default, and a call each
     where: str = ""  # the keywords of the one variant that this is
 
     def __repr__(self) -> str:
@@ -152,8 +152,8 @@ class Subject:
     @cached_property
     def _variant_parts(self) -> list[Subject]:
         return [
-            replace(self, cases=(case,), variants=(), where=literal_keywords(case.attributes))
-            for case in self.variants
+            replace(self, cases=(case,), patterns=(), variants=(), where=text)
+            for text, case in self.variants
         ]
 
     def defaults(self) -> dict[str, Any]:

@@ -5,12 +5,15 @@ a diagnosis must say to be right is one of a few words; to say nothing is allowe
 else is a false cause.
 """
 
+import math
+
 import numpy as np
 
 from autolm.ops.array_operation import Case
 
 REPORTED = {}  # name -> (forward, what check_op is told, address, words of a right diagnosis)
 
+LOG_2 = math.log(2)
 SITE = "https://github.com/"
 
 
@@ -286,12 +289,12 @@ def sigmoid_of_the_upstream(x):
 
 @reported("eggzec/ad/pull/10", "off by a factor of 0.69314718056", domain=(0.0, np.inf))
 def logarithm_of_another_base(x):
-    return np.log(x) / np.log(2), lambda g: (g / x * np.log(2) ** 0,)
+    return np.log(x) / LOG_2, lambda g: (g / x,)
 
 
 @reported("shader-slang/slang/issues/9176", "off by a factor of", domain=(0.0, np.inf))
 def logarithm_with_a_typing_error(x):
-    return np.log(x) / np.log(2), lambda g: (g / (x * 50.69314718055994),)
+    return np.log(x) / LOG_2, lambda g: (g / (x * 50.69314718055994),)
 
 
 @reported("denizyuret/Knet.jl/issues/288", "scale is taken as 1", cases=NORMS)

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from .reported_operations import REPORTED, normal_and_inverse, sigmoid, softmax
+from .reported_operations import LOG_2, REPORTED, normal_and_inverse, sigmoid, softmax
 
 TWINS = {}  # name of the wrong one -> the same forward with a right rule
 
@@ -175,7 +175,7 @@ def of_sigmoid(g, x):
 
 @right_for("logarithm_of_another_base", "logarithm_with_a_typing_error")
 def of_logarithm(g, x):
-    return (g / (x * np.log(2)),)
+    return (g / (x * LOG_2),)
 
 
 @right_for("batch_norm_without_its_scale")

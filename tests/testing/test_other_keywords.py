@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from autolm.ops.array_operation import Case
 from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
@@ -96,6 +97,16 @@ def test_what_is_told_stays_as_it_is():
     assert report_on(told, 2, RULE).verdict is Verdict.CORRECT
 
 
+def test_what_a_case_tells_stays_beside_another_keyword():
+    def rows(x, *, ids, scale=1.0):
+        return scale * x[ids], lambda g: (np.add.at(sent := np.zeros_like(x), ids, g) or sent,)
+
+    told = Subject.of(rows, cases=[Case(((4, 2),), {"ids": [0, 2, 0]})])
+    report = report_on(told, 2, RULE)
+    assert "with scale=0.5" in report.failure.message
+    assert "scale is ignored" in report.failure.diagnosis
+
+
 def test_what_is_refused_random_in_place_or_of_the_gradient_alone_is_left_out():
     def pinned(x, *, axis=-1, noise=0.0, inplace=False, detach=False):
         if axis != -1:
@@ -110,7 +121,7 @@ def test_what_is_refused_random_in_place_or_of_the_gradient_alone_is_left_out():
 
 def test_every_kind_of_index_is_tried():
     told = [
-        case.attributes["index"] for case in with_other_keywords(Subject.of(rows(True))).variants
+        case.attributes["index"] for _, case in with_other_keywords(Subject.of(rows(True))).variants
     ]
     kinds = {type(index) for index in told}
     assert {int, slice, list, np.ndarray} <= kinds
