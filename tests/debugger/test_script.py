@@ -16,7 +16,7 @@ class Opened(list):
 
     goes_on = True
 
-    def __call__(self, here, **options):
+    def __call__(self, here, segment=None):
         self.append(here.root.data)
         self.variables = here.variables
         self.site = here.root.site

@@ -147,7 +147,7 @@ def test_set_trace_records_lines_up_to_its_pass_and_no_further(monkeypatch):
     seen = []
     monkeypatch.setattr(
         "autolm.debugger.stop_backward.open_debugger",
-        lambda here, **_: seen.append(here) or here.do() or True,
+        lambda here, *_: seen.append(here) or here.do() or True,
     )
     x = Value(3.0)
     set_trace()
