@@ -175,7 +175,7 @@ def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, si
         )
     told = {
         "autolm: several workers on cpu need gloo, which this PyTorch lacks": gloo,
-        "autolm: none.txt: no such file": text,
+        f"autolm: {tmp_path}/none.txt: no such file": text,
         "autolm: the workers do not find one another: ": port,
     }
     if not torch.cuda.is_available():
