@@ -44,7 +44,7 @@ def picture(outcomes: Sequence[Outcome], peak: float, threads: int, path: Path) 
         rows = [outcome for outcome in sizes if name in outcome.seconds]
         flops = [outcome.race.flops for outcome in rows]
         low, middle, high = zip(*(outcome.quartiles(name) for outcome in rows), strict=True)
-        style = {"color": OURS, "linewidth": 2.5} if is_ours(name) else {"linewidth": 1}
+        style = {"color": OURS, "linewidth": 2.5} if is_ours(name) else {"color": f"C{1 + number}"}
         (line,) = axes.plot(flops, middle, marker="os^vD*P"[number % 7], label=name, **style)
         axes.vlines(flops, low, high, color=line.get_color(), linewidth=4, alpha=0.35)
     ends = np.array([sizes[0].race.flops, sizes[-1].race.flops], float)

@@ -3,7 +3,7 @@
 The textbook counts all pairs anew for each merge; autolm counts them once, and then only what a
 merge changes. So the textbook is given few merges. rustbpe and Hugging Face's tokenizers learn many
 too, with GPT-2's splitting; of equally frequent pairs each takes another one, so what must agree is
-the length of all tokens together, to 1 %. For encoding, all have the same merges, and the ids must
+the length of all tokens together, to 5 %. For encoding, all have the same merges, and the ids must
 be the same. One thread each.
 """
 
@@ -44,7 +44,7 @@ def build(path: Path | None, size: int, few: int, many: int, apart: bool = True)
     split = f"{many} merges, split like GPT"
     return [
         raced(f"{few} merges", "unsplit", ("the textbook's loop", "autolm"), few),
-        raced(f"{split}: learning", "trainer", TRAINERS, many, tolerance=0.01),
+        raced(f"{split}: learning", "trainer", TRAINERS, many, tolerance=0.05),
         raced(f"{split}: encoding", "encoder", ENCODERS, many),
     ]
 
