@@ -27,8 +27,9 @@ WELL = {
     "separators in strings": ("s = 'a\u2028b\x85c'\n" + WALKED).encode(),
     "emoji before it": LOSS.replace("loss =", "s = '😀'; loss =").encode() + b"loss.backward()\n",
     "names that escape": (
-        LOSS.replace("'x'", r"'x\x1b[2J\x1b]0;owned\x07\r\u202e\x9b\x00'")
-        + "loss.name = '\\x1b[31mloss'\nloss.backward()\n"
+        LOSS
+        + r"loss.name = '\x1b[2J\x1b]0;owned\x07\r\u202e\x9b\x00\x1b[31mloss'"
+        + "\nloss.backward()\n"
     ).encode(),
     "moves away": WALKED.encode() + b"import os\nos.chdir('/')\n",
     "moves away first": b"import os\nos.chdir('/')\n" + WALKED.encode(),
