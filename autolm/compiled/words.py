@@ -48,7 +48,7 @@ PLAIN = SimpleNamespace(**{kernel.__name__: kernel for kernel in KERNELS})
 
 def loops_for(size: int) -> SimpleNamespace | None:
     """Return the compiled loops for a text of so many bytes, or None if it goes without them."""
-    is_worth_it = WORTH_IT <= size < MOST_POSITIONS and find_spec("numba") is not None
+    is_worth_it = size >= WORTH_IT and find_spec("numba") is not None
     return compiled_loops() if is_worth_it else None
 
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.compiled.words import learnt, loops_for
+from autolm.compiled.words import MOST_POSITIONS, learnt, loops_for
 
 Pair: TypeAlias = tuple[int, int]
 Positions: TypeAlias = NDArray[np.int64]
@@ -46,8 +46,8 @@ def learn_merges(chunks: Iterable[bytes] | Mapping[bytes, int], num_merges: int)
     [(97, 97), (256, 97), (257, 98)]
     """
     tokens, weights = laid_out(Counter(chunks))
-    loops = loops_for(len(tokens))
-    if loops is not None:
+    loops = loops_for(int(weights.sum()))  # the bytes of the text, of which this may be little
+    if loops is not None and len(tokens) < MOST_POSITIONS:
         return learnt(loops, tokens, weights, num_merges)
     text = _LinkedText(tokens, weights)
     merges: list[Pair] = []
