@@ -27,8 +27,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "table(n): one row in n, but with --whole all")
 
 
+def takes_all_rows(config):
+    return config.getoption("whole") or os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
+
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("whole") or os.environ.get("HYPOTHESIS_PROFILE") == "nightly":
+    if takes_all_rows(config):
         return
     rows = Counter()
     left_out = []
@@ -47,3 +51,9 @@ def lines_that_a_debugger_records_are_recorded_in_no_other_test():
     before = recorder.get()
     yield
     recorder.set(before)
+
+
+@pytest.fixture
+def rows_of(pytestconfig):
+    """Take of a list what this run takes of a table marked `table(n)`."""
+    return lambda rows, n: rows if takes_all_rows(pytestconfig) else rows[::n]

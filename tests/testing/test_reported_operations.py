@@ -25,16 +25,18 @@ def report_of(name):
     return report_on(Subject.of(forward, **told), EXAMPLES)
 
 
+@pytest.mark.table(8)
 @pytest.mark.parametrize("name", REPORTED)
 def test_it_is_found_and_given_no_false_cause(name):
     assert report_of(name).verdict is Verdict.WRONG
     assert kind_of(report_of(name), REPORTED[name][3]) != "false", report_of(name)
 
 
-def test_most_are_named():
-    table = Counter(kind_of(report_of(name), case[3]) for name, case in REPORTED.items())
+def test_most_are_named(rows_of):
+    tried = rows_of(list(REPORTED), 8)
+    table = Counter(kind_of(report_of(name), REPORTED[name][3]) for name in tried)
     assert len(REPORTED) >= 30
-    assert table["right"] >= NAMED * len(REPORTED), table
+    assert table["right"] >= NAMED * len(tried), table
 
 
 @pytest.mark.parametrize("name", list(REPORTED)[:: 1 if LONG else 8])
