@@ -36,12 +36,12 @@ WIDTH = 20
 DONE, REFUSED, NOT_FINITE = range(3)
 # The operations of `binary` and `unary`.
 ADD, SUB, MUL, DIV = range(4)
-RELU, NEG, EXP, LOG, TANH, SIGMOID, GELU, GELU_TANH, SILU = range(9)
+RELU, NEG, EXP, LOG, TANH, SIGMOID, GELU, GELU_TANH = range(8)
 # The places in `state`: the learning rate and the rest of AdamW, with 1 − βᵗ; the length of the
 # gradient, the longest that it may have, and what it is multiplied by for that.
 STATE = 10
 (RATE, BETA1, BETA2, BEGUN1, BEGUN2, EPS, DECAY, NORM, LONGEST, CLIP) = range(STATE)
-ROOT_HALF, GELU_FACTOR, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+ROOT_HALF, GELU_SCALE, GELU_CUBIC = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
 
 
 def layer_norm(x: Any, gain: Any, bias: Any, eps: float, y: Any, means: Any, scales: Any) -> None:
@@ -373,6 +373,8 @@ def binary(
             count = min(count, of_a - at_a)
         if of_b > 1:
             count = min(count, of_b - at_b)
+        if of_a == 1 and of_b == 1:
+            count = 1
         to = out[i : i + count]
         if of_a == 1:
             _with_number_first(which, a[0], b[at_b : at_b + count], to, keep)
@@ -399,7 +401,7 @@ def _with_both(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
 
 
 def _with_number_last(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
-    if which == ADD or which == SUB:
+    if which in (ADD, SUB):
         shift = b if which == ADD else -b
         for i in range(len(out)):
             out[i] = out[i] + (a[i] + shift) if keep else a[i] + shift
@@ -445,17 +447,14 @@ def unary(which: int, a: Any, out: Any, lo: int, hi: int) -> None:
             out[i] = _sigmoid(a[i])
     elif which == GELU:
         for i in range(lo, hi):
-            out[i] = a[i] * number(0.5 * (1 + math.erf(a[i] * ROOT_HALF)))
-    elif which == GELU_TANH:
-        for i in range(lo, hi):
-            out[i] = a[i] * number(0.5 * (1 + _inner_tanh(a[i])))
+            out[i] = a[i] * number(0.5 * math.erfc(-a[i] * ROOT_HALF))
     else:
         for i in range(lo, hi):
-            out[i] = a[i] * _sigmoid(a[i])
+            out[i] = a[i] * number(_sigmoid(2 * GELU_SCALE * (a[i] + GELU_CUBIC * a[i] ** 3)))
 
 
 def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool, lo: int, hi: int) -> None:
-    """Fill out[lo:hi] with grad · slope, or add it: `a` is the operand, or of `BY_RESULT` y."""
+    """Fill out[lo:hi] with grad · slope, or add it: `a` is the operand, or y: see `emitters.py`."""
     number = a.dtype.type
     if which == RELU:
         for i in range(lo, hi):
@@ -480,21 +479,13 @@ def _slope(which: int, a: Any) -> Any:
         return a * (1 - a)
     if which == GELU:
         density = math.exp(-a * a / 2) * (ROOT_HALF / math.sqrt(math.pi))
-        return 0.5 * (1 + math.erf(a * ROOT_HALF)) + a * density
-    if which == GELU_TANH:
-        inner = _inner_tanh(a)
-        outer = GELU_FACTOR * (1 + 3 * GELU_CUBE * a * a)
-        return 0.5 * (1 + inner) + 0.5 * a * (1 - inner * inner) * outer
-    y = _sigmoid(a)
-    return y * (1 + a * (1 - y))
+        return 0.5 * math.erfc(-a * ROOT_HALF) + a * density
+    gate = _sigmoid(2 * GELU_SCALE * (a + GELU_CUBIC * a**3))
+    return gate + 2 * a * gate * (1 - gate) * GELU_SCALE * (1 + 3 * GELU_CUBIC * a * a)
 
 
 def _sigmoid(a: Any) -> Any:
     return 1 / (1 + math.exp(-a))
-
-
-def _inner_tanh(a: Any) -> Any:
-    return math.tanh(GELU_FACTOR * (a + GELU_CUBE * a * a * a))
 
 
 def sum_of_parts(parts: Any, out: Any, keep: bool) -> None:
@@ -903,7 +894,7 @@ def machine() -> Any:
 
 
 LOOPS_OF_THE_MACHINE = (
-    *(_largest, _slope, _sigmoid, _inner_tanh, _with_both, _with_number_first, _with_number_last),
+    *(_largest, _slope, _sigmoid, _with_both, _with_number_first, _with_number_last),
     *(softmax_rows, binary, unary, unary_backward, sum_of_parts, sum_of_numbers, sum_of_squares),
     *(adamw_exactly, attend, attend_backward, cross_entropy_with_slope, _keeps),
 )
