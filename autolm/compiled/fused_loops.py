@@ -338,47 +338,42 @@ def softmax_rows(
         if causal:
             end = max(0, most - queries + i % queries + 1)
             first = max(0, end - window)
-        row = scores[i]
-        for j in range(first, end):
-            row[j] *= scale
-        largest = _largest(row[first:end])
+        seen = scores[i, first:end]
+        largest = number(-np.inf)
+        for j in range(len(seen)):
+            seen[j] *= scale
+            largest = max(largest, seen[j])
+        if not np.isfinite(largest):
+            largest = number(0)
         total = number(0)
-        for j in range(first, end):
-            row[j] = exponential(row[j] - largest)
-            total += row[j]
+        for j in range(len(seen)):
+            seen[j] = exponential(seen[j] - largest)
+            total += seen[j]
         share = number(1)
         if total != 0:
             share = number(1 / total)
-        for j in range(first, end):
-            row[j] *= share
-        for j in range(first):
-            row[j] = number(0)
-        for j in range(end, keys):
-            row[j] = number(0)
+        for j in range(len(seen)):
+            seen[j] *= share
+        scores[i, :first] = number(0)
+        scores[i, end:] = number(0)
 
 
-def binary(
-    which: int, a: Any, b: Any, out: Any, sizes: tuple[int, int], keep: bool, lo: int, hi: int
-) -> None:
-    """Fill out[lo:hi] with a ∘ b, each of which is repeated as often as it takes, or add it.
-
-    `which` is a place in `BINARIES`; `sizes` are the lengths of a and b.
-    """
-    of_a, of_b = sizes
-    i = lo
-    while i < hi:
-        count = hi - i
-        at_a, at_b = i % of_a, i % of_b
-        if of_a > 1:
-            count = min(count, of_a - at_a)
-        if of_b > 1:
-            count = min(count, of_b - at_b)
-        if of_a == 1 and of_b == 1:
+def binary(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
+    """Fill out with a ∘ b, or add it; each is repeated as often as it takes."""
+    i = 0
+    while i < len(out):
+        count = len(out) - i
+        at_a, at_b = i % len(a), i % len(b)
+        if len(a) > 1:
+            count = min(count, len(a) - at_a)
+        if len(b) > 1:
+            count = min(count, len(b) - at_b)
+        if len(a) == 1 and len(b) == 1:
             count = 1
         to = out[i : i + count]
-        if of_a == 1:
+        if len(a) == 1:
             _with_number_first(which, a[0], b[at_b : at_b + count], to, keep)
-        elif of_b == 1:
+        elif len(b) == 1:
             _with_number_last(which, a[at_a : at_a + count], b[0], to, keep)
         else:
             _with_both(which, a[at_a : at_a + count], b[at_b : at_b + count], to, keep)
@@ -424,46 +419,63 @@ def _with_number_first(which: int, a: Any, b: Any, out: Any, keep: bool) -> None
         _with_number_last(which, b, a, out, keep)
 
 
-def unary(which: int, a: Any, out: Any, lo: int, hi: int) -> None:
-    """Fill out[lo:hi] with the operation of `UNARIES` at that place."""
+def unary(which: int, a: Any, out: Any) -> None:
+    """Fill out with the operation of that number; it may be `a` itself."""
     number = a.dtype.type
     if which == RELU:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = number(0) if a[i] < 0 else a[i]
     elif which == NEG:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = -a[i]
     elif which == EXP:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = math.exp(a[i])
     elif which == LOG:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = np.log(a[i])
     elif which == TANH:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = math.tanh(a[i])
     elif which == SIGMOID:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = _sigmoid(a[i])
     elif which == GELU:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = a[i] * number(0.5 * math.erfc(-a[i] * ROOT_HALF))
     else:
-        for i in range(lo, hi):
+        for i in range(len(out)):
             out[i] = a[i] * number(_sigmoid(2 * GELU_SCALE * (a[i] + GELU_CUBIC * a[i] ** 3)))
 
 
-def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool, lo: int, hi: int) -> None:
-    """Fill out[lo:hi] with grad · slope, or add it: `a` is the operand, or y: see `emitters.py`."""
+def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool) -> None:
+    """Fill out with grad · slope, or add it: `a` is the operand, or y: see `emitters.py`."""
     number = a.dtype.type
-    if which == RELU:
-        for i in range(lo, hi):
-            sent = grad[i] if a[i] > 0 else number(0)
+    if which == RELU and not keep:
+        for i in range(len(out)):
+            out[i] = grad[i] if a[i] > 0 else number(0)
+    elif which == RELU:
+        for i in range(len(out)):
+            out[i] += grad[i] if a[i] > 0 else number(0)
+    else:
+        for i in range(len(out)):
+            sent = grad[i] * number(_slope(which, a[i]))
             out[i] = out[i] + sent if keep else sent
-        return
-    for i in range(lo, hi):
-        sent = grad[i] * number(_slope(which, a[i]))
-        out[i] = out[i] + sent if keep else sent
+
+
+def relu_here(a: Any) -> None:
+    """Do it in place: a loop over one array does several numbers at once, and over two might not.
+
+    Nobody tells a compiler that two arrays are either apart or one.
+    """
+    for i in range(len(a)):
+        a[i] = a.dtype.type(0) if a[i] < 0 else a[i]
+
+
+def relu_backward_here(grad: Any, y: Any) -> None:
+    """Do its backward in place."""
+    for i in range(len(grad)):
+        grad[i] = grad[i] if y[i] > 0 else grad.dtype.type(0)
 
 
 def _slope(which: int, a: Any) -> Any:
@@ -724,30 +736,22 @@ def run(
                 like,
             )
         elif code == BINARY:
-            n = o[5]
-            binary(
-                o[1],
-                vector_at(o[2], o[6], like),
-                vector_at(o[3], o[7], like),
-                vector_at(o[4], n, like),
-                (o[6], o[7]),
-                _keeps(o[8], again),
-                0,
-                n,
-            )
+            a, b = vector_at(o[2], o[6], like), vector_at(o[3], o[7], like)
+            binary(o[1], a, b, vector_at(o[4], o[5], like), _keeps(o[8], again))
         elif code == UNARY:
-            unary(o[1], vector_at(o[2], o[4], like), vector_at(o[3], o[4], like), 0, o[4])
+            to = vector_at(o[3], o[4], like)
+            if o[1] == RELU and o[2] == o[3]:
+                relu_here(to)
+            else:
+                unary(o[1], vector_at(o[2], o[4], like), to)
         elif code == UNARY_BACKWARD:
             n = o[5]
-            unary_backward(
-                o[1],
-                vector_at(o[2], n, like),
-                vector_at(o[3], n, like),
-                vector_at(o[4], n, like),
-                _keeps(o[6], again),
-                0,
-                n,
-            )
+            keeps = _keeps(o[6], again)
+            grad, a = vector_at(o[2], n, like), vector_at(o[3], n, like)
+            if o[1] == RELU and o[2] == o[4] and not keeps:
+                relu_backward_here(grad, a)
+            else:
+                unary_backward(o[1], grad, a, vector_at(o[4], n, like), keeps)
         elif code == SUM_OF_PARTS:
             parts = matrix_at(o[1], o[3], o[4], like)
             sum_of_parts(parts, vector_at(o[2], o[4], like), _keeps(o[5], again))
@@ -895,6 +899,16 @@ def machine() -> Any:
 
 LOOPS_OF_THE_MACHINE = (
     *(_largest, _slope, _sigmoid, _with_both, _with_number_first, _with_number_last),
-    *(softmax_rows, binary, unary, unary_backward, sum_of_parts, sum_of_numbers, sum_of_squares),
+    *(
+        softmax_rows,
+        binary,
+        unary,
+        unary_backward,
+        relu_here,
+        relu_backward_here,
+        sum_of_parts,
+        sum_of_numbers,
+        sum_of_squares,
+    ),
     *(adamw_exactly, attend, attend_backward, cross_entropy_with_slope, _keeps),
 )
