@@ -163,15 +163,14 @@ class _Binary:
 
 
 def _binary(plan: Plan, which: int, a: Buffer, b: Buffer, to: Buffer) -> None:
-    plan.emit(loops.BINARY, which, a, b, to, to.size, a.size, b.size, FRESH)
+    plan.emit(loops.BINARY, which, a, b, to, to.size, a.size, b.size)
 
 
 @emitter("relu", "neg", "exp", "log", "tanh", "sigmoid", "gelu")
 class _Unary:
-    """Of one operand; the rule reads the result where that is enough, and the operand's memory
-    is free.
-    """
+    """Of one operand."""
 
+    # whose rule needs the result alone, so that the memory of the operand is free
     BY_RESULT = ("relu", "neg", "exp", "tanh", "sigmoid")
 
     @staticmethod
@@ -396,6 +395,4 @@ class _Sum:
         one = Buffer(1)
         _binary(e.plan, loops.MUL, up, e.plan.constant(np.array([e.kept[0]])), one)
         into, keep = e.plan.into(e.node.parents[0], e.operands[0].buffer.size)
-        # a number that is repeated: 1 times it
-        ones = e.plan.constant(np.ones(1))
-        e.plan.emit(loops.BINARY, loops.MUL, one, ones, into, into.size, 1, 1, keep)
+        e.plan.copy(one, into, keep)

@@ -32,7 +32,7 @@ FASTMATH = {"reassoc", "contract", "nsz"}
 WIDTH = 20
 (MATMUL, BINARY, UNARY, UNARY_BACKWARD, SUM_OF_PARTS, SUM, EMBEDDING, EMBEDDING_BACKWARD) = range(8)
 (LAYER_NORM, LAYER_NORM_BACKWARD, RMS_NORM, RMS_NORM_BACKWARD) = range(8, 12)
-(ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW) = range(12, 18)
+(ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW, COPY) = range(12, 19)
 DONE, REFUSED, NOT_FINITE = range(3)
 # The operations of `binary` and `unary`.
 ADD, SUB, MUL, DIV = range(4)
@@ -330,10 +330,9 @@ def softmax_rows(
 
     The last query stands beside key `most` − 1; those from `most` on do not exist yet.
     """
-    n, keys = scores.shape
     number = scores.dtype.type
     scale = number(factor)
-    for i in range(n):
+    for i in range(len(scores)):
         first, end = 0, most
         if causal:
             end = max(0, most - queries + i % queries + 1)
@@ -358,8 +357,8 @@ def softmax_rows(
         scores[i, end:] = number(0)
 
 
-def binary(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
-    """Fill out with a ∘ b, or add it; each is repeated as often as it takes."""
+def binary(which: int, a: Any, b: Any, out: Any) -> None:
+    """Fill out with a ∘ b, each of which is repeated as often as it takes."""
     i = 0
     while i < len(out):
         count = len(out) - i
@@ -368,55 +367,58 @@ def binary(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
             count = min(count, len(a) - at_a)
         if len(b) > 1:
             count = min(count, len(b) - at_b)
-        if len(a) == 1 and len(b) == 1:
-            count = 1
         to = out[i : i + count]
-        if len(a) == 1:
-            _with_number_first(which, a[0], b[at_b : at_b + count], to, keep)
-        elif len(b) == 1:
-            _with_number_last(which, a[at_a : at_a + count], b[0], to, keep)
+        if len(a) > 1 and len(b) > 1:
+            _with_both(which, a[at_a : at_a + count], b[at_b : at_b + count], to)
+        elif len(a) > 1:
+            _with_number_last(which, a[at_a : at_a + count], b[0], to)
         else:
-            _with_both(which, a[at_a : at_a + count], b[at_b : at_b + count], to, keep)
+            to[:] = a[0]
+            if len(b) > 1:
+                _with_both(which, to, b[at_b : at_b + count], to)
+            else:
+                _with_number_last(which, to, b[0], to)
         i += count
 
 
-def _with_both(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
+def _with_both(which: int, a: Any, b: Any, out: Any) -> None:
     if which == ADD:
         for i in range(len(out)):
-            out[i] = out[i] + (a[i] + b[i]) if keep else a[i] + b[i]
+            out[i] = a[i] + b[i]
     elif which == SUB:
         for i in range(len(out)):
-            out[i] = out[i] + (a[i] - b[i]) if keep else a[i] - b[i]
+            out[i] = a[i] - b[i]
     elif which == MUL:
         for i in range(len(out)):
-            out[i] = out[i] + a[i] * b[i] if keep else a[i] * b[i]
+            out[i] = a[i] * b[i]
     else:
         for i in range(len(out)):
-            out[i] = out[i] + a[i] / b[i] if keep else a[i] / b[i]
+            out[i] = a[i] / b[i]
 
 
-def _with_number_last(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
+def _with_number_last(which: int, a: Any, b: Any, out: Any) -> None:
     if which in (ADD, SUB):
         shift = b if which == ADD else -b
         for i in range(len(out)):
-            out[i] = out[i] + (a[i] + shift) if keep else a[i] + shift
+            out[i] = a[i] + shift
     elif which == MUL:
         for i in range(len(out)):
-            out[i] = out[i] + a[i] * b if keep else a[i] * b
+            out[i] = a[i] * b
     else:
         for i in range(len(out)):
-            out[i] = out[i] + a[i] / b if keep else a[i] / b
+            out[i] = a[i] / b
 
 
-def _with_number_first(which: int, a: Any, b: Any, out: Any, keep: bool) -> None:
-    if which == SUB:
+def copy(a: Any, out: Any, keep: bool) -> None:
+    """Fill out with a, or add it; a number is repeated."""
+    if len(a) < len(out):
         for i in range(len(out)):
-            out[i] = out[i] + (a - b[i]) if keep else a - b[i]
-    elif which == DIV:
+            out[i] = out[i] + a[0] if keep else a[0]
+    elif keep:
         for i in range(len(out)):
-            out[i] = out[i] + a / b[i] if keep else a / b[i]
+            out[i] += a[i]
     else:
-        _with_number_last(which, b, a, out, keep)
+        out[:] = a
 
 
 def unary(which: int, a: Any, out: Any) -> None:
@@ -737,7 +739,10 @@ def run(
             )
         elif code == BINARY:
             a, b = vector_at(o[2], o[6], like), vector_at(o[3], o[7], like)
-            binary(o[1], a, b, vector_at(o[4], o[5], like), _keeps(o[8], again))
+            binary(o[1], a, b, vector_at(o[4], o[5], like))
+        elif code == COPY:
+            a, to = vector_at(o[1], o[3], like), vector_at(o[2], o[4], like)
+            copy(a, to, _keeps(o[5], again))
         elif code == UNARY:
             to = vector_at(o[3], o[4], like)
             if o[1] == RELU and o[2] == o[3]:
@@ -898,7 +903,7 @@ def machine() -> Any:
 
 
 LOOPS_OF_THE_MACHINE = (
-    *(_largest, _slope, _sigmoid, _with_both, _with_number_first, _with_number_last),
+    *(_largest, _slope, _sigmoid, _with_both, _with_number_last, copy),
     *(
         softmax_rows,
         binary,

@@ -48,7 +48,9 @@ def blas_of(dtype: np.dtype[Any]) -> BLAS:
             names = (f"{before}cblas_{letter}{kind}{after}" for kind in ("gemm", "gemv"))
             found = [getattr(loaded, name, None) for name in names]
             if None not in found:
-                gemm, gemv = (ctypes.cast(each, ctypes.c_void_p).value or 0 for each in found)
+                gemm, gemv = (
+                    ctypes.cast(each, ctypes.c_void_p).value or 0 for each in found if each
+                )
                 return BLAS(gemm, gemv, is_wide)
     raise LookupError("NumPy's product of matrices was not found: it has no CBLAS by a known name")
 
@@ -113,9 +115,12 @@ def _exponential_of_float64(x):  # type: ignore[no-untyped-def]
 @cache
 def teach_numba() -> None:
     """Give the names above their meaning in what numba compiles from now on."""
+    import numba
     from llvmlite import ir
-    from numba import carray, types
-    from numba.extending import intrinsic, overload
+    from numba.extending import overload
+
+    library: Any = numba  # whose types a checker does not know
+    carray, types, intrinsic = library.carray, library.types, library.extending.intrinsic
 
     integer, word, octets = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 

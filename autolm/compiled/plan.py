@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.compiled.fused_loops import ADD, BINARY, WIDTH
+from autolm.compiled.fused_loops import COPY, WIDTH
 from autolm.engine.graph import Node
 
 Array = NDArray[Any]
@@ -102,18 +102,13 @@ class Plan:
         """Send a parent what stands in a buffer already, all of it, which is not written again."""
         if parent in self._slopes or parent in self._gradients:
             into, keep = self.into(parent, buffer.size)
-            self.add_number(buffer, 0.0, into, keep)
+            self.copy(buffer, into, keep)
         else:
             self._gradients[parent] = buffer
 
-    def copy(self, buffer: Buffer, to: Buffer) -> None:
-        """Copy all numbers."""
-        self.add_number(buffer, 0.0, to, FRESH)
-
-    def add_number(self, buffer: Buffer, number: float, to: Buffer, keep: int) -> None:
-        """Add a number to each: −0 and 0 aside, 0 copies."""
-        zero = self.constant(np.array([number]))
-        self.emit(BINARY, ADD, buffer, zero, to, buffer.size, buffer.size, 1, keep)
+    def copy(self, buffer: Buffer, to: Buffer, keep: int = FRESH) -> None:
+        """Copy all numbers, or add them; one number is repeated."""
+        self.emit(COPY, buffer, to, buffer.size, to.size, keep)
 
     def constant(self, array: Array) -> Buffer:
         """Return a buffer of numbers that stay what they are."""

@@ -25,7 +25,16 @@ from autolm.compiled.emitters import (
     emit_forward,
 )
 from autolm.compiled.intrinsics import blas_of
-from autolm.compiled.plan import Buffer, Instruction, Layout, Plan, Program, assembled, laid_out
+from autolm.compiled.plan import (
+    KEEP,
+    Buffer,
+    Instruction,
+    Layout,
+    Plan,
+    Program,
+    assembled,
+    laid_out,
+)
 from autolm.engine.graph import Node, topological_order
 from autolm.ops.backend import FLOATS
 from autolm.tensor.tensor import Tensor
@@ -85,10 +94,13 @@ def recorded(
     NotRecorded
         If there is no instruction for something in it, or it is not the same each time.
     """
+    for i, pair in enumerate(zip(*examples, strict=True)):
+        if any(_are(pair, other) for other in [*zip(*examples, strict=True)][:i]):
+            raise NotRecorded("inputs that are equal in both examples cannot be told apart")
     losses = [function(*inputs) for inputs in examples]
     loss = losses[0]
     orders = [topological_order(each) for each in losses]
-    places = {parameter: place for place, parameter in enumerate(parameters)}
+    places: dict[Node, int] = {each: place for place, each in enumerate(parameters)}
     dtype = parameters[0].dtype
     inputs = [Buffer(each.size, np.zeros(each.size, np.int64)) for each in examples[0]]
     told = _told_by_inputs(orders, examples, inputs, places)
@@ -177,6 +189,10 @@ def _told_by_inputs(
     return _Told(told)
 
 
+def _are(pair: Sequence[Any], other: Sequence[Any]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(pair, other, strict=True))
+
+
 def _equal(value: Any, other: Any) -> bool:
     if isinstance(value, np.ndarray):
         return np.array_equal(value, other)
@@ -189,7 +205,7 @@ def _input(
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu":
         return None
     for one, two, buffer in zip(*examples, inputs, strict=True):
-        if np.array_equal(value, one) and np.array_equal(other, two):
+        if _are((value, other), (one, two)):
             return buffer
     return None
 
@@ -238,6 +254,10 @@ class RecordedStep:
     ----------
     nbytes
         The memory that it takes, besides parameters and moments.
+    num_workers
+        How many threads there are: no more than rows.
+    was_compiled
+        Whether machine code was made now; it is kept on disk for the next time.
 
     Raises
     ------
@@ -263,7 +283,7 @@ class RecordedStep:
             raise NotRecorded(str(error)) from None
         self.shapes = [each.shape for each in examples[0]]
         rows = self.shapes[0][0] if len(self.shapes[0]) > 1 else 1
-        num_workers = min(num_workers, rows)
+        self.num_workers = num_workers = min(num_workers, rows)
         self._weigh = weigh
         bounds = [rows * i // num_workers for i in range(num_workers + 1)]
         self._rows = [slice(*bounds[i : i + 2]) for i in range(num_workers)]
@@ -293,6 +313,9 @@ class RecordedStep:
             self._shares.append(_Share(plan, self._flat, slopes, self._spans, memory))
         self._states = [np.zeros(loops.STATE) for _ in self._rows]
         self._run, self._like = loops.machine(), np.empty(0, dtype)
+        known = sum(self._run.stats.cache_misses.values())
+        self._do(_program(Plan({})), 0)
+        self.was_compiled = sum(self._run.stats.cache_misses.values()) > known
         self._pool = ThreadPoolExecutor(num_workers - 1) if num_workers > 1 else None
         self._plan_update(groups, total)
 
@@ -306,8 +329,7 @@ class RecordedStep:
             sums, update = Plan({}), Plan({})
             mine = _lies(slopes[0][span])
             for other in slopes[1:]:
-                sizes = high - low, high - low, high - low
-                sums.emit(loops.BINARY, loops.ADD, mine, _lies(other[span]), mine, *sizes, 0)
+                sums.copy(_lies(other[span]), mine, KEEP)
             sums.emit(loops.SQUARES, mine, high - low)
             begin = 0
             for group in groups:
