@@ -131,7 +131,10 @@ class _Binary:
             tail = _with_ones(operand.shape)
             repeats = operand.buffer.size == 1 or e.node.shape[e.node.ndim - len(tail) :] == tail
             e.refuse_unless(repeats, "repeats an operand along an axis that is not the first")
-        y = Buffer(e.node.size, onto=a if a.size == e.node.size else b)
+        onto = (
+            b if a.size > 1 else None
+        )  # a number first is spread over the result before b is read
+        y = Buffer(e.node.size, onto=a if a.size == e.node.size else onto)
         _binary(e.plan, getattr(loops, e.node.op.name.upper()), a, b, y)
         e.give(y)
 

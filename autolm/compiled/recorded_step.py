@@ -283,17 +283,19 @@ class RecordedStep:
             raise NotRecorded(str(error)) from None
         self.shapes = [each.shape for each in examples[0]]
         rows = self.shapes[0][0] if len(self.shapes[0]) > 1 else 1
-        self.num_workers = num_workers = min(num_workers, rows)
+        self.num_workers = count = min(num_workers, rows)
         self._weigh = weigh
-        bounds = [rows * i // num_workers for i in range(num_workers + 1)]
-        self._rows = [slice(*bounds[i : i + 2]) for i in range(num_workers)]
-        plans: dict[int, Recorded] = {}
+        bounds = [rows * i // count for i in range(count + 1)]
+        self._rows = [slice(*bounds[i : i + 2]) for i in range(count)]
+        if count == 1:  # inputs may be of one axis
+            self._rows = [slice(None)]
+        plans: dict[tuple[int, ...], Recorded] = {}
+        self._shares = []
         for own in self._rows:
-            if own.stop - own.start not in plans:
-                shares = [[each[own] for each in inputs] for inputs in examples]
-                plans[own.stop - own.start] = recorded(
-                    function, (shares[0], shares[1]), self._parameters
-                )
+            shares = [[each[own] for each in inputs] for inputs in examples]
+            shape = shares[0][0].shape
+            if shape not in plans:
+                plans[shape] = recorded(function, (shares[0], shares[1]), self._parameters)
 
         ends = np.cumsum([0, *(each.size for each in self._parameters)])
         self._spans = [slice(*ends[i : i + 2]) for i in range(len(self._parameters))]
@@ -304,10 +306,9 @@ class RecordedStep:
             for span, each in zip(self._spans, self._parameters, strict=True)
         ]
         self._slopes = [np.zeros(total, dtype) for _ in self._rows]
-        self._shares = []
-        self.nbytes = total * dtype.itemsize * num_workers
+        self.nbytes = total * dtype.itemsize * count
         for own, slopes in zip(self._rows, self._slopes, strict=True):
-            plan = plans[own.stop - own.start]
+            plan = plans[examples[0][0][own].shape]
             memory = np.empty(plan.layout.size + 16, dtype)
             self.nbytes += memory.nbytes
             self._shares.append(_Share(plan, self._flat, slopes, self._spans, memory))
@@ -316,7 +317,7 @@ class RecordedStep:
         known = sum(self._run.stats.cache_misses.values())
         self._do(_program(Plan({})), 0)
         self.was_compiled = sum(self._run.stats.cache_misses.values()) > known
-        self._pool = ThreadPoolExecutor(num_workers - 1) if num_workers > 1 else None
+        self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
         self._plan_update(groups, total)
 
     def _plan_update(self, groups: Sequence[Group], total: int) -> None:
@@ -354,6 +355,14 @@ class RecordedStep:
                 np.concatenate([part.factors for part in parts]),
                 [array for part in parts for array in part.held],
             )
+
+    @property
+    def gradients(self) -> list[Array]:
+        """Those of the latest step, before they were clipped, in the order of the groups."""
+        return [
+            self._slopes[0][span].reshape(view.shape)
+            for span, view in zip(self._spans, self._views, strict=True)
+        ]
 
     def gather(self) -> None:
         """Take the parameters' numbers as they are now; from here on they lie in one stretch."""
