@@ -7,7 +7,7 @@ refused with a reason, and the step goes on as it did without a record.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +51,7 @@ class Emission:
         self.operands = [values[parent] for parent in node.parents]
         self.kept: list[Any] = []
         self.places: Mapping[str, Buffer] = {}  # of the attributes that are inputs
+        self.caches: Iterator[Any] | None = None  # for each attention what it keeps, if it does
         self.result: Value
 
     def buffers(self) -> list[Buffer]:
@@ -324,6 +325,34 @@ class _Attention:
         batch, (queries, _), keys = math.prod(shapes[0][:-2]), shapes[0][-2:], shapes[1][-2]
         d_k, d_v = shapes[1][-1] // how.kv_heads, shapes[2][-1] // how.kv_heads
         sizes = batch, queries, keys, how.heads, how.kv_heads, d_k, d_v
+        if e.caches is not None:
+            e.refuse_unless(how.causal and queries == keys == 1, "that is not causal")
+            kept = [Buffer(each.size, each) for each in next(e.caches)]
+            length = kept[0].size // shapes[1][-1] // batch
+            y, weights = Buffer(e.node.size), Buffer(batch * how.heads * length)
+            # one position alone has a window of 1 at most: the longer one is in the attributes
+            window = e.node.attributes.get("window") or length
+            e.plan.emit(
+                *(
+                    loops.CACHED,
+                    q,
+                    k,
+                    v,
+                    y,
+                    weights,
+                    *kept,
+                    batch,
+                    length,
+                    how.heads,
+                    how.kv_heads,
+                    d_k,
+                    d_v,
+                ),
+                window,
+                factor=how.factor,
+            )
+            e.give(y)
+            return
         weights = Buffer(batch * how.heads * queries * keys)
         e.kept = [weights, sizes, how.factor]
         y = Buffer(e.node.size)

@@ -17,6 +17,7 @@ import numpy as np
 
 from autolm.compiled.intrinsics import (
     call_gemm,
+    call_gemv,
     exponential,
     integers_at,
     matrix_at,
@@ -32,15 +33,16 @@ FASTMATH = {"reassoc", "contract", "nsz"}
 WIDTH = 20
 (MATMUL, BINARY, UNARY, UNARY_BACKWARD, SUM_OF_PARTS, SUM, EMBEDDING, EMBEDDING_BACKWARD) = range(8)
 (LAYER_NORM, LAYER_NORM_BACKWARD, RMS_NORM, RMS_NORM_BACKWARD) = range(8, 12)
-(ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW, COPY) = range(12, 19)
+(ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW, COPY, CACHED) = range(12, 20)
 DONE, REFUSED, NOT_FINITE = range(3)
 # The operations of `binary` and `unary`.
 ADD, SUB, MUL, DIV = range(4)
 RELU, NEG, EXP, LOG, TANH, SIGMOID, GELU, GELU_TANH = range(8)
 # The places in `state`: the learning rate and the rest of AdamW, with 1 − βᵗ; the length of the
-# gradient, the longest that it may have, and what it is multiplied by for that.
-STATE = 10
-(RATE, BETA1, BETA2, BEGUN1, BEGUN2, EPS, DECAY, NORM, LONGEST, CLIP) = range(STATE)
+# gradient, the longest that it may have, and what it is multiplied by for that; and the position of
+# a token that is read.
+STATE = 11
+(RATE, BETA1, BETA2, BEGUN1, BEGUN2, EPS, DECAY, NORM, LONGEST, CLIP, POSITION) = range(STATE)
 ROOT_HALF, GELU_SCALE, GELU_CUBIC = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
 
 
@@ -587,6 +589,16 @@ def attend(
             call_gemm(gemm, is_wide, False, False, to_y, (scores, keys), at_v, False, at_y, like)
 
 
+def keep_row(
+    row: int, cache: int, batch: int, length: int, width: int, position: int, like: Any
+) -> None:
+    """Copy a row of each of a batch, (batch, width), to its position, (batch, length, width)."""
+    rows = matrix_at(row, batch, width, like)
+    kept = matrix_at(cache, batch * length, width, like)
+    for i in range(batch):
+        kept[i * length + position] = rows[i]
+
+
 def attend_backward(
     blas: Any,
     operands: tuple[int, int, int, int],
@@ -697,6 +709,7 @@ def run(
     state: Any,
     like: Any,
     gemm: int,
+    gemv: int,
     is_wide: bool,
     again: bool,
 ) -> int:
@@ -713,8 +726,8 @@ def run(
         What changes from step to step: see RATE and those beside it.
     like
         Any array of the dtype of all numbers.
-    gemm, is_wide
-        The product of matrices; see `call_gemm`.
+    gemm, gemv, is_wide
+        The products of matrices; see `call_gemm` and `call_gemv`.
     again
         Whether gradients are added to those of a run before.
     """
@@ -723,6 +736,11 @@ def run(
         code, factor = o[0], factors[place]
         if code == MATMUL:
             m, n, inner = o[4], o[5], o[6]
+            if m == 1 and o[7] == 0:  # a row times a matrix, which is read once
+                sizes = (n, inner) if o[8] else (inner, n)
+                keeps = _keeps(o[9], again)
+                call_gemv(gemv, is_wide, o[8] == 0, sizes, o[2], o[1], keeps, o[3], like)
+                continue
             a_width = m if o[7] else inner
             b_width = inner if o[8] else n
             call_gemm(
@@ -839,6 +857,13 @@ def run(
                 o[8],
                 like,
             )
+        elif code == CACHED:
+            keep_row(o[2], o[6], o[8], o[9], o[11] * o[12], int(state[POSITION]), like)
+            keep_row(o[3], o[7], o[8], o[9], o[11] * o[13], int(state[POSITION]), like)
+            operands = o[1], o[6], o[7], o[4]
+            sizes_of_heads = o[8], 1, o[9], o[10], o[11], o[12], o[13]
+            most = int(state[POSITION]) + 1
+            attend((gemm, is_wide), operands, o[5], sizes_of_heads, factor, True, o[14], most, like)
         elif code == ATTENTION_BACKWARD:
             attend_backward(
                 (gemm, is_wide),
@@ -915,5 +940,5 @@ LOOPS_OF_THE_MACHINE = (
         sum_of_numbers,
         sum_of_squares,
     ),
-    *(adamw_exactly, attend, attend_backward, cross_entropy_with_slope, _keeps),
+    *(adamw_exactly, attend, attend_backward, keep_row, cross_entropy_with_slope, _keeps),
 )

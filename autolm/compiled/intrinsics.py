@@ -82,6 +82,20 @@ def call_gemm(
     """Let c = a · b, or c += a · b, (m, k) times (k, n): each told as address and width of rows."""
 
 
+def call_gemv(
+    gemv: int,
+    is_wide: bool,
+    turned: bool,
+    sizes: tuple[int, int],
+    matrix: int,
+    x: int,
+    keep: bool,
+    y: int,
+    like: Any,
+) -> None:
+    """Let y = A · x, or Aᵀ · x if it is `turned`, or add it; A is (rows, columns)."""
+
+
 def power_of_two(exponent: Any) -> Any:
     """Return 2 to a 32-bit integer, as a 32-bit float, for what is neither too large nor small."""
 
@@ -205,6 +219,56 @@ def teach_numba() -> None:
 
     wide_gemm, narrow_gemm = gemm_with(True), gemm_with(False)
 
+    def gemv_with(wide: bool) -> Any:
+        count = integer if wide else word
+
+        @intrinsic
+        def gemv(
+            _: Any,
+            address: Any,
+            turned: Any,
+            rows: Any,
+            columns: Any,
+            matrix: Any,
+            x: Any,
+            keep: Any,
+            y: Any,
+        ) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                where, turn, m, n, at_matrix, at_x, beta, at_y = arguments
+                number = beta.type
+                kind = ir.FunctionType(
+                    ir.VoidType(),
+                    [word] * 2
+                    + [count] * 2
+                    + [number, octets, count, octets, count, number, octets, count],
+                )
+                sizes = [each if wide else builder.trunc(each, word) for each in (m, n)]
+                places = [builder.inttoptr(each, octets) for each in (at_matrix, at_x, at_y)]
+                builder.call(
+                    builder.inttoptr(where, kind.as_pointer()),
+                    [
+                        word(ROW_MAJOR),
+                        builder.trunc(turn, word),
+                        *sizes,
+                        number(1.0),
+                        places[0],
+                        sizes[1],
+                        places[1],
+                        count(1),
+                        beta,
+                        places[2],
+                        count(1),
+                    ],
+                )
+                return context.get_dummy_value()
+
+            return types.void(*[types.int64] * 6, keep, types.int64), generate
+
+        return gemv
+
+    wide_gemv, narrow_gemv = gemv_with(True), gemv_with(False)
+
     @intrinsic
     def bits_as_float(_: Any, bits: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -267,5 +331,38 @@ def teach_numba() -> None:
                 wide_gemm(gemm, turn_a, turn_b, m, n, k, a[0], a[1], b[0], b[1], beta, c[0], c[1])
             else:
                 narrow_gemm(gemm, turn_a, turn_b, m, n, k, a[0], a[1], b[0], b[1], beta, c[0], c[1])
+
+        return call
+
+    @overload(call_gemv)
+    def _(
+        gemv: Any,
+        is_wide: Any,
+        turned: Any,
+        sizes: Any,
+        matrix: Any,
+        x: Any,
+        keep: Any,
+        y: Any,
+        like: Any,
+    ) -> Any:
+        def call(
+            gemv: Any,
+            is_wide: Any,
+            turned: Any,
+            sizes: Any,
+            matrix: Any,
+            x: Any,
+            keep: Any,
+            y: Any,
+            like: Any,
+        ) -> None:
+            rows, columns = sizes
+            beta = like.dtype.type(1.0 if keep else 0.0)
+            turn = TURNED if turned else PLAIN
+            if is_wide:
+                wide_gemv(gemv, turn, rows, columns, matrix, x, beta, y)
+            else:
+                narrow_gemv(gemv, turn, rows, columns, matrix, x, beta, y)
 
         return call

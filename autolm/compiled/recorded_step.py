@@ -103,9 +103,9 @@ def recorded(
     places: dict[Node, int] = {each: place for place, each in enumerate(parameters)}
     dtype = parameters[0].dtype
     inputs = [Buffer(each.size, np.zeros(each.size, np.int64)) for each in examples[0]]
-    told = _told_by_inputs(orders, examples, inputs, places)
+    told = told_by_inputs(orders, examples, inputs, places)
     for parameter in parameters:
-        if parameter not in told.nodes:
+        if parameter not in told:
             raise NotRecorded(f"the loss does not depend on the parameter {parameter.name}")
 
     of_parameters = [Buffer(each.size, each.data) for each in parameters]
@@ -118,7 +118,7 @@ def recorded(
             raise NotRecorded(f"a {node.dtype} among {dtype}")
         if node.parents:
             emission = Emission(plan, node, values)
-            emission.places = told.nodes[node]
+            emission.places = told[node]
             emit_forward(emission)
             emissions.append(emission)
             values[node] = emission.result
@@ -147,16 +147,12 @@ def recorded(
     )
 
 
-class _Told(NamedTuple):
-    nodes: dict[Node, Mapping[str, Buffer]]
-
-
-def _told_by_inputs(
+def told_by_inputs(
     orders: Sequence[Sequence[Any]],
     examples: tuple[Inputs, Inputs],
     inputs: Sequence[Buffer],
     trained: Mapping[Any, int],
-) -> _Told:
+) -> dict[Node, Mapping[str, Buffer]]:
     """Find which attributes of which nodes are the inputs, as they are in both graphs."""
     first, second = orders
     if len(first) != len(second):
@@ -186,7 +182,7 @@ def _told_by_inputs(
             elif isinstance(value, np.ndarray) and value.dtype.kind in "iu":
                 stays = Buffer(value.size, np.ascontiguousarray(value, np.int64).reshape(-1))
                 told[node] = {**told[node], name: stays}
-    return _Told(told)
+    return told
 
 
 def _are(pair: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -382,7 +378,7 @@ class RecordedStep:
             state[:] = (
                 *(rates.learning_rate, *rates.betas),
                 *(1 - beta**rates.steps for beta in rates.betas),
-                *(rates.eps, rates.weight_decay, math.nan, rates.longest, 1.0),
+                *(rates.eps, rates.weight_decay, math.nan, rates.longest, 1.0, 0.0),
             )
         if self._pool is None:
             return self._alone(inputs)
@@ -395,8 +391,7 @@ class RecordedStep:
                 program.factors,
                 self._states[worker],
                 self._like,
-                self._blas.gemm,
-                self._blas.is_wide,
+                *self._blas,
                 False,
             )
         )
