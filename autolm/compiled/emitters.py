@@ -332,25 +332,9 @@ class _Attention:
             y, weights = Buffer(e.node.size), Buffer(batch * how.heads * length)
             # one position alone has a window of 1 at most: the longer one is in the attributes
             window = e.node.attributes.get("window") or length
-            e.plan.emit(
-                *(
-                    loops.CACHED,
-                    q,
-                    k,
-                    v,
-                    y,
-                    weights,
-                    *kept,
-                    batch,
-                    length,
-                    how.heads,
-                    how.kv_heads,
-                    d_k,
-                    d_v,
-                ),
-                window,
-                factor=how.factor,
-            )
+            operands = q, k, v, y, weights, *kept
+            lengths = batch, length, *sizes[3:], window
+            e.plan.emit(loops.CACHED, *operands, *lengths, factor=how.factor)
             e.give(y)
             return
         weights = Buffer(batch * how.heads * queries * keys)

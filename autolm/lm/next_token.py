@@ -51,7 +51,8 @@ def pick(
         return int(np.argmax(scores))
     with np.errstate(over="ignore"):  # at a tiny temperature the others are as good as impossible
         probabilities = np.exp((scores - scores.max()) / temperature)
-    order = np.argsort(-probabilities, kind="stable")
+    if top_k is not None or top_p is not None:  # to sort a large vocabulary takes longer than all
+        order = np.argsort(-probabilities, kind="stable")
     if top_k is not None:
         probabilities[order[top_k:]] = 0
     probabilities /= probabilities.sum()

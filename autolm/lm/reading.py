@@ -72,18 +72,30 @@ class Reading:
             self._read = context.copy()
             return np.asarray(self.model.unembed(x[-1]).data)
 
+    @property
+    def may_be_recorded(self) -> bool:
+        """Whether it is asked for, and nothing stands in its way that is known."""
+        return current_native() is not None and self.model.causal and not self.told
+
     def _is_recorded(self) -> bool:
         """Record what a row goes through, when one does for the first time."""
-        if current_native() is None or self.told:
-            return False
-        if self._recorded is None:
-            width = self._caches[0].keys.dtype, self.model.embed(np.zeros(1, int)).shape
-            kept = [(cache.keys, cache.values) for cache in self._caches]
-            try:
-                self._recorded = RecordedReading(self._layers, width[1], width[0], kept)
-            except NotRecorded as why:
-                self.told = str(why)
-        return self._recorded is not None
+        if self.may_be_recorded and self._recorded is None:
+            self._recorded = self.recorded(None)
+        return self._recorded is not None and current_native() is not None
+
+    def recorded(self, batch: int | None) -> RecordedReading | None:
+        """Record it for one text, in whose caches it writes, or for a batch; or tell why not."""
+        cache = self._caches[0]
+        several = () if batch is None else (batch,)
+        shape = (*several, *self.model.embed(np.zeros(1, int)).shape)
+        kept: list[Any] = [(each.keys, each.values) for each in self._caches]
+        if batch is not None:
+            kept = [[np.zeros((batch, *a.shape), a.dtype) for a in pair] for pair in kept]
+        try:
+            return RecordedReading(self._layers, shape, cache.keys.dtype, kept)
+        except NotRecorded as why:
+            self.told = str(why)
+            return None
 
     def _layers(self, row: Any, position: int) -> Any:
         with recording(enabled=True):
@@ -95,6 +107,44 @@ class Reading:
         return 0 < self._read.size < context.size and np.array_equal(
             context[: self._read.size], self._read
         )
+
+
+class Readings:
+    """Several texts of one length that a model reads side by side.
+
+    Inside `native()` they go through its layers together, as one row each: a matrix is then read
+    once for all of them. Where that is not recorded, each is read by itself.
+    """
+
+    def __init__(self, model: Any, count: int) -> None:
+        self._each = [Reading(model) for _ in range(count)]
+        self.model = model
+        self._together: RecordedReading | None = None
+        self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
+
+    def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return the logits (batch, vocab_size) of what comes after each of (batch, time)."""
+        count, time = token_ids.shape
+        if count == 1 or time > self.model.max_len or not self._are_recorded():
+            pairs = zip(self._each, token_ids, strict=True)
+            return np.array([reading.next_logits(row) for reading, row in pairs])
+        assert self._together is not None
+        before = self._read.shape[1]
+        if before >= time or not np.array_equal(token_ids[:, :before], self._read):
+            before = 0
+        for position in range(before, time):
+            with no_grad(), quiet():
+                row = self.model.embed(token_ids[:, position : position + 1], first=position)
+            logits = self._together(row.data, position)
+        self._read = token_ids.copy()
+        return logits[:, 0].copy()
+
+    def _are_recorded(self) -> bool:
+        first = self._each[0]
+        if self._together is None and first.may_be_recorded:
+            count = len(self._each)
+            self._together = first.recorded(count)
+        return self._together is not None and current_native() is not None
 
 
 class _Passing(KeyValueCache):

@@ -100,11 +100,10 @@ def serve(rival: str, size: str, threads: int) -> None:
 class Process:
     """A rival at work."""
 
-    def __init__(self, rival: str, size: str, threads: int) -> None:
+    def __init__(self, file: str, rival: str, size: str, threads: int) -> None:
         self.rival = rival
-        words = [sys.executable, __file__, "--serve", rival, "--threads", str(threads), size]
         self._process: Any = subprocess.Popen(
-            words,
+            [sys.executable, file, "--serve", rival, "--threads", str(threads), size],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -132,7 +131,7 @@ def race(size: str, threads: int, rounds: int, rivals: list[str]) -> None:
     expected: list[float] = []
     running, counts = [], {}
     for rival in rivals:
-        process = Process(rival, size, threads)
+        process = Process(__file__, rival, size, threads)
         losses = process.ask(0)
         if not losses:
             print(f"  {rival}: cannot run: {process.end()}")
