@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ class Reading:
     """What a model keeps of the tokens that it has read: keys and values, layer by layer.
 
     It is good for as long as the parameters stay what they are. Inside `native()`, what goes on by
-    one token is recorded; `told` says why, if it is not.
+    one token is recorded; a warning, and `told`, say why if it is not.
 
     Examples
     --------
@@ -95,6 +96,7 @@ class Reading:
             return RecordedReading(self._layers, shape, cache.keys.dtype, kept)
         except NotRecorded as why:
             self.told = str(why)
+            warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
             return None
 
     def _layers(self, row: Any, position: int) -> Any:

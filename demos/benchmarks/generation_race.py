@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-PROMPT, NEW = 8, 56
+PROMPT, NEW = 8, int(os.getenv("NEW", "112"))
 DESIGNS = {  # vocabulary, d_model, heads, layers
     "4×128": (65, 128, 4, 4),
     "12×768": (50257, 768, 12, 12),
