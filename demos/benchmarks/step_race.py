@@ -83,6 +83,8 @@ def step_of(rival: str, size: str, threads: int) -> Callable[[], float]:
 
 def serve(rival: str, size: str, threads: int) -> None:
     """Answer each line with the times of so many steps; 0 asks for the loss of three."""
+    if threads == 1:  # JAX takes all processors that it may have
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     run = step_of(rival, size, threads)
     for line in sys.stdin:
         count = int(line)
