@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autolm import Tensor, ops, primitive
@@ -215,6 +215,7 @@ UNARIES: dict[str, Callable[[Any], Any]] = {
     "gelu_tanh": lambda x: ops.gelu(x, approximate="tanh"),
     "silu": lambda x: ops.silu(x),
     "itself": lambda x: x,
+    "curved": lambda x: x.tanh() + x,
     "reshaped": lambda x: x.reshape(1, -1).reshape(-1, WIDTH),
     "mean": lambda x: x - x.mean(),
     "rms": lambda x: ops.rms_norm(x, Tensor(np.ones(WIDTH, "float32"), False), eps=1e-3),
@@ -235,7 +236,7 @@ def programs(draw: st.DrawFn) -> list[tuple[str, str]]:
     """Draw lines: an operation, and what it joins the latest result with, if it joins."""
     lines = []
     for _ in range(draw(st.integers(1, 6))):
-        name = draw(st.sampled_from([*UNARIES, *JOINED, "matmul", "tied"]))
+        name = draw(st.sampled_from([*UNARIES, *JOINED, "matmul", "tied", "residual"]))
         lines.append((name, draw(st.sampled_from([*PARAMETERS, "earlier", "itself"]))))
     return lines
 
@@ -245,6 +246,7 @@ def programs(draw: st.DrawFn) -> list[tuple[str, str]]:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+@example(program=[("residual", "itself"), ("curved", "itself")], seed=0)
 @given(program=programs(), seed=st.integers(0, 99))
 def test_any_program_has_the_plain_gradients(program: list[tuple[str, str]], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -263,6 +265,8 @@ def test_any_program_has_the_plain_gradients(program: list[tuple[str, str]], see
                 y = UNARIES[name](x)
             elif name == "matmul":
                 y = x @ square
+            elif name == "residual":  # one gradient for two, and the first sends more to the other
+                y = x @ square + x
             elif name == "tied":
                 y = x @ square.T
             else:
