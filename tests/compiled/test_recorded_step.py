@@ -294,6 +294,25 @@ def test_any_program_has_the_plain_gradients(program: list[tuple[str, str]], see
         np.testing.assert_allclose(other, one, rtol=2e-5, atol=4e-6 * scale)
 
 
+def test_a_gradient_that_two_share_is_not_changed_while_it_is_read() -> None:
+    # so wide that BLAS writes a first part of its result before it has read all operands
+    rng, width = np.random.default_rng(0), 1100
+    table = Tensor(rng.normal(size=(5, width)).astype("float32"))
+    square = Tensor((rng.normal(size=(width, width)) / 30).astype("float32"))
+
+    def function(ids: Any, targets: Any) -> Tensor:
+        x = ops.embedding(table, token_ids=ids)
+        return ops.cross_entropy((x @ square + x) * 0.1, targets=targets)
+
+    trained = recorded(function, [table, square], (40,), 5)
+    inputs = rng.integers(5, size=(2, 40))
+    function(*inputs).backward()
+    trained.take(inputs, rate=0.0)
+    for parameter, gradient in zip(trained.step._parameters, trained.step.gradients, strict=True):
+        scale = np.abs(parameter.grad).max()
+        np.testing.assert_allclose(gradient, parameter.grad, rtol=0, atol=1e-5 * scale)
+
+
 # What is refused
 
 
