@@ -247,6 +247,7 @@ def programs(draw: st.DrawFn) -> list[tuple[str, str]]:
     suppress_health_check=[HealthCheck.too_slow],
 )
 @example(program=[("residual", "itself"), ("curved", "itself")], seed=0)
+@example(program=[("tied", "itself"), ("matmul", "itself"), ("rdiv", "number")], seed=0)
 @given(program=programs(), seed=st.integers(0, 99))
 def test_any_program_has_the_plain_gradients(program: list[tuple[str, str]], seed: int) -> None:
     rng = np.random.default_rng(seed)
