@@ -16,10 +16,12 @@ def sample(
     top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
     seed: Annotated[int | None, typer.Option(help="For the same text each time.", min=0)] = None,
+    native: Annotated[bool, typer.Option(help="Record and compile it (extra fast).")] = False,
 ) -> None:
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
 
+    from autolm.compiled import native as natively
     from autolm.lm.sampling import stream_text
     from autolm.lm.trained import trained
     from autolm.outside.terminal import printable
@@ -33,6 +35,7 @@ def sample(
         top_p=top_p,
         rng=np.random.default_rng(seed),
     )
-    for piece in pieces:
-        print(printable(piece), end="", flush=True)
+    with natively(native):
+        for piece in pieces:
+            print(printable(piece), end="", flush=True)
     print()

@@ -1,4 +1,4 @@
-"""All that is compiled, by numba, where it is asked for: Tape and the fused loops (floor 3).
+"""All that is compiled, by numba, where it is asked for: Tape, the fused loops, recorded steps.
 
 Every loop here says once more what plain code says below, and is proved equal to it. Nothing may
 stand here alone.

@@ -65,7 +65,7 @@ def layer_norm(x: Array, gain: Array, bias: Array, *, eps: float = 1e-5) -> tupl
     def backward(grad: Array) -> tuple[Array, Array, Array]:
         to_x, to_gain, to_bias = np.empty_like(rows), np.zeros_like(gain), np.zeros_like(gain)
         native_loops().layer_norm_backward(
-            _rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias
+            _rows(grad), rows, gain, means, scales, to_x, to_gain, to_bias, False
         )
         return to_x.reshape(grad.shape), to_gain, to_bias
 
@@ -82,7 +82,7 @@ def rms_norm(x: Array, gain: Array, *, eps: float = 1e-5) -> tuple[Array, Backwa
 
     def backward(grad: Array) -> tuple[Array, Array]:
         to_x, to_gain = np.empty_like(rows), np.zeros_like(gain)
-        native_loops().rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain)
+        native_loops().rms_norm_backward(_rows(grad), rows, gain, scales, to_x, to_gain, False)
         return to_x.reshape(grad.shape), to_gain
 
     return y.reshape(x.shape), backward

@@ -197,7 +197,7 @@ class TrainingConfig:
     native: bool = field(
         default=False,
         metadata=choice(
-            "Compile inner loops: 5 to 10 % quicker, and rounded differently (extra fast).",
+            "Record the step and compile it: quicker, and rounded differently (extra fast).",
             "machine",
             changeable=True,
         ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from autolm.compiled.fused import native
 from autolm.engine.graph import no_grad
 from autolm.lm.batches import Batch
 from autolm.lm.config import TrainingConfig
+from autolm.lm.native_step import NativeStep
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW, clip_gradients
 
@@ -135,16 +136,23 @@ class NumPyEngine(Engine):
         if config.engine != "numpy":
             raise ValueError(f"engine {config.engine} is not NumPy's: it is autolm.torch's")
         super().__init__(model, config)
-        self.told = "native" if config.native else ""
         self.optimizer = AdamW(
             model.named_parameters(),
             config.learning_rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
         )
+        self.native: NativeStep | None = None
+        if config.native:
+            self.native = NativeStep(model, self.optimizer, config.clip, config.threads)
+            self.native.record((config.batch_size, config.block_size))
+            self.told = f"native, {self.native.told}"
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW."""
+        taken = None if self.native is None else self.native.advance(batch, learning_rate)
+        if taken is not None:
+            return Advance(*taken)
         loss = self.model.compute_loss(*batch)
         if not math.isfinite(float(loss)):
             return Advance(float(loss), math.nan)
@@ -160,12 +168,21 @@ class NumPyEngine(Engine):
 
     def validate(self, batch: Batch) -> float:
         """Do forward, without a graph."""
-        with no_grad():
+        threads = (
+            threadpool_limits(self.config.threads, "blas") if self._is_shared else nullcontext()
+        )
+        with no_grad(), threads:
             return float(self.model.compute_loss(*batch))
 
+    @property
+    def _is_shared(self) -> bool:
+        """Whether several threads share a step: then each does its matrix products alone."""
+        return self.native is not None and self.native.num_workers > 1
+
     def checkpoint(self) -> tuple[Arrays, Arrays]:
-        """Return the arrays of both."""
-        return self.model.state(), self.optimizer.state()
+        """Return the arrays of both, copied: a recorded step writes where they lie."""
+        parameters = {path: array.copy() for path, array in self.model.state().items()}
+        return parameters, self.optimizer.state()
 
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
         """Set the arrays of both."""
@@ -180,6 +197,7 @@ class NumPyEngine(Engine):
     def running(self) -> ExitStack:
         """Limit the threads of matrix products, and compile loops if that is asked for."""
         with ExitStack() as stack:
-            stack.enter_context(threadpool_limits(self.config.threads, "blas"))
+            threads = 1 if self._is_shared else self.config.threads
+            stack.enter_context(threadpool_limits(threads, "blas"))
             stack.enter_context(native(self.config.native))
             return stack.pop_all()

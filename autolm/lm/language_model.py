@@ -15,7 +15,7 @@ from autolm import ops
 from autolm.engine.graph import named, no_grad
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.next_token import pick, require_in_range
-from autolm.lm.reading import Reading
+from autolm.lm.reading import Reading, Readings
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.arguments import read_bool, read_int
@@ -118,18 +118,21 @@ class LanguageModel(Module):
     ) -> NDArray[np.integer[Any]]:
         """Continue a sequence (time,) by sampling token after token; return it whole.
 
-        The model sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.next_token.pick`.
+        So are several of one length, (batch, time): in each round the first draws first. The model
+        sees at most the last `max_len` tokens. For the other parameters see
+        `autolm.lm.next_token.pick`. Inside `native()` its layers are recorded, see `Reading`.
         """
         rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
         require_in_range("generate", temperature, top_k, top_p)
         max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
-        token_ids = self.sequence(token_ids)
-        reading = self.reading()
+        given = self._checked(token_ids, limit=False)
+        rows = np.array([self.sequence(row) for row in np.atleast_2d(given)])
+        readings = Readings(self, len(rows))
         for _ in range(max_new_tokens):
-            logits = reading.next_logits(token_ids)
-            token_ids = np.append(token_ids, pick(logits, temperature, top_k, top_p, rng))
-        return token_ids
+            logits = readings.next_logits(rows)
+            drawn = [pick(each, temperature, top_k, top_p, rng) for each in logits]
+            rows = np.concatenate([rows, np.array(drawn)[:, None]], axis=1)
+        return rows if given.ndim == 2 else rows[0]
 
     def reading(self) -> Reading:
         """Begin to read a text that will grow: what was read is not computed again."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.engine.graph import no_grad
+from autolm.compiled.emitters import NotRecorded
+from autolm.compiled.recorded_reading import RecordedReading
+from autolm.engine.graph import no_grad, recording
+from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
+from autolm.ops.backend import current_native
 from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
 
@@ -16,7 +21,8 @@ from autolm.tensor.quiet import quiet
 class Reading:
     """What a model keeps of the tokens that it has read: keys and values, layer by layer.
 
-    It is good for as long as the parameters stay what they are.
+    It is good for as long as the parameters stay what they are. Inside `native()`, what goes on by
+    one token is recorded; a warning, and `told`, say why if it is not.
 
     Examples
     --------
@@ -31,11 +37,15 @@ class Reading:
 
     def __init__(self, model: Any) -> None:  # a LanguageModel, whose file stands on this one
         self.model = read_kind("Reading", "model", model, Module, "a TinyLM")
+        self._caches = self.model.caches()
+        self._recorded: RecordedReading | None = None
+        self.told = ""
         self._begin()
 
     def _begin(self) -> None:
         self._read: NDArray[np.integer[Any]] = np.empty(0, np.intp)
-        self._caches = self.model.caches()
+        for cache in self._caches:
+            cache.length = 0
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph.
@@ -50,13 +60,100 @@ class Reading:
         if not self._goes_on(context):
             self._begin()
         with no_grad(), quiet():
-            x = self.model.embed(context[self._read.size :], first=self._read.size)
+            read = self._read.size
+            x = self.model.embed(context[read:], first=read)
+            if len(x) == 1 and self._is_recorded():
+                self._read = context.copy()
+                for cache in self._caches:
+                    cache.length += 1
+                assert self._recorded is not None
+                return self._recorded(x.data, read)[0].copy()
             for block, cache in zip(self.model.blocks, self._caches, strict=True):
                 x = block(x, cache)
             self._read = context.copy()
             return np.asarray(self.model.unembed(x[-1]).data)
 
+    @property
+    def may_be_recorded(self) -> bool:
+        """Whether it is asked for, and nothing stands in its way that is known."""
+        return current_native() is not None and self.model.causal and not self.told
+
+    def _is_recorded(self) -> bool:
+        """Record what a row goes through, when one does for the first time."""
+        if self.may_be_recorded and self._recorded is None:
+            self._recorded = self.recorded(None)
+        return self._recorded is not None and current_native() is not None
+
+    def recorded(self, batch: int | None) -> RecordedReading | None:
+        """Record it for one text, in whose caches it writes, or for a batch; or tell why not."""
+        cache = self._caches[0]
+        several = () if batch is None else (batch,)
+        shape = (*several, *self.model.embed(np.zeros(1, int)).shape)
+        kept: list[Any] = [(each.keys, each.values) for each in self._caches]
+        if batch is not None:
+            kept = [[np.zeros((batch, *a.shape), a.dtype) for a in pair] for pair in kept]
+        try:
+            return RecordedReading(self._layers, shape, cache.keys.dtype, kept)
+        except NotRecorded as why:
+            self.told = str(why)
+            warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
+            return None
+
+    def _layers(self, row: Any, position: int) -> Any:
+        with recording(enabled=True):
+            for block, cache in zip(self.model.blocks, self._caches, strict=True):
+                row = block(row, _Passing(cache, position))
+            return self.model.unembed(row)
+
     def _goes_on(self, context: NDArray[np.integer[Any]]) -> bool:
         return 0 < self._read.size < context.size and np.array_equal(
             context[: self._read.size], self._read
         )
+
+
+class Readings:
+    """Several texts of one length that a model reads side by side.
+
+    Inside `native()` they go through its layers together, as one row each: a matrix is then read
+    once for all of them. Where that is not recorded, each is read by itself.
+    """
+
+    def __init__(self, model: Any, count: int) -> None:
+        self._each = [Reading(model) for _ in range(count)]
+        self.model = model
+        self._together: RecordedReading | None = None
+        self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
+
+    def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Return the logits (batch, vocab_size) of what comes after each of (batch, time)."""
+        count, time = token_ids.shape
+        if count == 1 or time > self.model.max_len or not self._are_recorded():
+            pairs = zip(self._each, token_ids, strict=True)
+            return np.array([reading.next_logits(row) for reading, row in pairs])
+        assert self._together is not None
+        before = self._read.shape[1]
+        if before >= time or not np.array_equal(token_ids[:, :before], self._read):
+            before = 0
+        for position in range(before, time):
+            with no_grad(), quiet():
+                row = self.model.embed(token_ids[:, position : position + 1], first=position)
+            logits = self._together(row.data, position)
+        self._read = token_ids.copy()
+        return logits[:, 0].copy()
+
+    def _are_recorded(self) -> bool:
+        first = self._each[0]
+        if self._together is None and first.may_be_recorded:
+            count = len(self._each)
+            self._together = first.recorded(count)
+        return self._together is not None and current_native() is not None
+
+
+class _Passing(KeyValueCache):
+    """A cache that hands on what it is given: for a graph, in which it is an attention's own."""
+
+    def __init__(self, cache: KeyValueCache, position: int) -> None:
+        self.keys, self.values, self.length = cache.keys, cache.values, position
+
+    def extend(self, keys: Any, values: Any) -> tuple[Any, Any]:
+        return keys, values

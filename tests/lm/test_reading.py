@@ -1,14 +1,18 @@
 """What a model says of a text that grows is what it says of the whole text, each time."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autolm import Tensor
+from autolm import Tensor, native
+from autolm.lm.design import design_of
 from autolm.lm.reading import Reading
 from autolm.lm.tinylm import TinyLM
+from autolm.lm.transformer import Transformer
 from autolm.nn import KeyValueCache
+from autolm.nn.layers import Block
 
 TEXT = np.random.default_rng(0).integers(0, 6, size=14)
 KINDS = [
@@ -93,3 +97,78 @@ def test_a_cache_refuses_what_a_gradient_should_get_through() -> None:
     rows = Tensor(np.ones((1, 2)))
     with pytest.raises(RuntimeError, match=r"KeyValueCache: .* has no gradient; use no_grad\(\)"):
         KeyValueCache(3, 2).extend(rows, rows)
+
+
+# Natively: one row, recorded
+
+GPT2 = {"model_type": "gpt2", "vocab_size": 6, "n_embd": 8, "n_head": 2, "n_layer": 2}
+NEO = {
+    **{"model_type": "gpt_neo", "vocab_size": 6, "hidden_size": 8, "num_heads": 2},
+    **{"num_layers": 2, "window_size": 3, "attention_types": [[["global", "local"], 1]]},
+    "max_position_embeddings": 12,
+}
+LLAMA = {
+    **{"model_type": "llama", "vocab_size": 6, "hidden_size": 8, "num_attention_heads": 2},
+    **{"num_hidden_layers": 1, "intermediate_size": 8, "max_position_embeddings": 12},
+}
+
+
+def pretrained(config: dict[str, Any]) -> Transformer:
+    design, rng = design_of(config), np.random.default_rng(0)
+    shapes = design.parameter_shapes()
+    arrays = {path: rng.normal(size=shape).astype("float32") for path, shape in shapes.items()}
+    return Transformer(design, arrays)
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "pre": lambda: model_of(),
+    "post": lambda: model_of(norm="post"),
+    "none": lambda: model_of(4, norm=None),
+    "GPT-2": lambda: pretrained({**GPT2, "n_positions": 12}),
+    "GPT-Neo, with a window": lambda: pretrained(NEO),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_natively_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) -> None:
+    pytest.importorskip("numba")
+    model = MODELS[kind]()
+    with native():
+        reading = model.reading()
+        for end in (3, 4, 5, 7, 8, 9, 12, 13):  # past max_len, and by several at once
+            logits = reading.next_logits(TEXT[:end])
+            whole = model.next_logits(TEXT[:end])
+            np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
+    for prompt in ([1, 2], [[1, 2], [3, 4], [5, 0]]):
+        texts = []
+        for compiled in (False, True):
+            with native(compiled):
+                texts.append(model.generate(prompt, 9, rng=np.random.default_rng(2)))
+        np.testing.assert_array_equal(texts[0], texts[1])
+
+
+def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    model = model_of()
+    with native():
+        reading = model.reading()
+        for end in (1, 2):
+            reading.next_logits(TEXT[:end])
+        monkeypatch.setattr(Block, "forward", None)
+        for end in (3, 4, 5):
+            reading.next_logits(TEXT[:end])
+
+
+def test_natively_what_depends_on_the_position_is_read_as_before_and_says_why() -> None:
+    pytest.importorskip("numba")
+    model = pretrained(LLAMA)
+    plain = model.generate([1, 2], 6, temperature=0)
+    with native(), pytest.warns(UserWarning, match="tokens are read as without it: an array"):
+        np.testing.assert_array_equal(model.generate([1, 2], 6, temperature=0), plain)
+
+
+def test_texts_side_by_side_are_written_as_each_alone() -> None:
+    model, prompts = model_of(), [[1, 2, 3], [4, 5, 0]]
+    together = model.generate(prompts, 12, temperature=0)
+    for prompt, text in zip(prompts, together, strict=True):
+        np.testing.assert_array_equal(text, model.generate(prompt, 12, temperature=0))

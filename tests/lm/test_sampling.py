@@ -213,3 +213,18 @@ def test_a_character_that_is_cut_off_at_the_end_is_marked() -> None:
     rng = np.random.default_rng(0)
     pieces = stream_text(model, tokenizer, "stream", "x", 3, temperature=0, rng=rng)
     assert list(pieces) == ["x", "a", "\ufffd"]
+
+
+@pytest.mark.parametrize("top_p", [None, 0.7])
+def test_a_token_is_what_numpys_choice_draws(top_p: float | None) -> None:
+    logits = np.random.default_rng(1).normal(size=50) * 3
+    for seed in range(50):
+        probabilities = np.exp(logits - logits.max())
+        probabilities /= probabilities.sum()
+        if top_p is not None:
+            order = np.argsort(-probabilities)
+            more = order[int(np.searchsorted(np.cumsum(probabilities[order]), top_p)) + 1 :]
+            probabilities[more] = 0
+            probabilities /= probabilities.sum()
+        drawn = np.random.default_rng(seed).choice(50, p=probabilities)
+        assert pick(logits, 1.0, None, top_p, np.random.default_rng(seed)) == drawn

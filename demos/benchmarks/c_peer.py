@@ -1,0 +1,64 @@
+"""TinyLM in C, written by hand for this one model (`step.c`): what is there to be reached.
+
+It is compiled by the system's compiler (`CC`, or `cc`) for this processor, with OpenMP.
+"""
+
+import ctypes
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autolm.lm.tinylm import TinyLM
+from benchmarks.race import Contestant
+
+FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
+
+
+class Sizes(ctypes.Structure):
+    """What `step.c` is told of the model."""
+
+    _fields_ = [*((name, ctypes.c_long) for name in "VDHFLBT"), ("threads", ctypes.c_int)]
+
+
+def c_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
+    """Train in C; an error where there is no compiler."""
+    folder = tempfile.mkdtemp()
+    library = Path(folder) / "step.so"
+    source = Path(__file__).with_name("step.c")
+    subprocess.run(
+        [os.environ.get("CC", "cc"), *FLAGS, str(source), "-o", str(library), "-lm"], check=True
+    )
+    step: Any = ctypes.CDLL(str(library)).step
+    step.restype = ctypes.c_float
+    block = model.blocks[0]
+    (batch, time), (vocab, width) = tokens.shape, model.embedding.shape
+    inner = block.feed_forward.W_1.shape[1]
+    heads, layers = block.attention.num_heads, len(model.blocks)
+    sizes = Sizes(vocab, width, heads, inner, layers, batch, time, threads)
+    weights = np.concatenate([p.data.ravel() for p in model.parameters()])
+    slopes, first, second = (np.zeros_like(weights) for _ in range(3))
+    rows, scores = batch * time, batch * heads * time * time
+    memory = np.empty(
+        rows * width * (8 * layers + 8)
+        + rows * (inner * (layers + 1) + vocab + 4 * layers + 2)
+        + scores * (layers + 1)
+        + width * (inner + vocab),
+        np.float32,
+    )
+    arrays = [np.ascontiguousarray(a, np.int64) for a in (tokens, targets)]
+    held = [weights, slopes, first, second, model.positions[:time].copy(), *arrays, memory]
+    count = 0
+
+    def run() -> float:
+        nonlocal count
+        count += 1
+        places = [ctypes.c_void_p(array.ctypes.data) for array in held]
+        numbers = map(ctypes.c_float, (1e-3, 0.9, 0.95, 0.1))
+        many, last = ctypes.c_long(weights.size), ctypes.c_int(count)
+        return step(ctypes.byref(sizes), *places[:4], many, *places[4:], last, *numbers)
+
+    return Contestant(name, run)
