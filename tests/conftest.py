@@ -1,7 +1,7 @@
 """How much is tested: HYPOTHESIS_PROFILE (dev, ci, nightly) says how long a search is.
 
-Of a large table, marked `table(n)`, `pytest` takes one row in n; `pytest --whole`, and the nightly
-profile, take every row.
+Of a large table, marked `table(n)`, `pytest` takes one row in n, and it leaves out what is marked
+`long`; `pytest --whole`, and the nightly profile, take all.
 """
 
 import os
@@ -16,15 +16,16 @@ from autolm.testing import load_profiles
 load_profiles()
 if usual_language() != "en":  # tests read what the command says in English
     os.environ["LC_ALL"] = "C.UTF-8"
-ALL_ROWS = "every row of the large tables, not a sample of each"
+WHOLE = "every row of the large tables, not a sample of each, and what is long"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--whole", action="store_true", help=ALL_ROWS)
+    parser.addoption("--whole", action="store_true", help=WHOLE)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "table(n): one row in n, but with --whole all")
+    config.addinivalue_line("markers", "long: with --whole only")
 
 
 def takes_all_rows(config):
@@ -37,7 +38,9 @@ def pytest_collection_modifyitems(config, items):
     rows = Counter()
     left_out = []
     for item in items:
-        if table := item.get_closest_marker("table"):
+        if item.get_closest_marker("long"):
+            left_out.append(item)
+        elif table := item.get_closest_marker("table"):
             if rows[item.function] % table.args[0]:
                 left_out.append(item)
             rows[item.function] += 1

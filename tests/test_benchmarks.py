@@ -43,6 +43,7 @@ def run(monkeypatch, *arguments):
     command.main()
 
 
+@pytest.mark.long
 def test_every_workload_runs_without_peers_and_leaves_a_picture(
     without_peers, monkeypatch, capsys, tmp_path
 ):
@@ -97,6 +98,7 @@ def test_contestants_that_do_not_agree_are_not_timed(wrong):
         hold(race, rounds=1)
 
 
+@pytest.mark.long
 def test_every_contestant_is_prepared_before_it_is_timed_and_timed_once_a_round(monkeypatch):
     monkeypatch.setattr(racing, "SAMPLE_SECONDS", 1e-9)
     log = []

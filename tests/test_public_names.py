@@ -128,6 +128,7 @@ print("called")
 """
 
 
+@pytest.mark.table(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_no_module_overwrites_a_function_in_whichever_order_all_are_imported(seed: int) -> None:
     order = modules()

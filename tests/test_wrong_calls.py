@@ -820,6 +820,7 @@ def complaint(name: str, argument: str, value: Any) -> str | None:
     return None if told[argument].has_meaning(value) else f"accepted: {argument}={value!r}"
 
 
+@pytest.mark.table(3)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "argument"), PLACES, ids=lambda part: part)
 def test_an_odd_argument_has_a_meaning_or_is_refused_by_name(

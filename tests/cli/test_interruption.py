@@ -88,6 +88,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
+@pytest.mark.table(3)
 @pytest.mark.parametrize(
     ("kind", "number", "code"),
     [

@@ -50,6 +50,7 @@ def laid_out(data, array):
     return array
 
 
+@pytest.mark.table(3)
 @each_twin
 @given(data=st.data())
 def test_a_twin_computes_what_its_primitive_does_however_its_operands_lie(op, data):
@@ -164,6 +165,7 @@ def test_no_ids_at_all_are_no_rows():
         assert not backward(np.ones_like(y))[0].any()
 
 
+@pytest.mark.table(3)
 @each_twin
 def test_rules_of_twins_pass_every_law(op):
     with native():

@@ -124,6 +124,7 @@ def test_replay_is_the_program_run_on_the_new_numbers_bit_for_bit(native, case):
     assert bits(tape._gradients[: len(used)]) == bits(gradients)
 
 
+@pytest.mark.table(3)
 @either_loop
 @pytest.mark.parametrize("name", NAMES)
 def test_each_operation_on_special_floats_is_that_of_values_bit_for_bit(name, native):

@@ -43,7 +43,7 @@ RELATIONS = [
 ]
 
 
-@pytest.mark.table(4)
+@pytest.mark.table(6)
 @pytest.mark.parametrize(**each_operation)
 def test_every_law_holds_and_is_exercised(op):
     report = check_op(op)

@@ -192,6 +192,7 @@ POINTS = [((), 0.4), ((2,), 0.4), ((2, 2), 0.4), ((2,), 1.3)]
 CALLS = [(shape, low, way) for shape, low in POINTS for way in ways(shape)]
 
 
+@pytest.mark.table(5)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_of_numpys_keeps_the_gradient_or_says_what_to_use(name: str) -> None:
     function, rng = FUNCTIONS[name], np.random.default_rng(0)
@@ -229,6 +230,7 @@ def test_a_function_of_numpys_keeps_the_gradient_or_says_what_to_use(name: str) 
                 )
 
 
+@pytest.mark.long
 def test_the_calls_depend_on_the_tensor_for_most_functions() -> None:
     dependent = set()
     for name, function in FUNCTIONS.items():
