@@ -7,7 +7,7 @@ arrays that the program writes into. It is the machine of `fused_loops.py`, as f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,12 @@ class RecordedReading:
         Of all numbers.
     caches
         For each attention, in the order in which they are computed, the arrays for its keys and its
-        values, (batch, length, width of all heads).
+        values, (batch, length, width of all heads); a position is below their length.
+
+    Attributes
+    ----------
+    caches
+        These arrays.
 
     Raises
     ------
@@ -52,8 +57,9 @@ class RecordedReading:
         layers: Callable[[Tensor, int], Tensor],
         shape: tuple[int, ...],
         dtype: Any,
-        caches: Iterable[Sequence[Array]],
+        caches: Sequence[Sequence[Array]],
     ) -> None:
+        self.caches = caches
         dtype = np.dtype(dtype)
         if dtype not in FLOATS:
             raise NotRecorded(f"numbers are {dtype}")

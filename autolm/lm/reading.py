@@ -62,7 +62,7 @@ class Reading:
         with no_grad(), quiet():
             read = self._read.size
             x = self.model.embed(context[read:], first=read)
-            if len(x) == 1 and self._is_recorded():
+            if len(x) == 1 and self._is_recorded(read + 1):
                 self._read = context.copy()
                 for cache in self._caches:
                     cache.length += 1
@@ -78,22 +78,27 @@ class Reading:
         """Whether it is asked for, and nothing stands in its way that is known."""
         return current_native() is not None and self.model.causal and not self.told
 
-    def _is_recorded(self) -> bool:
-        """Record what a row goes through, when one does for the first time."""
-        if self.may_be_recorded and self._recorded is None:
-            self._recorded = self.recorded(None)
+    def _is_recorded(self, length: int) -> bool:
+        """Record what a row goes through, for the first time, and where caches have grown since."""
+        if self.may_be_recorded:
+            kept = self.room(length)
+            if self._recorded is None or any(
+                now[0] is not then[0] for now, then in zip(kept, self._recorded.caches, strict=True)
+            ):
+                self._recorded = self.recorded(kept)
         return self._recorded is not None and current_native() is not None
 
-    def recorded(self, batch: int | None) -> RecordedReading | None:
-        """Record it for one text, in whose caches it writes, or for a batch; or tell why not."""
-        cache = self._caches[0]
-        several = () if batch is None else (batch,)
-        shape = (*several, *self.model.embed(np.zeros(1, int)).shape)
-        kept: list[Any] = [(each.keys, each.values) for each in self._caches]
-        if batch is not None:
-            kept = [[np.zeros((batch, *a.shape), a.dtype) for a in pair] for pair in kept]
+    def room(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Return the arrays of the caches, with room for so many positions."""
+        for cache in self._caches:
+            cache.make_room(length)
+        return [(cache.keys, cache.values) for cache in self._caches]
+
+    def recorded(self, kept: Any, *batch: int) -> RecordedReading | None:
+        """Record it for one text, or a batch of them, whose caches are these; or tell why not."""
+        row = self.model.embed(np.zeros(1, int))
         try:
-            return RecordedReading(self._layers, shape, cache.keys.dtype, kept)
+            return RecordedReading(self._layers, (*batch, *row.shape), row.dtype, kept)
         except NotRecorded as why:
             self.told = str(why)
             warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
@@ -122,12 +127,13 @@ class Readings:
         self._each = [Reading(model) for _ in range(count)]
         self.model = model
         self._together: RecordedReading | None = None
+        self._room = 0  # for so many positions, in its caches
         self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (batch, vocab_size) of what comes after each of (batch, time)."""
         count, time = token_ids.shape
-        if count == 1 or time > self.model.max_len or not self._are_recorded():
+        if count == 1 or time > self.model.max_len or not self._are_recorded(time):
             pairs = zip(self._each, token_ids, strict=True)
             return np.array([reading.next_logits(row) for reading, row in pairs])
         assert self._together is not None
@@ -141,11 +147,17 @@ class Readings:
         self._read = token_ids.copy()
         return logits[:, 0].copy()
 
-    def _are_recorded(self) -> bool:
-        first = self._each[0]
-        if self._together is None and first.may_be_recorded:
-            count = len(self._each)
-            self._together = first.recorded(count)
+    def _are_recorded(self, length: int) -> bool:
+        first, count = self._each[0], len(self._each)
+        if first.may_be_recorded and length > self._room:
+            alone = first.room(length)
+            kept = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in alone]
+            if self._together is not None:
+                for pair, longer in zip(self._together.caches, kept, strict=True):
+                    for a, b in zip(pair, longer, strict=True):
+                        b[:, : self._room] = a
+            self._together = first.recorded(kept, count)
+            self._room = min((len(keys) for keys, _ in alone), default=self.model.max_len)
         return self._together is not None and current_native() is not None
 
 

@@ -65,14 +65,24 @@ class KeyValueCache:
         if keys.requires_grad or values.requires_grad:
             raise RuntimeError("KeyValueCache: what is kept has no gradient; use no_grad()")
         end = self.length + len(keys)
+        self.make_room(end)
+        self.keys[self.length : end], self.values[self.length : end] = keys.data, values.data
+        self.length = end
+        return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)
+
+    def make_room(self, end: int) -> None:
+        """Have room for so many positions: in new arrays, if those that there are are too short.
+
+        Raises
+        ------
+        ValueError
+            For more than `max_len`.
+        """
         if end > self.max_len:
             raise ValueError(f"KeyValueCache: {end} keys are more than max_len {self.max_len}")
         if end > len(self.keys):
             rows = min(self.max_len, max(end, 2 * len(self.keys)))
             self.keys, self.values = (_longer(kept, rows) for kept in (self.keys, self.values))
-        self.keys[self.length : end], self.values[self.length : end] = keys.data, values.data
-        self.length = end
-        return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)
 
 
 def _longer(array: NDArray[Any], rows: int) -> NDArray[Any]:

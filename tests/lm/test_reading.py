@@ -147,6 +147,35 @@ def test_natively_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) ->
         np.testing.assert_array_equal(texts[0], texts[1])
 
 
+def test_natively_a_text_may_outgrow_its_first_caches() -> None:
+    pytest.importorskip("numba")
+    model = TinyLM(6, 8, 2, 8, 2, max_len=140, seed=1)
+    model.W_out.data = model.W_out.data * 100
+    text = np.random.default_rng(0).integers(0, 6, size=140)
+    reading = model.reading()
+    for ends in ([*range(3, 7), *range(60, 68), 125, *range(127, 133)], [90, 91, 135, 136]):
+        for end in ends:
+            with native(end % 5 != 0):  # what was read without it is there, too
+                logits = reading.next_logits(text[:end])
+            whole = model.next_logits(text[:end])
+            np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
+    for prompt in ([1, 2], [[1, 2], [3, 4]]):
+        texts = []
+        for compiled in (False, True):
+            with native(compiled):
+                texts.append(model.generate(prompt, 142, rng=np.random.default_rng(2)))
+        np.testing.assert_array_equal(texts[0], texts[1])
+
+
+@pytest.mark.parametrize("prompt", [[1, 2], [[1, 2], [3, 4]]])
+def test_natively_a_model_without_layers_writes_too(prompt: Any) -> None:
+    pytest.importorskip("numba")
+    model = TinyLM(6, 8, 2, 8, 0, max_len=9, seed=1)
+    plain = model.generate(prompt, 12, temperature=0)
+    with native():
+        np.testing.assert_array_equal(model.generate(prompt, 12, temperature=0), plain)
+
+
 def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     model = model_of()
