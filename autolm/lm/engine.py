@@ -143,6 +143,7 @@ class NumPyEngine(Engine):
             weight_decay=config.weight_decay,
         )
         self.native: NativeStep | None = None
+        self._took_native = False
         if config.native:
             self.native = NativeStep(model, self.optimizer, config.clip, config.threads)
             self.native.record((config.batch_size, config.block_size))
@@ -151,6 +152,7 @@ class NumPyEngine(Engine):
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW."""
         taken = None if self.native is None else self.native.advance(batch, learning_rate)
+        self._took_native = taken is not None
         if taken is not None:
             return Advance(*taken)
         loss = self.model.compute_loss(*batch)
@@ -190,7 +192,9 @@ class NumPyEngine(Engine):
         self.optimizer.load_state(memory)
 
     def gradients(self) -> Arrays:
-        """Return those that the parameters hold."""
+        """Return those that the parameters hold, or those of a recorded step."""
+        if self._took_native and self.native is not None:
+            return self.native.gradients()
         parameters = dict(self.model.named_parameters())
         return {path: p.grad for path, p in parameters.items() if p.has_grad}
 

@@ -107,6 +107,15 @@ class NativeStep:
             optimizer.steps += 1
         return found
 
+    def gradients(self) -> dict[str, NDArray[Any]]:
+        """Return those of the latest step that was taken, clipped as they were, by path."""
+        if self._step is None:
+            return {}
+        groups = self._optimizer.groups.values()
+        paths = (part.path for group in groups for part in group.parts)
+        clipped = (gradient * self._step.clip for gradient in self._step.gradients)
+        return dict(zip(paths, clipped, strict=True))
+
 
 def num_targets(_: NDArray[Any], targets: NDArray[Any]) -> int:
     """Count the targets that there are to predict."""

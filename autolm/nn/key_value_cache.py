@@ -75,9 +75,10 @@ class KeyValueCache:
 
         Raises
         ------
-        ValueError
-            For more than `max_len`.
+        TypeError, ValueError
+            For what is no number of positions, and for more than `max_len`.
         """
+        end = read_size("KeyValueCache", "end", end, low=0)
         if end > self.max_len:
             raise ValueError(f"KeyValueCache: {end} keys are more than max_len {self.max_len}")
         if end > len(self.keys):

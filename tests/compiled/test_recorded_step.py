@@ -415,9 +415,8 @@ def test_it_takes_no_more_memory_than_the_plain_step_at_its_peak() -> None:
 
 
 def engine(**choices: Any) -> NumPyEngine:
-    config = TrainingConfig.of(
-        d_model=8, num_heads=2, d_ff=16, num_layers=1, block_size=4, batch_size=2, native=True
-    )
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1}
+    config = TrainingConfig.of(block_size=4, batch_size=2, **sizes | {"native": True} | choices)
     model = TinyLM(7, **config.architecture())
     return NumPyEngine(model, config)
 
@@ -432,6 +431,19 @@ def test_a_native_run_says_that_its_step_is_recorded_and_what_a_wrong_batch_is()
     with pytest.raises(ValueError, match="there is no target to predict"):
         training.advance((INPUTS[0], INPUTS[1] * 0 - 1), 1e-3)
     assert training.advance((INPUTS[0][:1], INPUTS[1][:1]), 1e-3).is_finite  # recorded again
+
+
+@pytest.mark.parametrize("clip", [1e-3, 9.0])
+def test_a_run_is_told_the_gradients_of_its_latest_step(clip: float) -> None:
+    plain, training = engine(native=False, clip=clip), engine(clip=clip)
+    for batch in (INPUTS, INPUTS[::-1]):
+        for each in (plain, training):
+            each.advance((batch[0], batch[1]), 1e-3)
+        expected, found = plain.gradients(), training.gradients()
+        assert found.keys() == expected.keys()
+        for path, gradient in found.items():
+            scale = np.abs(expected[path]).max()
+            np.testing.assert_allclose(gradient, expected[path], rtol=0, atol=1e-5 * scale)
 
 
 def test_what_has_no_record_trains_as_before_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
