@@ -10,8 +10,8 @@ from autolm.walking import Walk
 class Session:
     """A debugger without a terminal: `say` types lines and returns what is answered."""
 
-    def __init__(self, root, variables=None, **options):
-        self.walk = Walk(root)
+    def __init__(self, root, variables=None, segment=None, **options):
+        self.walk = Walk(root, segment=segment)
         self.debugger = Debugger(self.walk, variables or {}, **options)
         self.debugger.stdout = StringIO()
         self.left = False

@@ -224,6 +224,7 @@ def test_ratios_of_a_scalar_race_compare_one_round():
     assert result.seconds("slow", "quiet", "record") == [2.0, 1.0]
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # PyTorch's own
 def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_threads():
     pytest.importorskip("torch")
     race = tinylm_step.build("tinylm-microgpt", [1, 2], apart=False)

@@ -592,6 +592,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         },
     ),
     "walking.Walk.arrived": (lambda: walk().arrived, {"node": node(lambda: Value(1.0))}),
+    "walking.Walk.show_again": (lambda: walk().show_again, {"node": node(lambda: Value(1.0))}),
     "debugger.debug": (
         lambda: debug,
         {

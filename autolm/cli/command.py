@@ -84,6 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
     command, code = typer.main.get_command(app), DONE
     try:
         words = [word for word in arguments if word != "--traceback"]
+        speak(usual_language())  # in which another, that is not known, is refused
         speak(_language(words))
         words = words or ["--help"]
         with command.make_context("autolm", words) as context:

@@ -413,6 +413,9 @@ class Looking(Prompt):
         path = argument or f"backward-step-{self.walk.position + 1}.svg"
         with in_program(self.variables):
             self.say(f"drawn: {render(self.walk.root, path)}")
+        gone = sum(not node.has_grad for node in self.walk.operations[: self.walk.position])
+        if gone:
+            self.say(dim(f"  gradients that segments let go are left out: {gone}"))
 
     def do_zoom(self, argument: str) -> None:
         """Open one number of this array as a graph of Values, and walk that.

@@ -4,7 +4,8 @@ A message is made where it is known what to say, in English, and said here where
 nothing below a face of the command knows of languages, and each translation stands in one table.
 There `{}` is any text. In the Korean it is put in as it is, or by ``{:say}`` said in turn; ``{1}``
 is the second. Columns, parted by two spaces or more, are lines of their own, and stay in place; but
-a single word is said only where it is all there is to say, for in a column it may be a name.
+a single word is said only where it is all there is to say, for in a column it may be a name, if it
+is not in brackets.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _line(text: str) -> str:
     """Say one line: it is known as a whole, or the most telling pattern that fits."""
     known, patterns = _korean()
     bare = text.strip()
-    if bare in known and " " in bare:
+    if bare in known and (" " in bare or bare.startswith("[")):
         return text.replace(bare, known[bare])
     for pattern, korean in patterns:
         found = pattern.fullmatch(bare)

@@ -111,7 +111,7 @@ class Describing:
         name = name or self.names(node)
         known = self.names.known(name)
         expression = expression or (name if len(known) == 1 and known[0] is node else "")
-        text = f"{show(node.data)}   grad {show(node.grad if node.has_grad else None)}"
+        text = f"{show(node.data)}   grad {self._gradient(node)}"
         return Described(
             name,
             text,
@@ -120,6 +120,13 @@ class Describing:
             node,
             inside=_lines(partial(self._of_node, node, expression)),
         )
+
+    def _gradient(self, node: Node) -> str:
+        try:
+            self.walk.show_again(node)
+        except RuntimeError as error:  # a rule that answers otherwise when asked again
+            return f"? {error}"
+        return show(node.grad if node.has_grad else None)
 
     def value(self, name: str, value: Any, expression: str = "") -> Described:
         """Describe anything: a node, an array, a list, a dictionary, an object."""

@@ -83,7 +83,9 @@ class Namespace:
         >>> here.evaluate("[each.data * up for each in w]")
         [2.0, 3.0]
         """
-        return self._value(self._compiled(text))
+        tree = self._parsed(text)
+        self._have_at_hand(tree)
+        return self._value(compile(tree, "<prompt>", "eval"))
 
     def is_expression(self, text: str) -> bool:
         """Whether a text can be evaluated; other Python can be executed."""
@@ -95,7 +97,9 @@ class Namespace:
 
     def execute(self, text: str) -> None:
         """Run statements; what they assign is known from then on."""
-        code = compile(text, "<prompt>", "exec")
+        tree = ast.parse(text, "<prompt>")
+        self._have_at_hand(tree)
+        code = compile(tree, "<prompt>", "exec")
         known = self._filled(code)
         before = {name: known.get(name) for name in HERE}
         try:
@@ -105,8 +109,14 @@ class Namespace:
 
     def condition(self, text: str) -> Condition:
         """Return the question whether an expression is true; a text that is none raises now."""
-        code = self._compiled(text)
-        return lambda step: bool(self._value(code))
+        tree = self._parsed(text)
+        code = compile(tree, "<prompt>", "eval")
+
+        def is_true(step: Step) -> bool:
+            self._have_at_hand(tree)
+            return bool(self._value(code))
+
+        return is_true
 
     def message(self, text: str) -> Condition:
         """Return what writes a log's text, in which each {EXPRESSION} gives way to its value."""
@@ -131,18 +141,35 @@ class Namespace:
 
     def not_arrived(self, text: str) -> list[str]:
         """List the gradients in an expression that have not arrived, as they are written there."""
-        found = []
         tree = self._parsed(text)
+        self._have_at_hand(tree)
+        found = []
         for each in ast.walk(tree):
-            if isinstance(each, ast.Attribute) and each.attr == "grad" and _is_plain(each.value):
-                code = compile(ast.Expression(each.value), "<prompt>", "eval")
-                try:
-                    owner = self._value(code)
-                except Exception:  # to say what is wrong with it is up to who evaluates it
-                    continue
+            if isinstance(each, ast.Attribute) and each.attr == "grad":
+                owner = self._meant_by(each.value)
                 if isinstance(owner, Node) and not owner.has_grad:
                     found.append(ast.get_source_segment(text.strip(), each) or "")
         return found
+
+    def _meant_by(self, tree: ast.expr) -> Any:
+        """Return what a part of an expression is, if to ask is harmless; else None."""
+        if not _is_plain(tree):
+            return None
+        try:
+            return self._value(compile(ast.Expression(tree), "<prompt>", "eval"))
+        except Exception:  # to say what is wrong with it is up to who evaluates it
+            return None
+
+    def _have_at_hand(self, tree: ast.AST) -> None:
+        """Let nodes that are meant there have their gradients, also where a segment let them go."""
+        if self.walk.segment is None:
+            return
+        for each in ast.walk(tree):
+            if isinstance(each, ast.Name | ast.Attribute | ast.Subscript):
+                meant = self._meant_by(each)
+                for one in meant if isinstance(meant, list | tuple) else [meant]:
+                    if isinstance(one, Node):
+                        self.walk.show_again(one)
 
     def completions(self, text: str) -> Iterator[str]:
         """Yield how a name, or what comes after its dots, can go on."""
@@ -164,9 +191,6 @@ class Namespace:
         """Return every name."""
         mine = {name for name in self.known() if not name.startswith("__")}
         return (mine - self.names.by_stand_in.keys()) | {*self.names.by_name, "step"}
-
-    def _compiled(self, text: str) -> CodeType:
-        return compile(self._parsed(text), "<prompt>", "eval")
 
     def _parsed(self, text: str) -> ast.Expression:
         """Parse an expression; blocks.0.W_Q.grad, which is no Python, means a node all the same."""

@@ -94,7 +94,8 @@ class Walk:
         As for `backward()`.
     segment
         Keep only what the last one or two segments of so many steps did, and do those before again
-        where one goes back to them; √(number of steps) needs least memory. By default all is kept.
+        where one goes back to them; √(number of steps) needs least memory. The `.grad` of a result
+        of before shows nothing then: `show_again`. By default all is kept.
 
     Attributes
     ----------
@@ -267,9 +268,18 @@ class Walk:
     def arrived(self, node: Node) -> Any:
         """Return what has arrived at a node so far, also where that was let go; None before."""
         node = read_node("arrived", "node", node)
-        gone = (i for i in range(self._kept) if self.operations[i] is node)
-        index = None if node in self.gradients else next(gone, None)
-        return self.gradients.get(node) if index is None else self._again_around(index)[node]
+        first = self.consumers(node)[:1] if self._kept else []
+        if node in self.gradients or not any(each < self._place[:2] for each in first):
+            return self.gradients.get(node)
+        index = next(i for i in range(self._kept) if self.operations[i] is node)
+        return self._again_around(index)[node]
+
+    def show_again(self, node: Node) -> None:
+        """Let the `.grad` of a node show what has arrived, also where a segment let that go."""
+        node = read_node("show_again", "node", node)
+        if self._is_open and node.parents and not node.has_grad:
+            arrived = self.arrived(node)
+            node.gradient = None if arrived is None else node.as_gradient(arrived)
 
     def explain(self, node: Node, paths: int = 0) -> Explanation:
         """Explain the gradient that has arrived so far, with its heaviest `paths`."""

@@ -43,6 +43,7 @@ def test_the_help_of_a_command_is_korean(autolm, command):
     assert code == 0
     assert "사용법: " in said
     assert "이 도움말을 보인다." in said
+    assert "required" not in said
     assert not ENGLISH.search(said), said
 
 
@@ -85,6 +86,11 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 "),
         (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
         (("--bad",), "그런 옵션이 없습니다: --bad"),
+        (("ops", "mul"), "남는 인자가 있습니다: mul"),
+        (("step", "none.py"), "none.py: 읽을 수 없습니다: 그런 파일이나 폴더가 없습니다"),
+        (("step", "none.py", "--segment", "x"), "'--segment'의 값이 잘못되었습니다: "),
+        (("step", "none.py", "--segment", "0"), "'--segment'의 값이 잘못되었습니다: "),
+        (("dap", "--port", "99999"), "'--port'의 값이 잘못되었습니다: "),
     ],
 )
 def test_an_error_is_one_line_of_korean(autolm, arguments, said):
@@ -92,6 +98,13 @@ def test_an_error_is_one_line_of_korean(autolm, arguments, said):
     assert code == 2
     assert told.startswith(f"autolm: {said}"), told
     assert not ENGLISH.search(told)
+
+
+def test_a_language_that_is_none_is_refused_in_that_of_the_locale(monkeypatch, capsys):
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    with pytest.raises(SystemExit):
+        main(["ops", "--language", "fr"])
+    assert capsys.readouterr().err == "autolm: language가 'fr'입니다. en, ko 가운데 고르세요\n"
 
 
 def test_a_verdict_is_korean_and_the_program_that_shows_it_again_is_not(autolm, tmp_path):

@@ -673,3 +673,13 @@ def test_places_and_sources_are_completed(written):
     assert "w[0]" in complete("w", "why w", 4, 5)
     assert "w[0]" in complete("w", "why x * w", 8, 9)
     assert "p['a']" in written.debugger.complete_p("p[")
+
+
+@pytest.mark.parametrize(
+    ("segment", "told"), [(None, ""), (1, "  gradients that segments let go are left out: 1")]
+)
+def test_a_picture_of_a_walk_in_segments_says_what_is_not_in_it(tmp_path, segment, told):
+    session = Session(Value(0.5).tanh().tanh().tanh().tanh(), segment=segment)
+    session.say("c")
+    _, *more = session.say(f"draw {tmp_path / 'a.dot'}").splitlines()
+    assert "".join(more) == told

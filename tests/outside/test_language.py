@@ -151,6 +151,12 @@ def test_columns_stay_where_they_were():
         assert width(korean[: korean.index(column)]) == before
 
 
+def test_what_help_adds_to_an_option_is_said_beside_it():
+    speak("ko")
+    assert say("The folder of a run.  [required]") == "실행 폴더.            [필수]"
+    assert say("linear  [default: (all are kept); x>=1]") == "linear  [기본값: (모두 지님); x>=1]"
+
+
 def test_what_is_put_in_stays_unless_the_korean_says_it_too():
     speak("ko")
     assert say("the model reads: interrupted") == "모델이 읽는 글: interrupted"

@@ -56,6 +56,21 @@ def test_nodes_tell_what_they_hold_what_has_arrived_and_from_whom():
     assert texts(shown.leaves(), "x")[1:] == [("grad", "1.0"), ("from #1", "1   ḡ")]
 
 
+def test_a_gradient_that_a_segment_let_go_is_told_again():
+    x = Value(0.5, name="x")
+    y = x.tanh()
+    root = y.tanh().tanh().tanh() + y
+    walk = Walk(root, segment=1)
+    first = walk.operations[1]
+    shown = Describing(walk, Names(walk.operations, {}))
+    walk.run()
+    assert not first.has_grad
+    assert shown.node(first).text.endswith("   grad 1")
+    assert ("grad", "1.0") in texts(shown.node(first))
+    walk.goto(0)
+    assert shown.node(first).text.endswith("   grad –")
+
+
 def test_a_constant_is_said_to_be_one():
     _, shown, _ = opened(Value(2.0, name="x") * 3)
     assert texts(shown.step())[-1] == ("→ 3", "a constant")

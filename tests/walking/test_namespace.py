@@ -93,6 +93,37 @@ def test_what_has_not_arrived_is_told_wherever_it_stands(neuron):
     )
 
 
+@pytest.mark.parametrize("back", [0, 1])
+def test_what_a_segment_let_go_is_what_it_is_without_segments(back):
+    said, held = [], []
+    for segment in (None, 1):
+        x = Value(0.5, name="x")
+        nodes = [x]
+        for _ in range(8):
+            nodes.append(nodes[-1].tanh() + x * nodes[-1])
+        walk = Walk(nodes[-1], segment=segment)
+        variables = {"h": nodes[6], "late": nodes[1], "nodes_of": nodes[1:7]}
+        here = Namespace(walk, Names(walk.operations, variables), variables)
+        walk.goto(len(walk.operations) - 4)
+        held.append(sum(node.has_grad for node in walk.operations))
+        texts = ["h.grad", "h", "nodes_of[4].grad * 2", "late.grad", "[n.grad for n in nodes_of]"]
+        texts += ["max(n.grad for n in (h, late))"]
+        for _ in range(back + 1):
+            said.append([here.shown(text) for text in texts])
+            said[-1] += [here.condition("h.grad > 0.1")(walk.preview())]
+            said[-1] += [here.message("{nodes_of[3].grad}")(walk.preview())]
+            said[-1] += [here.not_arrived("h.grad + late.grad")]
+            here.execute("kept = [h.grad for _ in (1,)]")
+            said[-1] += [here.evaluate("kept")]
+            walk.back()
+        walk.goto(0)
+        said[-1] += [here.not_arrived("h.grad")]
+        walk.finish()
+    assert said[: len(said) // 2] == said[len(said) // 2 :]
+    assert "0.0" not in said[0]
+    assert held[1] < held[0]
+
+
 def test_nothing_is_done_by_completing():
     class Loud:
         @property
