@@ -17,7 +17,7 @@ SIGNS = """
     · *  − -  – -  — -  × x  ÷ /  ⁄ /  ± +-  √ sqrt  ∂ d  ∞ inf  ≤ <=  ≥ >=  ≠ !=  ≈ ~  ‖ ||
     → ->  ← <-  ⇠ <-  Σ sum  Π prod  ∫ int  ✓ +  ✗ x  ○ o  … ...  ‘ '  ’ '  “ "  ” "
     ━ -  ╸ -  ╺ -  ─ -  │ |  ├ +  └ +  ┌ +  ┐ +  ┘ +  ┤ +  ┬ +  ┴ +  ┼ +  ⏎ \\n  ⇥ \\t  ␣ _
-    ⟨ <  ⟩ >  ᐟ '  ␀ \\0  ␊ \\n  ␡ \\x7f  \N{REPLACEMENT CHARACTER} ?
+    ⟨ <  ⟩ >  ‹ <  › >  ∘ o  ᐟ '  ␀ \\0  ␊ \\n  ␡ \\x7f  \N{REPLACEMENT CHARACTER} ?
     α alpha  β beta  γ gamma  δ delta  ε eps  η eta  θ theta  λ lambda  μ mu  π pi  σ sigma
 """
 STAND_INS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
