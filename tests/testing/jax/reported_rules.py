@@ -111,7 +111,14 @@ def logarithm_without_a_term():
 MASK = np.array([True, False, True, True])
 
 
-@reported("jax-ml/jax/issues/23842", "is wrong", "left out", "0 · inf", examples=(rows(4), MASK))
+@reported(
+    "jax-ml/jax/issues/23842",
+    "a mask leaks",
+    "is wrong",
+    "left out",
+    "0 · inf",
+    examples=(rows(4), MASK),
+)
 def logsumexp_that_leaks_through_its_mask():
     def logsumexp(x, mask):
         return jax.nn.logsumexp(jnp.where(mask, x, -jnp.inf))
