@@ -15,6 +15,7 @@ import autolm.torch  # noqa: E402
 from autolm.walking.program import Program, ProgramError, root_of_program  # noqa: E402
 from tests.debugger.dap.client import Adapter  # noqa: E402
 from tests.debugger.dap.conftest import Visited  # noqa: E402
+from tests.debugger.dap.test_programs import Waiting  # noqa: E402
 from tests.session import Session  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -212,3 +213,26 @@ def test_editor_walks_tensors_and_sets_their_numbers(root):
         visited.close()
     expected = variables["x"].T @ (1 - variables["hidden"].tanh() ** 2)
     assert torch.allclose(variables["w"].grad, expected)
+
+
+def test_program_that_imports_autolm_torch_waits_for_an_editor(tmp_path):
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import torch\n"
+        "import autolm.torch\n"
+        "w = torch.tensor([3.0], requires_grad=True)\n"
+        "loss = (w * w).sum()\n"
+        "loss.backward()\n"
+        "print(w.grad.item())\n"
+    )
+    with Waiting(str(program)) as waiting:
+        client = waiting.attached()
+        for place in "Σ×Σ":
+            client.event("stopped")
+            (frame, *_) = client.ask("stackTrace", threadId=1)["stackFrames"]
+            assert frame["name"].startswith(place)
+            assert frame["line"] == 4
+            client.ask("next" if place == "Σ" else "stepBack", threadId=1)
+        client.event("stopped")
+        client.ask("disconnect", terminateDebuggee=False)
+        assert waiting.process.communicate(timeout=60) == ("6.0\n", "")
