@@ -449,6 +449,10 @@ def test_a_native_run_says_that_its_step_is_recorded_and_what_a_wrong_batch_is()
         training.advance((INPUTS[0] * 0 + 9, INPUTS[1]), 1e-3)
     with pytest.raises(ValueError, match="there is no target to predict"):
         training.advance((INPUTS[0], INPUTS[1] * 0 - 1), 1e-3)
+    with pytest.raises(TypeError, match="token_ids must be integers, not float64"):
+        training.advance((INPUTS[0] * 0.5, INPUTS[1]), 1e-3)
+    with pytest.raises(ValueError, match=r"targets must be \(2, 4\), not \(4, 2\)"):
+        training.advance((INPUTS[0], INPUTS[1].reshape(4, 2)), 1e-3)
     assert training.advance((INPUTS[0][:1], INPUTS[1][:1]), 1e-3).is_finite  # recorded again
 
 
