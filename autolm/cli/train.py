@@ -56,7 +56,7 @@ def _parameter(name: str) -> inspect.Parameter:
         option = typer.Argument(help=about, show_default=False)
     else:
         option = typer.Option(
-            *([f"--{name}"] if is_flag else []),
+            *([f"--{name}/--no-{name}"] if is_flag else []),
             parser=_reader(kind, choice) if kind in NUMBERS else None,
             metavar=None if is_flag else f"<{kind.__name__}>",
             help=about,

@@ -497,7 +497,10 @@ def _slope(which: int, a: Any) -> Any:
         density = math.exp(-a * a / 2) * (ROOT_HALF / math.sqrt(math.pi))
         return 0.5 * math.erfc(-a * ROOT_HALF) + a * density
     gate = _sigmoid(2 * GELU_SCALE * (a + GELU_CUBIC * a**3))
-    return gate + 2 * a * gate * (1 - gate) * GELU_SCALE * (1 + 3 * GELU_CUBIC * a * a)
+    steep = gate * (1 - gate)
+    if steep == 0:  # though a² may be infinite
+        return gate
+    return gate + 2 * a * steep * GELU_SCALE * (1 + 3 * GELU_CUBIC * a * a)
 
 
 def _sigmoid(a: Any) -> Any:

@@ -89,8 +89,11 @@ class NativeStep:
 
         It is None, and nothing is done, where the plain step has to do it, or to say what is wrong.
         """
-        if batch[0].shape != self._shape:
-            self.record(batch[0].shape)
+        ids, targets = batch
+        if ids.shape != targets.shape or not all(each.dtype.kind in "iu" for each in batch):
+            return None
+        if ids.shape != self._shape:
+            self.record(ids.shape)
         optimizer = self._optimizer
         if self._step is None:
             return None

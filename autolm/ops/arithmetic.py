@@ -310,7 +310,9 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
         slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
     else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
         gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
-        slope = 2 * gate * (1 - gate) * (GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a)))
+        steep = gate * (1 - gate)
+        bent = 2 * steep * (GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a)))
+        slope = np.where(steep == 0, steep, bent)  # 0 though a² is infinite
 
     def backward(grad: Array) -> tuple[Array]:
         return (grad * (gate + a * slope),)

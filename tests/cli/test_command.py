@@ -575,6 +575,14 @@ def test_what_may_change_changes_and_the_text_may_stand_elsewhere(autolm) -> Non
     assert contents(Path("run")) == before
 
 
+def test_a_native_run_goes_on_without_it_where_it_is_told_so(autolm) -> None:
+    pytest.importorskip("numba")
+    autolm("train", "text.txt", *OPTIONS, "--native", "-o", "run")
+    assert RunFolder.open("run").config().native
+    assert autolm("train", "--resume", "run", "--steps=12", "--no-native").code == 0
+    assert not RunFolder.open("run").config().native
+
+
 def test_a_run_that_has_diverged_says_so_and_is_no_success(autolm) -> None:
     words = ("--learning-rate=100", "--steps=60", "--warmup-steps=0", "--validate-every=20")
     code, out, error = autolm("train", "text.txt", *OPTIONS, *words, "-o", "run")

@@ -295,6 +295,25 @@ def test_any_program_has_the_plain_gradients(program: list[tuple[str, str]], see
         np.testing.assert_allclose(other, one, rtol=2e-5, atol=4e-6 * scale)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["relu", "neg", "tanh", "sigmoid", "gelu", "gelu_tanh"])
+def test_numbers_of_any_size_have_the_plain_gradients(name: str, dtype: str) -> None:
+    largest = {"float32": 1e30, "float64": 1e150}[dtype]  # whose cube is infinite
+    sizes = np.array([largest, 1e10, 20, 3, 1e-30], dtype)
+    table = Tensor(np.stack([sizes, -sizes], axis=1))
+
+    def function(ids: Any, targets: Any) -> Tensor:
+        return UNARIES[name](ops.embedding(table, token_ids=ids)).sum()
+
+    trained = recorded(function, [table], (5,), 5)
+    inputs = [np.arange(5), np.zeros(5, int)]
+    loss = function(*inputs)
+    loss.backward()
+    assert np.isfinite(table.grad).all()
+    assert trained.take(inputs, rate=0.0)[0] == pytest.approx(float(loss), rel=1e-6)
+    np.testing.assert_allclose(trained.step.gradients[0], table.grad, rtol=1e-5, atol=1e-30)
+
+
 def test_a_gradient_that_two_share_is_not_changed_while_it_is_read() -> None:
     # so wide that BLAS writes a first part of its result before it has read all operands
     rng, width = np.random.default_rng(0), 1100
@@ -430,6 +449,10 @@ def test_a_native_run_says_that_its_step_is_recorded_and_what_a_wrong_batch_is()
         training.advance((INPUTS[0] * 0 + 9, INPUTS[1]), 1e-3)
     with pytest.raises(ValueError, match="there is no target to predict"):
         training.advance((INPUTS[0], INPUTS[1] * 0 - 1), 1e-3)
+    with pytest.raises(TypeError, match="token_ids must be integers, not float64"):
+        training.advance((INPUTS[0] * 0.5, INPUTS[1]), 1e-3)
+    with pytest.raises(ValueError, match=r"targets must be \(2, 4\), not \(4, 2\)"):
+        training.advance((INPUTS[0], INPUTS[1].reshape(4, 2)), 1e-3)
     assert training.advance((INPUTS[0][:1], INPUTS[1][:1]), 1e-3).is_finite  # recorded again
 
 

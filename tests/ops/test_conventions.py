@@ -72,6 +72,7 @@ EXTREMES = [
     (ops.leaky_relu, {}, [[inf, -inf]], [inf, -inf], [[1, 0.01]]),
     (ops.erf, {}, [[1000.0, -1e200, inf]], [1, -1, 1], [[0, 0, 0]]),
     (ops.gelu, {"approximate": "tanh"}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
+    (ops.gelu, {"approximate": "tanh"}, [[1e200, -1e200]], [1e200, 0], [[1, 0]]),
     (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
     (ops.logsumexp, {}, [[-1000.0, -1000.0]], -1000 + math.log(2), [[0.5, 0.5]]),
     (ops.logsumexp, {}, [[-inf, -inf]], -inf, [[0, 0]]),
