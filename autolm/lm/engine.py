@@ -190,7 +190,10 @@ class NumPyEngine(Engine):
         self.optimizer.load_state(memory)
 
     def gradients(self) -> Arrays:
-        """Return those that the parameters hold."""
+        """Return those that the parameters hold, or the memory of a native step."""
+        taken = None if self.native is None else self.native.gradients()
+        if taken is not None:
+            return taken
         parameters = dict(self.model.named_parameters())
         return {path: p.grad for path, p in parameters.items() if p.has_grad}
 
