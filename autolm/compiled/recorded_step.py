@@ -353,11 +353,6 @@ class RecordedStep:
             )
 
     @property
-    def clip(self) -> float:
-        """What the gradients of the latest step were multiplied by to be no longer than allowed."""
-        return float(self._states[0][loops.CLIP])
-
-    @property
     def gradients(self) -> list[Array]:
         """Those of the latest step, before they were clipped, in the order of the groups."""
         return [

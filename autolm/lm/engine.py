@@ -143,7 +143,6 @@ class NumPyEngine(Engine):
             weight_decay=config.weight_decay,
         )
         self.native: NativeStep | None = None
-        self._took_native = False
         if config.native:
             self.native = NativeStep(model, self.optimizer, config.clip, config.threads)
             self.native.record((config.batch_size, config.block_size))
@@ -152,7 +151,6 @@ class NumPyEngine(Engine):
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW."""
         taken = None if self.native is None else self.native.advance(batch, learning_rate)
-        self._took_native = taken is not None
         if taken is not None:
             return Advance(*taken)
         loss = self.model.compute_loss(*batch)
@@ -192,9 +190,10 @@ class NumPyEngine(Engine):
         self.optimizer.load_state(memory)
 
     def gradients(self) -> Arrays:
-        """Return those that the parameters hold, or those of a recorded step."""
-        if self._took_native and self.native is not None:
-            return self.native.gradients()
+        """Return those that the parameters hold, or the memory of a native step."""
+        taken = None if self.native is None else self.native.gradients()
+        if taken is not None:
+            return taken
         parameters = dict(self.model.named_parameters())
         return {path: p.grad for path, p in parameters.items() if p.has_grad}
 

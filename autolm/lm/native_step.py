@@ -50,6 +50,7 @@ class NativeStep:
         self._longest, self._threads = longest, threads
         self._shape: tuple[int, ...] = ()
         self._step: RecordedStep | None = None
+        self._norm: float | None = None  # of the gradient of the latest step, if it was replayed
 
     def record(self, shape: tuple[int, ...]) -> None:
         """Record for batches of another shape."""
@@ -95,6 +96,7 @@ class NativeStep:
         if ids.shape != self._shape:
             self.record(ids.shape)
         optimizer = self._optimizer
+        self._norm = None
         if self._step is None:
             return None
         rates = AdamWRates(
@@ -108,16 +110,19 @@ class NativeStep:
         found = self._step(batch, rates)
         if found is not None and math.isfinite(found[0]) and math.isfinite(found[1]):
             optimizer.steps += 1
+            self._norm = found[1]
         return found
 
-    def gradients(self) -> dict[str, NDArray[Any]]:
-        """Return those of the latest step that was taken, clipped as they were, by path."""
-        if self._step is None:
-            return {}
-        groups = self._optimizer.groups.values()
-        paths = (part.path for group in groups for part in group.parts)
-        clipped = (gradient * self._step.clip for gradient in self._step.gradients)
-        return dict(zip(paths, clipped, strict=True))
+    def gradients(self) -> dict[str, NDArray[Any]] | None:
+        """Return the latest step's gradient by path, as clipped; None if it was a plain one."""
+        if self._step is None or self._norm is None:
+            return None
+        share = self._longest / self._norm if self._norm > self._longest else 1.0
+        parts = (part for group in self._optimizer.groups.values() for part in group.parts)
+        found = {
+            part.parameter: grad for part, grad in zip(parts, self._step.gradients, strict=True)
+        }
+        return {path: found[each] * share for path, each in self._model.named_parameters()}
 
 
 def num_targets(_: NDArray[Any], targets: NDArray[Any]) -> int:

@@ -104,7 +104,7 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
         same = tuple((BASE,) * rank for rank in each)
         if not _no(subject, same):
             generic, *others = _varied(subject, same)
-            failing = {shapes: _failure(subject, shapes) for shapes in (generic, *others)}
+            failing = {shapes: how_it_fails(subject, shapes) for shapes in (generic, *others)}
             left_out |= {shapes: error for shapes, error in failing.items() if error}
             if not failing[generic]:  # where it fails a square matrix may go through
                 found[each] = [shapes for shapes, error in failing.items() if not error]
@@ -231,7 +231,7 @@ def _no(subject: Subject, shapes: Shapes) -> bool:
     return False
 
 
-def _failure(subject: Subject, shapes: Shapes) -> str:
+def how_it_fails(subject: Subject, shapes: Shapes) -> str:
     """Say how the rule fails where the forward takes these shapes; empty if it can be run."""
     call = call_of_shapes(subject, shapes)
     try:

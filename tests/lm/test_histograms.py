@@ -55,6 +55,33 @@ def test_a_run_keeps_them_of_what_it_had_at_each_validation(trained: tuple[Any, 
             assert kept == {"weights": {}, "gradients": {}}
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_native_run_has_the_gradients_of_a_plain_one(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr("autolm.lm.native_step.ALONE", 0.0)  # so small a step is shared too
+    plain, recorded = (
+        small_training(dtype="float32", clip=0.2, native=native, threads=threads)
+        for native in (False, True)
+    )
+    assert recorded.engine.gradients() == {}
+    clipped = set()
+    for step in range(6):
+        clipped.add(plain.advance().gradient_norm > 0.2)
+        if step == 3:  # one that is taken as before, between others
+            with monkeypatch.context() as patch:
+                patch.setattr(recorded.engine.native._step.__class__, "__call__", lambda *_: None)
+                recorded.advance()
+        else:
+            recorded.advance()
+        expected, found = plain.engine.gradients(), recorded.engine.gradients()
+        assert found.keys() == expected.keys()
+        for path, grad in expected.items():
+            assert np.linalg.norm(found[path] - grad) < 1e-3 * np.linalg.norm(grad) + 1e-6
+    assert True in clipped
+
+
 def test_a_picture_has_a_column_for_each_validation_as_high_as_its_numbers(
     trained: tuple[Any, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

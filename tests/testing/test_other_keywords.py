@@ -126,3 +126,22 @@ def test_every_kind_of_index_is_tried():
     kinds = {type(index) for index in told}
     assert {int, slice, list, np.ndarray} <= kinds
     assert slice(None, None, -1) in [index for index in told if isinstance(index, slice)]
+
+
+def test_no_axis_at_all_is_left_out_where_only_numpy_takes_it_and_not_where_it_is_wrong():
+    def cumulative(a, *, axis=0):
+        def backward(grad):
+            return (np.flip(np.cumsum(np.flip(grad, axis), axis), axis),)
+
+        return np.cumsum(a, axis), backward
+
+    def doubled(a, *, axis=-1):
+        def backward(grad):
+            if axis is None:
+                return (np.full_like(a, 2.0) * grad,)
+            return (np.broadcast_to(np.expand_dims(grad, axis), a.shape).copy(),)
+
+        return a.sum(axis=axis), backward
+
+    assert "axis=None" not in with_other_keywords(Subject.of(cumulative)).note
+    assert report_on(Subject.of(doubled), 4, RULE).verdict is Verdict.WRONG

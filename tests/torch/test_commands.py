@@ -184,7 +184,8 @@ def test_client_of_the_protocol_walks_a_program_in_segments_and_it_goes_on(print
         assert adapter.output("stdout") == printed
 
 
-def test_prompt_calls_parameters_as_named_parameters_does():
+def test_prompt_calls_parameters_as_named_parameters_does(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     blocks = torch.nn.Sequential(torch.nn.Sequential(torch.nn.Linear(2, 2)), torch.nn.Linear(2, 1))
     with autolm.torch.record():
         loss = blocks(torch.ones(1, 2)).sum()
