@@ -121,6 +121,11 @@ for name, offset in (("terms of one sign", 2.0), ("terms that cancel", 0.0)):
     off = abs(float(in_half) - exact)
     print(f"{name}: relative error {off / abs(exact):.1e}, within the bound: {off <= bound}")
 
+# %%
+from autolm import Tensor
+
+total = (Tensor(x, name="x") * Tensor(w, name="w")).sum()
+
 # %% [markdown] lang="ko"
 r"""
 (kernel-torch)=
@@ -153,6 +158,25 @@ the gradient of Scale is WRONG                               scale.py:5
 ```
 
 pytest에서도 이 한 줄이면 됩니다. `autolm check kernels.py`는 파일 안의 Function과 규칙을 스스로 찾습니다.
+
+## 한 걸음씩
+
+$L = \sum_{ij} x_{ij} w_j$의 역전파입니다. `sum`은 $\bar g$로 같은 수 여섯을 보내고, 곱은 그것을 $x$와 $w$로 나눕니다.
+
+```{player} total
+```
+
+## 직접 실행하기
+
+```{run}
+from autolm import Value
+
+x, w = Value(3.0), Value(2.0)
+y = x * w
+loss = y + y
+loss.backward()
+print("x", x.grad, "w", w.grad)
+```
 
 ## 연습문제
 
@@ -201,6 +225,25 @@ the gradient of Scale is WRONG                               scale.py:5
 ```
 
 In pytest it is that one line. `autolm check kernels.py` finds the Functions and rules in a file by itself.
+
+## A step at a time
+
+The backward pass of $L = \sum_{ij} x_{ij} w_j$: `sum` sends one number six times as $\bar g$, and the product shares it out to $x$ and $w$.
+
+```{player} total
+```
+
+## Run it yourself
+
+```{run}
+from autolm import Value
+
+x, w = Value(3.0), Value(2.0)
+y = x * w
+loss = y + y
+loss.backward()
+print("x", x.grad, "w", w.grad)
+```
 
 ## Exercises
 
