@@ -16,6 +16,7 @@ from autolm.debugger.screen import LINES
 from autolm.debugger.stopping import Settings
 from autolm.engine.backprop import backward_pass, watching_pass
 from autolm.engine.graph import Node, Recording, recorder, recording_here
+from autolm.engine.site import Sites
 from autolm.tensor.arguments import read_node
 from autolm.walking.program import Pass, pass_here, stopping
 from autolm.walking.wording import count
@@ -71,7 +72,7 @@ def record_sites_from_now_on() -> None:
     """Let the nodes that are made next know their lines."""
     now = recording_here()
     if now.known is None:
-        recorder.set(Recording(now.enabled, now.scope, {}, now.entered))
+        recorder.set(Recording(now.enabled, now.scope, Sites(), now.entered))
 
 
 def walk_pass(here: Pass, segment: int | None = None) -> None:

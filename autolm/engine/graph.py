@@ -8,6 +8,7 @@ contribution per parent. It never touches a parent; `backprop.py` adds the contr
 from __future__ import annotations
 
 import os
+import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ContextDecorator
@@ -18,7 +19,7 @@ from weakref import ref
 
 from autolm.engine.copying import Copied
 from autolm.engine.hooks import higher
-from autolm.engine.site import Entered, Site, calling_site
+from autolm.engine.site import RUNS_LATER, Entered, Site, Sites, calling_site
 
 # What was known where a node was made. Nodes of one place share it; it is replaced, not changed.
 Note = namedtuple("Note", "scope name site entered", defaults=("", "", None, ()))
@@ -203,7 +204,7 @@ class Recording:
         self,
         enabled: bool = True,
         scope: str = "",
-        known: dict[tuple[int, ...], Site] | None = None,
+        known: Sites | None = None,
         entered: tuple[Entered, ...] = (),
     ) -> None:
         self.enabled, self.scope, self.entered = enabled, scope, entered
@@ -237,7 +238,7 @@ next_order = count(1).__next__  # gives the number of the next result
 def read_environment() -> Recording:
     """Let lines be recorded where AUTOLM_SITES or a debugger's variable asks for that."""
     asked = "1" in (os.getenv("AUTOLM_SITES"), os.getenv("AUTOLM_DEBUG"))
-    moment = Recording(known={} if asked or os.getenv("AUTOLM_DAP") else None)
+    moment = Recording(known=Sites() if asked or os.getenv("AUTOLM_DAP") else None)
     recorder.set(None if moment.known is None else moment)
     return moment
 
@@ -258,11 +259,6 @@ def is_recording() -> bool:
     """Whether new nodes have parents: not inside `no_grad()`."""
     moment = current_recording()
     return moment is None or moment.enabled
-
-
-# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import: the body
-# of such a function runs when its call is over.
-RUNS_LATER = 0x20 | 0x80 | 0x200
 
 
 class _Decorator(ContextDecorator):
@@ -296,7 +292,7 @@ class recording(_Decorator):
         now = recording_here()
         known = now.known
         if self._sites is not None:
-            known = (known or {}) if self._sites else None
+            known = (known or Sites(sys._getframe(1))) if self._sites else None
         moment = Recording(
             now.enabled if self._enabled is None else self._enabled,
             now.scope if self._scope is None else self._scope,

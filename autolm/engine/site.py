@@ -21,6 +21,9 @@ Frame = namedtuple("Frame", "path line end_line column end_column function scope
 # A scope of the moment: its path, where it was entered, and by how deep a call.
 Entered = namedtuple("Entered", "scope site depth")
 
+# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import: the body
+# of such a function runs when its call is over.
+RUNS_LATER = 0x20 | 0x80 | 0x200
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
 # What records nodes for others. The layers, and the models written with them, are programs.
@@ -102,17 +105,35 @@ def _site_of(frames: tuple[Frame, ...]) -> Site:
     return site
 
 
-def calling_site(known: dict[tuple[int, ...], Site], entered: tuple[Entered, ...] = ()) -> Site:
+class Sites(dict[tuple[Any, ...], Site]):
+    """The sites recorded so far, to be shared by the nodes made there.
+
+    What runs a program, a notebook's kernel or a command, may be dozens of calls deep. While the
+    call `since` runs, nothing moves in those that wait for it: no site need look beyond it again.
+    """
+
+    def __init__(self, since: FrameType | None = None) -> None:
+        super().__init__()
+        # For a generator another call may wait at every turn.
+        self.since = None if since is None or since.f_code.co_flags & RUNS_LATER else since
+
+
+def calling_site(known: Sites, entered: tuple[Entered, ...] = ()) -> Site:
     """Return the site of whoever called the engine; nodes of one site share what is `known`."""
     frame: FrameType | None = sys._getframe(1)
     while frame and frame.f_code.co_filename.startswith(_ENGINE):
         frame = frame.f_back
+    since = known.since
     codes, places = list[CodeType](), list[int]()
-    while frame:
+    while frame and frame is not since:
         codes.append(frame.f_code)
         places.append(frame.f_lasti)
         frame = frame.f_back
-    key = (id(entered), *map(id, codes), *places)
+    key = (id(entered), frame and frame.f_lasti, *map(id, codes), *places)
     if key not in known:  # its codes and scopes stay alive with it, so no other gets their ids
+        while frame:
+            codes.append(frame.f_code)
+            places.append(frame.f_lasti)
+            frame = frame.f_back
         known[key] = Site(tuple(zip(codes, places, strict=True)), entered)
     return known[key]

@@ -28,7 +28,7 @@ from typing import Any
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
 from autolm.engine.hooks import node_of
-from autolm.engine.site import Frame, calling_site, is_machinery
+from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, words_of
@@ -90,7 +90,7 @@ def pass_here(root: Node, grad: Any = None, retain_grads: bool | None = None) ->
 
 def call_of_program() -> tuple[Frame, ...]:
     """Return the running calls of the program, without autolm's and those that run the program."""
-    own = list(takewhile(lambda frame: not _runs_programs(frame), calling_site({}).frames))
+    own = list(takewhile(lambda frame: not _runs_programs(frame), calling_site(Sites()).frames))
     ours = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in own)
     return tuple(frame for frame, is_ours in zip(own, ours, strict=True) if not is_ours)
 

@@ -1,5 +1,8 @@
 """Sites: the calls that made a node, with lines and columns, and the scopes that they were in."""
 
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from inspect import currentframe
 from pathlib import Path
 
@@ -54,6 +57,38 @@ def test_frames_go_from_the_innermost_call_outwards(leaf):
     inner_of = [frame for frame in y.parents[0].site.frames if frame.function == "twice"]
     assert source(twice_of[0]) == "square(square(x))"
     assert source(inner_of[0]) == "square(x)"
+
+
+def calls_of(stack):
+    return [(frame.filename, frame.lineno, frame.function) for frame in stack]
+
+
+def test_every_call_is_known_however_deep_the_block_and_whoever_runs_it():
+    def made(x):
+        return x * x, calls_of(inspect.stack(0)[1:])
+
+    def in_a_block(x):
+        with record_sites():
+            return [made(x), made(x), next(generated(x))]
+
+    def generated(x):
+        with record_sites():
+            while True:
+                yield made(x)
+
+    def deep(function, calls):
+        return deep(function, calls - 1) if calls else function(Value(2.0))
+
+    steps = generated(Value(2.0))
+    found = [*deep(in_a_block, 0), *deep(in_a_block, 9), next(steps)]
+    found.append(next(steps))  # another line waits for it now
+    with record_sites(), ThreadPoolExecutor() as pool:
+        found.append(pool.submit(copy_context().run, made, Value(2.0)).result())
+        for function in (in_a_block, lambda x: [made(x)]):
+            found += deep(function, 3)
+    for node, calls in found:
+        frames = [(frame.path, frame.line, frame.function) for frame in node.site.frames[1:]]
+        assert frames == calls
 
 
 def test_site_reads_as_file_and_line_of_the_program():
