@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from traceback import print_exception
+from traceback import format_exception
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +26,7 @@ from autolm.cli.step import step
 from autolm.cli.train import train
 from autolm.cli.vscode import vscode
 from autolm.outside.language import say, speak, usual_language
-from autolm.outside.terminal import in_a_line, show_in_any_encoding, words_of
+from autolm.outside.terminal import in_a_line, print_safely, show_in_any_encoding, words_of
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
@@ -53,7 +53,7 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"autolm {version('autolm')}")
+        print_safely(f"autolm {version('autolm')}")
         raise typer.Exit(DONE)
 
 
@@ -98,9 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BaseException as error:  # also what is none of Exception's, of a program that is run
         message, code = _told(error)
         if show_traceback:
-            print_exception(error)
+            print_safely("".join(format_exception(error)), sys.stderr, end="")
         elif not _is_said_by_another(code):
-            print(f"autolm: {say(in_a_line(message))}", file=sys.stderr)
+            print_safely(f"autolm: {say(in_a_line(message))}", sys.stderr)
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from autolm.cli.runs import Read, read_text
 from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
+from autolm.outside.whole_file import write_whole
 
 PLOTS = (".png", ".svg", ".pdf")
 
@@ -87,7 +88,7 @@ def _write_training(folder: Path, output: Path) -> Path:
     from autolm.lm.run_folder import RunFolder
 
     run = RunFolder.open(folder)
-    output.write_bytes(draw_histograms(run.metrics(), folder.name, output.suffix))
+    write_whole(output, draw_histograms(run.metrics(), folder.name, output.suffix))
     return output
 
 
@@ -98,5 +99,5 @@ def _write_attention(read: Read, output: Path, dark: bool) -> Path:
     picture = attention_svg(read.loss, read.tokens.texts, dark=dark)
     if output.suffix == ".html":
         picture = picture_page(picture, title="attention", dark=dark)
-    output.write_text(picture, encoding="utf-8")
+    write_whole(output, picture.encode())
     return output

@@ -16,6 +16,7 @@ def export(
     from autolm.lm.export import export as export_run
     from autolm.lm.run_folder import RunFolder
     from autolm.outside.language import say
+    from autolm.outside.terminal import print_safely
 
     written = export_run(RunFolder.open(run), folder)
-    print(say(f"{written}  for AutoModelForCausalLM and AutoTokenizer"))
+    print_safely(say(f"{written}  for AutoModelForCausalLM and AutoTokenizer"))

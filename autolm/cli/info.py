@@ -30,14 +30,13 @@ def info(
     ] = None,
 ) -> None:
     """Count parameters, operations and memory by module, beside GPT-3's by the same formulas."""
-    from rich.console import Console
-
+    from autolm.cli.console import SafeConsole
     from autolm.lm.size import GPT3, size_table, worker_table
 
     models = [_architecture(run, vocab_size), GPT3]
-    Console().print(size_table(models))
+    SafeConsole().print(size_table(models))
     if workers is not None:
-        Console().print(worker_table(models, workers))
+        SafeConsole().print(worker_table(models, workers))
 
 
 def _architecture(run: Path | None, vocab_size: int | None) -> Architecture | Design:

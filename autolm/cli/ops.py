@@ -3,10 +3,10 @@
 
 def ops() -> None:
     """List every operation with its formula, its gradient rule and its conventions."""
-    from rich.console import Console
     from rich.table import Table
 
     from autolm import ops
+    from autolm.cli.console import SafeConsole
     from autolm.engine.value import OPERATIONS
     from autolm.outside.language import say
 
@@ -20,4 +20,4 @@ def ops() -> None:
         if name not in of_tensors:
             rule = "\n".join(record.rule)
             table.add_row(name, record.symbol, record.formula, rule, say("of Values only"))
-    Console().print(table)
+    SafeConsole().print(table)

@@ -48,17 +48,17 @@ def read_text(folder: Path, text: str | None) -> Read:
     from autolm.lm.text_loss import text_loss, tokens_of
     from autolm.lm.trained import trained
     from autolm.outside.language import say
-    from autolm.outside.terminal import LONGEST, printable
+    from autolm.outside.terminal import LONGEST, print_safely
 
     model, tokenizer, kind = trained(folder)
     text = _first_line(folder) if text is None else text
     with record_sites():
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
-    print(say(f"the model reads: {printable(text)}"))
+    print_safely(say(f"the model reads: {text}"), longest=LONGEST)
     if len(tokens.texts) < len(text):  # else they are its characters
-        pieces = printable(" · ".join(tokens.texts), LONGEST)
-        print(say(f"as the tokens    {pieces}"))
+        pieces = " · ".join(tokens.texts)
+        print_safely(say(f"as the tokens    {pieces}"), longest=LONGEST)
     return Read(loss, model, tokens)
 
 

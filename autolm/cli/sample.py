@@ -24,7 +24,7 @@ def sample(
     from autolm.compiled import native as natively
     from autolm.lm.sampling import stream_text
     from autolm.lm.trained import trained
-    from autolm.outside.terminal import printable
+    from autolm.outside.terminal import print_safely
 
     pieces = stream_text(
         *trained(run),
@@ -37,5 +37,5 @@ def sample(
     )
     with natively(native):
         for piece in pieces:
-            print(printable(piece), end="", flush=True)
-    print()
+            print_safely(piece, end="")
+    print_safely("")

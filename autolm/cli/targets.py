@@ -15,6 +15,7 @@ import typer
 
 from autolm.cli.runs import read_text
 from autolm.outside.language import say
+from autolm.outside.terminal import print_safely
 
 if TYPE_CHECKING:
     from autolm.engine.graph import Node
@@ -59,8 +60,8 @@ def write(make: Callable[[], Path]) -> None:
         except RendererMissing as error:
             raise ValueError(str(error)) from None
     for warning in said:
-        print(f"autolm: {say(str(warning.message))}", file=sys.stderr)
-    print(f"{path}  {path.stat().st_size / 1000:.0f} kB")
+        print_safely(f"autolm: {say(str(warning.message))}", sys.stderr)
+    print_safely(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
 
 def is_run(target: Path, var: str | None, text: str | None) -> bool:

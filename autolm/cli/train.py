@@ -19,6 +19,7 @@ from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 from autolm.outside.columns import padded
 from autolm.outside.language import say
+from autolm.outside.terminal import print_safely
 
 if TYPE_CHECKING:
     from autolm.lm.engine import Engine
@@ -170,7 +171,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
             if config != before:
                 folder.write(CONFIG, config.to_json().encode())
         if training.engine.leads and config.steps != before.steps:
-            print(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
+            print_safely(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
         _run(training, folder)
 
 
@@ -211,15 +212,14 @@ def _standard_input() -> bytes:
 
 
 def _run(training: Training, folder: RunFolder) -> None:
-    from rich.console import Console
-
+    from autolm.cli.console import SafeConsole
     from autolm.lm.engine import WorkerLost
     from autolm.lm.report import Silence, TerminalReport
     from autolm.lm.run import run
     from autolm.lm.training import NonFiniteLoss
 
     leads = training.engine.leads
-    report = TerminalReport(Console(), training) if leads else Silence()
+    report = TerminalReport(SafeConsole(), training) if leads else Silence()
     try:
         with report:
             outcome = run(training, folder, report)
@@ -228,13 +228,12 @@ def _run(training: Training, folder: RunFolder) -> None:
             _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
     except WorkerLost as error:
-        print(
+        print_safely(
             say(
                 f"autolm: {error}; autolm train --resume {folder.path} goes on from what was "
                 "saved, with any number of workers"
             ),
-            file=sys.stderr,
-            flush=True,
+            sys.stderr,
         )
         os._exit(FAILED)  # to take leave of the lost one could take forever
     report.close(outcome, folder)
@@ -249,11 +248,11 @@ def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
 
     last_good = folder.state()["step"]
     blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
-    print(say(f"\n{error}. First non-finite value:\n  {blame}"), file=sys.stderr)
-    print(
+    print_safely(say(f"\n{error}. First non-finite value:\n  {blame}"), sys.stderr)
+    print_safely(
         say(
             f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
             "same choices lead here again: start anew with a lower --learning-rate or --clip)"
         ),
-        file=sys.stderr,
+        sys.stderr,
     )

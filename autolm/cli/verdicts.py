@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autolm.cli.console import SafeConsole
 from autolm.cli.exit_codes import DONE, FAILED
 from autolm.ops import OPERATIONS
 from autolm.ops.array_operation import ArrayOperation
@@ -73,7 +74,7 @@ def show_verdicts(
     ValueError
         For an unknown operation or profile, or a file without primitives or that does not run.
     """
-    console = console or Console()
+    console = console or SafeConsole()
     files = {check: path for path in dict.fromkeys(modules) for check in _checks_in(path)}
     checks = _chosen(list(files) if modules else list(map(_of_operation, OPERATIONS)), names)
     titles = _titles(checks, files)
@@ -83,7 +84,7 @@ def show_verdicts(
         reports, all_done = [], True
         with console.status("") as status:
             for check in checks:
-                status.update(say(f"checking {titles[check]}"))
+                status.update(Text(say(f"checking {titles[check]}")))
                 start = time.process_time()  # what others do on the machine is not its fault
                 report, done = _report_on(check)
                 reports.append((titles[check], report, time.process_time() - start))

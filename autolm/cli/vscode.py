@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autolm.outside.language import say
+from autolm.outside.terminal import print_safely
 from autolm.outside.whole_file import write_whole
 
 
@@ -37,13 +38,14 @@ def vscode(
     write_whole(path, extension.archive(sys.executable))
     found = [editor] if editor else list(extension.editors())
     if not found:
-        print(say(f"{path.name}  written, for no editor was found: in one, choose"))
-        print(say("'Extensions: Install from VSIX…'; or name its command by --editor"))
+        print_safely(say(f"{path.name}  written, for no editor was found: in one, choose"))
+        print_safely(say("'Extensions: Install from VSIX…'; or name its command by --editor"))
         return
     try:
         for each in found:
             extension.install(each, path)
-            print(say(f"{each}  has the extension now; a window that is open must be reloaded"))
+            told = f"{each}  has the extension now; a window that is open must be reloaded"
+            print_safely(say(told))
     finally:
         path.unlink()
 
@@ -54,4 +56,4 @@ def _write_launch_json(text: str) -> None:
         raise ValueError(f"{path} is there already; in it, 'Add Configuration…' offers autolm's")
     path.parent.mkdir(exist_ok=True)
     write_whole(path, text.encode())
-    print(f"{path}  {say('written')}")
+    print_safely(f"{path}  {say('written')}")

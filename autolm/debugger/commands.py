@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autolm.debugger.looking import whole_number
-from autolm.debugger.prompt import Mistake, harmless, one_line
+from autolm.debugger.prompt import Mistake, one_line
 from autolm.debugger.screen import red
 from autolm.debugger.stopping import Stopping
 from autolm.engine.site import Frame
-from autolm.outside.language import say
 from autolm.walking.walk import Stopped, Walk, within
 
 
@@ -78,7 +77,7 @@ class Debugger(Stopping):
     ) -> None:
         super().__init__(walk, variables, call)
         self.has_quit = False
-        self.intro = harmless(say(f"{self.screen.heading()}\n{self._here()}"))
+        self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
 

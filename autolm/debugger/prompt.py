@@ -24,7 +24,14 @@ from typing import Any
 
 from autolm.debugger.screen import listed, red
 from autolm.outside.language import say
-from autolm.outside.terminal import in_a_line, printable, show_in_any_encoding, words_of
+from autolm.outside.terminal import (
+    LONGEST,
+    in_a_line,
+    print_safely,
+    printable,
+    show_in_any_encoding,
+    words_of,
+)
 
 try:
     import readline
@@ -36,7 +43,6 @@ STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the c
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
 DEEPEST = 100  # how often an alias may stand for another
-STYLES = re.compile(r"(\x1b\[\d+m)")  # of `screen`
 
 
 class Mistake(ValueError):
@@ -62,15 +68,17 @@ class Prompt(cmd.Cmd):
 
     def open(self) -> None:
         """Talk until a command ends it."""
-        self.use_rawinput = True
+        self.use_rawinput, self.prompt = True, printable(self.prompt, LONGEST)
         show_in_any_encoding(self.stdout)
+        if self.intro:
+            self.say(self.intro)
+        self.intro = None  # or it is said once more, and not in our way
         with _line_editing():
             while True:
                 try:
                     self.cmdloop()
                     return
                 except KeyboardInterrupt:
-                    self.intro = ""
                     self.cmdqueue.clear()
                     self.queued = 0
                     self.say("\ninterrupted; q leaves")
@@ -92,12 +100,12 @@ class Prompt(cmd.Cmd):
         self.cmdqueue += lines
 
     def say(self, text: str) -> None:
-        """Print what is ours, in the reader's language."""
-        self.write(say(text))
+        """Print what is ours, in the reader's language; a name may be long, a line is not."""
+        print_safely(say(text), self.stdout, longest=LONGEST)
 
     def write(self, text: str) -> None:
-        """Print."""
-        print(harmless(text), file=self.stdout, flush=True)
+        """Print what was asked for, all of it."""
+        print_safely(text, self.stdout)
 
     def queue(self, lines: list[str]) -> None:
         """Let these lines be run next; those that an earlier stop has left are dropped."""
@@ -331,13 +339,6 @@ def _is_own(path: Path) -> bool:
     told = path.stat()
     mine = not hasattr(os, "getuid") or told.st_uid in (os.getuid(), 0)
     return mine and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def harmless(text: str) -> str:
-    """Escape what could turn the terminal, as in a node's name; but for colours, as ours are."""
-    parts = STYLES.split(text)
-    parts[::2] = map(printable, parts[::2])
-    return "".join(parts)
 
 
 def _separated(line: str) -> list[str]:

@@ -19,8 +19,9 @@ from autolm.engine.graph import Node
 from autolm.engine.site import Frame
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
+from autolm.outside.terminal import BOLD, DIM, RED, styled
 from autolm.tensor.quiet import quiet
-from autolm.walking.names import Names
+from autolm.walking.names import LONGEST, Names
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Called
 from autolm.walking.walk import Walk, within
@@ -29,6 +30,7 @@ from autolm.walking.wording import (
     expression,
     made,
     rule,
+    short,
     show,
     slope,
     symbol,
@@ -186,7 +188,7 @@ class Screen:
             rows.append((f"  {frame.function}", "", _place_of(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
-            name = scope or say("the whole graph")
+            name = short(scope, LONGEST) or say("the whole graph")
             operations = enumerate(self.walk.operations, 1)
             inside = [number for number, node in operations if within(node.scope, scope)]
             span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}" if inside else ""
@@ -269,7 +271,7 @@ def _place_of(frame: Frame | None) -> str:
 
 
 def _place(node: Node) -> str:
-    return "  ".join(filter(None, (node.scope, _site(node))))
+    return "  ".join(filter(None, (short(node.scope, LONGEST), _site(node))))
 
 
 def _count(n: int, one: str, many: str = "") -> str:
@@ -278,21 +280,21 @@ def _count(n: int, one: str, many: str = "") -> str:
 
 def bold(text: str) -> str:
     """Make text bold, on a terminal."""
-    return _styled(text, 1)
+    return _on_terminal(text, BOLD)
 
 
 def dim(text: str) -> str:
     """Make text dim, on a terminal."""
-    return _styled(text, 2)
+    return _on_terminal(text, DIM)
 
 
 def red(text: str) -> str:
     """Make text red, on a terminal."""
-    return _styled(text, 31)
+    return _on_terminal(text, RED)
 
 
-def _styled(text: str, code: int) -> str:
+def _on_terminal(text: str, style: int) -> str:
     """Use colour where the terminal has it, and nobody asked for none (no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return text
-    return f"\x1b[{code}m{text}\x1b[0m"
+    return styled(text, style)

@@ -8,7 +8,6 @@ of a run depends on them.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.lm.loss_plot import picture_of
 from autolm.lm.run_folder import RunError
 
 BINS = 40
@@ -109,9 +109,7 @@ def _drawn(columns: list[tuple[int, dict[str, Any]]], name: str, suffix: str) ->
     hidden = len(paths) - len(shown)
     left_out = f"; {hidden} parameters in between left out" if hidden else ""
     figure.suptitle(f"{name}: how many numbers are how large{left_out}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix[1:], dpi=120)
-    return buffer.getvalue()
+    return picture_of(figure, suffix[1:])
 
 
 def _draw_row(axes: Any, columns: list[tuple[int, float, NDArray[Any]]], color: str) -> None:

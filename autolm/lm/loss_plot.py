@@ -7,6 +7,7 @@ on falling for as long as something is learnt; below stands the learning rate th
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,8 +37,8 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
             axes.plot(steps, losses - above, color=TRAIN, linewidth=0.8, label="train, each step")
             window = max(1, len(losses) // 50)
             smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-            name = f"train, mean of {window}"
-            axes.plot(steps[window - 1 :], smooth - above, color=SMOOTH, linewidth=1.6, label=name)
+            mean = f"train, mean of {window}"
+            axes.plot(steps[window - 1 :], smooth - above, color=SMOOTH, linewidth=1.6, label=mean)
         style: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "validation"}
         axes.plot(validated, after - above, color=VALIDATION, **style)
     _draw_floors(loss, levels)
@@ -56,8 +57,19 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
     handles, names = loss.get_legend_handles_labels()
     figure.legend(handles, names, frameon=False, loc="outside lower center", ncols=3)
     figure.align_ylabels()
+    return picture_of(figure, "png")
+
+
+def picture_of(figure: Any, kind: str) -> bytes:
+    """Return a figure as a file of a kind: a name in it is no formula, and may lack a font."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands for it
+        figure.savefig(buffer, format=kind, dpi=120)
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ from autolm.lm.run_folder import RunFolder
 from autolm.lm.training import StepMetrics, Training
 from autolm.outside.columns import padded
 from autolm.outside.language import say
-from autolm.outside.terminal import printable
+from autolm.outside.terminal import LONGEST, printable
 
 
 def thousands(number: int) -> str:
@@ -164,7 +164,7 @@ class TerminalReport:
         )
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):
-            self._print(label, line)
+            self._print(label, printable(line, LONGEST))
         if not has_diverged:
             self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")
 
@@ -172,5 +172,5 @@ class TerminalReport:
         self._print(label, say(text))
 
     def _print(self, label: str, text: str) -> None:
-        line = f"{padded(say(label), 7)} {printable(text)}"
+        line = f"{padded(say(label), 7)} {text}"
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)

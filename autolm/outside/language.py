@@ -19,9 +19,9 @@ from functools import cache
 from importlib.resources import files
 
 from autolm.outside.columns import width
+from autolm.outside.terminal import STYLE
 
 LANGUAGES = ("en", "ko")
-STYLE = re.compile(r"(\x1b\[\d+m)")
 
 _spoken: ContextVar[str] = ContextVar("autolm_language", default="en")
 

@@ -3,14 +3,21 @@ r"""What a terminal is shown: no control characters of others, and no sign that 
 A file's name, a text, an error's words may hold what recolours, retitles or overwrites a terminal;
 it is shown as an escape, ``\x1b``. And where the encoding of an output lacks a sign of ours, ASCII
 stands in for it: a letter, a name, or at the last its number.
+
+Whatever autolm writes to a terminal goes through `print_safely`, so nobody else has to think of it.
 """
 
 import codecs
 import io
+import re
+import secrets
 import unicodedata
 from typing import Any
 
 LONGEST = 600  # characters of one message
+BOLD, DIM, RED = 1, 2, 31  # styles, as terminals count them
+_OURS = f"\x1b{secrets.token_hex(8)}"  # begins what changes the style; no text can know it
+STYLE = re.compile(rf"({_OURS}\[\d+m)")
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of pairs, other ends of lines
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 SIGNS = """
@@ -21,6 +28,36 @@ SIGNS = """
     α alpha  β beta  γ gamma  δ delta  ε eps  η eta  θ theta  λ lambda  μ mu  π pi  σ sigma
 """
 STAND_INS = dict(zip(SIGNS.split()[::2], SIGNS.split()[1::2], strict=True))
+
+
+def print_safely(text: str, to: Any = None, end: str = "\n", longest: int | None = None) -> None:
+    r"""Write a text to a stream at once: only what is `styled` changes the style of a terminal.
+
+    Parameters
+    ----------
+    text
+        From wherever it comes.
+    to
+        The stream; if not given, standard output.
+    end
+        What is written after it.
+    longest
+        How many characters a line may have; see `printable`.
+
+    Examples
+    --------
+    >>> print_safely("a name \x1b[8mhides\x07 itself")
+    a name \x1b[8mhides\x07 itself
+    """
+    parts = STYLE.split(text)
+    parts[::2] = ("\n".join(printable(x, longest) for x in p.split("\n")) for p in parts[::2])
+    parts[1::2] = (f"\x1b{mark.removeprefix(_OURS)}" for mark in parts[1::2])
+    print("".join([*parts, end]), file=to, end="", flush=True)
+
+
+def styled(text: str, style: int) -> str:
+    """Have a text written in a style."""
+    return f"{_OURS}[{style}m{text}{_OURS}[0m"
 
 
 def printable(text: str, longest: int | None = None) -> str:

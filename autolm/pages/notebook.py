@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.drawing.markup import markup
+from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import read_path
 from autolm.walking.walk import Walk
 
@@ -47,7 +48,7 @@ class Player:
     def save(self, path: str | Path) -> Path:
         """Write the page into a file."""
         path = read_path("save", "path", path)
-        path.write_text(self.html, encoding="utf-8")
+        write_whole(path, self.html.encode())
         return path
 
     def moved(self, moment: int) -> None:

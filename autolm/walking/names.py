@@ -16,7 +16,9 @@ from typing import Any, cast
 from autolm.engine.graph import Node
 from autolm.walking.program_names import Source, named_by, names_among, names_of
 from autolm.walking.source import parsed_expression
-from autolm.walking.wording import called, label, name
+from autolm.walking.wording import called, label, name, short
+
+LONGEST = 100  # characters of a name
 
 
 class Names:
@@ -41,19 +43,20 @@ class Names:
 
     def __call__(self, node: Node) -> str:
         """Return the name of a node, as short as it tells what is meant in any step."""
-        return node.name if node.goes_by_its_path and node.name else self.short(node)
+        is_whole = node.goes_by_its_path and node.name
+        return short(node.name, LONGEST) if is_whole else self.short(node)
 
     def short(self, node: Node) -> str:
         """Return the short name of a node: a parameter without the path that is its scope."""
         with named_by(self.of_program):
             is_known = called(node) or not (node.parents or node.requires_grad)
             if is_known or node not in self.numbers:
-                return label(node)
+                return short(label(node), LONGEST)
         return f"#{self.numbers[node] + 1}"
 
     def in_full(self, node: Node) -> str:
         """Return the name of a node with the path of its scope."""
-        return node.name or self(node)
+        return short(node.name, LONGEST) or self(node)
 
     @cached_property
     def numbers(self) -> dict[Node, int]:
@@ -146,9 +149,9 @@ class Names:
 
     def words(self) -> Iterator[str]:
         """Yield what can be completed: names, scopes, operations."""
-        yield from self.by_name
+        yield from filter(str.isprintable, self.by_name)
         scopes = {node.scope for node in self.operations} - {""}
-        yield from sorted(scopes)
+        yield from filter(str.isprintable, sorted(scopes))
         yield from sorted({node.op.name for node in self.operations if node.op})
 
     def variables(self) -> dict[str, Node]:

@@ -31,7 +31,7 @@ from autolm.engine.hooks import node_of
 from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
-from autolm.outside.terminal import in_a_line, words_of
+from autolm.outside.terminal import in_a_line, print_safely, words_of
 from autolm.walking.libraries import recording_libraries
 from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Walk
@@ -209,7 +209,7 @@ def side_errors_in_a_line(path: Path) -> Iterator[None]:
 
     def tell(error: BaseException, where: str) -> None:
         told = say(f"{in_a_line(str(program_error(path, error)))} ({where})")
-        print(f"autolm: {told}", file=sys.stderr)
+        print_safely(f"autolm: {told}", sys.stderr)
 
     def of_thread(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:

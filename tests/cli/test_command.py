@@ -146,7 +146,7 @@ def test_sample_writes_each_piece_before_it_computes_the_next(
 ) -> None:
     flushed: list[str] = []
 
-    def record(*words: Any, end: str = "\n", flush: bool = False) -> None:
+    def record(*words: Any, file: Any = None, end: str = "\n", flush: bool = False) -> None:
         flushed.append("".join(map(str, words)) + ("" if flush else "not flushed"))
 
     monkeypatch.setattr("builtins.print", record)

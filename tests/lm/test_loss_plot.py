@@ -1,12 +1,14 @@
 """The plot of a run is a PNG in which the losses stand against the floors of their data."""
 
 import dataclasses
+import warnings
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autolm.lm import loss_plot
 from autolm.lm.loss_plot import draw_losses, spread
 from autolm.lm.training import Training, train_tokenizer
 from tests.runs import small_corpus, small_training
@@ -21,6 +23,17 @@ def test_a_plot_is_a_png_whatever_was_measured(metrics: list[dict[str, Any]]) ->
     png = draw_losses(metrics, "text", LEVELS)
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert png.endswith(b"IEND\xaeB`\x82")
+
+
+def test_the_title_is_the_name_of_the_text_and_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(loss_plot, "picture_of", lambda figure, kind: drawn.append(figure))
+    draw_losses(STEPS, "$\\q$ 한.txt", LEVELS)
+    monkeypatch.undo()
+    assert drawn[0].axes[0].get_title() == "$\\q$ 한.txt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert loss_plot.picture_of(drawn[0], "svg")
 
 
 def test_the_same_metrics_draw_the_same_bytes_and_others_others() -> None:

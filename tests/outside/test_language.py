@@ -13,6 +13,7 @@ from autolm.debugger.commands import Debugger
 from autolm.lm.config import TrainingConfig
 from autolm.outside.columns import width
 from autolm.outside.language import say, speak, usual_language
+from autolm.outside.terminal import RED, styled
 from autolm.testing.jax import JAX_LAWS
 from autolm.testing.laws import LAWS
 from autolm.testing.torch import TORCH_LAWS
@@ -176,7 +177,7 @@ def test_how_a_native_run_computes_is_said_in_the_line_of_the_model():
 
 def test_colours_stay_around_what_is_said():
     speak("ko")
-    assert say("\x1b[31mno breakpoints\x1b[0m") == "\x1b[31m중단점이 없습니다\x1b[0m"
+    assert say(styled("no breakpoints", RED)) == styled("중단점이 없습니다", RED)
 
 
 def test_the_language_is_that_of_the_locale_and_another_is_refused(monkeypatch):

@@ -1,5 +1,6 @@
 """No text turns the terminal, and every text can be written in every encoding."""
 
+import ast
 import io
 import re
 import unicodedata
@@ -10,11 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm.outside.terminal import (
+    BOLD,
+    DIM,
+    RED,
     TURNING,
     in_a_line,
     in_ascii,
+    print_safely,
     printable,
     show_in_any_encoding,
+    styled,
     words_of,
 )
 
@@ -39,6 +45,31 @@ def test_a_long_text_is_cut_in_its_middle(text: str, longest: int) -> None:
     assert len(shown) <= 10 * longest + 1
     if len(text) > longest:
         assert "…" in shown
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from([None, BOLD, DIM, RED]))))
+def test_only_what_is_styled_changes_the_style(texts: list[tuple[str, int | None]]) -> None:
+    stream = io.StringIO()
+    ours = [text if style is None else styled(text, style) for text, style in texts]
+    print_safely("".join(ours), stream, end="")
+    theirs = [
+        text if style is None else f"\x1b[{style}m{text}\x1b[0m"
+        for text, style in ((printable(text), style) for text, style in texts)
+    ]
+    assert stream.getvalue() == "".join(theirs)
+
+
+def test_one_file_writes_to_terminals() -> None:
+    source = Path(__file__).parents[2] / "autolm"
+    found = set()
+    for path in source.rglob("*.py"):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            is_console = called == "Console" and "rich.console" in text  # there is a safe one
+            if called == "print" or re.search(r"std(out|err)\.write", called) or is_console:
+                found.add(path.name)
+    assert found == {"terminal.py"}
 
 
 @given(TEXTS)

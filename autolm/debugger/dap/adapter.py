@@ -21,6 +21,7 @@ from autolm.debugger.dap.capabilities import CAPABILITIES
 from autolm.debugger.dap.launched import SECRET
 from autolm.debugger.dap.messages import CHUNK, Channel, Message, Refused, command_of, told
 from autolm.debugger.prompt import one_line
+from autolm.outside.terminal import print_safely
 
 PATIENCE = 2  # seconds that a program has to end when it is told to
 LOOK = 0.05  # seconds between two looks whether a program that is to connect is still alive
@@ -336,7 +337,7 @@ def serve_at(port: int) -> None:
     """Serve one editor, which connects to this port of this machine."""
     with socket.create_server(("127.0.0.1", port)) as server:
         place = "{}:{}".format(*server.getsockname())
-        print(f"autolm: waits for an editor at {place}", file=sys.stderr, flush=True)
+        print_safely(f"autolm: waits for an editor at {place}", sys.stderr)
         connection, _ = server.accept()
     channel = Channel.over(connection)
     Adapter(channel).serve()

@@ -13,6 +13,7 @@ from typing import Any
 from autolm.debugger.dap.messages import Channel
 from autolm.debugger.dap.session import Session
 from autolm.engine.graph import Node
+from autolm.outside.terminal import print_safely
 from autolm.walking.program import Pass, stopping
 
 VARIABLE = "AUTOLM_DAP"
@@ -42,7 +43,7 @@ def _session() -> Session:
         raise ValueError(f"backward: {VARIABLE}={told}: {error.strerror}") from None
     with server:
         place = "{}:{}".format(*server.getsockname())
-        print(f"autolm: waits for an editor at {place}", file=sys.stderr, flush=True)
+        print_safely(f"autolm: waits for an editor at {place}", sys.stderr)
         connection, _ = server.accept()
     session = Session(Channel.over(connection), starts_program=False)
     session.start()

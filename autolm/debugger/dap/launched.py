@@ -13,6 +13,7 @@ from typing import Any
 
 from autolm.debugger.dap.messages import Channel, told
 from autolm.debugger.dap.session import Session
+from autolm.outside.terminal import in_a_line, print_safely
 from autolm.walking.program import Program, ProgramError
 
 SECRET = "AUTOLM_DAP_SECRET"  # by which the adapter knows the process that it has started
@@ -40,7 +41,7 @@ def _run(session: Session, options: dict[str, Any]) -> int:
     try:
         return program.run(session.on_pass)
     except ProgramError as error:
-        sys.stderr.write(f"autolm: {error}\n")  # whole, also where nothing is buffered
+        print_safely(f"autolm: {in_a_line(str(error))}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

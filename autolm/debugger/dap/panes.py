@@ -10,6 +10,7 @@ from typing import Any
 from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Message, Refused, told
 from autolm.engine.graph import Node
+from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.described import Described, Describing
 from autolm.walking.namespace import Namespace
 from autolm.walking.reading import reading
@@ -68,7 +69,7 @@ class Panes:
         shown = [
             {
                 "id": self._first_frame + i,
-                "name": called.name,
+                "name": _line(called.name),
                 "canRestart": True,
                 **self.client.place(called.place),
             }
@@ -115,14 +116,14 @@ class Panes:
         if count <= 0 and len(children) > MOST:
             left = f", of {branch.size}" if branch.size else ""
             children[MOST:] = [Described("…", f"only the first {MOST} are shown{left}")]
-        opened.seen.update((child.name, child) for child in children)
+        opened.seen.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
     def variable(self, shown: Described) -> Message:
         """Return a line of the tree as the editor reads it."""
         found: Message = {
-            "name": shown.name,
-            "value": shown.text,
+            "name": _line(shown.name),
+            "value": _line(shown.text),
             "type": shown.kind,
             "variablesReference": 0 if shown.is_leaf else self._number(shown),
         }
@@ -160,7 +161,7 @@ class Panes:
         """Return the line of a name in a branch."""
         opened = self._branch(number)
         if name not in opened.seen:
-            opened.seen.update((each.name, each) for each in opened.branch.children())
+            opened.seen.update((_line(each.name), each) for each in opened.branch.children())
         if name not in opened.seen:
             raise Refused(f"there is no {name} here")
         return opened.seen[name]
@@ -201,3 +202,8 @@ class Panes:
         held = node.data[place] if place else node.data
         found = self.variable(self.describing.value("", held))
         return {**found, "value": show(held)}
+
+
+def _line(text: str) -> str:
+    """Write what a program named or holds as a line of a pane."""
+    return printable(text, LONGEST)

@@ -22,6 +22,7 @@ from autolm.debugger.dap.stops import EXCEPTION, LINE, Setting, Stops, Told
 from autolm.debugger.prompt import one_line
 from autolm.engine.backprop import latest_root
 from autolm.engine.site import Frame
+from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
 from autolm.walking.described import Describing
@@ -160,7 +161,7 @@ class Visit:
         self.channel.event("stopped", threadId=THREAD, allThreadsStopped=True, **body)
 
     def _say(self, text: str, category: str = "console") -> None:
-        self.channel.event("output", category=category, output=text)
+        self.channel.event("output", category=category, output=printable(text))
 
     def _log(self, text: str) -> None:
         self._say(f"{text}\n")
@@ -193,7 +194,7 @@ class Visit:
             return blame_nonfinite(self.walk.root)
 
     def _blamed(self) -> str:
-        return str(self.blame() or "every number and every gradient is finite")
+        return printable(str(self.blame() or "every number and every gradient is finite"), LONGEST)
 
     # Moves
 

@@ -1,0 +1,20 @@
+"""Where commands print tables and bars: rich's console, which no text of others can turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.segment import Segment
+
+from autolm.outside.terminal import printable
+
+
+class SafeConsole(Console):
+    """A console that styles what it shows, and shows control characters as escapes."""
+
+    def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
+        """Render to pieces of text; what is in them has no say over the terminal."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text), style, control)
