@@ -34,7 +34,7 @@ WIDTH = 20
 (MATMUL, BINARY, UNARY, UNARY_BACKWARD, SUM_OF_PARTS, SUM, EMBEDDING, EMBEDDING_BACKWARD) = range(8)
 (LAYER_NORM, LAYER_NORM_BACKWARD, RMS_NORM, RMS_NORM_BACKWARD) = range(8, 12)
 (ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW, COPY, CACHED) = range(12, 20)
-DONE, REFUSED, NOT_FINITE = range(3)
+DONE, REFUSED, UNSCORED, NOT_FINITE = range(4)
 # The operations of `binary` and `unary`.
 ADD, SUB, MUL, DIV = range(4)
 RELU, NEG, EXP, LOG, TANH, SIGMOID, GELU, GELU_TANH = range(8)
@@ -886,7 +886,7 @@ def run(
                 vector_at(o[4], n, like),
                 vector_at(o[5], 1, like),
             ):
-                return REFUSED
+                return UNSCORED
         elif code == SQUARES:
             state[NORM] = math.sqrt(sum_of_squares(vector_at(o[1], o[2], like)))
         elif code == LIMIT:
