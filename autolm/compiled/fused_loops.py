@@ -34,7 +34,7 @@ WIDTH = 20
 (MATMUL, BINARY, UNARY, UNARY_BACKWARD, SUM_OF_PARTS, SUM, EMBEDDING, EMBEDDING_BACKWARD) = range(8)
 (LAYER_NORM, LAYER_NORM_BACKWARD, RMS_NORM, RMS_NORM_BACKWARD) = range(8, 12)
 (ATTENTION, ATTENTION_BACKWARD, CROSS_ENTROPY, SQUARES, LIMIT, ADAMW, COPY, CACHED) = range(12, 20)
-DONE, REFUSED, NOT_FINITE = range(3)
+DONE, REFUSED, UNSCORED, NOT_FINITE = range(4)
 # The operations of `binary` and `unary`.
 ADD, SUB, MUL, DIV = range(4)
 RELU, NEG, EXP, LOG, TANH, SIGMOID, GELU, GELU_TANH = range(8)
@@ -423,33 +423,38 @@ def copy(a: Any, out: Any, keep: bool) -> None:
         out[:] = a
 
 
-def unary(which: int, a: Any, out: Any) -> None:
-    """Fill out with the operation of that number; it may be `a` itself."""
+def unary(which: int, a: Any) -> None:
+    """Do the operation of that number in place.
+
+    A loop over one array does several numbers at once, and one over two might not: nobody tells a
+    compiler that two arrays are either apart or one.
+    """
     number = a.dtype.type
     if which == RELU:
-        for i in range(len(out)):
-            out[i] = number(0) if a[i] < 0 else a[i]
+        for i in range(len(a)):
+            a[i] = number(0) if a[i] < 0 else a[i]
     elif which == NEG:
-        for i in range(len(out)):
-            out[i] = -a[i]
+        for i in range(len(a)):
+            a[i] = -a[i]
     elif which == EXP:
-        for i in range(len(out)):
-            out[i] = math.exp(a[i])
+        for i in range(len(a)):
+            a[i] = math.exp(a[i])
     elif which == LOG:
-        for i in range(len(out)):
-            out[i] = np.log(a[i])
+        for i in range(len(a)):
+            a[i] = np.log(a[i])
     elif which == TANH:
-        for i in range(len(out)):
-            out[i] = math.tanh(a[i])
+        for i in range(len(a)):
+            a[i] = math.tanh(a[i])
     elif which == SIGMOID:
-        for i in range(len(out)):
-            out[i] = _sigmoid(a[i])
+        for i in range(len(a)):
+            a[i] = _sigmoid(a[i], number(1))
     elif which == GELU:
-        for i in range(len(out)):
-            out[i] = a[i] * number(0.5 * math.erfc(-a[i] * ROOT_HALF))
+        for i in range(len(a)):
+            a[i] *= number(0.5 * math.erfc(-a[i] * ROOT_HALF))
     else:
-        for i in range(len(out)):
-            out[i] = a[i] * number(_sigmoid(2 * GELU_SCALE * (a[i] + GELU_CUBIC * a[i] ** 3)))
+        for i in range(len(a)):
+            inner = a[i] + number(GELU_CUBIC) * a[i] * a[i] * a[i]
+            a[i] *= _sigmoid(number(2 * GELU_SCALE) * inner, number(1))
 
 
 def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool) -> None:
@@ -467,17 +472,8 @@ def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool) -> None:
             out[i] = out[i] + sent if keep else sent
 
 
-def relu_here(a: Any) -> None:
-    """Do it in place: a loop over one array does several numbers at once, and over two might not.
-
-    Nobody tells a compiler that two arrays are either apart or one.
-    """
-    for i in range(len(a)):
-        a[i] = a.dtype.type(0) if a[i] < 0 else a[i]
-
-
 def relu_backward_here(grad: Any, y: Any) -> None:
-    """Do its backward in place."""
+    """Do the backward of RELU in place, for the reason of `unary`."""
     for i in range(len(grad)):
         grad[i] = grad[i] if y[i] > 0 else grad.dtype.type(0)
 
@@ -496,15 +492,16 @@ def _slope(which: int, a: Any) -> Any:
     if which == GELU:
         density = math.exp(-a * a / 2) * (ROOT_HALF / math.sqrt(math.pi))
         return 0.5 * math.erfc(-a * ROOT_HALF) + a * density
-    gate = _sigmoid(2 * GELU_SCALE * (a + GELU_CUBIC * a**3))
+    gate = _sigmoid(2 * GELU_SCALE * (a + GELU_CUBIC * a**3), 1.0)
     steep = gate * (1 - gate)
     if steep == 0:  # though a² may be infinite
         return gate
     return gate + 2 * a * steep * GELU_SCALE * (1 + 3 * GELU_CUBIC * a * a)
 
 
-def _sigmoid(a: Any) -> Any:
-    return 1 / (1 + math.exp(-a))
+def _sigmoid(a: Any, one: Any) -> Any:
+    small = exponential(-abs(a))  # which cannot overflow; `one` keeps 32 bits what they are
+    return (one if a >= 0 else small) / (one + small)
 
 
 def sum_of_parts(parts: Any, out: Any, keep: bool) -> None:
@@ -766,10 +763,9 @@ def run(
             copy(a, to, _keeps(o[5], again))
         elif code == UNARY:
             to = vector_at(o[3], o[4], like)
-            if o[1] == RELU and o[2] == o[3]:
-                relu_here(to)
-            else:
-                unary(o[1], vector_at(o[2], o[4], like), to)
+            if o[2] != o[3]:
+                to[:] = vector_at(o[2], o[4], like)
+            unary(o[1], to)
         elif code == UNARY_BACKWARD:
             n = o[5]
             keeps = _keeps(o[6], again)
@@ -890,7 +886,7 @@ def run(
                 vector_at(o[4], n, like),
                 vector_at(o[5], 1, like),
             ):
-                return REFUSED
+                return UNSCORED
         elif code == SQUARES:
             state[NORM] = math.sqrt(sum_of_squares(vector_at(o[1], o[2], like)))
         elif code == LIMIT:
@@ -937,7 +933,6 @@ LOOPS_OF_THE_MACHINE = (
         binary,
         unary,
         unary_backward,
-        relu_here,
         relu_backward_here,
         sum_of_parts,
         sum_of_numbers,

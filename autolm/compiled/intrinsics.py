@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, threadpool_info
 
 ROW_MAJOR, PLAIN, TURNED = 101, 111, 112  # as CBLAS numbers them
 # How libraries spell CBLAS's names: what is put around them, and whether their integers are wide.
@@ -53,6 +56,40 @@ def blas_of(dtype: np.dtype[Any]) -> BLAS:
                 )
                 return BLAS(gemm, gemv, is_wide)
     raise LookupError("NumPy's product of matrices was not found: it has no CBLAS by a known name")
+
+
+class _Quieted:
+    """How many calls want BLAS on one thread just now, and what it had before the first of them."""
+
+    lock, count, before = Lock(), 0, list[int]()
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Let each product be one thread's: where it is small, to wake a second takes longer.
+
+    It is set for the process, so the last of several callers to leave sets it back.
+    """
+    libraries = _blas_libraries()
+    with _Quieted.lock:
+        if not _Quieted.count:
+            _Quieted.before = [library.num_threads for library in libraries]
+            for library in libraries:
+                library.set_num_threads(1)
+        _Quieted.count += 1
+    try:
+        yield
+    finally:
+        with _Quieted.lock:
+            _Quieted.count -= 1
+            if not _Quieted.count:
+                for library, threads in zip(libraries, _Quieted.before, strict=True):
+                    library.set_num_threads(threads)
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    return ThreadpoolController().select(user_api="blas").lib_controllers  # type: ignore[no-any-return]
 
 
 def matrix_at(address: int, rows: int, columns: int, like: Any) -> Any:

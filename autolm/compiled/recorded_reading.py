@@ -8,6 +8,7 @@ arrays that the program writes into. It is the machine of `fused_loops.py`, as f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from autolm.compiled import fused_loops as loops
 from autolm.compiled.emitters import Emission, NotRecorded, Value, emit_forward
-from autolm.compiled.intrinsics import blas_of
+from autolm.compiled.intrinsics import blas_of, blas_on_one_thread
 from autolm.compiled.plan import Buffer, Plan, assembled, laid_out
 from autolm.compiled.recorded_step import told_by_inputs
 from autolm.engine.graph import Node, topological_order
@@ -23,6 +24,7 @@ from autolm.ops.backend import FLOATS
 from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]
+ALONE = 1e6  # multiplications of a product, below which a second thread is not worth waking
 
 
 class RecordedReading:
@@ -91,6 +93,9 @@ class RecordedReading:
         layout = laid_out(plan.instructions, dtype.itemsize)
         memory = np.zeros(layout.size, dtype)
         self._program = assembled(plan.instructions, layout, memory, _array)
+        table = self._program.table
+        products = table[table[:, 0] == loops.MATMUL, 4:7].prod(axis=1)  # rows, columns, inner
+        self._is_small = products.mean() < ALONE
         self._state, self._like = np.zeros(loops.STATE), np.empty(0, dtype)
         self._run = loops.machine()
 
@@ -99,7 +104,8 @@ class RecordedReading:
         self.row[:] = row.reshape(-1)
         self._state[loops.POSITION] = position
         table, factors = self._program.table, self._program.factors
-        self._run(table, factors, self._state, self._like, *self._blas, False)
+        with blas_on_one_thread() if self._is_small else nullcontext():
+            self._run(table, factors, self._state, self._like, *self._blas, False)
         return self.result
 
 

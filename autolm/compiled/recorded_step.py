@@ -400,21 +400,28 @@ class RecordedStep:
         (share,) = self._shares
         for own, given in zip(share.inputs, inputs, strict=True):
             own[:] = given.reshape(-1)
-        if self._do(self._whole, 0) == loops.REFUSED:
+        if self._do(self._whole, 0) in (loops.REFUSED, loops.UNSCORED):
             return None
         return float(share.loss[0]), float(self._states[0][loops.NORM])
 
     def _together(self, inputs: Inputs, rates: AdamWRates) -> tuple[float, float] | None:
         assert self._weigh is not None
         weights = [self._weigh(*(each[own] for each in inputs)) for own in self._rows]
-        if not all(weights):
+        if not any(weights):
             return None
         for share, own, weight in zip(self._shares, self._rows, weights, strict=True):
             share.seed[0] = weight / sum(weights)
             for mine, given in zip(share.inputs, inputs, strict=True):
                 mine[:] = given[own].reshape(-1)
-        if loops.REFUSED in self._all([share.program for share in self._shares]):
-            return None
+        ends = self._all([share.program for share in self._shares])
+        for share, slopes, weight, end in zip(
+            self._shares, self._slopes, weights, ends, strict=True
+        ):
+            if end == loops.UNSCORED and not weight:  # rows without a target send nothing
+                share.loss[0] = 0
+                slopes[:] = 0
+            elif end != loops.DONE:
+                return None
         loss = sum(float(share.loss[0]) * float(share.seed[0]) for share in self._shares)
         self._all(self._sums)
         norm = math.hypot(*(state[loops.NORM] for state in self._states))

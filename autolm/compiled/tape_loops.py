@@ -7,8 +7,9 @@ three agree to the last bit. Why a rule is as it is stands there.
 The numbers of the leaves come first in `data`, then a result for each operation, operands before
 results. Operation k has code `codes[k]`, and its operands are `operands[starts[k]:starts[k + 1]]`,
 each the place of a number in `data`; as most have one or two, `firsts[k]` and `lasts[k]` are at
-hand. Sums and products are most of a graph, so they are told apart from all else by one comparison
-that a processor foresees; one leap for every code it does not, and waits.
+hand. Sums and products are most of a graph, so they come first, and on the way forward are told
+apart from all else by one comparison that a processor foresees; one leap for every code it does
+not, and waits.
 """
 
 from __future__ import annotations
@@ -107,11 +108,16 @@ def replay_backward(
         grad = upstream[k]
         doubt += grad - grad
         code, first, last = codes[k], firsts[k], lasts[k]
+        if code == MUL:
+            gradients[first] += grad * data[last]
+            gradients[last] += grad * data[first]
+            continue
+        if code == ADD:  # nothing is loaded that is not needed: backward has more to store
+            gradients[first] += grad
+            gradients[last] += grad
+            continue
         a, b, y = data[first], data[last], results[k]
-        if code <= ADD:
-            gradients[first] += grad * b if code == MUL else grad
-            gradients[last] += grad * a if code == MUL else grad
-        elif code == DOT:
+        if code == DOT:
             start, stop = starts[k], starts[k + 1]
             half = (stop - start) // 2
             for i in range(start, start + half):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from autolm import ops
 from autolm.engine.graph import named, no_grad
 from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.next_token import pick, require_in_range
+from autolm.lm.next_token import pick_each, require_in_range
 from autolm.lm.reading import Reading, Readings
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
@@ -127,11 +127,11 @@ class LanguageModel(Module):
         max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
         given = self._checked(token_ids, limit=False)
         rows = np.array([self.sequence(row) for row in np.atleast_2d(given)])
-        readings = Readings(self, len(rows))
+        readings = Readings(self, len(rows), rows.shape[1] + max_new_tokens)
         for _ in range(max_new_tokens):
             logits = readings.next_logits(rows)
-            drawn = [pick(each, temperature, top_k, top_p, rng) for each in logits]
-            rows = np.concatenate([rows, np.array(drawn)[:, None]], axis=1)
+            drawn = pick_each(logits, temperature, top_k, top_p, rng)
+            rows = np.concatenate([rows, drawn[:, None]], axis=1)
         return rows if given.ndim == 2 else rows[0]
 
     def reading(self) -> Reading:

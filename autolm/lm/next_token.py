@@ -44,26 +44,50 @@ def pick(
     Source of top-p: Holtzman et al., The Curious Case of Neural Text Degeneration (2020), section
     3.1; of top-k: Fan, Lewis and Dauphin, Hierarchical Neural Story Generation (2018), section 5.4.
     """
+    scores = np.empty(0)
+    with suppress(ValueError):  # lists of unequal lengths
+        scores = np.asarray(logits)
+    if scores.dtype.kind not in "iuf" or scores.ndim != 1 or not scores.size:
+        raise ValueError(f"pick: logits must be numbers (vocab_size,), not {told(logits)}")
+    return int(pick_each(scores[None], temperature, top_k, top_p, rng)[0])
+
+
+def pick_each(
+    logits: NDArray[Any],
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Draw for each row of logits, (batch, vocab_size), one after another, as `pick` does."""
     require_in_range("pick", temperature, top_k, top_p)
     read_rng("pick", "rng", rng)
-    scores = _scores(logits)
+    largest = logits.max(axis=1, keepdims=True)
+    if not np.isfinite(largest).all():  # of nan and anything else it is nan
+        wrong = largest[~np.isfinite(largest)][0]
+        raise ValueError(f"pick: logits must have a largest number, and it is {wrong}")
     if temperature == 0:
-        return int(np.argmax(scores))
+        return np.argmax(logits, axis=1)
+    # one array is gone through again and again: those of a large vocabulary leave the cache
+    probabilities = logits.astype(np.float64)
+    probabilities -= largest
     with np.errstate(over="ignore"):  # at a tiny temperature the others are as good as impossible
-        probabilities = np.exp((scores - scores.max()) / temperature)
+        probabilities /= temperature
+    np.exp(probabilities, out=probabilities)
     if top_k is not None or top_p is not None:  # to sort a large vocabulary takes longer than all
-        order = np.argsort(-probabilities, kind="stable")
+        order = np.argsort(-probabilities, axis=1, kind="stable")
     if top_k is not None:
-        probabilities[order[top_k:]] = 0
-    probabilities /= probabilities.sum()
+        np.put_along_axis(probabilities, order[:, top_k:], 0, axis=1)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     if top_p is not None:
-        reached = np.cumsum(probabilities[order])
-        probabilities[order[1:][reached[:-1] >= top_p]] = 0
-        probabilities /= probabilities.sum()
-    reached = np.cumsum(
-        probabilities
-    )  # as `rng.choice` does it, which checks for ten times as long
-    return int(np.searchsorted(reached / reached[-1], rng.random(), side="right"))
+        reached = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
+        for row, own, before in zip(probabilities, order, reached[:, :-1], strict=True):
+            row[own[1:][before >= top_p]] = 0
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+    # as `rng.choice` does it, which checks for ten times as long
+    reached = np.cumsum(probabilities, axis=1, out=probabilities)
+    reached /= reached[:, -1:].copy()
+    return np.count_nonzero(reached <= rng.random((len(reached), 1)), axis=1)
 
 
 def require_in_range(name: str, temperature: float, top_k: int | None, top_p: float | None) -> None:
@@ -73,14 +97,3 @@ def require_in_range(name: str, temperature: float, top_k: int | None, top_p: fl
         read_int(name, "top_k", top_k, low=1)
     if top_p is not None:
         read_finite(name, "top_p", top_p, above=0, high=1)
-
-
-def _scores(logits: Any) -> NDArray[np.float64]:
-    scores = np.empty(0)
-    with suppress(ValueError):  # lists of unequal lengths
-        scores = np.asarray(logits)
-    if scores.dtype.kind not in "iuf" or scores.ndim != 1 or not scores.size:
-        raise ValueError(f"pick: logits must be numbers (vocab_size,), not {told(logits)}")
-    if not np.isfinite(scores.max()):  # of nan and anything else it is nan
-        raise ValueError(f"pick: logits must have a largest number, and it is {scores.max()}")
-    return scores.astype(np.float64)

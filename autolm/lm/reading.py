@@ -117,23 +117,23 @@ class Reading:
 
 
 class Readings:
-    """Several texts of one length that a model reads side by side.
+    """Several texts that a model reads side by side; all have as many tokens, at last `length`.
 
     Inside `native()` they go through its layers together, as one row each: a matrix is then read
     once for all of them. Where that is not recorded, each is read by itself.
     """
 
-    def __init__(self, model: Any, count: int) -> None:
+    def __init__(self, model: Any, count: int, length: int) -> None:
         self._each = [Reading(model) for _ in range(count)]
-        self.model = model
+        self.model, self._length = model, min(length, model.max_len)
+        self._each[0].room(self._length)
         self._together: RecordedReading | None = None
-        self._room = 0  # for so many positions, in its caches
         self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (batch, vocab_size) of what comes after each of (batch, time)."""
         count, time = token_ids.shape
-        if count == 1 or time > self.model.max_len or not self._are_recorded(time):
+        if count == 1 or time > self._length or not self._are_recorded():
             pairs = zip(self._each, token_ids, strict=True)
             return np.array([reading.next_logits(row) for reading, row in pairs])
         assert self._together is not None
@@ -147,17 +147,12 @@ class Readings:
         self._read = token_ids.copy()
         return logits[:, 0].copy()
 
-    def _are_recorded(self, length: int) -> bool:
+    def _are_recorded(self) -> bool:
         first, count = self._each[0], len(self._each)
-        if first.may_be_recorded and length > self._room:
-            alone = first.room(length)
-            kept = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in alone]
-            if self._together is not None:
-                for pair, longer in zip(self._together.caches, kept, strict=True):
-                    for a, b in zip(pair, longer, strict=True):
-                        b[:, : self._room] = a
+        if first.may_be_recorded and self._together is None:
+            pairs = first.room(self._length)
+            kept = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in pairs]
             self._together = first.recorded(kept, count)
-            self._room = min((len(keys) for keys, _ in alone), default=self.model.max_len)
         return self._together is not None and current_native() is not None
 
 

@@ -62,7 +62,7 @@ def autolm_runs(size: str, threads: int) -> tuple[Run, Run]:
 
     @native()
     def logits() -> Any:
-        readings = Readings(model, len(prompt))
+        readings = Readings(model, len(prompt), PROMPT)
         readings.next_logits(prompt[:, :-1])
         return readings.next_logits(prompt)
 

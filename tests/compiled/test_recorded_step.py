@@ -116,6 +116,22 @@ def test_training_by_it_is_training(
         np.testing.assert_allclose(one, other, rtol=0, atol=20 * CLOSE[dtype])
 
 
+def test_rows_of_a_worker_may_have_no_target() -> None:
+    models = [TinyLM(11, 12, 3, 20, 1, seed=1) for _ in range(2)]
+    plain = AdamW(models[0].parameters(), 1e-2, **OPTIONS)
+    trained = recorded(models[1].compute_loss, models[1].parameters(), (3, 5), 11, workers=2)
+    rng = np.random.default_rng(0)
+    for empty in (slice(0), slice(0, 1), slice(1, 3)):  # the second worker has two rows
+        inputs = rng.integers(11, size=(2, 3, 5))
+        inputs[1, empty] = -1
+        expected = plain_step(models[0].compute_loss, plain, inputs)
+        assert trained.take(inputs) == pytest.approx(expected, rel=CLOSE["float32"])
+    inputs[0, 2] = 11
+    assert trained.take(inputs) is None
+    inputs[:] = [[[0] * 5] * 3, [[-1] * 5] * 3]
+    assert trained.take(inputs) is None
+
+
 @pytest.fixture(scope="module")
 def small() -> tuple[TinyLM, Trained]:
     model = TinyLM(7, 8, 2, 16, 1, max_len=8, seed=0)

@@ -1,14 +1,17 @@
 """What a model says of a text that grows is what it says of the whole text, each time."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from autolm import Tensor, native
+from autolm.compiled.intrinsics import blas_on_one_thread
 from autolm.lm.design import design_of
-from autolm.lm.reading import Reading
+from autolm.lm.reading import Reading, Readings
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.transformer import Transformer
 from autolm.nn import KeyValueCache
@@ -186,6 +189,43 @@ def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.Monk
         monkeypatch.setattr(Block, "forward", None)
         for end in (3, 4, 5):
             reading.next_logits(TEXT[:end])
+
+
+def test_natively_threads_of_blas_are_what_they_were() -> None:
+    pytest.importorskip("numba")
+    threads: list[list[int]] = []
+    model, note = model_of(), lambda: threads.append([*_threads_of_blas()])
+    with threadpool_limits(2, "blas"), ThreadPoolExecutor(2) as workers:
+        note()
+        tokens = [workers.submit(_natively_written, model) for _ in range(6)]
+        assert len({each.result() for each in tokens}) == 1
+        note()
+        with blas_on_one_thread():
+            with blas_on_one_thread():
+                pass
+            note()
+    assert threads == [threads[0], threads[0], [1] * len(threads[0])]
+
+
+def _threads_of_blas() -> list[int]:
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
+def _natively_written(model: Any) -> tuple[int, ...]:
+    with native():
+        return tuple(model.generate([1, 2], 40, temperature=0).tolist())
+
+
+def test_side_by_side_more_tokens_than_were_told_of_are_read_too() -> None:
+    pytest.importorskip("numba")
+    model = model_of()
+    with native():
+        readings = Readings(model, 2, 4)
+        for end in (3, 4, 5, 6):
+            rows = np.array([TEXT[:end], TEXT[1 : end + 1]])
+            logits = readings.next_logits(rows)
+            whole = [model.next_logits(row) for row in rows]
+            np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
 
 
 def test_natively_what_depends_on_the_position_is_read_as_before_and_says_why() -> None:

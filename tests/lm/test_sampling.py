@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from autolm import Tensor
-from autolm.lm.next_token import pick
+from autolm.lm.next_token import pick, pick_each
 from autolm.lm.sampling import stream_text
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer
@@ -82,6 +82,18 @@ def test_some_token_is_always_picked(
     assert 0 <= token < logits.size
     if temperature in (0.0, 1e-310) or top_k == 1:
         assert logits[token] == logits.max()
+
+
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize("top_p", [None, 0.4])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_rows_draw_one_after_another_as_each_would_alone(
+    top_k: int | None, top_p: float | None, temperature: float
+) -> None:
+    logits = np.random.default_rng(1).normal(size=(40, 9)).astype("float32")
+    rng = np.random.default_rng(2)
+    alone = [pick(row, temperature, top_k, top_p, rng) for row in logits]
+    assert alone == pick_each(logits, temperature, top_k, top_p, np.random.default_rng(2)).tolist()
 
 
 @pytest.mark.parametrize(
