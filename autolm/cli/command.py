@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from traceback import format_exception
 from typing import Annotated, Any
 
@@ -16,7 +17,14 @@ import typer
 from autolm.cli.check import check
 from autolm.cli.dap import dap
 from autolm.cli.draw import draw
-from autolm.cli.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from autolm.cli.exit_codes import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    WRONG_USE,
+    SaidByAnother,
+    is_one_of_several,
+)
 from autolm.cli.export import export
 from autolm.cli.grouped_help import GroupedCommand, GroupedCommands
 from autolm.cli.info import info
@@ -81,13 +89,14 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         show_in_any_encoding(stream)
     show_traceback = "--traceback" in arguments
-    command, code = typer.main.get_command(app), DONE
+    command, code, is_understood = typer.main.get_command(app), DONE, False
     try:
         words = [word for word in arguments if word != "--traceback"]
         speak(usual_language())  # in which another, that is not known, is refused
         speak(_language(words))
         words = words or ["--help"]
         with command.make_context("autolm", words) as context:
+            is_understood = True
             command.invoke(context)
         if sys.stdout is not None:  # as a program may leave it
             sys.stdout.flush()  # what cannot be written is an error like any other
@@ -95,12 +104,18 @@ def main(arguments: list[str] | None = None) -> None:
         code = end.exit_code
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SaidByAnother as said:
+        _, code = _told(said.__cause__)
     except BaseException as error:  # also what is none of Exception's, of a program that is run
         message, code = _told(error)
         if show_traceback:
             print_safely("".join(format_exception(error)), sys.stderr, end="")
-        elif not _is_said_by_another(code):
+        elif (is_understood and not _is_of_the_words(error)) or _is_first_here():
             print_safely(f"autolm: {say(in_a_line(message))}", sys.stderr)
+    if code != DONE and is_one_of_several():  # to take leave of one that is lost could take forever
+        with suppress(OSError, ValueError):
+            print_safely("", end="")
+        os._exit(code)
     sys.exit(code)
 
 
@@ -122,7 +137,7 @@ def _told(error: Any) -> tuple[str, int]:
     """Say an error in words, and whose fault it is: typer's own errors have a message ready."""
     if _is_interrupt(error):
         return "interrupted", INTERRUPTED
-    if hasattr(error, "format_message"):
+    if _is_of_the_words(error):
         return error.format_message(), WRONG_USE
     text, kind = words_of(error), type(error).__name__
     if isinstance(error, OSError):
@@ -135,9 +150,14 @@ def _told(error: Any) -> tuple[str, int]:
     return text if text.startswith(kind) else f"{kind}: {text}", FAILED
 
 
-def _is_said_by_another(code: int) -> bool:
-    """Whether an error is one in what all workers were told: the first of each machine says it."""
-    return code == WRONG_USE and os.environ.get("LOCAL_RANK", "0") != "0"
+def _is_of_the_words(error: BaseException) -> bool:
+    """Whether it is typer's own error."""
+    return hasattr(error, "format_message")
+
+
+def _is_first_here() -> bool:
+    """Whether this is the first worker of a machine, all of which were given the same words."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autolm.cli.exit_codes import FAILED, INTERRUPTED
+from autolm.cli.exit_codes import FAILED, INTERRUPTED, SaidByAnother, is_one_of_several
 from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 from autolm.outside.columns import padded
@@ -114,14 +113,35 @@ def train(
 ) -> None:
     """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
     given = {name: value for name, value in choices.items() if value is not None}
-    if resume is not None:
-        if output:
-            raise ValueError("--resume goes on in its own folder, and output was given")
-        _go_on(resume, given, partial(_engine, device, parallel, compiled))
-    else:
-        if "d_model" in given:
-            given.setdefault("d_ff", 4 * given["d_model"])
-        _begin(TrainingConfig.of(**given), output, partial(_engine, device, parallel, compiled))
+    engine_for = partial(_engine, device, parallel, compiled)
+    with _saying_once():
+        if resume is not None:
+            if output:
+                raise ValueError("--resume goes on in its own folder, and output was given")
+            _go_on(resume, given, engine_for)
+        else:
+            if "d_model" in given:
+                given.setdefault("d_ff", 4 * given["d_model"])
+            _begin(TrainingConfig.of(**given), output, engine_for)
+
+
+@contextmanager
+def _saying_once() -> Iterator[None]:
+    """Of several workers, let the one that fails first say why: the others fail of the same."""
+    if not is_one_of_several() or find_spec("torch") is None:
+        yield
+        return
+    from autolm.torch.workers import first_to_fail
+
+    is_first = first_to_fail()
+    try:
+        yield
+    except typer.Exit:  # the end of a run, which all have come to
+        raise
+    except BaseException as error:
+        if is_first():
+            raise
+        raise SaidByAnother from error
 
 
 @contextmanager
@@ -136,7 +156,7 @@ def _engine(
             raise ValueError(
                 "--device, --parallel and --compile are for PyTorch: give --engine torch too"
             )
-        if os.environ.get("WORLD_SIZE", "1") != "1":
+        if is_one_of_several():
             raise ValueError("the engine numpy has one worker: give --engine torch under torchrun")
         yield NumPyEngine
         return
@@ -160,7 +180,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
     folder = RunFolder.open(path)
     before, tokenizer = choices_of(folder)
     config = before.changed(**given)
-    with ExitStack() as held, engine_for(config) as engine:
+    with engine_for(config) as engine, ExitStack() as held:
         training = Training(config, corpus_of(config, folder.text), tokenizer, engine)
         if not training.engine.leads:
             folder = FollowedFolder(path)
@@ -190,23 +210,22 @@ def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
-    with ExitStack() as held, engine_for(config) as engine:
+    with engine_for(config) as engine, ExitStack() as held:
         piped = _standard_input() if config.data == STANDARD_INPUT else None
         corpus = corpus_of(config, lambda: piped or b"")
         training = Training(config, corpus, train_tokenizer(config, corpus), engine)
         checkpoint, words = training.checkpoint(), training.tokenizer
-        with training.engine.leader_first():
-            folder = (
-                RunFolder.create(output, config, words, checkpoint, text=piped)
-                if training.engine.leads
-                else FollowedFolder(output or "")
-            )
-            held.enter_context(folder.held())
+        if training.engine.leads:
+            folder = RunFolder.create(output, config, words, checkpoint, text=piped)
+            training.engine.from_leader(str(folder.path))
+        else:
+            folder = FollowedFolder(training.engine.from_leader(""))
+        held.enter_context(folder.held())
         _run(training, folder)
 
 
 def _standard_input() -> bytes:
-    if os.environ.get("WORLD_SIZE", "1") != "1":
+    if is_one_of_several():
         raise ValueError("standard input reaches one worker alone: give a file")
     return sys.stdin.buffer.read()
 
@@ -228,14 +247,10 @@ def _run(training: Training, folder: RunFolder) -> None:
             _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
     except WorkerLost as error:
-        print_safely(
-            say(
-                f"autolm: {error}; autolm train --resume {folder.path} goes on from what was "
-                "saved, with any number of workers"
-            ),
-            sys.stderr,
-        )
-        os._exit(FAILED)  # to take leave of the lost one could take forever
+        raise WorkerLost(
+            f"{error}; autolm train --resume {folder.path} goes on from what was saved, with any "
+            "number of workers"
+        ) from None
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)

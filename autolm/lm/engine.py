@@ -101,22 +101,18 @@ class Engine(ABC):
         """Whether a flag is raised at any worker."""
         return flag
 
+    def from_leader(self, text: str) -> str:
+        """Return what the first worker gives, at every worker: it waits for that."""
+        return text
+
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """Let the first worker do something alone, and then, if it could, the others the same.
-
-        If it could not, the others end without a word: it has said why.
-        """
-        if not self.leads and self.any_worker(False):
-            raise SystemExit(1)
-        try:
-            yield
-        except BaseException:
-            if self.leads:
-                self.any_worker(True)
-            raise
+        """Let the first worker do something alone, and then, if it could, the others the same."""
+        if not self.leads:
+            self.from_leader("")
+        yield
         if self.leads:
-            self.any_worker(False)
+            self.from_leader("")
 
 
 class NumPyEngine(Engine):

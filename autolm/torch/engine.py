@@ -8,6 +8,7 @@ workers' shares are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,13 +62,8 @@ class TorchEngine(Engine):
             )
         self.steps = 0
         self.twin: nn.Module = twin_of(model).to(workers.device)
-        module: nn.Module = self.twin
-        if workers.parallel == "ddp":
-            module = nn.parallel.DistributedDataParallel(self.twin)
-        elif workers.parallel == "fsdp":
-            mesh = init_device_mesh(workers.device.type, (workers.size,))
-            for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
-                fully_shard(part, mesh=mesh)
+        with workers.together():
+            module = self._shared()
         self.module: Any = torch.compile(module) if compiled else module
         self.parameters = list(self.twin.parameters())
         groups: list[dict[str, Any]] = [
@@ -84,6 +80,16 @@ class TorchEngine(Engine):
         kind, compiling = workers.parallel, ", compiled" if compiled else ""
         shared = "" if kind is None else f" × {workers.size} {kind}"
         self.told = f"PyTorch on {workers.device.type}{shared}{compiling}"
+
+    def _shared(self) -> nn.Module:
+        """Return the twin as the workers share it."""
+        if self.workers.parallel == "ddp":
+            return nn.parallel.DistributedDataParallel(self.twin)
+        if self.workers.parallel == "fsdp":
+            mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
+            for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
+                fully_shard(part, mesh=mesh)
+        return self.twin
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW, together with the other workers."""
@@ -200,6 +206,16 @@ class TorchEngine(Engine):
         with self.workers.together():
             raised = torch.tensor(float(flag), device=self.workers.device)
             return bool(self.workers.total(raised).item())
+
+    def from_leader(self, text: str) -> str:
+        """Add up its letters, and at the others as many zeros."""
+        letters = list(os.fsencode(text)) if self.leads else []
+        device = self.workers.device
+        with self.workers.together():
+            length = self.workers.total(torch.tensor(len(letters), device=device))
+            padded = letters or [0] * int(length.item())
+            sent = self.workers.total(torch.tensor(padded, dtype=torch.uint8, device=device))
+            return os.fsdecode(bytes(sent.tolist()))
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -9,13 +9,14 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from autolm.lm.config import DeviceName, DTypeName, Parallel
 from autolm.lm.engine import WorkerLost
@@ -73,6 +74,30 @@ class Workers:
             raise
 
 
+def first_to_fail() -> Callable[[], bool]:
+    """Meet the other workers where torchrun lets them leave word for one another.
+
+    Returns
+    -------
+    What a worker asks that cannot go on: whether none has asked before.
+
+    Raises
+    ------
+    OSError
+        When there is no such place, as when the port is in use.
+    """
+    with _finding():
+        store, *_ = next(rendezvous("env://"))
+
+    def is_first() -> bool:
+        try:
+            return bool(store.add("failed", 1) == 1)
+        except RuntimeError:  # the place is gone, with the worker that had made it
+            return True
+
+    return is_first
+
+
 @contextmanager
 def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> Iterator[Workers]:
     """Join the other workers, and leave them at the end.
@@ -100,15 +125,19 @@ def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> I
             f"several workers on {device} need {backend}, which this PyTorch lacks: "
             "use --device cpu, or one worker"
         )
-    try:
+    with _finding():
         dist.init_process_group(backend)
+    yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
+    _settle()  # if all went well: else a worker may be gone, of which no leave is to be taken
+    dist.destroy_process_group()
+
+
+@contextmanager
+def _finding() -> Iterator[None]:
+    try:
+        yield
     except (RuntimeError, ValueError) as error:
         raise OSError(f"the workers do not find one another: {_first_line(error)}") from None
-    try:
-        yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
-    finally:
-        _settle()
-        dist.destroy_process_group()
 
 
 def _settle() -> None:

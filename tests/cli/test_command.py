@@ -609,10 +609,3 @@ def test_without_pytorch_its_engine_is_refused_in_a_line(
     monkeypatch.setattr("autolm.cli.train.find_spec", lambda name: None)
     message = "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
     assert_one_line(autolm("train", "--engine=torch"), 2, message)
-
-
-def test_numpys_engine_is_refused_where_there_are_several_workers(
-    autolm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert_one_line(autolm("train"), 2, "the engine numpy has one worker: give --engine torch")

@@ -1,13 +1,17 @@
 """Runs of the command on several workers, as torchrun starts them, out of one process.
 
 PyTorch takes seconds to load. So it is loaded once, here, and every worker is a fork of this
-process, with the variables by which torchrun tells it who it is. Called with JSON on standard
+process, with the variables by which torchrun tells it who it is; and so is, in the place of
+torchrun's agent, who keeps what workers leave word of for one another. Called with JSON on standard
 input: a list of [number of workers, arguments, what happens to which worker]; answers with JSON: of
 each the exit codes, outputs and errors of the workers.
 """
 
+import builtins
+import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -35,7 +39,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def happens(what: dict[str, Any]) -> None:
+def comes_at_a_step(what: dict[str, Any]) -> None:
     """Let a signal come to this worker, at the beginning of a step."""
     plain = TorchEngine.advance
 
@@ -47,6 +51,19 @@ def happens(what: dict[str, Any]) -> None:
     TorchEngine.advance = advance  # type: ignore[method-assign]
 
 
+def fails(module: str, attribute: str, kind: str, *told: Any) -> None:
+    """Let a function of a module, or a method of a class in it, fail at this worker."""
+
+    def failing(*_: Any, **__: Any) -> None:
+        raise getattr(builtins, kind)(*told)
+
+    *owner, name = attribute.split(".")
+    place: Any = importlib.import_module(module)
+    for part in owner:
+        place = getattr(place, part)
+    setattr(place, name, failing)
+
+
 def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str, Any]) -> None:
     if size > 0:
         os.environ |= {
@@ -56,19 +73,25 @@ def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str
             "WORLD_SIZE": str(size),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
+            "TORCHELASTIC_USE_AGENT_STORE": str("port" not in what),
         }
     if library := what.get("lacks"):
         setattr(torch.distributed, f"is_{library}_available", lambda: False)
-    if what.get("rank") == rank:
-        happens(what)
+    if what.get("rank", rank) == rank:
+        if "signal" in what:
+            comes_at_a_step(what)
+        if "fails" in what:
+            fails(*what["fails"])
+        if "longest_file" in what:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (what["longest_file"],) * 2)
     run.SAMPLE_TOKENS = 20
     signal.alarm(200)  # a worker that hangs is a failure, and not an endless test
     main(arguments)
 
 
 def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, Any]:
-    port = what.get("port") or free_port()
-    workers = range(max(1, size))
+    port, workers = what.get("port") or free_port(), range(max(1, size))
+    agent = None if size == 0 or "port" in what else forked_agent(port)
     with tempfile.TemporaryDirectory() as folder:
         files = [[Path(folder, f"{rank}.{name}") for name in ("out", "error")] for rank in workers]
         children = [
@@ -76,9 +99,23 @@ def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, A
             for rank in workers
         ]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if agent is not None:
+            os.kill(agent, signal.SIGKILL)
+            os.waitpid(agent, 0)
         told = [[file.read_text("utf-8") for file in pair] for pair in files]
     out, error = zip(*told, strict=True)
     return {"codes": codes, "out": out, "error": error}
+
+
+def forked_agent(port: int) -> int:
+    """Let a child of this process be the place where workers meet; return its number."""
+    if child := os.fork():
+        return child
+    place = torch.distributed.TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False)
+    signal.alarm(400)
+    while True:
+        signal.pause()
+    del place
 
 
 def forked(files: list[Path], work: Callable[[], None]) -> int:

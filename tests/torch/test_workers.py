@@ -3,9 +3,11 @@
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 
 from autolm.lm.run_folder import RunFolder
-from tests.runs import SMALL, TEXT
+from tests.hostile.folders import arrays as damaged_arrays
+from tests.runs import SMALL, TEXT, contents
 
 if importlib.util.find_spec("torch") is None:
     pytest.skip("no torch: pip install 'autolm[test,torch]'", allow_module_level=True)
@@ -26,7 +29,8 @@ CHOICES = {**SMALL, "batch_size": 5, "dtype": "float64", "weight_decay": 0.1, "n
 OPTIONS = ["text.txt", "--kind=lines"] + [
     f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()
 ]
-TORCH = "--engine=torch"
+TORCH, FSDP = "--engine=torch", "--parallel=fsdp"
+TRAIN = ["train", *OPTIONS, TORCH, "-o", "run"]
 thorough = pytest.mark.skipif(
     os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="a minute long: for the nightly run"
 )
@@ -74,7 +78,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_path: Path) -> None:
-    whole, killed, stopped, resumed, refused = launch(
+    whole, killed, stopped, resumed = launch(
         tmp_path,
         (0, ["train", *OPTIONS, "-o", "whole"], {}),
         (
@@ -88,15 +92,10 @@ def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_p
             {"rank": 1, "step": 7, "signal": "SIGTERM"},
         ),
         (0, ["train", "--resume", "run", "--engine", "numpy"], {}),
-        (2, ["train", *OPTIONS, "-o", "small", TORCH, "--batch-size=1"], {}),
     )
     assert (whole.codes, whole.error) == ([0], [""])
     assert killed.codes == [1, -9]
-    assert killed.error == [
-        "autolm: worker 0 of 2: another worker has ended; autolm train --resume run goes on from "
-        "what was saved, with any number of workers\n",
-        "",
-    ]
+    assert_said_once(killed, "0 worker 0 of 2: another worker has ended; autolm train --resume run")
     assert stopped.codes == [130, 130]
     assert stopped.error == ["", ""]
     assert "PyTorch on cpu × 2 fsdp" in stopped.out[0]
@@ -105,12 +104,6 @@ def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_p
     assert (resumed.codes, resumed.error) == ([0], [""])
     assert RunFolder.open(tmp_path / "run").config().engine == "numpy"
     assert_same_run(tmp_path / "whole", tmp_path / "run")
-    assert refused.codes == [2, 2]
-    assert refused.error == [
-        "autolm: batch_size 1 does not reach for 2 workers: each takes rows of the batch\n",
-        "",
-    ]
-    assert not (tmp_path / "small").exists()
 
 
 @thorough
@@ -135,64 +128,166 @@ def test_two_and_three_workers_come_to_what_one_does(tmp_path: Path) -> None:
         assert_same_run(tmp_path / "numpy", tmp_path / name)
 
 
+FULL = ["OSError", 28, "No space left on device"]
+NO_MEMORY = ["autolm.torch.engine", "TorchEngine._share", "MemoryError", "8 GB"]
+ONLY_HERE = ["autolm.cli.train", "corpus_of", "ValueError", "only here"]
+# What is launched, the exit codes, and who may say what in the one line that is said.
+BEFORE_A_RUN: dict[str, Any] = {
+    "an option": ((2, [*TRAIN, "--steps=x"], {}), [2, 2], "0 Invalid value for '--steps'"),
+    "a language": ((2, [*TRAIN, "--language=x"], {}), [2, 2], "0 language is 'x'; choose one of"),
+    "a choice": ((2, [*TRAIN, "--d-model=7"], {}), [2, 2], "01 d_model 7 is not divisible"),
+    "the other engine": (
+        (2, ["train", *OPTIONS, "-o", "run"], {}),
+        [2, 2],
+        "01 the engine numpy has one worker: give --engine torch under torchrun",
+    ),
+    "too many": (
+        (2, [*TRAIN, "--batch-size=1"], {}),
+        [2, 2],
+        "01 batch_size 1 does not reach for 2 workers: each takes rows of the batch",
+    ),
+    "no run": ((2, ["train", "--resume", "run"], {}), [2, 2], "01 run: no such folder"),
+    "no text": ((3, ["train", "no.txt", *TRAIN[2:]], {}), [2] * 3, "012 */no.txt: no such file"),
+    "a text that no worker can read": (
+        (3, TRAIN, {"fails": ["autolm.cli.train", "corpus_of", *FULL]}),
+        [1, 1, 1],
+        "012 ?Errno 28? No space left on device",
+    ),
+    "a full disk": (
+        (2, TRAIN, {"longest_file": 3000}),
+        [1, 1],
+        "0 run/model.safetensors.new: cannot be written: File too large",
+    ),
+    "a place that is no folder": (
+        (2, [*TRAIN, "-o", "text.txt/run"], {}),
+        [2, 1],
+        "0 text.txt/run: cannot be made: Not a directory",
+    ),
+    "what a later worker alone meets": (
+        (3, [*TRAIN, FSDP], {"rank": 2, "fails": ONLY_HERE}),
+        [1, 1, 2],
+        "2 only here",
+    ),
+}
+IN_A_RUN: dict[str, Any] = {
+    "a full disk": (
+        (2, TRAIN, {"fails": ["autolm.lm.run_folder", "RunFolder.append_metrics", *FULL]}),
+        [1, 1],
+        "0 ?Errno 28? No space left on device",
+    ),
+    "no memory at a later worker": (
+        (2, TRAIN, {"rank": 1, "fails": NO_MEMORY}),
+        [1, 1],
+        "1 there is not enough memory: 8 GB",
+    ),
+    "no memory at the first": (
+        (3, [*TRAIN, FSDP], {"rank": 0, "fails": NO_MEMORY}),
+        [1, 1, 1],
+        "0 there is not enough memory: 8 GB",
+    ),
+    "a kill of the first": (
+        (3, [*TRAIN, FSDP], {"rank": 0, "step": 6, "signal": "SIGKILL"}),
+        [-9, 1, 1],
+        "12 worker ? of 3: another worker has ended; autolm train --resume * goes on from what",
+    ),
+}
+
+
+def assert_said_once(scene: Scene, who_and_what: str) -> None:
+    """See that one worker says one line, and that it is one of those who may."""
+    ranks, words = who_and_what.split(" ", 1)
+    told = [(rank, line) for rank, said in enumerate(scene.error) for line in said.splitlines()]
+    assert len(told) == 1, scene
+    ((rank, line),) = told
+    assert str(rank) in ranks, scene
+    assert fnmatchcase(line, f"autolm: {words}*"), line
+
+
+def test_what_prevents_a_run_is_said_once_and_leaves_no_folder_and_no_worker(
+    tmp_path: Path,
+) -> None:
+    expected = BEFORE_A_RUN.values()
+    scenes = launch(tmp_path, *(launched for launched, _, _ in expected))
+    for scene, (_, codes, told) in zip(scenes, expected, strict=True):
+        assert scene.codes == codes, scene
+        assert_said_once(scene, told)
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
 @thorough
-def test_all_workers_end_when_one_cannot_go_on(tmp_path: Path) -> None:
-    first = {"rank": 0, "step": 6, "signal": "SIGKILL"}
-    killed, resumed, diverged, taken, numpy = launch(
+def test_what_ends_a_run_is_said_once_and_leaves_a_folder_that_goes_on(tmp_path: Path) -> None:
+    expected = list(IN_A_RUN.values())
+    scenes = launch(
         tmp_path,
-        (3, ["train", *OPTIONS, "-o", "run", TORCH, "--parallel=fsdp"], first),
-        (3, ["train", "--resume", "run"], {}),
-        (2, ["train", *OPTIONS, "-o", "nan", TORCH, "--learning-rate=1e300"], {}),
-        (2, ["train", *OPTIONS, "-o", "run", TORCH], {}),
-        (2, ["train", *OPTIONS, "-o", "none"], {}),
+        *(
+            (size, [*words, "-o", f"run-{n}"], what)
+            for n, ((size, words, what), _, _) in enumerate(expected)
+        ),
+        *((3, ["train", "--resume", f"run-{n}"], {}) for n in range(len(expected))),
+        (2, [*TRAIN, "-o", "run-0"], {}),
+        (2, [*TRAIN, "-o", "nan", "--learning-rate=1e300"], {}),
     )
-    assert killed.codes == [-9, 1, 1]
-    assert [len(error.splitlines()) for error in killed.error] == [0, 1, 1]
-    assert resumed.codes == [0, 0, 0]
+    for scene, (_, codes, told) in zip(scenes, expected, strict=False):
+        assert scene.codes == codes, scene
+        assert_said_once(scene, told)
+    *resumed, taken, diverged = scenes[len(expected) :]
+    assert [scene.codes for scene in resumed] == [[0, 0, 0]] * len(expected)
+    for n in range(1, len(expected)):
+        assert_same_run(tmp_path / "run-0", tmp_path / f"run-{n}")
+    assert taken.codes == [2, 1]
+    assert_said_once(taken, "0 run-0: holds a run already")
     assert diverged.codes == [1, 1]
     assert diverged.error[0].startswith("\nloss is nan at step 2. First non-finite value:\n")
     assert diverged.error[1] == ""
-    assert taken.codes == [2, 1]
-    assert taken.error[0].startswith("autolm: run: holds a run already")
-    assert taken.error[1] == ""
-    assert numpy.codes == [2, 2]
-    assert numpy.error[0] == (
-        "autolm: the engine numpy has one worker: give --engine torch under torchrun\n"
-    )
-    assert not (tmp_path / "none").exists()
+
+
+def test_weights_that_are_not_the_models_are_refused_by_one_of_the_workers(tmp_path: Path) -> None:
+    damages = {
+        "W_out is missing": lambda weights: {k: v for k, v in weights.items() if k != "W_out"},
+        "'another' is unknown": lambda weights: weights | {"another": np.zeros(3, np.float64)},
+        "W_out has shape": lambda weights: weights | {"W_out": weights["W_out"][:, 1:]},
+        "W_out*finite": lambda weights: weights | {"W_out": weights["W_out"] * np.nan},
+    }
+    (made,) = launch(tmp_path, (0, [*TRAIN, "-o", "good"], {}))
+    assert made.codes == [0]
+    for n, change in enumerate(damages.values()):
+        shutil.copytree(tmp_path / "good", tmp_path / f"run-{n}")
+        damaged_arrays("model.safetensors", change, whole=True)(tmp_path / f"run-{n}")
+    (tmp_path / "gpt2").mkdir()
+    (tmp_path / "gpt2/config.json").write_text('{"model_type": "gpt2"}')
+    names = [*(f"run-{n}" for n in range(len(damages))), "gpt2"]
+    before = [contents(tmp_path / name) for name in names]
+    scenes = launch(tmp_path, *((2, ["train", "--resume", name], {}) for name in names))
+    for scene, name, told in zip(scenes, names, [*damages, "unknown choice"], strict=True):
+        assert min(scene.codes) > 0, scene
+        assert_said_once(scene, f"01 {name}/*{told}")
+    assert [contents(tmp_path / name) for name in names] == before
 
 
 @thorough
 @pytest.mark.parametrize("size", [1, 2])
 def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, size: int) -> None:
-    train = ["train", *OPTIONS, "-o", "run", TORCH]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        gpu, gloo, nccl, port, text = launch(
+        gpu, gloo, nccl, port = launch(
             tmp_path,
-            (size, [*train, "--device=cuda"], {}),
-            (size, train, {"lacks": "gloo"}),
-            (size, [*train, "--device=cuda"], {"lacks": "nccl"}),
-            (1, train, {"port": taken.getsockname()[1]}),
-            (size, ["train", "none.txt", "-o", "run", TORCH], {}),
+            (size, [*TRAIN, "--device=cuda"], {}),
+            (size, TRAIN, {"lacks": "gloo"}),
+            (size, [*TRAIN, "--device=cuda"], {"lacks": "nccl"}),
+            (1, TRAIN, {"port": taken.getsockname()[1]}),
         )
     told = {
-        "autolm: several workers on cpu need gloo, which this PyTorch lacks": gloo,
-        f"autolm: {tmp_path}/none.txt: no such file": text,
-        "autolm: the workers do not find one another: ": port,
+        "01 several workers on cpu need gloo, which this PyTorch lacks": gloo,
+        "0 the workers do not find one another: ": port,
     }
     if not torch.cuda.is_available():
-        told |= {"autolm: --device cuda: there is no GPU": gpu}
+        told |= {"01 --device cuda: there is no GPU": gpu}
     else:
-        told |= {"autolm: several workers on cuda need nccl": nccl}
+        told |= {"01 several workers on cuda need nccl": nccl}
     for words, scene in told.items():
         assert set(scene.codes) == ({1} if scene is port else {2}), scene
-        assert scene.error[0].startswith(words), scene
-        assert [len(error.splitlines()) for error in scene.error] == [
-            1,
-            *[0] * (len(scene.codes) - 1),
-        ]
+        assert_said_once(scene, words)
     assert not (tmp_path / "run").exists()
 
 
@@ -200,12 +295,18 @@ def test_what_is_not_there_is_said_once_and_no_worker_is_left(tmp_path: Path, si
 def test_torchrun_itself_starts_stops_and_ends_a_run(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text(TEXT * 3)
     command = ["torchrun", "--nproc_per_node=2", "-m", "autolm", "train", *OPTIONS, TORCH]
-    done = subprocess.run(
-        [*command, "-o", "run"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        encoding="utf-8",
+    done, taken = (
+        subprocess.run(
+            [*command, "-o", "run"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            encoding="utf-8",
+        )
+        for _ in range(2)
     )
     assert done.returncode == 0, done.stderr
+    assert taken.returncode == 1
+    assert taken.stderr.count("autolm: run: holds a run already") == 1
+    assert taken.stderr.count("autolm: ") == 1  # beside what torchrun says
     assert RunFolder.open(tmp_path / "run").state()["step"] == 10
