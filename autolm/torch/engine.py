@@ -50,6 +50,8 @@ class TorchEngine(Engine):
         When there are more workers than rows in a batch.
     """
 
+    name = "torch"
+
     def __init__(
         self, model: TinyLM, config: TrainingConfig, workers: Workers, *, compiled: bool = False
     ) -> None:
