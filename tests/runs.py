@@ -29,7 +29,7 @@ def small_corpus(kind: Any) -> Corpus:
 
 
 def small_training(kind: str = "stream", **choices: Any) -> Training:
-    config = TrainingConfig(**{**SMALL, "kind": kind, **choices})
+    config = TrainingConfig(**{**SMALL, "data": "small.txt", "kind": kind, **choices})
     corpus = small_corpus(kind)
     return Training(config, corpus, train_tokenizer(config, corpus))
 

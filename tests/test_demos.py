@@ -45,3 +45,16 @@ def test_the_forward_pass_by_hand_ends_at_the_loss_of_the_model():
     printed = (DEMOS / "outputs/06_forward_pass.txt").read_text()
     by_hand, by_model = re.findall(r"(?:L =|compute_loss →) (\d+\.\d{6})", printed)
     assert by_hand == by_model
+
+
+def test_workers_hold_and_send_what_arithmetic_says():
+    printed = (DEMOS / "outputs/26_growing_out.txt").read_text("utf-8")
+    d = 12_288
+    layer = 12 * d * d + 9 * d
+    all_weights = 96 * (layer + 4 * d) + (50_257 + 2_048 + 2) * d
+    rows = re.findall(r"W +(\d+) +DDP +(\d+) GB +FSDP +([\d.]+) GB +→ +(\d+) GB", printed)
+    assert [int(row[0]) for row in rows] == [1, 8, 64, 512, 4096]
+    for workers, *told in rows:
+        share = all_weights / int(workers)
+        found = (16 * all_weights, 16 * share + 8 * layer, 12 * (all_weights - share))
+        assert told == [f"{number / 1e9:.{n}f}" for number, n in zip(found, (0, 1, 0), strict=True)]

@@ -120,8 +120,6 @@ def train(
                 raise ValueError("--resume goes on in its own folder, and output was given")
             _go_on(resume, given, engine_for)
         else:
-            if "d_model" in given:
-                given.setdefault("d_ff", 4 * given["d_model"])
             _begin(TrainingConfig.of(**given), output, engine_for)
 
 

@@ -219,23 +219,31 @@ class TrainingConfig:
             raise ValueError(
                 f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}"
             )
+        always = {TOY: "lines", PYTHON_DOCUMENTATION: "stream"}.get(self.data, self.kind)
+        if self.kind != always:
+            raise ValueError(
+                f"kind is {self.kind!r}, but {self.data} is always {always}: choose that, or "
+                "another text"
+            )
+        if self.num_merges != type(self).num_merges and self.tokenizer != "bpe":
+            raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+        if self.native and self.engine != "numpy":
+            raise ValueError("native is for the engine numpy; choose that too, or leave it out")
 
     @classmethod
     def of(cls, **choices: Any) -> TrainingConfig:
         """Make the record of some choices; where one calls for another, that is made too.
 
         The toy language is lines, Python's documentation a stream, and so is any other text unless
-        it is said to be lines; a file is named by its whole path.
+        it is said to be lines; a file is named by its whole path. Feed-forward is four times as
+        wide as the model, if only the model's width is given.
         """
         data = choices.setdefault("data", TOY)
-        kind = choices.setdefault("kind", "lines" if data == TOY else "stream")
-        if (data, kind) in ((TOY, "stream"), (PYTHON_DOCUMENTATION, "lines")):
-            always = "lines" if data == TOY else "a stream"
-            raise ValueError(f"kind is {kind!r}, but {data} is always {always}: leave it out")
+        choices.setdefault("kind", "lines" if data == TOY else "stream")
+        if "d_model" in choices:
+            choices.setdefault("d_ff", 4 * choices["d_model"])
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
             raise ValueError("num_merges is for the tokenizer bpe; choose that too")
-        if choices.get("native") and choices.get("engine", "numpy") != "numpy":
-            raise ValueError("native is for the engine numpy; leave one of them out")
         return cls(**choices | {"data": _whole_path(data)})
 
     def to_json(self) -> str:
@@ -250,6 +258,8 @@ class TrainingConfig:
     def changed(self, **choices: Any) -> TrainingConfig:
         """Return the record with other values of choices that a run can change.
 
+        A native run that goes on in another engine than NumPy is not native any more.
+
         Raises
         ------
         ValueError
@@ -262,6 +272,8 @@ class TrainingConfig:
                     f"{name} cannot change in a run: it is {getattr(self, name)} in what is done; "
                     f"{free} can, or start a new run"
                 )
+        if choices.get("engine", self.engine) != self.engine:
+            choices.setdefault("native", False)
         data = choices.get("data", self.data)
         return dataclasses.replace(self, **choices | {"data": _whole_path(data)})
 

@@ -50,6 +50,8 @@ class Engine(ABC):
 
     Attributes
     ----------
+    name
+        What `config.engine` calls it.
     model
         The model in NumPy, whose parameters an engine begins with.
     leads
@@ -60,11 +62,14 @@ class Engine(ABC):
         What to say of it; empty where it is NumPy's alone.
     """
 
+    name = "numpy"
     leads = True
     num_workers = 1
     told = ""
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
+        if config.engine != self.name:
+            raise ValueError(f"the choices are for the engine {config.engine}, not {self.name}")
         self.model, self.config = model, config
 
     @abstractmethod
@@ -129,8 +134,6 @@ class NumPyEngine(Engine):
             raise ValueError(
                 "native needs numba, which is not installed: pip install 'autolm[fast]'"
             )
-        if config.engine != "numpy":
-            raise ValueError(f"engine {config.engine} is not NumPy's: it is autolm.torch's")
         super().__init__(model, config)
         self.optimizer = AdamW(
             model.named_parameters(),

@@ -208,22 +208,24 @@ def worker_table(models: Sequence[Architecture | Design], workers: int) -> Table
     """Say what each of several workers has to hold, to send in a step, and to compute.
 
     With DDP each holds everything: weights, gradient and two moments. With FSDP it holds its share,
-    and for a moment all of one layer, weights and gradient. To add gradients up in a ring, a worker
-    sends each number twice, but for its own share (Rajbhandari et al., ZeRO (2020), section 7);
-    with FSDP weights are gathered for the forward and for the backward pass, and gradients summed,
-    three times in all. Training takes three times the operations of the forward pass (Kaplan et
-    al., Scaling Laws for Neural Language Models (2020), section 2.1). Activations come on top.
+    and for a moment all of one layer, weights and gradient, at least: PyTorch gathers the weights
+    of the next layer ahead, keeps those outside the layers, and copies what it sends. To add
+    gradients up in a ring, a worker sends each number twice, but for its own share (Rajbhandari et
+    al., ZeRO (2020), section 7); with FSDP weights are gathered for the forward and for the
+    backward pass, and gradients summed, three times in all. Training takes three times the
+    operations of the forward pass (Kaplan et al., Scaling Laws for Neural Language Models (2020),
+    section 2.1). Activations come on top.
     """
     from rich.table import Table
 
-    table = Table("each worker", title=f"{workers} workers, in float32")
+    table = Table(say("each worker"), title=say(f"{workers} workers, in float32"))
     rows: dict[str, list[str]] = {}
     for model in models:
         table.add_column(model.name, justify="right")
         for name, figure in _of_worker(model, workers).items():
             rows.setdefault(name, []).append(figure)
     for name, figures in rows.items():
-        table.add_row(name, *figures)
+        table.add_row(say(name), *figures)
     return table
 
 
@@ -238,7 +240,7 @@ def _of_worker(model: Architecture | Design, workers: int) -> dict[str, str]:
     return {
         "ddp: holds": _short(whole) + "B",
         "ddp: sends in a step": _short(2 * others * parameters * BYTES) + "B",
-        "fsdp: holds": _short(whole / workers + 2 * gathered * BYTES) + "B",
+        "fsdp: holds at least": _short(whole / workers + 2 * gathered * BYTES) + "B",
         "fsdp: sends in a step": _short(3 * others * parameters * BYTES) + "B",
         "FLOPs for a token of the batch": _short(flops),
     }

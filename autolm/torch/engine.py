@@ -50,6 +50,8 @@ class TorchEngine(Engine):
         When there are more workers than rows in a batch.
     """
 
+    name = "torch"
+
     def __init__(
         self, model: TinyLM, config: TrainingConfig, workers: Workers, *, compiled: bool = False
     ) -> None:
@@ -84,7 +86,10 @@ class TorchEngine(Engine):
     def _shared(self) -> nn.Module:
         """Return the twin as the workers share it."""
         if self.workers.parallel == "ddp":
-            return nn.parallel.DistributedDataParallel(self.twin)
+            return nn.parallel.DistributedDataParallel(
+                self.twin,
+                gradient_as_bucket_view=True,  # else gradients are kept twice
+            )
         if self.workers.parallel == "fsdp":
             mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
             for part in [*self.twin.get_submodule("blocks").children(), self.twin]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,47 @@ def test_choices_that_make_no_sense_are_refused(choice: dict[str, Any], message:
         TrainingConfig(**choice)
     with pytest.raises(ValueError, match=re.escape(message)):
         TrainingConfig.from_json(json.dumps(choice))
+
+
+CONTRADICTIONS: list[dict[str, Any]] = [
+    {"data": "toy", "kind": "stream"},
+    {"data": "python-docs", "kind": "lines"},
+    {"num_merges": 300, "tokenizer": "characters"},
+    {"native": True, "engine": "torch"},
+]
+
+
+@pytest.mark.parametrize("choices", CONTRADICTIONS, ids=str)
+def test_choices_that_contradict_each_other_are_refused_however_they_are_made(
+    choices: dict[str, Any],
+) -> None:
+    changeable = [name for name in choices if TrainingConfig.choices()[name].changeable]
+    rest = {name: value for name, value in choices.items() if name not in changeable}
+    defaults = {"data": "some.txt"} if "data" in choices else {}
+    made: list[Callable[[], TrainingConfig]] = [
+        lambda: TrainingConfig(**choices),
+        lambda: TrainingConfig.of(**choices),
+        lambda: TrainingConfig.from_json(json.dumps(choices)),
+    ]
+    if changeable:
+        good = TrainingConfig(**defaults | rest)
+        made.append(lambda: good.changed(**{name: choices[name] for name in changeable}))
+    for make in made:
+        with pytest.raises(ValueError, match=f"^({'|'.join(choices)}) is "):
+            make()
+
+
+def test_a_native_run_goes_on_in_another_engine_without_that() -> None:
+    native = TrainingConfig(native=True)
+    assert native.changed(engine="torch") == TrainingConfig(engine="torch")
+    assert native.changed(steps=7, engine="numpy").native
+    with pytest.raises(ValueError, match="native is for the engine numpy"):
+        native.changed(engine="torch").changed(native=True)
+
+
+def test_feed_forward_is_four_times_as_wide_unless_told() -> None:
+    assert TrainingConfig.of(d_model=32).d_ff == 128
+    assert TrainingConfig.of(d_model=32, d_ff=5).d_ff == 5
 
 
 @pytest.mark.parametrize(

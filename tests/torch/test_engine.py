@@ -38,7 +38,9 @@ def one_thread() -> Iterator[None]:
 
 
 def in_torch(kind: Any = "stream", **choices: Any) -> Training:
-    config = TrainingConfig(**{**SMALL, "kind": kind, "engine": "torch", **choices})
+    config = TrainingConfig(
+        **{**SMALL, "data": "small.txt", "kind": kind, "engine": "torch", **choices}
+    )
     corpus = small_corpus(kind)
     engine = partial(TorchEngine, workers=ALONE)
     return Training(config, corpus, train_tokenizer(config, corpus), engine)
@@ -176,5 +178,7 @@ def test_a_run_is_loaded_as_a_module_with_the_same_logits_and_gradients(tmp_path
 
 
 def test_an_engine_of_another_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="engine torch is not NumPy's"):
+    with pytest.raises(ValueError, match="the choices are for the engine torch, not numpy"):
         small_training(engine="torch")
+    with pytest.raises(ValueError, match="the choices are for the engine numpy, not torch"):
+        in_torch(engine="numpy")
