@@ -171,7 +171,7 @@ def _engine(
 
 def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
     from autolm.lm.followed_folder import FollowedFolder
-    from autolm.lm.run_folder import CONFIG, RunFolder
+    from autolm.lm.run_folder import RunFolder
     from autolm.lm.trained import choices_of
     from autolm.lm.training import Training
 
@@ -187,7 +187,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
             training.restore(folder.load())
             folder.forget_metrics_after(training.step)
             if config != before:
-                folder.write(CONFIG, config.to_json().encode())
+                folder.change(config)
         if training.engine.leads and config.steps != before.steps:
             print_safely(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
         _run(training, folder)

@@ -1,6 +1,7 @@
 """A run on disk: a folder in which a training run can always be found whole, and never pickled.
 
-A checkpoint is three files that must belong together. They are written beside the old ones first;
+A checkpoint is three files that must belong together, and a fourth with the choices of the run, if
+those have changed with it. They are written beside the old ones first;
 `state.json.new`, written last, says that the new ones are complete, and names the checksum of each.
 Whoever loads it next finishes what it says, if all of that is so, and else forgets it: so a kill or
 a full disk at any moment leaves either the old checkpoint or the new one, and never a mixture. A
@@ -48,7 +49,8 @@ MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
 LOCK = "process.lock"
 CHECKPOINT = (MODEL, OPTIMIZER, STATE)  # the state last: while it is new, all is new
-NEW = tuple(f"{name}.new" for name in CHECKPOINT)
+SAVED = (CONFIG, *CHECKPOINT)  # the first only where it has changed
+NEW = tuple(f"{name}.new" for name in SAVED)
 EVERY_FILE = (CONFIG, TOKENIZER, *CHECKPOINT, *NEW, METRICS, PLOT, SAMPLES, TEXT)
 NOT_SAVED = f"it has not the checksum that {STATE} names"
 
@@ -80,6 +82,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._kept: Kept | None = None  # as it was when it was last found whole
+        self._changed: bytes | None = None  # choices, until they are saved
 
     def __repr__(self) -> str:
         return f"<run {self.path}>"
@@ -167,11 +170,21 @@ class RunFolder:
             raise NotSaved(self.path / LOCK, error) from None
 
     def config(self) -> TrainingConfig:
-        """Read the choices of the run."""
+        """Read the choices of the run, also where a save of others only has to be finished."""
+        if os.path.lexists(self.path / f"{CONFIG}.new") and CONFIG in self._unfinished():
+            with suppress(RunError):  # whoever writes here may finish it meanwhile
+                return self._config_in(f"{CONFIG}.new")
+        return self._config_in(CONFIG)
+
+    def _config_in(self, name: str) -> TrainingConfig:
         try:
-            return TrainingConfig.from_json(self._read(CONFIG, LONGEST_JSON))
+            return TrainingConfig.from_json(self._read(name, LONGEST_JSON))
         except ValueError as error:
-            raise error if isinstance(error, RunError) else self._damaged(CONFIG, error) from None
+            raise error if isinstance(error, RunError) else self._damaged(name, error) from None
+
+    def change(self, config: TrainingConfig) -> None:
+        """Let the run have other choices from the next checkpoint on, and not before."""
+        self._changed = config.to_json().encode()
 
     def tokenizer(self) -> Tokenizer:
         """Read the tokenizer."""
@@ -194,56 +207,73 @@ class RunFolder:
         kept = self._kept or self._kept_now()
         step = {"step": str(checkpoint.state["step"])}
         checksums = {}
-        for name, arrays in ((MODEL, checkpoint.model), (OPTIMIZER, checkpoint.optimizer)):
-            content = save(_contiguous(arrays), metadata=step)
-            checksums[name] = checksum(content)
-            self.write(f"{name}.new", content)
-        self.write(f"{STATE}.new", Saved(checkpoint.state, checksums, kept).to_json())
-        self._finish_save()
-
-    def _finish_save(self) -> None:
         try:
-            for name in CHECKPOINT:
-                new = self.path / f"{name}.new"
-                if new.exists():
-                    new.replace(self.path / name)
+            for name, arrays in ((MODEL, checkpoint.model), (OPTIMIZER, checkpoint.optimizer)):
+                content = save(_contiguous(arrays), metadata=step)
+                checksums[name] = checksum(content)
+                self.write(f"{name}.new", content)
+            if self._changed is not None:
+                checksums[CONFIG] = checksum(self._changed)
+                self.write(f"{CONFIG}.new", self._changed)
+            self.write(f"{STATE}.new", Saved(checkpoint.state, checksums, kept).to_json())
+        except NotSaved:
+            with suppress(OSError):
+                self._forget_new()  # a full disk wants its room back
+            raise
+        self._finish((*checksums, STATE))
+        self._changed = None
+
+    def _finish(self, names: Iterable[str]) -> None:
+        """Let new files take the place of the old; the state is the last."""
+        try:
+            for name in names:
+                (self.path / f"{name}.new").replace(self.path / name)
         except OSError as error:
             raise NotSaved(self.path, error) from None
+
+    def _forget_new(self) -> None:
+        for name in reversed(NEW):  # the state first: while it is there, it believes in the others
+            (self.path / name).unlink(missing_ok=True)
+
+    def _unfinished(self) -> list[str]:
+        """List what is still to be finished of a save that was cut off when all was written."""
+        try:
+            saved = self._require_whole(f"{STATE}.new")
+        except RunError:
+            return []
+        those = [name for name in SAVED if name in saved.checksums or name != CONFIG]
+        return [name for name in those if os.path.lexists(self.path / f"{name}.new")]
 
     def load(self) -> Checkpoint:
         """Read the last checkpoint, having finished or tidied up a save that was cut off.
 
         Nothing is tidied before what is there has been found whole.
         """
-        is_finished = self._fits(f"{STATE}.new")
-        if not is_finished:
+        if unfinished := self._unfinished():
+            self._finish(unfinished)
+        else:
             self._require_whole(STATE)
-        if is_finished:
-            self._finish_save()
-        for name in NEW:
-            (self.path / name).unlink(missing_ok=True)
+        self._forget_new()
         for partial in self.path.glob(PARTIAL):
             partial.unlink()
         saved = self._saved(STATE)
         self._kept = saved.kept or self._kept_now()
         return Checkpoint(self._arrays(MODEL), self._arrays(OPTIMIZER), saved.state)
 
-    def _fits(self, name: str) -> bool:
-        """Whether a state is whole, and so is all that belongs to it."""
-        try:
-            self._require_whole(name)
-        except RunError:
-            return False
-        return True
-
-    def _require_whole(self, name: str) -> None:
-        """Refuse what is not as it was when a state was saved: its arrays, and what stays."""
+    def _require_whole(self, name: str) -> Saved:
+        """Return a state; refuse what is not as it was when that was saved, and what stays."""
         saved = self._saved(name)
-        for file in (MODEL, OPTIMIZER):
+
+        def belonging(file: str) -> str:
             is_new = name != STATE and os.path.lexists(self.path / f"{file}.new")
-            self._require_of(saved, file, f"{file}.new" if is_new else file)
+            return f"{file}.new" if is_new else file
+
+        for file in (MODEL, OPTIMIZER):
+            self._require_of(saved, file, belonging(file))
+        if name != STATE:  # which may be edited later
+            self._require_checksum(saved, CONFIG, belonging(CONFIG))
         if saved.kept is None:
-            return
+            return saved
         now = self._kept_now()
         if now.tokenizer != saved.kept.tokenizer:
             raise self._damaged(TOKENIZER, NOT_SAVED)
@@ -253,9 +283,11 @@ class RunFolder:
                     f"{self.path / CONFIG}: {choice} is {now.choices.get(choice)!r}, and the run "
                     f"began with {value!r}: give that back, or start a new run"
                 )
+        return saved
 
     def _kept_now(self) -> Kept:
-        return Kept(checksum(self._read(TOKENIZER, LONGEST_TOKENIZER)), self.config().fixed())
+        tokenizer = checksum(self._read(TOKENIZER, LONGEST_TOKENIZER))
+        return Kept(tokenizer, self._config_in(CONFIG).fixed())
 
     def _require_of(self, saved: Saved, file: str, name: str) -> None:
         """Refuse a file of arrays that is not the one which a state was saved with."""
@@ -264,6 +296,9 @@ class RunFolder:
                 f"{self.path / name}: is of step {step}, and {STATE} of step "
                 f"{saved.state['step']}: they do not belong together"
             )
+        self._require_checksum(saved, file, name)
+
+    def _require_checksum(self, saved: Saved, file: str, name: str) -> None:
         if file in saved.checksums and checksum(self._read(name)) != saved.checksums[file]:
             raise self._damaged(name, NOT_SAVED)
 

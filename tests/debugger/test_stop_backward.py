@@ -214,3 +214,43 @@ def test_environment_variable_is_read_at_the_first_pass_and_not_by_importing():
         timeout=60,
     )
     assert "backward of" in done.stdout
+
+
+LINES = """import numpy as np
+from autolm import Tensor, Value, scope
+x = Value(-1.0, name="x")
+with scope("head"):
+    y = x.log() * x
+(y + 1).backward()
+held = np.ones(2)
+z = (Tensor(held, requires_grad=True) ** 2).sum()
+held += 1
+z.backward()
+"""
+
+
+def test_under_the_environment_variable_places_and_messages_name_file_and_line(tmp_path):
+    path = tmp_path / "p.py"
+    path.write_text(LINES)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        env={
+            **os.environ,
+            "AUTOLM_DEBUG": "1",
+            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
+            "PYTHONIOENCODING": "utf-8",
+        },
+        input="s\nw\nnan\nc\nc\nc\nq\n",
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    said = done.stdout
+    assert re.search(r"^backward of y \+ 1 = nan .* p\.py:6$", said, re.M), said
+    assert re.search(r"> 1/3  \+ .* p\.py:6$", said, re.M), said
+    assert re.search(r"> 2/3  × .*  head  p\.py:5$", said, re.M), said
+    assert re.search(r"^>   head .*  p\.py:4$", said, re.M), said
+    assert re.search(rf"log   x\.log\(\)   {path}:5 ", said), said
+    assert re.search(
+        rf"RuntimeError: pow .* at {path}:8: an array .* was changed in place", said
+    ), said

@@ -19,6 +19,7 @@ from autolm.lm.tokenizers import CharacterTokenizer
 from tests.runs import assert_same_checkpoint, contents
 
 CONFIG, TOKENIZER = TrainingConfig(), CharacterTokenizer("ab\n")
+OTHER = CONFIG.changed(steps=99)
 CHECKPOINT_FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
@@ -85,36 +86,48 @@ class Dying:
         return or_die
 
 
-OPERATIONS = 12  # of a save: for each of three files two syncs and a rename, and a last rename
+EACH = 4  # operations on a file in a save: two syncs and a rename, and a last rename
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_save_is_as_many_operations_as_these_tests_believe(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dying = Dying(monkeypatch, OPERATIONS, Killed())
+def save_of(files: int, folder: RunFolder) -> None:
+    """Save so many files: the choices too, if they have changed."""
+    if files == 4:
+        folder.change(OTHER)
     folder.save(checkpoint(2))
+
+
+@pytest.mark.parametrize("files", [3, 4])
+def test_a_save_is_as_many_operations_as_these_tests_believe(
+    folder: RunFolder, files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = Dying(monkeypatch, EACH * files, Killed())
+    save_of(files, folder)
     assert dying.left == 0
 
 
-@pytest.mark.parametrize("survived", range(OPERATIONS))
+@pytest.mark.parametrize(("files", "survived"), [(n, i) for n in (3, 4) for i in range(EACH * n)])
 @pytest.mark.parametrize("error", [Killed(), FULL], ids=["killed", "full disk"])
 def test_a_save_cut_off_anywhere_leaves_the_old_checkpoint_or_the_new_one_whole(
-    folder: RunFolder, survived: int, error: BaseException
+    folder: RunFolder, files: int, survived: int, error: BaseException
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         Dying(patch, survived, error)
         with pytest.raises(NotSaved if error is FULL else Killed):
-            folder.save(checkpoint(2))
-    complete = survived >= 8  # from state.json.new on, the new one is all there
+            save_of(files, folder)
+    # From state.json.new on, the new one is all there; but who lives takes back what failed.
+    complete = survived >= 3 * files - (error is not FULL)
     again = RunFolder.open(folder.path)
+    now = OTHER if complete and files == 4 else CONFIG
+    assert again.config() == now
     assert_same_checkpoint(again.load(), checkpoint(2 if complete else 1))
+    assert again.config() == RunFolder.open(folder.path).config() == now
     again.save(checkpoint(3))
     assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(3))
     assert set(contents(folder.path)) == {"config.json", "tokenizer.json", *CHECKPOINT_FILES}
 
 
-@pytest.mark.parametrize("survived", range(OPERATIONS))
+@pytest.mark.parametrize("survived", range(EACH * 3))
 def test_reading_what_a_cut_off_save_left_gives_whole_weights_and_changes_nothing(
     folder: RunFolder, survived: int
 ) -> None:
