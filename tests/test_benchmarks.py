@@ -8,7 +8,15 @@ import sys
 
 import numpy as np
 import pytest
-from benchmarks import command, peak_memory, report, scalar_race, scalar_step, tinylm_step
+from benchmarks import (
+    command,
+    generation,
+    peak_memory,
+    report,
+    scalar_race,
+    scalar_step,
+    tinylm_step,
+)
 from benchmarks import race as racing
 from benchmarks.race import Contestant, Outcome, Race, hold
 from benchmarks.scalar_values import MICROGPT, micrograd
@@ -56,6 +64,7 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
         "scalar microgpt",
         "its parts",
         "TinyLM",
+        "writing 112 tokens",
         "nanoseconds a node",
         "BPE",
         "drawing",
@@ -235,15 +244,27 @@ def test_pytorch_is_raced_as_leanest_first_and_as_usual_at_each_number_of_thread
     racing.require_parity(race)
 
 
-@pytest.mark.parametrize("library", ["PyTorch, as usual", "autolm"])
+@pytest.mark.parametrize("library", ["PyTorch, as usual", "autolm", tinylm_step.RECORDED])
 def test_thirty_steps_have_the_losses_of_the_leanest_pytorch(library):
     pytest.importorskip("torch")
+    if library == tinylm_step.RECORDED:
+        pytest.importorskip("numba")
     losses = []
     for each in ("PyTorch, lean", library):
         contestant = tinylm_step.threaded(each, tinylm_step.SIZES["tinylm-microgpt"], 1)
         contestant.prepare()
         losses.append([contestant.run() for _ in range(30)])
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)  # 1e-3 apart, if decay is forgotten
+
+
+def test_pytorch_with_a_cache_has_the_logits_of_ours():
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    race = generation.build("4 × 128, 16 texts", [1], apart=False)
+    assert len(race.contestants) == 2
+    surprises = [each.digest() for each in race.contestants]
+    assert surprises[0] == pytest.approx(surprises[1], rel=race.tolerance)
+    assert [each.run() for each in race.contestants] == [16 * (generation.PROMPT + 112)] * 2
 
 
 def peak_in_megabytes(build):  # of 50 it may be 49: the kernel adds up its cores' counts later

@@ -1,10 +1,9 @@
 """TinyLM in C, written by hand for this one model (`step.c`): what is there to be reached.
 
-It is compiled by the system's compiler (`CC`, or `cc`) for this processor, with OpenMP.
+It is compiled by the system's compiler for this processor, with OpenMP.
 """
 
 import ctypes
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autolm.lm.tinylm import TinyLM
+from benchmarks.c_tape import COMPILER
 from benchmarks.race import Contestant
 
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-shared", "-fPIC"]
@@ -25,13 +25,14 @@ class Sizes(ctypes.Structure):
 
 
 def c_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train in C; an error where there is no compiler."""
+    """Train in C; RuntimeError where there is no compiler, or it has no OpenMP."""
     folder = tempfile.mkdtemp()
     library = Path(folder) / "step.so"
     source = Path(__file__).with_name("step.c")
-    subprocess.run(
-        [os.environ.get("CC", "cc"), *FLAGS, str(source), "-o", str(library), "-lm"], check=True
-    )
+    try:
+        subprocess.run([COMPILER, *FLAGS, source, "-o", library, "-lm"], check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise RuntimeError(f"no compiler of C with OpenMP: {error}") from None
     step: Any = ctypes.CDLL(str(library)).step
     step.restype = ctypes.c_float
     block = model.blocks[0]

@@ -16,7 +16,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import drawing, peak_memory, report, roofline, scalar_race, text, tinylm_step
+from benchmarks import (
+    drawing,
+    generation,
+    peak_memory,
+    report,
+    roofline,
+    scalar_race,
+    text,
+    tinylm_step,
+)
 from benchmarks.race import Outcome, Race, hold
 
 Options = argparse.Namespace
@@ -57,6 +66,13 @@ def tinylm(options: Options) -> Iterator[Race]:
 
 
 @raced
+def writing(options: Options) -> Iterator[Race]:
+    sizes = list(generation.SIZES)
+    for size in sizes[:1] if options.quick else sizes:
+        yield generation.build(size, options.threads, options.apart)
+
+
+@raced
 def bpe(options: Options) -> Iterator[Race]:
     sizes = [10_000] if options.quick else [1_000_000, 10_000_000]
     for size in sizes:
@@ -72,6 +88,7 @@ def draw(options: Options) -> Iterator[Race]:
 WORKLOADS: dict[str, Callable[[Options], Iterator[Shown]]] = {
     "scalar": scalar,
     "tinylm": tinylm,
+    "generation": writing,
     "growth": graphs,
     "bpe": bpe,
     "draw": draw,

@@ -21,6 +21,11 @@ def jax_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) 
     import jax
     from jax import numpy as jnp
 
+    if threads == 1 and hasattr(os, "sched_setaffinity"):  # it takes all that it may have
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, [min(allowed)])
+        jax.devices()  # begins its threads, which keep to what is allowed now
+        os.sched_setaffinity(0, allowed)
     weights = {path: jnp.asarray(p.data) for path, p in model.named_parameters()}
     zeros = {path: jnp.zeros_like(weight) for path, weight in weights.items()}
     state = (weights, zeros, {path: jnp.zeros_like(w) for path, w in weights.items()}, 0)

@@ -1,10 +1,13 @@
 """Workload: one training step of TinyLM, float32: forward, backward, AdamW.
 
+autolm runs it recorded, as `autolm train --native` does, with compiled loops alone, and as it is.
 PyTorch runs the same model eagerly, written in the leanest way and in the usual way, and the lean
-one compiled; JAX compiles the whole step. autograd and mygrad, which differentiate NumPy, run it as
-a NumPy user would write it; tinygrad compiles its own. All start from the same weights.
+one compiled; JAX compiles the whole step; C is written by hand for this one model. autograd and
+mygrad, which differentiate NumPy, run it as a NumPy user would write it; tinygrad compiles its own.
+All start from the same weights.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -14,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from autolm import native
+from autolm.lm.native_step import NativeStep
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
 from benchmarks.array_peers import autograd_step, mygrad_step
@@ -34,15 +38,17 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "tinylm-microgpt": Size("microgpt's size", 27, 16, 4, 64, 1, (1, 8)),
-    "tinylm-lesson": Size("one line of a lesson", 32, 64, 4, 256, 2, (1, 64)),
-    "tinylm-lesson-batch": Size("a batch of a lesson", 32, 64, 4, 256, 2, (12, 64)),
+    "tinylm-microgpt": Size("microgpt's size", 27, 16, 4, 64, 1, (1, 7)),
+    "tinylm-lesson": Size("one line of a lesson", 32, 32, 4, 128, 2, (1, 16)),
+    "tinylm-lesson-batch": Size("a batch of a lesson", 32, 32, 4, 128, 2, (16, 16)),
     "tinylm-nanogpt-cpu": Size("nanoGPT's size for a CPU", 65, 128, 4, 512, 4, (12, 64)),
 }
 ALONE = {"autograd": autograd_step, "mygrad": mygrad_step, "tinygrad": tinygrad_step}  # one thread
 JAX = "JAX, compiled"
-PEERS = (JAX, *ALONE)
-AUTOLM = ("autolm, native", "autolm")
+IN_C = "by hand in C"
+PEERS = (JAX, IN_C, *ALONE)
+RECORDED = "autolm, recorded"
+AUTOLM = (RECORDED, "autolm, native", "autolm")
 TORCH = {  # in torch_peer
     "PyTorch, lean": "lean_step",
     "PyTorch, as usual": "usual_step",
@@ -89,12 +95,11 @@ def contestant(library: str, key: str, threads: int) -> Contestant:
     size = SIZES[key]
     if library in (*TORCH, *AUTOLM):
         return threaded(library, size, threads)
-    if library == JAX:
-        return import_module("benchmarks.jax_peer").jax_step(
-            with_threads(library, threads), new_model(size), *reading(size), threads
-        )
-    made: Contestant = ALONE[library](new_model(size), *reading(size))
-    return made
+    if library in (JAX, IN_C):
+        peer = import_module("benchmarks.jax_peer" if library == JAX else "benchmarks.c_peer")
+        made = peer.jax_step if library == JAX else peer.c_step
+        return made(with_threads(library, threads), new_model(size), *reading(size), threads)
+    return ALONE[library](new_model(size), *reading(size))
 
 
 def new_model(size: Size) -> TinyLM:
@@ -110,7 +115,9 @@ def reading(size: Size) -> Any:
 
 def threaded(library: str, size: Size, threads: int) -> Contestant:
     """Train with autolm or one of `TORCH`, on so many threads; ImportError without it."""
-    train: Callable[..., Contestant] = partial(autolm_step, compiled=library == AUTOLM[0])
+    train: Callable[..., Contestant] = partial(autolm_step, compiled=library == AUTOLM[1])
+    if library == RECORDED:
+        train = recorded_step
     if library in TORCH:
         train = getattr(import_module("benchmarks.torch_peer"), TORCH[library])
     return train(with_threads(library, threads), new_model(size), *reading(size), threads)
@@ -141,3 +148,17 @@ def autolm_step(
         return float(loss)
 
     return Contestant(name, run, prepare=lambda: threadpool_limits(threads))
+
+
+def recorded_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
+    """Train by the recorded step; its threads share rows, and each has its own products."""
+    optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
+    step = NativeStep(model, optimizer, math.inf, threads)
+    step.record(tokens.shape)
+
+    def run() -> float:
+        found = step.advance((tokens, targets), LEARNING_RATE)
+        return found[0] if found else math.nan
+
+    each = 1 if step.num_workers > 1 else threads
+    return Contestant(name, run, prepare=lambda: threadpool_limits(each))
