@@ -95,7 +95,7 @@ for step in o.steps():
 # %% [markdown] lang="ko"
 r"""
 읽어 봅시다. $\partial o/\partial w_1 = 1$은 양수이므로 $w_1$을 키우면 $o$가 커집니다. $\partial o/\partial w_2 = 0$입니다.
-$x_2 = 0$이라서 $w_2$가 무엇이든 들리지 않기 때문입니다. $\partial o/\partial x_1 = -1.5$는 음수입니다. 가중치 $w_1$이 음수라서
+$x_2 = 0$이라서 $w_2$를 바꾸어도 출력이 그대로이기 때문입니다. $\partial o/\partial x_1 = -1.5$는 음수입니다. 가중치 $w_1$이 음수라서
 $x_1$이 커지면 $o$는 작아집니다.
 
 ```{drawing} o

@@ -36,6 +36,7 @@ import math
 import numpy as np
 
 from autolm import TinyLM
+from autolm.lm.text_loss import tokens_of
 
 VOCABULARY = ["cat", "down", "mat", "sat", "the"]
 SENTENCE = ["the", "cat", "sat", "down"]
@@ -269,13 +270,14 @@ print(
     f"\nL = {surprise.mean():.6f}   PPL = {np.exp(surprise.mean()):.3f}   ln 5 = {math.log(5):.3f}"
 )
 loss = model.compute_loss(tokens, targets)
+read = tokens_of(loss, VOCABULARY)
 print(f"model.compute_loss → {loss:.6f}")
 
 # %% [markdown] lang="ko"
 r"""
 손으로 계산한 손실과 모델이 계산한 손실이 같습니다. 이 모든 것이 하나의 계산 그래프입니다.
 
-```{player} loss
+```{player} loss, tokens=read
 ```
 
 ## 직접 실행하기
@@ -316,7 +318,7 @@ x에서 y로 가는 길은 둘입니다. 하나는 아무것도 거치지 않습
 r"""
 By hand and by the model, the loss is the same. All of it is one graph:
 
-```{player} loss
+```{player} loss, tokens=read
 ```
 
 ## Run it yourself

@@ -26,11 +26,13 @@ with $\partial L/\partial L = 1$. Last operation first; under each its $\bar g$,
 (the norm ‖·‖) and first number of an array. `+` marks what is added to something there already.
 """
 
-# %%
+# %% tags=["scroll-output"]
 import numpy as np
 
 from autolm import TinyLM, topological_order
+from autolm.lm.text_loss import tokens_of
 
+VOCABULARY = ["cat", "down", "mat", "sat", "the"]
 TOKENS, TARGETS = [4, 0, 3], [0, 3, 1]  # "the cat sat" → "cat sat down"
 
 
@@ -42,6 +44,7 @@ def glance(array):
 
 model = TinyLM(5, 4, 1, 6, 1, norm="pre", causal=True, dtype="float64", seed=8)
 loss = model.compute_loss(TOKENS, TARGETS)
+read = tokens_of(loss, VOCABULARY)
 print(f"L = {loss:.6f}")
 scope = None
 for step in loss.steps():
@@ -73,7 +76,7 @@ r"""
 
 잔차 연결에서 흐름은 둘로 갈라집니다. 하나는 어텐션이나 피드포워드를 거치고, 하나는 옆으로 지나갑니다. 둘이 돌려보낸 값은 더해집니다.
 
-```{player} loss
+```{player} loss, tokens=read
 ```
 
 (gradient-of-every-parameter)=
@@ -99,7 +102,7 @@ r"""
 
 At a residual connection the stream forks: one branch through attention or feed-forward, one around it; what both send back adds up.
 
-```{player} loss
+```{player} loss, tokens=read
 ```
 
 (gradient-of-every-parameter)=

@@ -42,7 +42,7 @@ A solid line is a function, a dashed one its derivative. Where the dashed line i
 | $\mathrm{GELU}(x) = x\,\Phi(x)$ | $\Phi(x) + x\,\varphi(x)$ | feed-forward of GPT |
 """
 
-# %%
+# %% en="six functions of one number, each with its derivative dashed" ko="함수 여섯 개의 그래프와, 점선으로 그린 도함수"
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -56,7 +56,7 @@ functions = {
     "relu": (ops.relu, -3, 3),
     "gelu": (ops.gelu, -3, 3),
 }
-figure, axes = plt.subplots(2, 3, figsize=(8, 4.6), layout="constrained")
+figure, axes = plt.subplots(3, 2, figsize=(5, 6), layout="constrained")
 for (name, (function, low, high)), ax in zip(functions.items(), axes.flat, strict=True):
     x = Tensor(np.linspace(low, high, 401))
     y = function(x)
@@ -90,10 +90,10 @@ does not fade in a deep model.
 And the loss as a curve: $-\ln p$ of a word that had probability $p$, and the loss by one parameter alone.
 """
 
-# %%
+# %% en="the loss −ln p falls to 0 as p goes to 1; beside it, the loss by one logit" ko="p가 1에 가까워지면 0으로 내려가는 손실 −ln p, 그 옆에 로짓 하나에 대한 손실"
 p = np.linspace(0.01, 1, 200)
 w = np.linspace(-4, 8, 200)
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
 left.plot(p, -np.log(p))
 left.set(xlabel="p", ylabel="−ln p")
 right.plot(w, [ops.cross_entropy(Tensor([v, 1.0, 0.0]), targets=np.array(0)).item() for v in w])
@@ -194,7 +194,7 @@ r"""
 | 이름 | 공식 | 무엇을 1로 만드는가 | 어디에 |
 | --- | --- | --- | --- |
 | 스케일링 | $q \cdot k / \sqrt{d_k}$ | 점수의 분산(대략) | 어텐션 |
-| 단위벡터 | $v / \|v\|$ | 크기 | 코사인 유사도 |
+| 단위벡터 | $v / \lVert v \rVert$ | 크기 | 코사인 유사도 |
 | 층 정규화 | $(x - \mu) / \sigma$ | 분산(그리고 평균을 0으로) | 블록마다 |
 
 층 정규화한 벡터의 크기는 언제나 $\sqrt d$입니다. $\sum \hat x_i^2 = d \cdot 1$이기 때문입니다. 같은 벡터에 셋을 해 봅시다.
@@ -208,7 +208,7 @@ r"""
 | name | formula | what becomes 1 | where |
 | --- | --- | --- | --- |
 | scaling | $q \cdot k / \sqrt{d_k}$ | the variance of scores, about | attention |
-| unit vector | $v / \|v\|$ | the length | cosine similarity |
+| unit vector | $v / \lVert v \rVert$ | the length | cosine similarity |
 | layer norm | $(x - \mu) / \sigma$ | the variance (and the mean 0) | in each block |
 
 A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1$. All three of one vector:

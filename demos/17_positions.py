@@ -62,8 +62,8 @@ r"""
 Below, positions 0–99 and dimensions 0–63: the left ones change fast, the right ones slowly.
 """
 
-# %%
-figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
+# %% en="the encoding of 100 positions: columns swing fast on the left, slowly on the right" ko="위치 100개의 인코딩: 왼쪽 열은 빠르게, 오른쪽 열은 천천히 진동한다"
+figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 ax.imshow(sinusoidal_positions(100, 64), aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 ax.set(xlabel="2i, 2i + 1", ylabel="pos")
 figure.colorbar(ax.images[0])

@@ -40,7 +40,7 @@ piles up, to $1/(1 - \mu)$ times at most.
 **Adam** divides for each parameter by the recent size of its gradient, so that steep and gentle directions take equal steps.
 """
 
-# %%
+# %% en="four paths into a long valley: a zigzag, one that leaves it, a swinging one, a straight one" ko="긴 골짜기로 내려가는 네 경로: 지그재그, 발산, 흔들림, 곧은 길"
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -66,7 +66,7 @@ walks = {
     "momentum 0.9": lambda p: SGD(p, 0.02, momentum=0.9),
     "Adam 0.3": lambda p: Adam(p, 0.3),
 }
-figure, axes = plt.subplots(2, 2, figsize=(8, 4.4), layout="constrained", sharex=True, sharey=True)
+figure, axes = plt.subplots(2, 2, figsize=(5, 3.8), layout="constrained", sharex=True, sharey=True)
 X, Y = np.meshgrid(np.linspace(-4.5, 2, 100), np.linspace(-1.8, 1.8, 100))
 for (name, make), ax in zip(walks.items(), axes.flat, strict=True):
     path, loss = descend(make)
@@ -153,8 +153,8 @@ in a straight line. At the end, steps must be small: the **cosine** schedule low
 $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
 """
 
-# %%
-figure, ax = plt.subplots(figsize=(8, 2.4), layout="constrained")
+# %% en="three learning rates by step: constant, linear, cosine, each after a warm-up" ko="걸음에 따른 학습률 셋: 상수, 직선, 코사인, 모두 워밍업 뒤에"
+figure, ax = plt.subplots(figsize=(5, 2.4), layout="constrained")
 for name in ("constant", "linear", "cosine"):
     rate = schedule(name, 1e-3, 1000, warmup_steps=100, final_learning_rate=1e-4)
     rates = [rate(step) for step in range(1000)]

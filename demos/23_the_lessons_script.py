@@ -246,11 +246,14 @@ The trained model reads "the cat sat on": who looks at whom stands in its attent
 """
 
 # %%
+from autolm.lm.text_loss import tokens_of
+
 reading = model.compute_loss(data[0][:3], data[0][1:4])
+read = tokens_of(reading, WORDS)
 
 # %% [markdown] lang="ko"
 r"""
-```{player} reading
+```{player} reading, tokens=read
 :open: blocks.0.attention
 ```
 
@@ -284,7 +287,7 @@ u = a/τ라 하면 p = σ(u), p′ = p(1 − p).
 
 # %% [markdown] lang="en"
 r"""
-```{player} reading
+```{player} reading, tokens=read
 :open: blocks.0.attention
 ```
 

@@ -8,13 +8,14 @@ def ops() -> None:
     from autolm import ops
     from autolm.cli.console import SafeConsole
     from autolm.engine.value import OPERATIONS
-    from autolm.outside.language import say
+    from autolm.outside.language import say, say_rule
 
     headings = map(say, ("operation", "", "formula", "gradient", "at kinks"))
     table = Table(*headings, show_lines=True)
     for operation in ops.OPERATIONS:
-        rule = "\n".join(operation.rule)
-        table.add_row(operation.name, operation.symbol, operation.formula, rule, operation.kinks)
+        rule = "\n".join(map(say_rule, operation.rule))
+        formula, kinks = say_rule(operation.formula), say_rule(operation.kinks)
+        table.add_row(operation.name, operation.symbol, formula, rule, kinks)
     of_tensors = {operation.name for operation in ops.OPERATIONS}
     for name, record in OPERATIONS.items():
         if name not in of_tensors:

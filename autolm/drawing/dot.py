@@ -17,6 +17,7 @@ from autolm.drawing.direction import WIDTH, Direction, direction_of
 from autolm.drawing.palette import DARK, LIGHT, Palette
 from autolm.drawing.picture import Picture
 from autolm.drawing.view import Arrow, Box, View
+from autolm.outside.language import say
 
 TEXT = "Helvetica,Arial,sans-serif"
 NUMBERS = "DejaVu Sans Mono,Menlo,Consolas,monospace"
@@ -243,18 +244,18 @@ def _legend(view: View, palette: Palette) -> str:
             cells.append(
                 f'<TD BORDER="{width}" STYLE="{style}" BGCOLOR="{fill}" COLOR="{line}" '
                 'WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
-                f'<TD ALIGN="LEFT">{_font(text, palette.muted, size=9)}</TD>'
+                f'<TD ALIGN="LEFT">{_font(say(text), palette.muted, size=9)}</TD>'
             )
     if any(arrow.is_gradient for arrow in view.arrows):
         cells.append(
             f"<TD>{_font('⇠', palette.gradient, size=12)}</TD>"
-            f'<TD ALIGN="LEFT">{_font("gradient", palette.muted, size=9)}</TD>'
+            f'<TD ALIGN="LEFT">{_font(say("gradient"), palette.muted, size=9)}</TD>'
         )
     width = 2 * len(cells)
     rows = [f"<TR>{''.join(cells)}</TR>"]
     rows += [
         f'<TR><TD COLSPAN="{width}" ALIGN="LEFT">{_font(note, palette.muted, size=9)}</TD></TR>'
-        for note in view.notes
+        for note in map(say, view.notes)
     ]
     table = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="1">'
     return f"<{table}{''.join(rows)}</TABLE>>"

@@ -1,5 +1,7 @@
 """The loss of a model on one text that a user gives, as in training; and what its rows are of."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from autolm import ops
@@ -34,20 +36,30 @@ def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) 
     return model.compute_loss(token_ids[:-1], token_ids[1:])
 
 
-def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
+def tokens_of(loss: Tensor, tokenizer: Tokenizer | Sequence[str]) -> Tokens:
     """Return the tokens that a model read, and which nodes under its loss have a row for each.
+
+    Parameters
+    ----------
+    loss
+        That of a model on one text.
+    tokenizer
+        What made the ids; or the words that they number, from 0 up.
 
     Raises
     ------
     ValueError
-        When the graph is not of one text that was read by a model.
+        When the graph is not of one text that was read by a model, or an id has no word.
     """
     nodes = topological_order(read_kind("tokens_of", "loss", loss, Tensor, "a Tensor"))
-    read_kind("tokens_of", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
     if len(read) != 1 or read[0].ndim != 1:
         raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
-    known = tuple(_shown(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size))
+    known = _vocabulary(tokenizer)
+    if int(read[0].max()) >= len(known):
+        raise ValueError(
+            f"tokens_of: id {read[0].max()} is read, but there are {len(known)} tokens"
+        )
     texts = tuple(known[token_id] for token_id in read[0])
     # What comes of the rows that were looked up is (time, width) too, and so are their positions.
     made = {node for node in nodes if node.op is ops.embedding}
@@ -56,6 +68,14 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer) -> Tokens:
             made.add(node)
     rows = [node for node in nodes if node in made and np.ndim(node.data) == 2]
     return Tokens(texts, dict.fromkeys(rows, 0), known)
+
+
+def _vocabulary(tokenizer: Tokenizer | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(tokenizer, list | tuple) and all(isinstance(word, str) for word in tokenizer):
+        return tuple(map(visible_token, tokenizer))
+    expected = "a Tokenizer or a list of words"
+    known = read_kind("tokens_of", "tokenizer", tokenizer, Tokenizer, expected)
+    return tuple(_shown(known.token_bytes(i)) for i in range(known.vocab_size))
 
 
 def _shown(token: bytes) -> str:

@@ -5,7 +5,8 @@ nothing below a face of the command knows of languages, and each translation sta
 There `{}` is any text. In the Korean it is put in as it is, or by ``{:say}`` said in turn; ``{1}``
 is the second. Columns, parted by two spaces or more, are lines of their own, and stay in place; but
 a single word is said only where it is all there is to say, for in a column it may be a name, if it
-is not in brackets.
+is not in brackets. Words in rules of operations are a table of their own, `rules`: there a pattern
+may be as short as `{} where {}`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import json
 import locale
 import os
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from autolm.outside.columns import width
 from autolm.outside.terminal import STYLE
@@ -55,6 +58,45 @@ def say(text: str) -> str:
     'interrupted'
     """
     return text if _spoken.get() == "en" else _said(text)
+
+
+def say_rule(text: str) -> str:
+    """Return a rule, formula or convention of an operation in the reader's language."""
+    return text if _spoken.get() == "en" else _rule(text)
+
+
+@cache
+def rules_in_korean() -> dict[str, str]:
+    """Return what the rules, formulas and conventions of operations have of words, in Korean."""
+    rules: dict[str, str] = _table()["rules"]
+    return rules
+
+
+def _rule(text: str) -> str:
+    """Say it as a whole, or a side of its equation, or by a pattern; as `pages/assets/words.js`."""
+    whole = rules_in_korean().get
+    return (
+        whole(text) or _by_side(text, whole) or _by_side(text, _fitting) or _fitting(text) or text
+    )
+
+
+def _fitting(text: str) -> str | None:
+    for pattern, korean in rules_in_korean().items():
+        found = "{}" in pattern and re.fullmatch(
+            "(.*)".join(map(re.escape, pattern.split("{}"))), text
+        )
+        if found:
+            return korean.format(*map(_rule, found.groups()))
+    return None
+
+
+def _by_side(text: str, translate: Callable[[str], str | None]) -> str | None:
+    for sign in re.finditer(" = |: ", text):
+        sides = [text[: sign.start()], text[sign.end() :]]
+        known = [translate(side) for side in sides]
+        if any(known):
+            return sign[0].join(new or old for new, old in zip(known, sides, strict=True))
+    return None
 
 
 def _said(text: str) -> str:
@@ -101,8 +143,13 @@ class _Part(str):
 @cache
 def _korean() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
     """Read the table: whole lines; and patterns, first those in which most is given."""
-    table = json.loads((files("autolm.outside") / "korean.json").read_text(encoding="utf-8"))
+    table = {english: korean for english, korean in _table().items() if english != "rules"}
     lines = {english: korean for english, korean in table.items() if "{}" not in english}
     telling = sorted(table.keys() - lines.keys(), key=lambda each: (-len(each), each))
     patterns = [("(.*?)".join(map(re.escape, each.split("{}"))), table[each]) for each in telling]
     return lines, [(re.compile(pattern), korean) for pattern, korean in patterns]
+
+
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((files("autolm.outside") / "korean.json").read_text("utf-8"))
+    return table

@@ -40,6 +40,7 @@ from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
+from autolm.outside.language import rules_in_korean
 from autolm.outside.whole_file import write_whole
 from autolm.pages.matrices import IN_VIEW, Matrices, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
@@ -365,7 +366,8 @@ def _show_neighbours(
 
 def _html(data: dict[str, Any], title: str) -> str:
     assets = files("autolm.pages") / "assets"
-    korean = json.loads((assets / "korean.json").read_text(encoding="utf-8"))
+    lines = json.loads((assets / "korean.json").read_text(encoding="utf-8"))
+    korean = {"lines": lines, "rules": rules_in_korean()}
     scripts = [(assets / name).read_text(encoding="utf-8") for name in SCRIPTS]
     parts = {
         "TITLE": markup(title),

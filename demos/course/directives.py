@@ -127,11 +127,11 @@ class Picture(Course):
 
     def run(self) -> list[Any]:
         """Make it."""
-        caption = html.escape(" ".join(self.content))
+        caption, language = html.escape(" ".join(self.content)), self.config.language
         images = "".join(
             f'<a class="only-{theme}" href="{self.made(suffix)}">'
             f'<img src="{self.made(suffix)}" alt="{caption}"></a>'
-            for theme, suffix in (("light", ".svg"), ("dark", "-dark.svg"))
+            for theme, suffix in (("light", f"-{language}.svg"), ("dark", f"-{language}-dark.svg"))
         )
         return [
             self.raw(

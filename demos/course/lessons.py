@@ -2,7 +2,8 @@
 
 Here it is read, held to that, run, and taken apart again into a notebook for each language. What it
 prints is recorded in `demos/outputs/`: a lesson that prints something else stops the build, for the
-text speaks of those numbers. A cell whose output differs from run to run has the tag `varies`.
+text speaks of those numbers. A cell that makes a picture says in both languages what is seen in it,
+`# %% en="…" ko="…"`. A cell whose output differs from run to run has the tag `varies`.
 """
 
 import difflib
@@ -34,10 +35,12 @@ SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
     "player": "__import__('autolm').player({expression}, path={path!r} + '.html')",
-    "drawing": "for dark in (False, True):\n"
-    "    __import__('autolm').render({expression}, {path!r} + dark * '-dark' + '.svg',"
+    "drawing": "from autolm.outside import language\n"
+    "for tongue, dark in __import__('itertools').product(('ko', 'en'), (False, True)):\n"
+    "    language.speak(tongue)\n"
+    "    __import__('autolm').render({expression}, f'{path}-{{tongue}}' + dark * '-dark' + '.svg',"
     " edges='chain rule', dark=dark)\n"
-    "del dark",
+    "del language, tongue, dark",
     "predict": "print(repr(float(eval({expression!r}, {{"
     "'np': __import__('numpy'), 'math': __import__('math'), **globals()}}))))",
 }
@@ -185,6 +188,12 @@ def in_language(lesson: Lesson, language: str) -> Any:
         for cell in lesson.book.cells
         if cell.cell_type == "code" or cell.metadata.lang == language
     ]
+    for cell in cells:
+        if any("image/png" in out.get("data", ()) for out in cell.get("outputs", ())):
+            if language not in cell.metadata:
+                code = cell.source.partition("\n")[0]
+                raise CourseError("no words", lesson=lesson.path.name, code=code)
+            cell.metadata["mystnb"] = {"image": {"alt": cell.metadata[language]}}
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)

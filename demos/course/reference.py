@@ -12,6 +12,7 @@ import autolm
 from autolm.cli.command import COMMANDS
 from autolm.engine.value import OPERATIONS as OF_VALUES
 from autolm.ops import OPERATIONS
+from autolm.outside.language import say, say_rule, speak
 from course.lessons import DEMOS
 from course.words import LANGUAGES
 
@@ -51,7 +52,7 @@ def pages() -> dict[str, tuple[str, str]]:
     bodies = {
         "names": [_names()] * 2,
         "commands": [_commands(language) for language in LANGUAGES],
-        "operations": [_operations()] * 2,
+        "operations": [_operations(language) for language in LANGUAGES],
         "architecture": [_architecture()] * 2,
         "guide": [_guide()] * 2,
     }
@@ -95,16 +96,20 @@ def _commands(language: str) -> str:
     return "\n".join(texts)
 
 
-def _operations() -> str:
+def _operations(language: str) -> str:
+    speak(language)
     rows = [(op.name, op) for op in OPERATIONS]
     rows += [(name, record) for name, record in OF_VALUES.items() if name not in dict(rows)]
-    head = "".join(f"<th>{word}</th>" for word in ("", "", "y", "ḡ →", "kinks"))
+    heads = ("operation", "", "formula", "gradient", "at kinks")  # as `autolm ops` has them
+    head = "".join(f"<th>{say(word)}</th>" for word in heads)
     lines = [f'<div class="operations" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>']
     for name, record in rows:
         kinks = getattr(record, "kinks", "")
-        cells = (name, record.symbol, record.formula, "\n".join(record.rule), kinks)
+        rule = "\n".join(map(say_rule, record.rule))
+        cells = (name, record.symbol, say_rule(record.formula), rule, say_rule(kinks))
         marked = "".join(f"<td>{html.escape(cell).replace(chr(10), '<br>')}</td>" for cell in cells)
         lines.append(f'<tr id="operation-{name}">{marked}</tr>')
+    speak("en")
     return "\n".join([*lines, "</tbody></table></div>", ""])
 
 

@@ -47,6 +47,9 @@ FURO_IN_KOREAN = {
     "Next": "다음",
     "Previous": "이전",
     "Home": "처음",
+    "Link to this heading": "이 제목의 주소",
+    "Link to this definition": "이 정의의 주소",
+    "Toggle hidden content": "열고 닫기",
     "Made with ": "만든 도구: ",
     "Please activate JavaScript to enable the search functionality.": (
         "찾으려면 자바스크립트가 켜져 있어야 합니다."

@@ -12,6 +12,11 @@ MESSAGES = {
         "{lesson}: before {code!r} the languages name other things: {en} and {ko}",
         "{lesson}: {code!r} 앞에서 두 언어가 서로 다른 것을 부릅니다: {en}, {ko}",
     ),
+    "no words": (
+        "{lesson}: the picture of {code!r} has no words for who does not see it: "
+        '# %% en="…" ko="…"',
+        '{lesson}: {code!r}의 그림을 말로 설명하지 않았습니다: # %% en="…" ko="…"',
+    ),
     "failed": (
         "{lesson}: it ends in {error}",
         "{lesson}: 실행 중에 멈췄습니다: {error}",

@@ -33,9 +33,7 @@ $$\underbrace{\text{토큰} \to E \to +PE \to \bigl[\text{어텐션} \to \text{F
 - **확률과 정보**는 목표를 줍니다: 덜 놀라라.
 - **미적분**은 길을 알려 줍니다: 어느 쪽이 내리막인가.
 
-```{answer}
 강의의 70개 항목이 각각 어느 강의에 있는지는 [대조표](lesson_items)에 있습니다.
-```
 """
 
 # %% [markdown] lang="en"
@@ -73,7 +71,5 @@ $$\underbrace{\text{tokens} \to E \to +PE \to \bigl[\text{attention} \to \text{F
 - **Probability and information** give the aim: be less surprised.
 - **Calculus** shows the way: which way is down?
 
-```{answer}
 Where each of the lesson's 70 items stands is in [its table](lesson_items).
-```
 """

@@ -100,6 +100,18 @@ def test_an_error_is_one_line_of_korean(autolm, arguments, said):
     assert not ENGLISH.search(told)
 
 
+def test_pictures_and_rules_of_operations_are_korean(autolm, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    (tmp_path / "a.py").write_text("from autolm import Value\nloss = Value(2.0) * 3\n")
+    assert autolm("draw", tmp_path / "a.py", "-o", tmp_path / "a.dot")[0] == 0
+    picture = (tmp_path / "a.dot").read_text("utf-8")
+    assert "잎:&#160;기울기를&#160;받는다" in picture
+    assert "leaf:" not in picture
+    said = autolm("ops")[1]
+    assert "각 id의 행에 ḡ를 더한다" in said
+    assert not ENGLISH.search(said), ENGLISH.search(said)
+
+
 def test_a_language_that_is_none_is_refused_in_that_of_the_locale(monkeypatch, capsys):
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     with pytest.raises(SystemExit):

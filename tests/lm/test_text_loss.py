@@ -76,3 +76,16 @@ def test_a_batch_has_no_tokens_of_one_text(model):
     loss = model.compute_loss([[0, 1], [1, 0]], [[1, 0], [0, 1]])
     with pytest.raises(ValueError, match="on one text"):
         tokens_of(loss, WORDS)
+
+
+def test_words_alone_name_the_tokens_where_there_is_no_tokenizer():
+    model = TinyLM(5, 4, 1, 4, 1, seed=0)
+    words = ["cat", "down", "mat", "sat", "the"]
+    loss = model.compute_loss([4, 0, 3], [0, 3, 1])
+    tokens = tokens_of(loss, words)
+    assert tokens.texts == ("the", "cat", "sat")
+    assert tokens.vocabulary == tuple(words)
+    with pytest.raises(ValueError, match="id 4 is read, but there are 4 tokens"):
+        tokens_of(loss, words[:4])
+    with pytest.raises(TypeError, match="a Tokenizer or a list of words, not 5"):
+        tokens_of(loss, 5)

@@ -11,8 +11,9 @@ import pytest
 
 from autolm.debugger.commands import Debugger
 from autolm.lm.config import TrainingConfig
+from autolm.ops import OPERATIONS
 from autolm.outside.columns import width
-from autolm.outside.language import say, speak, usual_language
+from autolm.outside.language import say, say_rule, speak, usual_language
 from autolm.outside.terminal import RED, styled
 from autolm.testing.jax import JAX_LAWS
 from autolm.testing.laws import LAWS
@@ -20,6 +21,7 @@ from autolm.testing.torch import TORCH_LAWS
 
 ROOT = Path(__file__).parents[2] / "autolm"
 TABLE = json.loads((files("autolm.outside") / "korean.json").read_text("utf-8"))
+RULES = TABLE.pop("rules")
 # Files that say something to who uses the command, and what they say to programmers alone.
 SPEAKING = """cli/*.py debugger/*.py lm/run_folder.py lm/report.py lm/course.py lm/config.py
 lm/trained.py lm/training.py lm/corpora.py lm/text_loss.py lm/saved_state.py lm/stored_arrays.py
@@ -111,7 +113,7 @@ def test_every_message_of_the_command_has_its_korean():
 
 
 def test_every_korean_is_korean_and_puts_in_what_the_english_has():
-    for english, korean in TABLE.items():
+    for english, korean in (TABLE | RULES).items():
         assert not re.search("[가-힣]", english)
         if re.search(r"[A-Za-z]{3,} [A-Za-z]{2,}", re.sub("{}|pip install", "", english)):
             assert re.search("[가-힣]", korean), english
@@ -133,6 +135,18 @@ def test_what_is_said_of_commands_choices_and_laws_has_its_korean():
         lines = [line.strip() for line in getattr(Debugger, f"do_{name}").__doc__.splitlines()]
         told += [lines[0], *lines[3:]]
     assert [each for each in told if each and each not in TABLE | dict.fromkeys(NO_MESSAGES)] == []
+
+
+def test_every_rule_formula_and_convention_is_said_in_korean():
+    for op in OPERATIONS:
+        for text in filter(None, (op.formula, *op.rule, op.kinks)):
+            speak("en")
+            assert say_rule(text) == text
+            speak("ko")
+            korean = say_rule(text)
+            assert korean == text or re.search("[가-힣]", korean)
+            assert not re.search(r"\b[a-z]+ [a-z]+ [a-z]+\b", korean), (text, korean)
+    assert say_rule("text = a where b < 0, else c") == "text = b < 0이면 a, 아니면 c"
 
 
 # As a column, a single word may be the name of an operation: `> 1/1  linear   linear`.

@@ -11,6 +11,7 @@ import pytest
 import autolm
 from autolm import Adam, TinyLM, record_sites, topological_order
 from autolm.ops import COMPOSED, PRIMITIVES
+from autolm.outside.language import say_rule, speak
 from autolm.pages import player
 from autolm.walking.tokens import Tokens
 from tests.needs import need_browser, need_renderer
@@ -337,9 +338,11 @@ def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     korean = page.evaluate(english)
     said = [text for op in (*PRIMITIVES, *COMPOSED) for text in (*(op.rule or ()), op.formula)]
     translated = page.evaluate(f"{json.dumps(said)}.map(say)")
+    speak("ko")  # the command says them as the page does
+    assert translated == list(map(say_rule, said))
+    speak("en")
     for text, found in zip(said, translated, strict=True):
         assert not ENGLISH.search(found), text
-
         assert found == text or re.search("[가-힣]", found)
     assert page.evaluate(
         """["ḡ added to the row of each id = 0.5 → E.grad: – → 0.5", "text = a where b < 0, else c",
