@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, ClassVar, TypeVar, overload
@@ -51,6 +51,7 @@ class Node(Copied):
     opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
     goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
+    computing: ClassVar[type[AbstractContextManager[Any]]] = nullcontext  # around a pass
 
     @property
     def grad(self) -> Any:
