@@ -130,25 +130,30 @@ def write_gradients(done: Backprop) -> None:
     """Put the sums of a pass into the nodes: leaves accumulate, interior nodes do not."""
     if not done.gradients:
         return  # they are written
-    with _Slots.lock:
+    unlock = at_once(map(_Slots.lock.__exit__, *[(None,)] * 3))
+    (_,) = at_once(map(_Slots.lock.acquire, (True,)))
+    try:
         around = _Slots.in_use  # where this pass is run by a rule of another, or at a breakpoint
         earlier: dict[Node, Any] = around.earlier if around else {}
         taken = set[Node](around.nodes()) if around else ()
         totals = dict[Node, Any]() if done.retain_grads else dict.fromkeys(done.operations)
-        for node, sum in done.gradients.items():
-            before = earlier.get(node) if node in taken else node.gradient
-            total = sum if before is None or node.parents else before + sum
-            totals[node] = total if type(total) is float else node.as_gradient(total)
+        with done.root.computing():
+            for node, sum in done.gradients.items():
+                before = earlier.get(node) if node in taken else node.gradient
+                total = sum if before is None or node.parents else before + sum
+                totals[node] = total if type(total) is float else node.as_gradient(total)
         held = {node: totals.pop(node) for node in list(totals) if node in taken}
-        write = _in_one_call(
+        write = at_once(
             chain(
                 map(_set_gradient, totals, totals.values()),
                 map(earlier.__setitem__, held, held.values()),
             )
         )
-        done.gradients = {}
         latest_root.set(ref(done.root))
-        write()
+        (_,) = write
+        done.gradients = {}
+    finally:
+        (_,) = unlock
 
 
 def steps(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Iterator[Step]:
@@ -166,8 +171,9 @@ def _write_at_end(walk: Backprop) -> Iterator[Step]:
 
 def backward(root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
     """Do a whole pass, and write its gradients."""
-    done = Backprop(root, grad, retain_grads)
-    done.run()
+    with root.computing():
+        done = Backprop(root, grad, retain_grads)
+        done.run()
     write_gradients(done)
 
 
@@ -175,12 +181,14 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
     """Do the same for Values, with the sums in their gradient slots while it runs.
 
     Whatever ends it before its time, an error or Ctrl-C, every slot is put back. Once all are
-    settled, only the lock is left to be returned.
+    settled, no interrupt can come any more: see `at_once`.
     """
     if not root.parents or not root.requires_grad:
         return backward(root, grad, retain_grads)
     _require_switch(retain_grads)
-    with _Slots.lock:
+    unlock = at_once(map(_Slots.lock.__exit__, *[(None,)] * 3))
+    (_,) = at_once(map(_Slots.lock.acquire, (True,)))
+    try:
         if _Slots.in_use:  # a rule of another pass runs this one, or somebody at a breakpoint in it
             return backward(root, grad, retain_grads)
         seed = root.as_gradient(grad)
@@ -193,10 +201,12 @@ def backward_of_values(root: Node, grad: Any = None, retain_grads: bool | None =
             latest_root.set(ref(root))
             slots.settle(keep_results=retain_grads is not False)
         except BaseException:
-            slots.put_back()
+            (_,) = slots.put_back
             raise
         finally:
             _Slots.in_use = None
+    finally:
+        (_,) = unlock
 
 
 def _send(root: Node, results: list[Any]) -> None:
@@ -251,7 +261,7 @@ class _Slots:
         What a sum begins as: -0.0, since -0.0 + x is x even where x is -0.0. It is a float of this
         pass alone, so its being in a slot means that this pass was here, and no other can.
     put_back
-        Gives every slot what it had before.
+        When unpacked, gives every slot what it had before.
     """
 
     __slots__ = ("constants", "earlier", "leaves", "nothing_yet", "put_back", "results")
@@ -263,7 +273,7 @@ class _Slots:
         self.earlier: dict[Any, Any] = {}
         self.nothing_yet = float("-0.0")  # a text makes a new float each time; a literal does not
         earlier = map(self.earlier.get, self.nodes())
-        self.put_back = _in_one_call(map(_set_gradient, self.nodes(), earlier))
+        self.put_back = at_once(map(_set_gradient, self.nodes(), earlier))
 
     def nodes(self) -> Iterator[Any]:
         """Yield those whose slots are taken, also those that will be when it comes to them."""
@@ -316,13 +326,15 @@ class _Slots:
             result.gradient = None
 
 
-def _in_one_call(work: Iterator[Any]) -> Callable[[], object]:
-    """Return what does all of the work, an iterator made of C functions, in one call of C.
+def at_once(work: Iterator[Any]) -> Iterator[Any]:
+    """Return what does all of the work, an iterator made of C functions, when it is unpacked.
 
-    Python lets an interrupt in between two instructions of its own, after a call or a jump, and
-    never inside C. So Ctrl-C, however often, comes before that call or after it.
+    CPython lets an interrupt in where a function of its own begins, at a jump back and after a call
+    of C; never inside C, nor after another instruction. To unpack is another instruction: `(_,) =`
+    does the work, and the statement after it comes without fail. So what is done in this way last,
+    before a `backward()` returns, leaves no moment for Ctrl-C between the work and its end.
     """
-    return partial(deque, work, 0)
+    return map(deque, (work,), (0,))
 
 
 _set_gradient = vars(Node)["gradient"].__set__  # of the slot, which is written in C

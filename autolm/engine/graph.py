@@ -11,7 +11,7 @@ import os
 import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, ClassVar, TypeVar, overload
@@ -52,6 +52,7 @@ class Node(Copied):
     opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
     goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
+    computing: ClassVar[type[AbstractContextManager[Any]]] = nullcontext  # around a pass
 
     @property
     def grad(self) -> Any:

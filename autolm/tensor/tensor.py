@@ -99,6 +99,7 @@ class Tensor(Operators, Node):
         "requires_grad",
     )
     computed = ("_array", "guard", "backward_rule")
+    computing = quiet
     parents: tuple[Tensor, ...]
     _array: Array
     _lists_integers: bool  # made of Python's integers, which became floats
@@ -222,8 +223,7 @@ class Tensor(Operators, Node):
         `grad` is ∂L/∂self: 1 if left out, which only a single number may. An error leaves every
         gradient as it was.
         """
-        with quiet():
-            (watching_pass() or backward)(self, grad, retain_grads)
+        (watching_pass() or backward)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
         """Walk that same pass one operation at a time; the gradients are set at its end."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import torch
 from torch.autograd.graph import GradientEdge
 
-from autolm.engine.backprop import Step, latest_root, steps, watching_pass
+from autolm.engine.backprop import Step, at_once, latest_root, steps, watching_pass
 from autolm.engine.graph import Node, Note, describe, next_order, topological_order
 from autolm.engine.hooks import higher
 from autolm.torch import once
@@ -198,12 +199,14 @@ def _write(root: TorchNode, edits: Sequence[Any]) -> None:
     """Let the program's tensors have their nodes' gradients, and the numbers that were set."""
     nodes: Any = topological_order(root)
     edited = {edit.node for edit in edits}
+    written: list[tuple[torch.Tensor, str, torch.Tensor]] = []
     for node in nodes:
         origin = None if node.parents else node.origin()
         if origin is not None and node.requires_grad and node.gradient is not None:
-            origin.grad = node.gradient.to(origin.dtype).clone()
+            written.append((origin, "grad", node.gradient.to(origin.dtype).clone()))
         if origin is not None and node in edited:
-            origin.data = node.data
+            written.append((origin, "data", node.data))
+    (_,) = at_once(starmap(setattr, written))
 
 
 def read_gradients(root: TorchNode) -> None:

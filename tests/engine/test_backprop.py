@@ -143,8 +143,8 @@ def test_interrupt_at_any_instruction_leaves_all_gradients_or_none(leaf, retain,
     for instruction in range(1, 100_000):
         root, nodes = with_a_past(leaf)
         try:
-            with Interrupt(instruction):
-                root.backward(retain_grads=retain)
+            with Interrupt(instruction):  # what it leaves of variables ends with their context
+                copy_context().run(root.backward, retain_grads=retain)
         except KeyboardInterrupt:
             while _Slots.lock._is_owned():  # as no signal could leave it
                 _Slots.lock.release()
@@ -170,7 +170,7 @@ class Signal:
         self.left = call
 
     def watch(self, frame, event, argument):
-        if event in ("call", "c_return"):
+        if event in ("call", "c_return") and frame.f_code.co_filename != __file__:
             self.left -= 1
             if self.left == 0:
                 raise KeyboardInterrupt  # and Python watches no more
@@ -183,9 +183,9 @@ class Signal:
 
 
 @each_engine
-def test_interrupt_at_any_call_leaves_no_pass_in_use_and_no_lock(leaf, no_collector):
+def test_interrupt_at_any_call_leaves_every_gradient_no_pass_in_use_and_no_lock(leaf, no_collector):
     root, nodes = with_a_past(leaf)
-    before, written = gradients(nodes), 0
+    before = gradients(nodes)
     for call in range(1, 10_000):
         root, nodes = with_a_past(leaf)
         try:
@@ -194,12 +194,10 @@ def test_interrupt_at_any_call_leaves_no_pass_in_use_and_no_lock(leaf, no_collec
         except KeyboardInterrupt:
             assert not _Slots.lock._is_owned(), f"interrupted at call {call}"
             assert _Slots.in_use is None, f"interrupted at call {call}"
-            written += gradients(nodes) != before
+            assert gradients(nodes) == before, f"interrupted at call {call}"
         else:
             break
     assert call > 20
-    # Where all is written, only the lock is to be returned, and NumPy's warnings; two are ours.
-    assert written <= (3 if leaf is Value else 7), f"at {written} of {call} calls"
 
 
 @pytest.mark.parametrize("first", [KeyboardInterrupt, ZeroDivisionError])

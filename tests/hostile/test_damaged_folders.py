@@ -21,7 +21,7 @@ COMMANDS = {
 }
 CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 CHANGEABLE = re.compile(r"config.json (data|steps|validate_every|threads|native) =")
-LESS = 37  # of the named damages, one in so many is tried each day
+LESS = 4  # of the named damages, one in so many is tried each day
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,10 @@ def test_a_damage_is_refused_in_one_line_or_does_not_matter(good, rightly, name:
         assert_right_or_refused(good, rightly, command, DAMAGES[name], may_differ=may_differ)
 
 
-@settings(phases=(Phase.explicit, Phase.reuse, Phase.generate))  # the smallest is not clearer
+@settings(
+    max_examples=4 * settings.default.max_examples,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # the smallest is not clearer
+)
 @given(
     name=st.sampled_from(FILES[:5]),
     places=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), min_size=1, max_size=3),

@@ -17,7 +17,7 @@ COMMANDS = {
     "info": ["info", "hf"],
     "draw": ["draw", "hf", "--text=a no", "-o", "o.dot"],
 }
-LESS = 37  # of the damages, one in so many is tried each day
+LESS = 4  # of the damages, one in so many is tried each day
 NAMED = list(DAMAGES) if NIGHTLY else list(DAMAGES)[1::LESS]
 
 

@@ -11,7 +11,7 @@ from tests.needs import need_renderer
 
 TYPED = b"s\nnan\nwhy x\np x.grad\nl\nw\nrs\nc\nq\n"
 ENCODINGS = ("utf-8", "cp1252", "ascii")
-LESS = 6  # of the programs, one in so many is tried each day
+LESS = 2  # of the programs, one in so many is tried each day
 
 
 def some(cases: dict, first: int) -> list[str]:
