@@ -8,6 +8,7 @@ the rows of its first factor and the columns of its second.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,17 @@ import numpy as np
 
 from autolm.engine.graph import Node
 from autolm.ops.arguments import read_axes
+from autolm.walking.in_numpy import in_numpy
+from autolm.walking.reading import reading
 
 # What only moves numbers: where each came from is found by moving their places.
 MOVES = {"broadcast_to", "flatten", "flip", "getitem", "reshape", "roll", "squeeze", "swapaxes"}
 MOVES |= {"transpose", "unsqueeze"}
-# Each row by itself, in the shape of the first operand.
-IN_ROWS = {"dropout", "gelu", "layer_norm", "log_softmax", "masked_fill", "rms_norm", "softmax"}
-REDUCTIONS = {"logsumexp", "max", "mean", "min", "prod", "std", "sum", "var"}
+# Each row by itself, or each number, in the shape of the first operand.
+IN_ROWS = {"layer_norm", "log_softmax", "rms_norm", "softmax"}
+IN_PLACE = {"astype", "dropout", "gelu", "leaky_relu", "masked_fill", "silu"}
+REDUCTIONS = {"logsumexp", "max", "mean", "min", "norm", "prod", "std", "sum", "var"}
+MOST_MOVED = 4_000_000  # numbers: in larger arrays it is not looked where each came from
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,14 @@ class Axes:
         known: Mapping[tuple[Node, int], Axis] | None = None,
     ) -> None:
         self._numbers = {node: number for number, node in enumerate(order)}
+        self._ranks = {node: len(reading(node.data).shape) for node in order}
         self._first: dict[Place, Place] = {}
         self._known: dict[Place, Axis] = {}
         for node in order:
             if node.parents and node.op:
-                self._along_operation(node)
+                self._along_operation(node, in_numpy(node))
         for one, other in (same or {}).items():
-            for axis in range(-np.ndim(one.data), 0):
+            for axis in range(-self._ranks[one], 0):
                 self._join((one, axis), (other, axis))
         for (node, axis), what in (known or {}).items():
             self._known.setdefault(self._find((self._numbers[node], axis)), what)
@@ -84,14 +90,14 @@ class Axes:
     def of(self, node: Node) -> tuple[Axis, ...]:
         """Return what each axis of a node's array runs along."""
         number = self._numbers[node]
-        places = ((number, axis) for axis in range(-np.ndim(node.data), 0))
+        places = ((number, axis) for axis in range(-self._ranks[node], 0))
         return tuple(self._known.get(self._find(place), Axis()) for place in places)
 
     def agree(self, one: Node, other: Node) -> bool:
         """Whether the last axes of another node are those of this one, as many as it has."""
-        return np.ndim(one.data) <= np.ndim(other.data) and all(
+        return self._ranks[one] <= self._ranks[other] and all(
             self._find((self._numbers[one], axis)) == self._find((self._numbers[other], axis))
-            for axis in range(-np.ndim(one.data), 0)
+            for axis in range(-self._ranks[one], 0)
         )
 
     def _find(self, place: Place) -> Place:
@@ -104,14 +110,14 @@ class Axes:
         if first != second:
             self._first[first] = second
 
-    def _along_operation(self, node: Node) -> None:
-        name, operands = node.op.name, node.parents
+    def _along_operation(self, node: Node, made: Any) -> None:
+        name, operands = made.op.name, made.parents
         if name in MOVES:
-            self._along_move(node)
+            self._along_move(node, made)
         elif name == "matmul":
-            self._along_product(node)
+            self._along_product(node, *operands)
         elif name in REDUCTIONS:
-            self._along_reduction(node)
+            self._along_reduction(node, made)
         elif name == "embedding":
             self._join((node, -1), (operands[0], -1))
         elif name == "attention":
@@ -121,10 +127,10 @@ class Axes:
                 self._join((operands[1], -2), (operands[2], -2))
         elif name == "concatenate":
             rank = np.ndim(node.data)
-            joint = node.attributes["axis"] % rank - rank
+            joint = made.attributes.get("axis", 0) % rank - rank
             for operand in operands:
                 self._joined(node, operand, [axis for axis in range(-rank, 0) if axis != joint])
-        elif name in IN_ROWS or getattr(node.op, "cases", None) == ():
+        elif name in IN_ROWS | IN_PLACE or getattr(made.op, "cases", None) == ():
             for operand in operands:
                 self._joined(node, operand, range(-np.ndim(node.data), 0))
 
@@ -135,8 +141,7 @@ class Axes:
             if -axis <= len(other) and shape[axis] == other[axis]:
                 self._join((node, axis), (operand, axis))
 
-    def _along_product(self, node: Node) -> None:
-        a, b = node.parents
+    def _along_product(self, node: Node, a: Node, b: Node) -> None:
         if np.ndim(a.data) < 2 or np.ndim(b.data) < 2:
             return
         self._join((node, -2), (a, -2))
@@ -145,29 +150,31 @@ class Axes:
         for operand in (a, b):
             self._joined(node, operand, range(-np.ndim(node.data), -2))
 
-    def _along_reduction(self, node: Node) -> None:
-        (a, *_), attributes = node.parents, node.attributes
+    def _along_reduction(self, node: Node, made: Any) -> None:
+        (a, *_), attributes = made.parents, made.attributes
         shape = np.shape(a.data)
-        gone = {i % len(shape) for i in read_axes(node.op.name, attributes.get("axis"), shape)}
+        gone = {i % len(shape) for i in read_axes(made.op.name, attributes.get("axis"), shape)}
         kept = [i for i in range(len(shape)) if i not in gone]
         places = kept if attributes.get("keepdims") else range(len(kept))
         for i, j in zip(kept, places, strict=True):
             self._join((a, i - len(shape)), (node, j - np.ndim(node.data)))
 
-    def _along_move(self, node: Node) -> None:
+    def _along_move(self, node: Node, made: Any) -> None:
         """Join an axis of the operand with the one along which alone its places are found again."""
-        (a, *_) = node.parents
+        (a, *_) = made.parents
         shape = np.shape(a.data)
+        if math.prod(shape) > MOST_MOVED:
+            return
         for axis, size in enumerate(shape):
             along = np.arange(size).reshape([-1 if i == axis else 1 for i in range(len(shape))])
-            moved = moved_places(node, np.broadcast_to(along, shape))
+            moved = moved_places(made, np.broadcast_to(along, shape))
             for new in range(moved.ndim):
                 line = np.arange(size).reshape([-1 if i == new else 1 for i in range(moved.ndim)])
                 if size > 1 and moved.shape[new] == size and bool((moved == line).all()):
                     self._join((a, axis - len(shape)), (node, new - moved.ndim))
 
 
-def moved_places(node: Node, places: Any) -> Any:
+def moved_places(made: Any, places: Any) -> Any:
     """Do to an array of places what an operation that moves numbers does to its operand."""
-    moved, _ = node.op.forward(np.asarray(places, float), **node.attributes)  # floats hold them all
+    moved, _ = made.op.forward(np.asarray(places, float), **made.attributes)  # floats hold them all
     return np.asarray(moved).astype(int)

@@ -50,6 +50,7 @@ class Node(Copied):
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
     opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
+    in_numpy_by: ClassVar[str] = ""  # the hook that tells it in NumPy, if its kind is no Tensor
     goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
     computing: ClassVar[type[AbstractContextManager[Any]]] = nullcontext  # around a pass

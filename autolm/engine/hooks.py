@@ -21,6 +21,7 @@ PLACES = {
     "node of a tensor": "autolm.torch.root:node_under",
     "known node of a tensor": "autolm.torch.memory:known",
     "torch node opened": "autolm.torch.opening:opened",
+    "torch node in NumPy": "autolm.torch.in_numpy:in_numpy",
     "torch node computed again": "autolm.torch.memory:compute_again",
     "recording of PyTorch": "autolm.torch.recorder:record",
     "tensor of an operation": "autolm.tensor.tensor:record",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.drawing.axes import IN_ROWS, MOVES, REDUCTIONS, Axes, Axis, moved_places
+from autolm.drawing.axes import IN_PLACE, IN_ROWS, MOVES, REDUCTIONS, Axes, Axis, moved_places
 from autolm.drawing.gradients import Walked, walk
 from autolm.drawing.matrix import exponent, largest
 from autolm.engine.graph import Node, topological_order
@@ -25,12 +25,15 @@ from autolm.pages.playback import Moment
 from autolm.pages.sentence import Sentence
 from autolm.pages.zooming import Zooms
 from autolm.walking import wording
+from autolm.walking.in_numpy import in_numpy
 from autolm.walking.opening import composed
+from autolm.walking.reading import reading
 
 MOST_NUMBERS = 1_500_000  # in one page; the largest arrays are left out, and said to be
 IN_VIEW = 24  # matrices of one step; of more, the last, without what is inside fused nodes
 MASK = "mask"
 PICKS = MOVES | {"embedding"}  # each number of the result is one of the operand's
+MASKING = ("where", "masked_fill", "add")
 SHIFT_INVARIANT = ("softmax", "log_softmax")  # each row of a gradient through one adds up to 0
 
 
@@ -77,6 +80,7 @@ class Matrices:
         self.zooms = Zooms()
         self.numbers: dict[Node, int] = {}
         self._all: list[Node] = []  # the nodes of the graph, and those of its definitions
+        self._read: dict[Node, Any] = {}  # each of them in NumPy
         self._alias: dict[Node, Node] = {}  # the leaves of definitions: the operands they stand for
         self._users: dict[Node, list[tuple[Node, int, Any]]] = {}
         self._consumers: dict[Node, list[Node]] = {}  # in the graph itself
@@ -86,12 +90,17 @@ class Matrices:
         steps = {step.node: step for step in walked.steps}
         for node in order:
             maker = self._open(node, steps.get(node))
-            if np.ndim(node.data):
+            self._note([node])
+            read = self._read[node]
+            if np.ndim(read.data) and (node.parents or read.data.size):
                 self._add(Shown(node, node, maker, walked.gradients.get(node)))
-            self._all.append(node)
             if maker is node and node in steps:
                 self._note_uses(Walked([steps[node]], {}))
         self._describe()
+
+    def _note(self, nodes: Sequence[Node]) -> None:
+        self._all += nodes
+        self._read |= {node: in_numpy(node) for node in nodes}
 
     def _add(self, shown: Shown) -> None:
         self.numbers[shown.node] = len(self.shown)
@@ -102,22 +111,22 @@ class Matrices:
 
         One whose numbers were changed since stays closed.
         """
-        if not node.parents or getattr(node.op, "definition", None) is None:
-            return node
         try:
             root, leaves = composed(node)
         except (TypeError, ValueError):
             return node
         order = topological_order(root)
-        inside = walk(root, set(order), step.upstream) if step else Walked([], {})
-        self._alias |= {leaf: parent for parent, leaf in leaves.items()}
+        inside = set(order)
+        done = walk(root, inside, step.upstream) if step else Walked([], {})
+        self._note(order)
+        self._alias |= {leaf: p for p, leaf in leaves.items() if p in self._read and leaf in inside}
         for each in order:
-            is_result = each.parents and each is not root and each.op.name not in MOVES
-            if np.ndim(each.data) and (is_result or each.name == MASK or _is_of_heads(each)):
-                self._add(Shown(each, node, each, inside.gradients.get(each)))
-        self._all += order
+            read = self._read[each]
+            is_result = each.parents and each is not root and read.op.name not in MOVES
+            if np.ndim(read.data) and (is_result or each.name == MASK or _is_of_heads(each)):
+                self._add(Shown(each, node, each, done.gradients.get(each)))
         self._alias[root] = node
-        self._note_uses(inside)
+        self._note_uses(done)
         return root
 
     def _note_uses(self, walked: Walked) -> None:
@@ -132,34 +141,65 @@ class Matrices:
         known = self.sentence.axes() if self.sentence else {}
         known |= {(node, -3): Axis("heads") for node in self._all if _is_of_heads(node)}
         axes = Axes(self._all, same=self._alias, known=known)
-        masks = [
-            each for each in self.shown if each.node.name == MASK and each.owner is not each.node
-        ]
         for each in self.shown:
             each.axes = axes.of(each.node)
-            each.operands = [self._reference(parent) for parent in each.maker.parents]
+            each.operands = [self._reference(parent) for parent in self._read[each.maker].parents]
             each.uses = [self._use(*use) for use in self._users.get(each.node, [])]
-            for mask in masks:
-                if mask.owner is each.owner and axes.agree(mask.node, each.node):
-                    hidden = np.broadcast_to(
-                        ~np.asarray(mask.node.data, bool), each.node.data.shape
-                    )
-                    each.hidden = hidden if each.hidden is None else each.hidden | hidden
+        for node in self._all:
+            self._hide(node)
+
+    def _hide(self, masked: Node) -> None:
+        """Mark what a mask hides: where it puts −∞, of what, and what comes of that."""
+        made = self._read[masked]
+        scores = [self._alias.get(each, each) for each in made.parents if each.requires_grad]
+        if len(scores) != 1 or made.op.name not in MASKING or made.data.dtype.kind != "f":
+            return
+        least = np.finfo(made.data.dtype).min / 2  # which some programs take for −∞
+        hidden = made.data <= least
+        if not hidden.any():
+            return
+
+        def is_alike(node: Node) -> bool:
+            return np.shape(self._read[node].data) == hidden.shape
+
+        def mark(node: Node) -> None:
+            number = self.numbers.get(self._alias.get(node, node))
+            if number is not None:
+                shown = self.shown[number]
+                shown.hidden = hidden if shown.hidden is None else shown.hidden | hidden
+
+        above = scores
+        while len(above) == 1 and is_alike(above[0]) and len(self._users.get(above[0], ())) == 1:
+            mark(above[0])
+            read = self._read[above[0]]
+            operands = read.parents if read.parents and _is_in_place(read.op) else ()
+            above = [self._alias.get(each, each) for each in operands if each.requires_grad]
+        below = [masked]
+        while below:
+            node = below.pop()
+            mark(node)
+            for by, *_ in self._users.get(self._alias.get(node, node), ()):
+                op, data = self._read[by].op, self._read[by].data
+                if is_alike(by) and (op.name in IN_ROWS or _is_in_place(op)):
+                    comes_to_nothing = (data[hidden] == 0) | (data[hidden] <= least)
+                    below += [by] if bool(comes_to_nothing.all()) else []
 
     def _reference(self, node: Node) -> dict[str, Any]:
         """Say where the numbers of an operand are: which matrix, at which of its places."""
         node = self._alias.get(node, node)
-        where: dict[str, Any] = {"shape": list(np.shape(node.data))}
+        read = self._read[node]
+        where: dict[str, Any] = {"shape": list(np.shape(read.data))}
         if node in self.numbers:
             return where | {"matrix": self.numbers[node]}
-        if not np.ndim(node.data):
-            return where | {"number": _plain(node.data)}
-        if node.parents and node.op.name in PICKS:
-            inner = self._reference(node.parents[0])
+        if read.data is not None and not np.ndim(read.data):
+            return where | {"number": _plain(read.data)}
+        if read.parents and read.op.name in PICKS and np.size(read.data) <= MOST_NUMBERS:
+            inner = self._reference(read.parents[0])
             if "matrix" in inner:
                 places = self._places(inner)
-                return inner | where | {"places": moved_places(node, places)}
-        return where
+                return inner | where | {"places": moved_places(read, places)}
+        is_told = not node.requires_grad and np.size(read.data) <= MOST_NUMBERS
+        return where | ({"constant": read.data} if is_told else {})
 
     def _places(self, reference: dict[str, Any]) -> NDArray[Any]:
         size = np.arange(int(np.prod(reference["shape"]))).reshape(reference["shape"])
@@ -210,30 +250,31 @@ class Matrices:
     def as_json(self) -> list[dict[str, Any]]:
         """Return the matrices for the page, the small ones first where not all have room."""
         left, fitting = MOST_NUMBERS, set()
-        for i in sorted(range(len(self.shown)), key=lambda i: self.shown[i].node.data.size):
-            left -= 2 * int(self.shown[i].node.data.size)
+        sizes = [int(self._read[each.node].data.size) for each in self.shown]
+        for i in sorted(range(len(sizes)), key=sizes.__getitem__):
+            left -= 2 * sizes[i]
             fitting |= {i} if left >= 0 else set()
         return [self._written(i, i in fitting) for i in range(len(self.shown))]
 
     def _written(self, number: int, has_room: bool) -> dict[str, Any]:
         shown = self.shown[number]
-        node, array = shown.node, np.asarray(shown.node.data)
+        node, array = shown.node, self._read[shown.node].data
         written = {
-            "name": wording.visible(wording.name(node) or wording.label(node)),
+            "name": wording.visible(_name(node)),
             "scope": node.scope,
             "shape": list(array.shape),
             "axes": [[axis.kind, self._labelled(axis)] for axis in shown.axes],
-            "made": self._made(shown),
+            "made": self._made(shown) if has_room else None,
             "uses": self._uses(shown) if has_room else [],
             "isLeaf": not node.parents and node.requires_grad,
-            "sums": _sums_to_one(shown.maker),
-            "gradSums": self._grad_sums_to_zero(shown),
+            "sums": self._is_softmax(node, ("softmax",)),
+            "gradSums": self._grad_sums_to_zero(node),
         }
         if not has_room:
             return written
         written |= packed_numbers("data", array)
         if shown.grad is not None:
-            written |= packed_numbers("grad", np.asarray(shown.grad))
+            written |= packed_numbers("grad", reading(shown.grad).array())
         if shown.hidden is not None:
             written["hidden"] = _packed(shown.hidden, np.uint8)
         return written
@@ -248,46 +289,58 @@ class Matrices:
         if not maker.parents:
             return None
         operands = [_reference_written(each) for each in shown.operands]
-        slots = iter(f"\x01{i}\x02" for i in range(len(operands)))
+        left = list(enumerate(self._read[maker].parents))
+
+        def slot(operand: Node) -> str:  # some that PyTorch has are no operand of ours
+            found = next((each for each in left if each[1] is operand), None)
+            if found is None:
+                return self._called(operand)
+            left.remove(found)
+            return f"\x01{found[0]}\x02"
+
         made = {
             "formula": wording.expression(maker, self._called),
-            "cell": wording.expression(maker, lambda _: next(slots)),
+            "cell": wording.expression(maker, slot),
             "operands": operands,
-            "op": maker.op.name,
+            "op": self._read[maker].op.name,
         }
         way = self._way(shown)
+        if made["op"] == "norm":
+            made["ord"] = _plain(self._read[maker].attributes.get("ord", 2))
         return made | way | {"zoom": self._zoom(shown, way)}
 
     def _way(self, shown: Shown) -> dict[str, Any]:
         """Say in which way one number is made: of which numbers of its operands."""
-        maker, name = shown.maker, shown.maker.op.name
+        made = self._read[shown.maker]
+        name, rank = made.op.name, np.ndim(made.data)
         if name in PICKS and shown.operands and "matrix" in shown.operands[0]:
-            places = moved_places(maker, self._places(shown.operands[0]))
+            places = moved_places(made, self._places(shown.operands[0]))
             return {"kind": "moved", "places": _packed(places, np.int32)}
-        if name == "matmul" and min(len(each["shape"]) for each in shown.operands) > 1:
+        if name == "matmul" and all(each["shape"] for each in shown.operands):
             return {"kind": "matmul"}
         if name in REDUCTIONS:
             shape = tuple(shown.operands[0]["shape"])
-            axes = read_axes(name, maker.attributes.get("axis"), shape)
+            axes = read_axes(name, made.attributes.get("axis"), shape)
             gone = sorted(axis % len(shape) for axis in axes)
-            return {"kind": "along", "axes": gone, "keeps": len(shape) == maker.data.ndim}
+            return {"kind": "along", "axes": gone, "keeps": len(shape) == rank}
         if name in IN_ROWS:
-            return {"kind": "along", "axes": [maker.data.ndim - 1], "keeps": True}
-        if getattr(maker.op, "cases", None) == ():
+            return {"kind": "along", "axes": [rank - 1], "keeps": True}
+        if _is_in_place(made.op):
             return {"kind": "each"}
         return {"kind": "all"}
 
     def _zoom(self, shown: Shown, way: Mapping[str, Any]) -> str | None:
         """Return the kind of graph that one number opens as."""
-        if not all("matrix" in each or "number" in each for each in shown.operands):
+        if not all({"matrix", "number", "constant"} & each.keys() for each in shown.operands):
             return None
         shape = shown.operands[0]["shape"] if shown.operands else []
+        made = self._read[shown.maker]
         if way["kind"] == "matmul":
-            return self.zooms.of(shown.maker, "matmul", shape[-1])
+            return self.zooms.of(made, "matmul", shape[-1])
         if way["kind"] == "along":
             count = math.prod(shape[axis] for axis in way["axes"])
-            return self.zooms.of(shown.maker, "along", count)
-        return self.zooms.of(shown.maker, "each", 0) if way["kind"] == "each" else None
+            return self.zooms.of(made, "along", count)
+        return self.zooms.of(made, "each", 0) if way["kind"] == "each" else None
 
     def _called(self, node: Node) -> str:
         return wording.short(wording.called(self._alias.get(node, node))) or wording.label(node)
@@ -297,36 +350,52 @@ class Matrices:
         for by, operand, value in shown.uses:
             use = {"by": self.numbers.get(by), "operand": operand, "called": self._called(by)}
             if len(shown.uses) > 1:
-                use |= packed_numbers("data", np.asarray(value))
+                use |= packed_numbers("data", reading(value).array())
             written.append(use)
         return written
 
-    def _grad_sums_to_zero(self, shown: Shown) -> bool:
+    def _is_softmax(self, node: Node, names: Sequence[str]) -> bool:
+        """Whether a node is a softmax of each row."""
+        made = self._read[node]
+        is_one = bool(node.parents) and made.op.name in names
+        return is_one and made.attributes.get("axis", -1) in (-1, np.ndim(made.data) - 1)
+
+    def _grad_sums_to_zero(self, node: Node) -> bool:
         """Whether each row of a gradient adds up to 0, since only a softmax sends to it."""
-        if len(shown.uses) != 1:
+        users = self._consumers.get(node, [])
+        if len(users) != 1 or not self._is_softmax(users[0], SHIFT_INVARIANT):
+            users = [by for by, *_ in self._users.get(node, [])]
+        if len(users) != 1:
             return False
-        by, operand, _ = shown.uses[0]
-        if by.op.name == "where" and operand == 1 and by in self.numbers:
-            return self._grad_sums_to_zero(self.shown[self.numbers[by]])
-        return by.op.name in SHIFT_INVARIANT and _is_along_rows(by)
+        made = self._read[users[0]]
+        is_masked = made.op.name in MASKING and np.shape(made.data) == np.shape(node.data)
+        if is_masked and sum(each.requires_grad for each in made.parents) == 1:
+            return self._grad_sums_to_zero(self._alias.get(users[0], users[0]))
+        return self._is_softmax(users[0], SHIFT_INVARIANT)
+
+
+def _is_in_place(op: Any) -> bool:
+    """Whether each number of a result comes of those at its place alone."""
+    return op.name in IN_PLACE or getattr(op, "cases", None) == ()
 
 
 def _is_of_heads(node: Node) -> bool:
     """Whether a node of a definition has an axis of heads before the last two."""
-    return bool(node.parents) and node.name.endswith("_heads") and node.op.name == "swapaxes"
+    if not node.parents:
+        return False
+    is_kernel = node.op.name == "scaled_dot_product_attention" and len(node.data.shape) > 3
+    return is_kernel or (node.name.endswith("_heads") and node.op.name == "swapaxes")
 
 
-def _is_along_rows(node: Node) -> bool:
-    return node.attributes.get("axis", -1) in (-1, np.ndim(node.data) - 1)
-
-
-def _sums_to_one(maker: Node) -> bool:
-    return bool(maker.parents) and maker.op.name == "softmax" and _is_along_rows(maker)
+def _name(node: Node) -> str:
+    """Call a matrix; a `weight` is one of many, which goes by its path."""
+    path = node.name if node.goes_by_its_path and not node.parents else ""
+    return path or wording.name(node) or wording.label(node)
 
 
 def _reference_written(reference: dict[str, Any]) -> dict[str, Any]:
-    places = reference.get("places")
-    return reference if places is None else reference | {"places": _packed(places, np.int32)}
+    kinds = {"places": np.int32, "constant": np.float64}
+    return reference | {k: _packed(reference[k], kinds[k]) for k in kinds if k in reference}
 
 
 def packed_numbers(key: str, array: NDArray[Any]) -> dict[str, Any]:

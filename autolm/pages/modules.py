@@ -42,8 +42,11 @@ class Extent:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Extent:
-        """Sum up floats, or arrays."""
-        if isinstance(values[0], float):
+        """Sum up floats, or arrays; of those without numbers there is nothing to say."""
+        values = [value for value in values if isinstance(value, float) or reading(value).size]
+        if not values:
+            return cls()
+        if all(isinstance(value, float) for value in values):
             array: Any = np.array(values)
         else:
             array = np.array([reading(value).extent() for value in values])

@@ -58,7 +58,6 @@ from autolm.pages.scene import ANY_NUMBER, TIME_LIMIT, scene_of, templates
 from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.arguments import read_kind, read_node, read_path
-from autolm.tensor.tensor import Tensor
 from autolm.walking import wording
 from autolm.walking.program_names import named_by
 from autolm.walking.tokens import Tokens
@@ -162,9 +161,8 @@ class _Page:
         self.drawing, self.optimizer = drawing, optimizer
         order = drawing.order
         self.words = Words(filter(None, map(wording.called, order)))
-        # Of another library's programs there are pictures and steps; their arrays are not unpacked.
-        self.has_arrays = isinstance(drawing.root, Tensor)
         self.is_scalar = isinstance(drawing.root, Value)
+        self.has_arrays = not self.is_scalar
         self.sentence: Sentence | None = None
         self.matrices: Matrices | None = None
         if self.has_arrays:
@@ -273,7 +271,7 @@ class _Page:
                 )
         told = explanations(order, steps, keys, self.words)
         scene = scene_of("", WHOLE, view, played, told, ANY_NUMBER if self.is_scalar else "")
-        if not self.has_arrays:
+        if self.is_scalar:
             scene["templates"] = templates(order, steps, keys, self.words)
         return scene | self.known(played, {node: f"{key}op" for node, key in keys.items()})
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from autolm.drawing.axes import Axis
 from autolm.engine.graph import Node
+from autolm.walking.in_numpy import in_numpy
+from autolm.walking.reading import reading
 from autolm.walking.tokens import Tokens
 
 LIKELIEST = 5
@@ -32,7 +34,7 @@ class Sentence:
 
     def __init__(self, reads: Node, logits: Node | None, targets: Any, tokens: Tokens) -> None:
         self.reads, self.logits = reads, logits
-        ids = np.asarray(reads.attributes["token_ids"])
+        self._table, ids = _looked_up(reads)
         self._rank = ids.ndim
         self.ids = np.atleast_2d(ids)
         self.targets = None if targets is None else np.reshape(targets, self.ids.shape)
@@ -63,7 +65,7 @@ class Sentence:
         if self._rank > 1:
             known[self.reads, -3] = Axis("batch")
         vocabulary = Axis("vocabulary", self.vocabulary)
-        known[self.reads.parents[0], -2] = vocabulary
+        known[self._table, -2] = vocabulary
         if self.logits is not None:
             known[self.logits, -1] = vocabulary
         return known
@@ -72,7 +74,7 @@ class Sentence:
         """Say at each place which tokens the logits expect next, with their probabilities."""
         if self.logits is None:
             return []
-        logits = np.asarray(self.logits.data, float)
+        logits = np.asarray(reading(self.logits.data).array(), float)
         logits = logits.reshape(*self.ids.shape, -1)
         return [[_first(row, self.text) for row in rows] for rows in logits]
 
@@ -96,20 +98,28 @@ def _first(logits: NDArray[Any], text: Any) -> list[tuple[str, float]]:
 def sentence_of(order: Sequence[Node], tokens: Tokens | None) -> Sentence | None:
     """Find what a graph reads: the first embedding of tokens, and the cross entropy of its last."""
     reads = [node for node in order if _is(node, "embedding", "token_ids")]
-    if not reads or np.ndim(reads[0].attributes["token_ids"]) not in (1, 2):
+    if not reads or np.ndim(_looked_up(reads[0])[1]) not in (1, 2):
         return None
-    ids = np.asarray(reads[0].attributes["token_ids"])
+    _, ids = _looked_up(reads[0])
+    asks = [in_numpy(node) for node in order if _is(node, "cross_entropy", "targets")]
     asks = [
-        node
-        for node in order
-        if _is(node, "cross_entropy", "targets")
-        and np.asarray(node.attributes["targets"]).dtype.kind in "iu"
-        and np.size(node.attributes["targets"]) == ids.size
+        each
+        for each in asks
+        if np.asarray(each.attributes["targets"]).dtype.kind in "iu"
+        and np.size(each.attributes["targets"]) == ids.size
     ]
     logits = asks[-1].parents[0] if asks else None
     targets = asks[-1].attributes["targets"] if asks else None
     return Sentence(reads[0], logits, targets, tokens or Tokens((), {}))
 
 
+def _looked_up(node: Node) -> tuple[Node, NDArray[Any]]:
+    """Return the table of an embedding, and the ids that were looked up in it."""
+    made = in_numpy(node)
+    return made.parents[0], np.asarray(made.attributes["token_ids"])
+
+
 def _is(node: Node, name: str, attribute: str) -> bool:
-    return bool(node.parents) and node.op.name == name and attribute in node.attributes
+    if not node.parents or node.op.name != name:
+        return False
+    return attribute in in_numpy(node).attributes

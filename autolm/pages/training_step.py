@@ -19,14 +19,15 @@ from autolm.engine.graph import Node, topological_order
 from autolm.engine.value import Value
 from autolm.nn.optimizers import SGD, AdamW, Optimizer
 from autolm.tensor.quiet import quiet
+from autolm.walking.reading import reading
 
 RATES = 40  # steps of the slider, from 0 to the largest α
 USUAL = 1.0  # the end of the slider, where the loss falls for every α that is tried
 MOST_NUMBERS = 4_000_000  # of a graph that is computed so many times
 PLAIN = "θ − α·g"
 LOOP = 10  # steps of the loop of training that is played
-EVERY = 4  # for each so many α
 MOST_IN_LOOPS = 200_000  # numbers of a graph for which loops are computed
+OF_OTHERS = 10_000  # numbers whose computing takes as long as a call of another library's function
 
 LossWith = Callable[[Mapping[Node, Any]], float]
 
@@ -68,7 +69,7 @@ class TrainingStep:
 def training_step(
     root: Node, gradients: Mapping[Node, Any], optimizer: Optimizer | None = None
 ) -> TrainingStep | None:
-    """Try a step; None where nothing can move, or computing it again takes too long.
+    """Try a step; None where nothing can move, or where computing it again is too long, or refused.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def training_step(
     """
     order = topological_order(root)
     leaves = [n for n in order if not n.parents and n.requires_grad and n in gradients]
-    size = sum(int(np.size(node.data)) for node in order)
+    size = sum(reading(node.data).size + OF_OTHERS * bool(node.in_numpy_by) for node in order)
     if size > MOST_NUMBERS:
         return None
     if optimizer is None:
@@ -92,17 +93,32 @@ def training_step(
         directions, rule = _directions(optimizer, {leaf: gradients[leaf] for leaf in leaves})
     if not directions:
         return None
-    with _moving(order, directions) as loss_with:
+    try:
+        with _moving(order, directions) as loss_with:
+            return _tried(root, directions, rule, loss_with, has_loops=size <= MOST_IN_LOOPS)
+    except ValueError:  # of PyTorch, what was done where nobody saw it cannot be done again
+        return None
 
-        def loss_at(rate: float) -> float:
-            return loss_with({leaf: rate * each.step for leaf, each in directions.items()})
 
-        largest = _largest_rate(loss_at)
-        rates = [largest * i / RATES for i in range(RATES + 1)]
-        step = TrainingStep(directions, rates, list(map(loss_at, rates)), rule)
-        if rule == PLAIN and size <= MOST_IN_LOOPS and not isinstance(root, Value):
-            tried = range(EVERY, RATES, EVERY)
-            step.loops = {i: _loop(root, list(directions), loss_with, rates[i]) for i in tried}
+def _tried(
+    root: Node,
+    directions: dict[Node, Direction],
+    rule: str,
+    loss_with: LossWith,
+    *,
+    has_loops: bool,
+) -> TrainingStep:
+    """Compute the loss for each α, and for each the losses of a loop of such steps."""
+
+    def loss_at(rate: float) -> float:
+        return loss_with({leaf: rate * each.step for leaf, each in directions.items()})
+
+    largest = _largest_rate(loss_at)
+    rates = [largest * i / RATES for i in range(RATES + 1)]
+    step = TrainingStep(directions, rates, list(map(loss_at, rates)), rule)
+    if rule == PLAIN and has_loops and not isinstance(root, Value):
+        leaves = list(directions)
+        step.loops = {i: _loop(root, leaves, loss_with, rates[i]) for i in range(1, RATES + 1)}
     return step
 
 
@@ -159,7 +175,7 @@ def _moving(order: Sequence[Node], directions: Mapping[Node, Direction]) -> Iter
 
 
 def _like(before: Any, after: Any) -> Any:
-    return np.asarray(after, before.dtype) if isinstance(before, np.ndarray) else float(after)
+    return np.asarray(after, before.dtype) if isinstance(before, np.ndarray) else after
 
 
 def _directions(

@@ -7,6 +7,9 @@ is opened. Of a long sum the first terms are drawn; the others stand in it as on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial, reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -18,9 +21,17 @@ from autolm.engine.value import Value
 from autolm.pages.playback import Words, explanations, moments
 from autolm.pages.scalar_program import scalar_program
 from autolm.pages.scene import ANY_NUMBER, scene_of, templates
+from autolm.walking.reading import reading
 
 TERMS = 3  # of a sum that are drawn
 EXPONENTIALS = ("softmax", "log_softmax", "logsumexp")
+FOLDS: dict[str, Callable[[list[Value]], Value]] = {
+    "sum": Value.sum,
+    "prod": partial(reduce, mul),
+    "max": partial(reduce, Value.maximum),
+    "min": partial(reduce, Value.minimum),
+}
+KNOWN = {*FOLDS, *EXPONENTIALS, "matmul", "mean", "norm"}
 ROOM = "n" * 13  # for the name of a cell
 SAMPLE = 0.5  # what a leaf holds while the graph is made
 
@@ -40,14 +51,14 @@ class Zooms:
         self.drawn: dict[str, dict[str, Any]] = {}
         self._programs: dict[str, tuple[Value, list[Leaf]] | None] = {}
 
-    def of(self, maker: Node, kind: str, count: int) -> str | None:
+    def of(self, maker: Any, kind: str, count: int) -> str | None:
         """Return the kind of graph that a number of a node's is computed by, if one can be drawn.
 
         `count` says of how many terms, or numbers of a row, it is made.
         """
         # Of sums that are longer than what is drawn, only a mean knows by how much.
         terms = count if maker.op.name == "mean" else min(count, TERMS + 1)
-        attributes = dict(maker.attributes) if kind == "each" else ""
+        attributes = dict(maker.attributes) if kind == "each" else maker.attributes.get("ord", "")
         key = f"{maker.op.name} {attributes}{terms}"
         if key not in self._programs:
             self._programs[key] = _program(maker, kind, count)
@@ -57,9 +68,9 @@ class Zooms:
         return key if made else None
 
 
-def _program(maker: Node, kind: str, count: int) -> tuple[Value, list[Leaf]] | None:
+def _program(maker: Any, kind: str, count: int) -> tuple[Value, list[Leaf]] | None:
     """Make the graph of one number, and say what its leaves hold; the root is given a name."""
-    made = _elementwise(maker) if kind == "each" else _along(maker.op.name, count)
+    made = _elementwise(maker) if kind == "each" else _along(maker, count)
     if made is None or not made[0].parents:
         return None
     result: Node = made[0]
@@ -71,18 +82,28 @@ def _leaves(number: int, first: int = 0) -> list[Value]:
     return [Value(SAMPLE, name=f"‹{i}›") for i in range(first, first + number)]
 
 
-def _elementwise(maker: Node) -> tuple[Value, list[Leaf]] | None:
+def _elementwise(maker: Any) -> tuple[Value, list[Leaf]] | None:
     """Run the operation on one number of each operand."""
-    if any(np.asarray(parent.data).dtype.kind != "f" for parent in maker.parents):
+    on_values = getattr(maker.op, "on_values", None)
+    if on_values is None:
+        return None  # another library's, of which only the name is known
+    if any(reading(parent.data).array().dtype.kind != "f" for parent in maker.parents):
         return None  # a condition: there is nothing to compute
+    if any(np.ndim(each) for each in maker.attributes.values()):
+        return None
     operands = _leaves(len(maker.parents))
-    result = maker.op.on_values(*(np.array(each) for each in operands), **maker.attributes)
+    result = on_values(*(np.array(each) for each in operands), **maker.attributes)
     value = np.asarray(result).item()
     return (value, [(k, 0) for k in range(len(operands))]) if isinstance(value, Value) else None
 
 
-def _along(name: str, count: int) -> tuple[Value, list[Leaf]] | None:
-    """Add up the terms of a product, or of a row; the first of a row is the number itself."""
+def _along(made: Any, count: int) -> tuple[Value, list[Leaf]] | None:
+    """Put together the terms of a product, or of a row; the first of a row is the number itself."""
+    name = made.op.name
+    order = made.attributes.get("ord", 2) if name == "norm" else 0
+    fold = FOLDS.get(name, FOLDS["sum"])
+    if name not in KNOWN or order not in (0, 1, 2):
+        return None
     drawn = min(count, TERMS)
     operands = (0, 1) if name == "matmul" else (0,)
     leaves = [(k, i) for i in range(drawn) for k in operands]
@@ -92,10 +113,10 @@ def _along(name: str, count: int) -> tuple[Value, list[Leaf]] | None:
         terms = [a * b for a, b in zip(values[::2], values[1::2], strict=True)]
     elif name in EXPONENTIALS:
         terms = [value.exp() for value in values]
-    elif name not in ("sum", "mean"):
-        return None
+    elif order:
+        terms = [value.abs() if order == 1 else value * value for value in values]
     rest = _leaves(1, len(leaves)) if count > drawn else []
-    total = Value.sum([*terms, *rest])
+    total = fold([*terms, *rest])
     leaves += [(-1, 0)] * len(rest)
     if name == "mean":
         total = total / count
@@ -105,6 +126,8 @@ def _along(name: str, count: int) -> tuple[Value, list[Leaf]] | None:
         total = values[0] - total.log()
     elif name == "logsumexp":
         total = total.log()
+    elif order == 2:
+        total = total.sqrt()
     return total, leaves
 
 

@@ -160,7 +160,8 @@ def _part(
         return (Several(upstream if i == j else None for j in range(count)),)
 
     assert whole.op is not None
-    op = TorchOperation(f"{whole.op.name}[{i}]", follow=lambda part: part.parents[0].data[i])
+    name = f"{whole.op.name}[{i}]"
+    op = TorchOperation(name, follow=lambda part: part.parents[0].data[i], part=i)
     return TorchNode(
         data, op=op, parents=(whole,), rule=to_whole, edge=edge, note=whole.note, origin=origin
     )

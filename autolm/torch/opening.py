@@ -45,7 +45,7 @@ def attention(
         times = query.shape[-3] // key.shape[-3]
         key, value = (each.repeat_interleave(times, -3) for each in (key, value))
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = _named(query @ key.mT * scale, "scores")
+    scores = _named(_named(query @ _named(key.mT, "keyᵀ"), "products") * scale, "scores")
     if is_causal:
         attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
     if attn_mask is not None and attn_mask.dtype is torch.bool:
@@ -89,13 +89,19 @@ def rms_norm(
 
 def softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> torch.Tensor:
     """Compute yᵢ = exp xᵢ / Σⱼ exp xⱼ."""
-    exponentials = _named((input - input.amax(dim, keepdim=True).detach()).exp(), "exponentials")
+    exponentials = _named(_shifted(input, dim).exp(), "exponentials")
     return exponentials / _named(exponentials.sum(dim, keepdim=True), "total")
+
+
+def _shifted(input: torch.Tensor, dim: int) -> torch.Tensor:
+    """Subtract the largest, so that no exponential overflows."""
+    largest = _named(input.amax(dim, keepdim=True).detach(), "largest")
+    return _named(input - largest, "shifted")
 
 
 def log_softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> torch.Tensor:
     """Compute yᵢ = xᵢ − ln Σⱼ exp xⱼ."""
-    shifted = input - input.amax(dim, keepdim=True).detach()
+    shifted = _shifted(input, dim)
     return shifted - _named(shifted.exp().sum(dim, keepdim=True), "total").log()
 
 
@@ -105,7 +111,7 @@ def cross_entropy(input: torch.Tensor, target: torch.Tensor, *_: Any, **told: An
     is_usual = all(usual.get(key) == value for key, value in told.items())
     if input.ndim != 2 or target.is_floating_point() or not is_usual or (target < 0).any():
         raise ValueError("it opens for (rows, classes), whole targets, and the mean over all rows")
-    surprise = -log_softmax(input, -1).gather(1, target[:, None]).squeeze(1)
+    surprise = -torch.log_softmax(input, -1).gather(1, target[:, None]).squeeze(1)
     return _named(surprise, "surprise").mean()
 
 
@@ -126,8 +132,21 @@ def linear(
     input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Compute x · weightᵀ + bias."""
-    product = input @ weight.T
-    return product if bias is None else product + bias
+    product = input @ _named(weight.T, "weightᵀ")
+    return product if bias is None else _named(product, "product") + bias
+
+
+def addmm(
+    input: torch.Tensor,
+    mat1: torch.Tensor,
+    mat2: torch.Tensor,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+) -> torch.Tensor:
+    """Compute β · input + α · mat1 · mat2."""
+    product = _named(mat1 @ mat2, "product")
+    return (input if beta == 1 else beta * input) + (product if alpha == 1 else alpha * product)
 
 
 DEFINITIONS: dict[str, Callable[..., torch.Tensor]] = {
@@ -140,12 +159,12 @@ DEFINITIONS: dict[str, Callable[..., torch.Tensor]] = {
     "gelu": gelu,
     "silu": silu,
     "linear": linear,
+    "addmm": addmm,
 }
 
 
 def _named(tensor: torch.Tensor, name: str) -> torch.Tensor:
-    if tensor.grad_fn is not None:
-        node_of(tensor).name = name
+    node_of(tensor).name = name
     return tensor
 
 

@@ -43,6 +43,8 @@ class TorchOperation:
         Empty where the function works element by element.
     follow
         Of what only hands on: the data of a node, from what its parents hold.
+    part
+        Of one of several results: which.
     """
 
     name: str
@@ -52,6 +54,7 @@ class TorchOperation:
     forward: Any = None
     cases: tuple[Any, ...] = ("not element by element",)
     follow: Callable[[Any], Any] | None = None
+    part: int | None = None
 
 
 @cache

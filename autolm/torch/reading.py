@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from autolm.torch.several import Several
 from autolm.walking.reading import Index, Reading, numbers, reading
@@ -44,6 +45,14 @@ class TensorReading(Reading):
         if self.data.layout is torch.sparse_coo:
             return self.data.coalesce().values()
         return self.data if self.data.layout is torch.strided else self.data.values()
+
+    def array(self) -> NDArray[Any] | None:
+        """Return the numbers as an array; None without data, and of complex ones."""
+        if not self.is_known or self.data.is_complex():
+            return None
+        dense = self.data if self.data.layout is torch.strided else self.data.to_dense()
+        dense = dense.float() if dense.dtype is torch.bfloat16 else dense  # NumPy has none
+        return dense.cpu().resolve_neg().numpy()
 
     def first(self, count: int) -> list[Any]:
         """Return the first numbers, row by row."""
@@ -158,6 +167,9 @@ class SeveralReading(Reading):
     def dtype(self) -> str:
         """What these are."""
         return "results"
+
+    def array(self) -> None:
+        """Return nothing: several arrays are not one."""
 
     def first(self, count: int) -> list[Any]:
         """Return the first numbers of the first."""

@@ -46,6 +46,7 @@ class TorchNode(Node):
     )
     computed = ("data", "backward_rule")
     opened_by = "torch node opened"
+    in_numpy_by = "torch node in NumPy"
     goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
     call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several

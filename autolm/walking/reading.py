@@ -52,6 +52,10 @@ class Reading:
         """How many numbers there are."""
         return math.prod(self.shape)
 
+    def array(self) -> NDArray[Any] | None:
+        """Return the numbers as an array of NumPy; None of what no table can hold."""
+        return np.asarray(self.data)
+
     def first(self, count: int) -> list[Any]:
         """Return the first numbers, row by row, each without a shape."""
         return list(islice(np.asarray(self.data).flat, count))

@@ -116,10 +116,11 @@ def extent(arrays: Iterable[Any]) -> str:
     arrays = list(arrays)
     if len(arrays) == 1:
         return peek(arrays[0])
-    if arrays and isinstance(arrays[0], float):
+    if all(isinstance(each, float) for each in arrays):
         ends = arrays
     else:
-        ends = [end for each in map(reading, arrays) if each.is_known for end in each.extent()]
+        known = (each for each in map(reading, arrays) if each.is_known and each.size)
+        ends = [end for each in known for end in each.extent()]
     if not ends:
         return NOT_COMPUTED
     low, high = min(ends), max(ends)

@@ -35,6 +35,7 @@ def dropped(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4)
 
 
+ARGUMENTS = ("query", "key", "value", "input", "mat1", "mat2", "weight", "bias")
 HEADS = [(2, 4, 3, 5)] * 3
 FUSED = [
     *((each, HEADS) for each in (causal, masked, added, grouped, dropped)),
@@ -50,6 +51,7 @@ FUSED = [
     (lambda x: F.silu(x), [(3, 4)]),
     (lambda x, w: F.linear(x, w), [(2, 3, 4), (5, 4)]),
     (lambda x, w, b: F.linear(x, w, b), [(3, 4), (5, 4), (5,)]),
+    (lambda b, x, w: torch.addmm(b, x, w, beta=0.5, alpha=2), [(5,), (3, 4), (4, 5)]),
 ]
 
 
@@ -66,8 +68,8 @@ def test_definition_has_the_result_and_sends_what_the_function_sends(fused, shap
     assert torch.allclose(opened.data, result.detach(), rtol=1e-12, atol=1e-13)
     leaves = {n.name: n for n in autolm.topological_order(opened) if n.requires_grad}
     sent = node.contributions(upstream)
-    arguments = ["query", "key", "value"] if shapes == HEADS else ["input", "weight", "bias"]
-    for name, value in zip(arguments, (v for v in sent if v is not None), strict=False):
+    arguments = [name for name in ARGUMENTS if name in leaves]
+    for name, value in zip(arguments, (v for v in sent if v is not None), strict=True):
         assert torch.allclose(value, leaves[name].gradient, rtol=1e-10, atol=1e-12), name
     assert all(each.grad is None for each in operands)
 

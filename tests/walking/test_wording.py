@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autolm import Tensor, Value, ops, scope
 from autolm.engine.graph import topological_order
-from autolm.walking.wording import expression, norm, show, slope
+from autolm.walking.wording import NOT_COMPUTED, expression, extent, norm, show, slope
 from tests.programs import programs
 
 
@@ -168,3 +168,10 @@ def test_expression_is_what_a_person_would_write(node, text):
 )
 def test_slope_is_told_in_the_names_of_the_nodes(node, texts):
     assert [slope(node, i) for i in range(len(node.parents))] == texts
+
+
+def test_the_extent_of_arrays_leaves_out_those_without_numbers_and_mixes_them_with_numbers():
+    row = np.array([1.0, 2.0])
+    assert extent([np.zeros(0), row]) == "1 … 2"
+    assert extent([np.float64(3.0), row]) == "1 … 3"
+    assert extent([np.zeros(0)] * 2) == NOT_COMPUTED

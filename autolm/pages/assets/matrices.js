@@ -3,6 +3,8 @@ const WIDE = 46; // pixels of a cell with its number
 const LEAST = 9; // pixels of a cell without one
 const MOST = 64; // rows and columns in view at a time
 const TERMS = 6; // that are written out
+// What takes one of several numbers as it is.
+const PICKING = ["astype", "clamp_max", "clamp_min", "concatenate", "masked_fill", "ordered", "stack", "where"];
 const KINDS = { batch: "text", heads: "head" };
 
 const KEPT = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8Array };
@@ -24,6 +26,7 @@ for (const matrix of matrices) {
   lazy("hidden", "u1");
   for (const operand of matrix.made?.operands ?? []) {
     if (operand.places !== undefined) operand.places = unpacked(operand.places, "i4");
+    if (operand.constant !== undefined) operand.constant = unpacked(operand.constant, "f8");
   }
   if (matrix.made?.places !== undefined) matrix.made.places = unpacked(matrix.made.places, "i4");
   for (const use of matrix.uses) if (use.data !== undefined) use.data = unpacked(use.data, use.dataKind);
@@ -55,6 +58,7 @@ function operandPlace(operand, flat) {
 
 function operandNumber(operand, flat) {
   if (operand.number !== undefined) return readNumber(operand.number);
+  if (operand.constant !== undefined) return operand.constant[flat];
   return operand.matrix === undefined ? null : matrices[operand.matrix].data?.[operandPlace(operand, flat)] ?? null;
 }
 
@@ -318,7 +322,7 @@ function madeOf(id, flat) {
     from.push([source, false, made.places[flat]]);
     text = called(matrices[source], made.places[flat]);
   } else if (made.kind === "each") {
-    if (matrix.hidden?.[flat] && made.op === "where") text = say("hidden by the mask");
+    if (matrix.hidden?.[flat] && matrix.data[flat] === -Infinity) text = say("hidden by the mask");
     else {
       const numbers = made.operands.map((operand, k) => take(k, repeatedPlace(index, operand.shape)));
       text = made.cell.replace(/\x01(\d+)\x02/g, (_, k) => written(numbers[k]));
@@ -339,9 +343,12 @@ function shortened(terms, sign = " + ") {
   return [...terms.slice(0, TERMS - 1), `… ${left}`].join(sign);
 }
 
-// Pairs of places whose products add up to one number of a product of matrices.
+// Pairs of places whose products add up to one number of a product of matrices; a vector is a row on
+// the left of a product, and a column on the right.
 function factors(made, index) {
-  const [a, b] = made.operands.map((operand) => operand.shape);
+  let [a, b] = made.operands.map((operand) => operand.shape);
+  if (b.length === 1) [b, index] = [[...b, 1], [...index, 0]];
+  if (a.length === 1) [a, index] = [[1, ...a], [...index.slice(0, -1), 0, index.at(-1)]];
   const before = index.slice(0, -2);
   const at = (shape, row, column) => repeatedPlace([...before, row, column], shape);
   return Array.from({ length: a.at(-1) }, (_, k) => [at(a, index.at(-2), k), at(b, k, index.at(-1))]);
@@ -414,7 +421,7 @@ function usedAt(made, k, id, flat, shape) {
     const places = [...made.places.keys()].filter((at) => made.places[at] === flat);
     return places.map((at) => ({ at }));
   }
-  if (made.kind === "matmul") {
+  if (made.kind === "matmul" && made.operands.every((each) => each.shape.length > 1)) {
     const before = shape.slice(0, -2).map((_, axis) => index[axis - shape.length + operand.shape.length] ?? 0);
     const other = made.operands[1 - k].shape;
     const count = k ? shape.at(-2) : shape.at(-1);
@@ -463,8 +470,10 @@ function tellCell() {
   const update = isGrad ? [] : updateOf(id, flat);
   const place = unravelled(flat, matrices[id].shape).join(",");
   const isOpening = !isGrad && canOpen(id, flat);
-  const isClosed = matrices[id].made && !isGrad && !isOpening;
-  const debug = isClosed ? [`as single numbers: zoom ${place}, at its step in the debugger`] : [];
+  const made = isGrad || isOpening ? null : matrices[id].made;
+  const isPicked = made && (made.kind === "moved" || PICKING.includes(made.op));
+  const closed = isPicked ? "picked, not computed: there is nothing to open" : `as single numbers: zoom ${place}, at its step in the debugger`;
+  const debug = made ? [closed] : [];
   box.replaceChildren(...[...lines, ...update, ...debug].map(item));
   if (isOpening && scene.zoomed?.join() !== [id, flat].join()) {
     const button = make("button", { text: say("Open as single numbers (z)") });

@@ -10,7 +10,7 @@ function termsOf(made, index) {
     const operand = made.operands[k];
     const cell = operand.matrix === undefined ? "" : shortCalled(operand.matrix, operandPlace(operand, place));
     const x = operandNumber(operand, place);
-    return { x, name: cell || number(x) };
+    return { x, name: cell || number(x), k, place };
   };
   if (made.kind === "each") return made.operands.map((operand, k) => [at(k, repeatedPlace(index, operand.shape))]);
   if (made.kind === "matmul") {
@@ -34,13 +34,19 @@ function shortCalled(id, flat) {
   return `${matrix.name}[${places.join(", ")}]`;
 }
 
-// What is left out of the picture adds up to one number.
+// What is left out of the picture is put together to one number.
+const FOLDS = {
+  prod: (xs) => xs.reduce((product, x) => product * x, 1),
+  max: (xs) => Math.max(...xs),
+  min: (xs) => Math.min(...xs),
+};
 function restOf(made, terms, drawn) {
-  const left = terms[0].slice(drawn).map((term, i) => {
-    if (made.op === "matmul") return term.x * terms[1][drawn + i].x;
-    return EXPONENTIALS.includes(made.op) ? Math.exp(term.x) : term.x;
+  const left = terms[0].slice(drawn).map(({ x }, i) => {
+    if (made.op === "matmul") return x * terms[1][drawn + i].x;
+    if (made.op === "norm") return made.ord === 1 ? Math.abs(x) : x * x;
+    return EXPONENTIALS.includes(made.op) ? Math.exp(x) : x;
   });
-  return { x: added(left), name: `… ${say(`${left.length} more`)}` };
+  return { x: (FOLDS[made.op] ?? added)(left), name: `… ${say(`${left.length} more`)}` };
 }
 
 // Compute the graph of a cell: the numbers and names of its leaves, and its steps with this upstream.
@@ -51,18 +57,27 @@ function graphOf(id, flat, seed) {
   const count = Math.max(...leaves.map(([, , term]) => term)) + 1;
   const names = { r: shortCalled(id, flat) };
   const data = program.data.map(readNumber);
+  const from = []; // which leaf is which number of which operand
   leaves.forEach(([place, operand, term], i) => {
     const leaf = operand < 0 ? restOf(matrix.made, terms, count) : terms[operand][term];
     data[place] = leaf.x;
     names[i] = leaf.name;
+    if (operand >= 0) from.push([place, leaf.k, leaf.place]);
   });
-  return { data, names, steps: backward(program, forward(program, data), seed) };
+  return { data, names, from, steps: backward(program, forward(program, data), seed) };
 }
 
-// Without the shift of a softmax the exponential of a large number is infinite: then nothing opens.
+// Without the shift of a softmax the exponential of a large number is infinite; several that are
+// largest share a gradient as pairs do not; the length of nothing has no slope: then nothing opens.
 function canOpen(id, flat) {
   if (!opensAsGraph(id)) return false;
-  return Number.isFinite(graphOf(id, flat, 1).data.at(-1)) === Number.isFinite(matrices[id].data[flat]);
+  const { data, made, shape } = matrices[id];
+  if (made.op === "norm" && data[flat] === 0) return false;
+  if (["max", "min"].includes(made.op)) {
+    const [terms] = termsOf(made, unravelled(flat, shape));
+    if (terms.filter(({ x }) => x === data[flat]).length > 1) return false;
+  }
+  return Number.isFinite(graphOf(id, flat, 1).data.at(-1)) === Number.isFinite(data[flat]);
 }
 
 function zoomInto(id, flat) {

@@ -1,0 +1,26 @@
+"""A node as a page of matrices reads it: its numbers in NumPy, its operation as one of autolm's.
+
+Of a Tensor that is the node itself. Another library's nodes tell it by a hook of theirs, which
+finds the operation of ours that computes the same, and what it was told in our spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from autolm.engine.hooks import higher
+
+
+class InNumPy(NamedTuple):
+    """What is read of a node; `data` is None where it has no numbers."""
+
+    data: Any
+    op: Any
+    parents: tuple[Any, ...]
+    attributes: Mapping[str, Any]
+
+
+def in_numpy(node: Any) -> Any:
+    """Return something with `data`, `op`, `parents` and `attributes`, as of a Tensor."""
+    return higher(node.in_numpy_by)(node) if node.in_numpy_by else node
