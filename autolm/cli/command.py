@@ -5,6 +5,7 @@ A traceback comes only with `--traceback`; it and `--language` may stand anywher
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -80,6 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         show_in_any_encoding(stream)
+    log = logging.getLogger("autolm")
+    log.addHandler(_LOG)
+    log.setLevel(logging.INFO)
     show_traceback = "--traceback" in arguments
     command, code = typer.main.get_command(app), DONE
     try:
@@ -100,8 +104,22 @@ def main(arguments: list[str] | None = None) -> None:
         if show_traceback:
             print_exception(error)
         elif not _is_said_by_another(code):
-            print(f"autolm: {say(in_a_line(message))}", file=sys.stderr)
+            _tell(message)
     sys.exit(code)
+
+
+def _tell(message: str) -> None:
+    print(f"autolm: {say(in_a_line(message))}", file=sys.stderr)
+
+
+class _Log(logging.Handler):
+    """Says what parts of autolm have to say while they work."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(record.getMessage())
+
+
+_LOG = _Log()
 
 
 def _language(words: list[str]) -> str:
