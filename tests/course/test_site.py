@@ -94,6 +94,7 @@ def test_every_page_fits_a_phone_a_tablet_and_a_screen(site, address, browser, l
                 browser.send("Emulation.setEmulatedMedia", features=[feature])
                 assert browser.evaluate(OVERFLOWING) == [], (page, width, scheme)
             if width == 390:
+                browser.until("document.fonts.status === 'loaded'")
                 assert browser.evaluate(BROKEN_WORDS) == [], page
         elsewhere = [r for r in browser.requests if not r.startswith((address, "data:"))]
         assert elsewhere == [], page
