@@ -134,8 +134,36 @@ print(f"attention(q, k, v) = output: {np.allclose(fused.data, output.data, rtol=
 
 # %% [markdown] lang="ko"
 r"""
+(context)=
+## 5. 문맥: 같은 단어, 다른 뜻
+
+위의 수는 무작위였습니다. 이번에는 뜻이 있는 벡터입니다. 첫 성분은 물, 둘째 성분은 돈과 얼마나 가까운지를 말합니다. "bank"는 강둑이기도
+하고 은행이기도 해서 $(1, 1)$입니다. 쿼리, 키, 밸류를 모두 이 벡터로 두면, "bank"는 자기와 닮은 단어를 바라봅니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+(context)=
+## 5. Context: the same word, another meaning
+
+Those numbers were random; these mean something. The first says how near a word is to water, the second how near to money.
+"bank" may be either, $(1, 1)$. With this vector as query, key and value, "bank" looks at the words that are like it.
+"""
+
+# %%
+MEANINGS = {"river": [2.0, 0.0], "money": [0.0, 2.0], "the": [0.0, 0.0], "bank": [1.0, 1.0]}
+for text in ("river the bank", "money the bank"):
+    x = np.array([MEANINGS[word] for word in text.split()])
+    seen = Tensor(x @ x.T / math.sqrt(2)).softmax().data
+    print(f"{text}:  weights of bank {seen[2].round(3)}   bank → {(seen[2] @ x).round(3)}")
+
+# %% [markdown] lang="ko"
+r"""
+아무 뜻도 없는 "the"는 덜 보고, 앞에 온 단어 쪽으로 옮겨 갔습니다. 같은 단어의 벡터가 한 문장에서는 강둑, 다른 문장에서는 은행이 됩니다.
+이것이 **문맥**(context)을 파악하는 일이고, $W_Q, W_K, W_V$는 무엇이 닮은 것인지를 글에서 배웁니다.
+
 (attention-backward)=
-## 5. 거꾸로: "sat"의 출력은 무엇이 움직이는가
+## 6. 거꾸로: "sat"의 출력을 움직이는 것은 무엇인가
 
 "sat"의 행에 1, 나머지에 0인 기울기에서 시작합니다. 행렬곱과 소프트맥스의 규칙(유도는 19강)에서
 
@@ -148,8 +176,11 @@ $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 
 # %% [markdown] lang="en"
 r"""
+"the", which means nothing here, is seen less, and "bank" has moved to the word before it: one word, but in one sentence at a river,
+in the other with money. That is **context**; what counts as alike, $W_Q$, $W_K$ and $W_V$ learn from texts.
+
 (attention-backward)=
-## 5. Backwards: what moves the output of "sat"?
+## 6. Backwards: what moves the output of "sat"?
 
 Begin with a gradient of 1 in the row of "sat", else 0. By the rules of matrix product and softmax (derived in lesson 19)
 

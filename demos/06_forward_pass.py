@@ -1,5 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
+(forward-pass)=
 # 6강: 순전파 전체
 
 아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음에 무엇이 올지 말합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
@@ -16,6 +17,7 @@ $$\text{토큰} \to \text{임베딩} + \text{위치} \to \underbrace{\text{어�
 
 # %% [markdown] lang="en"
 r"""
+(forward-pass)=
 # Lesson 6: the whole forward pass
 
 A very small TinyLM reads three words and says, after each, what it expects next. We compute it line by line from its

@@ -7,6 +7,8 @@ GPT-3는 TinyLM과 같은 기계입니다. 잔차 흐름 위에 어텐션과 피
 
 (gpt3-shape)=
 ## 1. 같은 집안의 두 모델
+
+GPT-3는 폭이 12 288인 벡터를 96층에 통과시킵니다. 층마다 헤드 96개가 문맥 2 048토큰을 보고, 어휘 50 257개의 확률을 냅니다.
 """
 
 # %% [markdown] lang="en"
@@ -18,6 +20,9 @@ how deep, and how much it read. Here is where its 175 billion come from, by the 
 
 (gpt3-shape)=
 ## 1. Two models of one family
+
+GPT-3 takes vectors of width 12 288 through 96 layers. In each, 96 heads look over 2 048 tokens; at the end stand the probabilities
+of 50 257 tokens.
 """
 
 # %%

@@ -74,6 +74,9 @@ for name in ("tanh", "sigmoid", "relu", "gelu"):
 r"""
 이 도함수들은 `backward()`가 구한 것입니다. 곡선의 각 점에서 기울기를 읽으면 됩니다.
 
+**지수와 로그**는 서로 거꾸로인 함수입니다: $\ln e^x = x$. 지수는 합을 곱으로($e^{a+b} = e^a e^b$), 로그는 곱을 합으로($\ln ab = \ln a + \ln b$)
+바꿉니다. 그래서 글의 확률(곱)의 손실은 단어마다의 손실의 합입니다.
+
 $\tanh$와 $\sigma$는 양쪽 끝에서 평평합니다. 기울기가 0에 가까워지는 이것을 **포화**(saturation)라고 합니다. ReLU의 기울기는 양수에서
 언제나 1이라서 깊은 모델에서도 기울기가 사라지지 않습니다.
 
@@ -83,6 +86,9 @@ $\tanh$와 $\sigma$는 양쪽 끝에서 평평합니다. 기울기가 0에 가�
 # %% [markdown] lang="en"
 r"""
 Their derivatives were found by `backward()`: one slope for each point of a curve.
+
+**Exponential and logarithm** undo each other: $\ln e^x = x$. One turns sums into products, $e^{a+b} = e^a e^b$, the other products into sums,
+$\ln ab = \ln a + \ln b$. So the loss of a text, whose probability is a product, is the sum of the losses of its words.
 
 $\tanh$ and $\sigma$ are flat at both ends: they **saturate**, and no gradient passes. That of ReLU is 1 for all that is positive, so that it
 does not fade in a deep model.
@@ -143,7 +149,7 @@ r"""
 (sqrt-dk)=
 ## 3. 왜 $\sqrt{d_k}$로 나누는가
 
-$q$와 $k$의 성분이 서로 독립이고 평균 0, 분산 1이라고 합시다. 곱 $q_i k_i$의 평균은 $E[q_i]E[k_i] = 0$이고, 분산은
+$q$와 $k$의 성분이 서로 독립이고 평균 0, 분산(variance) 1이라고 합시다. 곱 $q_i k_i$의 평균은 $E[q_i]E[k_i] = 0$이고, 분산은
 
 $$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
 
@@ -152,7 +158,7 @@ $$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
 $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) = d_k
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
-나누지 않으면 점수의 퍼짐(표준편차)이 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
+나누지 않으면 점수의 퍼짐, 즉 **표준편차**(standard deviation)이 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
 사라집니다. 재 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
 """
 

@@ -2,7 +2,7 @@
 r"""
 # 21강: 수치 기울기와 역전파
 
-강의의 `train_step`은 기울기를 **수치 미분**으로 구하고, "실제로는 역전파를 사용"한다고 말합니다. 둘을 나란히 놓고 값, 비용, 오차를 재고, 그 코드에
+강의의 `train_step`은 기울기를 **수치 미분**(numerical differentiation)으로 구하고, "실제로는 역전파를 사용"한다고 말합니다. 둘을 나란히 놓고 값, 비용, 오차를 재고, 그 코드에
 숨은 함정을 봅니다.
 
 (numerical-cost)=
@@ -69,8 +69,8 @@ r"""
 (step-size)=
 ## 2. 오차와 걸음의 크기
 
-테일러 전개에서 $\dfrac{f(x + \varepsilon) - f(x)}{\varepsilon} = f'(x) + \dfrac{\varepsilon}{2}f''(x) + \dots$입니다. **절단 오차**는 $\varepsilon$에 비례합니다. 한편
-컴퓨터는 $f$를 상대오차 $u \approx 10^{-16}$으로만 알아서 **반올림 오차**는 $u|f|/\varepsilon$, 즉 $\varepsilon$이 작을수록 커집니다. 둘을 더한 것이 가장 작은 곳은
+테일러 전개에서 $\dfrac{f(x + \varepsilon) - f(x)}{\varepsilon} = f'(x) + \dfrac{\varepsilon}{2}f''(x) + \dots$입니다. **절단 오차**(truncation error)는 $\varepsilon$에 비례합니다. 한편
+컴퓨터는 $f$를 상대오차 $u \approx 10^{-16}$으로만 알아서 **반올림 오차**(rounding error)는 $u|f|/\varepsilon$, 즉 $\varepsilon$이 작을수록 커집니다. 둘을 더한 것이 가장 작은 곳은
 
 $$\frac{d}{d\varepsilon}\Bigl(\frac{\varepsilon}{2}|f''| + \frac{2u|f|}{\varepsilon}\Bigr) = 0 \;\Rightarrow\; \varepsilon \approx 2\sqrt{u\,|f/f''|} \sim 10^{-8}.$$
 

@@ -80,7 +80,11 @@ r"""
 (activations)=
 ## 3. 중간값 보기: `store_activations`
 
-`forward(…, store_activations=True)`는 층마다 잔차 흐름을 함께 돌려줍니다.
+층이 $N$개인 모델은 같은 모양의 블록을 $N$번 지납니다. 파라미터는 블록마다 다릅니다.
+
+$$x^{(0)} = E[\text{토큰}] + PE, \qquad x^{(l)} = \text{블록}_l\bigl(x^{(l-1)}\bigr), \qquad \text{logits} = x^{(N)} W_{\text{out}}$$
+
+`forward(…, store_activations=True)`는 이 $x^{(l)}$을 모두 함께 돌려줍니다. 이 모델은 $N = 2$이고, 마지막에 한 번 더 정규화합니다.
 """
 
 # %% [markdown] lang="en"
@@ -88,7 +92,11 @@ r"""
 (activations)=
 ## 3. What is between: `store_activations`
 
-`forward(…, store_activations=True)` returns the residual stream after each layer as well.
+A model of $N$ layers goes through $N$ blocks of one shape, each with parameters of its own.
+
+$$x^{(0)} = E[\text{token}] + PE, \qquad x^{(l)} = \text{block}_l\bigl(x^{(l-1)}\bigr), \qquad \text{logits} = x^{(N)} W_{\text{out}}$$
+
+`forward(…, store_activations=True)` returns every $x^{(l)}$ as well. Here $N = 2$, and the last is normalised once more.
 """
 
 # %%
@@ -182,7 +190,7 @@ r"""
 ## 6. 다음 토큰 하나: argmax와 그 확률
 
 "the cat sat" 다음의 토큰입니다. 마지막 위치의 로짓을 소프트맥스에 넣으면 어휘 전체의 확률이 나옵니다. 가장 큰 것을 고르는 것이 **argmax**(탐욕 선택), 확률대로 뽑는
-것이 **표집**(sampling)입니다. 온도 $\tau$로 나누면 $p_i \propto e^{z_i/\tau}$, $\tau$가 작을수록 뾰족해집니다.
+것이 **표집**(sampling)입니다. **온도**(temperature) $\tau$로 나누면 $p_i \propto e^{z_i/\tau}$, $\tau$가 작을수록 뾰족해집니다.
 """
 
 # %% [markdown] lang="en"

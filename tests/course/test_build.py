@@ -59,6 +59,19 @@ def test_a_message_has_the_same_parts_in_both_languages(name):
     assert not re.search("[가-힣]", english)
 
 
+def test_a_parenthesis_and_a_particle_stay_at_what_they_belong_to():
+    nodes = pytest.importorskip("docutils.nodes")
+    from course.mathematics import JOINER, _join
+
+    text = nodes.paragraph(
+        "", "", nodes.Text("(수 ("), nodes.math("", "x"), nodes.Text("는 y(z)다)")
+    )
+    code = nodes.paragraph("", "", nodes.literal("", "f(x)는"))
+    _join(None, nodes.section("", text, code), "page")
+    assert text.astext() == f"(수 ({JOINER}x{JOINER}는 y(z){JOINER}다)"
+    assert code.astext() == "f(x)는"
+
+
 def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
     (tmp_path / "jupytext.py").write_text("raise ModuleNotFoundError('no', name='jupytext')")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}

@@ -75,6 +75,33 @@ def test_emphasis_is_closed_before_a_parenthesis_for_korean_letters_follow_it(pa
     assert not re.search(r"\*\*[^*\n]*\)\*\*(?=[가-힣])", path.read_text("utf-8"))
 
 
+def korean_of(path):
+    return "".join(re.findall(r'lang="ko"\nr?"""\n(.*?)\n"""', path.read_text("utf-8"), re.DOTALL))
+
+
+def test_the_glossary_has_every_term_and_a_lesson_gives_the_english_of_each():
+    page = ROOT / "demos" / "pages" / "glossary.py"
+    rows = re.findall(r"^\| (.+?) \| ([A-Za-z][^|]+?) \|", korean_of(page), re.MULTILINE)
+    text = " ".join("".join(map(korean_of, LESSONS)).split())
+    for term, english in rows:
+        for word in english.split(", "):
+            assert re.search(rf"[가-힣A-Z](\*\*)?\({word}[,)]|, {word}\)", text), (term, word)
+    given = re.findall(r"\*\*([가-힣 -]+)\*\*\(([a-z -]+)\)", text)
+    assert len(given) > 50
+    assert {english for _, english in given} <= {word for _, e in rows for word in e.split(", ")}
+
+
+def test_a_picture_without_words_for_it_in_each_language_stops_the_build():
+    lesson = lesson_of("plot()", "")
+    cell = lesson.book.cells[0]
+    cell.outputs[0] = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
+    cell.metadata["en"] = "a curve"
+    shown = lessons.in_language(lesson, "en").cells[0]
+    assert shown.metadata["mystnb"] == {"image": {"alt": "a curve"}}
+    with pytest.raises(CourseError, match="no words"):
+        lessons.in_language(lesson, "ko")
+
+
 def test_the_table_names_70_items_and_each_has_its_place():
     table = [item for item in items() if item.anchor != "#"]
     anchors = {a for path in SCRIPTS for a in ANCHOR.findall(path.read_text("utf-8"))}

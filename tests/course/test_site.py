@@ -67,6 +67,16 @@ OVERFLOWING = """(() => {
 })()"""
 
 
+# Cells of tables whose one word stands on more lines than one.
+BROKEN_WORDS = """[...document.querySelectorAll("article td, article th")].filter((cell) => {
+  if (!/^[\\wㄱ-힣]+$/.test(cell.textContent.trim())) return false;
+  const word = document.createRange();
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) if (texts.currentNode.data.trim()) word.selectNode(texts.currentNode);
+  return word.getClientRects().length > 1;
+}).map((cell) => cell.textContent).slice(0, 3)"""
+
+
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_every_page_fits_a_phone_a_tablet_and_a_screen(site, address, browser, language):
     for page in pages_of(site, language):
@@ -83,6 +93,9 @@ def test_every_page_fits_a_phone_a_tablet_and_a_screen(site, address, browser, l
                 feature = {"name": "prefers-color-scheme", "value": scheme}
                 browser.send("Emulation.setEmulatedMedia", features=[feature])
                 assert browser.evaluate(OVERFLOWING) == [], (page, width, scheme)
+            if width == 390:
+                browser.until("document.fonts.status === 'loaded'")
+                assert browser.evaluate(BROKEN_WORDS) == [], page
         elsewhere = [r for r in browser.requests if not r.startswith((address, "data:"))]
         assert elsewhere == [], page
         assert browser.problems == [], page
@@ -106,6 +119,9 @@ def test_no_page_shows_the_signs_of_its_source(site, address, browser, language)
 def test_korean_pages_have_no_english_of_the_theme(site):
     for page in (site / "ko").rglob("*.html"):
         text = page.read_text("utf-8")
+        labels = re.findall(r'<(?:img|a|summary)[^>]* (?:alt|title|aria-label)="([^"]{3,})"', text)
+        if not page.is_relative_to(site / "ko" / "reference"):
+            assert [label for label in labels if not re.search("[가-힣]", label)] == [], page
         for words in (
             "On this page",
             "Back to top",
