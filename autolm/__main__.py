@@ -5,6 +5,7 @@ and while its process ends there is nothing to tidy up: so it ends at once. In b
 exception like any other, and `autolm.cli` tells of it.
 """
 
+import atexit
 import os
 import signal
 from types import FrameType
@@ -21,6 +22,7 @@ def main() -> None:
     is_heeded = usual is signal.default_int_handler  # it is not, in a shell's background
     if is_heeded:
         signal.signal(signal.SIGINT, _leave)
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the last that is done
     from autolm.cli import main as command
 
     try:

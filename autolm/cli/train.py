@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -260,7 +261,11 @@ def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
     from autolm.walking.blame import blame_nonfinite
 
     last_good = folder.state()["step"]
-    blame = blame_nonfinite(error.loss) or "none: all are finite, and their sum is too large"
+    blame = blame_nonfinite(error.loss) or (
+        "none in NumPy's arithmetic, where it was looked for: the engine's own made it"
+        if math.isnan(error.number)  # which no sum of finite numbers is
+        else "none: all are finite, and their sum is too large"
+    )
     print_safely(say(f"\n{error}. First non-finite value:\n  {blame}"), sys.stderr)
     print_safely(
         say(

@@ -43,7 +43,9 @@ class Course:
 NOTHING = Course("")
 
 
-def course_of(records: Iterable[Record], uniform: float, *, last_is_whole: bool) -> Course:
+def course_of(
+    records: Iterable[Record], uniform: float, bigram: float, *, last_is_whole: bool
+) -> Course:
     """Judge a run by its metrics.
 
     Parameters
@@ -52,6 +54,8 @@ def course_of(records: Iterable[Record], uniform: float, *, last_is_whole: bool)
         The lines of `metrics.jsonl`, in their order.
     uniform
         The loss of who thinks all tokens equally likely, in nats.
+    bigram
+        That of who knows which pairs there are: from there on, there need not be more to learn.
     last_is_whole
         Whether the last validation was of more text than those before it, and so is not compared.
 
@@ -59,7 +63,7 @@ def course_of(records: Iterable[Record], uniform: float, *, last_is_whole: bool)
     --------
     >>> losses = [3.0, 40.0, 900.0]
     >>> records = [{"step": i + 1, "loss": x, "gradient_norm": x} for i, x in enumerate(losses)]
-    >>> course_of(records, 3.4, last_is_whole=True).told
+    >>> course_of(records, 3.4, 1.5, last_is_whole=True).told
     'the training loss stays above 4.080 from step 2 on, where the gradient norm was 40'
     """
     records = list(records)
@@ -82,7 +86,8 @@ def course_of(records: Iterable[Record], uniform: float, *, last_is_whole: bool)
     trained = {record["step"]: loss for record, loss in zip(steps, smooth, strict=True)}
     if overfitting := _overfitting(measured, trained):
         return overfitting
-    if len(steps) >= LEAST_STEPS and smooth[-1] > smooth[0] * (1 - PROGRESS):
+    least = max(smooth[0] * (1 - PROGRESS), bigram * (1 + PROGRESS))
+    if len(steps) >= LEAST_STEPS and smooth[-1] > least:
         return Course(
             "no progress",
             f"the training loss is {smooth[-1]:.3f}, and was {smooth[0]:.3f} at first",

@@ -91,7 +91,8 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         folder.write(PLOT, draw_losses(records, training.corpus.name, training.floors()))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
-    course = course_of(records, training.ladder().uniform, last_is_whole=_is_long(training))
+    ladder = training.ladder()
+    course = course_of(records, ladder.uniform, ladder.bigram, last_is_whole=_is_long(training))
     return Outcome(training.done, training.step, loss, sample, course)
 
 

@@ -31,13 +31,15 @@ class NonFiniteLoss(ArithmeticError):
 
     Attributes
     ----------
+    number
+        What it is: nan or inf.
     loss
-        The loss of that step with its graph, made once more with sites recorded.
+        The loss of that step with its graph, made once more, by NumPy, with sites recorded.
     """
 
     def __init__(self, what: str, number: float, step: int, loss: Tensor) -> None:
         super().__init__(f"{what} is {number} at step {step}")
-        self.loss = loss
+        self.number, self.loss = number, loss
 
 
 @dataclass(frozen=True)

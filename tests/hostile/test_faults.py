@@ -95,6 +95,38 @@ def test_interrupted_before_it_trains_a_run_leaves_no_folder_or_a_whole_one(home
             assert_goes_on_to_the_same_end(home)
 
 
+AS_IT_LOADS = """
+import atexit, os, signal, sys
+when = sys.argv[1]
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == when:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+if when == "the end":
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+from autolm.__main__ import main
+sys.argv[1:] = ["info"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["autolm.cli", "typer", "autolm.cli.train", "rich.console"])
+def test_interrupted_as_a_module_is_loaded_a_command_says_one_line(module: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-c", AS_IT_LOADS, module]
+    ended = subprocess.run(words, env=environment, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (130, b"autolm: interrupted\n")
+
+
+def test_interrupted_when_all_is_done_a_command_has_done_it() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-c", AS_IT_LOADS, "the end"]
+    ended = subprocess.run(words, env=environment, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"GPT-3" in ended.stdout
+
+
 PROGRAM = "print('begun', flush=True)\nfrom autolm.__main__ import main\nmain()"
 
 

@@ -12,14 +12,19 @@ from tests.runs import small_training
 UNIFORM = math.log(30)
 
 
-def judged(losses: Any, validations: dict[int, float] | None = None, whole: bool = False) -> Course:
+def judged(
+    losses: Any,
+    validations: dict[int, float] | None = None,
+    whole: bool = False,
+    bigram: float = 1.5,
+) -> Course:
     told = validations or {1: 3.0, 2: 2.9}
     records: list[dict[str, Any]] = []
     for step, loss in enumerate(losses, 1):
         records.append({"step": step, "loss": float(loss), "gradient_norm": 2.0 * step})
         if step in told:
             records.append({"step": step, "validation_loss": told[step]})
-    return course_of(records, UNIFORM, last_is_whole=whole)
+    return course_of(records, UNIFORM, bigram, last_is_whole=whole)
 
 
 def falling(steps: int, low: float = 1.0) -> Any:
@@ -70,8 +75,9 @@ def test_overfitting_is_told_only_where_validation_rises_while_training_falls() 
 def test_no_progress_and_no_validation_are_told() -> None:
     assert judged(np.full(60, UNIFORM)).kind == "no progress"
     assert judged(np.full(40, UNIFORM)) == NOTHING  # too few steps to say so
+    assert judged(np.full(60, UNIFORM), bigram=UNIFORM - 0.01) == NOTHING  # nothing to learn
     assert judged(falling(60), {60: 2.0}).kind == "validation not measured"
-    assert course_of([], UNIFORM, last_is_whole=False) == NOTHING
+    assert course_of([], UNIFORM, 1.0, last_is_whole=False) == NOTHING
 
 
 def test_a_run_of_ours_at_its_own_rate_has_nothing_to_be_told() -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from autolm.lm import run_folder
+from autolm.lm import run_folder, saved_state
 from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import Checkpoint, NotSaved, RunError, RunFolder
 from autolm.lm.tokenizers import CharacterTokenizer
@@ -138,6 +139,44 @@ def test_reading_what_a_cut_off_save_left_gives_whole_weights_and_changes_nothin
     weights = RunFolder.open(folder.path).weights()
     assert any(np.array_equal(weights["W"], checkpoint(step).model["W"]) for step in (1, 2))
     assert contents(folder.path) == before
+
+
+def test_choices_that_are_not_as_they_were_saved_are_not_believed(folder: RunFolder) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        Dying(patch, 3 * 4, Killed())  # all is written, and nothing has taken its place
+        save_of(4, folder)
+    (folder.path / "config.json.new").write_text(CONFIG.changed(steps=77).to_json())
+    again = RunFolder.open(folder.path)
+    assert again.config() == CONFIG
+    assert_same_checkpoint(again.load(), checkpoint(1))
+
+
+def test_weights_are_read_only_as_they_were_saved(folder: RunFolder) -> None:
+    path = folder.path / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # as little as can be
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"model\.safetensors: damaged: it has not the checksum"):
+        RunFolder.open(folder.path).weights()
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint8", "bool"])
+def test_weights_of_another_kind_are_refused_by_name(folder: RunFolder, kind: str) -> None:
+    weights = checkpoint(1).model["W"].astype(kind)
+    save_file({"W": weights}, folder.path / "model.safetensors", metadata={"step": "1"})
+    (folder.path / "state.json").write_text(json.dumps(checkpoint(1).state))  # without checksums
+    with pytest.raises(RunError, match=f"'W' holds {kind}, and no floating point"):
+        RunFolder.open(folder.path).weights()
+
+
+def test_a_state_of_a_newer_format_is_refused(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr(saved_state, "FORMAT", 2)
+        folder.save(checkpoint(2))
+    with pytest.raises(RunError, match="format 2 is not 1, the newest that is known here"):
+        RunFolder.open(folder.path).load()
 
 
 def test_a_failed_save_says_which_file_and_why(
