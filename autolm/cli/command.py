@@ -5,6 +5,7 @@ A traceback comes only with `--traceback`; it and `--language` may stand anywher
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -88,6 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         show_in_any_encoding(stream)
+    log = logging.getLogger("autolm")
+    log.addHandler(_LOG)
+    log.setLevel(logging.INFO)
     show_traceback = "--traceback" in arguments
     command, code, is_understood = typer.main.get_command(app), DONE, False
     try:
@@ -111,12 +115,26 @@ def main(arguments: list[str] | None = None) -> None:
         if show_traceback:
             print_safely("".join(format_exception(error)), sys.stderr, end="")
         elif (is_understood and not _is_of_the_words(error)) or _is_first_here():
-            print_safely(f"autolm: {say(in_a_line(message))}", sys.stderr)
+            _tell(message)
     if code != DONE and is_one_of_several():  # to take leave of one that is lost could take forever
         with suppress(OSError, ValueError):
             print_safely("", end="")
         os._exit(code)
     sys.exit(code)
+
+
+def _tell(message: str) -> None:
+    print_safely(f"autolm: {say(in_a_line(message))}", sys.stderr)
+
+
+class _Log(logging.Handler):
+    """Says what parts of autolm have to say while they work."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(record.getMessage())
+
+
+_LOG = _Log()
 
 
 def _language(words: list[str]) -> str:

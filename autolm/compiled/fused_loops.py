@@ -24,10 +24,15 @@ from autolm.compiled.intrinsics import (
     teach_numba,
     vector_at,
 )
+from autolm.compiled.kept import kept
 
 # Sums may be taken in any order, as NumPy does, so that several numbers are added at once; but nan
 # and inf count.
-FASTMATH = {"reassoc", "contract", "nsz"}
+HOW: dict[str, Any] = {  # all are compiled
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz"},
+    "nogil": True,
+}
 
 # What an instruction does, and why a run of them ends.
 WIDTH = 20
@@ -297,12 +302,10 @@ def fold(words: Any) -> int:
 @cache
 def native_loops() -> SimpleNamespace:
     """Compile every loop, each at its first call, or load it from the cache that numba keeps."""
-    from numba import njit
     from numba.extending import register_jitable
 
     register_jitable(_largest)
-    compile_loop = njit(cache=True, error_model="numpy", fastmath=FASTMATH, nogil=True)
-    return SimpleNamespace(**{loop.__name__: compile_loop(loop) for loop in LOOPS})
+    return SimpleNamespace(**{loop.__name__: kept(loop, **HOW) for loop in LOOPS})
 
 
 LOOPS = (
@@ -915,7 +918,6 @@ def _keeps(flag: int, again: bool) -> bool:
 @cache
 def machine() -> Any:
     """Compile `run`, which takes some seconds, or load it from the cache that numba keeps."""
-    from numba import njit
     from numba.extending import register_jitable
 
     teach_numba()
@@ -923,7 +925,7 @@ def machine() -> Any:
         if loop is not adamw_exactly:
             register_jitable(loop)
     register_jitable(fastmath=False)(adamw_exactly)
-    return njit(cache=True, error_model="numpy", fastmath=FASTMATH, nogil=True)(run)
+    return kept(run, **HOW)
 
 
 LOOPS_OF_THE_MACHINE = (

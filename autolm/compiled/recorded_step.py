@@ -253,7 +253,7 @@ class RecordedStep:
     num_workers
         How many threads there are: no more than rows.
     was_compiled
-        Whether machine code was made now; it is kept on disk for the next time.
+        Whether machine code was made now; see `kept`.
 
     Raises
     ------

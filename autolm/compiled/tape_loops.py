@@ -19,6 +19,8 @@ from functools import cache
 from math import copysign, inf, nan
 from typing import Any, NamedTuple
 
+from autolm.compiled.kept import kept
+
 # An operation's code is the place of its name.
 NAMES = (
     *("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt", "tanh"),
@@ -227,11 +229,12 @@ def native_loops() -> Loops:
 
     No `fastmath`: it would let sums be taken in another order.
     """
-    from numba import njit
     from numba.extending import overload, register_jitable
 
     for function in (_slope, _div, _exp, _log, _sin, _cos):
         register_jitable(function)
     overload(_pow)(lambda a, b: lambda a, b: math.pow(a, b))
-    compiled = njit(cache=True, error_model="numpy")
-    return Loops(compiled(replay_forward), compiled(replay_backward), native=True)
+    forward, backward = (
+        kept(loop, error_model="numpy") for loop in (replay_forward, replay_backward)
+    )
+    return Loops(forward, backward, native=True)

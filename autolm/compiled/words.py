@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.compiled import merge_loops, word_loops
+from autolm.compiled.kept import kept
 
 WORTH_IT = 1 << 19  # bytes: to load what is compiled takes as long as they do in plain Python
 MOST_POSITIONS = (1 << 31) - 1  # places are numbers of 32 bits
@@ -55,13 +56,11 @@ def loops_for(size: int) -> SimpleNamespace | None:
 @cache
 def compiled_loops() -> SimpleNamespace:
     """Compile every loop, each at its first call, or load it from the cache that numba keeps."""
-    from numba import njit
     from numba.extending import register_jitable
 
     for function in CALLED_BY_THEM:
         register_jitable(function)
-    compiled = njit(cache=True, nogil=True)
-    return SimpleNamespace(**{kernel.__name__: compiled(kernel) for kernel in KERNELS})
+    return SimpleNamespace(**{each.__name__: kept(each, nogil=True) for each in KERNELS})
 
 
 class Merges:

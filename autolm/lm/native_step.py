@@ -77,7 +77,7 @@ class NativeStep:
         except NotRecorded as why:
             self.told = f"step not recorded: {why}"
         else:
-            how = "compiled, and kept" if self._step.was_compiled else "compiled before"
+            how = "compiled" if self._step.was_compiled else "compiled before"
             self.told = f"step recorded in {perf_counter() - start:.1f} s ({how})"
 
     @property

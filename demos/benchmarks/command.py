@@ -1,6 +1,6 @@
 """How quick autolm is, beside what people would pick instead, on this machine.
 
-    python demos/benchmarks --markdown tables.md   # all of it, an hour
+    python demos/benchmarks --markdown tables.md   # all of it, most of an hour
     python demos/benchmarks scalar tinylm --quick  # some of it, small
 
 Contestants start from the same weights, and must agree on results and gradients before a clock is
