@@ -159,10 +159,18 @@ def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: in
 
 
 def _largest(row: Any) -> Any:
-    """Return the largest of a row, or 0 if that is not finite."""
-    largest = row.dtype.type(-np.inf)
-    for element in row:
-        largest = max(largest, element)
+    """Return the largest of a row, or 0 if that is not finite.
+
+    It is sought in four parts, as each comparison waits for the one before.
+    """
+    a = b = c = d = row.dtype.type(-np.inf)
+    whole = len(row) - len(row) % 4
+    for j in range(0, whole, 4):
+        a, b = max(a, row[j]), max(b, row[j + 1])
+        c, d = max(c, row[j + 2]), max(d, row[j + 3])
+    for j in range(whole, len(row)):
+        a = max(a, row[j])
+    largest = max(max(a, b), max(c, d))
     return largest if np.isfinite(largest) else row.dtype.type(0)
 
 
@@ -328,38 +336,17 @@ LOOPS = (
 # The loops of a recorded step, besides
 
 
-def softmax_rows(
-    scores: Any, factor: float, queries: int, causal: bool, window: int, most: int
-) -> None:
+def softmax_rows(scores: Any, factor: float, queries: int, causal: bool, window: int) -> None:
     """Make weights of scores, (n, keys): scaled, hidden as `shift_rows` does, and normalized.
 
-    The last query stands beside key `most` − 1; those from `most` on do not exist yet.
+    Exponentials are taken of all rows at once, the hidden ones too: so many at a time are quicker
+    than fewer one by one, as at the end of every row.
     """
-    number = scores.dtype.type
-    scale = number(factor)
-    for i in range(len(scores)):
-        first, end = 0, most
-        if causal:
-            end = max(0, most - queries + i % queries + 1)
-            first = max(0, end - window)
-        seen = scores[i, first:end]
-        largest = number(-np.inf)
-        for j in range(len(seen)):
-            seen[j] *= scale
-            largest = max(largest, seen[j])
-        if not np.isfinite(largest):
-            largest = number(0)
-        total = number(0)
-        for j in range(len(seen)):
-            seen[j] = exponential(seen[j] - largest)
-            total += seen[j]
-        share = number(1)
-        if total != 0:
-            share = number(1 / total)
-        for j in range(len(seen)):
-            seen[j] *= share
-        scores[i, :first] = number(0)
-        scores[i, end:] = number(0)
+    shift_rows(scores, factor, queries, causal, window)
+    flat = scores.reshape(-1)
+    for i in range(len(flat)):
+        flat[i] = exponential(flat[i])
+    divide_by_sums(scores)
 
 
 def binary(which: int, a: Any, b: Any, out: Any) -> None:
@@ -586,8 +573,8 @@ def attend(
             call_gemm(
                 gemm, is_wide, False, True, to_scores, at_q, at_k, False, (scores, keys), like
             )
-            rows = matrix_at(scores, queries, keys, like)
-            softmax_rows(rows, factor, queries, causal, window, most)
+            rows = matrix_at(scores, queries, most, like)  # one query, or as many keys as there are
+            softmax_rows(rows, factor, queries, causal, window)
             to_y = queries, d_v, most
             call_gemm(gemm, is_wide, False, False, to_y, (scores, keys), at_v, False, at_y, like)
 

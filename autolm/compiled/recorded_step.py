@@ -35,7 +35,7 @@ from autolm.compiled.plan import (
     assembled,
     laid_out,
 )
-from autolm.engine.graph import Node, topological_order
+from autolm.engine.graph import Node, describe, topological_order
 from autolm.ops.backend import FLOATS
 from autolm.tensor.tensor import Tensor
 
@@ -170,7 +170,8 @@ def told_by_inputs(
             if node.requires_grad:
                 raise NotRecorded("a leaf requires a gradient, and is not trained")
             if not np.array_equal(node.data, twin.data):
-                raise NotRecorded("an array that is no input is not the same each time")
+                what = f"an array that is no input ({describe(node)})"
+                raise NotRecorded(f"{what} is not the same each time")
         told[node] = {}
         for name, value in node.attributes.items():
             other = twin.attributes[name]

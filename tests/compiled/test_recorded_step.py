@@ -385,8 +385,8 @@ REFUSED = {
         lambda x, ids: ops.dropout(x, rate=0.5, seed=int(ids.flat[0]))
     ),
     "its graph is not the same each time": ids_and(lambda x, ids: -x if ids.flat[0] else x),
-    "an array that is no input is not the same each time": ids_and(
-        lambda x, ids: x + Tensor(ids[..., None].astype("float32"), False)
+    "an array that is no input (leaf 'moving') is not the same each time": ids_and(
+        lambda x, ids: x + Tensor(ids[..., None].astype("float32"), False, name="moving")
     ),
     "a float64 among float32": ids_and(lambda x, _: x.astype("float64")),
     "a leaf requires a gradient, and is not trained": ids_and(lambda x, _: x + Tensor([1.0])),
