@@ -25,6 +25,7 @@ from autolm.outside.columns import width
 from autolm.outside.terminal import STYLE
 
 LANGUAGES = ("en", "ko")
+ERROR = re.compile(r".*?\b[A-Z]\w*(?:Error|Exception|Warning): (?=.)")
 
 _spoken: ContextVar[str] = ContextVar("autolm_language", default="en")
 
@@ -122,6 +123,8 @@ def _columns(text: str) -> str:
 
 def _line(text: str) -> str:
     """Say one line: it is known as a whole, or the most telling pattern that fits."""
+    if error := ERROR.match(text):  # of a program: `x.py:3: ValueError: ` and what it says
+        return error[0] + _line(text[error.end() :])
     known, patterns = _korean()
     bare = text.strip()
     if bare in known and (" " in bare or bare.startswith("[")):
@@ -146,8 +149,15 @@ def _korean() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
     table = {english: korean for english, korean in _table().items() if english != "rules"}
     lines = {english: korean for english, korean in table.items() if "{}" not in english}
     telling = sorted(table.keys() - lines.keys(), key=lambda each: (-len(each), each))
-    patterns = [("(.*?)".join(map(re.escape, each.split("{}"))), table[each]) for each in telling]
-    return lines, [(re.compile(pattern), korean) for pattern, korean in patterns]
+    return lines, [(re.compile(_pattern(each)), table[each]) for each in telling]
+
+
+def _pattern(english: str) -> str:
+    """Return what fits a message; what it begins with ends before a colon, as `x.py:3: ` does."""
+    pattern = "(.*?)".join(map(re.escape, english.split("{}")))
+    if re.match(r"\{\}(?![:;]| \[)", english):
+        return pattern.replace("(.*?)", "((?:(?!: ).)*?)", 1)
+    return pattern
 
 
 def _table() -> dict[str, Any]:

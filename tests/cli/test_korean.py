@@ -100,6 +100,44 @@ def test_an_error_is_one_line_of_korean(autolm, arguments, said):
     assert not ENGLISH.search(told)
 
 
+# What a pupil writes, and the end of the line that he is told.
+MISTAKES = {
+    "loss = Value('a') * 2": "int나 float 하나가 있어야 하는데 str입니다 (배열은 Tensor로)",
+    "loss = Value.dot([Value(1.0)], [1.0, 2.0])": "dot: 수가 1개와 2개라서 짝이 맞지 않습니다",
+    "loss = Tensor(np.ones((3, 4))) @ Tensor(np.ones((3, 5)))": (
+        "matmul: a는 (3, 4), b는 (3, 5)라서 안쪽 크기 4와(과) 3이(가) 다릅니다"
+    ),
+    "loss = Tensor(np.ones((3, 4))) + Tensor(np.ones((3, 5)))": (
+        "add: a는 (3, 4), b는 (3, 5): 브로드캐스팅할 수 없습니다"
+    ),
+    "loss = Tensor(np.ones(6)).reshape(4, 2)": (
+        "reshape: 모양 (6,)의 원소 6개로는 모양 (4, 2)을(를) 채울 수 없습니다"
+    ),
+    "loss = Tensor(np.ones(6)).sum(axis=2)": "sum: axis 2은(는) 모양 (6,)의 범위를 벗어났습니다",
+    "(Tensor([1.0, 2.0]) * 2).backward()": "먼저 .sum()이나 .mean()을 하거나 grad=를 주세요",
+    "TinyLM(9, 8, 2, 8, 1, max_len=4).forward([1] * 9)": "토큰 9개는 max_len 4보다 많습니다",
+    "TinyLM(9, 8, 2, 8, 1).forward([1.5])": "token_ids는 정수여야 하는데 float64입니다",
+    "TinyLM(9, 8, 2, 8, 1, norm='both')": "'pre', 'post', None 가운데 하나를 고르세요",
+    "SGD([Tensor([1.0])], -1)": "learning_rate은(는) 유한하고 0 이상이어야 하는데 -1입니다",
+    "loss = wieght * 2": "'wieght'이라는 이름이 없습니다. 정의했는지, 철자가 맞는지 보세요",
+    "loss = Value(2.0": "'('을(를) 닫지 않았습니다",
+    "loss = Value(1 / 0)": "0으로 나누었습니다",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_in_a_program_is_told_in_korean_after_its_place(autolm, tmp_path, line):
+    program = tmp_path / "a.py"
+    program.write_text(
+        f"import numpy as np\nfrom autolm import SGD, Tensor, TinyLM, Value\n{line}\n"
+    )
+    code, said = autolm("draw", program, "-o", tmp_path / "a.svg")
+    assert code == 2
+    assert re.match(r"autolm: \S*a\.py:3: ", said)
+    assert said.endswith(f"{MISTAKES[line]}\n")
+    assert not ENGLISH.search(said)
+
+
 def test_pictures_and_rules_of_operations_are_korean(autolm, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     (tmp_path / "a.py").write_text("from autolm import Value\nloss = Value(2.0) * 3\n")
