@@ -36,7 +36,24 @@ function show(key, at) {
   go(at ?? positions.get(key) ?? 0);
 }
 
+// What stands in a box besides names and numbers, which stay what they are.
+const IN_WORDS = /^\s*(\+|(leaf|const)\s)|\sparameters:/; // a no-break space is white, too
+
+// Graphviz has left room for the English word, and keeps spaces.
+function translate(text) {
+  const room = text.getComputedTextLength();
+  text.textContent = say(text.textContent.replaceAll("\u00a0", " ").trim());
+  if (text.getComputedTextLength() <= room) return;
+  text.setAttribute("textLength", room);
+  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+}
+
 function prepare() {
+  for (const title of element("stage").querySelectorAll("title")) {
+    // A line of one word is a name.
+    const lines = title.textContent.split("\n").map((line) => (line.includes(" ") ? say(line) : line));
+    title.textContent = lines.join("\n");
+  }
   for (const node of element("stage").querySelectorAll("g.node")) {
     const box = scene.boxes[node.id];
     if (!box) continue;
@@ -46,10 +63,10 @@ function prepare() {
       const value = texts[texts.length - 2 * (box.rows.length - i) + 1];
       value.dataset.row = row;
       value.classList.add("value");
+      translate(texts[texts.length - 2 * (box.rows.length - i)]);
     });
     for (const text of texts) {
-      const written = text.textContent.replaceAll("\u00a0", " ").trim(); // Graphviz keeps spaces so
-      if (box.kind === "more" || written.startsWith("+")) text.textContent = say(written);
+      if (box.kind === "more" || IN_WORDS.test(text.textContent)) translate(text);
     }
     if (box.kind === "more") continue;
     widest(node, "stroke").classList.add("border");
