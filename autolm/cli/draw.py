@@ -50,7 +50,8 @@ def draw(
         str | None, typer.Option(help="right, down, or auto: right if it fits --width.")
     ] = None,
     width: Annotated[
-        int | None, typer.Option(help="Pixels that a picture to the right may take. [1200]", min=1)
+        int | None,
+        typer.Option(help="Pixels from which a picture goes down. [1200]", min=1),
     ] = None,
     dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
 ) -> None:
@@ -58,22 +59,30 @@ def draw(
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 
+    of_graphs = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
+    of_graphs |= {"--grad": grad or None, "--max-boxes": max_boxes, "--direction": direction}
+    told = [option for option, value in of_graphs.items() if value is not None and value != []]
     if training:
         check_output(output, PLOTS)
-        if not is_run(target, var, text) or attention or text is not None:
+        if not is_run(target, var, text):
             raise ValueError("--training is for a run: autolm draw RUN --training -o OUT.png")
-        write(lambda: _write_training(target, output))
+        told += ["--width"] * (width is not None) + ["--text"] * (text is not None)
+        _refuse("--training", told + ["--attention"] * attention)
+        write(lambda: _write_training(target, output, dark))
         return
     if attention:
         check_output(output, (".svg", ".html"))
         if not is_run(target, var, text):
             raise ValueError(f"--attention is for a run, and {target} is not a folder")
+        _refuse("--attention", told)
         read = read_text(target, text)
-        write(lambda: _write_attention(read, output, dark))
+        write(lambda: _write_attention(read, output, dark, width))
         return
     check_output(output, KINDS)
     if radius is not None and focus is None:
         raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
+    if width is not None and direction in ("right", "down"):
+        raise ValueError("--width is where --direction auto turns a picture; leave out one of them")
     options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
     more = {"radius": radius, "max_boxes": max_boxes, "direction": direction, "width": width}
     options |= {name: value for name, value in more.items() if value is not None}
@@ -83,20 +92,27 @@ def draw(
         write(lambda: render(root, output, **options))
 
 
-def _write_training(folder: Path, output: Path) -> Path:
+def _refuse(picture: str, options: list[str]) -> None:
+    """Refuse options that say nothing of a picture."""
+    if options:
+        raise ValueError(f"{picture} draws something else: leave out {', '.join(options)}")
+
+
+def _write_training(folder: Path, output: Path, dark: bool) -> Path:
     from autolm.lm.histograms import draw_histograms
     from autolm.lm.run_folder import RunFolder
 
     run = RunFolder.open(folder)
-    write_whole(output, draw_histograms(run.metrics(), folder.name, output.suffix))
+    write_whole(output, draw_histograms(run.metrics(), folder.name, output.suffix, dark=dark))
     return output
 
 
-def _write_attention(read: Read, output: Path, dark: bool) -> Path:
+def _write_attention(read: Read, output: Path, dark: bool, width: int | None) -> Path:
     from autolm.drawing.attention import attention_svg
     from autolm.drawing.page import picture_page
 
-    picture = attention_svg(read.loss, read.tokens.texts, dark=dark)
+    wide = {} if width is None else {"width": width}
+    picture = attention_svg(read.loss, read.tokens.texts, dark=dark, **wide)
     if output.suffix == ".html":
         picture = picture_page(picture, title="attention", dark=dark)
     write_whole(output, picture.encode())

@@ -35,6 +35,8 @@ def step(
         from autolm.walking.program_names import in_program
 
         check_output(html, PLAYER_KINDS)
+        if segment is not None:
+            raise ValueError("--segment is for the debugger: leave it out with --html")
         if is_run(target, var, text):
             read = read_text(target, text)
             write(lambda: player(read.loss, html, tokens=read.tokens))

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.drawing.palette import DARK, LIGHT, Palette
 from autolm.lm.loss_plot import picture_of
 from autolm.lm.run_folder import RunError
 
 BINS = 40
 MOST_NUMBERS = 1 << 16  # of one parameter; a larger one is read at so many places, evenly chosen
 MOST_ROWS = 40  # parameters in a picture
-COLORS = {"weights": "#27567b", "gradients": "#a8480a"}
-KINDS = tuple(COLORS)
+KINDS = ("weights", "gradients")
 
 
 def histogram(array: NDArray[Any]) -> dict[str, Any]:
@@ -46,7 +46,9 @@ def histograms(
     return {kind: {path: histogram(x) for path, x in of.items()} for kind, of in arrays}
 
 
-def draw_histograms(records: Iterable[Mapping[str, Any]], name: str, suffix: str) -> bytes:
+def draw_histograms(
+    records: Iterable[Mapping[str, Any]], name: str, suffix: str, *, dark: bool = False
+) -> bytes:
     """Draw them over training, a row for each parameter: its weights, and its gradients.
 
     Parameters
@@ -57,6 +59,8 @@ def draw_histograms(records: Iterable[Mapping[str, Any]], name: str, suffix: str
         Of what.
     suffix
         What kind of picture: .png, .svg or .pdf.
+    dark
+        Light on dark.
 
     Raises
     ------
@@ -73,7 +77,14 @@ def draw_histograms(records: Iterable[Mapping[str, Any]], name: str, suffix: str
         columns = [(step, {k: _columns(each[k]) for k in KINDS}) for step, each in kept]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(f"{name}: the histograms in metrics.jsonl are damaged") from None
-    return _drawn(columns, name, suffix)
+    from matplotlib import rc_context
+
+    palette = DARK if dark else LIGHT
+    ground = ("figure.facecolor", "axes.facecolor")
+    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    colors: Any = dict.fromkeys(ground, palette.paper) | dict.fromkeys(ink, palette.ink)
+    with rc_context(colors):
+        return _drawn(columns, name, suffix, palette)
 
 
 def _columns(kept: Any) -> dict[str, tuple[float, NDArray[Any]]]:
@@ -87,7 +98,9 @@ def _column(largest: Any, counts: Any) -> tuple[float, NDArray[Any]]:
     return float(largest), numbers
 
 
-def _drawn(columns: list[tuple[int, dict[str, Any]]], name: str, suffix: str) -> bytes:
+def _drawn(
+    columns: list[tuple[int, dict[str, Any]]], name: str, suffix: str, palette: Palette
+) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -96,12 +109,13 @@ def _drawn(columns: list[tuple[int, dict[str, Any]]], name: str, suffix: str) ->
     shown = paths if len(paths) <= MOST_ROWS else [*paths[:half], *paths[-half:]]
     figure = Figure(figsize=(8, 1.2 + 0.62 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
+    colors = (palette.leaf_line, palette.gradient)
     grid = figure.subplots(len(shown), 2, sharex=True, squeeze=False)
     for path, row in zip(shown, grid, strict=True):
         row[0].set_ylabel(path, rotation=0, ha="right", va="center", fontsize=8)
-        for kind, axes in zip(KINDS, row, strict=True):
+        for kind, axes, color in zip(KINDS, row, colors, strict=True):
             of = [(step, *each[kind][path]) for step, each in columns if path in each[kind]]
-            _draw_row(axes, of, COLORS[kind])
+            _draw_row(axes, of, palette.paper, color)
     for axes, kind in zip(grid[0], KINDS, strict=True):
         axes.set_title(kind)
     for axes in grid[-1]:
@@ -112,11 +126,13 @@ def _drawn(columns: list[tuple[int, dict[str, Any]]], name: str, suffix: str) ->
     return picture_of(figure, suffix[1:])
 
 
-def _draw_row(axes: Any, columns: list[tuple[int, float, NDArray[Any]]], color: str) -> None:
+def _draw_row(
+    axes: Any, columns: list[tuple[int, float, NDArray[Any]]], paper: str, color: str
+) -> None:
     """Draw one parameter: a column for each validation, as dark as many numbers are so large."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    shades = LinearSegmentedColormap.from_list(color, ["#ffffff", color])
+    shades = LinearSegmentedColormap.from_list(color, [paper, color])
     before = 0
     for step, largest, counts in columns:
         edges = np.linspace(-1, 1, BINS + 1) * (largest or np.finfo(float).tiny)

@@ -224,6 +224,11 @@ class Matrices:
         inner = {i for i, each in enumerate(self.shown) if each.owner in results}
         return sorted(outer | inner if len(outer | inner) <= IN_VIEW else outer)[-IN_VIEW:]
 
+    def given(self, nodes: Iterable[Node]) -> list[int]:
+        """List the matrices of the leaves that some nodes of the graph read."""
+        leaves = dict.fromkeys(p for node in nodes for p in node.parents if not p.parents)
+        return [self.numbers[leaf] for leaf in leaves if leaf in self.numbers][:IN_VIEW]
+
     def known(self, played: Sequence[Moment], box_of: Mapping[Node, str]) -> list[list[Any]]:
         """List the matrices of a scene: [number, from which moment on its data, and its gradient].
 

@@ -161,7 +161,10 @@ def _note_what_is_done(
     """Note at each moment the matrices in view, and how far the engine's pass has come by then."""
     members = {box.key: group.members for box, group in zip(boxes, groups, strict=True)}
     steps = 0
-    for moment in played:
+    if matrices:
+        everything = (node for group in groups for i in group.members for node in atoms[i].nodes)
+        played[0].matrices = matrices.given(everything)
+    for moment in played[1:]:
         inside = members.get(moment.box, [])
         if matrices:
             moment.matrices = matrices.of(node for i in inside for node in atoms[i].nodes)

@@ -269,6 +269,7 @@ class _Page:
                 moment.matrices = self.matrices.of(
                     [by_box[box] for box in [moment.box] if box in by_box]
                 )
+            played[0].matrices = self.matrices.given(order)
         told = explanations(order, steps, keys, self.words)
         scene = scene_of("", WHOLE, view, played, told, ANY_NUMBER if self.is_scalar else "")
         if self.is_scalar:

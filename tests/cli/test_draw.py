@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from autolm.cli import main
+from autolm.drawing.palette import DARK
 from autolm.walking.program import ProgramError, root_of_program
 from tests.cli.test_step import NEURON, ROOT, SMALL, autolm
 from tests.needs import need_renderer
@@ -116,12 +117,18 @@ def test_attention_is_drawn_head_by_head_with_the_text_at_its_sides(run, picture
     assert "blocks.0.attention  head 0" in svg
     heads = svg.count("attention  head")
     assert svg.count(">␣</text>") == 2 * heads
+    narrow = drawn(picture, run, "--text", "a cat", "--attention", "--width", 200)
+    wide, slim = (float(re.search(r'viewBox="\S+ \S+ (\S+)', each)[1]) for each in (svg, narrow))
+    assert slim < wide
 
 
 def test_how_large_weights_and_gradients_were_is_drawn_over_training(run, tmp_path):
     done = autolm("draw", run, "--training", "-o", tmp_path / "sizes.png")
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
+    for option, paper in ((), "#ffffff"), (("--dark",), DARK.paper):
+        autolm("draw", run, "--training", "-o", tmp_path / "sizes.svg", *option)
+        assert f"fill: {paper}" in (tmp_path / "sizes.svg").read_text()
 
 
 def test_a_picture_is_turned_by_hand(picture):
@@ -195,6 +202,10 @@ def test_a_program_without_a_graph_is_an_error_of_one_line(name, tmp_path):
     assert "\n" not in str(error.value)
 
 
+# What is said of the picture of a graph, and of no other.
+OF_GRAPHS = [("--depth", 0), ("--expand", "a"), ("--focus", "a"), ("--radius", 1), ("--grad",)]
+OF_GRAPHS += [("--max-boxes", 5), ("--direction", "down")]
+
 WRONG = [
     (["draw", "nobody.py", "-o", "{out}.svg"], "nobody.py: cannot be read: No such file"),
     (["draw", NEURON, "-o", "{out}.gif"], "ends in one of .svg, .png, .pdf, .dot, .html"),
@@ -216,6 +227,16 @@ WRONG = [
     (["draw", ROOT, "-o", "{out}.png", "--attention"], "ends in one of .svg, .html"),
     (["draw", NEURON, "-o", "{out}.png", "--training"], "--training is for a run: autolm draw RUN"),
     (["draw", ROOT, "-o", "{out}.html", "--training"], "ends in one of .png, .svg, .pdf"),
+    *(
+        (["draw", ROOT, "-o", "{out}.svg", "--training", *option], f"leave out {option[0]}")
+        for option in (*OF_GRAPHS, ("--width", 300), ("--text", "a"), ("--attention",))
+    ),
+    *(
+        (["draw", ROOT, "-o", "{out}.svg", "--attention", *option], f"leave out {option[0]}")
+        for option in OF_GRAPHS
+    ),
+    (["draw", NEURON, "-o", "{out}.dot", "--direction", "down", "--width", 9], "leave out one of"),
+    (["step", NEURON, "--html", "{out}.html", "--segment", 3], "leave it out with --html"),
     (["draw", NEURON, "-o", "{out}.dot", "--direction", "up"], "direction is 'up'; choose"),
     (["step", NEURON, "--html", "{out}.svg"], "ends in one of .html, .htm"),
     (["step", "nobody.py", "--html", "{out}.html"], "nobody.py: cannot be read"),

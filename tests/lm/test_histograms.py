@@ -93,7 +93,7 @@ def test_a_picture_has_a_column_for_each_validation_as_high_as_its_numbers(
     assert b"<svg" in svg
     names = [name for name, _ in trained[0].model.named_parameters()]
     assert len(drawn) == 2 * len(names)
-    for (axes, columns, _), _ in drawn:
+    for (axes, columns, *_), _ in drawn:
         meshes = [mesh.get_coordinates() for mesh in axes.collections]
         assert [(mesh[0, 0, 0], mesh[0, 1, 0]) for mesh in meshes] == [(0, 4), (4, 8), (8, 10)]
         for mesh, (_, largest, _) in zip(meshes, columns, strict=True):

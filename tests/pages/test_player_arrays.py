@@ -22,6 +22,9 @@ ENGLISH = re.compile(
     r"\b(where|else|of|all|others|at|the|ties|in|with|its|put|back|given|two|over|added|zeros|that|from"
     r"|to|by|on|new|those|row|each|for|read|along|rows|one|without|as|not)\b"
 )
+IN_ENGLISH = re.compile(
+    r"\b(data|grad|gradient|operands?|edges?|leaf|const|constant|scope|shape|made|parameters|closed)\b"
+)
 IDS, TARGETS = np.array([0, 1, 2, 3, 0]), np.array([1, 2, 3, 0, 4])
 
 
@@ -366,6 +369,24 @@ def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     page.open_url(f"{model_page.as_uri()}#open=blocks.0.attention&lang=ko")
     signs = "[...document.querySelectorAll('g.more text')].map((text) => text.textContent)"
     assert {sign[:2] for sign in page.evaluate(signs)} == {"← ", "→ "}
+
+
+def test_a_picture_speaks_korean_and_names_in_it_stay(browser, made, neuron_page, model_page):
+    said = """[...document.querySelectorAll("#stage g text, #stage g title")].flatMap((node) =>
+        node.textContent.split("\\n")).map((line) => line.replaceAll("\u00a0", " "))"""
+    for path in (neuron_page, model_page, made[2]):
+        browser.open_url(f"{path.as_uri()}#lang=en")
+        english = set(browser.evaluate(said))
+        assert {"data", "grad"} <= english
+        browser.open_url(f"{path.as_uri()}#lang=ko")
+        korean = set(browser.evaluate(said))
+        assert {"값", "기울기"} <= korean
+        left = [line for line in english & korean if IN_ENGLISH.search(line)]
+        assert left == []
+        assert browser.problems == []
+    names = {"x1", "w1", "n", "o"}
+    browser.open_url(f"{neuron_page.as_uri()}#lang=ko")
+    assert names <= set(browser.evaluate(said))
 
 
 def test_adams_step_is_told_with_its_moments(browser, tmp_path):

@@ -1,10 +1,12 @@
 // Arrays as tables of coloured cells, and what each number is made of.
 const WIDE = 46; // pixels of a cell with its number
-const LEAST = 9; // pixels of a cell without one
+const LEAST = 5; // pixels of a cell without one
 const MOST = 64; // rows and columns in view at a time
 const TERMS = 6; // that are written out
 // What takes one of several numbers as it is.
 const PICKING = ["astype", "clamp_max", "clamp_min", "concatenate", "masked_fill", "ordered", "stack", "where"];
+const PAPER = 640; // pixels that fit a printed page
+const printing = matchMedia("print");
 const KINDS = { batch: "text", heads: "head" };
 
 const KEPT = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8Array };
@@ -165,6 +167,7 @@ function figureOf(id, isGrad, width) {
   tables.get(key).fill = () => {
     const body = Array.from({ length: shownRows }, (_, i) => rowOf(i)).join("");
     table.innerHTML = head(matrix, left, shownColumns, hasNumbers, cellWidth) + `<tbody>${body}</tbody>`;
+    table.querySelector("td[data-at]").tabIndex = 0; // by Tab one comes into a table, by arrows around in it
   };
   return figure;
 }
@@ -243,7 +246,7 @@ function knownAt(id) {
 function drawMatrices(again = false) {
   // What is computed comes first; the parameters that it is computed with stand after it.
   const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
-  const width = element("matrices").clientWidth - 24;
+  const width = printing.matches ? PAPER : element("matrices").clientWidth - 24;
   const now = JSON.stringify([ids, lead, width, language, pinned]);
   if (now !== drawn || again) {
     drawn = now;
@@ -265,7 +268,7 @@ function drawMatrices(again = false) {
     // A part that was asked for by the address is in the page as a whole.
     if (!fill || (figure.hidden && pinned === null)) continue;
     room -= size;
-    if (room >= 0) fillTable(figure);
+    if (room >= 0 || printing.matches) fillTable(figure);
     else sight.observe(figure);
   }
   element("empty").hidden = [...tables.values()].some(({ figure }) => !figure.hidden);
@@ -474,8 +477,13 @@ function tellCell() {
   const isPicked = made && (made.kind === "moved" || PICKING.includes(made.op));
   const closed = isPicked ? "picked, not computed: there is nothing to open" : `as single numbers: zoom ${place}, at its step in the debugger`;
   const debug = made ? [closed] : [];
-  box.replaceChildren(...[...lines, ...update, ...debug].map(item));
-  if (isOpening && scene.zoomed?.join() !== [id, flat].join()) {
+  const said = [...lines, ...update, ...debug];
+  const hasButton = isOpening && scene.zoomed?.join() !== [id, flat].join();
+  const now = JSON.stringify([said, hasButton, language]);
+  if (box.dataset.said === now) return; // and is not announced again
+  box.dataset.said = now;
+  box.replaceChildren(...said.map(item));
+  if (hasButton) {
     const button = make("button", { text: say("Open as single numbers (z)") });
     button.addEventListener("click", zoomIntoTouched);
     box.append(make("li", {}, button));
@@ -502,7 +510,10 @@ element("tables").addEventListener("click", (event) => {
 element("tables").addEventListener("dblclick", zoomIntoTouched);
 element("tables").addEventListener("focusin", (event) => {
   const cell = event.target.closest("td[data-at]");
-  if (cell) touch(cell);
+  if (!cell) return;
+  for (const other of cell.closest("table").querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
+  cell.tabIndex = 0;
+  touch(cell);
 });
 
 // Inside a table the arrow keys go from cell to cell.

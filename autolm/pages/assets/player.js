@@ -21,7 +21,8 @@ function show(key, at) {
   scene = byKey.get(key);
   chosen = null;
   element("stage").innerHTML = scene.svg;
-  document.body.classList.toggle("wide", scene.isWide);
+  const [, , width, height] = viewBox();
+  document.body.classList.toggle("wide", scene.isWide || width > WIDE_PICTURE * height);
   element("note").textContent = scene.notes.map(say).join(" · ");
   zoom = 1;
   fit();
@@ -36,7 +37,24 @@ function show(key, at) {
   go(at ?? positions.get(key) ?? 0);
 }
 
+// What stands in a box besides names and numbers, which stay what they are.
+const IN_WORDS = /^\s*(\+|(leaf|const)\s)|\sparameters:/; // a no-break space is white, too
+
+// Graphviz has left room for the English word, and keeps spaces.
+function translate(text) {
+  const room = text.getComputedTextLength();
+  text.textContent = say(text.textContent.replaceAll("\u00a0", " ").trim());
+  if (text.getComputedTextLength() <= room) return;
+  text.setAttribute("textLength", room);
+  text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+}
+
 function prepare() {
+  for (const title of element("stage").querySelectorAll("title")) {
+    // A line of one word is a name.
+    const lines = title.textContent.split("\n").map((line) => (line.includes(" ") ? say(line) : line));
+    title.textContent = lines.join("\n");
+  }
   for (const node of element("stage").querySelectorAll("g.node")) {
     const box = scene.boxes[node.id];
     if (!box) continue;
@@ -46,10 +64,10 @@ function prepare() {
       const value = texts[texts.length - 2 * (box.rows.length - i) + 1];
       value.dataset.row = row;
       value.classList.add("value");
+      translate(texts[texts.length - 2 * (box.rows.length - i)]);
     });
     for (const text of texts) {
-      const written = text.textContent.replaceAll("\u00a0", " ").trim(); // Graphviz keeps spaces so
-      if (box.kind === "more" || written.startsWith("+")) text.textContent = say(written);
+      if (box.kind === "more" || IN_WORDS.test(text.textContent)) translate(text);
     }
     if (box.kind === "more") continue;
     widest(node, "stroke").classList.add("border");
@@ -72,10 +90,14 @@ function widest(node, paint) {
 // The whole width is in sight, however narrow the window, and the whole height of a small graph that
 // can be read then; zoomed in, it is scrolled or dragged.
 const LEAST_SIZE = 0.7; // of its own size
+const WIDE_PICTURE = 1.4; // widths to a height: from there on it stands above the rest, not beside it
+const viewBox = () =>
+  element("stage").firstElementChild.getAttribute("viewBox").split(" ").map((x) => (Number(x) * 4) / 3);
+
 function fit() {
   const stage = element("stage");
   const svg = stage.firstElementChild;
-  const [, , width, height] = svg.getAttribute("viewBox").split(" ").map((x) => (Number(x) * 4) / 3);
+  const [, , width, height] = viewBox();
   svg.removeAttribute("height");
   svg.removeAttribute("width");
   const high = scene.isExact ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
@@ -119,11 +141,9 @@ function go(at) {
   document.body.classList.toggle("back", moment.phase === "backward");
   document.body.classList.toggle("update", moment.phase === "update");
   element("slider").value = position;
-  element("slider").setAttribute("aria-valuetext", say(moment.title));
   element("position").textContent = `${position} / ${scene.moments.length - 1}`;
-  element("phase").textContent = moment.phase === "start" ? "" : say(moment.phase);
-  element("what").textContent = say(moment.title);
-  element("arithmetic").replaceChildren(...moment.lines.map(item));
+  element("slider").setAttribute("aria-valuetext", element("position").textContent);
+  announce(moment);
   write(moment);
   light(moment);
   tell();
@@ -132,6 +152,16 @@ function go(at) {
   drawSentence();
   drawTraining();
   note();
+}
+
+// A screen reader says what is written here: once, and nothing where nothing has changed.
+let announced = "";
+function announce({ phase, title, lines }) {
+  const now = [phase === "start" ? "" : say(phase), say(title), ...lines.map(say)];
+  if (announced === now.join("\n")) return;
+  announced = now.join("\n");
+  [element("phase").textContent, element("what").textContent] = now;
+  element("arithmetic").replaceChildren(...lines.map(item));
 }
 
 // The place is in the address, where it survives a reload, and is told to the page around.
@@ -493,6 +523,7 @@ onClick("language", () => {
 });
 
 addEventListener("resize", () => drawMatrices());
+printing.addEventListener("change", () => drawMatrices());
 new ResizeObserver(() => fit()).observe(element("stage"));
 addEventListener("message", (event) => {
   const step = event.data?.autolm?.step;

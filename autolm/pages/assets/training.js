@@ -51,6 +51,7 @@ function drawTraining() {
   element("take").hidden = !program;
   element("loop").hidden = !program && !loopOf();
   element("loop").setAttribute("aria-pressed", String(loop !== null));
+  element("losses").setAttribute("aria-busy", String(loop !== null)); // said when it has ended
   drawCourse(lossesSoFar());
 }
 
@@ -110,6 +111,7 @@ function stopLoop() {
   clearInterval(loop);
   loop = null;
   element("loop").setAttribute("aria-pressed", "false");
+  element("losses").setAttribute("aria-busy", "false");
 }
 
 element("loop").addEventListener("click", () => {
