@@ -86,10 +86,16 @@ class TorchEngine(Engine):
     def _shared(self) -> nn.Module:
         """Return the twin as the workers share it."""
         if self.workers.parallel == "ddp":
-            return nn.parallel.DistributedDataParallel(
+            shared = nn.parallel.DistributedDataParallel(
                 self.twin,
                 gradient_as_bucket_view=True,  # else gradients are kept twice
             )
+            # In what order gradients are sent, and so rounded, it settles after one pass: before
+            # the first step, or a run that goes on would round that step otherwise.
+            token = torch.zeros(1, 1, dtype=torch.int64, device=self.workers.device)
+            torch.autograd.backward(shared(token).sum())
+            shared.zero_grad()
+            return shared
         if self.workers.parallel == "fsdp":
             mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
             for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
