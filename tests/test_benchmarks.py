@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from benchmarks import (
     command,
+    engines,
     generation,
     peak_memory,
     report,
@@ -65,6 +66,7 @@ def test_every_workload_runs_without_peers_and_leaves_a_picture(
         "its parts",
         "TinyLM",
         "writing 112 tokens",
+        "tokens a second",
         "nanoseconds a node",
         "BPE",
         "drawing",
@@ -349,3 +351,4 @@ def test_peak_memory_that_is_not_known_is_not_compared(peak_bytes):
 def test_examples_in_docstrings_hold():
     assert doctest.testmod(report) == (0, 7)
     assert doctest.testmod(tinylm_step) == (0, 1)
+    assert doctest.testmod(engines) == (0, 1)

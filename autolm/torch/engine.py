@@ -86,10 +86,16 @@ class TorchEngine(Engine):
     def _shared(self) -> nn.Module:
         """Return the twin as the workers share it."""
         if self.workers.parallel == "ddp":
-            return nn.parallel.DistributedDataParallel(
+            shared = nn.parallel.DistributedDataParallel(
                 self.twin,
                 gradient_as_bucket_view=True,  # else gradients are kept twice
             )
+            # In what order gradients are sent, and so rounded, it settles after one pass: before
+            # the first step, or a run that goes on would round that step otherwise.
+            token = torch.zeros(1, 1, dtype=torch.int64, device=self.workers.device)
+            torch.autograd.backward(shared(token).sum())
+            shared.zero_grad()
+            return shared
         if self.workers.parallel == "fsdp":
             mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
             for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
@@ -98,7 +104,7 @@ class TorchEngine(Engine):
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW, together with the other workers."""
-        with self.workers.together():
+        with self.workers.together(), _compiling():
             self.optimizer.zero_grad()
             share = self._share(batch)
             torch.autograd.backward(share)
@@ -114,7 +120,7 @@ class TorchEngine(Engine):
 
     def validate(self, batch: Batch) -> float:
         """Do forward, without a graph, together with the other workers."""
-        with self.workers.together(), torch.no_grad():
+        with self.workers.together(), _compiling(), torch.no_grad():
             loss = self.workers.total(self._share(batch)) / self.num_workers
             if isinstance(self.twin, FSDPModule):
                 self.twin.reshard()  # the outermost part waits for a backward pass with that
@@ -233,6 +239,18 @@ class TorchEngine(Engine):
         finally:
             torch.use_deterministic_algorithms(deterministic)
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Say in a line if torch.compile cannot compile, as where there is no C++ compiler."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo.", "torch._inductor.")):
+            raise
+        why = " ".join(str(error).split("\n\n")[0].split())
+        raise OSError(f"torch.compile cannot compile here: {why}; leave --compile out") from None
 
 
 def _is_deterministic() -> bool:

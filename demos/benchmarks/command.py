@@ -18,6 +18,7 @@ from rich.table import Table
 
 from benchmarks import (
     drawing,
+    engines,
     generation,
     peak_memory,
     report,
@@ -65,6 +66,13 @@ def tinylm(options: Options) -> Iterator[Race]:
         yield peak_memory.weighed(race, size, options.threads)
 
 
+def training(options: Options) -> Iterator[Shown]:
+    sizes = list(engines.SIZES)
+    for size in sizes[:1] if options.quick else sizes:
+        outcome = hold(engines.build(size, options.threads, options.apart), options.rounds)
+        yield engines.table(outcome, engines.tokens_of(size), options.threads), [outcome]
+
+
 @raced
 def writing(options: Options) -> Iterator[Race]:
     sizes = list(generation.SIZES)
@@ -89,6 +97,7 @@ WORKLOADS: dict[str, Callable[[Options], Iterator[Shown]]] = {
     "scalar": scalar,
     "tinylm": tinylm,
     "generation": writing,
+    "engines": training,
     "growth": graphs,
     "bpe": bpe,
     "draw": draw,

@@ -5,6 +5,7 @@ import importlib.util
 import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def in_torch(kind: Any = "stream", **choices: Any) -> Training:
+def in_torch(kind: Any = "stream", compiled: bool = False, **choices: Any) -> Training:
     config = TrainingConfig(
         **{**SMALL, "data": "small.txt", "kind": kind, "engine": "torch", **choices}
     )
     corpus = small_corpus(kind)
-    engine = partial(TorchEngine, workers=ALONE)
+    engine = partial(TorchEngine, workers=ALONE, compiled=compiled)
     return Training(config, corpus, train_tokenizer(config, corpus), engine)
 
 
@@ -175,6 +176,19 @@ def test_a_run_is_loaded_as_a_module_with_the_same_logits_and_gradients(tmp_path
         )
     weights["W_out"][:] = math.nan  # a copy
     assert np.isfinite(autolm.torch.arrays(module)["W_out"]).all()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler
+def test_where_nothing_can_be_compiled_a_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, str(tmp_path / "no compiler")))
+    training = in_torch(compiled=True)
+    told = "^torch.compile cannot compile here: .*no compiler.*; leave --compile out$"
+    with pytest.raises(OSError, match=told):
+        training.advance()
+    torch._dynamo.reset()
 
 
 def test_an_engine_of_another_name_is_refused() -> None:

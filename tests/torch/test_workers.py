@@ -241,6 +241,22 @@ def test_what_ends_a_run_is_said_once_and_leaves_a_folder_that_goes_on(tmp_path:
     assert diverged.error[1] == ""
 
 
+@thorough
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_three_workers_that_go_on_come_to_the_same_bytes(tmp_path: Path, parallel: str) -> None:
+    train = [*TRAIN, "--dtype=float32", f"--parallel={parallel}"]
+    launch(
+        tmp_path,
+        (3, [*train, "-o", "whole"], {}),
+        (3, [*train, "-o", "killed"], {"step": 6, "signal": "SIGKILL"}),
+        (3, ["train", "--resume", "killed", f"--parallel={parallel}"], {}),
+        (3, [*train, "-o", "stopped"], {"rank": 2, "step": 5, "signal": "SIGTERM"}),
+        (3, ["train", "--resume", "stopped", f"--parallel={parallel}"], {}),
+    )
+    for gone_on in ("killed", "stopped"):
+        assert contents(tmp_path / gone_on) == contents(tmp_path / "whole")
+
+
 def test_weights_that_are_not_the_models_are_refused_by_one_of_the_workers(tmp_path: Path) -> None:
     damages = {
         "W_out is missing": lambda weights: {k: v for k, v in weights.items() if k != "W_out"},
