@@ -35,7 +35,13 @@ from autolm.cli.step import step
 from autolm.cli.train import train
 from autolm.cli.vscode import vscode
 from autolm.outside.language import say, speak, usual_language
-from autolm.outside.terminal import in_a_line, print_safely, show_in_any_encoding, words_of
+from autolm.outside.terminal import (
+    in_a_line,
+    let_go_of_output,
+    print_safely,
+    show_in_any_encoding,
+    words_of,
+)
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Learn": (info, ops),
@@ -87,6 +93,7 @@ def autolm(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command, and end the process with its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         show_in_any_encoding(stream)
     log = logging.getLogger("autolm")
@@ -107,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
     except typer.Exit as end:
         code = end.exit_code
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go_of_output()
     except SaidByAnother as said:
         _, code = _told(said.__cause__)
     except BaseException as error:  # also what is none of Exception's, of a program that is run
@@ -137,6 +144,13 @@ class _Log(logging.Handler):
 _LOG = _Log()
 
 
+def _open_what_is_closed() -> None:
+    """Open nothing where a stream is closed, or a file of ours may take its place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+" if descriptor else "r"))  # noqa: SIM115
+
+
 def _language(words: list[str]) -> str:
     """Take `--language` out of the words, wherever it stands; else it is that of the locale."""
     chosen = usual_language()
@@ -159,8 +173,10 @@ def _told(error: Any) -> tuple[str, int]:
         return error.format_message(), WRONG_USE
     text, kind = words_of(error), type(error).__name__
     if isinstance(error, OSError):
-        is_plain = error.filename is not None and text.startswith("[Errno")
-        return f"{error.filename}: {error.strerror}" if is_plain else text, FAILED
+        is_of_folder = isinstance(error, FileNotFoundError)
+        nameless = "the current folder" if is_of_folder else "standard output"
+        is_plain = text.startswith("[Errno")
+        return f"{error.filename or nameless}: {error.strerror}" if is_plain else text, FAILED
     if isinstance(error, MemoryError):
         return f"there is not enough memory: {text}", FAILED
     if isinstance(error, ValueError):

@@ -18,3 +18,7 @@ class SafeConsole(Console):
         """Render to pieces of text; what is in them has no say over the terminal."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text), style, control)
+
+    def on_broken_pipe(self) -> None:
+        """Let the command know; rich's own would end it as failed."""
+        raise

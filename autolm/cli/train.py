@@ -19,7 +19,7 @@ from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 from autolm.outside.columns import padded
 from autolm.outside.language import say
-from autolm.outside.terminal import print_safely
+from autolm.outside.terminal import let_go_of_output, print_safely
 
 if TYPE_CHECKING:
     from autolm.lm.engine import Engine
@@ -245,6 +245,9 @@ def _run(training: Training, folder: RunFolder) -> None:
         if leads:
             _tell_of(error, folder)
         raise typer.Exit(FAILED) from None
+    except BrokenPipeError:  # of who read what it says: it is saved, and not done
+        let_go_of_output()
+        raise typer.Exit(INTERRUPTED) from None
     except WorkerLost as error:
         raise WorkerLost(
             f"{error}; autolm train --resume {folder.path} goes on from what was saved, with any "

@@ -86,8 +86,18 @@ def parse_json(content: str | bytes) -> Any:
     ValueError: not JSON: Expecting ',' delimiter: line 1 column 11 (char 10)
     """
     try:
-        return json.loads(content)
+        return json.loads(content, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("not JSON that is meant: it is nested too deeply") from None
     except ValueError as error:  # also of bytes that are no text, and numbers of 5000 digits
-        raise ValueError(f"not JSON: {error}") from None
+        raise ValueError(f"not JSON: {str(error).partition('; use sys.')[0]}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its names and values; what stands twice could be meant in two ways."""
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise ValueError(f"{name!r} stands there twice")
+        made[name] = value
+    return made

@@ -9,8 +9,10 @@ Whatever autolm writes to a terminal goes through `print_safely`, so nobody else
 
 import codecs
 import io
+import os
 import re
 import secrets
+import sys
 import unicodedata
 from typing import Any
 
@@ -53,6 +55,11 @@ def print_safely(text: str, to: Any = None, end: str = "\n", longest: int | None
     parts[::2] = ("\n".join(printable(x, longest) for x in p.split("\n")) for p in parts[::2])
     parts[1::2] = (f"\x1b{mark.removeprefix(_OURS)}" for mark in parts[1::2])
     print("".join([*parts, end]), file=to, end="", flush=True)
+
+
+def let_go_of_output() -> None:
+    """Write what is still to be written nowhere: who read it has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def styled(text: str, style: int) -> str:

@@ -179,7 +179,7 @@ class Program:
                 if self.passes and isinstance(end.code, int | None):
                     return {}, end.code or 0
                 raise ProgramError(f"{self.path}: ended by itself, with {end.code!r}") from None
-            except (bdb.BdbQuit, KeyboardInterrupt):
+            except (bdb.BdbQuit, KeyboardInterrupt, BrokenPipeError):  # whose reader is `head`
                 raise
             except BaseException as error:  # also of kinds that are no Exception
                 raise program_error(self.path, error) from error

@@ -159,6 +159,63 @@ def test_a_reader_that_goes_away_ends_a_sample_quietly(uninterrupted: dict[str, 
         assert command.process.wait(timeout=60) == 0
 
 
+def test_a_reader_that_goes_away_ends_a_run_quietly_as_interrupted_and_a_prompt_as_done(
+    uninterrupted: dict[str, Path],
+) -> None:
+    folder = uninterrupted["stream"]
+    (folder / "p.py").write_text("from autolm import Value\n(Value(2.0) * 3).backward()\n" * 9)
+    train = ("train", *text("stream"), *OPTIONS, "-o", "unread")
+    for words, start, code in ((train, "step 4/75", 130), (("step", "p.py"), "backward of", 0)):
+        program = "import sys\nfrom autolm.cli import main\nmain()"
+        if words[0] == "step":
+            program = f"import io, sys\nsys.stdin = io.StringIO('l\\n' * 99999)\n{program}"
+        with Command(folder, *words, program=("-c", program)) as command:
+            command.wait_for(start)
+            assert command.process.stdout is not None
+            command.process.stdout.close()
+            assert command.process.stderr is not None
+            assert command.process.stderr.read() == b""
+            assert command.process.wait(timeout=60) == code
+    assert autolm(folder, "train", "--resume", "unread")[0] == 0
+    assert contents(folder / "unread") == contents(folder / "run")
+
+
+def test_what_is_closed_is_empty_or_swallows_all(uninterrupted: dict[str, Path]) -> None:
+    folder = uninterrupted["stream"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    (folder / "p.py").write_text("from autolm import Value\n(Value(2.0) * 3).backward()\n")
+    for words in (
+        "step p.py <&-",
+        "step p.py >&-",
+        "info run >&- 2>&- <&-",
+        "draw p.py -o p.dot >&-",
+    ):
+        command = ["sh", "-c", f"exec {sys.executable} -m autolm {words}"]
+        ended = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, input=b"s\n"
+        )
+        assert (ended.returncode, ended.stderr) == (0, b""), words
+    command = ["sh", "-c", f"exec {sys.executable} -m autolm train - <&-"]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True)
+    assert ended.returncode == 2
+    assert ended.stderr == b"autolm: standard input: empty: there is nothing to train on\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device of a full disk")
+def test_an_output_that_is_full_is_named(uninterrupted: dict[str, Path]) -> None:
+    for words in (["info"], ["sample", "run", "--tokens=9", "--prompt=a"], ["--help"]):
+        with open("/dev/full", "wb") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "autolm", *words],
+                cwd=uninterrupted["stream"],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=full,
+                stderr=subprocess.PIPE,
+            )
+        assert ended.returncode == 1
+        assert ended.stderr == b"autolm: standard output: No space left on device\n"
+
+
 def test_a_sample_is_interrupted_in_one_line(uninterrupted: dict[str, Path]) -> None:
     arguments = ("sample", "run", "--tokens=100000", "--prompt=a\n")
     with Command(uninterrupted["lines"], *arguments) as command:
