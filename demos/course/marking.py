@@ -78,7 +78,10 @@ def mark(source: str, exercise: str, language: str = "en") -> tuple[bool, str]:
             fault = _first_fault(answered[name], function)
             if fault:
                 return say(fault.pop("message"), **fault)
-    except Exception as error:  # whatever a learner's program raises is what he is told
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever a learner's program raises is what he is told
         return say("error", error=f"{type(error).__name__}: {error}")
     return say("right", points=len(POINTS))
 

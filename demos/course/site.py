@@ -164,6 +164,8 @@ def gather(shared: Path, packages: Path) -> None:
         archive.write(root / "__init__.py", "autolm/__init__.py")
         for file in sorted((root / "engine").glob("*.py")):
             archive.write(file, f"autolm/engine/{file.name}")
+        for name in ("__init__.py", "language.py", "columns.py", "korean.json"):  # errors in Korean
+            archive.write(root / "outside" / name, f"autolm/outside/{name}")
         archive.write(HERE / "marking.py", "marking.py")
 
 

@@ -58,6 +58,7 @@ def test_another_function_with_a_right_rule_is_refused(path):
     [
         ("def", "SyntaxError: invalid syntax"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit()", "SystemExit"),
         ("", "the exercise defines no function two_paths"),
         ("import numpy as np\nnp.nothing", "AttributeError"),
     ],

@@ -162,7 +162,32 @@ def test_a_cell_runs_stops_and_runs_again(first_lesson):
     first_lesson.evaluate('cell.querySelector("textarea").value = "print(6 * 7)"; press()')
     until(first_lesson, "out() === '42\\n' && rests()")
     first_lesson.evaluate('cell.querySelector("textarea").value = "1 / 0"; press()')
-    until(first_lesson, "out().includes('ZeroDivisionError')")
+    until(first_lesson, "out() === '1번째 줄: ZeroDivisionError: 0으로 나누었습니다\\n'")
+    told = {
+        "print('a', end='')": "a",
+        "from autolm import Value\\nValue('a')": "2번째 줄: TypeError: int나 float 하나가 있어야",
+        "import numpy": "NumPy와 Tensor는 노트북을",
+    }
+    for program, words in told.items():
+        first_lesson.evaluate(f'cell.querySelector("textarea").value = "{program}"; press()')
+        until(first_lesson, f'out().includes("{words}") && rests()')
+
+
+def test_a_cell_that_prints_without_end_is_cut_and_can_be_stopped(first_lesson):
+    first_lesson.evaluate('cell = document.querySelector(".cell-to-run:not([data-exercise])")')
+    first_lesson.evaluate('button = cell.querySelector("[data-run]")')
+    first_lesson.evaluate('out = () => cell.querySelector(".out").textContent')
+    first_lesson.evaluate(
+        'cell.querySelector("textarea").value = "for i in range(3000): print(i)\\n1 / 0"'
+    )
+    first_lesson.evaluate("button.click()")
+    until(first_lesson, "out().includes('999\\n… 2000줄 더\\n')")
+    until(first_lesson, "out().includes('ZeroDivisionError') && button.textContent === '실행'")
+    first_lesson.evaluate('cell.querySelector("textarea").value = "while True: print(7)"')
+    first_lesson.evaluate("button.click()")
+    until(first_lesson, "out().startsWith('7\\n7') && button.textContent === '멈춤'")
+    first_lesson.evaluate("button.click()")
+    assert first_lesson.evaluate("out().endsWith('■ 멈췄습니다')")
 
 
 def test_an_exercise_is_marked_wrong_and_then_right_and_then_the_solution_is_there(first_lesson):

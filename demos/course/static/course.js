@@ -4,9 +4,11 @@
 const korean = document.documentElement.lang === "ko";
 const words = korean
   ? { starting: "파이썬을 준비하는 중…", stopped: "■ 멈췄습니다", right: "정답입니다", wrong: "다시 생각해 보세요",
-      number: "숫자를 입력하세요", exact: "계산된 값", disk: "이 셀은 웹 주소에서 열었을 때만 실행됩니다: python -m http.server" }
+      number: "숫자를 입력하세요", exact: "계산된 값", more: "… {}줄 더", at: "{}번째 줄: ",
+      missing: "이 페이지의 파이썬에는 표준 라이브러리와 Value만 있습니다. NumPy와 Tensor는 노트북을 내려받아 쓰세요", disk: "이 셀은 웹 주소에서 열었을 때만 실행됩니다: python -m http.server" }
   : { starting: "Python is starting…", stopped: "■ stopped", right: "right", wrong: "not yet: think again",
-      number: "type a number", exact: "computed", disk: "this runs when the page comes from a server: python -m http.server" };
+      number: "type a number", exact: "computed", more: "… {} more lines", at: "line {}: ",
+      missing: "Python in this page has its standard library and Values; for NumPy and Tensors, download the notebook", disk: "this runs when the page comes from a server: python -m http.server" };
 
 let worker = null;
 let running = null; // the cell whose program runs
@@ -23,6 +25,9 @@ function start(root) {
     }
     if (data.line !== undefined) out.textContent += data.line + "\n";
     if (data.verdict) judge(cell, data.verdict, data.why);
+    if (data.error) out.textContent += (data.at ? words.at.replace("{}", data.at) : "") + data.error + "\n";
+    if (data.missing) out.textContent += words.missing + "\n";
+    if (data.more) out.textContent += words.more.replace("{}", data.more) + "\n";
     if (data.done) rest(cell);
   };
   worker.onerror = () => {
