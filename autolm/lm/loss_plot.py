@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 TRAIN, SMOOTH, VALIDATION = "#b9c7d6", "#27567b", "#c8553d"
+FEW = 2.5  # decades, of which more than the powers of ten are labelled
 CLOSEST = 0.045  # of the height: labels of floors that are nearer than this are moved apart
 
 
@@ -42,11 +43,8 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
         style: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "validation"}
         axes.plot(validated, after - above, color=VALIDATION, **style)
     _draw_floors(loss, levels)
-    if any(line.get_ydata().max(initial=0) > 0 for line in excess.lines):
-        excess.set_yscale("log", nonpositive="mask")
-        for ticks in (excess.yaxis.set_major_formatter, excess.yaxis.set_minor_formatter):
-            ticks("{x:g}")
     lowest = min(levels, key=lambda name: levels[name])
+    _on_a_log_scale(excess, lowest)
     excess.set_ylabel(f"loss − {lowest}")
     rate.plot(*zip(*rates, strict=True) if rates else ([], []), color=SMOOTH)
     rate.set_ylim(bottom=0)
@@ -71,6 +69,28 @@ def picture_of(figure: Any, kind: str) -> bytes:
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands for it
         figure.savefig(buffer, format=kind, dpi=120)
     return buffer.getvalue()
+
+
+def _on_a_log_scale(axes: Any, floor: str) -> None:
+    """Let the excess fall on a logarithmic scale, and say where it has gone below the floor."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    drawn = [(line.get_xdata(), line.get_ydata()) for line in axes.lines]
+    above = [ys[ys > 0] for _, ys in drawn]
+    if not any(map(len, above)):
+        return
+    axes.set_yscale("log", nonpositive="mask")
+    decades = np.log10(max(ys.max(initial=0) for ys in above)) - np.log10(
+        min(ys.min(initial=np.inf) for ys in above)
+    )
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < FEW else (1,)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    below = [np.asarray(xs)[ys <= 0] for xs, ys in drawn[1:]]  # single steps go up and down
+    first = min((xs[0] for xs in below if len(xs)), default=None)
+    if first is not None:
+        text = f"below {floor} from step {first:g} on"
+        axes.annotate(text, (1, 0.9), xycoords="axes fraction", ha="right", va="top", color=SMOOTH)
 
 
 def _draw_floors(axes: Any, levels: Mapping[str, float]) -> None:

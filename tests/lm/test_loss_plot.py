@@ -1,6 +1,7 @@
 """The plot of a run is a PNG in which the losses stand against the floors of their data."""
 
 import dataclasses
+import itertools
 import warnings
 from typing import Any
 
@@ -25,15 +26,38 @@ def test_a_plot_is_a_png_whatever_was_measured(metrics: list[dict[str, Any]]) ->
     assert png.endswith(b"IEND\xaeB`\x82")
 
 
-def test_the_title_is_the_name_of_the_text_and_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+def plotted(steps: list[dict[str, Any]], name: str) -> Any:
+    """Return a plot as matplotlib has it, before it is written."""
     drawn: list[Any] = []
-    monkeypatch.setattr(loss_plot, "picture_of", lambda figure, kind: drawn.append(figure))
-    draw_losses(STEPS, "$\\q$ 한.txt", LEVELS)
-    monkeypatch.undo()
-    assert drawn[0].axes[0].get_title() == "$\\q$ 한.txt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss_plot, "picture_of", lambda figure, kind: drawn.append(figure))
+        draw_losses(steps, name, LEVELS)
+    return drawn[0]
+
+
+def test_the_title_is_the_name_of_the_text_and_no_formula() -> None:
+    figure = plotted(STEPS, "$\\q$ 한.txt")
+    assert figure.axes[0].get_title() == "$\\q$ 한.txt"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert loss_plot.picture_of(drawn[0], "svg")
+        assert loss_plot.picture_of(figure, "svg")
+
+
+@pytest.mark.parametrize("last", [2.9, 1.51, 1.5001, 0.1])
+def test_no_label_stands_on_another_and_it_says_where_the_floor_is_passed(last: float) -> None:
+    steps = [{"step": n, "loss": 3.0 + (last - 3.0) * n / 60} for n in range(1, 61)]
+    figure = plotted(steps, "the run")
+    _, excess, _ = figure.axes
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        labels = [each for each in axes.yaxis.get_ticklabels(which="both") if each.get_text()]
+        low, high = axes.get_ylim()
+        seen = [each for each in labels if low <= each.get_position()[1] <= high]
+        boxes = sorted((each.get_window_extent() for each in seen), key=lambda box: box.y0)
+        assert len(boxes) > 1
+        assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+    told = [each.get_text() for each in excess.texts]
+    assert told == (["below bigram from step 32 on"] if last < 1.5 else [])
 
 
 def test_the_same_metrics_draw_the_same_bytes_and_others_others() -> None:

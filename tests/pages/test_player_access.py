@@ -153,6 +153,9 @@ CROPPED = """[...document.querySelectorAll(
     .map((node) => node.id || node.className || node.tagName)"""
 
 
+A4 = 718  # pixels, within its margins
+
+
 def of_width(page, width):
     page.send(
         "Emulation.setDeviceMetricsOverride",
@@ -168,8 +171,11 @@ def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, made, fragme
     page.send("Emulation.setEmulatedMedia", features=[dark])
     try:
         page.send("Emulation.setEmulatedMedia", media="print", features=[dark])
-        of_width(page, 718)  # of A4 within its margins
         page.until("printing.matches")
+        widest = """Math.max(...[...document.querySelectorAll("figure:not([hidden]) table")].map(
+            (table) => table.getBoundingClientRect().width))"""
+        assert page.evaluate(widest) <= A4  # though the window is wider
+        of_width(page, A4)
         paper = tuple(int(LIGHT.paper[i : i + 2], 16) for i in (1, 3, 5))
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == f"rgb{paper}"

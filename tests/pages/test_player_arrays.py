@@ -389,6 +389,24 @@ def test_a_picture_speaks_korean_and_names_in_it_stay(browser, made, neuron_page
     assert names <= set(browser.evaluate(said))
 
 
+def test_long_tokens_stand_beside_one_another_over_their_columns(browser, tmp_path):
+    need_renderer()
+    words = ("the", "internationalization", "sat", "고양이들은", "mat", "␣", "x")
+    _, loss = trained()
+    page = opened(browser, player(loss, tmp_path / "long.html", tokens=Tokens((), {}, words)))
+    for width in (1280, 390):
+        page.send(
+            "Emulation.setDeviceMetricsOverride",
+            **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+        )
+        page.evaluate("pinned = 'blocks.0.attention'; go(99); drawMatrices(true)")
+        overlap = """[...document.querySelectorAll("table")].flatMap((table) => {
+            const labels = [...table.querySelectorAll("thead th span")];
+            const boxes = labels.map((label) => label.getBoundingClientRect());
+            return boxes.slice(1).filter(({ left }, i) => left < boxes[i].right - 0.5); }).length"""
+        assert page.evaluate(overlap) == 0
+
+
 def test_adams_step_is_told_with_its_moments(browser, tmp_path):
     need_renderer()
     model, _ = trained()

@@ -84,6 +84,11 @@ function label(matrix, axis, i) {
   return labels[i] ?? String(i);
 }
 
+// Korean and Chinese signs are two columns wide.
+const WIDE_SIGN = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60\uffe0-\uffe6]/;
+const columnsOf = (text) => [...text].reduce((sum, sign) => sum + (WIDE_SIGN.test(sign) ? 2 : 1), 0);
+const IN_CELL = 6; // columns of a label over a cell with its number; a longer one is turned
+
 function called(matrix, flat) {
   const index = unravelled(flat, matrix.shape);
   const places = index.map((i, axis) => {
@@ -132,7 +137,7 @@ function figureOf(id, isGrad, width) {
   if (rows > MOST || columns > MOST) caption.append(" ", ...windowOf(key, rows, columns));
   const sums = isGrad ? matrix.gradSums : matrix.sums;
   const names = Array.from({ length: shownRows }, (_, i) => (rank > 1 ? label(matrix, rank - 2, top + i) : ""));
-  const room = width - 8 * Math.max(0, ...names.map((name) => name.length)) - 16 - (sums ? 60 : 0);
+  const room = width - 8 * Math.max(0, ...names.map(columnsOf)) - 16 - (sums ? 60 : 0);
   const hasNumbers = shownColumns * WIDE <= room;
   const cellWidth = hasNumbers
     ? WIDE
@@ -188,7 +193,7 @@ function head(matrix, left, count, hasNumbers, cellWidth) {
   const cells = names.map(
     (name, j) => `<th scope="col"${tokenAt(matrix, axis, left + j)}><span>${escaped(name)}</span></th>`
   );
-  const isLong = names.some((name) => name.length > 1);
+  const isLong = names.some((name) => columnsOf(name) > (hasNumbers ? IN_CELL : 1));
   return `<thead${isLong ? ' class="long"' : ""}><tr><td class="corner"></td>${cells.join("")}</tr></thead>`;
 }
 

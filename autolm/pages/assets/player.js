@@ -89,7 +89,7 @@ function widest(node, paint) {
 
 // The whole width is in sight, however narrow the window, and the whole height of a small graph that
 // can be read then; zoomed in, it is scrolled or dragged.
-const LEAST_SIZE = 0.7; // of its own size
+const LEAST_SIZE = 0.65; // of its own size
 const WIDE_PICTURE = 1.4; // widths to a height: from there on it stands above the rest, not beside it
 const viewBox = () =>
   element("stage").firstElementChild.getAttribute("viewBox").split(" ").map((x) => (Number(x) * 4) / 3);
@@ -100,7 +100,8 @@ function fit() {
   const [, , width, height] = viewBox();
   svg.removeAttribute("height");
   svg.removeAttribute("width");
-  const high = scene.isExact ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
+  const isFitted = scene.isExact || document.body.classList.contains("wide");
+  const high = isFitted ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
   svg.style.width = `${Math.min(width, stage.clientWidth - 24, width * high) * zoom}px`;
 }
 
