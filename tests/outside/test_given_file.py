@@ -57,7 +57,7 @@ def test_any_bytes_are_json_or_an_error_of_one_line(content: bytes) -> None:
 
 
 def test_a_name_that_stands_twice_and_a_number_that_nobody_means_are_no_json() -> None:
-    with pytest.raises(ValueError, match="^not JSON: 'a' stands there twice$"):
+    with pytest.raises(ValueError, match=r"^not JSON: 'a' stands there twice$"):
         parse_json('[{"b": {"a": 1, "b": 2, "a": 1}}]')
     with pytest.raises(ValueError, match=r"^not JSON: Exceeds the limit .* has 5000 digits$"):
         parse_json("9" * 5000)
