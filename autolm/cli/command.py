@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
             is_understood = True
             command.invoke(context)
         if sys.stdout is not None:  # as a program may leave it
-            sys.stdout.flush()  # what cannot be written is an error like any other
+            print_safely("", end="")  # what cannot be written is an error like any other
     except typer.Exit as end:
         code = end.exit_code
     except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
@@ -173,10 +173,9 @@ def _told(error: Any) -> tuple[str, int]:
         return error.format_message(), WRONG_USE
     text, kind = words_of(error), type(error).__name__
     if isinstance(error, OSError):
-        is_of_folder = isinstance(error, FileNotFoundError)
-        nameless = "the current folder" if is_of_folder else "standard output"
+        named = [str(error.filename)] if error.filename is not None else []
         is_plain = text.startswith("[Errno")
-        return f"{error.filename or nameless}: {error.strerror}" if is_plain else text, FAILED
+        return ": ".join([*named, error.strerror or ""]) if is_plain else text, FAILED
     if isinstance(error, MemoryError):
         return f"there is not enough memory: {text}", FAILED
     if isinstance(error, ValueError):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
     from autolm.lm.language_model import LanguageModel
+    from autolm.lm.tokenizers import Tokenizer
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
@@ -51,7 +52,7 @@ def read_text(folder: Path, text: str | None) -> Read:
     from autolm.outside.terminal import LONGEST, print_safely
 
     model, tokenizer, kind = trained(folder)
-    text = _first_line(folder) if text is None else text
+    text = _first_line(folder, tokenizer) if text is None else text
     with record_sites():
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
@@ -62,11 +63,15 @@ def read_text(folder: Path, text: str | None) -> Read:
     return Read(loss, model, tokens)
 
 
-def _first_line(folder: Path) -> str:
+def _first_line(folder: Path, tokenizer: Tokenizer) -> str:
     from autolm.lm.pretrained import is_pretrained
     from autolm.lm.run_folder import RunFolder
 
     if is_pretrained(folder):  # whose text is not at hand
         return "The cat sat on the mat."
     run = RunFolder.open(folder)
-    return corpus_of(run.config(), run.text).validation.strip().splitlines()[0][:LONGEST_LINE]
+    config = run.config()
+    line = corpus_of(config, run.text).validation.strip().splitlines()[0]
+    starts = (line[:end] for end in range(min(len(line), LONGEST_LINE), 1, -1))
+    fitting = (start for start in starts if len(tokenizer.encode(start)) < config.block_size)
+    return next(fitting, line[:1])

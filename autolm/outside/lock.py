@@ -55,8 +55,9 @@ def held(path: Path) -> Iterator[None]:
     """
     descriptor = _locked(path)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # a disk that is full: it is held, and does not say by whom
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         if sys.platform == "win32":  # which removes nothing that is open

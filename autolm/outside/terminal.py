@@ -14,6 +14,8 @@ import re
 import secrets
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 600  # characters of one message
@@ -54,7 +56,18 @@ def print_safely(text: str, to: Any = None, end: str = "\n", longest: int | None
     parts = STYLE.split(text)
     parts[::2] = ("\n".join(printable(x, longest) for x in p.split("\n")) for p in parts[::2])
     parts[1::2] = (f"\x1b{mark.removeprefix(_OURS)}" for mark in parts[1::2])
-    print("".join([*parts, end]), file=to, end="", flush=True)
+    with naming_output():
+        print("".join([*parts, end]), file=to, end="", flush=True)
+
+
+@contextmanager
+def naming_output() -> Iterator[None]:
+    """Let an error of writing say what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output" if error.filename is None else error.filename
+        raise
 
 
 def let_go_of_output() -> None:

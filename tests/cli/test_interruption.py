@@ -203,7 +203,7 @@ def test_what_is_closed_is_empty_or_swallows_all(uninterrupted: dict[str, Path])
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device of a full disk")
 def test_an_output_that_is_full_is_named(uninterrupted: dict[str, Path]) -> None:
-    for words in (["info"], ["sample", "run", "--tokens=9", "--prompt=a"], ["--help"]):
+    for words in (["info"], ["sample", "run", "--tokens=9", "--prompt=a"]):
         with open("/dev/full", "wb") as full:
             ended = subprocess.run(
                 [sys.executable, "-m", "autolm", *words],

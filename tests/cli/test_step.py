@@ -77,6 +77,16 @@ def test_model_is_stepped_through_and_zoomed_into(run):
     assert shown.endswith("every gradient is as it was\n")
 
 
+@pytest.mark.parametrize("kind", ["lines", "stream"])
+@pytest.mark.parametrize("tokenizer", ["characters", "bpe"])
+def test_what_a_model_reads_by_default_fits_into_its_context(tmp_path, kind, tokenizer):
+    text = tmp_path / "text.txt"
+    text.write_text("고양이가 매트 위에 앉았다.\n" * 300)
+    options = [*SMALL[1:], f"--kind={kind}", f"--tokenizer={tokenizer}", "--block-size=9"]
+    assert autolm("train", text, *options, "-o", tmp_path / "run").returncode == 0
+    assert autolm("step", tmp_path / "run").returncode == 0
+
+
 def test_attention_of_a_trained_model_opens(run):
     typed = "b attention\nc\nopen\nb weights\nc\nq\nq\n"
     shown = autolm("step", run, "--text", "a cat", typed=typed).stdout

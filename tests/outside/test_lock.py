@@ -42,6 +42,16 @@ def test_a_lock_names_its_holder_and_dies_with_it(tmp_path: Path, holder) -> Non
     assert not (tmp_path / "lock").exists()
 
 
+def test_a_lock_is_held_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space_left(descriptor: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", no_space_left)
+    with held(tmp_path / "lock"), pytest.raises(Busy) as busy, held(tmp_path / "lock"):
+        pass
+    assert busy.value.holder is None
+
+
 def test_a_lock_that_is_released_can_be_held_again_also_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), held(tmp_path / "lock"):
         raise ZeroDivisionError
