@@ -60,5 +60,10 @@ def setup(app):
     def keep_bars(app, what, name, thing, options, lines):
         lines[:] = [line.replace("|", r"\|") for line in lines]  # |a| is no substitution
 
+    def skip_classes(app, what, name, thing, skip, options):
+        # "alias of X", of a class that another holds, says nothing, and is no markup in Korean
+        return True if isinstance(thing, type) else None
+
     app.connect("config-inited", choose)
+    app.connect("autodoc-skip-member", skip_classes)
     app.connect("autodoc-process-docstring", keep_bars)

@@ -15,6 +15,7 @@ from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
 JOINER = "\N{WORD JOINER}"
+SHORT = 24  # signs of TeX
 
 
 @cache
@@ -54,19 +55,29 @@ def _displayed(translator: Any, node: Any) -> None:
 
 
 def _join(app: Any, tree: Any, page: str) -> None:
-    """Join what a browser would part: `(` and a formula, a formula or `)` and its particle."""
+    """Join what a browser would part: `)` and its particle, a short formula and what touches it."""
     for text in list(tree.findall(nodes.Text)):
-        if isinstance(text.parent, nodes.FixedTextElement | nodes.literal | nodes.math | nodes.raw):
-            continue
-        place = text.parent.index(text)
-        before, after = text.parent[:place], text.parent[place + 1 :]
-        joined = re.sub(r"\)(?=[가-힣])", f"){JOINER}", text)
-        if before and isinstance(before[-1], nodes.math):
-            joined = re.sub(r"^(?=[가-힣)])", JOINER, joined)
-        if after and isinstance(after[0], nodes.math):
-            joined = re.sub(r"\($", f"({JOINER}", joined)
-        if joined != text:
+        if not isinstance(
+            text.parent, nodes.FixedTextElement | nodes.literal | nodes.math | nodes.raw
+        ):
+            joined = re.sub(r"\)(?=[가-힣])", f"){JOINER}", text)
             text.parent.replace(text, nodes.Text(joined))
+    for formula in list(tree.findall(nodes.math)):
+        if len(formula.astext()) > SHORT:
+            continue  # it may be parted inside
+        parent, place = formula.parent, formula.parent.index(formula)
+        before, after = parent[place - 1] if place else "", (*parent[place + 1 :], "")[0]
+        opened = re.search(r"\(?$", before if isinstance(before, nodes.Text) else "")[0]
+        word = re.match(r"[가-힣)]?\S*", after if isinstance(after, nodes.Text) else "")[0]
+        word = word if re.match("[가-힣)]", word) else ""
+        if opened:
+            parent.replace(before, nodes.Text(before[:-1]))
+        if word:
+            parent.replace(after, nodes.Text(after[len(word) :]))
+        if opened or word:
+            whole = nodes.inline("", "", classes=["joined"])
+            parent.replace(formula, whole)
+            whole += [nodes.Text(opened), formula, nodes.Text(word)]
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -63,13 +63,17 @@ def test_a_parenthesis_and_a_particle_stay_at_what_they_belong_to():
     nodes = pytest.importorskip("docutils.nodes")
     from course.mathematics import JOINER, _join
 
-    text = nodes.paragraph(
-        "", "", nodes.Text("(수 ("), nodes.math("", "x"), nodes.Text("는 y(z)다)")
-    )
+    parts = [nodes.Text("수 ("), nodes.math("", "x"), nodes.Text("는 y(z)다)")]
+    text = nodes.paragraph("", "", *parts)
     code = nodes.paragraph("", "", nodes.literal("", "f(x)는"))
     _join(None, nodes.section("", text, code), "page")
-    assert text.astext() == f"(수 ({JOINER}x{JOINER}는 y(z){JOINER}다)"
+    assert [part.astext() for part in text] == ["수 ", "(x는", f" y(z){JOINER}다)"]
+    assert text[1]["classes"] == ["joined"]
     assert code.astext() == "f(x)는"
+    long = nodes.math("", "x" * 99)
+    text = nodes.paragraph("", "", nodes.Text("("), long, nodes.Text("는"))
+    _join(None, nodes.section("", text), "page")
+    assert long in text  # wider than a phone, perhaps: it may be parted
 
 
 def test_the_build_says_in_either_language_what_is_not_installed(tmp_path):
