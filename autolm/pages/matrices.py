@@ -145,6 +145,8 @@ class Matrices:
             each.axes = axes.of(each.node)
             each.operands = [self._reference(parent) for parent in self._read[each.maker].parents]
             each.uses = [self._use(*use) for use in self._users.get(each.node, [])]
+            if each.node.name == MASK and each.owner is not each.node:
+                each.hidden = ~np.asarray(each.node.data, bool)
         for node in self._all:
             self._hide(node)
 
