@@ -145,6 +145,8 @@ class Matrices:
             each.axes = axes.of(each.node)
             each.operands = [self._reference(parent) for parent in self._read[each.maker].parents]
             each.uses = [self._use(*use) for use in self._users.get(each.node, [])]
+            if each.node.name == MASK and each.owner is not each.node:
+                each.hidden = ~np.asarray(each.node.data, bool)
         for node in self._all:
             self._hide(node)
 
@@ -265,7 +267,7 @@ class Matrices:
         shown = self.shown[number]
         node, array = shown.node, self._read[shown.node].data
         written = {
-            "name": wording.visible(_name(node)),
+            "name": wording.visible(matrix_name(node)),
             "scope": node.scope,
             "shape": list(array.shape),
             "axes": [[axis.kind, self._labelled(axis)] for axis in shown.axes],
@@ -392,7 +394,7 @@ def _is_of_heads(node: Node) -> bool:
     return is_kernel or (node.name.endswith("_heads") and node.op.name == "swapaxes")
 
 
-def _name(node: Node) -> str:
+def matrix_name(node: Node) -> str:
     """Call a matrix; a `weight` is one of many, which goes by its path."""
     path = node.name if node.goes_by_its_path and not node.parents else ""
     return path or wording.name(node) or wording.label(node)

@@ -42,7 +42,7 @@ from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
 from autolm.outside.language import rules_in_korean
 from autolm.outside.whole_file import write_whole
-from autolm.pages.matrices import IN_VIEW, Matrices, packed_numbers
+from autolm.pages.matrices import IN_VIEW, Matrices, matrix_name, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
 from autolm.pages.notebook import Player
 from autolm.pages.playback import (
@@ -221,7 +221,7 @@ class _Page:
             "moved": [
                 {
                     "node": places[leaf],
-                    "called": wording.short(wording.called(leaf)) or wording.label(leaf),
+                    "called": wording.short(matrix_name(leaf)),
                     "formula": direction.formula,
                     "matrix": self.matrices.numbers.get(leaf) if self.matrices else None,
                     "madeOf": {

@@ -97,7 +97,8 @@ def test_an_open_part_shows_its_matrices_with_tokens_and_whole_numbers(browser, 
         assert not np.any(read["masked"])
     weights = table(page, "weights")
     assert (weights["heads"], weights["columns"]) == (words, words)
-    assert np.array_equal(weights["masked"], ~np.tri(5, dtype=bool))
+    for name in ("mask", "products", "scores", "masked_scores", "weights"):
+        assert np.array_equal(table(page, name)["masked"], ~np.tri(5, dtype=bool)), name
     assert np.allclose(numbers(weights).sum(1), 1)
     assert weights["sums"] == ["Σ 1"] * 5
     assert np.array_equal(numbers(table(page, "masked_scores")) == -np.inf, ~np.tri(5, dtype=bool))

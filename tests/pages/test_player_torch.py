@@ -145,6 +145,7 @@ def test_the_update_is_a_step_of_gradient_descent(browser, made):
     page = open_at(browser, made, "step=99")
     rates, losses = page.evaluate("[training.rates, training.losses]")
     assert losses[0] == loss.item()
+    assert "qkv.weight 24×8, qkv.bias 24" in page.text("#moved")
     start = [p.detach().clone() for p in model.parameters()]
     with torch.no_grad():
         for i in (8, 40):
