@@ -171,10 +171,9 @@ def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, made, fragme
     page.send("Emulation.setEmulatedMedia", features=[dark])
     try:
         page.send("Emulation.setEmulatedMedia", media="print", features=[dark])
-        page.until("printing.matches")
         widest = """Math.max(...[...document.querySelectorAll("figure:not([hidden]) table")].map(
             (table) => table.getBoundingClientRect().width))"""
-        assert page.evaluate(widest) <= A4  # though the window is wider
+        page.until(f"printing.matches && {widest} <= {A4}")  # though the window is wider
         of_width(page, A4)
         paper = tuple(int(LIGHT.paper[i : i + 2], 16) for i in (1, 3, 5))
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
