@@ -168,13 +168,17 @@ def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, made, fragme
     page = open_at(browser, made, fragment)
     dark = {"name": "prefers-color-scheme", "value": "dark"}
     of_width(page, 1900)
-    page.send("Emulation.setEmulatedMedia", features=[dark])
+    page.evaluate(
+        """printing.addEventListener("change", () => { if (printing.matches) window.widest =
+            Math.max(...[...document.querySelectorAll("figure:not([hidden]) table")].map(
+                (table) => table.getBoundingClientRect().width)); })"""
+    )
+    page.send("Page.printToPDF")
+    assert 0 < page.evaluate("widest") <= A4  # though the window is wider
     try:
         page.send("Emulation.setEmulatedMedia", media="print", features=[dark])
-        widest = """Math.max(...[...document.querySelectorAll("figure:not([hidden]) table")].map(
-            (table) => table.getBoundingClientRect().width))"""
-        page.until(f"printing.matches && {widest} <= {A4}")  # though the window is wider
         of_width(page, A4)
+        page.until(f"printing.matches && innerWidth === {A4}")
         paper = tuple(int(LIGHT.paper[i : i + 2], 16) for i in (1, 3, 5))
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == f"rgb{paper}"
