@@ -162,10 +162,9 @@ def gather(shared: Path, packages: Path) -> None:
     root = Path(autolm.__file__).parent
     with zipfile.ZipFile(shared / "autolm.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(root / "__init__.py", "autolm/__init__.py")
-        for file in sorted((root / "engine").glob("*.py")):
-            archive.write(file, f"autolm/engine/{file.name}")
-        for name in ("__init__.py", "language.py", "columns.py", "korean.json"):  # errors in Korean
-            archive.write(root / "outside" / name, f"autolm/outside/{name}")
+        for room in ("engine", "outside"):  # the two of the standard library alone
+            for file in sorted((root / room).glob("*.*")):
+                archive.write(file, f"autolm/{room}/{file.name}")
         archive.write(HERE / "marking.py", "marking.py")
 
 

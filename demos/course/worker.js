@@ -64,6 +64,7 @@ onmessage = async ({ data }) => {
     const line = told.findLast((each) => each.includes('"<exec>", line'))?.match(/line (\d+)/)[1];
     const missing = told.find((each) => each.includes("ModuleNotFoundError"));
     postMessage({ error: say(missing ?? told.at(-1)), at: line, missing: Boolean(missing) });
+  } finally {
+    postMessage({ done: true });
   }
-  postMessage({ done: true });
 };

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,21 @@ def test_korean_pages_have_no_english_of_the_theme(site):
             ">Previous<",
         ):
             assert words not in text, (page, words)
+
+
+def test_what_the_page_runs_python_with_needs_nothing_else(site, tmp_path):
+    with zipfile.ZipFile(site / "shared" / "autolm.zip") as archive:
+        archive.extractall(tmp_path)
+    program = "import marking; from autolm.outside.language import say, speak; speak('ko')\n"
+    program += "print(say('ZeroDivisionError: division by zero'))"
+    done = subprocess.run(
+        [sys.executable, "-S", "-X", "utf8", "-c", program],
+        cwd=tmp_path,
+        env={},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert (done.stdout, done.stderr) == ("ZeroDivisionError: 0으로 나누었습니다\n", "")
 
 
 @pytest.fixture
