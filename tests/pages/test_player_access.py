@@ -173,7 +173,7 @@ def test_on_paper_nothing_is_cropped_and_colours_are_light(browser, made, fragme
             Math.max(...[...document.querySelectorAll("figure:not([hidden]) table")].map(
                 (table) => table.getBoundingClientRect().width)); })"""
     )
-    page.send("Page.printToPDF")
+    page.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
     assert 0 < page.evaluate("widest") <= A4  # though the window is wider
     try:
         page.send("Emulation.setEmulatedMedia", media="print", features=[dark])

@@ -5,7 +5,6 @@ const MOST = 64; // rows and columns in view at a time
 const TERMS = 6; // that are written out
 // What takes one of several numbers as it is.
 const PICKING = ["astype", "clamp_max", "clamp_min", "concatenate", "masked_fill", "ordered", "stack", "where"];
-const PAPER = 640; // pixels that fit a printed page
 const printing = matchMedia("print");
 const KINDS = { batch: "text", heads: "head" };
 
@@ -251,7 +250,7 @@ function knownAt(id) {
 function drawMatrices(again = false) {
   // What is computed comes first; the parameters that it is computed with stand after it.
   const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
-  const width = printing.matches ? PAPER : element("matrices").clientWidth - 24;
+  const width = element("matrices").clientWidth - 24;
   const now = JSON.stringify([ids, lead, width, language, pinned]);
   if (now !== drawn || again) {
     drawn = now;
