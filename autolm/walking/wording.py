@@ -187,9 +187,9 @@ def base_name(node: Node) -> str:
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
-    """Cut a long text, and keep it in its line."""
-    text = visible(text[:longest]) + text[longest:]
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Cut a long text, and keep it in its line; a source stays one."""
+    kept = visible(text[:longest]) + text[longest:]
+    return type(text)(kept if len(kept) <= longest else kept[: longest - 1] + "…")
 
 
 def visible(text: str) -> str:
