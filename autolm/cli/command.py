@@ -123,11 +123,19 @@ def main(arguments: list[str] | None = None) -> None:
             print_safely("".join(format_exception(error)), sys.stderr, end="")
         elif (is_understood and not _is_of_the_words(error)) or _is_first_here():
             _tell(message)
+    _write_what_waits()
     if code != DONE and is_one_of_several():  # to take leave of one that is lost could take forever
-        with suppress(OSError, ValueError):
-            print_safely("", end="")
         os._exit(code)
     sys.exit(code)
+
+
+def _write_what_waits() -> None:
+    """Write what is held back for output, or give it up, or Python would fail of it as it ends."""
+    try:
+        print_safely("", end="")
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            let_go_of_output()
 
 
 def _tell(message: str) -> None:

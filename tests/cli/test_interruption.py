@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -203,12 +204,13 @@ def test_what_is_closed_is_empty_or_swallows_all(uninterrupted: dict[str, Path])
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device of a full disk")
 def test_an_output_that_is_full_is_named(uninterrupted: dict[str, Path]) -> None:
-    for words in (["info"], ["sample", "run", "--tokens=9", "--prompt=a"]):
+    commands = ["info"], ["sample", "run", "--tokens=9", "--prompt=a"]
+    for words, unbuffered in product(commands, ("", "1")):
         with open("/dev/full", "wb") as full:
             ended = subprocess.run(
                 [sys.executable, "-m", "autolm", *words],
                 cwd=uninterrupted["stream"],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
                 stdout=full,
                 stderr=subprocess.PIPE,
             )
