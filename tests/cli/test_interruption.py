@@ -121,7 +121,9 @@ def test_interrupted_and_resumed_a_run_leaves_the_same_bytes_as_uninterrupted(
 
 LIMITED = """
 import resource
+import sys
 resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+sys.dont_write_bytecode = True  # CPython 3.11 would keep a part of it
 from autolm.cli import main
 main()
 """

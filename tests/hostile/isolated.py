@@ -77,6 +77,7 @@ class Running:
         if not self.pid:
             if room is not None:  # bytes that a file may have, as on a disk that is full then
                 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+                sys.dont_write_bytecode = True  # CPython 3.11 would keep a part of it
             _be_the_command(folder, words, self.files, encoding, begun)
         os.close(begun)
         os.read(ready, 1)

@@ -84,6 +84,7 @@ def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str
             fails(*what["fails"])
         if "longest_file" in what:
             resource.setrlimit(resource.RLIMIT_FSIZE, (what["longest_file"],) * 2)
+            sys.dont_write_bytecode = True  # CPython 3.11 would keep a part of it
     run.SAMPLE_TOKENS = 20
     signal.alarm(200)  # a worker that hangs is a failure, and not an endless test
     main(arguments)
