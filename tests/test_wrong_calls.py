@@ -815,9 +815,8 @@ def complaint(name: str, argument: str, value: Any) -> str | None:
             return f"does not name it: {what}"
         return f"no message for people: {what}" if " at 0x" in str(error) else None
     except Exception as error:
-        allowed = isinstance(error, RuntimeError | FloatingPointError) and ended_by_a_raise_of_ours(
-            error
-        )
+        kinds = RuntimeError | FloatingPointError | ModuleNotFoundError
+        allowed = isinstance(error, kinds) and ended_by_a_raise_of_ours(error)
         return None if allowed else f"{argument}={value!r}: {type(error).__name__}: {error}"
     return None if told[argument].has_meaning(value) else f"accepted: {argument}={value!r}"
 
