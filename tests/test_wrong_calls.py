@@ -366,7 +366,10 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
         lambda: nn.KeyValueCache(5, WIDTH).extend,
         {"keys": only(lambda: constant(2, WIDTH)), "values": only(lambda: constant(2, WIDTH))},
     ),
-    "nn.KeyValueCache.make_room": (lambda: nn.KeyValueCache(5, WIDTH).make_room, {"end": size(5)}),
+    "nn.KeyValueCache.make_room": (
+        lambda: nn.KeyValueCache(5, WIDTH).make_room,
+        {"end": size(5, low=0)},
+    ),
     "nn.sinusoidal_positions": (
         lambda: nn.sinusoidal_positions,
         {"max_len": size(5), "d_model": size(WIDTH), "dtype": DTYPE},
