@@ -199,21 +199,24 @@ def test_what_is_kept_for_the_next_pass_keeps_no_graph_alive(commands):
     assert alive() is None
 
 
-def test_environment_variable_is_read_at_the_first_pass_and_not_by_importing():
-    program = "import os\nfrom autolm import Value\nos.environ['AUTOLM_DEBUG'] = '1'\n"
+def typed_into(program, text, **environment):
+    """Run Python, type this at its prompts, and return what it shows."""
+    folder = str(Path(__file__).parent.parent.parent)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program + "(Value(3.0) * 2).backward()"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
-            "PYTHONIOENCODING": "utf-8",
-        },
-        input="c\nc\n",
+        [sys.executable, "-W", "error", *program],
+        env={**os.environ, "PYTHONPATH": folder, "PYTHONIOENCODING": "utf-8", **environment},
+        input=text,
         capture_output=True,
         encoding="utf-8",
         timeout=60,
     )
-    assert "backward of" in done.stdout
+    return done.stdout
+
+
+def test_environment_variable_is_read_at_the_first_pass_and_not_by_importing():
+    program = "import os\nfrom autolm import Value\nos.environ['AUTOLM_DEBUG'] = '1'\n"
+    said = typed_into(["-c", program + "(Value(3.0) * 2).backward()"], "c\nc\n")
+    assert "backward of" in said
 
 
 LINES = """import numpy as np
@@ -232,20 +235,7 @@ z.backward()
 def test_under_the_environment_variable_places_and_messages_name_file_and_line(tmp_path):
     path = tmp_path / "p.py"
     path.write_text(LINES)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)],
-        env={
-            **os.environ,
-            "AUTOLM_DEBUG": "1",
-            "PYTHONPATH": str(Path(__file__).parent.parent.parent),
-            "PYTHONIOENCODING": "utf-8",
-        },
-        input="s\nw\nnan\nc\nc\nc\nq\n",
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-    )
-    said = done.stdout
+    said = typed_into([str(path)], "s\nw\nnan\nc\nc\nc\nq\n", AUTOLM_DEBUG="1")
     assert re.search(r"^backward of y \+ 1 = nan .* p\.py:6$", said, re.M), said
     assert re.search(r"> 1/3  \+ .* p\.py:6$", said, re.M), said
     assert re.search(r"> 2/3  × .*  head  p\.py:5$", said, re.M), said
