@@ -9,14 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from autolm.compiled.words import counted_words, loops_for
 from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, learn_merges
-from autolm.lm.tokenizers.splitting import (
-    character_kinds,
-    last_cut,
-    special_token_pattern,
-    split_like_gpt,
-)
+from autolm.lm.tokenizers.splitting import last_cut, special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.lm.tokenizers.words import BLOCK, Words, blocks_of, sliced
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
@@ -201,11 +195,8 @@ class BPETokenizer(Tokenizer):
             for piece, is_special in self._pieces(block):
                 if is_special:
                     continue
-                loops = loops_for(len(piece))
                 if self.split is None:
                     counts[bytes_of(piece)] += 1
-                elif loops is not None:
-                    counts.update(counted_words(loops, bytes_of(piece), character_kinds()))
                 else:
                     words = Counter(split_like_gpt(piece))
                     counts.update({bytes_of(word): count for word, count in words.items()})

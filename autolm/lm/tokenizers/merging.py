@@ -7,8 +7,6 @@ a pair; its *rank* is the order in which it was learnt; it makes the token ``256
 Neither function reads the text again after its first pass. Both rest on one fact: a pair that holds
 the newest token can only arise while that token is being made. So the places of a pair are all
 found at once, in text order, and from then on they only disappear.
-
-Texts of some size take the compiled loops of `compiled/`, which give the same merges.
 """
 
 import heapq
@@ -19,8 +17,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from autolm.compiled.words import MOST_POSITIONS, learnt, loops_for
 
 Pair: TypeAlias = tuple[int, int]
 Positions: TypeAlias = NDArray[np.int64]
@@ -45,11 +41,7 @@ def learn_merges(chunks: Iterable[bytes] | Mapping[bytes, int], num_merges: int)
     >>> learn_merges([b"aaabdaaabac"], 3)
     [(97, 97), (256, 97), (257, 98)]
     """
-    tokens, weights = laid_out(Counter(chunks))
-    loops = loops_for(int(weights.sum()))  # the bytes of the text, of which this may be little
-    if loops is not None and len(tokens) < MOST_POSITIONS:
-        return learnt(loops, tokens, weights, num_merges)
-    text = _LinkedText(tokens, weights)
+    text = _LinkedText(*_lay_out(Counter(chunks)))
     merges: list[Pair] = []
     while len(merges) < num_merges and (pair := text.pop_most_frequent_pair()) is not None:
         text.merge(pair, NUM_BYTES + len(merges))
@@ -97,8 +89,8 @@ def apply_merges(
     return [token for token in tokens if token >= 0]
 
 
-def laid_out(chunk_counts: Mapping[bytes, int]) -> tuple[Positions, Positions]:
-    """Return each chunk once, as tokens between boundaries, and how often each of them counts.
+def _lay_out(chunk_counts: Mapping[bytes, int]) -> tuple[Positions, Positions]:
+    """Return the tokens of all chunks, separated by boundaries, and the count of each position.
 
     As chunks stand in the order of their first occurrence, the earliest position of a pair here is
     also its earliest in the text.

@@ -12,11 +12,6 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
-from autolm.compiled.word_loops import LETTER, NUMBER, OTHER, SPACE
-
 MOST_SPECIAL = 1 << 18  # characters of all special tokens together
 
 
@@ -33,22 +28,6 @@ def _numeral_ranges() -> str:
     begins = [c for c in _numerals() if chr(ord(c) - 1) not in _numerals()]
     ends = [c for c in _numerals() if chr(ord(c) + 1) not in _numerals()]
     return "".join(f"{begin}-{end}" for begin, end in zip(begins, ends, strict=True))
-
-
-@cache
-def character_kinds() -> NDArray[np.uint8]:
-    """Return the kind of each character by its number, as the compiled loops name kinds."""
-    everything = "".join(map(chr, range(sys.maxunicode + 1)))
-    kinds = np.full(len(everything), OTHER, np.uint8)
-    for kind, pattern in (
-        (LETTER, r"[^\W\d_]+"),
-        (NUMBER, rf"[\d{_numeral_ranges()}]+"),
-        (SPACE, r"\s+"),
-        (OTHER, r"[\x1c-\x1f]+"),
-    ):
-        for run in re.finditer(pattern, everything):
-            kinds[run.start() : run.end()] = kind
-    return kinds
 
 
 @cache

@@ -7,9 +7,8 @@ in pieces, and may be larger than memory, is joined here into blocks that can be
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
-from autolm.compiled.words import Merges, loops_for
 from autolm.lm.tokenizers.merging import Pair, apply_merges
-from autolm.lm.tokenizers.splitting import character_kinds, split_like_gpt
+from autolm.lm.tokenizers.splitting import split_like_gpt
 from autolm.lm.tokenizers.tokenizer import bytes_of
 
 BLOCK = 1 << 20  # characters
@@ -37,24 +36,17 @@ class Words(dict[str, Sequence[int]]):
         self, pairs: Sequence[Pair], merged: Sequence[int], byte_ids: Sequence[int]
     ) -> None:
         super().__init__()
-        self._pairs, self._merged, self._byte_ids = pairs, merged, byte_ids
+        self._merged, self._byte_ids = merged, byte_ids
         self._ranks: dict[Pair, int] = {}
         for rank, pair in enumerate(pairs):
             self._ranks.setdefault(pair, rank)
-        self._compiled: Merges | None = None
 
     def ids(self, text: str) -> list[int]:
         """Return the ids of a text, cut into words as GPT-2 does."""
-        merges = self._compiled_for(len(text))
-        if merges is not None:
-            return merges.ids_of_words(bytes_of(text), character_kinds())
         return list(chain.from_iterable(map(self.__getitem__, split_like_gpt(text))))
 
     def ids_of_chunk(self, text: str) -> list[int]:
         """Return the ids of a text that is merged as a whole, and not remembered."""
-        merges = self._compiled_for(len(text))
-        if merges is not None:
-            return merges.ids_of_chunk(bytes_of(text))
         byte_ids = [self._byte_ids[byte] for byte in bytes_of(text)]
         return apply_merges(byte_ids, self._ranks, self._merged)
 
@@ -63,12 +55,6 @@ class Words(dict[str, Sequence[int]]):
             self.clear()
         ids = self[word] = tuple(self.ids_of_chunk(word))
         return ids
-
-    def _compiled_for(self, size: int) -> Merges | None:
-        loops = loops_for(size)
-        if loops is not None and self._compiled is None:
-            self._compiled = Merges(loops, self._pairs, self._merged, self._byte_ids)
-        return None if loops is None else self._compiled
 
 
 def blocks_of(

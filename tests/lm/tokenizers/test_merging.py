@@ -63,6 +63,7 @@ repetitive_chunks = (
 @example([b"aaaaa"], 4)
 @example([b"bbaabbbabbabbb"], 4)  # neighbouring merges share the pair between them
 @example([b"abab", b"baba"], 3)  # both pairs tie; the earlier in the text wins
+@example([b"abz", b"bz", b"cd", b"ab", b"bzbz"], 4)  # "ab" loses its first place, and the tie
 @example([b"ba", b"ab", b"ab", b"ba"], 1)  # the tie is across repeated chunks
 def test_learnt_merges_are_those_of_a_full_rescan(chunks: list[bytes], num_merges: int) -> None:
     assert learn_merges(chunks, num_merges) == learn_by_rescanning(chunks, num_merges)

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autolm.compiled import words as compiled
 from autolm.lm.tokenizers import BPETokenizer, words
 
 SPECIALS = ("<e>", "<e>!", "e> ")
@@ -40,23 +39,6 @@ def test_pieces_have_the_ids_and_merges_of_the_whole(
     assert in_pieces.merges == whole.merges
     for allowed, ids in zip((True, False), expected, strict=True):
         assert list(whole.encode_iterable(pieces, allow_special=allowed)) == ids
-
-
-def test_compiled_loops_take_over_from_a_size_on_with_the_same_ids(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    text = "the cat's hat, ½ of 12 cats <e> na\u00efve \ud800\n\n" * 20
-    tokenizers, ids = [], []
-    for worth_it in (1 << 19, 0):
-        monkeypatch.setattr(compiled, "WORTH_IT", worth_it)
-        monkeypatch.setattr(compiled, "compiled_loops", lambda: compiled.PLAIN)
-        monkeypatch.setattr(compiled, "find_spec", lambda name: True)
-        for split in ("gpt", None):
-            trained = BPETokenizer.train(text, 60, split=split, special_tokens=("<e>",))
-            tokenizers.append(trained.merges)
-            ids.append(trained.encode(text))
-    assert tokenizers[:2] == tokenizers[2:]
-    assert ids[:2] == ids[2:]
 
 
 def generated(length: int) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Splitting loses nothing, and cuts where GPT-2 cuts."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,32 @@ def test_chunks_are_a_lossless_partition(text: str) -> None:
 )
 def test_chunks_are_those_of_gpt2(text: str, chunks: list[str]) -> None:
     assert split_like_gpt(text) == chunks
+
+
+# Python's own white space (str.isspace) without the four controls that Unicode does not count.
+SPACES = set("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | set(
+    map(chr, range(0x2000, 0x200B))
+)
+
+
+def kind(character: str) -> str:
+    """Classify a character by its Unicode category: letter, number, space or other."""
+    if character in SPACES:
+        return "S"
+    return {"L": "L", "N": "N"}.get(unicodedata.category(character)[0], "O")
+
+
+def test_every_character_is_split_by_its_unicode_category() -> None:
+    for c in map(chr, range(0x110000)):
+        if c == "'":
+            continue  # may begin a contraction
+        chunks = {
+            "L": [f"a{c}{c}", "1", "!"],
+            "N": ["a", f"{c}{c}1", "!"],
+            "O": ["a", c + c, "1", "!"],
+            "S": ["a", " ", " 1", "!"] if c == " " else ["a", c, c, "1", "!"],
+        }[kind(c)]
+        assert split_like_gpt(f"a{c}{c}1!") == chunks, f"U+{ord(c):04X}"
 
 
 @given(any_text, st.lists(any_text.filter(bool), min_size=1, max_size=4))
