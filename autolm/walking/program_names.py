@@ -25,7 +25,7 @@ from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
 from autolm.engine.hooks import known_node
 from autolm.engine.site import is_machinery
-from autolm.walking.source import LONGEST, Sources
+from autolm.walking.source import LONGEST, source_texts
 
 MOST = 300_000  # how many things of a program are looked through
 MOST_SOURCES = 150_000
@@ -68,12 +68,8 @@ def names_among(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict[No
     names = _places(variables, nodes)
     if len(nodes) > MOST_SOURCES or not any(node.site for node in nodes):
         return names
-    source_of = Sources(nodes, names, variables)
-    for node in reversed(nodes):
-        if node not in names and not node.name:
-            text = source_of(node)
-            if text:
-                names[node] = Source(text)
+    texts = source_texts(nodes, variables)
+    names |= {n: Source(t) for n, t in texts.items() if n not in names and not n.name}
     return names
 
 

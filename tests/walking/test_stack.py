@@ -48,7 +48,7 @@ def test_frames_are_the_operation_its_modules_and_the_calls_with_their_lines(tmp
         ("train", name, 12, ""),
         ("<module>", name, 13, ""),
         (7, 15, 8, 21),
-        [("the end of the backward of -(x + 1) * 2", 12), ("train", 12), ("<module>", 13)],
+        [("the end of the backward of inner(x) * 2", 12), ("train", 12), ("<module>", 13)],
     ]
 
 
