@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 import autolm
+from tests import stubs
 
 HEAVY = {"numpy", "matplotlib", "hypothesis", "rich", "graphviz", "safetensors", "numba"}
-ROOMS_WITH_LAZY_NAMES = ["autolm", "autolm.lm", "autolm.nn"]
+PACKAGES_WITH_LAZY_NAMES = ["autolm", "autolm.lm", "autolm.nn"]
 
 
 def in_a_fresh_interpreter(program: str) -> str:
@@ -40,30 +41,21 @@ def modules() -> list[str]:
     return names
 
 
-def names_for_type_checkers(room: str) -> dict[str, str]:
-    """Read from a room's source which names a type checker sees, and where each is from."""
-    path = Path(sys.modules[room].__file__ or "")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    (branch,) = (node for node in tree.body if isinstance(node, ast.If))
-    return {
-        alias.name: line.module or ""
-        for line in branch.body
-        if isinstance(line, ast.ImportFrom)
-        for alias in line.names
-        if alias.asname == alias.name
-    }
+@pytest.mark.parametrize("package", stubs.PACKAGES)
+def test_stubs_are_those_that_the_packages_make(package: str) -> None:
+    pytest.importorskip("torch" if package == "autolm.torch" else "numpy")
+    assert stubs.path_of(package).read_text("utf-8") == stubs.stub(package)
 
 
-@pytest.mark.parametrize("room", ROOMS_WITH_LAZY_NAMES)
-def test_every_name_is_the_one_that_a_type_checker_sees(room: str) -> None:
-    __import__(room)
-    lazy, seen = sys.modules[room], names_for_type_checkers(room)
-    rooms = {name for name, home in seen.items() if home == room}
-    assert set(lazy.__all__) == set(seen) - rooms - set(dir(builtins))
-    assert set(seen) <= set(dir(lazy))
-    for name, home in seen.items():
-        __import__(home)
-        assert getattr(lazy, name) is getattr(sys.modules[home], name)
+@pytest.mark.parametrize("package", PACKAGES_WITH_LAZY_NAMES)
+def test_every_name_of_a_stub_is_the_object_of_its_module(package: str) -> None:
+    module = importlib.import_module(package)
+    tree = ast.parse(stubs.path_of(package).read_text("utf-8"))
+    for line in tree.body:
+        for alias in line.names if isinstance(line, ast.ImportFrom) else ():
+            home = importlib.import_module(line.module or "")
+            assert getattr(module, alias.name) is getattr(home, alias.name)
+            assert alias.name in dir(module)
 
 
 def test_a_star_brings_the_names_and_hides_no_builtin() -> None:
@@ -202,7 +194,8 @@ for name, thing, was in made.values():
     changed += [f"{name}.{part}" for part in was if now.get(part, was) is not was[part]]
     new = {part for part in now if part not in was}
     if name.endswith("."):  # a room is told of its files, and keeps the names that were asked for
-        new -= {part for part in new if hasattr(now[part], "__spec__") or part in now["__all__"]}
+        exported = {*getattr(thing, "__all__", ()), "__all__"}
+        new -= {part for part in new if hasattr(now[part], "__spec__") or part in exported}
     changed += [f"{name}.{part}" for part in sorted(new)]
 assert not changed, changed
 print(len(made))

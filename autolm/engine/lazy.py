@@ -1,8 +1,7 @@
-"""Names of a room that are imported when they are first asked for; `__init__` files use it.
+"""Names of a package that are imported on first use.
 
-To import a room then costs nothing, and each name no more than the file that it comes from: so
-`from autolm import Value` loads no NumPy. A type checker does not run this; for it, the `__init__`
-file imports the same names in a branch that only type checkers read.
+`from autolm import Value` then loads no NumPy. Type checkers and editors read the same names in the
+package's `__init__.pyi`, which `python -m tests.stubs` writes from the table given here.
 """
 
 from __future__ import annotations
@@ -12,36 +11,52 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+ALL = "*"
+
 
 def lazily(
-    room: dict[str, Any], homes: Mapping[str, str], rooms: Iterable[str] = ()
-) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return the `__getattr__`, the `__dir__` and the `__all__` of a room.
+    package: dict[str, Any], homes: Mapping[str, str], subpackages: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package; the first also makes `__all__`.
 
     Parameters
     ----------
-    room
-        Its `globals()`: a name that was found is kept there.
+    package
+        Its `globals()`, where a name is stored once it is imported.
     homes
-        Modules, by their whole names, and which names each gives, with spaces between; a star does
-        not import one that would hide a builtin.
-    rooms
-        Rooms in it, which are names of it too; but a star does not import them.
+        For each module the names that it gives, separated by spaces; `ALL` for every name in the
+        module's `__all__` that would not hide a builtin.
+    subpackages
+        Subpackages that are attributes too. `import *` does not import them.
     """
-    home_of = {name: home for home, names in homes.items() for name in names.split()}
-    inner = frozenset(rooms)
 
     def find(name: str) -> Any:
-        if name in home_of:
-            found = getattr(import_module(home_of[name]), name)
-        elif name in inner:
-            found = import_module(f"{room['__name__']}.{name}")
+        if name == "__all__":
+            value: Any = [name for name in expand(homes) if not hasattr(builtins, name)]
+        elif name in subpackages:
+            value = import_module(f"{package['__name__']}.{name}")
+        elif not name.startswith("_") and (home := _home_of(name, homes)):
+            value = getattr(import_module(home), name)
         else:
-            raise AttributeError(f"module {room['__name__']!r} has no attribute {name!r}")
-        room[name] = found
-        return found
+            raise AttributeError(f"module {package['__name__']!r} has no attribute {name!r}")
+        package[name] = value
+        return value
 
-    def names() -> list[str]:
-        return sorted({*room, *home_of, *inner})
+    return find, lambda: sorted({*package, *expand(homes), *subpackages})
 
-    return find, names, [name for name in home_of if not hasattr(builtins, name)]
+
+def expand(homes: Mapping[str, str]) -> dict[str, str]:
+    """Return the module of each name of a table such as `lazily` takes."""
+    return {name: home for home, names in homes.items() for name in _names(home, names)}
+
+
+def _names(home: str, names: str) -> list[str]:
+    if names != ALL:
+        return names.split()
+    return [name for name in import_module(home).__all__ if not hasattr(builtins, name)]
+
+
+def _home_of(name: str, homes: Mapping[str, str]) -> str | None:
+    """Find the module of one name; modules with all of their names come last."""
+    written = (home for home, names in homes.items() if name in names.split())
+    return next(written, None) or expand(homes).get(name)

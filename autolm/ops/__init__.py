@@ -1,190 +1,75 @@
-"""The operations, a family a file: arithmetic, reductions, shapes, choices, layers (floor 1).
+"""The operations, one file per family: arithmetic, reductions, shapes, indexing, layers (layer 1).
 
-Pure functions of arrays, each with its rule and its record. A Tensor may not enter, nor what must
-be known of a graph: what makes a node of a result, and fits its gradients, stands in `tensor`.
+They are pure functions of arrays, each with its rule and its record. This package does not know
+Tensors or graphs: `autolm.tensor` makes a node of a result.
+
+An operation that a family defines is exported from here, and from `autolm` unless it would hide a
+builtin. `__init__.pyi` lists the same names for type checkers; `python -m tests.stubs` writes it.
 """
 
-from autolm.ops.along_axes import chunk, flip, pad, roll, split
-from autolm.ops.arithmetic import (
-    abs,
-    add,
-    astype,
-    clamp_max,
-    clamp_min,
-    clip,
-    cos,
-    div,
-    erf,
-    exp,
-    gelu,
-    leaky_relu,
-    log,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    pow,
-    relu,
-    sigmoid,
-    silu,
-    sin,
-    softplus,
-    sqrt,
-    sub,
-    swiglu,
-    tanh,
-    where,
+from typing import TypeVar
+
+from autolm.ops import (
+    along_axes,
+    arithmetic,
+    attending,
+    choosing,
+    convolution,
+    neural,
+    positions,
+    probability,
+    reduce,
+    shape,
 )
-from autolm.ops.array_operation import ArrayOperation, Case
-from autolm.ops.attending import attention
-from autolm.ops.choosing import gather, ordered, sort, topk, tril, triu
-from autolm.ops.composed import Composed, composed
-from autolm.ops.convolution import conv1d
-from autolm.ops.einsum import einsum
-from autolm.ops.neural import dropout, embedding, layer_norm, masked_fill, matmul, rms_norm
-from autolm.ops.positions import rope
-from autolm.ops.primitive import Primitive, primitive
-from autolm.ops.probability import cross_entropy, log_softmax, softmax
-from autolm.ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, std, sum, var
-from autolm.ops.shape import (
-    broadcast_to,
-    concatenate,
-    flatten,
-    getitem,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    transpose,
-    unsqueeze,
-)
-from autolm.ops.varied import (
-    Axis,
-    Floats,
-    Ids,
-    Index,
-    Length,
-    Mask,
-    NewShape,
-    OneOf,
-    Order,
-    Pattern,
-    Varied,
-    WiderShape,
+from autolm.ops import einsum as einsum_family
+from autolm.ops.array_operation import ArrayOperation as ArrayOperation
+from autolm.ops.array_operation import Case as Case
+from autolm.ops.composed import Composed as Composed
+from autolm.ops.composed import composed as composed
+from autolm.ops.primitive import Primitive as Primitive
+from autolm.ops.primitive import primitive as primitive
+from autolm.ops.varied import Axis as Axis
+from autolm.ops.varied import Floats as Floats
+from autolm.ops.varied import Ids as Ids
+from autolm.ops.varied import Index as Index
+from autolm.ops.varied import Length as Length
+from autolm.ops.varied import Mask as Mask
+from autolm.ops.varied import NewShape as NewShape
+from autolm.ops.varied import OneOf as OneOf
+from autolm.ops.varied import Order as Order
+from autolm.ops.varied import Pattern as Pattern
+from autolm.ops.varied import Varied as Varied
+from autolm.ops.varied import WiderShape as WiderShape
+
+Kind = TypeVar("Kind")
+
+FAMILIES = (
+    arithmetic,
+    reduce,
+    shape,
+    along_axes,
+    choosing,
+    einsum_family,
+    neural,
+    probability,
+    attending,
+    convolution,
+    positions,
 )
 
-#: The operations with a rule of their own, in the order of the table that `autolm ops` prints.
-PRIMITIVES: tuple[Primitive, ...] = (
-    *(add, sub, mul, div, pow, neg, abs, exp, log, sqrt, sin, cos, tanh, sigmoid, relu, gelu),
-    *(softplus, leaky_relu, erf),
-    *(maximum, minimum, where, clamp_min, clamp_max, astype),
-    *(sum, prod, cumsum, mean, var, max, min, norm, logsumexp),
-    *(reshape, transpose, swapaxes, broadcast_to, getitem, concatenate, stack, ordered),
-    *(matmul, einsum, softmax, log_softmax, layer_norm, rms_norm, embedding, masked_fill, dropout),
-    *(attention, cross_entropy),
-)
-#: Those that are composed of them.
-COMPOSED: tuple[Composed, ...] = (
-    *(silu, clip),
-    *(std, squeeze, unsqueeze, flatten, flip, roll, pad, split, chunk),
-    *(gather, sort, topk, tril, triu, conv1d),
-    *(swiglu, rope),
-)
-#: Every operation that autolm has.
-OPERATIONS: tuple[ArrayOperation, ...] = (*PRIMITIVES, *COMPOSED)
 
-__all__ = [
-    "COMPOSED",
-    "OPERATIONS",
-    "PRIMITIVES",
-    "ArrayOperation",
-    "Axis",
-    "Case",
-    "Composed",
-    "Floats",
-    "Ids",
-    "Index",
-    "Length",
-    "Mask",
-    "NewShape",
-    "OneOf",
-    "Order",
-    "Pattern",
-    "Primitive",
-    "Varied",
-    "WiderShape",
-    "abs",
-    "add",
-    "astype",
-    "attention",
-    "broadcast_to",
-    "chunk",
-    "clamp_max",
-    "clamp_min",
-    "clip",
-    "composed",
-    "concatenate",
-    "conv1d",
-    "cos",
-    "cross_entropy",
-    "cumsum",
-    "div",
-    "dropout",
-    "einsum",
-    "embedding",
-    "erf",
-    "exp",
-    "flatten",
-    "flip",
-    "gather",
-    "gelu",
-    "getitem",
-    "layer_norm",
-    "leaky_relu",
-    "log",
-    "log_softmax",
-    "logsumexp",
-    "masked_fill",
-    "matmul",
-    "max",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "mul",
-    "neg",
-    "norm",
-    "ordered",
-    "pad",
-    "pow",
-    "primitive",
-    "prod",
-    "relu",
-    "reshape",
-    "rms_norm",
-    "roll",
-    "rope",
-    "sigmoid",
-    "silu",
-    "sin",
-    "softmax",
-    "softplus",
-    "sort",
-    "split",
-    "sqrt",
-    "squeeze",
-    "stack",
-    "std",
-    "sub",
-    "sum",
-    "swapaxes",
-    "swiglu",
-    "tanh",
-    "topk",
-    "transpose",
-    "tril",
-    "triu",
-    "unsqueeze",
-    "var",
-    "where",
-]
+def _defined_in(kind: type[Kind]) -> tuple[Kind, ...]:
+    """Return the operations of a kind, in the order of families and of definitions."""
+    found = (value for family in FAMILIES for value in vars(family).values())
+    return tuple(dict.fromkeys(value for value in found if isinstance(value, kind)))
+
+
+#: The operations with a rule of their own.
+PRIMITIVES = _defined_in(Primitive)
+#: The operations that are composed of others.
+COMPOSED = _defined_in(Composed)
+#: Every operation, in the order of the table that `autolm ops` prints.
+OPERATIONS = (*PRIMITIVES, *COMPOSED)
+
+globals().update({op.name: op for op in OPERATIONS})
+__all__ = [op.name for op in OPERATIONS]

@@ -8,37 +8,28 @@ ask for it, importing this begins to record. `load` goes on in PyTorch with what
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from autolm.torch.checking import check as check
-    from autolm.torch.recorder import record as record
-    from autolm.torch.root import graph as graph
-    from autolm.torch.root import node as node
-    from autolm.torch.twin import arrays as arrays
-    from autolm.torch.twin import load as load
-else:
-    from autolm.engine.lazy import lazily
+from autolm.engine.lazy import lazily
 
-    _find, __dir__, __all__ = lazily(
-        globals(),
-        {
-            "autolm.torch.recorder": "record",
-            "autolm.torch.root": "graph node",
-            "autolm.torch.checking": "check",
-            "autolm.torch.twin": "arrays load",
-        },
-        rooms=("recorder",),
-    )
+_HOMES = {
+    "autolm.torch.recorder": "record",
+    "autolm.torch.root": "graph node",
+    "autolm.torch.checking": "check",
+    "autolm.torch.twin": "arrays load",
+}
+_find, __dir__ = lazily(globals(), _HOMES, subpackages=("recorder",))
 
-    def __getattr__(name: str) -> Any:
-        try:
-            return _find(name)
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            message = "autolm.torch needs PyTorch: pip install 'autolm[torch]'"
-            raise ModuleNotFoundError(message, name="torch") from None
 
-    if os.getenv("AUTOLM_DEBUG") == "1" or os.getenv("AUTOLM_DAP"):
-        __getattr__("recorder").record_from_now_on()
+def __getattr__(name: str) -> Any:
+    try:
+        return _find(name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = "autolm.torch needs PyTorch: pip install 'autolm[torch]'"
+        raise ModuleNotFoundError(message, name="torch") from None
+
+
+if os.getenv("AUTOLM_DEBUG") == "1" or os.getenv("AUTOLM_DAP"):
+    __getattr__("recorder").record_from_now_on()
