@@ -1,7 +1,7 @@
 """The layers that a transformer is made of, each fused into one node with its own rule.
 
-Matrix product, the norms, embedding, masking and dropout. Where its forward does not say it by
-itself, each has a scalar definition in `on_values.py`, against which it is proved.
+Matrix product, the norms, embedding, masking and dropout. `definitions.py` composes the norms and
+dropout of smaller operations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops import definitions, on_values
+from autolm.engine.value import Value
+from autolm.ops import definitions
 from autolm.ops.arguments import (
     read_int,
     read_integers,
@@ -26,11 +27,27 @@ from autolm.ops.reduce import dot_along, floating, sum_along
 from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
 
+def _matmul_of_values(a: Array, b: Array) -> Array:
+    """Multiply object arrays of Values: each element is one dot product of a row and a column."""
+    rows = a[None, :] if a.ndim == 1 else a
+    columns = b[:, None] if b.ndim == 1 else b
+    batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    rows = np.broadcast_to(rows, (*batch, *rows.shape[-2:]))
+    columns = np.broadcast_to(columns, (*batch, *columns.shape[-2:])).swapaxes(-1, -2)
+    result = np.empty((*batch, rows.shape[-2], columns.shape[-2]), dtype=object)
+    for *where, i, j in np.ndindex(result.shape):
+        outer = tuple(where)
+        result[*outer, i, j] = Value.dot(rows[*outer, i], columns[*outer, j])
+    if a.ndim == 1:
+        result = result[..., 0, :]
+    return result[..., 0] if b.ndim == 1 else result
+
+
 @primitive(
     symbol="@",
     formula="yᵢⱼ = Σₖ aᵢₖ · bₖⱼ",
     rule=("ḡ · bᵀ", "aᵀ · ḡ"),
-    scalar=on_values.matmul,
+    scalar=_matmul_of_values,
     cases=(
         Case(((2, 3), (3, 4))),
         Case(((3, 3), (3, 3))),
@@ -107,7 +124,6 @@ def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
         "ḡ · n",
         "ḡ",
     ),
-    scalar=on_values.layer_norm,
     definition=definitions.layer_norm,
     cases=(
         Case(((4,), (4,), (4,)), {"eps": 1e-5}),
@@ -174,7 +190,6 @@ def _as_rows(a: Array) -> Array:
     symbol="rms norm",
     formula="y = n · gain,  n = x / √(mean x² + ε)",
     rule=("(h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain", "ḡ · n"),
-    scalar=on_values.rms_norm,
     definition=definitions.rms_norm,
     cases=(
         Case(((4,), (4,)), {"eps": 1e-5}),

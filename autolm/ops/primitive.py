@@ -29,7 +29,8 @@ class Primitive(ArrayOperation):
     forward
         The pure function, ``forward(*arrays, **attributes) -> (result, backward)``.
     scalar
-        The same operation on object arrays of Values; by default the forward itself.
+        The same operation on object arrays of Values, where the forward does not run on them; an
+        operation with a definition needs none.
     definition
         The same operation composed of others, ``definition(*operands, **attributes) -> result``, on
         Tensors: what opens behind its node. An elementary operation has none.

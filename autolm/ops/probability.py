@@ -1,7 +1,7 @@
 """From scores to probabilities: softmax, its logarithm, and the loss.
 
-Each is fused into one node, and has a scalar definition in `on_values.py`, against which it is
-proved. The largest score is taken from all before they are exponentiated, so that none overflows.
+Each is one node with a rule of its own; `definitions.py` composes it of smaller operations. The
+largest score is subtracted before the exponential, so that none overflows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops import definitions, on_values
+from autolm.ops import definitions
 from autolm.ops.arguments import (
     read_axis,
     read_choice,
@@ -67,7 +67,6 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
     formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
     places=("axis",),
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
-    scalar=on_values.softmax,
     definition=definitions.softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
@@ -88,7 +87,6 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
     places=("axis",),
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
-    scalar=on_values.log_softmax,
     definition=definitions.log_softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
@@ -114,7 +112,6 @@ LABELS = {"targets": np.array([[0, -1], [2, 2]]), "ignore_index": -1}
     formula="mean over rows of −Σ p · ln softmax(logits),  p one at the target t, else 0",
     places=("targets",),
     rule=("ḡ · (softmax logits · Σ p − p) / n",),
-    scalar=on_values.cross_entropy,
     definition=definitions.cross_entropy,
     cases=(
         Case(((3,),), {"targets": np.array(1), "ignore_index": None}),

@@ -1,12 +1,13 @@
 """One model, two engines: expand a graph of Tensors into a graph of Values, element by element.
 
-Each operation runs its scalar definition, which has Value's rules and none of its own. What comes
-out is an ordinary graph of Values, with the scopes and names of the Tensors it came from
-(`W_Q[3,5]`).
+A fused operation is expanded by its definition, an elementary one runs on Values, whose rules are
+Value's own. The result is an ordinary graph of Values, with the scopes and names of the Tensors it
+came from (`W_Q[3,5]`).
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from autolm.engine.graph import Node, recording, topological_order
 from autolm.engine.value import Value
+from autolm.tensor.quiet import quiet
 
 
 def expand(
@@ -38,14 +40,43 @@ def expand(
     nodes = [*dict.fromkeys(root.parents), root] if zoom else topological_order(root)
     expanded: dict[Node, NDArray[Any]] = {}
     for node in nodes:
-        with recording(scope=node.scope, sites=False):
+        with recording(scope=node.scope, sites=False), quiet():
             if node.parents and (node is root or not zoom):
-                operands = [expanded[parent] for parent in node.parents]
-                expanded[node] = node.op.on_values(*operands, **node.attributes)
+                expanded[node] = _result(node, [expanded[parent] for parent in node.parents])
             else:
                 expanded[node] = _leaves(node) if given is None else given.get(node, _leaves(node))
         _name(expanded[node], node)
     return expanded
+
+
+def _result(node: Any, operands: list[NDArray[Any]]) -> NDArray[Any]:
+    """Compute a result from Values: by its definition, or the operation itself if it has none."""
+    if node.op.scalar is not None or node.op.definition is None:
+        return node.op.on_values(*operands, **node.attributes)
+    root, leaves = run_definition(node)
+    given = {leaves[parent]: values for parent, values in zip(node.parents, operands, strict=True)}
+    return expand(root, given=given)[root]
+
+
+def run_definition(node: Any) -> tuple[Any, dict[Node, Any]]:
+    """Run the definition of a fused node: the result, and the leaf made for each operand.
+
+    No gradient is computed. A leaf has the name of its operand, or else of the argument.
+    """
+    arguments = inspect.signature(node.op.definition).parameters
+    leaves: dict[Node, Any] = {}
+    for parent, name in zip(node.parents, arguments, strict=False):
+        leaf = leaves[parent] = type(node)(parent.data, requires_grad=parent.requires_grad)
+        leaf.note = parent.note
+        leaf.name = leaf.name or name
+    operands = [leaves[parent] for parent in node.parents]
+    with recording(enabled=True, scope=node.scope, sites=False), quiet():
+        root = node.op.definition(*operands, **node.attributes)
+    if isinstance(root, Node):
+        for inner in topological_order(root):
+            if inner.parents and node.site:
+                inner.site = node.site  # all of it was made there
+    return root, leaves
 
 
 def _leaves(node: Node) -> NDArray[Any]:

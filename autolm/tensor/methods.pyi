@@ -41,24 +41,24 @@ class Methods:
         """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
     def relu(self) -> Self:
         """Cut off what is negative: max(0, a)."""
-    def gelu(self, *, approximate: str = "none") -> Self:
-        """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
     def softplus(self) -> Self:
         """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
     def leaky_relu(self, negative_slope: float = 0.01) -> Self:
         """Flatten what is negative: its slope is `negative_slope`."""
     def erf(self) -> Self:
         """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    def gelu(self, *, approximate: str = "none") -> Self:
+        """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
     def maximum(self, b: Any, /) -> Self:
         """Take the larger of two, element by element."""
     def minimum(self, b: Any, /) -> Self:
         """Take the smaller of two, element by element."""
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Round to numbers of another type; whole numbers and bools have no gradient."""
     def clamp_min(self, low: Any, /) -> Self:
         """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
     def clamp_max(self, high: Any, /) -> Self:
         """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
-    def astype(self, dtype: DTypeLike) -> Self:
-        """Round to numbers of another type; whole numbers and bools have no gradient."""
     def sum(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
@@ -109,22 +109,24 @@ class Methods:
         """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
+    def masked_fill(self, mask: NDArray[np.bool_], value: float) -> Self:
+        """Put `value` wherever the mask is true; the mask and `a` broadcast."""
     def ordered(
         self, axis: int = -1, *, descending: bool = False, k: int | None = None, dim: int = ...
     ) -> Self:
         """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them."""
     def matmul(self, b: Any, /) -> Self:
         """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
+    def dropout(self, rate: float, *, seed: int) -> Self:
+        """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
         """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
     def log_softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
         """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
-    def masked_fill(self, mask: NDArray[np.bool_], value: float) -> Self:
-        """Put `value` wherever the mask is true; the mask and `a` broadcast."""
-    def dropout(self, rate: float, *, seed: int) -> Self:
-        """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
+    def swiglu(self, b: Any, /) -> Self:
+        """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up."""
     def clip(self, low: Any = None, high: Any = None, *, max: Any = ..., min: Any = ...) -> Self:
         """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
@@ -181,5 +183,3 @@ class Methods:
         """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
     def triu(self, diagonal: int = 0) -> Self:
         """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
-    def swiglu(self, b: Any, /) -> Self:
-        """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up."""

@@ -7,15 +7,15 @@ Nothing of the graph around it changes, and nothing in the opened one leads back
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
 
 from autolm.engine.backprop import Backprop, latest_root, write_gradients
-from autolm.engine.graph import Node, recording, topological_order
+from autolm.engine.graph import Node, recording
 from autolm.engine.hooks import higher
 from autolm.tensor.arguments import read_node
+from autolm.tensor.expansion import run_definition
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
 from autolm.walking.wording import label
@@ -75,45 +75,27 @@ def composed(node: Node) -> tuple[Any, dict[Any, Any]]:
         return higher(node.opened_by)(node)
     if not node.parents:
         raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
-    definition = getattr(node.op, "definition", None)
-    if definition is None:
+    if getattr(node.op, "definition", None) is None:
         raise ValueError(
             f"open: {node.op.name} is elementary: no definition composes it of other operations"
         )
-    arguments = inspect.signature(definition).parameters
-    leaves = {
-        parent: _leaf(parent, name) for parent, name in zip(node.parents, arguments, strict=False)
-    }
-    operands = [leaves[parent] for parent in node.parents]
-    with recording(enabled=True, scope=node.scope, sites=False), quiet():
-        root = definition(*operands, **node.attributes)
-        _require_unchanged(node, operands)
+    root, leaves = run_definition(node)
+    _require_unchanged(node, [leaves[parent] for parent in node.parents])
     if not isinstance(root, Tensor) or not root.parents:
         kind = "a leaf" if isinstance(root, Tensor) else f"a {type(root).__name__}"
         raise TypeError(
             f"open: the definition of {node.op.name} must compose operations on its operands; it "
             f"returned {kind}"
         )
-    for each in topological_order(root):
-        if each.parents and node.site:
-            each.site = node.site  # all of it was made there
     if node.name or not root.name:
         root.name = node.name or str(node.op.name)
     return root, leaves
 
 
-def _leaf(operand: Node, argument: str) -> Tensor:
-    """Make a leaf of an operand, called as the operand is, or else as the definition calls it."""
-    leaf = Tensor(operand.data, requires_grad=operand.requires_grad)
-    leaf.note = operand.note
-    if not leaf.name:
-        leaf.name = argument
-    return leaf
-
-
 def _require_unchanged(node: Node, operands: list[Tensor]) -> None:
     """Refuse a node that holds other numbers than its operation makes of what its operands hold."""
-    again = node.op(*operands, **node.attributes)
+    with recording(enabled=False), quiet():
+        again = node.op(*operands, **node.attributes)
     scale = abs(again.data[np.isfinite(again.data)]).max(initial=0.0)
     close = np.sqrt(np.finfo(again.dtype).eps)  # backends may round differently
     if not np.allclose(again.data, node.data, rtol=close, atol=close * scale, equal_nan=True):
