@@ -15,7 +15,8 @@ from autolm.debugger.prompt import Mistake, one_line
 from autolm.debugger.screen import red
 from autolm.debugger.stopping import Stopping
 from autolm.engine.site import Frame
-from autolm.walking.walk import Stopped, Walk, within
+from autolm.walking.runs import Stopped, within
+from autolm.walking.walk import Walk
 
 
 class Debugger(Stopping):

@@ -35,10 +35,11 @@ from autolm.walking.namespace import Namespace
 from autolm.walking.opening import composed
 from autolm.walking.program_names import in_program
 from autolm.walking.reading import is_array, reading
+from autolm.walking.runs import within
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
-from autolm.walking.walk import Walk, within
+from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, made, shape, show
 
 AROUND = 5  # how many steps are listed before and after one

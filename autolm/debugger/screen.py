@@ -22,9 +22,10 @@ from autolm.outside.language import say
 from autolm.outside.terminal import BOLD, DIM, RED, styled
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import LONGEST, Names
+from autolm.walking.runs import within
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Called
-from autolm.walking.walk import Walk, within
+from autolm.walking.walk import Walk
 from autolm.walking.wording import (
     count,
     expression,

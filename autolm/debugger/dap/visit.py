@@ -27,7 +27,8 @@ from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
 from autolm.walking.described import Describing
 from autolm.walking.program_names import in_program
-from autolm.walking.walk import Stopped, Walk, within
+from autolm.walking.runs import Stopped, within
+from autolm.walking.walk import Walk
 
 THREAD = 1  # there is one: the pass
 Move = Callable[[], Stopped | None]  # None: a way that was not stopped by anything

@@ -1,0 +1,130 @@
+"""Segments of a walk: keep the gradients of the last one or two, recompute those before.
+
+A walk of a large model holds every gradient and every partial sum of the pass. In segments of n
+steps it holds those of the last n to 2n steps, and the sums with which each segment began. Going
+back further runs a segment again, from these sums, to the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from autolm.engine.backprop import Step
+from autolm.engine.graph import Node, describe
+from autolm.tensor.quiet import quiet
+from autolm.walking.reading import reading
+
+
+class Start(NamedTuple):
+    """What a segment needs to run again.
+
+    Attributes
+    ----------
+    noted
+        How many partial sums the walk had noted by then.
+    sums
+        The sums at nodes that the segment reads or changes.
+    """
+
+    noted: int
+    sums: dict[Node, Any]
+
+
+class Segments:
+    """The segments of one pass.
+
+    Parameters
+    ----------
+    root, operations
+        As in `Walk`.
+    size
+        Steps in a segment; None for one segment of all steps.
+    step_of
+        Computes a step from its index and the sums so far.
+
+    Attributes
+    ----------
+    first_kept
+        The first step whose gradient and partial sums the walk still holds.
+    """
+
+    def __init__(
+        self,
+        root: Node,
+        operations: Sequence[Node],
+        size: int | None,
+        step_of: Callable[[int, Mapping[Node, Any]], Step],
+    ) -> None:
+        self.root, self.operations, self.size, self.step_of = root, operations, size, step_of
+        self.first_kept = 0
+        self._starts: dict[int, Start] = {}
+
+    def begin(
+        self, position: int, gradients: Mapping[Node, Any], notes: list[Any], noted: int
+    ) -> list[Node]:
+        """Record a start where a segment begins; return the nodes whose gradients can be dropped.
+
+        Their notes are dropped here. Calling it twice, after an interrupt, does no harm.
+        """
+        if self.size is None or position % self.size:
+            return []
+        first = max(0, position - self.size)
+        around = self.operations[first : position + self.size]
+        concerned = {each for node in around for each in (node, *node.parents)}
+        concerned.difference_update(self.operations[first:position])
+        sums = {each: gradients[each] for each in concerned if each in gradients}
+        self._starts[position] = Start(noted, sums)
+        dropped, self.first_kept = self.first_kept, max(first, self.first_kept)
+        start, end = (self._starts[each].noted for each in (dropped, self.first_kept))
+        notes[start:end] = [None] * (end - start)
+        return [n for n in self.operations[dropped : self.first_kept] if n is not self.root]
+
+    def recall(self, notes: list[Any]) -> tuple[int, dict[Node, Any]]:
+        """Run the segment before the first kept one again, and restore its notes.
+
+        Returns its first step and its gradients; the walk restores them, then moves `first_kept`.
+        """
+        assert self.size is not None
+        start = self.first_kept - self.size
+        gradients, restored = self._run_again(start)
+        noted = self._starts[start].noted
+        notes[noted : noted + len(restored)] = restored
+        return start, gradients
+
+    def gradients_around(self, index: int) -> dict[Node, Any]:
+        """Return the gradients in the segment of a step, which runs again."""
+        return self._run_again(index - index % (self.size or 1))[0]
+
+    def _run_again(self, start: int) -> tuple[dict[Node, Any], list[Any]]:
+        """Return the gradient of each step of a segment, and the sum before each contribution.
+
+        Raises
+        ------
+        RuntimeError
+            When the sums at its end differ from the first time; the message names the rule.
+        """
+        sums, gradients, notes = dict(self._starts[start].sums), dict[Node, Any](), list[Any]()
+        end = start + (self.size or 0)
+        for index in range(start, end):
+            step = self.step_of(index, sums)
+            gradients[step.node] = step.upstream
+            notes += [sent.before for sent in step.contributions]
+            sums |= {sent.parent: sent.after for sent in step.contributions}
+        then = self._starts[end].sums
+        if not all(reading(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
+            raise RuntimeError(
+                f"{self._unsteady_rule(start, end, gradients)} otherwise when asked again, so a "
+                "walk in segments does not go back there; without segment= it does"
+            )
+        return gradients, notes
+
+    def _unsteady_rule(self, start: int, end: int, gradients: Mapping[Node, Any]) -> str:
+        """Name the rule that gives two results for one upstream gradient."""
+        for node, upstream in gradients.items():
+            with quiet():
+                once, again = node.contributions(upstream), node.contributions(upstream)
+            pairs = zip(once, again, strict=True)
+            if any(a is not None and not reading(a).equals(b) for a, b in pairs):
+                return f"the backward rule of {describe(node, self.root)} answers"
+        return f"the backward rules of steps {start + 1} … {end} answer"
