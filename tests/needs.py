@@ -4,6 +4,7 @@ In continuous integration, where the machine is ours to prepare, that is a failu
 """
 
 import os
+import shutil
 
 import pytest
 
@@ -16,6 +17,10 @@ def need_renderer(name=None):
     found = renderers() if name is None else name in renderers()
     what = name or "Graphviz"
     _need(found, f"no {what}: pip install '.[test]', or apt-get install graphviz")
+
+
+def need_node():
+    _need(shutil.which("node"), "no Node.js: apt-get install nodejs")
 
 
 def need_browser():

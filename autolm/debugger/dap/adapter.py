@@ -20,11 +20,10 @@ from typing import Any, BinaryIO
 from autolm.debugger.dap.capabilities import CAPABILITIES
 from autolm.debugger.dap.launched import SECRET
 from autolm.debugger.dap.messages import CHUNK, Channel, Message, Refused, command_of, told
+from autolm.debugger.dap.port import VARIABLE, first_admitted, listen, wait_for_editor
 from autolm.debugger.prompt import one_line
-from autolm.outside.terminal import print_safely
 
 PATIENCE = 2  # seconds that a program has to end when it is told to
-LOOK = 0.05  # seconds between two looks whether a program that is to connect is still alive
 KEPT = (  # what a program that is started again is told again
     "setBreakpoints",
     "setFunctionBreakpoints",
@@ -35,27 +34,53 @@ KEPT = (  # what a program that is started again is told again
 
 
 class Adapter:
-    """One session: it ends when the editor has gone, and the program with it."""
+    """One session: it ends when the editor has gone, and the program with it.
 
-    def __init__(self, channel: Channel) -> None:
+    Parameters
+    ----------
+    channel
+        The editor.
+    client
+        The arguments of its `initialize`, if that was answered already.
+    """
+
+    def __init__(self, channel: Channel, client: Message | None = None) -> None:
         self.channel = channel
-        self._client, self._launch = Message(), Message()
+        self._client, self._launch = client or Message(), Message()
         self._kept: dict[tuple[str, str], Message] = {}
         self._program: Running | None = None
         self._is_over = False
 
-    def serve(self) -> None:
-        """Answer until the editor disconnects, or its stream ends."""
+    def serve(self, request: Message | None = None) -> None:
+        """Answer until the editor disconnects, or its stream ends.
+
+        Parameters
+        ----------
+        request
+            One that was received already.
+
+        Raises
+        ------
+        ValueError
+            When the stream ends because something on it is not a message.
+        """
         try:
+            if request is not None:
+                self._handle(request)
             while not self._is_over and (message := self.channel.receive()) is not None:
-                try:
-                    command, arguments = command_of(message)
-                    handle = getattr(self, f"on_{command}", self._forward)
-                    handle(message, arguments)
-                except Exception as error:
-                    self.channel.refuse(message, one_line(error))
+                self._handle(message)
         finally:
             self._stop()
+        if self.channel.fault:
+            raise ValueError(f"dap: {self.channel.fault}")
+
+    def _handle(self, message: Message) -> None:
+        try:
+            command, arguments = command_of(message)
+            handle = getattr(self, f"on_{command}", self._forward)
+            handle(message, arguments)
+        except Exception as error:
+            self.channel.refuse(message, one_line(error))
 
     def on_initialize(self, message: Message, arguments: Message) -> None:
         """Say what there is."""
@@ -264,7 +289,7 @@ def _environment(told: Message) -> dict[str, str]:
     ours = {
         name: value
         for name, value in os.environ.items()
-        if name not in ("AUTOLM_DAP", "AUTOLM_DEBUG")
+        if name not in ("AUTOLM_DAP", "AUTOLM_DEBUG", VARIABLE)
     }
     for name, value in told.items():
         if value is None:
@@ -293,25 +318,23 @@ def _connected(
 ) -> tuple[subprocess.Popen[bytes], Channel]:
     """Start the process of a program to be debugged, and wait until it has connected itself."""
     secret = secrets.token_hex()
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listen(0) as server:
         port = str(server.getsockname()[1])
         # -P: what is imported is not looked for in the current folder.
         command = [*command, "-P", "-m", "autolm.debugger.dap.launched", port]
         process, _ = _started(command, folder, {**environment, SECRET: secret})
-        server.settimeout(LOOK)
-        while True:
-            with suppress(TimeoutError):
-                connection, _ = server.accept()
-                connection.settimeout(None)
-                channel = Channel.over(connection)
-                if channel.begins_with(secret):
-                    return process, channel
-                channel.close()
+
+        def refuse_if_ended() -> None:
             if process.poll() is not None:
                 _, printed = process.communicate()
                 lines = printed.decode(errors="replace").strip().splitlines()
                 said = lines[-1] if lines else f"ended with exit code {process.returncode}"
                 raise Refused(f"launch: {command[0]}: {said}")
+
+        def admit(channel: Channel) -> Channel | None:
+            return channel if channel.begins_with(secret) else None
+
+        return process, first_admitted(server, admit, refuse_if_ended)
 
 
 def _without_debugging(command: str, arguments: Message) -> Message:
@@ -334,11 +357,10 @@ def serve(reader: BinaryIO, writer: BinaryIO) -> None:
 
 
 def serve_at(port: int) -> None:
-    """Serve one editor, which connects to this port of this machine."""
-    with socket.create_server(("127.0.0.1", port)) as server:
-        place = "{}:{}".format(*server.getsockname())
-        print_safely(f"autolm: waits for an editor at {place}", sys.stderr)
-        connection, _ = server.accept()
-    channel = Channel.over(connection)
-    Adapter(channel).serve()
-    channel.part(PATIENCE)
+    """Serve one editor, which connects to this port of this machine and shows its token."""
+    with listen(port) as server:
+        editor = wait_for_editor(server)
+    try:
+        Adapter(editor.channel, editor.client).serve(editor.request)
+    finally:
+        editor.channel.part(PATIENCE)

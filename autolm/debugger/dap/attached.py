@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
-import sys
 import threading
 from functools import cache
 from typing import Any
 
-from autolm.debugger.dap.messages import Channel
+from autolm.debugger.dap.client import Client
+from autolm.debugger.dap.port import listen, wait_for_editor
 from autolm.debugger.dap.session import Session
 from autolm.engine.graph import Node
-from autolm.outside.terminal import print_safely
 from autolm.walking.program import Pass, stopping
 
 VARIABLE = "AUTOLM_DAP"
@@ -38,15 +36,14 @@ def _session() -> Session:
     if not 0 <= port < 2**16:
         raise ValueError(f"backward: {VARIABLE}={told}: a port is a number, such as 5678")
     try:
-        server = socket.create_server(("127.0.0.1", port))
+        server = listen(port)
     except OSError as error:
         raise ValueError(f"backward: {VARIABLE}={told}: {error.strerror}") from None
     with server:
-        place = "{}:{}".format(*server.getsockname())
-        print_safely(f"autolm: waits for an editor at {place}", sys.stderr)
-        connection, _ = server.accept()
-    session = Session(Channel.over(connection), starts_program=False)
-    session.start()
+        editor = wait_for_editor(server)
+    session = Session(editor.channel, starts_program=False)
+    session.client = Client(editor.client)
+    session.start(editor.request)
     session.begun.wait()
     atexit.register(session.end)
     return session

@@ -1,22 +1,26 @@
-"""Messages of the Debug Adapter Protocol on a stream: JSON after a header that says how long it is.
+"""Messages of the Debug Adapter Protocol on a stream: JSON after a header that gives its length.
 
-What is no message is skipped, whatever it is: the next that is one is found, and answered.
+Bytes that are not a message end the stream: nothing after them is read. A browser, which sends the
+lines of HTTP first, is therefore never obeyed.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
-import secrets
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 Message = dict[str, Any]
-HEADER = re.compile(rb"Content-Length: *(\d{1,9}) *\r\n(?:[\w-]+:[^\r\n]*\r\n)*\r\n", re.IGNORECASE)
-LONGEST_HEADER = 4096  # bytes
+HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)  # the only one there is
+HEADER_NAME = b"content-length:"
+LONGEST_HEADER = 64  # bytes
+LONGEST_MESSAGE = 1 << 28  # bytes
 CHUNK = 65536  # bytes
 
 
@@ -24,9 +28,20 @@ class Refused(ValueError):
     """A request that cannot be done; the message is one line for the user."""
 
 
+class Malformed(ValueError):
+    """Bytes on a stream are not a message; the message of the error is one line."""
+
+
 class Channel:
     r"""Sends and receives messages over a pair of streams; any thread may send.
 
+    Attributes
+    ----------
+    fault
+        Why the stream was given up, if bytes came that are not a message; else empty.
+
+    Examples
+    --------
     >>> from io import BytesIO
     >>> stream = BytesIO()
     >>> Channel(stream, stream).event("output", output="a")
@@ -38,39 +53,69 @@ class Channel:
         self, reader: BinaryIO, writer: BinaryIO, connection: socket.socket | None = None
     ) -> None:
         self._reader, self._writer, self._connection = reader, writer, connection
-        self._buffer, self._sent, self._lock = bytearray(), 0, threading.Lock()
+        self._sent, self._lock = 0, threading.Lock()
+        self.fault = ""
 
     @classmethod
     def over(cls, connection: socket.socket) -> Channel:
         """Return the channel over a connection."""
         if connection.family == socket.AF_INET:  # what is short is not to wait for more
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            with suppress(OSError):  # it was closed
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         return cls(connection.makefile("rb"), connection.makefile("wb"), connection)
 
     def begins_with(self, word: str) -> bool:
-        """Read a line, and say whether it is this one: who knows the word is who was meant."""
-        line = self._reader.readline(LONGEST_HEADER)
-        return secrets.compare_digest(line, word.encode() + b"\n")
+        """Read a line, and return whether it is this secret word."""
+        line = b""
+        with suppress(OSError, ValueError):  # it was closed
+            line = self._reader.readline(LONGEST_HEADER * 2)
+        return hmac.compare_digest(line, word.encode() + b"\n")
 
-    def receive(self) -> Message | None:
-        """Wait for the next message; None at the end of the stream."""
-        while True:
-            head = HEADER.search(self._buffer)
-            if head is None:
-                del self._buffer[:-LONGEST_HEADER]
-            elif len(self._buffer) >= head.end() + int(head[1]):
-                message = _read(self._buffer[head.end() : head.end() + int(head[1])])
-                # Of what is no message the length may be wrong too: look behind its header.
-                del self._buffer[: head.end() + (0 if message is None else int(head[1]))]
-                if message is not None:
-                    return message
-                continue
-            chunk = b""
-            with suppress(OSError, ValueError):  # it was closed
-                chunk = self._reader.read1(CHUNK)  # type: ignore[attr-defined]
-            if not chunk:
+    def receive(self, longest: int = LONGEST_MESSAGE) -> Message | None:
+        """Wait for the next message.
+
+        Parameters
+        ----------
+        longest
+            How many bytes of JSON it may have.
+
+        Returns
+        -------
+        The message; None at the end of the stream, and for bytes that are not a message: then
+        `fault` says what is wrong with them.
+        """
+        try:
+            return self._receive(longest)
+        except Malformed as error:
+            self.fault = str(error)
+        except (OSError, ValueError):  # it was closed
+            pass
+        return None
+
+    def _receive(self, longest: int) -> Message | None:
+        length = self._receive_header()
+        if length is None:
+            return None
+        if length > longest:
+            raise Malformed(f"a message of {length} bytes is longer than {longest}")
+        body = self._reader.read(length)
+        return _parsed(body) if len(body) == length else None
+
+    def _receive_header(self) -> int | None:
+        """Read a header byte by byte, up to the first wrong one; return the length it gives."""
+        header = b""
+        while not header.endswith(b"\r\n\r\n"):
+            byte = self._reader.read(1)
+            if not byte:
                 return None
-            self._buffer += chunk
+            header += byte
+            is_header = HEADER_NAME.startswith(header[: len(HEADER_NAME)].lower())
+            if not is_header or len(header) > LONGEST_HEADER:
+                raise Malformed(f"a message begins with Content-Length, not with {header!r}")
+        found = HEADER.fullmatch(header)
+        if found is None:
+            raise Malformed(f"a header is Content-Length and a number of bytes, not {header!r}")
+        return int(found[1])
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message, with the next number; to one who has gone, nothing."""
@@ -87,13 +132,18 @@ class Channel:
                 self._connection.shutdown(socket.SHUT_RDWR)
 
     def part(self, patience: float) -> None:
-        """Close after the other end has: closing on what it still sends would lose our last."""
+        """Close after the other end has: closing on what it still sends would lose our last.
+
+        After `patience` seconds it is closed in any case.
+        """
         if self._connection is not None:
-            with suppress(OSError):
+            end = time.monotonic() + patience
+            with suppress(OSError, ValueError):  # ValueError: no time is left
                 self._connection.shutdown(socket.SHUT_WR)
-                self._connection.settimeout(patience)
-                while self._connection.recv(CHUNK):
-                    pass
+                is_open = True
+                while is_open:
+                    self._connection.settimeout(end - time.monotonic())
+                    is_open = bool(self._connection.recv(CHUNK))
         self.close()
 
     def close(self) -> None:
@@ -119,12 +169,14 @@ class Channel:
         )
 
 
-def _read(body: bytearray) -> Message | None:
-    with suppress(ValueError, RecursionError):
+def _parsed(body: bytes) -> Message:
+    try:
         message = json.loads(body)
-        if isinstance(message, dict):
-            return message
-    return None
+    except (ValueError, RecursionError):
+        raise Malformed("a message is not JSON") from None
+    if not isinstance(message, dict):
+        raise Malformed("a message is not a JSON object")
+    return message
 
 
 def _response(request: Message) -> Message:

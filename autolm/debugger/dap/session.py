@@ -66,8 +66,10 @@ class Session:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.over.set)
 
-    def start(self) -> None:
-        """Begin to read."""
+    def start(self, request: Message | None = None) -> None:
+        """Answer a request that was received already, and begin to read."""
+        if request is not None:
+            self._answer(request, None)
         self._reader = threading.Thread(target=self._read, name="autolm dap", daemon=True)
         self._reader.start()
 

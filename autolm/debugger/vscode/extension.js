@@ -9,6 +9,20 @@ function start(uri) {
   return vscode.debug.startDebugging(folder, { ...CONFIGURATION, program: file?.fsPath });
 }
 
+// The token is asked for when all else is known: a launch.json may name a variable for it.
+async function askForToken(folder, configuration) {
+  if (configuration.request === 'attach' && !configuration.token) {
+    configuration.token = await vscode.window.showInputBox({
+      title: 'autolm: attach',
+      prompt: 'The token in the line "autolm dap: listening on …, token …" of the program',
+      ignoreFocusOut: true,
+      password: true,
+    });
+    if (!configuration.token) return undefined; // cancelled
+  }
+  return configuration;
+}
+
 function resolve(folder, told) {
   const configuration = told.type ? told : { ...CONFIGURATION };
   if (configuration.request === 'launch') {
@@ -44,6 +58,7 @@ exports.activate = ({ subscriptions }) => {
     registerCommand('autolm.stepOutBack', toStartOfModule),
     vscode.debug.registerDebugConfigurationProvider('autolm', {
       resolveDebugConfiguration: resolve,
+      resolveDebugConfigurationWithSubstitutedVariables: askForToken,
     }),
     vscode.debug.registerDebugAdapterDescriptorFactory('autolm', {
       createDebugAdapterDescriptor: adapter,

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import socket
 import subprocess
 import sys
@@ -182,8 +183,9 @@ def connected(port):
         return Client(connection.makefile("rb"), connection.makefile("wb"))
 
 
-def waiting_port(process):
-    """Return the port at which a process says that it waits."""
+def port_and_token(process):
+    """Return the port at which a process says that it listens, and the token of it."""
     line = process.stderr.readline()
-    assert "waits for an editor at 127.0.0.1:" in line, line
-    return int(line.rpartition(":")[2])
+    found = re.fullmatch(r"autolm dap: listening on 127\.0\.0\.1:(\d+), token (.*)\n", line)
+    assert found, line
+    return int(found[1]), found[2]

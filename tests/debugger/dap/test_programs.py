@@ -1,6 +1,5 @@
 """Programs that an editor launches, or attaches to, each in a process of its own."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,8 @@ from tests.debugger.dap.client import (
     Adapter,
     connected,
     environment,
-    waiting_port,
+    framed,
+    port_and_token,
 )
 
 NEURON = ROOT / "tests" / "neuron.py"
@@ -257,19 +257,16 @@ def test_program_may_be_left_running(tmp_path):
     assert done.read_text() == repr(6.0 + 4.0 + 2.0)
 
 
-def test_malformed_messages_never_end_the_adapter(adapter):
-    adapter.raw(b"\r\n\r\nContent-Length: 3\r\n\r\n{{{garbage")
-    for message in ([], {"type": "request"}, {"type": "event", "event": "x"}, {"seq": {}}):
-        body = json.dumps(message).encode()
-        adapter.raw(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+def test_messages_that_are_no_requests_never_end_the_adapter(adapter):
+    for message in ({}, {"type": "request"}, {"type": "event", "event": "x"}, {"seq": {}}):
+        adapter.raw(framed(message))
     adapter.initialize()
     assert "no program runs" in adapter.refused("stackTrace", threadId=1)
     assert "no object" in refused_raw(adapter, {"command": "launch", "arguments": 3})
 
 
 def refused_raw(client, message):
-    body = json.dumps({"seq": 77, "type": "request", **message}).encode()
-    client.raw(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    client.raw(framed({"seq": 77, "type": "request", **message}))
     return client.response(77)["message"]
 
 
@@ -283,8 +280,9 @@ def test_editor_that_goes_away_takes_the_program_with_it(tmp_path):
 def test_adapter_serves_one_editor_at_a_port(tmp_path):
     command = [sys.executable, "-W", "error", "-m", "autolm", "dap", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:
-        client = connected(waiting_port(process))
-        client.launch(script(tmp_path, TRAINING), stopOnEntry=False)
+        port, token = port_and_token(process)
+        client = connected(port)
+        client.launch(script(tmp_path, TRAINING), stopOnEntry=False, token=token)
         client.event("stopped")
         client.ask("disconnect")
         assert process.wait(LONG) == 0
@@ -297,18 +295,18 @@ def test_adapter_serves_one_editor_at_a_port(tmp_path):
 class Waiting:
     """A program that waits for an editor."""
 
-    def __init__(self, program, port="0"):
+    def __init__(self, program, **more):
         self.client = None
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", program],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(AUTOLM_DAP=port),
+            env=environment(**{"AUTOLM_DAP": "0", **more}),
             encoding="utf-8",
         )
 
     def __enter__(self):
-        self.port = waiting_port(self.process)
+        self.port, self.token = port_and_token(self.process)
         return self
 
     def __exit__(self, *_):
@@ -322,7 +320,7 @@ class Waiting:
         if client is None:
             client = self.client = connected(self.port)
         client.initialize()
-        client.send("attach", port=self.port, **options)
+        client.send("attach", port=self.port, **{"token": self.token, **options})
         client.event("initialized")
         client.ask("configurationDone")
         return client

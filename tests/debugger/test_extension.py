@@ -1,0 +1,69 @@
+"""The script of the VS Code extension, run by Node with a stand-in for the editor."""
+
+import json
+import subprocess
+
+import pytest
+
+from autolm.debugger.editor_extension import FOLDER, launch_json, manifest
+from tests.needs import need_node
+
+# Resolves a configuration as VS Code does, and prints what it would attach with.
+EDITOR = """
+const Module = require('module');
+const [script, told, typed] = JSON.parse(process.argv[1]);
+const asked = [], registered = {}, nothing = () => ({});
+const vscode = {
+  commands: { registerCommand: nothing },
+  window: { showInputBox: async (options) => { asked.push(options.password); return typed; } },
+  workspace: { getConfiguration: () => ({ get: nothing }) },
+  debug: {
+    registerDebugConfigurationProvider: (_, each) => Object.assign(registered, each),
+    registerDebugAdapterDescriptorFactory: nothing,
+  },
+};
+const load = Module._load;
+Module._load = (name, ...rest) => (name === 'vscode' ? vscode : load(name, ...rest));
+require(script).activate({ subscriptions: [] });
+(async () => {
+  const first = registered.resolveDebugConfiguration(undefined, told);
+  const last = await registered.resolveDebugConfigurationWithSubstitutedVariables(undefined, first);
+  console.log(JSON.stringify({ last: last ?? null, asked }));
+})();
+"""
+ATTACH = {"type": "autolm", "request": "attach", "port": 5678}
+LAUNCH = {"type": "autolm", "request": "launch", "program": "a.py", "cwd": ".", "python": "p"}
+
+
+def resolved(told, typed=None):
+    need_node()
+    argument = json.dumps([str(FOLDER / "extension.js"), told, typed])
+    done = subprocess.run(
+        ["node", "-e", EDITOR, argument], capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("told", "typed", "last", "asked"),
+    [
+        (LAUNCH, None, LAUNCH, []),
+        ({**ATTACH, "token": "mine"}, None, {**ATTACH, "token": "mine"}, []),
+        (ATTACH, "typed", {**ATTACH, "token": "typed"}, [True]),
+        ({**ATTACH, "token": ""}, "typed", {**ATTACH, "token": "typed"}, [True]),
+        (ATTACH, None, None, [True]),
+    ],
+    ids=["launch", "token given", "no token", "variable that is not set", "cancelled"],
+)
+def test_token_is_asked_for_where_a_configuration_has_none(told, typed, last, asked):
+    assert resolved(told, typed) == {"last": last, "asked": asked}
+
+
+def test_schema_of_attach_has_the_token_and_written_configurations_none():
+    (debugger,) = manifest()["contributes"]["debuggers"]
+    attributes = debugger["configurationAttributes"]
+    assert attributes["attach"]["properties"]["token"]["type"] == "string"
+    assert "token" not in attributes["attach"]["required"]
+    assert "token" not in attributes["launch"]["properties"]
+    assert "token" not in launch_json()
