@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
+from autolm.outside.given_file import read_own
 from autolm.outside.language import say
 from autolm.outside.terminal import (
     LONGEST,
@@ -40,8 +41,10 @@ except ImportError:  # a system without it has no history and no completion
 
 WORD_BREAKS = " \t\n=,"  # names may hold any other character: blocks.0.W_Q[3]
 STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the current one
+LONGEST_STARTUP = 1 << 20  # bytes
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
+WITHOUT_DOCSTRINGS = "no help under python -OO"
 DEEPEST = 100  # how often an alias may stand for another
 
 
@@ -84,16 +87,19 @@ class Prompt(cmd.Cmd):
                     self.say("\ninterrupted; q leaves")
 
     def start_up(self) -> None:
-        """Let the commands of the start-up files be run; a file that others may write is not."""
+        """Queue the commands of the start-up files that nobody but the user can have written."""
         lines: list[str] = []
         for folder in dict.fromkeys((Path.home(), Path.cwd())):
             path = folder / STARTUP
             try:
-                text = path.read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
+                text = read_own(path, LONGEST_STARTUP).decode()
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            if not _is_own(path):
-                self.say(f"{path} is not read: others own it, or may write to it")
+            except OSError as error:
+                self.say(f"{path} is not read: {error.strerror}")
+                continue
+            except UnicodeDecodeError:
+                self.say(f"{path} is not read: it is not UTF-8 text")
                 continue
             told = (line.strip() for line in text.splitlines())
             lines += [line for line in told if line and not line.startswith("#")]
@@ -254,7 +260,7 @@ class Prompt(cmd.Cmd):
 
     def _documentation(self, name: str) -> list[str]:
         """Return what a command does, how it is typed, and what else there is to say."""
-        text: str = getattr(self, f"do_{name}").__doc__
+        text: str = getattr(self, f"do_{name}").__doc__ or f"{WITHOUT_DOCSTRINGS}\n{name} …"
         sentence, usage, *rest = [line.strip() for line in text.splitlines() if line.strip()]
         return [sentence, usage, *rest]
 
@@ -332,13 +338,6 @@ def _keep(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, stat.S_IRUSR | stat.S_IWUSR))
         readline.set_history_length(REMEMBERED)
         readline.write_history_file(path)
-
-
-def _is_own(path: Path) -> bool:
-    """Whether a file is the user's own, and no other can have written it."""
-    told = path.stat()
-    mine = not hasattr(os, "getuid") or told.st_uid in (os.getuid(), 0)
-    return mine and not told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _separated(line: str) -> list[str]:

@@ -44,6 +44,38 @@ def open_given(path: Path, within: Path | None = None) -> BinaryIO:
     return file
 
 
+def read_own(path: Path, limit: int) -> bytes:
+    """Read a file that is trusted because of its owner: this user or the system.
+
+    It is opened first and checked by its descriptor, so nobody can put another file in its place
+    in between. A link is not followed, and a pipe is not waited for.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, is not a regular file, has another owner, may be written by others,
+        or has more than `limit` bytes; `strerror` says which.
+    """
+    flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    try:
+        descriptor = os.open(path, os.O_RDONLY | flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link", str(path)) from None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        _require_regular(status.st_mode, path)
+        if hasattr(os, "getuid") and status.st_uid not in (os.getuid(), 0):
+            raise PermissionError(errno.EPERM, "another user owns it", str(path))
+        if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(errno.EPERM, "other users may write to it", str(path))
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+    return content
+
+
 def require_file(path: Path, within: Path | None = None) -> None:
     """Refuse, as `open_given` does, what is no file or lies elsewhere; what is not there, too."""
     if within is not None and path.is_symlink():

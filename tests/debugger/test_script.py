@@ -1,5 +1,7 @@
 """A program is debugged where it differentiates; what cannot be debugged is told in one line."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -129,3 +131,21 @@ def test_what_cannot_be_debugged_is_told_in_one_line(opened, program, text, vari
 def test_missing_program_is_told(tmp_path):
     with pytest.raises(ProgramError, match=r"nobody\.py: cannot be read: No such file"):
         debug_script(tmp_path / "nobody.py")
+
+
+@pytest.mark.parametrize("typed", ["", "help\n", "help s\nnonsense\ngoto end\n"])
+def test_without_docstrings_the_prompt_still_steps_and_ends_with_its_input(tmp_path, typed):
+    script = tmp_path / "neuron.py"
+    script.write_text("from autolm import Value\nx = Value(2.0)\nloss = x * x\nloss.backward()\n")
+    done = subprocess.run(
+        [sys.executable, "-OO", "-m", "autolm", "step", str(script)],
+        input=typed,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NoneType" not in done.stdout
+    assert ("> the end of the pass" in done.stdout) == ("goto" in typed)
+    assert ("no help under python -OO" in done.stdout) == ("help" in typed)

@@ -149,7 +149,7 @@ def test_a_start_up_file_that_others_may_write_is_not_read(tmp_path, mode):
     startup.write_text("goto end\n")
     startup.chmod(mode)
     with open_neuron(HOME=str(tmp_path)) as terminal:
-        assert f"{startup} is not read: others own it, or may write to it\n" in terminal.opening
+        assert f"{startup} is not read: other users may write to it\n" in terminal.opening
         assert terminal.say("l").startswith("> 1/5")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm.outside.given_file import parse_json, read_given
+from autolm.outside.given_file import parse_json, read_given, read_own
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
@@ -62,3 +62,52 @@ def test_a_name_that_stands_twice_and_a_number_that_nobody_means_are_no_json() -
     with pytest.raises(ValueError, match=r"^not JSON: Exceeds the limit .* has 5000 digits$"):
         parse_json("9" * 5000)
     assert parse_json('{"a": {"a": 1}}') == {"a": {"a": 1}}
+
+
+def test_a_file_of_this_user_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    path.write_bytes(b"12345")
+    assert read_own(path, 5) == b"12345"
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "a pipe, and not a file"),
+        (os.mkdir, "Is a directory"),
+        (lambda path: os.symlink("/dev/zero", path), "it is a link"),
+        (lambda path: os.symlink(__file__, path), "it is a link"),  # also to a file of this user
+        (lambda path: os.symlink("nowhere", path), "it is a link"),
+        (lambda path: path.write_bytes(b"12345678"), "it has more than 7 bytes"),
+        (lambda path: path.touch() or path.chmod(0o620), "other users may write to it"),
+        (lambda path: path.touch() or path.chmod(0o602), "other users may write to it"),
+    ],
+)
+def test_a_file_that_others_can_have_made_is_not_trusted(tmp_path: Path, make, why: str) -> None:
+    make(tmp_path / "file")
+    with pytest.raises(OSError, match=why):
+        read_own(tmp_path / "file", 7)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another user")
+def test_a_file_of_another_user_is_not_trusted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"1")
+    os.chown(path, 12345, 12345)
+    with pytest.raises(PermissionError, match="another user owns it"):
+        read_own(path, 7)
+
+
+def test_a_file_put_in_place_after_the_check_is_not_read(tmp_path, monkeypatch) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_bytes(b"own")
+    other.write_bytes(b"other")
+    fstat = os.fstat
+
+    def swap(descriptor: int) -> os.stat_result:
+        if other.exists():
+            other.replace(path)
+        return fstat(descriptor)
+
+    monkeypatch.setattr(os, "fstat", swap)
+    assert read_own(path, 9) == b"own"
