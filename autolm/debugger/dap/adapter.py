@@ -154,7 +154,7 @@ class Adapter:
         if self._program.channel is None:
             self.channel.answer(message, _without_debugging(message["command"], arguments))
         else:
-            self._to_program(message)
+            self._program.ask(message)
 
     def _to_program(self, message: Message) -> None:
         if self._program is not None and self._program.channel is not None:
@@ -199,7 +199,7 @@ class Adapter:
             request = {"type": "request", "command": "launch", "arguments": self._launch}
             self._to_program({**request, "seq": -1})
         else:
-            self._to_program({**message, "arguments": self._launch or message["arguments"]})
+            program.ask({**message, "arguments": self._launch or message["arguments"]})
 
     def _stop(self) -> None:
         """End a program that was launched, and say no more of it."""
@@ -237,6 +237,9 @@ class Running:
     ) -> None:
         self.editor, self.process, self.channel = editor, process, channel
         self.is_left = self.is_anew = False
+        self._unanswered: list[Message] = []
+        self._has_ended = False
+        self._lock = threading.Lock()  # of these two
         self._pumps: list[threading.Thread] = []
         self._relaying = threading.Thread(target=self._relay, daemon=True)
 
@@ -251,6 +254,14 @@ class Running:
                 self._pumps.append(pump)
                 pump.start()
         self._relaying.start()
+
+    def ask(self, request: Message) -> None:
+        """Pass a request of the editor on; once the program has ended, refuse it."""
+        with self._lock:
+            if self._has_ended or self.channel is None:
+                raise _refused_after_end(request)
+            self._unanswered.append(request)
+        self.channel.send(request)
 
     def join(self) -> None:
         """Wait until there is nothing more to pass on."""
@@ -267,11 +278,14 @@ class Running:
     def _relay(self) -> None:
         is_terminated = False
         while self.channel is not None and (message := self.channel.receive()) is not None:
+            if message.get("type") == "response":
+                self._note_answer(message.get("request_seq"))
             is_mine = message.get("request_seq") == -1
             is_repeated = self.is_anew and message.get("event") == "initialized"
             is_terminated |= message.get("event") == "terminated"
             if not (is_mine or is_repeated or self.is_left):
                 self.editor.send({key: message[key] for key in message.keys() - {"seq"}})
+        self._refuse_unanswered()
         if self.channel is not None:
             self.channel.close()
         code = None if self.process is None else self.process.wait()
@@ -282,6 +296,24 @@ class Running:
                 self.editor.event("exited", exitCode=code)
             if not is_terminated:
                 self.editor.event("terminated")
+
+    def _note_answer(self, number: Any) -> None:
+        with self._lock:
+            for request in self._unanswered:
+                if request.get("seq") == number:
+                    self._unanswered.remove(request)
+                    return
+
+    def _refuse_unanswered(self) -> None:
+        with self._lock:
+            self._has_ended = True
+            unanswered, self._unanswered = self._unanswered, []
+        for request in unanswered:
+            self.editor.refuse(request, str(_refused_after_end(request)))
+
+
+def _refused_after_end(request: Message) -> Refused:
+    return Refused(f"{request['command']}: the program has ended")
 
 
 def _environment(told: Message) -> dict[str, str]:

@@ -24,7 +24,8 @@ from autolm.debugger.prompt import one_line
 from autolm.walking.breakpoints import hit_condition
 from autolm.walking.program import Pass
 
-AT_ANY_TIME = ("pause", "disconnect", "terminate")  # these are for whoever waits, or walks
+# Answered at once, even if what the program evaluates never ends.
+AT_ANY_TIME = ("threads", "pause", "disconnect", "terminate")
 
 
 class Then(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bdb
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
@@ -70,6 +70,7 @@ class Visit:
         self.pause, self.over, self.requests, self.answer = pause, over, requests, answer
         self.console = Console(walk, variables, call, pause)
         self.names, self.namespace = self.console.names, self.console.namespace
+        self.name = self.names(walk.root)
         describing = Describing(walk, self.names, self.console.tokens)
         stack = self.console.stack
         self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
@@ -77,11 +78,6 @@ class Visit:
         self._move: Move | None = None  # what was asked for last, and is to be done
         self._has_asked, self._has_left = True, False  # it is on its way to the first stop
         self._told_anew = False  # whether breakpoints were told while it moved
-
-    @cached_property
-    def name(self) -> str:
-        """What the root is called."""
-        return self.names(self.walk.root)
 
     # From stop to stop
 

@@ -246,6 +246,67 @@ def test_what_ends_the_adapter_ends_the_program_too(tmp_path, end):
         os.kill(program, 0)
 
 
+REQUESTS = {
+    "threads": {},
+    "evaluate": {"expression": "1 + 1"},
+    "stackTrace": {"threadId": 1},
+    "scopes": {"frameId": 1},
+    "variables": {"variablesReference": 1},
+    "next": {"threadId": 1},
+    "continue": {"threadId": 1},
+    "stepBack": {"threadId": 1},
+    "pause": {"threadId": 1},
+    "setBreakpoints": {"source": {"path": "program.py"}, "breakpoints": [{"line": 1}]},
+    "setFunctionBreakpoints": {"breakpoints": []},
+    "setExceptionBreakpoints": {"filters": []},
+    "configurationDone": {},
+    "nonsense": {},
+    "launch": {},
+    "attach": {"port": 1},
+    "initialize": {"adapterID": "autolm"},
+}
+
+
+@pytest.mark.parametrize("text", [TRAINING, "1 / 0\n", "print('no pass')\n"])
+def test_every_request_is_answered_after_the_program_has_ended(adapter, tmp_path, text):
+    adapter.launch(script(tmp_path, text), stopOnEntry=False)
+    if text is TRAINING:
+        adapter.event("stopped")
+        adapter.ask("continue", threadId=1)
+    adapter.event("terminated")
+    answers = {name: adapter.response(adapter.send(name, **REQUESTS[name])) for name in REQUESTS}
+    assert [name for name, each in answers.items() if each["success"]] == ["initialize"]
+    for name in REQUESTS.keys() - {"initialize", "launch", "attach"}:
+        assert answers[name]["message"] == f"{name}: the program has ended"
+    adapter.ask("disconnect")
+
+
+def test_requests_that_an_ending_program_leaves_are_answered(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING))
+    adapter.event("stopped")
+    endless = "[None for _ in iter(int, 1)]"
+    left = [
+        adapter.send("evaluate", expression=endless, context="watch"),
+        adapter.send("stackTrace", threadId=1),
+        adapter.send("next", threadId=1),
+        adapter.send("nonsense"),
+    ]
+    assert adapter.ask("threads")["threads"] == [{"id": 1, "name": "loss"}]  # all the same
+    adapter.ask("terminate")
+    for number in left:
+        assert adapter.response(number)["message"].endswith(": the program has ended")
+
+
+def test_editor_may_leave_while_what_it_evaluates_never_ends(tmp_path):
+    with Adapter() as client:
+        client.launch(script(tmp_path, TRAINING))
+        client.event("stopped")
+        client.send("evaluate", expression="[None for _ in iter(int, 1)]", context="watch")
+        client.ask("threads")
+        client.ask("disconnect")
+        assert client.process.wait(LONG) == 0
+
+
 def test_program_may_be_left_running(tmp_path):
     with Adapter() as client:
         done = tmp_path / "done"
