@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from autolm.lm.training import NonFiniteLoss, Training
 
     MakeEngine = Callable[[TinyLM, TrainingConfig], Engine]
-    EngineFor = Callable[[TrainingConfig], AbstractContextManager[MakeEngine]]
+    Agree = Callable[[Mapping[str, str]], None]
+    EngineFor = Callable[[TrainingConfig], AbstractContextManager[tuple[MakeEngine, Agree]]]
 
 NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
 
@@ -146,8 +147,8 @@ def _saying_once() -> Iterator[None]:
 @contextmanager
 def _engine(
     device: DeviceName | None, parallel: Parallel | None, compiled: bool, config: TrainingConfig
-) -> Iterator[MakeEngine]:
-    """Say what makes the engine; while it is in use, the workers are joined."""
+) -> Iterator[tuple[MakeEngine, Agree]]:
+    """Join the workers; yield what makes the engine, and what compares facts between workers."""
     from autolm.lm.engine import NumPyEngine
 
     if config.engine == "numpy":
@@ -157,7 +158,7 @@ def _engine(
             )
         if is_one_of_several():
             raise ValueError("the engine numpy has one worker: give --engine torch under torchrun")
-        yield NumPyEngine
+        yield NumPyEngine, lambda facts: None
         return
     if find_spec("torch") is None:
         raise ValueError(
@@ -167,10 +168,12 @@ def _engine(
     from autolm.torch.workers import joined
 
     with joined(device or "cpu", parallel, config.dtype) as workers:
-        yield partial(TorchEngine, workers=workers, compiled=compiled)
+        make = partial(TorchEngine, workers=workers, compiled=compiled)
+        yield make, lambda facts: workers.require_agreement({**facts, "--compile": str(compiled)})
 
 
 def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
+    from autolm.lm.agreement import digest_of_checkpoint, facts_of
     from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.trained import choices_of
@@ -179,16 +182,20 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
     folder = RunFolder.open(path)
     before, tokenizer = choices_of(folder)
     config = before.changed(**given)
-    with engine_for(config) as engine, ExitStack() as held:
-        training = Training(config, corpus_of(config, folder.text), tokenizer, engine)
+    with engine_for(config) as (engine, agree), ExitStack() as held:
+        corpus = corpus_of(config, folder.text)
+        agree(facts_of(config, corpus, tokenizer))
+        training = Training(config, corpus, tokenizer, engine)
         if not training.engine.leads:
             folder = FollowedFolder(path)
         with training.engine.leader_first():  # which finishes a save that was cut off
             held.enter_context(folder.held())
-            training.restore(folder.load())
+            checkpoint = folder.load()
+            training.restore(checkpoint)
             folder.forget_metrics_after(training.step)
             if config != before:
                 folder.change(config)
+        agree({"the checkpoint": digest_of_checkpoint(checkpoint)})
         if training.engine.leads and config.steps != before.steps:
             print_safely(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
         _run(training, folder)
@@ -205,14 +212,17 @@ def _of_schedule(training: Training, before: int) -> str:
 
 
 def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
+    from autolm.lm.agreement import facts_of
     from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
-    with engine_for(config) as engine, ExitStack() as held:
+    with engine_for(config) as (engine, agree), ExitStack() as held:
         piped = _standard_input() if config.data == STANDARD_INPUT else None
         corpus = corpus_of(config, lambda: piped or b"")
-        training = Training(config, corpus, train_tokenizer(config, corpus), engine)
+        tokenizer = train_tokenizer(config, corpus)
+        agree(facts_of(config, corpus, tokenizer))
+        training = Training(config, corpus, tokenizer, engine)
         checkpoint, words = training.checkpoint(), training.tokenizer
         if training.engine.leads:
             folder = RunFolder.create(output, config, words, checkpoint, text=piped)

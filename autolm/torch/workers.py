@@ -12,17 +12,37 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
+from autolm.lm.agreement import Facts, require_agreement
 from autolm.lm.config import DeviceName, DTypeName, Parallel
 from autolm.lm.engine import WorkerLost
 
 # What gloo and NCCL say when the other end of a connection is no longer there.
+TIMED_OUT = re.compile("timed? ?out", re.IGNORECASE)
 LOST = re.compile("gloo|nccl|connection|broken pipe|socket|timed out", re.IGNORECASE)
+
+
+PATIENCE = "AUTOLM_WORKER_TIMEOUT"  # seconds that a worker waits for the others
+
+
+def patience() -> int:
+    """Return for how many seconds a worker waits for the others; 300 unless the user says.
+
+    Raises
+    ------
+    ValueError
+        When the environment does not give a whole number above 0.
+    """
+    seconds = os.environ.get(PATIENCE, "300")
+    if not seconds.isdecimal() or int(seconds) == 0:
+        raise ValueError(f"{PATIENCE} must be a whole number of seconds above 0, not {seconds!r}")
+    return int(seconds)
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,29 @@ class Workers:
             dist.all_reduce(number)
         return number
 
+    def require_agreement(self, facts: Facts) -> None:
+        """Compare facts with those of the other workers.
+
+        Raises
+        ------
+        WorkersDisagree
+            When they differ, at every worker.
+        WorkerLost
+            When another worker has ended.
+        """
+        if self.parallel is None:
+            return
+        facts_by_rank: list[Any] = [None] * self.size
+        facts = {
+            **facts,
+            "--parallel": self.parallel,
+            "--device": self.device.type,
+            "the version of PyTorch": str(torch.__version__),
+        }
+        with self.together():
+            dist.all_gather_object(facts_by_rank, facts)
+        require_agreement(facts_by_rank)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Say it in a line if another worker has ended.
@@ -68,9 +111,10 @@ class Workers:
             yield
         except RuntimeError as error:
             if self.size > 1 and LOST.search(f"{type(error).__name__} {error}"):
-                raise WorkerLost(
-                    f"worker {self.rank} of {self.size}: another worker has ended"
-                ) from None
+                lost = "another worker has ended"
+                if TIMED_OUT.search(str(error)):
+                    lost = f"another worker has not answered for {patience()} s"
+                raise WorkerLost(f"worker {self.rank} of {self.size}: {lost}") from None
             raise
 
 
@@ -126,7 +170,7 @@ def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> I
             "use --device cpu, or one worker"
         )
     with _finding():
-        dist.init_process_group(backend)
+        dist.init_process_group(backend, timeout=timedelta(seconds=patience()))
     yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
     _settle()  # if all went well: else a worker may be gone, of which no leave is to be taken
     dist.destroy_process_group()

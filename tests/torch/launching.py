@@ -77,6 +77,8 @@ def worker(rank: int, size: int, port: int, arguments: list[str], what: dict[str
         }
     if library := what.get("lacks"):
         setattr(torch.distributed, f"is_{library}_available", lambda: False)
+    os.environ |= what.get("environment", {})
+    arguments = [*arguments, *what.get("arguments", {}).get(str(rank), [])]
     if what.get("rank", rank) == rank:
         if "signal" in what:
             comes_at_a_step(what)
@@ -99,13 +101,23 @@ def launch(size: int, arguments: list[str], what: dict[str, Any]) -> dict[str, A
             forked(files[rank], partial(worker, rank, size, port, arguments, what))
             for rank in workers
         ]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        codes = []
+        for rank in sorted(workers, key=lambda rank: is_stopped(rank, what)):
+            if is_stopped(rank, what):  # the others have ended: as torchrun's agent would
+                os.kill(children[rank], signal.SIGKILL)
+            codes.append((rank, os.waitstatus_to_exitcode(os.waitpid(children[rank], 0)[1])))
+        codes = [code for _, code in sorted(codes)]
         if agent is not None:
             os.kill(agent, signal.SIGKILL)
             os.waitpid(agent, 0)
         told = [[file.read_text("utf-8") for file in pair] for pair in files]
     out, error = zip(*told, strict=True)
     return {"codes": codes, "out": out, "error": error}
+
+
+def is_stopped(rank: int, what: dict[str, Any]) -> bool:
+    """Whether this worker is the one that is stopped for good."""
+    return what.get("signal") == "SIGSTOP" and what["rank"] == rank
 
 
 def forked_agent(port: int) -> int:

@@ -23,6 +23,8 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
+from autolm.torch.workers import patience
+
 ROOT = Path(__file__).parents[2]
 # Five rows for two or three workers, of which some have padding.
 CHOICES = {**SMALL, "batch_size": 5, "dtype": "float64", "weight_decay": 0.1, "num_layers": 2}
@@ -212,6 +214,62 @@ def test_what_prevents_a_run_is_said_once_and_leaves_no_folder_and_no_worker(
         assert scene.codes == codes, scene
         assert_said_once(scene, told)
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+DISAGREEMENTS = {
+    "--learning-rate": ["text.txt", "--learning-rate=0.25"],
+    "--seed": ["text.txt", "--seed=3"],
+    "--validate-every": ["text.txt", "--validate-every=7"],
+    "--steps": ["text.txt", "--steps=11"],
+    "--parallel": ["text.txt", "--parallel=fsdp"],
+    "the text": ["other.txt"],
+}
+
+
+def test_workers_that_disagree_are_refused_by_name_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    # The same characters, and so the same shapes; only the order of the lines differs.
+    lines = (TEXT * 3).splitlines()
+    (tmp_path / "other.txt").write_text("\n".join([*lines[1:], lines[0]]) + "\n")
+    train = [word for word in TRAIN if word != "text.txt"]
+    scenes = launch(
+        tmp_path,
+        *(
+            (2, train, {"arguments": {"0": ["text.txt"], "1": arguments}})
+            for arguments in DISAGREEMENTS.values()
+        ),
+    )
+    for name, scene in zip(DISAGREEMENTS, scenes, strict=True):
+        assert scene.codes == [2, 2], scene
+        assert_said_once(scene, f"01 workers disagree on {name}: * at rank 1, * at rank 0")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_that_does_not_answer_is_noticed_in_time(tmp_path: Path) -> None:
+    (scene,) = launch(
+        tmp_path,
+        (
+            2,
+            [*TRAIN],
+            {
+                "rank": 1,
+                "step": 4,
+                "signal": "SIGSTOP",
+                "environment": {"AUTOLM_WORKER_TIMEOUT": "3"},
+            },
+        ),
+    )
+    assert scene.codes == [1, -9]
+    assert_said_once(scene, "0 worker 0 of 2: another worker has not answered for 3 s; autolm")
+    assert RunFolder.open(tmp_path / "run").load().state["step"] < 5
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "ten", "1.5", ""])
+def test_time_to_wait_for_workers_is_a_whole_number_of_seconds(monkeypatch, seconds: str) -> None:
+    monkeypatch.setenv("AUTOLM_WORKER_TIMEOUT", seconds)
+    with pytest.raises(ValueError, match="AUTOLM_WORKER_TIMEOUT must be a whole number"):
+        patience()
 
 
 @thorough

@@ -1,0 +1,81 @@
+"""The facts on which all workers of a run must agree: choices, text, tokenizer and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+
+from autolm.lm.config import TrainingConfig
+from autolm.lm.corpora import Corpus
+from autolm.lm.run_folder import Checkpoint
+from autolm.lm.tokenizers.tokenizer import Tokenizer
+from autolm.lm.training import digest
+
+SHOWN = 16  # characters of a digest in a message
+Facts = Mapping[str, str]
+
+
+class WorkersDisagree(ValueError):
+    """Workers were started with different choices or data; the message names the first."""
+
+
+def facts_of(config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> dict[str, str]:
+    """Describe what a worker is about to compute, one short text for each choice.
+
+    The place of the text is left out: each machine may keep it elsewhere. Its content counts.
+    """
+    choices = {
+        f"--{name.replace('_', '-')}": str(value)
+        for name, value in asdict(config).items()
+        if name != "data"
+    }
+    return {
+        **choices,
+        "the text": f"sha256 {digest(corpus)[:SHOWN]}",
+        "the tokenizer": _sha256([json.dumps(tokenizer.to_json()).encode()]),
+        "the version of autolm": version("autolm"),
+        "the version of NumPy": version("numpy"),
+    }
+
+
+def digest_of_checkpoint(checkpoint: Checkpoint) -> str:
+    """Describe a checkpoint by its step, and a digest of its arrays and its place in the data."""
+    arrays = [*sorted(checkpoint.model.items()), *sorted(checkpoint.optimizer.items())]
+    parts = [part for path, array in arrays for part in (path.encode(), array.tobytes())]
+    place = json.dumps(checkpoint.state, sort_keys=True).encode()
+    return f"step {checkpoint.state['step']}, {_sha256([*parts, place])}"
+
+
+def _sha256(parts: Iterable[bytes]) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part)
+    return f"sha256 {whole.hexdigest()[:SHOWN]}"
+
+
+def require_agreement(facts_by_rank: Sequence[Facts]) -> None:
+    """Compare the facts of every worker with those of the first.
+
+    Raises
+    ------
+    WorkersDisagree
+        When they differ; the message names the first difference, with both values.
+
+    Examples
+    --------
+    >>> require_agreement([{"--seed": "0"}, {"--seed": "1"}])
+    Traceback (most recent call last):
+        ...
+    autolm.lm.agreement.WorkersDisagree: workers disagree on --seed: 1 at rank 1, 0 at rank 0
+    """
+    first, *others = facts_by_rank
+    for rank, facts in enumerate(others, start=1):
+        for name in {**first, **facts}:  # in the order of the first
+            ours, theirs = first.get(name, "nothing"), facts.get(name, "nothing")
+            if ours != theirs:
+                raise WorkersDisagree(
+                    f"workers disagree on {name}: {theirs} at rank {rank}, {ours} at rank 0"
+                )
