@@ -23,7 +23,8 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.engine.backprop import Step, backward_of_values, steps, watching_pass
+from autolm.engine.backprop import Step, steps, watching_pass
+from autolm.engine.fast_values import backward_of_values
 from autolm.engine.graph import (
     Node,
     Recording,

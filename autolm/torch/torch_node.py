@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import starmap
 from typing import Any
 
 import torch
 from torch.autograd.graph import GradientEdge
 
-from autolm.engine.backprop import Step, at_once, latest_root, steps, watching_pass
+from autolm.engine.backprop import Step, latest_root, steps, watching_pass
 from autolm.engine.graph import Node, Note, describe, next_order, topological_order
 from autolm.engine.hooks import higher
 from autolm.torch import once
@@ -207,7 +206,14 @@ def _write(root: TorchNode, edits: Sequence[Any]) -> None:
             written.append((origin, "grad", node.gradient.to(origin.dtype).clone()))
         if origin is not None and node in edited:
             written.append((origin, "data", node.data))
-    (_,) = at_once(starmap(setattr, written))
+    before = [(origin, slot, getattr(origin, slot)) for origin, slot, _ in written]
+    try:
+        for each in written:
+            setattr(*each)
+    except BaseException:
+        for each in before:
+            setattr(*each)
+        raise
 
 
 def read_gradients(root: TorchNode) -> None:
