@@ -14,11 +14,12 @@ fit the rest is refused in one line, and before memory is taken for it.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,7 +40,7 @@ from autolm.outside.given_file import (
     read_given,
     require_file,
 )
-from autolm.outside.lock import Busy, held
+from autolm.outside.lock import Busy, NoLocks, locked
 from autolm.outside.whole_file import PARTIAL, NotSaved, write_whole
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -83,6 +84,7 @@ class RunFolder:
         self.path = Path(path)
         self._kept: Kept | None = None  # as it was when it was last found whole
         self._changed: bytes | None = None  # choices, until they are saved
+        self._has_warned = False  # that it cannot be locked
 
     def __repr__(self) -> str:
         return f"<run {self.path}>"
@@ -156,18 +158,25 @@ class RunFolder:
             if os.path.lexists(self.path / name):
                 with self._reading(name):
                     require_file(self.path / name, within=self.path)
-        try:
-            with held(self.path / LOCK):
-                yield
-        except Busy as busy:
-            whose = "another process" if busy.holder is None else f"process {busy.holder}"
-            raise RunError(
-                f"{self.path}: belongs to {whose}, which trains in it: wait for its end, or end it"
-            ) from None
-        except OSError as error:
-            if error.filename != str(self.path / LOCK):
-                raise
-            raise NotSaved(self.path / LOCK, error) from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.path / LOCK))
+            except Busy as busy:
+                holder = "another process" if busy.holder is None else f"process {busy.holder}"
+                raise RunError(
+                    f"{self.path}: belongs to {holder}, which trains in it: wait for its end, or "
+                    "end it"
+                ) from None
+            except NoLocks as error:
+                if not self._has_warned:
+                    logging.getLogger("autolm").warning(
+                        f"{self.path}: cannot be locked: {error.strerror}: make sure that no other "
+                        "process trains in it"
+                    )
+                self._has_warned = True
+            except OSError as error:
+                raise NotSaved(self.path / LOCK, error) from None
+            yield
 
     def config(self) -> TrainingConfig:
         """Read the choices of the run, also where a save of others only has to be finished."""

@@ -1,29 +1,26 @@
-"""A file that one process holds at a time; the system takes it from a process that dies."""
+"""A lock file that one process holds at a time; the system frees it when the process ends."""
 
 import errno
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from autolm.outside.given_file import open_given
 
-FAR = 1 << 30  # where Windows locks a byte, which nobody else can then read
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # of file systems that have none
+# The errors of file systems that have no locks, as NFS without its lock daemon.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+PATIENCE = 0.1  # seconds, in which a holder that is about to end removes its file
 
 
 class Busy(OSError):
-    """Another process holds the file.
+    """Another process holds the lock.
 
     Attributes
     ----------
     holder
-        Its number; None if it has not written it yet.
+        Its process id; None if it is not known.
     """
 
     def __init__(self, path: Path, holder: int | None) -> None:
@@ -31,81 +28,72 @@ class Busy(OSError):
         self.holder = holder
 
 
+class NoLocks(OSError):
+    """The file system has no locks; `strerror` says which error it gave."""
+
+
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold a file, which is made for that, and goes with the end of it.
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, which contains our process id and is removed at the end.
 
     Raises
     ------
     Busy
         When another process holds it.
+    NoLocks
+        When the file system cannot lock files.
     OSError
-        When it cannot be made, or something else has its name.
+        When the file cannot be made or locked, or its name is taken by something else.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "process.lock"
-    ...     with held(path):
+    ...     with locked(path):
     ...         int(path.read_text()) == os.getpid()
     ...     path.exists()
     True
     False
     """
-    descriptor = _locked(path)
+    from filelock import FileLock, Timeout
+
+    _require_own_file(path)
+    lock = FileLock(path, PATIENCE, fallback_to_soft=False, on_acquired=_write_process_id)
     try:
-        with suppress(OSError):  # a disk that is full: it is held, and does not say by whom
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+        lock.acquire(poll_interval=PATIENCE / 5)
+    except Timeout:
+        raise Busy(path, _holder(path)) from None
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise NoLocks(error.errno, error.strerror, str(path)) from None
+        raise
+    try:
         yield
     finally:
-        if sys.platform == "win32":  # which removes nothing that is open
-            os.close(descriptor)
-            with suppress(OSError):
-                path.unlink()
-        else:  # while it is held, so that nobody's next one is removed
-            with suppress(OSError):
-                path.unlink()
-            os.close(descriptor)
+        with suppress(OSError):  # Windows removes it when it is closed
+            path.unlink()  # before it is released, so that no other holder's file is removed
+        lock.release()
 
 
-def _locked(path: Path) -> int:
-    """Open and lock the file; again, if its holder has removed it in between."""
-    no_link = getattr(os, "O_NOFOLLOW", 0)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | no_link, 0o666)
-        try:
-            state = os.fstat(descriptor)
-            if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:  # it will be overwritten
-                raise OSError(errno.EINVAL, "not a file of its own", str(path))
-            if not _lock(descriptor):
-                raise Busy(path, _holder(descriptor))
-            with suppress(FileNotFoundError):
-                if os.path.samestat(state, os.stat(path)):
-                    return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
+def _require_own_file(path: Path) -> None:
+    """Refuse a name that leads to something else, which the process id would overwrite."""
+    with suppress(FileNotFoundError):
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:
+            raise OSError(errno.EEXIST, "not a file of its own", str(path))
 
 
-def _lock(descriptor: int) -> bool:
-    """Lock an open file, if nobody else has."""
+def _write_process_id(descriptor: int) -> None:
+    with suppress(OSError):  # on a full disk it is held, and does not say by whom
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+
+
+def _holder(path: Path) -> int | None:
     try:
-        if sys.platform == "win32":
-            os.lseek(descriptor, FAR, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            return False
-    return True
-
-
-def _holder(descriptor: int) -> int | None:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    word = os.read(descriptor, 20).strip()
+        with open_given(path) as file:
+            word = file.read(20).strip()
+    except OSError:  # as on Windows, where a locked file cannot be read
+        return None
     return int(word) if word.isdigit() else None
