@@ -1,13 +1,16 @@
 """Small training runs, for the tests of training and of what it leaves behind."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
-from autolm.lm.run_folder import Checkpoint
+from autolm.lm.run_folder import Checkpoint, RunFolder
 from autolm.lm.training import StepMetrics, Training, train_tokenizer
 
 SMALL: dict[str, Any] = {
@@ -57,3 +60,26 @@ def assert_same_checkpoint(one: Checkpoint, other: Checkpoint) -> None:
         for name, array in arrays.items():
             assert array.dtype == others[name].dtype
             np.testing.assert_array_equal(array, others[name], err_msg=name, strict=True)
+
+
+def to_old_format(folder: Path, version: int = 1) -> None:
+    """Write the checkpoint of a run as earlier versions did: in three files."""
+    run = RunFolder.open(folder)
+    checkpoint, choices = run.load(), run.config().fixed()
+    step, files = {"step": str(checkpoint.state["step"])}, {}
+    for part in ("model", "optimizer"):
+        path = folder / f"{part}.safetensors"
+        arrays = {k: np.asarray(a, order="C") for k, a in getattr(checkpoint, part).items()}
+        save_file(arrays, path, metadata=step)
+        files[path.name] = sha256(path.read_bytes())
+    tokenizer = sha256((folder / "tokenizer.json").read_bytes())
+    kept = {"tokenizer": tokenizer, "choices": choices}
+    state = {"format": 1, **checkpoint.state, "files": files, "kept": kept}
+    state["sha256"] = sha256(json.dumps(state, sort_keys=True).encode())
+    state = state if version == 1 else checkpoint.state
+    (folder / "state.json").write_text(json.dumps(state, indent=2) + "\n")
+    (folder / "checkpoint.safetensors").unlink()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

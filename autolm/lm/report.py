@@ -160,7 +160,8 @@ class TerminalReport:
             self._line("note", f"{kind}{course.told}")
             self._line("try", course.advice)
         self._line(
-            "saved", f"{folder.path}   model.safetensors  loss.png  samples.txt  metrics.jsonl"
+            "saved",
+            f"{folder.path}   checkpoint.safetensors  loss.png  samples.txt  metrics.jsonl",
         )
         shown = outcome.sample.strip().splitlines()[:4]
         for label, line in zip(["sample", "", "", ""], shown, strict=False):

@@ -7,7 +7,7 @@ is complete and on the disk. Everything that autolm writes for a user is written
 import errno
 import os
 import secrets
-import shutil
+import stat
 from pathlib import Path
 
 PARTIAL = ".autolm-*.partial"  # what a kill in the middle of a write leaves
@@ -23,11 +23,20 @@ class NotSaved(OSError):
         return f"{self.filename}: cannot be written: {self.strerror}"
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
+def write_whole(path: str | os.PathLike[str], content: bytes, *, mode: int | None = None) -> None:
     """Put ``content`` at ``path``, replacing what was there; on any failure, leave that as it was.
 
     A link goes on leading where it led, and a file keeps its permissions. What is no file, as a
     pipe or a device, cannot be replaced, and is written to.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        All of its bytes.
+    mode
+        The permissions of a new file; by default those that the system gives to any.
 
     Raises
     ------
@@ -49,32 +58,33 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(content)
         else:
-            _replace(target, content)
+            _replace(target, content, mode)
     except OSError as error:
         raise NotSaved(path, error) from None
 
 
-def _replace(target: Path, content: bytes) -> None:
-    exists = target.exists()
-    if exists and not os.access(target, os.W_OK):  # which replacing it would get around
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+def _replace(target: Path, content: bytes, mode: int | None) -> None:
+    if target.exists():
+        if not os.access(target, os.W_OK):  # which replacing it would get around
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        mode = stat.S_IMODE(target.stat().st_mode)
     partial = target.with_name(PARTIAL.replace("*", f"{os.getpid()}-{secrets.token_hex(4)}"))
     try:
         with partial.open("xb") as file:
+            if mode is not None:  # before there is content that others could read
+                partial.chmod(mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if exists:
-            shutil.copymode(target, partial)
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the new name on the disk too, where the system has a way to ask for that."""
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, on systems that can do that."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

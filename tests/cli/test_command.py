@@ -1,5 +1,6 @@
 """The command does its work, or says in one line what was wrong and leaves nothing half made."""
 
+import errno
 import io
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from autolm import ops
@@ -21,7 +23,7 @@ from autolm.lm import TinyLM
 from autolm.lm.config import TrainingConfig
 from autolm.lm.run_folder import RunFolder
 from autolm.nn import schedule
-from tests.runs import SMALL, TEXT, contents
+from tests.runs import SMALL, TEXT, contents, to_old_format
 
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
 
@@ -82,7 +84,7 @@ def test_train_takes_a_text_to_a_folder_with_everything_in_it(autolm) -> None:
     files = contents(Path("run"))
     assert files["loss.png"].startswith(b"\x89PNG")
     assert len(files["samples.txt"]) == 20
-    assert json.loads(files["state.json"])["step"] == SMALL["steps"]
+    assert RunFolder.open("run").state()["step"] == SMALL["steps"]
 
 
 def test_train_without_anything_takes_the_toy_language(autolm) -> None:
@@ -433,18 +435,22 @@ def spoil(path: Path) -> None:
 
 
 def of_another_model(path: Path) -> None:
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
     arrays = {name: np.zeros((2, 2), np.float32) for name in load_file(path)}
-    save_file(arrays, path, metadata={"step": str(SMALL["steps"])})
+    save_file(arrays, path, metadata=metadata)
+
+
+OLD = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, truncate, spoil])
-@pytest.mark.parametrize(
-    "name",
-    ["model.safetensors", "optimizer.safetensors", "state.json", "config.json", "tokenizer.json"],
-)
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "config.json", "tokenizer.json", *OLD])
 def test_a_run_with_a_file_missing_or_damaged_does_not_go_on(
     autolm, run: Path, name: str, harm: Any
 ) -> None:
+    if name in OLD:
+        to_old_format(run)
     harm(run / name)
     before = contents(run)
     assert_one_line(autolm("train", "--resume", str(run)), 2, name)
@@ -453,14 +459,88 @@ def test_a_run_with_a_file_missing_or_damaged_does_not_go_on(
     assert contents(run) == before
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors"])
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", *OLD[:2]])
 def test_a_run_with_the_weights_of_another_model_does_not_go_on(
     autolm, run: Path, name: str
 ) -> None:
+    if name in OLD:
+        to_old_format(run)
     of_another_model(run / name)
     before = contents(run)
     assert_one_line(autolm("train", "--resume", str(run)), 2, name)
     assert contents(run) == before
+
+
+def with_a_sparse_array(path: Path, name: str, size: int) -> None:
+    """Add an array whose numbers are a hole in the file: it is large, and takes no disk."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
+    offsets = [len(data), len(data) + size]
+    header[name] = {"dtype": "F32", "shape": [size // 4], "data_offsets": offsets}
+    words = json.dumps(header).encode()
+    path.write_bytes(len(words).to_bytes(8, "little") + words + data)
+    os.truncate(path, 8 + len(words) + offsets[1])
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("checkpoint.safetensors", "optimizer/more"),
+        ("checkpoint.safetensors", "model/more"),
+        ("optimizer.safetensors", "more"),
+        ("model.safetensors", "more"),
+    ],
+)
+def test_a_checkpoint_larger_than_its_model_is_refused_before_it_is_read(
+    run: Path, file: str, name: str
+) -> None:
+    if file in OLD:
+        to_old_format(run)
+    with_a_sparse_array(run / file, name, 1 << 30)
+    ended = subprocess.Popen(
+        [sys.executable, "-m", "autolm", "train", "--resume", str(run)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+    )
+    assert ended.stderr is not None
+    with ended.stderr:
+        assert f"/{file}: 'more' is unknown".encode() in ended.stderr.read()
+    _, status, used = os.wait4(ended.pid, 0)
+    ended.returncode = os.waitstatus_to_exitcode(status)
+    assert ended.returncode == 2
+    assert used.ru_maxrss < 500_000  # KiB
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_where_there_are_no_locks_a_run_says_so_in_a_line_and_trains(
+    autolm, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("fcntl.flock", failing(number))
+    code, _, error = autolm("train", "text.txt", *OPTIONS, "-o", "run")
+    assert (code, error) == (
+        0,
+        f"autolm: run: cannot be locked: {os.strerror(number)}: make sure that no other process "
+        "trains in it\n",
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPERM])
+def test_a_lock_that_fails_is_named_as_it_is(
+    autolm, monkeypatch: pytest.MonkeyPatch, run: Path, number: int
+) -> None:
+    monkeypatch.setattr("fcntl.flock", failing(number))
+    before = contents(run)
+    ended = autolm("train", "--resume", str(run))
+    assert_one_line(ended, 1, f"process.lock: cannot be written: {os.strerror(number)}")
+    assert contents(run).items() >= before.items()
+
+
+def failing(number: int) -> Any:
+    def flock(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return flock
 
 
 def test_a_run_whose_text_has_changed_or_gone_does_not_go_on(autolm) -> None:
@@ -546,7 +626,7 @@ def test_a_finished_run_is_given_another_end_and_is_then_as_one_that_always_had_
     assert (code, error) == (0, "")
     assert out.startswith("steps   14, and not 10: the learning rate goes on at 1.5e-02, where the")
     short, long = contents(Path("short")), contents(Path("long"))
-    for name in ("model.safetensors", "optimizer.safetensors", "samples.txt", "config.json"):
+    for name in ("checkpoint.safetensors", "samples.txt", "config.json"):
         assert short[name] == long[name]
     assert autolm("train", "--resume", "short").code == 0
     assert contents(Path("short")) == short

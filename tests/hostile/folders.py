@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from autolm.lm.config import TrainingConfig
+from autolm.lm.saved_state import checksum_of_array, checksum_of_json
+from tests.runs import to_old_format
 
 Damage = Callable[[Path], object]
 
-CHECKPOINT = ("model.safetensors", "optimizer.safetensors", "state.json")
-FILES = ("config.json", "tokenizer.json", *CHECKPOINT, "metrics.jsonl")
+CHECKPOINT = "checkpoint.safetensors"
+FILES = ("config.json", "tokenizer.json", CHECKPOINT, "metrics.jsonl")
+OLD = ("model.safetensors", "optimizer.safetensors", "state.json")  # of earlier versions
 ESCAPES = "\x1b]0;owned\x07\x1b[31m\r\x9b\u202e"
 
 
@@ -45,25 +48,52 @@ def edit(name: str, **changes: Any) -> Damage:
     return damage
 
 
-def arrays(name: str, change: Callable[[dict[str, Any]], dict[str, Any]], whole: bool) -> Damage:
-    """Change the arrays of a file; `whole`, as one who also mends what tells of it."""
+def edit_state(**changes: Any) -> Damage:
+    """Edit the state of a checkpoint, without a new checksum of it."""
 
     def damage(folder: Path) -> None:
-        with safe_open(folder / name, "numpy") as file:
-            metadata = file.metadata()
-        with np.errstate(all="ignore"):
-            save_file(change(load_file(folder / name)), folder / name, metadata=metadata)
-        if whole:
-            old_format(folder)
+        content, state = read_state(folder)
+        write_state(folder, content, state | changes)
 
     return damage
 
 
-def old_format(folder: Path) -> None:
-    """Write the state as it was before it had checksums."""
-    state = json.loads((folder / "state.json").read_bytes())
-    kept = {key: state[key] for key in ("step", "data", "data_sha256")}
-    (folder / "state.json").write_text(json.dumps(kept))
+def read_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    with safe_open(folder / CHECKPOINT, "numpy") as file:
+        return file.get_tensors(), json.loads(file.metadata()["autolm"])
+
+
+def write_state(folder: Path, content: dict[str, Any], state: dict[str, Any]) -> None:
+    save_file(content, folder / CHECKPOINT, metadata={"autolm": json.dumps(state)})
+
+
+def old(damage: Damage, version: int = 1) -> Damage:
+    """Damage a folder as an earlier version would have written it."""
+
+    def damage_old(folder: Path) -> None:
+        to_old_format(folder, version)
+        damage(folder)
+
+    return damage_old
+
+
+def arrays(part: str, change: Callable[[dict[str, Any]], dict[str, Any]], whole: bool) -> Damage:
+    """Change the arrays of a part; `whole`, with new checksums too."""
+
+    def damage(folder: Path) -> None:
+        content, state = read_state(folder)
+        prefix = f"{part}/"
+        those = {k.removeprefix(prefix): a for k, a in content.items() if k.startswith(prefix)}
+        others = {k: a for k, a in content.items() if not k.startswith(prefix)}
+        with np.errstate(all="ignore"):
+            content = others | {f"{prefix}{name}": a for name, a in change(those).items()}
+        if whole:
+            del state["sha256"]
+            state["checksums"] = {name: checksum_of_array(a) for name, a in content.items()}
+            state["sha256"] = checksum_of_json(state)
+        write_state(folder, content, state)
+
+    return damage
 
 
 def of_one(change: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -103,6 +133,10 @@ def of_headers(name: str) -> dict[str, Damage]:
     return {f"{name} {what}": put(name, content) for what, content in contents.items()}
 
 
+def of_old(named: dict[str, Damage]) -> dict[str, Damage]:
+    return {f"old {what}": old(damage) for what, damage in named.items()}
+
+
 def lead_out(path: Path) -> None:
     shutil.copy(path.parent.parent / "good" / path.name, path.parent.parent / path.name)
     os.symlink(f"../{path.name}", path)
@@ -129,23 +163,34 @@ def of_any_file(name: str) -> dict[str, Damage]:
     }
 
 
-DAMAGES: dict[str, Damage] = {"as before there were checksums": old_format}
+DAMAGES: dict[str, Damage] = {
+    f"as version {n} wrote it": old(lambda folder: None, n) for n in (0, 1)
+}
 for name in FILES:
     DAMAGES |= of_any_file(name)
     DAMAGES[f"{name} leads out"] = instead(name, lead_out)
-for name in (*CHECKPOINT, "config.json"):
-    DAMAGES |= {
-        f"{name}.new of garbage": put(f"{name}.new", b"garbage"),
-        f"{name}.new empty": put(f"{name}.new", b""),
-        f"{name}.new a folder": lambda folder, name=name: (folder / f"{name}.new").mkdir(),
-        f"{name}.new a pipe": lambda folder, name=name: os.mkfifo(folder / f"{name}.new"),
-        f"{name}.new a copy": lambda folder, name=name: shutil.copy(
-            folder / name, folder / f"{name}.new"
-        ),
-    }
+for name in OLD:
+    DAMAGES |= of_old(of_any_file(name))
+for name in (*OLD, "config.json"):
+    DAMAGES |= of_old(
+        {
+            f"{name}.new of garbage": put(f"{name}.new", b"garbage"),
+            f"{name}.new empty": put(f"{name}.new", b""),
+            f"{name}.new a folder": lambda folder, name=name: (folder / f"{name}.new").mkdir(),
+            f"{name}.new a pipe": lambda folder, name=name: os.mkfifo(folder / f"{name}.new"),
+            f"{name}.new a copy": lambda folder, name=name: shutil.copy(
+                folder / name, folder / f"{name}.new"
+            ),
+        }
+    )
+PARTIAL = ".autolm-1-ab.partial"
 DAMAGES |= {
-    "state.json.new of another step": lambda folder: (folder / "state.json.new").write_text(
-        json.dumps(json.loads((folder / "state.json").read_text()) | {"step": 9})
+    "a partial folder": lambda folder: (folder / PARTIAL).mkdir(),
+    "a partial pipe": lambda folder: os.mkfifo(folder / PARTIAL),
+    "old state.json.new of another step": old(
+        lambda folder: (folder / "state.json.new").write_text(
+            json.dumps(json.loads((folder / "state.json").read_text()) | {"step": 9})
+        )
     ),
     "every other file a pipe": lambda folder: [
         instead(name, os.mkfifo)(folder) for name in ("loss.png", "samples.txt", "process.lock")
@@ -160,19 +205,16 @@ for choice in TrainingConfig.choices():
     for odd in (*ODD, ESCAPES):
         DAMAGES[f"config.json {choice} = {repr(odd)[:12]}"] = edit("config.json", **{choice: odd})
 del DAMAGES["config.json steps = 1000000000"]  # it would be trained
-for key in ("step", "data", "data_sha256", "files", "kept", "format", "sha256"):
+for key in ("step", "data", "data_sha256", "checksums", "invariants", "format", "sha256"):
     for odd in ODD:
-        DAMAGES[f"state.json {key} = {repr(odd)[:12]}"] = edit("state.json", **{key: odd})
+        DAMAGES[f"state {key} = {repr(odd)[:12]}"] = edit_state(**{key: odd})
+for key in ("step", "files", "kept", "format", "sha256"):
+    for odd in ODD:
+        DAMAGES[f"old state {key} = {repr(odd)[:12]}"] = old(edit("state.json", **{key: odd}))
 for odd in (True, -1, 9, 10**9, 10**18):
-    DAMAGES[f"old state.json step = {odd}"] = lambda folder, odd=odd: (
-        old_format(folder),
-        edit("state.json", step=odd)(folder),
-    )
+    DAMAGES[f"version 0 state.json step = {odd}"] = old(edit("state.json", step=odd), 0)
 for odd in (None, [], {"batch": -1}, {"batch": "x"}, {"batch": 1.5}):
-    DAMAGES[f"old state.json data = {odd}"] = lambda folder, odd=odd: (
-        old_format(folder),
-        edit("state.json", data=odd)(folder),
-    )
+    DAMAGES[f"version 0 state.json data = {odd}"] = old(edit("state.json", data=odd), 0)
 CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **{
         kind: of_one(lambda array, kind=kind: array.astype(kind))
@@ -186,11 +228,13 @@ CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "many arrays": lambda content: {f"x{i}": np.zeros(1, np.float32) for i in range(9999)},
     "another shape": of_one(lambda array: array[:1]),
 }
-for name in CHECKPOINT[:2]:
+for part in ("model", "optimizer"):
     for what, change in CHANGES.items():
-        DAMAGES[f"{name} {what}"] = arrays(name, change, whole=False)
-        DAMAGES[f"{name} {what}, and told so"] = arrays(name, change, whole=True)
-    DAMAGES |= of_headers(name)
+        DAMAGES[f"{part} {what}"] = arrays(part, change, whole=False)
+        DAMAGES[f"{part} {what}, and told so"] = arrays(part, change, whole=True)
+DAMAGES |= of_headers(CHECKPOINT)
+for name in OLD[:2]:
+    DAMAGES |= of_old(of_headers(name))
 DOUBLING = [[97, 97], *([256 + i, 256 + i] for i in range(60))]
 DAMAGES |= {
     "tokens that double": bpe(DOUBLING),

@@ -1,6 +1,5 @@
 """Kills, Ctrl-C and second processes at any moment: nothing is lost, and one line says so."""
 
-import json
 import os
 import random
 import re
@@ -17,9 +16,10 @@ import pytest
 
 from autolm import Tensor, Value
 from autolm.engine.graph import topological_order
-from autolm.lm.run_folder import CHECKPOINT, LOCK, RunFolder
+from autolm.lm.run_folder import LOCK, RunFolder
+from tests.hostile.folders import OLD, edit_state
 from tests.hostile.isolated import NIGHTLY, Running, autolm
-from tests.runs import SMALL, TEXT, contents
+from tests.runs import SMALL, TEXT, contents, to_old_format
 
 CHOICES = {**SMALL, "steps": 15, "validate_every": 1}
 OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CHOICES.items()]
@@ -60,7 +60,7 @@ def test_killed_in_the_middle_of_a_write_a_run_goes_on_to_the_same_bytes(home: P
     for _ in range(40 * WANTED):
         stop_somewhere(home, signal.SIGKILL, rng).end()
         names = {path.name for path in (home / "run").iterdir()}
-        if names & {f"{name}.new" for name in CHECKPOINT} or any(".partial" in n for n in names):
+        if any(".partial" in name for name in names):
             in_a_write += 1
             assert_goes_on_to_the_same_end(home)
         if in_a_write == WANTED:
@@ -163,28 +163,39 @@ def test_a_second_process_is_told_whose_a_run_is_and_changes_nothing(home: Path)
         assert contents(home / "run") == before
 
 
-def test_a_leftover_is_believed_only_if_it_is_whole_and_fits(home: Path) -> None:
+def test_what_an_earlier_version_left_beside_its_files_does_not_change_the_end(home: Path) -> None:
     """Of a checkpoint the old files and new ones, whole and damaged, in every mixture."""
     rng = random.Random(4)
+    shutil.copytree(home / "whole", home / "old")
+    to_old_format(home / "old")
     for _ in range(30 if NIGHTLY else 1):
         stopped = stop_somewhere(home, signal.SIGTERM, rng).end()
         if stopped.code != 130:
             continue
-        for name in rng.sample(CHECKPOINT, rng.randint(1, 3)):
-            new, content = home / "run" / f"{name}.new", (home / "whole" / name).read_bytes()
+        to_old_format(home / "run")
+        for name in rng.sample(OLD, rng.randint(1, 3)):
+            new, content = home / "run" / f"{name}.new", (home / "old" / name).read_bytes()
             new.write_bytes(content[: rng.choice([0, 50, len(content) - 1, len(content)])])
         assert_goes_on_to_the_same_end(home)
 
 
+STATES: tuple[dict[str, Any], ...] = (
+    {"step": 14},
+    {"data": {}},
+    {"checksums": {}},
+    {"format": 3},
+    {"invariants": None},
+)
+
+
 def test_a_state_that_was_edited_is_refused(home: Path) -> None:
-    for change in ({"step": 14}, {"data": {}}, {"files": {}}, {"format": 2}, {"kept": None}):
+    for change in STATES:
         shutil.rmtree(home / "run", ignore_errors=True)
         shutil.copytree(home / "whole", home / "run")
-        path = home / "run" / "state.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        edit_state(**change)(home / "run")
         ended = autolm(home, "train", "--resume", "run")
         assert ended.code == 2
-        assert re.fullmatch(rb"autolm: run/state\.json: damaged: [^\n]+\n", ended.error)
+        assert re.fullmatch(rb"autolm: run/checkpoint\.safetensors: damaged: [^\n]+\n", ended.error)
 
 
 @pytest.mark.parametrize("leaf", [Value, Tensor])

@@ -64,8 +64,8 @@ class Stopping(Silence):
 def test_a_run_leaves_everything_in_its_folder(whole: dict[str, tuple[Outcome, Path]]) -> None:
     outcome, path = whole["stream"]
     assert set(contents(path)) == {
-        *("config.json", "tokenizer.json", "state.json", "model.safetensors"),
-        *("optimizer.safetensors", "metrics.jsonl", "loss.png", "samples.txt"),
+        *("config.json", "tokenizer.json", "checkpoint.safetensors"),
+        *("metrics.jsonl", "loss.png", "samples.txt"),
     }
     assert json.loads(contents(path)["loss.png"]) == list(RunFolder.open(path).metrics())
     assert contents(path)["samples.txt"].decode() == outcome.sample
@@ -139,7 +139,7 @@ def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
     assert run(*resumed(tmp_path / "run", "lines", native=True), Silence()) == at_once
     assert contents(tmp_path / "run") == contents(tmp_path / "at once")
     assert at_once.validation_loss == pytest.approx(whole["lines"][0].validation_loss, rel=1e-5)
-    weights = "model.safetensors"
+    weights = "checkpoint.safetensors"
     assert contents(tmp_path / "run")[weights] != contents(whole["lines"][1])[weights]
 
 
@@ -199,15 +199,15 @@ def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
     folder = new_folder(tmp_path / "run", training)
     write, writes = run_folder.write_whole, 0
 
-    def full_after_four(path: Path, content: bytes) -> None:
+    def full_after_two(path: Path, content: bytes, *, mode: int | None) -> None:
         nonlocal writes
         writes += 1
-        if writes > 4:  # three of the first save, and one of the second
+        if writes > 2:  # the first metrics, and the first checkpoint
             raise NotSaved(path, OSError(28, "No space left on device"))
-        write(path, content)
+        write(path, content, mode=mode)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(NotSaved, match="No space left"):
-        patch.setattr(run_folder, "write_whole", full_after_four)
+        patch.setattr(run_folder, "write_whole", full_after_two)
         run(training, folder, Silence())
     assert RunFolder.open(folder.path).load().state["step"] == 4
     run(*resumed(folder.path, "stream"), Silence())

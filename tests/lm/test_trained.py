@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from autolm.lm import trained
 from autolm.lm.run_folder import RunError, RunFolder
@@ -26,7 +27,7 @@ def test_sizes_are_compared_with_the_header_of_the_weights_first(
     for name in ("TinyLM", "require_memory"):  # nothing is made, and nothing as large is read
         monkeypatch.setattr(trained, name, lambda *_, **__: pytest.fail("too late"))
     monkeypatch.setattr(RunFolder, "weights", lambda folder: pytest.fail("too late"))
-    with pytest.raises(RunError, match=r"model\.safetensors: .*config\.json"):
+    with pytest.raises(RunError, match=r"checkpoint\.safetensors: .*config\.json"):
         trained.trained_model(RunFolder.open(folder.path))
 
 
@@ -36,13 +37,14 @@ def test_weights_that_are_as_large_as_the_choices_say_are_compared_with_the_memo
     training = small_training()
     config = replace(training.config, d_model=1 << 18)
     folder = RunFolder.create(tmp_path / "run", config, training.tokenizer, training.checkpoint())
-    header, end = {}, 0
+    path = folder.path / "checkpoint.safetensors"
+    with safe_open(path, "numpy") as file:
+        header, end = {"__metadata__": file.metadata()}, 0
     size = training.tokenizer.vocab_size
     for name, shape in parameter_shapes(size, **config.architecture()):
         begin, end = end, end + 4 * prod(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+        header[f"model/{name}"] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
     words = json.dumps(header).encode()
-    path = folder.path / "model.safetensors"
     path.write_bytes(len(words).to_bytes(8, "little") + words)
     os.truncate(path, 8 + len(words) + end)
     with pytest.raises(ValueError, match="and this machine has"):

@@ -25,6 +25,7 @@ RULES = TABLE.pop("rules")
 # Files that say something to who uses the command, and what they say to programmers alone.
 SPEAKING = """cli/*.py debugger/*.py lm/run_folder.py lm/report.py lm/course.py lm/config.py
 lm/trained.py lm/training.py lm/corpora.py lm/text_loss.py lm/saved_state.py lm/stored_arrays.py
+lm/checkpoint_file.py lm/old_checkpoint.py
 lm/pretrained.py lm/size.py lm/tokenizers/loading.py lm/tokenizers/characters.py
 outside/given_file.py outside/lock.py outside/whole_file.py walking/names.py walking/opening.py
 walking/breakpoints.py walking/explanation.py walking/program.py walking/what_if.py

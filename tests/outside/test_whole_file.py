@@ -62,6 +62,24 @@ def test_a_new_file_has_the_permissions_that_any_other_has(tmp_path: Path) -> No
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
+def test_content_is_never_more_readable_than_the_file_that_it_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        modes.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir())
+        sync(descriptor)
+
+    write_whole(tmp_path / "old", b"old")
+    (tmp_path / "old").chmod(0o600)
+    monkeypatch.setattr(os, "fsync", noting)
+    write_whole(tmp_path / "old", b"new")
+    write_whole(tmp_path / "new", b"new", mode=0o600)
+    assert set(modes) == {0o600}
+
+
 def test_a_file_that_may_not_be_written_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,7 @@ BEFORE_A_RUN: dict[str, Any] = {
     "a full disk": (
         (2, TRAIN, {"longest_file": 3000}),
         [1, 1],
-        "0 run/model.safetensors.new: cannot be written: File too large",
+        "0 run/checkpoint.safetensors: cannot be written: File too large",
     ),
     "a place that is no folder": (
         (2, [*TRAIN, "-o", "text.txt/run"], {}),
@@ -326,7 +326,7 @@ def test_weights_that_are_not_the_models_are_refused_by_one_of_the_workers(tmp_p
     assert made.codes == [0]
     for n, change in enumerate(damages.values()):
         shutil.copytree(tmp_path / "good", tmp_path / f"run-{n}")
-        damaged_arrays("model.safetensors", change, whole=True)(tmp_path / f"run-{n}")
+        damaged_arrays("model", change, whole=True)(tmp_path / f"run-{n}")
     (tmp_path / "gpt2").mkdir()
     (tmp_path / "gpt2/config.json").write_text('{"model_type": "gpt2"}')
     names = [*(f"run-{n}" for n in range(len(damages))), "gpt2"]
