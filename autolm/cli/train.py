@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -247,6 +248,8 @@ def _run(training: Training, folder: RunFolder) -> None:
     from autolm.lm.training import NonFiniteLoss
 
     leads = training.engine.leads
+    # Where it has no folder for its cache it takes a temporary one, and says so at length.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     report = TerminalReport(SafeConsole(), training) if leads else Silence()
     try:
         with report:

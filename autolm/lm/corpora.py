@@ -138,7 +138,8 @@ def text_file_corpus(
         raise CorpusError(f"{path}: a folder: name a text file in it") from None
     except OSError as error:
         raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    return _split(_decoded(content, str(path)), path.name, kind, validation_fraction, seed)
+    name = os.fsencode(path.name).decode("utf-8", "backslashreplace")  # plots can show UTF-8 alone
+    return _split(_decoded(content, str(path)), name, kind, validation_fraction, seed)
 
 
 def standard_input_corpus(

@@ -543,6 +543,35 @@ def failing(number: int) -> Any:
     return flock
 
 
+def test_a_text_whose_name_is_not_utf_8_is_trained_on_to_the_end(autolm) -> None:
+    name = os.fsdecode(b"caf\xe9 \xff.txt")
+    Path("text.txt").rename(name)
+    code, out, error = autolm("train", name, *OPTIONS, "-o", "run")
+    assert (code, error) == (0, "")
+    assert "\ndata    caf\\xe9 \\xff.txt · " in out
+    before = contents(Path("run"))
+    assert before["loss.png"].startswith(b"\x89PNG") and before["samples.txt"]
+    assert autolm("train", "--resume", "run").code == 0
+    assert contents(Path("run")) == before
+
+
+@pytest.mark.parametrize("home", ["/proc", "text.txt"])
+def test_a_home_that_is_no_folder_is_not_spoken_of(
+    trained: Path, tmp_path: Path, home: str
+) -> None:
+    (tmp_path / "text.txt").touch()
+    ended = subprocess.run(
+        [sys.executable, "-m", "autolm", "train", "--resume", str(trained)],
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(("MPL", "XDG"))},
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "HOME": str(tmp_path / home),
+        },
+        capture_output=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_run_whose_text_has_changed_or_gone_does_not_go_on(autolm) -> None:
     autolm("train", "text.txt", *OPTIONS, "-o", "run")
     before = contents(Path("run"))
