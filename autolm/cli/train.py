@@ -189,7 +189,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
         training = Training(config, corpus, tokenizer, engine)
         if not training.engine.leads:
             folder = FollowedFolder(path)
-        with training.engine.leader_first():  # which finishes a save that was cut off
+        with training.engine.leader_first():  # the others never write
             held.enter_context(folder.held())
             checkpoint = folder.load()
             training.restore(checkpoint)
