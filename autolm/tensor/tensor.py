@@ -36,14 +36,7 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
-from autolm.tensor.guard import (
-    HARMLESS,
-    Guard,
-    guard_of,
-    hand_out,
-    replace_array,
-    require_unchanged,
-)
+from autolm.tensor.guard import Guard, guard_of, hand_out, replace_array, require_unchanged
 from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
 from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
@@ -51,7 +44,11 @@ from autolm.tensor.quiet import is_quiet, quiet, quietly
 Array = NDArray[Any]
 # Their state changes by design, as that of a file; what is drawn from them was drawn.
 SOURCES = (np.random.Generator, np.random.RandomState, Random, ModuleType)
-BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of HARMLESS
+IMMUTABLE = (
+    *(int, float, complex, str, bytes, range, slice, type, type(None), type(...)),
+    *(np.generic, np.dtype),
+)
+BASIC = frozenset((int, float, bool, str, slice, type(None), type(...)))  # most of IMMUTABLE
 
 
 class Tensor(Operators, Node):
@@ -169,7 +166,7 @@ class Tensor(Operators, Node):
                     "its operands do; let it return floats"
                 )
             node._fill(array, True, note, op, parents, rule, attributes)
-            node.guard = guard_of(node, owned.values(), op.written_by_a_user)
+            node.guard = guard_of(node, owned.values())
         else:
             node._fill(array, False, note)
         return node
@@ -460,7 +457,7 @@ def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
         copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
         make = list if isinstance(told, list) else getattr(told, "_make", type(told))
         return make(copies)  # a named tuple has its own way
-    if isinstance(told, HARMLESS):
+    if isinstance(told, IMMUTABLE):
         return told
     if isinstance(told, set):
         return set(told)

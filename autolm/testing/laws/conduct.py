@@ -120,7 +120,6 @@ def _check_state(subject: Subject, call: Call, tally: Tally) -> None:
         )
     if node.requires_grad:
         _check_two_passes(subject, call, leaves, node, tally)
-        _check_mutation(subject, call, first, tally)
 
 
 def _check_two_passes(
@@ -138,28 +137,6 @@ def _check_two_passes(
                 program=program_of(subject, call),
                 diagnosis="stale or overwritten gradient",
             )
-
-
-def _check_mutation(subject: Subject, call: Call, expected: list[Array], tally: Tally) -> None:
-    """Write into the operands after the forward: the engine objects, or it does no harm."""
-    leaves = [Tensor(x.copy()) for x in call.inputs]
-    node = subject.node(call, leaves)
-    for leaf in leaves:
-        if leaf.dtype.kind == "f":
-            leaf.data[...] = 1.25 * leaf.data + 0.125
-    tally.exercised["mutation"] += 1
-    try:
-        found = node.contributions(call.given_upstream)
-    except RuntimeError:
-        return  # caught, as it should be
-    if not all(map(_equal, found, expected)):
-        raise LawBroken(
-            "an operand changed in place after the forward changes the gradient silently",
-            call,
-            program=program_of(subject, call),
-            diagnosis="stale or overwritten state: the rule holds an operand where the engine "
-            "cannot see it; let the closure hold it",
-        )
 
 
 def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
@@ -204,10 +181,10 @@ hygiene = Law(
 )
 state = Law(
     "state",
-    "the rule gives the same again, later and after other calls; a changed operand is noticed",
+    "the rule gives the same again, later and after other calls",
     lambda subject: subject.calls(),
     _check_state,
-    lambda subject: ("backward twice", "mutation"),
+    lambda subject: ("backward twice",),
     of_conduct=True,
 )
 linear = Law(
