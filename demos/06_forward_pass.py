@@ -49,7 +49,7 @@ tokens, targets = np.array(ids[:-1]), np.array(ids[1:])
 
 def show(name, tensor, columns=()):
     print(f"{name:<9}" + "".join(f"{column:>8}" for column in columns))
-    for word, row in zip(SEEN, np.asarray(tensor), strict=True):
+    for word, row in zip(SEEN, tensor, strict=True):
         print(f"{word:<9}" + "".join(f"{number:8.3f}" for number in row))
 
 

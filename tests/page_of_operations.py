@@ -26,6 +26,7 @@ HEADS = {
     "meanings": ("call", "NumPy", "PyTorch", "here"),
     "parts": ("PyTorch", "autolm", "beside PyTorch's"),
 }
+UNDIFFERENTIATED = re.compile("does not differentiate:|does not become a NumPy array")
 RECORDS = {op.name: op for op in ops.OPERATIONS}
 
 
@@ -130,12 +131,12 @@ def error_here(call):
 
 
 def said(error):
-    """Return the part of an error that says what to do."""
+    """Return the advice in an error: none where a function of NumPy's does not differentiate."""
     text = str(error)
-    lost = re.search(r"would lose the gradient: (.*); x\.data or", text)
     absent = re.search(r"has no attribute '\w+'(?:; (.*))?$", text)
-    told = lost[1] if lost else absent[1] if absent else text
-    return (told or "").removeprefix("numpy.")
+    if absent:
+        return absent[1] or ""
+    return "" if UNDIFFERENTIATED.search(text) else text.removeprefix("np.")
 
 
 def _shown(calls, *, marked):

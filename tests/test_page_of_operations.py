@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import io
 import re
@@ -149,33 +148,6 @@ def test_a_call_with_a_mark_raises_in_our_words_what_stands_there(row: page.Row)
             assert row.cells[3] or page.said(error).replace("*", "\\*").replace("_", "\\_") in TEXT
 
 
-def advised(call: str) -> list[Any] | None:
-    """Do what the error of a call says, of the same arguments; None where that is words."""
-    said = re.match(r"use (.*?)(?:, of|, where| for |; of|$)", page.said(page.error_here(call)))
-    (function,) = (getattr(line, "value", None) for line in ast.parse(call).body)
-    if not said or not isinstance(function, ast.Call):
-        return None
-    given = page.names_here()
-    arguments = [page.result(ast.unparse(node), given) for node in function.args]
-    first, second = arguments[0], arguments[-1]
-    names = {"x": first, "y": second, "i": second, "dx": 1, "n": 3, "axis": 1}
-    try:
-        made = page.result(said[1], {**given, **names})
-        return leaves(made(*arguments) if callable(made) else made)
-    except (NameError, SyntaxError, TypeError):
-        return None
-
-
-def test_what_an_error_says_to_write_gives_what_the_call_gives_of_arrays() -> None:
-    followed = 0
-    for call in [call for row in NAMES for call in row.calls(0) if page.error_here(call)]:
-        found, expected = advised(call), outcome(numpys, call)
-        if found and expected and plain(found[0]).shape == plain(expected[0]).shape:
-            assert_same(found, expected, call)
-            followed += 1
-    assert followed > 25, followed
-
-
 def pytorchs(call: str) -> tuple[list[Any], dict[str, Any]]:
     """Run a call on PyTorch's tensors; return what it makes, and the leaves."""
     import torch
@@ -259,7 +231,6 @@ def test_every_operation_and_every_word_of_numpys_and_of_the_absent_is_on_the_pa
     whats = {row.cells[3] for row in NAMES}
     assert {f"={op.name}" for op in ops.OPERATIONS} <= whats
     calls = [call for row in NAMES for call in row.calls(0)]
-    marked = " ".join(call for call in calls if page.error_here(call))
     works = " ".join(call for call in calls if not page.error_here(call))
 
     def missing(names: Any, text: str) -> set[str]:
@@ -268,8 +239,6 @@ def test_every_operation_and_every_word_of_numpys_and_of_the_absent_is_on_the_pa
     assert missing({*numpy_functions.UFUNCS, *numpy_functions.FUNCTIONS}, works) == set()
     reduced = {f"{name}.reduce" for name in numpy_functions.REDUCTIONS}
     assert missing(reduced, works) == set()
-    of_arrays = {"clip"}  # of an array's own method
-    assert missing(numpy_functions.INSTEAD.keys() - of_arrays, marked) == set()
     assert {name for name in operators.ABSENT if f"`{name}`" not in TEXT} == set()
     for theirs, own in SPELLINGS.items():
         assert f"`{theirs}` is read as `{own}`" in TEXT
@@ -303,7 +272,8 @@ def test_a_function_of_numpys_is_on_the_page_or_has_no_counterpart() -> None:
     listed = {name for of, names in lists.items() if of.startswith("NumPy") for name in names}
     listed |= {f"linalg.{name}" for name in lists["`np.linalg`"]}
     tables = numpy_functions
-    known = {*tables.UFUNCS, *tables.FUNCTIONS, *tables.INSTEAD}
+    calls = " ".join(call for row in NAMES for call in row.calls(0))
+    known = {*tables.UFUNCS, *tables.FUNCTIONS, *re.findall(r"np\.([\w.]+)\(", calls)}
     known |= tables.CONSTANT_UFUNCS | tables.CONSTANT_FUNCTIONS
     assert listed & known == set()
     wholly_absent = ("fft.", "lib.")
@@ -313,8 +283,6 @@ def test_a_function_of_numpys_is_on_the_page_or_has_no_counterpart() -> None:
         room = getattr(function, "__module__", None) or "numpy"
         called = f"{room}.{function.__name__}".removeprefix("numpy.")
         assert (called in known | listed) != called.startswith(wholly_absent), called
-    for name in listed:
-        assert "has no such operation" in str(numpy_functions.refusal(name))
 
 
 def test_what_pytorch_has_and_is_said_to_be_absent_is_absent() -> None:
@@ -357,7 +325,7 @@ def odd_ways() -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize(
     "name",
-    sorted((numpy_functions.CONSTANT_UFUNCS | numpy_functions.CONSTANT_FUNCTIONS) - {"asarray"}),
+    sorted(numpy_functions.CONSTANT_UFUNCS | numpy_functions.CONSTANT_FUNCTIONS),
 )
 def test_a_function_without_a_gradient_gives_what_it_gives_of_arrays(name: str) -> None:
     function, called = np, 0

@@ -102,13 +102,17 @@ def _wrong_operand(name: str, names: Sequence[str], operands: Sequence[Any]) -> 
         if isinstance(operand, Value):
             return TypeError(f"{name}: {argument} is a Value, a single number; use its .data")
         try:
-            array = np.asarray(operand)
+            array = _array(operand)
         except (TypeError, ValueError):
             return TypeError(f"{name}: {argument} is no array: its rows are not of one length")
         if array.dtype.kind not in NUMBERS:
             given = array.dtype if isinstance(operand, np.ndarray | np.generic) else told(operand)
             return TypeError(f"{name}: {argument} must be real numbers, not {given}")
     return None
+
+
+def _array(operand: Any) -> Any:
+    return np.asarray(operand.data if isinstance(operand, Node) else operand)
 
 
 def _holds_node(operand: Any) -> bool:
@@ -124,7 +128,7 @@ def _holds_node(operand: Any) -> bool:
 def _wrong_together(
     name: str, names: Sequence[str], operands: Sequence[Any], error: Exception
 ) -> Exception | None:
-    said, arrays = str(error), [np.asarray(operand) for operand in operands]
+    said, arrays = str(error), [*map(_array, operands)]
     shapes = [array.shape for array in arrays]
     if "broadcast" in said and all(str(shape).replace(" ", "") in said for shape in shapes):
         try:

@@ -1,22 +1,19 @@
-"""NumPy's functions of Tensors: the table from NumPy's names to what we do for them.
+"""NumPy's functions of Tensors: the table from NumPy's names to the operations of autolm.
 
-NumPy asks an operand that is no array of its own what a function of it is. A function that has its
-gradient here records it; one whose result has none, such as `argmax`, gets the arrays; any other is
-refused, and the error says what to use, since a result without its past would lose a part of the
-gradient in silence. What requires no gradient is an array to NumPy, except where the table has it.
+NumPy passes a call on a Tensor to the Tensor (`__array_ufunc__`, `__array_function__`). A function
+that autolm differentiates records an operation; one whose result has no gradient, such as `argmax`,
+gets the arrays; any other is refused if a gradient would be lost. A Tensor that requires no
+gradient is an array to NumPy, except where the table has the function.
 
-A new operation of ours needs a line in a table here, and nothing else.
+A new operation needs a line in a table here, and nothing else.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -24,18 +21,8 @@ from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.engine.graph import Node, is_recording
-from autolm.tensor.fitting import NESTED
-from autolm.tensor.running_call import (
-    A_LIST,
-    OF_NUMPY,
-    UNKNOWN,
-    RunningCall,
-    is_numpys,
-    running_call,
-)
 
 Array = NDArray[Any]
-LIBRARIES = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 
 # What an argument of NumPy's may be, if ours has none of that name: nothing but NumPy's default.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
@@ -101,7 +88,7 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
             else:
                 _require_default(word, value)
             if name not in operands and needs_gradient(value):
-                raise Unfit(f"would lose the gradient of {word}; use its .data")
+                raise Unfit(f"would lose the gradient of {word}; use t.data")
         first = [arguments.pop(name) for name in needed]
         return operation(*first, **arguments)
 
@@ -128,7 +115,7 @@ def moved(name: str) -> Callable[..., Any]:
         if bound.arguments.get("out") is not None:
             raise Unfit("of a Tensor takes no out=")
         if needs_gradient([bound.arguments[name] for name in others]):
-            raise Unfit(f"would lose the gradient of {' or '.join(others)}; use its .data")
+            raise Unfit(f"would lose the gradient of {' or '.join(others)}; use t.data")
         a = bound.arguments[first]
         bound.arguments = {name: plain(value) for name, value in bound.arguments.items()}
         bound.arguments[first] = np.arange(np.size(a)).reshape(np.shape(a))
@@ -184,6 +171,12 @@ def _dot(a: Any, b: Any) -> Any:
     return ops.matmul(a, b)
 
 
+def _full_like(a: Any, fill_value: Any, *args: Any, **options: Any) -> Any:
+    if needs_gradient(fill_value):
+        raise refusal("full_like")
+    return np.full_like(plain(a), plain(fill_value), *args, **options)
+
+
 def _inner(a: Any, b: Any) -> Any:
     return _dot(a, ops.transpose(b) if np.ndim(a) else b)
 
@@ -235,7 +228,7 @@ def _copy(a: Any) -> Any:
 
 def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
     if needs_gradient(options):
-        raise Unfit("would lose the gradient of an option; use its .data")
+        raise Unfit("would lose the gradient of an option; use t.data")
     for word, value in options.items():
         _require_default(word, value)
     return ops.einsum(*operands, subscripts=subscripts)
@@ -340,6 +333,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "dot": as_numpy_calls(_dot, "a b out"),
     "dstack": _dstack,
     "einsum": _einsum,
+    "full_like": _full_like,
     "flip": as_numpy_calls(ops.flip, "m:a axis"),
     "hstack": as_numpy_calls(_hstack, "tup:arrays dtype casting"),
     "inner": _inner,
@@ -429,7 +423,6 @@ DIVISION = "floor_divide"  # of one element alone its methods return that elemen
 CONSTANT_FUNCTIONS = frozenset(
     {
         "all",
-        "asarray",  # and the like: asked for by somebody who has no use for a gradient
         "allclose",
         "any",
         "argmax",
@@ -485,90 +478,19 @@ CONSTANT_FUNCTIONS = frozenset(
     }
 )
 
-NOT_WRITTEN = "writes into an array; give the Tensor a new one: x.data = ..."
-# What to write instead of a function, or ufunc, that we do not have.
-INSTEAD = {
-    "add.accumulate": "use np.cumsum(x, axis)",
-    "append": "use ops.concatenate",
-    "atleast_1d": "use x.reshape(...)",
-    "atleast_2d": "use x.reshape(...)",
-    "atleast_3d": "use x.reshape(...)",
-    "block": "use ops.concatenate",
-    "broadcast_arrays": "use ops.broadcast_to for each",
-    "cbrt": "use x ** (1 / 3), of positive numbers",
-    "choose": "use ops.where",
-    "compress": "use x[mask]",
-    "clip": "use np.clip(array, low, high)",
-    "copysign": "use ops.where(...) of abs(x) and -abs(x)",
-    "copyto": NOT_WRITTEN,
-    "corrcoef": "use sums of products of x - x.mean()",
-    "cov": "use sums of products of x - x.mean()",
-    "cumulative_sum": "use np.cumsum(x, axis)",
-    "diag": "use ops.where(np.eye(n, dtype=bool), x, 0); of a matrix x[range(n), range(n)]",
-    "diagflat": "use ops.where(np.eye(n, dtype=bool), x, 0)",
-    "diff": "use x[1:] - x[:-1]",
-    "ediff1d": "use x[1:] - x[:-1]",
-    "expm1": "use x.exp() - 1",
-    "extract": "use x[mask]",
-    "fill_diagonal": NOT_WRITTEN,
-    "float_power": "use x ** y",
-    "fmax": "use ops.maximum",
-    "fmin": "use ops.minimum",
-    "fmod": "use x - y * np.trunc(x / y)",
-    "full": "use ops.broadcast_to",
-    "full_like": "use ops.broadcast_to",
-    "heaviside": "use x.data > 0",
-    "hypot": "use (x * x + y * y).sqrt()",
-    "kron": "use ops.einsum and reshape",
-    "ldexp": "use x * 2.0 ** i",
-    "linalg.diagonal": "use x[range(n), range(n)]",
-    "linalg.matrix_norm": "use ops.norm(x, axis=(-2, -1)) for that of Frobenius",
-    "linalg.matrix_power": "use x @ x",
-    "linalg.multi_dot": "use a @ b @ c",
-    "linalg.tensordot": "use ops.einsum",
-    "linalg.trace": "use ops.einsum('ii', x)",
-    "log1p": "use (1 + x).log()",
-    "logaddexp": "use ops.stack([x, y]).logsumexp(0)",
-    "matvec": "use matmul, @",
-    "multiply.accumulate": "use np.prod(x[:i]) for each i",
-    "nanmax": "use x[~np.isnan(x)]",
-    "nanmean": "use x[~np.isnan(x)]",
-    "nanmin": "use x[~np.isnan(x)]",
-    "nanstd": "use x[~np.isnan(x)]",
-    "nansum": "use x[~np.isnan(x)]",
-    "nanvar": "use x[~np.isnan(x)]",
-    "nan_to_num": "use ops.where(np.isnan(x), 0, x)",
-    "piecewise": "use ops.where",
-    "place": NOT_WRITTEN,
-    "polyval": "use * and +, or **",
-    "put": NOT_WRITTEN,
-    "put_along_axis": NOT_WRITTEN,
-    "putmask": NOT_WRITTEN,
-    "remainder": "use x - y * np.floor(x / y)",
-    "resize": "use x.reshape(...)",
-    "select": "use ops.where",
-    "sinc": "use (np.pi * x).sin() / (np.pi * x), where x is not 0",
-    "sinh": "use (x.exp() - (-x).exp()) / 2",
-    "tensordot": "use ops.einsum",
-    "trace": "use ops.einsum('ii', x)",
-    "trapezoid": "use ((y[1:] + y[:-1]) / 2 * dx).sum()",
-    "unique": "use x[np.unique(x.data, return_index=True)[1]]",
-    "vecmat": "use matmul, @",
-}
+NOT_WRITTEN = "writes into an array; give the Tensor a new one: t.data = ..."
 
 
 def call_function(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Answer a function of NumPy's, of arguments with Tensors among them."""
     name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if isinstance(kwargs.get("out"), Node):
-        raise TypeError(f"numpy.{name}: out= is a Tensor; {NOT_WRITTEN}")
+        raise TypeError(f"np.{name}: out= is a Tensor; {NOT_WRITTEN}")
     if name in CONSTANT_FUNCTIONS:
         return function(*plain(args, locked=True), **plain(kwargs, locked=True))
     if name in FUNCTIONS:
         return _in_the_name_of(name, FUNCTIONS[name], args, kwargs)
-    if needs_gradient(kwargs) or needs_gradient(args):
-        if name == "full_like" and not needs_gradient([*args[1:], kwargs]):
-            return function(*plain(args), **plain(kwargs))
+    if needs_gradient([args, kwargs]):
         raise refusal(name)
     return function(*plain(args), **plain(kwargs))
 
@@ -576,30 +498,29 @@ def call_function(function: Callable[..., Any], args: Any, kwargs: Mapping[str, 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, Any]) -> Any:
     """Answer a ufunc of NumPy's, called or by one of its methods, of Tensors among other things."""
     name = ufunc.__name__
-    out, given = options.get("out", ()), [inputs, options]
+    called = name if method == "__call__" else f"{name}.{method}"
+    out, loses = options.get("out", ()), needs_gradient([inputs, options])
     if any(isinstance(array, Node) for array in out) or (
         method == "at" and isinstance(inputs[0], Node)
     ):
-        raise TypeError(f"numpy.{name} {NOT_WRITTEN}")
-    if _is_constant(name, method) or (out and not needs_gradient(given)):
+        raise TypeError(f"np.{called} {NOT_WRITTEN}")
+    if _is_constant(name, method) or (out and not loses):
         return getattr(ufunc, method)(*plain(inputs), **plain(options))
     if out:
         raise TypeError(
-            f"numpy.{name}: an array cannot hold the gradient of a Tensor; write a = a + x, not "
-            "a += x or out=a, or use x.data"
+            f"np.{called}: an array cannot hold the gradient of a Tensor; write a = a + t, not "
+            "a += t or out=a, or use t.data"
         )
     if method == "__call__" and name in UFUNCS:
-        return _in_the_name_of(name, _with_defaults(UFUNCS[name]), inputs, options)
+        return _in_the_name_of(called, _with_defaults(UFUNCS[name]), inputs, options)
     if method == "outer" and name in UFUNCS:
         ours = _with_defaults(partial(outer, UFUNCS[name]))
-        return _in_the_name_of(f"{name}.outer", ours, inputs, options)
+        return _in_the_name_of(called, ours, inputs, options)
     if method == "reduce" and name in REDUCTIONS:
         reduction = as_numpy_calls(REDUCTIONS[name], "a axis dtype out keepdims initial where")
-        return _in_the_name_of(f"{name}.reduce", reduction, inputs, {"axis": 0, **options})
-    if method == "at" and needs_gradient(given):
-        raise TypeError(f"numpy.{name}.at {NOT_WRITTEN}")
-    if needs_gradient(given):
-        raise refusal(name if method == "__call__" else f"{name}.{method}")
+        return _in_the_name_of(called, reduction, inputs, {"axis": 0, **options})
+    if loses:
+        raise refusal(called)
     return getattr(ufunc, method)(*plain(inputs), **plain(options))
 
 
@@ -620,154 +541,26 @@ def _in_the_name_of(name: str, call: Callable[..., Any], args: Any, kwargs: Any)
     try:
         return call(*args, **kwargs)
     except Unfit as error:
-        raise TypeError(f"numpy.{name} {error}") from None
+        raise TypeError(f"np.{name} {error}") from None
 
 
-def refusal(name: str, *, listed: bool = False) -> TypeError:
-    """Say that a function of NumPy's would lose the gradient, and what to use."""
-    room, _, method = name.partition(".")
-    if room == "random":
-        shifted = f"loc + scale * rng.{method}(size=...)"
-        way = f"write {shifted}" if method in LOCATED else "what is drawn has none"
-    elif room == "ndarray" and (method in FUNCTIONS or method in UFUNCS):
-        way = f"use np.{method}(array, ...), which records it"
-    elif listed and (name in FUNCTIONS or name in UFUNCS or name in CONVERSIONS):
-        way = "give it ops.stack([x, y]), not a list of Tensors"
-    else:
-        way = INSTEAD.get(
-            method if room == "ndarray" else name,
-            "autolm has no such operation (see autolm.primitive for your own)",
-        )
+def refusal(name: str) -> TypeError:
+    """Return the error of a function of NumPy's that would lose a gradient."""
     return TypeError(
-        f"numpy.{name} would lose the gradient: {way}; "
-        "x.data or x.detach() goes on without a gradient"
+        f"np.{name} does not differentiate: write it with operations that do (OPERATIONS.md), "
+        "or use t.data or t.detach()"
     )
 
 
-# What makes an array of its argument, as somebody asked; of a list of Tensors it would be a copy.
-CONVERSIONS = ("array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "require")
-# Methods of arrays of which an argument only says where, how often or of which kind.
-PLACES = CONSTANT_FUNCTIONS | {"astype", "compress", "item", "partition", "repeat", "take", "view"}
-ARRAY_METHODS = {
-    *(name for name in dir(np.ndarray) if not name.startswith("_") and name not in PLACES),
-    *(
-        f"__{way}{name}__"
-        for way in ("", "i", "r")
-        for name in (
-            "add",
-            "sub",
-            "mul",
-            "truediv",
-            "pow",
-            "matmul",
-            "mod",
-        )
-    ),
-}
-DRAWS = frozenset(name for name in dir(np.random.Generator) if not name.startswith("_"))
-LOCATED = ("gumbel", "laplace", "logistic", "normal")  # of which a location and a scale are given
-ARITHMETIC = ("BINARY_", "INPLACE_")
+def array_of(node: Node, array: Array, dtype: Any, copy: bool | None) -> Array:
+    """Return the array that `np.asarray(t)` asks for, unless the gradient would be lost.
 
-
-def handed_to_numpy(node: Node, array: Array, dtype: Any, copy: bool | None) -> Array:
-    """Return what `np.asarray(x)` gets; refuse to be converted in passing, unasked.
-
-    NumPy casts it itself where that needs leave: `np.asarray(x, int)` gives it, an index does not.
+    A cast that loses digits is left to NumPy: `np.asarray(t, int)` does it, an index does not.
     """
-    require_asked_for(node, copy)
+    if needs_gradient(node):
+        raise TypeError(
+            "a Tensor that requires a gradient does not become a NumPy array by itself: "
+            "use t.data or t.detach(), or autolm.ops.stack for a list of Tensors"
+        )
     fitting = dtype is None or np.can_cast(array.dtype, dtype, "same_kind")
     return np.array(array, dtype=dtype if fitting else None, copy=copy)
-
-
-def require_asked_for(node: Node, copy: bool | None = None, *, whole: bool = True) -> None:
-    """Refuse to give numbers to a function of NumPy's that would compute with them.
-
-    NumPy asks no one what a function of a list is, nor what its methods in C are: it takes the
-    numbers. Only the program that called it can tell whether somebody wanted just that. What is not
-    known for sure is given. `whole` is whether an array is asked for, and not a float.
-    """
-    if not needs_gradient(node):
-        return
-    frame, name = _asking()
-    if frame is None or (frame.f_code.co_filename.startswith(LIBRARIES) and not _is_ours(frame)):
-        return  # a library that plots or tabulates takes the numbers, as by np.asarray
-    if name is not None and name != "require":  # which hands on what it was given
-        if name not in CONSTANT_FUNCTIONS and not name.startswith("testing."):
-            raise refusal(name, listed=True)
-        return
-    call = running_call(frame)
-    if isinstance(call, RunningCall):
-        _require_conversion(call, copy, whole)
-    elif whole and call is not None and call.startswith(ARITHMETIC) and call != "BINARY_SUBSCR":
-        raise TypeError(f"arithmetic of an array and a list with a Tensor in it: {NESTED}")
-
-
-def _require_conversion(call: RunningCall, copy: bool | None, whole: bool) -> None:
-    function = call.function
-    of = getattr(function, "__self__", call.owner)  # also of a method that a variable holds
-    name = getattr(function, "__name__", call.name)
-    ufunc = of if isinstance(of, np.ufunc) else function
-    if isinstance(ufunc, np.ufunc):
-        method = "__call__" if ufunc is function else name
-        if not _is_constant(ufunc.__name__, method):
-            raise refusal(f"{ufunc.__name__}.{method}".removesuffix(".__call__"), listed=True)
-        return
-    if isinstance(of, np.random.Generator | np.random.RandomState) or (
-        name in DRAWS and _may_be_numpys(of, whole)
-    ):
-        raise refusal(f"random.{name}")
-    if isinstance(of, np.ndarray | np.generic) or _may_be_numpys(of, whole):
-        if name in ARRAY_METHODS:
-            raise refusal(f"ndarray.{name}")
-        return
-    if not is_numpys(function) or (isinstance(function, type) and issubclass(function, np.generic)):
-        return
-    if name not in CONVERSIONS:
-        if name not in CONSTANT_FUNCTIONS:
-            raise refusal(name, listed=True)
-        return
-    argument = call.argument()
-    if argument is UNKNOWN or argument is OF_NUMPY:
-        # NumPy asks for a copy of a Tensor itself, and not of one in a list.
-        in_a_list = name == "array" and copy is None and "copy" not in call.words
-    else:
-        in_a_list = argument is A_LIST or _is_a_sequence(argument)
-    if in_a_list:
-        raise TypeError(NESTED)
-
-
-def _is_a_sequence(value: Any) -> bool:
-    is_one = hasattr(type(value), "__getitem__") and hasattr(type(value), "__len__")
-    return is_one and not isinstance(value, str | np.dtype | Node)
-
-
-def _may_be_numpys(owner: Any, whole: bool) -> bool:
-    """Whether who has a method is an array, or unknown where NumPy alone asks for arrays."""
-    return owner is OF_NUMPY or (whole and owner is UNKNOWN)
-
-
-def _asking() -> tuple[FrameType | None, str | None]:
-    """Return who asks, the nearest outside the files of Tensors, and through which of NumPy's.
-
-    Those are the functions that NumPy has in Python, and which this goes through.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    name = None
-    while frame and frame.f_globals.get("__name__") in (__name__, "autolm.tensor.tensor"):
-        frame = frame.f_back
-    while frame:
-        module = frame.f_globals.get("__name__", "").split(".")
-        if module[0] != "numpy":
-            return frame, name
-        room = module[1] if len(module) > 1 else "_core"
-        name = frame.f_code.co_qualname
-        if room == "_core" and name.startswith("_") and module[-1] == "_methods":
-            name = f"ndarray.{name[1:]}"
-        elif not room.startswith("_") and room != "lib":
-            name = f"{room}.{name}"
-        frame = frame.f_back
-    return None, name
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "autolm"

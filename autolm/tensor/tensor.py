@@ -37,7 +37,7 @@ from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
 from autolm.tensor.guard import Guard, guard_of, hand_out, replace_array, require_unchanged
-from autolm.tensor.numpy_functions import handed_to_numpy, require_asked_for
+from autolm.tensor.numpy_functions import array_of
 from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
 
@@ -68,8 +68,9 @@ class Tensor(Operators, Node):
 
     Notes
     -----
-    `x.data` and `x.detach()` go on without a gradient, and so do `float(x)` and `np.asarray(x)`.
-    NumPy's functions record one, or refuse to lose it. `==` compares elements.
+    `x.data` and `x.detach()` go on without a gradient, and so does `float(x)` of one element.
+    NumPy's functions record a gradient or have none; the others, and `np.asarray(x)`, are refused
+    where a gradient would be lost. `==` compares elements.
 
     Raises
     ------
@@ -318,10 +319,10 @@ class Tensor(Operators, Node):
         """Return the only element as a Python number."""
         return self._one("item()").item()
 
-    def _one(self, asking: str) -> Array:
+    def _one(self, asking: str, error: type[Exception] = ValueError) -> Array:
         """Return the array if it has one element, which alone is a number."""
         if self._array.size != 1:
-            raise ValueError(
+            raise error(
                 f"{asking} of a Tensor of shape {self.shape}: only one element is a number; "
                 "index it, or reduce it with .sum(), .mean() or .any() of x.data"
             )
@@ -332,8 +333,8 @@ class Tensor(Operators, Node):
         return Tensor(self, requires_grad=False, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Detach, for `np.asarray(x)`; see `numpy_functions.py` for what asks in passing."""
-        return handed_to_numpy(self, self.data, dtype, copy)
+        """Return the data for `np.asarray(t)`; refused if a gradient would be lost."""
+        return array_of(self, self.data, dtype, copy)
 
     def __index__(self) -> int:
         """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
@@ -352,12 +353,10 @@ class Tensor(Operators, Node):
         return self._array.copy()
 
     def __float__(self) -> float:
-        require_asked_for(self, whole=False)
-        return float(self._one("float(x)").item())
+        return float(self._one("float(x)", TypeError).item())
 
     def __int__(self) -> int:
-        require_asked_for(self, whole=False)
-        return int(self._one("int(x)").item())
+        return int(self._one("int(x)", TypeError).item())
 
     def __bool__(self) -> bool:
         return bool(self._one("bool(x), such as in `if x:`,").item())

@@ -110,7 +110,7 @@ def test_places_and_numbers_are_plain():
     assert x.tolist() == MATRIX
     assert Tensor(3.0).tolist() == 3.0
     assert (int(Tensor(2.7)), int(Tensor([[-3]]))) == (2, -3)
-    with pytest.raises(ValueError, match=r"^int\(x\) of a Tensor of shape \(2, 3\)"):
+    with pytest.raises(TypeError, match=r"^int\(x\) of a Tensor of shape \(2, 3\)"):
         int(x)
 
 

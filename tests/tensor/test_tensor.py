@@ -89,9 +89,7 @@ TAKERS = {
 @pytest.mark.parametrize("take", TAKERS.values(), ids=TAKERS.keys())
 @pytest.mark.parametrize("held", HOLDERS.values(), ids=HOLDERS.keys())
 def test_nodes_in_a_list_are_refused_with_the_word_for_joining_them(take, held):
-    with pytest.raises(
-        TypeError, match=r"a list of Tensors or Values would lose .*autolm\.ops\.stack"
-    ):
+    with pytest.raises(TypeError, match=r"must be numbers: .*autolm\.ops\.stack"):
         take(held)
 
 
@@ -519,14 +517,14 @@ def test_attribute_that_requires_a_gradient_is_refused(call):
         call(Tensor([[1.0, 2.0]]))
 
 
-def test_arrays_detach_where_the_user_asks_and_not_within_numpys_functions():
+def test_the_array_of_a_tensor_without_a_gradient_is_not_copied():
     x = Tensor([1.0, 2.0])
-    assert np.shares_memory(np.asarray(x), x.data)
-    np.testing.assert_allclose(x, [1.0, 2.0])
-    for lose in (lambda: np.mean([x, x]), lambda: np.linalg.norm([x, x]), lambda: np.r_[x, x]):
-        with pytest.raises(TypeError, match=r"lose the gradient.*x\.data or x\.detach\(\)"):
-            lose()
-    assert np.mean([x.detach(), x.detach()]) == 1.5
+    assert np.shares_memory(np.asarray(x.detach()), x.data)
+    with no_grad():
+        assert np.shares_memory(np.asarray(x), x.data)
+    assert np.asarray(x.detach(), np.float32).dtype == np.float32
+    assert not np.shares_memory(np.array(x.detach(), copy=True), x.data)
+    np.testing.assert_allclose(x.detach(), [1.0, 2.0])
 
 
 def test_contribution_to_a_constant_may_be_none():
@@ -651,9 +649,9 @@ WRONG = {
     "field": (lambda x: primitive(nme="a"), "primitive: there is no field 'nme'"),
     "text of Values": (lambda x: Value.sum(b"x"), "sum: a list of Values"),
     "no Values": (lambda x: Value.dot([1.0], None), "dot: a list of Values"),
-    "vecdot": (lambda x: np.vecdot(x, Tensor([2.0])), "numpy.vecdot of .*one length"),
-    "vecdot of a number": (lambda x: np.vecdot(x, 2.0), "numpy.vecdot of .*one length"),
-    "outer": (lambda x: np.linalg.outer(Tensor([[1.0]]), x), "numpy.linalg.outer of"),
+    "vecdot": (lambda x: np.vecdot(x, Tensor([2.0])), "np.vecdot of .*one length"),
+    "vecdot of a number": (lambda x: np.vecdot(x, 2.0), "np.vecdot of .*one length"),
+    "outer": (lambda x: np.linalg.outer(Tensor([[1.0]]), x), "np.linalg.outer of"),
     "tril": (lambda x: np.tril(x.sum()), r"tril: a is \(\); it must be"),
 }
 
