@@ -29,6 +29,7 @@ from autolm.engine.graph import (
     Node,
     Recording,
     current_recording,
+    is_recording,
     next_order,
     note_here,
     require_text,
@@ -403,7 +404,8 @@ class Value(Micrograd, Node):
         if grad is None or type(grad) is float:
             return 1.0 if grad is None else grad
         number = grad.item() if getattr(grad, "shape", None) == () else grad
-        if isinstance(number, Real | Value):
+        number = number.data if isinstance(number, Value) else number
+        if isinstance(number, Real):
             try:
                 return float(number)
             except OverflowError:
@@ -639,6 +641,11 @@ class Value(Micrograd, Node):
     __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
 
     def __float__(self) -> float:
+        if self.requires_grad and is_recording():
+            raise TypeError(
+                "a Value that requires a gradient does not become a float by itself: use v.data, "
+                "or a method such as v.exp() for a function of math"
+            )
         return self.data
 
     def __repr__(self) -> str:

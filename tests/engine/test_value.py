@@ -1,9 +1,11 @@
 """Value: what it accepts, IEEE arithmetic, and each operation's gradient by complex step."""
 
+import array
 import cmath
 import gc
 import math
 import operator
+import statistics
 import struct
 import sys
 import tracemalloc
@@ -423,10 +425,53 @@ def test_constants_get_no_gradient():
     assert (x.grad, constant.has_grad) == (3.0, False)
 
 
+DETACHING = {
+    "float": float,
+    "complex": complex,
+    "%": lambda v: "%.2f" % v,  # noqa: UP031
+    "math": math.sqrt,
+    "math.fsum": lambda v: math.fsum([v, v]),
+    "fmean": lambda v: statistics.fmean([v, 1.0]),
+    "array.array": lambda v: array.array("d", [v]),
+    "np.array": lambda v: np.array([v, v], dtype=float),
+    "astype": lambda v: np.array([v, v]).astype(float),
+    "np.fromiter": lambda v: np.fromiter([v], float),
+    "np.float64": np.float64,
+    "setitem": lambda v: np.ones(2).__setitem__(0, v),
+    "np.random": lambda v: np.random.default_rng(0).normal(v),
+    "initial": lambda v: np.sum([1.0, 2.0], initial=v),
+}
+
+
+@pytest.mark.parametrize("convert", DETACHING.values(), ids=DETACHING.keys())
+@pytest.mark.parametrize(
+    "make", [lambda: Value(2.0), lambda: Value(2.0) * 3], ids=["leaf", "result"]
+)
+def test_a_value_that_requires_a_gradient_is_converted_to_no_float_in_passing(make, convert):
+    with pytest.raises(TypeError, match=r"does not become a float by itself: use v\.data"):
+        convert(make())
+    convert(Value(2.0, requires_grad=False))
+    with no_grad():
+        convert(make())
+
+
+def test_function_of_numpys_that_converts_its_results_does_not_detach_values():
+    x = Value(2.0)
+    with pytest.raises(TypeError, match=r"use v\.data"):
+        np.vectorize(lambda a: a * x, otypes=[float])([1.0, 2.0])
+    assert [type(y) for y in np.vectorize(lambda a: a * x)([1.0, 2.0])] == [Value, Value]
+
+
+def test_a_gradient_may_be_a_value():
+    x = Value(2.0)
+    (x * x).backward(Value(3.0) * 2)
+    assert x.grad == 24.0
+
+
 def test_value_reads_as_a_number():
     x = Value(2.5)
     x.backward()
-    assert float(x) == 2.5
+    assert f"{x:.3f}" == "2.500"
     assert repr(x) == "Value(data=2.5, grad=1)"
     assert repr(Value(2.5, "x").tanh()) == "Value(data=0.986614, grad=0, op=tanh)"
     assert repr(Value(2.5, "x")) == "Value(data=2.5, grad=0, name='x')"

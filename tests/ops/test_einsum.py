@@ -52,7 +52,9 @@ def test_the_result_is_numpys(call):
     assert found.shape == expected.shape
     np.testing.assert_allclose(found.data, expected, rtol=1e-12, atol=1e-12)
     values = ops.einsum(subscripts, *map(Tensor, arrays)).to_values()
-    np.testing.assert_allclose(np.vectorize(float, [float])(values), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        np.vectorize(lambda v: v.data, [float])(values), expected, atol=1e-12
+    )
 
 
 RNG = np.random.default_rng(1)

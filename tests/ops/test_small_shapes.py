@@ -898,4 +898,6 @@ def test_values_and_compiled_twins_agree(op, data):
                 np.testing.assert_allclose(leaf.grad, tensor.grad, rtol=1e-12, atol=1e-12)
     values = y.to_values()
     assert values.shape == y.shape
-    np.testing.assert_allclose(np.vectorize(float, [float])(values), y.data, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        np.vectorize(lambda v: v.data, [float])(values), y.data, rtol=1e-12, atol=1e-12
+    )
