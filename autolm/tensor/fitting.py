@@ -21,14 +21,25 @@ NESTED = (
 )
 
 
+def require_plain_array(data: Any, what: str) -> None:
+    """Refuse a subclass of an array: a mask, a unit, or a matrix's own product would be lost."""
+    if isinstance(data, np.ndarray) and type(data) not in (np.ndarray, np.memmap):
+        raise TypeError(
+            f"{what} is a {type(data).__name__}, and its meaning (a mask, a unit, a matrix "
+            "product) would be lost; give np.asarray(a), or a.filled(number) of a masked array"
+        )
+
+
 def read(data: Any, what: str) -> Array:
     """Read data as an array of real numbers, of any type; an error calls them by `what` they are.
 
     Nodes in lists are refused, since what is made of their numbers would not know where they came
-    from. A Tensor within a list says so itself, when NumPy asks it for its array.
+    from. A Tensor within a list says so itself, when NumPy asks it for its array. Subclasses of
+    arrays are refused as well, except those of files (`np.memmap`).
     """
     if isinstance(data, Node):
         raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
+    require_plain_array(data, what)
     try:
         array = np.asarray(data)
     except ValueError:
@@ -87,6 +98,7 @@ def fit(contribution: Any, operand: Array) -> Array:
     >>> fit(np.ones((2, 3)), np.zeros((3,)))
     array([2., 2., 2.])
     """
+    require_plain_array(contribution, "must be an array of real numbers: it")
     try:
         array = np.asarray(contribution)
     except (TypeError, ValueError) as error:

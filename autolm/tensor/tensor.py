@@ -35,7 +35,15 @@ from autolm.ops.backend import current_native
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
-from autolm.tensor.fitting import convert, fit, fits, following, has_dtype, read
+from autolm.tensor.fitting import (
+    convert,
+    fit,
+    fits,
+    following,
+    has_dtype,
+    read,
+    require_plain_array,
+)
 from autolm.tensor.guard import Guard, guard_of, hand_out, replace_array, require_unchanged
 from autolm.tensor.numpy_functions import array_of
 from autolm.tensor.operators import Operators
@@ -75,8 +83,9 @@ class Tensor(Operators, Node):
     Raises
     ------
     TypeError
-        For data that is not numbers, such as a list of Tensors (`ops.stack` joins them), for
-        integers that should require a gradient, and for a name that is no text.
+        For data that is not numbers, such as a list of Tensors (`ops.stack` joins them), for a
+        subclass of an array, such as one with a mask, for integers that should require a
+        gradient, and for a name that is no text.
 
     Examples
     --------
@@ -473,6 +482,7 @@ def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
             )
         return told.data if positions is None else positions
     if isinstance(told, np.ndarray):
+        require_plain_array(told, f"{op.name}: {name}")
         return told.copy()
     if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
         return np.array(told)
