@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ContextDecorator, nullcontext
 from contextvars import ContextVar
 from itertools import count
+from types import FrameType
 from typing import Any, ClassVar, TypeVar, overload
 from weakref import ref
 
@@ -49,6 +50,7 @@ class Node(Copied):
     steps: Callable[..., Iterator[Any]]  # the same, one operation at a time
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
+    absent_by: ClassVar[str] = ""  # the hook that says why a graph has no node of a name
     opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
     in_numpy_by: ClassVar[str] = ""  # the hook that tells it in NumPy, if its kind is no Tensor
     goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
@@ -213,11 +215,11 @@ class Recording:
         self.known = known  # the sites that were recorded, to be shared; None if none are to be
         self.note = Note(scope, "", None, entered) if scope else None
 
-    def note_here(self) -> Note | None:
-        """Return the note of a node that is made here."""
+    def note_here(self, frame: FrameType | None = None) -> Note | None:
+        """Return the note of a node that is made here, or by the call of a frame."""
         if self.known is None:
             return self.note
-        return Note(self.scope, "", calling_site(self.known, self.entered), self.entered)
+        return Note(self.scope, "", calling_site(self.known, self.entered, frame), self.entered)
 
 
 class _Unread(Recording):
@@ -225,9 +227,9 @@ class _Unread(Recording):
 
     __slots__ = ()
 
-    def note_here(self) -> Note | None:
+    def note_here(self, frame: FrameType | None = None) -> Note | None:
         """Note it as the environment says, and the next one without asking again."""
-        return read_environment().note_here()
+        return read_environment().note_here(frame)
 
 
 _UNREAD = _Unread()
@@ -251,10 +253,10 @@ def recording_here() -> Recording:
     return read_environment() if moment is _UNREAD else moment or Recording()
 
 
-def note_here() -> Note | None:
-    """Return the note of a node that is made at this moment."""
+def note_here(frame: FrameType | None = None) -> Note | None:
+    """Return the note of a node that is made at this moment, by the call of a frame if given."""
     moment = current_recording()
-    return None if moment is None else moment.note_here()
+    return None if moment is None else moment.note_here(frame)
 
 
 def is_recording() -> bool:
@@ -356,8 +358,7 @@ class scope(_Decorator):
         path = f"{now.scope}.{self._name}" if now.scope and self._name else now.scope or self._name
         entered = now.entered
         if now.known is not None and self._name:
-            site = calling_site(now.known, entered)
-            entered = (*entered, Entered(path, site, site.depth))
+            entered = now.known.entering(entered, path, calling_site(now.known, entered))
         self._token = recorder.set(Recording(now.enabled, path, now.known, entered))
 
     def __exit__(self, *_: object) -> None:

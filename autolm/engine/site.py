@@ -58,20 +58,32 @@ def add_machinery(*paths: str) -> None:
 
 
 class Site:
-    """The calls that made a node, the innermost first; `str` gives file:line of the program."""
+    """The calls that made a node, the innermost first; `str` gives file:line of the program.
 
-    __slots__ = ("__dict__", "_calls", "_entered")
+    Calls that many sites have in common are those of another site, their `base`.
+    """
+
+    __slots__ = ("__dict__", "_base", "_calls", "_entered")
 
     def __init__(
-        self, calls: tuple[tuple[CodeType, int], ...], entered: tuple[Entered, ...]
+        self,
+        calls: tuple[tuple[CodeType, int], ...],
+        entered: tuple[Entered, ...],
+        base: Site | None = None,
     ) -> None:
-        self._calls, self._entered = calls, entered
+        self._calls, self._entered, self._base = calls, entered, base
+
+    def _all_calls(self) -> tuple[tuple[CodeType, int], ...]:
+        calls, base = self._calls, self._base
+        while base is not None:
+            calls, base = calls + base._calls, base._base
+        return calls
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
         """Every call outside the engine, the innermost first."""
-        frames = []
-        for depth, (code, last) in zip(range(len(self._calls), 0, -1), self._calls, strict=True):
+        frames, calls = [], self._all_calls()
+        for depth, (code, last) in zip(range(len(calls), 0, -1), calls, strict=True):
             line, end_line, column, end_column = next(islice(code.co_positions(), last // 2, None))
             scopes = [each.scope for each in self._entered if each.depth <= depth]
             place = (code.co_filename, line, end_line, column, end_column)
@@ -87,7 +99,10 @@ class Site:
     @property
     def depth(self) -> int:
         """How many calls it has."""
-        return len(self._calls)
+        depth, base = len(self._calls), self._base
+        while base is not None:
+            depth, base = depth + len(base._calls), base._base
+        return depth
 
     def __reduce__(self) -> Any:
         return _site_of, (self.frames,)  # no code can be pickled
@@ -105,35 +120,64 @@ def _site_of(frames: tuple[Frame, ...]) -> Site:
     return site
 
 
-class Sites(dict[tuple[Any, ...], Site]):
+class Sites:
     """The sites recorded so far, to be shared by the nodes made there.
 
     What runs a program, a notebook's kernel or a command, may be dozens of calls deep. While the
     call `since` runs, nothing moves in those that wait for it: no site need look beyond it again.
+    `base` is the site of those that wait, where it is known; `within` makes such a collection.
     """
 
+    __slots__ = ("base", "found", "since")
+
     def __init__(self, since: FrameType | None = None) -> None:
-        super().__init__()
         # For a generator another call may wait at every turn.
         self.since = None if since is None or since.f_code.co_flags & RUNS_LATER else since
+        self.base: Site | None = None
+        self.found: dict[tuple[Any, ...], Any] = {}
+
+    def within(self, since: FrameType, base: Site) -> Sites:
+        """Return the same sites, to be added to while the call `since` runs, whose site is base."""
+        inner = Sites(since)
+        inner.base, inner.found = base if inner.since is since else None, self.found
+        return inner
+
+    def entering(self, entered: tuple[Entered, ...], scope: str, site: Site) -> tuple[Entered, ...]:
+        """Return the scopes entered when one more is entered at a site: the same each time."""
+        key = ("entered", id(entered), scope, id(site))
+        found = self.found.get(key)
+        if found is None or found[0] is not entered or found[1] is not site:
+            inner = (*entered, Entered(scope, site, site.depth))
+            self.found[key] = found = (entered, site, inner)
+        inner_scopes: tuple[Entered, ...] = found[2]
+        return inner_scopes
 
 
-def calling_site(known: Sites, entered: tuple[Entered, ...] = ()) -> Site:
-    """Return the site of whoever called the engine; nodes of one site share what is `known`."""
-    frame: FrameType | None = sys._getframe(1)
+def calling_site(
+    known: Sites, entered: tuple[Entered, ...] = (), frame: FrameType | None = None
+) -> Site:
+    """Return the site of a call, of whoever called the engine if none is given.
+
+    Nodes of one site share what is `known`.
+    """
+    frame = sys._getframe(1) if frame is None else frame
     while frame and frame.f_code.co_filename.startswith(_ENGINE):
         frame = frame.f_back
-    since = known.since
+    since, base = known.since, known.base
     codes, places = list[CodeType](), list[int]()
     while frame and frame is not since:
         codes.append(frame.f_code)
         places.append(frame.f_lasti)
         frame = frame.f_back
-    key = (id(entered), frame and frame.f_lasti, *map(id, codes), *places)
-    if key not in known:  # its codes and scopes stay alive with it, so no other gets their ids
-        while frame:
+    if frame is None:
+        base = None
+    key = (id(entered), id(base), frame and frame.f_lasti, *map(id, codes), *places)
+    site: Site | None = known.found.get(key)
+    if site is None:  # its codes, base and scopes stay alive with it, so no other gets their ids
+        while frame and base is None:
             codes.append(frame.f_code)
             places.append(frame.f_lasti)
             frame = frame.f_back
-        known[key] = Site(tuple(zip(codes, places, strict=True)), entered)
-    return known[key]
+        site = Site(tuple(zip(codes, places, strict=True)), entered, base)
+        known.found[key] = site
+    return site
