@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from autolm.debugger.stop_backward import open_debugger, walk_pass
+from autolm.outside.language import say
+from autolm.outside.terminal import print_safely
 from autolm.walking.program import Pass, Program
 
 
@@ -17,11 +19,16 @@ def debug_script(path: Path, variable: str | None = None, segment: int | None = 
 
     Which one, and what is raised where that is not clear, is as for `root_of_program`.
     """
+    program = Program(path, variable=variable)
 
     def at_prompt(here: Pass) -> None:
+        others = program.other_roots(here)
+        if others:
+            told = ", ".join(f"{name} (line {line})" for name, line in others.items())
+            print_safely(say(f"backward() is also called on {told}; --var NAME walks another"))
         if here.call:
             walk_pass(here, segment)
         else:
             open_debugger(here, segment)  # the program has ended: there is nothing to go on with
 
-    return Program(path, variable=variable).run(at_prompt)
+    return program.run(at_prompt)

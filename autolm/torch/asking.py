@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 import torch
 
@@ -15,6 +15,14 @@ from autolm.torch.random_state import random_state, set_random_state
 
 _asked: ContextVar[bool] = ContextVar("autolm_torch_asked", default=False)
 is_asked = _asked.get  # whether what PyTorch does just now is on our behalf
+
+
+def begin_unseen() -> Token[bool]:
+    """Begin what `unseen` does in a block; faster, for each call that is recorded."""
+    return _asked.set(True)
+
+
+end_unseen = _asked.reset
 
 
 @contextmanager

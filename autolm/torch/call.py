@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from autolm.torch.operation import INFIX, arguments, called, is_custom, is_reflected, writes
+from autolm.torch.operation import INFIX, arguments, called, is_custom, is_reflected, may_write
 from autolm.torch.random_state import State, random_state, set_random_state
 from autolm.torch.torch_node import TorchNode
 
 DRAWS = re.compile(
     "drop|rand|rrelu|gumbel|bernoulli|normal|multinomial|poisson|uniform|attention|lstm|gru|rnn"
 )
+
+
+# Arguments of these types hold no tensor.
+PLAIN = (
+    *(type(None), type(Ellipsis), int, float, str, slice),
+    *(torch.dtype, torch.device, torch.layout, torch.Size, torch.memory_format),
+)
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Operand(NamedTuple):
@@ -35,6 +45,66 @@ def operands_in(value: Any) -> list[Operand]:
     """List what stands for an operand in an argument."""
     leaves = tree_leaves(value, is_leaf=lambda each: isinstance(each, Operand))
     return [each for each in leaves if isinstance(each, Operand)]
+
+
+class RawCall:
+    """A call as it was made, with nodes in the place of tensors: all that must be noted at once.
+
+    Attributes
+    ----------
+    function, args, kwargs
+        What was called with what.
+    run
+        The way to call it again.
+    state
+        The random state before, of what draws random numbers.
+    casts
+        The dtype of autocast by device; None if it was off.
+    """
+
+    __slots__ = ("args", "casts", "function", "kwargs", "run", "state")
+
+    def __init__(
+        self,
+        function: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        node_of: Callable[[torch.Tensor], TorchNode],
+        run: Callable[..., Any],
+    ) -> None:
+        self.function, self.run = function, run
+        self.args = [
+            node_of(each) if isinstance(each, torch.Tensor) else _with_nodes(each, node_of)
+            for each in args
+        ]
+        self.kwargs = (
+            {key: _with_nodes(each, node_of) for key, each in kwargs.items()} if kwargs else _NONE
+        )
+        self.state: State | None = random_state() if draws(function) else None
+        self.casts: dict[str, torch.dtype] | None = None
+        if torch._C._is_any_autocast_enabled():
+            self.casts = {
+                device: torch.get_autocast_dtype(device)
+                for device in ("cpu", "cuda", "mps", "xpu")
+                if torch.is_autocast_enabled(device)
+            }
+
+
+def _with_nodes(value: Any, node_of: Callable[[torch.Tensor], TorchNode]) -> Any:
+    """Put its node in the place of each tensor, in anything that PyTorch's functions take."""
+    if isinstance(value, torch.Tensor):
+        return node_of(value)
+    if isinstance(value, PLAIN):
+        return value
+    if type(value) in (tuple, list):
+        return type(value)([_with_nodes(each, node_of) for each in value])
+    return tree_map_only(torch.Tensor, node_of, value)
+
+
+@cache
+def draws(function: Any) -> bool:
+    """Whether a function may draw random numbers: then the state before is kept."""
+    return is_custom(function) or bool(DRAWS.search(called(function)))
 
 
 class Call:
@@ -52,44 +122,36 @@ class Call:
 
     __slots__ = ("_casts", "_run", "_state", "_told", "attributes", "function", "name", "operands")
 
-    def __init__(
-        self,
-        function: Any,
-        args: Sequence[Any],
-        kwargs: Any,
-        node_of: Callable[[torch.Tensor], TorchNode],
-        run: Callable[..., Any] | None = None,
-    ) -> None:
-        self.function, self._run, self.name = function, run or function, called(function)
-        self._state: State | None = (
-            random_state() if is_custom(function) or DRAWS.search(self.name) else None
-        )
-        self._told: dict[str, Any] = arguments(function, args, kwargs)
+    def __init__(self, raw: RawCall) -> None:
+        function = raw.function
+        self.function, self._run, self.name = function, raw.run, called(function)
+        self._state = raw.state
+        self._told: dict[str, Any] = arguments(function, raw.args, raw.kwargs)
         self.operands: list[TorchNode] = []
         self.attributes: dict[str, Any] = {}
         for key, value in self._told.items():
             before = len(self.operands)
-            self._told[key] = self._with_operands(value, node_of)
+            self._told[key] = self._with_operands(value)
             if len(self.operands) == before and value is not None:
                 self.attributes[key] = tuple(value) if type(value) is torch.Size else value
-        device = self.operands[0].data.device.type if self.operands else "cpu"
-        is_cast = torch.is_autocast_enabled(device)
-        self._casts = (device, torch.get_autocast_dtype(device)) if is_cast else None
+        device = self.operands[0].device.type if self.operands else "cpu"
+        casts = raw.casts or {}
+        self._casts = (device, casts[device]) if device in casts else None
         if self.name in INFIX and len(self.operands) == 1:
             self._take_number()
         if is_reflected(function):
             self.operands.reverse()
 
-    def _with_operands(self, value: Any, node_of: Callable[[torch.Tensor], TorchNode]) -> Any:
-        """Put what stands for an operand in place of each tensor."""
-        if isinstance(value, torch.Tensor):
-            self.operands.append(node_of(value))
+    def _with_operands(self, value: Any) -> Any:
+        """Put what stands for an operand in place of each node."""
+        if isinstance(value, TorchNode):
+            self.operands.append(value)
             return Operand(len(self.operands) - 1)
-        if value is None or isinstance(value, int | float | str | torch.dtype):
+        if isinstance(value, PLAIN):
             return value
         if type(value) in (tuple, list):
-            return type(value)([self._with_operands(each, node_of) for each in value])
-        return tree_map_only(torch.Tensor, lambda t: self._with_operands(t, node_of), value)
+            return type(value)([self._with_operands(each) for each in value])
+        return tree_map_only(TorchNode, self._with_operands, value)
 
     def _take_number(self) -> None:
         """Let the number of an operator be an operand as well."""
@@ -139,7 +201,7 @@ class Call:
         ValueError
             For a function that draws random numbers of which no state was kept.
         """
-        if writes(self.function, self._told):
+        if may_write(self.function):
             tensors = [each.clone() for each in tensors]
         args, told = self.arguments(tensors)
         before = random_state()

@@ -15,30 +15,57 @@ from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from autolm.engine.graph import describe, note_here
+from autolm.engine.graph import Note, describe, next_order, note_here
 from autolm.torch.asking import unseen
-from autolm.torch.call import Call
-from autolm.torch.operation import TorchOperation, operation
+from autolm.torch.call import Call, RawCall
+from autolm.torch.operation import TorchOperation, called, operation
 from autolm.torch.rule import Edge, Rule, hooks_of
 from autolm.torch.several import Several
+from autolm.torch.snapshot import Snapshot, version_of
 from autolm.torch.torch_node import TorchNode
 
-of_tensor: Any = WeakTensorKeyDictionary()
 of_edge: Any = weakref.WeakValueDictionary()  # by the identity of a function, which its node keeps
+
+
+class _Kept(weakref.ref[torch.Tensor]):
+    """A tensor of the program, and the node that it keeps."""
+
+    __slots__ = ("key", "node")
+    key: int
+    node: TorchNode
+
+
+cut_off: set[TorchNode] = set()  # those to which the running pass sends no gradient
+_kept: dict[int, _Kept] = {}  # by the identity of the tensor
+
+
+def _forget(kept: _Kept) -> None:
+    if _kept.get(kept.key) is kept:
+        del _kept[kept.key]
+
+
+def latest_node(tensor: torch.Tensor) -> TorchNode | None:
+    """Return the latest node of a tensor, which may have been written into since."""
+    kept = _kept.get(id(tensor))
+    return kept.node if kept is not None and kept() is tensor else None
 
 
 def known(tensor: torch.Tensor) -> TorchNode | None:
     """Return the node of a tensor as it is now, if it has one."""
-    function = tensor.grad_fn
+    function, kept = tensor.grad_fn, _kept.get(id(tensor))
+    node = kept.node if kept is not None and kept() is tensor else None
     if function is not None:
-        return of_edge.get((id(function), tensor.output_nr))
-    node: TorchNode | None = of_tensor.get(tensor)
-    if node is None or node.parents:
+        number = tensor.output_nr
+        edge = None if node is None else node.edge
+        if edge is not None and edge[0] is function and edge[1] == number:
+            return node
+        return of_edge.get((id(function), number))
+    if node is None or not node.is_leaf:
         return None
-    is_now = (node.version, node.requires_grad) == (tensor._version, tensor.requires_grad)
-    return node if is_now else None
+    if node.version != version_of(tensor):
+        return None
+    return node if node.requires_grad == tensor.requires_grad or node in cut_off else None
 
 
 def node_of(tensor: torch.Tensor) -> TorchNode:
@@ -52,8 +79,15 @@ def node_of(tensor: torch.Tensor) -> TorchNode:
         node = adopted(tensor.grad_fn, tensor.output_nr)
         node.data, node.origin = tensor.detach(), weakref.ref(tensor)
         node.hooks = tensor._backward_hooks
-    of_tensor[tensor] = node
+    _keep(node, tensor)
     return node
+
+
+def _keep(node: TorchNode, tensor: torch.Tensor) -> None:
+    """Let a tensor keep its node, as long as the program has it."""
+    kept = _Kept(tensor, _forget)
+    kept.key, kept.node = id(tensor), node
+    _kept[kept.key] = kept
 
 
 def tensors(values: Any) -> list[torch.Tensor]:
@@ -67,33 +101,80 @@ def tensors(values: Any) -> list[torch.Tensor]:
     return [each for each in tree_leaves(values) if isinstance(each, torch.Tensor)]
 
 
-def add(
-    results: Sequence[torch.Tensor], call: Call, operands: Sequence[TorchNode] | None = None
-) -> TorchNode:
-    """Make a node of what a call returned: of each result, and of several one more for all.
+class RecordedCall(RawCall):
+    """A recorded call that nobody has looked at yet.
 
-    With other operands than the call's it is what the call wrote into, of which that had a view.
+    Attributes
+    ----------
+    edges
+        Where PyTorch's graph begins at its results.
+    before
+        Of a call that wrote into a view: the node of the tensor that it views, which takes the
+        place of the call's first operand.
     """
+
+    __slots__ = ("before", "edges")
+    edges: Sequence[Edge]
+    before: TorchNode | None
+
+    def read(self, node: TorchNode) -> None:
+        """Give the node its operation, its parents and its rule."""
+        with unseen():
+            call = Call(self)
+            if self.before is None:
+                operands = call.operands
+                node.call = call
+            else:
+                operands = [self.before, *call.operands[1:]]
+            leaves = {each.origin(): each for each in operands if each.is_leaf}
+            leaves.pop(None, None)
+
+            def node_of_leaf(variable: torch.Tensor) -> TorchNode:
+                leaf = leaves.get(variable)
+                return node_of(variable) if leaf is None else leaf
+
+            parents, rule = way(self.edges, operands, node_of_leaf)
+        node.op = operation(call.name, call.function, len(parents), not call.attributes)
+        node.parents, node.attributes = parents, call.attributes
+        node.backward_rule = rule if len(self.edges) == 1 else rule.together
+
+
+def recorded_call(function: Any, args: Any, kwargs: Any, run: Any) -> RecordedCall:
+    """Note a call, with the nodes of its operands as they are now."""
+    return RecordedCall(function, args, kwargs, node_of, run)
+
+
+def add(
+    results: Sequence[torch.Tensor],
+    call: RecordedCall,
+    note: Note | None,
+    before: TorchNode | None = None,
+) -> None:
+    """Make a node of what a call returned: of each result, and of several one more for all."""
     edges = [(each.grad_fn, each.output_nr) for each in results]
-    parents, rule = way(edges, call.operands if operands is None else operands)
-    is_alone = len(results) == 1
-    node = TorchNode(
-        results[0].detach() if is_alone else Several(each.detach() for each in results),
-        op=operation(call.name, call.function, len(parents), not call.attributes),
-        parents=parents,
-        rule=rule if is_alone else rule.together,
-        edge=edges[0] if is_alone else None,
-        note=note_here(),
-        origin=results[0] if is_alone else None,
-        attributes=call.attributes,
-    )
-    node.call = call if operands is None else None
-    if is_alone:
-        keep(node, results[0])
-        return node
+    call.edges, call.before = edges, before
+    if len(results) == 1:
+        result = results[0]
+        data = Snapshot(result.detach(), watched=result._is_view())
+        node = TorchNode(data, edge=edges[0], note=note, unread=call)
+        node.hooks = result._backward_hooks
+        keep(node, result)
+        if call.casts is not None:
+            _read_with_casts(node)
+        return
+    several = Several(Snapshot(each.detach()) for each in results)
+    whole = TorchNode(several, note=note, unread=call)
+    if call.casts is not None:
+        _read_with_casts(whole)
+    name = called(call.function)
     for i, (result, edge) in enumerate(zip(results, edges, strict=True)):
-        keep(_part(node, i, len(results), result.detach(), edge, result), result)
-    return node
+        keep(_part(whole, name, i, len(results), several[i], edge, result), result)
+
+
+def _read_with_casts(node: TorchNode) -> None:
+    """Read a node at once, after autocast's copies of parameters, which are nodes made before."""
+    node.read()
+    node.order = next_order()
 
 
 def compute_again(node: TorchNode) -> None:
@@ -134,7 +215,7 @@ def compute_again(node: TorchNode) -> None:
     parents, rule = way(edges, node.parents, leaves.get)
     if parents != node.parents:
         raise ValueError(f"{describe(node)} cannot be computed again: it depends on more")
-    is_alone = not isinstance(node.data, Several)
+    is_alone = node.edge is not None
     node.data = results[0].detach() if is_alone else Several(each.detach() for each in results)
     node.backward_rule = rule if is_alone else rule.together
 
@@ -145,23 +226,28 @@ def _cast_of(operand: TorchNode, parents: Sequence[TorchNode]) -> TorchNode:
 
 
 def keep(node: TorchNode, tensor: torch.Tensor) -> None:
-    """Let a tensor keep its node, as long as the program has it."""
+    """Let a tensor keep the node of the operation that made it, which is found by its edge too."""
     assert node.edge is not None
     function, number = node.edge
-    of_edge[id(function), number] = of_tensor[tensor] = node
+    of_edge[id(function), number] = node
+    _keep(node, tensor)
 
 
 def _part(
-    whole: TorchNode, i: int, count: int, data: Any, edge: Edge, origin: torch.Tensor | None
+    whole: TorchNode,
+    name: str,
+    i: int,
+    count: int,
+    data: Any,
+    edge: Edge,
+    origin: torch.Tensor | None,
 ) -> TorchNode:
     """Make the node of one of several results, which hands its gradient to that of all."""
 
     def to_whole(upstream: Any) -> tuple[Any, ...]:
         return (Several(upstream if i == j else None for j in range(count)),)
 
-    assert whole.op is not None
-    name = f"{whole.op.name}[{i}]"
-    op = TorchOperation(name, follow=lambda part: part.parents[0].data[i], part=i)
+    op = TorchOperation(f"{name}[{i}]", follow=lambda part: part.parents[0].data[i], part=i)
     return TorchNode(
         data, op=op, parents=(whole,), rule=to_whole, edge=edge, note=whole.note, origin=origin
     )
@@ -282,22 +368,9 @@ def _adopted_alone(function: Any, numbers: Sequence[int]) -> list[TorchNode]:
     else:
         whole = TorchNode(Several(data), op=op, parents=parents, rule=rule.together, note=note)
         nodes = [
-            _part(whole, i, len(numbers), data[i], edges[i], None) for i in range(len(numbers))
+            _part(whole, name, i, len(numbers), data[i], edges[i], None)
+            for i in range(len(numbers))
         ]
     for node, number in zip(nodes, numbers, strict=True):
         of_edge[id(function), number] = node
     return nodes
-
-
-def keep_data(written: torch.Tensor) -> None:
-    """Copy the data of the nodes that share memory with a tensor which is about to be changed."""
-    memory = written.untyped_storage().data_ptr()
-    for node in {*of_edge.values(), *of_tensor.values()}:
-        data = node.data
-        if not isinstance(data, Several) and _memory_of(data) == memory:
-            node.data = data.clone()
-
-
-def _memory_of(data: torch.Tensor) -> int | None:
-    is_held = data.layout is torch.strided and not data.is_meta
-    return data.untyped_storage().data_ptr() if is_held else None

@@ -15,8 +15,11 @@ from weakref import WeakKeyDictionary, WeakSet
 import torch
 
 from autolm.engine.graph import NO_NOTE, Recording, recorder, recording_here
-from autolm.engine.site import Entered, calling_site, is_machinery
-from autolm.torch.memory import of_tensor
+from autolm.engine.site import calling_site, is_machinery
+from autolm.torch.asking import is_asked
+from autolm.torch.cuts import cut_of, note_no_grad
+from autolm.torch.memory import latest_node
+from autolm.torch.notices import not_recorded
 from autolm.torch.torch_node import TorchNode
 from autolm.walking.program_names import local_variables
 
@@ -66,18 +69,56 @@ def _has_parts(value: Any) -> bool:
 
 def enter(module: torch.nn.Module, _: Any) -> None:
     """Let what is recorded from now on be in the scope of a module."""
+    try:
+        inner = _scope_of(module)
+    except Exception as error:
+        not_recorded(type(module).__name__, error)
+        inner = recording_here()
+    _entered.append(recorder.set(inner))
+
+
+def _scope_of(module: torch.nn.Module) -> Recording:
     path, now = path_of(module), recording_here()
-    entered = now.entered
-    if now.known is not None and path:
-        site = calling_site(now.known, entered)
-        entered = (*entered, Entered(path, site, site.depth))
-    _entered.append(recorder.set(Recording(now.enabled, path or now.scope, now.known, entered)))
+    if not torch.is_grad_enabled() and not is_asked():
+        note_no_grad(module)
+    known, entered = now.known, now.entered
+    if known is not None:
+        site = calling_site(known, entered)
+        if path:
+            entered = known.entering(entered, path, site)
+        # PyTorch's function that calls this hook goes on to call the module; who called it waits.
+        waiting = sys._getframe(2).f_back
+        if waiting is not None:
+            known = known.within(waiting, calling_site(known, entered, waiting))
+    return Recording(now.enabled, path or now.scope, known, entered)
 
 
 def leave(*_: Any) -> None:
     """Let it be in the scope around again."""
     if _entered:
         recorder.reset(_entered.pop())
+
+
+def forget_scopes() -> None:
+    """Let no module that is running now be left: the recording ends inside of it."""
+    while _entered:
+        recorder.reset(_entered.pop())
+
+
+def why_absent(name: str) -> str:
+    """Say why a parameter of a model has no node in a graph; empty for what is no parameter."""
+    for root in list(_roots):
+        for module_name, module in root.named_modules():
+            for own_name, parameter in module.named_parameters(recurse=False):
+                path = ".".join(filter(None, (_paths[root], module_name, own_name)))
+                if path == name and not parameter.requires_grad:
+                    return f"{name}: requires_grad is False, so it has no gradient"
+                if path == name:
+                    cut = cut_of(parameter, module)
+                    if cut:
+                        return f"{name}: no gradient reaches it; it was cut off by {cut}"
+                    return f"{name}: no gradient reaches it in this pass"
+    return ""
 
 
 def name_leaves(order: Iterable[TorchNode]) -> None:
@@ -87,7 +128,7 @@ def name_leaves(order: Iterable[TorchNode]) -> None:
         return
     for root in list(_roots):
         for name, tensor in (*root.named_parameters(), *root.named_buffers()):
-            node = of_tensor.get(tensor)
+            node = latest_node(tensor)
             if node in unnamed:
                 path = ".".join(filter(None, (_paths[root], name)))
                 node.note = NO_NOTE._replace(name=path, scope=path.rpartition(".")[0])

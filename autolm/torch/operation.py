@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch.autograd.function import Function
 
 from autolm import ops
@@ -106,14 +107,80 @@ def is_reflected(function: Any) -> bool:
     return name.startswith("__r") and called(function) in INFIX
 
 
-def writes(function: Any, told: Mapping[str, Any]) -> bool:
-    """Whether a function writes into its first operand: `add_`, `x[0] = y`, `inplace=True`."""
+class Written(NamedTuple):
+    """Which arguments a function writes into: by position, and by name."""
+
+    positions: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+NOTHING = Written()
+# Their schemas say that they change the tensor; it is not its numbers that they change.
+NO_NUMBERS = ("requires_grad_", "detach_", "retain_grad", "rename_", "share_memory_")
+# The operators `+=` and the like, as Python calls them, and the function that each is.
+IN_PLACE = {
+    f"__i{name}__": f"{SPELLINGS.get(name, name)}_"
+    for name in (
+        *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
+        *("and", "or", "xor", "lshift", "rshift"),
+    )
+}
+
+
+def writes_into(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """List the arguments that a call writes into: those of `add_`, `x[0] = y`, `inplace=True`."""
+    written = written_by(function)
+    targets = [args[i] for i in written.positions if i < len(args)]
+    targets += [kwargs[name] for name in written.names if name in kwargs]
+    if "out" in kwargs:
+        targets.append(kwargs["out"])
+    place = _place_of_switch(function)
+    if place is not None and (kwargs.get("inplace") or args[place : place + 1] == (True,)):
+        targets += args[:1] or [kwargs[next(iter(parameters(function)))]]
+    return [each for each in targets if each is not None]
+
+
+@cache
+def may_write(function: Any) -> bool:
+    """Whether some call of this function may write into its arguments, besides `out=`."""
+    return bool(written_by(function) != NOTHING or _place_of_switch(function) is not None)
+
+
+@cache
+def written_by(function: Any) -> Written:
+    """Return which arguments a function always writes into, as its schema says."""
     name = getattr(function, "__name__", "")
-    if is_custom(function):
-        return False
-    if name.startswith("__"):
-        return name == "__setitem__" or (name[2:3] == "i" and called(function) in INFIX)
-    return name.endswith("_") or told.get("inplace") is True
+    if is_custom(function) or name in NO_NUMBERS:
+        return NOTHING
+    if name == "__setitem__" or name in IN_PLACE:
+        return Written((0,))
+    for schema in _schemas(function, name):
+        arguments = schema.arguments
+        written = [
+            (i, each.name)
+            for i, each in enumerate(arguments)
+            if each.alias_info is not None and each.alias_info.is_write and not each.is_out
+        ]
+        if written:
+            return Written(tuple(i for i, _ in written), tuple(name for _, name in written))
+    return NOTHING
+
+
+def _schemas(function: Any, name: str) -> list[Any]:
+    """Return the schemas of a function: its own, or those of PyTorch's operator of its name."""
+    if isinstance(function, torch._ops.OpOverload):
+        return [function._schema]
+    if isinstance(function, torch._ops.OpOverloadPacket):
+        return [getattr(function, each)._schema for each in function.overloads()]  # type: ignore[no-untyped-call]
+    found: list[Any] = torch._C._jit_get_schemas_for_operator(f"aten::{name}") if name else []
+    return found
+
+
+@cache
+def _place_of_switch(function: Any) -> int | None:
+    """Return the position of a function's argument `inplace`; None if it has none."""
+    names = [*parameters(function)]
+    return names.index("inplace") if "inplace" in names else None
 
 
 @cache

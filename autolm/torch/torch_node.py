@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import torch
 from torch.autograd.graph import GradientEdge
@@ -22,37 +23,52 @@ from autolm.torch.asking import asking, unseen
 from autolm.torch.operation import TorchOperation, is_custom
 from autolm.torch.rule import FREED, WRITTEN
 from autolm.torch.several import Several
+from autolm.torch.snapshot import Snapshot
 from autolm.walking.reading import reading
 
 Rule = Callable[..., tuple[Any, ...]]
+_NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
+
+
+class Unread(Protocol):
+    """A call that was noted, and from which the rest of its node is worked out when it is read."""
+
+    def read(self, node: TorchNode) -> None:
+        """Give the node its operation, its parents and its rule."""
 
 
 class TorchNode(Node):
-    """One tensor, with the function that made it and PyTorch's way back from there."""
+    """One tensor, with the function that made it and PyTorch's way back from there.
+
+    A program makes many nodes that nobody looks at. So of a recorded call only what would be gone
+    later is noted at once, in `unread`; operation, parents and rule are worked out at first use.
+    """
 
     __slots__ = (
-        "attributes",
-        "backward_rule",
-        "call",
-        "data",
+        "_attributes",
+        "_backward_rule",
+        "_call",
+        "_op",
+        "_parents",
         "edge",
+        "held",
         "hooks",
         "origin",
         "own_backward",
-        "parents",
         "requires_grad",
-        "version",
+        "unread",
     )
-    computed = ("data", "backward_rule")
+    computed = ("held", "backward_rule")
+    absent_by = "torch node absent"
     opened_by = "torch node opened"
     in_numpy_by = "torch node in NumPy"
     goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
-    call: Any  # how it was made, if that can be done again
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
+    held: Any  # the snapshot of its tensor, or of several; what it was set to
     hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them
     origin: Callable[[], torch.Tensor | None]  # the program's tensor, while the program has it
     own_backward: Callable[[], None] | None  # as the program called it
-    version: int  # how often the memory of the tensor had been written into
+    unread: Unread | None
 
     def __init__(
         self,
@@ -65,19 +81,118 @@ class TorchNode(Node):
         edge: tuple[Any, int] | None = None,
         note: Note | None = None,
         origin: torch.Tensor | None = None,
-        attributes: Mapping[str, Any] | None = None,
+        unread: Unread | None = None,
     ) -> None:
-        self.data, self.requires_grad, self.gradient = data, requires_grad, None
-        self.op, self.parents, self.backward_rule, self.note = op, parents, rule, note
-        self.order = next_order() if parents else 0
-        self.attributes = {} if attributes is None else attributes
-        self.edge, self.own_backward, self.call = edge, None, None
-        self.hooks = None if origin is None else origin._backward_hooks
-        self.origin = _nowhere if origin is None else weakref.ref(origin)
-        self.version = 0 if origin is None else origin._version
+        self.held = _held(data)
+        self.requires_grad, self.gradient, self.note = requires_grad, None, note
+        self.unread, self.edge, self.own_backward = unread, edge, None
+        if unread is None:
+            self._op, self._parents, self._backward_rule = op, parents, rule
+            self._attributes: Mapping[str, Any] = _NO_ATTRIBUTES
+            self._call: Any = None
+            self.order = next_order() if parents else 0
+        else:
+            self._call = None
+            self.order = next_order()
+        if origin is None:
+            self.hooks, self.origin = None, _nowhere
+        else:
+            self.hooks, self.origin = origin._backward_hooks, weakref.ref(origin)
+
+    @property
+    def data(self) -> Any:
+        """The numbers when it was made; only a shape where they were overwritten unseen."""
+        held = self.held
+        return held.data if isinstance(held, Snapshot) else Several(each.data for each in held)
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self.held = _held(data)
+
+    def watch(self) -> None:
+        """Let the data outlast writes into the memory from now on."""
+        for each in self.held if isinstance(self.held, Several) else (self.held,):
+            each.watch()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensor is, also if it has no data."""
+        return _device(self)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no operation made it."""
+        return self.unread is None and not self._parents
+
+    @property
+    def version(self) -> int:
+        """How often the memory of the tensor had been written into."""
+        return self.held.version if isinstance(self.held, Snapshot) else 0
+
+    def read(self) -> None:
+        """Work out the operation, the parents and the rule, if that was not done yet."""
+        unread = self.unread
+        if unread is not None:
+            unread.read(self)
+            self.unread = None
+
+    @property
+    def op(self) -> TorchOperation | None:  # type: ignore[override]
+        """The record of the function that made it; None at a leaf."""
+        self.read()
+        return self._op
+
+    @op.setter
+    def op(self, op: TorchOperation | None) -> None:
+        self._op = op
+
+    @property
+    def parents(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """Its operands, in order; what PyTorch sends a gradient to."""
+        if self.unread is not None:
+            self.read()
+        return self._parents
+
+    @parents.setter
+    def parents(self, parents: tuple[Any, ...]) -> None:
+        self._parents = parents
+
+    @property
+    def backward_rule(self) -> Rule | None:  # type: ignore[override]
+        """PyTorch's own functions from this result to its operands."""
+        self.read()
+        return self._backward_rule
+
+    @backward_rule.setter
+    def backward_rule(self, rule: Rule | None) -> None:
+        self._backward_rule = rule
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """What the function was told besides operands."""
+        self.read()
+        return self._attributes
+
+    @attributes.setter
+    def attributes(self, attributes: Mapping[str, Any]) -> None:
+        self._attributes = attributes
+
+    @property
+    def call(self) -> Any:
+        """How it was made, if that can be done again."""
+        self.read()
+        return self._call
+
+    @call.setter
+    def call(self, call: Any) -> None:
+        self._call = call
 
     def __repr__(self) -> str:
         return f"<{describe(self)}>"
+
+    def __copy__(self) -> TorchNode:
+        self.read()  # or a copy would read its parents again, after it was given others
+        return super().__copy__()
 
     # What the engine asks of a node
 
@@ -87,25 +202,23 @@ class TorchNode(Node):
         It is not copied, as nothing here writes into a gradient: those of a large model are large.
         """
         with unseen():
-            return Several(grad) if isinstance(self.data, Several) else self._as_gradient(grad)
+            return self._as_gradient(grad) if isinstance(self.held, Snapshot) else Several(grad)
 
     def _as_gradient(self, grad: Any) -> torch.Tensor:
-        device = _device(self)
+        device, like = self.device, self.held.tensor
         if grad is None:
-            if self.data.numel() != 1:
-                shape = tuple(self.data.shape)
+            if like.numel() != 1:
                 raise ValueError(
-                    f"backward: {describe(self)} has shape {shape}, and only a single number has "
-                    "a gradient by itself; take .sum() or .mean() first, or give grad="
+                    f"backward: {describe(self)} has shape {tuple(like.shape)}, and only a single "
+                    "number has a gradient by itself; take .sum() or .mean() first, or give grad="
                 )
-            return torch.ones_like(self.data, device=device)
+            return torch.ones_like(like, device=device)
         given = torch.as_tensor(grad, device=device).detach()
-        if given.shape != self.data.shape:
+        if given.shape != like.shape:
             raise ValueError(
-                f"the gradient has shape {tuple(given.shape)}, and the data "
-                f"{tuple(self.data.shape)}"
+                f"the gradient has shape {tuple(given.shape)}, and the data {tuple(like.shape)}"
             )
-        return given.to(self.data.dtype)
+        return given.to(like.dtype)
 
     def contributions(self, upstream: Any) -> tuple[Any, ...]:
         """Let PyTorch's own functions send a gradient on, from this result to its operands."""
@@ -151,12 +264,12 @@ class TorchNode(Node):
     def require_repeatable(self) -> None:
         """Refuse a Function of the user that keeps a state: run again, it makes something else."""
         if self.call is not None and is_custom(self.call.function):
-            before = self.data, self.backward_rule
+            before, data = (self.held, self.backward_rule), self.data
             try:
                 self.recompute()
-                is_same = reading(self.data).equals(before[0])
+                is_same = reading(self.data).equals(data)
             finally:
-                self.data, self.backward_rule = before
+                self.held, self.backward_rule = before
             if not is_same:
                 raise ValueError(
                     f"{describe(self)} cannot be computed again: it makes something else of the "
@@ -227,7 +340,7 @@ def read_gradients(root: TorchNode) -> None:
 
 def _present(value: torch.Tensor | None, parent: TorchNode) -> Any:
     """Give what PyTorch leaves out, which it takes for zeros, as zeros."""
-    return torch.zeros_like(parent.data, device=_device(parent)) if value is None else value
+    return torch.zeros_like(parent.held.tensor, device=parent.device) if value is None else value
 
 
 def _device(node: TorchNode) -> torch.device:
@@ -235,7 +348,16 @@ def _device(node: TorchNode) -> torch.device:
     if node.edge is not None:
         function, number = node.edge
         return function._input_metadata[number].device
-    return node.data.device
+    held = node.held if isinstance(node.held, Snapshot) else node.held[0]
+    device: torch.device = held.tensor.device
+    return device
+
+
+def _held(data: Any) -> Any:
+    """Return the snapshot of a tensor, or of each of several."""
+    if isinstance(data, Several):
+        return Several(_held(each) for each in data)
+    return data if isinstance(data, Snapshot) else Snapshot(data)
 
 
 def _nowhere() -> None:

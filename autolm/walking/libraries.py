@@ -59,3 +59,15 @@ class _AfterImport:
 
             spec.loader.exec_module = then  # type: ignore[method-assign]
         return spec
+
+
+def stop_recording_libraries() -> None:
+    """Record nothing more of PyTorch, in the block that records it: the last pass was walked."""
+    if "torch" in sys.modules:
+        higher("end of recording PyTorch")()
+
+
+def passes_not_walked() -> list[str]:
+    """List what of a library's backward passes was named, and not walked."""
+    found: list[str] = higher("passes of PyTorch not walked")() if "torch" in sys.modules else []
+    return found

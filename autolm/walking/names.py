@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from autolm.engine.graph import Node
+from autolm.engine.hooks import higher
 from autolm.walking.program_names import Source, named_by, names_among, names_of
 from autolm.walking.source import parsed_expression
 from autolm.walking.wording import called, label, name, short
@@ -135,12 +136,20 @@ class Names:
         if len(nodes) == 1:
             return nodes[0]
         if not nodes:
+            why = self._why_absent(text)
+            if why:
+                raise ValueError(why)
             close = get_close_matches(text, self.by_name, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise ValueError(f"no node is called {text}{hint}")
         several = ", ".join(self._distinctly(node) for node in nodes[:4])
         more = ", …" if len(nodes) > 4 else ""
         raise ValueError(f"{len(nodes)} nodes are called {text}: {several}{more}")
+
+    def _why_absent(self, text: str) -> str:
+        """Say why a parameter of the program's model is not in this graph, if it is one."""
+        hook = type(self.operations[0]).absent_by if self.operations else ""
+        return str(higher(hook)(text)) if hook else ""
 
     def _distinctly(self, node: Node) -> str:
         if node.name and len(self.by_name[node.name]) == 1:

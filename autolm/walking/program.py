@@ -32,7 +32,11 @@ from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, print_safely, words_of
-from autolm.walking.libraries import recording_libraries
+from autolm.walking.libraries import (
+    passes_not_walked,
+    recording_libraries,
+    stop_recording_libraries,
+)
 from autolm.walking.program_names import variables_of_caller
 from autolm.walking.walk import Walk
 
@@ -133,6 +137,8 @@ class Program:
         self.path, self.args, self.variable = path, list(args), variable
         self.stop_at = read_choice("Program", "stop_at", stop_at, ("first", "every"))
         self.passes = 0  # at how many it was stopped
+        self.unwalked: list[str] = []  # passes of PyTorch that were only named
+        self.skipped: dict[str, str] = {}  # roots of the passes that were not: name -> FILE:LINE
 
     def run(self, on_pass: OnPass) -> int:
         """Run it, and return its exit code; `on_pass` does each pass, or ends it all by `BdbQuit`.
@@ -151,17 +157,20 @@ class Program:
             else:
                 is_wanted = _held(here.variables, self.variable) is here.root
             if is_over or not is_wanted:
+                self._skip(here)
                 here.do()
                 return
             self.passes += 1
             on_pass(here)
+            if self.stop_at == "first":
+                stop_recording_libraries()
 
         token = backward_pass.set(stopping(stopped))
         try:
             variables, code = self._run()
             if not self.passes:
                 backward_pass.set(None)
-                root = choose_root(self.path, variables, self.variable)
+                root = self._root_at_the_end(variables)
                 self.passes += 1
                 on_pass(Pass(root, variables=variables))
         except bdb.BdbQuit:
@@ -169,6 +178,49 @@ class Program:
         finally:
             backward_pass.reset(token)
         return code
+
+    def other_roots(self, here: Pass) -> dict[str, int]:
+        """Return what else the program calls `backward()` on, by name, with the line."""
+        calls = (n for n in ast.walk(ast.parse(self.path.read_bytes())) if isinstance(n, ast.Call))
+        found = {
+            call.func.value.id: call.lineno
+            for call in calls
+            if isinstance(call.func, ast.Attribute)
+            and call.func.attr == "backward"
+            and isinstance(call.func.value, ast.Name)
+        }
+        if here.call:
+            found = {name: line for name, line in found.items() if line != here.call[0].line}
+        return {n: k for n, k in found.items() if _held(here.variables, n) is not here.root}
+
+    def _skip(self, here: Pass) -> None:
+        """Note what a pass that is not walked began at."""
+        names = (name for name in here.variables if name[:1] != "_")
+        name = next((name for name in names if _held(here.variables, name) is here.root), "")
+        if name and here.call:
+            self.skipped.setdefault(name, f"{here.call[0].path}:{here.call[0].line}")
+
+    def _root_at_the_end(self, variables: Mapping[str, Any]) -> Node:
+        """Choose what to differentiate when no pass was walked, or say which passes there were."""
+        unwalked = [] if self.variable is not None else self.unwalked
+        if any(not each.startswith("a process") for each in unwalked):
+            raise ProgramError(f"{self.path}: no pass can be walked: {', '.join(unwalked)}")
+        name = LOSS if self.variable is None else self.variable
+        if self.skipped and _held(variables, name) is None:
+            told = ", ".join(f"{other} ({place})" for other, place in self.skipped.items())
+            raise ProgramError(
+                f"{self.path}: backward() was not called on {name}, but on {told}; choose one "
+                "with --var"
+            )
+        try:
+            return choose_root(self.path, variables, self.variable)
+        except ProgramError:
+            if unwalked:
+                raise ProgramError(
+                    f"{self.path}: no backward() in this process; autolm does not look into "
+                    f"others: {', '.join(unwalked)}"
+                ) from None
+            raise
 
     def _run(self) -> tuple[Mapping[str, Any], int]:
         """Run it as `python FILE` does; return its variables and its exit code."""
@@ -183,6 +235,8 @@ class Program:
                 raise
             except BaseException as error:  # also of kinds that are no Exception
                 raise program_error(self.path, error) from error
+            finally:
+                self.unwalked = passes_not_walked()
 
 
 def program_error(path: Path, error: BaseException) -> ProgramError:
@@ -336,6 +390,9 @@ def _held(variables: Mapping[str, Any], name: str) -> Node | None:
 def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
     """Say why a variable is no root: there is none so called, or it holds something else."""
     if variable not in variables:
+        inside = sorted(_functions_assigning(path, variable) - {"<module>"})
+        if inside:
+            return f"{path}: {variable} is a variable of {inside[0]}, and was not differentiated"
         return f"{path} has no variable {variable}"
     kind = type(variables[variable])
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."

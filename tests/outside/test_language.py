@@ -29,7 +29,8 @@ lm/checkpoint_file.py lm/old_checkpoint.py
 lm/pretrained.py lm/size.py lm/tokenizers/loading.py lm/tokenizers/characters.py
 outside/given_file.py outside/lock.py outside/whole_file.py walking/names.py walking/opening.py
 walking/breakpoints.py walking/explanation.py walking/program.py walking/what_if.py
-walking/blame.py drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
+walking/blame.py torch/notices.py torch/detours.py
+drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
 testing/report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py testing/laws/*.py
 testing/relations.py testing/checking_operations.py"""
 SILENT = ("debugger/editor_extension.py",)

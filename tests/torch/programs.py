@@ -4,7 +4,6 @@
 walked. What it writes into `log` must be the same.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -121,9 +120,7 @@ def checkpoint_that_runs_again():
 
 def model_under_compile():
     layers = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it runs uncompiled while it is recorded
-        model = torch.compile(layers, backend="eager")
+    model = torch.compile(layers, backend="eager")
     x = torch.randn(3, 4)
     return of(layers)(lambda: model(x).sum())
 
