@@ -219,7 +219,11 @@ class Recording:
         """Return the note of a node that is made here, or by the call of a frame."""
         if self.known is None:
             return self.note
-        return Note(self.scope, "", calling_site(self.known, self.entered, frame), self.entered)
+        site = calling_site(self.known, self.entered, frame)
+        note: Note | None = site.note
+        if note is None or note.scope != self.scope:
+            note = site.note = Note(self.scope, "", site, self.entered)
+        return note
 
 
 class _Unread(Recording):

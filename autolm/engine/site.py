@@ -63,7 +63,7 @@ class Site:
     Calls that many sites have in common are those of another site, their `base`.
     """
 
-    __slots__ = ("__dict__", "_base", "_calls", "_entered")
+    __slots__ = ("__dict__", "_base", "_calls", "_entered", "note")
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Site:
         base: Site | None = None,
     ) -> None:
         self._calls, self._entered, self._base = calls, entered, base
+        self.note: Any = None  # what the nodes made here share
 
     def _all_calls(self) -> tuple[tuple[CodeType, int], ...]:
         calls, base = self._calls, self._base
@@ -139,7 +140,8 @@ class Sites:
     def within(self, since: FrameType, base: Site) -> Sites:
         """Return the same sites, to be added to while the call `since` runs, whose site is base."""
         inner = Sites(since)
-        inner.base, inner.found = base if inner.since is since else None, self.found
+        inner.base = base if inner.since is since else None
+        inner.found = self.found
         return inner
 
     def entering(self, entered: tuple[Entered, ...], scope: str, site: Site) -> tuple[Entered, ...]:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import partial, wraps
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -134,6 +134,7 @@ def _walked_backward(
         watching(root, grad, None)
 
 
+@wraps(torch.Tensor.backward)
 def _backward_past_modes(tensor: Any, *args: Any, **kwargs: Any) -> None:
     """Call `backward` of a tensor so that no mode is taken away meanwhile, as PyTorch would.
 

@@ -107,14 +107,14 @@ class RecordedCall(RawCall):
     Attributes
     ----------
     edges
-        Where PyTorch's graph begins at its results.
+        Where PyTorch's graph begins at its result, or at each of several.
     before
         Of a call that wrote into a view: the node of the tensor that it views, which takes the
         place of the call's first operand.
     """
 
     __slots__ = ("before", "edges")
-    edges: Sequence[Edge]
+    edges: Edge | list[Edge]
     before: TorchNode | None
 
     def read(self, node: TorchNode) -> None:
@@ -133,10 +133,12 @@ class RecordedCall(RawCall):
                 leaf = leaves.get(variable)
                 return node_of(variable) if leaf is None else leaf
 
-            parents, rule = way(self.edges, operands, node_of_leaf)
+            is_alone = isinstance(self.edges, tuple)
+            edges = [self.edges] if isinstance(self.edges, tuple) else self.edges
+            parents, rule = way(edges, operands, node_of_leaf)
         node.op = operation(call.name, call.function, len(parents), not call.attributes)
         node.parents, node.attributes = parents, call.attributes
-        node.backward_rule = rule if len(self.edges) == 1 else rule.together
+        node.backward_rule = rule if is_alone else rule.together
 
 
 def recorded_call(function: Any, args: Any, kwargs: Any, run: Any) -> RecordedCall:
@@ -151,17 +153,18 @@ def add(
     before: TorchNode | None = None,
 ) -> None:
     """Make a node of what a call returned: of each result, and of several one more for all."""
-    edges = [(each.grad_fn, each.output_nr) for each in results]
-    call.edges, call.before = edges, before
+    call.before = before
     if len(results) == 1:
         result = results[0]
+        call.edges = edge = (result.grad_fn, result.output_nr)
         data = Snapshot(result.detach(), watched=result._is_view())
-        node = TorchNode(data, edge=edges[0], note=note, unread=call)
+        node = TorchNode(data, edge=edge, note=note, unread=call)
         node.hooks = result._backward_hooks
         keep(node, result)
         if call.casts is not None:
             _read_with_casts(node)
         return
+    call.edges = edges = [(each.grad_fn, each.output_nr) for each in results]
     several = Several(Snapshot(each.detach()) for each in results)
     whole = TorchNode(several, note=note, unread=call)
     if call.casts is not None:

@@ -7,6 +7,7 @@ a module that stands alone, the names begin with what the program calls it: `cri
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
-from autolm.engine.graph import NO_NOTE, Recording, recorder, recording_here
+from autolm.engine.graph import NO_NOTE, Recording, current_recording, recorder, recording_here
 from autolm.engine.site import calling_site, is_machinery
 from autolm.torch.asking import is_asked
 from autolm.torch.cuts import cut_of, note_no_grad
@@ -25,7 +26,16 @@ from autolm.walking.program_names import local_variables
 
 _paths: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
 _roots: WeakSet[torch.nn.Module] = WeakSet()
-_entered: list[Any] = []  # for each module that runs, what gives back the scope around it
+
+
+class _Entered(threading.local):
+    """For each module that runs in this thread, what was recorded around it."""
+
+    def __init__(self) -> None:
+        self.around: list[Recording | None] = []
+
+
+_entered = _Entered()
 
 
 def path_of(module: torch.nn.Module) -> str:
@@ -74,7 +84,8 @@ def enter(module: torch.nn.Module, _: Any) -> None:
     except Exception as error:
         not_recorded(type(module).__name__, error)
         inner = recording_here()
-    _entered.append(recorder.set(inner))
+    _entered.around.append(current_recording())
+    recorder.set(inner)
 
 
 def _scope_of(module: torch.nn.Module) -> Recording:
@@ -95,14 +106,15 @@ def _scope_of(module: torch.nn.Module) -> Recording:
 
 def leave(*_: Any) -> None:
     """Let it be in the scope around again."""
-    if _entered:
-        recorder.reset(_entered.pop())
+    if _entered.around:
+        recorder.set(_entered.around.pop())
 
 
 def forget_scopes() -> None:
     """Let no module that is running now be left: the recording ends inside of it."""
-    while _entered:
-        recorder.reset(_entered.pop())
+    if _entered.around:
+        recorder.set(_entered.around[0])
+        _entered.around.clear()
 
 
 def why_absent(name: str) -> str:

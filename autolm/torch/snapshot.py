@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
-from torch.utils._pytree import tree_map_only
 
 from autolm.torch.asking import unseen
 
@@ -47,7 +46,7 @@ class Write:
         self._geometry = _geometry(target)
         part = _view(target.untyped_storage(), self._geometry)
         if index is not None:
-            self._index = tree_map_only(torch.Tensor, torch.Tensor.clone, index)
+            self._index = _copied(index)
             part = part[self._index]
         else:
             self._index = None
@@ -128,6 +127,15 @@ def begin_write(target: torch.Tensor, index: Any = None) -> Write | None:
     with torch.no_grad():
         write.begin(target, index)
     return write
+
+
+def _copied(index: Any) -> Any:
+    """Return an index that stays as it is, whatever the program does with its tensors."""
+    if type(index) is tuple:
+        return tuple([_copied(each) for each in index])
+    if isinstance(index, torch.Tensor):
+        return index.clone()
+    return list(index) if isinstance(index, list) else index
 
 
 def version_of(tensor: torch.Tensor) -> int:
