@@ -163,12 +163,14 @@ def _written(function: Any, args: Any, kwargs: Any, run: Any, targets: Sequence[
 def _note_written(
     target: torch.Tensor, before: TorchNode | None, call: RecordedCall, note: Note | None
 ) -> None:
-    """Make a node of what was written into, and of the tensor that it is a view of."""
+    """Make a node of what was written into, or of the tensor that it is a view of.
+
+    PyTorch makes the view anew from that tensor, and so its node, where it is used next.
+    """
     whole = target._base
     if whole is not None and before is not None:
         if whole.grad_fn is not None and not known(whole):
             add([whole], call, note, before)
-        node_of(target)
     elif target.grad_fn is not None and not known(target):
         add([target], call, note)
 

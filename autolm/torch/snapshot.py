@@ -44,7 +44,9 @@ class Write:
         if not _can_be_copied(target):
             return
         self._geometry = _geometry(target)
-        part = _view(target.untyped_storage(), self._geometry)
+        is_as_in_memory = not (target.is_conj() or target.is_neg())
+        memory = target.untyped_storage()
+        part = target.detach() if is_as_in_memory else _view(memory, self._geometry)
         if index is not None:
             self._index = _copied(index)
             part = part[self._index]
