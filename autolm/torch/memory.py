@@ -8,6 +8,8 @@ own functions, with a shape and no data.
 
 from __future__ import annotations
 
+import math
+import sys
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -135,7 +137,7 @@ class RecordedCall(RawCall):
 
             is_alone = isinstance(self.edges, tuple)
             edges = [self.edges] if isinstance(self.edges, tuple) else self.edges
-            parents, rule = way(edges, operands, node_of_leaf)
+            parents, rule = way(edges, operands, node_of_leaf, node.order)
         node.op = operation(call.name, call.function, len(parents), not call.attributes)
         node.parents, node.attributes = parents, call.attributes
         node.backward_rule = rule if is_alone else rule.together
@@ -176,6 +178,7 @@ def add(
 
 def _read_with_casts(node: TorchNode) -> None:
     """Read a node at once, after autocast's copies of parameters, which are nodes made before."""
+    node.order = sys.maxsize  # all that there is was made before it
     node.read()
     node.order = next_order()
 
@@ -260,11 +263,14 @@ def way(
     edges: Sequence[Edge],
     operands: Sequence[TorchNode],
     node_of_leaf: Callable[[torch.Tensor], TorchNode | None] = node_of,
+    order: float = math.inf,
 ) -> tuple[tuple[Any, ...], Rule]:
     """Find PyTorch's functions between results and what is known, which become the parents.
 
     These come in the order of the operands; one that stands there twice is a parent twice, as far
     as the functions send to it as often. An operand that needs no gradient is a constant.
+    Only nodes that were made before number `order` are parents: one of several results may be
+    computed of another.
     """
     functions: list[Any] = []
     ends: list[tuple[Any, int, TorchNode]] = []
@@ -277,7 +283,7 @@ def way(
             if below is None:
                 continue
             node = _end(below, number, node_of_leaf)
-            if node is not None:
+            if node is not None and node.order < order:
                 ends.append((function, i, node))
             elif below not in seen:
                 seen.add(below)

@@ -389,6 +389,20 @@ def cells_in_a_loop():
     return of(cell)(compute)
 
 
+def results_of_which_one_is_computed_of_another():
+    cell, x = nn.LSTMCell(3, 4), torch.randn(4, 2, 3)
+
+    def compute():
+        hidden, memory = torch.zeros(2, 4), torch.zeros(2, 4)
+        total = 0
+        for row in x:
+            hidden, memory = cell(row, (hidden, memory))
+            total = total + hidden.sum()
+        return total + memory.pow(2).sum()
+
+    return of(cell)(compute)
+
+
 PROGRAMS = [
     mlp_with_dropout_and_relu_in_place,
     lstm_whose_three_results_are_used,
@@ -417,4 +431,5 @@ PROGRAMS = [
     weights_that_are_computed,
     functions_of_functions,
     cells_in_a_loop,
+    results_of_which_one_is_computed_of_another,
 ]

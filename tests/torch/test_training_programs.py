@@ -52,6 +52,7 @@ def test_a_training_program_walked_at_every_backward_has_the_bits_of_a_plain_run
     def watch(root, grad, retain_grads):
         with Walk(root, grad, segment=5 if len(passes) % 2 else None) as walk:
             steps = len(walk.operations)
+            assert all(p.order < node.order for node in walk.operations for p in node.parents)
             walk.goto(steps // 2)
             walk.goto(0)
             walk.goto(steps)
