@@ -2,7 +2,7 @@
 
 `Function.apply` shows itself to no mode. A checkpoint would run its part of the model unseen, and
 again in the backward pass: it runs plainly here, once, with the same numbers and more memory. A
-compiled model has no functions left to be seen: it runs as it was written, and a warning says so.
+compiled model has no functions left to be seen: it runs as it was written, and a line says so.
 And `backward()` asks whether somebody wants to walk the pass.
 """
 
@@ -177,7 +177,7 @@ def _named_grad(
         what = f"torch.autograd.grad at {place_of_program()}"
         why = "autolm walks backward() only"
         if retain_graph or create_graph:  # its graph is still there to be walked
-            notice(f"{what} is not walked: {why}")
+            notice(f"not walked: {what}; {why}")
         else:
             not_walked(what, why)
     return _grad(outputs, inputs, grad_outputs, retain_graph, create_graph, *args, **kwargs)

@@ -49,7 +49,7 @@ def forget_notices() -> None:
 
 def not_walked(what: str, why: str) -> None:
     """Name a backward pass of the program that was run plainly, and say why."""
-    notice(f"{what} is not walked: {why}")
+    notice(f"not walked: {what}; {why}")
     _unwalked.append(what)
 
 
