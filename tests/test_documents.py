@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autolm.cli.command import main
+
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "README.ko.md", "CONTRIBUTING.md", "demos/guide.md", ".ci/run")
 PROGRAMS = [
@@ -43,11 +45,39 @@ def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
         np.testing.assert_allclose(eval(told, variables), expected)
 
 
-def test_the_kernel_of_the_readme_passes_gradcheck_and_is_found(capsys):
-    pytest.importorskip("torch")
+def test_the_kernel_of_the_readme_passes_gradcheck_and_is_a_file():
+    torch = pytest.importorskip("torch")
     (program,) = (text for text in PROGRAMS if "import torch" in text)
-    exec(program, {})
-    assert "wrong where only weight requires a gradient" in capsys.readouterr().out
+    assert (ROOT / "demos/scale.py").read_text("utf-8") == program
+    variables = {}
+    exec(program, variables)
+    assert torch.autograd.gradcheck(variables["Scale"].apply, variables["given"])
+
+
+TRANSCRIPTS = [
+    pytest.param(page, *transcript, id=f"{page} {transcript[0]}")
+    for page in ("README.md", "README.ko.md", "demos/guide.md")
+    for transcript in re.findall(
+        r"```\n\$ autolm (check \S+).*?\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL
+    )
+]
+
+
+def test_there_are_transcripts():
+    assert len(TRANSCRIPTS) >= 5
+
+
+@pytest.mark.parametrize(("page", "command", "expected"), TRANSCRIPTS)
+def test_a_transcript_is_what_the_command_prints(page, command, expected, capsys, monkeypatch):
+    if "scale" in command:
+        pytest.importorskip("torch")
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit):
+        main(command.split())
+    printed = capsys.readouterr().out
+    omitted = [re.escape(part) for part in ("\n" + expected).split("\n...\n")]
+    if not re.fullmatch("\n(?s:.*\n)?".join(omitted), "\n" + printed):
+        assert printed == expected  # pytest shows the difference
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -28,6 +28,10 @@ def check(
             "--diagnosis/--no-diagnosis", help="Whether to say the cause; an exercise keeps it."
         ),
     ] = True,
+    drawings: Annotated[
+        Path | None,
+        typer.Option(help="Draw the counterexample of each wrong operation into this folder."),
+    ] = None,
 ) -> None:
     """Prove the gradients of operations, or say which rule is wrong, where and how."""
     from autolm.cli.verdicts import show_verdicts
@@ -35,4 +39,6 @@ def check(
     named = operations or []
     files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
     names = [word for word in named if not word.endswith(".py")]
-    raise typer.Exit(show_verdicts(names, profile=profile, modules=files, diagnosis=diagnosis))
+    raise typer.Exit(
+        show_verdicts(names, profile=profile, modules=files, diagnosis=diagnosis, drawings=drawings)
+    )

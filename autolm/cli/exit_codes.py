@@ -1,10 +1,13 @@
-"""How a command ends: 0 done, 1 a check failed or a run diverged, 2 wrong use, 130 interrupted."""
+"""How a command ends.
+
+0 done, 1 a check failed or a run diverged, 2 wrong use, 3 a check is undecided, 130 interrupted.
+"""
 
 from __future__ import annotations
 
 import os
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class SaidByAnother(Exception):

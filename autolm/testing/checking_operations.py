@@ -22,7 +22,6 @@ from autolm.testing.laws import (
     linear,
     relations,
 )
-from autolm.testing.laws.conduct import OTHER_DTYPE
 from autolm.testing.laws.values import aliased_node
 from autolm.testing.other_keywords import with_other_keywords
 from autolm.testing.relations import Relation
@@ -133,7 +132,7 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
     told = [f"{note}: {_reasons(those)}" for note, those in notes if those]
-    told += [f"at the limits of the dtype {text}" for o in outcomes for text in o.tally.noted]
+    told += dict.fromkeys(text for o in outcomes for text in o.tally.noted)
     reason = "; ".join([subject.note] * bool(subject.note) + told)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
@@ -174,7 +173,7 @@ def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
     assert first is not None
     conduct = [o for o in outcomes if o.law.of_conduct and o.law.name != extremes.name]
     told = [o.broken.diagnosis for o in conduct if o.broken]
-    certain = [diagnosis for diagnosis in told if diagnosis and diagnosis != OTHER_DTYPE]
+    certain = list(filter(None, told))
     if certain or outcomes[0].law not in LAWS_OF_VALUE:
         return (certain or [first.diagnosis])[0]
     example = first.example if isinstance(first.example, Call) else None

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from autolm.testing.kernels import composing, jax_laws, laws, precision
-from autolm.testing.kernels.finding import found_examples
+from autolm.testing.kernels.guessing import Guess, guess_call
 from autolm.testing.kernels.jax_kernel import JaxKernel
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
@@ -138,11 +138,11 @@ def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
     }
 
 
-def find_examples(F: Any) -> tuple[Any, ...] | None:
-    """Find arguments with which a function can be called; None if none were found."""
+def guess_arguments(F: Any) -> Guess:
+    """Guess arguments of a function."""
     with library("jax").enable_x64(True):
         signature = inspect.signature(F)
-        return found_examples(signature, lambda given: JaxKernel.of(F, given, "check"), np.asarray)
+        return guess_call(signature, lambda given: JaxKernel.of(F, given, "check"), np.asarray)
 
 
 def _subject(

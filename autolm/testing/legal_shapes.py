@@ -61,7 +61,7 @@ def with_legal_shapes(subject: Subject) -> Subject:
         return subject
     cases = tuple(Case(shapes, subject.attributes) for shapes in found)
     told = ", ".join(_written(shapes) for shapes in found)
-    note = f"it refuses {_written(refused[0])}; tried on {told}"
+    note = f"it refuses {_written(refused[0])}; tried on guessed shapes {told}"
     failing = [shapes for shapes, error in left_out.items() if error]
     if failing:
         note += f"; left out, where its forward runs and its rule fails: {_several(failing)}"

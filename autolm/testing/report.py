@@ -109,7 +109,8 @@ class Report:
             return "\n  ".join([first, *self.failure.lines()])
         if self.verdict is Verdict.UNDECIDED:
             return say(f"{self.name} is UNDECIDED: {self.reason}")
-        note = f"; {self.reason}" if self.reason else ""
+        notes = [say(note) for note in self.reason.split("; ")]
+        note = f"; {'; '.join(notes)}" if self.reason else ""
         return say(f"{self.name} is CORRECT to {self.digits:.0f} digits{note}")
 
     __repr__ = __str__

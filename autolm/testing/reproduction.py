@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import linecache
 import os
 import re
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from autolm.ops import OPERATIONS
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call, literal
 from autolm.testing.composed_as_one import AsOne
+from autolm.testing.example_operations import SubjectWithConstants
 from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.source import decorated, imported, written_out
 from autolm.testing.under_test import Subject
@@ -26,10 +30,28 @@ OURS = {  # what a program may mention, and where it is to be had
 
 
 def site_of(function: Callable[..., Any]) -> str:
-    """Return file:line of a function, from the current directory if it is below it."""
-    function = function.source if isinstance(function, Kernel) else function
-    code = getattr(function, "__code__", None)
-    return "" if code is None else f"{_shown(code.co_filename)}:{code.co_firstlineno}"
+    """Return file:line of a function, from the current directory if it is below it.
+
+    Of a class with a forward, such as a Function of PyTorch, it is the line of the class.
+    """
+    source = function.source if isinstance(function, Kernel) else inspect.unwrap(function)
+    code = getattr(source, "__code__", None)
+    if code is None:
+        return ""
+    line = code.co_firstlineno
+    if isinstance(function, Kernel) and isinstance(function.function, type):
+        line = _line_of_class(function.function.__name__, code.co_filename, line)
+    return f"{_shown(code.co_filename)}:{line}"
+
+
+def _line_of_class(name: str, path: str, line: int) -> int:
+    """Return the line at which a class of this name begins in a file; else `line`."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(path)))
+    except (SyntaxError, ValueError):
+        return line
+    classes = [each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)]
+    return next((each.lineno for each in classes if each.name == name), line)
 
 
 def _shown(path: str) -> Path:
@@ -43,7 +65,8 @@ def runnable(program: str, subject: Subject) -> str:
     Empty if the operation cannot be defined anew, such as an object that is called.
     """
     kernel = subject.op.forward
-    name, definition = subject.op.name, _definition(subject.op)
+    name = subject.op.name
+    definition = None if isinstance(subject, SubjectWithConstants) else _definition(subject.op)
     if definition is None:
         return ""
     if isinstance(kernel, Kernel):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autolm.testing.kernels import composing, laws, precision, torch_laws
-from autolm.testing.kernels.finding import found_examples
+from autolm.testing.kernels.guessing import Guess, guess_call
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.proving import (
     chosen_laws,
@@ -167,8 +167,8 @@ def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
     }
 
 
-def find_examples(F: Any) -> tuple[Any, ...] | None:
-    """Find arguments with which a Function can be called; None if none were found.
+def guess_arguments(F: Any) -> Guess:
+    """Guess arguments of a Function.
 
     Raises
     ------
@@ -181,11 +181,11 @@ def find_examples(F: Any) -> tuple[Any, ...] | None:
         tried.append(TorchKernel.of(F, given, "check"))
         return tried[-1]
 
-    found = found_examples(signature_of(F), kernel_of, library("torch").from_numpy)
-    for kernel in tried if found is None else ():
+    guess = guess_call(signature_of(F), kernel_of, library("torch").from_numpy)
+    for kernel in () if guess.accepted else tried:
         if kernel.refusal is not None and kernel.lacks(kernel.refusal):
             raise ValueError(f"it needs {kernel.lacks(kernel.refusal)}: {kernel.refusal}")
-    return found
+    return guess
 
 
 @contextmanager

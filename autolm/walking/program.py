@@ -242,7 +242,8 @@ class Program:
 def program_error(path: Path, error: BaseException) -> ProgramError:
     """Say in one line where in a program an error came up, and which."""
     if isinstance(error, SyntaxError):
-        return ProgramError(f"{error.filename}:{error.lineno}: {error.msg}")
+        line = f":{error.lineno}" if error.lineno else ""  # none of a null byte
+        return ProgramError(f"{error.filename or path}{line}: {error.msg}")
     files = {str(path), str(path.absolute())}
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename in files]
@@ -314,11 +315,11 @@ def _is_of_the_loss(here: Pass, assigning: Collection[str]) -> bool:
 def _functions_assigning(path: Path, variable: str) -> set[str]:
     """Return the names of a program's functions, or `<module>`, that give something this name."""
     try:
-        waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes()), "<module>")]
+        waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes(), str(path)), "<module>")]
     except OSError as error:
         raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
     except SyntaxError as error:
-        raise ProgramError(f"{path}:{error.lineno}: {error.msg}") from None
+        raise program_error(path, error) from None
     except ValueError as error:
         raise ProgramError(f"{path}: not a program: {error}") from None
     found = set()

@@ -84,6 +84,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         (("train", "--num-layers", "0"), "num_layers이(가) 0입니다. 1 이상이어야 합니다"),
         (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
         (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 "),
+        (("check", "/"), "/: 폴더입니다. 그 안의 파이썬 파일을 적어 주세요"),
         (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
         (("--bad",), "그런 옵션이 없습니다: --bad"),
         (("ops", "mul"), "남는 인자가 있습니다: mul"),
@@ -165,6 +166,22 @@ def test_a_verdict_is_korean_and_the_program_that_shows_it_again_is_not(autolm, 
     assert "진단: a, b: 피연산자가 바뀜" in said
     assert "    from autolm import primitive\n" in said
     assert not ENGLISH.search(said.replace(str(tmp_path), "").partition("다시 보려면")[0])
+
+
+GUESSED = """from autolm import primitive
+@primitive
+def row_bias(x, b):
+    return x + b, lambda grad: (grad, grad.sum(0))
+"""
+
+
+def test_a_verdict_without_an_example_is_korean(autolm, tmp_path):
+    (tmp_path / "ops.py").write_text(GUESSED)
+    code, said = autolm("check", tmp_path / "ops.py")
+    assert code == 3
+    assert "row_bias: 판정할 수 없습니다: 인자의 예가 필요합니다 (짐작한 인자: x = " in said
+    assert "  어떻게 부르는지 ops.py에 다음과 같이 적어 주세요\n" in said
+    assert not ENGLISH.search(said)
 
 
 def test_the_debugger_is_korean_and_what_the_program_says_is_left():

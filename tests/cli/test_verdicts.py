@@ -87,8 +87,9 @@ def test_several_files_are_checked_and_namesakes_are_told_apart(my_ops, tmp_path
         f"my_mul ({other})",
         "square",
     ]
+    _, text = run(modules=[my_ops, other], drawings=tmp_path / "drawings")
     pictures = [line for line in text.splitlines() if "drawing" in line]
-    assert len(set(pictures)) == len(pictures)
+    assert len(set(pictures)) == len(pictures) == 2
     _, text = run("my_mul", "square", modules=[my_ops, other])
     assert "my_square" not in text
     assert text.count("the gradient of my_mul is WRONG") == 2
@@ -145,16 +146,16 @@ def test_wrong_use_is_an_error(names, content, words, tmp_path):
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), SystemExit(3), KeyError("x")])
 def test_one_operation_that_cannot_be_checked_loses_no_report(my_ops, monkeypatch, error):
-    from autolm.cli import verdicts
+    from autolm.cli import file_checks
 
-    def report_on(subject, real=verdicts.report_on):
+    def report_on(subject, real=file_checks.report_on):
         if subject.op.name == "my_mul":
             raise error
         return real(subject)
 
-    monkeypatch.setattr(verdicts, "report_on", report_on)
+    monkeypatch.setattr(file_checks, "report_on", report_on)
     code, text = run(modules=[my_ops])
-    assert code == 1
+    assert code == 3
     assert f"my_mul is UNDECIDED: the check ended in {type(error).__name__}" in text
     assert "my_square" in text
 
@@ -162,7 +163,7 @@ def test_one_operation_that_cannot_be_checked_loses_no_report(my_ops, monkeypatc
 def test_nothing_is_checked_before_all_is_known_to_be_such_that_it_can(tmp_path, monkeypatch):
     path = tmp_path / "file.py"
     path.write_text(MY_OPS + "\n@primitive\ndef nothing(): return 1, lambda g: ()")
-    monkeypatch.setattr("autolm.cli.verdicts.report_on", lambda subject: 1 / 0)
+    monkeypatch.setattr("autolm.cli.file_checks.report_on", lambda subject: 1 / 0)
     with pytest.raises(ValueError, match="nothing: it takes no operand"):
         run(modules=[path])
 
@@ -201,16 +202,17 @@ class Lookup(torch.autograd.Function):
     def backward(ctx, grad):
         return grad, None
 """
+EXAMPLE = """
+EXAMPLES = {"Product": (torch.randn(2, 3), torch.randn(3, 4))}
+"""
 
 
 def test_functions_of_pytorch_are_found_in_a_file_with_calls_of_them(tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "kernels.py"
-    path.write_text(KERNELS, encoding="utf-8")
+    path.write_text(KERNELS + EXAMPLE, encoding="utf-8")
     code, shown = run(modules=[path])
     assert code == 1
     assert "the gradient of Product is WRONG" in shown
     assert "w: off by a factor of 2" in shown
-    assert (
-        'Lookup is UNDECIDED: no call of it was found; declare one: EXAMPLES = {"Lookup"' in shown
-    )
+    assert "Lookup is UNDECIDED: it needs example arguments" in shown

@@ -1,4 +1,5 @@
 import math
+import types
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_legal_shapes_are_found_and_the_report_names_them():
         return a @ b, lambda grad: (grad @ b.T, a.T @ grad)
 
     tried, _, left_out = str(check_op(product, max_examples=4)).partition("left out")
-    assert "it refuses a number with a number; tried on 2×3 with 3×4" in tried
+    assert "it refuses a number with a number; tried on guessed shapes 2×3 with 3×4" in tried
     assert " 3 with" not in tried  # a vector, for which the rule is not made
     assert "where its forward runs and its rule fails: 3 with 3, " in left_out
     assert "at the first, the backward rule raised ValueError: matmul: " in left_out
@@ -233,12 +234,26 @@ class Doubling(Module):
 
 
 def test_other_mistakes_are_told_beside_the_diagnosis():
-    def doubled_and_widened(a):
-        return a * np.ones(a.shape), lambda grad: (2 * grad,)
+    def doubled_and_overflowing(a):
+        return np.log(1 + np.exp(a)), lambda grad: (2 * grad / (1 + np.exp(-a)),)
 
-    text = message_of(doubled_and_widened)
+    text = message_of(doubled_and_overflowing)
     assert "diagnosis: a: off by a factor of 2" in text
-    assert "also broken: hygiene: float32 operands give a float64 result" in text
+    assert "also broken: extremes: the result is" in text
+
+
+def widened(a):
+    return a * np.full(a.shape, 2.0), lambda grad: (2 * grad,)
+
+
+def test_another_dtype_is_a_note_and_wrong_only_for_an_operation_of_ours():
+    report = check_op(widened, max_examples=4)
+    assert report.verdict is Verdict.CORRECT
+    assert "float32 operands give a float64 result" in report.reason
+    ours = types.FunctionType(widened.__code__, globals(), "widened")
+    ours.__module__ = "autolm.ops.widened"
+    with pytest.raises(GradientError, match="the conduct of widened is WRONG"):
+        check_op(ours, max_examples=4)
 
 
 def test_what_is_almost_right_is_not_taken_for_any_mistake_that_is_as_near():

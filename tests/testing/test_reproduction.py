@@ -54,10 +54,6 @@ def picky(a):
     return a * a, lambda grad: (a * grad,)
 
 
-def widened(a):
-    return a * np.full(a.shape, 2.0), lambda grad: (2 * grad,)
-
-
 def without_its_own_use(a, b):
     return a * b, lambda grad: (grad * b, grad * a * (0 if a is b else 1))
 
@@ -74,7 +70,6 @@ OPERATIONS = {
     "a local function": (local_without_a_decorator(), {}),
     "a lambda": (lambda a: (np.log(a), lambda grad: (grad * a,)), {"domain": (0, math.inf)}),
     "a domain": (picky, {"domain": (1, 1.01)}),
-    "a lost dtype": (widened, {}),
     "an operand that occurs twice": (without_its_own_use, {}),
     "a broken relation": (sees_ahead, {"relations": [causal_along(0)], "cases": [Case(((3,),))]}),
     "another relation": (sees_ahead, {"relations": [causal], "cases": [Case(((3, 2),))]}),

@@ -230,10 +230,11 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
             "result mutated: other operations still need that array",
         )
     inputs_changed("backward rule")
-    _check_dtype(subject, call)
+    _note_dtype(subject, call, tally)
 
 
-def _check_dtype(subject: KernelSubject, call: Call) -> None:
+def _note_dtype(subject: KernelSubject, call: Call, tally: Tally) -> None:
+    """Note a result that is wider than its operands, which may be meant."""
     if subject.kernel.is_single_by_default:
         return
     single = [x.astype(np.float32) for x in call.inputs]
@@ -242,8 +243,7 @@ def _check_dtype(subject: KernelSubject, call: Call) -> None:
     except Exception:  # it does not take numbers of single precision
         return
     if any(x.dtype == np.float64 for x in run.results):
-        message = "float32 operands give a float64 result"
-        raise broken(subject, call, message, "dtype not kept")
+        tally.noted["float32 operands give a float64 result"] += 1
 
 
 def _check_state(subject: Subject, call: Call, tally: Tally) -> None:
@@ -361,7 +361,7 @@ reference = Law(
 )
 hygiene = Law(
     "hygiene",
-    "inputs, upstream and results stay unchanged, the dtype is kept",
+    "inputs, upstream and results stay unchanged",
     of_examples,
     _check_hygiene,
     of_conduct=True,

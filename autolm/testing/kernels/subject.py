@@ -106,7 +106,7 @@ def _has_all(case: Case) -> bool:
 
 
 def _is_large(case: Case) -> bool:
-    return any(math.prod(shape) > SMALL for shape in case.shapes)
+    return any(math.prod(shape) > SMALL for shape in _shapes_of(case))
 
 
 @st.composite
@@ -204,13 +204,18 @@ def _shapes_told(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, .
     return those  # type: ignore[return-value]
 
 
-def _lengths_of(case: Case) -> list[int]:
+def lengths_of(case: Case) -> list[int]:
     """List the lengths in a call, of operands and of arrays that stay, longest first."""
+    return sorted({n for shape in _shapes_of(case) for n in shape}, reverse=True)
+
+
+def _shapes_of(case: Case) -> list[Shape]:
+    """List the shapes of all arrays in a call, of operands and of those that stay."""
     fixed = [x.shape for x in case.attributes.values() if isinstance(x, np.ndarray)]
-    return sorted({n for shape in (*case.shapes, *fixed) for n in shape}, reverse=True)
+    return [*case.shapes, *fixed]
 
 
-def _renamed(case: Case, lengths: Mapping[int, int]) -> Case:
+def renamed(case: Case, lengths: Mapping[int, int]) -> Case:
     """Give every axis of one length another, in all arrays; those that stay are repeated."""
     shapes = tuple(tuple(lengths.get(n, n) for n in shape) for shape in case.shapes)
     fixed = {
@@ -234,10 +239,10 @@ def _made_small(subject: KernelSubject, case: Case) -> Case:
     """Shorten long axes, if the forward takes that."""
     if not _is_large(case):
         return case
-    lengths = [n for n in _lengths_of(case) if n > 1][::-1]
+    lengths = [n for n in lengths_of(case) if n > 1][::-1]
     if len(lengths) > len(SMALL_LENGTHS):
         return case
-    small = _renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
+    small = renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
     return small if _takes(subject, small) else case
 
 
@@ -275,7 +280,7 @@ def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
             told = f"{len(domains)} domains for {len(names)} operands"
             raise ValueError(f"{subject.op.name}: {told}; give one for each, or one for all")
         return replace(subject, domains=tuple(domains) * (len(names) if len(domains) == 1 else 1))
-    around = tuple(map(_around, subject.examples))
+    around = tuple(map(interval_around, subject.examples))
     for domains_tried in (subject.domains, around):
         tried = replace(subject, domains=domains_tried)
         if _is_finite(tried, case):
@@ -284,7 +289,7 @@ def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
     return replace(subject, domains=around, cases=(own,), near=True)
 
 
-def _around(x: Array) -> tuple[float, float]:
+def interval_around(x: Array) -> tuple[float, float]:
     """Return the interval that the numbers of an example lie in."""
     low, high = (float(np.min(x)), float(np.max(x))) if x.size else (-1.0, 1.0)
     room = 0.05 * max(abs(low), abs(high), 0.1) if high - low < 1e-3 else 0.0
@@ -299,12 +304,12 @@ def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
         return [], ["other numbers than those near the examples, so other sizes are not tried"]
     case = subject.cases[0]
     batch = max(case.shapes, key=len)[:1]
-    for n in _lengths_of(case):
+    for n in lengths_of(case):
         for other in (n + 1, 1, 0, LONG):
             if n <= 1 or (other == 0 and (n,) != batch):
                 continue  # an axis of length 1 may be stretched; a feature is never missing
-            changed = _renamed(case, {n: other})
-            if other == LONG and any(math.prod(s) > MOST_OF_LONG for s in changed.shapes):
+            changed = renamed(case, {n: other})
+            if other == LONG and any(math.prod(s) > MOST_OF_LONG for s in _shapes_of(changed)):
                 continue
             if _takes(subject, changed):
                 found.append(changed)

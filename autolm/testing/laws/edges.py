@@ -177,7 +177,8 @@ def _note_limits(subject: Subject, call: Call, tally: Tally) -> None:
     most = np.sqrt(BIGGEST if result.dtype == np.float64 else np.finfo(result.dtype).max)
     for row, slope in rows:
         if np.all(np.abs(slope) < most):
-            tally.noted[f"the gradient of {row.operand} is not finite in {result.dtype}"] += 1
+            where = f"at the limits of the dtype the gradient of {row.operand}"
+            tally.noted[f"{where} is not finite in {result.dtype}"] += 1
             return
 
 

@@ -1,0 +1,209 @@
+"""The checks of a Python file: its primitives, Functions of PyTorch and rules of JAX.
+
+Each is checked on the example arguments of the file. Where it has none, arguments are guessed: on a
+guess an operation may be proved, and is never called wrong.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import tokenize
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from autolm.ops.array_operation import ArrayOperation
+from autolm.outside.terminal import words_of
+from autolm.testing import jax, torch
+from autolm.testing.call import Call
+from autolm.testing.checking_operations import report_on
+from autolm.testing.example_arguments import Arguments, ExampleFinder
+from autolm.testing.example_operations import subject_of_example
+from autolm.testing.laws import LAWS, Law
+from autolm.testing.report import Failure, GradientError, Report, UndecidedWarning
+from autolm.testing.under_test import Subject
+from autolm.testing.verdict import Verdict
+from autolm.walking.program import program_error, side_errors_in_a_line
+
+MATRIX = "[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]"  # an array, as it may be written in `EXAMPLES`
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that can be proved, by name, and the laws that it is held against."""
+
+    name: str
+    report: Callable[[], Report]
+    laws: tuple[Law, ...]
+
+
+def check_of_operation(op: ArrayOperation) -> Check:
+    """Return the check of an operation whose record says how it is called."""
+    subject = Subject.of(op)
+    return Check(op.name, lambda: report_on(subject), LAWS)
+
+
+def checks_in(path: Path) -> list[Check]:
+    """Run a Python file; return a check of each operation that it defines.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be run, or defines no operation.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: {'it is a folder' if path.is_dir() else 'there is no such file'}"
+        )
+    variables = _run(path)
+    with tokenize.open(path) as file:
+        source = file.read()
+    try:
+        examples = ExampleFinder(variables, source)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    operations: dict[ArrayOperation, str] = {}
+    for name, value in variables.items():
+        if isinstance(value, ArrayOperation) and value.__module__ == path.stem:
+            operations.setdefault(value, name)
+    checks = [
+        _of_operation(op, examples.find(name), _Advice(path.name, name, variables))
+        for op, name in operations.items()
+    ]
+    for library, laws in ((torch, torch.TORCH_LAWS), (jax, jax.JAX_LAWS)):
+        for name, F in library.functions_in(variables, path.stem).items():
+            advice = _Advice(path.name, name, variables)
+            checks.append(_of_function(library, laws, F, examples.find(name), advice))
+    if not checks:
+        raise ValueError(
+            f"{path}: it defines no primitive (a function with @primitive), no autograd.Function "
+            "of PyTorch and no custom_vjp of JAX"
+        )
+    return checks
+
+
+def _run(path: Path) -> Mapping[str, Any]:
+    """Return the variables of a file after it was run."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path}: this is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
+    try:
+        with side_errors_in_a_line(path):
+            spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also of kinds that are no Exception
+        raise program_error(path, error) from error
+    finally:
+        with suppress(ValueError):  # the file may have changed sys.path itself
+            sys.path.remove(str(path.parent))
+    return vars(module)
+
+
+@dataclass(frozen=True)
+class _Advice:
+    """How to give example arguments of a function in its file."""
+
+    file: str
+    name: str
+    variables: Mapping[str, Any]  # of the file
+
+    def report(self, arguments: Sequence[str], guess: str) -> Report:
+        """Return the verdict on a function that could not be proved for want of an example.
+
+        `arguments` is the source text of arguments such as it may take; `guess` says with which it
+        was tried, if it was.
+        """
+        reason = "it needs example arguments"
+        if guess:
+            reason += f" (guessed: {guess})"
+        listed = ", ".join(arguments) + "," * (len(arguments) == 1)
+        line = f'EXAMPLES = {{"{self.name}": ({listed})}}'
+        reason += f"\n  write into {self.file} how it is called, such as\n      {line}"
+        return Report(self.name, Verdict.UNDECIDED, reason=reason)
+
+    def imported(self, module: str) -> str:
+        """Return what the file calls a module."""
+        loaded = sys.modules[module]
+        names = (name for name, value in self.variables.items() if value is loaded)
+        return next(names, f'__import__("{module}")')
+
+
+def _of_operation(op: ArrayOperation, example: Arguments | None, advice: _Advice) -> Check:
+    """Check an operation on arrays; one without cases takes any shapes that broadcast."""
+    subject = Subject.of(op)
+
+    def report() -> Report:
+        if example is not None:
+            return report_on(subject_of_example(op, example))
+        found = report_on(subject)
+        declared = subject.cases or subject.patterns
+        if found.failure is None or declared or _is_at_numbers(found.failure):
+            return found
+        arguments = [MATRIX] * len(subject.operands)
+        needed = [k for k, v in subject.defaults().items() if v is inspect.Parameter.empty]
+        arguments += ["{" + ", ".join(f'"{key}": ...' for key in needed) + "}"] * bool(needed)
+        call = found.failure.example
+        tried = Call(*call.inputs, **call.attributes) if isinstance(call, Call) else None
+        guess = subject.describe(tried).replace("  ", ", ") if tried else ""
+        return advice.report(arguments, guess)
+
+    return Check(op.name, _undecided_if_refused(op.name, report), LAWS)
+
+
+def _is_at_numbers(failure: Failure) -> bool:
+    """Whether a rule is wrong where each operand is a single number: there no shape is guessed."""
+    example = failure.example[0] if isinstance(failure.example, tuple) else failure.example
+    if not isinstance(example, Call) or not (failure.rows or failure.of_conduct):
+        return False
+    return all(x.ndim == 0 for x in example.inputs)
+
+
+def _of_function(
+    library: Any, laws: tuple[Law, ...], F: Any, example: Arguments | None, advice: _Advice
+) -> Check:
+    """Check a function of another library."""
+
+    def report() -> Report:
+        if example is not None:
+            return _checked(library, F, example.in_order(F))
+        guess = library.guess_arguments(F)
+        found = _checked(library, F, guess.arguments) if guess.accepted else None
+        if found is not None and found.verdict is Verdict.CORRECT:
+            notes = [f"on guessed arguments: {guess}", *filter(None, [found.reason])]
+            return replace(found, reason="; ".join(notes))
+        if library is torch:
+            array = f"{advice.imported('torch')}.randn{{}}"
+        else:
+            array = f"{advice.imported('jax.numpy')}.ones({{}})"
+        return advice.report(guess.written(array), str(guess) if guess.accepted else "")
+
+    return Check(advice.name, _undecided_if_refused(advice.name, report), laws)
+
+
+def _checked(library: Any, F: Any, arguments: Sequence[Any]) -> Report:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndecidedWarning)  # the report says so
+        try:
+            return library.check_function(F, *arguments)
+        except GradientError as error:
+            return error.report
+
+
+def _undecided_if_refused(name: str, report: Callable[[], Report]) -> Callable[[], Report]:
+    """Let a call that is refused in one line be a verdict: a missing device, a bad example."""
+
+    def undecided() -> Report:
+        try:
+            return report()
+        except (TypeError, ValueError) as error:
+            return Report(name, Verdict.UNDECIDED, reason=words_of(error))
+
+    return undecided

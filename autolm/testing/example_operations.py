@@ -1,0 +1,170 @@
+"""Make a subject of an operation and an example of how it is called.
+
+As for kernels of other libraries, arrays of floating point are operands, and all else stays as it
+is: other numbers and masks, indices, strings. Where there is no such array, plain numbers are
+operands.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import update_wrapper
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.composed import Composed
+from autolm.ops.primitive import Backward, Primitive
+from autolm.tensor.tensor import Tensor
+from autolm.testing.call import Call
+from autolm.testing.composed_as_one import as_one
+from autolm.testing.example_arguments import Arguments
+from autolm.testing.kernels.subject import (
+    SMALL,
+    SMALL_LENGTHS,
+    interval_around,
+    lengths_of,
+    renamed,
+)
+from autolm.testing.strategies import REALS, choices
+from autolm.testing.under_test import OperationError, Subject
+
+Array = NDArray[Any]
+
+TRIALS, GRID = 4, 16  # calls that are made to see what results are, and numbers to choose from
+
+
+def with_constants(op: Primitive, constants: Mapping[int, Any], names: str) -> Callable[..., Any]:
+    """Return the forward of an operation with the arguments of some positions held constant.
+
+    `names` is its operands. They are parameters of the function, for that is how an operation
+    counts them.
+    """
+
+    def call(operands: tuple[Any, ...], attributes: dict[str, Any]) -> tuple[Any, Backward]:
+        rest = iter(operands)
+        count = len(operands) + len(constants)
+        arguments = [constants[i] if i in constants else next(rest) for i in range(count)]
+        result, rule = op.forward(*arguments, **attributes)
+
+        def backward(grad: Array) -> tuple[Any, ...]:
+            return tuple(sent for i, sent in enumerate(rule(grad)) if i not in constants)
+
+        return result, backward
+
+    source = f"lambda {names}, **attributes: call(({names},), attributes)"
+    return update_wrapper(eval(source, {"call": call}), op.forward, updated=())
+
+
+@dataclass(repr=False, frozen=True)
+class SubjectWithConstants(Subject):
+    """An operation of whose arguments some are constants: a call by its operands is not whole."""
+
+    @property
+    def has_strategy(self) -> bool:
+        """`calls()` does not know the constants."""
+        return False
+
+
+def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
+    """Read how an operation is called; a dict at the end of its arguments is keywords.
+
+    Raises
+    ------
+    ValueError
+        If the operation cannot be called with the example, or nothing in it is differentiated.
+    """
+    positional, keywords = list(example.positional), dict(example.keywords)
+    if positional and isinstance(positional[-1], dict):
+        keywords |= positional.pop()
+    values = [x.data if isinstance(x, Tensor) else x for x in positional]
+    operands = [i for i, x in enumerate(values) if _kind(x) == "f" and np.ndim(x)]
+    operands = operands or [i for i, x in enumerate(values) if _kind(x) in "fiu"]
+    if not operands:
+        raise ValueError("its example has no array of floating point, so nothing to differentiate")
+    primitive = as_one(op) if isinstance(op, Composed) else op
+    assert isinstance(primitive, Primitive)
+    constants = {i: x for i, x in enumerate(values) if i not in operands}
+    domain, names = primitive.domain, _names(op, operands)
+    if constants:
+        domain = tuple(domain[i] for i in operands) if len(domain) == len(values) else domain[:1]
+        primitive = Primitive(
+            with_constants(primitive, constants, ", ".join(names)),
+            primitive.name,
+            domain=domain,
+            kinks=op.kinks,
+        )
+    numbers = [np.asarray(values[i], dtype=float) for i in operands]
+    case = Case(tuple(x.shape for x in numbers), keywords)
+    subject = Subject.of(primitive, arity=len(numbers), domain=domain, cases=[case])
+    if constants:
+        parts = {name: getattr(subject, name) for name in Subject.__dataclass_fields__}
+        subject = SubjectWithConstants(**parts)
+    subject = replace(subject, operands=names)
+    try:
+        subject.function(keywords)(*(x.copy() for x in numbers))
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ValueError(f"it cannot be called with its example: {said}") from error
+    return _with_numbers(_of_small_shapes(subject, case), numbers)
+
+
+def _kind(value: Any) -> str:
+    """Return the kind of an array's or number's dtype; "O" of anything else."""
+    if not isinstance(value, np.ndarray | np.generic | int | float | list):
+        return "O"
+    try:
+        return np.asarray(value).dtype.kind
+    except ValueError:  # lists of different lengths
+        return "O"
+
+
+def _names(op: ArrayOperation, places: Sequence[int]) -> tuple[str, ...]:
+    names = [
+        parameter.name
+        for parameter in inspect.signature(op.forward).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return tuple(names[i] if i < len(names) else f"argument{i}" for i in places)
+
+
+def _of_small_shapes(subject: Subject, case: Case) -> Subject:
+    """Shorten long axes, if the forward accepts that."""
+    if all(math.prod(shape) <= SMALL for shape in case.shapes):
+        return subject
+    lengths = [n for n in lengths_of(case) if n > 1][::-1]
+    small = renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
+    if len(lengths) > len(SMALL_LENGTHS):
+        return subject
+    return replace(subject, cases=(small,)) if _is_finite(subject, small) is not None else subject
+
+
+def _with_numbers(subject: Subject, numbers: Sequence[Array]) -> Subject:
+    """Sample from the interval of the example, where not all numbers of the domain will do."""
+    case = subject.cases[0]
+    if _is_finite(subject, case):
+        return subject
+    return replace(subject, domains=tuple(map(interval_around, numbers)))
+
+
+def _is_finite(subject: Subject, case: Case) -> bool | None:
+    """Whether results are finite for numbers of the domains; None if the forward refuses some."""
+    found = True
+    for seed in range(TRIALS):
+        rng = np.random.default_rng(seed)
+        inputs = [
+            rng.choice(choices("generic", domain or REALS, GRID), shape)
+            for shape, domain in zip(
+                case.shapes, subject.domains_for(len(case.shapes)), strict=True
+            )
+        ]
+        try:
+            found &= bool(np.all(np.isfinite(subject.run(Call(*inputs, **case.attributes))[0])))
+        except OperationError:
+            return None
+    return found

@@ -1,0 +1,103 @@
+"""Guess arguments of a kernel that has no example: shapes that its forward accepts.
+
+Nothing tells whether the guess is what the kernel is meant for. So a check on it may prove the
+kernel for these arguments, and never refutes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autolm.ops.primitive import Primitive
+from autolm.testing.kernels.kernel import Kernel
+from autolm.testing.legal_shapes import with_legal_shapes
+from autolm.testing.strategies import REALS, choices
+from autolm.testing.under_test import Subject
+
+Array = NDArray[Any]
+
+USUAL = (2, 3)  # the shape of an operand, where any will do
+PLAIN = {float: 0.5, int: 1, bool: True}  # what an argument is given that is annotated so
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Guessed arguments of a function."""
+
+    names: tuple[str, ...]
+    arguments: tuple[Any, ...]
+    accepted: bool  # whether the forward runs on them
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name} {_written(x)}" for name, x in zip(self.names, self.arguments, strict=True)
+        )
+
+    def written(self, array: str) -> list[str]:
+        """Write each argument as an expression; `array` is one for an array of the shape `{}`."""
+        return [
+            array.format(tuple(x.shape)) if hasattr(x, "shape") else repr(x) for x in self.arguments
+        ]
+
+
+def _written(argument: Any) -> str:
+    shape = getattr(argument, "shape", None)
+    if shape is None:
+        return f"= {argument!r}"
+    return "×".join(map(str, shape)) or "a number"
+
+
+def guess_call(
+    signature: inspect.Signature | None,
+    kernel_of: Callable[[Sequence[Any]], Kernel],
+    make: Callable[[Array], Any],
+) -> Guess:
+    """Guess arguments of a function: those without a default.
+
+    What is annotated `float`, `int` or `bool` is a plain number; all others are tensors, which
+    `make` makes of arrays.
+    """
+    parameters = [
+        parameter
+        for parameter in (signature.parameters.values() if signature else ())
+        if parameter.default is parameter.empty and parameter.kind < parameter.VAR_POSITIONAL
+    ]
+    names = tuple(parameter.name for parameter in parameters)
+    plain = [PLAIN.get(_annotated(parameter)) for parameter in parameters]
+    arrays = [_filled(USUAL) if each is None else each for each in plain]
+
+    def made(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(make(x) if isinstance(x, np.ndarray) else x for x in values)
+
+    kernel = kernel_of(made(arrays))
+    operands = tuple(slot.name for slot in kernel.operands)
+    if not operands:
+        return Guess(names, made(arrays), accepted=False)
+    subject = with_legal_shapes(
+        Subject(
+            *(Primitive(kernel, kernel.__name__), operands, (REALS,) * len(operands), (), ()),
+            *(kernel.fixed, ()),
+        )
+    )
+    shapes = iter(subject.cases[0].shapes if subject.cases else (USUAL,) * len(operands))
+    found = [_filled(next(shapes)) if isinstance(x, np.ndarray) else x for x in arrays]
+    accepted = kernel.takes([x for x in found if isinstance(x, np.ndarray)])
+    return Guess(names, made(found), accepted)
+
+
+def _annotated(parameter: inspect.Parameter) -> Any:
+    """Return the type that an argument is annotated with, by name too."""
+    named = {kind.__name__: kind for kind in PLAIN}
+    annotation = parameter.annotation
+    return named.get(annotation) if isinstance(annotation, str) else annotation
+
+
+def _filled(shape: tuple[int, ...]) -> Array:
+    return np.array(choices("generic", REALS, math.prod(shape))[: math.prod(shape)]).reshape(shape)
