@@ -369,7 +369,7 @@ class Looking(Prompt):
         with in_program(self.variables):
             blame = blame_nonfinite(self.walk.root)
         if blame is None:
-            self.say("every number and every gradient is finite")
+            self.say("nothing that is not finite reaches the result or a gradient")
             return
         self.say(str(blame))
         self._say_token(blame.node, blame.index)

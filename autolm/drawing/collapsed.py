@@ -7,7 +7,7 @@ for. Every node is in exactly one box, and the boxes say how many they hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,12 @@ from autolm.walking.reading import reading
 BADGES = 6  # in one box; the others are counted
 
 
-def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> View:
+def collapsed_view(
+    collapse: Collapse, root: Node, blamed: Set[Node], edges: Edges = "forward"
+) -> View:
     """Draw the closed groups as boxes, and what is open as frames around them.
+
+    Boxes that compute, or use as a leaf, one of the `blamed` nodes are marked.
 
     With gradient edges, arrows say how small and how large the contributions along them are.
     """
@@ -37,6 +41,8 @@ def collapsed_view(collapse: Collapse, root: Node, edges: Edges = "forward") -> 
         outputs = _outputs(group, atoms)
         owned = [node for i in owners[number] for node in atoms[i].nodes]
         box = _box(group, f"g{number}", atoms, owned, outputs)
+        nodes = operations_and_their_leaves(group, atoms)
+        box.is_finite = blamed.isdisjoint(nodes) and all(map(wording.has_finite_gradient, nodes))
         box.badges = _badges(group, atoms, leaves[number])
         box.is_root = any(node is root for node in outputs)
         boxes.append(box)
@@ -125,6 +131,15 @@ def _leaves(
     return used, owned
 
 
+def operations_and_their_leaves(group: Group, atoms: Sequence[Atom]) -> set[Node]:
+    """Return the nodes that a group computes, and the leaves that it uses.
+
+    They are not those of its box: leaves without a name are all in the box of their first use.
+    """
+    computed = {node for i in group.members for node in atoms[i].nodes}
+    return computed | {p for node in computed for p in node.parents if not p.parents}
+
+
 def _outputs(group: Group, atoms: Sequence[Atom]) -> list[Node]:
     """Return the results of a group: the nodes of its atoms that are not used inside."""
     inside = {o for i in group.members for o in atoms[i].operands if o != i}
@@ -152,7 +167,6 @@ def _box(
     box.rows = [("data", wording.extent([node.data for node in outputs]))]
     grads = [node.grad for node in outputs if node.has_grad]
     box.rows += [("grad", wording.extent(grads))] if grads else []
-    box.is_finite = all(map(wording.is_finite, nodes))
     return box
 
 

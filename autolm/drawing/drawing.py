@@ -30,6 +30,7 @@ from autolm.ops.arguments import read_bool, read_choice, read_int, told
 from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
+from autolm.walking.blame import blamed_nodes
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
 
 MAX_BOXES = 18
@@ -97,7 +98,7 @@ class Drawing:
             collapse = Collapse(
                 self.atoms, depth=depth, expand=expand, max_boxes=max_boxes, max_span=max_span
             )
-            return collapsed_view(collapse, self.root, edges)
+            return collapsed_view(collapse, self.root, blamed_nodes(self.order), edges)
 
     def _around(self, focus: Node, radius: int, edges: Edges, max_boxes: int) -> View:
         near = neighbourhood(self.order, focus, radius, max(2, max_boxes))

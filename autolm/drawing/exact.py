@@ -15,6 +15,7 @@ from autolm.drawing.view import Arrow, Box, Edges, View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.blame import blamed_nodes
 from autolm.walking.reading import reading
 
 
@@ -30,10 +31,11 @@ def exact_view(
     root = order[-1]
     walked = walk(root, visible) if edges != "forward" else None
     found = walked.gradients if walked else None
+    blamed = blamed_nodes(order)
     keys = {node: f"n{i}" for i, node in enumerate(order) if node in visible}
     boxes, arrows = [], []
     for node, key in keys.items():
-        boxes.append(_data_box(node, key, root, found))
+        boxes.append(_data_box(node, key, root, found, node in blamed))
         shown = [p for p in node.parents if p in keys]
         if node.parents and (shown or len(visible) == len(order)):
             boxes.append(_operation_box(node, f"{key}op"))
@@ -64,7 +66,9 @@ def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) ->
     return distances
 
 
-def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -> Box:
+def _data_box(
+    node: Node, key: str, root: Node, found: dict[Node, Any] | None, is_blamed: bool
+) -> Box:
     kind = "data" if node.parents else "leaf" if node.requires_grad else "constant"
     rows = [("data", wording.peek(node.data))]
     if node.requires_grad:
@@ -82,7 +86,7 @@ def _data_box(node: Node, key: str, root: Node, found: dict[Node, Any] | None) -
         hint=wording.hint(node),
         frame=scope_parts(node.scope),
         is_root=node is root,
-        is_finite=wording.is_finite(node),
+        is_finite=not is_blamed and wording.has_finite_gradient(node),
     )
 
 

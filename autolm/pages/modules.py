@@ -6,13 +6,14 @@ the smallest and the largest. Each picture then reads these sums for its own box
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autolm.drawing.atoms import Atom
+from autolm.drawing.collapsed import operations_and_their_leaves
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
 from autolm.drawing.view import Box, View
@@ -124,6 +125,7 @@ def module_moments(
     atoms: Sequence[Atom],
     done: AtomPass,
     root: Node,
+    blamed: Set[Node],
     words: Words,
     matrices: Matrices | None,
 ) -> list[Moment]:
@@ -131,7 +133,8 @@ def module_moments(
     boxes = view.boxes[: len(groups)]
     played = [Moment("start", "The leaves are given.", ["Press → for the first part."])]
     played += [
-        _forward(box, group, atoms, view, words) for box, group in zip(boxes, groups, strict=True)
+        _forward(box, group, atoms, view, words, blamed)
+        for box, group in zip(boxes, groups, strict=True)
     ]
     backward = [
         _backward(number, groups, view, atoms, done, words)
@@ -174,7 +177,14 @@ def _note_what_is_done(
             moment.steps = steps
 
 
-def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View, words: Words) -> Moment:
+def _forward(
+    box: Box,
+    group: Group,
+    atoms: Sequence[Atom],
+    view: View,
+    words: Words,
+    blamed: Set[Node],
+) -> Moment:
     operations = sum(len(atoms[i].nodes) for i in group.members)
     moment = Moment("forward", _title(box, group), box=box.key)
     result = wording.extent([node.data for node in box.results])
@@ -185,7 +195,9 @@ def _forward(box: Box, group: Group, atoms: Sequence[Atom], view: View, words: W
         moment.lines = written_out if operations == 1 else [*moment.lines, *one_of_many]
     moment.arrows = arrows_between(view.arrows, box.key, into=True)
     moment.writes = {box.key: {"data": result}}
-    moment.alarms = [] if all(wording.are_finite(node.data) for node in box.nodes) else [box.key]
+    moment.alarms = (
+        [] if blamed.isdisjoint(operations_and_their_leaves(group, atoms)) else [box.key]
+    )
     return moment
 
 

@@ -19,6 +19,7 @@ from autolm.drawing.view import Arrow, Box
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.blame import blamed_nodes
 
 LINES = 6  # operands that are written out in one step
 LETTERS = re.compile(r"(?<![^\W\d])[aby](?![A-Za-z])")  # what the records call operands and result
@@ -39,7 +40,7 @@ class Moment:
     writes
         By the key of a box: what its data and its gradient read from now on.
     alarms
-        The keys of boxes that hold what is not finite from now on.
+        The keys of boxes that are marked from now on: a number in them is not finite, and blamed.
     matrices
         The numbers of the matrices that are in view.
     steps
@@ -168,8 +169,9 @@ def moments(
     given = {keys[n]: {"data": words.data(n)} for n in order if not n.parents}
     played = [Moment("start", "The leaves are given.", ["Press → for the first operation."], "")]
     played[0].writes = given
-    played[0].alarms = [keys[n] for n in order if not (n.parents or wording.are_finite(n.data))]
-    played += [_forward(node, keys, words) for node in order if node.parents]
+    blamed = blamed_nodes(order)
+    played[0].alarms = [keys[node] for node in order if node in blamed and not node.parents]
+    played += [_forward(node, keys, words, node in blamed) for node in order if node.parents]
     seed = words.upstream(steps[0]) if steps else wording.peek(root.as_gradient(None))
     name = target(root)
     start = Moment("backward", f"The pass begins at the result: {wording.grad_of(name)} = {seed}")
@@ -177,12 +179,12 @@ def moments(
     return [*played, start, *(_backward(step, keys, words) for step in steps)]
 
 
-def _forward(node: Node, keys: Mapping[Node, str], words: Words) -> Moment:
+def _forward(node: Node, keys: Mapping[Node, str], words: Words, is_blamed: bool) -> Moment:
     key = keys[node]
     moment = Moment("forward", words.definition(node), forward_lines(node, words), f"{key}op")
     moment.arrows = [f"{key}in{i}" for i in range(len(node.parents))] + [f"{key}out"]
     moment.writes = {key: {"data": words.data(node)}}
-    moment.alarms = [] if wording.are_finite(node.data) else [key]
+    moment.alarms = [key] if is_blamed else []
     return moment
 
 

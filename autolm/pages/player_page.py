@@ -59,6 +59,7 @@ from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.arguments import read_kind, read_node, read_path
 from autolm.walking import wording
+from autolm.walking.blame import blamed_nodes
 from autolm.walking.program_names import named_by
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
@@ -288,6 +289,7 @@ class _Modules:
         self.max_boxes, self.max_span = max_boxes, max_span
         self.atoms: list[Atom]
         self.atoms, place = roll(page.drawing.order)
+        self.blamed = blamed_nodes(page.drawing.order)
         self.done: AtomPass = walk_atoms(self.root, self.atoms, place)
 
     def scenes(self) -> list[dict[str, Any]]:
@@ -299,7 +301,7 @@ class _Modules:
             collapse = Collapse(
                 self.atoms, part=part, max_boxes=self.max_boxes, max_span=self.max_span
             )
-            view = collapsed_view(collapse, self.root)
+            view = collapsed_view(collapse, self.root, self.blamed)
             for box in view.boxes:
                 box.frame = box.frame[len(part.path) if part else 0 :]
                 box.rows = [box.rows[0], ("grad", wording.NOT_COMPUTED)]
@@ -309,6 +311,7 @@ class _Modules:
                 self.atoms,
                 self.done,
                 self.root,
+                self.blamed,
                 self.page.words,
                 self.page.matrices,
             )

@@ -4,12 +4,15 @@ NaN and infinity travel: a loss of nan says nothing of where it began. `blame_no
 back, through the data first and then through the gradients, to the operation whose inputs were
 still finite. Where an infinity came first and met a zero later, or another infinity, both places
 are told: 0 · inf is nan, and neither of the two is wrong alone.
+
+An infinity that does no harm is not blamed: a causal mask puts −inf before a softmax, which makes
+it 0. `blamed_nodes` draws the line, for the pictures too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +23,7 @@ from autolm.tensor.arguments import read_node
 from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.reading import reading
-from autolm.walking.wording import called, expression, show
+from autolm.walking.wording import are_finite, called, expression, show
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,9 +141,9 @@ class Blame:
 def blame_nonfinite(root: Node) -> Blame | None:
     """Return where the first non-finite number under `root` is; None if all are finite.
 
-    Data comes first: of the nodes that are not finite and whose parents all are, the first that was
-    computed. If all data is finite, the backward pass is walked (and no gradient is changed) until
-    an operation sends something that is not finite.
+    Data comes first: of the `blamed_nodes` without a parent among them, the first that was
+    computed. If there is none, the backward pass is walked (and no gradient is changed) until an
+    operation sends something that is not finite.
 
     Examples
     --------
@@ -156,29 +159,44 @@ def blame_nonfinite(root: Node) -> Blame | None:
 
 
 def _blamed(root: Node) -> Blame | None:
-    guilty = _first_in_data(root)
-    if guilty is None:
+    order = topological_order(root)
+    blamed = blamed_nodes(order)
+    if not blamed:
         with quiet():  # what is looked for is no news
             return _first_in_gradients(root) if root.requires_grad else None
-    blame = _in_data(guilty)
-    undefined = _first_in_data(root, nan=True)
-    if undefined is None or undefined is guilty:
-        return blame
-    return replace(blame, then=_in_data(undefined, nan=True))
+    first = _first_of(blamed, order)
+    undefined = {node for node in blamed if _has_nan(node)}
+    if not undefined or (first_undefined := _first_of(undefined, order)) is first:
+        return _in_data(first)
+    return replace(_in_data(first), then=_in_data(first_undefined, nan=True))
 
 
-def _first_in_data(root: Node, *, nan: bool = False) -> Node | None:
-    """Follow what is not finite, or nan, from the root back to where its inputs still were."""
-    if reading(root.data).not_finite(nan=nan) is None:
-        return None
-    spoilt, stack = {root}, [root]
+def blamed_nodes(order: Sequence[Node]) -> set[Node]:
+    """Return the nodes of a graph, the root last, whose data is blamed for what is not finite.
+
+    A nan is blamed where a gradient would pass through it, or if it reaches the root; an infinity,
+    if the root is infinite by it or an operation made a nan of it.
+    """
+    not_finite = {node for node in order if not are_finite(node.data)}
+    undefined = {node for node in not_finite if _has_nan(node)}
+    stack = [node for node in undefined if node.requires_grad]
+    stack += [order[-1]] if order[-1] in not_finite else []
+    blamed = set(stack)
     while stack:
-        for parent in stack.pop().parents:
-            if parent not in spoilt and reading(parent.data).not_finite(nan=nan) is not None:
-                spoilt.add(parent)
-                stack.append(parent)
-    order = topological_order(root)
-    return next(n for n in order if n in spoilt and not spoilt.intersection(n.parents))
+        parents = set(stack.pop().parents) & not_finite
+        new = (parents & undefined or parents) - blamed  # beside a nan an infinity explains nothing
+        blamed |= new
+        stack += new
+    return blamed
+
+
+def _has_nan(node: Node) -> bool:
+    return reading(node.data).not_finite(nan=True) is not None
+
+
+def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
+    """Return the first that was computed of those with no parent among them."""
+    return next(node for node in order if node in nodes and nodes.isdisjoint(node.parents))
 
 
 def _in_data(node: Node, *, nan: bool = False) -> Blame:

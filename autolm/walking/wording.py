@@ -129,9 +129,9 @@ def extent(arrays: Iterable[Any]) -> str:
     return number(low) if low == high else f"{number(low)} … {number(high)}"
 
 
-def is_finite(node: Node) -> bool:
-    """Whether the data, and the gradient if there is one, are finite."""
-    return are_finite(node.data) and (not node.has_grad or are_finite(node.grad))
+def has_finite_gradient(node: Node) -> bool:
+    """Whether the gradient is finite, or there is none."""
+    return not node.has_grad or are_finite(node.grad)
 
 
 def are_finite(data: Any) -> bool:

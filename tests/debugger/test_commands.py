@@ -535,4 +535,4 @@ def test_nan_stops_where_it_is_sent():
 
 
 def test_nan_where_there_is_none(neuron):
-    assert neuron.say("nan") == "every number and every gradient is finite"
+    assert neuron.say("nan") == "nothing that is not finite reaches the result or a gradient"

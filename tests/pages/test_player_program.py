@@ -15,8 +15,10 @@ from autolm.engine.value import OPERATIONS
 from autolm.pages import player
 from autolm.pages.scalar_program import number, scalar_program
 from autolm.walking import wording
+from autolm.walking.blame import blamed_nodes
 from tests.needs import need_renderer
 from tests.pages.player_page import (
+    go_to,
     is_visible,
     key_of,
     lines,
@@ -121,6 +123,36 @@ def test_a_leaf_that_is_changed_changes_everything(neuron):
     ]
     edit(neuron, "w1", "no number")
     assert shown(neuron, "w1")["data"] == "−2.5"
+
+
+def test_the_page_blames_what_the_engine_blames(neuron):
+    rng = random.Random(7)
+    programs, expected = [], []
+    while len(programs) < 300:
+        order = topological_order(random_program(rng))
+        if any(not math.isfinite(node.data) for node in order):
+            programs.append(scalar_program(order, []))
+            blamed = blamed_nodes(order)
+            expected.append([place for place, node in enumerate(order) if node in blamed])
+    found = neuron.evaluate(
+        f"""{json.dumps(programs)}.map((program) =>
+            [...blamedPlaces(program, program.data.map(readNumber))].sort((a, b) => a - b))"""
+    )
+    assert found == expected
+    assert [] in expected
+
+
+def test_a_page_marks_after_a_change_what_is_blamed(browser, tmp_path):
+    need_renderer()
+    x, w = Value(0.001, name="x"), Value(1.0, name="w")
+    root = w / (1 + (x * 1e3).exp()) + w
+    page = opened(browser, player(root, tmp_path / "page.html"))
+    marks = []
+    for name, text in (("x", "2"), ("x", "0.001"), ("w", "1.7e308")):
+        edit(page, name, text)
+        go_to(page, page.evaluate("scene.moments.findIndex((m) => m.phase === 'backward')") - 1)
+        marks.append(page.evaluate("document.querySelectorAll('g.node.alarm').length"))
+    assert marks == [0, 0, 1]  # an exponential is infinite first, and last the root
 
 
 def test_what_is_told_of_a_node_is_what_has_happened_so_far(neuron):

@@ -191,7 +191,10 @@ class Visit:
             return blame_nonfinite(self.walk.root)
 
     def _blamed(self) -> str:
-        return printable(str(self.blame() or "every number and every gradient is finite"), LONGEST)
+        return printable(
+            str(self.blame() or "nothing that is not finite reaches the result or a gradient"),
+            LONGEST,
+        )
 
     # Moves
 

@@ -318,6 +318,8 @@ function freePlace(key) {
 // Compute everything again with other numbers in some leaves, and tell it in the same words.
 function change(changes) {
   recompute(changes);
+  const blamed = blamedPlaces(program, numbers.data);
+  const isAlarming = (key, row, text) => (row === "data" ? blamed.has(Number(key.slice(1))) : /inf|nan/.test(text));
   scene.templates.moments.forEach((template, i) => {
     const moment = scene.moments[i];
     moment.title = filled(template.title);
@@ -325,7 +327,7 @@ function change(changes) {
     moment.alarms = [];
     for (const [key, rows] of Object.entries(template.writes)) {
       moment.writes[key] = Object.fromEntries(Object.entries(rows).map(([row, text]) => [row, filled(text)]));
-      if (Object.values(moment.writes[key]).some((text) => /inf|nan/.test(text))) moment.alarms.push(key);
+      if (Object.entries(moment.writes[key]).some(([row, text]) => isAlarming(key, row, text))) moment.alarms.push(key);
     }
   });
   for (const [key, arrived] of Object.entries(scene.templates.told)) {

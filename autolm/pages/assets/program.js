@@ -109,6 +109,23 @@ function recompute(changes) {
   numbers = { data, steps };
 }
 
+// The places whose results are blamed for what is not finite, as `blamed_nodes` has it.
+function blamedPlaces(program, data) {
+  const root = data.length - 1;
+  const stack = [...data.keys()].filter((i) => Number.isNaN(data[i]) && program.takesGradient[i]);
+  if (!Number.isFinite(data[root])) stack.push(root);
+  const blamed = new Set(stack);
+  while (stack.length) {
+    const operands = program.operands[stack.pop()].filter((i) => !Number.isFinite(data[i]));
+    const undefinedOnes = operands.filter((i) => Number.isNaN(data[i]));
+    for (const i of undefinedOnes.length ? undefinedOnes : operands) {
+      if (!blamed.has(i)) stack.push(i);
+      blamed.add(i);
+    }
+  }
+  return blamed;
+}
+
 function gradientOf(place) {
   if (place === program.operations.length - 1) return 1;
   let sum = null;
