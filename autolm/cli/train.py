@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from autolm.lm.training import NonFiniteLoss, Training
 
     MakeEngine = Callable[[TinyLM, TrainingConfig], Engine]
-    Agree = Callable[[Mapping[str, str]], None]
+    Agree = Callable[[Callable[[], Mapping[str, str]]], None]
     EngineFor = Callable[[TrainingConfig], AbstractContextManager[tuple[MakeEngine, Agree]]]
 
 NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
@@ -170,7 +170,12 @@ def _engine(
 
     with joined(device or "cpu", parallel, config.dtype) as workers:
         make = partial(TorchEngine, workers=workers, compiled=compiled)
-        yield make, lambda facts: workers.require_agreement({**facts, "--compile": str(compiled)})
+        yield (
+            make,
+            lambda facts: workers.require_agreement(
+                lambda: {**facts(), "--compile": str(compiled)}
+            ),
+        )
 
 
 def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
@@ -185,7 +190,7 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
     config = before.changed(**given)
     with engine_for(config) as (engine, agree), ExitStack() as held:
         corpus = corpus_of(config, folder.text)
-        agree(facts_of(config, corpus, tokenizer))
+        agree(lambda: facts_of(config, corpus, tokenizer, resumes=True))
         training = Training(config, corpus, tokenizer, engine)
         if not training.engine.leads:
             folder = FollowedFolder(path)
@@ -193,10 +198,10 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
             held.enter_context(folder.held())
             checkpoint = folder.load()
             training.restore(checkpoint)
-            folder.forget_metrics_after(training.step)
-            if config != before:
-                folder.change(config)
-        agree({"the checkpoint": digest_of_checkpoint(checkpoint)})
+        agree(lambda: {"the checkpoint": digest_of_checkpoint(checkpoint)})
+        folder.forget_metrics_after(training.step)
+        if config != before:
+            folder.change(config)
         if training.engine.leads and config.steps != before.steps:
             print_safely(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
         _run(training, folder)
@@ -213,7 +218,7 @@ def _of_schedule(training: Training, before: int) -> str:
 
 
 def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
-    from autolm.lm.agreement import facts_of
+    from autolm.lm.agreement import digest_of_arrays, facts_of
     from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
@@ -222,8 +227,9 @@ def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -
         piped = _standard_input() if config.data == STANDARD_INPUT else None
         corpus = corpus_of(config, lambda: piped or b"")
         tokenizer = train_tokenizer(config, corpus)
-        agree(facts_of(config, corpus, tokenizer))
+        agree(lambda: facts_of(config, corpus, tokenizer, resumes=False))
         training = Training(config, corpus, tokenizer, engine)
+        agree(lambda: {"the initial parameters": digest_of_arrays(training.model.state())})
         checkpoint, words = training.checkpoint(), training.tokenizer
         if training.engine.leads:
             folder = RunFolder.create(output, config, words, checkpoint, text=piped)

@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from numpy.typing import NDArray
 
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
@@ -22,7 +25,9 @@ class WorkersDisagree(ValueError):
     """Workers were started with different choices or data; the message names the first."""
 
 
-def facts_of(config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> dict[str, str]:
+def facts_of(
+    config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer, *, resumes: bool
+) -> dict[str, str]:
     """Describe what a worker is about to compute, one short text for each choice.
 
     The place of the text is left out: each machine may keep it elsewhere. Its content counts.
@@ -33,26 +38,39 @@ def facts_of(config: TrainingConfig, corpus: Corpus, tokenizer: Tokenizer) -> di
         if name != "data"
     }
     return {
+        "--resume": "given" if resumes else "not given",
         **choices,
         "the text": f"sha256 {digest(corpus)[:SHOWN]}",
         "the tokenizer": _sha256([json.dumps(tokenizer.to_json()).encode()]),
-        "the version of autolm": version("autolm"),
-        "the version of NumPy": version("numpy"),
+        "the version of autolm": version_of("autolm"),
+        "the version of NumPy": version_of("numpy"),
     }
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package; a folder of sources may have none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Describe arrays by a digest of their paths and numbers."""
+    return _sha256(part for path, a in sorted(arrays.items()) for part in (path.encode(), a))
 
 
 def digest_of_checkpoint(checkpoint: Checkpoint) -> str:
     """Describe a checkpoint by its step, and a digest of its arrays and its place in the data."""
-    arrays = [*sorted(checkpoint.model.items()), *sorted(checkpoint.optimizer.items())]
-    parts = [part for path, array in arrays for part in (path.encode(), array.tobytes())]
     place = json.dumps(checkpoint.state, sort_keys=True).encode()
-    return f"step {checkpoint.state['step']}, {_sha256([*parts, place])}"
+    arrays = [digest_of_arrays(part) for part in (checkpoint.model, checkpoint.optimizer)]
+    return f"step {checkpoint.state['step']}, {_sha256([*map(str.encode, arrays), place])}"
 
 
-def _sha256(parts: Iterable[bytes]) -> str:
+def _sha256(parts: Iterable[bytes | NDArray[Any]]) -> str:
     whole = hashlib.sha256()
     for part in parts:
-        whole.update(part)
+        whole.update(part if isinstance(part, bytes) else part.tobytes())
     return f"sha256 {whole.hexdigest()[:SHOWN]}"
 
 

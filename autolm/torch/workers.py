@@ -28,6 +28,7 @@ TIMED_OUT = re.compile("timed? ?out", re.IGNORECASE)
 LOST = re.compile("gloo|nccl|connection|broken pipe|socket|timed out", re.IGNORECASE)
 
 
+MOST_PATIENCE = 7 * 24 * 3600
 PATIENCE = "AUTOLM_WORKER_TIMEOUT"  # seconds that a worker waits for the others
 
 
@@ -37,11 +38,14 @@ def patience() -> int:
     Raises
     ------
     ValueError
-        When the environment does not give a whole number above 0.
+        When the environment gives something else than a whole number up to a week.
     """
     seconds = os.environ.get(PATIENCE, "300")
-    if not seconds.isdecimal() or int(seconds) == 0:
-        raise ValueError(f"{PATIENCE} must be a whole number of seconds above 0, not {seconds!r}")
+    if not seconds.isdecimal() or not 0 < int(seconds) <= MOST_PATIENCE:
+        raise ValueError(
+            f"{PATIENCE} must be a whole number of seconds from 1 to {MOST_PATIENCE}, not "
+            f"{seconds!r}"
+        )
     return int(seconds)
 
 
@@ -75,8 +79,8 @@ class Workers:
             dist.all_reduce(number)
         return number
 
-    def require_agreement(self, facts: Facts) -> None:
-        """Compare facts with those of the other workers.
+    def require_agreement(self, facts: Callable[[], Facts]) -> None:
+        """Compare facts with those of the other workers; one worker alone makes none.
 
         Raises
         ------
@@ -88,14 +92,14 @@ class Workers:
         if self.parallel is None:
             return
         facts_by_rank: list[Any] = [None] * self.size
-        facts = {
-            **facts,
+        own = {
+            **facts(),
             "--parallel": self.parallel,
             "--device": self.device.type,
             "the version of PyTorch": str(torch.__version__),
         }
         with self.together():
-            dist.all_gather_object(facts_by_rank, facts)
+            dist.all_gather_object(facts_by_rank, own)
         require_agreement(facts_by_rank)
 
     @contextmanager
@@ -169,8 +173,9 @@ def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> I
             f"several workers on {device} need {backend}, which this PyTorch lacks: "
             "use --device cpu, or one worker"
         )
+    timeout = timedelta(seconds=patience())
     with _finding():
-        dist.init_process_group(backend, timeout=timedelta(seconds=patience()))
+        dist.init_process_group(backend, timeout=timeout)
     yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
     _settle()  # if all went well: else a worker may be gone, of which no leave is to be taken
     dist.destroy_process_group()

@@ -10,6 +10,7 @@ from autolm.lm.agreement import (
     digest_of_checkpoint,
     facts_of,
     require_agreement,
+    version_of,
 )
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
@@ -18,7 +19,7 @@ from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer
 
 CORPUS = Corpus("text", "abcab\n", "cab\n", "lines")
 TOKENIZER = CharacterTokenizer(CORPUS.text)
-FACTS = facts_of(TrainingConfig(), CORPUS, TOKENIZER)
+FACTS = facts_of(TrainingConfig(), CORPUS, TOKENIZER, resumes=False)
 
 
 def other_value(field):
@@ -35,7 +36,7 @@ def other_value(field):
 def test_every_choice_is_compared_and_named(field):
     config = TrainingConfig()
     object.__setattr__(config, field.name, other_value(field))  # also what no run may have
-    facts = facts_of(config, CORPUS, TOKENIZER)
+    facts = facts_of(config, CORPUS, TOKENIZER, resumes=False)
     option = f"--{field.name.replace('_', '-')}"
     with pytest.raises(WorkersDisagree, match=f"^workers disagree on {option}: .* at rank 2, "):
         require_agreement([FACTS, FACTS, facts])
@@ -52,7 +53,7 @@ def test_every_choice_is_compared_and_named(field):
 )
 def test_text_and_tokenizer_are_compared(corpus, tokenizer, name):
     with pytest.raises(WorkersDisagree, match=f"^workers disagree on {name}: sha256 "):
-        require_agreement([FACTS, facts_of(TrainingConfig(), corpus, tokenizer)])
+        require_agreement([FACTS, facts_of(TrainingConfig(), corpus, tokenizer, resumes=False)])
 
 
 def test_a_fact_that_one_worker_lacks_is_a_difference():
@@ -60,10 +61,23 @@ def test_a_fact_that_one_worker_lacks_is_a_difference():
         require_agreement([{"a": "1"}, {"a": "1", "b": "1"}])
 
 
+def test_a_worker_that_resumes_and_one_that_begins_disagree():
+    begins = facts_of(TrainingConfig(seed=3), CORPUS, TOKENIZER, resumes=False)
+    resumes = facts_of(TrainingConfig(), CORPUS, TOKENIZER, resumes=True)
+    with pytest.raises(WorkersDisagree, match="on --resume: given at rank 1, not given at rank 0"):
+        require_agreement([begins, resumes])
+
+
+def test_a_folder_of_sources_has_an_unknown_version():
+    assert version_of("a-package-that-is-not-installed") == "unknown"
+
+
 def test_equal_workers_with_texts_in_other_places_agree():
+    there = Corpus("elsewhere", "abcab\n", "cab\n", "lines")
     elsewhere = TrainingConfig(data="elsewhere.txt", kind="lines")
-    facts = facts_of(elsewhere, Corpus("elsewhere", "abcab\n", "cab\n", "lines"), TOKENIZER)
-    require_agreement([facts_of(TrainingConfig(kind="lines"), CORPUS, TOKENIZER), facts])
+    facts = facts_of(elsewhere, there, TOKENIZER, resumes=False)
+    here = facts_of(TrainingConfig(kind="lines"), CORPUS, TOKENIZER, resumes=False)
+    require_agreement([here, facts])
 
 
 def test_a_digest_changes_with_every_part_of_a_checkpoint():

@@ -265,7 +265,7 @@ def test_a_worker_that_does_not_answer_is_noticed_in_time(tmp_path: Path) -> Non
     assert RunFolder.open(tmp_path / "run").load().state["step"] < 5
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "ten", "1.5", ""])
+@pytest.mark.parametrize("seconds", ["0", "-1", "ten", "1.5", "", "99999999999999"])
 def test_time_to_wait_for_workers_is_a_whole_number_of_seconds(monkeypatch, seconds: str) -> None:
     monkeypatch.setenv("AUTOLM_WORKER_TIMEOUT", seconds)
     with pytest.raises(ValueError, match="AUTOLM_WORKER_TIMEOUT must be a whole number"):
