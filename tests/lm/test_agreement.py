@@ -31,7 +31,9 @@ def other_value(field):
 
 
 @pytest.mark.parametrize(
-    "field", [f for f in dataclasses.fields(TrainingConfig) if f.name != "data"], ids=str
+    "field",
+    [f for f in dataclasses.fields(TrainingConfig) if f.name != "data"],
+    ids=lambda f: f.name,
 )
 def test_every_choice_is_compared_and_named(field):
     config = TrainingConfig()
