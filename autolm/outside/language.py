@@ -17,7 +17,7 @@ import os
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -26,6 +26,7 @@ from autolm.outside.terminal import STYLE
 
 LANGUAGES = ("en", "ko")
 ERROR = re.compile(r".*?\b[A-Z]\w*(?:Error|Exception|Warning): (?=.)")
+DEEPEST = 4  # messages inside a message that are translated; deeper ones are not ours
 
 _spoken: ContextVar[str] = ContextVar("autolm_language", default="en")
 
@@ -73,21 +74,21 @@ def rules_in_korean() -> dict[str, str]:
     return rules
 
 
-def _rule(text: str) -> str:
+def _rule(text: str, depth: int = 0) -> str:
     """Say it as a whole, or a side of its equation, or by a pattern; as `pages/assets/words.js`."""
-    whole = rules_in_korean().get
-    return (
-        whole(text) or _by_side(text, whole) or _by_side(text, _fitting) or _fitting(text) or text
-    )
+    whole, fitting = rules_in_korean().get, partial(_fitting, depth=depth)
+    if depth > DEEPEST:
+        return text
+    return whole(text) or _by_side(text, whole) or _by_side(text, fitting) or fitting(text) or text
 
 
-def _fitting(text: str) -> str | None:
+def _fitting(text: str, depth: int) -> str | None:
     for pattern, korean in rules_in_korean().items():
         found = "{}" in pattern and re.fullmatch(
             "(.*)".join(map(re.escape, pattern.split("{}"))), text
         )
         if found:
-            return korean.format(*map(_rule, found.groups()))
+            return korean.format(*(_rule(part, depth + 1) for part in found.groups()))
     return None
 
 
@@ -100,14 +101,15 @@ def _by_side(text: str, translate: Callable[[str], str | None]) -> str | None:
     return None
 
 
-def _said(text: str) -> str:
+def _said(text: str, depth: int = 0) -> str:
     known, _ = _korean()
     if text in known:
         return known[text]
-    return "\n".join("".join(map(_columns, STYLE.split(line))) for line in text.split("\n"))
+    columns = partial(_columns, depth=depth)
+    return "\n".join("".join(map(columns, STYLE.split(line))) for line in text.split("\n"))
 
 
-def _columns(text: str) -> str:
+def _columns(text: str, depth: int) -> str:
     """Say each column, and keep those after it where they were."""
     parts, moved = re.split(r"( {2,})", text), 0
     for i, part in enumerate(parts):
@@ -116,15 +118,17 @@ def _columns(text: str) -> str:
             moved += len(part) - kept
             parts[i] = " " * kept
         else:
-            parts[i] = _line(part)
+            parts[i] = _line(part, depth)
             moved += width(part) - width(parts[i])
     return "".join(parts)
 
 
-def _line(text: str) -> str:
+def _line(text: str, depth: int) -> str:
     """Say one line: it is known as a whole, or the most telling pattern that fits."""
+    if depth > DEEPEST:
+        return text
     if error := ERROR.match(text):  # of a program: `x.py:3: ValueError: ` and what it says
-        return error[0] + _line(text[error.end() :])
+        return error[0] + _line(text[error.end() :], depth + 1)
     known, patterns = _korean()
     bare = text.strip()
     if bare in known and (" " in bare or bare.startswith("[")):
@@ -132,15 +136,20 @@ def _line(text: str) -> str:
     for pattern, korean in patterns:
         found = pattern.fullmatch(bare)
         if found:
-            return text.replace(bare, korean.format(*map(_Part, found.groups())))
+            parts = [_Part(part) for part in found.groups()]
+            for part in parts:
+                part.depth = depth + 1
+            return text.replace(bare, korean.format(*parts))
     return text
 
 
 class _Part(str):
-    """What stood in the place of a `{}`."""
+    """The text in the place of a `{}`, and how many messages it is inside of."""
+
+    depth = 0
 
     def __format__(self, spec: str) -> str:
-        return _said(self) if spec == "say" else str(self)
+        return _said(self, self.depth) if spec == "say" and self.depth <= DEEPEST else str(self)
 
 
 @cache

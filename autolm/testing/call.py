@@ -77,6 +77,8 @@ def literal(value: Any) -> str:
         return f"Tensor({literal(value.data)})"
     if isinstance(value, memoryview):
         return f"memoryview({literal(np.asarray(value))})"
+    if isinstance(value, np.longdouble | np.clongdouble):
+        return f"np.{type(value).__name__}({str(value)!r})"  # whose item() is of the same type
     if isinstance(value, np.generic):
         return literal(value.item())
     if isinstance(value, float):

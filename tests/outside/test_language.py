@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from autolm.debugger.commands import Debugger
 from autolm.lm.config import TrainingConfig
@@ -204,3 +206,26 @@ def test_the_language_is_that_of_the_locale_and_another_is_refused(monkeypatch):
         assert usual_language() == language
     with pytest.raises(ValueError, match="choose one of en, ko"):
         speak("fr")
+
+
+@given(st.text(st.sampled_from(": '\"abx={}()\n"), max_size=1000) | st.text(max_size=300))
+@example("x: " * 190)
+@example("Error: " * 150)
+@example("'" * 1000)
+@example(" = ".join("ab" * 200))
+def test_any_text_of_a_user_can_be_said(text):
+    speak("ko")
+    try:
+        assert isinstance(say(text), str)
+        assert isinstance(say_rule(text), str)
+    finally:
+        speak("en")
+
+
+@pytest.mark.parametrize("english", [each for each in TABLE if ":say}" in TABLE[each]])
+def test_a_message_with_many_colons_in_it_can_be_said(english):
+    speak("ko")
+    try:
+        assert isinstance(say(english.replace("{}", "x: " * 190)), str)
+    finally:
+        speak("en")
