@@ -17,7 +17,7 @@ from autolm.ops.arguments import read_bool, read_int, read_number, require_broad
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.probability import shifted_exponentials
-from autolm.ops.reduce import dot_along, sum_along
+from autolm.ops.reduce import accumulating, dot_along, rounded_as, sum_along
 from autolm.ops.varied import Length, Mask, OneOf, Pattern
 
 MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
@@ -141,6 +141,8 @@ def attention(
         mask=mask,
         scale=scale,
     )
+    given = q, k, v
+    q, k, v = map(accumulating, given)
     queries = split_queries(q * how.factor, how)
     keys, values = split_heads(k, how.kv_heads), split_heads(v, how.kv_heads)
     scores = queries @ keys.swapaxes(-1, -2)
@@ -167,7 +169,7 @@ def attention(
     y = join_queries(mixed, how)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        upstream = split_queries(grad, how) / total
+        upstream = split_queries(accumulating(grad), how) / total
         to_scores = upstream @ values.swapaxes(-1, -2)
         to_scores -= dot_along(upstream, split_queries(y, how))  # Σ ḡ vᵀ w = ḡ · y
         to_scores *= exponentials
@@ -181,14 +183,13 @@ def attention(
             join_heads(to_v, how.kv_heads),
         )
 
-    return y, backward
+    return rounded_as(y, *given), backward
 
 
 def _are_modest(scores: Array) -> bool:
     """Whether exponentials neither overflow nor vanish: then no shift is needed, and time saved."""
     real = scores.real
-    wide = real.size > 0 and real.dtype.itemsize >= 4  # float16 ends at e¹¹
-    return wide and real.min() > -MODEST and real.max() < MODEST
+    return real.size > 0 and real.min() > -MODEST and real.max() < MODEST
 
 
 def _hides_only(mask: Array) -> bool:

@@ -22,6 +22,7 @@ from autolm.engine.value import Value
 from autolm.ops.arguments import told
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.primitive import Backward, Primitive
+from autolm.ops.reduce import accumulating, rounded_as
 from autolm.ops.varied import OneOf, Pattern
 
 Shape = tuple[int, ...]
@@ -185,7 +186,9 @@ def _einsum(*arrays: Array, subscripts: str) -> tuple[Array, Backward]:
 
 
 def _sum_of_products(words: Sequence[str], result: str, arrays: Sequence[Array]) -> Array:
-    return np.asarray(np.einsum(f"{','.join(words)}->{result}", *arrays, optimize=len(arrays) > 1))
+    subscripts = f"{','.join(words)}->{result}"
+    y = np.einsum(subscripts, *map(accumulating, arrays), optimize=len(arrays) > 1)
+    return np.asarray(rounded_as(y, *arrays))
 
 
 def _contribution(read: Subscripts, arrays: Sequence[Array], i: int, grad: Array) -> Array:

@@ -23,7 +23,7 @@ from autolm.ops.arguments import (
 )
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.primitive import Backward, primitive
-from autolm.ops.reduce import dot_along, floating, sum_along
+from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
 from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
 
@@ -140,7 +140,8 @@ def layer_norm(
     Source: Ba, Kiros and Hinton, Layer Normalization (2016), section 3.
     """
     eps = read_norm("layer_norm", x, eps, gain=gain, bias=bias)
-    x = floating(x)
+    given = floating(x)
+    x = accumulating(given)
     size = x.shape[-1]
     normal = x - sum_along(x) / size
     inverse = 1 / np.sqrt(dot_along(normal, normal) / size + eps)
@@ -149,6 +150,7 @@ def layer_norm(
     y += bias
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
+        grad = accumulating(grad)
         to_x = grad * gain
         center = sum_along(to_x) / size
         to_x -= normal * (dot_along(to_x, normal) / size)
@@ -157,7 +159,7 @@ def layer_norm(
         rows = _as_rows(grad)
         return to_x, _sum_of_products(rows, _as_rows(normal)), rows.sum(axis=0)
 
-    return y, backward
+    return rounded_as(y, given, gain, bias), backward
 
 
 def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
@@ -203,18 +205,20 @@ def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Bac
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
     """
     eps = read_norm("rms_norm", x, eps, gain=gain)
-    x = floating(x)
+    given = floating(x)
+    x = accumulating(given)
     size = x.shape[-1]
     inverse = 1 / np.sqrt(dot_along(x, x) / size + eps)
     normal = x * inverse
 
     def backward(grad: Array) -> tuple[Array, Array]:
+        grad = accumulating(grad)
         to_x = grad * gain
         to_x -= normal * (dot_along(to_x, normal) / size)
         to_x *= inverse
         return to_x, _sum_of_products(_as_rows(grad), _as_rows(normal))
 
-    return normal * gain, backward
+    return rounded_as(normal * gain, given, gain), backward
 
 
 FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
@@ -237,8 +241,8 @@ def embedding(weight: Array, /, *, token_ids: NDArray[np.integer]) -> tuple[Arra
     shape, ids = weight.shape, read_token_ids(weight, token_ids)
 
     def backward(grad: Array) -> tuple[Array]:
-        rows = grad.reshape(ids.size, *shape[1:])
-        scattered = np.zeros(shape, dtype=grad.dtype)
+        rows = accumulating(grad).reshape(ids.size, *shape[1:])
+        scattered = np.zeros(shape, dtype=rows.dtype)
         if rows.size <= FEW:
             np.add.at(scattered, ids.reshape(-1), rows)
             return (scattered,)

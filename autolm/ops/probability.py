@@ -24,7 +24,7 @@ from autolm.ops.arguments import (
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.neural import require_known
 from autolm.ops.primitive import Backward, primitive
-from autolm.ops.reduce import dot_along, floating, sum_along
+from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
 from autolm.ops.varied import Axis, Floats, Ids, OneOf, Pattern
 
 
@@ -73,13 +73,13 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
 )
 def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
-    axis = read_axis("softmax", axis, a.shape)
-    y = _probabilities(floating(a), axis)
+    a, axis = floating(a), read_axis("softmax", axis, a.shape)
+    y = _probabilities(accumulating(a), axis)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (_softmax_gradient(grad, y, axis),)
+        return (_softmax_gradient(accumulating(grad), y, axis),)
 
-    return y, backward
+    return rounded_as(y, a), backward
 
 
 @primitive(
@@ -94,13 +94,15 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
 def log_softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
     a, axis = floating(a), read_axis("log_softmax", axis, a.shape)
-    exponentials, total, shift = shifted_exponentials(a, axis)
+    scores = accumulating(a)
+    exponentials, total, shift = shifted_exponentials(scores, axis)
     probabilities = exponentials / np.where(total == 0, 1, total)
 
     def backward(grad: Array) -> tuple[Array]:
+        grad = accumulating(grad)
         return (grad - probabilities * sum_along(grad, axis),)
 
-    return (a - shift) - np.log(total), backward
+    return rounded_as((scores - shift) - np.log(total), a), backward
 
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -192,7 +194,8 @@ def cross_entropy(
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
-    logits, shape = floating(logits), logits.shape
+    given, shape = floating(logits), logits.shape
+    logits = accumulating(given)
     ids, counted = _counted(how, shape)
     rows, each = logits.reshape(ids.size, shape[-1]), np.arange(ids.size)
     weight = None if how.weight is None else how.weight.astype(logits.real.dtype)
@@ -211,7 +214,7 @@ def cross_entropy(
 
     def backward(grad: Array) -> tuple[Array]:
         slope = exponentials / np.where(total == 0, 1, total)
-        scale = (grad / divisor).reshape(-1, 1)  # one for all rows, or one for each
+        scale = (accumulating(grad) / divisor).reshape(-1, 1)  # one for all rows, or one for each
         if shares is not None:
             slope *= shares.sum(axis=-1, keepdims=True)
             slope -= shares
@@ -223,8 +226,8 @@ def cross_entropy(
         return (slope.reshape(shape),)
 
     if how.reduction == "none":
-        return surprise.reshape(shape[:-1]), backward
-    return surprise.sum() / divisor, backward
+        return rounded_as(surprise.reshape(shape[:-1]), given), backward
+    return rounded_as(surprise.sum() / divisor, given), backward
 
 
 class Scoring(NamedTuple):

@@ -47,6 +47,25 @@ def floating(a: Array) -> Array:
     return a.astype(np.float64) if a.dtype.kind in "biu" else a
 
 
+def accumulating(a: Array) -> Array:
+    """Return numbers in the type that their sums are computed in: float32 for float16.
+
+    float16 ends at 65 504 and has 11 bits, so neither a long sum nor a count fits into it. NumPy's
+    `mean` and PyTorch compute in float32, too. Every operation that adds up numbers, here and in
+    the files beside this one, reads its operands and its upstream gradient through this function,
+    and returns its result through `rounded_as`.
+    """
+    return a.astype(np.float32) if a.dtype.char == "e" else a
+
+
+def rounded_as(y: Array, *operands: Array) -> Array:
+    """Round a result to the type of the operands that `accumulating` has read."""
+    for operand in operands:
+        if operand.dtype.char == "e":
+            return y.astype(np.result_type(*operands), copy=False)
+    return y
+
+
 def sum_along(a: Array, axis: int = -1) -> Array:
     """Add up along one axis, and keep it; a product by ones does the last one the quickest."""
     if axis in (-1, a.ndim - 1):
@@ -128,7 +147,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     def backward(grad: Array) -> tuple[Array]:
         return (np.broadcast_to(spread(grad, axes, shape), shape),)
 
-    return a.sum(axis=axes, keepdims=keepdims), backward
+    return rounded_as(accumulating(a).sum(axis=axes, keepdims=keepdims), a), backward
 
 
 @primitive(
@@ -145,13 +164,15 @@ def prod(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
     The gradient is no quotient y / aᵢ, so that it is right where elements are 0.
     """
     shape, axes = a.shape, read_axes("prod", axis, a.shape)
+    factors = accumulating(a)
 
     def backward(grad: Array) -> tuple[Array]:
-        rows = _as_rows(a, axes)
+        rows = _as_rows(factors, axes)
         others = _before(rows) * _before(rows[..., ::-1])[..., ::-1]
         return (spread(grad, axes, shape) * _from_rows(others, axes, shape),)
 
-    return a.prod(axis=axes, keepdims=read_bool("prod", "keepdims", keepdims)), backward
+    y = factors.prod(axis=axes, keepdims=read_bool("prod", "keepdims", keepdims))
+    return rounded_as(y, a), backward
 
 
 def _before(rows: Array) -> Array:
@@ -189,11 +210,13 @@ def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Ba
     shape = a.shape
 
     def backward(grad: Array) -> tuple[Array]:
+        grad = accumulating(grad)
         if axis is None:
             return (np.cumsum(grad[::-1])[::-1].reshape(shape),)
         return (np.flip(np.cumsum(np.flip(grad, place), axis=place), place),)
 
-    return np.cumsum(a, axis=None if axis is None else place), backward
+    y = np.cumsum(accumulating(a), axis=None if axis is None else place)
+    return rounded_as(y, a), backward
 
 
 @primitive(
@@ -212,9 +235,9 @@ def mean(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
     keepdims, count = read_bool("mean", "keepdims", keepdims), _count(a.shape, axes)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (np.broadcast_to(spread(grad, axes, shape) / count, shape),)
+        return (np.broadcast_to(spread(accumulating(grad), axes, shape) / count, shape),)
 
-    return a.sum(axis=axes, keepdims=keepdims) / count, backward
+    return rounded_as(accumulating(a).sum(axis=axes, keepdims=keepdims) / count, a), backward
 
 
 def _read_ddof(name: str, ddof: float) -> float:
@@ -252,16 +275,17 @@ def var(
     keepdims, ddof = read_bool("var", "keepdims", keepdims), _read_ddof("var", ddof)
     count = _count(shape, axes)
     left = builtins.max(count - ddof, 0)
-    deviation = a - spread(a.sum(axis=axes) / count, axes, shape)
+    numbers = accumulating(a)
+    deviation = numbers - spread(numbers.sum(axis=axes) / count, axes, shape)
     y = (deviation * deviation).sum(axis=axes, keepdims=keepdims) / left
 
     def backward(grad: Array) -> tuple[Array]:
-        upstream = spread(grad, axes, shape)
+        upstream = spread(accumulating(grad), axes, shape)
         if left:
             return (upstream * (2 / left) * deviation,)
         return (np.where(upstream == 0, 0, upstream * math.inf * deviation),)
 
-    return y, backward
+    return rounded_as(y, a), backward
 
 
 def _choose(
@@ -346,7 +370,8 @@ def norm(
     `ord` is 2 (the Euclidean length), 1 (the sum of magnitudes), ∞ (the largest), or any number
     from 1 on, as in `numpy.linalg.vector_norm`; a matrix is a vector to it.
     """
-    a, shape, axes = floating(a), a.shape, read_axes("norm", axis, a.shape)
+    given, shape, axes = floating(a), a.shape, read_axes("norm", axis, a.shape)
+    a = accumulating(given)
     keepdims, ord = read_bool("norm", "keepdims", keepdims), read_number("norm", "ord", ord)
     if not ord >= 1:
         raise ValueError(f"norm: ord must be at least 1, not {ord}, of which there is no norm")
@@ -366,6 +391,7 @@ def norm(
     def backward(grad: Array) -> tuple[Array]:
         return (spread(grad, axes, shape) * np.sign(a) * slopes,)
 
+    y = rounded_as(y, given)
     return y if keepdims else y.reshape(_without(shape, axes)), backward
 
 
@@ -383,6 +409,9 @@ def std(a: Any, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0
 
     It is the length of the deviations, so that it has PyTorch's slope of 0 where all are equal.
     """
+    if a.dtype.char == "e":
+        single = named(a.astype(np.float32), "in_float32")
+        return std(single, axis=axis, keepdims=keepdims, ddof=ddof).astype(a.dtype)
     ddof = _read_ddof("std", ddof)
     left = builtins.max(_count(a.shape, read_axes("std", axis, a.shape)) - ddof, 0)
     deviations = named(a - named(mean(a, axis=axis, keepdims=True), "mean"), "deviations")
@@ -409,13 +438,14 @@ def _logsumexp(values: Sequence[Value]) -> Any:
 )
 def logsumexp(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
-    a, shape, axes = floating(a), a.shape, read_axes("logsumexp", axis, a.shape)
+    given, shape, axes = floating(a), a.shape, read_axes("logsumexp", axis, a.shape)
+    a = accumulating(given)
     keepdims = read_bool("logsumexp", "keepdims", keepdims)
     shift = a.real.max(axis=axes, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(shift), shift, 0)  # the value cancels, and so has no gradient
     exponentials = np.exp(a - shift)
     total = exponentials.sum(axis=axes, keepdims=True)
-    y = np.log(total) + shift
+    y = rounded_as(np.log(total) + shift, given)
 
     def backward(grad: Array) -> tuple[Array]:
         return (spread(grad, axes, shape) * (exponentials / np.where(total == 0, 1, total)),)

@@ -15,6 +15,7 @@ from autolm.ops.array_operation import Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Backward, primitive
+from autolm.ops.reduce import accumulating
 from autolm.ops.varied import Axis as AnyAxis
 from autolm.ops.varied import Index, NewShape, OneOf, Order, Pattern, WiderShape
 
@@ -210,6 +211,7 @@ def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
         raise IndexError(f"getitem of {a_shape}: {error}") from None
 
     def backward(grad: Array) -> tuple[Array]:
+        grad = accumulating(grad) if repeats(parts) else grad
         scattered = np.zeros(a_shape, dtype=grad.dtype)
         if repeats(parts):
             np.add.at(scattered, parts, grad)

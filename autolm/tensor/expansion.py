@@ -8,13 +8,13 @@ came from (`W_Q[3,5]`).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.engine.graph import Node, recording, topological_order
+from autolm.engine.graph import Node, named, recording, topological_order
 from autolm.engine.value import Value
 from autolm.tensor.quiet import quiet
 
@@ -71,12 +71,20 @@ def run_definition(node: Any) -> tuple[Any, dict[Node, Any]]:
         leaf.name = leaf.name or name
     operands = [leaves[parent] for parent in node.parents]
     with recording(enabled=True, scope=node.scope, sites=False), quiet():
-        root = node.op.definition(*operands, **node.attributes)
+        root = _run(node.op.definition, operands, node)
     if isinstance(root, Node):
         for inner in topological_order(root):
             if inner.parents and node.site:
                 inner.site = node.site  # all of it was made there
     return root, leaves
+
+
+def _run(definition: Callable[..., Any], operands: list[Any], node: Any) -> Any:
+    """Run a definition in the precision of the fused operation: of float16 that is float32."""
+    if node.dtype != np.float16:
+        return definition(*operands, **node.attributes)
+    widened = [named(each.astype(np.float32), f"{each.name}_in_float32") for each in operands]
+    return definition(*widened, **node.attributes).astype(node.dtype)
 
 
 def _leaves(node: Node) -> NDArray[Any]:

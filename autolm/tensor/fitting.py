@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from autolm.engine.graph import Node
 from autolm.ops.arguments import told
+from autolm.ops.reduce import accumulating
 
 Array = NDArray[Any]
 NESTED = (
@@ -115,5 +116,6 @@ def fit(contribution: Any, operand: Array) -> Array:
         ):
             raise ValueError(f"has shape {array.shape}, which does not reduce to {operand.shape}")
         stretched = [i for i, n in enumerate(operand.shape, extra) if n == 1]
-        array = array.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(operand.shape)
+        axes = (*range(extra), *stretched)
+        array = accumulating(array).sum(axis=axes, keepdims=True).reshape(operand.shape)
     return array.astype(operand.dtype, copy=False)
