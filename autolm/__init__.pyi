@@ -46,6 +46,7 @@ from autolm.ops import dropout as dropout
 from autolm.ops import einsum as einsum
 from autolm.ops import embedding as embedding
 from autolm.ops import erf as erf
+from autolm.ops import erfc as erfc
 from autolm.ops import exp as exp
 from autolm.ops import flatten as flatten
 from autolm.ops import flip as flip
@@ -152,6 +153,7 @@ __all__ = [
     "einsum",
     "embedding",
     "erf",
+    "erfc",
     "exp",
     "explain",
     "flatten",

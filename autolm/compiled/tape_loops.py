@@ -24,7 +24,7 @@ from autolm.compiled.kept import kept
 # An operation's code is the place of its name.
 NAMES = (
     *("mul", "add", "dot", "sum", "relu", "exp", "log", "div", "sub", "pow", "neg", "sqrt", "tanh"),
-    *("sigmoid", "maximum", "minimum", "abs", "sin", "cos", "softplus", "erf"),
+    *("sigmoid", "maximum", "minimum", "abs", "sin", "cos", "softplus", "erf", "erfc"),
 )
 CODES = {name: code for code, name in enumerate(NAMES)}
 MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
@@ -86,6 +86,8 @@ def replay_forward(
             y = max(a, 0.0) + math.log1p(math.exp(-abs(a)))
         elif code == ERF:
             y = math.erf(a)
+        elif code == ERFC:
+            y = math.erfc(a)
         results[k] = y
         doubt += y - y  # inf − inf and nan − nan are nan; to stop here would cost much more
     return doubt
@@ -180,7 +182,8 @@ def _slope(code: int, a: float, y: float) -> float:
         return -_sin(a)
     if code == SOFTPLUS:
         return 1.0 / (1.0 + _exp(-a))
-    return TWO_OVER_ROOT_PI * math.exp(-a * a)
+    slope = TWO_OVER_ROOT_PI * math.exp(-a * a)
+    return slope if code == ERF else -slope
 
 
 def _div(a: float, b: float) -> float:

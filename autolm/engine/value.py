@@ -587,6 +587,13 @@ class Value(Micrograd, Node):
 
         return math.erf(a), backward
 
+    @operation("erfc", "1 − 2/√π · ∫₀ᵃ e^(−t²) dt", "−ḡ · 2/√π · e^(−a²)")
+    def erfc(a: float) -> Result:
+        def backward(grad: float) -> Grads:
+            return (_along(grad, -2 / math.sqrt(math.pi) * math.exp(-a * a)),)
+
+        return math.erfc(a), backward
+
     # Composed of those above, several nodes each
 
     def silu(self) -> Value:
@@ -596,7 +603,7 @@ class Value(Micrograd, Node):
         return self * negative_slope + self.relu() * (1 - negative_slope)
 
     def gelu(self) -> Value:
-        return self * ((self / math.sqrt(2)).erf() + 1) / 2
+        return self * (self / -math.sqrt(2)).erfc() / 2  # 1 + erf loses its digits below 0
 
     # Operations of many numbers, each one node
 

@@ -12,6 +12,7 @@ from autolm.ops.arithmetic import clip as clip
 from autolm.ops.arithmetic import cos as cos
 from autolm.ops.arithmetic import div as div
 from autolm.ops.arithmetic import erf as erf
+from autolm.ops.arithmetic import erfc as erfc
 from autolm.ops.arithmetic import exp as exp
 from autolm.ops.arithmetic import gelu as gelu
 from autolm.ops.arithmetic import leaky_relu as leaky_relu
@@ -105,6 +106,7 @@ __all__ = [
     "einsum",
     "embedding",
     "erf",
+    "erfc",
     "exp",
     "flatten",
     "flip",

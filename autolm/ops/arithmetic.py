@@ -19,8 +19,9 @@ from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
-from autolm.ops.error_function import TWO_OVER_ROOT_PI, erfc
+from autolm.ops.error_function import TWO_OVER_ROOT_PI
 from autolm.ops.error_function import erf as error_function
+from autolm.ops.error_function import erfc as complementary_error_function
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import floating
 from autolm.ops.varied import OneOf, Pattern
@@ -283,6 +284,22 @@ def erf(a: Array, /) -> tuple[Array, Backward]:
     return error_function(a), backward
 
 
+@primitive(
+    symbol="erfc",
+    formula="1 − 2/√π · ∫₀ᵃ e^(−t²) dt",
+    rule=("−ḡ · 2/√π · e^(−a²)",),
+    scalar=each(lambda a: a.erfc()),
+)
+def erfc(a: Array, /) -> tuple[Array, Backward]:
+    """Take the complementary error function 1 − erf a, which keeps its digits where it is small."""
+    a = floating(a)
+
+    def backward(grad: Array) -> tuple[Array]:
+        return (grad * (-TWO_OVER_ROOT_PI * np.exp(-a * a)),)
+
+    return complementary_error_function(a), backward
+
+
 def _gelu(a: Value, approximate: str) -> Value:
     if approximate == "none":
         return a.gelu()
@@ -291,7 +308,7 @@ def _gelu(a: Value, approximate: str) -> Value:
 
 @primitive(
     symbol="gelu",
-    formula="½a · (1 + erf(a/√2)), or close to it ½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
+    formula="½a · erfc(−a/√2), or close to it ½a · (1 + tanh(√(2/π) · (a + 0.044715a³)))",
     rule=("ḡ · (g + a · ∂g/∂a), where y = a · g",),
     scalar=lambda a, *, approximate: each(lambda v: _gelu(v, approximate))(a),
     definition=definitions.gelu,
@@ -306,7 +323,7 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
     a = floating(a)
     if read_choice("gelu", "approximate", approximate, ("none", "tanh")) == "none":
         root_2 = np.sqrt(a.real.dtype.type(2))
-        gate = 0.5 * erfc(-a / root_2)  # 1 + erf has no digit left where it is small
+        gate = 0.5 * complementary_error_function(-a / root_2)  # 1 + erf loses its digits below 0
         slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
     else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
         gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))

@@ -109,10 +109,12 @@ def _root(square: Any, eps: float, name: str) -> Any:
 
 
 def gelu(a: Any, *, approximate: str = "none") -> Any:
-    """Gate by the normal distribution, by its integral ½(1 + erf a/√2) or close to it by tanh."""
+    """Gate by the normal distribution, by its integral ½ erfc(−a/√2) or close to it by tanh."""
     if approximate == "none":
-        error = named(named(a / math.sqrt(2), "a_by_root_2").erf(), "error_function")
-        return a * named(named(error + 1, "twice_the_gate") * 0.5, "gate")
+        twice_the_gate = named(
+            named(a / -math.sqrt(2), "minus_a_by_root_2").erfc(), "twice_the_gate"
+        )
+        return a * named(twice_the_gate * 0.5, "gate")
     cubed = named(named(a * a, "squared") * a, "cubed")
     small = named(cubed * GELU_CUBIC, "cubic_term")
     twice_u = named(named(a + small, "bent") * (2 * GELU_SCALE), "twice_u")

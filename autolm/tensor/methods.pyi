@@ -47,6 +47,8 @@ class Methods:
         """Flatten what is negative: its slope is `negative_slope`."""
     def erf(self) -> Self:
         """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    def erfc(self) -> Self:
+        """Take the complementary error function 1 − erf a, which keeps its digits where it is small."""
     def gelu(self, *, approximate: str = "none") -> Self:
         """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
     def maximum(self, b: Any, /) -> Self:

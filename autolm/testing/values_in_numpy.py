@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.error_function import erf
+from autolm.ops.error_function import erf, erfc
 
 Array = NDArray[Any]
 
@@ -38,4 +38,5 @@ VALUE_FORWARDS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "softplus": lambda a: np.log(1 + np.exp(a)),
     "erf": erf,
+    "erfc": erfc,
 }

@@ -118,7 +118,7 @@ def cross_entropy(input: torch.Tensor, target: torch.Tensor, *_: Any, **told: An
 def gelu(input: torch.Tensor, approximate: str = "none") -> torch.Tensor:
     """Compute x times the share of a normal distribution below x, or close to it by a tanh."""
     if approximate == "none":
-        return input * _named(0.5 * (1 + (input / math.sqrt(2)).erf()), "share")
+        return input * _named(0.5 * (input / -math.sqrt(2)).erfc(), "share")
     inner = math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)
     return input * _named(0.5 * (1 + inner.tanh()), "share")
 

@@ -23,7 +23,10 @@ SPELLINGS = {
 # The functions that mean the same as autolm's whatever else they are told, and those that do if
 # they are told nothing else.
 SAME = "softmax log_softmax reshape transpose getitem matmul embedding "
-ALONE = "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf maximum minimum sum"
+ALONE = (
+    "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf erfc maximum minimum "
+    "sum"
+)
 LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
 # What gives its operands back, for hooks on modules.
 HANDS_ON = "BackwardHookFunction"

@@ -19,7 +19,7 @@ from autolm.engine.value import OPERATIONS, operation
 from tests.compiled.tapes import bits, either_loop
 
 UNARY = ["relu", "exp", "log", "neg", "sqrt", "tanh", "sigmoid", "abs", "sin", "cos"]
-UNARY += ["softplus", "erf"]
+UNARY += ["softplus", "erf", "erfc"]
 BINARY = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,

@@ -22,6 +22,7 @@ from autolm import Tensor, Value, no_grad, scope
 from autolm.engine.value import OPERATIONS as OWN
 from autolm.engine.value import operation as define
 from autolm.ops.error_function import erf as error_function
+from autolm.ops.error_function import erfc as complementary_error_function
 
 STEP = 1e-30  # of the complex step: so small that f(x + ih) = f(x) + ih·f'(x) holds to the last bit
 
@@ -56,6 +57,7 @@ OPERATIONS = {
     "sigmoid": (Value.sigmoid, lambda z: 1 / (1 + cmath.exp(-z)), (ANYWHERE,)),
     "softplus": (Value.softplus, lambda z: cmath.log(1 + cmath.exp(z)), (ANYWHERE,)),
     "erf": (Value.erf, by_maclaurin, ((-1.5, 1.5),)),
+    "erfc": (Value.erfc, lambda z: 1 - by_maclaurin(z), ((-1.5, 1.5),)),
     "relu": (Value.relu, lambda z: max(z, 0j, key=lambda z: z.real), (ANYWHERE,)),
     "maximum": (Value.maximum, piecewise(max), (ANYWHERE, ANYWHERE)),
     "minimum": (Value.minimum, piecewise(min), (ANYWHERE, ANYWHERE)),
@@ -232,6 +234,7 @@ ON_NUMPY = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "softplus": lambda a: np.logaddexp(0.0, a),
     "erf": lambda a: error_function(np.asarray(a, np.longdouble)),
+    "erfc": lambda a: complementary_error_function(np.asarray(a, np.longdouble)),
     "relu": lambda a: np.maximum(a, 0.0),
     "maximum": np.maximum,
     "minimum": np.minimum,

@@ -346,6 +346,7 @@ CALLS = {
     "nn.functional.softplus": (ops.softplus, softplus),
     "nn.functional.leaky_relu": (ops.leaky_relu, leaky_relu),
     "erf": (ops.erf, unary(ops.erf)),
+    "erfc": (ops.erfc, unary(ops.erfc)),
     "nn.functional.silu": (ops.silu, unary(ops.silu)),
     "maximum": (ops.maximum, binary(ops.maximum)),
     "minimum": (ops.minimum, binary(ops.minimum)),

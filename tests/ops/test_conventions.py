@@ -71,6 +71,7 @@ EXTREMES = [
     (ops.softplus, {}, [[1000.0, -1000.0, -9.0]], [1000, 0, SOFT], [[1, 0, 1 / (1 + math.exp(9))]]),
     (ops.leaky_relu, {}, [[inf, -inf]], [inf, -inf], [[1, 0.01]]),
     (ops.erf, {}, [[1000.0, -1e200, inf]], [1, -1, 1], [[0, 0, 0]]),
+    (ops.erfc, {}, [[1000.0, -1e200, inf]], [0, 2, 0], [[0, 0, 0]]),
     (ops.gelu, {"approximate": "tanh"}, [[1000.0, -1000.0]], [1000, 0], [[1, 0]]),
     (ops.gelu, {"approximate": "tanh"}, [[1e200, -1e200]], [1e200, 0], [[1, 0]]),
     (ops.logsumexp, {}, [[1000.0, -1000.0, 1000.0]], 1000 + math.log(2), [[0.5, 0, 0.5]]),
@@ -169,7 +170,7 @@ def test_nan_is_the_largest_and_the_smallest_of_values_too(op, numbers):
     "op",
     [
         *(ops.layer_norm, ops.rms_norm, ops.softmax),
-        *(ops.sigmoid, ops.gelu, ops.silu, ops.softplus, ops.leaky_relu, ops.erf),
+        *(ops.sigmoid, ops.gelu, ops.silu, ops.softplus, ops.leaky_relu, ops.erf, ops.erfc),
     ],
 )
 def test_small_integers_do_not_overflow(op, dtype):

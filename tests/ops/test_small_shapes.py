@@ -668,6 +668,7 @@ ORACLES = {
         functional("leaky_relu"),
     ),
     ops.erf: Oracle(elementwise(1), integrated, torchs("erf")),
+    ops.erfc: Oracle(elementwise(1), lambda a: 1 - integrated(a), torchs("erfc")),
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
     ops.clamp_min: Oracle(elementwise(2), np.maximum, torchs("clamp_min")),
     ops.clamp_max: Oracle(elementwise(2), np.minimum, torchs("clamp_max")),

@@ -320,7 +320,7 @@ def test_transpose_by_what_is_no_order_of_the_axes_is_refused(axes):
 
 
 WITHOUT_ARGUMENTS = (
-    "exp log sqrt sin cos tanh sigmoid relu gelu silu softplus leaky_relu erf "
+    "exp log sqrt sin cos tanh sigmoid relu gelu silu softplus leaky_relu erf erfc "
     "logsumexp softmax log_softmax"
 )
 

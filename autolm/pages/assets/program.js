@@ -15,6 +15,14 @@ function erf(a) {
   return sum;
 }
 
+// By a continued fraction where 1 − erf would lose its digits.
+function erfc(a) {
+  if (!(a > 2)) return 1 - erf(a);
+  let fraction = a;
+  for (let n = 64; n > 0; n -= 1) fraction = a + n / (2 * fraction);
+  return Math.exp(-a * a) / (SQRT_PI * fraction);
+}
+
 const unary = (result, slope) => ([a]) => {
   const y = result(a);
   return [y, (grad) => [along(grad, slope(a, y))]];
@@ -56,6 +64,7 @@ const OPERATIONS = {
   sigmoid: unary((a) => 1 / (1 + Math.exp(-a)), (a, y) => y * (1 - y)),
   softplus: unary((a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))), (a) => 1 / (1 + Math.exp(-a))),
   erf: unary(erf, (a) => (2 / SQRT_PI) * Math.exp(-a * a)),
+  erfc: unary(erfc, (a) => (-2 / SQRT_PI) * Math.exp(-a * a)),
   sum: (numbers) => [added(numbers), (grad) => numbers.map(() => grad)],
   dot: (numbers) => {
     const xs = numbers.slice(0, numbers.length / 2);
