@@ -28,7 +28,7 @@ NAMES = (
 )
 CODES = {name: code for code, name in enumerate(NAMES)}
 MUL, ADD, DOT, SUM, RELU, EXP, LOG, DIV, SUB, POW, NEG, SQRT, TANH = range(13)
-SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS, SOFTPLUS, ERF = range(13, 21)
+SIGMOID, MAXIMUM, MINIMUM, ABS, SIN, COS, SOFTPLUS, ERF, ERFC = range(13, 22)
 
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
