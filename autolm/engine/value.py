@@ -199,7 +199,7 @@ _number_of = operator.attrgetter("number")
 
 
 def _lift_row(name: str, row: Iterable[Any]) -> list[Any]:
-    if row is None or isinstance(row, str | bytes | int | float):
+    if row is None or isinstance(row, (str, bytes, int, float)):
         kind = type(row).__name__
         raise TypeError(f"{name}: a list of Values and numbers is needed, not a {kind}")
     values = list(row)
