@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autolm.ops import definitions
+from autolm.ops import definitions, on_values
 from autolm.ops.arguments import read_bool, read_int, read_number, require_broadcast, told
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.primitive import Backward, primitive
@@ -47,6 +47,7 @@ SCALES = OneOf(None, 1.0, 0.25, -0.5)
     symbol="attention",
     formula="y = w · v,  w = softmax(q · kᵀ · scale + mask), in each head",
     rule=("s · k · scale", "sᵀ · q · scale,  s = w · (ḡ vᵀ − Σ ḡ vᵀ w)", "wᵀ · ḡ"),
+    scalar=on_values.attention,
     definition=definitions.attention,
     cases=(
         Case(((3, 2), (3, 2), (3, 2)), {"num_heads": 1, "causal": True, "scale": None}),

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.engine.value import Value
-from autolm.ops import definitions
+from autolm.ops import definitions, on_values
 from autolm.ops.arguments import (
     read_int,
     read_integers,
@@ -27,27 +26,11 @@ from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum
 from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
 
-def _matmul_of_values(a: Array, b: Array) -> Array:
-    """Multiply object arrays of Values: each element is one dot product of a row and a column."""
-    rows = a[None, :] if a.ndim == 1 else a
-    columns = b[:, None] if b.ndim == 1 else b
-    batch = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
-    rows = np.broadcast_to(rows, (*batch, *rows.shape[-2:]))
-    columns = np.broadcast_to(columns, (*batch, *columns.shape[-2:])).swapaxes(-1, -2)
-    result = np.empty((*batch, rows.shape[-2], columns.shape[-2]), dtype=object)
-    for *where, i, j in np.ndindex(result.shape):
-        outer = tuple(where)
-        result[*outer, i, j] = Value.dot(rows[*outer, i], columns[*outer, j])
-    if a.ndim == 1:
-        result = result[..., 0, :]
-    return result[..., 0] if b.ndim == 1 else result
-
-
 @primitive(
     symbol="@",
     formula="yᵢⱼ = Σₖ aᵢₖ · bₖⱼ",
     rule=("ḡ · bᵀ", "aᵀ · ḡ"),
-    scalar=_matmul_of_values,
+    scalar=on_values.matmul,
     cases=(
         Case(((2, 3), (3, 4))),
         Case(((3, 3), (3, 3))),
@@ -124,6 +107,7 @@ def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
         "ḡ · n",
         "ḡ",
     ),
+    scalar=on_values.layer_norm,
     definition=definitions.layer_norm,
     cases=(
         Case(((4,), (4,), (4,)), {"eps": 1e-5}),
@@ -192,6 +176,7 @@ def _as_rows(a: Array) -> Array:
     symbol="rms norm",
     formula="y = n · gain,  n = x / √(mean x² + ε)",
     rule=("(h − n · mean(h · n)) / √(mean x² + ε),  h = ḡ · gain", "ḡ · n"),
+    scalar=on_values.rms_norm,
     definition=definitions.rms_norm,
     cases=(
         Case(((4,), (4,)), {"eps": 1e-5}),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops import definitions
+from autolm.ops import definitions, on_values
 from autolm.ops.arguments import (
     read_axis,
     read_choice,
@@ -67,6 +67,7 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
     formula="yᵢ = exp aᵢ / Σⱼ exp aⱼ",
     places=("axis",),
     rule=("y · (ḡ − Σⱼ ḡⱼ · yⱼ)",),
+    scalar=on_values.softmax,
     definition=definitions.softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
@@ -87,6 +88,7 @@ def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     formula="yᵢ = aᵢ − ln Σⱼ exp aⱼ",
     places=("axis",),
     rule=("ḡ − softmax a · Σⱼ ḡⱼ",),
+    scalar=on_values.log_softmax,
     definition=definitions.log_softmax,
     cases=ROWS,
     patterns=ANY_ROWS,
@@ -114,6 +116,7 @@ LABELS = {"targets": np.array([[0, -1], [2, 2]]), "ignore_index": -1}
     formula="mean over rows of −Σ p · ln softmax(logits),  p one at the target t, else 0",
     places=("targets",),
     rule=("ḡ · (softmax logits · Σ p − p) / n",),
+    scalar=on_values.cross_entropy,
     definition=definitions.cross_entropy,
     cases=(
         Case(((3,),), {"targets": np.array(1), "ignore_index": None}),
