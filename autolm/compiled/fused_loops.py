@@ -159,7 +159,7 @@ def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: in
 
 
 def _largest(row: Any) -> Any:
-    """Return the largest of a row, or 0 if that is not finite.
+    """Return the largest of a row, or 0 if that is −inf.
 
     It is sought in four parts, as each comparison waits for the one before.
     """
@@ -171,7 +171,7 @@ def _largest(row: Any) -> Any:
     for j in range(whole, len(row)):
         a = max(a, row[j])
     largest = max(max(a, b), max(c, d))
-    return largest if np.isfinite(largest) else row.dtype.type(0)
+    return row.dtype.type(0) if largest == -np.inf else largest
 
 
 def divide_by_sums(rows: Any) -> None:
@@ -242,9 +242,7 @@ def surprise(
             total += exponentials[i, j]
         total_surprise += np.log(total) - chosen[i]
         share = number(1 / count)
-        factor = share
-        if total != 0:
-            factor = number(share / total)
+        factor = number(share / total)
         for j in range(d):
             exponentials[i, j] *= factor
         exponentials[i, targets[i]] -= share
@@ -452,10 +450,10 @@ def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool) -> None:
     number = a.dtype.type
     if which == RELU and not keep:
         for i in range(len(out)):
-            out[i] = grad[i] if a[i] > 0 else number(0)
+            out[i] = number(0) if a[i] <= 0 else grad[i]
     elif which == RELU:
         for i in range(len(out)):
-            out[i] += grad[i] if a[i] > 0 else number(0)
+            out[i] += number(0) if a[i] <= 0 else grad[i]
     else:
         for i in range(len(out)):
             sent = grad[i] * number(_slope(which, a[i]))
@@ -465,7 +463,7 @@ def unary_backward(which: int, grad: Any, a: Any, out: Any, keep: bool) -> None:
 def relu_backward_here(grad: Any, y: Any) -> None:
     """Do the backward of RELU in place, for the reason of `unary`."""
     for i in range(len(grad)):
-        grad[i] = grad[i] if y[i] > 0 else grad.dtype.type(0)
+        grad[i] = grad.dtype.type(0) if y[i] <= 0 else grad[i]
 
 
 def _slope(which: int, a: Any) -> Any:

@@ -146,11 +146,11 @@ def replay_backward(
             gradients[first] += base
             gradients[last] += power
         elif code in (MAXIMUM, MINIMUM):
-            half_grad = grad / 2.0 if a == b else 0.0
-            first_wins = a > b if code == MAXIMUM else a < b
-            last_wins = a < b if code == MAXIMUM else a > b
-            gradients[first] += grad if first_wins else half_grad
-            gradients[last] += grad if last_wins else half_grad
+            shared = grad / 2.0 if a == b else grad
+            first_loses = a < b if code == MAXIMUM else a > b
+            last_loses = a > b if code == MAXIMUM else a < b
+            gradients[first] += 0.0 if first_loses else shared
+            gradients[last] += 0.0 if last_loses else shared
         elif grad != 0.0:
             gradients[first] += grad * _slope(code, a, y)
         else:
@@ -161,7 +161,7 @@ def replay_backward(
 def _slope(code: int, a: float, y: float) -> float:
     """Return dy/da of an operation of one number."""
     if code == RELU:
-        return 1.0 if a > 0.0 else 0.0
+        return 0.0 if a <= 0.0 else 1.0
     if code == EXP:
         return y
     if code == LOG:
@@ -175,7 +175,7 @@ def _slope(code: int, a: float, y: float) -> float:
     if code == SIGMOID:
         return y * (1.0 - y)
     if code == ABS:
-        return copysign(1.0, a) if a != 0.0 else 0.0
+        return copysign(1.0, a) if abs(a) > 0.0 else 0.0
     if code == SIN:
         return _cos(a)
     if code == COS:

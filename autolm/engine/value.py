@@ -270,7 +270,7 @@ def _log(a: float) -> float:
 
 
 def _sign(a: float) -> float:
-    return (a > 0) - (a < 0) if a == a else a
+    return (a > 0) - (a < 0)  # 0 for nan
 
 
 def _sin(a: float) -> float:
@@ -480,16 +480,16 @@ class Value(Micrograd, Node):
     @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
     def maximum(a: float, b: float) -> Result:
         def backward(grad: float) -> Grads:
-            half = grad / 2 if a == b else 0.0
-            return grad if a > b else half, grad if a < b else half
+            shared = grad / 2 if a == b else grad
+            return 0.0 if a < b else shared, 0.0 if a > b else shared
 
         return a if a > b or a != a else b, backward
 
     @operation("min", "min(a, b)", "ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b")
     def minimum(a: float, b: float) -> Result:
         def backward(grad: float) -> Grads:
-            half = grad / 2 if a == b else 0.0
-            return grad if a < b else half, grad if a > b else half
+            shared = grad / 2 if a == b else grad
+            return 0.0 if a > b else shared, 0.0 if a < b else shared
 
         return a if a < b or a != a else b, backward
 
@@ -512,7 +512,7 @@ class Value(Micrograd, Node):
     @operation("relu", "max(0, a)", "ḡ · (a > 0)")
     def relu(a: float) -> Result:
         def backward(grad: float) -> Grads:
-            return (_along(grad, a > 0),)
+            return (_along(grad, not a <= 0),)
 
         return max(a, 0.0), backward
 

@@ -7,6 +7,8 @@ to the shape of its operand.
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from autolm.ops.error_function import TWO_OVER_ROOT_PI
 from autolm.ops.error_function import erf as error_function
 from autolm.ops.error_function import erfc as complementary_error_function
 from autolm.ops.primitive import Backward, primitive
-from autolm.ops.reduce import floating
+from autolm.ops.reduce import floating, sign
 from autolm.ops.varied import OneOf, Pattern
 
 
@@ -121,10 +123,9 @@ def neg(a: Array, /) -> tuple[Array, Backward]:
 )
 def abs(a: Array, /) -> tuple[Array, Backward]:
     """Take the absolute value: |a|."""
-    sign = np.sign(a.real)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad * sign,)
+        return (grad * sign(a),)
 
     return np.where(a.real < 0, -a, a), backward
 
@@ -226,7 +227,7 @@ def relu(a: Array, /) -> tuple[Array, Backward]:
     y = np.maximum(a, 0)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (grad * (y.real > 0),)
+        return (grad * ~(y.real <= 0),)
 
     return y, backward
 
@@ -380,8 +381,8 @@ def maximum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the larger of two, element by element."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
-        shared = np.where(a == b, grad / 2, 0)
-        return np.where(a > b, grad, shared), np.where(a < b, grad, shared)
+        shared = np.where(a == b, grad / 2, grad)
+        return np.where(a < b, 0, shared), np.where(a > b, 0, shared)
 
     return np.where((a > b) | (a != a), a, b), backward
 
@@ -397,8 +398,8 @@ def minimum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the smaller of two, element by element."""
 
     def backward(grad: Array) -> tuple[Array, Array]:
-        shared = np.where(a == b, grad / 2, 0)
-        return np.where(a < b, grad, shared), np.where(a > b, grad, shared)
+        shared = np.where(a == b, grad / 2, grad)
+        return np.where(a > b, 0, shared), np.where(a < b, 0, shared)
 
     return np.where((a < b) | (a != a), a, b), backward
 
@@ -441,14 +442,19 @@ def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
 
 @each
 def _raised(a: Value, low: Value | float) -> Value:
-    limit = low if isinstance(low, Value) else Value(low, requires_grad=False)
-    return limit if a.data < limit.data or limit.data != limit.data else a
+    return _inside(a, low, operator.lt)
 
 
 @each
 def _lowered(a: Value, high: Value | float) -> Value:
-    limit = high if isinstance(high, Value) else Value(high, requires_grad=False)
-    return limit if a.data > limit.data or limit.data != limit.data else a
+    return _inside(a, high, operator.gt)
+
+
+def _inside(a: Value, limit: Value | float, is_outside: Callable[[float, float], bool]) -> Value:
+    limit = limit if isinstance(limit, Value) else Value(limit, requires_grad=False)
+    if math.isnan(a.data) or math.isnan(limit.data):
+        return Value(math.nan, requires_grad=False)
+    return limit if is_outside(a.data, limit.data) else a
 
 
 @primitive(
@@ -460,7 +466,7 @@ def _lowered(a: Value, high: Value | float) -> Value:
 )
 def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
     """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
-    return _chosen(a, low, ~((a.real < low.real) | (low != low)))
+    return _limited(a, low, a.real < low.real)
 
 
 @primitive(
@@ -472,14 +478,17 @@ def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
 )
 def clamp_max(a: Array, high: Array, /) -> tuple[Array, Backward]:
     """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
-    return _chosen(a, high, ~((a.real > high.real) | (high != high)))
+    return _limited(a, high, a.real > high.real)
 
 
-def _chosen(a: Array, limit: Array, inside: Array) -> tuple[Array, Backward]:
+def _limited(a: Array, limit: Array, is_outside: Array) -> tuple[Array, Backward]:
+    """Choose the limit where a is outside; where one of them is nan, so is the result."""
+    is_nan = (a != a) | (limit != limit)
+
     def backward(grad: Array) -> tuple[Array, Array]:
-        return np.where(inside, grad, 0), np.where(inside, 0, grad)
+        return np.where(is_outside | is_nan, 0, grad), np.where(is_outside, grad, 0)
 
-    return np.where(inside, a, limit), backward
+    return np.where(is_outside | (limit != limit), limit, a), backward
 
 
 def _clip(a: Array, low: Any = None, high: Any = None) -> Any:

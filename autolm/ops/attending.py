@@ -163,7 +163,7 @@ def attention(
         total = sum_along(exponentials)
     else:
         exponentials, total, _ = shifted_exponentials(scores, -1, out=scores)
-    total[total == 0] = 1  # a query that sees nothing
+    total[total == 0] = 1  # a query that sees nothing, where a softmax alone would be nan
     # Weights are exponentials / total. There are fewer numbers to divide in the result than there.
     mixed = exponentials @ values
     mixed /= total

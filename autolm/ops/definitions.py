@@ -28,18 +28,15 @@ def constant(name: str, result: Any, operand: int) -> Any:
     return result
 
 
-def _shifted(a: Any, axis: Axis) -> tuple[Any, Array]:
-    """Subtract the largest along the axes, so that no exponential overflows; return it as well."""
+def _shifted(a: Any, axis: Axis, but: tuple[float, ...] = (-np.inf,)) -> tuple[Any, Array]:
+    """Subtract the largest along the axes, unless it is one of `but`; return it as well.
+
+    So no exponential overflows.
+    """
     axes = read_axes("largest", axis, a.shape)
     largest = a.data.max(axis=axes, keepdims=True, initial=-np.inf)
-    largest = np.where(np.isfinite(largest), largest, 0).astype(a.dtype)
+    largest = np.where(np.isin(largest, but), 0, largest).astype(a.dtype)
     return named(constant("largest", a - largest, 1), "shifted"), largest
-
-
-def _without_zeros(total: Any, value: float) -> Any:
-    """Put a number for sums of nothing but exp(−∞), through which no gradient is to go."""
-    nothing = total.data == 0
-    return named(total.masked_fill(nothing, value), "nonzero_total") if nothing.any() else total
 
 
 def softmax(a: Any, *, axis: int = -1) -> Any:
@@ -47,7 +44,7 @@ def softmax(a: Any, *, axis: int = -1) -> Any:
     shifted, _ = _shifted(a, axis)
     exponentials = named(shifted.exp(), "exponentials")
     total = named(exponentials.sum(axis=axis, keepdims=True), "total")
-    return exponentials / _without_zeros(total, 1.0)
+    return exponentials / total
 
 
 def log_softmax(a: Any, *, axis: int = -1) -> Any:
@@ -55,15 +52,15 @@ def log_softmax(a: Any, *, axis: int = -1) -> Any:
     shifted, _ = _shifted(a, axis)
     exponentials = named(shifted.exp(), "exponentials")
     total = named(exponentials.sum(axis=axis, keepdims=True), "total")
-    return shifted - named(_without_zeros(total, 0.0).log(), "log_total")
+    return shifted - named(total.log(), "log_total")
 
 
 def logsumexp(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Take the logarithm of the sum of exponentials."""
-    shifted, largest = _shifted(a, axis)
+    shifted, largest = _shifted(a, axis, but=(-np.inf, np.inf))
     exponentials = named(shifted.exp(), "exponentials")
     total = named(exponentials.sum(axis=axis, keepdims=keepdims), "total")
-    log_total = named(_without_zeros(total, 0.0).log(), "log_total")
+    log_total = named(total.log(), "log_total")
     return constant("largest", log_total + largest.reshape(total.shape), 1)
 
 
@@ -162,7 +159,12 @@ def attention(
         ahead = np.arange(keys) - np.arange(keys - queries, keys)[:, None]
         seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
         scores = _hidden_unless(seen, scores)
+    unseeing = (scores.data == -np.inf).all(axis=-1, keepdims=True)  # queries that see nothing
+    if unseeing.any():
+        scores = named(scores.masked_fill(unseeing, 0.0), "defined_scores")
     weights = named(scores.softmax(axis=-1), "weights")
+    if unseeing.any():
+        weights = named(weights.masked_fill(unseeing, 0.0), "seeing_weights")
     result = named(weights @ v, "heads")
     if heads == 1:
         return result

@@ -45,13 +45,13 @@ def matmul(a: Array, b: Array) -> Array:
 def _softmax(row: Sequence[Value]) -> list[Value]:
     exponentials = _shifted_exponentials(row)[0]
     total = Value.sum(exponentials)
-    return [value / total if total.data else value for value in exponentials]
+    return [value / total for value in exponentials]
 
 
 def _shifted_exponentials(row: Sequence[Value]) -> tuple[list[Value], float]:
     """Return exp(aᵢ − shift) and the shift, a number that keeps the largest at 1."""
     shift = max((value.data for value in row), default=0.0)
-    shift = shift if math.isfinite(shift) else 0.0
+    shift = 0.0 if shift == -math.inf else shift
     return [(value - shift).exp() for value in row], shift
 
 
@@ -129,7 +129,9 @@ def attention(
             score = Value.dot(q[*outer, i, q_part], k[*outer, j, k_part]) * factor
             added = float(bias[*outer, head, i, j])
             scores.append(score + added if added else score)
-        weights = _softmax(scores) if scores else []
+        if all(score.data == -math.inf for score in scores):  # the query sees nothing
+            seen = scores = []
+        weights = _softmax(scores)
         for column in range(d_v):
             of_v = v[*outer, seen, head // shares * d_v + column]
             result[*outer, i, head * d_v + column] = Value.dot(weights, of_v)

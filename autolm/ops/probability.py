@@ -31,18 +31,21 @@ from autolm.ops.varied import Axis, Floats, Ids, OneOf, Pattern
 def shifted_exponentials(
     a: Array, axis: int, out: Array | None = None
 ) -> tuple[Array, Array, Array]:
-    """Return exp(a − shift), its sum and the shift, the largest along the axis; no overflow."""
+    """Return exp(a − shift), its sum and the shift, the largest along the axis; no overflow.
+
+    A row of −inf alone has exponentials of 0, and the sum 0.
+    """
     shift = a.real.max(axis=axis, keepdims=True, initial=-np.inf)
-    shift = np.where(np.isfinite(shift), shift, 0)
+    shift = np.where(shift == -np.inf, 0, shift)
     exponentials = np.asarray(np.subtract(a, shift, out=out))
     np.exp(exponentials, out=exponentials)
     return exponentials, sum_along(exponentials, axis), shift
 
 
 def _probabilities(a: Array, axis: int) -> Array:
-    """Take the softmax; a row of nothing but −inf has no probability to give, and gets zeros."""
+    """Take the softmax."""
     exponentials, total, _ = shifted_exponentials(a, axis)
-    exponentials /= np.where(total == 0, 1, total)
+    exponentials /= total
     return exponentials
 
 
@@ -73,7 +76,7 @@ ANY_ROWS = (Pattern(("…",), {"axis": Axis()}),)
     patterns=ANY_ROWS,
 )
 def softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
-    """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
+    """Turn scores into probabilities along an axis; a row of −inf alone becomes nan."""
     a, axis = floating(a), read_axis("softmax", axis, a.shape)
     y = _probabilities(accumulating(a), axis)
 
@@ -98,7 +101,7 @@ def log_softmax(a: Array, /, *, axis: int = -1) -> tuple[Array, Backward]:
     a, axis = floating(a), read_axis("log_softmax", axis, a.shape)
     scores = accumulating(a)
     exponentials, total, shift = shifted_exponentials(scores, axis)
-    probabilities = exponentials / np.where(total == 0, 1, total)
+    probabilities = exponentials / total
 
     def backward(grad: Array) -> tuple[Array]:
         grad = accumulating(grad)
@@ -216,7 +219,7 @@ def cross_entropy(
         divisor = int(counted.sum()) if of_row is counted else of_row.sum()
 
     def backward(grad: Array) -> tuple[Array]:
-        slope = exponentials / np.where(total == 0, 1, total)
+        slope = exponentials / total
         scale = (accumulating(grad) / divisor).reshape(-1, 1)  # one for all rows, or one for each
         if shares is not None:
             slope *= shares.sum(axis=-1, keepdims=True)
@@ -226,6 +229,7 @@ def cross_entropy(
             slope[each, ids] -= 1
             scale = scale * of_row[:, None]
         slope *= scale
+        slope[~counted] = 0  # whatever the logits are
         return (slope.reshape(shape),)
 
     if how.reduction == "none":

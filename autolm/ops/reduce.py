@@ -66,6 +66,12 @@ def rounded_as(y: Array, *operands: Array) -> Array:
     return y
 
 
+def sign(a: Array) -> Array:
+    """Return −1, 0 or 1 for each number; 0 for nan, as PyTorch's slope of |a| is."""
+    signs = np.sign(a.real)
+    return np.where(signs == signs, signs, 0)
+
+
 def sum_along(a: Array, axis: int = -1) -> Array:
     """Add up along one axis, and keep it; a product by ones does the last one the quickest."""
     if axis in (-1, a.ndim - 1):
@@ -389,7 +395,7 @@ def norm(
         slopes = (magnitudes / np.where(y == 0, 1, y)) ** (ord - 1)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (spread(grad, axes, shape) * np.sign(a) * slopes,)
+        return (spread(grad, axes, shape) * sign(a) * slopes,)
 
     y = rounded_as(y, given)
     return y if keepdims else y.reshape(_without(shape, axes)), backward
@@ -448,6 +454,6 @@ def logsumexp(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tupl
     y = rounded_as(np.log(total) + shift, given)
 
     def backward(grad: Array) -> tuple[Array]:
-        return (spread(grad, axes, shape) * (exponentials / np.where(total == 0, 1, total)),)
+        return (spread(grad, axes, shape) * (exponentials / total),)
 
     return y if keepdims else y.reshape(_without(shape, axes)), backward

@@ -30,8 +30,8 @@ const unary = (result, slope) => ([a]) => {
 const choice = (isChosen) => ([a, b]) => [
   isChosen(a, b) || Number.isNaN(a) ? a : b,
   (grad) => {
-    const half = a === b ? grad / 2 : 0;
-    return [isChosen(a, b) ? grad : half, isChosen(b, a) ? grad : half];
+    const shared = a === b ? grad / 2 : grad;
+    return [isChosen(b, a) ? 0 : shared, isChosen(a, b) ? 0 : shared];
   },
 ];
 const added = (numbers) => numbers.reduce((sum, x) => sum + x, 0);
@@ -53,8 +53,8 @@ const OPERATIONS = {
   maximum: choice((a, b) => a > b),
   minimum: choice((a, b) => a < b),
   neg: unary((a) => -a, () => -1),
-  abs: unary(Math.abs, (a) => Math.sign(a)),
-  relu: unary((a) => Math.max(a, 0), (a) => Number(a > 0)),
+  abs: unary(Math.abs, (a) => Math.sign(a) || 0),
+  relu: unary((a) => (a < 0 ? 0 : a), (a) => Number(!(a <= 0))),
   exp: unary(Math.exp, (a, y) => y),
   log: unary(Math.log, (a) => 1 / a),
   sqrt: unary(Math.sqrt, (a, y) => 0.5 / y),
