@@ -131,6 +131,8 @@ class Prompt(cmd.Cmd):
 
     def onecmd(self, line: str) -> bool:
         """Run one line; whatever goes wrong is one line, and the prompt comes back."""
+        if line == "EOF":  # the end of input ends it, whatever else has that name
+            return self.do_EOF("")
         is_typed = not self.queued
         self.queued = max(0, self.queued - 1)
         line = line.strip() or (self.lastcmd if is_typed else "")

@@ -122,7 +122,7 @@ class Methods:
     def dropout(self, rate: float, *, seed: int) -> Self:
         """Set a random share of elements to 0 and scale the others so that the mean stays."""
     def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
-        """Turn scores into probabilities along an axis; a row of −inf alone becomes zeros."""
+        """Turn scores into probabilities along an axis; a row of −inf alone becomes nan."""
     def log_softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
         """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
     def silu(self) -> Self:

@@ -133,7 +133,7 @@ def test_missing_program_is_told(tmp_path):
         debug_script(tmp_path / "nobody.py")
 
 
-@pytest.mark.parametrize("typed", ["", "help\n", "help s\nnonsense\ngoto end\n"])
+@pytest.mark.parametrize("typed", ["", "help\n", "help s\nnonsense\ngoto end\n", "alias EOF p 1\n"])
 def test_without_docstrings_the_prompt_still_steps_and_ends_with_its_input(tmp_path, typed):
     script = tmp_path / "neuron.py"
     script.write_text("from autolm import Value\nx = Value(2.0)\nloss = x * x\nloss.backward()\n")
