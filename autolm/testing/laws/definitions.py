@@ -35,7 +35,7 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
 
     A forward that does not run on Values, or that makes floats of them, is no definition.
     """
-    if subject.op.scalar is not None or subject.op.definition is not None:
+    if subject.op.scalar is not None:
         _check_values(subject, call, tally)
         return
     trial = Tally()
