@@ -9,13 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from traceback import walk_tb
 from typing import Any
 
 import pytest
 
-from autolm import Tensor, Value
-from autolm.engine.graph import topological_order
 from autolm.lm.run_folder import LOCK, RunFolder
 from tests.hostile.folders import OLD, edit_state
 from tests.hostile.isolated import NIGHTLY, Running, autolm
@@ -196,42 +193,3 @@ def test_a_state_that_was_edited_is_refused(home: Path) -> None:
         ended = autolm(home, "train", "--resume", "run")
         assert ended.code == 2
         assert re.fullmatch(rb"autolm: run/checkpoint\.safetensors: damaged: [^\n]+\n", ended.error)
-
-
-@pytest.mark.parametrize("leaf", [Value, Tensor])
-def test_a_signal_in_backward_leaves_every_gradient_as_it_was(leaf: Any) -> None:
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    leaves = [leaf(0.1 * i - 1) for i in range(5)]
-    root = leaves[0]
-    for i in range(8):
-        root = (root * 0.5 + leaves[i % 5]) * leaves[1]
-    nodes = topological_order(root)
-    began = time.perf_counter()
-    for _ in range(100):
-        root.backward()
-    lasts = (time.perf_counter() - began) / 100
-    rng, usual, interrupted = random.Random(5), signal.signal(signal.SIGALRM, interrupt), 0
-    try:
-        for _ in range(8_000 * (20 if NIGHTLY else 1)):
-            before = [node.gradient for node in nodes]
-            try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.5, 1.2) * lasts)
-                root.backward()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except KeyboardInterrupt as interruption:
-                if comes_from_engine(interruption):  # else backward() had returned
-                    interrupted += 1
-                    after = [node.gradient for node in nodes]
-                    assert all(one is other for one, other in zip(before, after, strict=True))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, usual)
-    assert interrupted > 20
-
-
-def comes_from_engine(error: BaseException) -> bool:
-    """Whether the engine was at work when it was raised."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    return any(Path(frame.f_code.co_filename).parent.parent.name == "autolm" for frame in frames)
