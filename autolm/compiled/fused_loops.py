@@ -34,6 +34,10 @@ HOW: dict[str, Any] = {  # all are compiled
     "nogil": True,
 }
 
+# Where nearly equal products are subtracted, each is rounded: fused with the subtraction, one of
+# them would not be, and its rounding error would remain, divided by the deviation of the row.
+HOW_ROUNDED: dict[str, Any] = {**HOW, "fastmath": {"reassoc", "nsz"}}
+
 # What an instruction does, and why a run of them ends.
 WIDTH = 20
 (MATMUL, BINARY, UNARY, UNARY_BACKWARD, SUM_OF_PARTS, SUM, EMBEDDING, EMBEDDING_BACKWARD) = range(8)
@@ -311,9 +315,11 @@ def native_loops() -> SimpleNamespace:
     from numba.extending import register_jitable
 
     register_jitable(_largest)
-    return SimpleNamespace(**{loop.__name__: kept(loop, **HOW) for loop in LOOPS})
+    how = {loop: HOW_ROUNDED if loop in ROUNDED else HOW for loop in LOOPS}
+    return SimpleNamespace(**{loop.__name__: kept(loop, **how[loop]) for loop in LOOPS})
 
 
+ROUNDED = (layer_norm_backward, rms_norm_backward)
 LOOPS = (
     layer_norm,
     layer_norm_backward,
@@ -907,8 +913,10 @@ def machine() -> Any:
 
     teach_numba()
     for loop in (*LOOPS, *LOOPS_OF_THE_MACHINE):
-        if loop is not adamw_exactly:
+        if loop not in (*ROUNDED, adamw_exactly):
             register_jitable(loop)
+    for loop in ROUNDED:
+        register_jitable(fastmath=HOW_ROUNDED["fastmath"])(loop)
     register_jitable(fastmath=False)(adamw_exactly)
     return kept(run, **HOW)
 

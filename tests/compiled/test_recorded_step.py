@@ -330,6 +330,83 @@ def test_numbers_of_any_size_have_the_plain_gradients(name: str, dtype: str) -> 
     np.testing.assert_allclose(trained.step.gradients[0], table.grad, rtol=1e-5, atol=1e-30)
 
 
+NOT_FINITE = [[math.inf, 0, 1], [-math.inf, 0, 1], [math.nan, 0, 1], [math.inf] * 3]
+NOT_FINITE += [[-math.inf] * 3, [math.inf, -math.inf, 0], [1e38, -1e38, 0]]
+
+
+@pytest.mark.parametrize("target", [0, 1])
+@pytest.mark.parametrize("logits", NOT_FINITE, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_loss_is_called_nan_or_infinite_as_the_plain_one_is(
+    dtype: str, logits: list[float], target: int
+) -> None:
+    table = Tensor(np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], logits], dtype))
+
+    def function(ids: Any, targets: Any) -> Tensor:
+        return ops.cross_entropy(ops.embedding(table, token_ids=ids), targets=targets)
+
+    trained = recorded(function, [table], (2,), 2)
+    inputs = [np.array([2, 0]), np.array([target, 1])]
+    loss = float(function(*inputs))
+    assert trained.take(inputs, rate=0.0)[0] == pytest.approx(loss, rel=1e-6, nan_ok=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_one_number_have_no_gradient_through_a_layer_norm(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    table = Tensor(rng.normal(size=(5, 1)).astype(dtype))
+    gain, bias = (Tensor(rng.normal(size=1).astype(dtype)) for _ in range(2))
+    out = Tensor(rng.normal(size=(1, 5)).astype(dtype))
+
+    def function(ids: Any, targets: Any) -> Tensor:
+        x = ops.embedding(table, token_ids=ids)
+        return ops.cross_entropy(ops.layer_norm(x, gain, bias) @ out, targets=targets)
+
+    trained = recorded(function, [table, gain, bias, out], (5,), 5)
+    trained.take([np.arange(5), np.arange(5)[::-1]], rate=0.0)
+    gradients = dict(zip(map(id, trained.step._parameters), trained.step.gradients, strict=True))
+    assert not gradients[id(table)].any()
+    assert not gradients[id(gain)].any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [1, 2, 3, 8])
+@pytest.mark.parametrize("norm", ["layer_norm", "rms_norm"])
+def test_a_norm_of_nearly_constant_rows_errs_by_a_few_roundings(
+    norm: str, width: int, dtype: str
+) -> None:
+    rng = np.random.default_rng(width)
+    deviations = 10.0 ** rng.uniform(-6, 0, size=(20, 1))
+    numbers = (rng.normal(size=(20, width)) * deviations).astype(dtype)
+    vectors = [rng.normal(size=width).astype(dtype) for _ in range(2 - (norm == "rms_norm"))]
+    weights = rng.normal(size=(20, width)).astype(dtype)
+
+    def gradient(kind: Any, *, replay: bool = False) -> Any:
+        table, *rest = (Tensor(each.astype(kind)) for each in (numbers, *vectors))
+
+        def function(ids: Any, targets: Any) -> Tensor:
+            x = ops.embedding(table, token_ids=ids)
+            other = Tensor(weights.astype(kind), requires_grad=False)
+            return (getattr(ops, norm)(x, *rest) * other).sum()
+
+        inputs = [np.arange(20), np.arange(20)]
+        if replay:
+            trained = recorded(function, [table, *rest], (20,), 20)
+            trained.take(inputs, rate=0.0)
+            places = [id(each) for each in trained.step._parameters]
+            return trained.step.gradients[places.index(id(table))]
+        function(*inputs).backward()
+        return table.grad
+
+    exact = gradient(np.longdouble)
+    size = np.abs(weights * vectors[0]).max(axis=-1, keepdims=True)
+    spread = numbers.std(axis=-1, keepdims=True) if norm == "layer_norm" else np.abs(numbers)
+    bound = size / np.sqrt((spread.astype(float) ** 2).mean(-1, keepdims=True) + 1e-5)
+    for found in (gradient(dtype), gradient(dtype, replay=True)):
+        error = np.abs(found - exact) / bound
+        assert error.max() < 16 * np.finfo(dtype).eps
+
+
 def test_a_gradient_that_two_share_is_not_changed_while_it_is_read() -> None:
     # so wide that BLAS writes a first part of its result before it has read all operands
     rng, width = np.random.default_rng(0), 1100
