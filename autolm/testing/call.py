@@ -81,7 +81,7 @@ def literal(value: Any) -> str:
         return f"np.{type(value).__name__}({str(value)!r})"  # whose item() is of the same type
     if isinstance(value, np.generic):
         return literal(value.item())
-    if isinstance(value, float):
+    if isinstance(value, float | complex):
         return _with_np(repr(value))
     return "..." if value is Ellipsis else repr(value)
 
@@ -98,6 +98,6 @@ def _with_np(numbers: str) -> str:
 def _array_literal(array: Array) -> str:
     if not array.size:
         return f"np.zeros({array.shape}, dtype={str(array.dtype)!r})"
-    listed = _with_np(repr(array.tolist()))
+    listed = literal(array.tolist())
     plain = array.dtype == np.float64
     return listed if plain else f"np.array({listed}, dtype={str(array.dtype)!r})"
