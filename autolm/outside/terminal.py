@@ -8,17 +8,22 @@ Whatever autolm writes to a terminal goes through `print_safely`, so nobody else
 """
 
 import codecs
+import dis
 import io
 import os
 import re
 import secrets
 import sys
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 LONGEST = 600  # characters of one message
+PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+RAISE = dis.opmap["RAISE_VARARGS"]
 BOLD, DIM, RED = 1, 2, 31  # styles, as terminals count them
 _OURS = f"\x1b{secrets.token_hex(8)}"  # begins what changes the style; no text can know it
 STYLE = re.compile(rf"({_OURS}\[\d+m)")
@@ -117,12 +122,34 @@ def in_a_line(text: str) -> str:
     return printable(next(filter(None, lines), ""), LONGEST)
 
 
+# First lines of what programs, and libraries that they use, have raised: no words of ours, so that
+# they are never translated. The latest come first.
+words_of_programs: deque[str] = deque(maxlen=16)
+
+
 def words_of(error: BaseException) -> str:
-    """Return what an error says, which may fail too; of one that says nothing, its kind."""
+    """Return what an error says, which may fail too; of one that says nothing, its kind.
+
+    What a program itself has raised is noted in `words_of_programs`.
+    """
     try:
-        return (error.msg if isinstance(error, SyntaxError) else str(error)) or type(error).__name__
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception as worse:
         return f"{type(error).__name__}, whose own words end in {type(worse).__name__}"
+    if text and _is_raised_by_a_program(error):
+        first = next(filter(None, map(str.strip, text.splitlines())), "")
+        words_of_programs.extendleft([printable(first)] if first else [])
+    return text or type(error).__name__
+
+
+def _is_raised_by_a_program(error: BaseException) -> bool:
+    """Whether a `raise` or an `assert` outside of autolm made an error, and not Python itself."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or place.tb_frame.f_code.co_filename.startswith(PACKAGE):
+        return False
+    return place.tb_frame.f_code.co_code[place.tb_lasti] == RAISE
 
 
 def _turns_the_terminal(character: str) -> bool:

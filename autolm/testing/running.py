@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky, Unsatisfiable
 
 from autolm.ops.arguments import read_int
+from autolm.outside.terminal import words_of
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.expressions import Expression
@@ -233,7 +234,7 @@ def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken 
 
 
 def _failed(error: Exception) -> str:
-    told = str(error).partition("\n")[0]
+    told = words_of(error).partition("\n")[0]
     return f"it could not be tried: {type(error).__name__}: {told}"
 
 

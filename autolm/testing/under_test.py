@@ -18,6 +18,7 @@ from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.ops.varied import Pattern
+from autolm.outside.terminal import words_of
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import (
@@ -491,7 +492,7 @@ def _as_domains(domain: Any) -> Domains:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {words_of(error)}"
 
 
 def _kind(thing: Any) -> str:

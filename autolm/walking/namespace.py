@@ -14,6 +14,7 @@ from typing import Any
 
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
+from autolm.outside.terminal import words_of
 from autolm.walking.breakpoints import Condition
 from autolm.walking.names import Names
 from autolm.walking.walk import Walk
@@ -131,7 +132,7 @@ class Namespace:
         try:
             return self.shown(text)
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return f"{type(error).__name__}: {words_of(error)}"
 
     def shown(self, text: str) -> str:
         """Write the value of an expression; a gradient that has not arrived is not 0."""

@@ -8,18 +8,20 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from autolm import Value
 from autolm.debugger.commands import Debugger
 from autolm.lm.config import TrainingConfig
 from autolm.ops import OPERATIONS
 from autolm.outside.columns import width
 from autolm.outside.language import say, say_rule, speak, usual_language
-from autolm.outside.terminal import RED, styled
+from autolm.outside.terminal import RED, in_a_line, styled, words_of, words_of_programs
 from autolm.testing.jax import JAX_LAWS
 from autolm.testing.laws import LAWS
 from autolm.testing.torch import TORCH_LAWS
+from autolm.walking.program import ProgramError, root_of_program
 
 ROOT = Path(__file__).parents[2] / "autolm"
 TABLE = json.loads((files("autolm.outside") / "korean.json").read_text("utf-8"))
@@ -68,6 +70,7 @@ NO_MESSAGES = {
 def english_again():
     yield
     speak("en")
+    words_of_programs.clear()
 
 
 def literals(tree):
@@ -208,18 +211,103 @@ def test_the_language_is_that_of_the_locale_and_another_is_refused(monkeypatch):
         speak("fr")
 
 
-@given(st.text(st.sampled_from(": '\"abx={}()\n"), max_size=1000) | st.text(max_size=300))
-@example("x: " * 190)
-@example("Error: " * 150)
+# Words of users
+
+
+class OddError(Exception):
+    pass
+
+
+def texts(longest):
+    pieces = [
+        *"abz'\"‘’",
+        "Error",
+        ": ",
+        " is ",
+        "input ",
+        "{}",
+        " where ",
+        " = ",
+        "  ",
+        "\n",
+        "x: ",
+    ]
+    return st.lists(st.sampled_from([*pieces, *TABLE]), max_size=longest // 2).map(
+        lambda chosen: "".join(chosen)[:longest]
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@example("x: " * 333)
 @example("'" * 1000)
 @example(" = ".join("ab" * 200))
-def test_any_text_of_a_user_can_be_said(text):
+@example("ValueError: " * 80)
+@example("a where b = " * 80)
+@example("{} is {}: " * 100)
+@given(texts(1000) | st.text(max_size=300))
+def test_any_text_goes_through_every_translation(text):
     speak("ko")
+    for translate in (say, say_rule):
+        assert isinstance(translate(text), str)
+        assert isinstance(translate(styled(text, RED)), str)
+    with pytest.raises(OddError) as caught:
+        raise OddError(text)
+    assert isinstance(say(in_a_line(f"x.py:3: OddError: {words_of(caught.value)}")), str)
+
+
+def raised(kind, text):
     try:
-        assert isinstance(say(text), str)
-        assert isinstance(say_rule(text), str)
-    finally:
-        speak("en")
+        raise kind(text)
+    except kind as error:
+        return error
+
+
+# Where the words of an error stand, and what is said around them.
+PLACES = [
+    ("x.py:3: {}: {}", "x.py:3: {}: {}"),
+    ("x.py:3: {}: {} (in a thread)", "x.py:3: {}: {} (스레드에서)"),
+    ("the condition of breakpoint 3: {}: {}", "중단점 3의 조건: {}: {}"),
+    ("the forward raised {}: {}", "순전파가 오류를 냈습니다: {}: {}"),
+]
+
+
+@settings(deadline=None, max_examples=60)
+@example("input must be positive", 0)
+@example("interrupted", 0)
+@example("damaged: it is not JSON", 2)
+@given(texts(400), st.integers(0, len(PLACES) - 1))
+def test_what_a_program_raises_is_never_translated(text, place):
+    speak("ko")
+    words = in_a_line(words_of(raised(ValueError, text)))
+    english, korean = PLACES[place]
+    if words and words != "ValueError":
+        assert say(english.format("ValueError", words)) == korean.format("ValueError", words)
+        assert say(words) == words
+
+
+def test_words_that_are_cut_stay_too():
+    speak("ko")
+    text = "input must be positive: " * 60
+    said = say(in_a_line(f"x.py:3: ValueError: {words_of(raised(ValueError, text))}"))
+    assert said == in_a_line(f"x.py:3: ValueError: {text}")
+
+
+def test_what_autolm_and_python_raise_in_a_program_is_translated():
+    speak("ko")
+    for call in (lambda: Value("a"), lambda: 1 / 0):
+        with pytest.raises((TypeError, ZeroDivisionError)) as caught:
+            call()
+        words = words_of(caught.value)
+        assert say(f"x.py:3: TypeError: {words}") != f"x.py:3: TypeError: {words}"
+
+
+def test_the_command_puts_a_programs_words_in_as_they_are(tmp_path):
+    program = tmp_path / "a.py"
+    program.write_text("raise ValueError('input must be positive')\n")
+    with pytest.raises(ProgramError) as caught:
+        root_of_program(program)
+    speak("ko")
+    assert say(str(caught.value)).endswith("a.py:1: ValueError: input must be positive")
 
 
 @pytest.mark.parametrize("english", [each for each in TABLE if ":say}" in TABLE[each]])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.array_operation import Case
 from autolm.ops.primitive import Primitive
+from autolm.outside.terminal import words_of
 from autolm.tensor.tensor import Tensor
 from autolm.testing import ridders
 from autolm.testing.call import Call
@@ -185,7 +186,7 @@ def _require_a_run(kernel: Kernel, examples: Sequence[Array]) -> None:
     try:
         kernel.run(examples, {})
     except Exception as error:
-        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        said = f"{type(error).__name__}: {words_of(error).partition(chr(10))[0]}"
         absent = kernel.lacks(error)
         why = f"it needs {absent} ({said})" if absent else said
         raise ValueError(

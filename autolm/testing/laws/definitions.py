@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.outside.terminal import words_of
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
@@ -98,7 +99,7 @@ def _gradient_of(leaf: Tensor) -> Array | None:
 
 
 def _failed(definition: str, error: Exception) -> OperationError:
-    return OperationError(f"the {definition} raised {type(error).__name__}: {error}")
+    return OperationError(f"the {definition} raised {type(error).__name__}: {words_of(error)}")
 
 
 def _compare(definition: str, subject: Subject, call: Call, node: Tensor, defined: Array) -> None:
