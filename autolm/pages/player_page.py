@@ -55,6 +55,7 @@ from autolm.pages.playback import (
 )
 from autolm.pages.scalar_program import number, scalar_program
 from autolm.pages.scene import ANY_NUMBER, TIME_LIMIT, scene_of, templates
+from autolm.pages.scripts import bundle
 from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.arguments import read_kind, read_node, read_path
@@ -66,7 +67,6 @@ from autolm.walking.walk import Walk
 
 PLAYER_KINDS = (".html", ".htm")
 WHOLE = "whole graph"
-SCRIPTS = ("words.js", "program.js", "matrices.js", "training.js", "zooming.js", "player.js")
 
 
 @overload
@@ -370,13 +370,12 @@ def _html(data: dict[str, Any], title: str) -> str:
     assets = files("autolm.pages") / "assets"
     lines = json.loads((assets / "korean.json").read_text(encoding="utf-8"))
     korean = {"lines": lines, "rules": rules_in_korean()}
-    scripts = [(assets / name).read_text(encoding="utf-8") for name in SCRIPTS]
     parts = {
         "TITLE": markup(title),
         "LIGHT": _variables(LIGHT),
         "DARK": _variables(DARK),
         "CSS": (assets / "player.css").read_text(encoding="utf-8"),
-        "JS": "\n".join(scripts),
+        "JS": bundle("player.js"),
         "DATA": _json(data | {"korean": korean}),
     }
     page = (assets / "player.html").read_text(encoding="utf-8")

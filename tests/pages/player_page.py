@@ -36,7 +36,7 @@ def told(page):
 def key_of(page, title):
     """Return the id of the box of a node with this name, or of the operation with this sign."""
     return page.evaluate(
-        f"Object.keys(scene.boxes).find((key) => scene.boxes[key].title === {title!r})"
+        f"Object.keys(view.scene.boxes).find((key) => view.scene.boxes[key].title === {title!r})"
     )
 
 

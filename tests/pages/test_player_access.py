@@ -46,13 +46,13 @@ def heard(page):
 def test_each_step_is_announced_once(browser, made, language):  # noqa: F811
     page = open_at(browser, made, f"step=0&lang={language}")
     page.evaluate(ANNOUNCED)
-    count = page.evaluate("scene.moments.length")
+    count = page.evaluate("view.scene.moments.length")
     for _ in range(count - 1):
         page.press("ArrowRight")
         said = heard(page)
-        title = page.evaluate("say(scene.moments[position].title)")
-        lines = page.evaluate("scene.moments[position].lines.map(say)")
-        phase = page.evaluate("say(scene.moments[position].phase)")
+        title = page.evaluate("say(view.scene.moments[view.position].title)")
+        lines = page.evaluate("view.scene.moments[view.position].lines.map(say)")
+        phase = page.evaluate("say(view.scene.moments[view.position].phase)")
         assert said == [["now", "".join([phase, title, *lines])]]
         page.press("b")  # a breakpoint changes nothing of the step
         page.press("b")
@@ -94,10 +94,10 @@ def test_tab_comes_to_all_that_can_be_used_and_shows_where_it_is(browser, made):
     )
     assert set(usable) <= set(names)
     assert {"language", "first", "next", "slider", "INPUT", "loop", "smaller"} <= set(names)
-    boxes = page.evaluate("Object.values(scene.boxes).filter((b) => b.kind !== 'more').length")
+    boxes = page.evaluate("Object.values(view.scene.boxes).filter((b) => b.kind !== 'more').length")
     tables = "document.querySelectorAll('figure:not([hidden]) table').length"
     assert names.count("TD") == page.evaluate(tables) > 3
-    assert len(set(names) & set(page.evaluate("Object.keys(scene.boxes)"))) == boxes
+    assert len(set(names) & set(page.evaluate("Object.keys(view.scene.boxes)"))) == boxes
     for name, is_shown, style, width, _ in stops:
         assert is_shown and style not in ("none", "hidden") and width >= 2, name
 
@@ -115,9 +115,9 @@ def test_a_cell_is_read_and_opened_by_keys_alone(browser, made):  # noqa: F811
     tab(page, back=True)  # to the same cell
     assert page.text("#cell").startswith(f"{matrix}[cat, 1] = ")
     page.press("Enter")
-    assert page.evaluate("scene.zoomed !== undefined")
+    assert page.evaluate("view.scene.zoomed !== undefined")
     page.press("Escape")
-    assert page.evaluate("pinned") == "blocks.0.attention"
+    assert page.evaluate("view.pinned") == "blocks.0.attention"
 
 
 def test_who_wants_no_motion_gets_none(browser, made):  # noqa: F811

@@ -123,12 +123,12 @@ def test_it_never_shows_the_future(page):
     seen = page.evaluate(
         """(() => {
             const isSeen = (node) => node.checkVisibility();
-            const logits = scene.known.find(([id]) => id === DATA.sentence.logits)[1];
-            return scene.moments.map(({ phase }, at) => {
+            const logits = view.scene.known.find(([id]) => id === DATA.sentence.logits)[1];
+            return view.scene.moments.map(({ phase }, at) => {
               go(at);
               const shown = [...tables.values()].filter(({ figure }) => isSeen(figure));
               const ahead = shown.filter(({ id, isGrad }) => {
-                const [, data, grad] = scene.known.find(([known]) => known === id);
+                const [, data, grad] = view.scene.known.find(([known]) => known === id);
                 return !((isGrad ? grad : data) <= at); });
               return [phase, shown.length, ahead.length, shown.some(({ isGrad }) => isGrad),
                 isSeen(document.getElementById("likeliest")) === (at >= logits)]; }); })()"""
@@ -186,7 +186,7 @@ def test_a_cell_tells_its_arithmetic_and_frames_what_it_is_made_of(browser, made
 def test_a_gradient_cell_adds_up_what_each_use_sent(page, made):
     known = nodes(made[1])
     page.press("End")
-    page.evaluate("pinned = ''; drawMatrices()")
+    page.evaluate("view.pinned = ''; drawMatrices()")
     page.click('table[data-matrix="grad-input"] tbody tr:nth-child(2) td:nth-of-type(3)')
     total, *sent = page.evaluate(
         "[...document.querySelectorAll('#cell li')].map((l) => l.textContent)"
@@ -233,7 +233,7 @@ def test_a_number_opens_as_a_graph_of_single_numbers(browser, made):
     ]
     assert all(each["data"] != "–" for each in titles)
     assert shown(page, "… 1 more")["data"] != "–"
-    assert page.evaluate("scene.moments.every(({ phase }) => phase !== 'backward')")
+    assert page.evaluate("view.scene.moments.every(({ phase }) => phase !== 'backward')")
     products = numbers(table(page, "products"))
     page.press("End")
     written = float(shown(page, "products[sat, cat]")["data"].replace("−", "-"))
@@ -286,7 +286,7 @@ def test_the_update_is_what_a_step_of_training_does(browser, made):
     losses = [other.train_step(IDS, TARGETS, at)[1] for _ in range(10)]
     assert page.evaluate("loopOf().losses") == pytest.approx(losses, rel=1e-10)
     assert page.text("#losses").startswith("losses of 10 steps: … → ")
-    page.evaluate("pinned = 'blocks.0.attention'; drawMatrices()")
+    page.evaluate("view.pinned = 'blocks.0.attention'; drawMatrices()")
     page.click('table[data-matrix="W_Q"] tbody tr:nth-child(1) td:nth-of-type(1)')
     assert "θ − α·g = " in page.text("#cell")
 
@@ -301,7 +301,7 @@ def test_the_step_is_in_the_address_and_survives_a_reload(browser, made):
         pass
     assert position(page) == 6
     page.evaluate("location.hash = '#step=3'")
-    page.until("position === 3")
+    page.until("view.position === 3")
 
 
 def test_a_page_around_it_can_move_it_and_is_told(browser, made, tmp_path):
@@ -400,7 +400,7 @@ def test_long_tokens_stand_beside_one_another_over_their_columns(browser, tmp_pa
             "Emulation.setDeviceMetricsOverride",
             **{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
         )
-        page.evaluate("pinned = 'blocks.0.attention'; go(99); drawMatrices(true)")
+        page.evaluate("view.pinned = 'blocks.0.attention'; go(99); drawMatrices(true)")
         overlap = """[...document.querySelectorAll("table")].flatMap((table) => {
             const labels = [...table.querySelectorAll("thead th span")];
             const boxes = labels.map((label) => label.getBoundingClientRect());
@@ -427,7 +427,7 @@ def test_adams_step_is_told_with_its_moments(browser, tmp_path):
     optimizer.learning_rate = rates[10]
     optimizer.step()
     assert float(model.compute_loss(IDS, TARGETS)) == pytest.approx(losses[10], rel=1e-12)
-    page.evaluate("pinned = ''; drawMatrices()")
+    page.evaluate("view.pinned = ''; drawMatrices()")
     page.click('table[data-matrix="W_out"] tbody tr:nth-child(1) td:nth-of-type(1)')
     assert re.search(r"d = m̂ / \(√v̂ \+ ε\) = .*\(m̂ = .*, v̂ = .*\)", page.text("#cell"))
 

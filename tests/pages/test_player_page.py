@@ -264,7 +264,7 @@ def test_playing_stops_at_a_breakpoint(neuron):
 
 def test_a_large_graph_steps_its_modules_both_ways(model):
     forward, backward = [], []
-    for _ in range(model.evaluate("scene.moments.length") - 1):
+    for _ in range(model.evaluate("view.scene.moments.length") - 1):
         model.press("ArrowRight")
         phase = forward if model.text("#phase") == "forward" else backward
         phase.append(model.text("#what"))

@@ -150,7 +150,8 @@ def test_a_page_marks_after_a_change_what_is_blamed(browser, tmp_path):
     marks = []
     for name, text in (("x", "2"), ("x", "0.001"), ("w", "1.7e308")):
         edit(page, name, text)
-        go_to(page, page.evaluate("scene.moments.findIndex((m) => m.phase === 'backward')") - 1)
+        turn = page.evaluate("view.scene.moments.findIndex((m) => m.phase === 'backward')")
+        go_to(page, turn - 1)
         marks.append(page.evaluate("document.querySelectorAll('g.node.alarm').length"))
     assert marks == [0, 0, 1]  # an exponential is infinite first, and last the root
 

@@ -58,7 +58,8 @@ def test_a_box_is_marked_from_the_step_that_makes_it_infinite(browser, tmp_path)
     root = z.log() * w
     root.backward()
     page = opened(browser, player(root, tmp_path / "page.html"))
-    marked = "[...document.querySelectorAll('g.node.alarm')].map((g) => scene.boxes[g.id].title)"
+    alarms = "[...document.querySelectorAll('g.node.alarm')]"
+    marked = f"{alarms}.map(({{ id }}) => view.scene.boxes[id].title)"
     counts = []
     for at in range(6):
         go_to(page, at)
@@ -86,7 +87,7 @@ def test_one_operation_in_a_large_graph_is_written_out_both_ways(browser, tmp_pa
     for i in range(60):
         z = z.sin() if i % 2 else z * 2.0
     page = opened(browser, player(z, tmp_path / "page.html"))
-    go_to(page, page.evaluate("scene.moments.findIndex((moment) => moment.title === 'mul')"))
+    go_to(page, page.evaluate("view.scene.moments.findIndex((moment) => moment.title === 'mul')"))
     first, second = lines(page)
     left, right = first.split(" = ")
     factors = [float(factor) for factor in left.split(" · ")]

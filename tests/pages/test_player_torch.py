@@ -67,7 +67,7 @@ def made(tmp_path_factory):
 
 def everything(browser, made, fragment="step=99"):
     page = open_at(browser, made, fragment)
-    page.evaluate("pinned = ''; drawMatrices()")
+    page.evaluate("view.pinned = ''; drawMatrices()")
     return page
 
 
@@ -113,7 +113,7 @@ def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, mad
         assert np.array_equal(np.reshape(hidden, shape), ahead), name
     assert weights["sums"] == ["Σ 1"] * 5
     assert table(page, "grad-hidden_scores")["sums"] == ["Σ 0"] * 5
-    page.evaluate("pinned = 'head'; drawMatrices()")
+    page.evaluate("view.pinned = 'head'; drawMatrices()")
     assert table(page, "logits")["columns"] == list(WORDS)
     assert table(page, "grad-logits")["sums"] == ["Σ 0"] * 5
 

@@ -99,7 +99,7 @@ def test_every_cell_opens_with_its_value_and_its_slopes_or_says_why_not(browser,
     assert names | closed >= elementary
     assert browser.problems == []
     said = page.evaluate(
-        """(() => { go(scene.moments.length - 1); pinned = ""; drawMatrices();
+        """(() => { go(view.scene.moments.length - 1); view.pinned = ""; drawMatrices();
             const isPicked = ({ matrix, isGrad }) => matrix.made?.op === "getitem" && !isGrad;
             const { figure } = [...tables.values()].find(isPicked);
             fillTable(figure);

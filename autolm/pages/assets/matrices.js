@@ -1,101 +1,26 @@
 // Arrays as tables of coloured cells, and what each number is made of.
+import { element, factor, inCell, item, language, make, number, powerOfTen, say } from "./words.js";
+import { lead, view } from "./view.js";
+import {
+  called, factors, KINDS, label, leadKind, line, matrices, offset, operandNumber, operandPlace,
+  ravelled, repeatedPlace, sizeOf, unravelled,
+} from "./arrays.js";
+import { updateOf } from "./training.js";
+import { canOpen, zoomInto } from "./zooming.js";
+import { chooseToken, drawSentence } from "./player.js";
+
 const WIDE = 46; // pixels of a cell with its number
 const LEAST = 5; // pixels of a cell without one
 const MOST = 64; // rows and columns in view at a time
 const TERMS = 6; // that are written out
 // What takes one of several numbers as it is.
 const PICKING = ["astype", "clamp_max", "clamp_min", "concatenate", "masked_fill", "ordered", "stack", "where"];
-const printing = matchMedia("print");
-const KINDS = { batch: "text", heads: "head" };
-
-const KEPT = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u1: Uint8Array };
-const unpacked = (text, kind) =>
-  new KEPT[kind](Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
-
-const matrices = DATA.matrices;
-document.body.classList.toggle("arrays", matrices.length > 0);
-for (const matrix of matrices) {
-  matrix.key = matrix.name;
-  const lazy = (name, kind) => {
-    const packed = matrix[name];
-    if (packed === undefined) return;
-    let numbers = null;
-    Object.defineProperty(matrix, name, { get: () => (numbers ??= unpacked(packed, kind)) });
-  };
-  lazy("data", matrix.dataKind);
-  lazy("grad", matrix.gradKind);
-  lazy("hidden", "u1");
-  for (const operand of matrix.made?.operands ?? []) {
-    if (operand.places !== undefined) operand.places = unpacked(operand.places, "i4");
-    if (operand.constant !== undefined) operand.constant = unpacked(operand.constant, "f8");
-  }
-  if (matrix.made?.places !== undefined) matrix.made.places = unpacked(matrix.made.places, "i4");
-  for (const use of matrix.uses) if (use.data !== undefined) use.data = unpacked(use.data, use.dataKind);
-}
-
-// Places in arrays
-
-const sizeOf = (shape) => shape.reduce((product, n) => product * n, 1);
-
-function unravelled(flat, shape) {
-  const index = Array(shape.length);
-  for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-    index[axis] = flat % shape[axis];
-    flat = Math.floor(flat / shape[axis]);
-  }
-  return index;
-}
-
-const ravelled = (index, shape) => index.reduce((flat, i, axis) => flat * shape[axis] + i, 0);
-
-// The place of an operand that was repeated to the shape of the result.
-function repeatedPlace(index, shape) {
-  return ravelled(shape.map((n, axis) => (n === 1 ? 0 : index[index.length - shape.length + axis])), shape);
-}
-
-function operandPlace(operand, flat) {
-  return operand.places ? operand.places[flat] : flat;
-}
-
-function operandNumber(operand, flat) {
-  if (operand.number !== undefined) return readNumber(operand.number);
-  if (operand.constant !== undefined) return operand.constant[flat];
-  return operand.matrix === undefined ? null : matrices[operand.matrix].data?.[operandPlace(operand, flat)] ?? null;
-}
-
-// Which text of a batch, and which head, is in view: the same one in all matrices.
-const lead = {};
-const leadKind = (matrix, axis) => matrix.axes[axis][0] || `axis ${axis}`;
-
-function offset(matrix) {
-  const index = matrix.shape.map((n, axis) =>
-    axis < matrix.shape.length - 2 ? Math.min(lead[leadKind(matrix, axis)] ?? 0, n - 1) : 0
-  );
-  return ravelled(index, matrix.shape);
-}
-
-// Labels
-
-function label(matrix, axis, i) {
-  const [, labels] = matrix.axes[axis];
-  if (labels === "tokens") return DATA.sentence?.rows[lead.batch ?? 0]?.[i] ?? String(i);
-  if (labels === "vocabulary") return DATA.vocabulary?.[i] ?? String(i);
-  return labels[i] ?? String(i);
-}
+export const printing = matchMedia("print");
 
 // Korean and Chinese signs are two columns wide.
 const WIDE_SIGN = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60\uffe0-\uffe6]/;
 const columnsOf = (text) => [...text].reduce((sum, sign) => sum + (WIDE_SIGN.test(sign) ? 2 : 1), 0);
 const IN_CELL = 6; // columns of a label over a cell with its number; a longer one is turned
-
-function called(matrix, flat) {
-  const index = unravelled(flat, matrix.shape);
-  const places = index.map((i, axis) => {
-    const kind = matrix.axes[axis][0];
-    return KINDS[kind] ? `${say(KINDS[kind])} ${i}` : label(matrix, axis, i);
-  });
-  return `${matrix.name}[${places.join(", ")}]`;
-}
 
 // Tables
 
@@ -105,7 +30,7 @@ const EAGER = { step: 6000, part: 60000 };
 const tables = new Map(); // "12 grad": { id, matrix, isGrad, figure, fill }
 const windows = new Map(); // where a large array is looked at
 const tableKey = (id, isGrad) => `${id}${isGrad ? " grad" : ""}`;
-const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+export const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const sight = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) if (isIntersecting) fillTable(target);
 }, { rootMargin: "400px" });
@@ -227,31 +152,30 @@ function windowOf(key, rows, columns) {
 
 // What is in view: the matrices of the step, or of a part that was asked for
 
-let pinned = null; // a scope
 const WHOLE_PART = 40; // matrices: of a part that is open, all are in view, as they come to be known
 let drawn = "";
 
-const isWithin = (scope, outer) => scope === outer || scope.startsWith(`${outer}.`);
+export const isWithin = (scope, outer) => scope === outer || scope.startsWith(`${outer}.`);
 
 function inView() {
-  if (pinned !== null) {
-    return [...matrices.keys()].filter((id) => isWithin(matrices[id].scope, pinned));
+  if (view.pinned !== null) {
+    return [...matrices.keys()].filter((id) => isWithin(matrices[id].scope, view.pinned));
   }
-  const inPart = scene.known.map(([id]) => id).filter((id) => isWithin(matrices[id].scope, scene.key));
-  if (scene.key && inPart.length && inPart.length <= WHOLE_PART) return inPart;
-  return scene.moments[position].matrices;
+  const inPart = view.scene.known.map(([id]) => id).filter((id) => isWithin(matrices[id].scope, view.scene.key));
+  if (view.scene.key && inPart.length && inPart.length <= WHOLE_PART) return inPart;
+  return view.scene.moments[view.position].matrices;
 }
 
-function knownAt(id) {
-  const [, data, grad] = scene.known.find(([known]) => known === id) ?? [id, null, null];
-  return { data: data !== null && data <= position, grad: grad !== null && grad <= position };
+export function knownAt(id) {
+  const [, data, grad] = view.scene.known.find(([known]) => known === id) ?? [id, null, null];
+  return { data: data !== null && data <= view.position, grad: grad !== null && grad <= view.position };
 }
 
-function drawMatrices(again = false) {
+export function drawMatrices(again = false) {
   // What is computed comes first; the parameters that it is computed with stand after it.
   const ids = (matrices.length ? inView() : []).sort((i, j) => matrices[i].isLeaf - matrices[j].isLeaf || i - j);
   const width = element("matrices").clientWidth - 24;
-  const now = JSON.stringify([ids, lead, width, language, pinned]);
+  const now = JSON.stringify([ids, lead, width, language, view.pinned]);
   if (now !== drawn || again) {
     drawn = now;
     tables.clear();
@@ -263,14 +187,14 @@ function drawMatrices(again = false) {
     ]);
     element("tables").replaceChildren(...figures);
   }
-  const current = scene.moments[position].matrices;
-  const isBackward = scene.moments[position].phase === "backward";
-  let room = pinned === null ? EAGER.step : EAGER.part;
+  const current = view.scene.moments[view.position].matrices;
+  const isBackward = view.scene.moments[view.position].phase === "backward";
+  let room = view.pinned === null ? EAGER.step : EAGER.part;
   for (const { id, isGrad, figure, fill, size } of tables.values()) {
     figure.hidden = !knownAt(id)[isGrad ? "grad" : "data"];
     figure.classList.toggle("now", ids.length > current.length && current.includes(id) && isGrad === isBackward);
     // A part that was asked for by the address is in the page as a whole.
-    if (!fill || (figure.hidden && pinned === null)) continue;
+    if (!fill || (figure.hidden && view.pinned === null)) continue;
     room -= size;
     if (room >= 0 || printing.matches) fillTable(figure);
     else sight.observe(figure);
@@ -302,9 +226,9 @@ function choosers(ids) {
 }
 
 // The token that was chosen is marked wherever it is a row or a column.
-function markToken(within = element("tables")) {
+export function markToken(within = element("tables")) {
   for (const name of within.querySelectorAll("th[data-token]")) {
-    name.classList.toggle("chosen", Number(name.dataset.token) === token);
+    name.classList.toggle("chosen", Number(name.dataset.token) === view.token);
   }
 }
 
@@ -348,31 +272,6 @@ function shortened(terms, sign = " + ") {
   if (terms.length <= TERMS) return terms.join(sign);
   const left = say(`${terms.length - TERMS + 1} more`);
   return [...terms.slice(0, TERMS - 1), `… ${left}`].join(sign);
-}
-
-// Pairs of places whose products add up to one number of a product of matrices; a vector is a row on
-// the left of a product, and a column on the right.
-function factors(made, index) {
-  let [a, b] = made.operands.map((operand) => operand.shape);
-  if (b.length === 1) [b, index] = [[...b, 1], [...index, 0]];
-  if (a.length === 1) [a, index] = [[1, ...a], [...index.slice(0, -1), 0, index.at(-1)]];
-  const before = index.slice(0, -2);
-  const at = (shape, row, column) => repeatedPlace([...before, row, column], shape);
-  return Array.from({ length: a.at(-1) }, (_, k) => [at(a, index.at(-2), k), at(b, k, index.at(-1))]);
-}
-
-// The places that are summed up, or normalized, together.
-function line(made, index) {
-  const { shape } = made.operands[0];
-  const full = [...index];
-  if (!made.keeps) for (const axis of made.axes) full.splice(axis, 0, 0);
-  let places = [full];
-  for (const axis of made.axes) {
-    places = places.flatMap((place) =>
-      Array.from({ length: shape[axis] }, (_, i) => place.map((k, other) => (other === axis ? i : k)))
-    );
-  }
-  return places.map((place) => ravelled(place, shape));
 }
 
 function alongText(op, numbers, own) {
@@ -450,24 +349,21 @@ function usedAt(made, k, id, flat, shape) {
   return [];
 }
 
-let touched = null; // { id, isGrad, flat }
-let isHeld = false; // by a click, so that one can leave it with the mouse
-
 const cellIn = (id, isGrad, flat) =>
   tables.get(tableKey(id, isGrad))?.figure.querySelector(`td[data-at="${flat}"]`);
 
 function touch(cell) {
   const entry = tables.get(cell.closest("figure").dataset.table);
-  touched = { id: entry.id, isGrad: entry.isGrad, flat: Number(cell.dataset.at) };
+  view.touched = { id: entry.id, isGrad: entry.isGrad, flat: Number(cell.dataset.at) };
   tellCell();
 }
 
-function tellCell() {
+export function tellCell() {
   for (const old of element("tables").querySelectorAll(".self, .part")) old.classList.remove("self", "part");
   const box = element("cell");
-  box.hidden = !touched || !tables.has(tableKey(touched.id, touched.isGrad));
+  box.hidden = !view.touched || !tables.has(tableKey(view.touched.id, view.touched.isGrad));
   if (box.hidden) return;
-  const { id, isGrad, flat } = touched;
+  const { id, isGrad, flat } = view.touched;
   const { lines, from } = isGrad ? gradientMadeOf(id, flat) : madeOf(id, flat);
   const known = from.filter(([source, isOfGrad]) => knownAt(source)[isOfGrad ? "grad" : "data"]);
   for (const [source, isOfGrad, at] of known) {
@@ -482,7 +378,7 @@ function tellCell() {
   const closed = isPicked ? "picked, not computed: there is nothing to open" : `as single numbers: zoom ${place}, at its step in the debugger`;
   const debug = made ? [closed] : [];
   const said = [...lines, ...update, ...debug];
-  const hasButton = isOpening && scene.zoomed?.join() !== [id, flat].join();
+  const hasButton = isOpening && view.scene.zoomed?.join() !== [id, flat].join();
   const now = JSON.stringify([said, hasButton, language]);
   if (box.dataset.said === now) return; // and is not announced again
   box.dataset.said = now;
@@ -494,17 +390,17 @@ function tellCell() {
   }
 }
 
-function zoomIntoTouched() {
-  if (touched && !element("cell").hidden) zoomInto(touched.id, touched.flat);
+export function zoomIntoTouched() {
+  if (view.touched && !element("cell").hidden) zoomInto(view.touched.id, view.touched.flat);
 }
 
 element("tables").addEventListener("mouseover", (event) => {
   const cell = event.target.closest("td[data-at]");
-  if (cell && !isHeld) touch(cell);
+  if (cell && !view.isHeld) touch(cell);
 });
 element("tables").addEventListener("click", (event) => {
   const cell = event.target.closest("td[data-at]");
-  isHeld = Boolean(cell) && !(isHeld && cell.classList.contains("self"));
+  view.isHeld = Boolean(cell) && !(view.isHeld && cell.classList.contains("self"));
   if (!cell) return;
   cell.focus();
   touch(cell);
@@ -521,7 +417,7 @@ element("tables").addEventListener("focusin", (event) => {
 });
 
 // Inside a table the arrow keys go from cell to cell.
-function moveInTable(cell, key) {
+export function moveInTable(cell, key) {
   const row = cell.parentElement;
   const column = [...row.children].indexOf(cell);
   const next = {

@@ -1,38 +1,42 @@
 // The player: shows one moment of one scene, and goes from moment to moment.
 // A scene is a picture with its moments; a part that opens is a scene of its own.
-const { scenes } = DATA;
-const byKey = new Map(scenes.map((each) => [each.key, each]));
+import { address, DATA, element, item, language, make, say, speak } from "./words.js";
+import { blamedPlaces, filled, numbers, program, recompute } from "./program.js";
+import { byKey, lead, view } from "./view.js";
+import { matrices } from "./arrays.js";
+import {
+  drawMatrices, isWithin, markToken, moveInTable, printing, tellCell, zoomIntoTouched,
+} from "./matrices.js";
+import { alpha, drawTraining } from "./training.js";
+import { opensAsGraph, zoomInto } from "./zooming.js";
+
 const HINT = "Choose a node: its step, and how its gradient adds up.";
 const HINT_OF_PARTS = "Choose a box to go to its step; a closed part opens.";
 const PACE = 900; // milliseconds from moment to moment while playing
 
-let scene = scenes[0];
-let position = 0;
-let chosen = null; // the key of a box
 let timer = null;
-let token = DATA.sentence ? DATA.sentence.rows[0].length - 1 : 0; // the place in the sentence
 let zoom = 1; // how much wider than the stage the picture is
 const positions = new Map(); // where each scene was left
 const breakpoints = new Set(); // "scene/box"
 let everyOperation = "";
 
-function show(key, at) {
-  positions.set(scene.key, position);
-  scene = byKey.get(key);
-  chosen = null;
-  element("stage").innerHTML = scene.svg;
+export function show(key, at) {
+  positions.set(view.scene.key, view.position);
+  view.scene = byKey.get(key);
+  view.chosen = null;
+  element("stage").innerHTML = view.scene.svg;
   const [, , width, height] = viewBox();
-  document.body.classList.toggle("wide", scene.isWide || width > WIDE_PICTURE * height);
-  element("note").textContent = scene.notes.map(say).join(" · ");
+  document.body.classList.toggle("wide", view.scene.isWide || width > WIDE_PICTURE * height);
+  element("note").textContent = view.scene.notes.map(say).join(" · ");
   zoom = 1;
   fit();
   prepare();
-  element("slider").max = scene.moments.length - 1;
-  const turn = scene.moments.findIndex((moment) => moment.phase === "backward");
+  element("slider").max = view.scene.moments.length - 1;
+  const turn = view.scene.moments.findIndex((moment) => moment.phase === "backward");
   element("turn").hidden = turn < 0;
-  element("turn").style.left = `calc(8px + (100% - 16px) * ${turn / (scene.moments.length - 1)})`;
+  element("turn").style.left = `calc(8px + (100% - 16px) * ${turn / (view.scene.moments.length - 1)})`;
   element("crumbs").replaceChildren(...crumbs());
-  element("hint").textContent = say(scene.isExact ? HINT : HINT_OF_PARTS);
+  element("hint").textContent = say(view.scene.isExact ? HINT : HINT_OF_PARTS);
   operations();
   go(at ?? positions.get(key) ?? 0);
 }
@@ -56,7 +60,7 @@ function prepare() {
     title.textContent = lines.join("\n");
   }
   for (const node of element("stage").querySelectorAll("g.node")) {
-    const box = scene.boxes[node.id];
+    const box = view.scene.boxes[node.id];
     if (!box) continue;
     node.classList.add(box.kind);
     const texts = [...node.querySelectorAll("text")];
@@ -100,7 +104,7 @@ function fit() {
   const [, , width, height] = viewBox();
   svg.removeAttribute("height");
   svg.removeAttribute("width");
-  const isFitted = scene.isExact || document.body.classList.contains("wide");
+  const isFitted = view.scene.isExact || document.body.classList.contains("wide");
   const high = isFitted ? Math.max(LEAST_SIZE, (stage.clientHeight - 24) / height) : 1;
   svg.style.width = `${Math.min(width, stage.clientWidth - 24, width * high) * zoom}px`;
 }
@@ -108,17 +112,17 @@ function fit() {
 function zoomBy(times) {
   zoom = times ? Math.max(0.5, Math.min(zoom * times, 8)) : 1;
   fit();
-  light(scene.moments[position]);
+  light(view.scene.moments[view.position]);
 }
 
 function crumbs() {
   const path = [];
-  for (let at = scene; at; at = at.around === null ? null : byKey.get(at.around)) path.unshift(at);
+  for (let at = view.scene; at; at = at.around === null ? null : byKey.get(at.around)) path.unshift(at);
   return path.flatMap((at, i) => {
-    const last = at === scene;
+    const last = at === view.scene;
     const crumb = document.createElement(last ? "b" : "button");
     crumb.textContent = at.key === "" ? say(at.title) : at.title;
-    if (!last) crumb.addEventListener("click", () => (scene.zoomed && at.key === scene.around ? close() : show(at.key)));
+    if (!last) crumb.addEventListener("click", () => (view.scene.zoomed && at.key === view.scene.around ? close() : show(at.key)));
     const gap = document.createElement("span");
     gap.textContent = " › ";
     return i ? [gap, crumb] : [crumb];
@@ -127,7 +131,7 @@ function crumbs() {
 
 function operations() {
   const names = new Set();
-  for (const box of Object.values(scene.boxes)) {
+  for (const box of Object.values(view.scene.boxes)) {
     if (box.kind === "operation" || box.kind === "rolled") names.add(box.title);
   }
   const none = new Option("–", "");
@@ -136,13 +140,13 @@ function operations() {
   element("operation").value = everyOperation;
 }
 
-function go(at) {
-  position = Math.max(0, Math.min(at, scene.moments.length - 1));
-  const moment = scene.moments[position];
+export function go(at) {
+  view.position = Math.max(0, Math.min(at, view.scene.moments.length - 1));
+  const moment = view.scene.moments[view.position];
   document.body.classList.toggle("back", moment.phase === "backward");
   document.body.classList.toggle("update", moment.phase === "update");
-  element("slider").value = position;
-  element("position").textContent = `${position} / ${scene.moments.length - 1}`;
+  element("slider").value = view.position;
+  element("position").textContent = `${view.position} / ${view.scene.moments.length - 1}`;
   element("slider").setAttribute("aria-valuetext", element("position").textContent);
   announce(moment);
   write(moment);
@@ -169,38 +173,34 @@ function announce({ phase, title, lines }) {
 let told = null;
 function note() {
   const place = new URLSearchParams();
-  if (position || scene.key === "") place.set("step", position);
-  if (scene.zoomed) place.set("zoom", scene.zoomed.join());
-  else if (pinned !== null || scene.key) place.set("open", pinned ?? scene.key);
+  if (view.position || view.scene.key === "") place.set("step", view.position);
+  if (view.scene.zoomed) place.set("zoom", view.scene.zoomed.join());
+  else if (view.pinned !== null || view.scene.key) place.set("open", view.pinned ?? view.scene.key);
   if (address.has("lang")) place.set("lang", language);
   const now = `#${place.toString().replaceAll("%2C", ",").replaceAll("%23", "#")}`;
   if (told !== null && now !== told) {
     // A page without an address of its own, in a frame, has none to change.
     if (location.protocol !== "about:") window.history.replaceState(null, "", now);
-    if (scene.key === "" && window.parent !== window) {
-      window.parent.postMessage({ autolm: { step: position } }, "*");
+    if (view.scene.key === "" && window.parent !== window) {
+      window.parent.postMessage({ autolm: { step: view.position } }, "*");
     }
   }
   told = now;
 }
 
-function item(line) {
-  return make("li", { text: say(line) });
-}
-
 function write(moment) {
   const known = {};
   const alarms = new Set();
-  for (const past of scene.moments.slice(0, position + 1)) {
+  for (const past of view.scene.moments.slice(0, view.position + 1)) {
     past.alarms.forEach((key) => alarms.add(key));
     for (const [key, rows] of Object.entries(past.writes)) {
       known[key] = { ...known[key], ...rows };
     }
   }
-  for (const [key, box] of Object.entries(scene.boxes)) {
+  for (const [key, box] of Object.entries(view.scene.boxes)) {
     const node = element(key);
     const values = known[key] ?? {};
-    const result = scene.boxes[key.replace(/op$/, "")] ? key.replace(/op$/, "") : key;
+    const result = view.scene.boxes[key.replace(/op$/, "")] ? key.replace(/op$/, "") : key;
     const isKnown = box.kind === "more" || (known[result] ?? {}).data !== undefined;
     node.classList.toggle("waiting", !isKnown);
     node.classList.toggle("changed", key in moment.writes);
@@ -218,8 +218,8 @@ function light(moment) {
   const written = Object.keys(moment.writes).map(element);
   if (moment.box) intoView(element(moment.box), written);
   for (const stop of element("stage").querySelectorAll(".stop")) stop.remove();
-  for (const key of Object.keys(scene.boxes)) {
-    if (breakpoints.has(`${scene.key}/${key}`)) mark(element(key));
+  for (const key of Object.keys(view.scene.boxes)) {
+    if (breakpoints.has(`${view.scene.key}/${key}`)) mark(element(key));
   }
 }
 
@@ -260,39 +260,39 @@ function mark(node) {
   node.append(dot);
 }
 
-const isBehindTheTurn = () => ["backward", "update"].includes(scene.moments[position].phase);
+const isBehindTheTurn = () => ["backward", "update"].includes(view.scene.moments[view.position].phase);
 
 function choose(key) {
   pause();
-  chosen = key;
+  view.chosen = key;
   const backward = isBehindTheTurn();
   const stepOf = (phase) =>
-    scene.moments.findIndex(
+    view.scene.moments.findIndex(
       (moment) => moment.phase === phase && [key, `${key}op`].includes(moment.box) && moment.lines.length
     );
   const step = stepOf(backward ? "backward" : "forward");
-  go(step < 0 ? position : step);
+  go(step < 0 ? view.position : step);
 }
 
 function tell() {
-  const box = scene.boxes[chosen];
+  const box = view.scene.boxes[view.chosen];
   element("chosen").hidden = !box;
   element("hint").hidden = Boolean(box);
   for (const node of element("stage").querySelectorAll("g.node")) {
-    node.classList.toggle("chosen", node.id === chosen);
+    node.classList.toggle("chosen", node.id === view.chosen);
   }
   const key = stopKey();
   element("break").disabled = !key;
-  element("break").setAttribute("aria-pressed", breakpoints.has(`${scene.key}/${key}`));
+  element("break").setAttribute("aria-pressed", breakpoints.has(`${view.scene.key}/${key}`));
   if (!box) return;
   element("name").textContent = box.title;
-  const sent = box.told.arrived.filter(([at]) => at <= position).map(([, line]) => line);
+  const sent = box.told.arrived.filter(([at]) => at <= view.position).map(([, line]) => line);
   const shown = sent.slice(0, SENT);
   if (sent.length > SENT) shown.push(`  … ${say(`${sent.length - SENT} more`)}`);
-  if (sent.length) shown.unshift(`grad = ${gradientNow(chosen)}, the sum of`);
+  if (sent.length) shown.unshift(`grad = ${gradientNow(view.chosen)}, the sum of`);
   element("told").replaceChildren(...[...box.told.lines, ...shown].map(item));
   element("open").hidden = !box.opens;
-  const place = freePlace(chosen);
+  const place = freePlace(view.chosen);
   element("edit").hidden = place === null;
   if (place !== null && document.activeElement !== element("value")) {
     element("value").value = String(numbers.data[place]);
@@ -305,23 +305,23 @@ const SENT = 6; // contributions that are listed
 function gradientNow(key) {
   const node = key.replace(/op$/, "");
   let text = "–";
-  for (const past of scene.moments.slice(0, position + 1)) text = past.writes[node]?.grad ?? text;
+  for (const past of view.scene.moments.slice(0, view.position + 1)) text = past.writes[node]?.grad ?? text;
   return text;
 }
 
 // The place in the program of a leaf that may be changed.
 function freePlace(key) {
-  const place = program && scene.templates && /^n\d+$/.test(key) ? Number(key.slice(1)) : null;
+  const place = program && view.scene.templates && /^n\d+$/.test(key) ? Number(key.slice(1)) : null;
   return place !== null && program.isFree[place] ? place : null;
 }
 
 // Compute everything again with other numbers in some leaves, and tell it in the same words.
-function change(changes) {
+export function change(changes) {
   recompute(changes);
   const blamed = blamedPlaces(program, numbers.data);
   const isAlarming = (key, row, text) => (row === "data" ? blamed.has(Number(key.slice(1))) : /inf|nan/.test(text));
-  scene.templates.moments.forEach((template, i) => {
-    const moment = scene.moments[i];
+  view.scene.templates.moments.forEach((template, i) => {
+    const moment = view.scene.moments[i];
     moment.title = filled(template.title);
     moment.lines = template.lines.map((line) => filled(line));
     moment.alarms = [];
@@ -330,37 +330,37 @@ function change(changes) {
       if (Object.entries(moment.writes[key]).some(([row, text]) => isAlarming(key, row, text))) moment.alarms.push(key);
     }
   });
-  for (const [key, arrived] of Object.entries(scene.templates.told)) {
-    if (key in scene.boxes) scene.boxes[key].told.arrived = arrived.map(([at, line]) => [at, filled(line)]);
+  for (const [key, arrived] of Object.entries(view.scene.templates.told)) {
+    if (key in view.scene.boxes) view.scene.boxes[key].told.arrived = arrived.map(([at, line]) => [at, filled(line)]);
   }
-  go(position);
+  go(view.position);
 }
 
 // A result has its steps at its operation; a breakpoint on either is one.
 function stopKey() {
-  const key = chosen || scene.moments[position].box;
-  return scene.boxes[`${key}op`] ? `${key}op` : key;
+  const key = view.chosen || view.scene.moments[view.position].box;
+  return view.scene.boxes[`${key}op`] ? `${key}op` : key;
 }
 
 function toggleBreak() {
   const key = stopKey();
   if (!key) return;
-  const name = `${scene.key}/${key}`;
+  const name = `${view.scene.key}/${key}`;
   if (!breakpoints.delete(name)) breakpoints.add(name);
-  go(position);
+  go(view.position);
 }
 
 function isStop(at) {
-  const { box } = scene.moments[at];
+  const { box } = view.scene.moments[at];
   if (!box) return false;
-  return breakpoints.has(`${scene.key}/${box}`) || (everyOperation !== "" && scene.boxes[box].title === everyOperation);
+  return breakpoints.has(`${view.scene.key}/${box}`) || (everyOperation !== "" && view.scene.boxes[box].title === everyOperation);
 }
 
 function open(key) {
-  const part = scene.boxes[key]?.opens;
+  const part = view.scene.boxes[key]?.opens;
   if (part === null || part === undefined || part === "") return;
   pause();
-  pinned = null;
+  view.pinned = null;
   const backward = isBehindTheTurn();
   const inside = byKey.get(part);
   const at = inside.moments.findIndex((moment) => moment.phase === (backward ? "backward" : "forward"));
@@ -368,31 +368,31 @@ function open(key) {
 }
 
 function close() {
-  if (pinned !== null) {
-    pinned = null;
-    go(position);
+  if (view.pinned !== null) {
+    view.pinned = null;
+    go(view.position);
     return;
   }
-  if (scene.around === null) return;
-  const inside = scene.key;
-  pinned = scene.pinned ?? null;
-  show(scene.around);
-  chosen = Object.keys(scene.boxes).find((key) => scene.boxes[key].opens === inside) ?? null;
+  if (view.scene.around === null) return;
+  const inside = view.scene.key;
+  view.pinned = view.scene.pinned ?? null;
+  show(view.scene.around);
+  view.chosen = Object.keys(view.scene.boxes).find((key) => view.scene.boxes[key].opens === inside) ?? null;
   tell();
 }
 
 function play() {
   if (timer) return pause();
-  if (position === scene.moments.length - 1) go(0);
+  if (view.position === view.scene.moments.length - 1) go(0);
   document.body.classList.add("playing");
   element("play").setAttribute("aria-label", say("Pause"));
   timer = setInterval(() => {
-    go(position + 1);
-    if (isStop(position) || position === scene.moments.length - 1) pause();
+    go(view.position + 1);
+    if (isStop(view.position) || view.position === view.scene.moments.length - 1) pause();
   }, PACE);
 }
 
-function pause() {
+export function pause() {
   clearInterval(timer);
   timer = null;
   document.body.classList.remove("playing");
@@ -400,33 +400,33 @@ function pause() {
 }
 
 function toBreakpoint() {
-  let at = position + 1;
-  while (at < scene.moments.length - 1 && !isStop(at)) at += 1;
+  let at = view.position + 1;
+  while (at < view.scene.moments.length - 1 && !isStop(at)) at += 1;
   go(at);
 }
 
 const onClick = (id, act) => element(id).addEventListener("click", act);
 const byHand = (act) => () => { pause(); act(); };
 onClick("first", byHand(() => go(0)));
-onClick("previous", byHand(() => go(position - 1)));
+onClick("previous", byHand(() => go(view.position - 1)));
 onClick("play", play);
-onClick("next", byHand(() => go(position + 1)));
+onClick("next", byHand(() => go(view.position + 1)));
 onClick("continue", byHand(toBreakpoint));
-onClick("open", () => open(chosen));
+onClick("open", () => open(view.chosen));
 onClick("break", toggleBreak);
 element("slider").addEventListener("input", byHand(() => go(Number(element("slider").value))));
 element("operation").addEventListener("change", (event) => { everyOperation = event.target.value; });
 
 const keys = {
-  ArrowRight: byHand(() => go(position + 1)),
-  ArrowLeft: byHand(() => go(position - 1)),
+  ArrowRight: byHand(() => go(view.position + 1)),
+  ArrowLeft: byHand(() => go(view.position - 1)),
   Home: byHand(() => go(0)),
-  End: byHand(() => go(scene.moments.length - 1)),
+  End: byHand(() => go(view.scene.moments.length - 1)),
   " ": play,
   c: byHand(toBreakpoint),
   b: toggleBreak,
   z: zoomIntoTouched,
-  Enter: () => open(chosen ?? scene.moments[position].box),
+  Enter: () => open(view.chosen ?? view.scene.moments[view.position].box),
   Escape: close,
   "+": () => zoomBy(1.4),
   "-": () => zoomBy(1 / 1.4),
@@ -444,7 +444,7 @@ document.addEventListener("keydown", (event) => {
   const node = event.target.closest("g.node");
   if (node && (event.key === "Enter" || event.key === " ")) {
     event.preventDefault();
-    if (event.key === "Enter" && scene.boxes[node.id].opens) open(node.id);
+    if (event.key === "Enter" && view.scene.boxes[node.id].opens) open(node.id);
     else choose(node.id);
     return;
   }
@@ -470,32 +470,32 @@ element("stage").addEventListener("pointerdown", (down) => {
 
 // The sentence
 
-function chooseToken(place) {
-  token = place;
+export function chooseToken(place) {
+  view.token = place;
   drawSentence();
   markToken();
 }
 
-function drawSentence() {
+export function drawSentence() {
   const box = element("sentence");
   box.hidden = !DATA.sentence;
   if (!DATA.sentence) return;
   const { rows, targets, likeliest, logits } = DATA.sentence;
   const batch = lead.batch ?? 0;
   const words = rows[batch].map((text, i) => {
-    const word = make("button", { text, "aria-pressed": String(i === token), title: `${say("position")} ${i}` });
+    const word = make("button", { text, "aria-pressed": String(i === view.token), title: `${say("position")} ${i}` });
     word.addEventListener("click", () => chooseToken(i));
     return word;
   });
-  const target = targets[batch]?.[token] ?? "";
+  const target = targets[batch]?.[view.token] ?? "";
   element("tokens").replaceChildren(...words);
-  if (target && token === words.length - 1) element("tokens").append(make("span", { class: "target", text: `[${target}]` }));
+  if (target && view.token === words.length - 1) element("tokens").append(make("span", { class: "target", text: `[${target}]` }));
   element("asked").textContent = target ? `${say("next")}: ${target}` : "";
   const whole = byKey.get("");
-  const at = scene.key === "" ? position : positions.get("") ?? 0;
+  const at = view.scene.key === "" ? view.position : positions.get("") ?? 0;
   const [, dataAt] = whole.known.find(([id]) => id === logits) ?? [];
   const isKnown = dataAt !== undefined && dataAt !== null && dataAt <= at;
-  const bars = isKnown ? likeliest[batch][token] : [];
+  const bars = isKnown ? likeliest[batch][view.token] : [];
   element("likeliest").hidden = !bars.length;
   element("likeliest").replaceChildren(
     ...bars.map(([text, share]) =>
@@ -511,7 +511,7 @@ function drawSentence() {
 // Changing a leaf
 
 element("value").addEventListener("change", () => {
-  const place = freePlace(chosen);
+  const place = freePlace(view.chosen);
   const text = element("value").value.trim().replace("−", "-");
   if (place !== null && text !== "" && !Number.isNaN(Number(text))) change([[place, Number(text)]]);
 });
@@ -522,7 +522,7 @@ onClick("whole", () => zoomBy(0));
 onClick("language", () => {
   speak(language === "ko" ? "en" : "ko");
   address.set("lang", language);
-  show(scene.key, position);
+  show(view.scene.key, view.position);
 });
 
 addEventListener("resize", () => drawMatrices());
@@ -531,8 +531,8 @@ new ResizeObserver(() => fit()).observe(element("stage"));
 addEventListener("message", (event) => {
   const step = event.data?.autolm?.step;
   if (!Number.isInteger(step) || event.source !== window.parent) return;
-  if (scene.key !== "" && byKey.has("")) show("");
-  if (step !== position) go(step);
+  if (view.scene.key !== "" && byKey.has("")) show("");
+  if (step !== view.position) go(step);
 });
 addEventListener("hashchange", () => {
   const place = new URLSearchParams(location.hash.slice(1));
@@ -544,7 +544,7 @@ function visit(place) {
   const scope = place.get("open");
   const step = place.get("step") ?? (/^\d+$/.test([...place.keys()][0] ?? "") ? [...place.keys()][0] : null);
   const part = byKey.has(scope) ? scope : "";
-  pinned = scope;
+  view.pinned = scope;
   const [id, flat] = (place.get("zoom") ?? "").split(",").map(Number);
   if (opensAsGraph(id) && flat in matrices[id].data) {
     show(part, Infinity); // where everything is known

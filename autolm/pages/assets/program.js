@@ -1,4 +1,6 @@
 // A program of single numbers, computed again: the operations of a Value, each with its rule.
+import { DATA, factor, number, readNumber } from "./words.js";
+
 const SQRT_PI = Math.sqrt(Math.PI);
 const along = (grad, slope) => (grad === 0 ? 0 : grad * slope);
 const power = (a, b) =>
@@ -34,7 +36,7 @@ const choice = (isChosen) => ([a, b]) => [
     return [isChosen(b, a) ? 0 : shared, isChosen(a, b) ? 0 : shared];
   },
 ];
-const added = (numbers) => numbers.reduce((sum, x) => sum + x, 0);
+export const added = (numbers) => numbers.reduce((sum, x) => sum + x, 0);
 
 const OPERATIONS = {
   add: ([a, b]) => [a + b, (grad) => [grad, grad]],
@@ -74,7 +76,7 @@ const OPERATIONS = {
 };
 
 // Compute every result from the leaves in `data`, in place; return the rules.
-function forward(program, data) {
+export function forward(program, data) {
   return program.operations.map((name, i) => {
     if (!name) return null;
     const [y, rule] = OPERATIONS[name](program.operands[i].map((k) => data[k]));
@@ -84,7 +86,7 @@ function forward(program, data) {
 }
 
 // Go through the steps of the engine's pass, in its order, as it adds up.
-function backward(program, rules, seed = 1) {
+export function backward(program, rules, seed = 1) {
   const sums = [];
   sums[program.operations.length - 1] = seed;
   return program.steps.map(({ node }) => {
@@ -101,8 +103,8 @@ function backward(program, rules, seed = 1) {
 }
 
 // The numbers as they are now: the engine's, until a leaf is changed.
-const program = DATA.program;
-let numbers = null;
+export const program = DATA.program;
+export let numbers = null;
 if (program) {
   for (const step of program.steps) {
     step.upstream = readNumber(step.upstream);
@@ -111,7 +113,7 @@ if (program) {
   numbers = { data: program.data.map(readNumber), steps: program.steps };
 }
 
-function recompute(changes) {
+export function recompute(changes) {
   const data = [...numbers.data];
   for (const [place, x] of changes) data[place] = x;
   const steps = backward(program, forward(program, data));
@@ -119,7 +121,7 @@ function recompute(changes) {
 }
 
 // The places whose results are blamed for what is not finite, as `blamed_nodes` has it.
-function blamedPlaces(program, data) {
+export function blamedPlaces(program, data) {
   const root = data.length - 1;
   const stack = [...data.keys()].filter((i) => Number.isNaN(data[i]) && program.takesGradient[i]);
   if (!Number.isFinite(data[root])) stack.push(root);
@@ -135,7 +137,7 @@ function blamedPlaces(program, data) {
   return blamed;
 }
 
-function gradientOf(place) {
+export function gradientOf(place) {
   if (place === program.operations.length - 1) return 1;
   let sum = null;
   for (const { node, sent } of numbers.steps) {
@@ -146,7 +148,7 @@ function gradientOf(place) {
   return sum;
 }
 
-function lossAt(rate, moved) {
+export function lossAt(rate, moved) {
   const data = [...numbers.data];
   for (const { node } of moved) data[node] -= rate * (gradientOf(node) ?? 0);
   forward(program, data);
@@ -154,7 +156,7 @@ function lossAt(rate, moved) {
 }
 
 // Put numbers into the slots of a text.
-function filled(text, { data, steps } = numbers) {
+export function filled(text, { data, steps } = numbers) {
   return text.replace(/\x01([^\x02]*)\x02/g, (_, slot) => {
     const [what, i, operand] = slot.split(":");
     if (what === "data") return number(data[i]);

@@ -1,6 +1,13 @@
 // The end of a training step: the update, the loss after it, and the next step.
+import { DATA, element, factor, item, number, readNumber, say } from "./words.js";
+import { gradientOf, lossAt, numbers, program } from "./program.js";
+import { view } from "./view.js";
+import { matrices, unpacked } from "./arrays.js";
+import { tellCell } from "./matrices.js";
+import { change, go } from "./player.js";
+
 const training = DATA.training;
-const alpha = document.querySelector("input[data-alpha]");
+export const alpha = document.querySelector("input[data-alpha]");
 const after = document.querySelector("[data-loss-after]");
 let rate = 0;
 let history = []; // the losses before the steps that were taken
@@ -34,9 +41,9 @@ function lossAfter() {
 const nearest = () => Math.round((rate / training.rates.at(-1)) * (training.rates.length - 1));
 const lossBefore = () => (program ? numbers.data.at(-1) : training.losses[0]);
 
-function drawTraining() {
+export function drawTraining() {
   const panel = element("training");
-  panel.hidden = !training || scene.moments[position].phase !== "update";
+  panel.hidden = !training || view.scene.moments[view.position].phase !== "update";
   if (!training || panel.hidden) return stopLoop();
   const value = lossAfter();
   alpha.setAttribute("aria-valuetext", `α ${number(rate)}, ${say("loss after")} ${number(value)}`);
@@ -137,7 +144,7 @@ function movedLines() {
 }
 
 // Where one number of a parameter goes.
-function updateOf(id, flat) {
+export function updateOf(id, flat) {
   const moved = training?.moved.find(({ matrix }) => matrix === id);
   if (!moved || element("training").hidden) return [];
   const x = matrices[id].data[flat];

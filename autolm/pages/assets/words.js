@@ -1,12 +1,10 @@
 // What the page says, in English or in Korean, and how it writes numbers.
-"use strict";
-
-const DATA = JSON.parse(document.getElementById("data").textContent);
-const element = (id) => document.getElementById(id);
-const address = new URLSearchParams(location.hash.slice(1));
+export const DATA = JSON.parse(document.getElementById("data").textContent);
+export const element = (id) => document.getElementById(id);
+export const address = new URLSearchParams(location.hash.slice(1));
 const LINES = dictionary(DATA.korean.lines);
 const RULES = dictionary(DATA.korean.rules);
-let language = address.get("lang") ?? (navigator.language.startsWith("ko") ? "ko" : "en");
+export let language = address.get("lang") ?? (navigator.language.startsWith("ko") ? "ko" : "en");
 
 function literally(text) {
   return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
@@ -21,7 +19,7 @@ function dictionary(whole) {
 
 // A line is known, or it is a pattern; in what is put there only the words of rules are translated,
 // for the rest are names.
-function say(line) {
+export function say(line) {
   return language === "ko" ? found(LINES, line) ?? rule(line) : line;
 }
 
@@ -60,7 +58,7 @@ const labelled = ["title", "aria-label"].flatMap((name) =>
   [...document.querySelectorAll(`[${name}]`)].map((node) => [node, name, node.getAttribute(name)])
 );
 
-function speak(chosen) {
+export function speak(chosen) {
   language = chosen;
   document.documentElement.lang = chosen;
   for (const [node, text] of standing) node.textContent = say(text);
@@ -76,7 +74,7 @@ function rounded(x, digits) {
 }
 
 // Four significant digits, as everywhere in autolm.
-function number(x) {
+export function number(x) {
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x < 0 ? "−inf" : "inf";
   if (x === 0) return Object.is(x, -0) ? "−0" : "0";
@@ -90,13 +88,13 @@ function number(x) {
 }
 
 // As a part of a term: what is negative stands in brackets.
-function factor(x) {
+export function factor(x) {
   const text = number(x);
   return text.startsWith("−") ? `(${text})` : text;
 }
 
 // In a cell, without the power of ten that all cells of the matrix leave out.
-function inCell(x, exponent) {
+export function inCell(x, exponent) {
   const scaled = x / 10 ** exponent;
   const size = Math.abs(scaled);
   let text;
@@ -111,15 +109,15 @@ function inCell(x, exponent) {
 }
 
 const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-function powerOfTen(exponent) {
+export function powerOfTen(exponent) {
   const digits = [...String(Math.abs(exponent))].map((digit) => RAISED[digit]).join("");
   return exponent ? `×10${exponent < 0 ? "⁻" : ""}${digits}` : "";
 }
 
 // JSON has no infinity; it travels as text.
-const readNumber = (x) => (x === "inf" ? Infinity : x === "-inf" ? -Infinity : x === null ? null : Number(x));
+export const readNumber = (x) => (x === "inf" ? Infinity : x === "-inf" ? -Infinity : x === null ? null : Number(x));
 
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "text") node.textContent = value;
@@ -127,4 +125,8 @@ function make(tag, attributes = {}, ...children) {
   }
   node.append(...children);
   return node;
+}
+
+export function item(line) {
+  return make("li", { text: say(line) });
 }

@@ -1,8 +1,17 @@
 // One cell of a matrix opened as a graph of single numbers: a scene like any other.
+import { DATA, element, number, readNumber, say } from "./words.js";
+import { added, backward, filled, forward } from "./program.js";
+import { byKey, view } from "./view.js";
+import {
+  called, factors, label, line, matrices, operandNumber, operandPlace, repeatedPlace, unravelled,
+} from "./arrays.js";
+import { escaped, knownAt } from "./matrices.js";
+import { pause, show } from "./player.js";
+
 const EXPONENTIALS = ["softmax", "log_softmax", "logsumexp"];
 const ROOM = 16; // characters of a name in a box
 
-const opensAsGraph = (id) => Boolean(matrices[id]?.made?.zoom && matrices[id].data?.length);
+export const opensAsGraph = (id) => Boolean(matrices[id]?.made?.zoom && matrices[id].data?.length);
 
 // What a cell is made of: lists, of each operand, of numbers and names.
 function termsOf(made, index) {
@@ -69,7 +78,7 @@ function graphOf(id, flat, seed) {
 
 // Without the shift of a softmax the exponential of a large number is infinite; several that are
 // largest share a gradient as pairs do not; the length of nothing has no slope: then nothing opens.
-function canOpen(id, flat) {
+export function canOpen(id, flat) {
   if (!opensAsGraph(id)) return false;
   const { data, made, shape } = matrices[id];
   if (made.op === "norm" && data[flat] === 0) return false;
@@ -80,7 +89,7 @@ function canOpen(id, flat) {
   return Number.isFinite(graphOf(id, flat, 1).data.at(-1)) === Number.isFinite(data[flat]);
 }
 
-function zoomInto(id, flat) {
+export function zoomInto(id, flat) {
   if (!canOpen(id, flat)) return;
   const matrix = matrices[id];
   const drawn = DATA.zooms[matrix.made.zoom].scene;
@@ -110,7 +119,9 @@ function zoomInto(id, flat) {
     const arrived = (drawn.templates.told[key] ?? []).map(([at, line]) => [at, written(line)]);
     return [key, { ...box, title: named(box.title), told: { lines: box.told.lines.map(named), arrived } }];
   }));
-  const outer = scene.zoomed ? { around: scene.around, pinned: scene.pinned } : { around: scene.key, pinned };
+  const outer = view.scene.zoomed
+    ? { around: view.scene.around, pinned: view.scene.pinned }
+    : { around: view.scene.key, pinned: view.pinned };
   byKey.set("zoom", {
     ...drawn,
     ...outer,
@@ -123,9 +134,9 @@ function zoomInto(id, flat) {
     known,
   });
   pause();
-  pinned = null;
-  touched = { id, isGrad: false, flat };
-  isHeld = true;
+  view.pinned = null;
+  view.touched = { id, isGrad: false, flat };
+  view.isHeld = true;
   element("matrices").scrollTop = 0;
   show("zoom", 0);
 }
