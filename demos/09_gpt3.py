@@ -27,10 +27,11 @@ of 50 257 tokens.
 
 # %%
 from autolm import TinyLM, TrainingConfig, toy_language_corpus
-from autolm.lm.size import GPT3, Architecture, parts
+from autolm.lm.design import tinylm_design
+from autolm.lm.size import GPT3, parts
 
 letters = set(toy_language_corpus(train_sentences=1000).text)
-ours = Architecture.of(TrainingConfig(), vocab_size=len(letters))
+ours = tinylm_design(len(letters), **TrainingConfig().architecture())
 
 
 def grouped(number):
@@ -39,9 +40,10 @@ def grouped(number):
 
 
 print(f"{'':<12}{'TinyLM':>10}{'GPT-3':>10}{'×':>8}")
-for field in ("num_layers", "d_model", "num_heads", "d_ff", "context", "vocab_size"):
+for field in ("num_layers", "d_model", "num_heads", "d_ff", "max_len", "vocab_size"):
     small, large = getattr(ours, field), getattr(GPT3, field)
-    print(f"{field:<12}{grouped(small):>10}{grouped(large):>10}{large / small:8.0f}")
+    name = "context" if field == "max_len" else field
+    print(f"{name:<12}{grouped(small):>10}{grouped(large):>10}{large / small:8.0f}")
 
 # %% [markdown] lang="ko"
 r"""

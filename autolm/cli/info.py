@@ -11,7 +11,6 @@ from autolm.lm.config import TrainingConfig
 
 if TYPE_CHECKING:
     from autolm.lm.design import Design
-    from autolm.lm.size import Architecture
 
 
 def info(
@@ -33,23 +32,23 @@ def info(
     from autolm.cli.console import SafeConsole
     from autolm.lm.size import GPT3, size_table, worker_table
 
-    models = [_architecture(run, vocab_size), GPT3]
+    models = [_design(run, vocab_size), GPT3]
     SafeConsole().print(size_table(models))
     if workers is not None:
         SafeConsole().print(worker_table(models, workers))
 
 
-def _architecture(run: Path | None, vocab_size: int | None) -> Architecture | Design:
+def _design(run: Path | None, vocab_size: int | None) -> Design:
+    from autolm.lm.design import tinylm_design
     from autolm.lm.pretrained import is_pretrained, read_design
     from autolm.lm.run_folder import RunFolder
-    from autolm.lm.size import Architecture
     from autolm.outside.given_file import LONGEST_JSON, read_given
 
     if run is not None and is_pretrained(run):
         return read_design(run)
     if run is not None and run.is_dir():
         folder = RunFolder.open(run)
-        return Architecture.of(folder.config(), folder.tokenizer().vocab_size)
+        return tinylm_design(folder.tokenizer().vocab_size, **folder.config().architecture())
     try:
         given = b"{}" if run is None else read_given(run, LONGEST_JSON)
         config = TrainingConfig.from_json(given)
@@ -58,4 +57,4 @@ def _architecture(run: Path | None, vocab_size: int | None) -> Architecture | De
     except ValueError as error:
         raise ValueError(f"{run}: {error}") from None
     known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
-    return Architecture.of(config, vocab_size or known)
+    return tinylm_design(vocab_size or known, **config.architecture())

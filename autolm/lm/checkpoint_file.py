@@ -6,7 +6,7 @@ file. Opening it reads the header alone: names, dtypes and shapes are known befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ MODEL, OPTIMIZER = "model", "optimizer"
 STATE = "autolm"  # the key of the state in the metadata of the file
 FLOATS = ("F16", "F32", "F64")
 
-Shapes = dict[str, tuple[int, ...]]
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
 
 
 def checkpoint_to_bytes(checkpoint: Checkpoint, invariants: Invariants) -> bytes:
@@ -128,7 +129,7 @@ class StoredCheckpoint:
                 raise damaged(self._file.path, f"{name!r} does not match its checksum")
         return arrays
 
-    def require_shapes(self, part: str, expected: Mapping[str, tuple[int, ...]], by: str) -> None:
+    def require_shapes(self, part: str, expected: Iterable[tuple[str, Shape]], by: str) -> None:
         """Refuse a part whose arrays are not the expected ones; only the header is read.
 
         Parameters
@@ -136,17 +137,17 @@ class StoredCheckpoint:
         part
             MODEL or OPTIMIZER.
         expected
-            The shape of each array.
+            Name and shape of each array; read up to the first one that does not match.
         by
             What the shapes follow from, for the message.
         """
-        path, found = self.path(part), self.shapes(part)
-        for name, shape in expected.items():
-            if name not in found:
+        path, stored = self.path(part), dict(self.shapes(part))
+        for name, shape in expected:
+            if name not in stored:
                 raise RunError(f"{path}: {name} is missing: {by} asks for it")
-            if found[name] != shape:
-                raise RunError(f"{path}: {name} has shape {found[name]}, and {by} asks for {shape}")
-        for name in found.keys() - expected.keys():
+            if (present := stored.pop(name)) != shape:
+                raise RunError(f"{path}: {name} has shape {present}, and {by} asks for {shape}")
+        for name in stored:
             raise RunError(f"{path}: {name!r} is unknown: {by} does not ask for it")
 
 

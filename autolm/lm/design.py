@@ -1,18 +1,20 @@
-"""How a pretrained transformer is built, read from the `config.json` of Hugging Face.
+"""What a transformer is besides its numbers: a `Design`, of TinyLM or of a pretrained model.
 
-Three families are known, each a decoder with a norm before each part: GPT-2, GPT-Neo and Llama.
-What a configuration asks for beyond them is refused by its name, since a model that ignored it
+A pretrained model's is read from the `config.json` of Hugging Face, for three families: GPT-2,
+GPT-Neo and Llama. An option that is not supported is refused by name, since a model that ignored it
 would compute something else.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-ACTIVATIONS = {  # which of autolm's each name of theirs is
+from autolm.nn.layers import Norm
+
+ACTIVATIONS = {  # Hugging Face's names, and those of `autolm.nn.layers`
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
@@ -30,39 +32,41 @@ class PretrainedError(ValueError):
     """A folder of a pretrained model cannot be used; one line says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Design:
-    """All that a transformer is, besides its numbers.
+    """Everything that defines a transformer, besides its numbers. The defaults are TinyLM's.
 
     Attributes
     ----------
-    family
-        "gpt2", "gpt_neo" or "llama".
-    vocab_size, d_model, num_layers, num_heads, d_ff, max_len
+    name
+        Name of the family: "TinyLM", "GPT-2", "GPT-Neo" or "Llama".
+    vocab_size, d_model, num_layers, num_heads, d_ff, max_len, norm, causal
         See `TinyLM`.
     num_kv_heads
-        Heads of keys and values.
+        Number of heads of keys and values.
     head_size
         Width of a head.
+    positions
+        Where positions come from: a sinusoidal table, a learned table, or rotation of q and k.
     activation
-        "gelu", "gelu_tanh", "relu" or "silu"; of the gate, if there is one.
+        "gelu", "gelu_tanh", "relu" or "silu"; with a gate, that of the gate.
     eps
         Of the norms.
     windows
-        Of each layer how many positions it sees, or None for all.
+        For each layer how many positions it sees, or None for all; empty if every layer sees all.
     scale
-        Of the scores; None for 1/√head_size.
+        Factor on the scores; None for 1/√head_size.
     rope_base
-        How slowly the last pair turns; None where positions are learned.
+        Base of the rotation angles, if positions rotate.
     is_gated
         Whether feed-forward has a gate, and norms are RMS norms, as in Llama.
     qkv_biases, output_biases, feed_forward_biases
         Which matrices have biases.
     is_tied
-        Whether the embedding is the output matrix too.
+        Whether the embedding is also the output matrix.
     """
 
-    family: str
+    name: str
     vocab_size: int
     d_model: int
     num_layers: int
@@ -71,61 +75,105 @@ class Design:
     head_size: int
     d_ff: int
     max_len: int
-    activation: str
-    eps: float
-    windows: tuple[int | None, ...]
-    scale: float | None
-    rope_base: float | None
-    is_gated: bool
-    qkv_biases: bool
-    output_biases: bool
-    feed_forward_biases: bool
-    is_tied: bool
+    norm: Norm = "pre"
+    causal: bool = True
+    positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
+    activation: str = "relu"
+    eps: float = 1e-5
+    windows: tuple[int | None, ...] = ()
+    scale: float | None = None
+    rope_base: float | None = None
+    is_gated: bool = False
+    qkv_biases: bool = False
+    output_biases: bool = False
+    feed_forward_biases: bool = False
+    is_tied: bool = False
 
-    @property
-    def name(self) -> str:
-        """Name the model as its family."""
-        return {"gpt2": "GPT-2", "gpt_neo": "GPT-Neo", "llama": "Llama"}[self.family]
+    def parameter_shapes(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Yield the path and the shape of each parameter, in the order of the model.
 
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each parameter, by its path in `Transformer`."""
-        d, keys = self.d_model, self.num_kv_heads * self.head_size
-        queries = self.num_heads * self.head_size
-        norm = ("gain",) if self.is_gated else ("gain", "bias")
-        linear = {
-            "attention.q": (d, queries, self.qkv_biases),
-            "attention.k": (d, keys, self.qkv_biases),
-            "attention.v": (d, keys, self.qkv_biases),
-            "attention.output": (queries, d, self.output_biases),
-            "feed_forward.gate": (d, self.d_ff, self.feed_forward_biases),
-            "feed_forward.up": (d, self.d_ff, self.feed_forward_biases),
-            "feed_forward.down": (self.d_ff, d, self.feed_forward_biases),
-        }
-        if not self.is_gated:
-            del linear["feed_forward.gate"]
-        shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (self.vocab_size, d)}
-        if self.rope_base is None:
-            shapes["position_embedding.weight"] = (self.max_len, d)
-        for i in range(self.num_layers):
-            for name in ("norm_1", "norm_2"):
-                shapes |= {f"blocks.{i}.{name}.{own}": (d,) for own in norm}
-            for name, (rows, columns, has_bias) in linear.items():
-                shapes[f"blocks.{i}.{name}.weight"] = (rows, columns)
-                if has_bias:
-                    shapes[f"blocks.{i}.{name}.bias"] = (columns,)
-        shapes |= {f"norm.{own}": (d,) for own in norm}
+        Examples
+        --------
+        >>> design = tinylm_design(5, 8, 2, 16, num_layers=10**12)
+        >>> next(design.parameter_shapes())
+        ('embedding', (5, 8))
+        """
+        yield "embedding", (self.vocab_size, self.d_model)
+        if self.positions == "learned":
+            yield "position_embedding", (self.max_len, self.d_model)
+        block = self.block_shapes()
+        for layer in range(self.num_layers):
+            for path, shape in block.items():
+                yield f"blocks.{layer}.{path}", shape
+        if self.norm == "pre":
+            yield from self._norm_shapes("norm")
         if not self.is_tied:
-            shapes["head.weight"] = (d, self.vocab_size)
+            yield "W_out", (self.d_model, self.vocab_size)
+
+    def block_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter of a block, by its path in the block."""
+        d, d_ff, keys = self.d_model, self.d_ff, self.num_kv_heads * self.head_size
+        queries = self.num_heads * self.head_size
+        matrices = [
+            ("attention", "Q", d, queries, self.qkv_biases),
+            ("attention", "K", d, keys, self.qkv_biases),
+            ("attention", "V", d, keys, self.qkv_biases),
+            ("attention", "O", queries, d, self.output_biases),
+            ("feed_forward", "1", d, d_ff, self.feed_forward_biases),
+            ("feed_forward", "2", d_ff, d, self.feed_forward_biases),
+        ]
+        if self.is_gated:
+            matrices.append(("feed_forward", "gate", d, d_ff, self.feed_forward_biases))
+        shapes: dict[str, tuple[int, ...]] = {}
+        for part, name, rows, columns, has_bias in matrices:
+            shapes[f"{part}.W_{name}"] = (rows, columns)
+            if has_bias:
+                shapes[f"{part}.b_{name}"] = (columns,)
+        for norm in ("norm_1", "norm_2") if self.norm is not None else ():
+            shapes.update(self._norm_shapes(norm))
         return shapes
+
+    def _norm_shapes(self, path: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+        yield f"{path}.gain", (self.d_model,)
+        if not self.is_gated:
+            yield f"{path}.bias", (self.d_model,)
+
+
+def tinylm_design(
+    vocab_size: int,
+    d_model: int,
+    num_heads: int,
+    d_ff: int,
+    num_layers: int,
+    *,
+    max_len: int = 1000,
+    norm: Norm = "pre",
+    causal: bool = True,
+    **_: Any,
+) -> Design:
+    """Return the design of a `TinyLM` with these arguments; dtype and seed are ignored."""
+    return Design(
+        name="TinyLM",
+        vocab_size=vocab_size,
+        d_model=d_model,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        num_kv_heads=num_heads,
+        head_size=d_model // num_heads,
+        d_ff=d_ff,
+        max_len=max_len,
+        norm=norm,
+        causal=causal,
+    )
 
 
 def design_of(config: Mapping[str, Any]) -> Design:
-    """Read a configuration.
+    """Read the design from a configuration.
 
     Raises
     ------
     PretrainedError
-        For one that is of no known family, is damaged, or asks for what is not supported.
+        If the family is unknown, a value is wrong, or an option is not supported.
 
     Examples
     --------
@@ -217,7 +265,7 @@ def _gpt2(read: Reader) -> Design:
     read = Reader({"n_embd": 768, "n_head": 12, "n_layer": 12, **read.config})
     width, heads, layers = read.size("n_embd"), read.size("n_head"), read.layers("n_layer")
     return Design(
-        family="gpt2",
+        name="GPT-2",
         vocab_size=read.size("vocab_size", 50257),
         d_model=width,
         num_layers=layers,
@@ -228,10 +276,8 @@ def _gpt2(read: Reader) -> Design:
         max_len=read.size("n_positions", 1024),
         activation=read.activation("activation_function", "gelu_new"),
         eps=read.number("layer_norm_epsilon", 1e-5),
-        windows=(None,) * layers,
         scale=None if read.flag("scale_attn_weights", True) else 1.0,
-        rope_base=None,
-        is_gated=False,
+        positions="learned",
         qkv_biases=True,
         output_biases=True,
         feed_forward_biases=True,
@@ -244,7 +290,7 @@ def _gpt_neo(read: Reader) -> Design:
     window = read.size("window_size", 256)
     kinds = _kinds_of_layers(read.config.get("attention_types"), layers)
     return Design(
-        family="gpt_neo",
+        name="GPT-Neo",
         vocab_size=read.size("vocab_size", 50257),
         d_model=width,
         num_layers=layers,
@@ -257,9 +303,7 @@ def _gpt_neo(read: Reader) -> Design:
         eps=read.number("layer_norm_epsilon", 1e-5),
         windows=tuple(window if kind == "local" else None for kind in kinds),
         scale=1.0,
-        rope_base=None,
-        is_gated=False,
-        qkv_biases=False,
+        positions="learned",
         output_biases=True,
         feed_forward_biases=True,
         is_tied=read.flag("tie_word_embeddings", True),
@@ -297,7 +341,7 @@ def _llama(read: Reader) -> Design:
         size = read.head_size("num_attention_heads", "hidden_size")
     biased = read.flag("attention_bias", False)
     return Design(
-        family="llama",
+        name="Llama",
         vocab_size=read.size("vocab_size"),
         d_model=read.size("hidden_size"),
         num_layers=layers,
@@ -308,8 +352,7 @@ def _llama(read: Reader) -> Design:
         max_len=read.size("max_position_embeddings", 2048),
         activation=read.activation("hidden_act", "silu"),
         eps=read.number("rms_norm_eps", 1e-6),
-        windows=(None,) * layers,
-        scale=None,
+        positions="rotary",
         rope_base=how.number("rope_theta", 10_000.0),
         is_gated=True,
         qkv_biases=biased,

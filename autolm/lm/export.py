@@ -11,15 +11,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.lm.config import TrainingConfig
+from autolm.lm.design import Design
+from autolm.lm.pretrained import HEAD, sources_of
 from autolm.lm.run_folder import RunError, RunFolder
+from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 from autolm.lm.tokenizers.vocabulary import visible_bytes
 from autolm.lm.trained import trained_model
@@ -63,7 +65,7 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     words = tokenizer_json(tokenizer)
     model = trained_model(run)
     family = gpt2 if config.norm == "pre" else opt
-    described, weights = family(config, model.state(), model.positions)
+    described, weights = family(model)
     boundary = tokenizer.encode("\n")[0] if config.kind == "lines" else None
     described |= {
         "vocab_size": tokenizer.vocab_size,
@@ -99,98 +101,73 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     return folder
 
 
-def gpt2(
-    config: TrainingConfig, state: Mapping[str, NDArray[Any]], positions: NDArray[Any]
-) -> tuple[dict[str, Any], Arrays]:
-    """Describe a model with norms before each part, as a GPT-2, and name its weights."""
-    found: Arrays = {
-        "transformer.wte.weight": state["embedding"],
-        "transformer.wpe.weight": positions,
-    }
-    for layer in range(config.num_layers):
-        ours, theirs = f"blocks.{layer}", f"transformer.h.{layer}"
-        attention = [state[f"{ours}.attention.W_{which}"] for which in "QKV"]
-        for number in (1, 2):
-            found[f"{theirs}.ln_{number}.weight"] = state[f"{ours}.norm_{number}.gain"]
-            found[f"{theirs}.ln_{number}.bias"] = state[f"{ours}.norm_{number}.bias"]
-        found |= {
-            f"{theirs}.attn.c_attn.weight": np.concatenate(attention, axis=1),
-            f"{theirs}.attn.c_proj.weight": state[f"{ours}.attention.W_O"],
-            f"{theirs}.mlp.c_fc.weight": state[f"{ours}.feed_forward.W_1"],
-            f"{theirs}.mlp.c_proj.weight": state[f"{ours}.feed_forward.W_2"],
-        }
-        for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
-            size = found[f"{theirs}.{name}.weight"].shape[1]
-            found[f"{theirs}.{name}.bias"] = np.zeros(size, positions.dtype)
-    found |= {
-        "transformer.ln_f.weight": state["norm.gain"],
-        "transformer.ln_f.bias": state["norm.bias"],
-        "lm_head.weight": state["W_out"].T,
-    }
-    described = {
+def gpt2(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
+    """Describe a model with norms before each part as a GPT-2, and name its weights."""
+    own = model.design
+    design = replace(
+        own,
+        name="GPT-2",
+        positions="learned",
+        qkv_biases=True,
+        output_biases=True,
+        feed_forward_biases=True,
+    )
+    state = {**model.state(), "position_embedding": model.positions}
+    for path, shape in design.parameter_shapes():
+        state.setdefault(path, np.zeros(shape, model.positions.dtype))  # biases
+    config = {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
         "activation_function": "relu",
-        "n_embd": config.d_model,
-        "n_head": config.num_heads,
-        "n_layer": config.num_layers,
-        "n_inner": config.d_ff,
-        "n_positions": config.block_size,
-        "layer_norm_epsilon": 1e-5,
+        "n_embd": own.d_model,
+        "n_head": own.num_heads,
+        "n_layer": own.num_layers,
+        "n_inner": own.d_ff,
+        "n_positions": own.max_len,
+        "layer_norm_epsilon": own.eps,
         "attn_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "resid_pdrop": 0.0,
     }
-    return described, found
+    return config, _weights(design, state, "transformer")
 
 
-def opt(
-    config: TrainingConfig, state: Mapping[str, NDArray[Any]], positions: NDArray[Any]
-) -> tuple[dict[str, Any], Arrays]:
-    """Describe a model with norms after each part, as an OPT, and name its weights.
+def opt(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
+    """Describe a model with norms after each part as an OPT, and name its weights.
 
     Source: Zhang et al., OPT: Open Pre-trained Transformer Language Models (2022); its first
     position is number 2.
     """
-    at = "model.decoder"
-    unused = np.zeros((2, config.d_model), positions.dtype)
-    found: Arrays = {
-        f"{at}.embed_tokens.weight": state["embedding"],
-        f"{at}.embed_positions.weight": np.concatenate([unused, positions]),
-        "lm_head.weight": state["W_out"].T,
-    }
-    matrices = {
-        "self_attn.q_proj": "attention.W_Q",
-        "self_attn.k_proj": "attention.W_K",
-        "self_attn.v_proj": "attention.W_V",
-        "self_attn.out_proj": "attention.W_O",
-        "fc1": "feed_forward.W_1",
-        "fc2": "feed_forward.W_2",
-    }
-    norms = {"self_attn_layer_norm": "norm_1", "final_layer_norm": "norm_2"}
-    for layer in range(config.num_layers):
-        ours, theirs = f"blocks.{layer}", f"{at}.layers.{layer}"
-        for name, path in matrices.items():
-            found[f"{theirs}.{name}.weight"] = state[f"{ours}.{path}"].T
-        for name, path in norms.items():
-            found[f"{theirs}.{name}.weight"] = state[f"{ours}.{path}.gain"]
-            found[f"{theirs}.{name}.bias"] = state[f"{ours}.{path}.bias"]
-    described = {
+    own = model.design
+    design = replace(own, name="OPT", positions="learned")
+    unused = np.zeros((2, own.d_model), model.positions.dtype)
+    state = {**model.state(), "position_embedding": np.concatenate([unused, model.positions])}
+    config = {
         "model_type": "opt",
         "architectures": ["OPTForCausalLM"],
         "activation_function": "relu",
-        "hidden_size": config.d_model,
-        "word_embed_proj_dim": config.d_model,
-        "ffn_dim": config.d_ff,
-        "num_attention_heads": config.num_heads,
-        "num_hidden_layers": config.num_layers,
-        "max_position_embeddings": config.block_size,
+        "hidden_size": own.d_model,
+        "word_embed_proj_dim": own.d_model,
+        "ffn_dim": own.d_ff,
+        "num_attention_heads": own.num_heads,
+        "num_hidden_layers": own.num_layers,
+        "max_position_embeddings": own.max_len,
         "do_layer_norm_before": False,
         "enable_bias": False,
         "dropout": 0.0,
         "attention_dropout": 0.0,
     }
-    return described, found
+    return config, _weights(design, state, "model.decoder")
+
+
+def _weights(design: Design, state: Arrays, prefix: str) -> Arrays:
+    """Lay parameters out as the files of a family do: the inverse of `load_pretrained`."""
+    parts: dict[str, list[NDArray[Any]]] = {}
+    for path, source in sources_of(design).items():
+        name = source.name if source.name == HEAD else f"{prefix}.{source.name}"
+        array = state[path]
+        parts.setdefault(name, []).append(array.T if source.is_transposed else array)
+    return {name: np.concatenate(arrays, axis=-1) for name, arrays in parts.items()}
 
 
 def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:

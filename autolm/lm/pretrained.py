@@ -6,6 +6,7 @@ The folder has a `config.json`, weights as safetensors, and a tokenizer as `toke
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +24,8 @@ from autolm.tensor.arguments import read_floating, read_path
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
-PREFIXES = ("transformer.", "model.")  # which some files leave out
-# Tables that old files hold, and that follow from the rest.
+PREFIXES = ("transformer.", "model.")  # optional in the names of weights
+# Tables in old files that can be computed from the rest.
 DERIVED = (
     ".attn.bias",
     ".attn.masked_bias",
@@ -35,11 +36,15 @@ DERIVED = (
 
 
 class Source(NamedTuple):
-    """Where a parameter comes from: a stored array, perhaps turned, perhaps some of its columns."""
+    """The stored array that holds a parameter: transposed, or as one third of its columns."""
 
     name: str
-    is_turned: bool = False
-    part: int | None = None  # of three that lie side by side
+    is_transposed: bool = False
+    part: int | None = None  # which third
+
+
+Sources = dict[str, Source]
+BLOCK = re.compile(r"blocks\.(\d+)\.(.*)")
 
 
 def load_pretrained(
@@ -83,7 +88,7 @@ def load_pretrained(
     try:
         require_memory_to_load(design, dtype)
         if design.is_tied and HEAD in stored:
-            _require_same(stored[HEAD], stored[sources["embedding.weight"].name])
+            _require_same(stored[HEAD], stored[sources["embedding"].name])
         return Transformer(design, _arrays(stored, sources, dtype)), tokenizer
     except PretrainedError as error:
         raise PretrainedError(f"{folder}: weights: {error}") from None
@@ -120,60 +125,81 @@ def is_pretrained(folder: str | Path) -> bool:
 
 
 def sources_of(design: Design) -> dict[str, Source]:
-    """Say of each parameter where it comes from."""
-    table = {"gpt2": GPT2, "gpt_neo": GPT_NEO, "llama": LLAMA}[design.family]
+    """Return the source of each parameter, by path."""
     found = {}
-    for path in design.parameter_shapes():
-        module, own = path.rsplit(".", 1)
-        before, _, after = module.partition("blocks.")
-        layer, _, inner = after.partition(".")
-        source = table[f"blocks.{inner}" if after and not before else module]
-        name = source.name.format(i=layer) + (".bias" if own == "bias" else ".weight")
-        found[path] = Source(name, source.is_turned and own == "weight", source.part)
+    for path, _ in design.parameter_shapes():
+        block = BLOCK.match(path)
+        source = SOURCES[design.name][path if block is None else block[2]]
+        layer = None if block is None else block[1]
+        found[path] = source._replace(name=source.name.format(i=layer))
     return found
 
 
-GPT2 = {
-    "embedding": Source("wte"),
-    "position_embedding": Source("wpe"),
-    "blocks.norm_1": Source("h.{i}.ln_1"),
-    **{
-        f"blocks.attention.{own}": Source("h.{i}.attn.c_attn", part=n)
-        for n, own in enumerate("qkv")
-    },
-    "blocks.attention.output": Source("h.{i}.attn.c_proj"),
-    "blocks.norm_2": Source("h.{i}.ln_2"),
-    "blocks.feed_forward.up": Source("h.{i}.mlp.c_fc"),
-    "blocks.feed_forward.down": Source("h.{i}.mlp.c_proj"),
-    "norm": Source("ln_f"),
-    "head": Source("lm_head", is_turned=True),
+def _matrix(path: str, name: str, is_transposed: bool = False, part: int | None = None) -> Sources:
+    """Return the sources of a matrix and its bias, such as "attention.Q"."""
+    module, _, own = path.rpartition(".")
+    return {
+        f"{module}.W_{own}": Source(f"{name}.weight", is_transposed, part),
+        f"{module}.b_{own}": Source(f"{name}.bias", False, part),
+    }
+
+
+def _norm(path: str, name: str) -> Sources:
+    return {f"{path}.gain": Source(f"{name}.weight"), f"{path}.bias": Source(f"{name}.bias")}
+
+
+# The parameters inside a block by their path in it: no name is used both there and outside.
+GPT2: Sources = {
+    "embedding": Source("wte.weight"),
+    "position_embedding": Source("wpe.weight"),
+    **_matrix("attention.Q", "h.{i}.attn.c_attn", part=0),
+    **_matrix("attention.K", "h.{i}.attn.c_attn", part=1),
+    **_matrix("attention.V", "h.{i}.attn.c_attn", part=2),
+    **_matrix("attention.O", "h.{i}.attn.c_proj"),
+    **_matrix("feed_forward.1", "h.{i}.mlp.c_fc"),
+    **_matrix("feed_forward.2", "h.{i}.mlp.c_proj"),
+    **_norm("norm_1", "h.{i}.ln_1"),
+    **_norm("norm_2", "h.{i}.ln_2"),
+    **_norm("norm", "ln_f"),
+    "W_out": Source("lm_head.weight", is_transposed=True),
 }
-GPT_NEO = {
+GPT_NEO: Sources = {
     **GPT2,
-    **{
-        f"blocks.attention.{own}": Source(f"h.{{i}}.attn.attention.{own}_proj", is_turned=True)
-        for own in "qkv"
-    },
-    "blocks.attention.output": Source("h.{i}.attn.attention.out_proj", is_turned=True),
-    "blocks.feed_forward.up": Source("h.{i}.mlp.c_fc", is_turned=True),
-    "blocks.feed_forward.down": Source("h.{i}.mlp.c_proj", is_turned=True),
+    **_matrix("attention.Q", "h.{i}.attn.attention.q_proj", is_transposed=True),
+    **_matrix("attention.K", "h.{i}.attn.attention.k_proj", is_transposed=True),
+    **_matrix("attention.V", "h.{i}.attn.attention.v_proj", is_transposed=True),
+    **_matrix("attention.O", "h.{i}.attn.attention.out_proj", is_transposed=True),
+    **_matrix("feed_forward.1", "h.{i}.mlp.c_fc", is_transposed=True),
+    **_matrix("feed_forward.2", "h.{i}.mlp.c_proj", is_transposed=True),
 }
-LLAMA = {
-    "embedding": Source("embed_tokens"),
-    "blocks.norm_1": Source("layers.{i}.input_layernorm"),
-    **{
-        f"blocks.attention.{own}": Source(f"layers.{{i}}.self_attn.{own}_proj", is_turned=True)
-        for own in "qkv"
-    },
-    "blocks.attention.output": Source("layers.{i}.self_attn.o_proj", is_turned=True),
-    "blocks.norm_2": Source("layers.{i}.post_attention_layernorm"),
-    **{
-        f"blocks.feed_forward.{own}": Source(f"layers.{{i}}.mlp.{own}_proj", is_turned=True)
-        for own in ("gate", "up", "down")
-    },
-    "norm": Source("norm"),
-    "head": Source("lm_head", is_turned=True),
+LLAMA: Sources = {
+    "embedding": Source("embed_tokens.weight"),
+    **_matrix("attention.Q", "layers.{i}.self_attn.q_proj", is_transposed=True),
+    **_matrix("attention.K", "layers.{i}.self_attn.k_proj", is_transposed=True),
+    **_matrix("attention.V", "layers.{i}.self_attn.v_proj", is_transposed=True),
+    **_matrix("attention.O", "layers.{i}.self_attn.o_proj", is_transposed=True),
+    **_matrix("feed_forward.gate", "layers.{i}.mlp.gate_proj", is_transposed=True),
+    **_matrix("feed_forward.1", "layers.{i}.mlp.up_proj", is_transposed=True),
+    **_matrix("feed_forward.2", "layers.{i}.mlp.down_proj", is_transposed=True),
+    **_norm("norm_1", "layers.{i}.input_layernorm"),
+    **_norm("norm_2", "layers.{i}.post_attention_layernorm"),
+    **_norm("norm", "norm"),
+    "W_out": Source("lm_head.weight", is_transposed=True),
 }
+OPT: Sources = {  # for export only
+    "embedding": Source("embed_tokens.weight"),
+    "position_embedding": Source("embed_positions.weight"),
+    **_matrix("attention.Q", "layers.{i}.self_attn.q_proj", is_transposed=True),
+    **_matrix("attention.K", "layers.{i}.self_attn.k_proj", is_transposed=True),
+    **_matrix("attention.V", "layers.{i}.self_attn.v_proj", is_transposed=True),
+    **_matrix("attention.O", "layers.{i}.self_attn.out_proj", is_transposed=True),
+    **_matrix("feed_forward.1", "layers.{i}.fc1", is_transposed=True),
+    **_matrix("feed_forward.2", "layers.{i}.fc2", is_transposed=True),
+    **_norm("norm_1", "layers.{i}.self_attn_layer_norm"),
+    **_norm("norm_2", "layers.{i}.final_layer_norm"),
+    "W_out": Source("lm_head.weight", is_transposed=True),
+}
+SOURCES = {"GPT-2": GPT2, "GPT-Neo": GPT_NEO, "Llama": LLAMA, "OPT": OPT}
 
 
 def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[str, StoredArray]:
@@ -186,11 +212,11 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
     shapes: dict[str, tuple[int, ...]] = {}
     if design.is_tied and HEAD in stored:  # the embedding once more
         shapes[HEAD] = (design.vocab_size, design.d_model)
-    for path, shape in design.parameter_shapes().items():
-        name, is_turned, part = sources[path]
+    for path, shape in design.parameter_shapes():
+        name, is_transposed, part = sources[path]
         if part is not None:
             shape = (*shape[:-1], 3 * shape[-1])
-        shapes[name] = shape[::-1] if is_turned else shape
+        shapes[name] = shape[::-1] if is_transposed else shape
     for name in sorted(shapes.keys() ^ stored.keys()):
         lack = f"{name} is missing" if name in shapes else f"{name} is of no part of the model"
         raise PretrainedError(f"{folder}: weights: {lack}")
@@ -218,7 +244,7 @@ def _arrays(
 ) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     latest: tuple[str, Any] = ("", None)  # three parameters share an array, one after another
-    for path, (name, is_turned, part) in sorted(sources.items(), key=lambda item: item[1].name):
+    for path, (name, is_transposed, part) in sorted(sources.items(), key=lambda item: item[1].name):
         if latest[0] != name:
             with np.errstate(over="ignore"):  # what is too large becomes infinite
                 latest = name, stored[name].read().astype(dtype, copy=False)
@@ -228,5 +254,5 @@ def _arrays(
         if part is not None:
             size = array.shape[-1] // 3
             array = array[..., part * size : (part + 1) * size].copy()
-        arrays[path] = array.T if is_turned else array
+        arrays[path] = array.T if is_transposed else array
     return arrays

@@ -219,7 +219,7 @@ class RunFolder:
             self._require_invariants(stored.saved.invariants)
             shapes = stored.shapes(MODEL)
             memory = {f"{s}/{path}": shape for s in AdamW.slots for path, shape in shapes.items()}
-            stored.require_shapes(OPTIMIZER, {"steps": (), **memory}, "the model")
+            stored.require_shapes(OPTIMIZER, {"steps": (), **memory}.items(), "the model")
             arrays = stored.arrays(MODEL), stored.arrays(OPTIMIZER)
             self._invariants = stored.saved.invariants or self._current_invariants()
         self._is_old = not os.path.lexists(self.path / CHECKPOINT)
@@ -267,7 +267,7 @@ class RunFolder:
     def require_shapes(self, expected: Iterable[tuple[str, tuple[int, ...]]]) -> None:
         """Refuse weights that are not those of a model; only the header of the file is read."""
         with self._checkpoint() as stored:
-            stored.require_shapes(MODEL, dict(expected), f"{CONFIG} with {TOKENIZER}")
+            stored.require_shapes(MODEL, expected, f"{CONFIG} with {TOKENIZER}")
 
     def weights(self) -> Arrays:
         """Read the parameters of the model, by path, also while another process trains."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autolm.lm.config import TrainingConfig
-from autolm.lm.design import Design, PretrainedError
+from autolm.lm.design import Design, PretrainedError, design_of, tinylm_design
 from autolm.outside.language import say
 from autolm.outside.memory import physical_memory
 
@@ -25,66 +25,31 @@ BYTES = 4  # of a float32
 NUMBERS_TO_TRAIN = 4  # a parameter, its gradient, and Adam's two moments
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """The sizes that decide everything else.
-
-    Attributes
-    ----------
-    vocab_size, num_layers, num_heads, d_model, d_ff
-        See `TinyLM`.
-    context
-        Tokens that are computed at once.
-    norm
-        "pre", "post" or "none"; with "pre" there is one more, before the logits.
-    tied
-        Whether the output matrix is the embedding's, as in GPT-3.
-    learned_positions
-        Whether positions are parameters, as in GPT-3, and not sinusoids.
-    biases
-        Whether matrices have biases, as in GPT-3.
-    """
-
-    name: str
-    vocab_size: int
-    num_layers: int
-    num_heads: int
-    d_model: int
-    d_ff: int
-    context: int
-    norm: str = "pre"
-    tied: bool = False
-    learned_positions: bool = False
-    biases: bool = False
-
-    @classmethod
-    def of(cls, config: TrainingConfig, vocab_size: int) -> Architecture:
-        """Take the sizes of a run."""
-        return cls(
-            "TinyLM",
-            vocab_size,
-            config.num_layers,
-            config.num_heads,
-            config.d_model,
-            config.d_ff,
-            config.block_size,
-            norm=config.norm,
-        )
-
-
-GPT3 = Architecture(
-    "GPT-3",
-    vocab_size=50_257,
-    num_layers=96,
-    num_heads=96,
-    d_model=12_288,
-    d_ff=4 * 12_288,
-    context=2048,
-    tied=True,
-    learned_positions=True,
-    biases=True,
+GPT3 = replace(
+    design_of(
+        {
+            "model_type": "gpt2",
+            "n_layer": 96,
+            "n_head": 96,
+            "n_embd": 12_288,
+            "n_positions": 2048,
+        }
+    ),
+    name="GPT-3",
 )
 """Brown et al., Language Models are Few-Shot Learners (2020), table 2.1."""
+
+# The kind of module that a parameter is counted in, by the first word of its path.
+KINDS = {
+    "embedding": "embedding",
+    "position_embedding": "positions",
+    "attention": "attention",
+    "feed_forward": "feed_forward",
+    "norm": "norms",
+    "norm_1": "norms",
+    "norm_2": "norms",
+    "W_out": "W_out",
+}
 
 
 @dataclass(frozen=True)
@@ -104,40 +69,31 @@ class PartSize:
     flops: int
 
 
-def parts(model: Architecture | Design) -> list[PartSize]:
-    """Size up each kind of module.
+def parts(design: Design) -> list[PartSize]:
+    """Count parameters and operations of each kind of module.
 
     Examples
     --------
     >>> sum(part.parameters for part in parts(GPT3)) / 1e9
     174.604...
     """
-    if isinstance(model, Design):
-        return _parts_of_design(model)
-    vocabulary, layers, d, d_ff = model.vocab_size, model.num_layers, model.d_model, model.d_ff
-    biases = int(model.biases)
-    matrices = {
-        "attention": (4 * d * d + biases * 4 * d, 2 * 4 * d * d),
-        "feed_forward": (2 * d * d_ff + biases * (d + d_ff), 2 * 2 * d * d_ff),
-    }
-    scores = 2 * 2 * model.context * d  # q·kᵀ and weights·v
-    norms = {"pre": 2 * layers + 1, "post": 2 * layers, "none": 0}[model.norm]
-    return [
-        PartSize("embedding", vocabulary * d, 0),
-        PartSize("positions", model.context * d if model.learned_positions else 0, 0),
-        PartSize(
-            "attention",
-            layers * matrices["attention"][0],
-            layers * (matrices["attention"][1] + scores),
-        ),
-        PartSize(
-            "feed_forward",
-            layers * matrices["feed_forward"][0],
-            layers * matrices["feed_forward"][1],
-        ),
-        PartSize("norms", norms * 2 * d, 0),
-        PartSize("W_out", 0 if model.tied else vocabulary * d, 2 * vocabulary * d),
-    ]
+    parameters, flops = dict.fromkeys(KINDS.values(), 0), dict.fromkeys(KINDS.values(), 0)
+    outside = replace(design, num_layers=0).parameter_shapes()
+    shapes = [(path, shape, 1) for path, shape in outside]
+    shapes += [(*item, design.num_layers) for item in design.block_shapes().items()]
+    for path, shape, copies in shapes:
+        kind, numbers = KINDS[path.partition(".")[0]], copies * math.prod(shape)
+        parameters[kind] += numbers
+        if kind in ("attention", "feed_forward") and len(shape) == 2:
+            flops[kind] += 2 * numbers
+    visible = (
+        sum(min(design.max_len, window or design.max_len) for window in design.windows)
+        if design.windows
+        else design.num_layers * design.max_len
+    )
+    flops["attention"] += 2 * 2 * visible * design.num_heads * design.head_size  # q·kᵀ, weights·v
+    flops["W_out"] = 2 * design.vocab_size * design.d_model
+    return [PartSize(kind, parameters[kind], flops[kind]) for kind in parameters]
 
 
 def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -> None:
@@ -151,7 +107,7 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
     ValueError
         When it does not fit.
     """
-    model, available = Architecture.of(config, vocab_size), physical_memory()
+    model, available = tinylm_design(vocab_size, **config.architecture()), physical_memory()
     parameters = sum(part.parameters for part in parts(model))
     tokens = config.batch_size * config.block_size if training else 0
     numbers = (
@@ -185,26 +141,7 @@ def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
         )
 
 
-def _parts_of_design(design: Design) -> list[PartSize]:
-    """Count the parameters by their shapes; each matrix but the tables takes part in a product."""
-    head = 2 * design.vocab_size * design.d_model
-    heads = 2 * 2 * design.num_heads * design.head_size
-    scores = sum(heads * min(design.max_len, window or design.max_len) for window in design.windows)
-    flops = {"attention": scores, "W_out": head}
-    counted = dict.fromkeys(
-        ("embedding", "positions", "attention", "feed_forward", "norms", "W_out"), 0
-    )
-    for path, shape in design.parameter_shapes().items():
-        words = {"position_embedding": "positions", "head": "W_out"}
-        inner = path.split(".")[2] if path.startswith("blocks.") else path.split(".")[0]
-        name = words.get(inner, "norms" if inner.startswith("norm") else inner)
-        counted[name] += math.prod(shape)
-        if name in ("attention", "feed_forward") and len(shape) == 2:
-            flops[name] = flops.get(name, 0) + 2 * math.prod(shape)
-    return [PartSize(name, count, flops.get(name, 0)) for name, count in counted.items()]
-
-
-def worker_table(models: Sequence[Architecture | Design], workers: int) -> Table:
+def worker_table(models: Sequence[Design], workers: int) -> Table:
     """Say what each of several workers has to hold, to send in a step, and to compute.
 
     With DDP each holds everything: weights, gradient and two moments. With FSDP it holds its share,
@@ -229,7 +166,7 @@ def worker_table(models: Sequence[Architecture | Design], workers: int) -> Table
     return table
 
 
-def _of_worker(model: Architecture | Design, workers: int) -> dict[str, str]:
+def _of_worker(model: Design, workers: int) -> dict[str, str]:
     sized = {part.name: part for part in parts(model)}
     parameters = sum(part.parameters for part in sized.values())
     in_layers = sized["attention"].parameters + sized["feed_forward"].parameters
@@ -246,7 +183,7 @@ def _of_worker(model: Architecture | Design, workers: int) -> dict[str, str]:
     }
 
 
-def size_table(models: Sequence[Architecture | Design]) -> Table:
+def size_table(models: Sequence[Design]) -> Table:
     """Lay models out side by side: each part's parameters, operations and memory."""
     from rich.table import Table
 

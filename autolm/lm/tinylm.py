@@ -8,70 +8,24 @@ of training is not the lesson's: see `TinyLM.train_step`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm import ops
-from autolm.engine.graph import named, no_grad
-from autolm.lm.language_model import LanguageModel
-from autolm.nn.key_value_cache import KeyValueCache
-from autolm.nn.layers import (
-    Block,
-    LayerNorm,
-    Norm,
-    matrix,
-    sinusoidal_positions,
-    with_width,
-)
+from autolm.engine.graph import no_grad
+from autolm.lm.design import Design, tinylm_design
+from autolm.lm.transformer import Transformer
+from autolm.nn.layers import Norm, draw_matrix
 from autolm.nn.optimizers import SGD
 from autolm.ops.arguments import read_bool, read_choice, read_int
 from autolm.tensor.arguments import read_finite, read_floating, read_size
-from autolm.tensor.tensor import Tensor
 
-# Times this, the logits of a new model are nearly equal: its loss is ln(vocab_size).
-FIRST_LOGITS = 0.01
-
-
-def parameter_shapes(
-    vocab_size: int,
-    d_model: int,
-    num_heads: int,
-    d_ff: int,
-    num_layers: int,
-    *,
-    norm: Norm = "pre",
-    **_: Any,
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield path and shape of each parameter that a `TinyLM` of these sizes has, and make none.
-
-    Examples
-    --------
-    >>> next(parameter_shapes(5, 8, 2, 16, num_layers=10**12))
-    ('embedding', (5, 8))
-    """
-    yield "embedding", (vocab_size, d_model)
-    for layer in range(num_layers):
-        block = f"blocks.{layer}"
-        for name in ("W_Q", "W_K", "W_V", "W_O"):
-            yield f"{block}.attention.{name}", (d_model, d_model)
-        yield f"{block}.feed_forward.W_1", (d_model, d_ff)
-        yield f"{block}.feed_forward.W_2", (d_ff, d_model)
-        for name in ("norm_1", "norm_2") if norm is not None else ():
-            yield from _norm_shapes(f"{block}.{name}", d_model)
-    if norm == "pre":
-        yield from _norm_shapes("norm", d_model)
-    yield "W_out", (d_model, vocab_size)
+# Scale of the initial W_out: the logits are nearly equal, and the loss is ln(vocab_size).
+LOGIT_SCALE = 0.01
 
 
-def _norm_shapes(name: str, d_model: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield f"{name}.gain", (d_model,)
-    yield f"{name}.bias", (d_model,)
-
-
-class TinyLM(LanguageModel):
+class TinyLM(Transformer):
     """A small transformer that predicts the next token.
 
     Parameters
@@ -148,46 +102,25 @@ class TinyLM(LanguageModel):
         causal = read_bool("TinyLM", "causal", causal)
         dtype = read_floating("TinyLM", "dtype", dtype)
         seed = None if seed is None else read_int("TinyLM", "seed", seed, low=0)
-        rng = np.random.default_rng(seed)
-        self.vocab_size, self.max_len, self.causal = vocab_size, max_len, causal
-        self.embedding = Tensor(rng.normal(size=(vocab_size, d_model)).astype(dtype))
-        self.positions = sinusoidal_positions(max_len, d_model, dtype)
-        # Every layer adds twice to the residual stream; scaled so, the sum keeps its size.
-        output_scale = 1 / math.sqrt(2 * max(1, num_layers))
-        self.blocks = [
-            Block(
-                d_model,
-                num_heads,
-                d_ff,
-                norm=norm,
-                causal=causal,
-                rng=rng,
-                output_scale=output_scale,
-                dtype=dtype,
-            )
-            for _ in range(num_layers)
-        ]
-        self.norm = LayerNorm(d_model, dtype=dtype) if norm == "pre" else None
-        self.W_out = matrix(rng, d_model, vocab_size, dtype, FIRST_LOGITS)
+        design = tinylm_design(
+            vocab_size,
+            d_model,
+            num_heads,
+            d_ff,
+            num_layers,
+            max_len=max_len,
+            norm=norm,
+            causal=causal,
+        )
+        super().__init__(design, initial_parameters(design, dtype, np.random.default_rng(seed)))
 
     def __repr__(self) -> str:
-        words = [f"{self.vocab_size} tokens", f"{len(self.blocks)} layers"]
-        for block in self.blocks[:1]:  # all are alike
-            words += [f"{block.attention.num_heads} heads", f"norm {block.norm}"]
-            words += [f"d_ff {block.feed_forward.W_1.shape[1]}"]
-        words += [f"d_model {self.embedding.shape[1]}", f"{self.num_parameters()} parameters"]
+        design = self.design
+        words = [f"{self.vocab_size} tokens", f"{design.num_layers} layers"]
+        if design.num_layers:
+            words += [f"{design.num_heads} heads", f"norm {design.norm}", f"d_ff {design.d_ff}"]
+        words += [f"d_model {design.d_model}", f"{self.num_parameters()} parameters"]
         return f"TinyLM({', '.join(words)}, {self.embedding.dtype})"
-
-    def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
-        """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
-        rows = named(ops.embedding(self.embedding, token_ids=token_ids), "embeddings")
-        positions = Tensor(self.positions[first : first + token_ids.shape[-1]], False)
-        return rows + named(positions, "positions")
-
-    def unembed(self, x: Tensor) -> Tensor:
-        """End it: (…, d_model) -> logits (…, vocab_size)."""
-        x = with_width("TinyLM", x, self.W_out.shape[0])
-        return named((x if self.norm is None else self.norm(x)) @ self.W_out, "logits")
 
     def train_step(
         self, token_ids: ArrayLike, target_ids: ArrayLike, learning_rate: float
@@ -210,7 +143,25 @@ class TinyLM(LanguageModel):
         with no_grad():
             return float(loss), float(self.compute_loss(token_ids, target_ids))
 
-    def caches(self) -> list[KeyValueCache]:
-        """Make an empty cache for each layer."""
-        width, dtype = self.embedding.shape[1], self.embedding.dtype
-        return [KeyValueCache(self.max_len, width, dtype) for _ in self.blocks]
+
+def initial_parameters(
+    design: Design, dtype: DTypeLike, rng: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """Draw the parameters of a new model, by path.
+
+    The matrices whose results are added to the residual stream are scaled down, so that the sum
+    over all layers keeps its size.
+    """
+    output_scale = 1 / math.sqrt(2 * max(1, design.num_layers))
+    scales = {"W_O": output_scale, "W_2": output_scale, "W_out": LOGIT_SCALE}
+    arrays = {}
+    for path, shape in design.parameter_shapes():
+        name = path.rpartition(".")[2]
+        if name == "embedding":
+            array = rng.normal(size=shape).astype(dtype)
+        elif name.startswith("W_"):
+            array = draw_matrix(rng, shape, dtype, scales.get(name, 1.0))
+        else:
+            array = np.full(shape, float(name == "gain"), dtype)
+        arrays[path] = array
+    return arrays

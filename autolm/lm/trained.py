@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autolm.lm.config import TrainingConfig
+from autolm.lm.design import tinylm_design
 from autolm.lm.language_model import LanguageModel
 from autolm.lm.pretrained import is_pretrained, load_pretrained
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.size import require_memory
-from autolm.lm.tinylm import TinyLM, parameter_shapes
+from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 
 
@@ -51,5 +52,6 @@ def choices_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
     Nothing as large as the model is read or made for it.
     """
     config, tokenizer = folder.config(), folder.tokenizer()
-    folder.require_shapes(parameter_shapes(tokenizer.vocab_size, **config.architecture()))
+    design = tinylm_design(tokenizer.vocab_size, **config.architecture())
+    folder.require_shapes(design.parameter_shapes())
     return config, tokenizer

@@ -1,7 +1,4 @@
-"""The model that a `Design` describes, of autolm's own parts: GPT-2, GPT-Neo or Llama.
-
-It is made of arrays that are there already, as they come from a file: none is drawn at random.
-"""
+"""The transformer that a `Design` describes: TinyLM, GPT-2, GPT-Neo or Llama."""
 
 from __future__ import annotations
 
@@ -16,98 +13,30 @@ from autolm.engine.graph import named
 from autolm.lm.design import Design
 from autolm.lm.language_model import LanguageModel
 from autolm.nn.key_value_cache import KeyValueCache
-from autolm.nn.layers import Embedding, LayerNorm, Linear, RMSNorm
-from autolm.nn.module import Module
+from autolm.nn.layers import (
+    Block,
+    FeedForward,
+    LayerNorm,
+    MultiHeadAttention,
+    RMSNorm,
+    sinusoidal_positions,
+    with_width,
+)
 from autolm.tensor.tensor import Tensor
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class Attention(Module):
-    """Causal attention, with a window, shared keys, turned positions or biases as designed."""
-
-    def __init__(self, design: Design, arrays: Arrays, layer: int) -> None:
-        at = f"blocks.{layer}.attention"
-        self.q, self.k, self.v = (_linear(arrays, f"{at}.{name}") for name in "qkv")
-        self.output = _linear(arrays, f"{at}.output")
-        self.num_heads, self.num_kv_heads = design.num_heads, design.num_kv_heads
-        self.rope_base = design.rope_base
-        shared = {} if self.num_kv_heads == self.num_heads else {"num_kv_heads": self.num_kv_heads}
-        self.how: dict[str, Any] = {
-            "num_heads": design.num_heads,
-            "causal": True,
-            "window": design.windows[layer],
-            "scale": design.scale,
-            **shared,
-        }
-
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model); with a cache, x are the positions after it."""
-        q, k, v = self.q(x), self.k(x), self.v(x)
-        if self.rope_base is not None:
-            first = 0 if cache is None else cache.length
-            how: dict[str, Any] = {
-                "positions": np.arange(first, first + x.shape[-2]),
-                "base": self.rope_base,
-            }
-            q = ops.rope(q, num_heads=self.num_heads, **how)
-            k = ops.rope(k, num_heads=self.num_kv_heads, **how)
-        q, k, v = named(q, "q"), named(k, "k"), named(v, "v")
-        if cache is not None:
-            k, v = cache.extend(k, v)
-        return self.output(named(ops.attention(q, k, v, **self.how), "attention"))
-
-
-class FeedForward(Module):
-    """Two matrices with an activation between them; or three, of which one is a gate."""
-
-    def __init__(self, design: Design, arrays: Arrays, layer: int) -> None:
-        at = f"blocks.{layer}.feed_forward"
-        self.gate = _linear(arrays, f"{at}.gate") if design.is_gated else None
-        self.up, self.down = _linear(arrays, f"{at}.up"), _linear(arrays, f"{at}.down")
-        self.activation = design.activation
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(…, d_model) -> (…, d_model)."""
-        up = self.up(x)
-        if self.gate is None:
-            hidden = self._activated(up)
-        elif self.activation == "silu":
-            hidden = ops.swiglu(self.gate(x), up)
-        else:
-            hidden = self._activated(self.gate(x)) * up
-        return self.down(named(hidden, "hidden"))
-
-    def _activated(self, x: Tensor) -> Tensor:
-        if self.activation == "gelu_tanh":
-            return ops.gelu(x, approximate="tanh")
-        return {"gelu": ops.gelu, "relu": ops.relu, "silu": ops.silu}[self.activation](x)
-
-
-class Block(Module):
-    """One layer: attention, then feed-forward, each reading a normalized input."""
-
-    def __init__(self, design: Design, arrays: Arrays, layer: int) -> None:
-        self.norm_1 = _norm(design, arrays, f"blocks.{layer}.norm_1")
-        self.attention = Attention(design, arrays, layer)
-        self.norm_2 = _norm(design, arrays, f"blocks.{layer}.norm_2")
-        self.feed_forward = FeedForward(design, arrays, layer)
-
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model); the cache is for the attention."""
-        x = named(x + self.attention(self.norm_1(x), cache), "after_attention")
-        return named(x + self.feed_forward(self.norm_2(x)), "after_feed_forward")
-
-
 class Transformer(LanguageModel):
-    """A decoder of one of the known families.
+    """A decoder with the given design and parameters.
 
     Parameters
     ----------
     design
-        What it is.
+        Its structure.
     arrays
-        Its numbers, by the paths of `design.parameter_shapes()`, in one dtype; they are not copied.
+        Its parameters, by the paths of `design.parameter_shapes()`, in one dtype. They are not
+        copied, except those of the norms.
 
     Notes
     -----
@@ -117,45 +46,69 @@ class Transformer(LanguageModel):
 
     def __init__(self, design: Design, arrays: Arrays) -> None:
         self.design = design
-        self.vocab_size, self.max_len = design.vocab_size, design.max_len
-        self.embedding = Embedding.of(arrays["embedding.weight"])
-        self.position_embedding = (
-            Embedding.of(arrays["position_embedding.weight"]) if design.rope_base is None else None
+        self.vocab_size, self.max_len, self.causal = (
+            design.vocab_size,
+            design.max_len,
+            design.causal,
         )
-        self.blocks = [Block(design, arrays, layer) for layer in range(design.num_layers)]
-        self.norm = _norm(design, arrays, "norm")
-        self.head = None if design.is_tied else _linear(arrays, "head")
+        self.embedding = Tensor(arrays["embedding"])
+        self.position_embedding = (
+            Tensor(arrays["position_embedding"]) if design.positions == "learned" else None
+        )
+        if design.positions == "sinusoidal":
+            dtype = self.embedding.dtype
+            self.positions = sinusoidal_positions(design.max_len, design.d_model, dtype)
+        self.blocks = [_block(design, layer, arrays) for layer in range(design.num_layers)]
+        self.norm = _norm(design, arrays, "norm") if design.norm == "pre" else None
+        self.W_out = None if design.is_tied else Tensor(arrays["W_out"])
 
     def __repr__(self) -> str:
         design = self.design
         return (
             f"Transformer({design.name}, {design.vocab_size} tokens, {design.num_layers} layers, "
             f"{design.num_heads} heads, d_model {design.d_model}, {self.num_parameters()} "
-            f"parameters, {self.embedding.weight.dtype})"
+            f"parameters, {self.embedding.dtype})"
         )
 
     def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
-        """Begin the residual stream, (…, time, d_model), at position `first`."""
-        rows = self.embedding(token_ids)
-        if self.position_embedding is None:
+        """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
+        rows = named(ops.embedding(self.embedding, token_ids=token_ids), "embeddings")
+        if self.design.positions == "rotary":
             return rows
-        positions = self.position_embedding.weight[first : first + token_ids.shape[-1]]
-        return rows + named(positions, "positions")
+        part = slice(first, first + token_ids.shape[-1])
+        if self.position_embedding is not None:
+            return rows + named(self.position_embedding[part], "positions")
+        return rows + named(Tensor(self.positions[part], False), "positions")
 
     def unembed(self, x: Tensor) -> Tensor:
         """End it: (…, d_model) -> logits (…, vocab_size)."""
-        x = self.norm(x)
-        return named(x @ self.embedding.weight.T if self.head is None else self.head(x), "logits")
+        x = with_width(self._kind, x, self.design.d_model)
+        x = x if self.norm is None else self.norm(x)
+        return named(x @ (self.embedding.T if self.W_out is None else self.W_out), "logits")
 
     def caches(self) -> list[KeyValueCache]:
         """Make an empty cache for each layer."""
         width = self.design.num_kv_heads * self.design.head_size
-        dtype = self.embedding.weight.dtype
-        return [KeyValueCache(self.max_len, width, dtype) for _ in self.blocks]
+        return [KeyValueCache(self.max_len, width, self.embedding.dtype) for _ in self.blocks]
 
 
-def _linear(arrays: Arrays, path: str) -> Linear:
-    return Linear.of(arrays[f"{path}.weight"], arrays.get(f"{path}.bias"))
+def _block(design: Design, layer: int, arrays: Arrays) -> Block:
+    parts: dict[str, dict[str, NDArray[Any]]] = {}
+    for path in design.block_shapes():
+        part, name = path.split(".")
+        parts.setdefault(part, {})[name] = arrays[f"blocks.{layer}.{path}"]
+    attention = MultiHeadAttention.of(
+        parts["attention"],
+        design.num_heads,
+        causal=design.causal,
+        window=design.windows[layer] if design.windows else None,
+        scale=design.scale,
+        rope_base=design.rope_base,
+    )
+    feed_forward = FeedForward.of(parts["feed_forward"], design.activation)
+    names = () if design.norm is None else ("norm_1", "norm_2")
+    norms = [_norm(design, arrays, f"blocks.{layer}.{name}") for name in names]
+    return Block.of(attention, feed_forward, design.norm, norms)
 
 
 def _norm(design: Design, arrays: Arrays, path: str) -> LayerNorm | RMSNorm:

@@ -6,6 +6,8 @@ Shapes are (batch, time, d_model), or (time, d_model) for one sequence: every la
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,7 +17,7 @@ from autolm import ops
 from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool, read_choice, told
+from autolm.ops.arguments import read_bool, read_choice
 from autolm.tensor.arguments import (
     read_finite,
     read_floating,
@@ -27,16 +29,17 @@ from autolm.tensor.arguments import (
 from autolm.tensor.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def matrix(
-    rng: np.random.Generator, rows: int, columns: int, dtype: DTypeLike, scale: float = 1.0
-) -> Tensor:
-    """Draw a matrix that keeps the size of what it is applied to: N(0, scale² / rows).
+def draw_matrix(
+    rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike, scale: float = 1.0
+) -> NDArray[Any]:
+    """Draw a matrix from N(0, scale² / rows): with scale 1 it keeps the size of its input.
 
     Source: LeCun et al., Efficient BackProp (1998), section 4.6.
     """
-    return Tensor((rng.normal(size=(rows, columns)) * (scale / math.sqrt(rows))).astype(dtype))
+    return (rng.normal(size=shape) * (scale / math.sqrt(shape[0]))).astype(dtype)
 
 
 def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_model") -> Tensor:
@@ -49,15 +52,6 @@ def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_m
     if x.dtype.kind != "f":
         raise TypeError(f"{name}: x must be floating point numbers, not {x.dtype}")
     return x if isinstance(x, Tensor) else Tensor(x, requires_grad=False)
-
-
-def _given(name: str, argument: str, array: Any, axes: tuple[str, ...]) -> Tensor:
-    """Take an array for a parameter, without a copy."""
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise TypeError(f"{name}: {argument} must be an array of floats, not {told(array)}")
-    if array.ndim != len(axes) or not array.size:
-        raise ValueError(f"{name}: {argument} must be ({', '.join(axes)}), not {array.shape}")
-    return Tensor(array)
 
 
 class Linear(Module):
@@ -92,19 +86,8 @@ class Linear(Module):
         d_in, d_out = read_size("Linear", "d_in", d_in), read_size("Linear", "d_out", d_out)
         dtype = read_floating("Linear", "dtype", dtype)
         rng = np.random.default_rng() if rng is None else read_rng("Linear", "rng", rng)
-        self.weight = matrix(rng, d_in, d_out, dtype)
+        self.weight = Tensor(draw_matrix(rng, (d_in, d_out), dtype))
         self.bias = Tensor(np.zeros(d_out, dtype)) if read_bool("Linear", "bias", bias) else None
-
-    @classmethod
-    def of(cls, weight: NDArray[Any], bias: NDArray[Any] | None = None) -> Self:
-        """Make a layer of a matrix (d_in, d_out), and a bias (d_out,), that are there already."""
-        layer = cls.__new__(cls)
-        layer.weight = _given("Linear", "weight", weight, ("d_in", "d_out"))
-        layer.bias = None if bias is None else _given("Linear", "bias", bias, ("d_out",))
-        if layer.bias is not None and layer.bias.size != layer.weight.shape[1]:
-            shapes = f"weight is {layer.weight.shape} and bias is {layer.bias.shape}"
-            raise ValueError(f"Linear: {shapes}: d_out differs")
-        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_in) -> (…, d_out)."""
@@ -132,13 +115,6 @@ class Embedding(Module):
         dtype = read_floating("Embedding", "dtype", dtype)
         rng = np.random.default_rng() if rng is None else read_rng("Embedding", "rng", rng)
         self.weight = Tensor(rng.normal(size=(rows, columns)).astype(dtype))
-
-    @classmethod
-    def of(cls, weight: NDArray[Any]) -> Self:
-        """Make an embedding of a table (vocab_size, d_model) that is there already."""
-        layer = cls.__new__(cls)
-        layer.weight = _given("Embedding", "weight", weight, ("vocab_size", "d_model"))
-        return layer
 
     def forward(self, token_ids: ArrayLike) -> Tensor:
         """Integers (…) -> (…, d_model)."""
@@ -177,18 +153,18 @@ class RMSNorm(Module):
 
 
 class MultiHeadAttention(Module):
-    """Several attentions side by side: softmax(QKᵀ/√d_k)V in each head, then a projection.
+    """Several attention heads side by side, softmax(QKᵀ/√d_k)V each, then a projection.
 
     Parameters
     ----------
     d_model
-        Width; `num_heads` divides it, and each head is d_k = d_model / num_heads wide.
+        Width; each head has the width d_k = d_model / num_heads.
     num_heads
-        Number of heads.
+        Number of heads; it must divide `d_model`.
     causal
-        Whether a position sees only itself and those before it.
+        Whether a position sees only itself and the positions before it.
     output_scale
-        Factor on the initial W_O, the matrix whose result is added to the residual stream.
+        Factor on the initial W_O, whose result is added to the residual stream.
 
     Notes
     -----
@@ -207,30 +183,102 @@ class MultiHeadAttention(Module):
     ) -> None:
         name = "MultiHeadAttention"
         d_model = read_size(name, "d_model", d_model)
-        self.num_heads = read_size(name, "num_heads", num_heads)
-        if d_model % self.num_heads:
+        num_heads = read_size(name, "num_heads", num_heads)
+        if d_model % num_heads:
             raise ValueError(f"{name}: d_model {d_model} is not divisible by num_heads {num_heads}")
-        self.causal = read_bool(name, "causal", causal)
+        causal = read_bool(name, "causal", causal)
         rng, dtype = read_rng(name, "rng", rng), read_floating(name, "dtype", dtype)
-        output_scale = read_finite(name, "output_scale", output_scale)
-        self.W_Q = matrix(rng, d_model, d_model, dtype)
-        self.W_K = matrix(rng, d_model, d_model, dtype)
-        self.W_V = matrix(rng, d_model, d_model, dtype)
-        self.W_O = matrix(rng, d_model, d_model, dtype, output_scale)
+        scales = {
+            "Q": 1.0,
+            "K": 1.0,
+            "V": 1.0,
+            "O": read_finite(name, "output_scale", output_scale),
+        }
+        arrays = {
+            f"W_{matrix}": draw_matrix(rng, (d_model, d_model), dtype, scale)
+            for matrix, scale in scales.items()
+        }
+        self._set_up(arrays, num_heads, causal)
+
+    @classmethod
+    def of(
+        cls,
+        arrays: Arrays,
+        num_heads: int,
+        *,
+        causal: bool = True,
+        window: int | None = None,
+        scale: float | None = None,
+        rope_base: float | None = None,
+    ) -> Self:
+        """Make a layer from existing arrays, which are not copied.
+
+        Parameters
+        ----------
+        arrays
+            W_Q (d_model, num_heads · d_k), W_K and W_V (d_model, num_kv_heads · d_k), and W_O
+            (num_heads · d_k, d_model); for each matrix that has a bias also b_Q, b_K, b_V or b_O.
+        num_heads
+            Number of heads of queries. With fewer heads of keys, several share one of them.
+        window, scale
+            See `autolm.ops.attention`.
+        rope_base
+            Base of the rotation angles, where q and k are rotated by their positions.
+        """
+        layer = cls.__new__(cls)
+        layer._set_up(arrays, num_heads, causal, rope_base, window=window, scale=scale)
+        return layer
+
+    def _set_up(
+        self,
+        arrays: Arrays,
+        num_heads: int,
+        causal: bool,
+        rope_base: float | None = None,
+        **options: Any,
+    ) -> None:
+        self.W_Q, self.W_K, self.W_V, self.W_O = (Tensor(arrays[f"W_{own}"]) for own in "QKVO")
+        self.b_Q, self.b_K, self.b_V, self.b_O = (_bias(arrays, f"b_{own}") for own in "QKVO")
+        self.num_heads, self.causal, self.rope_base = num_heads, causal, rope_base
+        self.num_kv_heads = num_heads * self.W_K.shape[1] // self.W_Q.shape[1]
+        if self.num_kv_heads != num_heads:
+            options["num_kv_heads"] = self.num_kv_heads
+        self._options = {name: value for name, value in options.items() if value is not None}
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """(…, time, d_model) -> (…, time, d_model); with a cache, x are the positions after it."""
+        """(…, time, d_model) -> (…, time, d_model); with a cache, x continues what it holds."""
         x = with_width("MultiHeadAttention", x, self.W_Q.shape[0], ndim=2)
-        q, k, v = named(x @ self.W_Q, "q"), named(x @ self.W_K, "k"), named(x @ self.W_V, "v")
+        q = _affine(x, self.W_Q, self.b_Q, "q")
+        k = _affine(x, self.W_K, self.b_K, "k")
+        v = _affine(x, self.W_V, self.b_V, "v")
         if cache is not None:
             read_kind("MultiHeadAttention", "cache", cache, KeyValueCache, "a KeyValueCache")
+        if self.rope_base is not None:
+            first = 0 if cache is None else cache.length
+            rope: dict[str, Any] = {
+                "positions": np.arange(first, first + x.shape[-2]),
+                "base": self.rope_base,
+            }
+            q = named(ops.rope(q, num_heads=self.num_heads, **rope), "rotated_q")
+            k = named(ops.rope(k, num_heads=self.num_kv_heads, **rope), "rotated_k")
+        if cache is not None:
             k, v = cache.extend(k, v)
-        mixed = ops.attention(q, k, v, num_heads=self.num_heads, causal=self.causal)
-        return named(named(mixed, "attention") @ self.W_O, "output")
+        mixed = ops.attention(
+            q, k, v, num_heads=self.num_heads, causal=self.causal, **self._options
+        )
+        return _affine(named(mixed, "attention"), self.W_O, self.b_O, "output")
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": ops.gelu,
+    "gelu_tanh": partial(ops.gelu, approximate="tanh"),
+    "relu": ops.relu,
+    "silu": ops.silu,
+}
 
 
 class FeedForward(Module):
-    """Two matrices at each position, with what is negative between them cut off: ReLU(x W₁) W₂.
+    """Two matrices at each position with an activation between them: ReLU(x W₁) W₂.
 
     Source: Vaswani et al., Attention Is All You Need (2017), section 3.3, without biases.
     """
@@ -249,18 +297,50 @@ class FeedForward(Module):
         rng = read_rng("FeedForward", "rng", rng)
         dtype = read_floating("FeedForward", "dtype", dtype)
         output_scale = read_finite("FeedForward", "output_scale", output_scale)
-        self.W_1 = matrix(rng, d_model, d_ff, dtype)
-        self.W_2 = matrix(rng, d_ff, d_model, dtype, output_scale)
+        first = draw_matrix(rng, (d_model, d_ff), dtype)
+        self._set_up(
+            {"W_1": first, "W_2": draw_matrix(rng, (d_ff, d_model), dtype, output_scale)}, "relu"
+        )
+
+    @classmethod
+    def of(cls, arrays: Arrays, activation: str = "relu") -> Self:
+        """Make a layer from existing arrays, which are not copied.
+
+        Parameters
+        ----------
+        arrays
+            W_1 (d_model, d_ff) and W_2 (d_ff, d_model); W_gate (d_model, d_ff) if the activation of
+            a gate multiplies x W₁; for each matrix that has a bias also b_1, b_2 or b_gate.
+        activation
+            A name in `ACTIVATIONS`.
+        """
+        layer = cls.__new__(cls)
+        layer._set_up(arrays, activation)
+        return layer
+
+    def _set_up(self, arrays: Arrays, activation: str) -> None:
+        self.W_1, self.W_2 = Tensor(arrays["W_1"]), Tensor(arrays["W_2"])
+        self.b_1, self.b_2 = _bias(arrays, "b_1"), _bias(arrays, "b_2")
+        self.W_gate = Tensor(arrays["W_gate"]) if "W_gate" in arrays else None
+        self.b_gate = _bias(arrays, "b_gate")
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, d_model) -> (…, d_model)."""
         x = with_width("FeedForward", x, self.W_1.shape[0])
-        hidden = named(named(x @ self.W_1, "before_relu").relu(), "hidden")
-        return named(hidden @ self.W_2, "output")
+        before, activate = f"before_{self.activation}", ACTIVATIONS[self.activation]
+        if self.W_gate is None:
+            hidden = activate(_affine(x, self.W_1, self.b_1, before))
+        else:
+            up = _affine(x, self.W_1, self.b_1, "up")
+            gate = _affine(x, self.W_gate, self.b_gate, before)
+            is_swiglu = self.activation == "silu"
+            hidden = ops.swiglu(gate, up) if is_swiglu else activate(gate) * up
+        return _affine(named(hidden, "hidden"), self.W_2, self.b_2, "output")
 
 
 class Block(Module):
-    """One layer of a transformer: attention, then feed-forward, each added to what it was given.
+    """One layer of a transformer: attention, then feed-forward, each added to its input.
 
     With `norm="pre"` each part reads a normalized input, x + f(norm(x)); with "post" each sum is
     normalized, norm(x + f(x)); with None there is no norm.
@@ -280,13 +360,37 @@ class Block(Module):
         output_scale: float = 1.0,
         dtype: DTypeLike = "float64",
     ) -> None:
-        self.norm = read_choice("Block", "norm", norm, ("pre", "post", None))
+        norm = read_choice("Block", "norm", norm, ("pre", "post", None))
         shared: Any = {"rng": rng, "output_scale": output_scale, "dtype": dtype}
-        self.attention = MultiHeadAttention(d_model, num_heads, causal=causal, **shared)
-        self.feed_forward = FeedForward(d_model, d_ff, **shared)
+        attention = MultiHeadAttention(d_model, num_heads, causal=causal, **shared)
+        feed_forward = FeedForward(d_model, d_ff, **shared)
+        norms = () if norm is None else [LayerNorm(d_model, dtype=dtype) for _ in range(2)]
+        self._set_up(attention, feed_forward, norm, norms)
+
+    @classmethod
+    def of(
+        cls,
+        attention: MultiHeadAttention,
+        feed_forward: FeedForward,
+        norm: Norm,
+        norms: Sequence[LayerNorm | RMSNorm],
+    ) -> Self:
+        """Make a block from existing parts: two norms, or none where `norm` is None."""
+        block = cls.__new__(cls)
+        block._set_up(attention, feed_forward, norm, norms)
+        return block
+
+    def _set_up(
+        self,
+        attention: MultiHeadAttention,
+        feed_forward: FeedForward,
+        norm: Norm,
+        norms: Sequence[LayerNorm | RMSNorm],
+    ) -> None:
+        self.norm = norm
+        self.attention, self.feed_forward = attention, feed_forward
         if norm is not None:
-            self.norm_1 = LayerNorm(d_model, dtype=dtype)
-            self.norm_2 = LayerNorm(d_model, dtype=dtype)
+            self.norm_1, self.norm_2 = norms
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(…, time, d_model) -> (…, time, d_model); the cache is for the attention."""
@@ -300,6 +404,17 @@ class Block(Module):
             x = named(x + self.attention(x, cache), "after_attention")
             x = named(x + self.feed_forward(x), "after_feed_forward")
         return x
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> Tensor:
+    """Return x W + b, or x W without a bias, under a name."""
+    if bias is None:
+        return named(x @ weight, name)
+    return named(named(x @ weight, f"{name}_before_bias") + bias, name)
+
+
+def _bias(arrays: Arrays, name: str) -> Tensor | None:
+    return Tensor(arrays[name]) if name in arrays else None
 
 
 def sinusoidal_positions(max_len: int, d_model: int, dtype: DTypeLike = "float64") -> NDArray[Any]:

@@ -16,7 +16,7 @@ _HOMES = {
     "autolm.torch.recorder": "record",
     "autolm.torch.root": "graph node",
     "autolm.torch.checking": "check",
-    "autolm.torch.twin": "arrays load",
+    "autolm.torch.torch_model": "arrays load",
 }
 _find, __dir__ = lazily(globals(), _HOMES, subpackages=("recorder",))
 

@@ -2,8 +2,8 @@ from autolm.torch.checking import check as check
 from autolm.torch.recorder import record as record
 from autolm.torch.root import graph as graph
 from autolm.torch.root import node as node
-from autolm.torch.twin import arrays as arrays
-from autolm.torch.twin import load as load
+from autolm.torch.torch_model import arrays as arrays
+from autolm.torch.torch_model import load as load
 
 __all__ = [
     "arrays",

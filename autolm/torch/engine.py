@@ -26,14 +26,21 @@ from autolm.lm.config import TrainingConfig
 from autolm.lm.engine import Advance, Arrays, Engine
 from autolm.lm.tinylm import TinyLM
 from autolm.nn.saved_arrays import fitting_arrays
-from autolm.torch.twin import Place, arrays, as_array, as_tensor, places, twin_of
+from autolm.torch.torch_model import (
+    Parameter,
+    arrays,
+    as_array,
+    as_tensor,
+    named_parameters,
+    torch_model,
+)
 from autolm.torch.workers import Workers
 
 SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}  # what each calls its memory
 
 
 class TorchEngine(Engine):
-    """Training in PyTorch: the twin of a model, and PyTorch's AdamW.
+    """Training in PyTorch: the model as a PyTorch module, and PyTorch's AdamW.
 
     Parameters
     ----------
@@ -63,11 +70,11 @@ class TorchEngine(Engine):
                 "each takes rows of the batch"
             )
         self.steps = 0
-        self.twin: nn.Module = twin_of(model).to(workers.device)
+        self.torch_model: nn.Module = torch_model(model).to(workers.device)
         with workers.together():
             module = self._shared()
         self.module: Any = torch.compile(module) if compiled else module
-        self.parameters = list(self.twin.parameters())
+        self.parameters = list(self.torch_model.parameters())
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.parameters if p.ndim > 1]},
             {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -84,10 +91,10 @@ class TorchEngine(Engine):
         self.told = f"PyTorch on {workers.device.type}{shared}{compiling}"
 
     def _shared(self) -> nn.Module:
-        """Return the twin as the workers share it."""
+        """Return the module as the workers share it."""
         if self.workers.parallel == "ddp":
             shared = nn.parallel.DistributedDataParallel(
-                self.twin,
+                self.torch_model,
                 gradient_as_bucket_view=True,  # else gradients are kept twice
             )
             # In what order gradients are sent, and so rounded, it settles after one pass: before
@@ -98,9 +105,9 @@ class TorchEngine(Engine):
             return shared
         if self.workers.parallel == "fsdp":
             mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
-            for part in [*self.twin.get_submodule("blocks").children(), self.twin]:
+            for part in [*self.torch_model.get_submodule("blocks").children(), self.torch_model]:
                 fully_shard(part, mesh=mesh)
-        return self.twin
+        return self.torch_model
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW, together with the other workers."""
@@ -122,8 +129,8 @@ class TorchEngine(Engine):
         """Do forward, without a graph, together with the other workers."""
         with self.workers.together(), _compiling(), torch.no_grad():
             loss = self.workers.total(self._share(batch)) / self.num_workers
-            if isinstance(self.twin, FSDPModule):
-                self.twin.reshard()  # the outermost part waits for a backward pass with that
+            if isinstance(self.torch_model, FSDPModule):
+                self.torch_model.reshard()  # the outermost part waits for a backward pass with that
             return loss.item()
 
     def _share(self, batch: Batch) -> torch.Tensor:
@@ -165,19 +172,19 @@ class TorchEngine(Engine):
     def checkpoint(self) -> tuple[Arrays, Arrays]:
         """Gather what the workers have; every worker gets all."""
         with self.workers.together():
-            parameters = arrays(self.twin)
+            state = arrays(self.torch_model)
             memory = {"steps": np.array(self.steps)}
             for slot, theirs in SLOTS.items():
-                for place in places(self.twin):
-                    kept = self.optimizer.state.get(place.parameter, {}).get(theirs)
-                    memory[f"{slot}/{place.path}"] = (
-                        np.zeros_like(parameters[place.path])  # before the first step
-                        if kept is None
-                        else as_array(kept, place)
+                for each in named_parameters(self.torch_model):
+                    moment = self.optimizer.state.get(each.tensor, {}).get(theirs)
+                    memory[f"{slot}/{each.path}"] = (
+                        np.zeros_like(state[each.path])  # before the first step
+                        if moment is None
+                        else as_array(moment, each)
                     )
         if self.leads:
-            self.model.load_state(parameters)
-        return parameters, memory
+            self.model.load_state(state)
+        return state, memory
 
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
         """Give each worker its part."""
@@ -190,24 +197,23 @@ class TorchEngine(Engine):
         present = self.model.state()
         self.steps = int(memory["steps"])
         with torch.no_grad():
-            for place in places(self.twin):
-                place.parameter.copy_(self._part(present[place.path], place))
-                self.optimizer.state[place.parameter] = {
+            for each in named_parameters(self.torch_model):
+                each.tensor.copy_(self._part(present[each.path], each))
+                self.optimizer.state[each.tensor] = {
                     "step": torch.tensor(float(self.steps), device=self.workers.device),
                 } | {
-                    theirs: self._part(memory[f"{slot}/{place.path}"], place)
+                    theirs: self._part(memory[f"{slot}/{each.path}"], each)
                     for slot, theirs in SLOTS.items()
                 }
 
     def gradients(self) -> Arrays:
         """Gather what the workers have; every worker gets all."""
         with self.workers.together():
-            found = ((place, place.parameter.grad) for place in places(self.twin))
-            return {place.path: as_array(g, place) for place, g in found if g is not None}
+            return arrays(self.torch_model, grad=True)
 
-    def _part(self, array: Any, place: Place) -> torch.Tensor:
+    def _part(self, array: Any, parameter: Parameter) -> torch.Tensor:
         """Return this worker's part of an array, which every worker has whole."""
-        tensor, like = as_tensor(array, place).to(self.workers.device), place.parameter
+        tensor, like = as_tensor(array, parameter).to(self.workers.device), parameter.tensor
         if not isinstance(like, DTensor):
             return tensor
         return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)

@@ -81,7 +81,7 @@ def new_model(size: Size) -> Transformer:
     rng = np.random.default_rng(0)
     arrays = {
         path: rng.normal(size=shape).astype("float32") * np.float32(0.05)
-        for path, shape in design.parameter_shapes().items()
+        for path, shape in design.parameter_shapes()
     }
     arrays |= {path: np.ones_like(a) for path, a in arrays.items() if path.endswith("gain")}
     return Transformer(design, arrays)
@@ -117,31 +117,34 @@ def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
     heads, d = design.num_heads, design.d_model
     kept = torch.zeros(2, design.num_layers, len(prompt), heads, design.max_len, d // heads)
 
-    def linear(x: Any, path: str) -> Any:
+    def linear(x: Any, part: str, own: str) -> Any:
         flat = x.flatten(0, 1)
-        return torch.addmm(w[f"{path}.bias"], flat, w[f"{path}.weight"]).unflatten(0, x.shape[:2])
+        return torch.addmm(w[f"{part}.b_{own}"], flat, w[f"{part}.W_{own}"]).unflatten(
+            0, x.shape[:2]
+        )
 
     def norm(x: Any, path: str) -> Any:
         return functional.layer_norm(x, (d,), w[f"{path}.gain"], w[f"{path}.bias"], design.eps)
 
     def read(ids: Any, first: int) -> Any:
         end = first + ids.shape[1]
-        x = w["embedding.weight"][ids] + w["position_embedding.weight"][first:end]
+        x = w["embedding"][ids] + w["position_embedding"][first:end]
         for i in range(design.num_layers):
             at = f"blocks.{i}"
             normal = norm(x, f"{at}.norm_1")
             q, k, v = (
-                linear(normal, f"{at}.attention.{part}").unflatten(-1, (heads, -1)).transpose(1, 2)
-                for part in "qkv"
+                linear(normal, f"{at}.attention", own).unflatten(-1, (heads, -1)).transpose(1, 2)
+                for own in "QKV"
             )
             kept[0, i, :, :, first:end], kept[1, i, :, :, first:end] = k, v
             mixed = functional.scaled_dot_product_attention(
                 q, kept[0, i, :, :, :end], kept[1, i, :, :, :end], is_causal=first == 0
             )
-            x = x + linear(mixed.transpose(1, 2).flatten(2), f"{at}.attention.output")
-            up = linear(norm(x, f"{at}.norm_2"), f"{at}.feed_forward.up")
-            x = x + linear(functional.gelu(up, approximate="tanh"), f"{at}.feed_forward.down")
-        return norm(x[:, -1], "norm") @ w["embedding.weight"].T
+            x = x + linear(mixed.transpose(1, 2).flatten(2), f"{at}.attention", "O")
+            up = linear(norm(x, f"{at}.norm_2"), f"{at}.feed_forward", "1")
+            hidden = functional.gelu(up, approximate="tanh")
+            x = x + linear(hidden, f"{at}.feed_forward", "2")
+        return norm(x[:, -1], "norm") @ w["embedding"].T
 
     given = torch.tensor(prompt)
 

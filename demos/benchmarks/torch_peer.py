@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from autolm.lm.tinylm import TinyLM
-from autolm.torch.twin import twin_of
+from autolm.torch.torch_model import torch_model
 from benchmarks.race import Contestant
 
 LEARNING_RATE, BETAS, DECAY = 1e-3, (0.9, 0.95), 0.1
@@ -41,7 +41,7 @@ def compiled_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: 
 
 def usual_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
     """Train the usual one."""
-    module = twin_of(model)
+    module = torch_model(model)
     return training(name, module, adamw(module.parameters()), tokens, targets, threads)
 
 

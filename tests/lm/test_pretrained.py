@@ -63,7 +63,7 @@ def theirs_as_ours(model: Any, ours: Any) -> dict[str, np.ndarray[Any, Any]]:
         array = gradients[source.name]
         if source.part is not None:
             array = np.split(array, 3, axis=-1)[source.part]
-        found[path] = array.T if source.is_turned else array
+        found[path] = array.T if source.is_transposed else array
     return found
 
 
@@ -157,9 +157,9 @@ def test_narrower_numbers_are_read_as_what_they_are(
     save_file(weights, tmp_path / "model.safetensors")
     model, _ = load_pretrained(tmp_path)
     assert {parameter.dtype for parameter in model.parameters()} == {np.dtype(np.float32)}
-    np.testing.assert_array_equal(model.embedding.weight.data, expected)
+    np.testing.assert_array_equal(model.embedding.data, expected)
     wide, _ = load_pretrained(tmp_path, dtype="float64")
-    np.testing.assert_array_equal(wide.embedding.weight.data, expected)
+    np.testing.assert_array_equal(wide.embedding.data, expected)
 
 
 def changed(folder: Path, target: Path, name: str, content: Any) -> None:
@@ -253,7 +253,7 @@ def test_a_tied_embedding_is_explained_by_its_two_uses(folders: Any) -> None:
     model, tokenizer = load_pretrained(folders["GPT-2"][0])
     ids = tokenizer.encode("the cat sat")
     loss = model.compute_loss(ids[:-1], ids[1:])
-    explained = explain(model.embedding.weight, loss)
+    explained = explain(model.embedding, loss)
     assert {use.consumer.op.name for use in explained.uses} == {"embedding", "transpose"}
 
 

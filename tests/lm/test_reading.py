@@ -118,7 +118,7 @@ LLAMA = {
 
 def pretrained(config: dict[str, Any]) -> Transformer:
     design, rng = design_of(config), np.random.default_rng(0)
-    shapes = design.parameter_shapes()
+    shapes = dict(design.parameter_shapes())
     arrays = {path: rng.normal(size=shape).astype("float32") for path, shape in shapes.items()}
     return Transformer(design, arrays)
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from autolm.engine.graph import topological_order
 from autolm.lm.config import TrainingConfig
-from autolm.lm.size import GPT3, Architecture, parts, size_table, worker_table
+from autolm.lm.design import tinylm_design
+from autolm.lm.size import GPT3, parts, size_table, worker_table
 from autolm.lm.tinylm import TinyLM
 
 SIZES: dict[str, Any] = {"num_layers": 3, "num_heads": 2, "d_model": 8, "d_ff": 20, "block_size": 6}
@@ -28,7 +29,9 @@ def test_parameters_of_each_part_are_those_of_the_model(norm: Any) -> None:
     counted: dict[str, int] = {}
     for path, parameter in model.named_parameters():
         counted[part_of(path)] = counted.get(part_of(path), 0) + parameter.size
-    sized = {part.name: part.parameters for part in parts(Architecture.of(config, 11))}
+    sized = {
+        part.name: part.parameters for part in parts(tinylm_design(11, **config.architecture()))
+    }
     assert {name: count for name, count in sized.items() if count} == counted
     assert sum(sized.values()) == model.num_parameters()
 
@@ -47,7 +50,7 @@ def multiplications(model: TinyLM, time: int) -> int:
 
 def test_operations_are_two_for_each_multiplication_in_the_model() -> None:
     config = TrainingConfig(**SIZES)
-    flops = sum(part.flops for part in parts(Architecture.of(config, 11)))
+    flops = sum(part.flops for part in parts(tinylm_design(11, **config.architecture())))
     assert flops * 6 == 2 * multiplications(TinyLM(11, **config.architecture()), time=6)
 
 
@@ -64,7 +67,7 @@ def test_gpt3_takes_about_two_operations_per_parameter_and_token() -> None:
 
 def test_the_table_shows_models_side_by_side_with_totals() -> None:
     console = Console(width=200, file=io.StringIO())
-    model = Architecture.of(TrainingConfig(**SIZES), 11)
+    model = tinylm_design(11, **TrainingConfig(**SIZES).architecture())
     console.print(size_table([model, GPT3]))
     lines = console.file.getvalue().splitlines()
     (total,) = (line for line in lines if " all " in line)

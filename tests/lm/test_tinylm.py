@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm.engine.graph import topological_order
-from autolm.lm.tinylm import TinyLM, parameter_shapes
+from autolm.lm.tinylm import TinyLM
 from autolm.walking.opening import open as open_node
 
 Array = NDArray[Any]
@@ -376,5 +376,6 @@ def _users(node: Any, root: Any) -> list[Any]:
 @pytest.mark.parametrize("norm", ["pre", "post", None])
 def test_the_shapes_of_parameters_are_known_without_a_model(norm: Any) -> None:
     sizes = (7, 8, 2, 12, 3)
-    shapes = [(path, array.shape) for path, array in TinyLM(*sizes, norm=norm).state().items()]
-    assert list(parameter_shapes(*sizes, norm=norm)) == shapes
+    model = TinyLM(*sizes, norm=norm)
+    shapes = [(path, array.shape) for path, array in model.state().items()]
+    assert list(model.design.parameter_shapes()) == shapes

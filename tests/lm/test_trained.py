@@ -10,8 +10,8 @@ import pytest
 from safetensors import safe_open
 
 from autolm.lm import trained
+from autolm.lm.design import tinylm_design
 from autolm.lm.run_folder import RunError, RunFolder
-from autolm.lm.tinylm import parameter_shapes
 from tests.runs import small_training
 
 
@@ -41,7 +41,7 @@ def test_weights_that_are_as_large_as_the_choices_say_are_compared_with_the_memo
     with safe_open(path, "numpy") as file:
         header, end = {"__metadata__": file.metadata()}, 0
     size = training.tokenizer.vocab_size
-    for name, shape in parameter_shapes(size, **config.architecture()):
+    for name, shape in tinylm_design(size, **config.architecture()).parameter_shapes():
         begin, end = end, end + 4 * prod(shape)
         header[f"model/{name}"] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
     words = json.dumps(header).encode()

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,15 @@ def test_a_gradient_that_is_not_finite_stops_before_the_parameters_are_changed()
     assert re.match(r"backward of (matmul|layer_norm)   .*\.py:\d+", blame)
     for path, array in training.model.state().items():
         np.testing.assert_array_equal(array, before.model[path])
+
+
+def test_a_run_saved_by_an_earlier_version_continues_with_its_losses(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).with_name("saved_run"), tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
+    config = folder.config()
+    training = Training(config, small_corpus(config.kind), folder.tokenizer())
+    training.restore(folder.load())
+    losses = [training.advance().loss for _ in range(3)]
+    expected = [2.132653693417236, 2.1101959409966486, 2.102014863383264]
+    assert losses == pytest.approx(expected, rel=1e-12)
+    assert training.validate() == pytest.approx(2.059535622019342, rel=1e-12)
