@@ -10,7 +10,6 @@ from autolm.lm.agreement import (
     digest_of_checkpoint,
     facts_of,
     require_agreement,
-    version_of,
 )
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
@@ -68,10 +67,6 @@ def test_a_worker_that_resumes_and_one_that_begins_disagree():
     resumes = facts_of(TrainingConfig(), CORPUS, TOKENIZER, resumes=True)
     with pytest.raises(WorkersDisagree, match="on --resume: given at rank 1, not given at rank 0"):
         require_agreement([begins, resumes])
-
-
-def test_a_folder_of_sources_has_an_unknown_version():
-    assert version_of("a-package-that-is-not-installed") == "unknown"
 
 
 def test_equal_workers_with_texts_in_other_places_agree():

@@ -32,14 +32,6 @@ def test_a_stream_is_parted_near_its_end_without_loss(text: str, fraction: float
     assert len(corpus.validation) == pytest.approx(fraction * len(text), abs=1)
 
 
-def test_the_last_tenth_of_a_stream_is_for_validation(tmp_path: Path) -> None:
-    path = tmp_path / "digits.txt"
-    path.write_text("0123456789" * 10)
-    corpus = text_file_corpus(path)
-    assert corpus.validation == "0123456789"
-    assert (corpus.name, corpus.kind, corpus.true_entropy) == ("digits.txt", "stream", None)
-
-
 @given(
     st.lists(st.text(st.sampled_from("abc "), max_size=4), max_size=30).filter(
         lambda lines: sum(bool(line.strip()) for line in lines) >= 2
@@ -65,14 +57,25 @@ def test_lines_are_parted_at_random_by_their_seed_alone() -> None:
     assert validation(0).split() != [str(number) for number in range(90, 100)]
 
 
-def test_windows_newlines_and_byte_order_mark_are_no_part_of_the_text() -> None:
-    corpus = standard_input_corpus(io.BytesIO(b"\xef\xbb\xbfone\r\ntwo\r\n\r\n"), kind="lines")
-    assert sorted(corpus.text.split("\n")) == ["", "one", "two"]
+def test_newlines_of_every_system_and_a_byte_order_mark_are_normalized() -> None:
+    content = b"\xef\xbb\xbfone\r\ntwo\rthree\r\n\r\n"
+    lines = standard_input_corpus(io.BytesIO(content), kind="lines")
+    assert sorted(lines.text.split("\n")) == ["", "one", "three", "two"]
+    assert standard_input_corpus(io.BytesIO(content)).text == "one\ntwo\nthree\n\n"
 
 
-def test_every_sort_of_newline_becomes_one_character() -> None:
-    corpus = standard_input_corpus(io.BytesIO(b"one\r\ntwo\rthree\n"))
-    assert corpus.text == "one\ntwo\nthree\n"
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nothing.txt", r"nothing\.txt: no such file"),
+        (".", "a folder: name a text file in it"),
+        ("file/data.txt", "cannot be read: Not a directory"),
+    ],
+)
+def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path, path: str, message: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CorpusError, match=message):
+        text_file_corpus(tmp_path / path)
 
 
 def test_toy_language_corpus_is_reproducible_and_grammatical() -> None:
@@ -125,33 +128,7 @@ def test_unusable_content_is_refused_in_one_line(
         standard_input_corpus(io.BytesIO(content), kind=kind)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"nothing\.txt: no such file"):
-        text_file_corpus(tmp_path / "nothing.txt")
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="a folder: name a text file in it"):
-        text_file_corpus(tmp_path)
-
-
-def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(CorpusError, match="cannot be read: Not a directory"):
-        text_file_corpus(tmp_path / "file" / "data.txt")
-
-
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
-def test_a_part_that_is_none_or_all_is_refused(fraction: float) -> None:
+def test_an_empty_part_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match="validation_fraction must be above 0 and below 1"):
         standard_input_corpus(io.BytesIO(b"text"), validation_fraction=fraction)
-
-
-def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind is 'words'; choose 'lines' or 'stream'"):
-        standard_input_corpus(io.BytesIO(b"text"), kind="words")  # type: ignore[arg-type]
-
-
-def test_no_sentences_are_refused() -> None:
-    with pytest.raises(ValueError, match="_sentences must be at least 1, not"):
-        toy_language_corpus(train_sentences=0)

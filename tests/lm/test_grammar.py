@@ -50,20 +50,9 @@ random_grammars = st.fixed_dictionaries(
 )
 
 
-def test_entropy_is_that_of_all_sentences() -> None:
-    probabilities = [p for p, _ in derivations(UNAMBIGUOUS, "sentence")]
-    expected = -math.fsum(p * math.log(p) for p in probabilities)
-    assert Grammar(UNAMBIGUOUS).entropy == pytest.approx(expected, rel=1e-13)
-
-
 def test_expected_line_length_counts_the_newline() -> None:
     expected = math.fsum(p * len(text + "\n") for p, text in derivations(UNAMBIGUOUS, "sentence"))
     assert Grammar(UNAMBIGUOUS).expected_line_length == pytest.approx(expected, rel=1e-13)
-
-
-def test_entropy_per_character_is_their_ratio() -> None:
-    coin = Grammar({"sentence": {"a": 1, "b": 1}})
-    assert coin.entropy_per_character == pytest.approx(math.log(2) / 2, rel=1e-15)
 
 
 @given(random_grammars)
@@ -96,14 +85,6 @@ def test_nothing_but_derived_sentences_belongs(
     assert Grammar(rules).contains(text) == (text in derived)
 
 
-def test_probabilities_of_all_sentences_sum_to_one() -> None:
-    for rules in (UNAMBIGUOUS, AMBIGUOUS):
-        grammar = Grammar(rules)
-        sentences = {text for _, text in derivations(rules, "sentence")}
-        total = math.fsum(math.exp(grammar.log_probability(text)) for text in sentences)
-        assert total == pytest.approx(1, rel=1e-13)
-
-
 def test_samples_are_as_frequent_as_probable() -> None:
     grammar, rng, count = Grammar(UNAMBIGUOUS), np.random.default_rng(0), 20_000
     samples = [grammar.sample(rng) for _ in range(count)]
@@ -111,15 +92,6 @@ def test_samples_are_as_frequent_as_probable() -> None:
         probability = math.exp(grammar.log_probability(sentence))
         deviation = math.sqrt(count * probability * (1 - probability))
         assert samples.count(sentence) == pytest.approx(count * probability, abs=5 * deviation)
-
-
-def test_sampling_is_reproducible() -> None:
-    grammar = Grammar(UNAMBIGUOUS)
-    first, second = (
-        [grammar.sample(rng) for _ in range(20)]
-        for rng in (np.random.default_rng(7), np.random.default_rng(7))
-    )
-    assert first == second
 
 
 @pytest.mark.parametrize(

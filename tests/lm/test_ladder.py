@@ -49,15 +49,6 @@ def test_ladder_of_documents_has_no_context_from_other_documents(
         assert entropy == pytest.approx(counted_entropy(seen), abs=1e-12)
 
 
-def test_ladder_by_hand() -> None:
-    # After 0 comes 1 or 2, evenly; after 1 or 2 comes 0; two tokens back tell 1 from 2.
-    ladder = entropy_ladder(np.array([0, 1, 0, 2] * 1000 + [0]), vocab_size=8)
-    assert ladder.uniform == pytest.approx(3 * math.log(2))
-    assert ladder.unigram == pytest.approx(1.5 * math.log(2))
-    assert ladder.bigram == pytest.approx(0.5 * math.log(2))
-    assert ladder.trigram == pytest.approx(0, abs=1e-12)
-
-
 @pytest.mark.parametrize(
     ("ids", "message"),
     [([0, 1], "at least 3 tokens, not 2"), ([0, 1, 4], "ids from 0 to 4"), ([-1, 0, 1], "from -1")],

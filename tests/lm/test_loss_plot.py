@@ -6,11 +6,9 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from autolm.lm import loss_plot
-from autolm.lm.loss_plot import draw_losses, spread
+from autolm.lm.loss_plot import draw_losses
 from autolm.lm.training import Training, train_tokenizer
 from tests.runs import small_corpus, small_training
 
@@ -73,20 +71,6 @@ def test_the_floors_are_the_ladder_and_below_it_the_true_entropy_if_known() -> N
     corpus = dataclasses.replace(small_corpus("lines"), true_entropy=0.25)
     known = Training(training.config, corpus, train_tokenizer(training.config, corpus))
     assert known.floors() == {**levels, "true entropy": 0.25}
-
-
-@given(st.lists(st.floats(0, 10)).map(sorted), st.floats(0.01, 2))
-def test_labels_of_floors_are_moved_apart_and_no_further_than_that(
-    places: list[float], apart: float
-) -> None:
-    moved = spread(places, apart)
-    for i, (before, after) in enumerate(zip(places, moved, strict=True)):
-        assert after >= before
-        if i:
-            assert after - moved[i - 1] >= apart * (1 - 1e-9)
-            assert after == before or after == moved[i - 1] + apart
-        else:
-            assert after == before
 
 
 def test_a_training_shows_what_it_has_measured() -> None:

@@ -20,16 +20,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
 
-from autolm import explain
+from autolm import explain, native
 from autolm.cli import main
 from autolm.lm import load_pretrained
 from autolm.lm.design import PretrainedError
 from autolm.lm.pretrained import sources_of
 from autolm.lm.size import GPT3, parts
+from tests.compiled.tapes import needs_numba
 from tests.lm.huggingface_folders import CONFIGS, TEXT, write_model
 from tests.lm.test_export import every_category
 
 logging.disable_progress_bar()
+PICKLED = "pytorch_model.bin"
 SPECIAL = "the cat's bone, and  the dog\n\nsat: 42 ½ cats ² naïve 고양이 _x<|endoftext|>it"
 
 
@@ -67,9 +69,11 @@ def theirs_as_ours(model: Any, ours: Any) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
+@needs_numba
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_logits_loss_all_gradients_and_greedy_text_are_transformers(
-    folders: Any, in_float64: None, name: str
+    folders: Any, in_float64: None, name: str, compiled: bool
 ) -> None:
     folder, _ = folders[name]
     class_ = type(folders[name][1])
@@ -78,13 +82,14 @@ def test_logits_loss_all_gradients_and_greedy_text_are_transformers(
     ids = np.array(tokenizer.encode(TEXT)[:80]).reshape(2, 40)  # longer than the window
     output = theirs(torch.tensor(ids), labels=torch.tensor(ids))
     output.loss.backward()
-    logits, activations = model(ids, store_activations=True)
+    with native(compiled):
+        logits, activations = model(ids, store_activations=True)
+        loss = model.compute_loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
     expected = output.logits.detach().numpy()
     np.testing.assert_allclose(logits.data, expected, rtol=0, atol=1e-12 * abs(expected).max())
     assert [*activations] == ["input", "layer_0", "layer_1"]
-    loss = model.compute_loss(ids[:, :-1], ids[:, 1:])
     assert float(loss) == pytest.approx(output.loss.item(), rel=1e-12)
-    loss.backward()
     gradients = theirs_as_ours(theirs, model)
     assert gradients.keys() == model.state().keys()
     for path, parameter in model.named_parameters():
@@ -168,7 +173,9 @@ def changed(folder: Path, target: Path, name: str, content: Any) -> None:
     for file in folder.iterdir():
         if file.name != name:
             (target / file.name).symlink_to(file)
-    if isinstance(content, dict):
+    if content == PICKLED:
+        (target / PICKLED).write_bytes(b"")
+    elif isinstance(content, dict):
         (target / name).write_text(json.dumps(content), "utf-8")
     elif content is not None:
         (target / name).write_bytes(content)
@@ -227,6 +234,7 @@ def test_what_is_not_supported_is_refused_by_name(folders: Any, tmp_path: Path, 
     ("name", "content", "told"),
     [
         ("model.safetensors", None, "has no .safetensors: no weights"),
+        ("model.safetensors", PICKLED, r"pytorch_model\.bin is pickled"),
         ("model.safetensors", b"12", "damaged: it is not a whole safetensors file"),
         ("config.json", b"{", "damaged: not JSON: Expecting"),
         ("config.json", b"[]", "damaged: it is no JSON object"),
@@ -240,13 +248,6 @@ def test_what_is_missing_or_damaged_is_said_in_a_line(
     changed(folders["GPT-2"][0], tmp_path / "other", name, content)
     with pytest.raises(PretrainedError, match=told):
         load_pretrained(tmp_path / "other")
-
-
-def test_pickled_weights_are_named(folders: Any, tmp_path: Path) -> None:
-    changed(folders["GPT-2"][0], tmp_path, "model.safetensors", None)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(PretrainedError, match=r"pytorch_model\.bin is pickled"):
-        load_pretrained(tmp_path)
 
 
 def test_a_tied_embedding_is_explained_by_its_two_uses(folders: Any) -> None:

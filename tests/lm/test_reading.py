@@ -14,7 +14,6 @@ from autolm.lm.design import design_of
 from autolm.lm.reading import Reading, Readings
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.transformer import Transformer
-from autolm.nn import KeyValueCache
 from autolm.nn.layers import Block
 
 TEXT = np.random.default_rng(0).integers(0, 6, size=14)
@@ -54,20 +53,16 @@ def test_each_logit_is_that_of_the_whole_text_also_past_max_len(
         np.testing.assert_allclose(logits, whole, rtol=1e-6, atol=1e-6)
 
 
-def test_only_new_tokens_are_read_until_the_window_slides(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts, reading = positions_read(monkeypatch), model_of().reading()
+@pytest.mark.parametrize(
+    ("causal", "read"), [(True, [3, 1, 3, 1, 1, 9, 9]), (False, [3, 4, 7, 8, 9, 9, 9])]
+)
+def test_a_causal_model_reads_only_new_tokens_until_the_window_slides(
+    monkeypatch: pytest.MonkeyPatch, causal: bool, read: list[int]
+) -> None:
+    counts, reading = positions_read(monkeypatch), model_of(causal=causal).reading()
     for end in (3, 4, 7, 8, 9, 10, 11):
         reading.next_logits(TEXT[:end])
-    assert counts == [3, 1, 3, 1, 1, 9, 9]
-
-
-def test_a_model_that_looks_ahead_reads_everything_each_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    counts, reading = positions_read(monkeypatch), model_of(causal=False).reading()
-    for end in (3, 4, 5):
-        reading.next_logits(TEXT[:end])
-    assert counts == [3, 4, 5]
+    assert counts == read
 
 
 @pytest.mark.parametrize("other", [[5, 5, 5, 5], [1], [2, 3], [2, 3, 4]])
@@ -81,12 +76,6 @@ def test_a_text_that_does_not_go_on_from_the_last_is_read_from_its_beginning(
     np.testing.assert_allclose(logits, model.next_logits(np.array(other)), rtol=1e-6, atol=1e-6)
 
 
-def test_nothing_is_recorded() -> None:
-    logits = model_of().reading().next_logits(TEXT[:2])
-    assert isinstance(logits, np.ndarray)
-    assert logits.shape == (6,)
-
-
 def test_what_was_read_does_not_change_with_the_callers_array() -> None:
     model, tokens = model_of(), TEXT[:4].copy()
     reading = model.reading()
@@ -94,12 +83,6 @@ def test_what_was_read_does_not_change_with_the_callers_array() -> None:
     tokens[0] = (tokens[0] + 1) % 6
     logits = reading.next_logits(tokens)
     np.testing.assert_allclose(logits, model.next_logits(tokens), rtol=1e-6, atol=1e-6)
-
-
-def test_a_cache_refuses_what_a_gradient_should_get_through() -> None:
-    rows = Tensor(np.ones((1, 2)))
-    with pytest.raises(RuntimeError, match=r"KeyValueCache: .* has no gradient; use no_grad\(\)"):
-        KeyValueCache(3, 2).extend(rows, rows)
 
 
 # Natively: one row, recorded
@@ -142,12 +125,19 @@ def test_natively_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) ->
             logits = reading.next_logits(TEXT[:end])
             whole = model.next_logits(TEXT[:end])
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
-    for prompt in ([1, 2], [[1, 2], [3, 4], [5, 0]]):
-        texts = []
-        for compiled in (False, True):
-            with native(compiled):
-                texts.append(model.generate(prompt, 9, rng=np.random.default_rng(2)))
-        np.testing.assert_array_equal(texts[0], texts[1])
+    assert_same_text(model, [[1, 2], [3, 4], [5, 0]], 9)
+
+
+def assert_same_text(model: Any, prompts: list[list[int]], new: int) -> None:
+    """Require the same text plain and natively, and each text as if it were written alone."""
+    for compiled in (False, True):
+        with native(compiled):
+            together = model.generate(prompts, new, temperature=0)
+            alone = [model.generate(prompt, new, temperature=0) for prompt in prompts]
+        np.testing.assert_array_equal(together, alone)
+        if not compiled:
+            plain = together
+    np.testing.assert_array_equal(together, plain)
 
 
 def test_natively_a_text_may_outgrow_its_first_caches() -> None:
@@ -158,25 +148,12 @@ def test_natively_a_text_may_outgrow_its_first_caches() -> None:
     reading = model.reading()
     for ends in ([*range(3, 7), *range(60, 68), 125, *range(127, 133)], [90, 91, 135, 136]):
         for end in ends:
-            with native(end % 5 != 0):  # what was read without it is there, too
+            with native(end % 5 != 0):  # also continuing what was read plainly
                 logits = reading.next_logits(text[:end])
             whole = model.next_logits(text[:end])
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
-    for prompt in ([1, 2], [[1, 2], [3, 4]]):
-        texts = []
-        for compiled in (False, True):
-            with native(compiled):
-                texts.append(model.generate(prompt, 142, rng=np.random.default_rng(2)))
-        np.testing.assert_array_equal(texts[0], texts[1])
-
-
-@pytest.mark.parametrize("prompt", [[1, 2], [[1, 2], [3, 4]]])
-def test_natively_a_model_without_layers_writes_too(prompt: Any) -> None:
-    pytest.importorskip("numba")
-    model = TinyLM(6, 8, 2, 8, 0, max_len=9, seed=1)
-    plain = model.generate(prompt, 12, temperature=0)
-    with native():
-        np.testing.assert_array_equal(model.generate(prompt, 12, temperature=0), plain)
+    assert_same_text(model, [[1, 2], [3, 4]], 142)
+    assert_same_text(TinyLM(6, 8, 2, 8, 0, max_len=9, seed=1), [[1, 2], [3, 4]], 12)
 
 
 def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,10 +214,3 @@ def test_natively_what_depends_on_the_position_is_read_as_before_and_says_why() 
         pytest.warns(UserWarning, match=r"tokens are read as without it: an array.*'cos'"),
     ):
         np.testing.assert_array_equal(model.generate([1, 2], 6, temperature=0), plain)
-
-
-def test_texts_side_by_side_are_written_as_each_alone() -> None:
-    model, prompts = model_of(), [[1, 2, 3], [4, 5, 0]]
-    together = model.generate(prompts, 12, temperature=0)
-    for prompt, text in zip(prompts, together, strict=True):
-        np.testing.assert_array_equal(text, model.generate(prompt, 12, temperature=0))

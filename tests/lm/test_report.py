@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
 from autolm.lm.report import TerminalReport, thousands
@@ -69,10 +68,6 @@ def test_with_a_terminal_there_is_a_bar_with_the_same_numbers() -> None:
     assert "train 2.500  val 2.000  ppl 7.39  |g| 0.12  lr 1.0e-3" in text
 
 
-def test_a_validation_before_any_step_prints_nothing() -> None:
-    assert "step 4/10" not in shown(terminal=False, steps=())
-
-
 def test_the_training_loss_that_is_shown_is_smoothed() -> None:
     later = StepMetrics(step=5, loss=4.5, gradient_norm=0.1, learning_rate=1e-3, tokens=24)
     assert "train 2.600" in shown(terminal=False, steps=(METRICS, later))
@@ -90,8 +85,3 @@ def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
     text = shown(False, Outcome(False, 4, 2.0, ""))
     assert "stopped after step 4 of 10; all is saved\n" in text
     assert text.endswith("go on   autolm train --resume runs/one\n")
-
-
-@pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (1234567, "1 234 567")])
-def test_large_numbers_are_written_in_groups(number: int, text: str) -> None:
-    assert thousands(number) == text

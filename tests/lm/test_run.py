@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,23 @@ class Stopping(Silence):
                 os.kill(os.getpid(), number)
 
 
-def test_a_run_leaves_everything_in_its_folder(whole: dict[str, tuple[Outcome, Path]]) -> None:
+def test_a_run_leaves_everything_in_its_folder_and_resumed_at_its_end_changes_nothing(
+    whole: dict[str, tuple[Outcome, Path]],
+) -> None:
     outcome, path = whole["stream"]
-    assert set(contents(path)) == {
+    before, signals = contents(path), (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in signals]
+    assert set(before) == {
         *("config.json", "tokenizer.json", "checkpoint.safetensors"),
         *("metrics.jsonl", "loss.png", "samples.txt"),
     }
-    assert json.loads(contents(path)["loss.png"]) == list(RunFolder.open(path).metrics())
-    assert contents(path)["samples.txt"].decode() == outcome.sample
-    assert len(outcome.sample) == 20
+    assert json.loads(before["loss.png"]) == list(RunFolder.open(path).metrics())
+    assert before["samples.txt"].decode() == outcome.sample
+    training, folder = resumed(path, "stream")
+    assert outcome == Outcome(True, 10, training.validate(), outcome.sample)
+    assert run(training, folder, Silence()) == outcome
+    assert contents(path) == before
+    assert [signal.getsignal(number) for number in signals] == handlers
 
 
 def test_metrics_hold_every_step_and_the_validations_between(
@@ -85,45 +93,32 @@ def test_metrics_hold_every_step_and_the_validations_between(
     assert set(records[0]) == {"step", "loss", "gradient_norm", "learning_rate", "tokens"}
 
 
-def test_the_last_validation_is_of_the_whole_text(
-    whole: dict[str, tuple[Outcome, Path]],
-) -> None:
-    outcome, path = whole["lines"]
-    training, _ = resumed(path, "lines")
-    assert outcome == Outcome(True, 10, training.validate(), outcome.sample)
-
-
-@pytest.mark.parametrize("kind", ["lines", "stream"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("after", [1, 3, 4, 9])
-def test_stopped_by_a_signal_and_resumed_a_run_leaves_the_same_folder(
+@pytest.mark.parametrize(
+    ("kind", "number", "stops"),
+    [
+        ("lines", signal.SIGINT, [3]),
+        ("stream", signal.SIGINT, [1, 4]),
+        ("stream", signal.SIGTERM, [9]),
+        ("lines", signal.SIGTERM, range(1, 10)),
+    ],
+    ids=str,
+)
+def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
     whole: dict[str, tuple[Outcome, Path]],
     tmp_path: Path,
     kind: str,
     number: signal.Signals,
-    after: int,
+    stops: Sequence[int],
 ) -> None:
-    training = small_training(kind)
-    folder = new_folder(tmp_path / "run", training)
-    outcome = run(training, folder, Stopping(after, number))
-    assert (outcome.done, outcome.step) == (False, after)
-    assert_same_checkpoint(RunFolder.open(folder.path).load(), training.checkpoint())
-    outcome = run(*resumed(folder.path, kind), Silence())
+    new_folder(tmp_path / "run", small_training(kind))
+    for after in stops:
+        training, folder = resumed(tmp_path / "run", kind)
+        outcome = run(training, folder, Stopping(after, number))
+        assert (outcome.done, outcome.step) == (False, after)
+        assert_same_checkpoint(RunFolder.open(folder.path).load(), training.checkpoint())
     expected, path = whole[kind]
-    assert outcome == expected
-    assert contents(folder.path) == contents(path)
-
-
-def test_a_run_stopped_at_every_step_leaves_the_same_folder(
-    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
-) -> None:
-    training = small_training("lines")
-    new_folder(tmp_path / "run", training)
-    for step in range(1, 10):
-        stopping = Stopping(step, signal.SIGTERM)
-        assert not run(*resumed(tmp_path / "run", "lines"), stopping).done
-    run(*resumed(tmp_path / "run", "lines"), Silence())
-    assert contents(tmp_path / "run") == contents(whole["lines"][1])
+    assert run(*resumed(tmp_path / "run", kind), Silence()) == expected
+    assert contents(tmp_path / "run") == contents(path)
 
 
 @needs_numba
@@ -147,22 +142,6 @@ def test_a_native_run_without_numba_is_refused_at_once(monkeypatch: pytest.Monke
     monkeypatch.setattr("autolm.lm.engine.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^native needs numba.*pip install 'autolm\[fast\]'$"):
         small_training(native=True)
-
-
-def test_resuming_a_run_that_is_done_changes_nothing(
-    whole: dict[str, tuple[Outcome, Path]],
-) -> None:
-    outcome, path = whole["stream"]
-    before = contents(path)
-    assert run(*resumed(path, "stream"), Silence()) == outcome
-    assert contents(path) == before
-
-
-def test_signals_mean_again_what_they_did_once_a_run_is_over(tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    training = small_training(steps=1)
-    run(training, new_folder(tmp_path / "run", training), Silence())
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_second_interrupt_ends_at_once_and_leaves_the_last_checkpoint(tmp_path: Path) -> None:
@@ -214,48 +193,36 @@ def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
     assert contents(folder.path) == contents(whole["stream"][1])
 
 
-class Poisoning(Silence):
-    """Spoils a weight after some step."""
+class Poisoning(Stopping):
+    """Spoils a weight after some step, and may then send signals."""
 
-    def __init__(self, training: Training, after: int) -> None:
-        self.training, self.after = training, after
+    def __init__(self, training: Training, after: int, *signals: signal.Signals) -> None:
+        super().__init__(after, *signals)
+        self.training = training
 
     def stepped(self, metrics: StepMetrics) -> None:
         if metrics.step == self.after:
             weights = self.training.model.W_out
             weights.data = np.full_like(weights.data, np.nan)
+        super().stepped(metrics)
 
 
 @pytest.mark.parametrize(
-    ("after", "what"),
+    ("after", "signals", "what"),
     [
-        (6, "loss is nan at step 7"),
-        (8, "validation loss is nan at step 8"),
-        (10, "validation loss is nan at step 10"),
+        (6, [], "loss is nan at step 7"),
+        (8, [], "validation loss is nan at step 8"),
+        (10, [], "validation loss is nan at step 10"),
+        (6, [signal.SIGTERM], "validation loss is nan at step 6"),
     ],
 )
-def test_what_is_saved_stays_the_last_good_state_when_a_number_goes_wrong(
-    tmp_path: Path, after: int, what: str
+def test_the_saved_state_stays_the_last_good_one_when_a_number_goes_wrong(
+    tmp_path: Path, after: int, signals: list[signal.Signals], what: str
 ) -> None:
     training = small_training()
     folder = new_folder(tmp_path / "run", training)
     with pytest.raises(NonFiniteLoss, match=f"^{what}"):
-        run(training, folder, Poisoning(training, after))
+        run(training, folder, Poisoning(training, after, *signals))
     checkpoint = RunFolder.open(folder.path).load()
     assert checkpoint.state["step"] == (8 if after == 10 else 4)
     assert all(np.isfinite(array).all() for array in checkpoint.model.values())
-
-
-def test_a_run_that_is_stopped_does_not_save_what_went_wrong_in_its_last_step(
-    tmp_path: Path,
-) -> None:
-    class PoisoningAndStopping(Poisoning):
-        def stepped(self, metrics: StepMetrics) -> None:
-            super().stepped(metrics)
-            Stopping(self.after, signal.SIGTERM).stepped(metrics)
-
-    training = small_training()
-    folder = new_folder(tmp_path / "run", training)
-    with pytest.raises(NonFiniteLoss):
-        run(training, folder, PoisoningAndStopping(training, 6))
-    assert RunFolder.open(folder.path).load().state["step"] == 4

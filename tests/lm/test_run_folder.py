@@ -49,11 +49,13 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", CONFIG, TOKENIZER, checkpoint(1))
 
 
-def test_a_new_folder_is_a_whole_run(folder: RunFolder) -> None:
+def test_a_saved_run_is_read_back_bit_for_bit(folder: RunFolder) -> None:
+    folder.save(checkpoint(2))
     opened = RunFolder.open(folder.path)
     assert opened.config() == CONFIG
     assert opened.tokenizer().to_json() == TOKENIZER.to_json()
-    assert_same_checkpoint(opened.load(), checkpoint(1))
+    assert_same_checkpoint(opened.load(), checkpoint(2))
+    assert not any(content.startswith(b"\x80") for content in contents(folder.path).values())
 
 
 def test_a_run_shows_the_plot_of_its_losses_in_a_notebook(folder: RunFolder) -> None:
@@ -61,17 +63,6 @@ def test_a_run_shows_the_plot_of_its_losses_in_a_notebook(folder: RunFolder) -> 
     folder.write("loss.png", b"\x89PNG")
     shown = folder._repr_mimebundle_()
     assert shown == {"image/png": b"\x89PNG", "text/plain": f"<run {folder.path}>"}
-
-
-def test_a_checkpoint_comes_back_bit_for_bit(folder: RunFolder) -> None:
-    folder.save(checkpoint(2))
-    assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(2))
-
-
-def test_no_file_is_pickled_and_none_is_left_half_written(folder: RunFolder) -> None:
-    folder.save(checkpoint(2))
-    assert set(contents(folder.path)) == {"config.json", "tokenizer.json", NEW}
-    assert not any(content.startswith(b"\x80") for content in contents(folder.path).values())
 
 
 class Killed(BaseException):
@@ -109,59 +100,40 @@ def save_of(files: int, folder: RunFolder) -> None:
     folder.save(checkpoint(2))
 
 
-@pytest.mark.parametrize("files", [1, 2])
-def test_a_save_is_as_many_operations_as_these_tests_believe(
-    folder: RunFolder, files: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dying = Dying(monkeypatch, EACH * files, Killed())
-    save_of(files, folder)
-    assert dying.left == 0
-
-
 @pytest.mark.parametrize(("files", "survived"), [(n, i) for n in (1, 2) for i in range(EACH * n)])
 @pytest.mark.parametrize("error", [Killed(), FULL], ids=["killed", "full disk"])
 def test_a_save_cut_off_anywhere_leaves_the_old_checkpoint_or_the_new_one_whole(
     folder: RunFolder, files: int, survived: int, error: BaseException
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        Dying(patch, survived, error)
+        dying = Dying(patch, survived, error)
         with pytest.raises(NotSaved if error is FULL else Killed):
             save_of(files, folder)
+        dying.left = EACH * files
+    before = contents(folder.path)
     again = RunFolder.open(folder.path)
     config = OTHER if files == 2 and survived >= EACH - 1 else CONFIG  # it is renamed first
     assert again.config() == config
-    assert_same_checkpoint(again.load(), checkpoint(2 if survived == EACH * files - 1 else 1))
+    step = 2 if survived == EACH * files - 1 else 1
+    np.testing.assert_array_equal(again.weights()["W"], checkpoint(step).model["W"])
+    assert contents(folder.path) == before  # reading weights changes nothing
+    assert_same_checkpoint(again.load(), checkpoint(step))
     again.save(checkpoint(3))
     assert RunFolder.open(folder.path).config() == config
     assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(3))
     assert set(contents(folder.path)) == {"config.json", "tokenizer.json", NEW}
 
 
-@pytest.mark.parametrize("survived", range(EACH))
-def test_reading_what_a_cut_off_save_left_gives_whole_weights_and_changes_nothing(
-    folder: RunFolder, survived: int
-) -> None:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        Dying(patch, survived, Killed())
-        folder.save(checkpoint(2))
-    before = contents(folder.path)
-    weights = RunFolder.open(folder.path).weights()
-    assert any(np.array_equal(weights["W"], checkpoint(step).model["W"]) for step in (1, 2))
-    assert contents(folder.path) == before
-
-
 @pytest.mark.parametrize("part", ["model", "optimizer"])
-def test_an_array_that_is_not_as_it_was_saved_is_refused(folder: RunFolder, part: str) -> None:
+def test_an_array_with_one_changed_bit_is_refused(folder: RunFolder, part: str) -> None:
     path, name = folder.path / NEW, {"model": "W", "optimizer": "first_moment/W"}[part]
     saved = np.ascontiguousarray(getattr(checkpoint(1), part)[name]).tobytes()
-    changed = bytes([saved[0] ^ 1]) + saved[1:]  # by as little as can be
     assert path.read_bytes().count(saved) == 1
-    path.write_bytes(path.read_bytes().replace(saved, changed))
-    with pytest.raises(RunError, match=f"damaged: '{name}' does not match its checksum"):
-        RunFolder.open(folder.path).load()
-    if part == "model":
+    path.write_bytes(path.read_bytes().replace(saved, bytes([saved[0] ^ 1]) + saved[1:]))
+    readers = [RunFolder.load, RunFolder.weights] if part == "model" else [RunFolder.load]
+    for read in readers:
         with pytest.raises(RunError, match=f"damaged: '{name}' does not match its checksum"):
-            RunFolder.open(folder.path).weights()
+            read(RunFolder.open(folder.path))
 
 
 def rewrite(path: Path, **changes: np.ndarray) -> None:
@@ -214,33 +186,19 @@ def test_a_state_of_a_newer_format_is_refused(
         RunFolder.open(folder.path).load()
 
 
-def test_a_failed_save_says_which_file_and_why(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Dying(monkeypatch, 0, FULL)
-    with pytest.raises(NotSaved, match=r"checkpoint\.safetensors: cannot be written: No space"):
-        folder.save(checkpoint(2))
-
-
 @pytest.mark.parametrize("survived", range(EACH * 3))
-def test_a_new_folder_that_cannot_be_written_whole_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, survived: int
-) -> None:
-    Dying(monkeypatch, survived, FULL)
-    with pytest.raises(NotSaved):
-        RunFolder.create(tmp_path / "run", CONFIG, TOKENIZER, checkpoint(0))
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_folder_that_was_there_is_kept_when_a_run_cannot_begin_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    Dying(monkeypatch, 5, FULL)
-    with pytest.raises(NotSaved):
-        RunFolder.create(tmp_path, CONFIG, TOKENIZER, checkpoint(0))
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert not (tmp_path / "config.json").exists()
+def test_where_a_run_cannot_be_written_whole_there_is_none(tmp_path: Path, survived: int) -> None:
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "notes.txt").write_text("mine")
+    for path in (used, tmp_path / "new"):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(NotSaved, match="No space left"):
+            Dying(patch, survived, FULL)
+            RunFolder.create(path, CONFIG, TOKENIZER, checkpoint(0))
+    assert contents(used)["notes.txt"] == b"mine"
+    is_whole = survived == EACH * 3 - 1  # only the last sync of the folder failed
+    assert (used / "config.json").exists() == is_whole
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(folder: RunFolder) -> None:
@@ -274,31 +232,30 @@ def file(folder: RunFolder, request: pytest.FixtureRequest) -> Path:
     return folder.path / request.param
 
 
-def test_a_missing_file_is_named(file: Path) -> None:
-    file.unlink()
-    with pytest.raises(RunError, match=f"{file}: is missing"):
-        RunFolder.open(file.parent).load()
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "is missing"),
+    "a folder": (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
+    **{
+        f"{share} of it": (lambda path, share=share: cut_off(path, share), "damaged")  # type: ignore[misc]
+        for share in (0.0, 0.1, 0.5, 0.9)
+    },
+    **{
+        str(content[:9]): (lambda path, content=content: path.write_bytes(content), "damaged")  # type: ignore[misc]
+        for content in (b"\xff" * 500, b"[1, 2]", b'{"step": "one"}')
+    },
+}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-def test_a_truncated_file_is_damaged(file: Path, share: float) -> None:
-    content = file.read_bytes()
-    file.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(RunError, match=f"{file}: damaged"):
-        RunFolder.open(file.parent).load()
+def cut_off(path: Path, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
 
 
-def test_a_file_of_something_else_is_damaged(file: Path) -> None:
-    for content in (b"\xff" * 500, b"[1, 2]", b'{"step": "one"}'):
-        file.write_bytes(content)
-        with pytest.raises(RunError, match=f"{file}: damaged"):
-            RunFolder.open(file.parent).load()
-
-
-def test_a_folder_in_the_place_of_a_file_cannot_be_read(file: Path) -> None:
-    file.unlink()
-    file.mkdir()
-    with pytest.raises(RunError, match=f"{file}: cannot be read: Is a directory"):
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_of_the_checkpoint_is_named(file: Path, damage: str) -> None:
+    spoil, message = DAMAGES[damage]
+    spoil(file)
+    with pytest.raises(RunError, match=f"{file}: {message}"):
         RunFolder.open(file.parent).load()
 
 
@@ -386,22 +343,15 @@ def test_every_file_that_a_resumed_run_writes_has_the_mode_of_its_checkpoint(
     assert set(modes.values()) == {mode}
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("config.json", b"{"), ("config.json", b"\xff"), ("config.json", b'{"steps": 0}')],
-)
-def test_a_damaged_config_is_named(folder: RunFolder, name: str, content: bytes) -> None:
-    (folder.path / name).write_bytes(content)
-    with pytest.raises(RunError, match=r"config\.json: "):
-        RunFolder.open(folder.path).config()
-
-
-@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"kind": "words"}', None])
-def test_a_damaged_or_missing_tokenizer_is_named(folder: RunFolder, content: bytes | None) -> None:
-    path = folder.path / "tokenizer.json"
+@pytest.mark.parametrize("content", [b"{", b"\xff", b'{"kind": "words"}', b'{"steps": 0}', None])
+@pytest.mark.parametrize("name", ["config", "tokenizer"])
+def test_a_damaged_config_or_tokenizer_is_named(
+    folder: RunFolder, name: str, content: bytes | None
+) -> None:
+    path, opened = folder.path / f"{name}.json", RunFolder.open(folder.path)
     path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(RunError, match=r"tokenizer\.json: "):
-        RunFolder.open(folder.path).tokenizer()
+    with pytest.raises(RunError, match=rf"{name}\.json: "):
+        getattr(opened, name)()
 
 
 def test_what_is_no_run_is_not_opened(tmp_path: Path) -> None:
@@ -411,31 +361,17 @@ def test_what_is_no_run_is_not_opened(tmp_path: Path) -> None:
         RunFolder.open(tmp_path)
 
 
-def test_metrics_are_lines_of_json_in_the_order_they_came(folder: RunFolder) -> None:
-    assert list(folder.metrics()) == []
-    folder.append_metrics([{"step": 1, "loss": 0.1}, {"step": 2, "loss": 1 / 3}])
-    folder.append_metrics([{"step": 2, "validation_loss": 2.0}])
-    assert [record["step"] for record in folder.metrics()] == [1, 2, 2]
-    assert list(folder.metrics())[1]["loss"] == 1 / 3
-
-
-def test_metrics_after_a_step_are_forgotten_and_the_others_keep_their_bytes(
+def test_metrics_are_read_in_order_and_cut_back_to_a_step_with_the_same_bytes(
     folder: RunFolder,
 ) -> None:
+    assert list(folder.metrics()) == []
     records: list[dict[str, Any]] = [{"step": n, "loss": 1 / (n + 1)} for n in range(6)]
     folder.append_metrics(records[:4])
-    before = (folder.path / "metrics.jsonl").read_bytes()
+    path, before = folder.path / "metrics.jsonl", (folder.path / "metrics.jsonl").read_bytes()
     folder.append_metrics(records[4:])
+    assert list(folder.metrics()) == records
+    with path.open("a") as file:
+        file.write(json.dumps(records[0])[:12])  # cut off
+    assert list(folder.metrics()) == records
     folder.forget_metrics_after(3)
-    assert (folder.path / "metrics.jsonl").read_bytes() == before
-
-
-def test_a_line_of_metrics_that_was_cut_off_is_not_read_and_goes_at_resume(
-    folder: RunFolder,
-) -> None:
-    folder.append_metrics([{"step": 1, "loss": 0.5}])
-    with (folder.path / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"step": 1, "loss": 0.25})[:12])
-    assert [record["loss"] for record in folder.metrics()] == [0.5]
-    folder.forget_metrics_after(1)
-    assert (folder.path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 0.5}\n'
+    assert path.read_bytes() == before

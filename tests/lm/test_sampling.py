@@ -25,48 +25,33 @@ def drawn(**choices: Any) -> Counter[int]:
     return Counter(pick(LOGITS, **(given | choices), rng=rng) for _ in range(1000))
 
 
-def test_tokens_come_as_often_as_they_are_likely() -> None:
-    counts = drawn()
-    for token, probability in enumerate(np.exp(LOGITS)):
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_tokens_are_as_frequent_as_probable_at_a_temperature(temperature: float) -> None:
+    counts, powers = drawn(temperature=temperature), np.exp(LOGITS / temperature)
+    for token, probability in enumerate(powers / powers.sum()):
         spread = np.sqrt(1000 * probability * (1 - probability))
         assert abs(counts[token] - 1000 * probability) < 4 * spread
-
-
-def test_temperature_zero_takes_the_likeliest() -> None:
-    assert set(drawn(temperature=0.0)) == {1}
-
-
-def test_temperature_divides_the_logits() -> None:
-    counts = drawn(temperature=0.5)  # probabilities are squared, and shared anew
-    squared = np.exp(LOGITS) ** 2
-    for token, probability in enumerate(squared / squared.sum()):
-        spread = np.sqrt(1000 * probability * (1 - probability))
-        assert abs(counts[token] - 1000 * probability) < 4 * spread
-
-
-@pytest.mark.parametrize(("top_k", "kept"), [(1, {1}), (2, {1, 3}), (4, {1, 2, 3, 4}), (9, None)])
-def test_top_k_keeps_so_many_of_the_likeliest(top_k: int, kept: set[int] | None) -> None:
-    assert set(drawn(top_k=top_k)) == (kept or {0, 1, 2, 3, 4})
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"),
+    ("choices", "tokens"),
     [
-        (0.01, {1}),
-        (0.39, {1}),
-        (0.41, {1, 3}),
-        (0.69, {1, 3}),
-        (0.71, {1, 2, 3}),
-        (0.96, {0, 1, 2, 3, 4}),
-        (1.0, {0, 1, 2, 3, 4}),
+        ({"temperature": 0.0}, {1}),
+        ({"top_k": 1}, {1}),
+        ({"top_k": 2}, {1, 3}),
+        ({"top_k": 4}, {1, 2, 3, 4}),
+        ({"top_k": 9}, {0, 1, 2, 3, 4}),
+        ({"top_p": 0.01}, {1}),
+        ({"top_p": 0.39}, {1}),
+        ({"top_p": 0.41}, {1, 3}),
+        ({"top_p": 0.69}, {1, 3}),
+        ({"top_p": 0.71}, {1, 2, 3}),
+        ({"top_p": 1.0}, {0, 1, 2, 3, 4}),
+        ({"top_k": 2, "top_p": 0.5}, {1}),  # 0.4 / 0.7 reaches it alone
     ],
 )
-def test_top_p_keeps_the_fewest_that_together_reach_it(top_p: float, kept: set[int]) -> None:
-    assert set(drawn(top_p=top_p)) == kept
-
-
-def test_top_p_is_of_what_top_k_left() -> None:
-    assert set(drawn(top_k=2, top_p=0.5)) == {1}  # 0.4 / 0.7 reaches it alone
+def test_only_the_most_probable_tokens_are_drawn(choices: Any, tokens: set[int]) -> None:
+    assert set(drawn(**choices)) == tokens
 
 
 @given(
@@ -101,21 +86,22 @@ def test_rows_draw_one_after_another_as_each_would_alone(
     [
         ({"temperature": -0.1}, "temperature must be finite and at least 0, not -0.1"),
         ({"temperature": np.nan}, "temperature must be finite and at least 0, not nan"),
-        ({"temperature": np.inf}, "temperature must be finite and at least 0, not inf"),
         ({"top_k": 0}, "top_k must be at least 1, not 0"),
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, not 0.0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, not 1.1"),
-        ({"top_p": np.nan}, "top_p must be above 0 and at most 1, not nan"),
+        ({"prompt": "abΩ"}, r"character 'Ω' \(U\+03A9\) at position 2"),
     ],
 )
-def test_choices_out_of_range_are_refused_before_anything_is_shown(
+def test_wrong_choices_and_prompts_are_refused_before_anything_is_shown(
     choice: dict[str, Any], message: str
 ) -> None:
+    rng, prompt = np.random.default_rng(0), choice.get("prompt", "ab")
+    others = {name: value for name, value in choice.items() if name != "prompt"}
     with pytest.raises(ValueError, match=message):
-        drawn(**choice)
-    pieces = stream_text(*WRITER, "lines", "ab", 3, rng=np.random.default_rng(0), **choice)
-    with pytest.raises(ValueError, match=message):
-        next(pieces)
+        next(stream_text(*WRITER, "lines", prompt, 3, rng=rng, **others))
+    if others:
+        with pytest.raises(ValueError, match=message):
+            drawn(**choice)
 
 
 CHARACTERS = CharacterTokenizer("\n ab")
@@ -125,14 +111,6 @@ WRITER = (TinyLM(4, 8, 2, 16, 1, max_len=6, seed=0), CHARACTERS)
 def written(kind: str = "stream", prompt: str = "", seed: int = 0, tokens: int = 40) -> list[str]:
     rng = np.random.default_rng(seed)
     return list(stream_text(*WRITER, kind, prompt, tokens, rng=rng))
-
-
-@pytest.mark.parametrize("kind", ["lines", "stream"])
-def test_text_comes_piece_by_piece_after_the_prompt(kind: str) -> None:
-    prompt, *pieces = written(kind, "ab a")
-    assert prompt == "ab a"
-    assert len(pieces) == 40
-    assert all(piece in CHARACTERS.characters for piece in pieces)
 
 
 @pytest.mark.parametrize("kind", ["lines", "stream"])
@@ -171,60 +149,47 @@ class Recorder:
         return np.eye(self.vocab_size)[next(self.tokens)]
 
 
-def contexts(kind: str, prompt: str, text: str) -> list[str]:
-    """Let a text be written after a prompt, and tell what was seen before each of its tokens."""
+@pytest.mark.parametrize(
+    ("kind", "prompt", "text", "seen"),
+    [
+        ("lines", "ab", "a\nb a", ["\nab", "\naba", "\n", "\nb", "\nb "]),
+        ("lines", "abababab", "a", ["ababab"]),
+        (
+            *("stream", "ab", "a\nb abb"),
+            ["ab", "aba", "aba\n", "aba\nb", "aba\nb ", "ba\nb a", "a\nb ab"],
+        ),
+        ("stream", "", "ab", ["\n", "\na"]),
+    ],
+)
+def test_a_model_sees_its_line_or_as_much_of_a_stream_as_it_can(
+    kind: str, prompt: str, text: str, seen: list[str]
+) -> None:
     model: Any = Recorder(CHARACTERS.encode(text), 4)
     rng = np.random.default_rng(0)
     pieces = stream_text(model, CHARACTERS, kind, prompt, len(text), temperature=0, rng=rng)
-    assert "".join(pieces) == prompt + text
-    return [CHARACTERS.decode(seen) for seen in model.seen]
+    assert [piece for piece in pieces if piece] == [*filter(None, [prompt]), *text]
+    assert [CHARACTERS.decode(ids) for ids in model.seen] == seen
 
 
-def test_of_lines_a_model_sees_its_own_line_from_the_boundary_on() -> None:
-    seen = contexts("lines", "ab", "a\nb a")
-    assert seen == ["\nab", "\naba", "\n", "\nb", "\nb "]
-
-
-def test_of_lines_a_line_longer_than_the_context_is_seen_from_its_end() -> None:
-    assert contexts("lines", "abababab", "a")[-1] == "ababab"
-
-
-def test_of_a_stream_a_model_sees_as_much_as_it_can() -> None:
-    seen = contexts("stream", "ab", "a\nb abb")
-    assert seen == ["ab", "aba", "aba\n", "aba\nb", "aba\nb ", "ba\nb a", "a\nb ab"]
-
-
-def test_a_stream_without_prompt_begins_at_a_newline() -> None:
-    assert contexts("stream", "", "ab") == ["\n", "\na"]
-
-
-def test_a_stream_whose_tokenizer_knows_no_newline_begins_at_its_first_token() -> None:
+def test_a_stream_begins_at_the_first_token_if_there_is_no_newline() -> None:
     tokenizer = CharacterTokenizer("ab")
     model, rng = TinyLM(2, 8, 2, 16, 1, seed=0), np.random.default_rng(0)
     assert len("".join(stream_text(model, tokenizer, "stream", "", 5, rng=rng))) == 5
 
 
-def test_an_unknown_character_in_the_prompt_is_named_before_anything_is_shown() -> None:
-    with pytest.raises(ValueError, match=r"character 'Ω' \(U\+03A9\) at position 2"):
-        written("stream", "abΩ")
-
-
-def test_characters_of_several_bytes_are_never_split() -> None:
-    text = "é→😀a"
+@pytest.mark.parametrize(
+    ("text", "tokens", "shown"),
+    [("é→😀a", 10, ["é", "→", "😀", "a"]), ("a😀", 3, ["a", "\ufffd"])],
+    ids=["whole", "cut off"],
+)
+def test_characters_of_several_bytes_are_never_split(
+    text: str, tokens: int, shown: list[str]
+) -> None:
     tokenizer = BPETokenizer([])
-    tokens = tokenizer.encode(text)
-    model: Any = Recorder(tokens, 256)
+    model: Any = Recorder(tokenizer.encode(text), 256)
     rng = np.random.default_rng(0)
-    pieces = stream_text(model, tokenizer, "stream", "x", len(tokens), temperature=0, rng=rng)
-    assert list(pieces) == ["x", "é", "→", "😀", "a"]
-
-
-def test_a_character_that_is_cut_off_at_the_end_is_marked() -> None:
-    tokenizer = BPETokenizer([])
-    model: Any = Recorder(tokenizer.encode("a😀")[:3], 256)
-    rng = np.random.default_rng(0)
-    pieces = stream_text(model, tokenizer, "stream", "x", 3, temperature=0, rng=rng)
-    assert list(pieces) == ["x", "a", "\ufffd"]
+    pieces = stream_text(model, tokenizer, "stream", "x", tokens, temperature=0, rng=rng)
+    assert list(pieces) == ["x", *shown]
 
 
 @pytest.mark.parametrize("top_p", [None, 0.7])

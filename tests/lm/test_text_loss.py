@@ -24,11 +24,6 @@ def test_loss_is_the_mean_of_the_negative_log_probabilities(model, kind, read):
     assert float(text_loss(model, WORDS, kind, "ab")) == pytest.approx(expected, rel=1e-12)
 
 
-def test_loss_has_a_graph(model):
-    text_loss(model, WORDS, "lines", "ab").backward()
-    assert model.embedding.has_grad
-
-
 def test_empty_line_is_a_line_and_a_stream_of_one_token_is_too_short(model):
     assert float(text_loss(model, WORDS, "lines", "")) > 0
     with pytest.raises(ValueError, match="too short"):
@@ -70,12 +65,6 @@ def test_pieces_of_characters_and_spaces_are_visible():
     tokens = tokens_of(text_loss(model, pieces, "stream", "é the c"), pieces)
     assert tokens.texts[:2] == (r"\xc3", r"\xa9")
     assert "".join(tokens.texts[2:]) in "␣the␣c"
-
-
-def test_a_batch_has_no_tokens_of_one_text(model):
-    loss = model.compute_loss([[0, 1], [1, 0]], [[1, 0], [0, 1]])
-    with pytest.raises(ValueError, match="on one text"):
-        tokens_of(loss, WORDS)
 
 
 def test_words_alone_name_the_tokens_where_there_is_no_tokenizer():

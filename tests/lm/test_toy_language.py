@@ -87,22 +87,10 @@ def test_the_search_for_two_derivations_finds_them(rules: dict[str, dict[str, fl
     assert is_ambiguous(Grammar(rules))
 
 
-def test_probabilities_of_the_rules_of_each_symbol_sum_to_one() -> None:
-    for rules in TOY_LANGUAGE.rules.values():
-        assert math.fsum(rule.probability for rule in rules) == pytest.approx(1, rel=1e-14)
-
-
 def test_samples_cost_as_many_nats_as_the_exact_entropy_says() -> None:
     nats = [-TOY_LANGUAGE.log_probability(sentence) for sentence in SAMPLES]
     standard_error = float(np.std(nats)) / math.sqrt(len(nats))
     assert np.mean(nats) == pytest.approx(TOY_LANGUAGE.entropy, abs=4 * standard_error)
-
-
-def test_samples_are_as_long_as_expected() -> None:
-    lengths = [len(sentence + "\n") for sentence in SAMPLES]
-    standard_error = float(np.std(lengths)) / math.sqrt(len(lengths))
-    expected = TOY_LANGUAGE.expected_line_length
-    assert np.mean(lengths) == pytest.approx(expected, abs=4 * standard_error)
 
 
 def test_entropy_per_character_is_a_little_under_two_fifths_of_a_nat() -> None:

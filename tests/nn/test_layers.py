@@ -11,19 +11,12 @@ from autolm import Tensor
 from autolm.nn import (
     Block,
     FeedForward,
-    LayerNorm,
     MultiHeadAttention,
-    RMSNorm,
     sinusoidal_positions,
 )
 
 Array = NDArray[Any]
 WIDTH, HEADS, TIME = 6, 3, 4
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(7)
 
 
 def softmax(scores: Array) -> Array:
@@ -47,72 +40,36 @@ def attend(x: Array, layer: MultiHeadAttention) -> Array:
     return np.array(rows)
 
 
-def normalized(x: Array) -> Array:
+def normalized(x: Array, layer: Any) -> Array:
     deviation = x - x.mean(axis=-1, keepdims=True)
-    return np.asarray(deviation / np.sqrt((deviation**2).mean(axis=-1, keepdims=True) + 1e-5))
+    unit = deviation / np.sqrt((deviation**2).mean(axis=-1, keepdims=True) + 1e-5)
+    return np.asarray(unit * layer.gain.data + layer.bias.data)
 
 
 def fed(x: Array, layer: FeedForward) -> Array:
     return np.asarray(np.maximum(x @ layer.W_1.data, 0) @ layer.W_2.data)
 
 
+@pytest.mark.parametrize("norm", ["pre", "post", None])
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("num_heads", [1, 2, 3])
-def test_attention_is_the_formula_head_by_head(
-    rng: np.random.Generator, num_heads: int, causal: bool
+def test_a_block_is_the_formula_head_by_head_with_norms_before_after_or_never(
+    num_heads: int, causal: bool, norm: Any
 ) -> None:
-    layer = MultiHeadAttention(WIDTH, num_heads, causal=causal, rng=rng)
-    x = rng.normal(size=(TIME, WIDTH))
-    np.testing.assert_allclose(layer(Tensor(x)).data, attend(x, layer), rtol=1e-12)
-
-
-def test_heads_that_do_not_divide_the_width_are_refused(rng: np.random.Generator) -> None:
-    with pytest.raises(ValueError, match="d_model 6 is not divisible by num_heads 4"):
-        MultiHeadAttention(WIDTH, 4, rng=rng)
-
-
-def test_layer_norm_normalizes_each_position_then_scales_and_shifts(
-    rng: np.random.Generator,
-) -> None:
-    layer = LayerNorm(WIDTH)
-    layer.gain.data, layer.bias.data = rng.normal(size=(2, WIDTH))
-    x = rng.normal(size=(TIME, WIDTH))
-    expected = normalized(x) * layer.gain.data + layer.bias.data
-    np.testing.assert_allclose(layer(Tensor(x)).data, expected, rtol=1e-12)
-
-
-def test_rms_norm_divides_each_position_by_its_root_mean_square(rng: np.random.Generator) -> None:
-    layer = RMSNorm(WIDTH, eps=1e-3)
-    layer.gain.data = rng.normal(size=WIDTH)
-    x = rng.normal(size=(TIME, WIDTH))
-    expected = x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-3) * layer.gain.data
-    np.testing.assert_allclose(layer(Tensor(x)).data, expected, rtol=1e-12)
-
-
-def test_feed_forward_cuts_off_what_is_negative(rng: np.random.Generator) -> None:
-    layer, x = FeedForward(WIDTH, 10, rng=rng), rng.normal(size=(TIME, WIDTH))
-    np.testing.assert_allclose(layer(Tensor(x)).data, fed(x, layer), rtol=1e-12)
-
-
-@pytest.mark.parametrize("norm", ["pre", "post", None])
-def test_a_block_norms_before_or_after_each_part_or_never(
-    rng: np.random.Generator, norm: Any
-) -> None:
-    block = Block(WIDTH, HEADS, 10, norm=norm, rng=rng)
-    x = rng.normal(size=(TIME, WIDTH))
-    before = normalized if norm == "pre" else np.asarray
-    after = normalized if norm == "post" else np.asarray
-    h = after(x + attend(before(x), block.attention))
-    h = after(h + fed(before(h), block.feed_forward))
-    np.testing.assert_allclose(block(Tensor(x)).data, h, rtol=1e-12)
-
-
-@pytest.mark.parametrize("norm", ["pre", "post", None])
-def test_a_row_of_a_batch_is_computed_as_alone(rng: np.random.Generator, norm: Any) -> None:
-    block = Block(WIDTH, HEADS, 10, norm=norm, rng=rng)
-    x = rng.normal(size=(3, TIME, WIDTH))
-    alone = [block(Tensor(row)).data for row in x]
-    np.testing.assert_allclose(block(Tensor(x)).data, alone, rtol=1e-12, atol=1e-14)
+    rng = np.random.default_rng(7)
+    block = Block(WIDTH, num_heads, 10, norm=norm, causal=causal, rng=rng)
+    norms = [block.norm_1, block.norm_2] if norm else []
+    for layer in norms:
+        layer.gain.data, layer.bias.data = rng.normal(size=(2, WIDTH))
+    batch, rows = rng.normal(size=(2, TIME, WIDTH)), []
+    for x in batch:
+        for part, layer in zip((attend, fed), norms or [None, None], strict=True):
+            inner = block.attention if part is attend else block.feed_forward
+            x = x + part(normalized(x, layer) if norm == "pre" else x, inner)
+            x = normalized(x, layer) if norm == "post" else x
+        rows.append(x)
+    np.testing.assert_allclose(block(Tensor(batch)).data, rows, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(block(Tensor(batch[0])).data, rows[0], rtol=1e-12, atol=1e-14)
 
 
 def test_positions_are_clock_hands_each_slower_than_the_one_before() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from autolm import Value, nn
+from autolm import Value
 from autolm.nn.scalar import MLP, Layer, Neuron
 
 
@@ -56,10 +56,3 @@ def test_parts_read_as_what_they_are():
     assert repr(MLP(2, [2, 1])) == (
         "MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2)], Layer of [LinearNeuron(2)]]"
     )
-
-
-def test_every_name_of_nn_is_found_and_another_is_not():
-    assert all(getattr(nn, name) is not None for name in nn.__all__)
-    assert set(nn.__all__) <= set(dir(nn))
-    with pytest.raises(AttributeError, match="has no attribute 'Transformer'"):
-        nn.Transformer  # noqa: B018

@@ -49,27 +49,11 @@ def test_words_do_not_share_a_token_when_split() -> None:
     assert not any(b" " in token[1:] for token in tokens)
 
 
-def test_unsplit_merges_cross_words() -> None:
-    tokenizer = BPETokenizer.train(VERSE * 3, 200)
-    assert len(tokenizer.encode(VERSE)) == 1
-
-
-def test_repeated_chunks_encode_as_the_first_one() -> None:
-    tokenizer = BPETokenizer.train(VERSE, 20, split="gpt")
-    once, twice = tokenizer.encode(" cat"), tokenizer.encode(" cat cat")
-    assert twice == once + once == tokenizer.encode(" cat cat")
-
-
 def test_special_tokens_come_after_the_merges_and_are_atomic() -> None:
     tokenizer = BPETokenizer.train("abab", 1, special_tokens=("<end>", "<pad>"))
     assert tokenizer.encode("ab<pad>ab<end>") == [256, 258, 256, 257]
     assert tokenizer.decode([257, 256, 258]) == "<end>ab<pad>"
     assert tokenizer.token_bytes(258) == b"<pad>"
-
-
-def test_special_tokens_are_plain_text_on_request() -> None:
-    tokenizer = BPETokenizer((), special_tokens=("<end>",))
-    assert tokenizer.encode("a<end>", allow_special=False) == list(b"a<end>")
 
 
 def test_the_longest_special_token_wins() -> None:
@@ -82,49 +66,27 @@ def test_nothing_is_learnt_from_special_tokens_or_across_them() -> None:
     assert tokenizer.merges == ((ord("y"), ord("x")),)
 
 
-def test_empty_text_trains_the_tokenizer_of_bytes() -> None:
-    tokenizer = BPETokenizer.train("", 10)
-    assert tokenizer.vocab_size == 256
-    assert tokenizer.encode("é") == [0xC3, 0xA9]
-    assert tokenizer.encode("") == []
-
-
-@pytest.mark.parametrize("token_id", [-1, 256])
-def test_unknown_token_id_is_refused(token_id: int) -> None:
-    with pytest.raises(ValueError, match=f"token id {token_id} is not in the vocabulary"):
-        BPETokenizer(()).decode([token_id])
-
-
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("make", "message"),
     [
-        ({"num_merges": -1}, "num_merges must be at least 0, not -1"),
-        ({"split": "words"}, "split is 'words'; choose None or 'gpt'"),
-        ({"special_tokens": ("<a>", "<a>")}, "given twice"),
-        ({"special_tokens": ("",)}, "cannot be empty"),
-        ({"special_tokens": "<a>"}, r"write \('<a>',\)"),
-        ({"special_tokens": ("\ud800",)}, "not valid Unicode"),
+        (lambda: BPETokenizer.train("text", -1), "num_merges must be at least 0, not -1"),
+        (lambda: BPETokenizer.train("text", 3, split="words"), "split is 'words'; choose None or"),
+        (lambda: BPETokenizer((), special_tokens=("<a>", "<a>")), "given twice"),
+        (lambda: BPETokenizer((), special_tokens=("",)), "cannot be empty"),
+        (lambda: BPETokenizer((), special_tokens="<a>"), r"write \('<a>',\)"),
+        (lambda: BPETokenizer((), special_tokens=("\ud800",)), "not valid Unicode"),
+        (lambda: BPETokenizer([(97, 98), (97, 258), (97, 99)]), "merge 1 joins 97 and 258"),
+        (lambda: BPETokenizer([(97, 98), (97, 98)]), "same merge occurs twice"),
+        (lambda: BPETokenizer(()).decode([256]), "token id 256 is not in the vocabulary"),
+        (lambda: BPETokenizer(()).decode([-1]), "token id -1 is not in the vocabulary"),
     ],
 )
-def test_nonsense_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+def test_nonsense_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        BPETokenizer.train("text", **{"num_merges": 3, **arguments})
+        make()
 
 
-def test_merges_of_later_tokens_are_refused() -> None:
-    with pytest.raises(ValueError, match="merge 1 joins 97 and 258"):
-        BPETokenizer([(97, 98), (97, 258), (97, 99)])
-
-
-def test_the_same_merge_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="same merge occurs twice"):
-        BPETokenizer([(97, 98), (97, 98)])
-
-
-surrogates = st.text(st.characters(categories=["Cs"]), min_size=1)
-
-
-@given(any_text, surrogates, any_text)
+@given(any_text, st.text(st.characters(categories=["Cs"]), min_size=1), any_text)
 def test_a_lone_surrogate_is_three_bytes_which_spell_it_again(
     before: str, lone: str, after: str
 ) -> None:
@@ -135,16 +97,3 @@ def test_a_lone_surrogate_is_three_bytes_which_spell_it_again(
     ]
     text = before + lone + after
     assert tokenizer.decode(tokenizer.encode(text)) == text
-
-
-@given(surrogates)
-def test_beside_half_a_character_each_byte_of_a_surrogate_is_marked(lone: str) -> None:
-    tokenizer = BPETokenizer(())
-    half = tokenizer.encode("é")[:1]
-    assert tokenizer.decode(tokenizer.encode(lone) + half) == "\ufffd" * (3 * len(lone) + 1)
-
-
-@given(surrogates)
-def test_a_special_token_with_a_surrogate_is_refused(lone: str) -> None:
-    with pytest.raises(ValueError, match=r"special token .* is not valid Unicode"):
-        BPETokenizer((), special_tokens=["<", lone])

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -85,18 +84,3 @@ def test_a_low_rank_goes_before_a_pair_further_left(order: list[Pair], data: st.
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     chunk = bytes(data.draw(st.lists(st.sampled_from(b"abc"), max_size=30)))
     assert apply_merges(chunk, ranks) == apply_by_rescanning(chunk, ranks)
-
-
-@pytest.mark.parametrize("run_length", range(1, 12))
-def test_a_run_merges_from_left_to_right(run_length: int) -> None:
-    expected = [256] * (run_length // 2) + [97] * (run_length % 2)
-    assert apply_merges(b"a" * run_length, {(97, 97): 0}) == expected
-
-
-def test_training_stops_when_each_chunk_is_one_token() -> None:
-    assert learn_merges([b"abc", b"d"], 100) == [(97, 98), (256, 99)]
-
-
-def test_no_text_gives_no_merges() -> None:
-    assert learn_merges([], 5) == []
-    assert learn_merges([b"", b""], 5) == []

@@ -52,16 +52,18 @@ def kind(character: str) -> str:
 
 
 def test_every_character_is_split_by_its_unicode_category() -> None:
-    for c in map(chr, range(0x110000)):
-        if c == "'":
-            continue  # may begin a contraction
-        chunks = {
-            "L": [f"a{c}{c}", "1", "!"],
-            "N": ["a", f"{c}{c}1", "!"],
-            "O": ["a", c + c, "1", "!"],
-            "S": ["a", " ", " 1", "!"] if c == " " else ["a", c, c, "1", "!"],
-        }[kind(c)]
-        assert split_like_gpt(f"a{c}{c}1!") == chunks, f"U+{ord(c):04X}"
+    characters = [c for c in map(chr, range(0x110000)) if c != "'"]  # it may begin a contraction
+    for start in range(0, len(characters), 10_000):
+        text, expected = "", list[str]()
+        for c in characters[start : start + 10_000]:
+            text += f"a{c}{c}1!"
+            expected += {
+                "L": [f"a{c}{c}", "1", "!"],
+                "N": ["a", f"{c}{c}1", "!"],
+                "O": ["a", c + c, "1", "!"],
+                "S": ["a", " ", " 1", "!"] if c == " " else ["a", c, c, "1", "!"],
+            }[kind(c)]
+        assert split_like_gpt(text) == expected
 
 
 @given(any_text, st.lists(any_text.filter(bool), min_size=1, max_size=4))
@@ -69,15 +71,3 @@ def test_cutting_around_special_tokens_is_lossless(text: str, special_tokens: li
     pattern = special_token_pattern(special_tokens)
     assert pattern is not None
     assert "".join(pattern.split(text)) == text
-
-
-def test_the_longer_of_two_special_tokens_wins() -> None:
-    pattern = special_token_pattern(["<a>", "<a>>"])
-    assert pattern is not None
-    assert pattern.split("<a>><a>") == ["", "<a>>", "", "<a>", ""]
-
-
-def test_special_tokens_are_not_regular_expressions() -> None:
-    pattern = special_token_pattern([".*"])
-    assert pattern is not None
-    assert pattern.split("a.*b") == ["a", ".*", "b"]
