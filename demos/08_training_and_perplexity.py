@@ -65,12 +65,12 @@ occurs, `bigram` the letter before, `trigram` two of them. And `entropy`, $-\sum
 """
 
 # %%
-ladder, entropy = training.ladder(), training.true_entropy()
+baselines, entropy = training.baselines(), training.true_entropy()
 rungs = {
-    "uniform": ladder.uniform,
-    "unigram": ladder.unigram,
-    "bigram": ladder.bigram,
-    "trigram": ladder.trigram,
+    "uniform": baselines.uniform,
+    "unigram": baselines.unigram,
+    "bigram": baselines.bigram,
+    "trigram": baselines.trigram,
     "entropy": entropy,
 }
 for rung, nats in rungs.items():

@@ -436,5 +436,5 @@ def test_a_part_of_pytorchs_and_ours_are_made_as_written_and_agree(row: page.Row
 def test_the_lessons_conventions_of_optimizers_and_schedules_are_on_the_page() -> None:
     for kind in (nn.SGD, nn.Adam, nn.AdamW, nn.clip_gradients, nn.schedule):
         assert f"nn.{kind.__name__}(" in " ".join(call for row in PARTS for call in row.calls(1))
-    for word in ("λ is 0.01", "t counts all steps", "shorter by 10⁻⁶", "one step later"):
+    for word in ("λ is 0.01", "t counts all steps", "adds 10⁻⁶ to the divisor", "one step later"):
         assert word in TEXT

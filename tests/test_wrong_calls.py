@@ -27,9 +27,9 @@ from autolm.lm import (
     BPETokenizer,
     CharacterTokenizer,
     Corpus,
-    EntropyLadder,
+    EntropyBaselines,
     TinyLM,
-    entropy_ladder,
+    entropy_baselines,
     load_pretrained,
     load_tokenizer,
     text_file_corpus,
@@ -43,10 +43,10 @@ from autolm.lm.batches import (
     stream_evaluation_batches,
 )
 from autolm.lm.corpora import standard_input_corpus
+from autolm.lm.decoding import KVCachedDecoder
 from autolm.lm.encoding import encode_corpus
 from autolm.lm.grammar import Grammar
 from autolm.lm.next_token import pick
-from autolm.lm.reading import Reading
 from autolm.lm.sampling import stream_text
 from autolm.lm.text_loss import text_loss
 from autolm.lm.tokenizers import tokenizer_from_json
@@ -320,16 +320,11 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "dtype": DTYPE,
         },
     ),
-    "nn.Linear.of": (
-        lambda: nn.Linear.of,
-        {"weight": held(lambda: rows(WIDTH, 3).data), "bias": optional(only(lambda: np.zeros(3)))},
-    ),
     "nn.Linear.forward": (lambda: nn.Linear(WIDTH, 3).forward, {"x": X}),
     "nn.Embedding": (
         lambda: nn.Embedding,
         {"vocab_size": size(7), "d_model": size(WIDTH), "rng": optional(RNG), "dtype": DTYPE},
     ),
-    "nn.Embedding.of": (lambda: nn.Embedding.of, {"weight": held(lambda: rows(7, WIDTH).data)}),
     "nn.Embedding.forward": (
         lambda: nn.Embedding(7, WIDTH).forward,
         {
@@ -411,8 +406,11 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "lm.TinyLM.unembed": (lambda: model().unembed, {"x": X}),
     "lm.TinyLM.next_logits": (lambda: model().next_logits, {"token_ids": IDS}),
     "lm.TinyLM.sequence": (lambda: model().sequence, {"token_ids": IDS}),
-    "lm.Reading": (lambda: Reading, {"model": only(model)}),
-    "lm.Reading.next_logits": (lambda: Reading(model()).next_logits, {"token_ids": IDS}),
+    "lm.KVCachedDecoder": (lambda: KVCachedDecoder, {"model": only(model)}),
+    "lm.KVCachedDecoder.next_logits": (
+        lambda: KVCachedDecoder(model()).next_logits,
+        {"token_ids": IDS},
+    ),
     "lm.pick": (
         lambda: pick,
         {**SAMPLED, "logits": lists(lambda: np.array([0.0, 1.0])), "rng": RNG},
@@ -511,12 +509,12 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "true_entropy": optional(number(0.5, low=0)),
         },
     ),
-    "lm.EntropyLadder": (
-        lambda: EntropyLadder,
+    "lm.EntropyBaselines": (
+        lambda: EntropyBaselines,
         {name: number(0.5, low=0) for name in ("uniform", "unigram", "bigram", "trigram")},
     ),
-    "lm.entropy_ladder": (
-        lambda: entropy_ladder,
+    "lm.entropy_baselines": (
+        lambda: entropy_baselines,
         {"token_ids": IDS, "vocab_size": count(7, low=1), "boundary_id": optional(count(0))},
     ),
     "lm.toy_language_corpus": (

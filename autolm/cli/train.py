@@ -275,7 +275,7 @@ def _run(training: Training, folder: RunFolder) -> None:
     report.close(outcome, folder)
     if not outcome.done:
         raise typer.Exit(INTERRUPTED)
-    if outcome.course.kind == "diverged":
+    if outcome.verdict.kind == "diverged":
         raise typer.Exit(FAILED)
 
 

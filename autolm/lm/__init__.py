@@ -8,7 +8,7 @@ from autolm.engine.lazy import lazily
 
 _HOMES = {
     "autolm.lm.corpora": "Corpus python_documentation_corpus text_file_corpus toy_language_corpus",
-    "autolm.lm.ladder": "EntropyLadder entropy_ladder",
+    "autolm.lm.baselines": "EntropyBaselines entropy_baselines",
     "autolm.lm.pretrained": "load_pretrained",
     "autolm.lm.tinylm": "TinyLM",
     "autolm.lm.tokenizers": "BPETokenizer CharacterTokenizer Tokenizer load_tokenizer",

@@ -1,9 +1,9 @@
+from autolm.lm.baselines import EntropyBaselines as EntropyBaselines
+from autolm.lm.baselines import entropy_baselines as entropy_baselines
 from autolm.lm.corpora import Corpus as Corpus
 from autolm.lm.corpora import python_documentation_corpus as python_documentation_corpus
 from autolm.lm.corpora import text_file_corpus as text_file_corpus
 from autolm.lm.corpora import toy_language_corpus as toy_language_corpus
-from autolm.lm.ladder import EntropyLadder as EntropyLadder
-from autolm.lm.ladder import entropy_ladder as entropy_ladder
 from autolm.lm.pretrained import load_pretrained as load_pretrained
 from autolm.lm.tinylm import TinyLM as TinyLM
 from autolm.lm.tokenizers import BPETokenizer as BPETokenizer
@@ -16,11 +16,11 @@ __all__ = [
     "BPETokenizer",
     "CharacterTokenizer",
     "Corpus",
-    "EntropyLadder",
+    "EntropyBaselines",
     "TOY_LANGUAGE",
     "TinyLM",
     "Tokenizer",
-    "entropy_ladder",
+    "entropy_baselines",
     "load_pretrained",
     "load_tokenizer",
     "python_documentation_corpus",

@@ -1,7 +1,7 @@
 """A corpus as token ids: where text, tokenizer and batches meet.
 
 Whether a text is lines or a stream is decided here, once: either kind of `EncodedText` gives
-batches for training, an evaluation and a ladder in the same way.
+batches for training, an evaluation and entropy baselines in the same way.
 """
 
 from abc import ABC, abstractmethod
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autolm.lm.baselines import EntropyBaselines, entropy_baselines
 from autolm.lm.batches import (
     Batch,
     Batches,
@@ -20,7 +21,6 @@ from autolm.lm.batches import (
     stream_evaluation_batches,
 )
 from autolm.lm.corpora import Corpus
-from autolm.lm.ladder import EntropyLadder, entropy_ladder
 from autolm.lm.tokenizers import Tokenizer
 from autolm.lm.tokenizers.tokenizer import bytes_of
 from autolm.tensor.arguments import read_kind
@@ -51,7 +51,7 @@ class EncodedText(ABC):
         """Yield batches in which each token is a target exactly once, the same each time."""
 
     @abstractmethod
-    def ladder(self, vocab_size: int) -> EntropyLadder:
+    def baselines(self, vocab_size: int) -> EntropyBaselines:
         """Return the entropies of these targets given no, one and two tokens before them."""
 
 
@@ -77,9 +77,9 @@ class EncodedStream(EncodedText):
         """Yield windows side by side."""
         return stream_evaluation_batches(self.token_ids, block_size, batch_size)
 
-    def ladder(self, vocab_size: int) -> EntropyLadder:
-        """Return the ladder of the one text."""
-        return entropy_ladder(self.token_ids, vocab_size)
+    def baselines(self, vocab_size: int) -> EntropyBaselines:
+        """Return the entropy baselines of the text."""
+        return entropy_baselines(self.token_ids, vocab_size)
 
 
 class EncodedLines(EncodedText):
@@ -108,11 +108,11 @@ class EncodedLines(EncodedText):
         """Yield packed lines, in their order."""
         return line_evaluation_batches(self.documents, self.boundary_id, block_size, batch_size)
 
-    def ladder(self, vocab_size: int) -> EntropyLadder:
-        """Return the ladder of the lines, with no context from the line before."""
+    def baselines(self, vocab_size: int) -> EntropyBaselines:
+        """Return the entropy baselines of the lines; no context reaches into the line before."""
         boundary = as_token_ids([self.boundary_id])
         framed = [part for document in self.documents for part in (document, boundary)]
-        return entropy_ladder(np.concatenate([boundary, *framed]), vocab_size, self.boundary_id)
+        return entropy_baselines(np.concatenate([boundary, *framed]), vocab_size, self.boundary_id)
 
 
 @dataclass(frozen=True)

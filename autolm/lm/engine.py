@@ -1,8 +1,8 @@
-"""What computes a training run: the interface of an engine, and the one that NumPy is.
+"""Engines compute the steps of a training run: the interface, and the NumPy engine.
 
 `Training` draws the batches, follows the schedule and decides when to validate, save and stop; an
-engine takes steps and computes losses. So an engine in another library, or on several workers,
-changes nothing of what a run is. PyTorch's stands in `autolm.torch`.
+engine takes steps and computes losses, in any library and on any number of workers. The PyTorch
+engine is in `autolm.torch`.
 """
 
 from __future__ import annotations
@@ -30,42 +30,42 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class WorkerLost(OSError):
-    """A worker has ended, and so the others must: what was saved before can be gone on with."""
+    """A worker has ended, so the others must end; the last checkpoint can be resumed."""
 
 
 class Advance(NamedTuple):
-    """What a step has found: the loss before it, and the length of its gradient before clipping."""
+    """The loss before a step, and the gradient norm before clipping."""
 
     loss: float
     gradient_norm: float
 
     @property
     def is_finite(self) -> bool:
-        """Whether both are numbers to go on with."""
+        """Whether both numbers are finite."""
         return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
 
 
 class Engine(ABC):
-    """How a run computes. Of several workers each has an engine, and all make the same calls.
+    """Takes steps and computes losses. Each worker has an engine; all make the same calls.
 
     Attributes
     ----------
     name
-        What `config.engine` calls it.
+        The value of `config.engine`.
     model
         The model in NumPy, whose parameters an engine begins with.
     leads
-        Whether this worker is the first: what is said and written is its.
+        Whether this worker is the first, which reports and writes files.
     num_workers
-        How many there are.
-    told
-        What to say of it; empty where it is NumPy's alone.
+        Number of workers.
+    status
+        One-line description for the report; empty for plain NumPy.
     """
 
     name = "numpy"
     leads = True
     num_workers = 1
-    told = ""
+    status = ""
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
         if config.engine != self.name:
@@ -74,7 +74,7 @@ class Engine(ABC):
 
     @abstractmethod
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
-        """Take one step of AdamW, on clipped gradients; none, if what it finds is not finite."""
+        """Take one step of AdamW on clipped gradients, unless loss or gradient is not finite."""
 
     @abstractmethod
     def validate(self, batch: Batch) -> float:
@@ -82,37 +82,37 @@ class Engine(ABC):
 
     @abstractmethod
     def checkpoint(self) -> tuple[Arrays, Arrays]:
-        """Return the parameters and the optimizer's memory; `model` has those parameters then."""
+        """Return parameters and optimizer state, and set the parameters of `model` to them."""
 
     @abstractmethod
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
-        """Go on from what `checkpoint` returned.
+        """Continue from a result of `checkpoint`.
 
         Raises
         ------
         TypeError, ValueError
-            When they are of another model; then nothing was changed.
+            If they belong to another model; then nothing is changed.
         """
 
     @abstractmethod
     def gradients(self) -> Arrays:
-        """Return the gradient of the last step by path, clipped as it was; every worker asks."""
+        """Return the clipped gradient of the last step by path; every worker must call this."""
 
     @abstractmethod
     def running(self) -> AbstractContextManager[object]:
-        """Set what holds for the time of a run, such as the number of threads."""
+        """Apply settings for the duration of a run, such as the number of threads."""
 
     def any_worker(self, flag: bool) -> bool:
-        """Whether a flag is raised at any worker."""
+        """Return whether the flag is set on any worker."""
         return flag
 
     def from_leader(self, text: str) -> str:
-        """Return what the first worker gives, at every worker: it waits for that."""
+        """Return the text of the first worker on every worker, waiting for it."""
         return text
 
     @contextmanager
     def leader_first(self) -> Iterator[None]:
-        """Let the first worker do something alone, and then, if it could, the others the same."""
+        """Run a block on the first worker, and if it succeeded there, on the others."""
         if not self.leads:
             self.from_leader("")
         yield
@@ -126,7 +126,7 @@ class NumPyEngine(Engine):
     Raises
     ------
     ValueError
-        When the run is to be native, and numba is not installed; or is another engine's.
+        If the run is native and numba is not installed, or if it is for another engine.
     """
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
@@ -145,7 +145,7 @@ class NumPyEngine(Engine):
         if config.native:
             self.native = NativeStep(model, self.optimizer, config.clip, config.threads)
             self.native.record((config.batch_size, config.block_size))
-            self.told = f"native, {self.native.told}"
+            self.status = f"native, {self.native.status}"
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW."""
@@ -156,7 +156,7 @@ class NumPyEngine(Engine):
         if not math.isfinite(float(loss)):
             return Advance(float(loss), math.nan)
         self.optimizer.zero_grad()
-        with np.errstate(all="ignore"):  # what overflows is told by its norm
+        with np.errstate(all="ignore"):  # an overflow shows in the norm
             loss.backward()
             norm = clip_gradients(self.model.parameters(), self.config.clip)
         found = Advance(float(loss), norm)
@@ -175,21 +175,21 @@ class NumPyEngine(Engine):
 
     @property
     def _is_shared(self) -> bool:
-        """Whether several threads share a step: then each does its matrix products alone."""
+        """Whether several threads share a step; then each matrix product uses one thread."""
         return self.native is not None and self.native.num_workers > 1
 
     def checkpoint(self) -> tuple[Arrays, Arrays]:
-        """Return the arrays of both, copied: a recorded step writes where they lie."""
+        """Return copies of the arrays, since a recorded step writes in place."""
         parameters = {path: array.copy() for path, array in self.model.state().items()}
         return parameters, self.optimizer.state()
 
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
-        """Set the arrays of both."""
+        """Set parameters and optimizer state."""
         self.model.load_state(parameters)
         self.optimizer.load_state(memory)
 
     def gradients(self) -> Arrays:
-        """Return those that the parameters hold, or the memory of a native step."""
+        """Return the gradients of the parameters, or those of the native step."""
         taken = None if self.native is None else self.native.gradients()
         if taken is not None:
             return taken
@@ -197,7 +197,7 @@ class NumPyEngine(Engine):
         return {path: p.grad for path, p in parameters.items() if p.has_grad}
 
     def running(self) -> ExitStack:
-        """Limit the threads of matrix products, and compile loops if that is asked for."""
+        """Limit the threads of matrix products, and enable compiled loops for a native run."""
         with ExitStack() as stack:
             threads = 1 if self._is_shared else self.config.threads
             stack.enter_context(threadpool_limits(threads, "blas"))

@@ -31,12 +31,12 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def export(run: RunFolder, folder: str | Path) -> Path:
-    """Write a run as a folder that `AutoModelForCausalLM` and `AutoTokenizer` load.
+    """Write a run as a folder for `AutoModelForCausalLM` and `AutoTokenizer`.
 
     Parameters
     ----------
     run
-        The run, of which the last checkpoint is taken.
+        The run, at its last checkpoint.
     folder
         A new folder, or an empty one.
 
@@ -48,10 +48,10 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     Raises
     ------
     RunError
-        When the model or the tokenizer has no counterpart there, or the folder has something in it;
-        then nothing was written.
+        If the model or the tokenizer has no counterpart in transformers, or the folder is not
+        empty; then nothing is written.
     NotSaved
-        When it cannot be written.
+        If it cannot be written.
     """
     from safetensors.numpy import save
 

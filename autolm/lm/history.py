@@ -1,4 +1,4 @@
-"""What a training run has measured, which a notebook shows as the plot of its losses."""
+"""The measurements of a training run; a notebook shows them as a plot of the losses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every language model here does: predict, give its loss, learn a step, and write on.
+"""The common part of all language models: logits, loss and generation.
 
-A model says how the residual stream begins (`begin`) and ends (`unembed`); between them are its
-blocks. `TinyLM` is one, and so are the pretrained ones.
+A subclass defines the beginning of the residual stream (`begin`) and its end (`unembed`); the
+blocks are between them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from autolm import ops
 from autolm.engine.graph import named, no_grad
 from autolm.lm.batches import IGNORE_INDEX
+from autolm.lm.decoding import BatchDecoder, KVCachedDecoder
 from autolm.lm.next_token import pick_each, require_in_range
-from autolm.lm.reading import Reading, Readings
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.arguments import read_bool, read_int
@@ -118,28 +118,29 @@ class LanguageModel(Module):
     ) -> NDArray[np.integer[Any]]:
         """Continue a sequence (time,) by sampling token after token; return it whole.
 
-        So are several of one length, (batch, time): in each round the first draws first. The model
+        Several sequences of one length, (batch, time), draw in their order in each round. The model
         sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.next_token.pick`. Inside `native()` its layers are recorded, see `Reading`.
+        `autolm.lm.next_token.pick`; inside `native()` the layers are recorded, see
+        `KVCachedDecoder`.
         """
         rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
         require_in_range("generate", temperature, top_k, top_p)
         max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
         given = self._checked(token_ids, limit=False)
         rows = np.array([self.sequence(row) for row in np.atleast_2d(given)])
-        readings = Readings(self, len(rows), rows.shape[1] + max_new_tokens)
+        decoder = BatchDecoder(self, len(rows), rows.shape[1] + max_new_tokens)
         for _ in range(max_new_tokens):
-            logits = readings.next_logits(rows)
+            logits = decoder.next_logits(rows)
             drawn = pick_each(logits, temperature, top_k, top_p, rng)
             rows = np.concatenate([rows, drawn[:, None]], axis=1)
         return rows if given.ndim == 2 else rows[0]
 
-    def reading(self) -> Reading:
-        """Begin to read a text that will grow: what was read is not computed again."""
-        return Reading(self)
+    def decoder(self) -> KVCachedDecoder:
+        """Return a decoder for one growing text, which does not compute known tokens again."""
+        return KVCachedDecoder(self)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph."""
+        """Return the logits (vocab_size,) of the token after a sequence (time,); no graph."""
         with no_grad():
             logits, _ = self(self.sequence(token_ids)[-self.max_len :])
         return np.asarray(logits.data[-1])

@@ -1,4 +1,4 @@
-"""Draw the losses of a run: against the entropy ladder, and how far above the best of its floors.
+"""Draw the losses of a run beside the entropy baselines, and the distance to the lowest of them.
 
 Near its floor a loss seems to stand still. What it is above the floor, on a logarithmic scale, goes
 on falling for as long as something is learnt; below stands the learning rate that did it.

@@ -1,8 +1,7 @@
 """The step of a native run, recorded once and replayed: what `--native` trains with.
 
-The recorder of `autolm.compiled` knows no language model, and no optimizer. Here it is told what
-it has to know: the loss, two batches that are told apart easily, and the memory of AdamW. A model
-that it has no instructions for trains as before, and the run says why.
+The recorder of `autolm.compiled` needs the loss, two batches with different numbers, and the
+moments of AdamW. A model that it cannot record trains with the plain step, and the run says why.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ class NativeStep:
     Parameters
     ----------
     model, optimizer
-        What is trained, and by what; the parameters' arrays are written where they lie.
+        The arrays of the parameters are written in place.
     longest
-        The length that the gradient is clipped to.
+        The norm that the gradient is clipped to.
     threads
-        How many may share the rows of a batch.
+        Number of threads that may share the rows of a batch.
 
     Attributes
     ----------
-    told
-        Of the latest recording: how long it took, or why there is none.
+    status
+        Duration of the latest recording, or the reason why it failed.
     """
 
-    told = ""
+    status = ""
 
     def __init__(
         self, model: LanguageModel, optimizer: AdamW, longest: float, threads: int
@@ -53,7 +52,7 @@ class NativeStep:
         self._norm: float | None = None  # of the gradient of the latest step, if it was replayed
 
     def record(self, shape: tuple[int, ...]) -> None:
-        """Record for batches of another shape."""
+        """Record the step for batches of a shape."""
         groups = [
             Group(
                 [part.parameter for part in group.parts],
@@ -75,20 +74,20 @@ class NativeStep:
                 num_targets,
             )
         except NotRecorded as why:
-            self.told = f"step not recorded: {why}"
+            self.status = f"step not recorded: {why}"
         else:
             how = "compiled" if self._step.was_compiled else "compiled before"
-            self.told = f"step recorded in {perf_counter() - start:.1f} s ({how})"
+            self.status = f"step recorded in {perf_counter() - start:.1f} s ({how})"
 
     @property
     def num_workers(self) -> int:
-        """How many threads share a batch; 0 if there is no record."""
+        """Number of threads that share a batch; 0 if nothing is recorded."""
         return 0 if self._step is None else self._step.num_workers
 
     def advance(self, batch: Batch, learning_rate: float) -> tuple[float, float] | None:
         """Take a step; return the loss before it and the gradient's length before clipping.
 
-        It is None, and nothing is done, where the plain step has to do it, or to say what is wrong.
+        Returns None without a step if the plain step must take it or report an error.
         """
         ids, targets = batch
         if ids.shape != targets.shape or not all(each.dtype.kind in "iu" for each in batch):
@@ -114,7 +113,7 @@ class NativeStep:
         return found
 
     def gradients(self) -> dict[str, NDArray[Any]] | None:
-        """Return the latest step's gradient by path, as clipped; None if it was a plain one."""
+        """Return the clipped gradient of the latest step by path; None after a plain step."""
         if self._step is None or self._norm is None:
             return None
         share = self._longest / self._norm if self._norm > self._longest else 1.0
@@ -126,12 +125,12 @@ class NativeStep:
 
 
 def num_targets(_: NDArray[Any], targets: NDArray[Any]) -> int:
-    """Count the targets that there are to predict."""
+    """Count the targets that are not ignored."""
     return int(np.count_nonzero(targets != IGNORE_INDEX))
 
 
 def _examples(vocab_size: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Make two batches in which nothing is equal to anything that it must not be taken for."""
+    """Make two batches that differ everywhere, so that inputs are not mistaken for constants."""
     counted = np.arange(math.prod(shape)).reshape(shape)
     first, second = ([(counted + i + p) % vocab_size for i in range(2)] for p in range(2))
     return first, second

@@ -1,4 +1,4 @@
-"""How the next token is drawn from logits: by temperature, top-k and top-p."""
+"""Sampling the next token from logits, by temperature, top-k and top-p."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def pick(
     logits
         Scores of all tokens.
     temperature
-        Divides the logits: below 1 the likely become likelier, at 0 only the likeliest is left.
+        Divides the logits. Below 1 favours probable tokens; 0 takes the most probable one.
     top_k
-        Keeps only so many of the likeliest.
+        Number of most probable tokens to keep.
     top_p
-        Keeps only the likeliest whose probabilities together reach this much (nucleus sampling).
+        Keeps the fewest most probable tokens that reach this probability (nucleus sampling).
     rng
-        Where the randomness comes from.
+        Random number generator.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def pick_each(
     top_p: float | None,
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
-    """Draw for each row of logits, (batch, vocab_size), one after another, as `pick` does."""
+    """Draw a token for each row of logits, (batch, vocab_size), in order, as `pick` does."""
     require_in_range("pick", temperature, top_k, top_p)
     read_rng("pick", "rng", rng)
     largest = logits.max(axis=1, keepdims=True)
@@ -91,7 +91,7 @@ def pick_each(
 
 
 def require_in_range(name: str, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    """Refuse, in one line, what cannot be drawn by."""
+    """Refuse invalid sampling options."""
     read_finite(name, "temperature", temperature, low=0)
     if top_k is not None:
         read_int(name, "top_k", top_k, low=1)

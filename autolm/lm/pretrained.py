@@ -1,4 +1,4 @@
-"""A pretrained model from a folder of Hugging Face, for every tool of autolm.
+"""Load a pretrained model from a folder of Hugging Face.
 
 The folder has a `config.json`, weights as safetensors, and a tokenizer as `tokenizer.json` or as
 `vocab.json` and `merges.txt`. Neither PyTorch nor transformers is needed.
@@ -55,22 +55,22 @@ def load_pretrained(
     Parameters
     ----------
     folder
-        As transformers' `save_pretrained` writes it, or a snapshot in a cache.
+        Written by `save_pretrained` of transformers, or a snapshot in its cache.
     dtype
-        float32 or float64; left out, that of the file, and float32 for what is narrower.
+        float32 or float64. By default that of the file, or float32 if the file is narrower.
 
     Returns
     -------
     model
-        A `LanguageModel`: `forward`, `compute_loss`, `generate` as of `TinyLM`.
+        Has `forward`, `compute_loss` and `generate`, as `TinyLM`.
     tokenizer
         With the ids of the vocabulary.
 
     Raises
     ------
     PretrainedError
-        A ValueError, when the folder is of no known family, asks for what is not supported, or has
-        weights that are missing, unknown or of another shape; before memory is taken for any.
+        A ValueError, if the family is unknown, an option is not supported, or weights are missing,
+        unknown or of another shape. Memory is allocated only after these checks.
     """
     folder = read_path("load_pretrained", "folder", folder)
     wanted = None if dtype is None else read_floating("load_pretrained", "dtype", dtype)
@@ -95,7 +95,7 @@ def load_pretrained(
 
 
 def read_design(folder: Path) -> Design:
-    """Read what model a folder has; see `design_of`."""
+    """Read the design of the model in a folder; see `design_of`."""
     config = read_config(folder)
     try:
         return design_of(config)
@@ -117,7 +117,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def is_pretrained(folder: str | Path) -> bool:
-    """Whether a folder is one of Hugging Face, whose configuration names a `model_type`."""
+    """Whether a folder has a configuration of Hugging Face, with a `model_type`."""
     try:
         return "model_type" in read_config(Path(folder))
     except PretrainedError:

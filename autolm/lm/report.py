@@ -1,4 +1,4 @@
-"""What a training run shows in a terminal: what is trained, against which floors, how it goes.
+"""The report of a training run in a terminal: model, baselines and progress.
 
 With a terminal there is a progress bar; without one, a plain line at each validation, so that logs
 stay readable.
@@ -12,9 +12,9 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autolm.lm.course import SMOOTHING
 from autolm.lm.run import Outcome
 from autolm.lm.run_folder import RunFolder
+from autolm.lm.run_verdict import SMOOTHING
 from autolm.lm.training import StepMetrics, Training
 from autolm.outside.columns import padded
 from autolm.outside.language import say
@@ -22,7 +22,7 @@ from autolm.outside.terminal import LONGEST, printable
 
 
 def thousands(number: int) -> str:
-    """Write a whole number with thin groups: 102 912."""
+    """Format an integer in groups of three digits: 102 912."""
     return f"{number:,}".replace(",", " ")
 
 
@@ -36,7 +36,7 @@ def perplexity(loss: float, digits: int) -> str:
 
 
 class Silence:
-    """Tell nothing: the report of a worker that is not the first."""
+    """A silent report, for workers other than the first."""
 
     def __enter__(self) -> Silence:
         return self
@@ -45,17 +45,17 @@ class Silence:
         pass
 
     def stepped(self, metrics: StepMetrics) -> None:
-        """Say nothing of a step."""
+        """Ignore a step."""
 
     def validated(self, step: int, loss: float) -> None:
-        """Say nothing of a validation."""
+        """Ignore a validation."""
 
     def close(self, outcome: Outcome, folder: RunFolder) -> None:
-        """Say nothing of the end."""
+        """Ignore the end."""
 
 
 class TerminalReport:
-    """Tell the story of a run on a console."""
+    """Report a run on a console."""
 
     def __init__(self, console: Console, training: Training) -> None:
         self.console, self.training = console, training
@@ -85,7 +85,7 @@ class TerminalReport:
     def _print_opening(self) -> None:
         config, training = self.training.config, self.training
         vocabulary = training.tokenizer.vocab_size
-        arithmetic = " · ".join(filter(None, (config.dtype, training.engine.told)))
+        arithmetic = " · ".join(filter(None, (config.dtype, training.engine.status)))
         self._line(
             "TinyLM",
             f"{config.num_layers} layers · {config.num_heads} heads · d_model {config.d_model} · "
@@ -103,7 +103,7 @@ class TerminalReport:
         self.console.print()
 
     def stepped(self, metrics: StepMetrics) -> None:
-        """Move the bar."""
+        """Advance the progress bar."""
         self.tokens += metrics.tokens
         first = math.isnan(self.train_loss)
         kept = 0.0 if first else SMOOTHING
@@ -112,7 +112,7 @@ class TerminalReport:
         self.latest = metrics
 
     def validated(self, step: int, loss: float) -> None:
-        """Take the validation loss into the line; without a terminal, print the line."""
+        """Show the validation loss; without a terminal, print a line."""
         self.validation_loss = loss
         if self.latest is None:
             return
@@ -135,7 +135,7 @@ class TerminalReport:
         return say("  ".join(words))
 
     def close(self, outcome: Outcome, folder: RunFolder) -> None:
-        """Say how it ended and what to do next."""
+        """Report how the run ended and what to do next."""
         seconds = time.perf_counter() - self.started
         self.console.print()
         if not outcome.done:
@@ -148,17 +148,17 @@ class TerminalReport:
         loss = outcome.validation_loss
         entropy = self.training.true_entropy()
         above = "" if entropy is None else f" = true entropy {(loss / entropy - 1) * 100:+.1f} %"
-        course = outcome.course
-        has_diverged = course.kind == "diverged"
+        verdict = outcome.verdict
+        has_diverged = verdict.kind == "diverged"
         self._line(
             "diverged" if has_diverged else "done",
             f"val {loss:.3f}{above}   perplexity {perplexity(loss, 3)}   "
             f"{self.training.bits_per_byte(loss):.2f} bits/byte   {seconds:.0f} s",
         )
-        if course.kind:
-            kind = "" if has_diverged else f"{course.kind}: "
-            self._line("note", f"{kind}{course.told}")
-            self._line("try", course.advice)
+        if verdict.kind:
+            kind = "" if has_diverged else f"{verdict.kind}: "
+            self._line("note", f"{kind}{verdict.evidence}")
+            self._line("try", verdict.advice)
         self._line(
             "saved",
             f"{folder.path}   checkpoint.safetensors  loss.png  samples.txt  metrics.jsonl",

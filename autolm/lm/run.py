@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from autolm.lm.course import NOTHING, Course, course_of
 from autolm.lm.histograms import histograms
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
+from autolm.lm.run_verdict import NOTHING, RunVerdict, verdict_on
 from autolm.lm.sampling import stream_text
 from autolm.lm.tokenizers.tokenizer import bytes_of
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
@@ -32,7 +32,7 @@ class Outcome:
     step: int
     validation_loss: float
     sample: str
-    course: Course = NOTHING
+    verdict: RunVerdict = NOTHING
 
 
 class Report(Protocol):
@@ -91,9 +91,11 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
         folder.write(PLOT, draw_losses(records, training.corpus.name, training.floors()))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
-    ladder = training.ladder()
-    course = course_of(records, ladder.uniform, ladder.bigram, last_is_whole=_is_long(training))
-    return Outcome(training.done, training.step, loss, sample, course)
+    baselines = training.baselines()
+    verdict = verdict_on(
+        records, baselines.uniform, baselines.bigram, last_is_whole=_is_long(training)
+    )
+    return Outcome(training.done, training.step, loss, sample, verdict)
 
 
 def _is_long(training: Training) -> bool:

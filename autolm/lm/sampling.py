@@ -37,7 +37,7 @@ def stream_text(
     ValueError
         When the tokenizer does not know a character of the prompt, or a parameter is out of range.
     """
-    if not hasattr(model, "reading"):
+    if not hasattr(model, "decoder"):
         raise TypeError(f"stream_text: model must be a TinyLM, not {told(model)}")
     read_kind("sampling", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read_choice("sampling", "kind", kind, ("lines", "stream"))
@@ -50,17 +50,17 @@ def stream_text(
     if kind == "lines" or not token_ids:
         token_ids = boundary + token_ids
     yield prompt
-    reading = model.reading()
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = model.decoder()
+    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
     for _ in range(max_new_tokens):
         context = token_ids[-model.max_len :]
         if kind == "lines":
             context = context[_last_index(context, boundary[0]) :]
-        logits = reading.next_logits(np.array(context))
+        logits = decoder.next_logits(np.array(context))
         token_ids.append(pick(logits, temperature, top_k, top_p, rng))
-        if piece := decoder.decode(tokenizer.token_bytes(token_ids[-1])):
+        if piece := utf8.decode(tokenizer.token_bytes(token_ids[-1])):
             yield piece
-    if rest := decoder.decode(b"", final=True):
+    if rest := utf8.decode(b"", final=True):
         yield rest
 
 

@@ -1,7 +1,7 @@
-"""How large a model is: parameters, operations and memory, by the same formulas for every model.
+"""Parameters, operations and memory of a model, by the same formulas for every model.
 
-Only matrix products are counted as operations, 2 for each multiplication and its addition, as is
-usual (Kaplan et al., Scaling Laws for Neural Language Models (2020), section 2.1).
+Only matrix products count as operations, 2 for each multiplication and its addition, as in Kaplan
+et al., Scaling Laws for Neural Language Models (2020), section 2.1.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ def parts(design: Design) -> list[PartSize]:
 
 
 def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -> None:
-    """Refuse a model that does not fit into this machine, before anything of it is made.
+    """Refuse a model that does not fit into this machine, before anything is allocated.
 
-    It is held against a lower bound: parameters, positions, and in training their gradients and
-    moments, and what a step keeps of each token in each layer.
+    The estimate is a lower bound: parameters, positions, and in training also gradients, moments
+    and the activations that a step keeps for each token in each layer.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
 
 
 def worker_table(models: Sequence[Design], workers: int) -> Table:
-    """Say what each of several workers has to hold, to send in a step, and to compute.
+    """Tabulate what each of several workers holds, sends in a step, and computes.
 
     With DDP each holds everything: weights, gradient and two moments. With FSDP it holds its share,
     and for a moment all of one layer, weights and gradient, at least: PyTorch gathers the weights
@@ -184,7 +184,7 @@ def _of_worker(model: Design, workers: int) -> dict[str, str]:
 
 
 def size_table(models: Sequence[Design]) -> Table:
-    """Lay models out side by side: each part's parameters, operations and memory."""
+    """Tabulate parameters, operations and memory of each part, models side by side."""
     from rich.table import Table
 
     title = say("parameters · forward FLOPs per token · memory to train")
@@ -210,13 +210,13 @@ def size_table(models: Sequence[Design]) -> Table:
 
 
 def _cells(part: PartSize) -> tuple[str, str, str]:
-    """Write a part's parameters, operations, and bytes to train it (weights, gradient, moments)."""
+    """Format parameters, operations and bytes to train (weights, gradient, moments)."""
     memory = part.parameters * NUMBERS_TO_TRAIN * BYTES
     return _short(part.parameters), _short(part.flops), _short(memory) + "B"
 
 
 def _short(number: float) -> str:
-    """Write a count with three digits and a unit: 174.6 G."""
+    """Format a count with four digits and a unit: 174.6 G."""
     for unit in ("", "k", "M", "G", "T"):
         if abs(number) < 1000:
             return f"{number:.4g} {unit}".strip() if unit else f"{number:.0f}"

@@ -1,4 +1,4 @@
-"""The loss of a model on one text that a user gives, as in training; and what its rows are of."""
+"""The loss of a model on one text, as in training, and the tokens of its rows."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from autolm.walking.wording import visible_token
 
 
 def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
-    """Return the mean surprise at each token of a text, in nats, with its graph.
+    """Return the mean negative log-likelihood of the tokens of a text, in nats, with its graph.
 
     Of kind "lines" the text is one line, and its beginning and its end are predicted too; of kind
     "stream" the first token, before which nothing stands, is not.

@@ -1,8 +1,8 @@
-"""TinyLM: a transformer language model in forty lines of mathematics, made of autolm's primitives.
+"""TinyLM: a small transformer language model, built from autolm's primitives.
 
-x = E[token] + PE(position); then each layer adds attention and feed-forward; logits = x W_out. With
-`num_heads=1, norm=None, causal=False` it is the simplified model of the published lesson. Its step
-of training is not the lesson's: see `TinyLM.train_step`.
+x = E[token] + PE(position); each layer adds attention and feed-forward; logits = x W_out. With
+`num_heads=1, norm=None, causal=False` it is the simplified model of the published lesson, but its
+training step differs: see `TinyLM.train_step`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TinyLM(Transformer):
     d_model
         Width of the residual stream.
     num_heads
-        Attention heads in each layer; they divide `d_model`.
+        Attention heads in each layer; must divide `d_model`.
     d_ff
         Width inside the feed-forward part.
     num_layers
@@ -46,16 +46,16 @@ class TinyLM(Transformer):
         Layer norm before each part ("pre", with one more before the logits), after each ("post"),
         or none at all.
     causal
-        Whether a position sees only itself and those before it; a model that is to generate must.
+        Whether a position sees only itself and earlier positions, as generation requires.
     dtype
-        Of the parameters, and so of everything.
+        Of the parameters and of all results.
     seed
-        Of the initial parameters; None draws others each time.
+        Of the initial parameters; with None they differ each time.
 
     Raises
     ------
     TypeError, ValueError
-        For an argument that has no meaning; so do the methods. Nothing is changed then.
+        If an argument is invalid; the methods raise them too, and then change nothing.
 
     Examples
     --------
@@ -70,10 +70,10 @@ class TinyLM(Transformer):
     Notes
     -----
     Source: Vaswani et al., Attention Is All You Need (2017), section 3; decoder only, as in Radford
-    et al., Improving Language Understanding by Generative Pre-Training (2018). W_out begins near 0,
-    so a new model thinks all tokens equally likely, and its loss is ln(vocab_size). Yang et al.,
-    Tensor Programs V (2022), advise 0 itself, from which no gradient would reach the
-    layers in the first step.
+    et al., Improving Language Understanding by Generative Pre-Training (2018). W_out starts near 0,
+    so a new model gives all tokens equal probability, and its loss is ln(vocab_size). Yang et al.,
+    Tensor Programs V (2022), advise exactly 0, but then no gradient reaches the layers in the
+    first step.
     """
 
     def __init__(
@@ -127,13 +127,13 @@ class TinyLM(Transformer):
     ) -> tuple[float, float]:
         """Do one step of plain gradient descent; return the loss before and after it.
 
-        The gradient is exact. That of the published lesson's `train_step` is not: it goes through
-        the tokens, takes forward differences (step ε) of the embedding of each, and moves it before
-        it comes to the next, but measures them all against the one loss from before any moved. The
-        first token's gradient g is right. What the first gained, about α‖g‖², is then taken for the
-        second's doing, in each of its numbers: −α‖g‖²/ε is added to all of them (α = 0.001 and
-        ε = 1e-5: −100‖g‖²), and so on; a cosine with the exact gradient of 1.000 for the first
-        token was −0.003 for the second. The loss falls all the same.
+        The gradient is exact, unlike that of the published lesson's `train_step`: it estimates the
+        gradient of one token's embedding after another by forward differences (step ε), and updates
+        each embedding before it estimates the next, but compares all losses with the one from
+        before the first update. So only the first token's gradient g is right. The gain of its
+        update, about α‖g‖², is attributed to the second token: −α‖g‖²/ε is added to each number of
+        that gradient (−100‖g‖² with α = 0.001, ε = 1e-5), and so on. The cosine with the exact
+        gradient was 1.000 for the first token and −0.003 for the second. The loss still falls.
         """
         learning_rate = read_finite("TinyLM", "learning_rate", learning_rate, low=0)
         loss = self.compute_loss(token_ids, target_ids)

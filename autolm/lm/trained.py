@@ -1,4 +1,4 @@
-"""A model with the numbers that training gave it: of a run, or pretrained elsewhere."""
+"""Trained models: of a run folder, or pretrained and in a folder of Hugging Face."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Trained(NamedTuple):
 
 
 def trained(folder: str | Path) -> Trained:
-    """Load what a folder holds: a run, or a pretrained model of Hugging Face.
+    """Load a run folder, or a pretrained model of Hugging Face.
 
     Raises
     ------
     RunError, PretrainedError
-        When it is neither, or damaged.
+        If the folder is neither, or is damaged.
     """
     if is_pretrained(folder):
         return Trained(*load_pretrained(folder), "stream")
@@ -38,7 +38,7 @@ def trained(folder: str | Path) -> Trained:
 
 
 def trained_model(folder: RunFolder) -> TinyLM:
-    """Make the model of a run, with the weights it has learnt."""
+    """Make the model of a run, with its trained parameters."""
     config, tokenizer = choices_of(folder)
     require_memory(config, tokenizer.vocab_size, training=False)
     model = TinyLM(tokenizer.vocab_size, **config.architecture())
@@ -47,9 +47,9 @@ def trained_model(folder: RunFolder) -> TinyLM:
 
 
 def choices_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
-    """Read the choices and the tokenizer of a run, and see that its weights are of that model.
+    """Read the choices and the tokenizer of a run, and verify the shapes of its parameters.
 
-    Nothing as large as the model is read or made for it.
+    Neither the model nor its parameters are loaded for this.
     """
     config, tokenizer = folder.config(), folder.tokenizer()
     design = tinylm_design(tokenizer.vocab_size, **config.architecture())

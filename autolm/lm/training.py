@@ -1,4 +1,4 @@
-"""A training run, step by step: exactly resumable, and stopped by the first number that is none."""
+"""A training run, step by step: exactly resumable, and stopped by the first non-finite number."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from itertools import islice
 import numpy as np
 
 from autolm.engine.graph import record_sites
+from autolm.lm.baselines import EntropyBaselines
 from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
 from autolm.lm.encoding import EncodedCorpus, encode_corpus
 from autolm.lm.engine import Engine, NumPyEngine
 from autolm.lm.history import History
-from autolm.lm.ladder import EntropyLadder
 from autolm.lm.run_folder import Checkpoint, RunError
 from autolm.lm.size import require_memory
 from autolm.lm.tinylm import TinyLM
@@ -27,7 +27,7 @@ from autolm.tensor.tensor import Tensor
 
 
 class NonFiniteLoss(ArithmeticError):
-    """The loss, or the length of its gradient, is not a finite number.
+    """The loss or the gradient norm is not finite.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class NonFiniteLoss(ArithmeticError):
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What one step of training tells."""
+    """The measurements of one training step."""
 
     step: int  # how many steps are done
     loss: float
@@ -54,14 +54,14 @@ class StepMetrics:
 
 
 def train_tokenizer(config: TrainingConfig, corpus: Corpus) -> Tokenizer:
-    """Make the tokenizer that a run asks for: of characters, or BPE learnt on the training text."""
+    """Make the tokenizer of a run: characters, or BPE trained on the training text."""
     if config.tokenizer == "characters":
         return CharacterTokenizer.train(corpus.text)
     return BPETokenizer.train(corpus.train, config.num_merges, split="gpt")
 
 
 class Training:
-    """A run in progress: the model, what trains it, and the place in the data.
+    """A run in progress: the model, its engine, and the position in the data.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ class Training:
     Raises
     ------
     ValueError
-        When the text is too short for its batches, its ladder or its validation; when the model and
-        its batches do not fit into this machine; or when the engine cannot do what the choices ask
-        for.
+        If the text is too short for its batches, the entropy baselines or its validation; if the
+        model and its batches do not fit into this machine; or if the engine does not support the
+        choices.
     """
 
     def __init__(
@@ -122,19 +122,19 @@ class Training:
         """Whether all steps are done."""
         return self.step >= self.config.steps
 
-    def ladder(self) -> EntropyLadder:
-        """Return the floors under the loss, in nats per token of the training text."""
-        return self.text.train.ladder(self.tokenizer.vocab_size)
+    def baselines(self) -> EntropyBaselines:
+        """Return the entropy baselines of the training text, in nats per token."""
+        return self.text.train.baselines(self.tokenizer.vocab_size)
 
     def true_entropy(self) -> float | None:
-        """Return the true entropy in nats per token, where the text has one and it is known."""
+        """Return the true entropy in nats per token, if it is known."""
         by_character = isinstance(self.tokenizer, CharacterTokenizer)
         return self.corpus.true_entropy if by_character else None
 
     def floors(self) -> dict[str, float]:
-        """Name the levels that a loss is to be compared with, in nats per token, highest first."""
-        ladder = self.ladder()
-        levels = {"uniform": ladder.uniform, "unigram": ladder.unigram, "bigram": ladder.bigram}
+        """Return the levels to compare a loss with, by name, in nats per token, highest first."""
+        baselines = self.baselines()
+        levels = {name: getattr(baselines, name) for name in ("uniform", "unigram", "bigram")}
         entropy = self.true_entropy()
         return levels if entropy is None else {**levels, "true entropy": entropy}
 
@@ -191,7 +191,7 @@ class Training:
         return loss * validation.num_targets / (validation.num_bytes * math.log(2))
 
     def checkpoint(self) -> Checkpoint:
-        """Return all that is needed to go on from here."""
+        """Return everything needed to continue from here."""
         state = {
             "step": self.step,
             "data": self.batches.state(),
@@ -200,7 +200,7 @@ class Training:
         return Checkpoint(*self.engine.checkpoint(), state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint: every number from here is what it would have been.
+        """Continue from a checkpoint, with the same numbers as without the interruption.
 
         Raises
         ------

@@ -15,10 +15,11 @@ from autolm.lm.language_model import LanguageModel
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.layers import (
     Block,
-    FeedForward,
     LayerNorm,
-    MultiHeadAttention,
     RMSNorm,
+    attention_from,
+    block_from,
+    feed_forward_from,
     sinusoidal_positions,
     with_width,
 )
@@ -71,7 +72,7 @@ class Transformer(LanguageModel):
         )
 
     def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
-        """Begin the residual stream, (…, time, d_model), at position `first`: E[token] + PE."""
+        """Return the start of the residual stream at position `first`: E[token] + PE(position)."""
         rows = named(ops.embedding(self.embedding, token_ids=token_ids), "embeddings")
         if self.design.positions == "rotary":
             return rows
@@ -81,7 +82,7 @@ class Transformer(LanguageModel):
         return rows + named(Tensor(self.positions[part], False), "positions")
 
     def unembed(self, x: Tensor) -> Tensor:
-        """End it: (…, d_model) -> logits (…, vocab_size)."""
+        """(…, d_model) -> logits (…, vocab_size)."""
         x = with_width(self._kind, x, self.design.d_model)
         x = x if self.norm is None else self.norm(x)
         return named(x @ (self.embedding.T if self.W_out is None else self.W_out), "logits")
@@ -97,7 +98,7 @@ def _block(design: Design, layer: int, arrays: Arrays) -> Block:
     for path in design.block_shapes():
         part, name = path.split(".")
         parts.setdefault(part, {})[name] = arrays[f"blocks.{layer}.{path}"]
-    attention = MultiHeadAttention.of(
+    attention = attention_from(
         parts["attention"],
         design.num_heads,
         causal=design.causal,
@@ -105,10 +106,10 @@ def _block(design: Design, layer: int, arrays: Arrays) -> Block:
         scale=design.scale,
         rope_base=design.rope_base,
     )
-    feed_forward = FeedForward.of(parts["feed_forward"], design.activation)
+    feed_forward = feed_forward_from(parts["feed_forward"], design.activation)
     names = () if design.norm is None else ("norm_1", "norm_2")
     norms = [_norm(design, arrays, f"blocks.{layer}.{name}") for name in names]
-    return Block.of(attention, feed_forward, design.norm, norms)
+    return block_from(attention, feed_forward, design.norm, norms)
 
 
 def _norm(design: Design, arrays: Arrays, path: str) -> LayerNorm | RMSNorm:

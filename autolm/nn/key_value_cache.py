@@ -1,7 +1,7 @@
-"""What an attention keeps of the positions that it has seen, so that none is computed twice.
+"""The key-value cache of an attention layer.
 
-Where no position looks ahead, the keys and values of those that were read do not change when more
-is read. So to go on by one token takes one row of every product, and not all rows again.
+In a causal model the keys and values of a position do not depend on later tokens. So a new token
+needs only its own row of every matrix product.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from autolm.tensor.tensor import Tensor
 
 
 class KeyValueCache:
-    """The keys and values of one attention, for one sequence that grows.
+    """The keys and values of one attention layer, for one growing sequence.
 
     Parameters
     ----------
     max_len
-        The most positions that there is room for.
+        Maximum number of positions.
     d_model
-        Width of keys and of values: of the heads that have their own, where several share them.
+        Width of keys and of values, of all heads of keys together.
     dtype
         Of both.
 
@@ -40,21 +40,21 @@ class KeyValueCache:
         self.max_len = read_size("KeyValueCache", "max_len", max_len)
         columns = read_size("KeyValueCache", "d_model", d_model)
         dtype = read_floating("KeyValueCache", "dtype", dtype)
-        rows = min(self.max_len, 64)  # a long one is made as long as it is needed
+        rows = min(self.max_len, 64)  # grows when needed
         self.keys = np.empty((rows, columns), dtype)
         self.values = np.empty((rows, columns), dtype)
         self.length = 0
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Take in those of the next positions, (new, d_model), and return those of all, as views.
+        """Append keys and values of new positions, (new, d_model); return all of them as views.
 
         Raises
         ------
         RuntimeError
-            While a graph is recorded, as no gradient could get through what is kept.
+            If a gradient is required, which could not pass through the cache.
         ValueError
-            For another width, for keys and values of different lengths, and for more positions
-            than there is room for.
+            If the width differs, keys and values have different lengths, or there are more
+            than `max_len` positions.
         """
         d_model = self.keys.shape[1]
         for argument, new in (("keys", keys), ("values", values)):
@@ -71,12 +71,12 @@ class KeyValueCache:
         return Tensor(self.keys[:end], False), Tensor(self.values[:end], False)
 
     def make_room(self, end: int) -> None:
-        """Have room for so many positions: in new arrays, if those that there are are too short.
+        """Make room for `end` positions, in new arrays if the present ones are too short.
 
         Raises
         ------
         TypeError, ValueError
-            For what is no number of positions, and for more than `max_len`.
+            If `end` is not a number of positions, or exceeds `max_len`.
         """
         end = read_size("KeyValueCache", "end", end, low=0)
         if end > self.max_len:
@@ -87,7 +87,7 @@ class KeyValueCache:
 
 
 def _longer(array: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Return an array with room for more rows; the views of the old one stay as they are."""
+    """Return a longer copy of an array."""
     grown = np.empty((rows, array.shape[1]), array.dtype)
     grown[: len(array)] = array
     return grown

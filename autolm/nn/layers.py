@@ -1,4 +1,4 @@
-"""The layers of a transformer: linear ones, embeddings, norms, attention, feed-forward, blocks.
+"""The layers of transformers: linear, embedding, norms, attention, feed-forward, block.
 
 Shapes are (batch, time, d_model), or (time, d_model) for one sequence: every layer takes both.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -43,7 +43,7 @@ def draw_matrix(
 
 
 def with_width(name: str, x: Any, size: int, *, ndim: int = 1, width: str = "d_model") -> Tensor:
-    """Take what is to go through a layer: a Tensor or an array of at least `ndim` axes."""
+    """Check the input of a layer: a Tensor or an array of at least `ndim` axes."""
     x = x if isinstance(x, Tensor | np.ndarray) else read_kind(name, "x", x, Tensor, "a Tensor")
     shape = x.shape
     if len(shape) < ndim or shape[-1] != size:
@@ -60,11 +60,11 @@ class Linear(Module):
     Parameters
     ----------
     d_in, d_out
-        Widths of what goes in and comes out. `weight` is (d_in, d_out): PyTorch's, transposed.
+        Widths of input and output. `weight` is (d_in, d_out), PyTorch's transposed.
     bias
-        Whether there is a `bias`, (d_out,), which begins at 0; else it is None.
+        Whether there is a `bias`, (d_out,), initially 0; else it is None.
     rng
-        Draws the first weights, N(0, 1 / d_in); None draws others each time.
+        Draws the initial weights from N(0, 1 / d_in); with None they differ each time.
 
     Examples
     --------
@@ -98,8 +98,8 @@ class Linear(Module):
 class Embedding(Module):
     """A row of `weight`, (vocab_size, d_model), for each token; or for each position.
 
-    It is drawn from N(0, 1), by `rng`; None draws others each time. Where the same table serves
-    for the logits, they are `x @ embedding.weight.T`.
+    It is drawn from N(0, 1) by `rng`; with None it differs each time. If the output matrix is tied
+    to it, the logits are `x @ embedding.weight.T`.
     """
 
     def __init__(
@@ -200,35 +200,6 @@ class MultiHeadAttention(Module):
         }
         self._set_up(arrays, num_heads, causal)
 
-    @classmethod
-    def of(
-        cls,
-        arrays: Arrays,
-        num_heads: int,
-        *,
-        causal: bool = True,
-        window: int | None = None,
-        scale: float | None = None,
-        rope_base: float | None = None,
-    ) -> Self:
-        """Make a layer from existing arrays, which are not copied.
-
-        Parameters
-        ----------
-        arrays
-            W_Q (d_model, num_heads · d_k), W_K and W_V (d_model, num_kv_heads · d_k), and W_O
-            (num_heads · d_k, d_model); for each matrix that has a bias also b_Q, b_K, b_V or b_O.
-        num_heads
-            Number of heads of queries. With fewer heads of keys, several share one of them.
-        window, scale
-            See `autolm.ops.attention`.
-        rope_base
-            Base of the rotation angles, where q and k are rotated by their positions.
-        """
-        layer = cls.__new__(cls)
-        layer._set_up(arrays, num_heads, causal, rope_base, window=window, scale=scale)
-        return layer
-
     def _set_up(
         self,
         arrays: Arrays,
@@ -302,22 +273,6 @@ class FeedForward(Module):
             {"W_1": first, "W_2": draw_matrix(rng, (d_ff, d_model), dtype, output_scale)}, "relu"
         )
 
-    @classmethod
-    def of(cls, arrays: Arrays, activation: str = "relu") -> Self:
-        """Make a layer from existing arrays, which are not copied.
-
-        Parameters
-        ----------
-        arrays
-            W_1 (d_model, d_ff) and W_2 (d_ff, d_model); W_gate (d_model, d_ff) if the activation of
-            a gate multiplies x W₁; for each matrix that has a bias also b_1, b_2 or b_gate.
-        activation
-            A name in `ACTIVATIONS`.
-        """
-        layer = cls.__new__(cls)
-        layer._set_up(arrays, activation)
-        return layer
-
     def _set_up(self, arrays: Arrays, activation: str) -> None:
         self.W_1, self.W_2 = Tensor(arrays["W_1"]), Tensor(arrays["W_2"])
         self.b_1, self.b_2 = _bias(arrays, "b_1"), _bias(arrays, "b_2")
@@ -367,19 +322,6 @@ class Block(Module):
         norms = () if norm is None else [LayerNorm(d_model, dtype=dtype) for _ in range(2)]
         self._set_up(attention, feed_forward, norm, norms)
 
-    @classmethod
-    def of(
-        cls,
-        attention: MultiHeadAttention,
-        feed_forward: FeedForward,
-        norm: Norm,
-        norms: Sequence[LayerNorm | RMSNorm],
-    ) -> Self:
-        """Make a block from existing parts: two norms, or none where `norm` is None."""
-        block = cls.__new__(cls)
-        block._set_up(attention, feed_forward, norm, norms)
-        return block
-
     def _set_up(
         self,
         attention: MultiHeadAttention,
@@ -406,6 +348,62 @@ class Block(Module):
         return x
 
 
+def attention_from(
+    arrays: Arrays,
+    num_heads: int,
+    *,
+    causal: bool,
+    window: int | None = None,
+    scale: float | None = None,
+    rope_base: float | None = None,
+) -> MultiHeadAttention:
+    """Make a layer from existing arrays, which are not copied.
+
+    Parameters
+    ----------
+    arrays
+        W_Q (d_model, num_heads · d_k), W_K and W_V (d_model, num_kv_heads · d_k), and W_O
+        (num_heads · d_k, d_model); for each matrix that has a bias also b_Q, b_K, b_V or b_O.
+    num_heads
+        Number of heads of queries. With fewer heads of keys, several share one of them.
+    window, scale
+        See `autolm.ops.attention`.
+    rope_base
+        Base of the rotation angles, if q and k are rotated by their positions.
+    """
+    layer = MultiHeadAttention.__new__(MultiHeadAttention)
+    layer._set_up(arrays, num_heads, causal, rope_base, window=window, scale=scale)
+    return layer
+
+
+def feed_forward_from(arrays: Arrays, activation: str) -> FeedForward:
+    """Make a layer from existing arrays, which are not copied.
+
+    Parameters
+    ----------
+    arrays
+        W_1 (d_model, d_ff) and W_2 (d_ff, d_model); W_gate (d_model, d_ff) if the activation of a
+        gate multiplies x W₁; for each matrix that has a bias also b_1, b_2 or b_gate.
+    activation
+        A name in `ACTIVATIONS`.
+    """
+    layer = FeedForward.__new__(FeedForward)
+    layer._set_up(arrays, activation)
+    return layer
+
+
+def block_from(
+    attention: MultiHeadAttention,
+    feed_forward: FeedForward,
+    norm: Norm,
+    norms: Sequence[LayerNorm | RMSNorm],
+) -> Block:
+    """Make a block from existing parts: two norms, or none if `norm` is None."""
+    block = Block.__new__(Block)
+    block._set_up(attention, feed_forward, norm, norms)
+    return block
+
+
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None, name: str) -> Tensor:
     """Return x W + b, or x W without a bias, under a name."""
     if bias is None:
@@ -421,7 +419,7 @@ def sinusoidal_positions(max_len: int, d_model: int, dtype: DTypeLike = "float64
     """Tabulate the sinusoidal positional encoding, (max_len, d_model).
 
     PE(t, 2i) = sin(t / 10000^(2i/d_model)) and PE(t, 2i+1) = cos of the same: each pair of columns
-    is a clock hand, and each hand slower than the one before.
+    rotates like a clock hand, more slowly than the pair before.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""What the parts of a model have in common: parameters with a path, and a scope when called.
+"""The base class of all parts of a model: parameters with a path, and a scope when called.
 
-A module is an object whose attributes are parameters (Tensors), other modules, or lists of modules.
-Where an attribute is set, its whole subtree learns its path (`blocks.0.attention.W_Q`); when a
-module is called, the nodes that it makes are in its scope (`blocks.0.attention`).
+A module is an object whose attributes are parameters (Tensors), other modules, or lists of these.
+Setting an attribute gives its whole subtree a path (`blocks.0.attention.W_Q`); the nodes that a
+module makes when it is called are in its scope (`blocks.0.attention`).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Module:
     ['layers.0.factor', 'layers.1.factor']
     """
 
-    name = ""  # what the module around this one calls it
-    path = ""  # the names from the outermost module to this one
+    name = ""  # in the enclosing module
+    path = ""  # from the outermost module
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -57,7 +57,7 @@ class Module:
                 return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute; a subclass says what."""
+        """Compute the result; defined by subclasses."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
@@ -84,12 +84,12 @@ class Module:
         return sum(parameter.size for parameter in self.parameters())
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Clear the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Show it in a notebook as a table of its parameters; parts that are alike in one row."""
+        """Return a table of the parameters for a notebook; equal parts of a list share a row."""
         shown = higher("table in a notebook")
         alike: dict[tuple[str, str], list[tuple[str, int]]] = {}
         for path, parameter in self.named_parameters():
@@ -124,7 +124,7 @@ class Module:
 
 
 def _children(name: str, value: Any) -> list[tuple[str, Any]]:
-    """Name what an attribute holds: one module or Tensor, or each of a list of them."""
+    """Return the modules and Tensors in an attribute, with their names."""
     if isinstance(value, (Module, Tensor)):
         return [(name, value)]
     if isinstance(value, (list, tuple)):
@@ -133,7 +133,7 @@ def _children(name: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _place(child: Module | Tensor, name: str, parent_path: str) -> None:
-    """Tell a subtree where it stands."""
+    """Set the paths in a subtree."""
     path = f"{parent_path}.{name}" if parent_path else name
     if isinstance(child, Tensor):
         if not child.parents:

@@ -1,7 +1,7 @@
-"""Gradient descent: how parameters move once their gradients are known.
+"""Optimizers: SGD, Adam and AdamW, and gradient clipping.
 
-An optimizer never writes into an array that a graph may still need: it binds a new one. Its own
-memory (moments, step count) goes to and from a checkpoint through `state` and `load_state`.
+An optimizer never writes into an array that a graph may still need, but assigns a new one. Its
+moments and step count are saved and restored by `state` and `load_state`.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from autolm.tensor.tensor import Tensor
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
 
 
-def _have_memory_kept() -> None:
-    """Let a step get its arrays from the last step, and not from the system, page by page.
+def _raise_malloc_threshold() -> None:
+    """Free a large block, so that glibc reuses the memory of large arrays between steps.
 
-    glibc learns from the largest block that was ever freed how much memory to keep for the next
-    one. If it has seen this one, a large step takes a tenth less time. Nothing is written into it,
-    so it takes no memory.
+    glibc keeps freed memory up to the size of the largest block that was freed. With this block a
+    large step takes a tenth less time. Nothing is written into it, so it takes no memory.
     """
     np.empty(2**25 - 2**13, np.uint8)
 
 
 def gradient_norm(parameters: NamedParameters) -> float:
-    """Return the length of the gradient of all parameters together: √(Σ g²)."""
+    """Return the norm of the gradient of all parameters together: √(Σ g²)."""
     return _norm(_by_path("gradient_norm", parameters).values())
 
 
 def _norm(parameters: Iterable[Tensor]) -> float:
-    wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares need the range
+    wide = (p.grad.astype(np.float64) for p in parameters if p.has_grad)  # squares may overflow
     return math.sqrt(sum(float(np.vdot(g, g)) for g in wide))
 
 
 def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
-    """Scale all gradients by one factor if together they are longer than `max_norm`.
+    """Scale all gradients by one factor if their joint norm exceeds `max_norm`.
 
-    Returns their length before; `max_norm` is above 0, and inf clips nothing. After it they are as
-    long as `max_norm`; PyTorch's are shorter by 10⁻⁶, which it adds to the length that it divides
-    by. Source: Pascanu, Mikolov and Bengio, On the Difficulty of Training Recurrent Neural Networks
+    Returns the norm before clipping; `max_norm` is above 0, and inf clips nothing. The norm after
+    clipping is `max_norm`; PyTorch's is slightly smaller, since it adds 10⁻⁶ to the divisor.
+
+    Source: Pascanu, Mikolov and Bengio, On the Difficulty of Training Recurrent Neural Networks
     (2013), algorithm 1.
 
     Examples
@@ -72,7 +72,7 @@ def clip_gradients(parameters: NamedParameters, max_norm: float) -> float:
 
 
 def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
-    """Take `model.named_parameters()`, or plain Tensors, which are called by their place."""
+    """Check `model.named_parameters()`, or plain Tensors, which are named by their index."""
     words = "a list of Tensors, or of (path, Tensor) as model.named_parameters() gives"
     if isinstance(parameters, Tensor | Mapping | np.ndarray) or not isinstance(
         parameters, Iterable
@@ -100,12 +100,12 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
 
 
 class Optimizer:
-    """The common part of all optimizers: the parameters, the step count, and saved arrays."""
+    """The base class of optimizers: parameters, step count and saved arrays."""
 
     slots: tuple[str, ...] = ()  # names of the arrays kept beside each parameter
 
     def __new__(cls, *_: Any, **options: Any) -> Self:
-        """Refuse PyTorch's short name, which no constructor here has."""
+        """Refuse PyTorch's argument `lr`."""
         if "lr" in options:
             raise TypeError(f"{cls.__name__}: there is no lr=; it is called learning_rate")
         return super().__new__(cls)
@@ -127,11 +127,11 @@ class Optimizer:
             )
             for kind in dict.fromkeys(kinds.values())
         }
-        _have_memory_kept()
+        _raise_malloc_threshold()
 
     @property
     def learning_rate(self) -> float:
-        """How far a step goes; a schedule assigns another before each step."""
+        """The step size; a schedule assigns a new one before each step."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -139,34 +139,34 @@ class Optimizer:
         self._learning_rate = read_finite(type(self).__name__, "learning_rate", rate, low=0)
 
     def step(self) -> None:
-        """Move every parameter that has a gradient, once."""
+        """Update every parameter that has a gradient."""
         self.steps += 1
-        with np.errstate(all="ignore"):  # nan and inf travel, and are told by their loss
+        with np.errstate(all="ignore"):  # nan and inf propagate to the loss
             for (_, is_matrix), group in self.groups.items():
                 for run in group.runs():
                     run.bind(self.moved(run, is_matrix))
 
     def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
-        """Return, as a new array, where parameters that lie side by side go."""
+        """Return the updated parameters of a run as a new array."""
         raise NotImplementedError(f"{type(self).__name__} defines no moved")
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return everything that the next step depends on, as arrays by name."""
+        """Return the step count and the moments, as arrays by name."""
         return {"steps": np.array(self.steps)} | {n: a.copy() for n, a in self._arrays().items()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state that `state` returned.
+        """Continue from a result of `state`.
 
         Raises
         ------
         TypeError, ValueError
-            Where an array is missing, unknown, of another shape or no fitting numbers, or the count
-            of steps is none; then nothing was changed.
+            If an array is missing, unknown or of another shape or kind, or the step count is
+            negative; then nothing is changed.
         """
         fitting = fitting_arrays("optimizer state", state, self.state())
         steps = fitting.pop("steps").item()
@@ -221,14 +221,14 @@ class AdamW(Optimizer):
     Raises
     ------
     TypeError, ValueError
-        For parameters that are no list of leaves, each of them once, that require a gradient; for
-        betas outside of [0, 1); for another choice that is negative or not finite.
+        If the parameters are not a list of distinct leaves that require a gradient, betas are
+        outside [0, 1), or another option is negative or not finite.
 
     Notes
     -----
-    Beside PyTorch's: there λ is 0.01 if it is not given, and all that is given decays; matrices and
-    the rest would be two groups. And t counts all steps here; there, for each parameter those in
-    which it had a gradient.
+    Differences to PyTorch: its default λ is 0.01, and all parameters decay unless they are put into
+    groups. Here t counts all steps; in PyTorch, for each parameter only those in which it had a
+    gradient.
 
     Sources: Kingma and Ba, Adam (2015), algorithm 1; Loshchilov and Hutter, Decoupled Weight Decay
     Regularization (2019), algorithm 2.
@@ -265,11 +265,11 @@ class AdamW(Optimizer):
             rate = self.learning_rate / (1 - beta1**self.steps)
             rates = (rate, 1 / (1 - beta2**self.steps), self.eps, decay)
             native.loops.adamw(run.data, grad, first, second, self.betas, rates)
-            return grad  # it is a copy, and where the parameters go stands in it now
+            return grad  # a copy, which now holds the updated parameters
         change = (1 - beta1) * grad
         first *= beta1
         first += change
-        np.multiply(grad, grad, out=grad)  # a copy, and no longer needed: two buffers serve for all
+        np.multiply(grad, grad, out=grad)  # a copy that is not needed any more
         grad *= 1 - beta2
         second *= beta2
         second += grad

@@ -1,8 +1,8 @@
-"""Parameters laid side by side, so that an optimizer moves them all with a dozen NumPy calls.
+"""Parameters as one flat array, so that an optimizer updates all of them in a few NumPy calls.
 
-A call of NumPy costs about a microsecond however little it does, and a transformer has many small
-parameters. So those of one dtype are handled as one flat array, and what an optimizer keeps beside
-them is flat too. The parameters themselves stay arrays of their own shape: views of the flat one.
+A NumPy call costs about a microsecond even for a small array, and a transformer has many small
+parameters. So the parameters of one dtype share a flat array, and so do the moments. Each parameter
+is a view of its own shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 class Part(NamedTuple):
-    """One parameter of a group, and where it lies in the flat arrays."""
+    """One parameter of a group, and its slice of the flat arrays."""
 
     path: str
     parameter: Tensor
@@ -32,14 +32,14 @@ _has_grad = attrgetter("parameter.has_grad")
 
 
 class ParameterGroup:
-    """Parameters of one dtype that are treated alike.
+    """Parameters of one dtype with the same update rule.
 
     Attributes
     ----------
     parts
-        Each parameter with its path and its place.
+        Each parameter with its path and its slice.
     memory
-        By name, a flat array of what is kept beside the parameters; zeros at first.
+        A flat array for each slot, such as a moment, by name; zero at first.
     """
 
     def __init__(self, parameters: dict[str, Tensor], slots: tuple[str, ...]) -> None:
@@ -52,14 +52,14 @@ class ParameterGroup:
         self._latest: Run | None = None
 
     def runs(self) -> Iterator[Run]:
-        """Yield the parameters that have gradients, as runs of neighbours; mostly this is one."""
+        """Yield runs of neighbouring parameters that have gradients, usually one."""
         for has_grad, parts in groupby(self.parts, key=_has_grad):
             if has_grad:
                 self._latest = Run(list(parts), self.memory, self._latest)
                 yield self._latest
 
     def arrays(self) -> dict[str, Array]:
-        """Return what is kept, by "slot/path", each in the shape of its parameter; as views."""
+        """Return the slots by "slot/path", as views in the shape of their parameter."""
         return {
             f"{slot}/{path}": flat[place].reshape(parameter.shape)
             for slot, flat in self.memory.items()
@@ -68,14 +68,14 @@ class ParameterGroup:
 
 
 class Run:
-    """Neighbours in a group, as flat arrays: their data, their gradients, and what is kept.
+    """Neighbouring parameters of a group as flat arrays: data, gradients and slots.
 
     Attributes
     ----------
     data
-        The parameters; not to be written into, since a graph may need them.
+        The parameters; read-only, since a graph may need them.
     memory
-        Views: what is written into them is kept.
+        The slots, as views to write into.
     """
 
     data: Array
@@ -95,7 +95,7 @@ class Run:
         return np.concatenate([part.parameter.grad.ravel() for part in self._parts])
 
     def bind(self, data: Array) -> None:
-        """Give each parameter its share of new data, into which nobody else may write."""
+        """Assign each parameter its part of new data, which the caller must not write into."""
         self.data, self._shares = data, []
         for _, parameter, place in self._parts:
             share = data[place.start - self._start : place.stop - self._start]
@@ -103,8 +103,8 @@ class Run:
             parameter.data = self._shares[-1]
 
     def holds(self, parts: list[Part]) -> bool:
-        """Whether these are the same parameters, and their data still what `bind` gave them."""
+        """Whether these are the same parameters, with the data that `bind` assigned."""
         return len(parts) == len(self._shares) and all(
-            part.parameter.data is share and share.base is self.data  # in a copy, it lies elsewhere
+            part.parameter.data is share and share.base is self.data  # not in a copied model
             for part, share in zip(parts, self._shares, strict=True)
         )

@@ -1,6 +1,6 @@
-"""Arrays that were saved by name, held against those that they are to replace.
+"""Check saved arrays against the arrays that they replace.
 
-What goes wrong is found before anything is changed: a model or an optimizer is never half loaded.
+All checks come before any change, so a model or an optimizer is never half loaded.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Array = NDArray[Any]
 def fitting_arrays(
     what: str, state: Mapping[str, Array], present: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """Return copies of saved arrays, in the order and in the dtypes of the present ones.
+    """Return copies of saved arrays, in the order and with the dtypes of the present ones.
 
     Raises
     ------
     TypeError
-        Where one is no array, or its numbers are of another kind than the present ones: floating
-        point numbers of either precision fit, complex numbers and integers do not.
+        If one is not an array or has another kind of dtype: floating point numbers of either
+        precision fit, complex numbers and integers do not.
     ValueError
-        Where one is missing, unknown, of another shape, or has a number too large for the dtype.
+        If one is missing, unknown, of another shape, or has a number too large for the dtype.
     """
     read_kind(what, "state", state, Mapping, "a dictionary of arrays by name")
     for name in sorted(present.keys() ^ state.keys(), key=str):
@@ -46,7 +46,7 @@ def _fitting(what: str, given: Any, present: Array) -> Array:
         raise ValueError(f"{what} has shape {given.shape}, and {present.shape} is needed")
     if given.dtype.kind != present.dtype.kind:
         raise TypeError(f"{what} has dtype {given.dtype}, and {present.dtype} is needed")
-    with np.errstate(over="ignore"):  # it is told below
+    with np.errstate(over="ignore"):  # reported below
         array = np.array(given, dtype=present.dtype)
     if not np.array_equal(np.isinf(array), np.isinf(given)):
         raise ValueError(f"{what} has numbers too large for {present.dtype}")

@@ -88,7 +88,7 @@ class TorchEngine(Engine):
         )
         kind, compiling = workers.parallel, ", compiled" if compiled else ""
         shared = "" if kind is None else f" × {workers.size} {kind}"
-        self.told = f"PyTorch on {workers.device.type}{shared}{compiling}"
+        self.status = f"PyTorch on {workers.device.type}{shared}{compiling}"
 
     def _shared(self) -> nn.Module:
         """Return the module as the workers share it."""

@@ -11,8 +11,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from autolm import native
+from autolm.lm.decoding import BatchDecoder
 from autolm.lm.design import design_of
-from autolm.lm.reading import Readings
 from autolm.lm.transformer import Transformer
 from benchmarks.race import Contestant, Race, enter
 from benchmarks.tinylm_step import with_threads
@@ -97,9 +97,9 @@ def autolm_writing(model: Transformer, prompt: Any, new: int) -> Made:
 
     @native()
     def logits() -> Any:
-        readings = Readings(model, len(prompt), PROMPT)
-        readings.next_logits(prompt[:, :-1])
-        return readings.next_logits(prompt)
+        decoder = BatchDecoder(model, len(prompt), PROMPT)
+        decoder.next_logits(prompt[:, :-1])
+        return decoder.next_logits(prompt)
 
     @native()
     def write() -> float:

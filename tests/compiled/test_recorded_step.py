@@ -535,7 +535,7 @@ def engine(**choices: Any) -> NumPyEngine:
 
 def test_a_native_run_says_that_its_step_is_recorded_and_what_a_wrong_batch_is() -> None:
     training = engine()
-    assert training.told.startswith("native, step recorded in ")
+    assert training.status.startswith("native, step recorded in ")
     assert training.advance((INPUTS[0], INPUTS[1]), 1e-3).is_finite
     assert training.optimizer.steps == 1
     with pytest.raises(ValueError, match="token id 9 is outside the vocabulary of 7"):
@@ -566,7 +566,7 @@ def test_what_has_no_record_trains_as_before_and_says_why(monkeypatch: pytest.Mo
     monkeypatch.setattr(TinyLM, "unembed", lambda self, x: ops.softmax(x @ self.W_out))
     monkeypatch.setattr(TinyLM, "norm", None, raising=False)
     training = engine()
-    assert "softmax has no instruction" in training.told or "does not depend" in training.told
+    assert "softmax has no instruction" in training.status or "does not depend" in training.status
     found = training.advance((INPUTS[0], INPUTS[1]), 1e-3)
     assert isinstance(training.native, NativeStep)
     assert training.native.num_workers == 0

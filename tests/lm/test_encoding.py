@@ -54,7 +54,7 @@ def test_ladder_of_lines_sees_a_boundary_before_and_after_each() -> None:
     text = encode_corpus(
         Corpus("a", "a\na\nab\n", "b\n", "lines"), CharacterTokenizer("ab\n")
     ).train
-    ladder = text.ladder(vocab_size=3)
+    baselines = text.baselines(vocab_size=3)
     after_a = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
-    assert ladder.bigram == pytest.approx(3 / 7 * after_a)
-    assert ladder.trigram == pytest.approx(3 / 7 * after_a)
+    assert baselines.bigram == pytest.approx(3 / 7 * after_a)
+    assert baselines.trigram == pytest.approx(3 / 7 * after_a)

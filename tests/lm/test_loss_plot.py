@@ -65,8 +65,12 @@ def test_the_same_metrics_draw_the_same_bytes_and_others_others() -> None:
 
 def test_the_floors_are_the_ladder_and_below_it_the_true_entropy_if_known() -> None:
     training = small_training("lines")
-    ladder = training.ladder()
-    levels = {"uniform": ladder.uniform, "unigram": ladder.unigram, "bigram": ladder.bigram}
+    baselines = training.baselines()
+    levels = {
+        "uniform": baselines.uniform,
+        "unigram": baselines.unigram,
+        "bigram": baselines.bigram,
+    }
     assert training.floors() == levels
     corpus = dataclasses.replace(small_corpus("lines"), true_entropy=0.25)
     known = Training(training.config, corpus, train_tokenizer(training.config, corpus))

@@ -36,12 +36,12 @@ def test_it_opens_with_what_is_trained_and_against_which_floors() -> None:
     assert f"{thousands(training.model.num_parameters())} parameters" in model
     assert "1 layers · 2 heads · d_model 8 · d_ff 16 · vocabulary 9" in model
     assert f"{training.text.train.num_targets} train tokens" in data
-    assert f"uniform {math.log(9):.3f}   unigram {training.ladder().unigram:.3f}" in floors
+    assert f"uniform {math.log(9):.3f}   unigram {training.baselines().unigram:.3f}" in floors
 
 
 def test_a_native_run_says_so() -> None:
     training = small_training()
-    training.engine.told = "native"  # as if numba were there
+    training.engine.status = "native"  # as if numba were there
     console = Console(file=io.StringIO(), width=160)
     with TerminalReport(console, training):
         pass

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autolm.lm.baselines import entropy_baselines
 from autolm.lm.corpora import Corpus, toy_language_corpus
-from autolm.lm.ladder import entropy_ladder
 from autolm.lm.run_folder import RunError, RunFolder
 from autolm.lm.training import NonFiniteLoss, Training, train_tokenizer
 from autolm.nn import AdamW
@@ -101,7 +101,7 @@ def test_bits_per_byte_are_the_same_loss_for_another_unit() -> None:
 def test_the_ladder_is_of_the_training_text() -> None:
     training = small_training("stream")
     ids = np.array(training.tokenizer.encode(small_corpus("stream").train))
-    assert training.ladder() == entropy_ladder(ids, training.tokenizer.vocab_size)
+    assert training.baselines() == entropy_baselines(ids, training.tokenizer.vocab_size)
 
 
 def test_the_true_entropy_is_told_where_tokens_are_characters() -> None:

@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from autolm import Tensor, native
 from autolm.compiled.intrinsics import blas_on_one_thread
+from autolm.lm.decoding import BatchDecoder, KVCachedDecoder
 from autolm.lm.design import design_of
-from autolm.lm.reading import Reading, Readings
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.transformer import Transformer
 from autolm.nn.layers import Block
@@ -45,10 +45,10 @@ def test_each_logit_is_that_of_the_whole_text_also_past_max_len(
     kind: dict[str, Any], num_heads: int, prompt: int
 ) -> None:
     model = model_of(num_heads, **kind)
-    reading = model.reading()
+    decoder = model.decoder()
     for end in range(prompt, len(TEXT) + 1):
         whole = model.forward(TEXT[max(0, end - 9) : end])[0].data[-1]
-        logits = reading.next_logits(TEXT[:end])
+        logits = decoder.next_logits(TEXT[:end])
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, whole, rtol=1e-6, atol=1e-6)
 
@@ -59,9 +59,9 @@ def test_each_logit_is_that_of_the_whole_text_also_past_max_len(
 def test_a_causal_model_reads_only_new_tokens_until_the_window_slides(
     monkeypatch: pytest.MonkeyPatch, causal: bool, read: list[int]
 ) -> None:
-    counts, reading = positions_read(monkeypatch), model_of(causal=causal).reading()
+    counts, decoder = positions_read(monkeypatch), model_of(causal=causal).decoder()
     for end in (3, 4, 7, 8, 9, 10, 11):
-        reading.next_logits(TEXT[:end])
+        decoder.next_logits(TEXT[:end])
     assert counts == read
 
 
@@ -70,18 +70,18 @@ def test_a_text_that_does_not_go_on_from_the_last_is_read_from_its_beginning(
     other: list[int],
 ) -> None:
     model = model_of()
-    reading = Reading(model)
-    reading.next_logits(np.array([2, 3, 4]))
-    logits = reading.next_logits(np.array(other))
+    decoder = KVCachedDecoder(model)
+    decoder.next_logits(np.array([2, 3, 4]))
+    logits = decoder.next_logits(np.array(other))
     np.testing.assert_allclose(logits, model.next_logits(np.array(other)), rtol=1e-6, atol=1e-6)
 
 
 def test_what_was_read_does_not_change_with_the_callers_array() -> None:
     model, tokens = model_of(), TEXT[:4].copy()
-    reading = model.reading()
-    reading.next_logits(tokens[:3])
+    decoder = model.decoder()
+    decoder.next_logits(tokens[:3])
     tokens[0] = (tokens[0] + 1) % 6
-    logits = reading.next_logits(tokens)
+    logits = decoder.next_logits(tokens)
     np.testing.assert_allclose(logits, model.next_logits(tokens), rtol=1e-6, atol=1e-6)
 
 
@@ -120,9 +120,9 @@ def test_natively_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) ->
     pytest.importorskip("numba")
     model = MODELS[kind]()
     with native():
-        reading = model.reading()
+        decoder = model.decoder()
         for end in (3, 4, 5, 7, 8, 9, 12, 13):  # past max_len, and by several at once
-            logits = reading.next_logits(TEXT[:end])
+            logits = decoder.next_logits(TEXT[:end])
             whole = model.next_logits(TEXT[:end])
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
     assert_same_text(model, [[1, 2], [3, 4], [5, 0]], 9)
@@ -145,11 +145,11 @@ def test_natively_a_text_may_outgrow_its_first_caches() -> None:
     model = TinyLM(6, 8, 2, 8, 2, max_len=140, seed=1)
     model.W_out.data = model.W_out.data * 100
     text = np.random.default_rng(0).integers(0, 6, size=140)
-    reading = model.reading()
+    decoder = model.decoder()
     for ends in ([*range(3, 7), *range(60, 68), 125, *range(127, 133)], [90, 91, 135, 136]):
         for end in ends:
             with native(end % 5 != 0):  # also continuing what was read plainly
-                logits = reading.next_logits(text[:end])
+                logits = decoder.next_logits(text[:end])
             whole = model.next_logits(text[:end])
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
     assert_same_text(model, [[1, 2], [3, 4]], 142)
@@ -160,12 +160,12 @@ def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.Monk
     pytest.importorskip("numba")
     model = model_of()
     with native():
-        reading = model.reading()
+        decoder = model.decoder()
         for end in (1, 2):
-            reading.next_logits(TEXT[:end])
+            decoder.next_logits(TEXT[:end])
         monkeypatch.setattr(Block, "forward", None)
         for end in (3, 4, 5):
-            reading.next_logits(TEXT[:end])
+            decoder.next_logits(TEXT[:end])
 
 
 def test_natively_threads_of_blas_are_what_they_were() -> None:
@@ -197,10 +197,10 @@ def test_side_by_side_more_tokens_than_were_told_of_are_read_too() -> None:
     pytest.importorskip("numba")
     model = model_of()
     with native():
-        readings = Readings(model, 2, 4)
+        decoder = BatchDecoder(model, 2, 4)
         for end in (3, 4, 5, 6):
             rows = np.array([TEXT[:end], TEXT[1 : end + 1]])
-            logits = readings.next_logits(rows)
+            logits = decoder.next_logits(rows)
             whole = [model.next_logits(row) for row in rows]
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
 

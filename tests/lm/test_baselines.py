@@ -1,4 +1,4 @@
-"""The ladder holds the conditional entropies of its data, counted one by one."""
+"""The baselines holds the conditional entropies of its data, counted one by one."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autolm.lm.ladder import entropy_ladder
+from autolm.lm.baselines import entropy_baselines
 
 
 def counted_entropy(contexts_and_targets: Sequence[tuple[tuple[int, ...], int]]) -> float:
@@ -24,8 +24,10 @@ def counted_entropy(contexts_and_targets: Sequence[tuple[tuple[int, ...], int]])
 @given(st.lists(st.integers(0, 3) | st.sampled_from([0, 4, 2**31 - 1]), min_size=3, max_size=60))
 @example([0, 0, 1, 4, 0, 1, 0, 0, 2, 4, 0, 2**31 - 1])
 def test_ladder_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: list[int]) -> None:
-    ladder = entropy_ladder(np.array(ids), vocab_size=2**31)
-    for context_size, entropy in enumerate((ladder.unigram, ladder.bigram, ladder.trigram)):
+    baselines = entropy_baselines(np.array(ids), vocab_size=2**31)
+    for context_size, entropy in enumerate(
+        (baselines.unigram, baselines.bigram, baselines.trigram)
+    ):
         seen = [
             (tuple(ids[t - context_size : t]), ids[t])
             for t in range(max(1, context_size), len(ids))
@@ -38,8 +40,10 @@ def test_ladder_of_documents_has_no_context_from_other_documents(
     documents: list[list[int]],
 ) -> None:
     joined = [0] + [token for document in documents for token in [*document, 0]]
-    ladder = entropy_ladder(np.array(joined), vocab_size=4, boundary_id=0)
-    for context_size, entropy in enumerate((ladder.unigram, ladder.bigram, ladder.trigram)):
+    baselines = entropy_baselines(np.array(joined), vocab_size=4, boundary_id=0)
+    for context_size, entropy in enumerate(
+        (baselines.unigram, baselines.bigram, baselines.trigram)
+    ):
         seen = []
         for document in documents:
             framed = [0, 0, *document, 0]
@@ -55,4 +59,4 @@ def test_ladder_of_documents_has_no_context_from_other_documents(
 )
 def test_unusable_tokens_are_refused(ids: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        entropy_ladder(np.array(ids), vocab_size=4)
+        entropy_baselines(np.array(ids), vocab_size=4)

@@ -1,4 +1,4 @@
-"""A model that reads a text as it grows, and computes only what is new in it."""
+"""Token-by-token decoding with a key-value cache: only new tokens are computed."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
 
 
-class Reading:
-    """What a model keeps of the tokens that it has read: keys and values, layer by layer.
+class KVCachedDecoder:
+    """Computes next-token logits of one growing text, keeping the keys and values of its past.
 
-    It is good for as long as the parameters stay what they are. Inside `native()`, what goes on by
-    one token is recorded; a warning, and `told`, say why if it is not.
+    The cache is valid while the parameters do not change. Inside `native()` the computation of a
+    single new token is recorded; if that is not possible, a warning and `status` give the reason.
 
     Examples
     --------
     >>> from autolm.lm import TinyLM
     >>> model = TinyLM(vocab_size=5, d_model=8, num_heads=2, d_ff=16, num_layers=1, seed=0)
-    >>> reading = Reading(model)
+    >>> decoder = KVCachedDecoder(model)
     >>> for token_ids in ([0, 1], [0, 1, 2]):
-    ...     logits = reading.next_logits(np.array(token_ids))
+    ...     logits = decoder.next_logits(np.array(token_ids))
     >>> np.allclose(logits, model.next_logits(np.array([0, 1, 2])), atol=1e-6)
     True
     """
 
-    def __init__(self, model: Any) -> None:  # a LanguageModel, whose file stands on this one
-        self.model = read_kind("Reading", "model", model, Module, "a TinyLM")
+    def __init__(self, model: Any) -> None:  # a LanguageModel, which imports this module
+        self.model = read_kind("KVCachedDecoder", "model", model, Module, "a TinyLM")
         self._caches = self.model.caches()
         self._recorded: RecordedReading | None = None
-        self.told = ""
+        self.status = ""
         self._begin()
 
     def _begin(self) -> None:
@@ -48,11 +48,11 @@ class Reading:
             cache.length = 0
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return the logits (vocab_size,) of what comes after a sequence (time,); no graph.
+        """Return the logits (vocab_size,) of the token after a sequence (time,), without a graph.
 
-        A sequence that goes on where the last one ended costs its new tokens alone. Another is read
-        from its beginning; so is one longer than `max_len`, as every token in sight has moved to
-        another position, and one whose model is not causal, as every token sees the new ones.
+        If the sequence extends the previous one, only its new tokens are computed. All tokens are
+        computed for any other sequence, for one longer than `max_len` (every visible token has
+        moved to another position), and if the model is not causal (every token sees the new ones).
         """
         context = self.model.sequence(token_ids)[-self.model.max_len :]
         if not self.model.causal:
@@ -75,11 +75,11 @@ class Reading:
 
     @property
     def may_be_recorded(self) -> bool:
-        """Whether it is asked for, and nothing stands in its way that is known."""
-        return current_native() is not None and self.model.causal and not self.told
+        """Whether recording is requested and has not failed before."""
+        return current_native() is not None and self.model.causal and not self.status
 
     def _is_recorded(self, length: int) -> bool:
-        """Record what a row goes through, for the first time, and where caches have grown since."""
+        """Record one row, the first time and again after the caches have grown."""
         if self.may_be_recorded:
             kept = self.room(length)
             if self._recorded is None or any(
@@ -89,18 +89,18 @@ class Reading:
         return self._recorded is not None and current_native() is not None
 
     def room(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Return the arrays of the caches, with room for so many positions."""
+        """Return the arrays of the caches, with room for `length` positions."""
         for cache in self._caches:
             cache.make_room(length)
         return [(cache.keys, cache.values) for cache in self._caches]
 
     def recorded(self, kept: Any, *batch: int) -> RecordedReading | None:
-        """Record it for one text, or a batch of them, whose caches are these; or tell why not."""
+        """Record the layers for one text or a batch, with these caches; on failure set `status`."""
         row = self.model.embed(np.zeros(1, int))
         try:
             return RecordedReading(self._layers, (*batch, *row.shape), row.dtype, kept)
         except NotRecorded as why:
-            self.told = str(why)
+            self.status = str(why)
             warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
             return None
 
@@ -116,33 +116,33 @@ class Reading:
         )
 
 
-class Readings:
-    """Several texts that a model reads side by side; all have as many tokens, at last `length`.
+class BatchDecoder:
+    """Computes next-token logits of several texts of equal length, up to `length` tokens.
 
-    Inside `native()` they go through its layers together, as one row each: a matrix is then read
-    once for all of them. Where that is not recorded, each is read by itself.
+    Inside `native()` the texts pass through the layers together, one row each, so that each matrix
+    is read once. If that cannot be recorded, each text has its own `KVCachedDecoder`.
     """
 
     def __init__(self, model: Any, count: int, length: int) -> None:
-        self._each = [Reading(model) for _ in range(count)]
+        self._each = [KVCachedDecoder(model) for _ in range(count)]
         self.model, self._length = model, min(length, model.max_len)
         self._each[0].room(self._length)
         self._together: RecordedReading | None = None
         self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Return the logits (batch, vocab_size) of what comes after each of (batch, time)."""
+        """Return the logits (batch, vocab_size) of the token after each of (batch, time)."""
         count, time = token_ids.shape
         if count == 1 or time > self._length or not self._are_recorded():
             pairs = zip(self._each, token_ids, strict=True)
-            return np.array([reading.next_logits(row) for reading, row in pairs])
+            return np.array([decoder.next_logits(row) for decoder, row in pairs])
         assert self._together is not None
         before = self._read.shape[1]
         if before >= time or not np.array_equal(token_ids[:, :before], self._read):
             before = 0
         self._read = token_ids.copy()
         with no_grad(), quiet():
-            if before == 0 and time > 1:  # all that is given, in one pass
+            if before == 0 and time > 1:  # the whole prompt, in one pass
                 x = self.model.embed(token_ids)
                 for block, kept in zip(self.model.blocks, self._together.caches, strict=True):
                     x = block(x, _Beginning(*kept))
@@ -162,7 +162,7 @@ class Readings:
 
 
 class _Beginning(KeyValueCache):
-    """A cache of several texts, (batch, length, width), that takes in what they begin with."""
+    """A cache of several texts, (batch, length, width), that stores their prompts."""
 
     def __init__(self, keys: NDArray[Any], values: NDArray[Any]) -> None:
         self.keys, self.values, self.length = keys, values, 0
@@ -173,7 +173,7 @@ class _Beginning(KeyValueCache):
 
 
 class _Passing(KeyValueCache):
-    """A cache that hands on what it is given: for a graph, in which it is an attention's own."""
+    """A cache that returns its input unchanged, for the graph that is recorded."""
 
     def __init__(self, cache: KeyValueCache, position: int) -> None:
         self.keys, self.values, self.length = cache.keys, cache.values, position

@@ -1,8 +1,7 @@
-"""How a training run went, in words: diverged, overfitting, no progress, or nothing to complain of.
+"""The verdict on a training run: diverged, overfitting, no progress, or nothing wrong.
 
-A run that reached its last step is not by that a good one. What is said here is read off its
-metrics, those of every step from the first one on, so that a run that was interrupted is judged as
-one that was not. Nothing is said that the metrics do not show.
+It depends only on the metrics of all steps since the first, so an interrupted and resumed run gets
+the same verdict as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -11,59 +10,59 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SMOOTHING = 0.95  # of the training loss: how much of it is from before
-ABOVE_UNIFORM = 1.2  # times the loss of a guess: nothing that is learnt looks so
-LEAST_STEPS = 50  # in which something should have been learnt
-PROGRESS = 0.005  # of the first loss
-RISE = 0.02  # of the best validation loss
+SMOOTHING = 0.95  # weight of the past in the smoothed training loss
+ABOVE_UNIFORM = 1.2  # a loss above this multiple of the uniform loss has diverged
+LEAST_STEPS = 50  # steps after which a run should have made progress
+PROGRESS = 0.005  # relative to the first loss
+RISE = 0.02  # relative to the best validation loss
 
 Record = Mapping[str, Any]
 Kind = Literal["diverged", "overfitting", "no progress", "validation not measured", ""]
 
 
 @dataclass(frozen=True)
-class Course:
-    """How a run went.
+class RunVerdict:
+    """How a run went, in words.
 
     Attributes
     ----------
     kind
-        What there is to say in a word; empty if it is nothing.
-    told
-        What was seen, with its figures.
+        The verdict in a word; empty if nothing is wrong.
+    evidence
+        The observation with its numbers.
     advice
-        What to try next.
+        The next thing to try.
     """
 
     kind: Kind
-    told: str = ""
+    evidence: str = ""
     advice: str = ""
 
 
-NOTHING = Course("")
+NOTHING = RunVerdict("")
 
 
-def course_of(
+def verdict_on(
     records: Iterable[Record], uniform: float, bigram: float, *, last_is_whole: bool
-) -> Course:
+) -> RunVerdict:
     """Judge a run by its metrics.
 
     Parameters
     ----------
     records
-        The lines of `metrics.jsonl`, in their order.
+        The records of `metrics.jsonl`, in order.
     uniform
-        The loss of who thinks all tokens equally likely, in nats.
+        The loss of a uniform model, in nats.
     bigram
-        That of who knows which pairs there are: from there on, there need not be more to learn.
+        The loss of a bigram model: below it, a lack of progress is not reported.
     last_is_whole
-        Whether the last validation was of more text than those before it, and so is not compared.
+        Whether the last validation used more text than the others, and so is not compared.
 
     Examples
     --------
     >>> losses = [3.0, 40.0, 900.0]
     >>> records = [{"step": i + 1, "loss": x, "gradient_norm": x} for i, x in enumerate(losses)]
-    >>> course_of(records, 3.4, 1.5, last_is_whole=True).told
+    >>> verdict_on(records, 3.4, 1.5, last_is_whole=True).evidence
     'the training loss stays above 4.080 from step 2 on, where the gradient norm was 40'
     """
     records = list(records)
@@ -77,7 +76,7 @@ def course_of(
     if smooth[-1] > limit:
         below = max((i for i, loss in enumerate(smooth) if loss <= limit), default=-1)
         begins = steps[below + 1]
-        return Course(
+        return RunVerdict(
             "diverged",
             f"the training loss stays above {limit:.3f} from step {begins['step']} on, where the "
             f"gradient norm was {begins.get('gradient_norm', float('nan')):.3g}",
@@ -88,13 +87,13 @@ def course_of(
         return overfitting
     least = max(smooth[0] * (1 - PROGRESS), bigram * (1 + PROGRESS))
     if len(steps) >= LEAST_STEPS and smooth[-1] > least:
-        return Course(
+        return RunVerdict(
             "no progress",
             f"the training loss is {smooth[-1]:.3f}, and was {smooth[0]:.3f} at first",
             "another --learning-rate, or more --steps",
         )
     if len(measured) < 2:
-        return Course(
+        return RunVerdict(
             "validation not measured",
             "on the way, so nobody knows whether it was rising at the end",
             "a smaller --validate-every",
@@ -103,15 +102,15 @@ def course_of(
 
 
 def smoothed(losses: Iterable[float]) -> Iterator[float]:
-    """Yield the mean of the losses so far, in which the latest count most."""
+    """Yield the exponential moving average of the losses."""
     mean = None
     for loss in losses:
         mean = loss if mean is None else loss * (1 - SMOOTHING) + mean * SMOOTHING
         yield mean
 
 
-def _overfitting(measured: Sequence[Record], trained: Mapping[int, float]) -> Course | None:
-    """Say so where validation has risen since its best, twice in a row, and training has fallen."""
+def _overfitting(measured: Sequence[Record], trained: Mapping[int, float]) -> RunVerdict | None:
+    """Report that validation rose since its best, twice in a row, while training fell."""
     if len(measured) < 3:
         return None
     best, latest = min(measured, key=lambda record: record["validation_loss"]), measured[-1]
@@ -120,7 +119,7 @@ def _overfitting(measured: Sequence[Record], trained: Mapping[int, float]) -> Co
     train_then, train_now = (trained.get(record["step"]) for record in (best, latest))
     if not is_rising or train_then is None or train_now is None or train_now >= train_then:
         return None
-    return Course(
+    return RunVerdict(
         "overfitting",
         f"validation was {low:.3f} at step {best['step']} and is {high:.3f} at step "
         f"{latest['step']}, while training fell from {train_then:.3f} to {train_now:.3f}",

@@ -1,8 +1,8 @@
-"""The entropy ladder: what a loss is to be compared with.
+"""Entropy baselines: the losses of simple predictors, to compare a model's loss with.
 
-Before the first step of training, a model that knows nothing should lose `uniform`; one that has
-learnt how often tokens occur, `unigram`; one that looks back one token, `bigram`. A loss below
-`trigram` needs more context than two tokens. A user can so tell whether a loss is normal.
+A new model should have the loss `uniform`. A model that has learned the frequencies of tokens
+reaches `unigram`; one that uses the previous token, `bigram`. A loss below `trigram` needs more
+context than two tokens.
 """
 
 import math
@@ -17,8 +17,8 @@ from autolm.tensor.arguments import read_finite, read_size
 
 
 @dataclass(frozen=True)
-class EntropyLadder:
-    """Floors under the loss, in nats per token: of this very data, not of what lies behind it."""
+class EntropyBaselines:
+    """Lower bounds of the loss, in nats per token, computed from the data itself."""
 
     uniform: float
     """ln(vocabulary): every token is as likely as any other."""
@@ -31,16 +31,16 @@ class EntropyLadder:
 
     def __post_init__(self) -> None:
         for name, entropy in vars(self).items():
-            read_finite("EntropyLadder", name, entropy, low=0)
+            read_finite("EntropyBaselines", name, entropy, low=0)
 
 
-def entropy_ladder(
+def entropy_baselines(
     token_ids: NDArray[np.int64], vocab_size: int, boundary_id: int | None = None
-) -> EntropyLadder:
-    """Return the empirical conditional entropies of the tokens that a model is to predict.
+) -> EntropyBaselines:
+    """Return the empirical conditional entropies of the tokens to predict: all except the first.
 
-    These are all tokens but the first, which has nothing before it. With N(·) for "how often in the
-    data", the entropy of a token given its context c of the k tokens before it is::
+    With N(·) for the number of occurrences, the entropy of a token given its context c, the k
+    tokens before it, is::
 
         H(Xₜ | c)  =  − Σ_{c, x} N(c x) / N · ln( N(c x) / N(c) )
 
@@ -64,16 +64,16 @@ def entropy_ladder(
 
     Examples
     --------
-    >>> ladder = entropy_ladder(np.array([0, 1, 0, 1, 0, 1, 0]), vocab_size=4)
-    >>> ladder.uniform == math.log(4), ladder.unigram == math.log(2), ladder.bigram
+    >>> baselines = entropy_baselines(np.array([0, 1, 0, 1, 0, 1, 0]), vocab_size=4)
+    >>> baselines.uniform == math.log(4), baselines.unigram == math.log(2), baselines.bigram
     (True, True, 0.0)
     """
     token_ids = as_token_ids(token_ids)
-    vocab_size = read_int("entropy_ladder", "vocab_size", vocab_size, low=1)
+    vocab_size = read_int("entropy_baselines", "vocab_size", vocab_size, low=1)
     if boundary_id is not None:
-        boundary_id = read_size("entropy_ladder", "boundary_id", boundary_id, low=0)
+        boundary_id = read_size("entropy_baselines", "boundary_id", boundary_id, low=0)
     if len(token_ids) < 3:
-        raise ValueError(f"the entropy ladder needs at least 3 tokens, not {len(token_ids)}")
+        raise ValueError(f"the entropy baselines need at least 3 tokens, not {len(token_ids)}")
     if token_ids.min() < 0 or token_ids.max() >= vocab_size:
         raise ValueError(
             f"the data has token ids from {token_ids.min()} to {token_ids.max()}, but the "
@@ -88,7 +88,7 @@ def entropy_ladder(
         two_before = np.where(one_before == boundary_id, boundary_id, two_before)
         later_one_before, later_targets = one_before, targets
     no_context = np.zeros_like(targets)
-    return EntropyLadder(
+    return EntropyBaselines(
         uniform=math.log(vocab_size),
         unigram=_conditional_entropy(no_context, targets),
         bigram=_conditional_entropy(one_before, targets),
