@@ -58,11 +58,6 @@ def test_no_label_stands_on_another_and_it_says_where_the_floor_is_passed(last: 
     assert told == (["below bigram from step 32 on"] if last < 1.5 else [])
 
 
-def test_the_same_metrics_draw_the_same_bytes_and_others_others() -> None:
-    one, two, three = (draw_losses(STEPS[:n], "text", LEVELS) for n in (40, 40, 41))
-    assert one == two != three
-
-
 def test_the_floors_are_the_ladder_and_below_it_the_true_entropy_if_known() -> None:
     training = small_training("lines")
     baselines = training.baselines()

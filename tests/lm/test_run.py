@@ -17,6 +17,8 @@ from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 from tests.compiled.tapes import needs_numba
 from tests.runs import Silence, assert_same_checkpoint, contents, small_training
 
+CHOICES: dict[str, Any] = {"schedule": "cosine", "weight_decay": 0.1}
+
 
 @pytest.fixture(scope="module", autouse=True)
 def brief() -> Iterator[None]:
@@ -33,7 +35,7 @@ def new_folder(path: Path, training: Training) -> RunFolder:
 
 def resumed(path: Path, kind: str, **choices: Any) -> tuple[Training, RunFolder]:
     """Do what `autolm train --resume` does."""
-    training, folder = small_training(kind, **choices), RunFolder.open(path)
+    training, folder = small_training(kind, **CHOICES | choices), RunFolder.open(path)
     training.restore(folder.load())
     folder.forget_metrics_after(training.step)
     return training, folder
@@ -44,7 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Outcome, 
     """A run of each kind that nothing interrupted."""
     runs = {}
     for kind in ("lines", "stream"):
-        path, training = tmp_path_factory.mktemp(kind) / "run", small_training(kind)
+        path, training = tmp_path_factory.mktemp(kind) / "run", small_training(kind, **CHOICES)
         runs[kind] = (run(training, new_folder(path, training), Silence()), path)
     return runs
 
@@ -110,7 +112,7 @@ def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
     number: signal.Signals,
     stops: Sequence[int],
 ) -> None:
-    new_folder(tmp_path / "run", small_training(kind))
+    new_folder(tmp_path / "run", small_training(kind, **CHOICES))
     for after in stops:
         training, folder = resumed(tmp_path / "run", kind)
         outcome = run(training, folder, Stopping(after, number))
@@ -125,9 +127,9 @@ def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
 def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
     whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
 ) -> None:
-    training = small_training("lines", native=True)
+    training = small_training("lines", **CHOICES, native=True)
     at_once = run(training, new_folder(tmp_path / "at once", training), Silence())
-    training = small_training("lines", native=True)
+    training = small_training("lines", **CHOICES, native=True)
     assert not run(
         training, new_folder(tmp_path / "run", training), Stopping(5, signal.SIGINT)
     ).done
@@ -161,7 +163,7 @@ def test_killed_between_the_metrics_and_the_checkpoint_a_run_goes_on_exactly(
     def save(folder: RunFolder, checkpoint: Any) -> None:
         raise Killed
 
-    training = small_training("stream")
+    training = small_training("stream", **CHOICES)
     folder = new_folder(tmp_path / "run", training)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         patch.setattr(RunFolder, "save", save)
@@ -174,7 +176,7 @@ def test_killed_between_the_metrics_and_the_checkpoint_a_run_goes_on_exactly(
 def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
     whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
 ) -> None:
-    training = small_training("stream")
+    training = small_training("stream", **CHOICES)
     folder = new_folder(tmp_path / "run", training)
     write, writes = run_folder.write_whole, 0
 

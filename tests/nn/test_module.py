@@ -48,13 +48,13 @@ PATHS = [
 
 
 def test_parameters_are_listed_by_path_in_the_order_of_definition() -> None:
-    assert [path for path, _ in Model().named_parameters()] == PATHS
-
-
-def test_parameters_carry_their_path_as_name_and_their_module_as_scope() -> None:
-    for path, parameter in Model().named_parameters():
-        assert parameter.name == path
-        assert parameter.scope == path.rpartition(".")[0]
+    model = Model()
+    assert [path for path, _ in model.named_parameters()] == PATHS
+    assert [path for path, _ in Pair().named_parameters()] == [
+        path.removeprefix("pairs.0.") for path in PATHS[:4]
+    ]
+    for path, parameter in model.named_parameters():
+        assert (parameter.name, parameter.scope) == (path, path.rpartition(".")[0])
 
 
 def test_nodes_are_made_in_the_scope_of_the_module_that_is_called() -> None:
@@ -72,17 +72,13 @@ def test_scope_ends_with_the_call_even_by_an_exception() -> None:
     assert Tensor(1.0).scope == ""
 
 
-def test_a_shared_parameter_is_listed_and_counted_once() -> None:
+def test_a_shared_parameter_is_listed_once_and_a_constant_not_at_all() -> None:
     model = Model()
     model.pairs[1].shift = model.pairs[0].shift
     assert [path for path, _ in model.named_parameters()] == PATHS[:-1]
     assert model.num_parameters() == 8
-
-
-def test_constants_are_no_parameters() -> None:
-    pair = Pair()
-    pair.shift = Tensor([1.0, 2.0], requires_grad=False)
-    assert pair.num_parameters() == 3
+    model.pairs[0].shift = Tensor([1.0, 2.0], requires_grad=False)
+    assert model.pairs[0].num_parameters() == 3
 
 
 def test_zero_grad_forgets_every_gradient() -> None:

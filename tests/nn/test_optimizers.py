@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import Tensor
@@ -126,13 +124,13 @@ def test_a_parameter_assigned_between_steps_continues_from_there() -> None:
     assert (a.data.tolist(), b.data.tolist()) == ([9.5, 19.5], [2.0])
 
 
-def test_clipping_scales_all_gradients_by_one_factor() -> None:
+def test_clipping_scales_all_gradients_by_one_factor_if_they_exceed_the_norm() -> None:
     a, b, unused = Tensor([0.0, 0.0]), Tensor(0.0), Tensor(0.0)
     a.grad, b.grad = [2.0, 3.0], 6.0
     assert clip_gradients([a, b, unused], 7.0) == 7.0
     assert [*a.grad, b.grad] == [2.0, 3.0, 6.0]
-    assert clip_gradients([a, b, unused], 3.5) == 7.0
-    np.testing.assert_allclose([*a.grad, b.grad], [1.0, 1.5, 3.0], rtol=1e-15)
+    assert clip_gradients([a, b, unused], 6.5) == 7.0
+    np.testing.assert_allclose([*a.grad, b.grad], np.multiply([2, 3, 6], 6.5 / 7), rtol=1e-15)
     assert not unused.has_grad
 
 
@@ -147,21 +145,15 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda w: SGD([w], 0.1, momentum=1.0), "momentum must be at least 0 and below 1, not 1.0"),
     (lambda w: AdamW([w], 0.1, betas=(0.9, 1.0)), "betas must be at least 0 and below 1, not 1.0"),
     (lambda w: SGD([w], lr=1), "^SGD: there is no lr=; .* learning_rate"),
-    (lambda w: AdamW([w], lr=1), "^AdamW: there is no lr=; .* learning_rate"),
     (lambda w: SGD([w, w * 2], 0.1), "SGD: parameter 1 is the result of an operation"),
     (lambda w: Adam([Tensor([1.0], False), w], 0.1), "Adam: parameter 0 is a constant"),
     (lambda w: Adam([Tensor(np.arange(2))], 0.1), "Adam: parameter 0 is a constant"),
     (lambda w: AdamW([w, w], 0.1), "AdamW: parameter 1 is given twice"),
     (lambda w: SGD([("w", w), ("w", Tensor(1.0))], 0.1), "parameter w shares its name"),
-    *(
-        (lambda w, use=use, wrong=wrong: use(wrong, 0.1), "parameters")
-        for use in (SGD, AdamW, clip_gradients)
-        for wrong in (Tensor(1.0), [], {"w": Tensor(1.0)}, iter([]), None, np.ones(2))
-    ),
-    *(
-        (lambda w, wrong=wrong: SGD([w, wrong], 0.1), "SGD: parameters must be a list of Tensors")
-        for wrong in (np.ones(2), (Tensor(1.0), "w"), [Tensor(1.0)])
-    ),
+    (lambda w: SGD(w, 0.1), "SGD: parameters must be a list of Tensors"),
+    (lambda w: clip_gradients({"w": w}, 0.1), "clip_gradients: parameters must be a list"),
+    (lambda w: AdamW(iter([]), 0.1), "AdamW: there are no parameters"),
+    (lambda w: SGD([w, (w, "w")], 0.1), "SGD: parameters must be a list of Tensors"),
 ]
 
 
@@ -179,34 +171,27 @@ def test_a_learning_rate_is_checked_when_it_is_set(rate: Any) -> None:
     assert optimizer.learning_rate == 0.1
 
 
-SPOILED: dict[str, Any] = {
-    "complex": lambda a: a.astype(complex),
-    "integers": lambda a: a.astype(int) if a.dtype.kind == "f" else a.astype(float),
-    "bools": lambda a: a.astype(bool),
-    "text": lambda a: a.astype(str),
-    "objects": lambda a: a.astype(object),
-    "one axis more": lambda a: a[np.newaxis],
-    "a list": lambda a: a.tolist(),
-    "nothing": lambda a: None,
-    "missing": None,
-}
-
-
-@given(data=st.data())
-def test_a_state_with_one_wrong_array_is_refused_and_changes_nothing(data: Any) -> None:
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("first_moment/v", np.zeros(3), r"has shape \(3,\), and \(1, 3\) is needed"),
+        ("second_moment/w", np.zeros(3, int), "has dtype int64, and float64 is needed"),
+        ("third_moment/w", np.zeros(3), "is unknown"),
+        ("second_moment/v", None, "is missing"),
+        ("steps", None, "is missing"),
+        ("steps", np.array(1.0), "has dtype float64, and int64 is needed"),
+        ("steps", np.array(-1), "must be at least 0, not -1"),
+    ],
+)
+def test_a_state_with_one_wrong_array_is_refused_and_changes_nothing(
+    name: str, array: Any, message: str
+) -> None:
     w, v = Tensor(START), Tensor(START.reshape(1, 3))
     optimizer = Adam([("w", w), ("v", v)], 0.1)
     after_steps(optimizer, w, GRADIENTS)
     before = optimizer.state()
-    other: dict[str, Any] = {name: array + np.ones_like(array) for name, array in before.items()}
-    name = data.draw(st.sampled_from([*sorted(other), "third_moment/w"]))
-    spoil = SPOILED[data.draw(st.sampled_from(sorted(SPOILED)))]
-    array = other.pop(name, START)
-    if spoil is not None or name not in before:
-        other[name] = array if spoil is None else spoil(array)
-    with pytest.raises((TypeError, ValueError), match=f"optimizer state: {name}"):
-        optimizer.load_state(other)
-    with pytest.raises(ValueError, match="steps must be at least 0, not -1"):
-        optimizer.load_state(before | {"steps": np.array(-1)})
+    state = {path: saved + np.ones_like(saved) for path, saved in before.items()} | {name: array}
+    with pytest.raises((TypeError, ValueError), match=f"optimizer state: {name} {message}"):
+        optimizer.load_state({path: a for path, a in state.items() if a is not None})
     after = optimizer.state()
-    assert all(np.array_equal(after[name], before[name]) for name in before)
+    assert all(np.array_equal(after[path], before[path]) for path in before)
