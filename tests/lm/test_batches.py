@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autolm.lm.batches import (
@@ -60,6 +60,7 @@ def full(documents: list[list[int]], block_size: int) -> Rows:
 
 
 @given(documents_of_any_length, sizes)
+@example([[], [1], [2, 3, 4, 5]], 2)  # the second is exactly as long as a row
 @pytest.mark.parametrize(("fill", "expected"), [(packed_rows, packed), (full_rows, full)])
 def test_rows_hold_the_documents_in_order_and_then_padding(
     fill: Any, expected: Any, documents: list[list[int]], block_size: int

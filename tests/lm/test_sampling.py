@@ -46,6 +46,11 @@ def test_only_the_most_probable_tokens_are_drawn(choices: Any, tokens: set[int])
     assert set(drawn(**choices)) == tokens
 
 
+def test_top_p_is_reached_by_a_probability_that_equals_it() -> None:
+    rng = np.random.default_rng(0)
+    assert {pick(np.zeros(2), 1.0, None, 0.5, rng) for _ in range(20)} == {0}
+
+
 @given(
     arrays(np.float32, st.integers(1, 8), elements=st.floats(-1000, 1000, width=32)),
     st.sampled_from([0.0, 1e-310, 1e-3, 1.0, 1e6]),
