@@ -118,8 +118,8 @@ class StoredCheckpoint:
     def shapes(self, part: str) -> Shapes:
         """Return the shapes of the arrays of a part, as the header names them."""
         prefix = f"{part}/"
-        found = self._file.shapes.items()
-        return {name.removeprefix(prefix): s for name, s in found if name.startswith(prefix)}
+        shapes = self._file.shapes.items()
+        return {name.removeprefix(prefix): s for name, s in shapes if name.startswith(prefix)}
 
     def arrays(self, part: str) -> Arrays:
         """Read the arrays of a part and verify their checksums."""

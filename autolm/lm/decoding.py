@@ -81,11 +81,12 @@ class KVCachedDecoder:
     def _is_recorded(self, length: int) -> bool:
         """Record one row, the first time and again after the caches have grown."""
         if self.may_be_recorded:
-            kept = self.room(length)
+            arrays = self.room(length)
             if self._recorded is None or any(
-                now[0] is not then[0] for now, then in zip(kept, self._recorded.caches, strict=True)
+                now[0] is not then[0]
+                for now, then in zip(arrays, self._recorded.caches, strict=True)
             ):
-                self._recorded = self.recorded(kept)
+                self._recorded = self.recorded(arrays)
         return self._recorded is not None and current_native() is not None
 
     def room(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
@@ -94,11 +95,11 @@ class KVCachedDecoder:
             cache.make_room(length)
         return [(cache.keys, cache.values) for cache in self._caches]
 
-    def recorded(self, kept: Any, *batch: int) -> RecordedReading | None:
+    def recorded(self, arrays: Any, *batch: int) -> RecordedReading | None:
         """Record the layers for one text or a batch, with these caches; on failure set `status`."""
         row = self.model.embed(np.zeros(1, int))
         try:
-            return RecordedReading(self._layers, (*batch, *row.shape), row.dtype, kept)
+            return RecordedReading(self._layers, (*batch, *row.shape), row.dtype, arrays)
         except NotRecorded as why:
             self.status = str(why)
             warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
@@ -144,8 +145,8 @@ class BatchDecoder:
         with no_grad(), quiet():
             if before == 0 and time > 1:  # the whole prompt, in one pass
                 x = self.model.embed(token_ids)
-                for block, kept in zip(self.model.blocks, self._together.caches, strict=True):
-                    x = block(x, _Beginning(*kept))
+                for block, arrays in zip(self.model.blocks, self._together.caches, strict=True):
+                    x = block(x, _Beginning(*arrays))
                 return np.asarray(self.model.unembed(x[:, -1]).data)
             for position in range(before, time):
                 row = self.model.embed(token_ids[:, position : position + 1], first=position)
@@ -156,8 +157,8 @@ class BatchDecoder:
         first, count = self._each[0], len(self._each)
         if first.may_be_recorded and self._together is None:
             pairs = first.room(self._length)
-            kept = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in pairs]
-            self._together = first.recorded(kept, count)
+            arrays = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in pairs]
+            self._together = first.recorded(arrays, count)
         return self._together is not None and current_native() is not None
 
 

@@ -2,7 +2,7 @@
 
 With `norm="pre"` TinyLM is a GPT-2: its activation is ReLU, its learned positions are the
 sinusoidal table, its biases are 0, and its output matrix is not the embedding. With "post" it is an
-OPT. Without norms it is neither, nor any other class that is known there.
+OPT. Without norms it has no counterpart in transformers.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     words = tokenizer_json(tokenizer)
     model = trained_model(run)
     family = gpt2 if config.norm == "pre" else opt
-    described, weights = family(model)
+    model_config, weights = family(model)
     boundary = tokenizer.encode("\n")[0] if config.kind == "lines" else None
-    described |= {
+    model_config |= {
         "vocab_size": tokenizer.vocab_size,
         "tie_word_embeddings": False,
         "dtype": config.dtype,
@@ -75,12 +75,16 @@ def export(run: RunFolder, folder: str | Path) -> Path:
         "eos_token_id": boundary,
         "pad_token_id": None,
     }
-    told = {
+    tokenizer_config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": config.block_size,
         "clean_up_tokenization_spaces": False,
     }
-    files = {"config.json": described, "tokenizer.json": words, "tokenizer_config.json": told}
+    files = {
+        "config.json": model_config,
+        "tokenizer.json": words,
+        "tokenizer_config.json": tokenizer_config,
+    }
     if folder.is_dir() and any(folder.iterdir()):
         raise RunError(f"{folder}: has something in it: name another folder")
     try:

@@ -126,14 +126,14 @@ class LanguageModel(Module):
         rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
         require_in_range("generate", temperature, top_k, top_p)
         max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
-        given = self._checked(token_ids, limit=False)
-        rows = np.array([self.sequence(row) for row in np.atleast_2d(given)])
+        ids = self._checked(token_ids, limit=False)
+        rows = np.array([self.sequence(row) for row in np.atleast_2d(ids)])
         decoder = BatchDecoder(self, len(rows), rows.shape[1] + max_new_tokens)
         for _ in range(max_new_tokens):
             logits = decoder.next_logits(rows)
             drawn = pick_each(logits, temperature, top_k, top_p, rng)
             rows = np.concatenate([rows, drawn[:, None]], axis=1)
-        return rows if given.ndim == 2 else rows[0]
+        return rows if ids.ndim == 2 else rows[0]
 
     def decoder(self) -> KVCachedDecoder:
         """Return a decoder for one growing text, which does not compute known tokens again."""

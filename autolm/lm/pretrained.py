@@ -126,13 +126,13 @@ def is_pretrained(folder: str | Path) -> bool:
 
 def sources_of(design: Design) -> dict[str, Source]:
     """Return the source of each parameter, by path."""
-    found = {}
+    sources = {}
     for path, _ in design.parameter_shapes():
         block = BLOCK.match(path)
         source = SOURCES[design.name][path if block is None else block[2]]
         layer = None if block is None else block[1]
-        found[path] = source._replace(name=source.name.format(i=layer))
-    return found
+        sources[path] = source._replace(name=source.name.format(i=layer))
+    return sources
 
 
 def _matrix(path: str, name: str, is_transposed: bool = False, part: int | None = None) -> Sources:

@@ -83,7 +83,7 @@ class KeyValueCache:
             raise ValueError(f"KeyValueCache: {end} keys are more than max_len {self.max_len}")
         if end > len(self.keys):
             rows = min(self.max_len, max(end, 2 * len(self.keys)))
-            self.keys, self.values = (_longer(kept, rows) for kept in (self.keys, self.values))
+            self.keys, self.values = (_longer(array, rows) for array in (self.keys, self.values))
 
 
 def _longer(array: NDArray[Any], rows: int) -> NDArray[Any]:

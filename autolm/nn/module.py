@@ -97,10 +97,10 @@ class Module:
             pattern = NUMBER.sub("#", path, count=1)
             alike.setdefault((pattern, size), []).append((path, parameter.size))
         rows = []
-        for (_pattern, size), found in alike.items():
-            first, count = found[0]
-            name = first if len(found) == 1 else f"{first} … {found[-1][0]}"
-            numbers = f"{count}" if len(found) == 1 else f"{len(found)} · {count}"
+        for (_pattern, size), parts in alike.items():
+            first, count = parts[0]
+            name = first if len(parts) == 1 else f"{first} … {parts[-1][0]}"
+            numbers = f"{count}" if len(parts) == 1 else f"{len(parts)} · {count}"
             rows.append((name, size, numbers))
         table: dict[str, str] = shown(repr(self), rows, repr(self)) if shown else {}
         return table

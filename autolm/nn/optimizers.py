@@ -85,8 +85,7 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
             case (str(path), Tensor() as parameter):
                 who = f"{name}: parameter {path}"
             case _:
-                given = told(item)
-                raise TypeError(f"{name}: parameters must be {words}; at {place} is {given}")
+                raise TypeError(f"{name}: parameters must be {words}; at {place} is {told(item)}")
         if parameter.parents:
             raise ValueError(f"{who} is the result of an operation; a leaf is needed")
         if parameter in paths:

@@ -39,15 +39,15 @@ def fitting_arrays(
     }
 
 
-def _fitting(what: str, given: Any, present: Array) -> Array:
-    if not isinstance(given, np.ndarray | np.generic):
-        raise TypeError(f"{what} must be an array, not {told(given)}")
-    if given.shape != present.shape:
-        raise ValueError(f"{what} has shape {given.shape}, and {present.shape} is needed")
-    if given.dtype.kind != present.dtype.kind:
-        raise TypeError(f"{what} has dtype {given.dtype}, and {present.dtype} is needed")
+def _fitting(what: str, saved: Any, present: Array) -> Array:
+    if not isinstance(saved, np.ndarray | np.generic):
+        raise TypeError(f"{what} must be an array, not {told(saved)}")
+    if saved.shape != present.shape:
+        raise ValueError(f"{what} has shape {saved.shape}, and {present.shape} is needed")
+    if saved.dtype.kind != present.dtype.kind:
+        raise TypeError(f"{what} has dtype {saved.dtype}, and {present.dtype} is needed")
     with np.errstate(over="ignore"):  # reported below
-        array = np.array(given, dtype=present.dtype)
-    if not np.array_equal(np.isinf(array), np.isinf(given)):
+        array = np.array(saved, dtype=present.dtype)
+    if not np.array_equal(np.isinf(array), np.isinf(saved)):
         raise ValueError(f"{what} has numbers too large for {present.dtype}")
     return array

@@ -23,10 +23,10 @@ class Module:
 
     def parameters(self) -> list[Value]:
         """List the numbers that are trained."""
-        found: list[Value] = []
+        parameters: list[Value] = []
         for part in self.parts():
-            found += [part] if isinstance(part, Value) else part.parameters()
-        return found
+            parameters += [part] if isinstance(part, Value) else part.parameters()
+        return parameters
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""

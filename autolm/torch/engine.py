@@ -95,7 +95,7 @@ class TorchEngine(Engine):
         if self.workers.parallel == "ddp":
             shared = nn.parallel.DistributedDataParallel(
                 self.torch_model,
-                gradient_as_bucket_view=True,  # else gradients are kept twice
+                gradient_as_bucket_view=True,  # else gradients are stored twice
             )
             # In what order gradients are sent, and so rounded, it settles after one pass: before
             # the first step, or a run that goes on would round that step otherwise.
@@ -116,14 +116,14 @@ class TorchEngine(Engine):
             share = self._share(batch)
             torch.autograd.backward(share)
             loss = self.workers.total(share.detach()) / self.num_workers
-            found = Advance(loss.item(), self._gradient_norm())
-            if found.is_finite:
+            advance = Advance(loss.item(), self._gradient_norm())
+            if advance.is_finite:
                 for group in self.optimizer.param_groups:
                     group["lr"] = learning_rate
-                self._clip(found.gradient_norm)
+                self._clip(advance.gradient_norm)
                 self.optimizer.step()
                 self.steps += 1
-            return found
+            return advance
 
     def validate(self, batch: Batch) -> float:
         """Do forward, without a graph, together with the other workers."""
@@ -189,8 +189,8 @@ class TorchEngine(Engine):
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
         """Give each worker its part."""
         present = self.model.state()
-        kept = {f"{slot}/{path}": array for slot in SLOTS for path, array in present.items()}
-        memory = fitting_arrays("optimizer state", memory, {"steps": np.array(0), **kept})
+        moments = {f"{slot}/{path}": array for slot in SLOTS for path, array in present.items()}
+        memory = fitting_arrays("optimizer state", memory, {"steps": np.array(0), **moments})
         if memory["steps"] < 0:
             raise ValueError(f"optimizer state: steps must be at least 0, not {memory['steps']}")
         self.model.load_state(parameters)

@@ -23,7 +23,7 @@ def counted_entropy(contexts_and_targets: Sequence[tuple[tuple[int, ...], int]])
 # Of the large tokens, triples that are numbered carelessly coincide in 64 bits.
 @given(st.lists(st.integers(0, 3) | st.sampled_from([0, 4, 2**31 - 1]), min_size=3, max_size=60))
 @example([0, 0, 1, 4, 0, 1, 0, 0, 2, 4, 0, 2**31 - 1])
-def test_ladder_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: list[int]) -> None:
+def test_baselines_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: list[int]) -> None:
     baselines = entropy_baselines(np.array(ids), vocab_size=2**31)
     for context_size, entropy in enumerate(
         (baselines.unigram, baselines.bigram, baselines.trigram)
@@ -36,7 +36,7 @@ def test_ladder_of_a_stream_is_the_mean_cost_of_the_best_predictions(ids: list[i
 
 
 @given(st.lists(st.lists(st.integers(1, 3), max_size=5), min_size=2, max_size=20))
-def test_ladder_of_documents_has_no_context_from_other_documents(
+def test_baselines_of_documents_has_no_context_from_other_documents(
     documents: list[list[int]],
 ) -> None:
     joined = [0] + [token for document in documents for token in [*document, 0]]

@@ -49,7 +49,7 @@ def test_numbers_of_targets_and_bytes_are_those_of_the_targets(
     assert train.num_bytes == sum(len(tokenizer.token_bytes(token)) for token in targets(train))
 
 
-def test_ladder_of_lines_sees_a_boundary_before_and_after_each() -> None:
+def test_baselines_of_lines_sees_a_boundary_before_and_after_each() -> None:
     # "a" begins each of the lines "a", "a", "ab"; in 2 cases of 3 the line then ends.
     text = encode_corpus(
         Corpus("a", "a\na\nab\n", "b\n", "lines"), CharacterTokenizer("ab\n")

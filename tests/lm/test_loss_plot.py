@@ -58,7 +58,7 @@ def test_no_label_stands_on_another_and_it_says_where_the_floor_is_passed(last: 
     assert told == (["below bigram from step 32 on"] if last < 1.5 else [])
 
 
-def test_the_floors_are_the_ladder_and_below_it_the_true_entropy_if_known() -> None:
+def test_the_floors_are_the_baselines_and_below_it_the_true_entropy_if_known() -> None:
     training = small_training("lines")
     baselines = training.baselines()
     levels = {

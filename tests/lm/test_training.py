@@ -77,7 +77,7 @@ def test_bits_per_byte_are_the_same_loss_for_another_unit() -> None:
     assert training.bits_per_byte(math.log(2)) == pytest.approx(0.5)  # one bit for two bytes
 
 
-def test_the_ladder_is_of_the_training_text() -> None:
+def test_the_baselines_is_of_the_training_text() -> None:
     training = small_training("stream")
     ids = np.array(training.tokenizer.encode(small_corpus("stream").train))
     assert training.baselines() == entropy_baselines(ids, training.tokenizer.vocab_size)
