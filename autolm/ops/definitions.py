@@ -9,6 +9,7 @@ has no rule, and knows none; numbers that are no operands, such as a mask, becom
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,26 +84,30 @@ def _count(a: Any, axis: Axis) -> int:
     return math.prod(a.shape[i] for i in read_axes("count", axis, a.shape))
 
 
-def layer_norm(x: Any, gain: Any, bias: Any, *, eps: float = 1e-5) -> Any:
+def layer_norm(
+    x: Any, gain: Any = None, bias: Any = None, *, eps: float = 1e-5, axis: Axis = -1
+) -> Any:
     """Normalize each row to mean 0 and variance 1, then scale and shift."""
-    centred = named(x - named(x.mean(axis=-1, keepdims=True), "mean"), "centred")
+    centred = named(x - named(x.mean(axis=axis, keepdims=True), "mean"), "centred")
     squares = named(centred * centred, "squares")
-    variance = named(squares.mean(axis=-1, keepdims=True), "variance")
-    normalized = named(centred / _root(variance, eps, "deviation"), "normalized")
-    return named(normalized * gain, "scaled") + bias
+    variance = named(squares.mean(axis=axis, keepdims=True), "variance")
+    y = centred / _root(variance, eps, "variance", "deviation")
+    if gain is not None:
+        y = named(named(y, "normalized") * gain, "scaled")
+    return y if bias is None else y + bias
 
 
-def rms_norm(x: Any, gain: Any, *, eps: float = 1e-5) -> Any:
+def rms_norm(x: Any, gain: Any = None, *, eps: float = 1e-5, axis: Axis = -1) -> Any:
     """Divide each row by its root mean square, then scale."""
     squares = named(x * x, "squares")
-    mean_square = named(squares.mean(axis=-1, keepdims=True), "mean_square")
-    return named(x / _root(mean_square, eps, "root_mean_square"), "normalized") * gain
+    mean_square = named(squares.mean(axis=axis, keepdims=True), "mean_square")
+    y = x / _root(mean_square, eps, "mean_square", "root_mean_square")
+    return y if gain is None else named(y, "normalized") * gain
 
 
-def _root(square: Any, eps: float, name: str) -> Any:
+def _root(square: Any, eps: float, name: str, root: str) -> Any:
     """Take the square root of a mean of squares, which ε keeps from being 0."""
-    kept = named(constant("eps", square + eps, 1), f"{square.name}_plus_eps")
-    return named(kept.sqrt(), name)
+    return named(named(constant("eps", square + eps, 1), f"{name}_plus_eps").sqrt(), root)
 
 
 def gelu(a: Any, *, approximate: str = "none") -> Any:
@@ -136,8 +141,14 @@ def attention(
     window: int | None = None,
     mask: Any = None,
     scale: float | None = None,
+    bias: Any = None,
+    dropout: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Weigh the values by the softmax of the scaled scores, in each head."""
+    """Weigh the values by the softmax of the scaled scores, in each head.
+
+    PyTorch's attention has two more parts: a `bias`, which is an operand that is added to the
+    scores, and `dropout` of the weights.
+    """
     heads = num_heads or 1
     kv_heads = num_kv_heads or heads
     factor = 1 / math.sqrt(q.shape[-1] // heads or 1) if scale is None else scale
@@ -154,6 +165,8 @@ def attention(
             scores = named(constant("bias", scores + finite, 1), "biased_scores")
             mask = mask != -np.inf
         scores = _hidden_unless(mask, scores)
+    if bias is not None:
+        scores = named(scores + bias, "biased_scores")
     if causal:
         queries, keys = scores.shape[-2:]
         ahead = np.arange(keys) - np.arange(keys - queries, keys)[:, None]
@@ -165,6 +178,8 @@ def attention(
     weights = named(scores.softmax(axis=-1), "weights")
     if unseeing.any():
         weights = named(weights.masked_fill(unseeing, 0.0), "seeing_weights")
+    if dropout is not None:
+        weights = named(dropout(weights), "kept_weights")
     result = named(weights @ v, "heads")
     if heads == 1:
         return result

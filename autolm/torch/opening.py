@@ -1,25 +1,135 @@
-"""What is behind a fused function of PyTorch: its definition, on the same tensors, run again.
+"""Open a fused function of PyTorch: run autolm's definition of it again, on the same tensors.
 
-Attention is one kernel, which keeps no weights to look at. Opened, it is two products of matrices,
-a mask and a softmax, whose result is the kernel's but for rounding. Dropout is drawn again from the
-random state of then; where a kernel has drawn its mask in another way, one line says so.
+Attention is one kernel, which keeps no weights to look at. Its definition is two matrix products, a
+mask and a softmax, and agrees with the kernel except for rounding. Dropout is drawn again from the
+recorded random state; if a kernel draws its mask in another way, an error says so.
+
+`autolm.ops.definitions` has the mathematics. `Operand` lends PyTorch's tensors the spelling that
+definitions are written in, and one function below for each of PyTorch's translates its arguments.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from autolm.engine.graph import topological_order
+from autolm import ops
+from autolm.engine.graph import Note, named, topological_order
+from autolm.ops import definitions
 from autolm.torch.asking import seen
 from autolm.torch.call import Call
-from autolm.torch.memory import node_of, tensors
+from autolm.torch.memory import node_of
 from autolm.torch.recorder import record
 from autolm.torch.torch_node import TorchNode
 from autolm.walking.wording import label
+
+
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Operand, Any], Operand]:
+    """Make an operator of Operands from one of tensors."""
+
+    def call(self: Operand, other: Any) -> Operand:
+        return Operand(function(self.tensor, self._as_tensor(other)))
+
+    return call
+
+
+class Operand:
+    """A tensor of PyTorch in the spelling of `autolm.Tensor`, for `autolm.ops.definitions`.
+
+    Every call goes to PyTorch, on the tensor, so it is recorded as in any other program. Arrays of
+    NumPy among the arguments become constant tensors.
+    """
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The numbers as an array; bfloat16, which NumPy lacks, as float32."""
+        data = self.tensor.detach().cpu()
+        array: NDArray[Any] = (data.float() if data.dtype is torch.bfloat16 else data).numpy()
+        return array
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of `data`."""
+        return self.data.dtype
+
+    @property
+    def parents(self) -> tuple[TorchNode, ...]:
+        """The operands of the node that was recorded for the tensor."""
+        return node_of(self.tensor).parents
+
+    @property
+    def note(self) -> Note | None:
+        """The note of that node, which holds its name."""
+        return node_of(self.tensor).note
+
+    @note.setter
+    def note(self, note: Note) -> None:
+        node_of(self.tensor).note = note
+
+    def __len__(self) -> int:
+        return len(self.tensor)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the tensor, or a method, which takes NumPy's words for axes."""
+        attribute = getattr(self.tensor, name)
+        if not callable(attribute):
+            return attribute
+
+        def call(*arguments: Any, **attributes: Any) -> Operand:
+            words = {TORCH_WORDS.get(word, word): value for word, value in attributes.items()}
+            return Operand(attribute(*map(self._as_tensor, arguments), **words))
+
+        return call
+
+    def _as_tensor(self, argument: Any) -> Any:
+        """Return an argument as PyTorch takes it, floats in the dtype of this tensor."""
+        if isinstance(argument, Operand):
+            return argument.tensor
+        if isinstance(argument, tuple):
+            return tuple(map(self._as_tensor, argument))
+        if not isinstance(argument, np.ndarray):
+            return argument
+        dtype = self.tensor.dtype if argument.dtype.kind == "f" else None
+        return torch.as_tensor(argument, dtype=dtype, device=self.tensor.device)
+
+    def __array_function__(self, function: Any, _: Any, arguments: Any, __: Any) -> Any:
+        if function is not np.where:
+            return NotImplemented
+        arrays = (each if isinstance(each, Operand) else np.asarray(each) for each in arguments)
+        return Operand(torch.where(*map(self._as_tensor, arrays)))
+
+    __add__, __sub__, __mul__, __truediv__, __matmul__ = map(
+        _binary, (operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul)
+    )
+
+    def __neg__(self) -> Operand:
+        return Operand(-self.tensor)
+
+    def __getitem__(self, index: Any) -> Operand:
+        return Operand(self.tensor[self._as_tensor(index)])
+
+
+TORCH_WORDS = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def _operand(tensor: torch.Tensor | None) -> Any:
+    return None if tensor is None else Operand(tensor)
+
+
+def _array(tensor: torch.Tensor | None) -> NDArray[Any] | None:
+    return None if tensor is None else Operand(tensor).data
+
+
+# Each function has the signature of PyTorch's, and calls the definition of autolm's operation.
 
 
 def attention(
@@ -31,7 +141,7 @@ def attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> torch.Tensor:
+) -> Any:
     """Compute softmax(q · kᵀ · scale + mask) · v.
 
     Parameters
@@ -44,18 +154,24 @@ def attention(
     if enable_gqa:
         times = query.shape[-3] // key.shape[-3]
         key, value = (each.repeat_interleave(times, -3) for each in (key, value))
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = _named(_named(query @ _named(key.mT, "keyᵀ"), "products") * scale, "scores")
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=query.device).tril()
-    if attn_mask is not None and attn_mask.dtype is torch.bool:
-        scores = _named(scores.masked_fill(~attn_mask, -math.inf), "masked")
+    mask = bias = None
+    if is_causal:  # aligned at the first key, not at the last as autolm's
+        mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
+    elif attn_mask is not None and attn_mask.dtype is torch.bool:
+        mask = _array(attn_mask)
     elif attn_mask is not None:
-        scores = _named(scores + attn_mask, "masked")
-    weights = _named(scores.softmax(-1), "weights")
-    if dropout_p > 0:  # which the definition of PyTorch draws in this way, though no fused kernel
-        weights = _named(torch.dropout(weights, dropout_p, True), "kept")
-    return weights @ value
+        bias = _operand(attn_mask)
+
+    def dropout(weights: Operand) -> Operand:  # as PyTorch's definition draws, if not every kernel
+        return Operand(torch.dropout(weights.tensor, dropout_p, True))
+
+    return definitions.attention(
+        *map(_operand, (query, key, value)),
+        mask=mask,
+        bias=bias,
+        scale=scale,
+        dropout=dropout if dropout_p > 0 else None,
+    )
 
 
 def layer_norm(
@@ -64,14 +180,12 @@ def layer_norm(
     weight: torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
     eps: float = 1e-5,
-) -> torch.Tensor:
+) -> Any:
     """Compute (x − mean x) / √(var x + ε) · weight + bias, over the last axes, of this shape."""
     axes = tuple(range(-len(normalized_shape), 0))
-    centred = _named(input - _named(input.mean(axes, keepdim=True), "mean"), "centred")
-    spread = _named((centred * centred).mean(axes, keepdim=True), "variance")
-    y = centred / (spread + eps).sqrt()
-    y = y if weight is None else y * weight
-    return y if bias is None else y + bias
+    return definitions.layer_norm(
+        _operand(input), _operand(weight), _operand(bias), eps=eps, axis=axes
+    )
 
 
 def rms_norm(
@@ -79,61 +193,63 @@ def rms_norm(
     normalized_shape: tuple[int, ...],
     weight: torch.Tensor | None = None,
     eps: float | None = None,
-) -> torch.Tensor:
+) -> Any:
     """Compute x / √(mean x² + ε) · weight, over the last axes, of this shape."""
     axes = tuple(range(-len(normalized_shape), 0))
-    square = _named((input * input).mean(axes, keepdim=True), "mean square")
-    y = input / (square + (torch.finfo(input.dtype).eps if eps is None else eps)).sqrt()
-    return y if weight is None else y * weight
+    eps = torch.finfo(input.dtype).eps if eps is None else eps
+    return definitions.rms_norm(_operand(input), _operand(weight), eps=eps, axis=axes)
 
 
-def softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> torch.Tensor:
+def softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> Any:
     """Compute yᵢ = exp xᵢ / Σⱼ exp xⱼ."""
-    exponentials = _named(_shifted(input, dim).exp(), "exponentials")
-    return exponentials / _named(exponentials.sum(dim, keepdim=True), "total")
+    return definitions.softmax(_operand(input), axis=dim)
 
 
-def _shifted(input: torch.Tensor, dim: int) -> torch.Tensor:
-    """Subtract the largest, so that no exponential overflows."""
-    largest = _named(input.amax(dim, keepdim=True).detach(), "largest")
-    return _named(input - largest, "shifted")
-
-
-def log_softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> torch.Tensor:
+def log_softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> Any:
     """Compute yᵢ = xᵢ − ln Σⱼ exp xⱼ."""
-    shifted = _shifted(input, dim)
-    return shifted - _named(shifted.exp().sum(dim, keepdim=True), "total").log()
+    return definitions.log_softmax(_operand(input), axis=dim)
 
 
-def cross_entropy(input: torch.Tensor, target: torch.Tensor, *_: Any, **told: Any) -> torch.Tensor:
+def cross_entropy(
+    input: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    **deprecated: Any,
+) -> Any:
     """Compute the mean over rows of −ln softmax(logits) at the target, (rows, classes)."""
-    usual = {"reduction": "mean", "ignore_index": -100}
-    is_usual = all(usual.get(key) == value for key, value in told.items())
-    if input.ndim != 2 or target.is_floating_point() or not is_usual or (target < 0).any():
-        raise ValueError("it opens for (rows, classes), whole targets, and the mean over all rows")
-    surprise = -torch.log_softmax(input, -1).gather(1, target[:, None]).squeeze(1)
-    return _named(surprise, "surprise").mean()
+    is_sent_a_gradient = any(each is not None and each.requires_grad for each in (target, weight))
+    if input.ndim != 2 or is_sent_a_gradient or deprecated:
+        raise ValueError(
+            "it opens for (rows, classes), targets and weights without a gradient, and `reduction`"
+        )
+    return definitions.cross_entropy(
+        _operand(input),
+        targets=_array(target),
+        weight=_array(weight),
+        ignore_index=None if target.is_floating_point() else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
-def gelu(input: torch.Tensor, approximate: str = "none") -> torch.Tensor:
+def gelu(input: torch.Tensor, approximate: str = "none") -> Any:
     """Compute x times the share of a normal distribution below x, or close to it by a tanh."""
-    if approximate == "none":
-        return input * _named(0.5 * (input / -math.sqrt(2)).erfc(), "share")
-    inner = math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)
-    return input * _named(0.5 * (1 + inner.tanh()), "share")
+    return definitions.gelu(_operand(input), approximate=approximate)
 
 
-def silu(input: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+def silu(input: torch.Tensor, *_: Any, **__: Any) -> Any:
     """Compute x / (1 + e⁻ˣ)."""
-    return input * _named(input.sigmoid(), "share")
+    return ops.silu.forward(_operand(input))
 
 
-def linear(
-    input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
-) -> torch.Tensor:
+def linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
     """Compute x · weightᵀ + bias."""
-    product = input @ _named(weight.T, "weightᵀ")
-    return product if bias is None else _named(product, "product") + bias
+    product = _operand(input) @ named(_operand(weight.T), "weightᵀ")
+    return product if bias is None else named(product, "product") + _operand(bias)
 
 
 def addmm(
@@ -143,13 +259,13 @@ def addmm(
     *,
     beta: float = 1,
     alpha: float = 1,
-) -> torch.Tensor:
+) -> Any:
     """Compute β · input + α · mat1 · mat2."""
-    product = _named(mat1 @ mat2, "product")
-    return (input if beta == 1 else beta * input) + (product if alpha == 1 else alpha * product)
+    product, added = named(_operand(mat1) @ _operand(mat2), "product"), _operand(input)
+    return (added if beta == 1 else added * beta) + (product if alpha == 1 else product * alpha)
 
 
-DEFINITIONS: dict[str, Callable[..., torch.Tensor]] = {
+DEFINITIONS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
@@ -161,11 +277,6 @@ DEFINITIONS: dict[str, Callable[..., torch.Tensor]] = {
     "linear": linear,
     "addmm": addmm,
 }
-
-
-def _named(tensor: torch.Tensor, name: str) -> torch.Tensor:
-    node_of(tensor).name = name
-    return tensor
 
 
 def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
@@ -183,9 +294,14 @@ def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
     if call is None or definition is None:
         raise ValueError(f"open: {node.op.name} is not known here to be composed of others")
     copies = {each: _leaf(each) for each in call.operands}
+
+    def decomposed(*arguments: Any, **attributes: Any) -> torch.Tensor:
+        tensor: torch.Tensor = definition(*arguments, **attributes).tensor
+        return tensor
+
     try:
         with seen(), record():
-            (result,) = tensors(call.again([copies[each] for each in call.operands], definition))
+            result: torch.Tensor = call.again([copies[each] for each in call.operands], decomposed)
     except ValueError as error:
         raise ValueError(f"open: {node.op.name}: {error}") from None
     close = math.sqrt(torch.finfo(result.dtype).eps)
@@ -208,7 +324,7 @@ def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
     for each in nodes:
         if each.parents:
             each.site, each.scope = node.site, node.scope
-    root.name = node.name or root.name or node.op.name
+    root.name = node.name or node.op.name
     return root, leaves
 
 

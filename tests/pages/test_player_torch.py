@@ -105,9 +105,9 @@ def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, mad
             [name, shape, [...hidden]])"""
     )
     by_hand = {"hidden_scores", "shifted", "exponentials", "own_weights"}
-    in_kernel = {"products", "scores", "masked", "weights"}
+    in_kernel = {"products", "scores", "mask", "masked_scores", "weights"}
     named = {name for name, *_ in hatched}
-    assert by_hand | in_kernel <= named and len(named) == 10  # and two that have no name
+    assert by_hand | in_kernel <= named and len(named) == 11  # and two that have no name
     for name, shape, hidden in hatched:
         ahead = np.broadcast_to(~np.tri(5, dtype=bool), shape)
         assert np.array_equal(np.reshape(hidden, shape), ahead), name
@@ -121,7 +121,7 @@ def test_rows_are_tokens_and_a_mask_is_hatched_in_all_that_it_hides(browser, mad
 def test_what_is_fused_opens_and_its_cells_tell_their_arithmetic(browser, made):
     page = everything(browser, made)
     names = page.evaluate("matrices.map(({ name }) => name)")
-    assert {"centred", "variance", "product", "surprise"} <= set(names)
+    assert {"centred", "variance", "product", "log_probabilities"} <= set(names)
     compared = page.evaluate(
         """matrices.flatMap((matrix, id) => !opensAsGraph(id) ? [] :
             [...matrix.data.keys()].filter((flat) => canOpen(id, flat)).map((flat) =>

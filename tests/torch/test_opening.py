@@ -27,6 +27,15 @@ def added(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.randn(3, 3).double())
 
 
+def learned(q, k, v, bias):
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
+
+def blind(q, k, v):
+    mask = torch.tensor([[True, False, True], [False] * 3, [True] * 3])
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
 def grouped(q, k, v):
     return F.scaled_dot_product_attention(q, k[:, :1], v[:, :1], enable_gqa=True)
 
@@ -35,17 +44,26 @@ def dropped(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4)
 
 
-ARGUMENTS = ("query", "key", "value", "input", "mat1", "mat2", "weight", "bias")
+def loss(**attributes):
+    return lambda x: F.cross_entropy(x, torch.tensor([1, 0, 3]), **attributes)
+
+
+ARGUMENTS = ("query", "key", "value", "attn_mask", "input", "mat1", "mat2", "weight", "bias")
 HEADS = [(2, 4, 3, 5)] * 3
 FUSED = [
-    *((each, HEADS) for each in (causal, masked, added, grouped, dropped)),
+    *((each, HEADS) for each in (causal, masked, added, blind, grouped, dropped)),
+    (causal, [(2, 4, 2, 5), (2, 4, 3, 5), (2, 4, 3, 5)]),
+    (learned, [*HEADS, (4, 3, 3)]),
     (lambda x, w, b: F.layer_norm(x, (4,), w, b, 1e-3), [(3, 4), (4,), (4,)]),
     (lambda x: F.layer_norm(x, (3, 4)), [(2, 3, 4)]),
     (lambda x, w: F.rms_norm(x, (4,), w), [(3, 4), (4,)]),
     (lambda x: torch.softmax(x, 0), [(3, 4)]),
     (lambda x: F.softmax(x, dim=-1), [(3, 4)]),
     (lambda x: x.log_softmax(1), [(3, 4)]),
-    (lambda x: F.cross_entropy(x, torch.tensor([1, 0, 3])), [(3, 4)]),
+    *((loss(reduction=each), [(3, 4)]) for each in ("mean", "sum", "none")),
+    (loss(ignore_index=0, label_smoothing=0.2), [(3, 4)]),
+    (loss(weight=torch.tensor([0.5, 1.0, 2.0, 3.0]).double()), [(3, 4)]),
+    (lambda x: F.cross_entropy(x, torch.full((3, 4), 0.25).double()), [(3, 4)]),
     (lambda x: F.gelu(x), [(3, 4)]),
     (lambda x: F.gelu(x, approximate="tanh"), [(3, 4)]),
     (lambda x: F.silu(x), [(3, 4)]),
@@ -74,6 +92,15 @@ def test_definition_has_the_result_and_sends_what_the_function_sends(fused, shap
     assert all(each.grad is None for each in operands)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_definition_runs_in_the_dtype_of_the_function(dtype):
+    x = torch.randn(3, 4).to(dtype).requires_grad_()
+    with autolm.torch.record():
+        results = F.softmax(x, -1), F.layer_norm(x, (4,)), causal(x, x, x)
+    for result in results:
+        assert autolm.open(autolm.torch.node(result)).data.dtype is dtype
+
+
 def test_attention_shows_its_weights():
     torch.manual_seed(0)
     with autolm.torch.record():
@@ -89,10 +116,13 @@ def test_what_does_not_open_says_why():
     with autolm.torch.record():
         y = dropped(q, q, q)
         cosine = q.cos()
+        of_axes = F.cross_entropy(q, torch.zeros(1, 3, 4, dtype=torch.long))
     autolm.torch.node(y).call._state = {"cpu": torch.get_rng_state()}  # as if drawn otherwise
     with pytest.raises(ValueError, match="its kernel has drawn"):
         autolm.open(y)
     with pytest.raises(ValueError, match="open: cos is not known here"):
         autolm.open(cosine)
+    with pytest.raises(ValueError, match=r"open: cross_entropy: it opens for \(rows, classes\)"):
+        autolm.open(of_axes)
     with pytest.raises(ValueError, match="is a leaf"):
         autolm.open(q)
