@@ -38,6 +38,9 @@ from autolm.engine.micrograd import Micrograd
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
+Interval = tuple[float, float]
+
+REALS, POSITIVE = (-inf, inf), (0.0, inf)
 
 
 class Operation:
@@ -51,17 +54,28 @@ class Operation:
         A text for each operand, or row of operands; ḡ is the upstream gradient, y the result.
     forward
         The function of plain floats: ``forward(*numbers) -> (result, backward)``.
+    domain
+        The open interval in which each operand may be sampled; one interval serves for all.
+    kinks
+        Where the derivative jumps, and which value is taken there; empty if it never does.
     arity
         How many operands it takes; 0 if it takes rows of any length.
     """
 
-    __slots__ = ("arity", "formula", "forward", "name", "rule", "symbol")
+    __slots__ = ("arity", "domain", "formula", "forward", "kinks", "name", "rule", "symbol")
 
     def __init__(
-        self, forward: Callable[..., Result], symbol: str, formula: str, rule: tuple[str, ...]
+        self,
+        forward: Callable[..., Result],
+        symbol: str,
+        formula: str,
+        rule: tuple[str, ...],
+        domain: tuple[Interval, ...],
+        kinks: str,
     ) -> None:
         self.name, self.forward = forward.__name__, forward
         self.symbol, self.formula, self.rule = symbol, formula, rule
+        self.domain, self.kinks = domain, kinks
         self.arity = 0 if "…" in formula else len(rule)
 
     def at(self, numbers: Sequence[float]) -> Result:
@@ -78,7 +92,7 @@ class Operation:
         def forward(*numbers: Any) -> Result:
             return self.forward(*numbers)[0], rule
 
-        other = Operation(forward, self.symbol, self.formula, self.rule)
+        other = Operation(forward, self.symbol, self.formula, self.rule, self.domain, self.kinks)
         other.name = self.name
         return other
 
@@ -87,7 +101,12 @@ class Operation:
 
 
 def operation(
-    symbol: str, formula: str, *rule: str, result: Callable[..., float] | None = None
+    symbol: str,
+    formula: str,
+    *rule: str,
+    result: Callable[..., float] | None = None,
+    domain: tuple[Interval, ...] = (REALS,),
+    kinks: str = "",
 ) -> Callable[[Callable[..., Result]], Any]:
     """Make a function of floats an operation on Values, with a record of these words.
 
@@ -97,7 +116,7 @@ def operation(
 
     def decorate(function: Callable[..., Result]) -> Any:
         _require_operands(function, formula, rule)
-        op = Operation(function, symbol, formula, rule)
+        op = Operation(function, symbol, formula, rule, domain, kinks)
         result_of = result or (lambda *numbers: function(*numbers)[0])
 
         # Three wrappers: one for any number of operands takes 1.1 µs for exp, and this one 0.33 µs.
@@ -466,7 +485,15 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    @operation("^", "aᵇ", "ḡ · b · aᵇ⁻¹", "ḡ · y · ln a", result=_pow)
+    @operation(
+        "^",
+        "aᵇ",
+        "ḡ · b · aᵇ⁻¹",
+        "ḡ · y · ln a",
+        result=_pow,
+        domain=(POSITIVE, REALS),
+        kinks="a = 0: the slope in b is 0 where b ≥ 0; b = 0: the slope in a is 0",
+    )
     def pow(a: float, b: float) -> Result:
         y = _pow(a, b)
 
@@ -477,7 +504,13 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    @operation("max", "max(a, b)", "ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b")
+    @operation(
+        "max",
+        "max(a, b)",
+        "ḡ where a > b, ½ḡ where a = b",
+        "ḡ where a < b, ½ḡ where a = b",
+        kinks="a = b: both share equally",
+    )
     def maximum(a: float, b: float) -> Result:
         def backward(grad: float) -> Grads:
             shared = grad / 2 if a == b else grad
@@ -485,7 +518,13 @@ class Value(Micrograd, Node):
 
         return a if a > b or a != a else b, backward
 
-    @operation("min", "min(a, b)", "ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b")
+    @operation(
+        "min",
+        "min(a, b)",
+        "ḡ where a < b, ½ḡ where a = b",
+        "ḡ where a > b, ½ḡ where a = b",
+        kinks="a = b: both share equally",
+    )
     def minimum(a: float, b: float) -> Result:
         def backward(grad: float) -> Grads:
             shared = grad / 2 if a == b else grad
@@ -502,14 +541,14 @@ class Value(Micrograd, Node):
 
         return -a, backward
 
-    @operation("abs", "|a|", "ḡ · sign a", result=math.fabs)
+    @operation("abs", "|a|", "ḡ · sign a", result=math.fabs, kinks="a = 0: the slope is 0")
     def abs(a: float) -> Result:
         def backward(grad: float) -> Grads:
             return (_along(grad, _sign(a)),)
 
         return math.fabs(a), backward
 
-    @operation("relu", "max(0, a)", "ḡ · (a > 0)")
+    @operation("relu", "max(0, a)", "ḡ · (a > 0)", kinks="a = 0: the slope is 0")
     def relu(a: float) -> Result:
         def backward(grad: float) -> Grads:
             return (_along(grad, not a <= 0),)
@@ -525,14 +564,14 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    @operation("ln", "ln a", "ḡ / a", result=_log)
+    @operation("ln", "ln a", "ḡ / a", result=_log, domain=(POSITIVE,))
     def log(a: float) -> Result:
         def backward(grad: float) -> Grads:
             return (_along(grad, _div(1, a)),)
 
         return _log(a), backward
 
-    @operation("√", "√a", "ḡ / 2y")
+    @operation("√", "√a", "ḡ / 2y", domain=(POSITIVE,), kinks="a = 0: the slope is inf")
     def sqrt(a: float) -> Result:
         y = math.sqrt(a) if a >= 0 else nan
 

@@ -18,13 +18,13 @@ from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
 from autolm.ops.arguments import read_choice, read_dtype, read_number
-from autolm.ops.array_operation import CONDITION, POSITIVE, REALS, Array, Case
+from autolm.ops.array_operation import CONDITION, REALS, Array, Case
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
 from autolm.ops.error_function import TWO_OVER_ROOT_PI
 from autolm.ops.error_function import erf as error_function
 from autolm.ops.error_function import erfc as complementary_error_function
-from autolm.ops.primitive import Backward, primitive
+from autolm.ops.primitive import Backward, Primitive, Result, primitive
 from autolm.ops.reduce import floating, sign
 from autolm.ops.varied import OneOf, Pattern
 
@@ -32,6 +32,19 @@ from autolm.ops.varied import OneOf, Pattern
 def each(function: Any) -> Any:
     """Apply a function of Values to every element of object arrays, with broadcasting."""
     return np.frompyfunc(function, function.__code__.co_argcount, 1)
+
+
+def elementwise(method: Any) -> Callable[[Callable[..., Result]], Primitive]:
+    """Make a function of arrays the form of a Value's operation on arrays, with the same record."""
+    op = method.operation
+    return primitive(
+        symbol=op.symbol,
+        formula=op.formula,
+        rule=op.rule,
+        domain=op.domain,
+        kinks=op.kinks,
+        scalar=each(method),
+    )
 
 
 def _if_any(grad: Array, contribution: Array) -> Array:
@@ -42,7 +55,7 @@ def _if_any(grad: Array, contribution: Array) -> Array:
     return np.where(grad == 0, 0, contribution)
 
 
-@primitive(symbol="+", formula="a + b", rule=("ḡ", "ḡ"))
+@elementwise(Value.add)
 def add(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Add: a + b."""
 
@@ -52,7 +65,7 @@ def add(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return a + b, backward
 
 
-@primitive(symbol="−", formula="a − b", rule=("ḡ", "−ḡ"))
+@elementwise(Value.sub)
 def sub(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Subtract: a − b."""
 
@@ -62,7 +75,7 @@ def sub(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return a - b, backward
 
 
-@primitive(symbol="×", formula="a · b", rule=("ḡ · b", "ḡ · a"))
+@elementwise(Value.mul)
 def mul(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Multiply, element by element: a · b."""
 
@@ -72,7 +85,7 @@ def mul(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return a * b, backward
 
 
-@primitive(symbol="÷", formula="a / b", rule=("ḡ / b", "−ḡ · y / b"))
+@elementwise(Value.div)
 def div(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Divide: a / b."""
     y = a / b
@@ -83,13 +96,7 @@ def div(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(
-    symbol="^",
-    formula="aᵇ",
-    rule=("ḡ · b · aᵇ⁻¹", "ḡ · y · ln a"),
-    domain=(POSITIVE, REALS),
-    kinks="a = 0: the slope in b is 0 where b ≥ 0; b = 0: the slope in a is 0",
-)
+@elementwise(Value.pow)
 def pow(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Raise to a power: aᵇ; of a negative base a fraction is nan."""
     if a.dtype.kind in "iu" and b.dtype.kind == "i" and (b < 0).any():
@@ -104,7 +111,7 @@ def pow(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(symbol="−", formula="−a", rule=("−ḡ",))
+@elementwise(Value.neg)
 def neg(a: Array, /) -> tuple[Array, Backward]:
     """Negate: −a."""
 
@@ -114,13 +121,7 @@ def neg(a: Array, /) -> tuple[Array, Backward]:
     return -a, backward
 
 
-@primitive(
-    symbol="abs",
-    formula="|a|",
-    rule=("ḡ · sign a",),
-    kinks="a = 0: the slope is 0",
-    scalar=each(lambda a: a.abs()),
-)
+@elementwise(Value.abs)
 def abs(a: Array, /) -> tuple[Array, Backward]:
     """Take the absolute value: |a|."""
 
@@ -130,7 +131,7 @@ def abs(a: Array, /) -> tuple[Array, Backward]:
     return np.where(a.real < 0, -a, a), backward
 
 
-@primitive(symbol="exp", formula="eᵃ", rule=("ḡ · y",))
+@elementwise(Value.exp)
 def exp(a: Array, /) -> tuple[Array, Backward]:
     """Take the exponential: eᵃ."""
     y = np.exp(a)
@@ -141,7 +142,7 @@ def exp(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(symbol="ln", formula="ln a", rule=("ḡ / a",), domain=(POSITIVE,))
+@elementwise(Value.log)
 def log(a: Array, /) -> tuple[Array, Backward]:
     """Take the natural logarithm: ln a; −inf at 0, nan below."""
 
@@ -151,13 +152,7 @@ def log(a: Array, /) -> tuple[Array, Backward]:
     return np.log(a), backward
 
 
-@primitive(
-    symbol="√",
-    formula="√a",
-    rule=("ḡ / 2y",),
-    domain=(POSITIVE,),
-    kinks="a = 0: the slope is inf",
-)
+@elementwise(Value.sqrt)
 def sqrt(a: Array, /) -> tuple[Array, Backward]:
     """Take the square root: √a; nan below 0."""
     y = np.sqrt(a)
@@ -168,7 +163,7 @@ def sqrt(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(symbol="sin", formula="sin a", rule=("ḡ · cos a",))
+@elementwise(Value.sin)
 def sin(a: Array, /) -> tuple[Array, Backward]:
     """Take the sine of an angle in radians."""
 
@@ -178,7 +173,7 @@ def sin(a: Array, /) -> tuple[Array, Backward]:
     return np.sin(a), backward
 
 
-@primitive(symbol="cos", formula="cos a", rule=("−ḡ · sin a",))
+@elementwise(Value.cos)
 def cos(a: Array, /) -> tuple[Array, Backward]:
     """Take the cosine of an angle in radians."""
 
@@ -188,7 +183,7 @@ def cos(a: Array, /) -> tuple[Array, Backward]:
     return np.cos(a), backward
 
 
-@primitive(symbol="tanh", formula="tanh a", rule=("ḡ · (1 − y²)",))
+@elementwise(Value.tanh)
 def tanh(a: Array, /) -> tuple[Array, Backward]:
     """Take the hyperbolic tangent."""
     y = np.tanh(a)
@@ -199,12 +194,7 @@ def tanh(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(
-    symbol="σ",
-    formula="1 / (1 + e⁻ᵃ)",
-    rule=("ḡ · y · (1 − y)",),
-    scalar=each(lambda a: a.sigmoid()),
-)
+@elementwise(Value.sigmoid)
 def sigmoid(a: Array, /) -> tuple[Array, Backward]:
     """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
     y = 1 / (1 + np.exp(-floating(a)))
@@ -215,13 +205,7 @@ def sigmoid(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(
-    symbol="relu",
-    formula="max(0, a)",
-    rule=("ḡ · (a > 0)",),
-    kinks="a = 0: the slope is 0",
-    scalar=each(lambda a: a.relu()),
-)
+@elementwise(Value.relu)
 def relu(a: Array, /) -> tuple[Array, Backward]:
     """Cut off what is negative: max(0, a)."""
     y = np.maximum(a, 0)
@@ -232,12 +216,7 @@ def relu(a: Array, /) -> tuple[Array, Backward]:
     return y, backward
 
 
-@primitive(
-    symbol="softplus",
-    formula="ln(1 + eᵃ)",
-    rule=("ḡ / (1 + e⁻ᵃ)",),
-    scalar=each(lambda a: a.softplus()),
-)
+@elementwise(Value.softplus)
 def softplus(a: Array, /) -> tuple[Array, Backward]:
     """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
     a = floating(a)
@@ -269,12 +248,7 @@ def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
     return np.where(a.real > 0, a, a * slope), backward
 
 
-@primitive(
-    symbol="erf",
-    formula="2/√π · ∫₀ᵃ e^(−t²) dt",
-    rule=("ḡ · 2/√π · e^(−a²)",),
-    scalar=each(lambda a: a.erf()),
-)
+@elementwise(Value.erf)
 def erf(a: Array, /) -> tuple[Array, Backward]:
     """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
     a = floating(a)
@@ -285,12 +259,7 @@ def erf(a: Array, /) -> tuple[Array, Backward]:
     return error_function(a), backward
 
 
-@primitive(
-    symbol="erfc",
-    formula="1 − 2/√π · ∫₀ᵃ e^(−t²) dt",
-    rule=("−ḡ · 2/√π · e^(−a²)",),
-    scalar=each(lambda a: a.erfc()),
-)
+@elementwise(Value.erfc)
 def erfc(a: Array, /) -> tuple[Array, Backward]:
     """Take the complementary error function 1 − erf a, which keeps its digits where it is small."""
     a = floating(a)
@@ -370,13 +339,7 @@ def swiglu(a: Any, b: Any, /) -> Any:
     return named(silu(a), "gated") * b
 
 
-@primitive(
-    symbol="max",
-    formula="max(a, b)",
-    rule=("ḡ where a > b, ½ḡ where a = b", "ḡ where a < b, ½ḡ where a = b"),
-    kinks="a = b: both share equally",
-    scalar=each(lambda a, b: Value.maximum(a, b)),
-)
+@elementwise(Value.maximum)
 def maximum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the larger of two, element by element."""
 
@@ -387,13 +350,7 @@ def maximum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     return np.where((a > b) | (a != a), a, b), backward
 
 
-@primitive(
-    symbol="min",
-    formula="min(a, b)",
-    rule=("ḡ where a < b, ½ḡ where a = b", "ḡ where a > b, ½ḡ where a = b"),
-    kinks="a = b: both share equally",
-    scalar=each(lambda a, b: Value.minimum(a, b)),
-)
+@elementwise(Value.minimum)
 def minimum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     """Take the smaller of two, element by element."""
 

@@ -14,18 +14,17 @@ from functools import cached_property, update_wrapper
 from operator import index
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.hooks import higher
+from autolm.engine.value import POSITIVE as POSITIVE
+from autolm.engine.value import REALS as REALS
 from autolm.ops.arguments import SPELLINGS, respelled, told
 from autolm.ops.refusal import refusal
 from autolm.ops.varied import Pattern
 
 Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
 
-REALS = (-np.inf, np.inf)
-POSITIVE = (0.0, np.inf)
 CONDITION = None  # an operand that is true or false, and is not differentiated
 
 
