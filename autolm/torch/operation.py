@@ -20,13 +20,9 @@ SPELLINGS = {
     **{"truediv": "div", "divide": "div", "true_divide": "div", "multiply": "mul"},
     **{"subtract": "sub", "negative": "neg", "absolute": "abs"},
 }
-# The functions that mean the same as autolm's whatever else they are told, and those that do if
-# they are told nothing else.
-SAME = "softmax log_softmax reshape transpose getitem matmul embedding "
-ALONE = (
-    "add sub mul div pow neg abs exp log sqrt sin cos tanh sigmoid relu erf erfc maximum minimum "
-    "sum"
-)
+# The functions that mean the same as autolm's operation of their name, whatever their attributes.
+# Elementwise operations, and sum, do so without attributes.
+SAME = ("softmax", "log_softmax", "reshape", "transpose", "getitem", "matmul", "embedding")
 LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
 # What gives its operands back, for hooks on modules.
 HANDS_ON = "BackwardHookFunction"
@@ -63,16 +59,21 @@ class TorchOperation:
 
 @cache
 def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOperation:
-    """Return the record of a function that has so many operands, and was told nothing else."""
+    """Return the record of a function, by its name and number of operands.
+
+    `is_alone` says that the call has no attributes.
+    """
     if name == HANDS_ON:
         return TorchOperation(name, forward=forward, cases=(), follow=_of_operands)
     if name == "linear":
         formula = "input @ weightᵀ + bias"
         return TorchOperation(name, "linear", formula, LINEAR[:operands], forward)
-    known = (
-        getattr(ops, name, None) if name in (SAME + ALONE if is_alone else SAME).split() else None
-    )
-    if known is None or len(known.rule) not in (1, operands):
+    known = getattr(ops, name, None)
+    if (
+        not isinstance(known, ops.ArrayOperation)
+        or not (name in SAME or (is_alone and (name == "sum" or not known.cases)))
+        or len(known.rule) not in (1, operands)
+    ):
         return TorchOperation(name, forward=forward)
     return TorchOperation(
         name, known.symbol, known.formula, known.rule, forward, tuple(known.cases)
