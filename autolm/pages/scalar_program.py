@@ -1,7 +1,7 @@
-"""A program of single numbers, for the page: it computes it again when a reader changes a leaf.
+"""A graph of Values as a program for the page, which computes it again when a leaf is changed.
 
-The arithmetic stands once more in `assets/program.js`; tests in a browser hold it to the engine's.
-What is shown before anything is changed are the engine's own numbers.
+`assets/program.js` repeats the arithmetic of Value, and tests in a browser hold it to the engine's.
+Until a leaf is changed, the page shows the engine's own numbers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,21 @@ from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.engine.value import OPERATIONS, Value
 
+#: The operations that `assets/program.js` can compute.
+IN_JAVASCRIPT = frozenset(
+    (
+        *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "sum", "dot", "neg", "abs"),
+        *("relu", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "erfc"),
+    )
+)
+
 
 def scalar_program(order: Sequence[Node], steps: Sequence[Step]) -> dict[str, Any] | None:
-    """Write a graph of Values as a list of operations; None for any other graph.
+    """Write a graph of Values as a list of operations; None if the page cannot compute it.
 
-    The exponent of a power is no number to change: the rule of the power is told with it.
+    The exponent of a power is not free to change, since the rule of the power is shown with it.
     """
-    if not all(isinstance(n, Value) and (n.op is None or _is_own(n)) for n in order):
+    if not all(map(_is_computable, order)):
         return None
     places = {node: place for place, node in enumerate(order)}
     fixed = {node.parents[1] for node in order if node.op and node.op.name == "pow"}
@@ -41,9 +49,12 @@ def scalar_program(order: Sequence[Node], steps: Sequence[Step]) -> dict[str, An
     }
 
 
-def _is_own(node: Node) -> bool:
-    """Whether the operation is one of a Value's, with its own rule, and not a user's."""
-    return OPERATIONS.get(node.op.name) is node.op
+def _is_computable(node: Node) -> bool:
+    """Check for a leaf, or an operation of JavaScript's that has Value's own rule."""
+    if node.op is None:
+        return isinstance(node, Value)
+    name = node.op.name
+    return name in IN_JAVASCRIPT and OPERATIONS.get(name) is node.op
 
 
 def number(value: float | None) -> float | str | None:

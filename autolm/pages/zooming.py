@@ -49,7 +49,7 @@ class Zooms:
 
     def __init__(self) -> None:
         self.drawn: dict[str, dict[str, Any]] = {}
-        self._programs: dict[str, tuple[Value, list[Leaf]] | None] = {}
+        self._graphs: dict[str, tuple[Value, list[Leaf]] | None] = {}
 
     def of(self, maker: Any, kind: str, count: int) -> str | None:
         """Return the kind of graph that a number of a node's is computed by, if one can be drawn.
@@ -60,18 +60,23 @@ class Zooms:
         terms = count if maker.op.name == "mean" else min(count, TERMS + 1)
         attributes = dict(maker.attributes) if kind == "each" else maker.attributes.get("ord", "")
         key = f"{maker.op.name} {attributes}{terms}"
-        if key not in self._programs:
-            self._programs[key] = _program(maker, kind, count)
-        made = self._programs[key]
+        if key not in self._graphs:
+            self._graphs[key] = _graph(maker, kind, count)
+        made = self._graphs[key]
         if made and key not in self.drawn:
             self.drawn[key] = _drawn(*made)
         return key if made else None
 
 
-def _program(maker: Any, kind: str, count: int) -> tuple[Value, list[Leaf]] | None:
-    """Make the graph of one number, and say what its leaves hold; the root is given a name."""
+def _graph(maker: Any, kind: str, count: int) -> tuple[Value, list[Leaf]] | None:
+    """Make the graph of one number, and say what its leaves hold; the root is given a name.
+
+    None if the page cannot compute it.
+    """
     made = _elementwise(maker) if kind == "each" else _along(maker, count)
     if made is None or not made[0].parents:
+        return None
+    if scalar_program(topological_order(made[0]), []) is None:
         return None
     result: Node = made[0]
     result.name = "‹r›"

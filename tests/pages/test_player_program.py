@@ -11,9 +11,9 @@ import pytest
 from autolm import Value, topological_order
 from autolm.drawing.gradients import walk
 from autolm.drawing.matrix import cell, exponent
-from autolm.engine.value import OPERATIONS
+from autolm.engine.value import OPERATIONS, operation
 from autolm.pages import player
-from autolm.pages.scalar_program import number, scalar_program
+from autolm.pages.scalar_program import IN_JAVASCRIPT, number, scalar_program
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 from tests.needs import need_renderer
@@ -43,7 +43,7 @@ def random_program(rng):
     pick = lambda: rng.choice(SPECIAL) if rng.random() < 0.2 else rng.gauss(0, 1.5)  # noqa: E731
     nodes = [Value(pick(), requires_grad=rng.random() < 0.8) for _ in range(4)]
     for _ in range(rng.randint(1, 12)):
-        name = rng.choice(sorted(OPERATIONS))
+        name = rng.choice(sorted(IN_JAVASCRIPT))
         arity = OPERATIONS[name].arity
         if arity:
             result = getattr(Value, name)(*rng.choices(nodes, k=arity))
@@ -69,7 +69,7 @@ def test_the_page_computes_what_the_engine_computes(neuron):
         used |= {node.op.name for node in order if node.op}
         sent = [[number(x) for c in step.contributions for x in c[1:]] for step in steps]
         expected.append([[number(node.data) for node in order], sent])
-    assert used == set(OPERATIONS)
+    assert used == IN_JAVASCRIPT
     found = neuron.evaluate(
         f"""{json.dumps(programs)}.map((program) => {{
             const text = (x) => x === null || Number.isFinite(x) ? x : String(x);
@@ -214,15 +214,20 @@ def test_moving_alpha_shows_the_loss_after_at_once_and_the_loop_goes_on(browser,
     assert (w.data, loss.data) == (1.5, 6.25)
 
 
-def test_an_operation_of_a_user_is_not_computed_by_the_page():
+def test_the_page_computes_no_operation_that_it_does_not_know(monkeypatch):
     @Value.mul.operation.with_rule
-    def rule(grad):
+    def of_a_user(grad):
         return (grad, grad)
 
-    loss = Value(2.0) * Value(3.0)
-    loss.op = rule
-    order = topological_order(loss)
-    assert scalar_program(order, []) is None
+    @operation("arctan", "arctan a", "ḡ / (1 + a²)")
+    def arctan(a):
+        return math.atan(a), lambda grad: (grad / (1 + a * a),)
+
+    monkeypatch.setitem(OPERATIONS, "arctan", arctan.operation)
+    changed = Value(2.0) * Value(3.0)
+    changed.op = of_a_user
+    for loss in (changed, arctan(Value(1.0))):
+        assert scalar_program(topological_order(loss), []) is None
 
 
 def test_the_exponent_of_a_power_is_fixed_since_its_rule_is_told_with_it():
