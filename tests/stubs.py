@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autolm import ops
 from autolm.engine.lazy import expand
+from autolm.ops.arithmetic import ON_EACH_ELEMENT
 
 PACKAGES = ("autolm", "autolm.lm", "autolm.nn", "autolm.torch", "autolm.ops")
 PUBLIC_IN_OPS = {
@@ -39,8 +40,9 @@ def stub(package: str) -> str:
     module = import_module(package)
     records = ""
     if package == "autolm.ops":
-        records = RECORDS_IN_OPS
-        home_of = PUBLIC_IN_OPS | {op.name: op.forward.__module__ for op in ops.OPERATIONS}
+        records = RECORDS_IN_OPS + "".join(f"{op.name}: Primitive\n" for op in ON_EACH_ELEMENT)
+        written = [op for op in ops.OPERATIONS if op not in ON_EACH_ELEMENT]
+        home_of = PUBLIC_IN_OPS | {op.name: op.forward.__module__ for op in written}
     else:
         home_of = expand(module._HOMES)
         home_of |= dict.fromkeys(getattr(module, "_SUBPACKAGES", ()), package)

@@ -5,10 +5,11 @@ takes the upstream gradient and returns one contribution per operand. Recording 
 and the result; the closure is made of those numbers when a backward pass comes by. Arithmetic is
 IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
 
-To add an operation, write it into the class. By its record alone it is found by the backward pass,
-steps, pictures, explanations, `check_graph`, a Tape and `autolm ops`. The Tape's compiled loops and
-Tensor have arithmetic of their own: it is written in `compiled/tape_loops.py` too, where a test
-asks for it, and, if arrays are to have it, in `ops/`.
+To add an operation, write a method of Value: its record tells the backward pass, the debugger,
+pictures, `check_graph`, a Tape and `autolm ops` about it, and an operation of one number runs on
+arrays as well, element by element. Three places repeat its arithmetic where it has to be faster or
+in another language: `ops/arithmetic.py`, `compiled/tape_loops.py` and `pages/assets/program.js`.
+Tests hold them equal to this one.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _defined_in(kind: type[Kind]) -> tuple[Kind, ...]:
 
 
 #: The operations with a rule of their own.
-PRIMITIVES = _defined_in(Primitive)
+PRIMITIVES = (*_defined_in(Primitive), *arithmetic.ON_EACH_ELEMENT)
 #: The operations that are composed of others.
 COMPOSED = _defined_in(Composed)
 #: Every operation, in the order of the table that `autolm ops` prints.

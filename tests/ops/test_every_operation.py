@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, ops
+from autolm.engine.value import operation
+from autolm.ops.arithmetic import on_each_element
 from autolm.ops.array_operation import REALS, Case
 from autolm.ops.primitive import Primitive
 from autolm.testing import (
@@ -70,6 +72,25 @@ def test_what_is_of_one_number_is_a_values_operation_too(op):
             w = getattr(v, op.name)()
             w.backward()
             np.testing.assert_allclose([w.data, v.grad], [y.data[i], x.grad[i]], atol=1e-12)
+
+
+def test_an_operation_of_one_value_runs_on_arrays_element_by_element():
+    @operation("arctan", "arctan a", "ḡ / (1 + a²)")
+    def arctan(a):
+        return math.atan(a), lambda grad: (grad / (1 + a * a),)
+
+    op = on_each_element(arctan)
+    assert check_op(op).verdict is Verdict.CORRECT
+    assert (op.name, op.rule, op.__doc__) == ("arctan", ("ḡ / (1 + a²)",), "Return arctan a.")
+    for dtype in (np.float32, np.float64, np.longdouble):
+        x = Tensor(np.array([[0.5, -2.0, np.inf]], dtype))
+        y = op(x)
+        y.backward(np.ones((1, 3), dtype))
+        assert y.dtype == x.grad.dtype == dtype
+        np.testing.assert_array_equal(y.data, np.arctan(x.data.astype(float)).astype(dtype))
+    assert op(1).data == math.pi / 4
+    with pytest.raises(TypeError, match="arctan: only real numbers are taken, not complex128"):
+        op.forward(np.array(1j))
 
 
 @pytest.mark.parametrize(
