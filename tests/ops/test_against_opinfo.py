@@ -318,6 +318,12 @@ def getitem(x, index):
     return ops.getitem(x, index=tuple(parts) if len(parts) > 1 else parts[0])
 
 
+# Those of the others are under the names of torch.nn.functional.
+OF_ONE_NUMBER = [
+    op
+    for op in ops.PRIMITIVES
+    if len(op.rule) == 1 and not op.cases and op not in (ops.relu, ops.softplus)
+]
 #: PyTorch's name, and our operation called with the arguments of a sample.
 CALLS = {
     "add": (ops.add, scaled(ops.add)),
@@ -332,21 +338,11 @@ CALLS = {
     "__rmul__": (ops.mul, lambda a, b: ops.mul(b, a)),
     "__rdiv__": (ops.div, lambda a, b: ops.div(b, a)),
     "__rpow__": (ops.pow, lambda a, b: ops.pow(b, a)),
-    "neg": (ops.neg, unary(ops.neg)),
-    "abs": (ops.abs, unary(ops.abs)),
-    "exp": (ops.exp, unary(ops.exp)),
-    "log": (ops.log, unary(ops.log)),
-    "sqrt": (ops.sqrt, unary(ops.sqrt)),
-    "sin": (ops.sin, unary(ops.sin)),
-    "cos": (ops.cos, unary(ops.cos)),
-    "tanh": (ops.tanh, unary(ops.tanh)),
-    "sigmoid": (ops.sigmoid, unary(ops.sigmoid)),
+    **{op.name: (op, unary(op)) for op in OF_ONE_NUMBER},
     "nn.functional.relu": (ops.relu, unary(ops.relu)),
     "nn.functional.gelu": (ops.gelu, gelu),
     "nn.functional.softplus": (ops.softplus, softplus),
     "nn.functional.leaky_relu": (ops.leaky_relu, leaky_relu),
-    "erf": (ops.erf, unary(ops.erf)),
-    "erfc": (ops.erfc, unary(ops.erfc)),
     "nn.functional.silu": (ops.silu, unary(ops.silu)),
     "maximum": (ops.maximum, binary(ops.maximum)),
     "minimum": (ops.minimum, binary(ops.minimum)),

@@ -820,8 +820,8 @@ def drawn(op, data):
         if domain is CONDITION:
             arrays.append(np.asarray(rng.random(shape) < 0.5))
         else:
-            low = 0.25 if domain[0] == 0 else -2.0
-            arrays.append(np.asarray(rng.uniform(low, 2, size=shape)))
+            low, high = max(domain[0] + 0.25, -2), min(domain[1] - 0.25, 2)
+            arrays.append(np.asarray(rng.uniform(low, high, size=shape)))
     return arrays, attributes
 
 
