@@ -47,6 +47,7 @@ from autolm.ops import einsum as einsum
 from autolm.ops import embedding as embedding
 from autolm.ops import erf as erf
 from autolm.ops import erfc as erfc
+from autolm.ops import erfinv as erfinv
 from autolm.ops import exp as exp
 from autolm.ops import flatten as flatten
 from autolm.ops import flip as flip
@@ -154,6 +155,7 @@ __all__ = [
     "embedding",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "explain",
     "flatten",

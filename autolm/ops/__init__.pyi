@@ -85,6 +85,7 @@ FAMILIES: tuple[ModuleType, ...]
 PRIMITIVES: tuple[Primitive, ...]
 COMPOSED: tuple[Composed, ...]
 OPERATIONS: tuple[ArrayOperation, ...]
+erfinv: Primitive
 
 __all__ = [
     "abs",
@@ -107,6 +108,7 @@ __all__ = [
     "embedding",
     "erf",
     "erfc",
+    "erfinv",
     "exp",
     "flatten",
     "flip",

@@ -125,6 +125,8 @@ class Methods:
         """Turn scores into probabilities along an axis; a row of −inf alone becomes nan."""
     def log_softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
         """Take the logarithm of the softmax along an axis, exact where the softmax rounds to 0."""
+    def erfinv(self) -> Self:
+        """Return erf⁻¹ a."""
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
     def swiglu(self, b: Any, /) -> Self:

@@ -1,4 +1,4 @@
-"""The error function and what is left to 1: one by Python, and one by series, for other types."""
+"""The error function, its complement and its inverse keep their digits, in every type."""
 
 import math
 from decimal import Decimal, localcontext
@@ -90,3 +90,64 @@ def test_gelu_and_its_gradient_keep_their_digits(a, form):
     assert y == pytest.approx(float(Decimal(a) * gate), rel=rtol, abs=0)
     both = abs(float(gate)) + abs(a) * density  # which have other signs
     assert slope == pytest.approx(float(gate) + a * density, rel=0, abs=rtol * both)
+
+
+# By mpmath with 60 digits; every one of them as a float64.
+INVERSE = {
+    5e-324: 5e-324,
+    1e-300: 8.86226925452758e-301,
+    1e-09: 8.86226925452758e-10,
+    0.1: 0.08885599049425769,
+    -0.25: -0.2253120550121781,
+    0.4999999999999999: 0.47693627620446977,
+    0.5: 0.4769362762044699,
+    -0.75: -0.8134198475976185,
+    0.9: 1.1630871536766743,
+    0.999: 2.3267537655135246,
+    1 - 2.0**-30: 4.328028275800946,
+    1 - 2.0**-52: 5.805018683193453,
+    1 - 2.0**-53: 5.8635847487551676,
+}
+ENDS = {0.0: 0.0, 1.0: math.inf, -1.0: -math.inf, 1.5: math.nan, -2.0: math.nan, math.nan: math.nan}
+
+
+@pytest.mark.parametrize(("a", "expected"), INVERSE.items())
+def test_erfinv_keeps_its_digits_and_its_slope_is_that_of_the_inverse(a, expected):
+    x, v = Tensor(a), Value(a)
+    for node, y in ((x, x.erfinv()), (v, v.erfinv())):
+        y.backward()
+        np.testing.assert_array_max_ulp(np.float64(y.data), np.float64(expected), 2)
+        slope = math.sqrt(math.pi) / 2 * math.exp(expected**2)
+        assert float(node.grad) == pytest.approx(slope, rel=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_erfinv_is_infinite_at_the_ends_and_nan_beyond(dtype):
+    y = Tensor(np.array([*ENDS], dtype)).erfinv()
+    np.testing.assert_array_equal(y.data, np.array([*ENDS.values()], dtype))
+    np.testing.assert_array_equal([Value(a).erfinv().data for a in ENDS], [*ENDS.values()])
+    assert y.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_erfinv_is_scipys_over_the_whole_domain(dtype):
+    special = pytest.importorskip("scipy.special")
+    rng = np.random.default_rng(0)
+    near_one = 1 - 10 ** rng.uniform(-17, 0, 1000)
+    small = 10 ** rng.uniform(-30, 0, 1000)
+    a = np.concatenate([rng.uniform(-1, 1, 1000), near_one, -near_one, small, -small]).astype(dtype)
+    a = a[np.abs(a) < 1]
+    np.testing.assert_array_max_ulp(
+        Tensor(a).erfinv().data, special.erfinv(a.astype(float)).astype(dtype), 4
+    )
+
+
+@pytest.mark.parametrize("number", [0.3, -0.9999, 1.0, -1.0, 1.5, math.nan])
+def test_erfinv_follows_pytorch(number):
+    torch = pytest.importorskip("torch")
+    x, theirs = Tensor(number), torch.tensor(number, dtype=torch.float64, requires_grad=True)
+    y, expected = x.erfinv(), theirs.erfinv()
+    y.backward()
+    expected.backward()
+    found = float(y.data), float(x.grad)
+    assert found == pytest.approx((expected.item(), theirs.grad.item()), rel=1e-12, nan_ok=True)

@@ -8,6 +8,7 @@ import importlib.util
 import math
 import warnings
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -633,6 +634,10 @@ def integrated(a):
     return a / math.sqrt(math.pi) * np.sum(weights * np.exp(-t * t), axis=-1)
 
 
+def numpys_erfinv(a):
+    return np.vectorize(NormalDist().inv_cdf, [float])((a + 1) / 2) / math.sqrt(2)
+
+
 def torchs_clip(a, *limits, low=None, high=None):
     import torch
 
@@ -669,6 +674,7 @@ ORACLES = {
     ),
     ops.erf: Oracle(elementwise(1), integrated, torchs("erf")),
     ops.erfc: Oracle(elementwise(1), lambda a: 1 - integrated(a), torchs("erfc")),
+    ops.erfinv: Oracle(elementwise(1), numpys_erfinv, torchs("erfinv")),
     ops.silu: Oracle(elementwise(1), lambda a: a / (1 + np.exp(-a)), functional("silu")),
     ops.clamp_min: Oracle(elementwise(2), np.maximum, torchs("clamp_min")),
     ops.clamp_max: Oracle(elementwise(2), np.minimum, torchs("clamp_max")),
