@@ -19,8 +19,8 @@ PUBLIC_IN_OPS = {
     "composed": "autolm.ops.composed",
     "Primitive": "autolm.ops.primitive",
     "primitive": "autolm.ops.primitive",
-    "OneOf": "autolm.ops.varied",
-    "Pattern": "autolm.ops.varied",
+    "OneOf": "autolm.ops.call_patterns",
+    "Pattern": "autolm.ops.call_patterns",
 }
 RECORDS_IN_OPS = """
 FAMILIES: tuple[ModuleType, ...]

@@ -15,7 +15,8 @@ import numpy as np
 from autolm.compiled import fused_loops as loops
 from autolm.compiled.plan import FRESH, Buffer, Plan
 from autolm.engine.graph import Node
-from autolm.ops import attending, neural, probability
+from autolm.ops import neural, probability
+from autolm.ops.attention import read_attention
 from autolm.ops.primitive import Primitive
 
 
@@ -319,7 +320,7 @@ class _Attention:
     def forward(e: Emission) -> None:
         q, k, v = e.buffers()
         shapes = [operand.shape for operand in e.operands]
-        how = attending.read_attention(*(np.empty(s) for s in shapes), **e.node.attributes)
+        how = read_attention(*(np.empty(s) for s in shapes), **e.node.attributes)
         e.refuse_unless(how.mask is None, "with a mask")
         e.refuse_unless(shapes[0][:-2] == shapes[1][:-2] == shapes[2][:-2], "of different batches")
         batch, (queries, _), keys = math.prod(shapes[0][:-2]), shapes[0][-2:], shapes[1][-2]

@@ -15,10 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm import ops
 from autolm.compiled.fused_loops import native_loops
-from autolm.ops import attending, neural, probability
+from autolm.ops import neural, probability
 from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import Array
+from autolm.ops.attention import (
+    join_heads,
+    join_queries,
+    read_attention,
+    split_heads,
+    split_queries,
+)
 from autolm.ops.backend import FLOATS, Native, backend
 from autolm.ops.primitive import Backward, Primitive
 
@@ -105,14 +113,14 @@ def embedding(weight: Array, *, token_ids: NDArray[np.integer]) -> tuple[Array, 
     return y.reshape(*token_ids.shape, shape[1]), backward
 
 
-@twin(attending.attention)
+@twin(ops.attention)
 def attention(q: Array, k: Array, v: Array, **attributes: Any) -> tuple[Array, Backward]:
     """Scale, hide and normalize scores where they lie, one row after another."""
-    how = attending.read_attention(q, k, v, **attributes)
+    how = read_attention(q, k, v, **attributes)
     if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or how.mask is not None:
-        return attending.attention.forward(q, k, v, **attributes)
-    queries = attending.split_queries(q, how)
-    keys, values = (attending.split_heads(a, how.kv_heads) for a in (k, v))
+        return ops.attention.forward(q, k, v, **attributes)
+    queries = split_queries(q, how)
+    keys, values = (split_heads(a, how.kv_heads) for a in (k, v))
     scores = queries @ keys.swapaxes(-1, -2)
     rows = _rows(scores)
     window = k.shape[-2] if how.window is None else how.window
@@ -122,7 +130,7 @@ def attention(q: Array, k: Array, v: Array, **attributes: Any) -> tuple[Array, B
     weights = rows.reshape(scores.shape)
 
     def backward(grad: Array) -> tuple[Array, Array, Array]:
-        upstream = attending.split_queries(grad, how)
+        upstream = split_queries(grad, how)
         to_rows = _rows(upstream @ values.swapaxes(-1, -2))
         native_loops().softmax_backward(to_rows, rows, how.factor)
         to_scores = to_rows.reshape(weights.shape)
@@ -130,12 +138,12 @@ def attention(q: Array, k: Array, v: Array, **attributes: Any) -> tuple[Array, B
         to_k = to_scores.swapaxes(-1, -2) @ queries
         to_v = weights.swapaxes(-1, -2) @ upstream
         return (
-            attending.join_queries(to_q, how),
-            attending.join_heads(to_k, how.kv_heads),
-            attending.join_heads(to_v, how.kv_heads),
+            join_queries(to_q, how),
+            join_heads(to_k, how.kv_heads),
+            join_heads(to_v, how.kv_heads),
         )
 
-    return attending.join_queries(weights @ values, how), backward
+    return join_queries(weights @ values, how), backward
 
 
 @twin(probability.cross_entropy)

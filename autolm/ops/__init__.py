@@ -12,34 +12,34 @@ from typing import TypeVar
 from autolm.ops import (
     along_axes,
     arithmetic,
-    attending,
-    choosing,
     convolution,
+    indexing,
     neural,
     positions,
     probability,
     reduce,
     shape,
 )
+from autolm.ops import attention as attention_family
 from autolm.ops import einsum as einsum_family
 from autolm.ops.array_operation import ArrayOperation as ArrayOperation
 from autolm.ops.array_operation import Case as Case
+from autolm.ops.call_patterns import Axis as Axis
+from autolm.ops.call_patterns import Floats as Floats
+from autolm.ops.call_patterns import Ids as Ids
+from autolm.ops.call_patterns import Index as Index
+from autolm.ops.call_patterns import Length as Length
+from autolm.ops.call_patterns import Mask as Mask
+from autolm.ops.call_patterns import NewShape as NewShape
+from autolm.ops.call_patterns import OneOf as OneOf
+from autolm.ops.call_patterns import Order as Order
+from autolm.ops.call_patterns import Pattern as Pattern
+from autolm.ops.call_patterns import Varied as Varied
+from autolm.ops.call_patterns import WiderShape as WiderShape
 from autolm.ops.composed import Composed as Composed
 from autolm.ops.composed import composed as composed
 from autolm.ops.primitive import Primitive as Primitive
 from autolm.ops.primitive import primitive as primitive
-from autolm.ops.varied import Axis as Axis
-from autolm.ops.varied import Floats as Floats
-from autolm.ops.varied import Ids as Ids
-from autolm.ops.varied import Index as Index
-from autolm.ops.varied import Length as Length
-from autolm.ops.varied import Mask as Mask
-from autolm.ops.varied import NewShape as NewShape
-from autolm.ops.varied import OneOf as OneOf
-from autolm.ops.varied import Order as Order
-from autolm.ops.varied import Pattern as Pattern
-from autolm.ops.varied import Varied as Varied
-from autolm.ops.varied import WiderShape as WiderShape
 
 Kind = TypeVar("Kind")
 
@@ -48,11 +48,11 @@ FAMILIES = (
     reduce,
     shape,
     along_axes,
-    choosing,
+    indexing,
     einsum_family,
     neural,
     probability,
-    attending,
+    attention_family,
     convolution,
     positions,
 )

@@ -34,17 +34,19 @@ from autolm.ops.arithmetic import tanh as tanh
 from autolm.ops.arithmetic import where as where
 from autolm.ops.array_operation import ArrayOperation as ArrayOperation
 from autolm.ops.array_operation import Case as Case
-from autolm.ops.attending import attention as attention
-from autolm.ops.choosing import gather as gather
-from autolm.ops.choosing import ordered as ordered
-from autolm.ops.choosing import sort as sort
-from autolm.ops.choosing import topk as topk
-from autolm.ops.choosing import tril as tril
-from autolm.ops.choosing import triu as triu
+from autolm.ops.attention import attention as attention
+from autolm.ops.call_patterns import OneOf as OneOf
+from autolm.ops.call_patterns import Pattern as Pattern
 from autolm.ops.composed import Composed as Composed
 from autolm.ops.composed import composed as composed
 from autolm.ops.convolution import conv1d as conv1d
 from autolm.ops.einsum import einsum as einsum
+from autolm.ops.indexing import gather as gather
+from autolm.ops.indexing import ordered as ordered
+from autolm.ops.indexing import sort as sort
+from autolm.ops.indexing import topk as topk
+from autolm.ops.indexing import tril as tril
+from autolm.ops.indexing import triu as triu
 from autolm.ops.neural import dropout as dropout
 from autolm.ops.neural import embedding as embedding
 from autolm.ops.neural import layer_norm as layer_norm
@@ -77,8 +79,6 @@ from autolm.ops.shape import stack as stack
 from autolm.ops.shape import swapaxes as swapaxes
 from autolm.ops.shape import transpose as transpose
 from autolm.ops.shape import unsqueeze as unsqueeze
-from autolm.ops.varied import OneOf as OneOf
-from autolm.ops.varied import Pattern as Pattern
 from types import ModuleType as ModuleType
 
 FAMILIES: tuple[ModuleType, ...]

@@ -23,10 +23,10 @@ from autolm.ops.arguments import (
     told,
 )
 from autolm.ops.array_operation import Case
+from autolm.ops.call_patterns import Axis as AnyAxis
+from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.shape import concatenate, getitem, reshape
-from autolm.ops.varied import Axis as AnyAxis
-from autolm.ops.varied import OneOf, Pattern
 
 # How NumPy and PyTorch call the ways to pad with elements of the array itself.
 MODES = {"replicate": "edge", "circular": "wrap"}

@@ -19,6 +19,7 @@ from autolm.engine.value import OPERATIONS, Operation, Value
 from autolm.ops import definitions
 from autolm.ops.arguments import read_choice, read_dtype, read_number
 from autolm.ops.array_operation import CONDITION, REALS, Array, Case
+from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.definitions import GELU_CUBIC, GELU_SCALE
 from autolm.ops.error_function import TWO_OVER_ROOT_PI
@@ -26,7 +27,6 @@ from autolm.ops.error_function import erf as error_function
 from autolm.ops.error_function import erfc as complementary_error_function
 from autolm.ops.primitive import Backward, Primitive, Result, primitive
 from autolm.ops.reduce import floating, sign
-from autolm.ops.varied import OneOf, Pattern
 
 
 def each(function: Any) -> Any:

@@ -20,8 +20,8 @@ from autolm.engine.hooks import higher
 from autolm.engine.value import POSITIVE as POSITIVE
 from autolm.engine.value import REALS as REALS
 from autolm.ops.arguments import SPELLINGS, respelled, told
+from autolm.ops.call_patterns import Pattern
 from autolm.ops.refusal import refusal
-from autolm.ops.varied import Pattern
 
 Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
 

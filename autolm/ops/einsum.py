@@ -21,9 +21,9 @@ from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.ops.arguments import told
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.primitive import Backward, Primitive
 from autolm.ops.reduce import accumulating, rounded_as
-from autolm.ops.varied import OneOf, Pattern
 
 Shape = tuple[int, ...]
 

@@ -21,9 +21,9 @@ from autolm.ops.arguments import (
     told,
 )
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Ids, Mask, OneOf, Pattern
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
-from autolm.ops.varied import Ids, Mask, OneOf, Pattern
 
 
 @primitive(

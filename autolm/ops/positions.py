@@ -13,10 +13,10 @@ import numpy as np
 from autolm.engine.graph import named
 from autolm.ops.arguments import read_bool, read_floats, read_int, read_number
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Floats, Ids, Length, OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.definitions import constant
 from autolm.ops.shape import concatenate, stack
-from autolm.ops.varied import Floats, Ids, Length, OneOf, Pattern
 
 WAYS = {"base": OneOf(10_000.0, 10.0), "interleaved": OneOf(False, True)}
 

@@ -22,10 +22,10 @@ from autolm.ops.arguments import (
     read_number,
 )
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Axis, Floats, Ids, OneOf, Pattern
 from autolm.ops.neural import require_known
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
-from autolm.ops.varied import Axis, Floats, Ids, OneOf, Pattern
 
 
 def shifted_exponentials(

@@ -16,9 +16,11 @@ import numpy as np
 
 from autolm.engine.graph import named
 from autolm.engine.value import Value
-from autolm.ops import definitions, varied
+from autolm.ops import definitions
 from autolm.ops.arguments import Axis, read_axes, read_axis, read_bool, read_number
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Axis as AnyAxis
+from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.primitive import Backward, primitive
 
@@ -33,8 +35,8 @@ CASES = (
     Case(((2, 1, 3),), {"axis": 1}),
     Case(((),)),
 )
-VARIED = {"axis": varied.Axis(several=True), "keepdims": varied.OneOf(False, True)}
-PATTERNS = (varied.Pattern(("…",), VARIED),)
+VARIATIONS = {"axis": AnyAxis(several=True), "keepdims": OneOf(False, True)}
+PATTERNS = (Pattern(("…",), VARIATIONS),)
 
 
 def spread(reduced: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
@@ -200,8 +202,8 @@ def _before(rows: Array) -> Array:
         Case(((2, 3, 2),), {"axis": -2}),
     ),
     patterns=(
-        varied.Pattern(("… n",), {"axis": varied.Axis()}),
-        varied.Pattern(("…",), {"axis": None}),
+        Pattern(("… n",), {"axis": AnyAxis()}),
+        Pattern(("…",), {"axis": None}),
     ),
 )
 def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Backward]:
@@ -268,7 +270,7 @@ def _variance(values: Sequence[Value], ddof: float = 0) -> Any:
     scalar=fold(_variance),
     definition=definitions.var,
     cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
-    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
+    patterns=(Pattern(("…",), {**VARIATIONS, "ddof": OneOf(0, 0.5, -1)}),),
 )
 def var(
     a: Array, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0
@@ -366,7 +368,7 @@ def _norm(values: Sequence[Value], ord: float = 2) -> Any:
     scalar=fold(_norm),
     places=("ord", "axis", "keepdims"),
     cases=(*CASES, Case(((2, 3),), {"ord": 1}), Case(((2, 3),), {"ord": math.inf, "axis": 1})),
-    patterns=(varied.Pattern(("…",), {**VARIED, "ord": varied.OneOf(2, 1, math.inf, 3, 1.5)}),),
+    patterns=(Pattern(("…",), {**VARIATIONS, "ord": OneOf(2, 1, math.inf, 3, 1.5)}),),
 )
 def norm(
     a: Array, /, *, ord: float = 2, axis: Axis = None, keepdims: bool = False
@@ -408,7 +410,7 @@ def norm(
     kinks="where all are equal: the slope is 0",
     places=("axis",),
     cases=(*CASES[1:-1], Case(((2, 3),), {"axis": 1, "ddof": 1})),
-    patterns=(varied.Pattern(("…",), {**VARIED, "ddof": varied.OneOf(0, 0.5, -1)}),),
+    patterns=(Pattern(("…",), {**VARIATIONS, "ddof": OneOf(0, 0.5, -1)}),),
 )
 def std(a: Any, /, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`.

@@ -12,12 +12,12 @@ import numpy as np
 
 from autolm.ops.arguments import Axis, read_axes, read_axis, read_new_shape, read_order, read_shape
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Axis as AnyAxis
+from autolm.ops.call_patterns import Index, NewShape, OneOf, Order, Pattern, WiderShape
 from autolm.ops.composed import composed
 from autolm.ops.index import as_index, repeats
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating
-from autolm.ops.varied import Axis as AnyAxis
-from autolm.ops.varied import Index, NewShape, OneOf, Order, Pattern, WiderShape
 
 
 @primitive(

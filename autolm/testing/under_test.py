@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from autolm.ops import arguments
 from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.call_patterns import Pattern
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
-from autolm.ops.varied import Pattern
 from autolm.outside.terminal import words_of
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal

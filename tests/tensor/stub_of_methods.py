@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm.ops.arguments import Axis
-from autolm.ops.choosing import Places
+from autolm.ops.indexing import Places
 
 class Methods:
     __slots__ = ()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.ops.array_operation import Case
-from autolm.ops.varied import Pattern
+from autolm.ops.call_patterns import Pattern
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import may_repeat, repeats_an_index

@@ -15,10 +15,10 @@ import numpy as np
 from autolm.ops import definitions, on_values
 from autolm.ops.arguments import read_bool, read_int, read_number, require_broadcast, told
 from autolm.ops.array_operation import Array, Case
+from autolm.ops.call_patterns import Length, Mask, OneOf, Pattern
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.probability import shifted_exponentials
 from autolm.ops.reduce import accumulating, dot_along, rounded_as, sum_along
-from autolm.ops.varied import Length, Mask, OneOf, Pattern
 
 MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
 
