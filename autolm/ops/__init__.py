@@ -1,10 +1,10 @@
 """The operations, one file per family: arithmetic, reductions, shapes, indexing, layers (layer 1).
 
-They are pure functions of arrays, each with its rule and its record. This package does not know
-Tensors or graphs: `autolm.tensor` makes a node of a result.
+They are pure functions of arrays, each with its rule and its record. `autolm.tensor` makes the
+nodes.
 
-An operation that a family defines is exported from here, and from `autolm` unless it would hide a
-builtin. `__init__.pyi` lists the same names for type checkers; `python -m tests.stubs` writes it.
+Every operation of a family is exported from here, and from `autolm` unless it would hide a builtin.
+`__init__.pyi`, which `python -m tests.stubs` writes, lists the same names for type checkers.
 """
 
 from typing import TypeVar
@@ -60,8 +60,8 @@ FAMILIES = (
 
 def _defined_in(kind: type[Kind]) -> tuple[Kind, ...]:
     """Return the operations of a kind, in the order of families and of definitions."""
-    found = (value for family in FAMILIES for value in vars(family).values())
-    return tuple(dict.fromkeys(value for value in found if isinstance(value, kind)))
+    values = (value for family in FAMILIES for value in vars(family).values())
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, kind)))
 
 
 #: The operations with a rule of their own.

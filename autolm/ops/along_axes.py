@@ -1,6 +1,7 @@
-"""Operations that cut along axes and join again: flip, roll, pad, split, chunk.
+"""Operations that cut an array along axes and join the parts: flip, roll, pad, split, chunk.
 
-Each is composed of slices and of what joins them, so its picture shows which elements went where.
+Each is composed of slices and of operations that join them, so a picture shows where each element
+goes.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def pad(
     mode: str = "constant",
     value: float = 0.0,
 ) -> Any:
-    """Make axes longer at their ends, with a number, or with elements of the array.
+    """Extend axes at their ends, with a number or with elements of the array.
 
     `pad_width` is one number for all ends, or (before, after) for each axis, from the first on.
     `mode` is "constant" for the number `value`, or "edge", "reflect", "symmetric" or "wrap", as in
@@ -168,14 +169,14 @@ def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]
 
 
 def _listed(value: Any) -> Any:
-    """Return a tuple or an array as a list; anything else is a number, or wrong."""
+    """Return a tuple or an array as a list, and anything else unchanged."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return [*value] if isinstance(value, tuple | list) else value
 
 
 def _filled(value: float, a: Any, axis: int, length: int) -> Any:
-    """Make what is joined to an end of an axis, in a's type unless that cannot hold the value."""
+    """Make the block to join to an end of an axis, in a's dtype if that can hold the value."""
     kept = a.dtype.kind == "f" or np.asarray(value).astype(a.dtype) == value
     shape = [length if i == axis else n for i, n in enumerate(a.shape)]
     return np.full(shape, value, dtype=a.dtype if kept else None)
@@ -204,7 +205,7 @@ def split(
     split_size_or_sections: int | Sequence[int] | None = None,
     axis: int = 0,
 ) -> list[Any]:
-    """Cut into parts along an axis, told in NumPy's way or in PyTorch's, by the name of either.
+    """Cut into parts along an axis, with NumPy's argument or with PyTorch's, by name.
 
     `indices_or_sections` is a number of equal parts, or where to cut, as in `numpy.split`;
     `split_size_or_sections` is the length of a part, or of each, as in `torch.split`.
@@ -248,7 +249,7 @@ def split(
     places=("chunks", "axis"),
 )
 def chunk(a: Any, /, *, chunks: int, axis: int = 0) -> list[Any]:
-    """Cut into parts of one length along an axis, the last perhaps shorter, as in PyTorch."""
+    """Cut into parts of equal length along an axis, as in PyTorch; the last may be shorter."""
     length = _length_along("chunk", axis, a)
     chunks = read_int("chunk", "chunks", chunks, low=1)
     size = -(-length // chunks)

@@ -1,7 +1,7 @@
-"""What operations are told besides their operands: axes, shapes, switches and numbers, read once.
+"""Readers of the attributes of operations: axes, shapes, switches and numbers.
 
-An operation hands over what it was given, and gets a plain value back or one error in its own
-name. Each reader returns at once for what is usual: it runs for every node that is made.
+A reader takes an argument of any type, and returns a plain value or raises one error that begins
+with the operation's name. It returns early in the common case, since it runs for every node.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def read_axes(name: str, axis: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
 def read_axis(
     name: str, axis: Any, shape: tuple[int, ...], argument: str = "axis", *, added: int = 0
 ) -> int:
-    """Return one axis, from 0 up; `added` axes are those that the result has besides `shape`'s.
+    """Return one axis, counted from 0; the result has `added` axes more than `shape`.
 
-    Of a number 0 and −1 are axis 0: who has no use for that looks at the shape.
+    0 and −1 are axis 0 of a number; a caller that does not want this checks the shape.
 
     >>> read_axis("softmax", "a", (2, 3))
     Traceback (most recent call last):
@@ -118,7 +118,7 @@ def read_shape(name: str, shape: Any, argument: str = "shape") -> tuple[int, ...
 
 
 def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape for the same elements in which −1, once, stands for what is left.
+    """Return a shape for the same elements, in which one length may be −1.
 
     >>> read_new_shape("reshape", (3, -1), (2, 6))
     (3, 4)
@@ -145,7 +145,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
 
 
 def read_bool(name: str, argument: str, value: Any) -> bool:
-    """Return a switch, which is True or False and no number.
+    """Return a switch, which must be True or False, not a number.
 
     >>> read_bool("mean", "keepdims", 1)
     Traceback (most recent call last):
@@ -176,7 +176,7 @@ def read_int(name: str, argument: str, value: Any, low: int | None = None) -> in
 
 
 def read_number(name: str, argument: str, value: Any) -> int | float:
-    """Return a real number as Python's, which does not change the type of an array beside it.
+    """Return a real number as a Python number, which does not change the dtype of an array.
 
     >>> read_number("masked_fill", "value", "a")
     Traceback (most recent call last):
@@ -234,7 +234,7 @@ def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | No
 
 
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse shapes, by the names of what has them, that do not broadcast.
+    """Refuse shapes that do not broadcast; the keys are the names of their arrays.
 
     >>> require_broadcast("add", {"a": (2,), "b": (3,)})
     Traceback (most recent call last):
@@ -327,7 +327,7 @@ def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> d
 
 
 def _integer(value: Any) -> int | None:
-    """Return an int, Python's or NumPy's; None for all else, and a bool is no number."""
+    """Return an int of Python or NumPy; None for everything else, bools included."""
     if isinstance(value, bool):
         return None
     try:
@@ -337,7 +337,7 @@ def _integer(value: Any) -> int | None:
 
 
 def told(value: Any) -> str:
-    """Say in a message what was given: as it is written if that is short, or else its type."""
+    """Show an argument in a message: its repr if that is short, otherwise its type."""
     written = repr(value) if isinstance(value, str | int | float | tuple | list | None) else ""
     if 0 < len(written) <= 40 and "\n" not in written:
         return written

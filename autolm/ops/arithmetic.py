@@ -1,7 +1,7 @@
 """Elementwise operations: arithmetic, elementary functions, and choices between two operands.
 
-Shapes broadcast as in NumPy, and no rule here knows of it: the engine sums each contribution down
-to the shape of its operand.
+Shapes broadcast as in NumPy. The rules ignore this: the engine sums each contribution down to the
+shape of its operand.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def on_each_element(method: Any) -> Primitive:
 
 
 def _if_any(grad: Array, contribution: Array) -> Array:
-    """Send nothing where nothing comes, also where the slope is infinite.
+    """Return 0 where the upstream gradient is 0, even where the slope is infinite.
 
-    So no nan leaks back through the branch that `where` did not take: 0 · ∞ counts as 0.
+    So 0 · ∞ counts as 0, and no nan comes back through the branch that `where` did not take.
     """
     return np.where(grad == 0, 0, contribution)
 
@@ -232,7 +232,7 @@ def sigmoid(a: Array, /) -> tuple[Array, Backward]:
 
 @elementwise(Value.relu)
 def relu(a: Array, /) -> tuple[Array, Backward]:
-    """Cut off what is negative: max(0, a)."""
+    """Replace negative numbers by 0: max(0, a)."""
     y = np.maximum(a, 0)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -264,7 +264,7 @@ def softplus(a: Array, /) -> tuple[Array, Backward]:
     patterns=(Pattern(("…",), {"negative_slope": OneOf(0.01, 0.25, 0, 2, -1.0)}),),
 )
 def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Backward]:
-    """Flatten what is negative: its slope is `negative_slope`."""
+    """Scale negative numbers by `negative_slope`."""
     a, slope = floating(a), read_number("leaky_relu", "negative_slope", negative_slope)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -275,7 +275,7 @@ def leaky_relu(a: Array, /, *, negative_slope: float = 0.01) -> tuple[Array, Bac
 
 @elementwise(Value.erf)
 def erf(a: Array, /) -> tuple[Array, Backward]:
-    """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+    """Take the error function: the share of a normal distribution within ±a·√2 deviations."""
     a = floating(a)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -286,7 +286,7 @@ def erf(a: Array, /) -> tuple[Array, Backward]:
 
 @elementwise(Value.erfc)
 def erfc(a: Array, /) -> tuple[Array, Backward]:
-    """Take the complementary error function 1 − erf a, which keeps its digits where it is small."""
+    """Take the complementary error function 1 − erf a, without loss of digits where it is small."""
     a = floating(a)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -320,7 +320,7 @@ def gelu(a: Array, /, *, approximate: str = "none") -> tuple[Array, Backward]:
         root_2 = np.sqrt(a.real.dtype.type(2))
         gate = 0.5 * complementary_error_function(-a / root_2)  # 1 + erf loses its digits below 0
         slope = np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
-    else:  # ½(1 + tanh u) is σ(2u), of which nothing is lost where it is small
+    else:  # ½(1 + tanh u) is σ(2u), which keeps its digits where it is small
         gate = 1 / (1 + np.exp(-2 * GELU_SCALE * (a + GELU_CUBIC * (a * a * a))))
         steep = gate * (1 - gate)
         bent = 2 * steep * (GELU_SCALE * (1 + 3 * GELU_CUBIC * (a * a)))
@@ -353,7 +353,7 @@ def silu(a: Any, /) -> Any:
     scalar=each(lambda a, b: a.silu() * b),
 )
 def swiglu(a: Any, b: Any, /) -> Any:
-    """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up.
+    """Gate one projection by another: silu(a) · b, as with x W_gate and x W_up.
 
     >>> from autolm import swiglu
     >>> swiglu([0.0, 20.0], [3.0, 3.0]).data.round(6)
@@ -393,7 +393,7 @@ def minimum(a: Array, b: Array, /) -> tuple[Array, Backward]:
     domain=(CONDITION, REALS, REALS),
 )
 def where(condition: Array, a: Array, b: Array, /) -> tuple[Array, Backward]:
-    """Choose from a where the condition holds, else from b; nothing leaks from the other branch."""
+    """Take a where the condition holds, else b; the other branch gets no gradient."""
     if condition.dtype != bool:
         what = f"not {condition.dtype}; compare, as in x > 0"
         raise TypeError(f"where: condition must be bools, {what}")
@@ -419,7 +419,7 @@ def astype(a: Array, /, *, dtype: DTypeLike) -> tuple[Array, Backward]:
     def backward(grad: Array) -> tuple[Array]:
         return (grad,)  # the engine gives a contribution the type of its operand
 
-    return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests bring their own types
+    return a if a.dtype.kind in "cO" else a.astype(dtype), backward  # tests use other dtypes
 
 
 @each
@@ -447,7 +447,7 @@ def _inside(a: Value, limit: Value | float, is_outside: Callable[[float, float],
     scalar=_raised,
 )
 def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
-    """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+    """Raise elements below a limit to it; at a tie, a gets the whole gradient."""
     return _limited(a, low, a.real < low.real)
 
 
@@ -459,12 +459,12 @@ def clamp_min(a: Array, low: Array, /) -> tuple[Array, Backward]:
     scalar=_lowered,
 )
 def clamp_max(a: Array, high: Array, /) -> tuple[Array, Backward]:
-    """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
+    """Lower elements above a limit to it; at a tie, a gets the whole gradient."""
     return _limited(a, high, a.real > high.real)
 
 
 def _limited(a: Array, limit: Array, is_outside: Array) -> tuple[Array, Backward]:
-    """Choose the limit where a is outside; where one of them is nan, so is the result."""
+    """Take the limit where a is outside; the result is nan where either is nan."""
     is_nan = (a != a) | (limit != limit)
 
     def backward(grad: Array) -> tuple[Array, Array]:

@@ -1,8 +1,8 @@
-"""What every operation on arrays has: its record, and how it is called.
+"""The record of an operation on arrays, and its call.
 
-An operation is either a primitive, with a rule of its own (`primitive.py`), or composed of others
-(`composed.py`). Its record is read by labels, tooltips, the stepper, the table of operations and
-the tests, so nothing about an operation is said twice.
+An operation is either a primitive, with its own backward rule (`primitive.py`), or composed of
+others (`composed.py`). Labels, tooltips, the debugger, the table of operations and the tests read
+the record, so every fact about an operation is written once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from autolm.ops.arguments import SPELLINGS, respelled, told
 from autolm.ops.call_patterns import Pattern
 from autolm.ops.refusal import refusal
 
-Array = NDArray[Any]  # of floats; of complex numbers, long doubles or Values where a test asks
+Array = NDArray[Any]  # of floats; in tests also of complex numbers, long doubles or Values
 
-CONDITION = None  # an operand that is true or false, and is not differentiated
+CONDITION = None  # the domain of an operand of bools, which is not differentiated
 
 
 class Case(NamedTuple):
-    """One way to call an operation that is not elementwise: operand shapes and attributes."""
+    """An example call of an operation that is not elementwise: operand shapes and attributes."""
 
     shapes: tuple[tuple[int, ...], ...]
     attributes: dict[str, Any] = {}  # noqa: RUF012  (never changed)
@@ -39,19 +39,19 @@ class Case(NamedTuple):
 class ArrayOperation:
     """An operation on arrays: callable, and its own record.
 
-    Called with Tensors, arrays or numbers it returns a Tensor; keyword arguments are attributes,
-    and are not differentiated.
+    It takes Tensors, arrays or numbers and returns a Tensor. Its keyword arguments, the attributes,
+    are not differentiated.
 
     Attributes
     ----------
     forward
         The function itself, of operands and attributes.
     symbol, formula
-        What pictures show; and the operation as mathematics.
+        The short sign in pictures, and the operation as mathematics.
     rule
         One text per operand; ḡ is the upstream gradient, y the result.
     domain
-        The open interval in which each operand may be sampled; one serves for all.
+        The open interval in which each operand may be sampled; one interval serves for all.
     kinks
         Where the derivative jumps, and which value is taken there; empty if it never does.
     scalar
@@ -59,11 +59,12 @@ class ArrayOperation:
     cases
         Shapes and attributes to try; empty for an elementwise operation, which takes any shapes.
     patterns
-        What all calls look like, with letters for lengths and attributes by kind, to draw from.
+        Descriptions of all calls, from which tests draw: shapes with letters for lengths, and kinds
+        of attributes.
     relations
-        What holds of the forward besides its gradient, such as `causal`; for tests to prove.
+        Other properties of the forward, such as `causal`, for tests to prove.
     places
-        The attributes that need no name after the operands, as NumPy and PyTorch both have them.
+        Attributes that may be positional, after the operands, as in both NumPy and PyTorch.
     """
 
     kind: ClassVar[str]
@@ -86,7 +87,7 @@ class ArrayOperation:
     def decorator(
         cls, maker: str, function: Callable[..., Any] | None, record: dict[str, Any]
     ) -> Any:
-        """Make an operation of a function and its record; of a record alone, what does so."""
+        """Make an operation from a function and its record; a record alone makes a decorator."""
         if function is not None and not callable(function):
             raise TypeError(f"{maker}: a function is needed, not {told(function)}")
         if not isinstance(record.get("name", ""), str):
@@ -94,8 +95,8 @@ class ArrayOperation:
         fields = cls.__dataclass_fields__
         for word in record:
             if word not in fields or word == "forward":
-                known = ", ".join(name for name in fields if name != "forward")
-                raise TypeError(f"{maker}: there is no field {word!r}; it takes {known}")
+                names = ", ".join(name for name in fields if name != "forward")
+                raise TypeError(f"{maker}: there is no field {word!r}; it takes {names}")
 
         def decorate(function: Callable[..., Any]) -> ArrayOperation:
             name = record.get("name", getattr(function, "__name__", "operation"))
@@ -106,7 +107,7 @@ class ArrayOperation:
         return decorate if function is None else decorate(function)
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Compute, and record what was done: a Tensor, which a higher room makes."""
+        """Compute, record the nodes, and return a Tensor."""
         if self.places and len(operands) > (len(self.operands) or 1):
             operands, attributes = self._by_name(operands, attributes)
         if attributes and not SPELLINGS.keys().isdisjoint(attributes):
@@ -120,20 +121,21 @@ class ArrayOperation:
             raise better from None
 
     def _by_name(
-        self, given: tuple[Any, ...], attributes: dict[str, Any]
+        self, arguments: tuple[Any, ...], attributes: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Part what was given by place into operands and attributes, each with its name."""
+        """Split positional arguments into operands and named attributes."""
         count = len(self.operands)
         if self.joins:
-            count = 1 if isinstance(given[0], list | tuple) and _is_int(given[1]) else len(given)
-        operands, rest = given[:count], given[count:]
+            is_list = isinstance(arguments[0], list | tuple) and _is_int(arguments[1])
+            count = 1 if is_list else len(arguments)
+        operands, rest = arguments[:count], arguments[count:]
         if len(rest) > len(self.places):
             words = [f"{word}=" for word in self.words if word not in self.places]
             if words:
                 after = f"name what comes after the {self.places[-1]}: {' or '.join(words)}"
                 raise TypeError(f"{self.name}: {after}")
-            known = ", ".join((*self.operands, *self.places))
-            raise TypeError(f"{self.name}: it takes {known} and no more, not {len(given)}")
+            names = ", ".join((*self.operands, *self.places))
+            raise TypeError(f"{self.name}: it takes {names} and no more, not {len(arguments)}")
         for place in self.places[: len(rest)]:
             if place in attributes:
                 raise TypeError(f"{self.name}: {place} is given twice")
@@ -141,36 +143,36 @@ class ArrayOperation:
 
     @cached_property
     def options(self) -> dict[str, Any]:
-        """Its attributes by name, with their defaults; those that must be told are not here."""
+        """The attributes that have defaults, by name."""
         return getattr(self.forward, "__kwdefaults__", None) or {}
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """The names of all its attributes."""
-        code = getattr(self.forward, "__code__", None)  # a callable object has none
+        """The names of all attributes."""
+        code = getattr(self.forward, "__code__", None)  # which a callable object lacks
         first = code.co_argcount if code is not None else 0
         return code.co_varnames[first : first + code.co_kwonlyargcount] if code is not None else ()
 
     @cached_property
     def operands(self) -> tuple[str, ...]:
-        """What its function calls its operands; none where it joins any number of them."""
+        """The names of the operands; empty if it takes any number of them."""
         code = getattr(self.forward, "__code__", None)
         return code.co_varnames[: code.co_argcount] if code is not None else ()
 
     @cached_property
     def optional(self) -> tuple[str, ...]:
-        """Which operands may be left out, and given by name; none of a primitive."""
+        """The operands that may be omitted or named; a primitive has none."""
         return ()
 
     @cached_property
     def joins(self) -> bool:
-        """Whether it takes any number of operands, `forward(*arrays)`; then a list will do too."""
+        """Whether it takes any number of operands, `forward(*arrays)`, or a list of them."""
         code = getattr(self.forward, "__code__", None)
         return code is not None and bool(code.co_flags & inspect.CO_VARARGS)
 
     def __repr__(self) -> str:
-        told = f"{self.kind} {self.name}"
-        return f"<{told}: {self.formula}>" if self.formula else f"<{told}>"
+        text = f"{self.kind} {self.name}"
+        return f"<{text}: {self.formula}>" if self.formula else f"<{text}>"
 
 
 def _is_int(value: Any) -> bool:

@@ -1,7 +1,7 @@
-"""Attention: each position looks at others, in heads, and sees what causality and masks let it.
+"""Attention, fused into one node: heads, grouped queries, causal and other masks.
 
-It is one node; `definitions.py` composes it of smaller operations. Heads that share keys are
-handled as one head with more queries, so that grouped queries cost no copies of the keys.
+`definitions.py` composes it of smaller operations. Heads that share keys are computed as one head
+with more queries, so grouped queries do not copy the keys.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
 def _ahead_or_too_far(
     queries: int, keys: int, shares: int, window: int | None, dtype: np.dtype[Any]
 ) -> Array:
-    """Tabulate what to add to scores: 0 where a query may look, −inf elsewhere.
+    """Return the causal mask to add to scores: 0 where a query sees a key, −inf elsewhere.
 
-    (shares · queries, keys): so often over for heads that are stacked.
+    Its shape is (shares · queries, keys): it is repeated for heads that are stacked.
     """
-    seen = np.tri(queries, keys, keys - queries, dtype=bool)
+    visible = np.tri(queries, keys, keys - queries, dtype=bool)
     if window is not None:
-        seen &= ~np.tri(queries, keys, keys - queries - window, dtype=bool)
-    table = np.tile(np.where(seen, 0, -np.inf).astype(dtype), (shares, 1))
+        visible &= ~np.tri(queries, keys, keys - queries - window, dtype=bool)
+    table = np.tile(np.where(visible, 0, -np.inf).astype(dtype), (shares, 1))
     table.flags.writeable = False
     return table
 
@@ -99,7 +99,7 @@ def attention(
     mask: Array | None = None,
     scale: float | None = None,
 ) -> tuple[Array, Backward]:
-    """Let each position look at others: softmax(q kᵀ · scale + mask) v, in heads side by side.
+    """Attend from each position to others: softmax(q kᵀ · scale + mask) v, in each head.
 
     Shapes: ``(…, queries, width)``, ``(…, keys, width)``, ``(…, keys, width of v) -> (…, queries,
     width of v)``; the axes before them broadcast.
@@ -107,26 +107,26 @@ def attention(
     Parameters
     ----------
     num_heads
-        Head h reads and writes the h-th of as many equal parts of the widths, which are d_k and d_v
-        wide. Left out, all of the width is one head, and heads may be an axis before time: this is
+        Head h uses the h-th of this many equal parts of the widths; the parts are d_k and d_v wide.
+        By default the whole width is one head, and heads may be an axis before time: this is
         PyTorch's layout, ``(batch, heads, time, d_k)``.
     num_kv_heads
-        The heads of k and v, if they are fewer: they divide those of q, and k and v are so much
-        narrower. Neighbouring heads of q share one. (With heads as an axis, broadcasting does it:
-        q as ``(batch, kv heads, shares, queries, d_k)``, k as ``(batch, kv heads, 1, keys, d_k)``.)
+        The number of heads of k and v, if it is smaller; it divides that of q, and neighbouring
+        heads of q share one. (With heads as an axis, use broadcasting: q as ``(batch, kv heads,
+        shares, queries, d_k)``, k as ``(batch, kv heads, 1, keys, d_k)``.)
     causal
-        A query sees no key after it; the last query is beside the last key.
+        A query sees no later key; the last query is aligned with the last key.
     window
-        A query sees this many keys, the last of them its own; for `causal` attention only.
+        The number of keys that a query sees, its own being the last; for `causal` attention only.
     mask
         Bools, true where a query may look, or floats that are added to the scaled scores, where
         −inf hides. It broadcasts to the scores, ``(…, num_heads, queries, keys)``, without the axis
         of heads if `num_heads` is left out. No gradient goes to it.
     scale
-        1/√d_k if it is not given; 1 for scores as they are.
+        The factor of the scores, by default 1/√d_k.
 
-    What hides is combined: a key is seen if nothing hides it. A query that sees nothing gets zeros,
-    and sends none.
+    A key is seen if none of these hides it. The result of a query that sees no key is 0, and so are
+    its gradients.
 
     Sources: Vaswani et al., Attention Is All You Need (2017), sections 3.2.1 and 3.2.2; Ainslie et
     al., GQA (2023), section 2.2; Beltagy, Peters and Cohan, Longformer (2020), section 3.1.
@@ -142,8 +142,8 @@ def attention(
         mask=mask,
         scale=scale,
     )
-    given = q, k, v
-    q, k, v = map(accumulating, given)
+    operands = q, k, v
+    q, k, v = map(accumulating, operands)
     queries = split_queries(q * how.factor, how)
     keys, values = split_heads(k, how.kv_heads), split_heads(v, how.kv_heads)
     scores = queries @ keys.swapaxes(-1, -2)
@@ -155,16 +155,16 @@ def attention(
         sizes = q.shape[-2], k.shape[-2], how.heads // how.kv_heads
         table = _ahead_or_too_far(*sizes, how.window, scores.real.dtype)
         if modest:
-            scores += table  # faster than choosing
+            scores += table  # faster than np.copyto
         else:
-            np.copyto(scores, table, where=table != 0)  # ∞ − ∞ would leak from what is hidden
+            np.copyto(scores, table, where=table != 0)  # a hidden score of ∞ would become nan
     if modest:
         exponentials = np.exp(scores, out=scores)
         total = sum_along(exponentials)
     else:
         exponentials, total, _ = shifted_exponentials(scores, -1, out=scores)
-    total[total == 0] = 1  # a query that sees nothing, where a softmax alone would be nan
-    # Weights are exponentials / total. There are fewer numbers to divide in the result than there.
+    total[total == 0] = 1  # a query that sees no key; a softmax alone would give nan
+    # Weights are exponentials / total. The result has fewer numbers to divide.
     mixed = exponentials @ values
     mixed /= total
     y = join_queries(mixed, how)
@@ -184,30 +184,30 @@ def attention(
             join_heads(to_v, how.kv_heads),
         )
 
-    return rounded_as(y, *given), backward
+    return rounded_as(y, *operands), backward
 
 
 def _are_modest(scores: Array) -> bool:
-    """Whether exponentials neither overflow nor vanish: then no shift is needed, and time saved."""
+    """Whether exponentials neither overflow nor vanish, so that the shift can be skipped."""
     real = scores.real
     return real.size > 0 and real.min() > -MODEST and real.max() < MODEST
 
 
 def _hides_only(mask: Array) -> bool:
-    """Whether a mask lets scores that it does not hide be what they are."""
+    """Whether a mask does not change the scores that it does not hide."""
     return mask.dtype == bool or bool(np.all((mask == 0) | (mask == -np.inf)))
 
 
 def _masked(scores: Array, mask: Array) -> Array:
-    """Add a mask to scores; what it hides is −inf whatever it was, since ∞ − ∞ would leak."""
+    """Add a mask to scores; a hidden score becomes −inf even if it was ∞, since ∞ − ∞ is nan."""
     if mask.dtype == bool:
         return np.where(mask, scores, -np.inf)
     mask = mask.astype(scores.real.dtype)
     return np.where(mask == -np.inf, -np.inf, scores + mask)
 
 
-class Attending(NamedTuple):
-    """How an attention attends: its attributes, read."""
+class Attributes(NamedTuple):
+    """The attributes of a call, checked."""
 
     heads: int
     kv_heads: int
@@ -228,8 +228,8 @@ def read_attention(
     window: int | None = None,
     mask: Any = None,
     scale: float | None = None,
-) -> Attending:
-    """Read the attributes; refuse operands that do not fit, or split."""
+) -> Attributes:
+    """Check the attributes and the shapes of the operands."""
     heads = 1 if num_heads is None else read_int("attention", "num_heads", num_heads, low=1)
     kv_heads = heads
     if num_kv_heads is not None:
@@ -268,12 +268,12 @@ def read_attention(
         window = min(window, k.shape[-2])  # no loop needs to count to more
     if mask is not None:
         mask = _read_mask(mask, q, k, v, num_heads)
-    if scale is None:  # without any width all scores are 0, whatever the scale
-        return Attending(heads, kv_heads, causal, window, mask, 1 / math.sqrt(d_k or 1))
+    if scale is None:  # without any width all scores are 0, for every scale
+        return Attributes(heads, kv_heads, causal, window, mask, 1 / math.sqrt(d_k or 1))
     factor = read_number("attention", "scale", scale)
     if not math.isfinite(factor):
         raise ValueError(f"attention: scale must be finite, not {factor}")
-    return Attending(heads, kv_heads, causal, window, mask, float(factor))
+    return Attributes(heads, kv_heads, causal, window, mask, float(factor))
 
 
 def _read_mask(mask: Any, q: Array, k: Array, v: Array, num_heads: int | None) -> Array:
@@ -312,15 +312,15 @@ def split_heads(a: Array, num_heads: int) -> Array:
 
 
 def join_heads(a: Array, num_heads: int) -> Array:
-    """Lay heads side by side again: (…, num_heads, time, d) -> (…, time, num_heads · d)."""
+    """Join heads along the width: (…, num_heads, time, d) -> (…, time, num_heads · d)."""
     if num_heads == 1:
         return a
     *batch, heads, time, width = a.shape
     return a.swapaxes(-3, -2).reshape(*batch, time, heads * width)
 
 
-def stack_heads(a: Array, how: Attending) -> Array:
-    """Put heads that share keys under one another: their queries are then just more queries.
+def stack_heads(a: Array, how: Attributes) -> Array:
+    """Stack the queries of heads that share keys, as more queries of one head.
 
     ``(…, heads, queries, d) -> (…, kv_heads, shares · queries, d)``, without an axis of one head.
     """
@@ -331,19 +331,19 @@ def stack_heads(a: Array, how: Attending) -> Array:
     return a.reshape(*batch, *own, how.heads // how.kv_heads * queries, width)
 
 
-def unstack_heads(a: Array, how: Attending) -> Array:
-    """View each head alone again; the inverse of `stack_heads`."""
+def unstack_heads(a: Array, how: Attributes) -> Array:
+    """Give each head its own axis again; the inverse of `stack_heads`."""
     if how.heads == how.kv_heads:
         return a
     *batch, stacked, width = a.shape if how.kv_heads == 1 else (*a.shape[:-3], *a.shape[-2:])
     return a.reshape(*batch, how.heads, stacked // (how.heads // how.kv_heads), width)
 
 
-def split_queries(a: Array, how: Attending) -> Array:
+def split_queries(a: Array, how: Attributes) -> Array:
     """Split the width into heads, and stack those that share keys."""
     return stack_heads(split_heads(a, how.heads), how)
 
 
-def join_queries(a: Array, how: Attending) -> Array:
-    """Lay the heads of queries side by side again."""
+def join_queries(a: Array, how: Attributes) -> Array:
+    """Join the heads of queries along the width."""
     return join_heads(unstack_heads(a, how), how.heads)

@@ -1,7 +1,6 @@
-"""What may vary from one call of an operation to the next, said by kind.
+"""Patterns of an operation's calls: shapes with letters for lengths, and kinds of attributes.
 
-A record says so in its `patterns`: shapes in letters, and for each attribute a value, or one of the
-kinds below. Tests draw calls from them (`autolm.testing.calls_from_patterns`); nothing here draws.
+They are the `patterns` of a record, and `autolm.testing.calls_from_patterns` draws calls from them.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Any, NamedTuple
 
 
 class Pattern(NamedTuple):
-    """Many ways to call an operation: operand shapes in letters, and attributes, `Varied` or not.
+    """Many calls of an operation: shapes of the operands, and values or kinds of the attributes.
 
-    In `Pattern(("… n k", "… k m"))` a letter is the same length wherever it stands, "h·d" and "2·d"
-    are products, and "…" is any axes, such that those of all operands broadcast together.
+    In `Pattern(("… n k", "… k m"))` the same letter is the same length, "h·d" and "2·d" are
+    products, and "…" is any number of axes; those of all operands broadcast.
     """
 
     shapes: tuple[str, ...]
@@ -22,7 +21,7 @@ class Pattern(NamedTuple):
 
 
 class Varied:
-    """What an attribute may be; every call of a test draws it anew."""
+    """A kind of attribute, from which each call of a test draws a value."""
 
 
 class OneOf(Varied):
@@ -48,9 +47,9 @@ class Axis(Varied):
     Attributes
     ----------
     several
-        A tuple of axes, or None for all, will do too.
+        It may also be a tuple of axes, or None for all.
     new
-        It is the place of an axis that the result has and the operand has not.
+        It is an axis of the result that the operand lacks.
     """
 
     several: bool = False
@@ -59,7 +58,7 @@ class Axis(Varied):
 
 @dataclass(frozen=True)
 class Order(Varied):
-    """All axes of the first operand in an order, each from either end; or None."""
+    """An order of all axes of the first operand, each counted from either end; or None."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ class Mask(Varied):
     Attributes
     ----------
     shape
-        That shape, written as that of an operand; "…" has the axes that all broadcast to.
+        That shape, in the notation of operands; "…" is the axes that all broadcast to.
     added
-        Floats that are to be added, some of them −inf, will do too.
+        It may also be floats to add, some of them −inf.
     """
 
     shape: str = ""
@@ -99,14 +98,14 @@ class Mask(Varied):
 
 @dataclass(frozen=True)
 class Ids(Varied):
-    """Integers from 0 to below a length, which may repeat.
+    """Integers from 0 to a length minus 1, with repeats.
 
     Attributes
     ----------
     below
         The letter of that length.
     shape
-        Their shape, written as that of an operand; "…" has the axes that it has there.
+        Their shape, in the notation of operands; "…" is the same axes as there.
     """
 
     below: str
@@ -120,7 +119,7 @@ class Floats(Varied):
     Attributes
     ----------
     shape
-        Their shape, written as that of an operand; "…" has the axes that all broadcast to.
+        Their shape, in the notation of operands; "…" is the axes that all broadcast to.
     """
 
     shape: str
@@ -128,6 +127,6 @@ class Floats(Varied):
 
 @dataclass(frozen=True)
 class Length(Varied):
-    """The length that a letter stands for, or a product of letters such as "h·r"."""
+    """The length of a letter, or of a product of letters such as "h·r"."""
 
     letter: str

@@ -1,10 +1,10 @@
 """Operations that are composed of others: a function of Tensors, and its record.
 
-Such a function is written with operators, methods and operations of its operands, as in a textbook,
-so it has no rule of its own and knows none: its result stands at the end of a graph that shows its
-mathematics, with a textbook's names. `@composed` gives it its record, and lets it be called as
-every operation is. What is chosen by looking at the numbers of an operand is a primitive's work: a
-constant in the graph would stay when the numbers are edited and the graph is computed again.
+Such a function uses operators, methods and operations of its operands, as a textbook does, and has
+no backward rule: its result is the last node of a graph that shows its mathematics, with a
+textbook's names. `@composed` adds its record, and it is called as every operation is. A choice that
+depends on the numbers of an operand belongs in a primitive: in a graph it would be a constant,
+which stays the same when the numbers are edited and the graph is computed again.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Composed(ArrayOperation):
     ----------
     forward
         ``forward(*operands, **attributes)``, on Tensors; it returns one, or several in a tuple or a
-        list. Attributes come as a primitive's do: of a Tensor of integers, the array. An operand
-        whose default is None may be left out, and given by place or by name.
+        list. An attribute that is a Tensor of integers arrives as its array. An operand whose
+        default is None may be omitted, and may be positional or named.
     rule
-        What reaches each operand through all of that graph.
+        The contribution to each operand through the whole graph.
     scalar
-        The same operation on object arrays of Values; left out, those of which it is composed.
+        The same operation on object arrays of Values; by default composed of the same operations.
     """
 
     kind: ClassVar[str] = "composed"
     made_by: ClassVar[str] = "tensors of a composition"
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
-        """Put each optional operand in its place: None where it is left out."""
+        """Pass every optional operand, as None where it is omitted."""
         left = self.operands[len(operands) :]
         if left and set(left) <= set(self.optional):
             if attributes:
@@ -48,7 +48,7 @@ class Composed(ArrayOperation):
 
     @cached_property
     def optional(self) -> tuple[str, ...]:
-        """Which operands may be left out, and given by name."""
+        """The operands that may be omitted or named."""
         defaults = getattr(self.forward, "__defaults__", None) or ()
         return self.operands[len(self.operands) - len(defaults) :]
 
@@ -63,7 +63,7 @@ def composed(forward: Callable[..., Any] | None = None, /, **record: Any) -> Any
     Parameters
     ----------
     forward
-        ``forward(*operands, **attributes)``, whose operands are Tensors whatever it is called with.
+        ``forward(*operands, **attributes)``; its operands arrive as Tensors.
     **record
         Any of the fields of `Composed`; for your own operations all are optional.
 

@@ -1,9 +1,10 @@
-"""What the fused operations stand for: each once more, as a textbook composes it of smaller ones.
+"""Definitions of the fused operations, composed of smaller ones as in a textbook.
 
-A fused operation is one node with a rule of its own. Its definition says the same in several nodes,
-with a textbook's names: run on the operands, it is the graph that opens behind the node
-(`autolm.walking.opening`). It is written with operators and methods of its operands alone, so it
-has no rule, and knows none; numbers that are no operands, such as a mask, become constants.
+A fused operation is one node with its own backward rule. Its definition computes the same in
+several nodes, with a textbook's names; `autolm.walking.opening` runs it to open the node. It uses
+operators and methods of its operands only, so it has no backward rule, and runs on tensors of
+PyTorch as well (`autolm.torch.opening`). Numbers that are not operands, such as a mask, become
+constants.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 def constant(name: str, result: Any, operand: int) -> Any:
-    """Name a number or an array that an operation was given beside a node."""
-    if result.parents:  # else the result is itself a constant, and has forgotten it
+    """Name a number or an array that is an operand of `result`."""
+    if result.parents:  # otherwise the result is itself a constant, which does not keep them
         named(result.parents[operand], name)
     return result
 
@@ -72,7 +73,7 @@ def mean(a: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def var(a: Any, *, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
-    """Average the squares of what is left when the mean is subtracted."""
+    """Average the squares of the deviations from the mean."""
     centred = named(a - named(a.mean(axis=axis, keepdims=True), "mean"), "centred")
     squares = named(centred * centred, "squares")
     total = named(squares.sum(axis=axis, keepdims=keepdims), "total")
@@ -106,7 +107,7 @@ def rms_norm(x: Any, gain: Any = None, *, eps: float = 1e-5, axis: Axis = -1) ->
 
 
 def _root(square: Any, eps: float, name: str, root: str) -> Any:
-    """Take the square root of a mean of squares, which ε keeps from being 0."""
+    """Take the square root of a mean of squares, to which ε is added."""
     return named(named(constant("eps", square + eps, 1), f"{name}_plus_eps").sqrt(), root)
 
 
@@ -120,14 +121,14 @@ def gelu(a: Any, *, approximate: str = "none") -> Any:
     cubed = named(named(a * a, "squared") * a, "cubed")
     small = named(cubed * GELU_CUBIC, "cubic_term")
     twice_u = named(named(a + small, "bent") * (2 * GELU_SCALE), "twice_u")
-    return a * named(twice_u.sigmoid(), "gate")  # which is ½(1 + tanh u)
+    return a * named(twice_u.sigmoid(), "gate")  # equals ½(1 + tanh u)
 
 
 def dropout(a: Any, *, rate: float, seed: int) -> Any:
-    """Keep what the seed draws, and scale it so that the mean stays."""
+    """Keep a share that the seed draws, and scale it so that the mean stays the same."""
     keep = np.random.default_rng(seed).random(a.shape) >= rate
-    kept = named(constant("keep", a * keep.astype(a.dtype), 1), "kept")
-    return constant("share_kept", kept / (1 - rate), 1)
+    kept_elements = named(constant("keep", a * keep.astype(a.dtype), 1), "kept")
+    return constant("share_kept", kept_elements / (1 - rate), 1)
 
 
 def attention(
@@ -170,9 +171,9 @@ def attention(
     if causal:
         queries, keys = scores.shape[-2:]
         ahead = np.arange(keys) - np.arange(keys - queries, keys)[:, None]
-        seen = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
-        scores = _hidden_unless(seen, scores)
-    unseeing = (scores.data == -np.inf).all(axis=-1, keepdims=True)  # queries that see nothing
+        visible = ahead <= 0 if window is None else (ahead <= 0) & (ahead > -window)
+        scores = _hidden_unless(visible, scores)
+    unseeing = (scores.data == -np.inf).all(axis=-1, keepdims=True)  # queries that see no key
     if unseeing.any():
         scores = named(scores.masked_fill(unseeing, 0.0), "defined_scores")
     weights = named(scores.softmax(axis=-1), "weights")
@@ -188,9 +189,9 @@ def attention(
     return joined.reshape((*batch, time, count * width))
 
 
-def _hidden_unless(seen: NDArray[np.bool_], scores: Any) -> Any:
-    """Put −∞ for the scores of what is not seen."""
-    return named(constant("mask", np.where(seen, scores, -np.inf), 0), "masked_scores")
+def _hidden_unless(visible: NDArray[np.bool_], scores: Any) -> Any:
+    """Replace scores of keys that are not visible by −∞."""
+    return named(constant("mask", np.where(visible, scores, -np.inf), 0), "masked_scores")
 
 
 def _shared(a: Any, heads: int, kv_heads: int) -> Any:

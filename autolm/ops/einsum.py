@@ -1,8 +1,8 @@
 """Einstein's summation: a product of arrays whose axes are named by letters, summed over some.
 
-Subscripts are read once, into one word of letters for each operand and one for the result, with
-"…" spelled out in letters of its own. The rule is einsum again: it exchanges an operand's word and
-the result's.
+Subscripts are parsed into one word of letters per operand and one for the result, in which "…" has
+letters too. The backward rule is another einsum, in which the words of an operand and of the result
+are exchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Shape = tuple[int, ...]
 
 
 class Subscripts(NamedTuple):
-    """What subscripts say of operands of known shapes: words of letters, and the letters' lengths.
+    """Parsed subscripts: words of letters, and the lengths of the letters.
 
     >>> read_subscripts("...ij,jk", [(5, 2, 3), (3, 4)])
     Subscripts(words=['aij', 'jk'], result='aik', lengths={'a': 5, 'i': 2, 'j': 3, 'k': 4})
@@ -126,7 +126,7 @@ def _lengths(words: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
 
 
 def _on_values(*arrays: Array, subscripts: str) -> Array:
-    """Add up products of Values, one element of the result after the other."""
+    """Add up products of Values, for one element of the result at a time."""
     read = read_subscripts(subscripts, [array.shape for array in arrays])
     summed = "".join(letter for letter in read.lengths if letter not in read.result)
     y = np.empty(read.shape(read.result), dtype=object)
@@ -147,7 +147,7 @@ def _element(array: Array, word: str, place: Mapping[str, int]) -> Any:
 
 @dataclass(eq=False, repr=False)
 class _Einsum(Primitive):
-    """A primitive that is called as NumPy's and PyTorch's einsum are: the text comes first."""
+    """A primitive that takes the text first, as einsum of NumPy and PyTorch does."""
 
     name: str = "einsum"
 
@@ -162,7 +162,7 @@ class _Einsum(Primitive):
 
 
 def _einsum(*arrays: Array, subscripts: str) -> tuple[Array, Backward]:
-    """Multiply elements whose letters agree, and sum over the letters that the result has not.
+    """Multiply elements whose letters agree, and sum over the letters that the result lacks.
 
     ``einsum("ij,jk->ik", a, b)`` is the matrix product. Without "->" the result has the letters
     that stand once, in the order of the alphabet. "..." is the axes without a letter, which
@@ -192,7 +192,7 @@ def _sum_of_products(words: Sequence[str], result: str, arrays: Sequence[Array])
 
 
 def _contribution(read: Subscripts, arrays: Sequence[Array], i: int, grad: Array) -> Array:
-    """Put the upstream gradient in the operand's place, and the operand's word in the result's."""
+    """Exchange the upstream gradient with the operand, and the words of operand and result."""
     word = read.words[i]
     letters = "".join(dict.fromkeys(word))
     words = [*read.words[:i], read.result, *read.words[i + 1 :]]

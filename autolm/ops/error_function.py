@@ -1,7 +1,7 @@
-"""The error function erf z = 2/√π · ∫₀ᶻ e^(−t²) dt and erfc z = 1 − erf z, which NumPy has not.
+"""The error function erf z = 2/√π · ∫₀ᶻ e^(−t²) dt and erfc z = 1 − erf z, which NumPy lacks.
 
-Python has them for floats. Tests run an operation on long doubles and complex numbers as well:
-close to 0 a series gives erf for those, and elsewhere a continued fraction gives erfc.
+Python has them for floats. Long doubles and complex numbers, on which tests run operations, use a
+series of erf close to 0, and elsewhere a continued fraction of erfc.
 
 Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 7.1.6 and 7.1.14.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
-NEAR = 2.0  # where both methods are good to the last digit of a long double
+NEAR = 2.0  # where both methods are accurate to the last digit of a long double
 BEYOND = 110.0  # from where on erfc is 0 even in long double
 TERMS = 64
 
@@ -28,16 +28,16 @@ def erf(z: Array) -> Array:
     """Return the error function of every element, in its own precision."""
     if _is_plain(z):
         return np.asarray(_erf_of_floats(z)).astype(z.dtype)
-    near, series, left = _by_series(z)
-    return np.where(near, series, np.where(z.real < 0, left - 1, 1 - left))
+    near, series, complement = _by_series(z)
+    return np.where(near, series, np.where(z.real < 0, complement - 1, 1 - complement))
 
 
 def erfc(z: Array) -> Array:
-    """Return 1 − erf of every element, of which no digit is lost where it is small."""
+    """Return 1 − erf of every element, without loss of digits where it is small."""
     if _is_plain(z):
         return np.asarray(_erfc_of_floats(z)).astype(z.dtype)
-    near, series, left = _by_series(z)
-    return np.where(near, 1 - series, np.where(z.real < 0, 2 - left, left))
+    near, series, complement = _by_series(z)
+    return np.where(near, 1 - series, np.where(z.real < 0, 2 - complement, complement))
 
 
 def _is_plain(z: Array) -> bool:
@@ -45,7 +45,7 @@ def _is_plain(z: Array) -> bool:
 
 
 def _by_series(z: Array) -> tuple[Array, Array, Array]:
-    """Return where numbers are close to 0, erf of those, and erfc of the others, without sign."""
+    """Return a mask of numbers close to 0, erf of those, and erfc of |z| for the others."""
     root_pi = 2 * np.sqrt(np.arctan(np.ones((), z.real.dtype)))
     near = np.abs(z.real) <= NEAR
     inner, outer = np.where(near, z, 0), np.where(near, NEAR, np.where(z.real < 0, -z, z))
@@ -57,5 +57,5 @@ def _by_series(z: Array) -> tuple[Array, Array, Array]:
     fraction = outer
     for n in range(TERMS, 0, -1):
         fraction = outer + n / (2 * fraction)
-    left = np.exp(-outer * outer) / (root_pi * fraction)
-    return near, 2 / root_pi * np.exp(-inner * inner) * total, left
+    complement = np.exp(-outer * outer) / (root_pi * fraction)
+    return near, 2 / root_pi * np.exp(-inner * inner) * total, complement

@@ -1,8 +1,8 @@
-"""What `x[index]` may be given: every kind of index that NumPy takes, read once into a few forms.
+"""Reader of the index in `x[index]`: every kind that NumPy takes, as one of a few forms.
 
-An index comes from Python, NumPy, PyTorch or the buffer of an `array.array`, and may change after
-it was used: whoever records it copies it first. What is read of it here tells whether it can take
-an element twice, which decides how gradients go back.
+An index comes from Python, NumPy, PyTorch or the buffer of an `array.array`. It may be changed
+after its use, so the recorder copies it first. Its form shows whether it can take an element twice,
+which decides how gradients are scattered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def as_index(index: Any) -> tuple[Any, ...]:
     Raises
     ------
     TypeError
-        For a part that is no index: a float, a text, rows of different lengths.
+        For a part that cannot be an index: a float, a string, rows of different lengths.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def as_index(index: Any) -> tuple[Any, ...]:
 
 
 def repeats(index: tuple[Any, ...]) -> bool:
-    """Whether an index, as read, may take an element twice: only arrays of integers do."""
+    """Whether a parsed index may take an element twice: only arrays of integers can."""
     return any(isinstance(part, np.ndarray) and part.dtype.kind == "i" for part in index)
 
 
@@ -59,7 +59,7 @@ def _as_bound(bound: Any) -> int | None:
 
 
 def _as_positions(part: Any) -> Any:
-    """Read what is a mask or lists positions; an array without axes is the number in it."""
+    """Read a mask or a list of positions; a 0-d array becomes its number."""
     try:
         array = np.asarray(part)
     except ValueError:

@@ -1,7 +1,6 @@
-"""Operations that choose elements: gather, sort, the largest k, and the triangles of a matrix.
+"""Operations that choose elements: gather, sort, topk, tril and triu.
 
-What is chosen is decided by numbers that have no gradient, places or a mask; the gradient goes back
-to the elements that were chosen, and to no other.
+Positions or a mask decide which, and have no gradient. The gradient goes to the chosen elements.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ Places = NDArray[np.integer[Any]]
     places=("axis", "index"),
 )
 def gather(a: Any, /, *, axis: int, index: Places) -> Any:
-    """Take, in each row along an axis, the elements at the places that `index` has in that row.
+    """Take, in each row along an axis, the elements at the positions in that row of `index`.
 
     `index` is as long as `a` along every other axis. `torch.gather` and `numpy.take_along_axis`
     are the same there, and differ elsewhere.
@@ -68,7 +67,7 @@ _number = np.frompyfunc(lambda value: value.data, 1, 1)
 def _ordered_values(
     a: NDArray[Any], *, axis: int = -1, descending: bool = False, k: int | None = None
 ) -> NDArray[Any]:
-    """Choose Values by their numbers."""
+    """Sort Values by their numbers."""
     places = _places("ordered", _number(a).astype(float), axis, descending, k)
     return _taken(a, places, axis)
 
@@ -93,7 +92,7 @@ def _ordered_values(
 def ordered(
     a: Array, /, *, axis: int = -1, descending: bool = False, k: int | None = None
 ) -> tuple[Array, Backward]:
-    """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them.
+    """Sort along an axis, as `numpy.sort`: the values only; with `k` the first k of them.
 
     Equal elements keep their order; nan is the largest.
     """
@@ -110,7 +109,7 @@ def ordered(
 
 
 def _places(name: str, numbers: Array, axis: Any, descending: Any, k: Any = None) -> Places:
-    """Return where the elements are that come first, second, …, as far as the k-th."""
+    """Return the positions of the elements in order, up to the k-th."""
     shape, place = numbers.shape, read_axis(name, axis, numbers.shape)
     rows = numbers.reshape(shape or 1)
     word = "largest" if name == "topk" else "descending"
@@ -128,7 +127,7 @@ def _places(name: str, numbers: Array, axis: Any, descending: Any, k: Any = None
 
 
 def _taken(a: Array, places: Places, axis: int) -> Array:
-    """Take what is at the places."""
+    """Take the elements at the positions."""
     rows = a.reshape(a.shape or 1)
     return np.take_along_axis(rows, places.reshape(places.shape or 1), axis).reshape(places.shape)
 
@@ -143,7 +142,7 @@ def _taken(a: Array, places: Places, axis: int) -> Array:
     places=("axis", "descending"),
 )
 def sort(a: Any, /, *, axis: int = -1, descending: bool = False) -> tuple[Any, Places]:
-    """Sort along an axis: the values, which have a gradient, and their places, which have none.
+    """Sort along an axis: the values, which have a gradient, and their positions, which have none.
 
     Equal elements keep their order; nan is the largest. Both as NumPy's stable sort has them. The
     values alone are `ordered`.
@@ -174,7 +173,7 @@ def topk(a: Any, /, *, k: int, axis: int = -1, largest: bool = True) -> tuple[An
 
 
 def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_]:
-    """Return what is on and below a diagonal of the last two axes."""
+    """Return a mask of the elements on and below a diagonal of the last two axes."""
     diagonal = read_int(name, "diagonal", diagonal) + shift
     if a.ndim < 2:
         raise ValueError(f"{name}: a is {a.shape}; it must be (…, rows, columns)")
@@ -191,7 +190,7 @@ def _below(name: str, a: Any, diagonal: int, shift: int = 0) -> NDArray[np.bool_
     places=("diagonal",),
 )
 def tril(a: Any, /, *, diagonal: int = 0) -> Any:
-    """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
+    """Keep the elements on and below the k-th diagonal of the last two axes; 0 is the main one."""
     return masked_fill(a, mask=~_below("tril", a, diagonal), value=0)
 
 
@@ -204,5 +203,5 @@ def tril(a: Any, /, *, diagonal: int = 0) -> Any:
     places=("diagonal",),
 )
 def triu(a: Any, /, *, diagonal: int = 0) -> Any:
-    """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
+    """Keep the elements on and above the k-th diagonal of the last two axes; 0 is the main one."""
     return masked_fill(a, mask=_below("triu", a, diagonal, shift=-1), value=0)

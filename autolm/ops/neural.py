@@ -1,7 +1,6 @@
-"""The layers that a transformer is made of, each fused into one node with its own rule.
+"""The operations of a transformer, each fused into one node: product, norms, embedding, dropout.
 
-Matrix product, the norms, embedding, masking and dropout. `definitions.py` composes the norms and
-dropout of smaller operations.
+`definitions.py` composes the norms and dropout of smaller operations.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def matmul(a: Array, b: Array, /) -> tuple[Array, Backward]:
 
 
 def _times_one_matrix(a: Array, b: Array) -> tuple[Array, Backward]:
-    """Multiply a batch by one matrix: all its rows at once, and not a sum of many products."""
+    """Multiply a batch by one matrix, as one product of all rows."""
     k, m = b.shape
     rows = a.reshape(-1, k)
 
@@ -124,8 +123,8 @@ def layer_norm(
     Source: Ba, Kiros and Hinton, Layer Normalization (2016), section 3.
     """
     eps = read_norm("layer_norm", x, eps, gain=gain, bias=bias)
-    given = floating(x)
-    x = accumulating(given)
+    original = floating(x)
+    x = accumulating(original)
     size = x.shape[-1]
     normal = x - sum_along(x) / size
     inverse = 1 / np.sqrt(dot_along(normal, normal) / size + eps)
@@ -143,11 +142,11 @@ def layer_norm(
         rows = _as_rows(grad)
         return to_x, _sum_of_products(rows, _as_rows(normal)), rows.sum(axis=0)
 
-    return rounded_as(y, given, gain, bias), backward
+    return rounded_as(y, original, gain, bias), backward
 
 
 def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
-    """Return ε as a number; refuse vectors that are not as wide as the rows of x."""
+    """Return ε as a number; refuse vectors whose width differs from x's."""
     if x.ndim == 0:
         raise ValueError(f"{name}: x is (); it must be (…, width)")
     for operand, vector in vectors.items():
@@ -161,14 +160,14 @@ def read_norm(name: str, x: Array, eps: float, **vectors: Array) -> float:
     return float(eps)
 
 
-def _sum_of_products(rows: Array, others: Array) -> Array:
-    """Return Σᵢ aᵢⱼ · bᵢⱼ without the products beside one another in memory."""
-    total: Array = np.einsum("ij,ij->j", rows, others)
+def _sum_of_products(rows: Array, factors: Array) -> Array:
+    """Return Σᵢ aᵢⱼ · bᵢⱼ without storing the products."""
+    total: Array = np.einsum("ij,ij->j", rows, factors)
     return total
 
 
 def _as_rows(a: Array) -> Array:
-    """View an array as a matrix of its last axis, which may be of length 0: −1 would not do."""
+    """View an array as a matrix with the same last axis, also where −1 would be ambiguous."""
     return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
@@ -190,8 +189,8 @@ def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Bac
     Source: Zhang and Sennrich, Root Mean Square Layer Normalization (2019), equation 4.
     """
     eps = read_norm("rms_norm", x, eps, gain=gain)
-    given = floating(x)
-    x = accumulating(given)
+    original = floating(x)
+    x = accumulating(original)
     size = x.shape[-1]
     inverse = 1 / np.sqrt(dot_along(x, x) / size + eps)
     normal = x * inverse
@@ -203,10 +202,10 @@ def rms_norm(x: Array, gain: Array, /, *, eps: float = 1e-5) -> tuple[Array, Bac
         to_x *= inverse
         return to_x, _sum_of_products(_as_rows(grad), _as_rows(normal))
 
-    return rounded_as(normal * gain, given, gain), backward
+    return rounded_as(normal * gain, original, gain), backward
 
 
-FEW = 1024  # numbers: so many are added one by one sooner than they are sorted
+FEW = 1024  # up to this many numbers, adding one by one is faster than sorting
 
 
 @primitive(
@@ -232,15 +231,15 @@ def embedding(weight: Array, /, *, token_ids: NDArray[np.integer]) -> tuple[Arra
             np.add.at(scattered, ids.reshape(-1), rows)
             return (scattered,)
         order = np.argsort(ids, axis=None, kind="stable")
-        found, starts = np.unique(ids.reshape(-1)[order], return_index=True)
-        scattered[found] = np.add.reduceat(rows[order], starts, axis=0)
+        ids_once, starts = np.unique(ids.reshape(-1)[order], return_index=True)
+        scattered[ids_once] = np.add.reduceat(rows[order], starts, axis=0)
         return (scattered,)
 
     return weight[ids], backward
 
 
 def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
-    """Return token ids as an array of indices, each of which has a row."""
+    """Return token ids as an array of indices; each must have a row."""
     if weight.ndim == 0:
         raise ValueError("embedding: weight is (); it must be (vocabulary, d_model)")
     if weight.dtype.kind in "biu":
@@ -253,9 +252,9 @@ def read_token_ids(weight: Array, token_ids: Any) -> NDArray[np.integer]:
 def require_known(
     name: str, argument: str, ids: NDArray[np.integer], vocab_size: int
 ) -> NDArray[np.integer]:
-    """Return integers as indices, unless one of them is no token of the vocabulary."""
+    """Return integers as indices; refuse one that is outside the vocabulary."""
     indices = ids.astype(np.intp, copy=False)
-    if ids.size and indices.view(np.uintp).max() >= vocab_size:  # unsigned, the negative are huge
+    if ids.size and indices.view(np.uintp).max() >= vocab_size:  # negative ones become huge
         wrong = ids[(ids < 0) | (ids >= vocab_size)].flat[0]
         raise ValueError(
             f"{name}: {argument}: token id {wrong} is outside the vocabulary of {vocab_size}"
@@ -275,7 +274,7 @@ def require_known(
     patterns=(Pattern(("…",), {"mask": Mask(), "value": OneOf(0.0, -1.0, 3)}),),
 )
 def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[Array, Backward]:
-    """Put `value` wherever the mask is true; the mask and `a` broadcast."""
+    """Put `value` where the mask is true; the mask and `a` broadcast."""
     mask, value = read_mask(mask, a), read_number("masked_fill", "value", value)
 
     def backward(grad: Array) -> tuple[Array]:
@@ -285,9 +284,9 @@ def masked_fill(a: Array, /, *, mask: NDArray[np.bool_], value: float) -> tuple[
 
 
 def put(mask: Array, value: float, a: Array) -> Array:
-    """Put a number where the mask is true; if no integer of a's type is so large, among floats."""
+    """Put a number where the mask is true; the result is floats if a's integers cannot hold it."""
     filling: Any = value
-    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where itself would wrap it around
+    if a.dtype.kind in "biu" and isinstance(value, int):  # np.where would wrap it around
         try:
             filling = np.asarray(value, np.int64 if a.dtype == bool else a.dtype)
         except OverflowError:
@@ -296,7 +295,7 @@ def put(mask: Array, value: float, a: Array) -> Array:
 
 
 def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
-    """Return a mask as an array; a number is no truth, and 0.3 in a mask would be a mistake."""
+    """Return a mask as an array; refuse numbers, since 0.3 in a mask would be a mistake."""
     try:
         read = np.asarray(mask)
     except ValueError:
@@ -319,9 +318,9 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
     patterns=(Pattern(("…",), {"rate": OneOf(0.0, 0.25, 0.75), "seed": OneOf(0, 1, 2)}),),
 )
 def dropout(a: Array, /, *, rate: float, seed: int) -> tuple[Array, Backward]:
-    """Set a random share of elements to 0 and scale the others so that the mean stays.
+    """Set a random share of elements to 0 and scale the others so that the mean stays the same.
 
-    The seed decides which, so that the operation is a function: run again, it drops the same.
+    The seed decides which, so the same call drops the same elements.
 
     Source: Srivastava et al., Dropout (2014), section 10, in its inverted form.
     """

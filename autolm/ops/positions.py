@@ -1,7 +1,7 @@
-"""Positions told by rotation: what is turned by its place meets others by how far they are apart.
+"""Rotary position embedding: products of rotated queries and keys depend on their distance only.
 
-Composed of other operations: the table of angles is a constant, and each pair of numbers is turned
-as by a matrix of two rows.
+It is composed of other operations: the table of angles is a constant, and each pair of numbers is
+rotated as by a 2 × 2 matrix.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ def rope(
     base: float = 10_000.0,
     interleaved: bool = False,
 ) -> Any:
-    """Turn pairs of numbers by their position: rotary position embedding, of queries and keys.
+    """Rotate pairs of numbers by their position: rotary embedding of queries and keys.
 
-    The product of a turned query and a turned key then depends on how far they are apart.
+    The product of a rotated query and key then depends on their distance.
     Shapes: ``(…, time, width) -> (…, time, width)``.
 
     Parameters
     ----------
     num_heads
-        Heads that lie side by side in the width, each of which is turned alike. Left out, all of
-        the width is one head, and heads may be an axis before time.
+        The number of heads in the width, which are rotated alike. By default the whole width is one
+        head, and heads may be an axis before time.
     positions
-        Of each row, (time,), or (…, time) where they differ; 0, 1, 2, … if left out. What goes on
-        after a cache begins with its length.
+        The position of each row, (time,) or (…, time); by default 0, 1, 2, … Rows that follow a
+        cache begin at its length.
     base
-        The last pair turns almost so many times slower than the first.
+        The last pair rotates about this many times slower than the first.
     interleaved
-        Which numbers of a head are a pair: neighbours, as in the paper and in GPT-J, or, if not,
-        one from each half, as in Llama and GPT-NeoX.
+        Whether the numbers of a pair are neighbours, as in the paper and in GPT-J, or one from each
+        half of a head, as in Llama and GPT-NeoX.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _times(part: Any, table: Array, name: str) -> Any:
 
 
 def _angles(rows: tuple[int, ...], width: int, positions: Any, base: float) -> Array:
-    """Tabulate by how much each pair of each row is turned, (…, time, width / 2)."""
+    """Return the angle of each pair in each row, (…, time, width / 2)."""
     if positions is None:
         places = np.arange(rows[-1], dtype=float)
     else:

@@ -1,4 +1,4 @@
-"""How an operation on arrays is written, by us and by users: a pure function and its record.
+"""Primitive: an operation on arrays, written as a pure function with its record.
 
 The function takes raw arrays and returns its result and a backward closure, which takes the
 upstream gradient and returns one contribution per operand. `@primitive` joins it to the graph.
@@ -22,18 +22,18 @@ Result = tuple[Array, Backward]
 
 @dataclass(eq=False, repr=False)
 class Primitive(ArrayOperation):
-    """An operation with a rule of its own: its result is one node of a graph.
+    """An operation with its own backward rule: its result is one node of a graph.
 
     Attributes
     ----------
     forward
         The pure function, ``forward(*arrays, **attributes) -> (result, backward)``.
     scalar
-        The same operation on object arrays of Values, where the forward does not run on them; an
-        operation with a definition needs none.
+        The same operation on object arrays of Values. It is needed only if the forward does not run
+        on them and there is no definition.
     definition
         The same operation composed of others, ``definition(*operands, **attributes) -> result``, on
-        Tensors: what opens behind its node. An elementary operation has none.
+        Tensors, to open its node. An elementary operation has none.
     """
 
     kind: ClassVar[str] = "primitive"
@@ -43,7 +43,7 @@ class Primitive(ArrayOperation):
 
     @cached_property
     def written_by_a_user(self) -> Callable[..., Result] | None:
-        """Its function, which may reach what others change; None if it is one of ours."""
+        """The forward of a user's operation, which may read variables; None for autolm's own."""
         ours = str(getattr(self.forward, "__module__", "")).startswith("autolm.")
         return None if ours else self.forward
 
@@ -65,7 +65,7 @@ class Primitive(ArrayOperation):
 
 
 class _Elements(np.ndarray[Any, Any]):
-    """An object array that stays one when it has no axes, where NumPy would unwrap the Value."""
+    """An object array that stays an array when it is 0-d, where NumPy would return the Value."""
 
 
 _to_value = np.frompyfunc(

@@ -1,6 +1,6 @@
-"""From scores to probabilities: softmax, its logarithm, and the loss.
+"""softmax, log_softmax and cross_entropy, each fused into one node.
 
-Each is one node with a rule of its own; `definitions.py` composes it of smaller operations. The
+`definitions.py` composes them of smaller operations. The
 largest score is subtracted before the exponential, so that none overflows.
 """
 
@@ -43,7 +43,7 @@ def shifted_exponentials(
 
 
 def _probabilities(a: Array, axis: int) -> Array:
-    """Take the softmax."""
+    """Compute the softmax."""
     exponentials, total, _ = shifted_exponentials(a, axis)
     exponentials /= total
     return exponentials
@@ -238,7 +238,7 @@ def cross_entropy(
 
 
 class Scoring(NamedTuple):
-    """How a cross entropy scores: its attributes, read."""
+    """The attributes of a cross entropy, checked."""
 
     targets: Array
     weight: Array | None
@@ -253,7 +253,7 @@ class Scoring(NamedTuple):
 
     @property
     def shares_out(self) -> bool:
-        """Whether more than one class counts in a row."""
+        """Whether more than one class has a share in a row."""
         return self.is_soft or self.label_smoothing > 0
 
 
@@ -266,7 +266,7 @@ def read_scoring(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Scoring:
-    """Read the attributes; refuse targets that are not one for each row."""
+    """Check the attributes; refuse targets that are not one for each row."""
     name = "cross_entropy"
     if logits.ndim == 0:
         raise ValueError(f"{name}: logits is (); it must be (…, vocabulary)")
@@ -308,7 +308,7 @@ def _read_targets(logits: Array, targets: Any) -> Array:
 
 
 def _counted(how: Scoring, shape: tuple[int, ...]) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Return a target for each row, (n,), 0 where it does not count, and whether it counts."""
+    """Return a target for each row, (n,), with 0 for ignored ones, and which rows count."""
     targets = np.zeros(math.prod(shape[:-1]), np.intp) if how.is_soft else how.targets.reshape(-1)
     ignored = how.ignore_index
     counted = np.ones(targets.size, bool) if ignored is None else targets != ignored
@@ -321,7 +321,7 @@ def _counted(how: Scoring, shape: tuple[int, ...]) -> tuple[NDArray[np.integer],
 
 
 def _shares(how: Scoring, ids: Array, weight: Array | None, rows: Array) -> Array:
-    """Tabulate what each class counts for in each row, (n, vocabulary)."""
+    """Return the share of each class in each row, (n, vocabulary)."""
     dtype = rows.real.dtype
     if how.is_soft:
         shares = how.targets.reshape(rows.shape).astype(dtype)

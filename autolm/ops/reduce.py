@@ -1,7 +1,7 @@
 """Operations that reduce axes: sum, product, mean, variance, largest, smallest, norm, log-sum-exp.
 
-`axis` is None (all axes), an int or a tuple, negative from the end; with `keepdims` a reduced axis
-stays, with length 1. Both as in NumPy; a number may be reduced along axis 0, as if it were a row.
+As in NumPy, `axis` is None (all axes), an int or a tuple, negative from the end, and `keepdims`
+keeps a reduced axis with length 1. A 0-d array may be reduced along axis 0, as if it were a row.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ PATTERNS = (Pattern(("…",), VARIATIONS),)
 
 
 def spread(reduced: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
-    """Give an array of this shape, once reduced, its axes back, with length 1: it broadcasts."""
+    """Give a reduced array its axes back, with length 1, so that it broadcasts to `shape`."""
     return reduced.reshape([1 if i in axes else n for i, n in enumerate(shape)])
 
 
 def floating(a: Array) -> Array:
-    """Return numbers that are not whole ones only: sums and exponentials of int8 would overflow."""
+    """Convert integers to floats: sums and exponentials of int8 would overflow."""
     return a.astype(np.float64) if a.dtype.kind in "biu" else a
 
 
 def accumulating(a: Array) -> Array:
-    """Return numbers in the type that their sums are computed in: float32 for float16.
+    """Convert numbers to the dtype of their sums: float32 for float16.
 
     float16 ends at 65 504 and has 11 bits, so neither a long sum nor a count fits into it. NumPy's
     `mean` and PyTorch compute in float32, too. Every operation that adds up numbers, here and in
@@ -61,7 +61,7 @@ def accumulating(a: Array) -> Array:
 
 
 def rounded_as(y: Array, *operands: Array) -> Array:
-    """Round a result to the type of the operands that `accumulating` has read."""
+    """Round a result to the dtype of the operands before `accumulating`."""
     for operand in operands:
         if operand.dtype.char == "e":
             return y.astype(np.result_type(*operands), copy=False)
@@ -75,7 +75,7 @@ def sign(a: Array) -> Array:
 
 
 def sum_along(a: Array, axis: int = -1) -> Array:
-    """Add up along one axis, and keep it; a product by ones does the last one the quickest."""
+    """Sum along one axis and keep it; a product with ones is the fastest for the last axis."""
     if axis in (-1, a.ndim - 1):
         total: Array = a @ _ones(a.shape[-1], a.dtype)
         return total[..., None]
@@ -83,9 +83,9 @@ def sum_along(a: Array, axis: int = -1) -> Array:
 
 
 def dot_along(a: Array, b: Array, axis: int = -1) -> Array:
-    """Add up products along one axis, and keep it."""
+    """Sum products along one axis and keep it."""
     if axis in (-1, a.ndim - 1):
-        total: Array = np.vecdot(a.conj(), b)  # of complex numbers it would take the conjugate
+        total: Array = np.vecdot(a.conj(), b)  # vecdot takes the conjugate of complex numbers
         return total[..., None]
     return sum_along(a * b, axis)
 
@@ -107,19 +107,19 @@ def _without(shape: tuple[int, ...], axes: Axes) -> list[int]:
 
 
 def _order(ndim: int, axes: Axes) -> list[int]:
-    """List all axes, those that are reduced last."""
+    """List all axes, with the reduced ones last."""
     return [*(i for i in range(ndim) if i not in axes), *axes]
 
 
 def _as_rows(a: Array, axes: Axes) -> Array:
-    """Give what goes into one element of the result a row of its own, along the last axis."""
+    """Move the elements that are reduced to one element into a row, along the last axis."""
     return a.transpose(_order(a.ndim, axes)).reshape(
         [*_without(a.shape, axes), _count(a.shape, axes)]
     )
 
 
 def _from_rows(rows: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
-    """Put rows back to where `_as_rows` took them from."""
+    """Undo `_as_rows`."""
     order = _order(len(shape), axes)
     return rows.reshape([shape[i] for i in order]).transpose(np.argsort(order))
 
@@ -169,7 +169,7 @@ def sum(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
 def prod(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
     """Multiply along axes; the product of nothing is 1.
 
-    The gradient is no quotient y / aᵢ, so that it is right where elements are 0.
+    The gradient is not computed as y / aᵢ, so it is right where elements are 0.
     """
     shape, axes = a.shape, read_axes("prod", axis, a.shape)
     factors = accumulating(a)
@@ -184,7 +184,7 @@ def prod(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
 
 
 def _before(rows: Array) -> Array:
-    """Multiply, for each element of a row, all that stand before it."""
+    """Return, for each element of a row, the product of those before it."""
     shifted = np.ones_like(rows)
     shifted[..., 1:] = rows[..., :-1]
     return np.cumprod(shifted, axis=-1)
@@ -207,7 +207,7 @@ def _before(rows: Array) -> Array:
     ),
 )
 def cumsum(a: Array, /, *, axis: SupportsIndex | None = None) -> tuple[Array, Backward]:
-    """Add up from the start of an axis to each place of it; without an axis a is flattened first.
+    """Sum from the start of an axis to each element; without an axis, a is flattened first.
 
     Both as in NumPy.
     """
@@ -249,7 +249,7 @@ def mean(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arr
 
 
 def _read_ddof(name: str, ddof: float) -> float:
-    """Return what is subtracted from a count."""
+    """Return `ddof`, which is subtracted from a count."""
     ddof = read_number(name, "ddof", ddof)
     if not math.isfinite(ddof):
         raise ValueError(f"{name}: ddof must be finite, not {ddof}")
@@ -299,7 +299,7 @@ def var(
 def _choose(
     name: str, choose: Callable[..., Array], a: Array, axis: Axis, keepdims: bool
 ) -> tuple[Array, Backward]:
-    """Return the largest or smallest; its gradient goes to all that are it, in equal parts."""
+    """Return the largest or smallest; elements that tie share its gradient equally."""
     shape, axes = a.shape, read_axes(name, axis, a.shape)
     reduced = _without(shape, axes)
     if _count(shape, axes) == 0 and 0 not in reduced:
@@ -331,7 +331,7 @@ def _average_of_ties(values: Sequence[Value], choose: Callable[..., float]) -> A
     patterns=PATTERNS,
 )
 def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Take the largest along axes; nan if one is nan, and of nothing there is none."""
+    """Take the largest along axes; nan if one is nan, and an error for no elements."""
     return _choose("max", np.max, a, axis, keepdims)
 
 
@@ -346,7 +346,7 @@ def max(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Arra
     patterns=PATTERNS,
 )
 def min(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Take the smallest along axes; nan if one is nan, and of nothing there is none."""
+    """Take the smallest along axes; nan if one is nan, and an error for no elements."""
     return _choose("min", np.min, a, axis, keepdims)
 
 
@@ -445,7 +445,7 @@ def _logsumexp(values: Sequence[Value]) -> Any:
     patterns=PATTERNS,
 )
 def logsumexp(a: Array, /, *, axis: Axis = None, keepdims: bool = False) -> tuple[Array, Backward]:
-    """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
+    """Take the logarithm of the sum of exponentials, without overflow; −inf if all are −inf."""
     given, shape, axes = floating(a), a.shape, read_axes("logsumexp", axis, a.shape)
     a = accumulating(given)
     keepdims = read_bool("logsumexp", "keepdims", keepdims)

@@ -1,8 +1,7 @@
-"""What was wrong with a call of an operation, in its own words: asked only when a call has failed.
+"""Error messages for wrong calls of operations, found only after a call has failed.
 
-So a call that is right pays nothing. What an operation is told besides operands it reads itself,
-with `arguments.py`; here stands what holds for all: which arguments there are, and what an operand
-may be.
+So a correct call costs nothing. Each operation checks its attributes itself, with `arguments.py`;
+this file checks what all operations share: the number and names of arguments, and the operands.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def refusal(
     attributes: Mapping[str, Any],
     error: Exception,
 ) -> Exception | None:
-    """Return the error that says what was wrong with the call, or None if the call was not."""
+    """Return an error that explains the call's mistake, or None if the call is right."""
     try:
         parameters = inspect.signature(forward).parameters
     except (TypeError, ValueError):  # a function of C may have none to show
@@ -54,7 +53,7 @@ def refusal(
 
 
 def _names(parameters: Mapping[str, inspect.Parameter], count: int) -> list[str]:
-    """Name the operands: those of an operation that joins any number are numbered."""
+    """Name the operands; if there may be any number of them, number them."""
     named = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, _EITHER)]
     return [*named, *(f"operand {i}" for i in range(len(named), count))][:count]
 
@@ -116,7 +115,7 @@ def _array(operand: Any) -> Any:
 
 
 def _holds_node(operand: Any) -> bool:
-    """Whether nodes are in a list, or in an array of objects."""
+    """Whether a list, or an array of objects, holds nodes."""
     if isinstance(operand, np.ndarray):
         return operand.dtype == object and any(isinstance(each, Node) for each in operand.flat)
     if isinstance(operand, str | bytes | Node | Mapping) or not hasattr(operand, "__getitem__"):

@@ -1,6 +1,6 @@
-"""Operations that move elements and change none: reshape and its like, transpose, index, join.
+"""Operations that move elements and change none: reshape, transpose, indexing, joining.
 
-The gradient of each moves the upstream gradient back to where the elements came from.
+Their rules move the upstream gradient back to the positions that the elements came from.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from autolm.ops.reduce import accumulating
     patterns=(Pattern(("…",), {"shape": NewShape()}),),
 )
 def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
-    """Arrange the same elements, in the same order, in another shape; −1 is what is left."""
+    """Arrange the same elements, in the same order, in another shape; one length may be −1."""
     a_shape = a.shape
 
     def backward(grad: Array) -> tuple[Array]:
@@ -56,7 +56,7 @@ def reshape(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backward]:
     places=("axis",),
 )
 def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
-    """Leave out axes of length 1, by default all of them."""
+    """Remove axes of length 1, by default all of them."""
     axes = read_axes("squeeze", axis, a.shape)
     for i in axes if axis is not None else ():
         if a.shape[i] != 1:
@@ -74,7 +74,7 @@ def squeeze(a: Any, /, *, axis: Axis = None) -> Any:
     places=("axis",),
 )
 def unsqueeze(a: Any, /, *, axis: int) -> Any:
-    """Put in an axis of length 1, which has the place `axis` in the result."""
+    """Insert an axis of length 1, at position `axis` of the result."""
     place = read_axis("unsqueeze", axis, a.shape, added=1)
     return reshape(a, shape=(*a.shape[:place], 1, *a.shape[place:]))
 
@@ -96,7 +96,7 @@ def unsqueeze(a: Any, /, *, axis: int) -> Any:
     places=("start_dim", "end_dim"),
 )
 def flatten(a: Any, /, *, start_dim: int = 0, end_dim: int = -1) -> Any:
-    """Make one axis of those from `start_dim` to `end_dim`, by default of all, as in PyTorch."""
+    """Merge the axes from `start_dim` to `end_dim`, by default all, as in PyTorch."""
     start = read_axis("flatten", start_dim, a.shape, "start_dim")
     end = read_axis("flatten", end_dim, a.shape, "end_dim")
     if start > end:
@@ -203,7 +203,7 @@ def broadcast_to(a: Array, /, *, shape: tuple[int, ...]) -> tuple[Array, Backwar
     patterns=(Pattern(("…",), {"index": Index()}),),
 )
 def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
-    """Take elements by any index that NumPy takes; one taken twice collects both gradients."""
+    """Take elements by any index that NumPy takes; an element taken twice gets both gradients."""
     a_shape, parts = a.shape, as_index(index)
     try:
         y = a[parts]
@@ -240,7 +240,7 @@ def getitem(a: Array, /, *, index: Any) -> tuple[Array, Backward]:
     ),
 )
 def concatenate(*arrays: Array, axis: int = 0) -> tuple[Array, Backward]:
-    """Join a sequence of arrays along an axis that they have."""
+    """Join a sequence of arrays along an existing axis."""
     _require_some("concatenate", arrays)
     if arrays[0].ndim == 0:
         raise ValueError("concatenate: operand 0 is (): a number has no axis; use stack")

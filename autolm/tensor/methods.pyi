@@ -40,15 +40,15 @@ class Methods:
     def sigmoid(self) -> Self:
         """Take the logistic function: 1 / (1 + e⁻ᵃ)."""
     def relu(self) -> Self:
-        """Cut off what is negative: max(0, a)."""
+        """Replace negative numbers by 0: max(0, a)."""
     def softplus(self) -> Self:
         """Take a smooth relu: ln(1 + eᵃ), also where eᵃ is too large for a float."""
     def leaky_relu(self, negative_slope: float = 0.01) -> Self:
-        """Flatten what is negative: its slope is `negative_slope`."""
+        """Scale negative numbers by `negative_slope`."""
     def erf(self) -> Self:
-        """Take the error function: how much of a normal distribution lies within ±a·√2 deviations."""
+        """Take the error function: the share of a normal distribution within ±a·√2 deviations."""
     def erfc(self) -> Self:
-        """Take the complementary error function 1 − erf a, which keeps its digits where it is small."""
+        """Take the complementary error function 1 − erf a, without loss of digits where it is small."""
     def gelu(self, *, approximate: str = "none") -> Self:
         """Gate by the normal distribution: exactly, or with GPT-2's `approximate="tanh"`."""
     def maximum(self, b: Any, /) -> Self:
@@ -58,9 +58,9 @@ class Methods:
     def astype(self, dtype: DTypeLike) -> Self:
         """Round to numbers of another type; whole numbers and bools have no gradient."""
     def clamp_min(self, low: Any, /) -> Self:
-        """Raise what is lower to a limit, element by element; `maximum` shares where they tie."""
+        """Raise elements below a limit to it; at a tie, a gets the whole gradient."""
     def clamp_max(self, high: Any, /) -> Self:
-        """Lower what is higher to a limit, element by element; `minimum` shares where they tie."""
+        """Lower elements above a limit to it; at a tie, a gets the whole gradient."""
     def sum(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
@@ -70,7 +70,7 @@ class Methods:
     ) -> Self:
         """Multiply along axes; the product of nothing is 1."""
     def cumsum(self, axis: SupportsIndex | None = None, *, dim: SupportsIndex | None = ...) -> Self:
-        """Add up from the start of an axis to each place of it; without an axis a is flattened first."""
+        """Sum from the start of an axis to each element; without an axis, a is flattened first."""
     def mean(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
@@ -89,11 +89,11 @@ class Methods:
     def max(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
-        """Take the largest along axes; nan if one is nan, and of nothing there is none."""
+        """Take the largest along axes; nan if one is nan, and an error for no elements."""
     def min(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
-        """Take the smallest along axes; nan if one is nan, and of nothing there is none."""
+        """Take the smallest along axes; nan if one is nan, and an error for no elements."""
     def norm(
         self,
         ord: float = 2,
@@ -108,19 +108,19 @@ class Methods:
     def logsumexp(
         self, axis: Axis = None, keepdims: bool = False, *, dim: Axis = ..., keepdim: bool = ...
     ) -> Self:
-        """Take the logarithm of the sum of exponentials, without overflow; −inf of nothing but −inf."""
+        """Take the logarithm of the sum of exponentials, without overflow; −inf if all are −inf."""
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Exchange two axes."""
     def masked_fill(self, mask: NDArray[np.bool_], value: float) -> Self:
-        """Put `value` wherever the mask is true; the mask and `a` broadcast."""
+        """Put `value` where the mask is true; the mask and `a` broadcast."""
     def ordered(
         self, axis: int = -1, *, descending: bool = False, k: int | None = None, dim: int = ...
     ) -> Self:
-        """Sort along an axis, as `numpy.sort`: the values alone; with `k` the first k of them."""
+        """Sort along an axis, as `numpy.sort`: the values only; with `k` the first k of them."""
     def matmul(self, b: Any, /) -> Self:
         """Multiply matrices over the last two axes; the axes before them broadcast, as in NumPy."""
     def dropout(self, rate: float, *, seed: int) -> Self:
-        """Set a random share of elements to 0 and scale the others so that the mean stays."""
+        """Set a random share of elements to 0 and scale the others so that the mean stays the same."""
     def softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
         """Turn scores into probabilities along an axis; a row of −inf alone becomes nan."""
     def log_softmax(self, axis: int = -1, *, dim: int = ...) -> Self:
@@ -130,7 +130,7 @@ class Methods:
     def silu(self) -> Self:
         """Gate by the logistic function: a · σ(a); also called swish."""
     def swiglu(self, b: Any, /) -> Self:
-        """Let one projection gate another: silu(a) · b, as between x W_gate and x W_up."""
+        """Gate one projection by another: silu(a) · b, as with x W_gate and x W_up."""
     def clip(self, low: Any = None, high: Any = None, *, max: Any = ..., min: Any = ...) -> Self:
         """Limit to the interval from low to high; where low is above high it is high, as in NumPy."""
     def std(
@@ -145,11 +145,11 @@ class Methods:
     ) -> Self:
         """Take the standard deviation along axes, the root of the variance; `ddof` as in `var`."""
     def squeeze(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
-        """Leave out axes of length 1, by default all of them."""
+        """Remove axes of length 1, by default all of them."""
     def unsqueeze(self, axis: int = ..., *, dim: int = ...) -> Self:
-        """Put in an axis of length 1, which has the place `axis` in the result."""
+        """Insert an axis of length 1, at position `axis` of the result."""
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Self:
-        """Make one axis of those from `start_dim` to `end_dim`, by default of all, as in PyTorch."""
+        """Merge the axes from `start_dim` to `end_dim`, by default all, as in PyTorch."""
     def flip(self, axis: Axis = None, *, dim: Axis = ...) -> Self:
         """Reverse the order along axes, by default along all."""
     def roll(self, shift: int | Sequence[int] = ..., axis: Axis = None, *, dim: Axis = ...) -> Self:
@@ -161,7 +161,7 @@ class Methods:
         mode: str = "constant",
         value: float = 0.0,
     ) -> Self:
-        """Make axes longer at their ends, with a number, or with elements of the array."""
+        """Extend axes at their ends, with a number or with elements of the array."""
     def split(
         self,
         *,
@@ -170,20 +170,20 @@ class Methods:
         axis: int = 0,
         dim: int = ...,
     ) -> list[Self]:
-        """Cut into parts along an axis, told in NumPy's way or in PyTorch's, by the name of either."""
+        """Cut into parts along an axis, with NumPy's argument or with PyTorch's, by name."""
     def chunk(self, chunks: int, axis: int = 0, *, dim: int = ...) -> list[Self]:
-        """Cut into parts of one length along an axis, the last perhaps shorter, as in PyTorch."""
+        """Cut into parts of equal length along an axis, as in PyTorch; the last may be shorter."""
     def gather(self, axis: int = ..., index: Places = ..., *, dim: int = ...) -> Self:
-        """Take, in each row along an axis, the elements at the places that `index` has in that row."""
+        """Take, in each row along an axis, the elements at the positions in that row of `index`."""
     def sort(
         self, axis: int = -1, descending: bool = False, *, dim: int = ...
     ) -> tuple[Self, Places]:
-        """Sort along an axis: the values, which have a gradient, and their places, which have none."""
+        """Sort along an axis: the values, which have a gradient, and their positions, which have none."""
     def topk(
         self, k: int, axis: int = -1, largest: bool = True, *, dim: int = ...
     ) -> tuple[Self, Places]:
         """Take the k largest along an axis, the largest first; or the smallest, the smallest first."""
     def tril(self, diagonal: int = 0) -> Self:
-        """Keep what is on and below a diagonal of the last two axes, the k-th, from the main one up."""
+        """Keep the elements on and below the k-th diagonal of the last two axes; 0 is the main one."""
     def triu(self, diagonal: int = 0) -> Self:
-        """Keep what is on and above a diagonal of the last two axes, the k-th, from the main one up."""
+        """Keep the elements on and above the k-th diagonal of the last two axes; 0 is the main one."""

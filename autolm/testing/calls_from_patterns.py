@@ -1,7 +1,7 @@
 """Draw calls from the patterns of a record: lengths for its letters, values for what is varied.
 
-`autolm.ops.call_patterns` has the kinds of attributes. An edge is a call with an operand that has no
-elements, or with an axis of an operand that has no axes.
+`autolm.ops.call_patterns` has the kinds of attributes. An edge is a call with an operand that has
+no elements, or with an axis of an operand that has no axes.
 """
 
 from __future__ import annotations
