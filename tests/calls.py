@@ -15,6 +15,8 @@ each_operation = {
     "ids": lambda op: op.name,
 }
 
+of_one_number = [op for op in ops.PRIMITIVES if len(op.rule) == 1 and not op.cases]
+
 
 class Call(NamedTuple):
     """An operation, the raw arrays to call it with, its attributes, and an upstream gradient."""

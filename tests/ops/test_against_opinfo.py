@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, ops
+from tests.calls import of_one_number
 
 for needed in ("torch", "expecttest"):
     if importlib.util.find_spec(needed) is None:
@@ -318,12 +319,6 @@ def getitem(x, index):
     return ops.getitem(x, index=tuple(parts) if len(parts) > 1 else parts[0])
 
 
-# Those of the others are under the names of torch.nn.functional.
-OF_ONE_NUMBER = [
-    op
-    for op in ops.PRIMITIVES
-    if len(op.rule) == 1 and not op.cases and op not in (ops.relu, ops.softplus)
-]
 #: PyTorch's name, and our operation called with the arguments of a sample.
 CALLS = {
     "add": (ops.add, scaled(ops.add)),
@@ -338,7 +333,7 @@ CALLS = {
     "__rmul__": (ops.mul, lambda a, b: ops.mul(b, a)),
     "__rdiv__": (ops.div, lambda a, b: ops.div(b, a)),
     "__rpow__": (ops.pow, lambda a, b: ops.pow(b, a)),
-    **{op.name: (op, unary(op)) for op in OF_ONE_NUMBER},
+    **{op.name: (op, unary(op)) for op in of_one_number if op not in (ops.relu, ops.softplus)},
     "nn.functional.relu": (ops.relu, unary(ops.relu)),
     "nn.functional.gelu": (ops.gelu, gelu),
     "nn.functional.softplus": (ops.softplus, softplus),
