@@ -109,6 +109,8 @@ def test_attention_shows_its_weights():
     assert torch.allclose(nodes["weights"].data.sum(-1), torch.ones(2, 4, 3).double())
     assert nodes["weights"].data.triu(1).count_nonzero() == 0
     assert nodes["weights"].site.user.path == __file__
+    softmax = autolm.open(nodes["weights"])  # which opens in its turn
+    assert torch.allclose(softmax.data, nodes["weights"].data)
 
 
 def test_what_does_not_open_says_why():
