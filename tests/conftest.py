@@ -5,6 +5,7 @@ Of a large table, marked `table(n)`, `pytest` takes one row in n, and it leaves 
 """
 
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -14,6 +15,8 @@ from autolm.outside.language import usual_language
 from autolm.testing import load_profiles
 
 load_profiles()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # for the programs that tests start
 if usual_language() != "en":  # tests read what the command says in English
     os.environ["LC_ALL"] = "C.UTF-8"
 WHOLE = "every row of the large tables, not a sample of each, and what is long"
