@@ -30,7 +30,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class WorkerLost(OSError):
-    """A worker has ended, so the others must end; the last checkpoint can be resumed."""
+    """Another worker is lost, so all must end; the last checkpoint can be resumed."""
 
 
 class Advance(NamedTuple):

@@ -87,7 +87,7 @@ class Workers:
         WorkersDisagree
             When they differ, at every worker.
         WorkerLost
-            When another worker has ended.
+            When the connection to another worker is lost.
         """
         if self.parallel is None:
             return
@@ -104,7 +104,9 @@ class Workers:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Say it in a line if another worker has ended.
+        """Say it in a line if another worker cannot be reached.
+
+        It may have ended, or have given up on a third one: a connection does not say which.
 
         Raises
         ------
@@ -115,7 +117,7 @@ class Workers:
             yield
         except RuntimeError as error:
             if self.size > 1 and LOST.search(f"{type(error).__name__} {error}"):
-                lost = "another worker has ended"
+                lost = "the connection to another worker is lost"
                 if TIMED_OUT.search(str(error)):
                     lost = f"another worker has not answered for {patience()} s"
                 raise WorkerLost(f"worker {self.rank} of {self.size}: {lost}") from None

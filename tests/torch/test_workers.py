@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from autolm.lm.agreement import WorkersDisagree
 from autolm.lm.run_folder import RunFolder
 from tests.hostile.folders import arrays as damaged_arrays
 from tests.runs import SMALL, TEXT, contents
@@ -23,7 +24,7 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
-from autolm.torch.workers import patience
+from autolm.torch.workers import Workers, patience
 
 ROOT = Path(__file__).parents[2]
 # Five rows for two or three workers, of which some have padding.
@@ -97,7 +98,10 @@ def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_p
     )
     assert (whole.codes, whole.error) == ([0], [""])
     assert killed.codes == [1, -9]
-    assert_said_once(killed, "0 worker 0 of 2: another worker has ended; autolm train --resume run")
+    assert_said_once(
+        killed,
+        f"0 worker 0 of 2: {LOST}; autolm train --resume run",
+    )
     assert stopped.codes == [130, 130]
     assert stopped.error == ["", ""]
     assert "PyTorch on cpu × 2 fsdp" in stopped.out[0]
@@ -130,6 +134,7 @@ def test_two_and_three_workers_come_to_what_one_does(tmp_path: Path) -> None:
         assert_same_run(tmp_path / "numpy", tmp_path / name)
 
 
+LOST = "the connection to another worker is lost"
 FULL = ["OSError", 28, "No space left on device"]
 NO_MEMORY = ["autolm.torch.engine", "TorchEngine._share", "MemoryError", "8 GB"]
 ONLY_HERE = ["autolm.cli.train", "corpus_of", "ValueError", "only here"]
@@ -190,7 +195,7 @@ IN_A_RUN: dict[str, Any] = {
     "a kill of the first": (
         (3, [*TRAIN, FSDP], {"rank": 0, "step": 6, "signal": "SIGKILL"}),
         [-9, 1, 1],
-        "12 worker ? of 3: another worker has ended; autolm train --resume * goes on from what",
+        f"12 worker ? of 3: {LOST}; autolm train --resume * goes on from what",
     ),
 }
 
@@ -222,6 +227,7 @@ DISAGREEMENTS = {
     "--validate-every": ["text.txt", "--validate-every=7"],
     "--steps": ["text.txt", "--steps=11"],
     "--parallel": ["text.txt", "--parallel=fsdp"],
+    "--batch-size": ["text.txt", "--batch-size=3"],
     "the text": ["other.txt"],
 }
 
@@ -244,6 +250,16 @@ def test_workers_that_disagree_are_refused_by_name_before_anything_is_written(
         assert scene.codes == [2, 2], scene
         assert_said_once(scene, f"01 workers disagree on {name}: * at rank 1, * at rank 0")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("fact", ["--device", "--parallel", "the version of PyTorch"])
+def test_where_and_how_workers_compute_is_compared(monkeypatch, fact: str) -> None:
+    def gather(facts: list[Any], own: dict[str, str]) -> None:
+        facts[:] = [own, {**own, fact: "another"}]
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
+    with pytest.raises(WorkersDisagree, match=f"^workers disagree on {fact}: another at rank 1, "):
+        Workers(torch.device("cpu"), 0, 2, "ddp").require_agreement(dict)
 
 
 def test_a_worker_that_does_not_answer_is_noticed_in_time(tmp_path: Path) -> None:
