@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
 
+WITHOUT_DOCSTRINGS = "no descriptions under python -OO, which removes them from the code"
 WIDEST_TERM = 30  # columns; what is explained of a wider one begins in the next line
 
 Rows = dict[str, list[tuple[str, str]]]  # by heading
@@ -84,7 +85,7 @@ def _write_what_it_does(text: str | None, formatter: Any) -> None:
     formatter.write_paragraph()
     with formatter.indentation():
         room = formatter.width - formatter.current_indent
-        for line in folded(say(text or ""), room):
+        for line in folded(say(text or WITHOUT_DOCSTRINGS), room):
             formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 

@@ -44,7 +44,7 @@ STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the c
 LONGEST_STARTUP = 1 << 20  # bytes
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
-WITHOUT_DOCSTRINGS = "no help under python -OO"
+WITHOUT_DOCSTRINGS = "no help under python -OO, which removes it from the code"
 DEEPEST = 100  # how often an alias may stand for another
 
 
@@ -248,6 +248,10 @@ class Prompt(cmd.Cmd):
         if name:
             sentence, usage, *rest = self._documentation(name)
             self.write("\n".join([usage, *(f"  {say(line)}" for line in (sentence, *rest))]))
+            return
+        if not self.do_help.__doc__:
+            self.say(WITHOUT_DOCSTRINGS)
+            self.write(" ".join(self._commands()))
             return
         for heading, names in self.groups.items():
             told = (self._documentation(name) for name in names.split())

@@ -148,4 +148,5 @@ def test_without_docstrings_the_prompt_still_steps_and_ends_with_its_input(tmp_p
     assert done.returncode == 0, done.stderr
     assert "NoneType" not in done.stdout
     assert ("> the end of the pass" in done.stdout) == ("goto" in typed)
-    assert ("no help under python -OO" in done.stdout) == ("help" in typed)
+    assert done.stdout.count("no help under python -OO") == typed.count("help")
+    assert ("breakpoint" in done.stdout or " break " in done.stdout) == ("help\n" in typed)
