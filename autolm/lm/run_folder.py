@@ -47,6 +47,7 @@ from autolm.outside.given_file import (
     require_file,
 )
 from autolm.outside.lock import Busy, NoLocks, locked
+from autolm.outside.memory import physical_memory
 from autolm.outside.whole_file import PARTIAL, NotSaved, sync_folder, write_whole
 
 __all__ = ["Checkpoint", "NotSaved", "RunError", "RunFolder"]
@@ -54,6 +55,7 @@ __all__ = ["Checkpoint", "NotSaved", "RunError", "RunFolder"]
 CONFIG, TOKENIZER, CHECKPOINT = "config.json", "tokenizer.json", "checkpoint.safetensors"
 METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
 LOCK = "process.lock"
+COPIES_OF_TEXT = 4  # at least: its bytes, its characters, and two bytes for each token
 EVERY_FILE = (CONFIG, TOKENIZER, CHECKPOINT, METRICS, PLOT, SAMPLES, TEXT)
 ITS_CHECKSUM = "it does not match the checksum in the checkpoint"
 
@@ -197,7 +199,8 @@ class RunFolder:
 
     def text(self) -> bytes:
         """Read the data that was stored because it could not be read again."""
-        return self._read(TEXT)
+        memory = physical_memory()
+        return self._read(TEXT, None if memory is None else memory // COPIES_OF_TEXT)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint, in one step.

@@ -375,3 +375,11 @@ def test_metrics_are_read_in_order_and_cut_back_to_a_step_with_the_same_bytes(
     assert list(folder.metrics()) == records
     folder.forget_metrics_after(3)
     assert path.read_bytes() == before
+
+
+def test_a_text_that_memory_cannot_hold_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "run", CONFIG, TOKENIZER, checkpoint(1), b"abab\n")
+    assert folder.text() == b"abab\n"
+    os.truncate(folder.path / "data.txt", 1 << 43)
+    with pytest.raises(RunError, match=r"data\.txt: cannot be read: larger than the \d+ bytes"):
+        folder.text()
