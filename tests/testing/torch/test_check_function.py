@@ -314,3 +314,18 @@ def test_a_wrong_call_is_refused_in_one_line(message):
     with pytest.raises((TypeError, ValueError), match=message) as raised:
         WRONG_CALLS[message]()
     assert "\n" not in str(raised.value)
+
+
+class Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, p):
+        ctx.mask = (torch.rand_like(x) > p).to(x.dtype) / (1 - p)
+        return x * ctx.mask
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.mask, None
+
+
+def test_a_function_that_draws_random_numbers_is_not_compared_with_other_draws():
+    assert check_function(Dropout, rows(3), 0.5).verdict is Verdict.CORRECT
