@@ -40,7 +40,9 @@ def read(data: Any, what: str) -> Array:
     """
     if isinstance(data, Node):
         raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
-    require_plain_array(data, what)
+    rows = {type(row): row for row in data}.values() if type(data) in (list, tuple) else (data,)
+    for row in rows:
+        require_plain_array(row, what)
     try:
         array = np.asarray(data)
     except ValueError:

@@ -122,3 +122,10 @@ def test_the_plain_numbers_of_a_subclass_are_taken_where_that_is_asked_for():
         a = make(OTHERS)
         numbers = a.filled(7.0) if isinstance(a, np.ma.MaskedArray) else np.asarray(a)
         np.testing.assert_array_equal(Tensor(numbers).data, numbers)
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("sequence", [list, tuple])
+def test_a_list_of_subclasses_is_refused_as_each_of_them_is(make, sequence):
+    with pytest.raises(TypeError, match="and its meaning"):
+        Tensor(sequence([OTHERS[0], make(OTHERS)]))
