@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable
-from types import ModuleType
+from collections.abc import Iterable, Iterator
+from types import FrameType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -39,15 +39,38 @@ _entered = _Entered()
 
 
 def path_of(module: torch.nn.Module) -> str:
-    """Return the path of a module; one that is in no model seen before is a model of its own."""
+    """Return the path of a module; one that is in no model seen before is a model of its own.
+
+    A model that the program has in a variable may run only in parts, as by `model.encode(x)`.
+    """
     path = _paths.get(module)
     if path is None:
-        prefix = _prefix(module)
-        _roots.add(module)
-        for name, inner in module.named_modules():
+        root = _owner(module) or module
+        prefix = _prefix(root)
+        _roots.add(root)
+        for name, inner in root.named_modules():
             _paths.setdefault(inner, ".".join(filter(None, (prefix, name))))
         path = _paths[module]
     return path
+
+
+def _owner(module: torch.nn.Module) -> torch.nn.Module | None:
+    """Return the outermost variable of the program that is a model with this module in it."""
+    owner = None
+    for frame in _frames_of_the_program():
+        for each in local_variables(frame).values():
+            if isinstance(each, torch.nn.Module) and any(m is module for m in each.modules()):
+                owner = each
+    return owner
+
+
+def _frames_of_the_program() -> Iterator[FrameType]:
+    """Yield the frames of the program's own code, the innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        if not is_machinery(frame.f_code.co_filename):
+            yield frame
+        frame = frame.f_back
 
 
 def _prefix(module: torch.nn.Module) -> str:
@@ -62,14 +85,12 @@ def _prefix(module: torch.nn.Module) -> str:
 
 def _called(module: torch.nn.Module) -> str:
     """Return what a program calls a module: its outermost variable, or attribute of one."""
-    frame, found = sys._getframe(1), ""
-    while frame.f_back:
-        frame = frame.f_back
-        if not is_machinery(frame.f_code.co_filename):
-            variables = local_variables(frame)
-            owners = [variables, *(vars(each) for each in variables.values() if _has_parts(each))]
-            names = (n for held in owners for n, each in held.items() if each is module)
-            found = next((n for n in names if n.isidentifier() and n != "self"), found)
+    found = ""
+    for frame in _frames_of_the_program():
+        variables = local_variables(frame)
+        owners = [variables, *(vars(each) for each in variables.values() if _has_parts(each))]
+        names = (n for held in owners for n, each in held.items() if each is module)
+        found = next((n for n in names if n.isidentifier() and n != "self"), found)
     return found
 
 

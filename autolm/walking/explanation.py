@@ -140,7 +140,10 @@ class Explanation:
 
     def _told(self, label: Label) -> str:
         """Say what the gradient is."""
-        grad = grad_of(label(self.node))
+        name = label(self.node)
+        if not self.node.requires_grad:
+            return f"{name}: requires_grad is False, so it has no gradient"
+        grad = grad_of(name)
         if self.gradient is None:
             return f"{grad}: nothing has arrived"
         given = "" if self.uses else "\n  given, for this is the root"

@@ -343,3 +343,39 @@ def test_a_parameter_that_is_not_in_the_graph_is_told_why(name, tmp_path):
     assert told[0].startswith("prior.logits: ")
     assert re.search(why, told[0])
     assert told[1].startswith("no node is called prior.logit")
+
+
+IN_PARTS = {
+    "a model of which a method runs parts": (
+        "class Model(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.encoder, self.prior = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)\n"
+        "    def distance(self, x):\n"
+        "        return self.encoder(x) - self.prior(x).detach()\n"
+        "model = Model()\ny = model.distance(torch.ones(4, 3))\n"
+    ),
+    "a dictionary of modules": (
+        "names = 'encoder', 'prior'\n"
+        "parts = torch.nn.ModuleDict({name: torch.nn.Linear(3, 2) for name in names})\n"
+        "x = torch.ones(4, 3)\ny = parts.encoder(x) - parts.prior(x).detach()\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_parameters_of_a_model_that_runs_in_parts_have_their_paths_in_it(name, tmp_path):
+    path = written(
+        tmp_path, f"import torch\n{IN_PARTS[name]}loss = (y * y).sum()\nloss.backward()\n"
+    )
+    seen = []
+
+    def ask(here):
+        with here.walk() as walk:
+            names = Names(walk.operations, here.variables)
+            seen.extend(names(leaf) for leaf in walk.leaves)
+            with pytest.raises(ValueError, match=r"^prior\.weight: no gradient .* detach\(\) at "):
+                names.find("prior.weight")
+
+    watched(path, ask)
+    assert {"encoder.weight", "encoder.bias"} <= set(seen)
