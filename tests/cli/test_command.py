@@ -727,3 +727,11 @@ def test_without_pytorch_its_engine_is_refused_in_a_line(
     monkeypatch.setattr("autolm.cli.train.find_spec", lambda name: None)
     message = "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
     assert_one_line(autolm("train", "--engine=torch"), 2, message)
+
+
+def test_without_docstrings_the_help_says_so_and_still_has_the_options():
+    command = [sys.executable, "-OO", "-m", "autolm", "train", "--help"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "no descriptions under python -OO" in done.stdout
+    assert "--d-model" in done.stdout
