@@ -19,15 +19,6 @@ def report():
     return report_on(Subject.of(product_swapped), 5)
 
 
-def test_the_program_repeats_a_function_that_cannot_be_imported():
-    def local(a):
-        return np.exp(a), lambda grad: (grad * a,)
-
-    program = report_on(Subject.of(local), 5).failure.program
-    assert "import numpy as np" in program
-    assert "def local(a):" in program
-
-
 def test_the_example_line_pins_the_call(report):
     (line,) = [line for line in str(report).splitlines() if "@example" in line]
     pinned = eval(line.strip().removeprefix("@example"), {"Call": Call, "np": np})
