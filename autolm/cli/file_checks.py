@@ -26,7 +26,7 @@ from autolm.testing.example_arguments import Arguments, ExampleFinder
 from autolm.testing.example_operations import subject_of_example
 from autolm.testing.laws import LAWS, Law
 from autolm.testing.report import Failure, GradientError, Report, UndecidedWarning
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
 from autolm.walking.program import program_error, side_errors_in_a_line
 

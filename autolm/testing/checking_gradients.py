@@ -26,7 +26,8 @@ from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import examine_call
-from autolm.testing.under_test import OperationError, Subject, upstream_for
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject, upstream_for
 from autolm.testing.verdict import SINGLE, Comparison, Verdict, compare, largest_contribution
 
 Array = NDArray[Any]

@@ -28,7 +28,7 @@ from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import Outcome, Status, examine
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
 
 

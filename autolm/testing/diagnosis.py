@@ -19,7 +19,7 @@ from autolm.testing.hypotheses import (
     repeated_index,
 )
 from autolm.testing.samples import Evidence, gather
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Arrays, largest
 
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"

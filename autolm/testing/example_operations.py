@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import update_wrapper
 from typing import Any
 
@@ -31,8 +31,9 @@ from autolm.testing.kernels.subject import (
     lengths_of,
     renamed,
 )
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS, choices
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
 
@@ -59,16 +60,6 @@ def with_constants(op: Primitive, constants: Mapping[int, Any], names: str) -> C
 
     source = f"lambda {names}, **attributes: call(({names},), attributes)"
     return update_wrapper(eval(source, {"call": call}), op.forward, updated=())
-
-
-@dataclass(repr=False, frozen=True)
-class SubjectWithConstants(Subject):
-    """An operation of whose arguments some are constants: a call by its operands is not whole."""
-
-    @property
-    def has_strategy(self) -> bool:
-        """`calls()` does not know the constants."""
-        return False
 
 
 def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
@@ -102,10 +93,7 @@ def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
     numbers = [np.asarray(values[i], dtype=float) for i in operands]
     case = Case(tuple(x.shape for x in numbers), keywords)
     subject = Subject.of(primitive, arity=len(numbers), domain=domain, cases=[case])
-    if constants:
-        parts = {name: getattr(subject, name) for name in Subject.__dataclass_fields__}
-        subject = SubjectWithConstants(**parts)
-    subject = replace(subject, operands=names)
+    subject = replace(subject, operands=names, has_strategy=not constants)
     try:
         subject.function(keywords)(*(x.copy() for x in numbers))
     except Exception as error:

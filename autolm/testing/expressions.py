@@ -24,8 +24,9 @@ from autolm.ops.primitive import Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import attributes_for
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import Shape, arrays_together, shapes
-from autolm.testing.under_test import LARGEST, OperationError, Subject, edges_in
+from autolm.testing.subject import LARGEST, Subject, edges_in
 from autolm.testing.verdict import largest_contribution
 
 Array = NDArray[Any]

@@ -21,13 +21,9 @@ from autolm.ops.array_operation import Case
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import is_varied
 from autolm.testing.oracle import differentiate
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import Shape, choices
-from autolm.testing.under_test import (
-    OperationError,
-    Subject,
-    positive_definite,
-    upstream_for,
-)
+from autolm.testing.subject import Subject, positive_definite, upstream_for
 from autolm.testing.verdict import Verdict, compare
 
 Shapes = tuple[Shape, ...]

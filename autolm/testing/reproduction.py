@@ -18,7 +18,7 @@ from autolm.ops import OPERATIONS
 from autolm.testing.call import Call, literal
 from autolm.testing.composed_as_one import AsOne
 from autolm.testing.kernels.kernel import Kernel
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 RELATIONS = ("causal", "causal_along", "shift_invariant", "permutation_equivariant")
 IMPORTS = {  # names that a program may mention, and where they are imported from

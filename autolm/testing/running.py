@@ -20,7 +20,8 @@ from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.expressions import Expression
 from autolm.testing.laws import LAWS, LackingError, Law, LawBroken, Tally
 from autolm.testing.laws.law import program_of
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import proves_nothing
 
 LEAST = 2  # examples of each case: simple numbers, and others

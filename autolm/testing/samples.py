@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.oracle import differentiate
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS, choices
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import gradient, gradient_scale, largest
 
 Array = NDArray[Any]

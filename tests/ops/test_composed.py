@@ -6,7 +6,7 @@ import pytest
 from autolm import Tensor, check_gradient, check_op, edit, no_grad, ops, topological_order
 from autolm.ops import Composed, OneOf, Pattern, composed
 from autolm.testing import GradientError, Verdict
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 
 @composed(

@@ -20,7 +20,7 @@ from autolm.testing import (
 )
 from autolm.testing.laws import relations
 from autolm.testing.running import Status, examine
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from tests.calls import each_operation
 
 SELF = Case(((3, 2), (3, 2), (3, 1)), {"causal": True, "scale": None})

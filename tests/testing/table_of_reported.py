@@ -16,7 +16,7 @@ from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
 from autolm.testing.profiles import load_profiles
 from autolm.testing.report import GradientError
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .reported_operations import REPORTED
 from .right_twins import TWINS

@@ -25,7 +25,7 @@ from autolm.ops import (
 from autolm.ops.call_patterns import Mask, WiderShape
 from autolm.testing import Call, GradientError, Verdict, calls, check_op
 from autolm.testing.calls_from_patterns import repeats_an_index
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from tests.calls import each_operation
 
 

@@ -12,7 +12,7 @@ from autolm.testing import Call, GradientError, UndecidedWarning, Verdict, calls
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.running import Status, examine
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .right_operations import product, softplus
 from .wrong_operations import product_swapped

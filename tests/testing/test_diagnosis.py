@@ -8,7 +8,7 @@ from autolm.ops.array_operation import Case
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.hypotheses import HYPOTHESES
 from autolm.testing.legal_shapes import with_legal_shapes
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .mistakes_by_family import WRONG
 

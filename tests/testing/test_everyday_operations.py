@@ -4,7 +4,7 @@ import pytest
 
 from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .everyday_operations import RIGHT
 

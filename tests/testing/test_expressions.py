@@ -8,7 +8,7 @@ from autolm.ops.array_operation import Case
 from autolm.testing import Verdict, check_gradient, expressions
 from autolm.testing.laws.values import compare_expression, graphs
 from autolm.testing.running import examine
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .everyday_operations import RIGHT
 from .wrong_operations import product_swapped

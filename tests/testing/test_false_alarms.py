@@ -7,7 +7,7 @@ from autolm import ops, primitive
 from autolm.testing import GradientError, Verdict, check_gradient, check_op
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .everyday_operations import RIGHT
 from .right_operations import in_order, solution

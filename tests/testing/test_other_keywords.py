@@ -8,7 +8,7 @@ from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
 from autolm.testing.laws import LAWS
 from autolm.testing.other_keywords import with_other_keywords
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 RULE = [law for law in LAWS if law.name == "rule"]
 

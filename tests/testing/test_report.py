@@ -8,7 +8,7 @@ from hypothesis import example, given
 from autolm.testing import Call, GradientError, calls, check_gradient
 from autolm.testing.checking_operations import report_on
 from autolm.testing.report import table
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row
 
 from .wrong_operations import product_swapped

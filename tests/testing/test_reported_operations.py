@@ -8,7 +8,7 @@ from hypothesis import settings
 
 from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 from .reported_operations import REPORTED
 from .right_twins import TWINS

@@ -14,8 +14,9 @@ from autolm.testing.kernels.kernel import pulled
 from autolm.testing.kernels.laws import attempt, broken, differing, kernel_of
 from autolm.testing.laws.law import Law, LawBroken, Tally
 from autolm.testing.laws.values import rule
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS
-from autolm.testing.under_test import OperationError, Subject, upstream_for
+from autolm.testing.subject import Subject, upstream_for
 from autolm.testing.verdict import largest
 
 Array = NDArray[Any]

@@ -19,7 +19,7 @@ from autolm.ops.primitive import Primitive
 from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.legal_shapes import with_legal_shapes
 from autolm.testing.strategies import REALS, choices
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
 

@@ -13,7 +13,7 @@ from autolm.testing.kernels.laws import (
     of_examples,
 )
 from autolm.testing.laws.law import LackingError, Law, Tally
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import largest
 
 

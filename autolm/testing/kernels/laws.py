@@ -23,7 +23,8 @@ from autolm.testing.laws import linear as of_linear
 from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally
 from autolm.testing.laws.values import broadcasting as shapes
 from autolm.testing.laws.values import rule
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Arrays, Row, gradient_scale, largest
 
 Array = NDArray[Any]

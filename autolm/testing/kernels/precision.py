@@ -18,7 +18,7 @@ from autolm.testing.kernels.laws import attempt, base_gradient, broken, kernel_o
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.laws.law import Law, Tally
 from autolm.testing.oracle import differentiate
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row, largest
 
 Array = NDArray[Any]

@@ -17,7 +17,8 @@ from autolm.testing.laws.law import Law
 from autolm.testing.profiles import EXAMPLES
 from autolm.testing.report import Report
 from autolm.testing.running import examine, examine_call
-from autolm.testing.under_test import OperationError, upstream_for
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import upstream_for
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 

@@ -24,8 +24,9 @@ from autolm.tensor.tensor import Tensor
 from autolm.testing import ridders
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import Kernel
+from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS, Kind, Shape, choices, read_domain
-from autolm.testing.under_test import OperationError, Subject, upstream_for, upstreams
+from autolm.testing.subject import Subject, upstream_for, upstreams
 from autolm.testing.verdict import SINGLE, largest
 
 Array = NDArray[Any]
@@ -69,12 +70,8 @@ class KernelSubject(Subject):
         more = [case for case in self.other_sizes if not _is_large(case) and _has_all(case)]
         return replace(self, cases=(*self.cases, *more))
 
-    @property
-    def has_strategy(self) -> bool:
-        """`calls()` knows operations on arrays only."""
-        return False
-
-    def _hint(self, error: Exception) -> str:
+    def hint(self, error: Exception) -> str:
+        """Advise nothing: the examples are the declaration."""
         return ""
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
@@ -163,6 +160,7 @@ def subject_of(
     subject = KernelSubject(
         *(Primitive(kernel, kernel.__name__), names, (REALS,) * len(names), (own,), ()),
         *({}, ()),
+        has_strategy=False,
         examples=examples,
         **asked,
     )

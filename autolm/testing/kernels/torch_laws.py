@@ -23,7 +23,7 @@ from autolm.testing.kernels.laws import (
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.kernels.torch_kernel import TorchKernel
 from autolm.testing.laws.law import Law, Tally
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
 Layout = Callable[[Any], Any]  # an equal tensor that lies in memory in another way

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import gradient_scale, largest
 
 Array = NDArray[Any]

@@ -14,7 +14,8 @@ from autolm.testing.call import Call, literal
 from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally, program_of
 from autolm.testing.oracle import differentiate
 from autolm.testing.reproduction import program_of_relation
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import (
     Row,
     Verdict,

@@ -12,7 +12,7 @@ from autolm.testing.call import Call, literal
 from autolm.testing.kinks import BEND, range_nearby, two_sides, unit_direction
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
 from autolm.testing.oracle import UnsuitableError, complex_step, random_direction
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row, largest
 
 Array = NDArray[Any]

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autolm.testing.call import Call, literal
-from autolm.testing.under_test import Subject
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import MOST_DIGITS, Comparison, Row, Verdict
 
 

@@ -20,7 +20,8 @@ from autolm.testing.diagnosis import of_uses
 from autolm.testing.expressions import Expression, expressions
 from autolm.testing.laws.law import Law, LawBroken, Tally, program_of, program_of_uses
 from autolm.testing.oracle import differentiate
-from autolm.testing.under_test import OperationError, Subject
+from autolm.testing.runs import OperationError
+from autolm.testing.subject import Subject
 from autolm.testing.verdict import Arrays, Comparison, Verdict, compare, proves_nothing
 
 Array = NDArray[Any]
