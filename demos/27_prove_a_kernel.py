@@ -189,7 +189,7 @@ print("x", x.grad, "w", w.grad)
 
 ```{answer}
 $\bar g$는 빌린 것입니다. $y$를 쓰는 다른 경로가 같은 배열을 아직 필요로 할 수 있습니다. $L = y_1 + y_2$에서 두 노드는 같은 $\bar g$를 받습니다. 먼저 간 규칙이 그것을
-바꾸면 두 번째 기울기가 틀립니다. 그래서 보고서는 기울기가 아니라 *행동*(conduct)이 틀렸다고 말합니다.
+바꾸면 두 번째 기울기가 틀립니다. 그래서 보고서는 기울기가 아니라 *순수성*(purity)이 틀렸다고 말합니다.
 ```
 """
 
@@ -256,6 +256,6 @@ print("x", x.grad, "w", w.grad)
 
 ```{answer}
 $\bar g$ is lent. Another path that uses $y$ may still need the same array: of $L = y_1 + y_2$ both nodes receive one $\bar g$, and if the first rule changes it, the
-second gradient is wrong. So the report calls the *conduct* wrong, and not the gradient.
+second gradient is wrong. So the report calls the *purity* wrong, and not the gradient.
 ```
 """

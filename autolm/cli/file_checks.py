@@ -24,7 +24,8 @@ from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_on
 from autolm.testing.example_arguments import Arguments, ExampleFinder
 from autolm.testing.example_operations import subject_of_example
-from autolm.testing.laws import LAWS, Law
+from autolm.testing.laws.law import Law
+from autolm.testing.registry import JAX_LAWS, LAWS, TORCH_LAWS
 from autolm.testing.report import Failure, GradientError, Report, UndecidedWarning
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
@@ -75,7 +76,7 @@ def checks_in(path: Path) -> list[Check]:
         _of_operation(op, examples.find(name), _Advice(path.name, name, variables))
         for op, name in operations.items()
     ]
-    for library, laws in ((torch, torch.TORCH_LAWS), (jax, jax.JAX_LAWS)):
+    for library, laws in ((torch, TORCH_LAWS), (jax, JAX_LAWS)):
         for name, F in library.functions_in(variables, path.stem).items():
             advice = _Advice(path.name, name, variables)
             checks.append(_of_function(library, laws, F, examples.find(name), advice))
@@ -161,7 +162,7 @@ def _of_operation(op: ArrayOperation, example: Arguments | None, advice: _Advice
 def _is_at_numbers(failure: Failure) -> bool:
     """Whether a rule is wrong where each operand is a single number: there no shape is guessed."""
     example = failure.example[0] if isinstance(failure.example, tuple) else failure.example
-    if not isinstance(example, Call) or not (failure.rows or failure.of_conduct):
+    if not isinstance(example, Call) or not (failure.rows or failure.about != "gradient"):
         return False
     return all(x.ndim == 0 for x in example.inputs)
 

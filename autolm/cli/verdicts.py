@@ -19,7 +19,7 @@ from autolm.cli.file_checks import Check, check_of_operation, checks_in
 from autolm.ops import OPERATIONS
 from autolm.outside.language import say
 from autolm.outside.terminal import words_of
-from autolm.testing.laws import Law
+from autolm.testing.laws.law import Law
 from autolm.testing.profiles import load_profiles
 from autolm.testing.report import Report
 from autolm.testing.verdict import Verdict

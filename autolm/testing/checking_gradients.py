@@ -21,7 +21,7 @@ from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_of
 from autolm.testing.diagnosis import diagnose, of_uses
 from autolm.testing.graph_as_function import forward_of, in_double, replayed
-from autolm.testing.laws.law import program_of, program_of_uses
+from autolm.testing.laws.law import program_of_uses
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
@@ -297,7 +297,7 @@ def _program(node: Node) -> str:
     uses = [first[parent] for parent in node.parents]
     if len(set(uses)) < len(uses):
         return runnable(program_of_uses(subject, _call_of(node), uses), subject)
-    return runnable(program_of(subject, _call_of(node)), subject)
+    return runnable(subject.program(_call_of(node)), subject)
 
 
 def _leaf(given: Any) -> Any:

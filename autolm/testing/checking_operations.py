@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import strategies as st
@@ -12,24 +13,20 @@ from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.diagnosis import diagnose, what_is_known
-from autolm.testing.expressions import Expression
 from autolm.testing.hypotheses import NOT_LINEAR
-from autolm.testing.laws import (
-    LAWS,
-    LAWS_OF_VALUE,
-    Law,
-    extremes,
-    linear,
-    relations,
-)
-from autolm.testing.laws.values import aliased_node
+from autolm.testing.laws.edges import extremes
+from autolm.testing.laws.gradients import aliases, linear, rule, shapes
+from autolm.testing.laws.law import Law, LawBroken
 from autolm.testing.other_keywords import with_other_keywords
+from autolm.testing.registry import LAWS
 from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
+
+DIAGNOSED = (rule, shapes, aliases)  # laws that leave it to the hypotheses to name the mistake
 
 
 def check_op(
@@ -119,7 +116,7 @@ def report_on(
 def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     """Conclude from how the laws came out."""
     name, site = subject.op.name, site_of(subject.op.forward)
-    broken = [outcome for outcome in outcomes if outcome.broken is not None]
+    broken = [(outcome.law, outcome.broken) for outcome in outcomes if outcome.broken is not None]
     if broken:
         failure = _failure(subject, broken)
         return Report(name, Verdict.WRONG, 0.0, site, tuple(outcomes), failure)
@@ -145,89 +142,69 @@ def _reasons(outcomes: Sequence[Outcome]) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in laws.items())
 
 
-def _failure(subject: Subject, outcomes: Sequence[Outcome]) -> Failure:
+def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failure:
     """Describe the first law that broke, with the best diagnosis that there is."""
-    broken = outcomes[0].broken
-    assert broken is not None
-    example, diagnosis = broken.example, _diagnosis(subject, outcomes)
-    behaved = [o.broken.diagnosis for o in outcomes if o.law.of_conduct and o.broken]
+    law, first = broken[0]
+    diagnosis = _diagnosis(subject, broken)
+    others = [each for _, each in broken if each.about != "gradient"]
+    same = [each.about for each in others if each.diagnosis == diagnosis != ""]
+    known = ""
+    if not diagnosis and law in DIAGNOSED:
+        with suppress(Exception):  # whatever a forward raises on the numbers of other calls
+            known = what_is_known(subject.with_evidence(), first.call)
     return Failure(
-        broken.message,
-        outcomes[0].law.name,
-        example,
-        subject.describe(example) if isinstance(example, Call) else "",
-        broken.rows,
+        first.message,
+        law.name,
+        first.call,
+        subject.describe(first.call),
+        first.rows,
         diagnosis,
-        _known(subject, outcomes, diagnosis),
-        _other_mistakes(outcomes[1:], diagnosis),
-        bool(diagnosis) and diagnosis in behaved,
-        runnable(broken.program, subject) if broken.program else "",
-        f"@example({example})" if subject.has_strategy and isinstance(example, Call) else "",
-        _node(subject, example),
+        known,
+        _other_mistakes(broken[1:], diagnosis),
+        next(iter(same), "gradient") if len(others) < len(broken) else first.about,
+        runnable(first.program, subject) if first.program else "",
+        f"@example({first.call})" if subject.has_strategy else "",
+        _node(subject, first.call),
     )
 
 
-def _diagnosis(subject: Subject, outcomes: Sequence[Outcome]) -> str:
-    """Prefer what is known for sure: a broken law of conduct explains wrong numbers too."""
-    first = outcomes[0].broken
-    assert first is not None
-    conduct = [o for o in outcomes if o.law.of_conduct and o.law.name != extremes.name]
-    told = [o.broken.diagnosis for o in conduct if o.broken]
-    certain = list(filter(None, told))
-    if certain or outcomes[0].law not in LAWS_OF_VALUE:
-        return (certain or [first.diagnosis])[0]
-    example = first.example if isinstance(first.example, Call) else None
-    by_linear = "".join(
-        o.broken.diagnosis for o in outcomes if o.law.name == linear.name and o.broken
-    )
+def _diagnosis(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> str:
+    """Prefer a certain cause: a broken law of purity explains wrong numbers too."""
+    law, first = broken[0]
+    for other, each in broken:
+        if each.about != "gradient" and other.name != extremes.name and each.diagnosis:
+            return each.diagnosis
+    if law not in DIAGNOSED:
+        return first.diagnosis
+    not_linear = "".join(each.diagnosis for other, each in broken if other.name == linear.name)
     try:
         evidence = subject.with_evidence()
-        if by_linear:  # then what is sent is no number times it
-            return diagnose(evidence, example, NOT_LINEAR) or by_linear
-        return diagnose(evidence, example) or first.diagnosis
-    except Exception:  # a forward may raise anything on the numbers of another call
+        if not_linear:  # then no hypothesis of a linear rule can be right
+            return diagnose(evidence, first.call, NOT_LINEAR) or not_linear
+        return diagnose(evidence, first.call) or first.diagnosis
+    except Exception:  # whatever a forward raises on the numbers of other calls
         return first.diagnosis
 
 
-def _known(subject: Subject, outcomes: Sequence[Outcome], diagnosis: str) -> str:
-    """Say what is known where no cause is."""
-    first = outcomes[0].broken
-    if diagnosis or first is None or outcomes[0].law not in LAWS_OF_VALUE:
-        return ""
-    try:
-        return what_is_known(
-            subject.with_evidence(), first.example if isinstance(first.example, Call) else None
-        )
-    except Exception:  # as above
-        return ""
-
-
-def _other_mistakes(outcomes: Sequence[Outcome], diagnosis: str) -> tuple[str, ...]:
-    """Tell of laws that are broken too, where the first mistake is hardly the reason."""
+def _other_mistakes(broken: Sequence[tuple[Law, LawBroken]], diagnosis: str) -> tuple[str, ...]:
+    """List further broken laws, where the first mistake is hardly the cause."""
     return tuple(
-        f"{outcome.law.name}: {outcome.broken.message}"
-        for outcome in outcomes
-        if outcome.broken is not None
-        and (outcome.law.of_conduct or outcome.law is relations)
-        and outcome.broken.diagnosis not in ("", diagnosis)
+        f"{law.name}: {each.message}"
+        for law, each in broken
+        if (each.about != "gradient" or law.name == extremes.name)
+        and each.diagnosis not in ("", diagnosis)
     )
 
 
-def _node(subject: Subject, example: Any) -> Node | None:
+def _node(subject: Subject, call: Call) -> Node | None:
     """Build the graph of the counterexample, with the gradients that are wrong, to be drawn."""
+    pairs = zip(call.inputs, subject.names_of(call), strict=True)
+    leaves: dict[int, Tensor] = {}  # an array that occurs twice is one leaf
+    for x, name in pairs:
+        leaves.setdefault(id(x), Tensor(x.copy(), name=name))
     try:
-        if isinstance(example, Expression):
-            node, upstream = example.build()[example.roots[0]], example.upstreams[0]
-        elif isinstance(example, tuple):
-            call, pair = example
-            node, upstream = aliased_node(subject, call, pair), call.given_upstream
-        elif isinstance(example, Call):
-            named = zip(example.inputs, subject.names_of(example), strict=True)
-            leaves = [Tensor(x.copy(), name=name) for x, name in named]
-            node, upstream = subject.node(example, leaves), example.given_upstream
-        else:
-            return None
-        node.backward(upstream)
+        node = subject.node(call, [leaves[id(x)] for x in call.inputs])
+        node.backward(call.given_upstream)
     except Exception:  # an operation that raises has no graph
         return None
     return node

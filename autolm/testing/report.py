@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from autolm.engine.graph import Node
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
+from autolm.testing.call import Call
+from autolm.testing.laws.law import About
 from autolm.testing.running import Outcome
 from autolm.testing.verdict import Row, Verdict
 
@@ -39,13 +40,13 @@ class Failure:
 
     message: str
     law: str = ""
-    example: Any = None  # a Call, an Expression, or what else the law drew
+    example: Call | None = None
     given: str = ""  # the operands, by name
     rows: tuple[Row, ...] = ()
     diagnosis: str = ""
     known: str = ""  # where no cause is
     also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
-    of_conduct: bool = False  # whether the diagnosis is how the operation behaves
+    about: About = "gradient"  # the part of the operation that is wrong
     program: str = ""  # runs as pasted
     decorator: str = ""  # keeps the example in a test of `calls()`
     node: Node | None = None  # the result of the counterexample, to be drawn
@@ -84,11 +85,8 @@ class Report:
 
     @property
     def wrong(self) -> str:
-        """What is wrong: its gradient, or its conduct, such as an upstream that it overwrites."""
-        broken = [outcome.law for outcome in self.outcomes if outcome.broken is not None]
-        conduct = bool(broken) and all(law.of_conduct for law in broken)
-        of_conduct = self.failure is not None and self.failure.of_conduct
-        return "the conduct" if conduct or of_conduct else "the gradient"
+        """The wrong part: gradient, forward, or purity, such as an upstream that is overwritten."""
+        return f"the {self.failure.about if self.failure else 'gradient'}"
 
     @property
     def undiagnosed(self) -> Report:

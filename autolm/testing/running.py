@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -17,9 +16,8 @@ from autolm.ops.arguments import read_int
 from autolm.outside.terminal import words_of
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
-from autolm.testing.expressions import Expression
-from autolm.testing.laws import LAWS, LackingError, Law, LawBroken, Tally
-from autolm.testing.laws.law import program_of
+from autolm.testing.laws.law import Law, LawBroken, Tally
+from autolm.testing.registry import LAWS
 from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import proves_nothing
@@ -27,7 +25,7 @@ from autolm.testing.verdict import proves_nothing
 LEAST = 2  # examples of each case: simple numbers, and others
 MORE = 3  # times as many, where the first ones did not meet what a law has to see
 
-Pool = dict[st.SearchStrategy[Any], tuple[int, list[Call]]]  # how many were wished for, and drawn
+Pool = dict[st.SearchStrategy[Call], tuple[int, list[Call]]]  # how many were wished for, and drawn
 
 
 class Status(Enum):
@@ -74,15 +72,13 @@ def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> li
     """Try every law that speaks of single calls on this one."""
     outcomes = []
     for law in laws:
-        if not law.of_one_call or law.examples(subject) is None:
+        if law.examples(subject) is None:
             continue
         tally = Tally()
         broken = _tried(law, subject, call, tally)
         doubts = tally.vacuous or tally.undecided
         status = Status.UNDECIDED if doubts else Status.HOLDS
-        if tally.lacking and not doubts:
-            status = Status.DOES_NOT_APPLY
-        reason = "; ".join(doubts or tally.lacking)
+        reason = "; ".join(doubts)
         if broken is not None:
             status, reason = Status.BROKEN, broken.message
         outcomes.append(Outcome(law, status, tally, reason, broken))
@@ -111,8 +107,6 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
         missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
         if not missed or not tally.examples:
             break
-    if not tally.examples and tally.lacking:
-        return Outcome(law, Status.DOES_NOT_APPLY, tally, "; ".join(tally.lacking))
     if not tally.examples:
         reason = "; ".join(tally.vacuous) or "no example could be made"
         return Outcome(law, Status.NOT_EXERCISED, tally, reason)
@@ -128,7 +122,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
 def _sought(
     law: Law,
     subject: Subject,
-    examples: st.SearchStrategy[Any],
+    examples: st.SearchStrategy[Call],
     tally: Tally,
     max_examples: int,
     shrink: bool,
@@ -153,7 +147,7 @@ def _sought(
 def _hunt(
     law: Law,
     subject: Subject,
-    examples: st.SearchStrategy[Any],
+    examples: st.SearchStrategy[Call],
     tally: Tally,
     max_examples: int,
     shrink: bool,
@@ -176,9 +170,8 @@ def _hunt(
         verbosity=Verbosity.quiet,
     )
     @given(examples)
-    def holds(example: Any) -> None:
-        if isinstance(example, Call):
-            drawn.append(example.copy())
+    def holds(example: Call) -> None:
+        drawn.append(example.copy())
         broken = _tried(law, subject, example, Tally() if found else tally)
         if broken is not None:
             found.append(broken)
@@ -193,39 +186,29 @@ def _hunt(
     return None
 
 
-def _vacuous(example: Any) -> str:
-    """Say why an example proves nothing; a forward that raises has proved something."""
-    if isinstance(example, Expression):
-        return proves_nothing(example.leaves, np.concatenate([*map(np.ravel, example.upstreams)]))
-    call = example if isinstance(example, Call) else example[0]
-    return "" if call.upstream is None else proves_nothing(call.inputs, call.upstream)
+def _tried(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | None:
+    """Return how a call breaks a law, if it does; and count it, if it proves anything.
 
-
-def _tried(law: Law, subject: Subject, example: Any, tally: Tally) -> LawBroken | None:
-    """Return how a law is broken by an example, if it is; and count it, if it proves anything."""
-    vacuous = _vacuous(example)
+    A forward that raises has proved something.
+    """
+    vacuous = "" if call.upstream is None else proves_nothing(call.inputs, call.upstream)
     tally.examples += not vacuous
     try:
         with np.errstate(all="ignore"):
-            if isinstance(example, Call) and example.upstream is None:
-                subject.run(example)  # which raises: that is why there is no upstream gradient
-            law.check(subject, example, tally)
+            if call.upstream is None:
+                subject.run(call)  # which raises: that is why there is no upstream gradient
+            law.check(subject, call, tally)
     except LawBroken as broken:
         return broken
     except OperationError as error:
-        if law.at_edges and _refuses(example, error):
+        if law.at_edges and _refuses(call, error):
             tally.undecided[str(error)] += 1
             return None
-        if _is_let_off(subject, example, error):
+        if _is_let_off(subject, call, error):
             tally.examples -= 1
             tally.vacuous[str(error)] += 1
             return None
-        program = program_of(subject, example) if isinstance(example, Call) else ""
-        return LawBroken(str(error), example, program=program)
-    except LackingError as error:
-        tally.examples -= not vacuous
-        tally.lacking[str(error)] += 1
-        return None
+        return LawBroken(str(error), call, subject.program(call))
     except Exception as error:  # such as a forward raises on numbers that an oracle tries
         tally.undecided[_failed(error)] += 1
         return None
@@ -239,12 +222,12 @@ def _failed(error: Exception) -> str:
     return f"it could not be tried: {type(error).__name__}: {told}"
 
 
-def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:
+def _is_let_off(subject: Subject, example: Call, error: OperationError) -> bool:
     """Whether a forward refused an operand without elements, or an axis where there is none.
 
     It may; where a record says what calls look like, only in a way that is meant for people.
     """
-    if not isinstance(example, Call) or example.upstream is not None:
+    if example.upstream is not None:
         return False
     if not subject.patterns:
         return has_no_elements(example)
@@ -252,7 +235,6 @@ def _is_let_off(subject: Subject, example: Any, error: OperationError) -> bool:
     return clean and (has_no_elements(example) or has_no_axes(example))
 
 
-def _refuses(example: Any, error: OperationError) -> bool:
+def _refuses(example: Call, error: OperationError) -> bool:
     """Whether a forward was called where it need not know an answer: say, a singular matrix."""
-    has_no_result = isinstance(example, Call) and example.upstream is None
-    return has_no_result or isinstance(error.__cause__, np.linalg.LinAlgError)
+    return example.upstream is None or isinstance(error.__cause__, np.linalg.LinAlgError)

@@ -179,7 +179,7 @@ def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[
         together = broadcastable_shapes(arity)
         if arity > 1:  # a row under three axes, which chance seldom draws, is summed over two
             row = st.permutations([*[(2, 2, 3)] * (arity - 1), (1, 3)]).map(tuple)
-            together = st.sampled_from([*[together] * 5, row]).flatmap(lambda strategy: strategy)
+            together = st.sampled_from([*[together] * 3, row]).flatmap(lambda strategy: strategy)
     else:
         together = shapes().map(lambda shape: (shape,) * arity)
     return together.filter(lambda each: all(math.prod(shape) <= LARGEST for shape in each))

@@ -256,6 +256,6 @@ def test_the_command_refuses_every_exercise_and_accepts_every_solution(site, sol
     files = [p.with_name(f"{p.stem}_solution.py") if solved else p for p in EXERCISES]
     command = [sys.executable, "-m", "autolm", "check", "--no-diagnosis", *map(str, files)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
-    wrong = set(re.findall(r"(?:gradient|conduct) of (\w+) is WRONG", done.stdout))
+    wrong = set(re.findall(r"(?:gradient|purity|forward) of (\w+) is WRONG", done.stdout))
     assert "diagnosis" not in done.stdout
     assert wrong == (set() if solved else {path.stem for path in EXERCISES})

@@ -105,14 +105,13 @@ def test_an_edited_operand_is_chosen_anew_by_what_is_clipped():
     assert y.data.tolist() == [0.5, -1.0]
 
 
-def test_what_detaches_inside_is_found_and_the_program_shows_it():
+def test_a_composition_that_detaches_is_found():
     @composed
     def square(a, /):
         return a * a.data
 
-    with pytest.raises(GradientError, match="off by a factor of ½") as caught:
+    with pytest.raises(GradientError, match="off by a factor of ½"):
         check_op(square, max_examples=10)
-    assert "from autolm.ops import composed" in str(caught.value)
     with pytest.raises(GradientError):
         check_gradient(square, [2.0])
 

@@ -18,7 +18,7 @@ from autolm.testing import (
     permutation_equivariant,
     shift_invariant,
 )
-from autolm.testing.laws import relations
+from autolm.testing.laws.definitions import relations
 from autolm.testing.running import Status, examine
 from autolm.testing.subject import Subject
 from tests.calls import each_operation

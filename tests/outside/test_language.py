@@ -18,9 +18,7 @@ from autolm.ops import OPERATIONS
 from autolm.outside.columns import width
 from autolm.outside.language import say, say_rule, speak, usual_language
 from autolm.outside.terminal import RED, in_a_line, styled, words_of, words_of_programs
-from autolm.testing.jax import JAX_LAWS
-from autolm.testing.laws import LAWS
-from autolm.testing.torch import TORCH_LAWS
+from autolm.testing.registry import JAX_LAWS, LAWS, TORCH_LAWS
 from autolm.walking.program import ProgramError, root_of_program
 
 ROOT = Path(__file__).parents[2] / "autolm"

@@ -6,8 +6,8 @@ import pytest
 from autolm.ops.array_operation import Case
 from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
-from autolm.testing.laws import LAWS
 from autolm.testing.other_keywords import with_other_keywords
+from autolm.testing.registry import LAWS
 from autolm.testing.subject import Subject
 
 RULE = [law for law in LAWS if law.name == "rule"]

@@ -67,8 +67,8 @@ def test_what_is_known_is_said_where_no_cause_is():
     assert "known: x is right; weight is wrong" in text
 
 
-def test_conduct_is_told_apart_from_the_gradient():
-    assert "the conduct of softmax_over_its_upstream is WRONG" in str(
+def test_purity_is_told_apart_from_the_gradient():
+    assert "the purity of softmax_over_its_upstream is WRONG" in str(
         report_of("softmax_over_its_upstream")
     )
     assert "the gradient of softmax_doubled is WRONG" in str(report_of("softmax_doubled"))

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import pulled
-from autolm.testing.kernels.laws import attempt, broken, differing, kernel_of
-from autolm.testing.laws.law import Law, LawBroken, Tally
-from autolm.testing.laws.values import rule
+from autolm.testing.kernels.laws import attempt, filled, of_examples, require_same
+from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.laws.gradients import rule
+from autolm.testing.laws.law import Law, LawBroken, Tally, broken
 from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS
-from autolm.testing.subject import Subject, upstream_for
+from autolm.testing.subject import upstream_for
 from autolm.testing.verdict import largest
 
 Array = NDArray[Any]
@@ -24,9 +25,8 @@ Array = NDArray[Any]
 BATCH = 3
 
 
-def _check_order(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_order(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Hold the gradient of the gradient against an oracle of its own."""
-    subject = kernel_of(subject)
     second = subject.kernel.gradient_as_function()
     inputs = (*call.inputs, call.given_upstream)
     whole = replace(
@@ -43,7 +43,7 @@ def _check_order(subject: Subject, call: Call, tally: Tally) -> None:
         raise LawBroken(
             f"of second order, {error.message}",
             call,
-            program=subject.program(call),
+            subject.program(call),
             rows=error.rows,
             diagnosis="second order: the backward rule, differentiated, gives another gradient "
             "than its own values have",
@@ -52,9 +52,8 @@ def _check_order(subject: Subject, call: Call, tally: Tally) -> None:
         raise OperationError(f"of second order, {error}") from error
 
 
-def _check_vmap(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_vmap(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Run a batch at once and one by one."""
-    subject = kernel_of(subject)
     kernel = subject.kernel
     batch = [
         Call(*(x * (1 + i * 2.0**-5) for x in call.inputs), **call.attributes) for i in range(BATCH)
@@ -69,30 +68,25 @@ def _check_vmap(subject: Subject, call: Call, tally: Tally) -> None:
         if largest(off) > 1e-9 * subject.slack * max(largest(result), 1e-3):
             message = f"under vmap the result is off by up to {largest(off):.3g}"
             raise broken(subject, call, message, "vmap: a batch gives another result than its rows")
-        expected = [
-            np.zeros(x.shape) if a is None else np.asarray(a, dtype=float)
-            for a, x in zip(pulled(kernel, one), one.inputs, strict=True)
-        ]
-        found = [each[i] for each in sent]
-        rows = differing(subject, one, found, expected, max(map(largest, expected)))
-        if rows:
-            message = f"under vmap the gradient of {rows[0].operand} is another"
-            told = "vmap: a batch gives another gradient than its rows"
-            raise broken(subject, one, message, told, rows)
+        expected = filled(pulled(kernel, one), one)
+        message = "under vmap the gradient of {} is another"
+        cause = "vmap: a batch gives another gradient than its rows"
+        rows, scale = [each[i] for each in sent], max(map(largest, expected))
+        require_same(subject, one, rows, expected, scale, message, cause)
     tally.exercised["batch"] += 1
 
 
 order = Law(
     "order 2",
     "the backward rule can be differentiated, and its gradient is what the oracle says",
-    lambda subject: subject.calls(stretched=False) if kernel_of(subject).order == 2 else None,
+    lambda subject: of_examples(subject) if subject.order == 2 else None,
     _check_order,
     most=3,
 )
 vmap = Law(
     "vmap",
     "a batch under vmap gives what its rows give one by one",
-    lambda subject: subject.calls(stretched=False) if kernel_of(subject).vmap else None,
+    lambda subject: of_examples(subject) if subject.vmap else None,
     _check_vmap,
     most=2,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class JaxRun:
 class JaxKernel(Kernel):
     """A function of JAX's arrays."""
 
-    library = "jax"
+    noun = "array"
     home = "autolm.testing.jax"
     prelude = "import numpy as np"
     is_single_by_default = True  # an array that it makes itself is of float64 here alone
@@ -84,6 +85,12 @@ class JaxKernel(Kernel):
             slots.append(Slot(name, bool(floats), value))
         name = getattr(function, "__name__", type(function).__name__)
         return cls(function, name if name.isidentifier() else "function", slots, tree)
+
+    @classmethod
+    def isolated(cls) -> AbstractContextManager[Any]:
+        """Return a context in which arrays may be of float64."""
+        context: AbstractContextManager[Any] = library("jax").enable_x64(True)
+        return context
 
     def prepare(self) -> None:
         """Find out whether it may be compiled."""
@@ -185,17 +192,6 @@ class JaxKernel(Kernel):
         together, pull = jax.vjp(jax.vmap(row), *map(jax.numpy.asarray, operands))
         sent = pull(jax.numpy.asarray(upstream))
         return np.asarray(together), [np.asarray(each) for each in sent]
-
-    def step_by_step(
-        self, arrays: Sequence[Array], upstream: Array, attributes: Attributes
-    ) -> tuple[Array, list[Array]]:
-        """Run forward and backward without compiling them."""
-        jax = library("jax")
-        whole = self._called(self.function, attributes)
-        operands = map(jax.numpy.asarray, arrays)
-        result, pull = jax.vjp(lambda *those: _joined(whole(*those)), *operands)
-        gradients = pull(jax.numpy.asarray(upstream))
-        return np.asarray(result), [np.asarray(each) for each in gradients]
 
     def gradient_as_function(self) -> JaxGradient:
         """Return the function that gives its gradient."""

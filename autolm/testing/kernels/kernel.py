@@ -11,6 +11,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -58,7 +59,7 @@ class Kernel(ABC):
         Which of its results have a gradient.
     """
 
-    library: ClassVar[str]  # as a program imports it
+    noun: ClassVar[str]  # for an array, in messages
     home: ClassVar[str]  # of ours, which checks such functions
     prelude: ClassVar[str]  # what a program must import to write tensors
     is_single_by_default: ClassVar[bool] = False  # whether new arrays are of float32 for its users
@@ -83,6 +84,20 @@ class Kernel(ABC):
     def source(self) -> Any:
         """The function of the user's that stands in a file: its forward."""
         return inspect.unwrap(getattr(self.function, "forward", self.function))
+
+    @classmethod
+    @abstractmethod
+    def of(cls, function: Any, examples: Sequence[Any], caller: str, argument: str = "F") -> Kernel:
+        """Read a function, and the arguments with which it is called."""
+
+    @classmethod
+    @abstractmethod
+    def isolated(cls) -> AbstractContextManager[Any]:
+        """Return a context for checks, which leaves the library's global state unchanged."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Find out how the function can be run."""
 
     @abstractmethod
     def run(

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import apart
-from autolm.testing.kernels.laws import attempt, base_gradient, broken, kernel_of
+from autolm.testing.kernels.laws import base_gradient, filled, of_examples, pull
 from autolm.testing.kernels.subject import KernelSubject
-from autolm.testing.laws.law import Law, Tally
+from autolm.testing.laws.law import Law, Tally, broken
 from autolm.testing.oracle import differentiate
-from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row, largest
 
 Array = NDArray[Any]
@@ -28,8 +27,7 @@ MOVES = 8.0  # times what a gradient moves when its inputs are rounded otherwise
 DRAWS = 3
 
 
-def _check_precision(subject: Subject, call: Call, tally: Tally) -> None:
-    subject = kernel_of(subject)
+def _check_precision(subject: KernelSubject, call: Call, tally: Tally) -> None:
     for precision in subject.precisions:
         _check_one(subject, call, precision, tally)
 
@@ -47,19 +45,18 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     if not all(np.all(np.isfinite(x)) for x in run.results):
         return
     parts = apart(upstream, run.results)
-    found = attempt(f"the backward rule, in {precision},", run.pull, parts)
+    found = filled(pull(run, parts, f"in {precision}"), exact)
     fine, _ = base_gradient(subject, exact)
     allowed = _allowed(subject, exact, fine, precision)
     for name, a, b, most in zip(subject.names_of(call), found, fine, allowed, strict=True):
-        coarse = np.zeros(b.shape) if a is None else np.asarray(a, dtype=float)
-        off = np.abs(coarse - b)
+        off = np.abs(a - b)
         within = (off <= most) | ~np.isfinite(b) | (np.abs(b) > kernel.epsilon(precision)[1] / 4)
         rows = [
-            Row(name, tuple(map(int, at)), float(coarse[tuple(at)]), float(b[tuple(at)]))
+            Row(name, tuple(map(int, at)), float(a[tuple(at)]), float(b[tuple(at)]))
             for at in np.argwhere(~within)
         ]
         if rows:
-            finite = np.all(np.isfinite(coarse))
+            finite = np.all(np.isfinite(a))
             message = (
                 f"in {precision} the gradient of {name} is off by up to {np.max(off):.2g}, and "
                 f"rounding explains {most:.2g}"
@@ -103,7 +100,7 @@ def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: 
 precision = Law(
     "precision",
     "in fewer digits it is off by what rounding explains, and no more",
-    lambda subject: subject.calls(stretched=False) if kernel_of(subject).precisions else None,
+    lambda subject: of_examples(subject) if subject.precisions else None,
     _check_precision,
     most=2,
 )

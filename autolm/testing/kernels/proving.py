@@ -1,9 +1,10 @@
-"""Prove a kernel: choose its laws, try them, and report as of any operation."""
+"""Check a kernel: one `check_function` and one `check_gradient` for all libraries."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import settings
 from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_of
 from autolm.testing.kernels.kernel import Kernel
-from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.kernels.subject import subject_of
 from autolm.testing.laws.law import Law
 from autolm.testing.profiles import EXAMPLES
 from autolm.testing.report import Report
@@ -23,7 +24,7 @@ from autolm.testing.subject import upstream_for
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
-def chosen_precisions(kernel: Kernel, dtypes: Sequence[Any] | None, caller: str) -> tuple[str, ...]:
+def _precisions(kernel: Kernel, dtypes: Sequence[Any] | None, caller: str) -> tuple[str, ...]:
     """Return the names of the precisions to try: those told, or those that the forward takes."""
     if dtypes is not None and not isinstance(dtypes, tuple | list):
         raise TypeError(f"{caller}: dtypes must be a list of dtypes, not {dtypes!r}")
@@ -46,7 +47,7 @@ def _name_of(dtype: Any) -> str:
     return str(named).removeprefix("torch.")
 
 
-def chosen_laws(laws: Sequence[Law], names: Sequence[str] | None, caller: str) -> list[Law]:
+def _chosen(laws: Sequence[Law], names: Sequence[str] | None, caller: str) -> list[Law]:
     """Return the laws of these names, the first in any case; all, if none is named."""
     if names is None:
         return list(laws)
@@ -59,21 +60,130 @@ def chosen_laws(laws: Sequence[Law], names: Sequence[str] | None, caller: str) -
     return [law for law in laws if law.name in names]
 
 
-def prove(subject: KernelSubject, laws: Sequence[Law], examples_count: int | None = None) -> Report:
-    """Try the laws on calls like the examples, and conclude."""
-    if examples_count is None and settings.get_current_profile_name() == "default":
-        examples_count = EXAMPLES["dev"]  # where no test suite says how long to search
-    return report_of(subject, examine(subject, examples_count, laws))
+@dataclass(frozen=True)
+class KernelChecker:
+    """The checks of one library's functions."""
 
+    kernel: type[Kernel]
+    laws: tuple[Law, ...]
 
-def prove_call(subject: KernelSubject, laws: Sequence[Law], upstream: object = None) -> Report:
-    """Try the laws on the very call that the examples are."""
-    call = Call(*subject.examples, **subject.kernel.fixed)
-    with suppress(OperationError):  # a forward that fails is for the laws to report
-        result = subject.run(call.copy())[0]
-        call.upstream = (
-            upstream_for(result.shape)
-            if upstream is None
-            else np.array(np.broadcast_to(np.asarray(upstream, dtype=float), result.shape))
-        )
-    return report_of(subject, examine_call(subject, call, laws))
+    def check_function(
+        self,
+        F: Callable[..., Any],
+        *examples: Any,
+        domain: Any = None,
+        shapes: Sequence[Any] | None = None,
+        broadcast: bool = False,
+        dtypes: Sequence[Any] | None = None,
+        order: int = 1,
+        vmap: bool = False,
+        reference: Callable[..., Any] | None = None,
+        laws: Sequence[str] | None = None,
+        examples_count: int | None = None,
+    ) -> Report:
+        """Property-test the gradient of a function, and diagnose what is wrong with it.
+
+        Parameters
+        ----------
+        F
+            A `torch.autograd.Function`, a `jax.custom_vjp` or `jax.custom_jvp`, or any callable of
+            tensors that returns one or several.
+        *examples
+            Arguments of one call: tensors (in JAX also trees of arrays) and other values. Tensors
+            of floating point are differentiated; all others are held constant. Long axes are
+            shortened for the search.
+        domain
+            The open interval ``(low, high)`` to sample inputs from, or one for each that is
+            differentiated; by default the reals, or the range of the examples if results are not
+            finite.
+        shapes
+            More calls: each a shape for every input that is differentiated.
+        broadcast
+            Whether the function takes inputs of any shapes that broadcast.
+        dtypes
+            The precisions to test besides; by default float32, float16 and bfloat16, if accepted.
+        order
+            2 to test that the backward can be differentiated too.
+        vmap
+            Whether to test it under `vmap`.
+        reference
+            A plain function with the same result: results and gradients are compared with it.
+        laws
+            The names of the laws to try; by default, all.
+        examples_count
+            For each law; by default, that of the hypothesis profile.
+
+        Returns
+        -------
+        Report
+            The verdict, the digits, and the outcome of each law.
+
+        Raises
+        ------
+        GradientError
+            If a law is broken. Its message is the report: counterexample, diagnosis, program.
+        ValueError, TypeError
+            If it cannot be called with the examples, or an argument is not valid.
+        """
+        caller = "check_function"
+        with self.kernel.isolated():
+            kernel = self._prepared(F, examples, caller)
+            precisions = _precisions(kernel, dtypes, caller)
+            compared = reference
+            if reference is not None:
+                compared = self.kernel.of(reference, examples, caller, "reference")
+                compared.prepare()
+            subject = subject_of(
+                kernel,
+                domain=domain,
+                shapes=shapes or (),
+                broadcast=broadcast,
+                order=order,
+                vmap=vmap,
+                reference=compared,
+                precisions=precisions,
+            )
+            if examples_count is None and settings.get_current_profile_name() == "default":
+                examples_count = EXAMPLES["dev"]  # no test suite has chosen a profile
+            chosen = _chosen(self.laws, laws, caller)
+            return report_of(subject, examine(subject, examples_count, chosen)).require()
+
+    def check_gradient(
+        self, F: Callable[..., Any], *arguments: Any, upstream: Any = None
+    ) -> Report:
+        """Check the gradient of a function for one call.
+
+        Parameters
+        ----------
+        F
+            As for `check_function`.
+        *arguments
+            Arguments of the call; tensors are computed in float64.
+        upstream
+            ∂L/∂result; by default, distinct numbers.
+
+        Raises
+        ------
+        GradientError
+            If a law that applies to single calls is broken.
+        """
+        with self.kernel.isolated():
+            kernel = self._prepared(F, arguments, "check_gradient")
+            subject = subject_of(kernel)
+            call = Call(*subject.examples, **kernel.fixed)
+            with suppress(OperationError):  # a forward that fails is for the laws to report
+                shape = subject.run(call.copy())[0].shape
+                call.upstream = upstream_for(shape)
+                if upstream is not None:
+                    plain = isinstance(upstream, np.ndarray | float | int | list | tuple)
+                    sent = upstream if plain else kernel.numbers(upstream)
+                    call.upstream = np.array(np.broadcast_to(np.asarray(sent, float), shape))
+            return report_of(subject, examine_call(subject, call, self.laws)).require()
+
+    def _prepared(self, F: Any, examples: Sequence[Any], caller: str) -> Kernel:
+        kernel = self.kernel.of(F, examples, caller)
+        if not kernel.operands:
+            noun = self.kernel.noun
+            raise TypeError(f"{caller}: give examples with at least one {noun} of floating point")
+        kernel.prepare()
+        return kernel

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,7 +57,7 @@ class TorchRun:
 class TorchKernel(Kernel):
     """A function of PyTorch's tensors."""
 
-    library = "torch"
+    noun = "tensor"
     home = "autolm.testing.torch"
     prelude = "import torch"
 
@@ -101,6 +101,19 @@ class TorchKernel(Kernel):
         device = tensors[0].device if tensors else torch.device("cpu")
         name = getattr(function, "__name__", type(function).__name__)
         return cls(function, name if name.isidentifier() else "function", slots, device)
+
+    @classmethod
+    @contextmanager
+    def isolated(cls) -> Iterator[None]:
+        """Restore random state and threads; use one thread, which is fastest for small arrays."""
+        torch = library("torch")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                yield
+        finally:
+            torch.set_num_threads(threads)
 
     def prepare(self) -> None:
         """Find out how it may be run: in which precision, on copies or not, with which seed."""

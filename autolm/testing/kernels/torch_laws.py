@@ -15,15 +15,16 @@ from autolm.testing.kernels.kernel import apart, library
 from autolm.testing.kernels.laws import (
     attempt,
     base_gradient,
-    broken,
+    copies,
     differing,
-    kernel_of,
+    filled,
     of_examples,
+    pull,
 )
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.kernels.torch_kernel import TorchKernel
-from autolm.testing.laws.law import Law, Tally
-from autolm.testing.subject import Subject
+from autolm.testing.laws.law import Law, Tally, broken
+from autolm.testing.laws.purity import impure
 
 Array = NDArray[Any]
 Layout = Callable[[Any], Any]  # an equal tensor that lies in memory in another way
@@ -72,9 +73,8 @@ def _sliced(tensor: Any) -> Any:
     return wide[inner]
 
 
-def _check_upstreams(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_upstreams(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Send upstream gradients of every layout."""
-    subject = kernel_of(subject)
     kernel = torch_kernel(subject)
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = [
@@ -90,14 +90,10 @@ def _check_upstreams(subject: Subject, call: Call, tally: Tally) -> None:
     ):
         ways.append((name, [each.contiguous() for each in expanded], expanded))
     for name, plain, laid_out in ways:
-        expected = attempt("the backward rule", run.pull, _clones(plain))
+        expected = pull(run, [tensor.clone() for tensor in plain])
         where = f"for an upstream gradient that is {name}"
-        found = attempt(f"the backward rule, {where},", run.pull, laid_out)
+        found = pull(run, laid_out, where)
         _require_same(subject, call, found, expected, where, "upstream", tally)
-
-
-def _clones(tensors: Sequence[Any]) -> list[Any]:
-    return [tensor.clone() for tensor in tensors]
 
 
 def _laid(tensor: Any, name: str, layout: Layout) -> Any:
@@ -112,9 +108,8 @@ def _expanded_first(tensor: Any) -> Any:
     return tensor[:1].expand(tensor.shape) if tensor.ndim and tensor.numel() else tensor
 
 
-def _check_inputs(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Give operands of every layout, one alone and all together."""
-    subject = kernel_of(subject)
     kernel = torch_kernel(subject)
     expected, _ = base_gradient(subject, call)
     names = subject.names_of(call)
@@ -135,7 +130,7 @@ def _check_inputs(subject: Subject, call: Call, tally: Tally) -> None:
                 continue
             parts = apart(call.given_upstream.copy(), run.results)
             where = f"where {who} is {name}" if who != "all" else f"where all inputs are {name}"
-            found = attempt(f"the backward rule, {where},", run.pull, parts)
+            found = pull(run, parts, where)
             _require_same(subject, call, found, expected, where, "input", tally)
 
 
@@ -158,7 +153,7 @@ def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
             continue
         parts = apart(call.given_upstream.copy(), run.results)
         where = f"where {name} is expanded"
-        found = attempt(f"the backward rule, {where},", run.pull, parts)
+        found = pull(run, parts, where)
         _require_same(subject, repeated, found, expected, where, "input", tally)
 
 
@@ -171,7 +166,7 @@ def _require_same(
     what: str,
     tally: Tally,
 ) -> None:
-    whole = _whole(expected, call)
+    whole = filled(expected, call)
     _, scale = base_gradient(subject, call)
     rows = differing(subject, call, found, whole, scale)
     if rows:
@@ -181,25 +176,23 @@ def _require_same(
     tally.exercised[f"{what} of another layout"] += 1
 
 
-def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_random_state(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Run the backward under two random states, and see what a call leaves of the state."""
-    subject = kernel_of(subject)
     kernel, torch = torch_kernel(subject), library("torch")
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = apart(call.given_upstream.copy(), run.results)
     found = []
     for seed in (*SEEDS, SEEDS[0]):
         torch.default_generator.manual_seed(seed)
-        upstreams = [np.array(part) for part in parts]
-        sent = attempt("the backward rule", run.pull, upstreams, False)
-        found.append(_whole(sent, call))
+        sent = attempt("the backward rule", run.pull, copies(parts), False)
+        found.append(filled(sent, call))
     _, scale = base_gradient(subject, call)
     rows = differing(subject, call, found[1], found[0], scale)
     # Where it is another a second time in the same state, something else is kept between calls.
     if rows and not differing(subject, call, found[2], found[0], scale):
         message = "the gradient depends on the random state at the backward"
-        told = "random state: the backward rule draws random numbers of its own"
-        raise broken(subject, call, message, told, rows)
+        cause = "random state: the backward rule draws random numbers of its own"
+        raise impure(subject, call, message, cause, rows)
     left = []
     for seed in SEEDS:
         torch.default_generator.manual_seed(seed)
@@ -208,22 +201,13 @@ def _check_random_state(subject: Subject, call: Call, tally: Tally) -> None:
         left.append(torch.get_rng_state())
     if torch.equal(*left):
         message = "it sets the random state of the whole program"
-        told = "random state: PyTorch's generator is seeded, on which others rely"
-        raise broken(subject, call, message, told)
+        cause = "random state: PyTorch's generator is seeded, on which others rely"
+        raise impure(subject, call, message, cause)
     tally.exercised["random state"] += 1
 
 
-def _whole(sent: Sequence[Array | None], call: Call) -> list[Array]:
-    """Fill in zeros where nothing is sent."""
-    return [
-        np.zeros(x.shape) if a is None else np.array(a, dtype=float)
-        for a, x in zip(sent, call.inputs, strict=True)
-    ]
-
-
-def _check_memory(subject: Subject, call: Call, tally: Tally) -> None:
+def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Fill memory that is asked for with NaN, and see whether some comes out."""
-    subject = kernel_of(subject)
     torch = library("torch")
     expected, _ = base_gradient(subject, call)
     if not all(np.all(np.isfinite(x)) for x in expected):
@@ -245,8 +229,8 @@ def _check_memory(subject: Subject, call: Call, tally: Tally) -> None:
     for what, arrays in (("result", run.results), ("gradient", found)):
         if any(a is not None and np.isnan(a).any() for a in arrays):
             message = f"memory that was never written comes out in the {what}"
-            told = "uninitialised memory: what torch.empty gives is used before it is written"
-            raise broken(subject, call, message, told)
+            cause = "uninitialised memory: what torch.empty gives is used before it is written"
+            raise impure(subject, call, message, cause)
     tally.exercised["fresh memory"] += 1
 
 
@@ -269,7 +253,6 @@ random_state = Law(
     "the backward draws no random numbers of its own, and nothing seeds the generator",
     of_examples,
     _check_random_state,
-    of_conduct=True,
     most=1,
 )
 memory = Law(
@@ -277,6 +260,5 @@ memory = Law(
     "no memory is used that was never written",
     of_examples,
     _check_memory,
-    of_conduct=True,
     most=1,
 )

@@ -7,20 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.ops.primitive import Primitive
 from autolm.outside.terminal import words_of
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
-from autolm.testing.laws.law import LackingError, Law, LawBroken, Tally, program_of
-from autolm.testing.oracle import differentiate
+from autolm.testing.laws.law import Law, LawBroken, Tally, broken
 from autolm.testing.reproduction import program_of_relation
 from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import (
     Row,
-    Verdict,
     allowed_rounding,
-    compare,
     digits_of,
     gradient_scale,
     largest,
@@ -33,36 +31,6 @@ AGREEMENT = 1e-12  # between the two engines, of the scale of what is compared
 
 
 def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
-    """Hold an operation against its definition on Values, which may be its own forward.
-
-    A forward that does not run on Values, or that makes floats of them, is no definition.
-    """
-    if subject.op.scalar is not None:
-        _check_values(subject, call, tally)
-        return
-    trial = Tally()
-    try:
-        _check_values(subject, call, trial)
-    except OperationError as error:
-        raise LackingError(str(error)) from error
-    except LawBroken as broken:
-        if _is_proved(subject, call):
-            raise LackingError("run on Values, the forward makes plain numbers of them") from broken
-        raise
-    tally.digits = min(tally.digits, trial.digits)
-
-
-def _is_proved(subject: Subject, call: Call) -> bool:
-    """Whether the oracle, which asks no Value, finds nothing wrong with the rule."""
-    function = subject.function(call.attributes)
-    derivative = differentiate(function, call.inputs, domains=subject.domains_of(call))
-    contributions = subject.contributions(call)
-    names = subject.names_of(call)
-    found = compare(names, contributions, derivative, call.given_upstream)
-    return found.verdict is not Verdict.WRONG
-
-
-def _check_values(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
     try:
         expanded = expand(node, zoom=True)
@@ -106,12 +74,9 @@ def _failed(definition: str, error: Exception) -> OperationError:
 def _compare(definition: str, subject: Subject, call: Call, node: Tensor, defined: Array) -> None:
     close = AGREEMENT * max(largest(defined), 1e-300)
     if defined.shape != node.shape or largest(node.data - defined) > close:
-        raise LawBroken(
-            f"the result is {literal(node.data)}, by its {definition} {literal(defined)}",
-            call,
-            program=program_of(subject, call),
-            diagnosis=f"the forward and the {definition} are different functions",
-        )
+        message = f"the result is {literal(node.data)}, by its {definition} {literal(defined)}"
+        cause = f"the forward and the {definition} are different functions"
+        raise broken(subject, call, message, cause)
 
 
 def _compare_gradients(
@@ -138,7 +103,7 @@ def _compare_gradients(
         rows += [Row(name, index, float(a[index]), float(n[index])) for index in at]
     if rows:
         message = f"the gradient differs from that of the {definition}"
-        raise LawBroken(message, call, program=program_of(subject, call), rows=tuple(rows))
+        raise broken(subject, call, message, rows=rows)
 
 
 def _scalar_gradients(expanded: Any, node: Tensor, upstream: Array) -> list[Array | None]:
@@ -166,15 +131,21 @@ def _check_relations(subject: Subject, call: Call, tally: Tally) -> None:
             raise LawBroken(
                 f"it is not {relation.name}: {violation}",
                 call,
-                program=program_of_relation(subject, call, relation),
+                program_of_relation(subject, call, relation),
                 diagnosis=f"the forward is not {relation.name}: {violation}",
+                about="forward",
             )
+
+
+def _is_on_values(op: Primitive) -> bool:
+    """Whether an operation promises to run on Values: those of this package do."""
+    return op.scalar is not None or op.written_by_a_user is None
 
 
 scalar = Law(
     "scalar",
     "result and gradient agree with the scalar definition",
-    lambda subject: subject.calls(),
+    lambda subject: subject.calls() if _is_on_values(subject.op) else None,
     _check_scalar,
 )
 opens = Law(
@@ -189,5 +160,4 @@ relations = Law(
     lambda subject: subject.calls() if subject.relations else None,
     _check_relations,
     lambda subject: tuple(relation.name for relation in subject.relations),
-    of_conduct=True,
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call, literal
 from autolm.testing.kinks import BEND, range_nearby, two_sides, unit_direction
-from autolm.testing.laws.law import Law, LawBroken, Tally, program_of
+from autolm.testing.laws.law import Law, Tally, broken
 from autolm.testing.oracle import UnsuitableError, complex_step, random_direction
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row, largest
@@ -58,15 +58,10 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
             wrong_on_kinks &= bends
     tally.exercised["kink"] += kinked
     if rows:
-        raise LawBroken(
-            "the gradient is not between the slopes of the two sides"
-            if wrong_on_kinks
-            else "the gradient differs from the slope, which is the same on both sides",
-            call,
-            program=program_of(subject, call),
-            rows=tuple(rows),
-            diagnosis=_of_rows(rows, wrong_on_kinks),
-        )
+        message = "the gradient differs from the slope, which is the same on both sides"
+        if wrong_on_kinks:
+            message = "the gradient is not between the slopes of the two sides"
+        raise broken(subject, call, message, _of_rows(rows, wrong_on_kinks), rows)
     _check_shares(subject, call, tally, scale, kinked)
 
 
@@ -130,12 +125,10 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kink
         blurred = sides.blurred(subject.function(call.attributes), call.inputs, rising)
         room += float(np.sum(np.abs(kept.given_upstream) * blurred.doubt))
     if abs(found - expected) > room:
-        raise LawBroken(
+        raise broken(
+            *(subject, call),
             f"the shares of the gradient add up to {found:.6g}, and should to {expected:.6g}",
-            call,
-            program=program_of(subject, call),
-            diagnosis="ties: those who tie do not share the upstream gradient; their parts must "
-            "add up to it",
+            "ties: those who tie do not share the upstream gradient; their parts must add up to it",
         )
 
 
@@ -149,12 +142,10 @@ def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
     tally.exercised["finite result"] += 1
     for row, slope in _not_finite(subject, call):
         if np.all(np.abs(slope) < BIGGEST):
-            raise LawBroken(
-                "the gradient is not finite, and the true one is",
-                call,
-                program=program_of(subject, call),
-                rows=(row,),
-                diagnosis="the backward rule overflows, or divides 0 by 0, on its way",
+            raise broken(
+                *(subject, call, "the gradient is not finite, and the true one is"),
+                "the backward rule overflows, or divides 0 by 0, on its way",
+                [row],
             )
     for dtype, limits in LIMITS.items():
         _note_limits(subject, _at_limits(call, dtype, limits), tally)
@@ -221,12 +212,9 @@ def _wide(call: Call) -> list[Array]:
 
 def _require_true_overflow(subject: Subject, call: Call, result: Array, true: Array) -> None:
     if np.any(~np.isfinite(result) & (np.abs(true) < BIGGEST)):
-        raise LawBroken(
-            f"the result is {literal(result)}, and should be {literal(true.astype(float))}",
-            call,
-            program=program_of(subject, call),
-            diagnosis="the forward overflows on the way to a finite result",
-        )
+        message = f"the result is {literal(result)}, and should be {literal(true.astype(float))}"
+        cause = "the forward overflows on the way to a finite result"
+        raise broken(subject, call, message, cause, about="forward")
 
 
 def _value(function: Function, wide: Sequence[Array]) -> Array:
@@ -259,7 +247,7 @@ def _expected_kinks(subject: Subject) -> tuple[str, ...]:
 kinks = Law(
     "kinks",
     "on a kink the slope is between those of the two sides, and those who tie share",
-    lambda subject: subject.calls("kinky"),
+    lambda subject: None if subject.slack > 1 else subject.calls("kinky"),
     _check_kinks,
     _expected_kinks,
     at_edges=True,
@@ -271,5 +259,4 @@ extremes = Law(
     _check_extremes,
     lambda subject: ("finite result", "limits of the dtype"),
     at_edges=True,
-    of_conduct=True,
 )

@@ -1,35 +1,37 @@
-"""What a law is: a statement about an operation, examples to try it on, and what to count."""
+"""A law: a statement about operations, calls to try it on, and what was counted."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from autolm.testing.call import Call, literal
+from autolm.testing.signature import Signature
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import MOST_DIGITS, Comparison, Row, Verdict
+
+About = Literal["gradient", "purity", "forward"]
 
 
 @dataclass
 class Tally:
-    """What a run of a law has met so far."""
+    """Counts of one run of a law."""
 
     examples: int = 0
     digits: float = MOST_DIGITS
     exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
     undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
     vacuous: Counter[str] = field(default_factory=Counter)  # reason -> examples beside `examples`
-    noted: Counter[str] = field(default_factory=Counter)  # what breaks no law -> examples
-    lacking: Counter[str] = field(default_factory=Counter)  # what the forward lacks -> examples
+    noted: Counter[str] = field(default_factory=Counter)  # remark that breaks no law -> examples
 
     def note(self, comparison: Comparison) -> None:
         """Count a comparison that is not wrong."""
         if comparison.vacuous:
-            return  # who tries the example counts it
+            return  # counted where the example is tried
         if comparison.verdict is Verdict.UNDECIDED:
             self.undecided[comparison.reason] += 1
         else:
@@ -37,28 +39,38 @@ class Tally:
 
 
 class LawBroken(Exception):
-    """A law does not hold, and here is the example that shows it.
+    """A law does not hold, with the call that shows it.
 
-    `program` is the statements that show the failure; `diagnosis` names the mistake where the law
-    itself knows it.
+    `diagnosis` names the mistake where the law itself knows it; `about` is the part of the
+    operation that is wrong.
     """
 
     def __init__(
         self,
         message: str,
-        example: Any,
-        *,
+        call: Call,
         program: str = "",
-        rows: tuple[Row, ...] = (),
+        *,
+        rows: Sequence[Row] = (),
         diagnosis: str = "",
+        about: About = "gradient",
     ) -> None:
         super().__init__(message)
-        self.message, self.example, self.program = message, example, program
-        self.rows, self.diagnosis = rows, diagnosis
+        self.message, self.call, self.program = message, call, program
+        self.rows, self.diagnosis, self.about = tuple(rows), diagnosis, about
 
 
-class LackingError(Exception):
-    """The forward lacks what a law needs, such as that it runs on Values; the message says what."""
+def broken(
+    subject: Signature,
+    call: Call,
+    message: str,
+    diagnosis: str = "",
+    rows: Sequence[Row] = (),
+    about: About = "gradient",
+) -> LawBroken:
+    """Make the failure of a law for a call that `check_gradient` repeats."""
+    program = subject.program(call)
+    return LawBroken(message, call, program, rows=rows, diagnosis=diagnosis, about=about)
 
 
 @dataclass(frozen=True)
@@ -67,19 +79,12 @@ class Law:
 
     name: str
     statement: str
-    examples: Callable[[Subject], st.SearchStrategy[Any] | None]  # None: it does not apply
-    check: Callable[[Subject, Any, Tally], None]  # raises LawBroken
-    exercises: Callable[[Subject], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
-    of_one_call: bool = True  # whether its examples are calls
-    at_edges: bool = False  # whether its examples may be where an operation refuses to be called
-    of_conduct: bool = False  # whether it speaks of how an operation behaves, not of its gradient
-    parts: Callable[[Subject], list[Subject]] = Subject.by_case  # each is tried by itself
-    most: int | None = None  # examples: where a few show as much as many
-
-
-def program_of(subject: Subject, call: Call) -> str:
-    """Write a call as one that checks it."""
-    return subject.program(call)
+    examples: Callable[[Any], st.SearchStrategy[Call] | None]  # None: it does not apply
+    check: Callable[[Any, Call, Tally], None]  # raises LawBroken
+    exercises: Callable[[Any], tuple[str, ...]] = lambda subject: ()  # or it proves nothing
+    at_edges: bool = False  # whether an operation may refuse its examples
+    parts: Callable[[Any], list[Subject]] = Subject.by_case  # each is tried by itself
+    most: int | None = None  # examples, where a few show as much as many
 
 
 def program_of_uses(subject: Subject, call: Call, uses: Sequence[int]) -> str:

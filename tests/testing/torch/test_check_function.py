@@ -31,18 +31,18 @@ def right_rule(ctx, grad):
 Square = function(keep(square), right_rule)
 
 
-def test_a_second_backward_that_differs_is_conduct():
+def test_a_second_backward_that_differs_is_a_side_effect():
     def rule(ctx, grad):
         x = ctx.saved_tensors[0].clone()
         ctx.uses = getattr(ctx, "uses", 0) + 1
         return 2 * x * grad * ctx.uses
 
     report = broken_by(function(keep(square), rule), rows(2, 3), laws=["state"])
-    assert report.wrong == "the conduct"
+    assert report.wrong == "the purity"
     assert "the backward rule changes what the forward has saved" in report.failure.diagnosis
 
 
-def test_state_between_calls_is_conduct():
+def test_state_between_calls_is_a_side_effect():
     store = []
 
     def forward(ctx, x):
@@ -56,7 +56,7 @@ def test_state_between_calls_is_conduct():
     assert report.failure.diagnosis == "state is kept between calls"
 
 
-def test_a_seed_that_is_set_for_all_is_conduct():
+def test_a_seed_that_is_set_for_all_is_a_side_effect():
     def forward(ctx, x):
         torch.manual_seed(7)
         ctx.save_for_backward(x)

@@ -56,8 +56,8 @@ def test_most_are_named_and_gradcheck_finds_fewer():
     assert len(found) == BY_GRADCHECK, found
 
 
-def test_conduct_and_gradient_are_told_apart():
-    assert report_of("silu_into_its_upstream").wrong == "the conduct"
+def test_purity_and_gradient_are_told_apart():
+    assert report_of("silu_into_its_upstream").wrong == "the purity"
     assert report_of("rms_norm_without_its_weight").wrong == "the gradient"
 
 
