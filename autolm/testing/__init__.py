@@ -1,8 +1,8 @@
-"""Prove gradients: an oracle, laws, strategies and named diagnoses, yours and ours (floor 5).
+"""Property tests of gradients: an oracle, laws, strategies and diagnoses (layer 5).
 
-One line proves an operation, or says what is wrong with it: ``check_op(my_op)``. There is no step
-size to choose: derivatives are exact where the forward allows it, and know their error where not.
-No code that is under test may enter: what the oracle knows, it finds out by itself.
+``check_op(my_op)`` tests an operation in one line and names the mistake. There is no step size to
+choose: derivatives are exact where the forward allows it, and have an error bound otherwise. The
+oracle shares no code with the operations under test.
 """
 
 from autolm.testing.call import Call

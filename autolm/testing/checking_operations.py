@@ -39,34 +39,34 @@ def check_op(
     relations: Sequence[Relation] = (),
     max_examples: int | None = None,
 ) -> Report:
-    """Prove the gradient of an operation, or be told what is wrong with it.
+    """Property-test the gradient of an operation, and diagnose what is wrong with it.
 
-    Every law is tried on random examples, and every gradient held against an oracle that shares no
-    code with the rule. There is no step size and no tolerance to choose. What the record of a
-    primitive says need not be said again.
+    Every law is tried on random examples, and every gradient is compared with an oracle that
+    shares no code with the rule. There is no step size and no tolerance to choose. Arguments
+    override the record of a primitive.
 
     Parameters
     ----------
     op
         A primitive, or a function ``forward(*arrays, **attributes) -> (result, backward)``.
     arity
-        How many operands it takes; by default, what its signature says.
+        The number of operands; by default, that of its signature.
     domain
         The open interval ``(low, high)`` to sample operands from, or one per operand.
     attributes
-        Keyword arguments for every call. One that has a default, and is not told here, is tried at
-        other values too: flags turned, other axes, other kinds of index.
+        Keyword arguments for every call. A keyword that has a default and is not given here is also
+        tested at other values: flags inverted, other axes, other kinds of index.
     cases
         Shapes and attributes to try, for an operation that is not elementwise.
     relations
-        What must hold of the forward besides: `causal`, `shift_invariant(axis)`, …
+        Further properties of the forward: `causal`, `shift_invariant(axis)`, …
     max_examples
-        For each law; by default, what the hypothesis profile says.
+        For each law; by default, that of the hypothesis profile.
 
     Returns
     -------
     Report
-        The verdict, the digits, and how each law came out.
+        The verdict, the digits, and the outcome of each law.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def check_op(
     return report_on(subject, max_examples).require()
 
 
-def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStrategy[Call]:
-    """Random calls of an operation, for a property test of your own; `told` as in `check_op`.
+def calls(op: ArrayOperation | Callable[..., Any], **options: Any) -> st.SearchStrategy[Call]:
+    """Random calls of an operation, for your own property test; `options` as in `check_op`.
 
     Examples
     --------
@@ -102,19 +102,19 @@ def calls(op: ArrayOperation | Callable[..., Any], **told: Any) -> st.SearchStra
     ...     assert (ops.exp(*call.inputs).data > 0).all()
     >>> test_exp_is_positive()
     """
-    return with_other_keywords(Subject.of(op, **told)).calls()
+    return with_other_keywords(Subject.of(op, **options)).calls()
 
 
 def report_on(
     subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
 ) -> Report:
-    """Try the laws on an operation and tell the result; a wrong gradient does not raise."""
+    """Try the laws on an operation and return the report; a wrong gradient does not raise."""
     subject = with_other_keywords(subject)
     return report_of(subject, examine(subject, max_examples, laws))
 
 
 def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
-    """Conclude from how the laws came out."""
+    """Make the report from the outcomes of the laws."""
     name, site = subject.op.name, site_of(subject.op.forward)
     broken = [(outcome.law, outcome.broken) for outcome in outcomes if outcome.broken is not None]
     if broken:
@@ -128,14 +128,14 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
         return Report(name, Verdict.UNDECIDED, 0.0, site, tuple(outcomes), reason=reason)
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
-    told = [f"{note}: {_reasons(those)}" for note, those in notes if those]
-    told += dict.fromkeys(text for o in outcomes for text in o.tally.noted)
-    reason = "; ".join([subject.note] * bool(subject.note) + told)
+    remarks = [f"{note}: {_reasons(those)}" for note, those in notes if those]
+    remarks += dict.fromkeys(text for o in outcomes for text in o.tally.noted)
+    reason = "; ".join([subject.note] * bool(subject.note) + remarks)
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
 
 def _reasons(outcomes: Sequence[Outcome]) -> str:
-    """Give each reason once, after the laws that have it."""
+    """List each reason once, after the names of its laws."""
     laws: dict[str, list[str]] = {}
     for outcome in outcomes:
         laws.setdefault(outcome.reason, []).append(outcome.law.name)

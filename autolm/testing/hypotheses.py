@@ -92,18 +92,6 @@ def _with_inverses_and_roots(sizes: list[tuple[str, float]]) -> Iterator[tuple[s
 
 def _factor_of_elements(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try a factor that each element has from an operand or the result."""
-    for text, predicted in _times_an_element(e):
-        yield f"off by a factor that is {text}", predicted
-
-
-def _number_times_an_element(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try such a factor with a number before it."""
-    for text, predicted in _times_an_element(e):
-        number = _multiple(e.analytic, predicted)
-        yield f"off by a factor that is {number:.6g} · {text}", number * predicted
-
-
-def _times_an_element(e: Evidence) -> Iterator[tuple[str, Array]]:
     names = e.subject.names_of(e.call)
     arrays = [("y", e.result)]
     arrays += [
@@ -117,7 +105,7 @@ def _times_an_element(e: Evidence) -> Iterator[tuple[str, Array]]:
         if _stretches(array.shape, e.x.shape):
             predicted.append(e.numeric * factor)
         for each in predicted:
-            yield power.format(name), each
+            yield f"off by a factor that is {power.format(name)}", each
 
 
 def _multiple(of: Array, term: Array) -> float:
@@ -617,7 +605,6 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _factor_of_elements,
     _terms,
     _slope_found,
-    _number_times_an_element,
     _elsewhere,
     _only_where,
     _tail_left_out,

@@ -1,4 +1,4 @@
-"""What a check found, for people: verdict, counterexample, diagnosis, and how to see it again."""
+"""Reports of checks: verdict, counterexample, diagnosis, and a program that reproduces it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class UndecidedWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Failure:
-    """A counterexample, and what is known of it."""
+    """A counterexample and its diagnosis."""
 
     message: str
     law: str = ""
@@ -44,15 +44,15 @@ class Failure:
     given: str = ""  # the operands, by name
     rows: tuple[Row, ...] = ()
     diagnosis: str = ""
-    known: str = ""  # where no cause is
-    also: tuple[str, ...] = ()  # other laws that are broken, of which the diagnosis says nothing
+    known: str = ""  # facts, if there is no diagnosis
+    also: tuple[str, ...] = ()  # other broken laws that the diagnosis does not explain
     about: About = "gradient"  # the part of the operation that is wrong
     program: str = ""  # runs as pasted
     decorator: str = ""  # keeps the example in a test of `calls()`
     node: Node | None = None  # the result of the counterexample, to be drawn
 
     def lines(self) -> list[str]:
-        """Tell it."""
+        """Return the lines of the report."""
         message = say(self.message)
         lines = _folded(f"{say(self.law)}: {message}" if self.law else message)
         lines += [self.given] * bool(self.given)
@@ -73,15 +73,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a check; `str` tells it."""
+    """The result of a check; `str` is the report."""
 
     name: str
     verdict: Verdict
-    digits: float = 0.0  # to how many the gradient and the oracle agree
+    digits: float = 0.0  # of agreement between gradient and oracle
     site: str = ""  # file:line of what was checked
     outcomes: tuple[Outcome, ...] = ()
     failure: Failure | None = None
-    reason: str = ""  # why it is undecided; or what a law that holds did not get to see
+    reason: str = ""  # why it is undecided; or what was not exercised
 
     @property
     def wrong(self) -> str:
@@ -90,14 +90,14 @@ class Report:
 
     @property
     def undiagnosed(self) -> Report:
-        """The same without what its cause is, and what else is known, for who is to find it."""
+        """The same report without diagnosis, for exercises."""
         if self.failure is None:
             return self
         return replace(self, failure=replace(self.failure, diagnosis="", known="", also=()))
 
     @property
     def examples(self) -> int:
-        """On how many examples laws were tried."""
+        """The number of examples of all laws."""
         return sum(outcome.tally.examples for outcome in self.outcomes)
 
     def __str__(self) -> str:
@@ -114,7 +114,7 @@ class Report:
     __repr__ = __str__
 
     def render(self, path: str | Path) -> Path | None:
-        """Draw the counterexample into a file; None if there is nothing to draw, or to draw with.
+        """Draw the counterexample into a file; None without a graph, or without Graphviz.
 
         `autolm.drawing.drawing` does it.
         """
@@ -136,12 +136,12 @@ class Report:
 
 
 def _folded(sentence: str) -> list[str]:
-    """Break a sentence into lines; a word that is too long, such as a path, stays whole."""
+    """Wrap a sentence; a long word, such as a path, is not broken."""
     return folded(sentence, WIDTH, "  ")
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Lay out wrong elements: operand, index, what the rule says, what should be, the error."""
+    """Lay out wrong elements: operand, index, backward's value, true value, error."""
     lines = [list(map(say, ("input", "index", "backward says", "should be", "error")))]
     for row in rows[:MOST_ROWS]:
         numbers = f"{row.analytic:.10g}", f"{row.numeric:.10g}", f"{row.error:+.4g}"

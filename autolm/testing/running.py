@@ -1,4 +1,4 @@
-"""Hold an operation against the laws: hunt for an example that breaks each, and shrink it."""
+"""Try laws on an operation: search for an example that breaks each, and shrink it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from autolm.testing.subject import Subject
 from autolm.testing.verdict import proves_nothing
 
 LEAST = 2  # examples of each case: simple numbers, and others
-MORE = 3  # times as many, where the first ones did not meet what a law has to see
+MORE = 3  # factor on the examples if the first ones lacked a feature that a law must see
 
-Pool = dict[st.SearchStrategy[Call], tuple[int, list[Call]]]  # how many were wished for, and drawn
+Pool = dict[st.SearchStrategy[Call], tuple[int, list[Call]]]  # how many were requested, and drawn
 
 
 class Status(Enum):
-    """How a law came out; the value is how a table shows it."""
+    """The status of a law; the value is its mark in a table."""
 
     HOLDS = "✓"
     BROKEN = "✗"
@@ -40,7 +40,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one law came out for one operation."""
+    """The outcome of one law for one operation."""
 
     law: Law
     status: Status
@@ -54,8 +54,8 @@ def examine(
 ) -> list[Outcome]:
     """Try every law, on `max_examples` each (the profile's, if None).
 
-    Only the first that breaks has its example shrunk: it is the one that is reported. Drawing takes
-    longer than trying, so laws of the same calls share them.
+    Only the first broken law has its example shrunk: it is the one that is reported. Drawing takes
+    longer than checking, so laws with the same strategy share the calls.
     """
     most = settings().max_examples
     if max_examples is not None:
@@ -69,13 +69,13 @@ def examine(
 
 
 def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> list[Outcome]:
-    """Try every law that speaks of single calls on this one."""
+    """Try every law that speaks of single calls on one call."""
     outcomes = []
     for law in laws:
         if law.examples(subject) is None:
             continue
         tally = Tally()
-        broken = _tried(law, subject, call, tally)
+        broken = _try(law, subject, call, tally)
         doubts = tally.vacuous or tally.undecided
         status = Status.UNDECIDED if doubts else Status.HOLDS
         reason = "; ".join(doubts)
@@ -98,7 +98,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
             share = max(LEAST, -(-most // fellows)) if fellows > 1 else most
             share = LEAST if part.where else min(share, law.most or share)
             try:
-                broken = _sought(law, part, examples, tally, share, shrink, pool)
+                broken = _search(law, part, examples, tally, share, shrink, pool)
             except Unsatisfiable:
                 continue
             if broken is not None:
@@ -119,7 +119,7 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
     return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
 
 
-def _sought(
+def _search(
     law: Law,
     subject: Subject,
     examples: st.SearchStrategy[Call],
@@ -128,16 +128,16 @@ def _sought(
     shrink: bool,
     pool: Pool,
 ) -> LawBroken | None:
-    """Try a law on calls that others were tried on, and on new ones where there are not enough."""
-    wished, drawn = pool.get(examples, (0, []))
-    if wished < max_examples:
+    """Try a law on the calls of earlier laws, or on new ones if there are too few."""
+    requested, drawn = pool.get(examples, (0, []))
+    if requested < max_examples:
         drawn = []
         broken = _hunt(law, subject, examples, tally, max_examples, shrink, drawn)
         if broken is None and drawn:
             pool[examples] = (max_examples, drawn)
         return broken
     for call in drawn[:max_examples]:
-        broken = _tried(law, subject, call.copy(), tally)
+        broken = _try(law, subject, call.copy(), tally)
         if broken is not None:
             simplest = shrink and _hunt(law, subject, examples, Tally(), max_examples, True, [])
             return simplest or broken
@@ -153,11 +153,11 @@ def _hunt(
     shrink: bool,
     drawn: list[Call],
 ) -> LawBroken | None:
-    """Look for an example that breaks a law; return the simplest that was found.
+    """Search for an example that breaks a law; return the simplest one.
 
-    Calls go into `drawn`, as they were before the operation had them.
+    Copies of the calls, made before the operation runs, are appended to `drawn`.
     """
-    found: list[LawBroken] = []
+    breaks: list[LawBroken] = []
 
     @settings(
         max_examples=max_examples,
@@ -172,9 +172,9 @@ def _hunt(
     @given(examples)
     def holds(example: Call) -> None:
         drawn.append(example.copy())
-        broken = _tried(law, subject, example, Tally() if found else tally)
+        broken = _try(law, subject, example, Tally() if breaks else tally)
         if broken is not None:
-            found.append(broken)
+            breaks.append(broken)
             raise broken
 
     try:
@@ -182,11 +182,11 @@ def _hunt(
     except LawBroken as broken:
         return broken
     except Flaky:  # an operation that remembers earlier calls
-        return found[-1] if found else None
+        return breaks[-1] if breaks else None
     return None
 
 
-def _tried(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | None:
+def _try(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | None:
     """Return how a call breaks a law, if it does; and count it, if it proves anything.
 
     A forward that raises has proved something.
@@ -204,7 +204,7 @@ def _tried(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | 
         if law.at_edges and _refuses(call, error):
             tally.undecided[str(error)] += 1
             return None
-        if _is_let_off(subject, call, error):
+        if _may_refuse(subject, call, error):
             tally.examples -= 1
             tally.vacuous[str(error)] += 1
             return None
@@ -218,14 +218,14 @@ def _tried(law: Law, subject: Subject, call: Call, tally: Tally) -> LawBroken | 
 
 
 def _failed(error: Exception) -> str:
-    told = words_of(error).partition("\n")[0]
-    return f"it could not be tried: {type(error).__name__}: {told}"
+    message = words_of(error).partition("\n")[0]
+    return f"it could not be tried: {type(error).__name__}: {message}"
 
 
-def _is_let_off(subject: Subject, example: Call, error: OperationError) -> bool:
-    """Whether a forward refused an operand without elements, or an axis where there is none.
+def _may_refuse(subject: Subject, example: Call, error: OperationError) -> bool:
+    """Whether a forward may refuse: an operand without elements, or an axis of a number.
 
-    It may; where a record says what calls look like, only in a way that is meant for people.
+    Where a record has patterns, the error must be one that is meant for users.
     """
     if example.upstream is not None:
         return False
@@ -236,5 +236,5 @@ def _is_let_off(subject: Subject, example: Call, error: OperationError) -> bool:
 
 
 def _refuses(example: Call, error: OperationError) -> bool:
-    """Whether a forward was called where it need not know an answer: say, a singular matrix."""
+    """Whether a forward has no answer at an edge, such as the inverse of a singular matrix."""
     return example.upstream is None or isinstance(error.__cause__, np.linalg.LinAlgError)

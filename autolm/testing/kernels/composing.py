@@ -1,4 +1,4 @@
-"""Laws of what a function is composed with: a second derivative, and a batch under `vmap`."""
+"""Laws of composition: a second derivative, and a batch under `vmap`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 3
 
 
 def _check_order(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Hold the gradient of the gradient against an oracle of its own."""
+    """Compare the gradient of the gradient with its own oracle."""
     second = subject.kernel.gradient_as_function()
     inputs = (*call.inputs, call.given_upstream)
     whole = replace(
@@ -53,7 +53,7 @@ def _check_order(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _check_vmap(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Run a batch at once and one by one."""
+    """Compare a batch under vmap with its rows one by one."""
     kernel = subject.kernel
     batch = [
         Call(*(x * (1 + i * 2.0**-5) for x in call.inputs), **call.attributes) for i in range(BATCH)

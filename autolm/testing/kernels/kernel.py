@@ -1,8 +1,8 @@
-"""A function of another library, with a backward of its own, as an operation laws are tried on.
+"""Kernel: a function of another library, adapted so that laws of operations apply to it.
 
-What differs between libraries is small: how a function is run on arrays, how a gradient is pulled
-back through that run, how a derivative is pushed forward through its body. All else, such as which
-arguments are differentiated and how several results become one, is said here once.
+A library implements how a function runs on arrays, how a gradient is pulled back through that run,
+and how a derivative is pushed forward through its body. Which arguments are differentiated, and how
+several results become one, is the same for all.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Rule = Callable[[Array], tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Slot:
-    """One argument of a call: an operand, which is differentiated, or what stays as it is."""
+    """One argument of a call: a differentiated operand, or a constant."""
 
     name: str
     is_operand: bool
-    value: Any  # as it was given; of a tensor its numbers, as a NumPy array
+    value: Any  # of a tensor, a NumPy array
 
 
 class Run(Protocol):
@@ -43,7 +43,7 @@ class Run(Protocol):
     results: list[Array]  # those that have a gradient
 
     def pull(self, upstreams: Sequence[Array | None]) -> list[Array | None]:
-        """Return the gradient of each operand; None where nothing is sent, or was asked."""
+        """Return the gradient of each operand; None if it is not required or gets none."""
 
 
 class Kernel(ABC):
@@ -52,7 +52,7 @@ class Kernel(ABC):
     Attributes
     ----------
     function
-        What the user wrote.
+        The user's function.
     slots
         Its arguments, in order.
     kept
@@ -60,8 +60,8 @@ class Kernel(ABC):
     """
 
     noun: ClassVar[str]  # for an array, in messages
-    home: ClassVar[str]  # of ours, which checks such functions
-    prelude: ClassVar[str]  # what a program must import to write tensors
+    home: ClassVar[str]  # the module of this package that checks such functions
+    prelude: ClassVar[str]  # the import that programs need to write tensors
     is_single_by_default: ClassVar[bool] = False  # whether new arrays are of float32 for its users
     dtype: Any  # in which it is proved
 
@@ -82,7 +82,7 @@ class Kernel(ABC):
 
     @property
     def source(self) -> Any:
-        """The function of the user's that stands in a file: its forward."""
+        """The Python function of the forward, whose file and line are reported."""
         return inspect.unwrap(getattr(self.function, "forward", self.function))
 
     @classmethod
@@ -103,7 +103,7 @@ class Kernel(ABC):
     def run(
         self, arrays: Sequence[Array], attributes: Attributes, asked: Sequence[bool] | None = None
     ) -> Run:
-        """Run the forward so that gradients can be pulled back to the operands `asked` for."""
+        """Run the forward so that gradients can be pulled back to the operands in `asked`."""
 
     @abstractmethod
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
@@ -111,7 +111,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
-        """Push dual numbers through the body of the forward, past the rule that is on trial."""
+        """Push dual numbers through the body of the forward, which bypasses the rule under test."""
 
     @abstractmethod
     def takes(self, operands: Sequence[Any]) -> bool:
@@ -123,11 +123,11 @@ class Kernel(ABC):
 
     @abstractmethod
     def cast(self, array: Array, precision: str) -> Any:
-        """Make what the library calls an array, of another precision; `run` takes it too."""
+        """Make an array of the library in another precision; `run` takes it too."""
 
     @abstractmethod
     def numbers(self, tensor: Any) -> Array:
-        """Return the numbers of what the library calls an array."""
+        """Return an array of the library as a NumPy array."""
 
     @abstractmethod
     def epsilon(self, precision: str) -> tuple[float, float]:
@@ -142,11 +142,11 @@ class Kernel(ABC):
         """Return the function that gives its gradient, of the operands and the upstream."""
 
     def lacks(self, error: BaseException) -> str:
-        """Name the device that a forward asked for by an error, if it is not here."""
+        """Return the missing device that an error of the forward asks for, or an empty text."""
         return ""
 
     def arguments(self, operands: Sequence[Any], attributes: Attributes) -> list[Any]:
-        """Put operands, and what else there is, into the places of a call."""
+        """Order operands and constants as the arguments of a call."""
         of = iter(operands)
         return [
             next(of) if slot.is_operand else attributes.get(slot.name, slot.value)
@@ -154,7 +154,7 @@ class Kernel(ABC):
         ]
 
     def __call__(self, *operands: Any, **attributes: Any) -> tuple[Any, Rule]:
-        """Compute, on doubles with a rule; on other numbers, as an oracle tries, without one."""
+        """Run the forward: with a rule on doubles, without one on other numbers of an oracle."""
         if any(isinstance(x, Dual) for x in operands):
             found = self.along(operands, attributes)
             value = end_to_end([each.value for each in found])
@@ -176,7 +176,7 @@ class Kernel(ABC):
         return end_to_end(run.results), backward
 
     def runnable(self, program: str, definition: Sequence[str]) -> str:
-        """Put the imports before a program, and what defines the function."""
+        """Put the imports and the definition of the function before a program."""
         ours = f"from {self.home} import check_gradient"
         return "\n".join([*sorted({self.prelude, ours}), *definition, program])
 
@@ -193,14 +193,14 @@ def _narrowed(array: Array) -> Array:
 
 
 def end_to_end(arrays: Sequence[Array]) -> Array:
-    """Return one array as it is, and several in a row."""
+    """Concatenate several flattened arrays; return a single one unchanged."""
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate([np.reshape(each, -1) for each in arrays])
 
 
 def apart(whole: Array, like: Sequence[Array]) -> list[Array]:
-    """Undo `end_to_end`: cut what belongs to a row of arrays into their shapes."""
+    """Undo `end_to_end`: split an array into parts of the given shapes."""
     if len(like) == 1:
         return [whole]
     ends = np.cumsum([math.prod(each.shape) for each in like])[:-1]
@@ -216,9 +216,9 @@ def pulled(kernel: Kernel, call: Call, asked: Sequence[bool] | None = None) -> l
 
 @cache
 def library(name: str) -> Any:
-    """Import a library that is optional; say which extra brings it, where it is not there."""
+    """Import an optional library; if it is missing, name the extra that installs it."""
     try:
         return import_module(name)
     except ImportError:
-        told = f"{name} is not installed: pip install 'autolm[{name}]'"
-        raise ModuleNotFoundError(told, name=name) from None
+        message = f"{name} is not installed: pip install 'autolm[{name}]'"
+        raise ModuleNotFoundError(message, name=name) from None

@@ -1,7 +1,7 @@
-"""Laws for functions of tensors: what a check at one point, of one layout and size, does not see.
+"""Laws of kernels: mistakes that a check at one point, in one layout and size, misses.
 
-Each compares a kernel with itself, asked in another way, or with the oracle where an example would
-not do: so each says what exactly makes the difference.
+Each compares a kernel with itself under one changed condition, or with the oracle at another size:
+so each names the condition that makes the difference.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from autolm.testing.verdict import Arrays, Row, gradient_scale, largest
 
 Array = NDArray[Any]
 
-SAME = 1e-9  # of the size of a gradient: by so much two ways to ask may differ
-MANY = 4  # operands from which on only one is frozen, or all but one
+SAME = 1e-9  # tolerance between two gradients, relative to their size
+MANY = 4  # up to so many operands every subset is frozen
 
 
 def attempt(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run what must not fail; say where it did."""
+    """Call a function that must not fail; name it in the error if it does."""
     try:
         return function(*arguments)
     except Exception as error:
-        said = str(error).partition("\n")[0]
-        raise OperationError(f"{what} raised {type(error).__name__}: {said}") from error
+        message = str(error).partition("\n")[0]
+        raise OperationError(f"{what} raised {type(error).__name__}: {message}") from error
 
 
 def pull(run: Run, upstreams: Sequence[Any], where: str = "") -> list[Array | None]:
-    """Pull gradients back through a run; say where that failed."""
+    """Pull gradients back through a run; `where` is the condition for the error message."""
     what = f"the backward rule, {where}," if where else "the backward rule"
     found: list[Array | None] = attempt(what, run.pull, upstreams)
     return found
@@ -98,7 +98,7 @@ def require_same(
 
 
 def _check_frozen(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Ask for the gradients of some operands only, then of some results only."""
+    """Require the gradients of some operands only."""
     expected, scale = base_gradient(subject, call)
     names = subject.names_of(call)
     for asked in _subsets(len(names)):
@@ -121,7 +121,7 @@ def _check_frozen(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _subsets(count: int) -> list[tuple[bool, ...]]:
-    """List which operands are asked for: some, and not all."""
+    """List proper subsets of the operands."""
     every = [each for each in product((True, False), repeat=count) if any(each) and not all(each)]
     if count <= MANY:
         return every
@@ -129,7 +129,7 @@ def _subsets(count: int) -> list[tuple[bool, ...]]:
 
 
 def _check_results(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Use one result alone, where a function has several."""
+    """Use one of several results alone."""
     kernel = subject.kernel
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = apart(call.given_upstream.copy(), run.results)
@@ -145,7 +145,7 @@ def _check_results(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _check_sizes(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Hold a call of another size against the oracle."""
+    """Compare a call of another size with the oracle."""
     own = ", ".join("×".join(map(str, x.shape)) or "a number" for x in call.inputs)
     try:
         rule.check(subject, call, tally)
@@ -157,7 +157,7 @@ def _check_sizes(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Hold results and gradients against those of another function."""
+    """Compare results and gradients with those of the reference."""
     reference = subject.reference
     assert reference is not None
     ours, theirs = (
@@ -182,7 +182,7 @@ def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _check_hygiene(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """See whether inputs, upstreams and results stay as they are."""
+    """Require that inputs, upstream gradients and results stay unchanged."""
     own = call.copy()
     run = attempt("the forward", subject.kernel.run, own.inputs, own.attributes)
     results = copies(run.results)
@@ -212,20 +212,20 @@ def _require_inputs(subject: KernelSubject, call: Call, own: Call, by: str) -> N
 
 
 def _note_dtype(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Note a result that is wider than its operands, which may be meant."""
+    """Note a result in a wider dtype than its operands, which may be intended."""
     if subject.kernel.is_single_by_default:
         return
     single = [x.astype(np.float32) for x in call.inputs]
     try:
         run = subject.kernel.run(single, call.attributes)
-    except Exception:  # it does not take numbers of single precision
+    except Exception:  # it does not take single precision
         return
     if any(x.dtype == np.float64 for x in run.results):
         tally.noted["float32 operands give a float64 result"] += 1
 
 
 def _check_state(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Pull twice, and after another call; the gradient must be the same."""
+    """Require the same gradient when pulled twice, and after another call."""
     kernel = subject.kernel
     expected, scale = base_gradient(subject, call)
     run = attempt("the forward", kernel.run, call.copy().inputs, call.attributes)
@@ -259,7 +259,7 @@ def copies(arrays: Sequence[Array]) -> list[Array]:
 
 
 def of_examples(subject: KernelSubject) -> Any:
-    """Draw calls like the examples."""
+    """Draw calls in the shapes of the examples."""
     return subject.calls(stretched=False)
 
 

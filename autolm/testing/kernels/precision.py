@@ -1,8 +1,8 @@
-"""The law of precision: in fewer digits a gradient is off by what rounding explains, and no more.
+"""The law of precision: the error in a lower precision is bounded by rounding.
 
-The bound follows from the problem. Let ε be the rounding of the dtype. Numbers that enter are off
-by ε of themselves, so the gradient is by what it moves when they do; and each sum in the rule is by
-a few ε of Σ |∂y/∂x| · |ḡ|, of which the true gradient may be a small rest.
+The bound follows from the problem. With ε the rounding of the dtype, inputs have a relative error
+of ε, which changes the gradient by its condition; and each sum in the rule has an error of a few
+ε · Σ |∂y/∂x| · |ḡ|, of which the true gradient may be a small remainder.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from autolm.testing.verdict import Row, largest
 
 Array = NDArray[Any]
 
-ROUNDINGS = 24.0  # of the terms of a gradient
-MOVES = 8.0  # times what a gradient moves when its inputs are rounded otherwise
+ROUNDINGS = 24.0  # allowed, in ε of the terms of a gradient
+MOVES = 8.0  # allowed, in changes of the gradient by rounding its inputs
 DRAWS = 3
 
 
@@ -40,7 +40,7 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     exact.upstream = upstream
     try:
         run = kernel.run(low, call.attributes)
-    except Exception:  # it does not take this precision with these numbers
+    except Exception:  # it refuses this precision
         return
     if not all(np.all(np.isfinite(x)) for x in run.results):
         return
@@ -69,7 +69,7 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
 
 
 def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: str) -> list[float]:
-    """Return by how much each operand's gradient may be off."""
+    """Return the error bound of each operand's gradient."""
     epsilon = subject.kernel.epsilon(precision)[0]
     function = subject.function(exact.attributes)
     derivative = differentiate(function, exact.inputs, domains=subject.domains_of(exact))

@@ -1,4 +1,4 @@
-"""Laws that only PyTorch's functions can break: layouts, random states, memory never written."""
+"""Laws of PyTorch's functions: memory layouts, random state, uninitialised memory."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from autolm.testing.laws.law import Law, Tally, broken
 from autolm.testing.laws.purity import impure
 
 Array = NDArray[Any]
-Layout = Callable[[Any], Any]  # an equal tensor that lies in memory in another way
+Layout = Callable[[Any], Any]  # makes an equal tensor in another memory layout
 SEEDS = (5, 6)
 
 
 def torch_kernel(subject: KernelSubject) -> TorchKernel:
-    """Return the function under test as what it is here."""
+    """Return the kernel under test with its own type."""
     kernel = subject.kernel
     assert isinstance(kernel, TorchKernel)
     return kernel
 
 
 def layouts_of(tensor: Any) -> Iterator[tuple[str, Layout]]:
-    """Name the ways in which a tensor may lie in memory, besides the plain one."""
+    """List memory layouts of a tensor other than contiguous, by name."""
     if not tensor.ndim:
         return
     if tensor.ndim > 1:
@@ -59,14 +59,14 @@ def _with_axes_in_memory(axes: tuple[int, ...]) -> Layout:
 
 
 def _strided(tensor: Any) -> Any:
-    """Leave a gap after every element."""
+    """Make every second element of a larger tensor."""
     wide = tensor.new_full((*tensor.shape, 2), 7.0)
     wide[..., 0] = tensor
     return wide[..., 0]
 
 
 def _sliced(tensor: Any) -> Any:
-    """Take it out of the middle of a larger one."""
+    """Make a slice from the middle of a larger tensor."""
     wide = tensor.new_full(tuple(n + 2 for n in tensor.shape), 7.0)
     inner = tuple(slice(1, n + 1) for n in tensor.shape)
     wide[inner] = tensor
@@ -74,7 +74,7 @@ def _sliced(tensor: Any) -> Any:
 
 
 def _check_upstreams(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Send upstream gradients of every layout."""
+    """Pass upstream gradients in every layout."""
     kernel = torch_kernel(subject)
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = [
@@ -109,7 +109,7 @@ def _expanded_first(tensor: Any) -> Any:
 
 
 def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Give operands of every layout, one alone and all together."""
+    """Pass operands in every layout, one alone and all together."""
     kernel = torch_kernel(subject)
     expected, _ = base_gradient(subject, call)
     names = subject.names_of(call)
@@ -125,7 +125,7 @@ def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
             ]
             try:
                 run = kernel.run(tensors, call.attributes)
-            except Exception:  # it asks for another layout, and says so
+            except Exception:  # it refuses this layout
                 tally.exercised["refused layout"] += 1
                 continue
             parts = apart(call.given_upstream.copy(), run.results)
@@ -135,7 +135,7 @@ def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 
 def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Repeat the first row of an operand, in memory and by a stride of 0."""
+    """Compare a repeated first row, copied in memory and expanded by a stride of 0."""
     kernel = torch_kernel(subject)
     for i, name in enumerate(subject.names_of(call)):
         if not call.inputs[i].ndim or not call.inputs[i].size:
@@ -149,7 +149,7 @@ def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
         try:
             expected, _ = base_gradient(subject, repeated)
             run = kernel.run(tensors, call.attributes)
-        except Exception:  # it takes no such numbers, or asks for another layout
+        except Exception:  # it refuses these numbers or this layout
             continue
         parts = apart(call.given_upstream.copy(), run.results)
         where = f"where {name} is expanded"
@@ -177,7 +177,7 @@ def _require_same(
 
 
 def _check_random_state(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Run the backward under two random states, and see what a call leaves of the state."""
+    """Run the backward under two random states; require that a call does not set the seed."""
     kernel, torch = torch_kernel(subject), library("torch")
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = apart(call.given_upstream.copy(), run.results)
@@ -207,7 +207,7 @@ def _check_random_state(subject: KernelSubject, call: Call, tally: Tally) -> Non
 
 
 def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Fill memory that is asked for with NaN, and see whether some comes out."""
+    """Fill fresh memory with NaN, and require that none reaches a result."""
     torch = library("torch")
     expected, _ = base_gradient(subject, call)
     if not all(np.all(np.isfinite(x)) for x in expected):
@@ -221,7 +221,7 @@ def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
             filled.fill_uninitialized_memory = True
             run = subject.kernel.run(call.inputs, call.attributes)
             found = run.pull(apart(call.given_upstream.copy(), run.results))
-        except Exception:  # what does not run so shows nothing
+        except Exception:  # it does not run in this mode
             return
         finally:
             torch.set_deterministic_debug_mode(mode)

@@ -1,4 +1,4 @@
-"""Laws of definition: the operation is what its definitions and its relations say it is."""
+"""Laws of definition: an operation agrees with its definitions and its declared relations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
         numeric = (
             _scalar_gradients(expanded, node, call.given_upstream) if node.requires_grad else []
         )
-    except Exception as error:  # whatever a definition raises
+    except Exception as error:  # any error of a definition
         raise _failed("scalar definition", error) from error
     _compare("scalar definition", subject, call, node, result)
     if node.requires_grad:
@@ -49,11 +49,11 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
 def _check_opens(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
     if not node.requires_grad:
-        return  # a constant has forgotten its operation
+        return  # a constant has no operation
     try:
         root, leaves = composed(node)
         root.backward(call.given_upstream)
-    except Exception as error:  # whatever a definition raises
+    except Exception as error:  # any error of a definition
         raise _failed("definition", error) from error
     _compare("definition", subject, call, node, root.data)
     numeric = [_gradient_of(leaves[parent]) for parent in node.parents]
@@ -61,7 +61,7 @@ def _check_opens(subject: Subject, call: Call, tally: Tally) -> None:
 
 
 def _gradient_of(leaf: Tensor) -> Array | None:
-    """Return what reached a leaf: 0 where no way leads, None at a constant."""
+    """Return the gradient of a leaf: 0 if no path leads to it, None for a constant."""
     if not leaf.requires_grad:
         return None
     return leaf.grad if leaf.has_grad else np.zeros(leaf.shape)

@@ -1,4 +1,4 @@
-"""Laws of the edge: kinks, ties, and numbers so large or small that arithmetic wears thin."""
+"""Laws at edges: kinks, ties, and numbers near overflow and underflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS: dict[type, tuple[float, float]] = {  # the smallest and the largest numb
 
 
 def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
-    """Accept any slope between those of the two sides; and then see that nothing got lost."""
+    """Accept any slope between those of the two sides, if the shares of ties add up."""
     function, upstream = subject.function(call.attributes), call.given_upstream
     contributions = subject.contributions(call)
     finite = [a[np.isfinite(a)] for a in contributions if a is not None]
@@ -68,9 +68,9 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
 def _is_the_slope_in_all(
     function: Function, call: Call, contributions: Sequence[Array | None], scale: float
 ) -> bool:
-    """Whether nothing bends where all elements move, and the gradient is the slope there.
+    """Whether the function is smooth along one direction, and the gradient is its slope there.
 
-    Then no element need be looked at by itself.
+    Then no single element needs to be checked.
     """
     direction = random_direction(call.inputs)
     sides = two_sides(function, call.inputs, direction)
@@ -84,7 +84,7 @@ def _is_the_slope_in_all(
 
 
 def _of_rows(rows: Sequence[Row], on_kinks: bool) -> str:
-    """Say what is known of numbers that are wrong at simple inputs."""
+    """Name the mistake at simple inputs."""
     where = "on a kink" if on_kinks else "at a smooth point"
     if all(np.isnan(row.analytic) for row in rows):
         return f"not a number {where}: the backward rule computes 0/0 or 0 · inf"
@@ -94,7 +94,7 @@ def _of_rows(rows: Sequence[Row], on_kinks: bool) -> str:
 
 
 def _spread(contributions: Sequence[Array | None]) -> list[tuple[int, tuple[int, ...], float]]:
-    """List operand, index and value of every element; of some, all over, where many are."""
+    """List operand, index and value of all elements, or of evenly spaced ones."""
     places = [
         (operand, index, float(contribution[index]))
         for operand, contribution in enumerate(contributions)
@@ -105,10 +105,10 @@ def _spread(contributions: Sequence[Array | None]) -> list[tuple[int, tuple[int,
 
 
 def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kinked: bool) -> None:
-    """See that the shares of those who tie add up.
+    """Require that the shares of tied elements add up.
 
-    Where all inputs rise together the result of a maximum does not bend: along that direction the
-    gradient has one value, whoever gets which part of it.
+    If all inputs rise together, a maximum is smooth: along that direction the slope has one value,
+    however it is divided.
     """
     rising = [np.ones(x.shape) for x in call.inputs]
     sides = two_sides(subject.function(call.attributes), call.inputs, rising)
@@ -152,9 +152,9 @@ def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
 
 
 def _note_limits(subject: Subject, call: Call, tally: Tally) -> None:
-    """Note where the forward is right at what a dtype holds at most, and the gradient is lost.
+    """Note a gradient that overflows at the limits of a dtype, where the forward does not.
 
-    It breaks no law: squares overflow there, and few rules are written so that none is needed.
+    It breaks no law: squares overflow there, and most rules use some.
     """
     try:
         result, _ = subject.run(call)
@@ -162,7 +162,7 @@ def _note_limits(subject: Subject, call: Call, tally: Tally) -> None:
         if not np.allclose(result, true, rtol=1e-3, atol=0):
             return  # the forward is lost itself
         rows = _not_finite(subject, call)
-    except Exception:  # it refuses such numbers
+    except Exception:  # the forward refuses such numbers
         return
     tally.exercised["limits of the dtype"] += 1
     most = np.sqrt(BIGGEST if result.dtype == np.float64 else np.finfo(result.dtype).max)
@@ -218,7 +218,7 @@ def _require_true_overflow(subject: Subject, call: Call, result: Array, true: Ar
 
 
 def _value(function: Function, wide: Sequence[Array]) -> Array:
-    """Evaluate in long double, whose range is vast; infinite where the function knows none."""
+    """Evaluate in long double, of a wider range; infinite if the function refuses it."""
     try:
         with np.errstate(all="ignore"):
             return np.asarray(function(*wide))
@@ -229,7 +229,7 @@ def _value(function: Function, wide: Sequence[Array]) -> Array:
 def _slope(
     function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
 ) -> Array:
-    """Differentiate in long double; infinite where the function knows no complex ones."""
+    """Differentiate in long double; infinite if the function does not take complex numbers."""
     size = np.abs(wide[operand][index]) or np.longdouble(1)  # a step is small beside it
     direction = [size * d for d in unit_direction(wide, operand, index)]
     try:

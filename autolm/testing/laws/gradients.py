@@ -62,7 +62,7 @@ def _calls_of_any_size(subject: Subject) -> st.SearchStrategy[Call]:
 def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
     _check_rule(subject, call, tally)
     if proves_nothing(call.inputs, call.given_upstream):
-        return  # it did not fail, and that is all there is to see
+        return  # nothing more to compare
     if subject.elementwise:  # the result may be smaller: it may sum what it computes
         whole = np.broadcast_shapes(*(x.shape for x in call.inputs))
         stretched = [axis for x in call.inputs for axis in _stretched_axes(x.shape, whole)]
@@ -85,18 +85,18 @@ def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
 
 
 def _reordered(a: Array | None, b: Array | None) -> bool:
-    """Whether two arrays hold the same numbers in other places."""
+    """Whether two arrays hold the same numbers in another order."""
     return a is not None and b is not None and np.allclose(np.sort(a, None), np.sort(b, None))
 
 
 def _stretched_axes(shape: tuple[int, ...], whole: tuple[int, ...]) -> list[int]:
-    """List the axes of the whole along which an operand of this shape is repeated."""
+    """List the axes of the result along which an operand of this shape is broadcast."""
     own = (0,) * (len(whole) - len(shape)) + shape
     return [axis for axis, (n, m) in enumerate(zip(own, whole, strict=True)) if n != m]
 
 
 def _in_another_layout(array: Array) -> Array:
-    """Return an equal array whose elements lie in memory in another order, with gaps."""
+    """Return an equal array in another memory layout: reversed order, with gaps."""
     every_second = tuple(slice(None, None, -2) for _ in array.shape)
     view = np.zeros(tuple(2 * n for n in array.shape[::-1]), array.dtype).T[every_second]
     if not array.ndim:
