@@ -1,8 +1,7 @@
-"""Make a subject of an operation and an example of how it is called.
+"""Subjects for operations with an example call.
 
-As for kernels of other libraries, arrays of floating point are operands, and all else stays as it
-is: other numbers and masks, indices, strings. Where there is no such array, plain numbers are
-operands.
+As for kernels of other libraries, arrays of floating point are operands, and all other arguments
+are constants: numbers, masks, indices, strings. Without such an array, plain numbers are operands.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from autolm.testing.kernels.subject import (
     SMALL_LENGTHS,
     interval_around,
     lengths_of,
-    renamed,
+    resized,
 )
 from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS, choices
@@ -37,14 +36,13 @@ from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
 
-TRIALS, GRID = 4, 16  # calls that are made to see what results are, and numbers to choose from
+TRIALS, GRID = 4, 16  # calls to test for finite results, and numbers to choose from
 
 
 def with_constants(op: Primitive, constants: Mapping[int, Any], names: str) -> Callable[..., Any]:
-    """Return the forward of an operation with the arguments of some positions held constant.
+    """Return the forward of an operation with the arguments at some positions held constant.
 
-    `names` is its operands. They are parameters of the function, for that is how an operation
-    counts them.
+    `names` lists its operands, which become the parameters of the function.
     """
 
     def call(operands: tuple[Any, ...], attributes: dict[str, Any]) -> tuple[Any, Backward]:
@@ -63,7 +61,7 @@ def with_constants(op: Primitive, constants: Mapping[int, Any], names: str) -> C
 
 
 def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
-    """Read how an operation is called; a dict at the end of its arguments is keywords.
+    """Derive the calls of an operation from an example; a final dict holds keywords.
 
     Raises
     ------
@@ -126,14 +124,14 @@ def _of_small_shapes(subject: Subject, case: Case) -> Subject:
     if all(math.prod(shape) <= SMALL for shape in case.shapes):
         return subject
     lengths = [n for n in lengths_of(case) if n > 1][::-1]
-    small = renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
+    small = resized(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
     if len(lengths) > len(SMALL_LENGTHS):
         return subject
     return replace(subject, cases=(small,)) if _is_finite(subject, small) is not None else subject
 
 
 def _with_numbers(subject: Subject, numbers: Sequence[Array]) -> Subject:
-    """Sample from the interval of the example, where not all numbers of the domain will do."""
+    """Sample from the range of the example, if results are not finite on the whole domain."""
     case = subject.cases[0]
     if _is_finite(subject, case):
         return subject
@@ -141,7 +139,7 @@ def _with_numbers(subject: Subject, numbers: Sequence[Array]) -> Subject:
 
 
 def _is_finite(subject: Subject, case: Case) -> bool | None:
-    """Whether results are finite for numbers of the domains; None if the forward refuses some."""
+    """Whether results are finite for draws from the domains; None if the forward refuses some."""
     found = True
     for seed in range(TRIALS):
         rng = np.random.default_rng(seed)

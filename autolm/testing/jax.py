@@ -37,8 +37,8 @@ check_gradient = _checker.check_gradient
 
 
 def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
-    """Return the rules of JAX that a module defines, by the names it gives them."""
-    jax = sys.modules.get("jax")  # a file that has not imported it defines none
+    """Return the functions with custom rules of JAX that a module defines, by name."""
+    jax = sys.modules.get("jax")  # else the file defines none
     return {
         name: value
         for name, value in names.items()

@@ -177,9 +177,13 @@ def edges_in(attributes: Mapping[str, Any]) -> list[float]:
 def _elementwise_shapes(arity: int, stretched: bool) -> st.SearchStrategy[tuple[Shape, ...]]:
     if stretched:
         together = broadcastable_shapes(arity)
-        if arity > 1:  # a row under three axes, which chance seldom draws, is summed over two
-            row = st.permutations([*[(2, 2, 3)] * (arity - 1), (1, 3)]).map(tuple)
-            together = st.sampled_from([*[together] * 3, row]).flatmap(lambda strategy: strategy)
+        if arity > 1:  # a row, and a stretched inner axis, which chance seldom draws
+            row, inner = (
+                st.permutations([*[(2, 2, 3)] * (arity - 1), shape]).map(tuple)
+                for shape in ((1, 3), (2, 1, 3))
+            )
+            mixed = st.sampled_from([together, together, row, inner])
+            together = mixed.flatmap(lambda strategy: strategy)
     else:
         together = shapes().map(lambda shape: (shape,) * arity)
     return together.filter(lambda each: all(math.prod(shape) <= LARGEST for shape in each))

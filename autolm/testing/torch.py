@@ -41,8 +41,8 @@ check_gradient = _checker.check_gradient
 
 
 def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
-    """Return the Functions of PyTorch that a module defines, by the names it gives them."""
-    torch = sys.modules.get("torch")  # a file that has not imported it defines none
+    """Return the Functions of PyTorch that a module defines, by name."""
+    torch = sys.modules.get("torch")  # else the file defines none
     return {
         name: value
         for name, value in names.items()
@@ -60,7 +60,7 @@ def guess_arguments(F: Any) -> Guess:
     Raises
     ------
     ValueError
-        If it refused the last ones for want of a device.
+        If the function needs a device that is missing.
     """
     tried: list[TorchKernel] = []
 

@@ -1,7 +1,7 @@
 """Guess arguments of a kernel that has no example: shapes that its forward accepts.
 
-Nothing tells whether the guess is what the kernel is meant for. So a check on it may prove the
-kernel for these arguments, and never refutes it.
+The guess may not be what the kernel is meant for. So a check on it may prove the kernel for these
+arguments, and never calls it wrong.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from autolm.testing.subject import Subject
 
 Array = NDArray[Any]
 
-USUAL = (2, 3)  # the shape of an operand, where any will do
-PLAIN = {float: 0.5, int: 1, bool: True}  # what an argument is given that is annotated so
+USUAL = (2, 3)  # the shape of an operand that accepts any
+PLAIN = {float: 0.5, int: 1, bool: True}  # a value for each annotation
 
 
 @dataclass(frozen=True)

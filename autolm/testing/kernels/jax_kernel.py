@@ -1,7 +1,7 @@
-"""JAX's functions: a `custom_vjp`, a `custom_jvp`, or any function of arrays.
+"""Kernels of JAX: a `custom_vjp`, a `custom_jvp`, or any function of arrays.
 
-Arguments may be trees, as JAX has them; their leaves are the operands. Who checks does so inside
-`jax.enable_x64`, where arrays may be of float64.
+Arguments may be trees; their leaves are the operands. Checks run inside `jax.enable_x64`, where
+arrays may be of float64.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 class JaxRun:
-    """One run of a function, with what pulls gradients back through it."""
+    """One run of a function, with its vector-Jacobian product."""
 
     def __init__(
         self, results: Sequence[Any], pull: Callable[[Any], Any], asked: Sequence[bool]
@@ -44,12 +44,12 @@ class JaxRun:
 
 
 class JaxKernel(Kernel):
-    """A function of JAX's arrays."""
+    """A function of arrays of JAX."""
 
     noun = "array"
     home = "autolm.testing.jax"
     prelude = "import numpy as np"
-    is_single_by_default = True  # an array that it makes itself is of float64 here alone
+    is_single_by_default = True  # new arrays are of float64 only inside of checks
 
     def __init__(self, function: Any, name: str, slots: Sequence[Slot], tree: Any) -> None:
         super().__init__(function, name, slots)
@@ -93,7 +93,7 @@ class JaxKernel(Kernel):
         return context
 
     def prepare(self) -> None:
-        """Find out whether it may be compiled."""
+        """Find out whether the function can be compiled."""
         arrays = [np.asarray(slot.value, dtype=float) for slot in self.operands]
         try:
             self.values(arrays, {})
@@ -109,7 +109,7 @@ class JaxKernel(Kernel):
         return True
 
     def _called(self, function: Any, attributes: Attributes) -> Callable[..., list[Any]]:
-        """Return the function of its operands alone, which lists its results that are floats."""
+        """Return a function of the operands alone that lists the results of floating point."""
         jax = library("jax")
 
         def results(*operands: Any) -> list[Any]:
@@ -144,7 +144,7 @@ class JaxKernel(Kernel):
         attributes: Attributes,
         asked: Sequence[bool] | None = None,
     ) -> JaxRun:
-        """Run it on arrays of any precision."""
+        """Run the function on arrays of any precision."""
         jnp = library("jax").numpy
         asked = tuple([True] * len(arrays) if asked is None else asked)
         own = {id(x): jnp.asarray(x) for x in arrays}
@@ -160,7 +160,7 @@ class JaxKernel(Kernel):
     def _function_of(
         self, attributes: Attributes, asked: tuple[bool, ...] | None = None
     ) -> Callable[..., Any]:
-        """Return the forward, or the gradients asked for; compiled once, where it can be."""
+        """Return the forward, or the gradients of the operands in `asked`; compiled if possible."""
         key = (asked, *((name, _identity(value)) for name, value in attributes.items()))
         if key not in self._functions:
             whole = self._called(self.function, attributes)
@@ -198,7 +198,7 @@ class JaxKernel(Kernel):
         return JaxGradient(self)
 
     def written(self, value: Any) -> str:
-        """Write an array by its numbers, and what is plain as it is."""
+        """Write a value as an expression of a program."""
         if not isinstance(value, np.ndarray):
             return literal(value)
         listed = literal(value)
@@ -230,7 +230,7 @@ class JaxGradient(JaxKernel):
 
 
 def _gradients_of(whole: Callable[..., Any], asked: tuple[bool, ...]) -> Callable[..., Any]:
-    """Return the function of upstreams and operands that gives the gradients asked for."""
+    """Return a function of upstreams and operands that computes the gradients in `asked`."""
 
     def gradients(sent: Any, *operands: Any) -> Any:
         def of_asked(*some: Any) -> Any:
@@ -246,12 +246,12 @@ def _gradients_of(whole: Callable[..., Any], asked: tuple[bool, ...]) -> Callabl
 
 
 def _identity(value: Any) -> Any:
-    """Return what tells one value that stays from another."""
+    """Return a key for the value of a constant."""
     return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else repr(value)
 
 
 def _joined(results: Sequence[Any]) -> Any:
-    """Lay several results end to end, as `end_to_end` does."""
+    """Concatenate several results, as `end_to_end` does."""
     jnp = library("jax").numpy
     if len(results) == 1:
         return results[0]

@@ -1,8 +1,8 @@
-"""A kernel under test: at which shapes, with which numbers, and what is asked of it besides.
+"""A kernel under test: shapes and numbers of its calls, and the options of a check.
 
-The examples of a user say what a call looks like. From them follow calls with other numbers, and
-with other lengths of their axes: those that are equal in an example change together. What a
-forward refuses by an error is left out, and named.
+Calls are derived from a user's examples: with other numbers, and with other lengths of their axes,
+where lengths that are equal in an example change together. Sizes that the forward refuses are left
+out, and named in the report.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ Domains = tuple[tuple[float, float] | None, ...]
 
 SMALL = 24  # elements of an operand that is drawn, number by number
 SMALL_LENGTHS = (2, 3, 4, 5, 6, 7)  # what long axes become, each another
-LONG = 131  # an axis that is longer than a block of a kernel often is
+LONG = 131  # length of an axis beyond a common block size
 MOST_OF_LONG = 600  # elements of an operand with such an axis
-COARSE_STEP = 2.0**-26  # at which doubles differ, and numbers of single precision do not
-COARSE = 2.0**-36  # of the size of a result: what is rougher is not computed in doubles
-NEAR = 1e-2  # how far from the examples, where no other numbers will do
+COARSE_STEP = 2.0**-26  # a step that double precision resolves, and single precision does not
+COARSE = 2.0**-36  # relative noise of a result that double precision cannot have
+NEAR = 1e-2  # distance from the examples, if no other numbers are accepted
 
 
 @dataclass(repr=False, frozen=True)
 class KernelSubject(Subject):
-    """A kernel, and how it may be called."""
+    """A kernel and how it may be called."""
 
-    other_sizes: tuple[Case, ...] = ()  # the examples' shapes with other lengths
-    examples: tuple[Array, ...] = ()  # the operands as they were given
-    near: bool = False  # whether only numbers near those will do
+    other_sizes: tuple[Case, ...] = ()  # the shapes of the examples with other lengths
+    examples: tuple[Array, ...] = ()  # the operands of the user's call
+    near: bool = False  # whether only numbers near the examples are accepted
     order: int = 1
     vmap: bool = False
     reference: Kernel | None = None
-    precisions: tuple[str, ...] = ()  # dtypes besides that in which it is proved
+    precisions: tuple[str, ...] = ()  # lower precisions to test
 
     @property
     def kernel(self) -> Kernel:
-        """What is under test."""
+        """The kernel under test."""
         kernel = self.op.forward
         assert isinstance(kernel, Kernel)
         return kernel
 
     def lengths_of_results(self, call: Call) -> tuple[int, ...]:
-        """Run the kernel once more to see."""
+        """Return the length of each of several results, from one more run."""
         results = self.kernel.run(call.inputs, call.attributes).results
         return tuple(each.size for each in results) if len(results) > 1 else ()
 
@@ -75,14 +75,14 @@ class KernelSubject(Subject):
         return ""
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
-        """Record the call in a graph, with its attributes inside: they may have any names."""
+        """Record the call in a graph, with its attributes bound: they may have any names."""
         own = call.copy()
-        self.run(own.copy())  # which raises what is for people
+        self.run(own.copy())  # which raises errors for users
         forward = partial(self.kernel, **call.attributes)
         return Primitive(forward, self.op.name)(*(leaves or map(Tensor, own.inputs)))
 
     def program(self, call: Call) -> str:
-        """Write the call as one that checks it."""
+        """Write a statement that checks the call."""
         words = [
             self.kernel.written(x) for x in self.kernel.arguments(call.inputs, call.attributes)
         ]
@@ -93,7 +93,7 @@ class KernelSubject(Subject):
     def calls(
         self, kind: Kind = "generic", *, stretched: bool = True, edge: bool = False
     ) -> st.SearchStrategy[Call]:
-        """Draw calls; large operands by one seed, and near the examples where they must be."""
+        """Draw calls; large operands by one seed, and near the examples if that is required."""
         if self.elementwise or not (self.near or any(map(_is_large, self.cases))):
             return super().calls(kind, stretched=stretched, edge=edge)
         return _calls(self, kind)
@@ -150,7 +150,7 @@ def subject_of(
     broadcast: bool = False,
     **asked: Any,
 ) -> KernelSubject:
-    """Find out how a kernel may be called, from the arguments that it was called with."""
+    """Derive the calls of a kernel from the arguments of one call."""
     if asked.get("order", 1) not in (1, 2):
         raise ValueError(f"{kernel.__name__}: order must be 1 or 2, not {asked['order']!r}")
     examples = tuple(np.asarray(slot.value, dtype=float) for slot in kernel.operands)
@@ -168,7 +168,7 @@ def subject_of(
     subject = _with_numbers(subject, domain)
     subject = replace(subject, slack=_slack(subject))
     kernel.is_coarse = subject.slack > 1
-    more = [Case(_shapes_told(kernel.__name__, names, each), kernel.fixed) for each in shapes]
+    more = [Case(_read_shapes(kernel.__name__, names, each), kernel.fixed) for each in shapes]
     if broadcast:
         return replace(subject, cases=(), attributes=kernel.fixed)
     sizes, refused = _other_sizes(subject)
@@ -184,17 +184,17 @@ def _require_a_run(kernel: Kernel, examples: Sequence[Array]) -> None:
     try:
         kernel.run(examples, {})
     except Exception as error:
-        said = f"{type(error).__name__}: {words_of(error).partition(chr(10))[0]}"
+        message = f"{type(error).__name__}: {words_of(error).partition(chr(10))[0]}"
         absent = kernel.lacks(error)
-        why = f"it needs {absent} ({said})" if absent else said
+        why = f"it needs {absent} ({message})" if absent else message
         raise ValueError(
             f"{kernel.__name__} cannot be called with these examples: {why}"
         ) from error
 
 
-def _shapes_told(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, ...]:
-    told = shapes if isinstance(shapes, tuple | list) else ()
-    those = tuple(tuple(shape) if isinstance(shape, tuple | list) else None for shape in told)
+def _read_shapes(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, ...]:
+    listed = shapes if isinstance(shapes, tuple | list) else ()
+    those = tuple(tuple(shape) if isinstance(shape, tuple | list) else None for shape in listed)
     if len(those) != len(names) or None in those:
         raise ValueError(
             f"{name}: shapes must be a list of calls, each a shape for {', '.join(names)}; "
@@ -204,21 +204,21 @@ def _shapes_told(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, .
 
 
 def lengths_of(case: Case) -> list[int]:
-    """List the lengths in a call, of operands and of arrays that stay, longest first."""
+    """List the lengths in a call, of operands and constant arrays, longest first."""
     return sorted({n for shape in _shapes_of(case) for n in shape}, reverse=True)
 
 
 def _shapes_of(case: Case) -> list[Shape]:
-    """List the shapes of all arrays in a call, of operands and of those that stay."""
+    """List the shapes of all arrays in a call, operands and constants."""
     fixed = [x.shape for x in case.attributes.values() if isinstance(x, np.ndarray)]
     return [*case.shapes, *fixed]
 
 
-def renamed(case: Case, lengths: Mapping[int, int]) -> Case:
-    """Give every axis of one length another, in all arrays; those that stay are repeated."""
+def resized(case: Case, lengths: Mapping[int, int]) -> Case:
+    """Replace lengths of axes in all arrays; constant arrays are repeated or cut."""
     shapes = tuple(tuple(lengths.get(n, n) for n in shape) for shape in case.shapes)
     fixed = {
-        name: _resized(x, tuple(lengths.get(n, n) for n in x.shape))
+        name: _repeated(x, tuple(lengths.get(n, n) for n in x.shape))
         if isinstance(x, np.ndarray)
         else x
         for name, x in case.attributes.items()
@@ -226,7 +226,7 @@ def renamed(case: Case, lengths: Mapping[int, int]) -> Case:
     return Case(shapes, fixed)
 
 
-def _resized(array: Array, shape: Shape) -> Array:
+def _repeated(array: Array, shape: Shape) -> Array:
     for axis, n in enumerate(shape):
         if array.shape[axis] != n:
             places = np.arange(n) % max(array.shape[axis], 1)
@@ -235,13 +235,13 @@ def _resized(array: Array, shape: Shape) -> Array:
 
 
 def _made_small(subject: KernelSubject, case: Case) -> Case:
-    """Shorten long axes, if the forward takes that."""
+    """Shorten long axes, if the forward accepts that."""
     if not _is_large(case):
         return case
     lengths = [n for n in lengths_of(case) if n > 1][::-1]
     if len(lengths) > len(SMALL_LENGTHS):
         return case
-    small = renamed(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
+    small = resized(case, dict(zip(lengths, SMALL_LENGTHS, strict=False)))
     return small if _takes(subject, small) else case
 
 
@@ -251,13 +251,13 @@ def _takes(subject: KernelSubject, case: Case, seed: int = 0) -> bool:
         subject.kernel.values(
             numbers_for(subject, case, "generic", np.random.default_rng(seed)), case.attributes
         )
-    except Exception:  # whatever a forward raises to refuse a shape
+    except Exception:  # any error of a forward that refuses a shape
         return False
     return True
 
 
 def _is_finite(subject: KernelSubject, case: Case) -> bool:
-    """Whether results are numbers, for several numbers that the domains allow."""
+    """Whether results are finite, for several draws from the domains."""
     for seed in range(4):
         inputs = numbers_for(subject, case, "generic", np.random.default_rng(seed))
         try:
@@ -270,14 +270,14 @@ def _is_finite(subject: KernelSubject, case: Case) -> bool:
 
 
 def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
-    """Choose where operands are sampled: where one is told, all reals, or around the examples."""
+    """Choose the domains: those given, all reals, or intervals around the examples."""
     names, case = subject.operands, subject.cases[0]
     if domain is not None:
         several = isinstance(domain, tuple | list) and not all(map(np.isscalar, domain))
         domains = [read_domain("domain", each) for each in (domain if several else [domain])]
         if len(domains) not in (1, len(names)):
-            told = f"{len(domains)} domains for {len(names)} operands"
-            raise ValueError(f"{subject.op.name}: {told}; give one for each, or one for all")
+            count = f"{len(domains)} domains for {len(names)} operands"
+            raise ValueError(f"{subject.op.name}: {count}; give one for each, or one for all")
         return replace(subject, domains=tuple(domains) * (len(names) if len(domains) == 1 else 1))
     around = tuple(map(interval_around, subject.examples))
     for domains_tried in (subject.domains, around):
@@ -289,14 +289,14 @@ def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
 
 
 def interval_around(x: Array) -> tuple[float, float]:
-    """Return the interval that the numbers of an example lie in."""
+    """Return the range of an example, a little wider if it is a point."""
     low, high = (float(np.min(x)), float(np.max(x))) if x.size else (-1.0, 1.0)
     room = 0.05 * max(abs(low), abs(high), 0.1) if high - low < 1e-3 else 0.0
     return low - room, high + room
 
 
 def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
-    """Try one length after the other at one more, at 1, at 0 and far more; say what is refused."""
+    """Change each length to one more, 1, 0 and a long one; list the cases, and the refused ones."""
     found: list[Case] = []
     refused: list[str] = []
     if subject.near:
@@ -306,8 +306,8 @@ def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
     for n in lengths_of(case):
         for other in (n + 1, 1, 0, LONG):
             if n <= 1 or (other == 0 and (n,) != batch):
-                continue  # an axis of length 1 may be stretched; a feature is never missing
-            changed = renamed(case, {n: other})
+                continue  # an axis of length 1 may broadcast; only a batch may be empty
+            changed = resized(case, {n: other})
             if other == LONG and any(math.prod(s) > MOST_OF_LONG for s in _shapes_of(changed)):
                 continue
             if _takes(subject, changed):
@@ -318,7 +318,7 @@ def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
 
 
 def _slack(subject: KernelSubject) -> float:
-    """Return what tolerances are multiplied by: much, where a kernel computes in single."""
+    """Return the factor on tolerances: large for a kernel that computes in single precision."""
     case = subject.cases[0]
     point = numbers_for(subject, case, "generic", np.random.default_rng(1))
 

@@ -1,4 +1,4 @@
-"""PyTorch's functions: a `torch.autograd.Function`, or any callable of tensors."""
+"""Kernels of PyTorch: a `torch.autograd.Function`, or any callable of tensors."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from autolm.testing.kernels.kernel import Attributes, Kernel, Slot, library
 
 Array = NDArray[Any]
 
-OTHER_SEED = 91  # of the backward, where a forward draws random numbers
+OTHER_SEED = 91  # set before the backward of a forward that draws random numbers
 
 
 class TorchRun:
-    """One run of a function, whose graph PyTorch has recorded."""
+    """One run of a function, with the graph that PyTorch recorded."""
 
     def __init__(self, kernel: TorchKernel, leaves: Sequence[Any], results: Sequence[Any]) -> None:
         self.kernel, self.leaves, self.tensors = kernel, leaves, list(results)
         self.results = [kernel.numbers(result) for result in results]
 
     def pull(self, upstreams: Sequence[Any], seed: bool = True) -> list[Array | None]:
-        """Return the gradient of each operand; a result whose upstream is None is left alone.
+        """Return the gradient of each operand; a result whose upstream is None is not used.
 
-        Where the forward is random, the backward finds another random state than that had.
+        If the forward is random, the backward runs under another random state.
         """
         torch = library("torch")
         pairs = [
@@ -48,14 +48,14 @@ class TorchRun:
         found = torch.autograd.grad(results, distinct, sent, retain_graph=True, allow_unused=True)
         by_leaf = dict(zip(distinct, found, strict=True))
         gradients: list[Array | None] = []
-        for leaf in self.leaves:  # of one that is used twice, the first gets all
+        for leaf in self.leaves:  # the first use of a repeated operand gets the sum
             gradient = by_leaf.pop(leaf, None)
             gradients.append(None if gradient is None else self.kernel.numbers(gradient))
         return gradients
 
 
 class TorchKernel(Kernel):
-    """A function of PyTorch's tensors."""
+    """A function of tensors of PyTorch."""
 
     noun = "tensor"
     home = "autolm.testing.torch"
@@ -65,10 +65,10 @@ class TorchKernel(Kernel):
         super().__init__(function, name, slots)
         torch = library("torch")
         self.device = device
-        self.dtype = torch.float64  # in which it is proved
+        self.dtype = torch.float64  # of the check
         self.is_random = False  # whether the forward draws random numbers
-        self.in_place = False  # whether it changes an input, and says so
-        self.refusal: Exception | None = None  # the last error by which the forward refused
+        self.in_place = False  # whether it changes an input and declares it (mark_dirty)
+        self.refusal: Exception | None = None  # the last error of the forward
         is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
         self.apply = function.apply if is_function else function
         self.body = self._forward_alone if is_function else function
@@ -116,13 +116,13 @@ class TorchKernel(Kernel):
             torch.set_num_threads(threads)
 
     def prepare(self) -> None:
-        """Find out how it may be run: in which precision, on copies or not, with which seed."""
+        """Find out the precision, and whether the forward is in place or random."""
         torch = library("torch")
         arrays = [slot.value for slot in self.operands]
         doubles = [np.asarray(x, dtype=float) for x in arrays]
         self.in_place = not self.takes(doubles) and self._takes_copies(doubles)
         if not self.takes(doubles) and self.takes([x.astype(np.float32) for x in doubles]):
-            self.dtype = torch.float32  # as some kernels take nothing else
+            self.dtype = torch.float32  # some kernels accept nothing else
         with torch.random.fork_rng(devices=[]), suppress(Exception):
             torch.default_generator.manual_seed(1)
             before = torch.get_rng_state()
@@ -133,7 +133,7 @@ class TorchKernel(Kernel):
         """Whether the forward runs on such operands."""
         try:
             self.run(operands, {})
-        except Exception as error:  # whatever it raises to refuse them
+        except Exception as error:  # any error is a refusal
             self.refusal = error
             return False
         return True
@@ -151,12 +151,12 @@ class TorchKernel(Kernel):
         return ""
 
     def numbers(self, tensor: Any) -> Array:
-        """Return the numbers of a tensor, in its memory where NumPy can read that."""
+        """Return the numbers of a tensor, sharing its memory if NumPy can read it."""
         tensor = tensor.detach()
         return tensor.to("cpu").to(_plain(tensor)).numpy()
 
     def tensor(self, array: Array, like: Any = None) -> Any:
-        """Make a tensor of an array, in its memory where PyTorch can read that."""
+        """Make a tensor of an array, sharing its memory if PyTorch can read it."""
         torch = library("torch")
         if not array.flags.writeable or any(step < 0 for step in array.strides):
             array = array.copy()
@@ -185,7 +185,7 @@ class TorchKernel(Kernel):
         attributes: Attributes,
         asked: Sequence[bool] | None = None,
     ) -> TorchRun:
-        """Run it on arrays, or on tensors of any layout and precision."""
+        """Run the function on arrays, or on tensors of any layout and precision."""
         torch = library("torch")
         made: dict[int, Any] = {}
         for i, x in enumerate(arrays):
@@ -201,7 +201,7 @@ class TorchKernel(Kernel):
     def call(
         self, function: Any, tensors: Sequence[Any], attributes: Attributes, seed: bool = True
     ) -> list[Any]:
-        """Call the function, or another in its place; return the tensors that it gives."""
+        """Call a function with operands and constants; return the tensors among its results."""
         torch = library("torch")
         arguments = [
             self.tensor(value) if isinstance(value, np.ndarray) else value
@@ -217,7 +217,7 @@ class TorchKernel(Kernel):
         return results
 
     def _with_gradients(self, results: Sequence[Any]) -> list[Any]:
-        """Return the results that have a gradient; those that might, if none has."""
+        """Return the results that require a gradient; all of floating point, if none does."""
         if self.kept is None:
             floats = [i for i, each in enumerate(results) if each.is_floating_point()]
             self.kept = tuple(i for i in floats if results[i].requires_grad) or tuple(floats)
@@ -226,7 +226,7 @@ class TorchKernel(Kernel):
         return [results[i] for i in self.kept]
 
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
-        """Run it without a gradient."""
+        """Run the function without a gradient."""
         with library("torch").no_grad():
             tensors = [self.tensor(x) for x in arrays]
             given = [t.clone() for t in tensors] if self.in_place else tensors
@@ -234,7 +234,7 @@ class TorchKernel(Kernel):
         return [self.numbers(results[i]) for i in self.kept or range(len(results))]
 
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
-        """Push a derivative through the forward by PyTorch's own forward mode."""
+        """Push a derivative through the forward by PyTorch's forward mode."""
         torch = library("torch")
         forward_ad = torch.autograd.forward_ad
         with torch.no_grad(), forward_ad.dual_level():
@@ -250,13 +250,13 @@ class TorchKernel(Kernel):
         return [Dual(self.numbers(p), 0.0 if t is None else self.numbers(t)) for p, t in parts]
 
     def _forward_alone(self, *arguments: Any) -> Any:
-        """Run the forward of a Function as a plain one, with a context that only listens."""
+        """Run the forward of a Function outside of autograd, with a stub context."""
         torch = library("torch")
         needs = tuple(isinstance(x, torch.Tensor) and x.is_floating_point() for x in arguments)
         return forward_with(self.function, Context(needs), arguments)
 
     def batched(self, operands: Sequence[Array], upstream: Array, attributes: Attributes) -> Any:
-        """Run it under `torch.func.vmap`."""
+        """Run the function under `torch.func.vmap`."""
         torch = library("torch")
         leaves = [self.tensor(x).requires_grad_() for x in operands]
 
@@ -277,7 +277,7 @@ class TorchKernel(Kernel):
         return TorchGradient(self)
 
     def written(self, value: Any) -> str:
-        """Write a tensor by its numbers, and what is plain as it is."""
+        """Write a value as an expression of a program."""
         if not isinstance(value, np.ndarray):
             return literal(value)
         if not value.size:
@@ -304,7 +304,7 @@ class TorchGradient(TorchKernel):
         self.names = [slot.name for slot in rest]
 
     def _parts(self, arguments: Sequence[Any]) -> tuple[Sequence[Any], Any, dict[str, Any]]:
-        """Part what a call is given into operands, upstream and what stays."""
+        """Split arguments into operands, upstream gradient and constants."""
         count = len(self.first.operands)
         rest = dict(zip(self.names, arguments[count + 1 :], strict=True))
         return arguments[:count], arguments[count], rest
@@ -334,7 +334,7 @@ class TorchGradient(TorchKernel):
         ]
 
     def _backward_alone(self, *arguments: Any) -> Any:
-        """Run forward and backward of a Function as plain ones, one after the other."""
+        """Run forward and backward of a Function outside of autograd."""
         torch = library("torch")
         function = self.first.function
         if self.first.apply is function:
@@ -360,7 +360,7 @@ class TorchGradient(TorchKernel):
 
 
 class Context(SimpleNamespace):
-    """What a Function's forward is given as `ctx`, where no graph is recorded."""
+    """A stub of `ctx`, for a forward that runs outside of autograd."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         super().__init__()
@@ -368,30 +368,30 @@ class Context(SimpleNamespace):
         self.saved_tensors: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors."""
+        """Save tensors."""
         self.saved_tensors = tensors
 
     def save_for_forward(self, *tensors: Any) -> None:
-        """Ignore what a forward mode of the user's would need."""
+        """Ignore tensors for a forward mode of the user."""
 
     def mark_dirty(self, *tensors: Any) -> None:
         """Ignore which inputs are changed in place."""
 
     def mark_non_differentiable(self, *tensors: Any) -> None:
-        """Ignore which results have no gradient: the real run has told."""
+        """Ignore which results have no gradient: that is known from the real run."""
 
     def set_materialize_grads(self, value: bool) -> None:
         """Ignore whether a missing upstream gradient is None or zeros."""
 
 
 def has_setup(function: Any) -> bool:
-    """Whether a Function keeps its context in `setup_context`, and not in its forward."""
+    """Whether a Function has a `setup_context`."""
     base = library("torch").autograd.Function
     return getattr(function, "setup_context", None) is not base.setup_context
 
 
 def forward_with(function: Any, context: Context, arguments: Sequence[Any]) -> Any:
-    """Run the forward of a Function with a context of ours."""
+    """Run the forward of a Function with a given context."""
     if not has_setup(function):
         return function.forward(context, *arguments)
     output = function.forward(*arguments)
@@ -400,7 +400,7 @@ def forward_with(function: Any, context: Context, arguments: Sequence[Any]) -> A
 
 
 def argument_names(signature: inspect.Signature | None, count: int) -> list[str]:
-    """Return a name for each of so many arguments by place; letters where there is none."""
+    """Return the names of the first `count` arguments; numbered ones if there is no signature."""
     names: list[str] = []
     for parameter in signature.parameters.values() if signature else ():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -412,7 +412,7 @@ def argument_names(signature: inspect.Signature | None, count: int) -> list[str]
 
 
 def signature_of(function: Any) -> inspect.Signature | None:
-    """Return the signature by which a function is called; None where it cannot be read."""
+    """Return the signature of a function without `ctx`; None if it cannot be read."""
     torch = library("torch")
     is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
     try:
@@ -426,7 +426,7 @@ def signature_of(function: Any) -> inspect.Signature | None:
 
 
 def _require_numbers(tensor: Any, caller: str) -> None:
-    """Refuse a tensor whose numbers are not there, or lie apart."""
+    """Refuse meta tensors and sparse tensors."""
     if tensor.is_meta:
         raise ValueError(
             f"{caller}: an example is a meta tensor, which has no numbers; give others"
