@@ -11,9 +11,9 @@ import numpy as np
 
 from autolm.ops import arguments
 from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.ops.call_patterns import Pattern
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
-from autolm.ops.call_patterns import Pattern
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import ANY_AXES
 from autolm.testing.composed_as_one import as_one

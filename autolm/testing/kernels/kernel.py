@@ -68,6 +68,7 @@ class Kernel(ABC):
     def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:
         self.function, self.__name__, self.slots = function, name, tuple(slots)
         self.kept: tuple[int, ...] | None = None
+        self.is_random = False  # whether the forward draws random numbers
         self.is_coarse = False  # whether it computes in single precision, given doubles
 
     @property

@@ -66,7 +66,6 @@ class TorchKernel(Kernel):
         torch = library("torch")
         self.device = device
         self.dtype = torch.float64  # of the check
-        self.is_random = False  # whether the forward draws random numbers
         self.in_place = False  # whether it changes an input and declares it (mark_dirty)
         self.refusal: Exception | None = None  # the last error of the forward
         is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
