@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 from autolm.compiled.tape_loops import CODES, PLAIN, Loops, native_loops
 from autolm.engine.backprop import backward
 from autolm.engine.graph import Node, describe, topological_order
-from autolm.engine.hooks import higher
 from autolm.engine.value import OPERATIONS, Operation, Value
 from autolm.ops.arguments import read_bool, told
 from autolm.tensor.arguments import read_items
@@ -161,9 +160,7 @@ class Tape:
         self._inputs[:] = numbers.ravel()
         self._ready = False
         if self._loops.forward(*self._forward_arrays) != 0.0:
-            node = self._operations[int(np.isfinite(self._results).argmin())]
-            result = f"{higher('operation in words')(node, self._number)} = {self._number(node)}"
-            raise FloatingPointError(f"forward stopped at {describe(node)}: {result}{_ADVICE}")
+            self._stop_forward()
         self._ready = True
         return float(self._data[self._place[self._loss]])
 
@@ -200,17 +197,29 @@ class Tape:
             node.grad = None
         backward(self._loss)
 
-    def _number(self, node: Node) -> str:
-        return higher("array in words")(self._data[self._place[node]])
+    def _stop_forward(self) -> None:
+        """Name the first operation whose result is not finite."""
+        from autolm.walking.wording import expression, show
+
+        def number(node: Node) -> str:
+            return show(self._data[self._place[node]])
+
+        node = self._operations[int(np.isfinite(self._results).argmin())]
+        raise FloatingPointError(
+            f"forward stopped at {describe(node)}: {expression(node, number)} = {number(node)}"
+            f"{_ADVICE}"
+        )
 
     def _stop_backward(self) -> None:
         """Name the operation, of several the first that the pass visits, or else the parameter."""
+        from autolm.walking.wording import show
+
         upstream = np.isfinite(self._gradients[len(self._leaves) :])[::-1]
         if upstream.all():
             node: Node = self._trained[int(np.isfinite(self.gradient).argmin())]
         else:
             node = self._operations[len(upstream) - 1 - int(upstream.argmin())]
-        gradient = higher("array in words")(self._gradients[self._place[node]])
+        gradient = show(self._gradients[self._place[node]])
         raise FloatingPointError(
             f"backward stopped at {describe(node)}: its gradient is {gradient}{_ADVICE}"
         )

@@ -25,10 +25,9 @@ from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
-from autolm.engine.hooks import known_node
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
 from autolm.outside.whole_file import write_whole
-from autolm.tensor.arguments import read_finite, read_kind, read_node, read_path
+from autolm.tensor.arguments import known_node, read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 from autolm.walking.program_names import named_by, names_of, variables_of_caller

@@ -1,6 +1,6 @@
 """Nodes in notebooks: a result of operations is shown as its picture, an array as coloured cells.
 
-The engine asks for it by name when a notebook asks the engine; nothing is registered anywhere.
+`Node._repr_mimebundle_` imports it when a notebook displays a node.
 """
 
 from __future__ import annotations

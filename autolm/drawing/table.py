@@ -1,6 +1,6 @@
 """A table for a notebook: rows of text, each with a bar as long as its share if it has one.
 
-Rooms below ask for it by name when a notebook asks them; nothing is registered anywhere.
+Lower packages import it when a notebook displays something of theirs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Nodes, the chain rule, and one number: what all else stands on (floor 0).
+"""Nodes, the chain rule, and one number: the base of all other packages (layer 0).
 
-Read `graph.py`, then `backprop.py`, then `value.py`: one sitting. Only the standard library may be
-imported here, and nothing of autolm above; what must be reached up there goes through `hooks.py`.
+Read `graph.py`, then `backprop.py`, then `value.py`. Importing this package loads the standard
+library only. Functions that name or show nodes import higher packages when they are called.
 """

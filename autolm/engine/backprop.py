@@ -12,12 +12,11 @@ import os
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from weakref import ref
 
 from autolm.engine.graph import Node, describe, stepped_root, topological_order
-from autolm.engine.hooks import higher
 
 
 class Step(namedtuple("Step", "index node upstream contributions rule")):
@@ -26,8 +25,9 @@ class Step(namedtuple("Step", "index node upstream contributions rule")):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        words = higher("step in words")
-        return str(words(self)) if words else tuple.__repr__(self)
+        from autolm.walking.wording import printed_step
+
+        return printed_step(self)
 
 
 class Contribution(namedtuple("Contribution", "parent local value before after")):
@@ -39,8 +39,9 @@ class Contribution(namedtuple("Contribution", "parent local value before after")
     __slots__ = ()
 
     def __repr__(self) -> str:
-        words = higher("contribution in words")
-        return str(words(self)) if words else tuple.__repr__(self)
+        from autolm.walking.wording import printed_contribution
+
+        return printed_contribution(self)
 
 
 class Backprop:
@@ -198,12 +199,11 @@ def watching_pass() -> Callable[[Any, Any, bool | None], None] | None:
 def _pass_of_environment() -> Callable[[Any, Any, bool | None], None] | None:
     """Read AUTOLM_DAP (an editor) and AUTOLM_DEBUG (the prompt), at the first pass."""
     if os.getenv("AUTOLM_DAP"):
-        return partial(_watched, "AUTOLM_DAP")
-    return partial(_watched, "AUTOLM_DEBUG=1") if os.getenv("AUTOLM_DEBUG") == "1" else None
+        from autolm.debugger.dap import attached
 
+        return attached.stopped_backward
+    if os.getenv("AUTOLM_DEBUG") == "1":
+        from autolm.debugger import stop_backward
 
-def _watched(variable: str, root: Node, grad: Any, retain_grads: bool | None) -> None:
-    watching = higher(f"backward under {variable}")
-    if watching is None:
-        raise RuntimeError(f"backward: {variable}, and the debugger is not installed here")
-    watching(root, grad, retain_grads)
+        return stop_backward.stopped_backward
+    return None

@@ -19,7 +19,6 @@ from typing import Any, ClassVar, TypeVar, overload
 from weakref import ref
 
 from autolm.engine.copying import Copied
-from autolm.engine.hooks import higher
 from autolm.engine.site import RUNS_LATER, Entered, Site, Sites, calling_site
 
 # What was known where a node was made. Nodes of one place share it; it is replaced, not changed.
@@ -50,9 +49,8 @@ class Node(Copied):
     steps: Callable[..., Iterator[Any]]  # the same, one operation at a time
     computed: ClassVar[tuple[str, ...]]  # what `recompute` sets
     grad_if_none: ClassVar[Any] = None  # what `grad` reads where `has_grad` is False
-    absent_by: ClassVar[str] = ""  # the hook that says why a graph has no node of a name
-    opened_by: ClassVar[str] = ""  # the hook that opens it, if its kind has one of its own
-    in_numpy_by: ClassVar[str] = ""  # the hook that tells it in NumPy, if its kind is no Tensor
+    decomposition: Callable[[], Any] | None = None  # opens it, if its kind has a way of its own
+    in_numpy: Callable[[], Any] | None = None  # its numbers and operation, if its kind is no Tensor
     goes_by_its_path: ClassVar[bool] = False  # whether "weight" alone would not tell which
     retains_grads: ClassVar[bool] = False  # whether interior nodes keep theirs by default
     computing: ClassVar[type[AbstractContextManager[Any]]] = nullcontext  # around a pass
@@ -119,6 +117,10 @@ class Node(Copied):
     def require_repeatable(self) -> None:
         """Raise ValueError if the operation, run again on the same, would make something else."""
 
+    def why_absent(self, name: str) -> str:
+        """Say why a graph like this one has no node of that name; empty if nothing is known."""
+        return ""
+
     def begin_walk(self) -> None:
         """Make ready for a walk from this root."""
 
@@ -127,8 +129,9 @@ class Node(Copied):
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show a result in a notebook as its picture."""
-        picture = higher("picture in a notebook")
-        return picture(self) if picture else {}
+        from autolm.drawing.notebook import bundle
+
+        return bundle(self)
 
 
 # Under which root one steps through the operations: there is more in a graph than under a step.
@@ -141,8 +144,9 @@ class ForwardStep(namedtuple("ForwardStep", "index node operands result")):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        words = higher("forward step in words")
-        return str(words(self)) if words else tuple.__repr__(self)
+        from autolm.walking.wording import printed_forward_step
+
+        return printed_forward_step(self)
 
 
 def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
@@ -189,8 +193,9 @@ def describe(node: Node, root: Node | None = None) -> str:
 
     A node without a name is called as the program calls it in the graph of `root`.
     """
-    name_of = higher("name in the program")
-    name = node.name or (name_of(node, root) if name_of else "")
+    from autolm.walking.program_names import name_of
+
+    name = node.name or name_of(node, root)
     words = [node.op.name if node.op else "leaf", name and repr(str(name))]
     words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
     return " ".join(filter(None, words))

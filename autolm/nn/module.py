@@ -14,7 +14,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from autolm.engine.graph import scope
-from autolm.engine.hooks import higher
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.tensor.quiet import is_quiet, quiet
 from autolm.tensor.tensor import Tensor
@@ -90,7 +89,8 @@ class Module:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Return a table of the parameters for a notebook; equal parts of a list share a row."""
-        shown = higher("table in a notebook")
+        from autolm.drawing.table import table
+
         alike: dict[tuple[str, str], list[tuple[str, int]]] = {}
         for path, parameter in self.named_parameters():
             size = "×".join(map(str, parameter.shape)) or "one number"
@@ -102,8 +102,7 @@ class Module:
             name = first if len(parts) == 1 else f"{first} … {parts[-1][0]}"
             numbers = f"{count}" if len(parts) == 1 else f"{len(parts)} · {count}"
             rows.append((name, size, numbers))
-        table: dict[str, str] = shown(repr(self), rows, repr(self)) if shown else {}
-        return table
+        return table(repr(self), rows, repr(self))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of all parameters, by path."""

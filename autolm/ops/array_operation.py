@@ -16,7 +16,6 @@ from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
-from autolm.engine.hooks import higher
 from autolm.engine.value import POSITIVE as POSITIVE
 from autolm.engine.value import REALS as REALS
 from autolm.ops.arguments import SPELLINGS, respelled, told
@@ -68,7 +67,6 @@ class ArrayOperation:
     """
 
     kind: ClassVar[str]
-    made_by: ClassVar[str]  # the hook that makes a result of a call
 
     forward: Callable[..., Any]
     name: str
@@ -113,12 +111,16 @@ class ArrayOperation:
         if attributes and not SPELLINGS.keys().isdisjoint(attributes):
             attributes = respelled(self.name, attributes, self.words)
         try:
-            return higher(self.made_by)(self, operands, attributes)
+            return self.record(operands, attributes)
         except (TypeError, ValueError) as error:
             better = refusal(self.name, self.forward, operands, attributes, error)
             if better is None:
                 raise
             raise better from None
+
+    def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """Compute on Tensors, arrays or numbers, and record the nodes."""
+        raise NotImplementedError
 
     def _by_name(
         self, arguments: tuple[Any, ...], attributes: dict[str, Any]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, overload
 
 from autolm.ops.arguments import respelled
@@ -35,7 +35,6 @@ class Composed(ArrayOperation):
     """
 
     kind: ClassVar[str] = "composed"
-    made_by: ClassVar[str] = "tensors of a composition"
 
     def __call__(self, *operands: Any, **attributes: Any) -> Any:
         """Pass every optional operand, as None where it is omitted."""
@@ -46,11 +45,23 @@ class Composed(ArrayOperation):
             operands += tuple(attributes.pop(name, None) for name in left)
         return super().__call__(*operands, **attributes)
 
+    def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """Compute on Tensors, arrays or numbers, and record the nodes of which it is composed."""
+        return _recorder()(self, operands, attributes)
+
     @cached_property
     def optional(self) -> tuple[str, ...]:
         """The operands that may be omitted or named."""
         defaults = getattr(self.forward, "__defaults__", None) or ()
         return self.operands[len(self.operands) - len(defaults) :]
+
+
+@cache
+def _recorder() -> Callable[..., Any]:
+    """Import what runs a composition at its first call, since Tensor stands above this package."""
+    from autolm.tensor.tensor import compose
+
+    return compose
 
 
 @overload

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -37,9 +37,12 @@ class Primitive(ArrayOperation):
     """
 
     kind: ClassVar[str] = "primitive"
-    made_by: ClassVar[str] = "tensor of an operation"
 
     definition: Callable[..., Any] | None = None
+
+    def record(self, operands: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+        """Compute on Tensors, arrays or numbers, and record one node."""
+        return _recorder()(self, operands, attributes)
 
     @cached_property
     def written_by_a_user(self) -> Callable[..., Result] | None:
@@ -62,6 +65,14 @@ class Primitive(ArrayOperation):
         else:
             result = self.forward(*elements, **attributes)[0]
         return np.asarray(_to_value(np.asarray(result, dtype=object)), dtype=object)
+
+
+@cache
+def _recorder() -> Callable[..., Any]:
+    """Import what records a primitive at its first call, since Tensor stands above this package."""
+    from autolm.tensor.tensor import record
+
+    return record
 
 
 class _Elements(np.ndarray[Any, Any]):

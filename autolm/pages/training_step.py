@@ -83,7 +83,7 @@ def training_step(
     """
     order = topological_order(root)
     leaves = [n for n in order if not n.parents and n.requires_grad and n in gradients]
-    size = sum(reading(node.data).size + OF_OTHERS * bool(node.in_numpy_by) for node in order)
+    size = sum(reading(node.data).size + OF_OTHERS * (node.in_numpy is not None) for node in order)
     if size > MOST_NUMBERS:
         return None
     if optimizer is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
-from autolm.engine.hooks import node_of
 from autolm.ops import arguments
 from autolm.ops.arguments import read_int, read_number, told
 
@@ -54,6 +54,28 @@ def read_items(name: str, argument: str, values: Any, words: str) -> list[Any]:
         with suppress(TypeError):
             return list(values)
     raise TypeError(f"{name}: {argument} must be {words}, not {told(values)}")
+
+
+def node_of(value: Any) -> Node | None:
+    """Return the node that stands for a tensor of PyTorch; None for anything else."""
+    if not _is_of_torch(value):
+        return None
+    from autolm.torch.root import node_under
+
+    return node_under(value)
+
+
+def known_node(value: Any) -> Node | None:
+    """Return the node of a tensor of PyTorch that has one already; None for anything else."""
+    if not _is_of_torch(value):
+        return None
+    from autolm.torch.memory import known
+
+    return known(value)
+
+
+def _is_of_torch(value: Any) -> bool:
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def read_node(name: str, argument: str, value: Any) -> Node:

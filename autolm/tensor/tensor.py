@@ -28,7 +28,6 @@ from autolm.engine.graph import (
     note_here,
     recording,
 )
-from autolm.engine.hooks import higher
 from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.backend import current_native
@@ -384,14 +383,12 @@ class Tensor(Operators, Node):
         return format(self._one(f"format(x, {spec!r})").item(), spec) if spec else repr(self)
 
     def __repr__(self) -> str:
+        from autolm.walking.wording import show
+
         small = self.size <= 20
-        text = (
-            np.array2string(self._array, separator=", ")
-            if small
-            else higher("array in words")(self._array)
-        )
+        text = np.array2string(self._array, separator=", ") if small else show(self._array)
         text += "" if self.dtype == np.float64 else f", dtype={self.dtype}"
-        text += f", grad={higher('array in words')(self.gradient)}" if self.has_grad else ""
+        text += f", grad={show(self.gradient)}" if self.has_grad else ""
         text += f", name={self.name!r}" if self.name else ""
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 

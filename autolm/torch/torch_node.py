@@ -17,7 +17,6 @@ from torch.autograd.graph import GradientEdge
 
 from autolm.engine.backprop import Step, latest_root, steps, watching_pass
 from autolm.engine.graph import Node, Note, describe, next_order, topological_order
-from autolm.engine.hooks import higher
 from autolm.torch import once
 from autolm.torch.asking import asking, unseen
 from autolm.torch.operation import TorchOperation, is_custom
@@ -59,9 +58,6 @@ class TorchNode(Node):
         "unread",
     )
     computed = ("held", "backward_rule")
-    absent_by = "torch node absent"
-    opened_by = "torch node opened"
-    in_numpy_by = "torch node in NumPy"
     goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
     edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
     held: Any  # the snapshot of its tensor, or of several; what it was set to
@@ -278,7 +274,27 @@ class TorchNode(Node):
 
     def recompute(self) -> None:
         """Call the function again on what its operands hold now, with the same random numbers."""
-        higher("torch node computed again")(self)
+        from autolm.torch.memory import compute_again
+
+        compute_again(self)
+
+    def why_absent(self, name: str) -> str:
+        """Say why a parameter of the program's model is not in this graph, if it is one."""
+        from autolm.torch.modules import why_absent
+
+        return why_absent(name)
+
+    def decomposition(self) -> Any:
+        """Run the definition of a fused function: the result, and the leaf for each operand."""
+        from autolm.torch.opening import opened
+
+        return opened(self)
+
+    def in_numpy(self) -> Any:
+        """Return the numbers, and the operation of autolm that computes the same."""
+        from autolm.torch.in_numpy import in_numpy
+
+        return in_numpy(self)
 
     def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
         """Let PyTorch do the pass that was walked to its end, as the program called it.

@@ -18,7 +18,6 @@ from typing import Any
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
-from autolm.engine.hooks import higher
 from autolm.tensor.arguments import read_node
 from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
@@ -112,12 +111,12 @@ class Blame:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show it in a notebook as a table."""
-        shown = higher("table in a notebook")
+        from autolm.drawing.table import table
+
         with named_by(self.names):
             rows = [[line.strip("; \n")] for line in self._told()]
         caption = f"The first {self.where} that is not finite"
-        table: dict[str, str] = shown(caption, rows, repr(self)) if shown else {}
-        return table
+        return table(caption, rows, repr(self))
 
     def _given(self) -> str:
         """Say what the operation had: "upstream 0, input 4"."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from autolm.engine.hooks import higher
-
 
 class InNumPy(NamedTuple):
     """What is read of a node; `data` is None where it has no numbers."""
@@ -23,4 +21,4 @@ class InNumPy(NamedTuple):
 
 def in_numpy(node: Any) -> Any:
     """Return something with `data`, `op`, `parents` and `attributes`, as of a Tensor."""
-    return higher(node.in_numpy_by)(node) if node.in_numpy_by else node
+    return node if node.in_numpy is None else node.in_numpy()

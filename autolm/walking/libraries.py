@@ -13,8 +13,6 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from typing import Any
 
-from autolm.engine.hooks import higher
-
 
 @contextmanager
 def recording_libraries() -> Iterator[None]:
@@ -22,7 +20,9 @@ def recording_libraries() -> Iterator[None]:
     with ExitStack() as stack:
 
         def begin() -> None:
-            stack.enter_context(higher("recording of PyTorch")())
+            from autolm.torch.recorder import record
+
+            stack.enter_context(record())
 
         if "torch" in sys.modules:
             begin()
@@ -64,10 +64,15 @@ class _AfterImport:
 def stop_recording_libraries() -> None:
     """Record nothing more of PyTorch, in the block that records it: the last pass was walked."""
     if "torch" in sys.modules:
-        higher("end of recording PyTorch")()
+        from autolm.torch.recorder import stop_recording
+
+        stop_recording()
 
 
 def passes_not_walked() -> list[str]:
     """List what of a library's backward passes was named, and not walked."""
-    found: list[str] = higher("passes of PyTorch not walked")() if "torch" in sys.modules else []
-    return found
+    if "torch" not in sys.modules:
+        return []
+    from autolm.torch import notices
+
+    return notices.passes_not_walked()

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any, cast
 
 from autolm.engine.graph import Node
-from autolm.engine.hooks import higher
 from autolm.walking.program_names import Source, named_by, names_among, names_of
 from autolm.walking.source import parsed_expression
 from autolm.walking.wording import called, label, name, short
@@ -148,8 +147,7 @@ class Names:
 
     def _why_absent(self, text: str) -> str:
         """Say why a parameter of the program's model is not in this graph, if it is one."""
-        hook = type(self.operations[0]).absent_by if self.operations else ""
-        return str(higher(hook)(text)) if hook else ""
+        return self.operations[0].why_absent(text) if self.operations else ""
 
     def _distinctly(self, node: Node) -> str:
         if node.name and len(self.by_name[node.name]) == 1:

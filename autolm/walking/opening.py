@@ -13,7 +13,6 @@ import numpy as np
 
 from autolm.engine.backprop import Backprop, latest_root, write_gradients
 from autolm.engine.graph import Node, recording
-from autolm.engine.hooks import higher
 from autolm.tensor.arguments import read_node
 from autolm.tensor.expansion import run_definition
 from autolm.tensor.quiet import quiet
@@ -71,8 +70,8 @@ def composed(node: Node) -> tuple[Any, dict[Any, Any]]:
 
     No gradient is computed. The errors are those of `open`.
     """
-    if node.opened_by:
-        return higher(node.opened_by)(node)
+    if node.decomposition is not None:
+        return node.decomposition()
     if not node.parents:
         raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
     if getattr(node.op, "definition", None) is None:

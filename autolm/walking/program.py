@@ -27,11 +27,11 @@ from typing import Any
 
 from autolm.engine.backprop import backward, backward_pass
 from autolm.engine.graph import Node, record_sites, topological_order
-from autolm.engine.hooks import node_of
 from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, print_safely, words_of
+from autolm.tensor.arguments import node_of
 from autolm.walking.libraries import (
     passes_not_walked,
     recording_libraries,
