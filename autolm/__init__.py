@@ -17,7 +17,7 @@ _HOMES = {
     "autolm.compiled.tape": "Tape",
     "autolm.compiled.fused": "native",
     "autolm.nn": "Module SGD Adam AdamW",
-    "autolm.walking.walk": "Backprop Walk",
+    "autolm.walking.walk": "Walk",
     "autolm.walking.blame": "blame_nonfinite",
     "autolm.walking.what_if": "edit",
     "autolm.walking.explanation": "explain",

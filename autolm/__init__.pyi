@@ -107,7 +107,6 @@ from autolm.testing.checking_operations import check_op as check_op
 from autolm.walking.blame import blame_nonfinite as blame_nonfinite
 from autolm.walking.explanation import explain as explain
 from autolm.walking.opening import open as open
-from autolm.walking.walk import Backprop as Backprop
 from autolm.walking.walk import Walk as Walk
 from autolm.walking.what_if import edit as edit
 
@@ -115,7 +114,6 @@ __all__ = [
     "Adam",
     "AdamW",
     "BPETokenizer",
-    "Backprop",
     "CharacterTokenizer",
     "Drawing",
     "Module",

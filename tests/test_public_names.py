@@ -96,7 +96,7 @@ y.backward()
 assert "x" in str(autolm.explain(x, y))
 assert autolm.blame_nonfinite(y) is None
 assert "digraph" in autolm.draw(y).source
-with autolm.Backprop(y) as walk:
+with autolm.Walk(y) as walk:
     assert walk.step() is not None
 with autolm.scope("s"), autolm.no_grad(), autolm.record_sites():
     autolm.Value(1.0)

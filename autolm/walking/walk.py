@@ -143,6 +143,3 @@ class Walk(Runs):
             node.gradient = None
         self.root.end_walk(self.seed, finished=True, edits=self.edits)
         latest_root.set(weakref.ref(self.root))
-
-
-Backprop = Walk  # as it is called at the top, where one does not know of the engine's

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Backprop, Tensor, Value, edit, no_grad, ops
+from autolm import Tensor, Value, Walk, edit, no_grad, ops
 from autolm.engine.graph import topological_order
 from tests.calls import calls, each_operation
 from tests.programs import programs
@@ -227,7 +227,7 @@ def test_report_is_of_the_pass_with_the_seed_that_it_was_given():
     w, x = Value(2.0, name="w"), Value(3.0, name="x")
     y = w * x
     assert str(edit(y, w, 5.0, grad=10.0)).splitlines()[2] == "x.grad  20 → 50"
-    with Backprop(Tensor(1.0) * (a := Tensor([1.0, 2.0])), [1.0, 3.0]) as walk:
+    with Walk(Tensor(1.0) * (a := Tensor([1.0, 2.0])), [1.0, 3.0]) as walk:
         assert walk.set(a, [5.0, 5.0]).gradients[walk.operations[0].parents[0]] == (7.0, 20.0)
 
 
