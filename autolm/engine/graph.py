@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any, ClassVar, TypeVar, overload
 from weakref import ref
 
-from autolm.engine.copying import Copied
 from autolm.engine.site import RUNS_LATER, Entered, Site, Sites, calling_site
 
 # What was known where a node was made. Nodes of one place share it; it is replaced, not changed.
@@ -28,7 +27,7 @@ AnyNode = TypeVar("AnyNode", bound="Node")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Node(Copied):
+class Node:
     """One value in a computation graph; nodes are equal, and hash, by identity."""
 
     __slots__ = ("__weakref__", "gradient", "note", "op", "order")
@@ -126,6 +125,15 @@ class Node(Copied):
 
     def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
         """Do what else there is to do when a walk from this root, with this seed, is over."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Copy or pickle a leaf as any other object; refuse a result, whose rule is a function."""
+        if self.parents:
+            raise TypeError(
+                f"the result of {self.op.name} cannot be copied or pickled, because its backward "
+                "rule is a function: use its .data, or copy the leaves and compute it again"
+            )
+        return super().__reduce_ex__(protocol)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show a result in a notebook as its picture."""

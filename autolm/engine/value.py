@@ -397,13 +397,9 @@ class Value(Micrograd, Node):
         self.number = _number(data)
 
     @property
-    def parents(self) -> tuple[Value, ...]:
+    def parents(self) -> tuple[Value, ...]:  # type: ignore[override]
         """The operands, in order and with repeats; none at a leaf."""
         return self.operands[: len(self.operands) // 2]
-
-    @parents.setter
-    def parents(self, parents: tuple[Value, ...]) -> None:
-        self.operands = (*parents, *self.operands[len(self.operands) // 2 :])
 
     @property
     def backward_rule(self) -> Callable[[float], Grads] | None:

@@ -254,18 +254,6 @@ class Tensor(Operators, Node):
             raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
         return array
 
-    def __copy__(self) -> Tensor:
-        _ = self.data  # the copy has the same array: it counts as handed out
-        return super().__copy__()
-
-    def own(self, memo: dict[int, Any]) -> None:
-        """Take another array, at a leaf, and another gradient; see `Copied.own`."""
-        if not self.parents:
-            self._array = self._array.copy()
-        if self.gradient is not None:
-            self.gradient = self.gradient.copy()
-        super().own(memo)
-
     def to_values(self, *, zoom: bool = False) -> Array:
         """Expand the graph under this node into Values: an object array of this shape.
 

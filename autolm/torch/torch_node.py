@@ -186,10 +186,6 @@ class TorchNode(Node):
     def __repr__(self) -> str:
         return f"<{describe(self)}>"
 
-    def __copy__(self) -> TorchNode:
-        self.read()  # or a copy would read its parents again, after it was given others
-        return super().__copy__()
-
     # What the engine asks of a node
 
     def as_gradient(self, grad: Any) -> Any:

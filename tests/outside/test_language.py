@@ -39,7 +39,6 @@ SILENT = ("debugger/editor_extension.py",)
 # No message: names of choices, programs, words in pictures, and what programs are told of types.
 NO_MESSAGES = {
     "chain rule",
-    "table in a notebook",
     "The cat sat on the mat.",
     "bold red",
     *Debugger.groups.values(),
