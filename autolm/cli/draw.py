@@ -11,8 +11,6 @@ from autolm.cli.runs import Read, read_text
 from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
 from autolm.outside.whole_file import write_whole
 
-PLOTS = (".png", ".svg", ".pdf")
-
 
 def draw(
     target: Target,
@@ -36,10 +34,6 @@ def draw(
     attention: Annotated[
         bool, typer.Option("--attention", help="Draw who looks at whom: each head's weights.")
     ] = False,
-    training: Annotated[
-        bool,
-        typer.Option("--training", help="Draw how large a run's weights and gradients were."),
-    ] = False,
     grad: Annotated[
         bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
     ] = False,
@@ -62,19 +56,12 @@ def draw(
     of_graphs = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
     of_graphs |= {"--grad": grad or None, "--max-boxes": max_boxes, "--direction": direction}
     told = [option for option, value in of_graphs.items() if value is not None and value != []]
-    if training:
-        check_output(output, PLOTS)
-        if not is_run(target, var, text):
-            raise ValueError("--training is for a run: autolm draw RUN --training -o OUT.png")
-        told += ["--width"] * (width is not None) + ["--text"] * (text is not None)
-        _refuse("--training", told + ["--attention"] * attention)
-        write(lambda: _write_training(target, output, dark))
-        return
     if attention:
         check_output(output, (".svg", ".html"))
         if not is_run(target, var, text):
             raise ValueError(f"--attention is for a run, and {target} is not a folder")
-        _refuse("--attention", told)
+        if told:
+            raise ValueError(f"--attention draws something else: leave out {', '.join(told)}")
         read = read_text(target, text)
         write(lambda: _write_attention(read, output, dark, width))
         return
@@ -90,21 +77,6 @@ def draw(
     root, variables = root_of(target, var, text)
     with in_program(variables):
         write(lambda: render(root, output, **options))
-
-
-def _refuse(picture: str, options: list[str]) -> None:
-    """Refuse options that say nothing of a picture."""
-    if options:
-        raise ValueError(f"{picture} draws something else: leave out {', '.join(options)}")
-
-
-def _write_training(folder: Path, output: Path, dark: bool) -> Path:
-    from autolm.lm.histograms import draw_histograms
-    from autolm.lm.run_folder import RunFolder
-
-    run = RunFolder.open(folder)
-    write_whole(output, draw_histograms(run.metrics(), folder.name, output.suffix, dark=dark))
-    return output
 
 
 def _write_attention(read: Read, output: Path, dark: bool, width: int | None) -> Path:

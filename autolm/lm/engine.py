@@ -95,10 +95,6 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def gradients(self) -> Arrays:
-        """Return the clipped gradient of the last step by path; every worker must call this."""
-
-    @abstractmethod
     def running(self) -> AbstractContextManager[object]:
         """Apply settings for the duration of a run, such as the number of threads."""
 
@@ -187,14 +183,6 @@ class NumPyEngine(Engine):
         """Set parameters and optimizer state."""
         self.model.load_state(parameters)
         self.optimizer.load_state(memory)
-
-    def gradients(self) -> Arrays:
-        """Return the gradients of the parameters, or those of the native step."""
-        taken = None if self.native is None else self.native.gradients()
-        if taken is not None:
-            return taken
-        parameters = dict(self.model.named_parameters())
-        return {path: p.grad for path, p in parameters.items() if p.has_grad}
 
     def running(self) -> ExitStack:
         """Limit the threads of matrix products, and enable compiled loops for a native run."""

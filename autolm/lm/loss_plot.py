@@ -55,11 +55,11 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
     handles, names = loss.get_legend_handles_labels()
     figure.legend(handles, names, frameon=False, loc="outside lower center", ncols=3)
     figure.align_ylabels()
-    return picture_of(figure, "png")
+    return png_of(figure)
 
 
-def picture_of(figure: Any, kind: str) -> bytes:
-    """Return a figure as a file of a kind: a name in it is no formula, and may lack a font."""
+def png_of(figure: Any) -> bytes:
+    """Return a figure as a PNG file; names in it are not formulas, and may lack a font."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
@@ -67,7 +67,7 @@ def picture_of(figure: Any, kind: str) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands for it
-        figure.savefig(buffer, format=kind, dpi=120)
+        figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
 
 

@@ -49,7 +49,6 @@ class NativeStep:
         self._longest, self._threads = longest, threads
         self._shape: tuple[int, ...] = ()
         self._step: RecordedStep | None = None
-        self._norm: float | None = None  # of the gradient of the latest step, if it was replayed
 
     def record(self, shape: tuple[int, ...]) -> None:
         """Record the step for batches of a shape."""
@@ -95,7 +94,6 @@ class NativeStep:
         if ids.shape != self._shape:
             self.record(ids.shape)
         optimizer = self._optimizer
-        self._norm = None
         if self._step is None:
             return None
         rates = AdamWRates(
@@ -109,19 +107,7 @@ class NativeStep:
         found = self._step(batch, rates)
         if found is not None and math.isfinite(found[0]) and math.isfinite(found[1]):
             optimizer.steps += 1
-            self._norm = found[1]
         return found
-
-    def gradients(self) -> dict[str, NDArray[Any]] | None:
-        """Return the clipped gradient of the latest step by path; None after a plain step."""
-        if self._step is None or self._norm is None:
-            return None
-        share = self._longest / self._norm if self._norm > self._longest else 1.0
-        parts = (part for group in self._optimizer.groups.values() for part in group.parts)
-        found = {
-            part.parameter: grad for part, grad in zip(parts, self._step.gradients, strict=True)
-        }
-        return {path: found[each] * share for path, each in self._model.named_parameters()}
 
 
 def num_targets(_: NDArray[Any], targets: NDArray[Any]) -> int:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from autolm.lm.histograms import histograms
 from autolm.lm.loss_plot import draw_losses
 from autolm.lm.run_folder import PLOT, SAMPLES, RunFolder
 from autolm.lm.run_verdict import NOTHING, RunVerdict, verdict_on
@@ -60,13 +59,11 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
 
     def validate_and_save(max_batches: int | None, *, record: bool) -> float:
         loss = training.validate(max_batches)  # before the save: it stops what is not finite
-        checkpoint = training.checkpoint()
         if record:
-            sizes = histograms(checkpoint.model, engine.gradients())
-            pending.append({"step": training.step, "validation_loss": loss, "histograms": sizes})
+            pending.append({"step": training.step, "validation_loss": loss})
         folder.append_metrics(pending)
         pending.clear()
-        folder.save(checkpoint)
+        folder.save(training.checkpoint())
         report.validated(training.step, loss)
         return loss
 

@@ -206,11 +206,6 @@ class TorchEngine(Engine):
                     for slot, theirs in SLOTS.items()
                 }
 
-    def gradients(self) -> Arrays:
-        """Gather what the workers have; every worker gets all."""
-        with self.workers.together():
-            return arrays(self.torch_model, grad=True)
-
     def _part(self, array: Any, parameter: Parameter) -> torch.Tensor:
         """Return this worker's part of an array, which every worker has whole."""
         tensor, like = as_tensor(array, parameter).to(self.workers.device), parameter.tensor

@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from autolm.cli import main
-from autolm.drawing.palette import DARK
 from autolm.walking.program import ProgramError, root_of_program
 from tests.cli.test_step import NEURON, ROOT, SMALL, autolm
 from tests.needs import need_renderer
@@ -122,15 +121,6 @@ def test_attention_is_drawn_head_by_head_with_the_text_at_its_sides(run, picture
     assert slim < wide
 
 
-def test_how_large_weights_and_gradients_were_is_drawn_over_training(run, tmp_path):
-    done = autolm("draw", run, "--training", "-o", tmp_path / "sizes.png")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "sizes.png").read_bytes().startswith(b"\x89PNG")
-    for option, paper in ((), "#ffffff"), (("--dark",), DARK.paper):
-        autolm("draw", run, "--training", "-o", tmp_path / "sizes.svg", *option)
-        assert f"fill: {paper}" in (tmp_path / "sizes.svg").read_text()
-
-
 def test_a_picture_is_turned_by_hand(picture):
     sizes = []
     for direction in ("right", "down"):
@@ -225,12 +215,6 @@ WRONG = [
     (["draw", ROOT, "-o", "{out}.dot", "--var", "x"], "--var is for a program"),
     (["draw", NEURON, "-o", "{out}.svg", "--attention"], "--attention is for a run, and"),
     (["draw", ROOT, "-o", "{out}.png", "--attention"], "ends in one of .svg, .html"),
-    (["draw", NEURON, "-o", "{out}.png", "--training"], "--training is for a run: autolm draw RUN"),
-    (["draw", ROOT, "-o", "{out}.html", "--training"], "ends in one of .png, .svg, .pdf"),
-    *(
-        (["draw", ROOT, "-o", "{out}.svg", "--training", *option], f"leave out {option[0]}")
-        for option in (*OF_GRAPHS, ("--width", 300), ("--text", "a"), ("--attention",))
-    ),
     *(
         (["draw", ROOT, "-o", "{out}.svg", "--attention", *option], f"leave out {option[0]}")
         for option in OF_GRAPHS

@@ -36,7 +36,6 @@ WRITES = {
     "export run out": "out",
     "draw p.py -o p.svg": "p.svg",
     "draw run --attention --text ano -o p.svg": "p.svg",
-    "draw run --training -o p.png": "p.png",
     "draw p.py -o p.dot": "p.dot",
     "step p.py --html p.html": "p.html",
     "step run --text ano --html p.html": "p.html",

@@ -28,7 +28,7 @@ def plotted(steps: list[dict[str, Any]], name: str) -> Any:
     """Return a plot as matplotlib has it, before it is written."""
     drawn: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loss_plot, "picture_of", lambda figure, kind: drawn.append(figure))
+        patch.setattr(loss_plot, "png_of", lambda figure: drawn.append(figure))
         draw_losses(steps, name, LEVELS)
     return drawn[0]
 
@@ -38,7 +38,7 @@ def test_the_title_is_the_name_of_the_text_and_no_formula() -> None:
     assert figure.axes[0].get_title() == "$\\q$ 한.txt"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert loss_plot.picture_of(figure, "svg")
+        assert loss_plot.png_of(figure)
 
 
 @pytest.mark.parametrize("last", [2.9, 1.51, 1.5001, 0.1])

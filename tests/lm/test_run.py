@@ -123,6 +123,23 @@ def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
     assert contents(tmp_path / "run") == contents(path)
 
 
+def test_a_run_of_an_older_autolm_with_histograms_in_its_metrics_goes_on(
+    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+) -> None:
+    training = small_training("lines", **CHOICES)
+    folder = new_folder(tmp_path / "run", training)
+    run(training, folder, Stopping(5, signal.SIGTERM))
+    sizes = {"histograms": {"weights": {"W": {"largest": 1.0, "counts": [1]}}, "gradients": {}}}
+    metrics = folder.path / "metrics.jsonl"
+    records = [
+        record | sizes if "validation_loss" in record else record for record in folder.metrics()
+    ]
+    metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    outcome = run(*resumed(folder.path, "lines"), Silence())
+    assert outcome == whole["lines"][0]
+    assert [record["step"] for record in folder.metrics() if "histograms" in record] == [4]
+
+
 @needs_numba
 def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
     whole: dict[str, tuple[Outcome, Path]], tmp_path: Path

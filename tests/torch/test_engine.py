@@ -78,10 +78,6 @@ def test_fifty_steps_are_numpys_to_rounding(choices: dict[str, Any]) -> None:
     assert ours.validate() == pytest.approx(theirs.validate(), rel=1e-12)
     assert ours.validate(2) == pytest.approx(theirs.validate(2), rel=1e-12)
     assert_close(ours, theirs)
-    found, other = ours.engine.gradients(), theirs.engine.gradients()
-    assert found.keys() == other.keys() == dict(ours.model.named_parameters()).keys()
-    for path, gradient in found.items():
-        np.testing.assert_allclose(other[path], gradient, rtol=0, atol=1e-12, err_msg=path)
     assert torch.equal(torch.random.get_rng_state(), random_state)
 
 

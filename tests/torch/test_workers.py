@@ -73,11 +73,7 @@ def assert_same_run(one: Path, other: Path) -> None:
             limit = 1e-12 * np.abs(array).max()
             np.testing.assert_allclose(others[path], array, rtol=0, atol=limit, err_msg=path)
     for record, another in zip(ours.metrics(), theirs.metrics(), strict=True):
-        counts, others = record.pop("histograms", {}), another.pop("histograms", {})
         assert record == pytest.approx(another, rel=1e-12)
-        assert counts.keys() == others.keys()
-        for kind, shapes in counts.items():
-            assert shapes.keys() == others[kind].keys()
 
 
 def test_killed_stopped_and_gone_on_with_by_others_a_run_comes_to_the_same(tmp_path: Path) -> None:
