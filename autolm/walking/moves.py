@@ -18,9 +18,10 @@ from autolm.engine.graph import Node, describe
 from autolm.ops.arguments import read_bool, read_int
 from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
+from autolm.walking.breakpoints import Breakpoint
 from autolm.walking.explanation import Explanation, Use, explanation, use
 from autolm.walking.segments import Segments
-from autolm.walking.what_if import seed
+from autolm.walking.what_if import Edit, seed
 from autolm.walking.wording import label, show
 
 Interrupted = Callable[[], Any]  # asked between two steps whether to stop
@@ -43,6 +44,9 @@ class Moves:
         self.segment = None if segment is None else read_int("Walk", "segment", segment, low=1)
         if retain_grads is not None:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
+        self.breakpoints: dict[int, Breakpoint] = {}
+        self.edits: list[Edit] = []
+        self.replaced: set[Node] = set()
         begun = engine.Backprop(root, grad, retain_grads=True)  # the way back needs every gradient
         self.root, self.operations, self.gradients = root, begun.operations, begun.gradients
         self.leaves = begun.leaves

@@ -47,8 +47,6 @@ class Stopped(NamedTuple):
 class Runs(Moves):
     """Moves of many steps, with breakpoints; see `Walk`."""
 
-    breakpoints: dict[int, Breakpoint]
-
     def run(
         self,
         stops: Iterable[Breakpoint] | None = None,

@@ -12,7 +12,6 @@ from typing import Any
 
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
-from autolm.walking.breakpoints import Breakpoint
 from autolm.walking.runs import Runs
 from autolm.walking.what_if import Edit, edit
 
@@ -65,19 +64,6 @@ class Walk(Runs):
     >>> x.has_grad
     False
     """
-
-    def __init__(
-        self,
-        root: Node,
-        grad: Any = None,
-        retain_grads: bool | None = None,
-        *,
-        segment: int | None = None,
-    ) -> None:
-        self.breakpoints: dict[int, Breakpoint] = {}
-        self.edits: list[Edit] = []
-        self.replaced: set[Node] = set()
-        super().__init__(root, grad, retain_grads, segment=segment)
 
     def __enter__(self) -> Walk:
         return self
