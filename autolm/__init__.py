@@ -6,11 +6,12 @@ would hide a builtin is not brought by `from autolm import *`: `autolm.open` is 
 `abs`, `max`, `min` and `pow` are left in `autolm.ops`.
 """
 
-from autolm.engine.lazy import ALL, lazily
+from autolm.outside.lazy import ALL, lazily
 
 _HOMES = {
     "autolm.engine.value": "Value",
-    "autolm.engine.graph": "Node no_grad record_sites scope topological_order",
+    "autolm.engine.graph": "Node topological_order",
+    "autolm.engine.recording": "no_grad record_sites scope",
     "autolm.tensor.tensor": "Tensor",
     "autolm.ops.primitive": "primitive",
     "autolm.ops": ALL,

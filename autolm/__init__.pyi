@@ -11,10 +11,10 @@ from autolm.drawing.drawing import Drawing as Drawing
 from autolm.drawing.drawing import draw as draw
 from autolm.drawing.drawing import render as render
 from autolm.engine.graph import Node as Node
-from autolm.engine.graph import no_grad as no_grad
-from autolm.engine.graph import record_sites as record_sites
-from autolm.engine.graph import scope as scope
 from autolm.engine.graph import topological_order as topological_order
+from autolm.engine.recording import no_grad as no_grad
+from autolm.engine.recording import record_sites as record_sites
+from autolm.engine.recording import scope as scope
 from autolm.engine.value import Value as Value
 from autolm.lm.config import TrainingConfig as TrainingConfig
 from autolm.lm.corpora import toy_language_corpus as toy_language_corpus

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from autolm.engine.graph import recorder
+from autolm.engine.recording import recorder
 from autolm.outside.language import usual_language
 from autolm.testing import load_profiles
 

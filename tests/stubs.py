@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 
 from autolm import ops
-from autolm.engine.lazy import expand
 from autolm.ops.arithmetic import ON_EACH_ELEMENT
+from autolm.outside.lazy import expand
 
 PACKAGES = ("autolm", "autolm.lm", "autolm.nn", "autolm.torch", "autolm.ops")
 PUBLIC_IN_OPS = {

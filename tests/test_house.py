@@ -26,7 +26,8 @@ FLOORS = {
 }
 # What a file imports from above, inside a function: it is needed when the function is called.
 UPWARD = {
-    "engine.backprop": {"walking.wording", "debugger.stop_backward", "debugger.dap.attached"},
+    "engine.backprop": {"walking.wording"},
+    "engine.watching": {"debugger.stop_backward", "debugger.dap.attached"},
     "engine.graph": {"walking.wording", "walking.program_names", "drawing.notebook"},
     "ops.primitive": {"tensor.tensor"},
     "ops.composed": {"tensor.tensor"},

@@ -45,7 +45,7 @@ def read_text(folder: Path, text: str | None) -> Read:
 
     It says what it reads.
     """
-    from autolm.engine.graph import record_sites
+    from autolm.engine.recording import record_sites
     from autolm.lm.text_loss import text_loss, tokens_of
     from autolm.lm.trained import trained
     from autolm.outside.language import say

@@ -14,9 +14,10 @@ from typing import Any
 from autolm.debugger.commands import Debugger
 from autolm.debugger.screen import LINES
 from autolm.debugger.stopping import Settings
-from autolm.engine.backprop import backward_pass, watching_pass
-from autolm.engine.graph import Node, Recording, recorder, recording_here
+from autolm.engine.graph import Node
+from autolm.engine.recording import Recording, recorder, recording_here
 from autolm.engine.site import Sites
+from autolm.engine.watching import backward_pass, watching_pass
 from autolm.tensor.arguments import read_node
 from autolm.walking.program import Pass, pass_here, stopping
 from autolm.walking.wording import count

@@ -2,17 +2,15 @@
 
     ∂L/∂parent  +=  contribution,      contributions = node.backward_rule(∂L/∂node)
 
-`Backprop` adds the contributions up in a dictionary outside the nodes, and `write_gradients` stores
-the sums when the pass is done: a pass that does not finish leaves every gradient as it was.
+`Backprop` sums the contributions in a dictionary outside the nodes, and `write_gradients` stores
+the sums when the pass is finished. An interrupted pass therefore leaves every gradient unchanged.
 """
 
 from __future__ import annotations
 
-import os
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
-from functools import cache
 from typing import Any
 from weakref import ref
 
@@ -31,9 +29,9 @@ class Step(namedtuple("Step", "index node upstream contributions rule")):
 
 
 class Contribution(namedtuple("Contribution", "parent local value before after")):
-    """A contribution to one parent, with the parent's sum before and after it.
+    """A contribution to one parent, and the parent's sum before and after it.
 
-    `local` is the slope ∂node/∂parent where both are single numbers, else None.
+    `local` is the slope ∂node/∂parent if both are single numbers, else None.
     """
 
     __slots__ = ()
@@ -45,17 +43,17 @@ class Contribution(namedtuple("Contribution", "parent local value before after")
 
 
 class Backprop:
-    """One backward pass: its operations, root first, and the sums so far. It changes no node.
+    """One backward pass: the operations, root first, and the sums so far. It changes no node.
 
     Attributes
     ----------
     root, operations, leaves
-        The node it starts from, the results it visits in order, and the leaves it ends at.
+        The node it starts from, the results in the order of their visits, and the leaves.
     position, stored
-        The number of operations done, and whether the nodes have the sums.
+        The number of operations done, and whether `write_gradients` has stored the sums.
     gradients
-        ∂L/∂node as summed so far, by node. Without `retain_grads`, the gradient of a result is
-        dropped once its operation is done.
+        ∂L/∂node as summed so far, by node. Unless `retain_grads` is set, the gradient of a result
+        is dropped after its operation is done.
     """
 
     def __init__(self, root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
@@ -92,28 +90,29 @@ class Backprop:
         stepped_root.set(ref(self.root))
         index, node = self.position, self.operations[self.position]
         upstream = self.gradients[node]
-        sent = self._visit(node)
-        slopes = node.contributions(1.0) if type(upstream) is float else [None] * len(sent)
+        additions = self._visit(node)
+        is_number = type(upstream) is float
+        slopes = node.contributions(1.0) if is_number else [None] * len(additions)
         contributions = tuple(
-            Contribution(parent, slope, *sums)
-            for slope, (parent, *sums) in zip(slopes, sent, strict=True)
+            Contribution(parent, slope, *numbers)
+            for slope, (parent, *numbers) in zip(slopes, additions, strict=True)
         )
         return Step(index, node, upstream, contributions, node.op and node.op.rule)
 
     def _visit(self, node: Node) -> list[tuple[Any, ...]]:
         """Add a node's contributions to its parents' sums.
 
-        Return (parent, contribution, sum before, sum after) of each. A rule that raises changes
-        nothing, so the pass can go on from there.
+        Return (parent, contribution, sum before, sum after) for each parent. If the backward rule
+        raises an exception, nothing has changed, and the pass can go on from there.
         """
-        sums, sent = dict[Node, Any](), list[tuple[Any, ...]]()
+        sums, additions = dict[Node, Any](), list[tuple[Any, ...]]()
         try:
             contributions = node.contributions(self.gradients[node])
-            for parent, value in zip(node.parents, contributions, strict=True):
+            for parent, contribution in zip(node.parents, contributions, strict=True):
                 before = sums[parent] if parent in sums else self.gradients.get(parent)
                 if parent.requires_grad:
-                    sums[parent] = value if before is None else before + value
-                sent.append((parent, value, before, sums.get(parent)))
+                    sums[parent] = contribution if before is None else before + contribution
+                additions.append((parent, contribution, before, sums.get(parent)))
         except Exception as error:
             error.add_note(f"in the backward rule of {describe(node, self.root)}")
             raise
@@ -121,42 +120,43 @@ class Backprop:
         self.position += 1
         if not self.retain_grads:
             del self.gradients[node]
-        return sent
+        return additions
 
 
 def backward(root: Node, grad: Any = None, retain_grads: bool | None = None) -> None:
     """Run a whole pass and store its gradients."""
     with root.computing():
-        done = Backprop(root, grad, retain_grads)
-        done.run()
-    write_gradients(done)
+        backprop = Backprop(root, grad, retain_grads)
+        backprop.run()
+    write_gradients(backprop)
 
 
 def steps(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Iterator[Step]:
-    """Run a pass one operation at a time; the gradients are stored before the last is yielded."""
-    return _stored_at_end(Backprop(root, grad, retain_grads))
+    """Run a pass one operation at a time, and store the gradients before yielding the last step."""
+    backprop = Backprop(root, grad, retain_grads)  # now, so that errors are raised by this call
+
+    def each_step() -> Iterator[Step]:
+        while step := backprop.advance():
+            if backprop.finished:
+                write_gradients(backprop)
+            yield step
+        write_gradients(backprop)  # a pass from a leaf has no steps
+
+    return each_step()
 
 
-def _stored_at_end(walk: Backprop) -> Iterator[Step]:
-    while step := walk.advance():
-        if walk.finished:
-            write_gradients(walk)
-        yield step
-    write_gradients(walk)  # a pass from a leaf has no steps
+def write_gradients(backprop: Backprop) -> None:
+    """Store the sums of a finished pass: add them at leaves, replace the gradients of results.
 
-
-def write_gradients(done: Backprop) -> None:
-    """Store the sums of a finished pass, once: leaves accumulate, interior nodes do not.
-
-    If anything interrupts it, every gradient is put back.
+    Only the first call stores. If anything interrupts it, every gradient is restored.
     """
-    if done.stored:
+    if backprop.stored:
         return
-    after = dict[Node, Any]() if done.retain_grads else dict.fromkeys(done.operations)
-    with done.root.computing():
-        for node, total in done.gradients.items():
-            adds = node.gradient is not None and not node.parents
-            after[node] = node.as_gradient(node.gradient + total if adds else total)
+    after = dict[Node, Any]() if backprop.retain_grads else dict.fromkeys(backprop.operations)
+    with backprop.root.computing():
+        for node, total in backprop.gradients.items():
+            accumulates = node.gradient is not None and not node.parents
+            after[node] = node.as_gradient(node.gradient + total if accumulates else total)
     before = {node: node.gradient for node in after if not holds_running_sum(node)}
     try:
         for node in before:
@@ -165,45 +165,17 @@ def write_gradients(done: Backprop) -> None:
         for node, gradient in before.items():
             node.gradient = gradient
         raise
-    done.stored = True
-    latest_root.set(ref(done.root))
+    backprop.stored = True
+    latest_root.set(ref(backprop.root))
 
 
-# The root of the latest pass, for `explain` and the tools.
+# The root of the latest pass, for `explain` and other tools.
 latest_root: ContextVar[Any] = ContextVar("autolm_latest_root", default=lambda: None)
 
-# The order of the root whose pass is running in `fast_values.py`, where a rule runs another pass.
+# The order of the root of the running pass of `fast_values.py`, whose rules may run other passes.
 running_order: ContextVar[int] = ContextVar("autolm_running_order", default=0)
 
 
 def holds_running_sum(node: Node) -> bool:
-    """Whether a pass around this one may keep a sum in the node: a pass inside leaves it alone."""
+    """Whether the outer pass may keep a sum in this node, which an inner pass must not change."""
     return 0 < node.order <= running_order.get()
-
-
-# The function that replaces `backward` while a debugger watches.
-backward_pass: ContextVar[Callable[[Any, Any, bool | None], None] | None] = ContextVar(
-    "autolm_backward_pass"
-)
-
-
-def watching_pass() -> Callable[[Any, Any, bool | None], None] | None:
-    """Return the function that replaces `backward` here, if any."""
-    try:
-        return backward_pass.get()
-    except LookupError:
-        return _pass_of_environment()
-
-
-@cache
-def _pass_of_environment() -> Callable[[Any, Any, bool | None], None] | None:
-    """Read AUTOLM_DAP (an editor) and AUTOLM_DEBUG (the prompt), at the first pass."""
-    if os.getenv("AUTOLM_DAP"):
-        from autolm.debugger.dap import attached
-
-        return attached.stopped_backward
-    if os.getenv("AUTOLM_DEBUG") == "1":
-        from autolm.debugger import stop_backward
-
-        return stop_backward.stopped_backward
-    return None

@@ -1,11 +1,11 @@
-"""The backward pass of a graph of Values: `backprop.py` again, at half the cost.
+"""The backward pass of a graph of Values: the same algorithm as `backprop.py`, at half the cost.
 
-A sum costs less in its node's `gradient` than in a dictionary, so this pass keeps the sums there.
-Until it is done, gradients read within a rule are unfinished sums.
+It keeps each sum in the `gradient` of its node, which is faster than a dictionary. A backward rule
+that reads gradients during the pass may therefore see unfinished sums.
 
-Promise: the gradients equal those of `backprop.py` bit for bit. An exception, Ctrl-C included,
-leaves every gradient as it was; only a second interrupt, while they are put back, is not guarded
-against. A rule may run passes of its own. Passes in several threads may not share results.
+The gradients equal those of `backprop.py` bit for bit. If an exception or Ctrl-C interrupts the
+pass, every gradient is restored; a second interrupt during that is not guarded against. Backward
+rules may run passes of their own. Passes in several threads must not share results.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _order = attrgetter("order")
 def backward_of_values(root: Any, grad: Any = None, retain_grads: bool | None = None) -> None:
     """Run a whole pass and store its gradients.
 
-    Uncommon graphs are left to `backprop.py`: also those with a rule that raises, or returns
-    something else than floats. It runs the rules again, and says in its error which one it was.
+    Unusual cases are left to `backprop.py`. If a rule raises an exception, or returns anything but
+    floats, `backprop.py` repeats the pass, and its error says which rule it was.
     """
-    is_common = root.order > 0 and (retain_grads is None or type(retain_grads) is bool)
-    if not is_common:
+    is_usual = root.order > 0 and (retain_grads is None or type(retain_grads) is bool)
+    if not is_usual:
         backward(root, grad, retain_grads)
-    # A copy of the context ends with the call, and with it the order of the running root.
+    # In a copy of the context, so that `running_order` is reset whatever ends the pass.
     elif copy_context().run(_run, root, root.as_gradient(grad), retain_grads is not False):
         latest_root.set(ref(root))
     else:
@@ -37,46 +37,46 @@ def backward_of_values(root: Any, grad: Any = None, retain_grads: bool | None = 
 
 
 def _run(root: Any, seed: float, retain_grads: bool) -> bool:
-    """Return whether the pass is done; else every gradient is as it was."""
-    outer = running_order.get()
+    """Return whether the pass is finished; otherwise every gradient is restored."""
+    outer_order = running_order.get()
     running_order.set(root.order)
-    sums, done = _Sums(), False
+    sums, finished = _Sums(), False
     try:
-        sums.begin(root)
+        sums.start(root)
         root.gradient = seed
-        _send(sums.results)
-        done = sums.settle(outer, retain_grads)
+        _propagate(sums.results)
+        finished = sums.finish(outer_order, retain_grads)
     except Exception:
-        pass  # `backprop.py` meets it again
+        pass  # `backprop.py` raises it again
     finally:
-        if not done:
-            sums.put_back()
-    return done
+        if not finished:
+            sums.restore()
+    return finished
 
 
 class _Sums:
-    """The nodes of a pass, whose `gradient` holds the sum while it runs.
+    """The nodes of a pass, whose `gradient` holds a sum during the pass.
 
     Attributes
     ----------
-    results, ends
-        The results in the order of the pass; the leaves and constants.
+    results, leaves
+        The results in the order of their visits; the leaves, and the constants.
     before
-        The gradients from before, of the nodes that had one.
+        The earlier gradients, of the nodes that had one.
     """
 
-    __slots__ = ("before", "ends", "results")
+    __slots__ = ("before", "leaves", "results")
 
     def __init__(self) -> None:
-        self.results, self.ends = list[Any](), list[Any]()
+        self.results, self.leaves = list[Any](), list[Any]()
         self.before = dict[Any, Any]()
 
-    def begin(self, root: Any) -> None:
-        """Find every node under the root, and begin its sum; it is listed before it is changed."""
-        # -0.0 + x is x, even if x is -0.0. The text makes a float object of this pass alone, which
-        # marks the nodes that it has found.
+    def start(self, root: Any) -> None:
+        """List every node under the root, and set its sum to zero."""
+        # -0.0, because -0.0 + x is x, even if x is -0.0. A new float object, because a node whose
+        # gradient *is* this object has been visited.
         zero = float("-0.0")
-        results, ends, before, stack = self.results, self.ends, self.before, [root]
+        results, leaves, before, stack = self.results, self.leaves, self.before, [root]
         while stack:
             node = stack.pop()
             gradient = node.gradient
@@ -87,7 +87,7 @@ class _Sums:
             if node.order > 0:
                 results.append(node)
                 operands = node.operands
-                if len(operands) == 4:  # the common case: 20 % faster without a slice
+                if len(operands) == 4:  # two parents: 20 % faster without a slice
                     a, b, _, _ = operands
                     if a.gradient is not zero:
                         stack.append(a)
@@ -97,40 +97,40 @@ class _Sums:
                     parents = operands[: len(operands) // 2]
                     stack += [parent for parent in parents if parent.gradient is not zero]
             else:
-                ends.append(node)
-            node.gradient = zero
+                leaves.append(node)
+            node.gradient = zero  # after it is listed, so that `restore` knows it
         results.sort(key=_order, reverse=True)
 
-    def settle(self, outer: int, retain_grads: bool) -> bool:
-        """Turn the sums into gradients; return False if a rule returned something else than floats.
+    def finish(self, outer_order: int, retain_grads: bool) -> bool:
+        """Turn the sums into gradients; return False if a rule returned anything but floats.
 
-        Leaves accumulate, and constants get no gradient. A result of a pass around this one, up to
-        the order `outer`, goes on with its sum there.
+        Leaves accumulate, and constants get no gradient. Results up to `outer_order` belong to an
+        outer pass, and get its sums back.
         """
         before = self.before
-        for node in self.ends:
+        for node in self.leaves:
             if node.order < 0:
                 node.gradient = before.get(node)
             elif type(node.gradient) is not float:
                 return False
             elif node in before:
                 node.gradient = before[node] + node.gradient
-        if outer or not retain_grads:
+        if outer_order or not retain_grads:
             for node in self.results:
-                if node.order <= outer:
+                if node.order <= outer_order:
                     node.gradient = before.get(node)
                 elif not retain_grads:
                     node.gradient = None
         return True
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Restore every gradient."""
-        for node in (*self.results, *self.ends):
+        for node in (*self.results, *self.leaves):
             node.gradient = self.before.get(node)
 
 
-def _send(results: list[Any]) -> None:
-    """Add each result's contributions to its operands: the chain rule."""
+def _propagate(results: list[Any]) -> None:
+    """Add the contributions of each result to its parents: the chain rule."""
     for node in results:
         op = node.op
         if op.arity == 2:

@@ -1,25 +1,24 @@
-"""The spellings of micrograd and of its lecture, for programs that were written with it.
+"""Names of micrograd and its lecture, so that programs written with it run unchanged.
 
-They say the same things in other words: a label is a name, `_prev` are the parents. Nothing here is
-needed by the rest of autolm. One number differs: a constant, such as the 2 of `2 * x`, has gradient
-0, since no gradient is sent to what is not trained.
+A label is a name, and `_prev` are the parents. The rest of autolm does not use these. One number
+differs: a constant, such as the 2 of `2 * x`, has gradient 0, since constants get no gradient.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-SIGNS = {"mul": "*", "sub": "-", "div": "/", "neg": "-", "relu": "ReLU"}  # others as in the record
+SIGNS = {"mul": "*", "sub": "-", "div": "/", "neg": "-", "relu": "ReLU"}  # else the op's symbol
 
 
 class Micrograd:
-    """What a Value is called in a program of micrograd's."""
+    """Attributes of a Value under micrograd's names."""
 
     __slots__ = ()
 
     @property
     def label(self: Any) -> str:
-        """Its name."""
+        """The name."""
         return str(self.name)
 
     @label.setter
@@ -41,7 +40,7 @@ class Micrograd:
         return SIGNS.get(op.name) or ("**" if op.name == "pow" else str(op.symbol))
 
     def _backward(self: Any) -> None:
-        """Send this node's gradient on to its parents, by hand and once: as `backward()` does."""
+        """Add this node's contributions to its parents' gradients, once."""
         rule = self.backward_rule
         if rule is None:
             return

@@ -1,7 +1,7 @@
-"""Where a node was made: the calls of the program that were running, down to line and column.
+"""The site of a node: the calls of the program that created it, with their lines and columns.
 
-Recording a site must be cheap, since every node has one. So it keeps only which code was running
-and how far it had come; paths, lines and columns are worked out when somebody asks.
+Every node may have one, so recording a site must be cheap: it keeps the code objects of the calls
+and their instructions. Paths, lines and columns are computed when they are read.
 """
 
 from __future__ import annotations
@@ -15,52 +15,43 @@ from os.path import dirname, join
 from types import CodeType, FrameType
 from typing import Any
 
-# One call of a site. Columns count UTF-8 bytes from 0, as in `ast`; None where Python keeps none.
-# `scope` is the scope that this call was in.
+# One call of a site, and the scope around it. Columns count UTF-8 bytes from 0, as in `ast`.
 Frame = namedtuple("Frame", "path line end_line column end_column function scope")
-# A scope of the moment: its path, where it was entered, and by how deep a call.
+# A scope around a node: its path, the site that entered it, and how many calls deep that site is.
 Entered = namedtuple("Entered", "scope site depth")
 
-# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import: the body
-# of such a function runs when its call is over.
+# CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import.
 RUNS_LATER = 0x20 | 0x80 | 0x200
+
 _HOME = dirname(dirname(__file__))
 _ENGINE = (join(_HOME, "engine", ""), contextlib.__file__)
-# What records nodes for others. The layers, and the models written with them, are programs.
-_ROOMS = [
-    "ops",
-    "tensor",
-    "testing",
-    "compiled",
-    "outside",
-    "walking",
-    "drawing",
-    "debugger",
-    "pages",
-    "torch",
-]
+# Packages that create nodes on behalf of a program. Layers and models count as programs.
+_MACHINERY = (
+    *("ops", "tensor", "testing", "compiled", "outside", "walking"),
+    *("drawing", "debugger", "pages", "torch"),
+)
 _machinery = (
     *_ENGINE,
-    *(join(_HOME, room, "") for room in _ROOMS),
+    *(join(_HOME, package, "") for package in _MACHINERY),
     join(_HOME, "nn", "module.py"),
 )
 
 
 def is_machinery(path: str) -> bool:
-    """Whether what runs in a file is no part of a program, but records or computes for it."""
+    """Whether a file belongs to autolm's or another library's internals, not to a program."""
     return path.startswith(_machinery)
 
 
 def add_machinery(*paths: str) -> None:
-    """Take what runs in these folders and files for machinery too, and not for a program."""
+    """Count these folders and files as internals of a library too."""
     global _machinery
     _machinery = (*_machinery, *(path for path in paths if path not in _machinery))
 
 
 class Site:
-    """The calls that made a node, the innermost first; `str` gives file:line of the program.
+    """The calls that created a node, innermost first; `str` gives file:line of the program.
 
-    Calls that many sites have in common are those of another site, their `base`.
+    Outer calls that many sites share are those of another site, the `base`.
     """
 
     __slots__ = ("__dict__", "_base", "_calls", "_entered", "note")
@@ -72,7 +63,7 @@ class Site:
         base: Site | None = None,
     ) -> None:
         self._calls, self._entered, self._base = calls, entered, base
-        self.note: Any = None  # what the nodes made here share
+        self.note: Any = None  # shared by the nodes created here
 
     def _all_calls(self) -> tuple[tuple[CodeType, int], ...]:
         calls, base = self._calls, self._base
@@ -82,7 +73,7 @@ class Site:
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
-        """Every call outside the engine, the innermost first."""
+        """Every call outside the engine, innermost first."""
         frames, calls = [], self._all_calls()
         for depth, (code, last) in zip(range(len(calls), 0, -1), calls, strict=True):
             line, end_line, column, end_column = next(islice(code.co_positions(), last // 2, None))
@@ -93,20 +84,17 @@ class Site:
 
     @cached_property
     def user(self) -> Frame:
-        """The innermost call of the program: of a user, a layer or a model, not of an operation."""
+        """The innermost call in the program (a user's code, a layer or a model)."""
         outside = (each for each in self.frames if not is_machinery(each.path))
         return next(outside, self.frames[-1])
 
     @property
     def depth(self) -> int:
-        """How many calls it has."""
-        depth, base = len(self._calls), self._base
-        while base is not None:
-            depth, base = depth + len(base._calls), base._base
-        return depth
+        """The number of calls."""
+        return len(self._all_calls())
 
     def __reduce__(self) -> Any:
-        return _site_of, (self.frames,)  # no code can be pickled
+        return _site_of, (self.frames,)  # code objects cannot be pickled
 
     def __str__(self) -> str:
         return f"{self.user.path}:{self.user.line}"
@@ -122,30 +110,30 @@ def _site_of(frames: tuple[Frame, ...]) -> Site:
 
 
 class Sites:
-    """The sites recorded so far, to be shared by the nodes made there.
+    """The sites recorded so far, which nodes share.
 
-    What runs a program, a notebook's kernel or a command, may be dozens of calls deep. While the
-    call `since` runs, nothing moves in those that wait for it: no site need look beyond it again.
-    `base` is the site of those that wait, where it is known; `within` makes such a collection.
+    A program may run dozens of calls deep, inside a notebook's kernel or a command. While the call
+    `since` runs, the calls around it stay where they are, so a site only reads the calls inside it.
+    `base` is the site of the calls around `since`, if it is known.
     """
 
     __slots__ = ("base", "found", "since")
 
     def __init__(self, since: FrameType | None = None) -> None:
-        # For a generator another call may wait at every turn.
+        # A generator may be resumed by another call each time.
         self.since = None if since is None or since.f_code.co_flags & RUNS_LATER else since
         self.base: Site | None = None
         self.found: dict[tuple[Any, ...], Any] = {}
 
     def within(self, since: FrameType, base: Site) -> Sites:
-        """Return the same sites, to be added to while the call `since` runs, whose site is base."""
+        """Return a view of these sites for the time that the call `since` runs, at site `base`."""
         inner = Sites(since)
         inner.base = base if inner.since is since else None
         inner.found = self.found
         return inner
 
     def entering(self, entered: tuple[Entered, ...], scope: str, site: Site) -> tuple[Entered, ...]:
-        """Return the scopes entered when one more is entered at a site: the same each time."""
+        """Return `entered` and one more scope; the same tuple for the same scope and site."""
         key = ("entered", id(entered), scope, id(site))
         found = self.found.get(key)
         if found is None or found[0] is not entered or found[1] is not site:
@@ -158,28 +146,28 @@ class Sites:
 def calling_site(
     known: Sites, entered: tuple[Entered, ...] = (), frame: FrameType | None = None
 ) -> Site:
-    """Return the site of a call, of whoever called the engine if none is given.
+    """Return the site of a call: of `frame`, or else of the call into the engine.
 
-    Nodes of one site share what is `known`.
+    Nodes created by the same calls share one site, which is looked up in `known`.
     """
     frame = sys._getframe(1) if frame is None else frame
     while frame and frame.f_code.co_filename.startswith(_ENGINE):
         frame = frame.f_back
     since, base = known.since, known.base
-    codes, places = list[CodeType](), list[int]()
+    codes, instructions = list[CodeType](), list[int]()
     while frame and frame is not since:
         codes.append(frame.f_code)
-        places.append(frame.f_lasti)
+        instructions.append(frame.f_lasti)
         frame = frame.f_back
     if frame is None:
         base = None
-    key = (id(entered), id(base), frame and frame.f_lasti, *map(id, codes), *places)
+    key = (id(entered), id(base), frame and frame.f_lasti, *map(id, codes), *instructions)
     site: Site | None = known.found.get(key)
-    if site is None:  # its codes, base and scopes stay alive with it, so no other gets their ids
+    if site is None:  # it keeps code, base and scopes alive, so that their ids stay unique
         while frame and base is None:
             codes.append(frame.f_code)
-            places.append(frame.f_lasti)
+            instructions.append(frame.f_lasti)
             frame = frame.f_back
-        site = Site(tuple(zip(codes, places, strict=True)), entered, base)
+        site = Site(tuple(zip(codes, instructions, strict=True)), entered, base)
         known.found[key] = site
     return site

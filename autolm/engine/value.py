@@ -1,9 +1,9 @@
-"""One number in a computation graph: the operations of scalar calculus, each beside its rule.
+"""Value: a number in a computation graph, and the operations on it, each with its backward rule.
 
-An operation is a function of plain floats that returns its result and a backward closure, which
-takes the upstream gradient and returns one contribution per operand. Recording keeps the numbers
-and the result; the closure is made of those numbers when a backward pass comes by. Arithmetic is
-IEEE's, so nothing raises: 1/0 is inf, log(0) is -inf, 0/0 is nan.
+An operation is a function of floats that returns its result and a backward closure, which takes
+the upstream gradient and returns one contribution per operand. A result keeps the numbers of its
+operands, and a backward pass calls the function again to get the closure. Arithmetic follows IEEE
+754, so nothing raises an exception: 1/0 is inf, log(0) is -inf, 0/0 is nan.
 
 To add an operation, write a method of Value: its record tells the backward pass, the debugger,
 pictures, `check_graph`, a Tape and `autolm ops` about it, and an operation of one number runs on
@@ -24,18 +24,12 @@ from math import copysign, inf, nan
 from numbers import Real
 from typing import Any
 
-from autolm.engine.backprop import Step, steps, watching_pass
+from autolm.engine.backprop import Step, steps
 from autolm.engine.fast_values import backward_of_values
-from autolm.engine.graph import (
-    Node,
-    Recording,
-    current_recording,
-    is_recording,
-    next_order,
-    note_here,
-    require_text,
-)
+from autolm.engine.graph import Node, next_order, require_text
 from autolm.engine.micrograd import Micrograd
+from autolm.engine.recording import Recording, current_recording, is_recording, note_here
+from autolm.engine.watching import watching_pass
 
 Grads = tuple[float, ...]
 Result = tuple[float, Callable[[float], Grads]]
@@ -51,17 +45,18 @@ class Operation:
     Attributes
     ----------
     name, symbol, formula
-        What programs call it; what pictures show; and the operation as mathematics.
+        Its name in programs, its label in pictures, and the operation as mathematics.
     rule
-        A text for each operand, or row of operands; ḡ is the upstream gradient, y the result.
+        The contribution to each operand, or row of operands, in words; ḡ is the upstream gradient
+        and y the result.
     forward
-        The function of plain floats: ``forward(*numbers) -> (result, backward)``.
+        The function of floats: ``forward(*numbers) -> (result, backward)``.
     domain
         The open interval in which each operand may be sampled; one interval serves for all.
     kinks
         Where the derivative jumps, and which value is taken there; empty if it never does.
     arity
-        How many operands it takes; 0 if it takes rows of any length.
+        The number of operands; 0 if it takes rows of any length.
     """
 
     __slots__ = ("arity", "domain", "formula", "forward", "kinks", "name", "rule", "symbol")
@@ -81,7 +76,7 @@ class Operation:
         self.arity = 0 if "…" in formula else len(rule)
 
     def at(self, numbers: Sequence[float]) -> Result:
-        """Run the function on the numbers of all operands, in their order."""
+        """Call the function on the numbers of all operands."""
         if self.arity:
             return self.forward(*numbers)
         rows = len(self.rule)
@@ -89,7 +84,7 @@ class Operation:
         return self.forward(*[numbers[i * length : (i + 1) * length] for i in range(rows)])
 
     def with_rule(self, rule: Callable[[float], Grads]) -> Operation:
-        """Return a record that says the same, of an operation that has another rule."""
+        """Return a copy of this record with another backward rule."""
 
         def forward(*numbers: Any) -> Result:
             return self.forward(*numbers)[0], rule
@@ -110,10 +105,10 @@ def operation(
     domain: tuple[Interval, ...] = (REALS,),
     kinks: str = "",
 ) -> Callable[[Callable[..., Result]], Any]:
-    """Make a function of floats an operation on Values, with a record of these words.
+    """Turn a function of floats into an operation on Values.
 
-    `result` is a function that gives the result alone, without a closure: exp takes 0.33 µs with
-    it, and 0.5 µs without.
+    `result` computes the result alone, without the closure, which is faster: 0.33 instead of 0.5 µs
+    for exp.
     """
 
     def decorate(function: Callable[..., Result]) -> Any:
@@ -121,7 +116,7 @@ def operation(
         op = Operation(function, symbol, formula, rule, domain, kinks)
         result_of = result or (lambda *numbers: function(*numbers)[0])
 
-        # Three wrappers: one for any number of operands takes 1.1 µs for exp, and this one 0.33 µs.
+        # Three functions for speed: one for any number of operands takes 1.1 µs for exp, not 0.33.
         def record_one(a: Any) -> Value:
             if type(a) is not Value:
                 a = _lift(a)
@@ -134,14 +129,14 @@ def operation(
                     return _elementwise(record_two, a, b)
                 a, b = _lift(a), _lift(b)
             x, y = a.number, b.number
-            node = _new_value()  # `_record` in line: most nodes are made here, 10 % faster
+            node = _new_value()  # `_record` written out: 10 % faster for the most frequent case
             node.number = result_of(x, y)
             node.gradient = node.note = None
             node.op = op
             node.operands = (a, b, x, y)
             node.order = next_order()
-            if (moment := current_recording()) is not None:
-                _record_specially(node, moment)
+            if (state := current_recording()) is not None:
+                _record_specially(node, state)
             return node
 
         def record_rows(*rows: Iterable[Any]) -> Value:
@@ -158,43 +153,43 @@ def operation(
 
 
 def _require_operands(function: Any, formula: str, rule: tuple[str, ...]) -> None:
-    """Refuse a function that does not take an operand, or a row, for each text of its rule."""
-    code, told = getattr(function, "__code__", None), len(rule)
+    """Check that the function takes as many operands, or rows, as it has rules."""
+    code, count = getattr(function, "__code__", None), len(rule)
     if code is None:
         raise TypeError(f"operation: a function of numbers is needed, not {function!r}")
     name, takes = function.__name__, code.co_argcount
-    if "…" not in formula and not 1 <= told <= 2:
+    if "…" not in formula and not 1 <= count <= 2:
         raise TypeError(
-            f"operation: {name} has rules for {told} operands: it may have one, two, or rows of "
+            f"operation: {name} has rules for {count} operands: it may have one, two, or rows of "
             'any length (with "…" in the formula)'
         )
-    takes_any = code.co_flags & 0x04  # it has *args
-    if not takes_any and not takes - len(function.__defaults__ or ()) <= told <= takes:
-        raise TypeError(f"operation: {name} takes {takes} operands and has rules for {told}")
+    has_varargs = code.co_flags & 0x04  # CO_VARARGS
+    if not has_varargs and not takes - len(function.__defaults__ or ()) <= count <= takes:
+        raise TypeError(f"operation: {name} takes {takes} operands and has rules for {count}")
 
 
 def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
-    """Make the node of a result; its operands are its parents and, after them, their numbers."""
+    """Create the node of a result; `operands` holds its parents and then their numbers."""
     node = _new_value()
     node.number = result
     node.gradient = node.note = None
     node.op = op
     node.operands = operands
-    node.order = next_order() if operands else 0  # a sum of nothing is a leaf
-    if (moment := current_recording()) is not None:
-        _record_specially(node, moment)
+    node.order = next_order() if operands else 0  # an empty sum is a leaf
+    if (state := current_recording()) is not None:
+        _record_specially(node, state)
     return node
 
 
-def _record_specially(node: Value, moment: Recording) -> None:
-    """Give a new node its scope and site; make it a constant inside `no_grad()`."""
-    node.note = moment.note_here()
-    if not moment.enabled:
+def _record_specially(node: Value, state: Recording) -> None:
+    """Set the scope and site of a new node, and make it a constant inside `no_grad()`."""
+    node.note = state.note_here()
+    if not state.enabled:
         node.op, node.operands, node.order = None, (), -1
 
 
 def _lift(operand: Any) -> Value:
-    """Make a constant of a number; it is quicker than the class."""
+    """Return a Value as it is, and a number as a constant; faster than Value(number)."""
     if isinstance(operand, Value):
         return operand
     node = _new_value()
@@ -207,7 +202,7 @@ def _lift(operand: Any) -> Value:
 
 
 def _number(data: Any) -> float:
-    """Return a real number as a float; nothing else is one."""
+    """Convert a real number to a float."""
     if type(data) not in (int, float) and (type(data) is bool or not isinstance(data, Real)):
         raise TypeError(f"one int or float is needed, not {type(data).__name__} (see Tensor)")
     try:
@@ -232,33 +227,33 @@ def _is_array(operand: Any) -> bool:
 
 
 def _elementwise(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """Apply an operation to each element of a NumPy array, as NumPy does in `array * value`."""
+    """Apply an operation to each element of a NumPy array."""
     return sys.modules["numpy"].frompyfunc(function, 2, 1)(a, b)
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Make a method that compares data: with a node, a number, or each element of an array."""
+    """Return a method that compares the data with a node, a number, or an array's elements."""
 
     def comparison(self: Any, other: Any) -> Any:
         if isinstance(other, Node):
             return compare(self.data, other.data)
         if isinstance(other, Real) or _is_array(other):
             return compare(self.data, other)
-        return NotImplemented  # Python's error then names both types
+        return NotImplemented  # Python then raises an error that names both types
 
     return comparison
 
 
 def _along(grad: float, slope: float) -> float:
-    """Multiply by a slope, which may be infinite or nan where no gradient arrives."""
+    """Return grad · slope, but 0 if grad is 0, although the slope may be infinite or nan."""
     return grad * slope if grad else 0.0
 
 
-def _kind(sent: Any) -> str:
-    """Name the type of what a rule returned; of a tuple, those of its items."""
-    if type(sent) is not tuple:
-        return type(sent).__name__
-    return f"({', '.join(type(each).__name__ for each in sent)})"
+def _kind(returned: Any) -> str:
+    """Name the type of the object that a rule returned, or the types in a tuple."""
+    if type(returned) is not tuple:
+        return type(returned).__name__
+    return f"({', '.join(type(each).__name__ for each in returned)})"
 
 
 def _too_large(what: str, number: Any) -> OverflowError:
@@ -266,7 +261,7 @@ def _too_large(what: str, number: Any) -> OverflowError:
     return OverflowError(f"Value: the {what}, of type {kind}, is too large for a float")
 
 
-# Where Python raises, IEEE has a value
+# Functions that return the value of IEEE 754 where Python's raise an exception
 
 
 def _div(a: float, b: float) -> float:
@@ -326,11 +321,8 @@ def _cos(a: float) -> float:
     return math.cos(a) if math.isfinite(a) else nan
 
 
-# From left to right and no otherwise: the `sum` of Python rounds differently since 3.12
-
-
 def _sum(values: Iterable[float]) -> float:
-    return reduce(operator.add, values, 0.0)
+    return reduce(operator.add, values, 0.0)  # from Python 3.12 on, `sum` rounds differently
 
 
 def _dot(xs: Sequence[float], ys: Sequence[float]) -> float:
@@ -339,11 +331,11 @@ def _dot(xs: Sequence[float], ys: Sequence[float]) -> float:
     return _sum(map(operator.mul, xs, ys))
 
 
-_NO_BOOL = "Value: requires_grad is True or False, not {!r}"
+_NO_BOOL = "Value: requires_grad must be True or False, not {!r}"
 
 
 class Value(Micrograd, Node):
-    """One Python float that remembers how it was computed; `name` labels it in pictures.
+    """A float that remembers how it was computed; `name` is its label in pictures.
 
     >>> x, y = Value(2, name="x"), Value(3, name="y")
     >>> z = x * y + x
@@ -353,8 +345,8 @@ class Value(Micrograd, Node):
     """
 
     __slots__ = ("number", "operands")
-    number: float  # what `data` reads; operations record it without asking
-    operands: tuple[Any, ...]  # the parents and, after them, their numbers when it was recorded
+    number: float  # the data
+    operands: tuple[Any, ...]  # the parents, and then their numbers when it was computed
     gradient: float | None
     op: Operation | None
     grad_if_none, retains_grads, computed = 0.0, True, ("number", "op", "operands")
@@ -371,9 +363,9 @@ class Value(Micrograd, Node):
         require_text("Value", name)
         if micrograd or unknown:
             raise TypeError(
-                f"Value: after the data comes its name, and then no {(*micrograd, *unknown)[0]!r} "
-                "(parents are not told; an operation records them, and one of your own is written "
-                "with autolm.engine.value.operation)"
+                f"Value: unexpected argument {(*micrograd, *unknown)[0]!r} (parents cannot be "
+                "passed: operations record them; define your own with "
+                "autolm.engine.value.operation)"
             )
         self.data = data
         self.gradient = self.op = None
@@ -385,11 +377,11 @@ class Value(Micrograd, Node):
         if name or label:
             self.label = name or label
 
-    # What the engine asks of a node
+    # The interface of a node
 
     @property
     def data(self) -> float:
-        """Its number, a Python float; another may be set, and nothing but a real number."""
+        """The number, a Python float; any real number can be assigned."""
         return self.number
 
     @data.setter
@@ -403,7 +395,7 @@ class Value(Micrograd, Node):
 
     @property
     def backward_rule(self) -> Callable[[float], Grads] | None:
-        """The backward closure over the recorded numbers: upstream in, contributions out."""
+        """The backward closure: it takes the upstream gradient and returns the contributions."""
         if self.op is None:
             return None
         return self.op.at(self.operands[len(self.operands) // 2 :])[1]
@@ -411,26 +403,26 @@ class Value(Micrograd, Node):
     @backward_rule.setter
     def backward_rule(self, rule: Callable[[float], Grads] | None) -> None:
         if self.op is None or rule is None:
-            raise TypeError("backward_rule: a result has one, and a leaf has none")
+            raise TypeError("backward_rule: a leaf has no backward rule to replace")
         self.op = self.op.with_rule(rule)
 
     def contributions(self, upstream: float) -> Grads:
-        """Apply the backward rule; what it returns must be a number for each operand."""
+        """Apply the backward rule, and check that it returns one number for each operand."""
         assert self.op is not None
         half = len(self.operands) // 2
-        sent = self.op.at(self.operands[half:])[1](upstream)
-        told = sent if isinstance(sent, tuple | list) else ()
-        are_plain = {*map(type, told)} == {float}  # asking whether each is a Real takes longer
-        if len(told) == half and (are_plain or all(isinstance(number, Real) for number in told)):
-            return tuple(told)
+        returned = self.op.at(self.operands[half:])[1](upstream)
+        numbers = returned if isinstance(returned, tuple | list) else ()
+        are_floats = {*map(type, numbers)} == {float}  # faster than isinstance of each
+        if len(numbers) == half and (are_floats or all(isinstance(n, Real) for n in numbers)):
+            return tuple(numbers)
         raise TypeError(
             f"{self.op.name}: its backward rule must return a tuple of floats, one for each operand"
-            f" ({half}), not {_kind(sent)}"
+            f" ({half}), not {_kind(returned)}"
         )
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient reaches it; a result that is made a constant stops the gradient."""
+        """Whether gradients reach it. Set it to False to stop them at this node."""
         return self.order >= 0
 
     @requires_grad.setter
@@ -441,7 +433,7 @@ class Value(Micrograd, Node):
             self.order = -self.order if self.parents else -1 - self.order
 
     def as_gradient(self, grad: Any) -> float:
-        """Return a gradient as a float; None stands for 1."""
+        """Convert a gradient to a float; None stands for 1."""
         if grad is None or type(grad) is float:
             return 1.0 if grad is None else grad
         number = grad.item() if getattr(grad, "shape", None) == () else grad
@@ -454,7 +446,7 @@ class Value(Micrograd, Node):
         raise TypeError(f"the gradient must be one real number, not {type(number).__name__}")
 
     def recompute(self) -> None:
-        """Run the operation once more, on what its operands hold now."""
+        """Run the operation again on the current data of its parents."""
         assert self.op is not None
         numbers = tuple(parent.data for parent in self.parents)
         self.number = self.op.at(numbers)[0]
@@ -463,14 +455,14 @@ class Value(Micrograd, Node):
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
         """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
 
-        Leaves accumulate over calls; results hold the gradient of the latest, unless
-        `retain_grads=False`. `grad` is ∂L/∂self: 1 if left out. An error leaves every gradient as
-        it was.
+        Gradients of leaves accumulate over calls. Results hold the gradient of the latest call,
+        or none with `retain_grads=False`. `grad` is ∂L/∂self, by default 1. If an exception is
+        raised, no gradient changes.
         """
         (watching_pass() or backward_of_values)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
-        """Walk that same pass one operation at a time; the gradients are set at its end."""
+        """Run the same pass one operation at a time; the gradients are stored at its end."""
         return steps(self, grad, retain_grads)
 
     # Operations of two numbers
@@ -664,7 +656,7 @@ class Value(Micrograd, Node):
 
         return y, backward
 
-    # Composed of those above, several nodes each
+    # Compositions of several nodes
 
     def silu(self) -> Value:
         return self * self.sigmoid()
@@ -673,9 +665,9 @@ class Value(Micrograd, Node):
         return self * negative_slope + self.relu() * (1 - negative_slope)
 
     def gelu(self) -> Value:
-        return self * (self / -math.sqrt(2)).erfc() / 2  # 1 + erf loses its digits below 0
+        return self * (self / -math.sqrt(2)).erfc() / 2  # 1 + erf is inaccurate below 0
 
-    # Operations of many numbers, each one node
+    # Operations of many numbers
 
     @operation("Σ", "a₁ + a₂ + …", "ḡ", result=_sum)
     def sum(values: Sequence[float]) -> Result:
@@ -691,7 +683,7 @@ class Value(Micrograd, Node):
 
         return _dot(xs, ys), backward
 
-    # How they are written in Python
+    # Python's operators
 
     __add__, __sub__, __mul__, __truediv__, __pow__ = add, sub, mul, div, pow
     __neg__, __abs__ = neg, abs
@@ -726,13 +718,13 @@ class Value(Micrograd, Node):
         return self.data
 
     def __repr__(self) -> str:
-        known = [f"data={self.data:.6g}", f"grad={self.grad:.6g}"]
-        known += [f"name={self.name!r}"] if self.name else []
-        known += [f"op={self.op.name}"] if self.op else []
-        return f"Value({', '.join(known)})"
+        parts = [f"data={self.data:.6g}", f"grad={self.grad:.6g}"]
+        parts += [f"name={self.name!r}"] if self.name else []
+        parts += [f"op={self.op.name}"] if self.op else []
+        return f"Value({', '.join(parts)})"
 
 
-# What it makes is filled at once.
+# Creates a Value without calling __init__: the caller sets every slot.
 _new_value: Callable[[], Value] = partial(object.__new__, Value)
 
 #: The records of all operations of a Value, by name.

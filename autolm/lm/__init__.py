@@ -4,7 +4,7 @@ One use of all that stands below, which knows nothing of it. Pictures, prompts a
 shows may not enter, but for the report of a run.
 """
 
-from autolm.engine.lazy import lazily
+from autolm.outside.lazy import lazily
 
 _HOMES = {
     "autolm.lm.corpora": "Corpus python_documentation_corpus text_file_corpus toy_language_corpus",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autolm.compiled.emitters import NotRecorded
 from autolm.compiled.recorded_reading import RecordedReading
-from autolm.engine.graph import no_grad, recording
+from autolm.engine.recording import no_grad, recording
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.backend import current_native

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from autolm.compiled.fused import native
-from autolm.engine.graph import no_grad
+from autolm.engine.recording import no_grad
 from autolm.lm.batches import Batch
 from autolm.lm.config import TrainingConfig
 from autolm.lm.native_step import NativeStep

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autolm import ops
-from autolm.engine.graph import named, no_grad
+from autolm.engine.graph import named
+from autolm.engine.recording import no_grad
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.decoding import BatchDecoder, KVCachedDecoder
 from autolm.lm.next_token import pick_each, require_in_range

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.engine.graph import no_grad
+from autolm.engine.recording import no_grad
 from autolm.lm.design import Design, tinylm_design
 from autolm.lm.transformer import Transformer
 from autolm.nn.layers import Norm, draw_matrix

@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from autolm.engine.graph import record_sites
+from autolm.engine.recording import record_sites
 from autolm.lm.baselines import EntropyBaselines
 from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig

@@ -4,7 +4,7 @@ They use Tensors as a user does; no rule may enter, nor what reads texts or trai
 loaded when it is first used, so that the networks of single numbers in `scalar.py` load no NumPy.
 """
 
-from autolm.engine.lazy import lazily
+from autolm.outside.lazy import lazily
 
 _HOMES = {
     "autolm.nn.key_value_cache": "KeyValueCache",

@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from autolm.engine.graph import scope
+from autolm.engine.recording import scope
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.tensor.quiet import is_quiet, quiet
 from autolm.tensor.tensor import Tensor

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.engine.graph import Node, named, recording, topological_order
+from autolm.engine.graph import Node, named, topological_order
+from autolm.engine.recording import recording
 from autolm.engine.value import Value
 from autolm.tensor.quiet import quiet
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.engine.graph import Node, is_recording
+from autolm.engine.graph import Node
+from autolm.engine.recording import is_recording
 
 Array = NDArray[Any]
 

@@ -18,16 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from autolm.engine.backprop import Step, backward, steps, watching_pass
-from autolm.engine.graph import (
-    Node,
-    Note,
-    current_recording,
-    describe,
-    next_order,
-    note_here,
-    recording,
-)
+from autolm.engine.backprop import Step, backward, steps
+from autolm.engine.graph import Node, describe, next_order
+from autolm.engine.recording import Note, current_recording, note_here, recording
+from autolm.engine.watching import watching_pass
 from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.backend import current_native

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.engine.graph import Node, describe, no_grad, record_sites, topological_order
+from autolm.engine.graph import Node, describe, topological_order
+from autolm.engine.recording import no_grad, record_sites
 from autolm.engine.value import Operation, Value
 from autolm.ops.arguments import told
 from autolm.ops.array_operation import ArrayOperation

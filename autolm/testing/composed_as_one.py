@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from autolm import ops
 from autolm.engine.backprop import Backprop
-from autolm.engine.graph import recording
+from autolm.engine.recording import recording
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Backward, Primitive

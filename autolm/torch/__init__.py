@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from autolm.engine.lazy import lazily
+from autolm.outside.lazy import lazily
 
 _HOMES = {
     "autolm.torch.recorder": "record",

@@ -20,7 +20,7 @@ import torch
 import torch.utils.checkpoint
 from torch.autograd.function import Function, FunctionCtx
 
-from autolm.engine.backprop import watching_pass
+from autolm.engine.watching import watching_pass
 from autolm.torch.asking import is_asked
 from autolm.torch.notices import (
     COMPILED,

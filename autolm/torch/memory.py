@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from autolm.engine.graph import Note, describe, next_order, note_here
+from autolm.engine.graph import describe, next_order
+from autolm.engine.recording import Note, note_here
 from autolm.torch.asking import unseen
 from autolm.torch.call import Call, RawCall
 from autolm.torch.operation import TorchOperation, called, operation

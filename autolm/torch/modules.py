@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
-from autolm.engine.graph import NO_NOTE, Recording, current_recording, recorder, recording_here
+from autolm.engine.recording import NO_NOTE, Recording, current_recording, recorder, recording_here
 from autolm.engine.site import calling_site, is_machinery
 from autolm.torch.asking import is_asked
 from autolm.torch.cuts import cut_of, note_no_grad

@@ -26,7 +26,7 @@ from torch.overrides import (
     _push_mode,
 )
 
-from autolm.engine.graph import Note, note_here, record_sites
+from autolm.engine.recording import Note, note_here, record_sites
 from autolm.engine.site import add_machinery
 from autolm.torch.asking import begin_unseen, end_unseen, is_asked
 from autolm.torch.call import draws

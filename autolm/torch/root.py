@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from autolm.engine.graph import describe, note_here, topological_order
+from autolm.engine.graph import describe, topological_order
+from autolm.engine.recording import note_here
 from autolm.torch.asking import unseen
 from autolm.torch.memory import cut_off, node_of
 from autolm.torch.modules import name_leaves

@@ -15,8 +15,10 @@ from typing import Any, Protocol
 import torch
 from torch.autograd.graph import GradientEdge
 
-from autolm.engine.backprop import Step, latest_root, steps, watching_pass
-from autolm.engine.graph import Node, Note, describe, next_order, topological_order
+from autolm.engine.backprop import Step, latest_root, steps
+from autolm.engine.graph import Node, describe, next_order, topological_order
+from autolm.engine.recording import Note
+from autolm.engine.watching import watching_pass
 from autolm.torch import once
 from autolm.torch.asking import asking, unseen
 from autolm.torch.operation import TorchOperation, is_custom

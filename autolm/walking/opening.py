@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.backprop import Backprop, latest_root, write_gradients
-from autolm.engine.graph import Node, recording
+from autolm.engine.graph import Node
+from autolm.engine.recording import recording
 from autolm.tensor.arguments import read_node
 from autolm.tensor.expansion import run_definition
 from autolm.tensor.quiet import quiet

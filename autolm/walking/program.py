@@ -25,9 +25,11 @@ from os.path import dirname, join
 from pathlib import Path
 from typing import Any
 
-from autolm.engine.backprop import backward, backward_pass
-from autolm.engine.graph import Node, record_sites, topological_order
+from autolm.engine.backprop import backward
+from autolm.engine.graph import Node, topological_order
+from autolm.engine.recording import record_sites
 from autolm.engine.site import Frame, Sites, calling_site, is_machinery
+from autolm.engine.watching import backward_pass
 from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, print_safely, words_of

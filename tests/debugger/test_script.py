@@ -9,7 +9,7 @@ import pytest
 from autolm import Value
 from autolm.debugger import script, stop_backward
 from autolm.debugger.script import debug_script
-from autolm.engine.backprop import watching_pass
+from autolm.engine.watching import watching_pass
 from autolm.walking.program import ProgramError
 
 

@@ -15,8 +15,8 @@ import pytest
 from autolm import Tensor, Value, debug, set_trace
 from autolm.debugger import commands as debugger
 from autolm.debugger import stop_backward
-from autolm.engine.backprop import backward_pass, watching_pass
-from autolm.engine.graph import recorder
+from autolm.engine.recording import recorder
+from autolm.engine.watching import backward_pass, watching_pass
 
 
 @pytest.fixture

@@ -393,13 +393,13 @@ async def both():
 @pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites(), scope("s")])
 @pytest.mark.parametrize("function", [later, awaited, both])
 def test_what_runs_after_its_call_is_not_decorated_in_vain(decorate, function):
-    with pytest.raises(TypeError, match=f"{function.__name__} runs after it is called"):
+    with pytest.raises(TypeError, match=f"{function.__name__}, which runs after it is called"):
         decorate(function)
 
 
 @pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites, scope("s")])
 def test_what_is_no_function_is_not_decorated(decorate):
-    with pytest.raises(TypeError, match="what is decorated is a function, not 3"):
+    with pytest.raises(TypeError, match="can only decorate a function, not 3"):
         decorate(3)
 
 

@@ -384,7 +384,7 @@ def test_name_of_one_node_is_not_that_of_another_of_its_scope():
 
 @pytest.mark.parametrize("name", [(), (Value(1.0),), None, 3])
 def test_name_that_is_no_text_is_refused(name):
-    message = r"^Value: name is a .*operation records them"
+    message = r"^Value: name must be a str, not a .*operations record them"
     with pytest.raises(TypeError, match=message):
         Value(2.0, name)
     x = Value(2.0)
@@ -627,9 +627,9 @@ def test_comparison_with_what_is_no_number_names_both_types(other):
 @pytest.mark.parametrize("wrong", [2, 1, "yes", None], ids=repr)
 def test_requires_grad_is_true_or_false_and_else_refused(wrong):
     x = Value(2.0)
-    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+    with pytest.raises(TypeError, match="Value: requires_grad must be True or False, not"):
         x.requires_grad = wrong
-    with pytest.raises(TypeError, match="Value: requires_grad is True or False, not"):
+    with pytest.raises(TypeError, match="Value: requires_grad must be True or False, not"):
         Value(2.0, requires_grad=wrong)
     assert x.requires_grad
 
@@ -652,7 +652,7 @@ def test_operation_whose_operands_cannot_be_is_refused_where_it_is_written(takes
 
 @pytest.mark.parametrize("told", [{"_children": (), "_op": "+"}, {"children": (), "grads": ()}])
 def test_parents_that_are_told_are_refused_with_the_way_it_is_done_here(told):
-    with pytest.raises(TypeError, match=r"no '_?children' \(parents are not told"):
+    with pytest.raises(TypeError, match=r"argument '_?children' \(parents cannot be"):
         Value(2.0, **told)
 
 

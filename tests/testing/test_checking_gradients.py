@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autolm import SGD, Tensor, Value, ops, primitive, scope
-from autolm.engine.graph import record_sites
+from autolm.engine.recording import record_sites
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import Module
 from autolm.testing import (

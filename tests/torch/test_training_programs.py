@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import autolm.torch  # noqa: E402
-from autolm.engine.backprop import backward_pass  # noqa: E402
+from autolm.engine.watching import backward_pass  # noqa: E402
 from autolm.walking.walk import Walk  # noqa: E402
 from tests.torch.test_programs import same  # noqa: E402
 from tests.torch.training_programs import PROGRAMS, ROUNDED  # noqa: E402

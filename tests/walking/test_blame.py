@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, Value, ops, primitive
-from autolm.engine.graph import record_sites, scope, topological_order
+from autolm.engine.graph import topological_order
+from autolm.engine.recording import record_sites, scope
 from autolm.walking import blame_nonfinite
 
 INF = math.inf

@@ -5,7 +5,7 @@ import bdb
 import pytest
 
 from autolm import Value, set_trace
-from autolm.engine.backprop import backward_pass, watching_pass
+from autolm.engine.watching import backward_pass, watching_pass
 from autolm.walking.program import Program, ProgramError, call_of_program, pass_here, stopping
 
 LOOP = """
