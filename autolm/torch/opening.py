@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.engine.graph import Note, named, topological_order
+from autolm.engine.graph import named, topological_order
+from autolm.engine.recording import Note
 from autolm.ops import definitions
 from autolm.torch.asking import seen
 from autolm.torch.call import Call
