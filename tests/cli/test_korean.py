@@ -164,7 +164,7 @@ def test_a_verdict_is_korean_and_the_program_that_shows_it_again_is_not(autolm, 
     assert code == 1
     assert "swapped: 기울기가 틀렸습니다" in said
     assert "진단: a, b: 피연산자가 바뀜" in said
-    assert "    from autolm import primitive\n" in said
+    assert "    import runpy\n" in said
     assert not ENGLISH.search(said.replace(str(tmp_path), "").partition("다시 보려면")[0])
 
 
