@@ -758,16 +758,19 @@ def data_parallel_in_one_process(note):
 
     import torch.distributed as dist
 
-    with tempfile.NamedTemporaryFile() as store, warnings.catch_warnings():
+    def train():
+        model = nn.parallel.DistributedDataParallel(mlp(3, 6, 1))
+        for step in range(3):
+            with model.no_sync() if step == 0 else contextlib.nullcontext():
+                loss = model(torch.randn(4, 3)).pow(2).mean()
+                loss.backward()
+            note(model)
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dist.init_process_group("gloo", init_method=f"file://{store.name}", rank=0, world_size=1)
+        dist.init_process_group("gloo", init_method=f"file://{folder}/0", rank=0, world_size=1)
         try:
-            model = nn.parallel.DistributedDataParallel(mlp(3, 6, 1))
-            for step in range(3):
-                with model.no_sync() if step == 0 else contextlib.nullcontext():
-                    loss = model(torch.randn(4, 3)).pow(2).mean()
-                    loss.backward()
-                note(model)
+            train()  # the model must end before its group: the other order can deadlock in PyTorch
         finally:
             dist.destroy_process_group()
 
