@@ -16,7 +16,7 @@ _HOMES = {
     "autolm.ops.primitive": "primitive",
     "autolm.ops": ALL,
     "autolm.compiled.tape": "Tape",
-    "autolm.compiled.fused": "native",
+    "autolm.compiled.recorded_step": "recorded",
     "autolm.nn": "Module SGD Adam AdamW",
     "autolm.walking.walk": "Walk",
     "autolm.walking.blame": "blame_nonfinite",

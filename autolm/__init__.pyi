@@ -3,7 +3,7 @@ from autolm import nn as nn
 from autolm import ops as ops
 from autolm import testing as testing
 from autolm import torch as torch
-from autolm.compiled.fused import native as native
+from autolm.compiled.recorded_step import recorded as recorded
 from autolm.compiled.tape import Tape as Tape
 from autolm.debugger.stop_backward import debug as debug
 from autolm.debugger.stop_backward import set_trace as set_trace
@@ -172,7 +172,6 @@ __all__ = [
     "mean",
     "minimum",
     "mul",
-    "native",
     "neg",
     "no_grad",
     "norm",
@@ -182,6 +181,7 @@ __all__ = [
     "primitive",
     "prod",
     "record_sites",
+    "recorded",
     "relu",
     "render",
     "reshape",

@@ -52,6 +52,15 @@ def domains(op, number):
     return op.domain * number if len(op.domain) == 1 else op.domain
 
 
+def operands_of(op, shapes, rng):
+    """Yield an operand of each shape, in the domain of the operation."""
+    for shape, domain in zip(shapes, domains(op, len(shapes)), strict=True):
+        if domain is CONDITION:
+            yield Tensor(rng.random(shape) > 0.5)
+        else:
+            yield Tensor(rng.uniform(0.2, 0.9, shape))
+
+
 @st.composite
 def calls(draw, op):
     """Draw a call; no two numbers of it are close to one another, or to a whole number (a kink)."""

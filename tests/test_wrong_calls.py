@@ -258,6 +258,12 @@ ROOT = LEAF * LEAF + LEAF
 GRAD = Argument(lambda: 1.0, lambda v: v is None or holds_one_number(v))
 
 # What is called, made anew each time, and its arguments.
+RECORDED = {
+    "loss_function": LABEL,
+    "optimizer": only(adam),
+    "clip": optional(Argument(lambda: 1.0, lambda v: is_number(v) and v > 0)),
+    "gradients": flag(False),
+}
 CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]] = {
     "nn.Optimizer": (lambda: nn.Optimizer, {"parameters": PARAMETERS, "learning_rate": RATE}),
     "nn.SGD": (
@@ -686,6 +692,8 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
             "native": optional(flag(False)),
         },
     ),
+    "compiled.recorded": (lambda: compiled.recorded, RECORDED),
+    "compiled.RecordedStep": (lambda: compiled.RecordedStep, RECORDED),
     "walking.edit": (
         lambda: edit,
         {
@@ -737,8 +745,13 @@ ROOMS = {
     "compiled": compiled,
 }
 WITHOUT_A_PLACE = {  # bases, whose subclasses have one; results; what a renderer must be there for
-    "compiled.native",  # which begins in a `with`
-    *("nn.Module.forward", "nn.Optimizer.moved", "nn.SGD.moved", "nn.AdamW.moved"),
+    *(
+        "nn.Module.forward",
+        "nn.Optimizer.take_step",
+        "nn.Optimizer.moved",
+        "nn.SGD.moved",
+        "nn.AdamW.moved",
+    ),
     *("lm.Tokenizer.encode", "lm.Tokenizer.token_bytes", "lm.TinyLM.begin"),
     *("walking.Blame", "walking.Edit", "walking.Explanation"),
     *("drawing.Drawing.svg", "drawing.Drawing.picture"),

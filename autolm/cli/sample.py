@@ -21,7 +21,6 @@ def sample(
     """Let a trained model go on with a text, as it comes."""
     import numpy as np
 
-    from autolm.compiled import native as natively
     from autolm.lm.sampling import stream_text
     from autolm.lm.trained import trained
     from autolm.outside.terminal import print_safely
@@ -34,8 +33,8 @@ def sample(
         top_k=top_k,
         top_p=top_p,
         rng=np.random.default_rng(seed),
+        recorded=native,
     )
-    with natively(native):
-        for piece in pieces:
-            print_safely(piece, end="")
+    for piece in pieces:
+        print_safely(piece, end="")
     print_safely("")

@@ -1,10 +1,9 @@
-"""All that is compiled, by numba, where it is asked for: Tape, the fused loops, recorded steps.
+"""Fast paths: `Tape` for graphs of Values and `recorded` steps for Tensors; both need no numba.
 
-Every loop here says once more what plain code says below, and is proved equal to it. Nothing may
-stand here alone.
+Each computes what plain code of a lower package computes, and tests hold it to that code.
 """
 
-from autolm.compiled.fused import native
+from autolm.compiled.recorded_step import RecordedStep, recorded
 from autolm.compiled.tape import Tape
 
-__all__ = ["Tape", "native"]
+__all__ = ["RecordedStep", "Tape", "recorded"]

@@ -19,7 +19,7 @@ from functools import cache
 from math import copysign, inf, nan
 from typing import Any, NamedTuple
 
-from autolm.compiled.kept import kept
+from autolm.compiled.disk_cache import compiled
 
 # An operation's code is the place of its name.
 NAMES = (
@@ -238,6 +238,6 @@ def native_loops() -> Loops:
         register_jitable(function)
     overload(_pow)(lambda a, b: lambda a, b: math.pow(a, b))
     forward, backward = (
-        kept(loop, error_model="numpy") for loop in (replay_forward, replay_backward)
+        compiled(loop, error_model="numpy") for loop in (replay_forward, replay_backward)
     )
     return Loops(forward, backward, native=True)

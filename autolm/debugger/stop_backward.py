@@ -73,7 +73,7 @@ def record_sites_from_now_on() -> None:
     """Let the nodes that are made next know their lines."""
     now = recording_here()
     if now.known is None:
-        recorder.set(Recording(now.enabled, now.scope, Sites(), now.entered))
+        recorder.set(Recording(now.enabled, now.scope, Sites(), now.entered, now.constants))
 
 
 def walk_pass(here: Pass, segment: int | None = None) -> None:

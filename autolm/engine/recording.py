@@ -35,9 +35,11 @@ class Recording:
         The path of the current scope, and the scopes around this point of the program.
     known
         The sites recorded so far, which nodes share; None where no sites are recorded.
+    constants
+        Whether results that need no gradient get parents, too.
     """
 
-    __slots__ = ("enabled", "entered", "known", "note", "scope")
+    __slots__ = ("constants", "enabled", "entered", "known", "note", "scope")
 
     def __init__(
         self,
@@ -45,8 +47,10 @@ class Recording:
         scope: str = "",
         known: Sites | None = None,
         entered: tuple[Entered, ...] = (),
+        constants: bool = False,
     ) -> None:
         self.enabled, self.scope, self.entered, self.known = enabled, scope, entered, known
+        self.constants = constants
         self.note = Note(scope, "", None, entered) if scope else None
 
     def note_here(self, frame: FrameType | None = None) -> Note | None:
@@ -122,12 +126,23 @@ class recording(_Decorator):
     """Change the state of recording for a `with` block or a decorated function."""
 
     def __init__(
-        self, *, enabled: bool | None = None, scope: str | None = None, sites: bool | None = None
+        self,
+        *,
+        enabled: bool | None = None,
+        scope: str | None = None,
+        sites: bool | None = None,
+        constants: bool | None = None,
     ) -> None:
-        self._enabled, self._scope, self._sites = enabled, scope, sites
+        self._enabled, self._scope = enabled, scope
+        self._sites, self._constants = sites, constants
 
     def _recreate_cm(self) -> recording:
-        return recording(enabled=self._enabled, scope=self._scope, sites=self._sites)
+        return recording(
+            enabled=self._enabled,
+            scope=self._scope,
+            sites=self._sites,
+            constants=self._constants,
+        )
 
     def __enter__(self) -> None:
         now = recording_here()
@@ -139,6 +154,7 @@ class recording(_Decorator):
             now.scope if self._scope is None else self._scope,
             known,
             now.entered if self._scope is None else (),
+            now.constants if self._constants is None else self._constants,
         )
         self._token = recorder.set(state)
 
@@ -196,7 +212,7 @@ class scope(_Decorator):
         entered = now.entered
         if now.known is not None and self._name:
             entered = now.known.entering(entered, path, calling_site(now.known, entered))
-        self._token = recorder.set(Recording(now.enabled, path, now.known, entered))
+        self._token = recorder.set(Recording(now.enabled, path, now.known, entered, now.constants))
 
     def __exit__(self, *_: object) -> None:
         recorder.reset(self._token)

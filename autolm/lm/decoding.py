@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.compiled.emitters import NotRecorded
-from autolm.compiled.recorded_reading import RecordedReading
+from autolm.compiled.examples import NotRecordable
+from autolm.compiled.recorded_decoder import RecordedDecoder
 from autolm.engine.recording import no_grad, recording
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.backend import current_native
+from autolm.ops.arguments import read_bool
 from autolm.tensor.arguments import read_kind
 from autolm.tensor.quiet import quiet
 
@@ -21,7 +21,7 @@ from autolm.tensor.quiet import quiet
 class KVCachedDecoder:
     """Computes next-token logits of one growing text, keeping the keys and values of its past.
 
-    The cache is valid while the parameters do not change. Inside `native()` the computation of a
+    The cache is valid while the parameters do not change. With `recorded`, the computation of a
     single new token is recorded; if that is not possible, a warning and `status` give the reason.
 
     Examples
@@ -35,10 +35,11 @@ class KVCachedDecoder:
     True
     """
 
-    def __init__(self, model: Any) -> None:  # a LanguageModel, which imports this module
+    def __init__(self, model: Any, *, recorded: bool = False) -> None:  # model: a LanguageModel
         self.model = read_kind("KVCachedDecoder", "model", model, Module, "a TinyLM")
         self._caches = self.model.caches()
-        self._recorded: RecordedReading | None = None
+        self._is_requested = read_bool("KVCachedDecoder", "recorded", recorded)
+        self._recorded: RecordedDecoder | None = None
         self.status = ""
         self._begin()
 
@@ -76,7 +77,7 @@ class KVCachedDecoder:
     @property
     def may_be_recorded(self) -> bool:
         """Whether recording is requested and has not failed before."""
-        return current_native() is not None and self.model.causal and not self.status
+        return self._is_requested and self.model.causal and not self.status
 
     def _is_recorded(self, length: int) -> bool:
         """Record one row, the first time and again after the caches have grown."""
@@ -87,7 +88,7 @@ class KVCachedDecoder:
                 for now, then in zip(arrays, self._recorded.caches, strict=True)
             ):
                 self._recorded = self.recorded(arrays)
-        return self._recorded is not None and current_native() is not None
+        return self._recorded is not None
 
     def room(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Return the arrays of the caches, with room for `length` positions."""
@@ -95,18 +96,18 @@ class KVCachedDecoder:
             cache.make_room(length)
         return [(cache.keys, cache.values) for cache in self._caches]
 
-    def recorded(self, arrays: Any, *batch: int) -> RecordedReading | None:
+    def recorded(self, arrays: Any, *batch: int) -> RecordedDecoder | None:
         """Record the layers for one text or a batch, with these caches; on failure set `status`."""
         row = self.model.embed(np.zeros(1, int))
         try:
-            return RecordedReading(self._layers, (*batch, *row.shape), row.dtype, arrays)
-        except NotRecorded as why:
+            return RecordedDecoder(self._layers, (*batch, *row.shape), row.dtype, arrays)
+        except NotRecordable as why:
             self.status = str(why)
-            warnings.warn(f"native: tokens are read as without it: {why}", stacklevel=5)
+            warnings.warn(f"decoding is not recorded: {why}", stacklevel=5)
             return None
 
     def _layers(self, row: Any, position: int) -> Any:
-        with recording(enabled=True):
+        with recording(enabled=True, constants=True):
             for block, cache in zip(self.model.blocks, self._caches, strict=True):
                 row = block(row, _Passing(cache, position))
             return self.model.unembed(row)
@@ -120,15 +121,15 @@ class KVCachedDecoder:
 class BatchDecoder:
     """Computes next-token logits of several texts of equal length, up to `length` tokens.
 
-    Inside `native()` the texts pass through the layers together, one row each, so that each matrix
+    With `recorded` the texts pass through the layers together, one row each, so that each matrix
     is read once. If that cannot be recorded, each text has its own `KVCachedDecoder`.
     """
 
-    def __init__(self, model: Any, count: int, length: int) -> None:
-        self._each = [KVCachedDecoder(model) for _ in range(count)]
+    def __init__(self, model: Any, count: int, length: int, *, recorded: bool = False) -> None:
+        self._each = [KVCachedDecoder(model, recorded=recorded) for _ in range(count)]
         self.model, self._length = model, min(length, model.max_len)
         self._each[0].room(self._length)
-        self._together: RecordedReading | None = None
+        self._together: RecordedDecoder | None = None
         self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
@@ -159,7 +160,7 @@ class BatchDecoder:
             pairs = first.room(self._length)
             arrays = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in pairs]
             self._together = first.recorded(arrays, count)
-        return self._together is not None and current_native() is not None
+        return self._together is not None
 
 
 class _Beginning(KeyValueCache):

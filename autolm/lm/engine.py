@@ -8,25 +8,28 @@ engine is in `autolm.torch`.
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from autolm.compiled.fused import native
+from autolm.compiled.recorded_step import RecordedStep
 from autolm.engine.recording import no_grad
 from autolm.lm.batches import Batch
 from autolm.lm.config import TrainingConfig
-from autolm.lm.native_step import NativeStep
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW, clip_gradients
 
 Arrays = Mapping[str, NDArray[Any]]
+
+EXAMPLES = 3  # batches that a recorded step is made of and verified on
 
 
 class WorkerLost(OSError):
@@ -137,42 +140,52 @@ class NumPyEngine(Engine):
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
         )
-        self.native: NativeStep | None = None
+        self.recorded: RecordedStep | None = None
         if config.native:
-            self.native = NativeStep(model, self.optimizer, config.clip, config.threads)
-            self.native.record((config.batch_size, config.block_size))
-            self.status = f"native, {self.native.status}"
+            self.recorded = RecordedStep(model.compute_loss, self.optimizer, clip=config.clip)
+            self.status = f"native, {self._record((config.batch_size, config.block_size))}"
+
+    def _record(self, shape: tuple[int, int]) -> str:
+        """Record the step before the first batch, so that a resumed run repeats its numbers."""
+        assert self.recorded is not None
+        start, counted = perf_counter(), np.arange(math.prod(shape)).reshape(shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the status says why
+            for i in range(EXAMPLES):
+                ids, targets = ((counted + i + k) % self.model.vocab_size for k in range(2))
+                self.recorded.compute(ids, targets)
+        self.optimizer.zero_grad()
+        reason = self.recorded.reason(shape, shape)
+        if reason:
+            return f"step not recorded: {reason}"
+        return f"step recorded in {perf_counter() - start:.1f} s"
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
         """Do forward, backward and AdamW."""
-        taken = None if self.native is None else self.native.advance(batch, learning_rate)
-        if taken is not None:
-            return Advance(*taken)
+        if self.recorded is not None:
+            with np.errstate(all="ignore"):  # an overflow shows in the norm
+                result = Advance(self.recorded.compute(*batch), self.recorded.gradient_norm)
+            if result.is_finite:
+                self.optimizer.learning_rate = learning_rate
+                self.recorded.update()
+            return result
         loss = self.model.compute_loss(*batch)
         if not math.isfinite(float(loss)):
             return Advance(float(loss), math.nan)
         self.optimizer.zero_grad()
-        with np.errstate(all="ignore"):  # an overflow shows in the norm
+        with np.errstate(all="ignore"):
             loss.backward()
             norm = clip_gradients(self.model.parameters(), self.config.clip)
-        found = Advance(float(loss), norm)
-        if found.is_finite:
+        result = Advance(float(loss), norm)
+        if result.is_finite:
             self.optimizer.learning_rate = learning_rate
             self.optimizer.step()
-        return found
+        return result
 
     def validate(self, batch: Batch) -> float:
         """Do forward, without a graph."""
-        threads = (
-            threadpool_limits(self.config.threads, "blas") if self._is_shared else nullcontext()
-        )
-        with no_grad(), threads:
+        with no_grad():
             return float(self.model.compute_loss(*batch))
-
-    @property
-    def _is_shared(self) -> bool:
-        """Whether several threads share a step; then each matrix product uses one thread."""
-        return self.native is not None and self.native.num_workers > 1
 
     def checkpoint(self) -> tuple[Arrays, Arrays]:
         """Return copies of the arrays, since a recorded step writes in place."""
@@ -184,10 +197,6 @@ class NumPyEngine(Engine):
         self.model.load_state(parameters)
         self.optimizer.load_state(memory)
 
-    def running(self) -> ExitStack:
-        """Limit the threads of matrix products, and enable compiled loops for a native run."""
-        with ExitStack() as stack:
-            threads = 1 if self._is_shared else self.config.threads
-            stack.enter_context(threadpool_limits(threads, "blas"))
-            stack.enter_context(native(self.config.native))
-            return stack.pop_all()
+    def running(self) -> AbstractContextManager[object]:
+        """Limit the threads of matrix products."""
+        return threadpool_limits(self.config.threads, "blas")

@@ -116,29 +116,29 @@ class LanguageModel(Module):
         top_k: int | None = None,
         top_p: float | None = None,
         rng: np.random.Generator | None = None,
+        recorded: bool = False,
     ) -> NDArray[np.integer[Any]]:
         """Continue a sequence (time,) by sampling token after token; return it whole.
 
         Several sequences of one length, (batch, time), draw in their order in each round. The model
         sees at most the last `max_len` tokens. For the other parameters see
-        `autolm.lm.next_token.pick`; inside `native()` the layers are recorded, see
-        `KVCachedDecoder`.
+        `autolm.lm.next_token.pick`; with `recorded` the layers are recorded, see `KVCachedDecoder`.
         """
         rng = np.random.default_rng() if rng is None else read_rng("generate", "rng", rng)
         require_in_range("generate", temperature, top_k, top_p)
         max_new_tokens = read_size("generate", "max_new_tokens", max_new_tokens, low=0)
         ids = self._checked(token_ids, limit=False)
         rows = np.array([self.sequence(row) for row in np.atleast_2d(ids)])
-        decoder = BatchDecoder(self, len(rows), rows.shape[1] + max_new_tokens)
+        decoder = BatchDecoder(self, len(rows), rows.shape[1] + max_new_tokens, recorded=recorded)
         for _ in range(max_new_tokens):
             logits = decoder.next_logits(rows)
             drawn = pick_each(logits, temperature, top_k, top_p, rng)
             rows = np.concatenate([rows, drawn[:, None]], axis=1)
         return rows if ids.ndim == 2 else rows[0]
 
-    def decoder(self) -> KVCachedDecoder:
+    def decoder(self, *, recorded: bool = False) -> KVCachedDecoder:
         """Return a decoder for one growing text, which does not compute known tokens again."""
-        return KVCachedDecoder(self)
+        return KVCachedDecoder(self, recorded=recorded)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (vocab_size,) of the token after a sequence (time,); no graph."""

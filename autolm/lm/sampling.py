@@ -25,12 +25,13 @@ def stream_text(
     top_k: int | None = None,
     top_p: float | None = None,
     rng: np.random.Generator,
+    recorded: bool = False,
 ) -> Iterator[str]:
     """Yield the prompt, then what a model writes after it, piece by piece as it comes.
 
     Of kind "lines", the model sees the line that it is writing and nothing before it, as it did in
     training; of kind "stream", as much as it can. Bytes that are not yet a whole character wait for
-    the rest of it.
+    the rest of it. With `recorded` the layers are recorded, see `KVCachedDecoder`.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def stream_text(
     if kind == "lines" or not token_ids:
         token_ids = boundary + token_ids
     yield prompt
-    decoder = model.decoder()
+    decoder = model.decoder(recorded=recorded)
     utf8 = codecs.getincrementaldecoder("utf-8")("replace")
     for _ in range(max_new_tokens):
         context = token_ids[-model.max_len :]

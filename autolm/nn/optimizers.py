@@ -7,7 +7,7 @@ moments and step count are saved and restored by `state` and `load_state`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.ops.arguments import told
-from autolm.ops.backend import FLOATS, current_native
 from autolm.tensor.arguments import read_finite, read_items
 from autolm.tensor.tensor import Tensor
 
@@ -139,11 +138,20 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
+        groups = self.groups.items()
+        runs = ((is_matrix, run) for (_, is_matrix), group in groups for run in group.runs())
+        self.take_step(runs, self.moved)
+
+    def take_step(
+        self,
+        runs: Iterable[tuple[bool, Any]],
+        moved: Callable[[Any, bool], NDArray[Any]],
+    ) -> None:
+        """Update runs of parameters, each given with whether they are matrices."""
         self.steps += 1
         with np.errstate(all="ignore"):  # nan and inf propagate to the loss
-            for (_, is_matrix), group in self.groups.items():
-                for run in group.runs():
-                    run.bind(self.moved(run, is_matrix))
+            for is_matrix, run in runs:
+                run.bind(moved(run, is_matrix))
 
     def moved(self, run: Run, is_matrix: bool) -> NDArray[Any]:
         """Return the updated parameters of a run as a new array."""
@@ -258,13 +266,6 @@ class AdamW(Optimizer):
         """Return p − η·(m̂ / (√v̂ + ε) + λ·p)."""
         (beta1, beta2), grad = self.betas, run.gradients()
         first, second = run.memory["first_moment"], run.memory["second_moment"]
-        native = current_native()
-        if native is not None and run.data.dtype in FLOATS:
-            decay = self.learning_rate * self.weight_decay if is_matrix else 0.0
-            rate = self.learning_rate / (1 - beta1**self.steps)
-            rates = (rate, 1 / (1 - beta2**self.steps), self.eps, decay)
-            native.loops.adamw(run.data, grad, first, second, self.betas, rates)
-            return grad  # a copy, which now holds the updated parameters
         change = (1 - beta1) * grad
         first *= beta1
         first += change

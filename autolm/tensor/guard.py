@@ -8,18 +8,15 @@ before the rule runs. A rule is not searched for what it needs: any change is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import describe
-from autolm.ops.backend import current_native
 
 EXACT_BYTES = 2**16  # up to this size a copy of the bytes is the cheapest fingerprint
-FEW_BYTES = 2**12  # up to this size it is so beside a compiled fold, too
 # Odd, so that any change of one word shows; drawn, so that changes of several do not cancel.
 WEIGHTS = np.random.default_rng(0).integers(2**64, size=2**14, dtype=np.uint64) | np.uint64(1)
 
@@ -51,27 +48,20 @@ class Captured(NamedTuple):
     """An array, and its fingerprint from when a node captured it."""
 
     held: NDArray[Any]
-    fingerprint: Callable[[NDArray[Any]], Any]
     before: Any
 
     def was_changed(self) -> bool:
         """Whether it differs from what was captured."""
-        return bool(self.fingerprint(self.held) != self.before)
+        return bool(_shaped(self.held) != self.before)
 
 
 def capture(array: NDArray[Any]) -> Captured:
-    """Take the fingerprint of an array; inside `native()` by a compiled loop, which copies none."""
-    native = current_native() if array.nbytes > FEW_BYTES else None
-    if native is None or not array.flags.c_contiguous:
-        return Captured(array, _shaped, (array.shape, fingerprint(array)))
-    compiled = partial(_shaped, taken=native.fingerprint)
-    return Captured(array, compiled, compiled(array))
+    """Take the fingerprint of an array."""
+    return Captured(array, _shaped(array))
 
 
-def _shaped(
-    array: NDArray[Any], taken: Callable[[NDArray[Any]], Any] = fingerprint
-) -> tuple[tuple[int, ...], Any]:
-    return array.shape, taken(array)
+def _shaped(array: NDArray[Any]) -> tuple[tuple[int, ...], Any]:
+    return array.shape, fingerprint(array)
 
 
 class Guard(NamedTuple):

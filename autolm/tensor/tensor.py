@@ -24,7 +24,6 @@ from autolm.engine.recording import Note, current_recording, note_here, recordin
 from autolm.engine.watching import watching_pass
 from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import ArrayOperation
-from autolm.ops.backend import current_native
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.tensor.expansion import expand
@@ -170,6 +169,8 @@ class Tensor(Operators, Node):
                 )
             node._fill(array, True, note, op, parents, rule, attributes)
             node.guard = guard_of(node, owned.values())
+        elif moment is not None and moment.constants and moment.enabled:
+            node._fill(array, False, note, op, parents, rule, attributes)
         else:
             node._fill(array, False, note)
         return node
@@ -316,7 +317,7 @@ class Tensor(Operators, Node):
                 f"{asking} of a Tensor of shape {self.shape}: only one element is a number; "
                 "index it, or reduce it with .sum(), .mean() or .any() of x.data"
             )
-        return self._array
+        return self.data
 
     def detach(self) -> Tensor:
         """Return the same data as a constant."""
@@ -339,8 +340,8 @@ class Tensor(Operators, Node):
     def as_positions(self) -> Array:
         """Return the data as an index takes them: integers stay so that lists of Python's were."""
         if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
-            return self._array.astype(np.intp)
-        return self._array.copy()
+            return self.data.astype(np.intp)
+        return self.data.copy()
 
     def __float__(self) -> float:
         return float(self._one("float(x)", TypeError).item())
@@ -418,10 +419,8 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
     if not is_quiet():
         with quiet():
             return _run(op, arrays, attributes)
-    native = current_native()
-    forward = op.forward if native is None else native.forwards.get(op, op.forward)
     try:
-        returned = forward(*arrays, **attributes)
+        returned = op.forward(*arrays, **attributes)
     except ValueError as error:
         if str(error).startswith(op.name):
             raise

@@ -5,12 +5,12 @@ no modules. Both draw from the probabilities of the logits, which must agree for
 """
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm import native
 from autolm.lm.decoding import BatchDecoder
 from autolm.lm.design import design_of
 from autolm.lm.transformer import Transformer
@@ -92,18 +92,17 @@ Made = tuple[Callable[[int], object], Callable[[], Any], Callable[[], float]]
 
 def autolm_writing(model: Transformer, prompt: Any, new: int) -> Made:
     """Return what limits threads, makes the logits after the prompt, and writes."""
-    with native():  # without numba it says so here
-        pass
+    if find_spec("numba") is None:
+        raise ImportError("no numba")
 
-    @native()
     def logits() -> Any:
-        decoder = BatchDecoder(model, len(prompt), PROMPT)
+        decoder = BatchDecoder(model, len(prompt), PROMPT, recorded=True)
         decoder.next_logits(prompt[:, :-1])
         return decoder.next_logits(prompt)
 
-    @native()
     def write() -> float:
-        return float(model.generate(prompt, new, rng=np.random.default_rng(0)).size)
+        rng = np.random.default_rng(0)
+        return float(model.generate(prompt, new, rng=rng, recorded=True).size)
 
     return threadpool_limits, logits, write
 
@@ -167,4 +166,4 @@ def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
     return torch.set_num_threads, logits, write
 
 
-MADE = {"PyTorch, with a cache": torch_writing, "autolm, native": autolm_writing}
+MADE = {"PyTorch, with a cache": torch_writing, "autolm, recorded": autolm_writing}

@@ -1,13 +1,12 @@
 """Workload: one training step of TinyLM, float32: forward, backward, AdamW.
 
-autolm runs it recorded, as `autolm train --native` does, with compiled loops alone, and as it is.
+autolm runs it recorded, as `autolm train --native` does, and plainly.
 PyTorch runs the same model eagerly, written in the leanest way and in the usual way, and the lean
 one compiled; JAX compiles the whole step; C is written by hand for this one model. autograd and
 mygrad, which differentiate NumPy, run it as a NumPy user would write it; tinygrad compiles its own.
 All start from the same weights.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -16,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm import native
-from autolm.lm.native_step import NativeStep
+from autolm import recorded
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW
 from benchmarks.array_peers import autograd_step, mygrad_step
@@ -48,7 +46,7 @@ JAX = "JAX, compiled"
 IN_C = "by hand in C"
 PEERS = (JAX, IN_C, *ALONE)
 RECORDED = "autolm, recorded"
-AUTOLM = (RECORDED, "autolm, native", "autolm")
+AUTOLM = (RECORDED, "autolm")
 TORCH = {  # in torch_peer
     "PyTorch, lean": "lean_step",
     "PyTorch, as usual": "usual_step",
@@ -115,9 +113,7 @@ def reading(size: Size) -> Any:
 
 def threaded(library: str, size: Size, threads: int) -> Contestant:
     """Train with autolm or one of `TORCH`, on so many threads; ImportError without it."""
-    train: Callable[..., Contestant] = partial(autolm_step, compiled=library == AUTOLM[1])
-    if library == RECORDED:
-        train = recorded_step
+    train: Callable[..., Contestant] = partial(autolm_step, records=library == RECORDED)
     if library in TORCH:
         train = getattr(import_module("benchmarks.torch_peer"), TORCH[library])
     return train(with_threads(library, threads), new_model(size), *reading(size), threads)
@@ -133,13 +129,18 @@ def with_threads(library: str, threads: int) -> str:
 
 
 def autolm_step(
-    name: str, model: TinyLM, tokens: Any, targets: Any, threads: int, compiled: bool
+    name: str, model: TinyLM, tokens: Any, targets: Any, threads: int, records: bool
 ) -> Contestant:
-    """Train our own, as NumPy calls or with compiled loops."""
-    with native(compiled):  # without numba it says so here
-        optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
+    """Train our own, recorded or plainly."""
+    optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
+    if records:
+        step = recorded(model.compute_loss, optimizer)
+        for i in range(3):  # the batches that it is made of, before the first step
+            step.compute((tokens + i) % model.vocab_size, (targets + i) % model.vocab_size)
+        return Contestant(
+            name, lambda: step(tokens, targets), prepare=lambda: threadpool_limits(threads)
+        )
 
-    @native(compiled)
     def run() -> float:
         optimizer.zero_grad()
         loss = model.compute_loss(tokens, targets)
@@ -148,17 +149,3 @@ def autolm_step(
         return float(loss)
 
     return Contestant(name, run, prepare=lambda: threadpool_limits(threads))
-
-
-def recorded_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train by the recorded step; its threads share rows, and each has its own products."""
-    optimizer = AdamW(model.named_parameters(), LEARNING_RATE, **OPTIMIZER)
-    step = NativeStep(model, optimizer, math.inf, threads)
-    step.record(tokens.shape)
-
-    def run() -> float:
-        found = step.advance((tokens, targets), LEARNING_RATE)
-        return found[0] if found else math.nan
-
-    each = 1 if step.num_workers > 1 else threads
-    return Contestant(name, run, prepare=lambda: threadpool_limits(each))

@@ -1,15 +1,12 @@
 """What a model says of a text that grows is what it says of the whole text, each time."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
-from autolm import Tensor, native
-from autolm.compiled.intrinsics import blas_on_one_thread
+from autolm import Tensor
 from autolm.lm.decoding import BatchDecoder, KVCachedDecoder
 from autolm.lm.design import design_of
 from autolm.lm.tinylm import TinyLM
@@ -116,101 +113,70 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_natively_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) -> None:
+def test_recorded_each_logit_is_the_plain_one_and_so_is_each_token(kind: str) -> None:
     pytest.importorskip("numba")
     model = MODELS[kind]()
-    with native():
-        decoder = model.decoder()
-        for end in (3, 4, 5, 7, 8, 9, 12, 13):  # past max_len, and by several at once
-            logits = decoder.next_logits(TEXT[:end])
-            whole = model.next_logits(TEXT[:end])
-            np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
+    decoder = model.decoder(recorded=True)
+    for end in (3, 4, 5, 7, 8, 9, 12, 13):  # past max_len, and by several at once
+        logits = decoder.next_logits(TEXT[:end])
+        whole = model.next_logits(TEXT[:end])
+        np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
     assert_same_text(model, [[1, 2], [3, 4], [5, 0]], 9)
 
 
 def assert_same_text(model: Any, prompts: list[list[int]], new: int) -> None:
     """Require the same text plain and natively, and each text as if it were written alone."""
     for compiled in (False, True):
-        with native(compiled):
-            together = model.generate(prompts, new, temperature=0)
-            alone = [model.generate(prompt, new, temperature=0) for prompt in prompts]
+        options: Any = {"temperature": 0, "recorded": compiled}
+        together = model.generate(prompts, new, **options)
+        alone = [model.generate(prompt, new, **options) for prompt in prompts]
         np.testing.assert_array_equal(together, alone)
         if not compiled:
             plain = together
     np.testing.assert_array_equal(together, plain)
 
 
-def test_natively_a_text_may_outgrow_its_first_caches() -> None:
+def test_recorded_a_text_may_outgrow_its_first_caches() -> None:
     pytest.importorskip("numba")
     model = TinyLM(6, 8, 2, 8, 2, max_len=140, seed=1)
     model.W_out.data = model.W_out.data * 100
     text = np.random.default_rng(0).integers(0, 6, size=140)
-    decoder = model.decoder()
+    decoder = model.decoder(recorded=True)
     for ends in ([*range(3, 7), *range(60, 68), 125, *range(127, 133)], [90, 91, 135, 136]):
         for end in ends:
-            with native(end % 5 != 0):  # also continuing what was read plainly
-                logits = decoder.next_logits(text[:end])
+            logits = decoder.next_logits(text[:end])
             whole = model.next_logits(text[:end])
             np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
     assert_same_text(model, [[1, 2], [3, 4]], 142)
     assert_same_text(TinyLM(6, 8, 2, 8, 0, max_len=9, seed=1), [[1, 2], [3, 4]], 12)
 
 
-def test_natively_a_token_costs_no_python_in_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_a_token_does_not_run_its_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
     model = model_of()
-    with native():
-        decoder = model.decoder()
-        for end in (1, 2):
-            decoder.next_logits(TEXT[:end])
-        monkeypatch.setattr(Block, "forward", None)
-        for end in (3, 4, 5):
-            decoder.next_logits(TEXT[:end])
-
-
-def test_natively_threads_of_blas_are_what_they_were() -> None:
-    pytest.importorskip("numba")
-    threads: list[list[int]] = []
-    model, note = model_of(), lambda: threads.append([*_threads_of_blas()])
-    with threadpool_limits(2, "blas"), ThreadPoolExecutor(2) as workers:
-        note()
-        tokens = [workers.submit(_natively_written, model) for _ in range(6)]
-        assert len({each.result() for each in tokens}) == 1
-        note()
-        with blas_on_one_thread():
-            with blas_on_one_thread():
-                pass
-            note()
-    assert threads == [threads[0], threads[0], [1] * len(threads[0])]
-
-
-def _threads_of_blas() -> list[int]:
-    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
-
-
-def _natively_written(model: Any) -> tuple[int, ...]:
-    with native():
-        return tuple(model.generate([1, 2], 40, temperature=0).tolist())
+    decoder = model.decoder(recorded=True)
+    for end in (1, 2):
+        decoder.next_logits(TEXT[:end])
+    monkeypatch.setattr(Block, "forward", None)
+    for end in (3, 4, 5):
+        decoder.next_logits(TEXT[:end])
 
 
 def test_side_by_side_more_tokens_than_were_told_of_are_read_too() -> None:
     pytest.importorskip("numba")
     model = model_of()
-    with native():
-        decoder = BatchDecoder(model, 2, 4)
-        for end in (3, 4, 5, 6):
-            rows = np.array([TEXT[:end], TEXT[1 : end + 1]])
-            logits = decoder.next_logits(rows)
-            whole = [model.next_logits(row) for row in rows]
-            np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
+    decoder = BatchDecoder(model, 2, 4, recorded=True)
+    for end in (3, 4, 5, 6):
+        rows = np.array([TEXT[:end], TEXT[1 : end + 1]])
+        logits = decoder.next_logits(rows)
+        whole = [model.next_logits(row) for row in rows]
+        np.testing.assert_allclose(logits, whole, rtol=0, atol=3e-6 * np.abs(whole).max())
 
 
-def test_natively_what_depends_on_the_position_is_read_as_before_and_says_why() -> None:
+def test_recorded_what_depends_on_the_position_is_read_as_before_and_says_why() -> None:
     pytest.importorskip("numba")
     model = pretrained(LLAMA)
     plain = model.generate([1, 2], 6, temperature=0)
-    with (
-        native(),
-        pytest.warns(UserWarning, match=r"tokens are read as without it: an array.*'cos'"),
-    ):
-        np.testing.assert_array_equal(model.generate([1, 2], 6, temperature=0), plain)
+    with pytest.warns(UserWarning, match="^decoding is not recorded: leaf 'cos'.* changes"):
+        again = model.generate([1, 2], 6, temperature=0, recorded=True)
+    np.testing.assert_array_equal(again, plain)

@@ -20,13 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
 
-from autolm import explain, native
+from autolm import explain
 from autolm.cli import main
 from autolm.lm import load_pretrained
 from autolm.lm.design import PretrainedError
 from autolm.lm.pretrained import sources_of
 from autolm.lm.size import GPT3, parts
-from tests.compiled.tapes import needs_numba
 from tests.lm.huggingface_folders import CONFIGS, TEXT, write_model
 from tests.lm.test_export import every_category
 
@@ -69,11 +68,9 @@ def theirs_as_ours(model: Any, ours: Any) -> dict[str, np.ndarray[Any, Any]]:
     return found
 
 
-@needs_numba
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_logits_loss_all_gradients_and_greedy_text_are_transformers(
-    folders: Any, in_float64: None, name: str, compiled: bool
+    folders: Any, in_float64: None, name: str
 ) -> None:
     folder, _ = folders[name]
     class_ = type(folders[name][1])
@@ -82,10 +79,9 @@ def test_logits_loss_all_gradients_and_greedy_text_are_transformers(
     ids = np.array(tokenizer.encode(TEXT)[:80]).reshape(2, 40)  # longer than the window
     output = theirs(torch.tensor(ids), labels=torch.tensor(ids))
     output.loss.backward()
-    with native(compiled):
-        logits, activations = model(ids, store_activations=True)
-        loss = model.compute_loss(ids[:, :-1], ids[:, 1:])
-        loss.backward()
+    logits, activations = model(ids, store_activations=True)
+    loss = model.compute_loss(ids[:, :-1], ids[:, 1:])
+    loss.backward()
     expected = output.logits.detach().numpy()
     np.testing.assert_allclose(logits.data, expected, rtol=0, atol=1e-12 * abs(expected).max())
     assert [*activations] == ["input", "layer_0", "layer_1"]

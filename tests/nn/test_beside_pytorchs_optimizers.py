@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autolm import Tensor, native
+from autolm import Tensor
 from autolm.nn import SGD, Adam, AdamW, clip_gradients, schedule
-from tests.compiled.tapes import needs_numba
 
 if importlib.util.find_spec("torch") is None:
     pytest.skip("no torch: pip install 'autolm[test,torch]'", allow_module_level=True)
@@ -35,11 +34,9 @@ def drawn() -> list[np.ndarray[Any, Any]]:
     return [rng.normal(size=shape) for shape in SHAPES]
 
 
-@needs_numba
-@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize(("make", "make_theirs", "options"), OPTIMIZERS)
 def test_twenty_steps_of_matrices_are_pytorchs(
-    make: Any, make_theirs: Any, options: dict[str, Any], compiled: bool
+    make: Any, make_theirs: Any, options: dict[str, Any]
 ) -> None:
     ours, theirs = [Tensor(x) for x in drawn()], [torch.tensor(x) for x in drawn()]
     optimizer, their_optimizer = make(ours, 0.1, **options), make_theirs(theirs, 0.1, **options)
@@ -49,8 +46,7 @@ def test_twenty_steps_of_matrices_are_pytorchs(
             gradient = rng.normal(size=own.shape) * 10.0 ** rng.integers(-6, 3)
             own.grad, other.grad = gradient, torch.tensor(gradient)
         optimizer.learning_rate = their_optimizer.param_groups[0]["lr"] = 0.05 / (1 + step)
-        with native(compiled):
-            optimizer.step()
+        optimizer.step()
         their_optimizer.step()
     for own, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(own.data, other.numpy(), rtol=1e-12, atol=1e-12)

@@ -13,10 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, native, ops
-from autolm.compiled import fused as compiled
+from autolm import Tensor, Value, ops
 from tests.calls import arity
-from tests.compiled.tapes import needs_numba
 from tests.ops.test_small_shapes import ORACLES, end_to_end
 
 ATTRIBUTE_VALUES = {
@@ -137,34 +135,6 @@ def test_an_attribute_that_means_nothing_is_named(op, name):
         arrays, attributes = right_call(op)
         with noted(word):
             refused_or_numpys(op, arrays, {**attributes, name: value}, name)
-
-
-@needs_numba
-@pytest.mark.parametrize(
-    ("op", "name"),
-    [(op, name) for op, name in TOLD if op in compiled.FORWARDS],
-    ids=lambda each: getattr(each, "name", each),
-)
-def test_compiled_twins_refuse_it_in_the_same_words(op, name):
-    for word, value in ATTRIBUTE_VALUES.items():
-        with noted(word):
-            same_with_twins(op, {name: value})
-
-
-def same_with_twins(op, changed):
-    arrays, attributes = right_call(op)
-    outcomes = []
-    for enabled in (False, True):
-        with native(enabled):
-            try:
-                outcomes.append(op(*arrays, **{**attributes, **changed}).data)
-            except Exception as error:
-                outcomes.append(f"{type(error)} {error}")
-    assert type(outcomes[0]) is type(outcomes[1])
-    if isinstance(outcomes[0], str):
-        assert outcomes[0] == outcomes[1]
-    else:
-        np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-12)
 
 
 @each_operation

@@ -186,10 +186,10 @@ def test_what_is_put_in_stays_unless_the_korean_says_it_too():
 def test_how_a_native_run_computes_is_said_in_the_line_of_the_model():
     speak("ko")
     model = "2 layers · 4 heads · d_model 64 · d_ff 256 · vocabulary 31 · 102 912 parameters"
-    for how in ("step recorded in 0.2 s (compiled before)", "step not recorded: x"):
+    for how in ("step recorded in 0.2 s", "step not recorded: x"):
         korean = say(f"TinyLM  {model} · float32 · native, {how}")
         assert korean.startswith("TinyLM  층 2")
-        assert " · float32 · native, 걸음을 " in korean
+        assert " · float32 · native, 단계를 " in korean
         assert "step" not in korean
 
 

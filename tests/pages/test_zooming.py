@@ -6,12 +6,11 @@ import pytest
 from autolm import Tensor, ops, topological_order
 from autolm.drawing.gradients import walk
 from autolm.engine.value import OPERATIONS
-from autolm.ops.array_operation import CONDITION
 from autolm.pages import player
 from autolm.pages.matrices import Matrices
 from autolm.pages.scalar_program import IN_JAVASCRIPT
 from autolm.tensor.quiet import quiet
-from tests.calls import arity, domains, end_to_end
+from tests.calls import arity, end_to_end, operands_of
 from tests.needs import need_browser, need_renderer
 from tests.pages.player_page import opened
 
@@ -34,14 +33,6 @@ COMPARED = """matrices.flatMap((matrix, id) => [...matrix.data.keys()].map((flat
     for (const { node, sent } of steps) operands[node].forEach((k, i) => { sums[k] = sent[i][3]; });
     const slopes = from.map(([place, operand, at]) => [operand, at, sums[place] ?? 0]);
     return [id, flat, matrix.made.op, String(data.at(-1)), slopes]; })).filter(Boolean)"""
-
-
-def operands_of(op, shapes, rng):
-    for shape, domain in zip(shapes, domains(op, len(shapes)), strict=True):
-        if domain is CONDITION:
-            yield Tensor(rng.random(shape) > 0.5)
-        else:
-            yield Tensor(rng.uniform(0.2, 0.9, shape))
 
 
 def everything():

@@ -1,7 +1,7 @@
-"""Machine code that numba makes of a loop, kept on disk for the next time, where that can be.
+"""Loops compiled by numba, with the machine code cached on disk.
 
-To compile takes seconds, and of a recorded step half a minute. So the log `autolm.compiled` says
-when it begins, which the command shows; and it warns, once, where nothing can be kept.
+Compiling takes a second per loop. The log `autolm.compiled`, which the command shows, says when it
+begins, and warns once if nothing can be cached.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-BEGINS = "compiling loops, once: it takes up to half a minute"
+BEGINS = "compiling loops, once: this takes up to half a minute"
 LOG = logging.getLogger(__name__.rpartition(".")[0])
 
 
-def kept(function: Callable[..., Any], **options: Any) -> Any:
-    """Let numba compile a function at its first call, or load what it made of it before.
+def compiled(function: Callable[..., Any], **options: Any) -> Any:
+    """Return a function that numba compiles at its first call, or loads from the cache.
 
-    A full disk, or one that is read-only, costs the time to compile and nothing else.
+    On a full or read-only disk it is compiled in each process.
     """
     from numba import njit
     from numba.core.caching import FunctionCache
 
     on_disk: Any = FunctionCache
 
-    class Kept(on_disk):
+    class DiskCache(on_disk):
         def load_overload(self, *what: Any) -> Any:
             try:
-                found = super().load_overload(*what)
+                overload = super().load_overload(*what)
             except OSError:  # a file that may not be read
-                found = None
-            if found is None:
+                overload = None
+            if overload is None:
                 _say(logging.INFO, BEGINS)
-            return found
+            return overload
 
         def save_overload(self, *what: Any) -> None:
             try:
@@ -41,17 +41,17 @@ def kept(function: Callable[..., Any], **options: Any) -> Any:
             except OSError as error:
                 _warn(error.strerror)
 
-    compiled = njit(**options)(function)
+    loop = njit(**options)(function)
     try:
-        compiled._cache = Kept(function)
+        loop._cache = DiskCache(function)
     except RuntimeError:  # as numba found none
         _say(logging.INFO, BEGINS)
         _warn("there is no folder that can be written; NUMBA_CACHE_DIR names another")
-    return compiled
+    return loop
 
 
 def _warn(why: str | None) -> None:
-    _say(logging.WARNING, f"compiled loops cannot be kept for the next time: {why}")
+    _say(logging.WARNING, f"compiled loops cannot be cached: {why}")
 
 
 @cache  # each is said once

@@ -1,0 +1,193 @@
+"""How a graph of Tensors becomes a program: forward in the order of making, backward in reverse.
+
+Each operation appends its calls: those of its instruction (`instructions.py`), or, if it has none,
+its own function and rule. Contributions to a gradient are added in the order in which the plain
+pass adds them, so that a program without compiled loops gives the same numbers, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from autolm.compiled.program import Program
+from autolm.tensor.fitting import fit, fits
+from autolm.tensor.tensor import Tensor
+
+Array = NDArray[Any]
+#: Takes the upstream gradient and returns one contribution per operand, or None for none.
+Rule = Callable[[Array], Sequence[Array | None]]
+Written = tuple[Array, Rule] | None
+#: Appends the forward calls of an operation; returns its result and its rule, or None if it cannot.
+Instruction = Callable[..., Written]
+
+
+class Recorder:
+    """The program of one graph while it is written.
+
+    Parameters
+    ----------
+    instructions
+        The instruction of an operation, by its record; operations without one run as they are.
+    leaves
+        The array of each leaf.
+    gradients
+        Where the gradient of a leaf goes; leaves without a place get none.
+
+    Attributes
+    ----------
+    program
+        The calls so far.
+    arrays
+        The array of each node so far.
+    by_instruction, by_function
+        How many operations of a name have an instruction, and how many run as they are.
+    """
+
+    def __init__(
+        self,
+        instructions: Mapping[Any, Instruction],
+        leaves: Mapping[Tensor, Array],
+        gradients: Mapping[Tensor, Array],
+    ) -> None:
+        self.program = Program()
+        self.arrays = dict(leaves)
+        self.by_instruction: dict[str, int] = {}
+        self.by_function: dict[str, int] = {}
+        self._instructions, self._places = instructions, gradients
+        self._rules: dict[Tensor, Rule] = {}
+        self._gradients: dict[Tensor, Array] = {}
+        self._added_in_place: set[Tensor] = set()  # nodes whose gradient no other node shares
+        self._wanted: set[Tensor] = set(gradients)  # nodes that need a gradient
+        self._node: Tensor
+
+    # What an instruction uses
+
+    def new(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> Array:
+        """Return an array for a result, by default of the dtype of the operation's result."""
+        return self.program.new(shape, self._node.dtype if dtype is None else dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the operation's result."""
+        return self._node.shape
+
+    def result(self) -> Array:
+        """Return an array for the operation's result."""
+        return self.new(self._node.shape)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Append a call; every array that it reads or writes must be among the arguments."""
+        self.program.call(function, *arguments)
+
+    def needs_gradient(self, operand: int) -> bool:
+        """Whether a gradient is needed for an operand, by its index."""
+        return self._node.parents[operand] in self._wanted
+
+    def gradient_of(self, operand: int) -> Array:
+        """Return an array of the operand's shape for the rule to fill with its contribution.
+
+        It is the place of the gradient itself if this contribution is the first.
+        """
+        parent = self._node.parents[operand]
+        if parent in self._gradients or parent in self._added_in_place:
+            return self.new(parent.shape, parent.dtype)
+        self._added_in_place.add(parent)
+        place = self._places.get(parent)
+        return self.new(parent.shape, parent.dtype) if place is None else place
+
+    # Forward and backward
+
+    def forward(self, node: Tensor, attributes: Mapping[str, Any]) -> None:
+        """Append the calls that compute a result from its operands."""
+        self._node = node
+        if not self._wanted.isdisjoint(node.parents):
+            self._wanted.add(node)
+        operands = [self.arrays[parent] for parent in node.parents]
+        instruction = self._instructions.get(node.op)
+        written = None if instruction is None else instruction(self, *operands, **attributes)
+        count = self.by_function if written is None else self.by_instruction
+        count[node.op.name] = count.get(node.op.name, 0) + 1
+        if written is None:
+            written = self._by_its_function(operands, attributes)
+        self.arrays[node], self._rules[node] = written
+
+    def backward(self, order: Sequence[Tensor]) -> None:
+        """Append the calls that compute the gradients of a graph, of which the root is last."""
+        root = order[-1]
+        self._gradients[root] = np.ones(root.shape, root.dtype)
+        for node in reversed(order):
+            if node.parents and node in self._gradients:
+                self._node = node
+                upstream = self._gradients.pop(node)
+                for parent, contribution in zip(
+                    node.parents, self._rules.pop(node)(upstream), strict=True
+                ):
+                    if parent in self._wanted and contribution is not None:
+                        self._add(parent, contribution)
+
+    def depends_on_a_parameter(self, node: Tensor) -> bool:
+        """Whether a node whose calls were appended depends on a leaf with a place."""
+        return node in self._wanted
+
+    def has_gradient(self, leaf: Tensor) -> bool:
+        """Whether a gradient reaches a leaf."""
+        return leaf in self._gradients
+
+    def _add(self, parent: Tensor, contribution: Array) -> None:
+        """Append the calls that add a contribution to the gradient of an operand."""
+        if contribution.shape != parent.shape or contribution.dtype != parent.dtype:
+            fitted = self.new(parent.shape, parent.dtype)
+            self.call(_fit_into, contribution, fitted)
+            contribution = fitted
+        place = self._places.get(parent)
+        before = self._gradients.get(parent)
+        if before is None:
+            if place is not None and contribution is not place:
+                self.call(np.copyto, place, contribution)
+                contribution = place
+            self._gradients[parent] = contribution
+        elif before is place or parent in self._added_in_place:
+            self.call(np.add, before, contribution, before)
+        else:  # another node may read the array of the first contribution
+            self._added_in_place.add(parent)
+            total = self._gradients[parent] = self.new(parent.shape, parent.dtype)
+            self.call(np.add, before, contribution, total)
+
+    def _by_its_function(
+        self, operands: Sequence[Array], attributes: Mapping[str, Any]
+    ) -> tuple[Array, Rule]:
+        """Append a call of the operation's own function, and of the rule that it returns."""
+        node, closure = self._node, _Closure()
+        y = self.result()
+        self.call(closure.forward, node.op.forward, y, attributes, *operands)
+
+        def rule(grad: Array) -> list[Array | None]:
+            needed = map(self.needs_gradient, range(len(operands)))
+            wanted = [self.gradient_of(k) if need else None for k, need in enumerate(needed)]
+            self.call(closure.backward, grad, tuple(wanted), y, *operands)
+            return wanted
+
+        return y, rule
+
+
+class _Closure:
+    """The rule that an operation's function returned for the batch at hand."""
+
+    def forward(
+        self, function: Callable[..., Any], y: Array, attributes: Mapping[str, Any], *arrays: Array
+    ) -> None:
+        y[...], self._rule = function(*arrays, **attributes)
+
+    def backward(self, grad: Array, wanted: Sequence[Array | None], *_: Array) -> None:
+        for contribution, into in zip(self._rule(grad), wanted, strict=True):
+            if into is not None:
+                _fit_into(contribution, into)
+
+
+def _fit_into(contribution: Any, into: Array) -> None:
+    """Sum a contribution over broadcast axes, and cast it, as the plain pass does."""
+    into[...] = contribution if fits(contribution, into) else fit(contribution, into)
