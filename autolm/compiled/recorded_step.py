@@ -254,10 +254,9 @@ class RecordedStep:
         for name, parameter in self._optimizer.parameters.items():
             if parameter.has_grad is not (parameter in replay.reached):
                 raise NotRecordable(f"a gradient reaches {name} for some batches only")
-        bound = min(MAX_ERROR.get(p.dtype, MAX_ERROR_OF_OTHERS) for p in replay.reached)
-        if not abs(loss - expected) <= bound * max(
-            abs(expected), 1e-30
-        ) or not self._memory.is_close(replay.reached, bound):
+        bound = max(MAX_ERROR.get(p.dtype, MAX_ERROR_OF_OTHERS) for p in replay.reached)
+        is_close = abs(loss - expected) <= bound * max(abs(expected), 1e-30)
+        if not is_close or not self._memory.is_close(replay.reached, bound):
             raise NotRecordable(
                 "the program made of the first batches gave another loss or gradient for the next"
             )
