@@ -275,11 +275,13 @@ def attend_to_cache(
     for b in range(len(q)):
         keys[b, at], values[b, at] = k[b], v[b]
         for head in range(heads):
-            own, shared, shared_v = head * d_k, head // shares * d_k, head // shares * d_v
+            query = q[b, head * d_k : (head + 1) * d_k]
+            group = head // shares
             for t in range(first, at + 1):
+                key = keys[b, t, group * d_k : (group + 1) * d_k]
                 score = number(0)
                 for i in range(d_k):
-                    score += q[b, own + i] * keys[b, t, shared + i]
+                    score += query[i] * key[i]
                 weights[t] = score * factor
             largest = _largest(weights[first : at + 1])
             total = number(0)
@@ -291,9 +293,9 @@ def attend_to_cache(
             if total == 0:
                 continue
             for t in range(first, at + 1):
-                share = weights[t] / total
+                share, value = weights[t] / total, values[b, t, group * d_v : (group + 1) * d_v]
                 for i in range(d_v):
-                    mixed[i] += share * values[b, t, shared_v + i]
+                    mixed[i] += share * value[i]
 
 
 def adamw(data: Any, grad: Any, first: Any, second: Any, betas: Any, rates: Any) -> None:
