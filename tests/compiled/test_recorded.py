@@ -179,6 +179,37 @@ def test_training_by_it_is_training(
         np.testing.assert_allclose(other, one, **tolerance)  # type: ignore[arg-type]
 
 
+@given(data=st.data())
+def test_a_random_model_is_trained_as_plainly(data: Any) -> None:
+    """Also where the loss is nan or infinite, once the parameters are too large."""
+    draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    heads, vocab_size, rows, tokens = draw(1, 3), draw(8, 20), draw(1, 5), draw(3, 8)
+    sizes = (vocab_size, heads * draw(1, 8), heads, draw(1, 24), draw(0, 3))
+    dtype, seed = data.draw(st.sampled_from(["float32", "float64"])), draw(0, 99)
+    choices = {"norm": data.draw(st.sampled_from(["pre", "post", None])), "causal": draw(0, 1) == 1}
+    models = [TinyLM(*sizes, max_len=8, dtype=dtype, seed=seed, **choices) for _ in range(2)]
+    optimizers = [AdamW(model.named_parameters(), 0.003) for model in models]
+    step = recorded(models[1].compute_loss, optimizers[1])
+    rng = np.random.default_rng(seed)
+    tolerance = 1e-3 if dtype == "float32" else 1e-9
+    for _ in range(6):
+        batch = rng.integers(vocab_size, size=(2, rows, tokens))
+        plain = models[0].compute_loss(*batch)
+        optimizers[0].zero_grad()
+        plain.backward()
+        optimizers[0].step()
+        np.testing.assert_allclose(step(*batch), float(plain), rtol=tolerance, atol=tolerance)
+    assert "replayed since call 4" in step.explain()
+    for model in models:
+        for parameter in model.parameters():
+            parameter.data *= 10.0 ** (30 if dtype == "float32" else 200)
+    with np.errstate(all="ignore"):
+        plain = float(models[0].compute_loss(*batch))
+        replayed = step.compute(*batch)
+    assert np.isnan(replayed) == np.isnan(plain)
+    assert np.isinf(replayed) == np.isinf(plain)
+
+
 CASES = [
     (op, case)
     for op in ops.OPERATIONS
