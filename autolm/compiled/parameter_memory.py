@@ -78,15 +78,21 @@ class ParameterMemory:
             squares = sum(float(np.vdot(g, g)) for g in wide)
         return math.sqrt(squares)
 
-    def is_close(self, reached: Collection[Tensor], bound: float) -> bool:
+    def largest_gradient(self, reached: Collection[Tensor]) -> float:
+        """Return the largest absolute number in the ``.grad`` of parameters; nan if one is nan."""
+        return float(np.max([np.abs(p.grad).max(initial=0) for p in reached], initial=0))
+
+    def is_close(self, reached: Collection[Tensor], bound: float, smallest: float) -> bool:
         """Whether the gradient is that in ``.grad``, relative to the largest numbers there.
 
-        A parameter whose gradient is rounding errors alone is compared with the largest of all.
+        A parameter whose gradient is rounding errors alone is compared with the largest of all, or
+        with `smallest` if that is larger.
         """
-        largest = [float(np.abs(p.grad).max(initial=0)) for p in reached]
-        for parameter, own in zip(reached, largest, strict=True):
+        largest = max(self.largest_gradient(reached) / 10, smallest)
+        for parameter in reached:
+            own = float(np.abs(parameter.grad).max(initial=0))
             error = float(np.abs(self.gradient[parameter] - parameter.grad).max(initial=0))
-            if not error <= bound * (own + max(largest) / 10):
+            if not error <= bound * (own + largest):
                 return False
         return True
 

@@ -2,21 +2,30 @@
 
 `recorded(loss_function, optimizer)` calls the function as usual for the first batches of a shape
 and compares their graphs: which arrays come from the batch, and what stays. The graph becomes a
-program (`recorder.py`), which is verified on one more batch and then replayed. To draw, step or
-explain a loss, call the function itself: it uses the same parameters.
+program (`recorder.py`), which is verified on one more batch and then replayed. It is verified again
+now and then, as the function may have changed meanwhile. To draw, step or explain a loss, call the
+function itself: it uses the same parameters.
 """
 
 from __future__ import annotations
 
 import math
+import random
 import warnings
 from collections.abc import Callable
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.compiled.examples import Example, NotRecordable, NotYetRecordable
+from autolm.compiled.examples import (
+    Example,
+    NotRecordable,
+    NotYetRecordable,
+    are_equal_arrays,
+)
 from autolm.compiled.instructions import NotReplayed
 from autolm.compiled.parameter_memory import ParameterMemory
 from autolm.compiled.replay import Replay
@@ -31,9 +40,10 @@ Array = NDArray[Any]
 Shapes = tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
 
 MAX_RECORDS = 8  # shapes of batches, beyond which the plain step runs
-MAX_EXAMPLES = 6  # batches of one shape, after which no more are waited for
+MAX_EXAMPLES = 6  # batches of one shape, of which none was replayed
 MAX_ERROR = {np.dtype(np.float64): 1e-9}  # relative to the largest number of a gradient
 MAX_ERROR_OF_OTHERS = 1e-3
+SMALLEST = 0.01  # a loss that has become smaller than this, of the first, is mostly rounding errors
 
 
 def recorded(
@@ -74,8 +84,15 @@ def recorded(
     A step that cannot be replayed runs plainly, and a warning says why. That is so if the loss
     function reads a result as a number, draws random numbers outside of an operation, computes an
     array from the batch with NumPy instead of autolm, or makes another graph for another batch.
-    A replayed step writes the parameters in place, so a graph that was made before the step cannot
-    be differentiated after it.
+
+    A replay does not call the loss function. So a number that the function takes from elsewhere,
+    such as the weight of a term, should be an argument of the step, and a condition on the batch is
+    not looked at again. To notice a change, the step is compared with the plain step at its replays
+    1, 2, 4, 8 and so on; if they differ, a warning says so and the plain step runs from then on.
+
+    A replayed step writes the parameters in place: copy ``p.data`` to keep it. A graph that was
+    made before the step cannot be differentiated after it. Of leaves that the optimizer does not
+    have, a replay leaves ``.grad`` as it is. Threads that call one step take turns.
 
     Examples
     --------
@@ -126,12 +143,19 @@ class RecordedStep:
         self._records: dict[Shapes, _Record] = {}
         self._replayed: Replay | None = None
         self._calls = 0
+        self._lock = Lock()
         self.gradient_norm = math.nan
+
+    def __reduce__(self) -> Any:
+        """Copy or pickle a step without its records: a copied program would lose its views."""
+        make = partial(RecordedStep, clip=self._clip, gradients=self._leaves_gradients)
+        return make, (self._function, self._optimizer)
 
     def __call__(self, *arrays: ArrayLike) -> float:
         """Take one training step; return the loss before it."""
-        loss = self.compute(*arrays)
-        self.update()
+        with self._lock:
+            loss = self.compute(*arrays)
+            self.update()
         return loss
 
     def compute(self, *arrays: ArrayLike) -> float:
@@ -145,17 +169,21 @@ class RecordedStep:
             if len(self._records) > MAX_RECORDS:
                 record.give_up(f"{MAX_RECORDS} other shapes have a record already")
         self._replayed = None
+        if record.replay is not None and record.replay.is_stale(batch):
+            record.begin()
         if record.replay is not None and record.is_verified:
-            if record.replay.is_stale():
-                record.begin()
-            else:
-                loss = self._replay(record.replay, batch)
-                if loss is not None:
-                    return loss
+            record.replays, record.examples = record.replays + 1, 0
+            is_checked = record.replays & (record.replays - 1) == 0  # a power of two
+            loss = None if is_checked else self._replay(record.replay, batch)
+            if loss is not None:
+                return loss
         return self._compute_plainly(record, batch)
 
     def update(self) -> None:
         """Clip the gradient that `compute` computed, and take the optimizer's step."""
+        if self._replayed is not None and type(self._optimizer).step is not Optimizer.step:
+            self._memory.leave_gradients(self._replayed.reached)
+            self._replayed = None
         if self._replayed is None:
             clip_gradients(self._optimizer.parameters.values(), self._clip)
             self._optimizer.step()
@@ -205,17 +233,33 @@ class RecordedStep:
             loss = self._function(*batch)
             loss.backward()
         else:
-            copies = [array.copy() for array in batch]
-            with recording(sites=True, constants=True):
-                loss = self._function(*batch)
-            example = Example.of(loss, copies)
-            loss.backward()
-            try:
-                self._learn(record, example)
-            except NotRecordable as why:
-                record.give_up(str(why))
+            loss = self._take_example(record, batch)
+            if record.replay is not None and record.replays:  # verified again: as in other steps
+                replayed = self._replay(record.replay, batch)
+                if replayed is not None:
+                    self._optimizer.zero_grad()
+                    return replayed
         self.gradient_norm = gradient_norm(self._optimizer.parameters.values())
         return float(loss)
+
+    def _take_example(self, record: _Record, batch: list[Array]) -> Tensor:
+        """Compute loss and gradient plainly, and learn from their graph; return the loss."""
+        copies = [np.array(array, order="C") for array in batch]
+        random_state = _random_state()
+        with recording(sites=True, constants=True):
+            loss = read_kind("recorded", "the loss", self._function(*copies), Tensor, "a Tensor")
+        draws = _random_state() != random_state
+        example = Example.of(loss, copies)
+        loss.backward()
+        try:
+            if draws:
+                raise NotRecordable("the loss function draws random numbers")
+            if not all(map(are_equal_arrays, copies, batch)):
+                raise NotRecordable("the loss function writes into an array of the batch")
+            self._learn(record, example)
+        except NotRecordable as why:
+            record.give_up(str(why))
+        return example.loss
 
     def _learn(self, record: _Record, example: Example) -> None:
         """Take one more example into a record: make its program of two, and verify it on a third.
@@ -229,38 +273,51 @@ class RecordedStep:
             raise NotRecordable(example.reads)
         if record.replay is not None:
             self._verify(record, record.replay, example)
-        elif record.example is None:
-            record.example = example
-        else:
-            record.count += 1
+            return
+        record.examples += 1
+        if record.examples > MAX_EXAMPLES:
+            raise NotRecordable(
+                record.waits_for or "a Tensor or array that it uses is replaced before each replay"
+            )
+        if record.example is not None:
             try:
                 record.replay = Replay(record.example, example, self._memory)
-            except NotYetRecordable:
-                if record.count >= MAX_EXAMPLES:
-                    raise
-            record.example = example
-        if record.is_verified:
-            record.first_replay = self._calls + 1
+            except NotYetRecordable as why:
+                record.waits_for = str(why)
+        record.example = example
 
     def _verify(self, record: _Record, replay: Replay, example: Example) -> None:
-        """Compare the program's loss and gradient with those of the plain step just done."""
+        """Compare the program's loss and gradient with those of the plain step just done.
+
+        Numbers that are not finite say nothing, and differences that are small against the first
+        loss and gradient are rounding errors.
+        """
         self._memory.gather()
         try:
             with quiet():
                 loss = replay.run(example.batch)
         except NotReplayed:
             return  # the next batch may do
-        expected = float(example.loss)
         for name, parameter in self._optimizer.parameters.items():
             if parameter.has_grad is not (parameter in replay.reached):
                 raise NotRecordable(f"a gradient reaches {name} for some batches only")
+        expected, largest = float(example.loss), self._memory.largest_gradient(replay.reached)
+        if not math.isfinite(largest) or not (math.isfinite(expected) or math.isfinite(loss)):
+            return
+        if not record.is_verified:
+            record.smallest = SMALLEST * abs(expected), SMALLEST * largest
         bound = max(MAX_ERROR.get(p.dtype, MAX_ERROR_OF_OTHERS) for p in replay.reached)
-        is_close = abs(loss - expected) <= bound * max(abs(expected), 1e-30)
-        if not is_close or not self._memory.is_close(replay.reached, bound):
+        is_close = abs(loss - expected) <= bound * max(abs(expected), record.smallest[0], 1e-30)
+        if not is_close or not self._memory.is_close(replay.reached, bound, record.smallest[1]):
             raise NotRecordable(
-                "the program made of the first batches gave another loss or gradient for the next"
+                f"replay {record.replays} gave another loss or gradient than the loss function, "
+                "which uses something that has changed: a number, an array, or randomness"
+                if record.is_verified
+                else "the program of the first batches gave another loss or gradient for the next"
             )
-        record.is_verified, record.example = True, None
+        if not record.is_verified:
+            record.is_verified, record.example = True, None
+            record.first_replay = self._calls + 1
 
 
 class _Record:
@@ -269,19 +326,22 @@ class _Record:
     def __init__(self) -> None:
         self.reason = ""  # why the plain step runs for good
         self.first_replay = 0
+        self.examples = 0  # since the latest replay
+        self.waits_for = ""  # why two examples do not do yet
+        self.smallest = 0.0, 0.0  # differences of a loss and of a gradient are relative to more
         self.begin()
 
     def begin(self) -> None:
         """Begin anew, without an example."""
         self.example: Example | None = None
         self.replay: Replay | None = None
-        self.is_verified, self.count = False, 0
+        self.is_verified, self.replays = False, 0
 
     def give_up(self, why: str) -> None:
         """Run the plain step from now on, and warn once that it runs."""
         self.begin()
         self.reason = why
-        warnings.warn(f"recorded: the plain step runs: {why}", stacklevel=5)
+        warnings.warn(f"recorded: the plain step runs: {why}", stacklevel=6)
 
     def state(self) -> str:
         """Say how batches of this shape are computed."""
@@ -290,3 +350,9 @@ class _Record:
         if self.is_verified:
             return f"replayed since call {self.first_replay}"
         return "not recorded yet"
+
+
+def _random_state() -> Any:
+    """Return the state of the global random numbers of Python and of NumPy."""
+    state: Any = np.random.get_state()
+    return random.getstate(), state[1].tobytes(), state[2:]

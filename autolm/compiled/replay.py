@@ -48,9 +48,9 @@ class Replay:
 
     def __init__(self, first: Example, second: Example, memory: ParameterMemory) -> None:
         matches = Matches(first, second)
-        self._inputs = [np.array(array, order="C") for array in second.batch]
-        self._converted: dict[Source, Array] = {}
-        self._fixed: list[tuple[Tensor, Array]] = []  # leaves that are the same Tensor each time
+        self._inputs = [array.copy() for array in second.batch]
+        self._parameters = [(p, p.requires_grad) for p in memory.data]
+        self._constants: list[tuple[Tensor, Array]] = []
         leaves, attributes = dict[Tensor, Array](), dict[Tensor, dict[str, Any]]()
         for i, node in enumerate(second.order):
             if node in memory.data:
@@ -61,9 +61,9 @@ class Replay:
                 attributes[node] = {
                     name: self._resolved(matches.attribute(i, name)) for name in node.attributes
                 }
-        recorder = Recorder(instructions(), leaves, memory.gradient)
-        for source, array in self._converted.items():
-            recorder.call(np.copyto, array, self._inputs[source.place], "unsafe")
+        self._pinned = [(i, second.batch[i]) for i in sorted(matches.pinned)]
+        trained = {p: place for p, place in memory.gradient.items() if p.requires_grad}
+        recorder = Recorder(instructions(), leaves, trained)
         for node, values in attributes.items():
             recorder.forward(node, values)
         if not recorder.depends_on_a_parameter(second.loss):
@@ -76,26 +76,20 @@ class Replay:
         self._counts = recorder.by_instruction, recorder.by_function
         self.reached = {p for p in memory.data if recorder.has_gradient(p)}
 
-    def _leaf(self, leaf: Tensor, index: int | None) -> Array:
-        """Return the array of a leaf: an array of the batch, or the leaf's own."""
-        if index is not None:
-            return self._array_of(Source(index, leaf.dtype))
-        self._fixed.append((leaf, leaf._array))
+    def _leaf(self, leaf: Tensor, source: Source | None) -> Array:
+        """Return the array of a leaf: a part of the batch, or the leaf's own."""
+        if source is not None:
+            return source.of(self._inputs)
+        self._constants.append((leaf, leaf._array))
         return leaf._array
 
     def _resolved(self, attribute: Any) -> Any:
         """Return an attribute with the arrays that it takes from the batch."""
         if isinstance(attribute, Source):
-            return self._array_of(attribute)
+            return attribute.of(self._inputs)
         if isinstance(attribute, tuple | list):
             return type(attribute)(map(self._resolved, attribute))
         return attribute
-
-    def _array_of(self, source: Source) -> Array:
-        own = self._inputs[source.place]
-        if own.dtype == source.dtype:
-            return own
-        return self._converted.setdefault(source, own.astype(source.dtype))
 
     def run(self, batch: Sequence[Array]) -> float:
         """Compute the gradients for a batch; return its loss."""
@@ -104,9 +98,17 @@ class Replay:
         self._program.run()
         return self._loss.item()
 
-    def is_stale(self) -> bool:
-        """Whether a Tensor that the loss function uses was given another array since."""
-        return any(leaf._array is not array for leaf, array in self._fixed)
+    def is_stale(self, batch: Sequence[Array]) -> bool:
+        """Whether the program is not valid for a batch.
+
+        It is not if a Tensor that the loss function uses has another array now, a parameter has
+        been frozen or unfrozen, or an array of the batch changed that may have been a constant.
+        """
+        return (
+            any(leaf._array is not array for leaf, array in self._constants)
+            or any(p.requires_grad is not trained for p, trained in self._parameters)
+            or any(not np.array_equal(batch[i], array) for i, array in self._pinned)
+        )
 
     def explain(self) -> list[str]:
         """Say which operations have instructions, and which run by their own functions."""

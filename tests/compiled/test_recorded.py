@@ -1,6 +1,10 @@
 """A recorded step is the plain step: the same losses, parameters, moments and gradients."""
 
+import copy
+import pickle
+import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -346,12 +350,228 @@ def test_each_shape_has_a_record_up_to_a_number() -> None:
         step(rng.normal(size=(9, 2)), rng.normal(size=9))
 
 
-def test_an_array_that_is_the_same_each_time_is_waited_for_and_then_named() -> None:
+def test_arrays_that_are_equal_in_each_call_are_waited_for_and_then_named() -> None:
     rng = np.random.default_rng(1)
-    step = recorded(lambda x, mask: (Tensor(x, False) @ W * mask).sum(), SGD([W], 0.0))
-    with pytest.warns(UserWarning, match="array 1 of the batch is the same in every call"):
+    step = recorded(
+        lambda rows, _: ops.embedding(Tensor(np.eye(3, 2), False) * W, token_ids=rows).sum(),
+        SGD([W], 0.0),
+    )
+    with pytest.warns(UserWarning, match="arrays 0 and 1 of a batch are equal"):
         for _ in range(8):
-            step(rng.normal(size=(3, 2)), np.array([1.0, 0.0, 1.0]))
+            step(*[rng.integers(3, size=5)] * 2)
+
+
+class State(NamedTuple):
+    """What the loss functions below use besides the batch; each call may change it."""
+
+    w: Tensor
+    b: Tensor
+    optimizer: Any
+    numbers: dict[str, Any]
+
+
+def linear(s: State, x: Any, y: Any) -> Tensor:
+    return ops.cross_entropy(Tensor(x, False) @ s.w + s.b, targets=y)
+
+
+def of_clipped(s: State, x: Any, y: Any) -> Tensor:
+    return linear(s, np.clip(x, -5, 5), y)  # x itself for most batches
+
+
+def times_a_column(s: State, x: Any, y: Any) -> Tensor:
+    return (Tensor(x, False) @ s.w * x[:, :1]).sum() + linear(s, x[:, :], y)
+
+
+def times_a_number(s: State, x: Any, y: Any) -> Tensor:
+    return linear(s, x, y) * float(x[0, 0])
+
+
+def of_a_masked_batch(s: State, x: Any, y: Any) -> Tensor:
+    each = ops.cross_entropy(Tensor(x, False) @ s.w + s.b, targets=y, reduction="none")
+    return (each * (y != 2)).sum()
+
+
+def seldom_larger(s: State, x: Any, y: Any) -> Tensor:
+    return linear(s, x, y) * (2 if np.random.random() < 0.1 else 1)
+
+
+def of_its_number(s: State, x: Any, y: Any) -> Tensor:
+    return linear(s, x, y) * s.numbers["scale"]
+
+
+def freeze(s: State) -> None:
+    s.b.requires_grad = False
+
+
+def thaw(s: State) -> None:
+    s.b.requires_grad = True
+
+
+class Decaying(SGD):
+    """An optimizer with a step of its own."""
+
+    def step(self) -> None:
+        for parameter in self.parameters.values():
+            parameter.data = parameter.data * 0.9
+        super().step()
+
+
+LATE = 7  # the call in which something changes for the first time, the fourth replay
+
+
+def batches(late: bool) -> Any:
+    """Yield batches; `late` ones have a column that changes, a rare class, and outliers."""
+    rng = np.random.default_rng(1)
+    for i in range(1, 20):
+        x, y = rng.normal(size=(5, 2)), rng.integers(2, size=5)
+        x[:, 0] = 1
+        if late and i >= LATE:
+            x, y = x * 9 * i, y + 1
+        yield x, y
+
+
+@pytest.mark.parametrize(
+    ("loss", "change", "optimizer"),
+    [
+        (of_clipped, None, SGD),
+        (times_a_column, None, SGD),
+        (times_a_number, None, SGD),
+        (of_a_masked_batch, None, SGD),
+        (seldom_larger, None, SGD),
+        (linear, freeze, SGD),
+        (linear, thaw, SGD),
+        (linear, None, Decaying),
+    ],
+)
+def test_no_replay_uses_what_held_for_the_first_batches_alone(
+    loss: Any, change: Any, optimizer: Any
+) -> None:
+    """That is: the numbers are those of the plain step, whether it is replayed or not."""
+    histories: list[list[Any]] = []
+    for is_recorded in (False, True):
+        rng = np.random.default_rng(0)
+        w, b = leaf(rng, 2, 4), leaf(rng, 4)
+        b.requires_grad = True
+        opt = optimizer([w, b], 0.01)
+        b.requires_grad = change is not thaw
+        state = State(w, b, opt, {})
+        step = recorded(lambda *batch, state=state: loss(state, *batch), opt)
+        np.random.seed(0)
+        history: list[Any] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for i, batch in enumerate(batches(late=change is None and optimizer is SGD), 1):
+                if change and i == LATE:
+                    change(state)
+                if is_recorded:
+                    history.append(step(*batch))
+                else:
+                    opt.zero_grad()
+                    root = loss(state, *batch)
+                    root.backward()
+                    opt.step()
+                    history.append(float(root))
+                history += [w.data.copy(), b.data.copy()]
+        histories.append(history)
+    for one, other in zip(*histories, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-9)
+
+
+def test_a_number_that_changes_later_is_noticed_by_a_later_comparison() -> None:
+    rng = np.random.default_rng(0)
+    w, b = leaf(rng, 2, 4), leaf(rng, 4)
+    state = State(w, b, SGD([w, b], 0.1), {"scale": 1.0})
+    step = recorded(lambda *batch: of_its_number(state, *batch), state.optimizer)
+    with pytest.warns(UserWarning, match="replay 8 gave another loss"):
+        for i, batch in enumerate(batches(late=False)):
+            if i == 8:
+                state.numbers["scale"] = 2.0
+            loss = step(*batch)
+    again = recorded(lambda *batch: of_its_number(state, *batch), SGD([w, b], 0.0))
+    assert "replay 8 gave another loss" in step.explain()
+    w.data, b.data = w.data.copy(), b.data.copy()
+    assert again(*batch) != loss  # the last step moved the parameters
+    assert again(*batch) == float(of_its_number(state, *batch))
+
+
+def test_later_comparisons_do_not_change_the_numbers_and_take_rounding_for_no_difference() -> None:
+    """A loss that has become 0 but for rounding errors has no digits to compare."""
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    w = leaf(rng, 3, 3, dtype=np.float32)
+    step = recorded(lambda x, y: ops.cross_entropy(Tensor(x, False) @ w, targets=y), Adam([w], 0.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(300):
+            y = rng.integers(3, size=6)
+            step(np.eye(3, dtype=np.float32)[y] + np.float32(rng.normal() / 100), y)
+    assert "replayed since call 4" in step.explain()
+
+
+def test_an_array_that_is_the_same_in_each_call_is_a_constant_until_it_changes() -> None:
+    rng = np.random.default_rng(1)
+    step = recorded(
+        lambda x, rows, scale: (Tensor(x, False)[rows] @ W * float(scale)).sum(), SGD([W], 0.0)
+    )
+    rows = np.arange(3)
+    for i in range(18):
+        x, scale = rng.normal(size=(3, 2)), 1.0 if i < 9 else 3.0
+        if i == 6:
+            rows = np.array([2, 2, 0])
+        assert step(x, rows, scale) == pytest.approx((x[rows] @ W.data).sum() * scale, rel=1e-12)
+    assert "replayed since call 13" in step.explain()
+
+
+def test_losses_that_are_not_finite_are_not_taken_for_a_difference() -> None:
+    rng = np.random.default_rng(1)
+    w = Tensor([1.0, 2.0], name="w")
+    step = recorded(squares_of(w), SGD([w], 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in range(8):
+            step(rng.normal(size=(4, 2)) * (np.nan if i == 2 else 1))
+            w.data = [1.0, 2.0]
+    assert "replayed since call 5" in step.explain()
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_a_copied_step_trains_its_own_model_alike(duplicate: Any) -> None:
+    rng = np.random.default_rng(0)
+    model = TinyLM(7, 8, 2, 16, 1, max_len=8, seed=0)
+    step = recorded(model.compute_loss, AdamW(model.named_parameters(), 0.01), clip=0.5)
+    for _ in range(5):
+        step(*rng.integers(7, size=(2, 2, 4)))
+    other = duplicate(step)
+    for _ in range(6):
+        batch = rng.integers(7, size=(2, 2, 4))
+        assert step(*batch) == pytest.approx(other(*batch), rel=1e-4)  # float32
+
+
+def test_a_step_that_writes_into_its_batch_is_not_replayed() -> None:
+    rng = np.random.default_rng(0)
+
+    def writes(x: Any) -> Tensor:
+        x *= 2
+        return (Tensor(x, False) @ W).sum()
+
+    with pytest.warns(UserWarning, match="writes into an array of the batch"):
+        recorded(writes, SGD([W], 0.0))(rng.normal(size=(3, 2)))
+
+
+def test_threads_that_share_a_step_take_turns() -> None:
+    rng = np.random.default_rng(0)
+    parameters = Tensor([0.5, -0.5], name="w")
+    step = recorded(squares_of(parameters), SGD([parameters], 0.0))
+    data = [rng.normal(size=(3, 2)) for _ in range(400)]
+    expected = [step(x) for x in data]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            losses = list(pool.map(step, data))
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
 
 
 def test_a_batch_that_is_wrong_is_refused_in_the_words_of_the_plain_step() -> None:
