@@ -141,6 +141,7 @@ class RecordedStep:
         self._leaves_gradients = read_bool("recorded", "gradients", gradients)
         self._memory = ParameterMemory(optimizer)
         self._records: dict[Shapes, _Record] = {}
+        self._further = _Record()
         self._replayed: Replay | None = None
         self._calls = 0
         self._lock = Lock()
@@ -162,12 +163,7 @@ class RecordedStep:
         """Compute the loss, which is returned, and the gradient, without moving a parameter."""
         self._calls += 1
         batch = [np.asarray(array) for array in arrays]
-        shapes = tuple((array.shape, array.dtype) for array in batch)
-        record = self._records.get(shapes)
-        if record is None:
-            record = self._records[shapes] = _Record()
-            if len(self._records) > MAX_RECORDS:
-                record.give_up(f"{MAX_RECORDS} other shapes have a record already")
+        record = self._record_of(tuple((array.shape, array.dtype) for array in batch))
         self._replayed = None
         if record.replay is not None and record.replay.is_stale(batch):
             record.begin()
@@ -202,7 +198,7 @@ class RecordedStep:
         for recorded_shapes, record in self._records.items():
             if tuple(shape for shape, _ in recorded_shapes) == shapes:
                 return "" if record.is_verified else record.reason or "not enough batches yet"
-        return "no batch of these shapes yet"
+        return self._further.reason or "no batch of these shapes yet"
 
     def explain(self) -> str:
         """Say, for each shape of a batch, what is replayed, and what runs plainly and why."""
@@ -213,7 +209,18 @@ class RecordedStep:
             lines.append(f"{', '.join(str(shape) for shape, _ in shapes)}: {record.state()}")
             if record.replay is not None and record.is_verified:
                 lines += [f"  {line}" for line in record.replay.explain()]
+        if self._further.reason:
+            lines.append(f"further shapes: {self._further.state()}")
         return "\n".join(lines)
+
+    def _record_of(self, shapes: Shapes) -> _Record:
+        """Return the record of batches of these shapes; beyond `MAX_RECORDS` shapes share one."""
+        if shapes not in self._records:
+            if len(self._records) < MAX_RECORDS:
+                self._records[shapes] = _Record()
+            elif not self._further.reason:
+                self._further.give_up(f"{MAX_RECORDS} other shapes have a record already")
+        return self._records.get(shapes, self._further)
 
     def _replay(self, replay: Replay, batch: list[Array]) -> float | None:
         """Compute by the program; None if the plain step has to refuse the batch."""

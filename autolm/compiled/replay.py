@@ -51,6 +51,7 @@ class Replay:
         self._inputs = [array.copy() for array in second.batch]
         self._parameters = [(p, p.requires_grad) for p in memory.data]
         self._constants: list[tuple[Tensor, Array]] = []
+        self._others: list[tuple[Tensor, Array]] = []  # parameters that another optimizer moves
         leaves, attributes = dict[Tensor, Array](), dict[Tensor, dict[str, Any]]()
         for i, node in enumerate(second.order):
             if node in memory.data:
@@ -80,6 +81,9 @@ class Replay:
         """Return the array of a leaf: a part of the batch, or the leaf's own."""
         if source is not None:
             return source.of(self._inputs)
+        if leaf.requires_grad:
+            self._others.append((leaf, leaf._array.copy()))
+            return self._others[-1][1]
         self._constants.append((leaf, leaf._array))
         return leaf._array
 
@@ -95,6 +99,8 @@ class Replay:
         """Compute the gradients for a batch; return its loss."""
         for own, array in zip(self._inputs, batch, strict=True):
             np.copyto(own, array)
+        for leaf, own in self._others:
+            np.copyto(own, leaf._array)
         self._program.run()
         return self._loss.item()
 

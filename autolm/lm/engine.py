@@ -188,9 +188,8 @@ class NumPyEngine(Engine):
             return float(self.model.compute_loss(*batch))
 
     def checkpoint(self) -> tuple[Arrays, Arrays]:
-        """Return copies of the arrays, since a recorded step writes in place."""
-        parameters = {path: array.copy() for path, array in self.model.state().items()}
-        return parameters, self.optimizer.state()
+        """Return parameters and optimizer state."""
+        return self.model.state(), self.optimizer.state()
 
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
         """Set parameters and optimizer state."""

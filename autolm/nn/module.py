@@ -105,8 +105,8 @@ class Module:
         return table(repr(self), rows, repr(self))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of all parameters, by path."""
-        return {path: parameter.data for path, parameter in self.named_parameters()}
+        """Return copies of the arrays of all parameters, by path."""
+        return {path: parameter.data.copy() for path, parameter in self.named_parameters()}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set all parameters from arrays by path; the dtype of each parameter stays.

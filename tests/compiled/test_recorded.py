@@ -346,8 +346,11 @@ def test_each_shape_has_a_record_up_to_a_number() -> None:
         for count in range(1, 9):
             step(rng.normal(size=(count, 2)), rng.normal(size=count))
     assert step.explain().count("replayed since call") == 8
-    with pytest.warns(UserWarning, match="8 other shapes have a record already"):
-        step(rng.normal(size=(9, 2)), rng.normal(size=9))
+    with pytest.warns(UserWarning, match="8 other shapes have a record already") as caught:
+        for count in range(9, 30):
+            step(rng.normal(size=(count, 2)), rng.normal(size=count))
+    assert len(caught) == 1
+    assert step.explain().splitlines()[-1].startswith("further shapes: the plain step runs: 8 ")
 
 
 def test_arrays_that_are_equal_in_each_call_are_waited_for_and_then_named() -> None:
@@ -545,6 +548,49 @@ def test_a_copied_step_trains_its_own_model_alike(duplicate: Any) -> None:
     for _ in range(6):
         batch = rng.integers(7, size=(2, 2, 4))
         assert step(*batch) == pytest.approx(other(*batch), rel=1e-4)  # float32
+
+
+def test_two_steps_whose_optimizers_move_each_others_parameters_are_replayed() -> None:
+    histories = []
+    for is_recorded in (False, True):
+        rng = np.random.default_rng(0)
+        g, d = leaf(rng, 2, 4), leaf(rng, 4, 1)
+
+        def judged(z: Any, x: Any, g: Tensor = g, d: Tensor = d) -> Tensor:
+            return ((Tensor(x, False) @ d - 1) ** 2 + (ops.tanh(Tensor(z, False) @ g) @ d)).mean()
+
+        def passed_off(z: Any, g: Tensor = g, d: Tensor = d) -> Tensor:
+            return ((ops.tanh(Tensor(z, False) @ g) @ d - 1) ** 2).mean()
+
+        pairs = [(judged, Adam([d], 0.01)), (passed_off, Adam([g], 0.01))]
+        steps = [recorded(*pair) for pair in pairs]
+        losses = []
+        for _ in range(8):
+            batch = rng.normal(size=(5, 2)), rng.normal(size=(5, 4))
+            for (function, optimizer), step, arrays in zip(
+                pairs, steps, (batch, batch[:1]), strict=True
+            ):
+                if is_recorded:
+                    losses.append(step(*arrays))
+                    continue
+                optimizer.zero_grad()
+                root = function(*arrays)
+                root.backward()
+                optimizer.step()
+                losses.append(float(root))
+        histories.append(losses)
+    np.testing.assert_allclose(*histories, rtol=1e-9)  # type: ignore[arg-type]
+    assert all("replayed since call 4" in step.explain() for step in steps)
+
+
+def test_the_state_of_a_model_is_that_of_before_the_next_step() -> None:
+    rng = np.random.default_rng(0)
+    model = Net(np.float64, w=(2, 3))
+    step = recorded(lambda x: ((Tensor(x, False) @ model.w) ** 2).mean(), SGD([model.w], 0.1))
+    for _ in range(6):
+        before, numbers = model.state()["w"], model.w.data.copy()
+        step(rng.normal(size=(4, 2)))
+        np.testing.assert_array_equal(before, numbers)
 
 
 def test_a_step_that_writes_into_its_batch_is_not_replayed() -> None:
