@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from autolm import ops
 from autolm.compiled.kernels import FLOATS, kernels
 from autolm.compiled.recorder import Instruction, Recorder, Written
+from autolm.engine.value import TWO_OVER_ROOT_PI
 from autolm.ops.attention import read_attention, split_heads, split_queries
 from autolm.ops.probability import read_scoring
 
@@ -124,6 +125,27 @@ def tanh(recorder: Recorder, a: Array) -> Written:
         recorder.call(np.multiply, y, y, slope)
         recorder.call(np.subtract, 1, slope, slope)
         recorder.call(np.multiply, grad, slope, into)
+        return (into,)
+
+    return y, rule
+
+
+@instruction(ops.erfinv, compiled=True)
+def erfinv(recorder: Recorder, a: Array) -> Written:
+    """Compute y with erf y = a."""
+    if not _are_floats(a):
+        return None
+    y = recorder.result()
+    recorder.call(kernels().erfinv, _contiguous(recorder, a).reshape(-1), y.reshape(-1))
+
+    def rule(grad: Array) -> tuple[Array]:
+        is_zero, into = recorder.new(a.shape, bool), recorder.gradient_of(0)
+        recorder.call(np.multiply, y, y, into)
+        recorder.call(np.exp, into, into)
+        recorder.call(np.divide, into, TWO_OVER_ROOT_PI, into)
+        recorder.call(np.multiply, grad, into, into)
+        recorder.call(np.equal, grad, 0, is_zero)
+        recorder.call(np.copyto, into, 0, "same_kind", is_zero)
         return (into,)
 
     return y, rule

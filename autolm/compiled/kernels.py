@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autolm.compiled.disk_cache import compiled
+from autolm.engine.value import _erfinv
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # the dtypes that loops are compiled for
 
@@ -249,6 +250,12 @@ def add_rows(rows: Any, ids: Any, table: Any) -> None:
             table[row, j] += rows[i, j]
 
 
+def erfinv(a: Any, y: Any) -> None:
+    """Fill y, (n,), with the inverse of the error function, in double precision."""
+    for i in range(len(a)):
+        y[i] = _erfinv(float(a[i]))
+
+
 def attend_to_cache(
     q: Any,
     k: Any,
@@ -321,11 +328,12 @@ def kernels() -> SimpleNamespace:
     from numba.extending import register_jitable
 
     register_jitable(_largest)
+    register_jitable(_erfinv)
     options = {loop: ROUNDED_OPTIONS if loop in ROUNDED else OPTIONS for loop in LOOPS}
     return SimpleNamespace(**{loop.__name__: compiled(loop, **options[loop]) for loop in LOOPS})
 
 
-ROUNDED = (layer_norm_backward, rms_norm_backward)
+ROUNDED = (layer_norm_backward, rms_norm_backward, erfinv)
 LOOPS = (
     layer_norm,
     layer_norm_backward,
@@ -338,6 +346,7 @@ LOOPS = (
     surprise,
     take_rows,
     add_rows,
+    erfinv,
     attend_to_cache,
     adamw,
 )
