@@ -2,13 +2,14 @@
 
 An instruction is written as a primitive is: it takes the arrays of the operands and the attributes,
 and returns the result and a rule. But it computes nothing. It appends calls of NumPy, or of a
-compiled loop (`kernels.py`), which fill arrays from `recorder.new`. Its rule does the same for the
-upstream gradient: it returns, for each operand, an array from `recorder.gradient_of` that its calls
-fill, or an array that holds the contribution already.
+compiled loop (`kernels.py`), which fill the arrays that `recorder.result` and `recorder.new`
+return. Its rule appends the calls of the backward pass. It returns one contribution per operand: an
+array from `recorder.gradient_of` that these calls fill, or one that needs no call, such as `grad`.
 
 An instruction returns None for attributes or shapes that it does not handle; the operation then
-runs by its own function, as one without an instruction does. `ALWAYS` needs NumPy alone and gives
-the same numbers as the operation, bit for bit; `COMPILED` needs numba and agrees to rounding.
+runs by its own function, as one without an instruction does. Those in `ALWAYS` need NumPy alone and
+give the numbers of the operation, bit for bit; those in `COMPILED` need numba and agree to
+rounding. CONTRIBUTING.md has a page on writing one: "How a step becomes a program".
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COMPILED: dict[Any, Instruction] = {}
 
 
 class NotReplayed(Exception):
-    """The batch has to be computed by the plain step, which says what is wrong with it."""
+    """A call refused the batch; the plain step computes it, or raises an error that says why."""
 
 
 def instruction(op: Any, *, compiled: bool = False) -> Callable[[Instruction], Instruction]:
@@ -110,6 +111,7 @@ def relu(recorder: Recorder, a: Array) -> Written:
 
 
 def _relu_into(a: Array, y: Array) -> None:
+    """Fill y with max(0, a); NumPy takes the `out` of its maximum by keyword alone."""
     np.maximum(a, 0, out=y)
 
 

@@ -31,7 +31,7 @@ class Recorder:
     Parameters
     ----------
     instructions
-        The instruction of an operation, by its record; operations without one run as they are.
+        The instruction of an operation, by its record; the others run by their own functions.
     leaves
         The array of each leaf.
     gradients
@@ -44,7 +44,7 @@ class Recorder:
     arrays
         The array of each node so far.
     by_instruction, by_function
-        How many operations of a name have an instruction, and how many run as they are.
+        By name of an operation, how often it runs by its instruction, and by its own function.
     """
 
     def __init__(
@@ -80,7 +80,10 @@ class Recorder:
         return self.new(self._node.shape)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Append a call; every array that it reads or writes must be among the arguments."""
+        """Append a call; every array that it reads or writes must be among the arguments.
+
+        An array from `new` has its memory from its first call to its last.
+        """
         self.program.call(function, *arguments)
 
     def needs_gradient(self, operand: int) -> bool:
@@ -90,7 +93,8 @@ class Recorder:
     def gradient_of(self, operand: int) -> Array:
         """Return an array of the operand's shape for the rule to fill with its contribution.
 
-        It is the place of the gradient itself if this contribution is the first.
+        For the first contribution it is the array of the gradient, so that nothing is copied; for
+        further ones it is a new array, which is added to that.
         """
         parent = self._node.parents[operand]
         if parent in self._gradients or parent in self._added_in_place:
