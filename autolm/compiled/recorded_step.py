@@ -215,12 +215,14 @@ class RecordedStep:
 
     def _record_of(self, shapes: Shapes) -> _Record:
         """Return the record of batches of these shapes; beyond `MAX_RECORDS` shapes share one."""
-        if shapes not in self._records:
-            if len(self._records) < MAX_RECORDS:
-                self._records[shapes] = _Record()
-            elif not self._further.reason:
-                self._further.give_up(f"{MAX_RECORDS} other shapes have a record already")
-        return self._records.get(shapes, self._further)
+        record = self._records.get(shapes)
+        if record is None and len(self._records) < MAX_RECORDS:
+            record = self._records[shapes] = _Record()
+        elif record is None:
+            record = self._further
+            if not record.reason:
+                record.give_up(f"{MAX_RECORDS} other shapes have a record already")
+        return record
 
     def _replay(self, replay: Replay, batch: list[Array]) -> float | None:
         """Compute by the program; None if the plain step has to refuse the batch."""

@@ -49,7 +49,8 @@ class Replay:
     def __init__(self, first: Example, second: Example, memory: ParameterMemory) -> None:
         matches = Matches(first, second)
         self._inputs = [array.copy() for array in second.batch]
-        self._parameters = [(p, p.requires_grad) for p in memory.data]
+        self._parameters = list(memory.data)
+        self._trained = [p.requires_grad for p in self._parameters]
         self._constants: list[tuple[Tensor, Array]] = []
         self._others: list[tuple[Tensor, Array]] = []  # parameters that another optimizer moves
         leaves, attributes = dict[Tensor, Array](), dict[Tensor, dict[str, Any]]()
@@ -111,9 +112,9 @@ class Replay:
         been frozen or unfrozen, or an array of the batch changed that may have been a constant.
         """
         return (
-            any(leaf._array is not array for leaf, array in self._constants)
-            or any(p.requires_grad is not trained for p, trained in self._parameters)
-            or any(not np.array_equal(batch[i], array) for i, array in self._pinned)
+            [p.requires_grad for p in self._parameters] != self._trained
+            or any([leaf._array is not array for leaf, array in self._constants])
+            or any([not np.array_equal(batch[i], array) for i, array in self._pinned])
         )
 
     def explain(self) -> list[str]:
