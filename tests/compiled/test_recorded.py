@@ -497,7 +497,23 @@ def test_a_number_that_changes_later_is_noticed_by_a_later_comparison() -> None:
     assert again(*batch) == float(of_its_number(state, *batch))
 
 
-def test_later_comparisons_do_not_change_the_numbers_and_take_rounding_for_no_difference() -> None:
+def test_later_comparisons_do_not_change_the_numbers(monkeypatch: Any) -> None:
+    """A run that is resumed compares at other steps, and goes on bit for bit."""
+    histories = []
+    for compares in (True, False):
+        model, rng = TASKS["classifier"].make(np.float32), np.random.default_rng(0)
+        step = recorded(lambda *b, m=model: classifier_loss(m, *b), AdamW(model.parameters(), 0.01))
+        losses = []
+        for i in range(14):
+            batch = TASKS["classifier"].batch(rng, np.float32)
+            if i > 3 and not compares:
+                monkeypatch.setattr(next(iter(step._records.values())), "replays", 2)
+            losses.append(step(*batch))
+        histories.append(losses)
+    assert histories[0] == histories[1]
+
+
+def test_later_comparisons_take_rounding_for_no_difference() -> None:
     """A loss that has become 0 but for rounding errors has no digits to compare."""
     pytest.importorskip("numba")
     rng = np.random.default_rng(0)
