@@ -1,8 +1,9 @@
 """Loops of the fused operations and of AdamW, which numba compiles (extra `fast`).
 
-NumPy makes a pass over memory for every operation. Here a row is read once, and everything is done
-with it while it is in the cache. Every loop works on rows, (n, d), and fills arrays that it is
-given. The mathematics is explained in `ops/neural.py`, `ops/probability.py` and `nn/optimizers.py`.
+NumPy makes a pass over memory for every operation. Here a row is read once, and all arithmetic is
+done while it is in the cache. Every loop works on rows, (n, d), and writes into arrays that the
+caller passes. The mathematics is explained in `ops/neural.py`, `ops/probability.py` and
+`nn/optimizers.py`.
 """
 
 from __future__ import annotations
@@ -112,11 +113,11 @@ def rms_norm_backward(grad: Any, x: Any, gain: Any, scales: Any, to_x: Any, to_g
 
 
 def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: int) -> None:
-    """Scale, take the largest from each row, so that no exponential overflows, and hide the future.
+    """Scale, subtract each row's maximum, so that no exponential overflows, and hide the future.
 
-    The rows are those of matrices, (queries, keys), one after another. With `causal` a query sees
-    the keys up to its own, which for the last query is the last, and of these the last `window`;
-    the others become −inf.
+    The rows belong to matrices, (queries, keys), one after another. With `causal` a query sees the
+    last `window` of the keys up to its own position, where the last query has the position of the
+    last key; the others become −inf.
     """
     n, keys = scores.shape
     number = scores.dtype.type
@@ -138,9 +139,9 @@ def shift_rows(scores: Any, scale: float, queries: int, causal: bool, window: in
 
 
 def _largest(row: Any) -> Any:
-    """Return the largest of a row, or 0 if that is −inf.
+    """Return the maximum of a row, or 0 if that is −inf.
 
-    It is sought in four parts, as each comparison waits for the one before.
+    Four maxima are computed side by side, as each comparison waits for the one before.
     """
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) - len(row) % 4
@@ -168,7 +169,7 @@ def divide_by_sums(rows: Any) -> None:
 
 
 def softmax_backward(grad: Any, y: Any, scale: float) -> None:
-    """Make of grad, (n, d), what it is before y = softmax(scale · x): scale · y · (ḡ − Σ ḡ · y)."""
+    """Replace grad, (n, d), by the gradient in x of y = softmax(scale · x): s · y · (ḡ − Σ ḡ·y)."""
     n, d = grad.shape
     number = grad.dtype.type
     factor = number(scale)
@@ -181,10 +182,10 @@ def softmax_backward(grad: Any, y: Any, scale: float) -> None:
 
 
 def shift_to_targets(logits: Any, targets: Any, ignores: bool, ignored: int, chosen: Any) -> int:
-    """Take the largest from each row, (n, d), and note in `chosen`, (n,), what its target has then.
+    """Subtract each row's maximum, (n, d), and store each target's logit in `chosen`, (n,).
 
-    Return how many targets count: all, or if it `ignores`, those that are not `ignored`. It is 0,
-    too, if one of them is no column.
+    Return the number of targets that count: all, or if `ignores`, those that differ from `ignored`.
+    Return 0 if a target is not the index of a column.
     """
     n, d = logits.shape
     count = 0
@@ -204,9 +205,9 @@ def shift_to_targets(logits: Any, targets: Any, ignores: bool, ignored: int, cho
 def surprise(
     exponentials: Any, targets: Any, ignores: bool, ignored: int, chosen: Any, count: int
 ) -> float:
-    """Return the mean surprise at the targets, and turn the rows into its slope in the logits.
+    """Return the mean cross entropy, and replace the rows by its gradient in the logits.
 
-    `exponentials`, (n, d), are those of what `shift_to_targets` left.
+    `exponentials`, (n, d), are exp of the logits that `shift_to_targets` shifted.
     """
     n, d = exponentials.shape
     number = exponentials.dtype.type
@@ -306,7 +307,7 @@ def attend_to_cache(
 
 
 def adamw(data: Any, grad: Any, first: Any, second: Any, betas: Any, rates: Any) -> None:
-    """Bring both moments up to date, and put where the parameters go in place of `grad`, (n,).
+    """Update both moments, and replace `grad`, (n,), by the updated parameters.
 
     `betas` are β₁ and β₂; `rates` are η / (1 − β₁ᵗ), 1 / (1 − β₂ᵗ), ε and η·λ.
     """
