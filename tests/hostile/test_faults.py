@@ -52,17 +52,35 @@ def assert_goes_on_to_the_same_end(home: Path) -> None:
     assert contents(home / "run") == contents(home / "whole")
 
 
+KILLED_IN_A_WRITE = """
+import os, signal, sys
+left, fsync = int(sys.argv.pop(1)), os.fsync
+
+def counted(descriptor):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+
+os.fsync = counted
+from autolm.__main__ import main
+main()
+"""
+
+
 def test_killed_in_the_middle_of_a_write_a_run_goes_on_to_the_same_bytes(home: Path) -> None:
-    rng, in_a_write = random.Random(0), 0
-    for _ in range(40 * WANTED):
-        stop_somewhere(home, signal.SIGKILL, rng).end()
-        names = {path.name for path in (home / "run").iterdir()}
-        if any(".partial" in name for name in names):
-            in_a_write += 1
-            assert_goes_on_to_the_same_end(home)
-        if in_a_write == WANTED:
-            return
-    pytest.fail(f"of {40 * WANTED} kills {in_a_write} fell into a write")
+    """A write is ended before the content is on the disk, or before the name in the folder is."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    partial = 0
+    for number in range(20, 22 + WANTED):
+        shutil.rmtree(home / "run", ignore_errors=True)
+        words = [sys.executable, "-c", KILLED_IN_A_WRITE, str(number), *TRAIN]
+        killed = subprocess.run(words, cwd=home, env=environment, capture_output=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+        partial += any(".partial" in path.name for path in (home / "run").iterdir())
+        assert_goes_on_to_the_same_end(home)
+    assert 0 < partial < 2 + WANTED
 
 
 def test_interrupted_anywhere_a_run_says_one_line_and_goes_on_to_the_same_bytes(home: Path) -> None:
