@@ -8,6 +8,8 @@ would hide a builtin is not brought by `from autolm import *`: `autolm.open` is 
 
 from autolm.outside.lazy import ALL, lazily
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "autolm.engine.value": "Value",
     "autolm.engine.graph": "Node topological_order",

@@ -110,6 +110,8 @@ from autolm.walking.opening import open as open
 from autolm.walking.walk import Walk as Walk
 from autolm.walking.what_if import edit as edit
 
+__version__: str
+
 __all__ = [
     "Adam",
     "AdamW",

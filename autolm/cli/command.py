@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autolm import __version__
 from autolm.cli.check import check
 from autolm.cli.dap import dap
 from autolm.cli.draw import draw
@@ -66,9 +67,7 @@ for _heading, _commands in COMMANDS.items():
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print_safely(f"autolm {version('autolm')}")
+        print_safely(f"autolm {__version__}")
         raise typer.Exit(DONE)
 
 

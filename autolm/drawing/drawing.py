@@ -78,8 +78,10 @@ class Drawing:
         edges: Edges = "forward",
         max_boxes: int = MAX_BOXES,
         max_span: int = MAX_SPAN,
+        grad: bool = False,
     ) -> View:
         """Return what a picture shows; see `draw` for the options."""
+        edges = "chain rule" if read_bool("draw", "grad", grad) else edges
         read_choice("draw", "edges", edges, get_args(Edges))
         max_boxes = read_int("draw", "max_boxes", max_boxes, low=1)
         max_span = read_int("draw", "max_span", max_span, low=0)
@@ -238,6 +240,7 @@ def draw(
     width: int = WIDTH,
     max_boxes: int = MAX_BOXES,
     max_span: int = MAX_SPAN,
+    grad: bool = False,
 ) -> Picture:
     """Draw the computation of a node.
 
@@ -264,6 +267,8 @@ def draw(
         The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
         and counted. Drawn exactly is a graph of up to 2¼ times as many nodes (40), or of three
         times as many, if it has no scopes.
+    grad
+        Draw the backward pass too, with its arithmetic: short for `edges="chain rule"`.
 
     Raises
     ------
@@ -289,6 +294,7 @@ def draw(
         width=width,
         max_boxes=max_boxes,
         max_span=max_span,
+        grad=grad,
     )
 
 

@@ -22,7 +22,7 @@ from functools import partial, reduce
 from itertools import chain
 from math import copysign, inf, nan
 from numbers import Real
-from typing import Any
+from typing import Any, overload
 
 from autolm.engine.backprop import Step, steps
 from autolm.engine.fast_values import backward_of_values
@@ -97,6 +97,29 @@ class Operation:
         return f"<operation {self.name}: {self.formula}>"
 
 
+@overload
+def operation(
+    symbol: str,
+    formula: str,
+    rule: str,
+    /,
+    *,
+    result: Callable[..., float] | None = ...,
+    domain: tuple[Interval, ...] = ...,
+    kinks: str = ...,
+) -> Callable[[Callable[..., Result]], Callable[[Any], Value]]: ...
+@overload
+def operation(
+    symbol: str,
+    formula: str,
+    rule_a: str,
+    rule_b: str,
+    /,
+    *,
+    result: Callable[..., float] | None = ...,
+    domain: tuple[Interval, ...] = ...,
+    kinks: str = ...,
+) -> Callable[[Callable[..., Result]], Callable[[Any, Any], Value]]: ...
 def operation(
     symbol: str,
     formula: str,
@@ -104,7 +127,7 @@ def operation(
     result: Callable[..., float] | None = None,
     domain: tuple[Interval, ...] = (REALS,),
     kinks: str = "",
-) -> Callable[[Callable[..., Result]], Any]:
+) -> Any:
     """Turn a function of floats into an operation on Values.
 
     `result` computes the result alone, without the closure, which is faster: 0.33 instead of 0.5 µs
@@ -691,19 +714,19 @@ class Value(Micrograd, Node):
     def __pos__(self) -> Value:
         return self
 
-    def __radd__(self, other: Any) -> Any:  # other + self
+    def __radd__(self, other: Any) -> Value:  # other + self
         return _lift(other) + self
 
-    def __rsub__(self, other: Any) -> Any:  # other - self
+    def __rsub__(self, other: Any) -> Value:  # other - self
         return _lift(other) - self
 
-    def __rmul__(self, other: Any) -> Any:  # other * self
+    def __rmul__(self, other: Any) -> Value:  # other * self
         return _lift(other) * self
 
-    def __rtruediv__(self, other: Any) -> Any:  # other / self
+    def __rtruediv__(self, other: Any) -> Value:  # other / self
         return _lift(other) / self
 
-    def __rpow__(self, other: Any) -> Any:  # other ** self
+    def __rpow__(self, other: Any) -> Value:  # other ** self
         return _lift(other) ** self
 
     __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)

@@ -12,6 +12,7 @@ _HOMES = {
     "RMSNorm sinusoidal_positions",
     "autolm.nn.module": "Module",
     "autolm.nn.optimizers": "SGD Adam AdamW Optimizer clip_gradients gradient_norm",
+    "autolm.nn.scalar": "MLP",
     "autolm.nn.schedules": "schedule",
 }
 __getattr__, __dir__ = lazily(globals(), _HOMES)

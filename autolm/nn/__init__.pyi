@@ -14,6 +14,7 @@ from autolm.nn.optimizers import Optimizer as Optimizer
 from autolm.nn.optimizers import SGD as SGD
 from autolm.nn.optimizers import clip_gradients as clip_gradients
 from autolm.nn.optimizers import gradient_norm as gradient_norm
+from autolm.nn.scalar import MLP as MLP
 from autolm.nn.schedules import schedule as schedule
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "KeyValueCache",
     "LayerNorm",
     "Linear",
+    "MLP",
     "Module",
     "MultiHeadAttention",
     "Optimizer",

@@ -132,7 +132,7 @@ def attention(
             added = float(bias[*outer, head, i, j])
             scores.append(score + added if added else score)
         if all(score.data == -math.inf for score in scores):  # the query sees nothing
-            seen = scores = []
+            seen, scores = [], []
         weights = _softmax(scores)
         for column in range(d_v):
             of_v = v[*outer, seen, head // shares * d_v + column]

@@ -415,3 +415,25 @@ def test_how_wide_a_picture_will_be_is_known_before_it_is_laid_out(edges):
     svg = Drawing(y).svg(edges=edges, direction="right")
     points = float(re.search(r'width="([\d.]+)pt"', svg)[1])
     assert points * 4 / 3 == pytest.approx(estimate, rel=0.25)
+
+
+@pytest.mark.parametrize("method", ["save", "render"])
+@pytest.mark.parametrize(
+    ("name", "start"), [("x.svg", b"<svg"), ("x.png", b"\x89PNG"), ("x.dot", b"digraph")]
+)
+def test_a_picture_is_written_as_its_name_says(method, name, start, tmp_path):
+    a = Value(2.0)
+    path = tmp_path / name
+    assert getattr(draw(a * a, grad=True), method)(str(path)) == path
+    assert path.read_bytes().startswith(start)
+
+
+def test_a_picture_refuses_to_write_a_page(tmp_path):
+    with pytest.raises(ValueError, match=r"autolm\.render\(loss, .* writes a page"):
+        draw(Value(2.0) * 3).save(tmp_path / "x.html")
+
+
+def test_grad_is_short_for_the_chain_rule():
+    a = Value(2.0, name="a")
+    loss = (a * a).tanh()
+    assert draw(loss, grad=True).source == draw(loss, edges="chain rule").source
