@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autolm.engine.graph import Node
+from autolm.ops.arguments import read_number
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
@@ -23,6 +24,7 @@ from autolm.testing.relations import Relation
 from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
 from autolm.testing.running import Outcome, Status, examine
+from autolm.testing.signature import PRINTED
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
 
@@ -38,6 +40,7 @@ def check_op(
     cases: Sequence[Case] | None = None,
     relations: Sequence[Relation] = (),
     max_examples: int | None = None,
+    seconds: float | None = None,
 ) -> Report:
     """Property-test the gradient of an operation, and diagnose what is wrong with it.
 
@@ -62,6 +65,8 @@ def check_op(
         Further properties of the forward: `causal`, `shift_invariant(axis)`, …
     max_examples
         For each law; by default, that of the hypothesis profile.
+    seconds
+        Go on with more examples until this much time of the processor is spent.
 
     Returns
     -------
@@ -87,7 +92,8 @@ def check_op(
     subject = Subject.of(
         op, arity=arity, domain=domain, attributes=attributes, cases=cases, relations=relations
     )
-    return report_on(subject, max_examples).require()
+    budget = None if seconds is None else read_number("check_op", "seconds", seconds)
+    return report_on(subject, max_examples, seconds=budget).require()
 
 
 def calls(op: ArrayOperation | Callable[..., Any], **options: Any) -> st.SearchStrategy[Call]:
@@ -106,11 +112,14 @@ def calls(op: ArrayOperation | Callable[..., Any], **options: Any) -> st.SearchS
 
 
 def report_on(
-    subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
+    subject: Subject,
+    max_examples: int | None = None,
+    laws: Sequence[Law] = LAWS,
+    seconds: float | None = None,
 ) -> Report:
     """Try the laws on an operation and return the report; a wrong gradient does not raise."""
     subject = with_other_keywords(subject)
-    return report_of(subject, examine(subject, max_examples, laws))
+    return report_of(subject, examine(subject, max_examples, laws, seconds))
 
 
 def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
@@ -163,9 +172,14 @@ def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failu
         _other_mistakes(broken[1:], diagnosis),
         next(iter(same), "gradient") if len(others) < len(broken) else first.about,
         runnable(first.program, subject) if first.program else "",
-        f"@example({first.call})" if subject.has_strategy else "",
+        f"@example({first.call})" if subject.has_strategy and _is_short(first.call) else "",
         _node(subject, first.call),
     )
+
+
+def _is_short(call: Call) -> bool:
+    """Whether the arrays of a call can be printed."""
+    return all(x.size <= PRINTED for x in call.inputs)
 
 
 def _diagnosis(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> str:

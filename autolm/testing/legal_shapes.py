@@ -219,7 +219,14 @@ def _fits(shapes: Shapes) -> bool:
 
 
 def _no(subject: Subject, shapes: Shapes) -> bool:
-    """Whether the forward refuses shapes."""
+    """Whether the forward refuses shapes; a number has no axis, even if NumPy takes one."""
+    axes = {"axis", "axes", "dim", "dims"}  # NumPy's reductions take axis=-1 of a number
+    if () in shapes and any(
+        isinstance(value, int) and not isinstance(value, bool)
+        for name, value in subject.defaults().items()
+        if name in axes
+    ):
+        return True
     try:
         subject.run(call_of_shapes(subject, shapes))
     except OperationError:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,9 @@ def with_other_keywords(subject: Subject) -> Subject:
     defaults = {**_defaults(known), **needed}
     variants: list[tuple[str, Case]] = []
     for case in _richest(known):
-        ways = _ways(defaults, len(case.shapes[0]), case.shapes[0])
+        ways = chain(
+            _ways(defaults, len(case.shapes[0]), case.shapes[0]), _with_repeats(case.attributes)
+        )
         taken = (told for told in ways if _is_another_function(known, case, told))
         variants += [
             (literal_keywords(told), Case(case.shapes, {**case.attributes, **told}))
@@ -111,6 +113,16 @@ def _ways(defaults: Told, rank: int, shape: Shape) -> Iterator[Told]:
             yield {name: other}
             if name in AXES:
                 yield from ({name: other, flag: turned} for flag, turned in flags.items())
+
+
+def _with_repeats(attributes: Mapping[str, Any]) -> Iterator[Told]:
+    """Repeat the first of the indices that a case names."""
+    for name, value in attributes.items():
+        if name in INDICES and isinstance(value, list | np.ndarray):
+            places = np.array(value)
+            if places.dtype.kind in "iu" and places.ndim == 1 and places.size > 1:
+                places[-1] = places[0]
+                yield {name: places}
 
 
 def _others(name: str, value: Any, rank: int, shape: Shape) -> Iterator[Any]:

@@ -100,6 +100,27 @@ class Report:
         """The number of examples of all laws."""
         return sum(outcome.tally.examples for outcome in self.outcomes)
 
+    @property
+    def coverage(self) -> str:
+        """What was tried, in one line: each law with its conditions, and how often each was met.
+
+        Examples
+        --------
+        >>> from autolm import ops
+        >>> from autolm.testing import check_op
+        >>> check_op(ops.tanh, max_examples=4).coverage.partition("; dtypes: ")[2][:22]
+        'float16 4×, float32 4×'
+        """
+        tried = {
+            outcome.law.name: ", ".join(
+                f"{feature} {count}×"
+                for feature, count in sorted(outcome.tally.exercised.items())
+                if count
+            )
+            for outcome in self.outcomes
+        }
+        return "; ".join(f"{law}: {features}" for law, features in tried.items() if features)
+
     def __str__(self) -> str:
         if self.failure is not None:
             wrong = say(f"{self.wrong} of {self.name} is WRONG")

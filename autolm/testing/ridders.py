@@ -24,6 +24,7 @@ SHRINK = 1.5
 ROWS = 8
 NOISE_STEP = 2.0**-40  # so small that only noise is left
 NEAR = 2.0**-34  # so small that numbers of single precision stay the same, and doubles do not
+RESOLVED = 1e-6  # of a step may be lost where it is added to the numbers of a point
 GOOD = 1e-11  # an error, relative to the largest derivative, at which no smaller step is tried
 
 
@@ -31,8 +32,11 @@ def central(
     function: Function, point: Sequence[Array], direction: Sequence[Array]
 ) -> tuple[Array, Array]:
     """Return the derivative of `function` at `point` along `direction`, and its error."""
+    smallest = _smallest_step(point, direction)
 
     def difference(step: np.longdouble) -> tuple[Array, Array]:
+        if step < smallest:
+            return np.full(roughness.shape, np.nan), np.full(roughness.shape, np.inf)
         try:
             ahead, behind = (evaluate(function, point, direction, s) for s in (step, -step))
         except Exception:  # a step out of the domain of a function that minds; a smaller may do
@@ -41,10 +45,21 @@ def central(
         return (ahead - behind) / (2 * step), rounding
 
     with np.errstate(all="ignore"):
-        roughness = noise(function, point, direction)
+        # Beside large numbers a step must be longer, or no value changes and none is rough.
+        roughness = noise(function, point, direction, max(NOISE_STEP, 8 * RESOLVED * smallest))
         slope, error, from_afar = _extrapolate(difference)
         steps = _is_stepped(function, point, direction, from_afar)
         return slope, np.where(steps, np.maximum(error, np.abs(from_afar)), error)
+
+
+def _smallest_step(point: Sequence[Array], direction: Sequence[Array]) -> float:
+    """Return the smallest step that doubles resolve beside the numbers of the point."""
+    steps = [
+        np.finfo(float).eps * np.abs(x[d != 0]) / np.abs(d[d != 0]).astype(float)
+        for x, d in zip(point, direction, strict=True)
+        if x.dtype.kind == "f"
+    ]
+    return max((float(np.max(each, initial=0.0)) for each in steps), default=0.0) / RESOLVED
 
 
 def _is_stepped(
@@ -74,7 +89,7 @@ def evaluate(
     ]
     try:
         return np.asarray(function(*moved))
-    except TypeError:  # a function that knows no long doubles, such as np.linalg's
+    except Exception:  # a function that knows no long doubles, such as np.linalg's
         doubles = [m.astype(float) if m.dtype.kind == "f" else m for m in moved]
         return np.asarray(function(*doubles))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,21 +51,42 @@ class Outcome:
 
 
 def examine(
-    subject: Subject, max_examples: int | None = None, laws: Sequence[Law] = LAWS
+    subject: Subject,
+    max_examples: int | None = None,
+    laws: Sequence[Law] = LAWS,
+    seconds: float | None = None,
 ) -> list[Outcome]:
     """Try every law, on `max_examples` each (the profile's, if None).
 
-    Only the first broken law has its example shrunk: it is the one that is reported. Drawing takes
-    longer than checking, so laws with the same strategy share the calls.
+    With a budget of `seconds` (of the processor) the search is repeated with more examples, until
+    the time is over. Only the first broken law has its example shrunk: it is the one that is
+    reported. Drawing takes longer than checking, so laws with the same strategy share the calls.
     """
     most = settings().max_examples
     if max_examples is not None:
         most = read_int(subject.op.name, "max_examples", max_examples, low=1)
+    end = None if seconds is None else time.process_time() + seconds
+    outcomes = _round(subject, most, laws, None)
+    while end is not None and all(outcome.broken is None for outcome in outcomes):
+        most *= MORE
+        more = _round(subject, most, laws, end)
+        outcomes = more + outcomes[len(more) :]
+        if len(more) < len(laws):
+            break
+    return outcomes
+
+
+def _round(
+    subject: Subject, max_examples: int, laws: Sequence[Law], end: float | None
+) -> list[Outcome]:
+    """Try the laws in their order, as long as there is time."""
     outcomes: list[Outcome] = []
     pool: Pool = {}
     for law in laws:
+        if end is not None and time.process_time() > end:
+            break
         shrink = all(outcome.broken is None for outcome in outcomes)
-        outcomes.append(_enforce(law, subject, most, shrink, pool))
+        outcomes.append(_enforce(law, subject, max_examples, shrink, pool))
     return outcomes
 
 

@@ -22,6 +22,7 @@ from autolm.testing.runs import Runs
 from autolm.testing.strategies import read_domain
 
 Domains = tuple[tuple[float, float] | None, ...]  # one per operand; None is a condition
+PRINTED = 64  # elements up to which an array is printed
 LETTERS = "abcdefghijklmnopqrstuvwxyz"  # names for operands that have none
 
 
@@ -119,7 +120,12 @@ class Signature(Runs):
         pairs = [*zip(self.names_of(call), call.inputs, strict=True), *call.attributes.items()]
         if call.upstream is not None:
             pairs.append(("upstream", call.upstream))
-        return "  ".join(f"{name} = {literal(value)}" for name, value in pairs)
+        return "  ".join(
+            f"{name} of shape {value.shape}"
+            if isinstance(value, np.ndarray) and value.size > PRINTED
+            else f"{name} = {literal(value)}"
+            for name, value in pairs
+        )
 
     def program(self, call: Call) -> str:
         """Write a statement that checks the call."""

@@ -44,6 +44,7 @@ NO_MESSAGES = {
     *Debugger.groups.values(),
     "autolm sample {}",
     "autolm step {}",
+    "check_op({}, cases=[Case({}{})])",
     "inf − inf",
     "inf / inf",
     "<frozen runpy>",

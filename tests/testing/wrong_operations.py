@@ -242,8 +242,7 @@ _kept = []
 @instead_of(square, "stale")
 def square_kept_elsewhere(a):
     _kept.append(a)
-    place = len(_kept) - 1
-    return a * a, lambda grad: (2 * _kept[place] * grad,)
+    return a * a, lambda grad: (2 * _kept[-1] * grad,)
 
 
 # The upstream gradient

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import Run, apart
 from autolm.testing.kernels.subject import KernelSubject
-from autolm.testing.laws import edges
+from autolm.testing.laws import edges, scales
 from autolm.testing.laws import gradients as of_any
 from autolm.testing.laws.gradients import rule, shapes
 from autolm.testing.laws.law import About, Law, LawBroken, Tally, broken
@@ -285,8 +285,9 @@ def _that_broadcast(subject: KernelSubject) -> Any:
 
 
 SOME = 5  # examples for laws that look at many elements of each
-kinks, extremes, linear = (
-    replace(law, most=SOME) for law in (edges.kinks, edges.extremes, of_any.linear)
+kinks, extremes, linear, magnitudes = (
+    replace(law, most=SOME)
+    for law in (edges.kinks, edges.extremes, of_any.linear, scales.magnitudes)
 )
 broadcasting = replace(shapes, examples=_that_broadcast)
 frozen = Law(

@@ -23,6 +23,7 @@ from autolm.testing.verdict import Row, largest
 Array = NDArray[Any]
 
 ROUNDINGS = 24.0  # allowed, in ε of the terms of a gradient
+FEW_ROUNDINGS = 8.0  # allowed in the factor of a whole gradient
 MOVES = 8.0  # allowed, in changes of the gradient by rounding its inputs
 DRAWS = 3
 
@@ -47,7 +48,15 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     parts = apart(upstream, run.results)
     found = filled(pull(run, parts, f"in {precision}"), exact)
     fine, _ = base_gradient(subject, exact)
-    allowed = _allowed(subject, exact, fine, precision)
+    allowed, of_all = _allowed(subject, exact, fine, precision)
+    for name, a, b, most in zip(subject.names_of(call), found, fine, of_all, strict=True):
+        factor = _factor(a, b)
+        if not abs(factor - 1) <= most and np.all(np.isfinite(a)):
+            message = (
+                f"in {precision} the gradient of {name} is {factor:.2f} times what it should be"
+            )
+            diagnosis = f"precision: wrong in {precision}, and right in more digits"
+            raise broken(subject, exact, message, diagnosis)
     for name, a, b, most in zip(subject.names_of(call), found, fine, allowed, strict=True):
         off = np.abs(a - b)
         within = (off <= most) | ~np.isfinite(b) | (np.abs(b) > kernel.epsilon(precision)[1] / 4)
@@ -68,8 +77,19 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     tally.exercised[precision] += 1
 
 
-def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: str) -> list[float]:
-    """Return the error bound of each operand's gradient."""
+def _factor(a: Array, b: Array) -> float:
+    """Return how many times a gradient is nearest to another; 1 where there is none."""
+    square = float(np.sum(b * b))
+    return float(np.sum(a * b)) / square if square and np.isfinite(square) else 1.0
+
+
+def _allowed(
+    subject: KernelSubject, exact: Call, fine: list[Array], precision: str
+) -> tuple[list[float], list[float]]:
+    """Return the error bound of each operand's gradient: of an element, and of all as a factor.
+
+    Rounding errors of many elements have different signs, so the factor is known much better.
+    """
     epsilon = subject.kernel.epsilon(precision)[0]
     function = subject.function(exact.attributes)
     derivative = differentiate(function, exact.inputs, domains=subject.domains_of(exact))
@@ -78,10 +98,10 @@ def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: 
     floor = float(np.sum(upstream * np.abs(derivative.result))) / max(inputs, 1.0)
     jacobians, _ = derivative.jacobians()
     terms = [
-        0.0 if j is None else largest(np.tensordot(upstream, np.abs(j), upstream.ndim))
+        np.zeros(1) if j is None else np.tensordot(upstream, np.abs(j), upstream.ndim)
         for j in jacobians
     ]
-    moved = np.zeros(len(fine))
+    moved = [np.zeros(b.shape) for b in fine]
     rng = np.random.default_rng(3)
     for _ in range(DRAWS):
         nearby = Call(
@@ -90,11 +110,18 @@ def _allowed(subject: KernelSubject, exact: Call, fine: list[Array], precision: 
         )
         nearby.upstream = exact.given_upstream
         there, _ = base_gradient(subject, nearby)
-        moved = np.maximum(moved, [largest(a - b) for a, b in zip(there, fine, strict=True)])
-    return [
-        ROUNDINGS * epsilon * max(each, floor) + MOVES * float(move)
+        moved = [np.maximum(m, np.abs(a - b)) for m, a, b in zip(moved, there, fine, strict=True)]
+    of_elements = [
+        ROUNDINGS * epsilon * max(largest(each), floor) + MOVES * largest(move)
         for each, move in zip(terms, moved, strict=True)
     ]
+    together = floor / max(derivative.result.size, 1) ** 0.5
+    of_all = []
+    for b, each, move in zip(fine, terms, moved, strict=True):
+        error = np.abs(b) * (FEW_ROUNDINGS * epsilon * (each + together) + MOVES * move)
+        square = float(np.sum(b * b))
+        of_all.append(float(np.sum(error)) / square if square else np.inf)
+    return of_elements, of_all
 
 
 precision = Law(

@@ -80,6 +80,7 @@ class KernelChecker:
         reference: Callable[..., Any] | None = None,
         laws: Sequence[str] | None = None,
         examples_count: int | None = None,
+        seconds: float | None = None,
     ) -> Report:
         """Property-test the gradient of a function, and diagnose what is wrong with it.
 
@@ -112,6 +113,8 @@ class KernelChecker:
             The names of the laws to try; by default, all.
         examples_count
             For each law; by default, that of the hypothesis profile.
+        seconds
+            Go on with more examples until this much time of the processor is spent.
 
         Returns
         -------
@@ -147,7 +150,8 @@ class KernelChecker:
             if examples_count is None and settings.get_current_profile_name() == "default":
                 examples_count = EXAMPLES["dev"]  # no test suite has chosen a profile
             chosen = _chosen(self.laws, laws, caller)
-            return report_of(subject, examine(subject, examples_count, chosen)).require()
+            outcomes = examine(subject, examples_count, chosen, seconds)
+            return report_of(subject, outcomes).require()
 
     def check_gradient(
         self, F: Callable[..., Any], *arguments: Any, upstream: Any = None

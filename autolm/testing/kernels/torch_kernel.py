@@ -28,10 +28,13 @@ class TorchRun:
         self.kernel, self.leaves, self.tensors = kernel, leaves, list(results)
         self.results = [kernel.numbers(result) for result in results]
 
-    def pull(self, upstreams: Sequence[Any], seed: bool = True) -> list[Array | None]:
+    def pull(
+        self, upstreams: Sequence[Any], seed: bool = True, create_graph: bool = False
+    ) -> list[Array | None]:
         """Return the gradient of each operand; a result whose upstream is None is not used.
 
-        If the forward is random, the backward runs under another random state.
+        If the forward is random, the backward runs under another random state. To create a graph of
+        the backward is to run it with grad mode on.
         """
         torch = library("torch")
         pairs = [
@@ -45,7 +48,9 @@ class TorchRun:
         if self.kernel.is_random and seed:
             torch.default_generator.manual_seed(OTHER_SEED)
         results, sent = zip(*pairs, strict=True)
-        found = torch.autograd.grad(results, distinct, sent, retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(
+            results, distinct, sent, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
         by_leaf = dict(zip(distinct, found, strict=True))
         gradients: list[Array | None] = []
         for leaf in self.leaves:  # the first use of a repeated operand gets the sum

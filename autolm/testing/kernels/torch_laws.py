@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import permutations
 from typing import Any
 
@@ -20,6 +22,7 @@ from autolm.testing.kernels.laws import (
     filled,
     of_examples,
     pull,
+    require_same,
 )
 from autolm.testing.kernels.subject import KernelSubject
 from autolm.testing.kernels.torch_kernel import TorchKernel
@@ -234,6 +237,58 @@ def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
     tally.exercised["fresh memory"] += 1
 
 
+def _check_surroundings(subject: KernelSubject, call: Call, tally: Tally) -> None:
+    """Run it under each global setting that leaves its result the same."""
+    expected, scale = base_gradient(subject, call)
+    run = attempt("the forward", torch_kernel(subject).run, call.inputs, call.attributes)
+    for where, setting in _settings().items():
+        try:
+            with setting():
+                other = subject.kernel.run(call.inputs, call.attributes)
+                found = other.pull(apart(call.given_upstream.copy(), other.results))
+        except Exception:  # it refuses this setting, and is not silent about it
+            continue
+        if all(np.array_equal(a, b) for a, b in zip(run.results, other.results, strict=True)):
+            message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
+            require_same(subject, call, found, expected, scale, message, cause)
+            tally.exercised[where] += 1
+    sent = apart(call.given_upstream.copy(), run.results)
+    with ThreadPoolExecutor(1) as threads:
+        elsewhere = threads.submit(pull, run, copies(sent)).result()
+    pulled = {"where the backward runs in another thread": elsewhere}
+    with suppress(Exception):  # a backward that cannot be differentiated
+        pulled["where the backward creates a graph"] = run.pull(copies(sent), create_graph=True)
+    for where, found in pulled.items():
+        message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
+        require_same(subject, call, found, expected, scale, message, cause)
+
+
+def _settings() -> dict[str, Callable[[], AbstractContextManager[Any]]]:
+    """Return PyTorch's global settings that must not matter to float64, by a clause."""
+    torch = library("torch")
+
+    @contextmanager
+    def other_default() -> Iterator[None]:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32 if before == torch.float64 else torch.float64)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+    return {
+        "under autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+        "with another default dtype": other_default,
+    }
+
+
+surroundings = Law(
+    "surroundings",
+    "the gradient is the same under autocast, another default dtype and in another thread",
+    lambda subject: None if subject.kernel.is_random else of_examples(subject),
+    _check_surroundings,
+    most=1,
+)
 upstreams = Law(
     "upstreams",
     "the gradient does not depend on how the upstream gradient lies in memory",

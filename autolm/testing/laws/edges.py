@@ -19,6 +19,7 @@ Array = NDArray[Any]
 Function = Callable[..., Array]
 
 MOST_ELEMENTS = 24  # of a call, of which both sides are looked at
+DIVERGES = 1e-3  # relative doubt of a slope that grows without bound, as that of a root at 0
 BIGGEST = 1e300  # what a double holds with ease
 LIMITS: dict[type, tuple[float, float]] = {  # the smallest and the largest number to be tried
     np.float64: (1e-160, 1e160),
@@ -43,6 +44,9 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
             continue
         if not np.all(sides.finite):
             tally.exercised["edge of the domain"] += 1
+            continue
+        if np.isinf(found) and np.any(sides.doubt > DIVERGES * np.abs(sides.slopes)):
+            tally.exercised["infinite slope"] += 1
             continue
         bends = bool(sides.bends.any())
         kinked |= bends
@@ -116,6 +120,8 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kink
     kept = Call(*call.inputs, **call.attributes)
     kept.upstream = np.where(straight, call.given_upstream, 0)
     shares = [a for a in subject.contributions(kept) if a is not None]
+    if any(np.isinf(share).any() for share in shares):
+        return  # a slope without bound
     found = sum(float(np.sum(share)) for share in shares)
     expected = float(np.sum(np.where(straight, call.given_upstream * sides.slopes[0], 0)))
     doubt = float(np.sum(np.abs(kept.given_upstream) * sides.doubt))

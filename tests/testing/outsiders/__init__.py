@@ -1,5 +1,5 @@
 """Rules written from the public documentation alone, before the laws that test them.
 
-The laws are never tuned to an entry: a rule that is missed stays in the table, marked by nobody. Each
-module is one round, and every entry has the date on which it was written.
+The laws are not tuned to entries: a rule that is missed stays in the table. Every entry has the
+date on which it was written.
 """

@@ -11,7 +11,7 @@ from statistics import median
 
 from autolm.testing import Verdict
 from autolm.testing.checking_operations import report_on
-from autolm.testing.profiles import EXAMPLES
+from autolm.testing.profiles import EXAMPLES, load_profiles
 from autolm.testing.running import Status
 from autolm.testing.subject import Subject
 
@@ -19,11 +19,11 @@ from .right_rules import RIGHT
 from .wrong_rules import WRONG
 
 
-def check(entry, examples):
+def check(entry, examples, **budget):
     """Check one entry; return its report and the seconds that it took."""
     forward, options, _ = entry
     start = time.process_time()
-    report = report_on(Subject.of(forward, **options), examples)
+    report = report_on(Subject.of(forward, **options), examples, **budget)
     return report, time.process_time() - start
 
 
@@ -47,5 +47,6 @@ def print_table(title, entries, examples):
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else EXAMPLES["dev"]
     warnings.simplefilter("ignore")
+    load_profiles("dev")
     print_table("wrong", WRONG, count)
     print_table("right", RIGHT, count)

@@ -1,7 +1,7 @@
 """Right rules of NumPy and SciPy functions, as their users write them: none may be accused.
 
-Four entries of the first round were found to be wrong at points where they divide 0 by 0 (a length of
-0, equal rows, a product with a factor of 0). Each has a domain without these points since, or sends 0.
+Four entries of the first round were wrong where they divide 0 by 0: a length of 0, equal rows, a
+product with a factor of 0. Since then each has a domain without such points, or sends 0 there.
 """
 
 import numpy as np
