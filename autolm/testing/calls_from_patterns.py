@@ -59,7 +59,7 @@ class _Scene:
 
 @st.composite
 def from_pattern(
-    draw: st.DrawFn, pattern: Pattern, told: Mapping[str, Any], edge: bool
+    draw: st.DrawFn, pattern: Pattern, fixed: Mapping[str, Any], edge: bool
 ) -> tuple[tuple[Shape, ...], dict[str, Any]]:
     """Draw shapes and attributes of one call; what is told goes before the pattern."""
     words = [text.split() for text in pattern.shapes]
@@ -73,7 +73,7 @@ def from_pattern(
     if empty == ANY_AXES:
         batches = draw(emptied(batches))
     own = iter(batches)
-    found = tuple(
+    drawn_shapes = tuple(
         tuple(
             n
             for word in text
@@ -81,10 +81,10 @@ def from_pattern(
         )
         for text in words
     )
-    assume(all(math.prod(shape) <= FEW for shape in found))
+    assume(all(math.prod(shape) <= FEW for shape in drawn_shapes))
     whole = np.broadcast_shapes(*batches) if count else None
-    scene = _Scene(found, lengths, whole, edge)
-    return found, draw(_attributes(scene, {**pattern.attributes, **told}))
+    scene = _Scene(drawn_shapes, lengths, whole, edge)
+    return drawn_shapes, draw(_attributes(scene, {**pattern.attributes, **fixed}))
 
 
 def attributes_for(
@@ -181,16 +181,18 @@ def _either_end(draw: st.DrawFn, rank: int) -> tuple[int, ...]:
 @st.composite
 def _other_shapes(draw: st.DrawFn, size: int) -> Shape:
     """Draw a shape of `size` elements, one length of which may be −1."""
-    rest, found = size, []
+    rest, lengths = size, []
     for _ in range(draw(st.integers(0, 2))):
-        found.append(draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0] or [2])))
-        rest //= found[-1]
+        lengths.append(
+            draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0] or [2]))
+        )
+        rest //= lengths[-1]
     if rest != 1 or not draw(st.booleans()):
-        found.append(rest)
-    found = list(draw(st.permutations(found)))
-    if size and found and draw(st.booleans()):
-        found[draw(st.integers(0, len(found) - 1))] = -1
-    return tuple(found)
+        lengths.append(rest)
+    lengths = list(draw(st.permutations(lengths)))
+    if size and lengths and draw(st.booleans()):
+        lengths[draw(st.integers(0, len(lengths) - 1))] = -1
+    return tuple(lengths)
 
 
 @st.composite
@@ -204,8 +206,8 @@ def _wider_shapes(draw: st.DrawFn, shape: Shape) -> Shape:
 @st.composite
 def _masks(draw: st.DrawFn, kind: Mask, scene: _Scene) -> NDArray[Any]:
     shape = _written(kind.shape, scene, scene.whole or ()) if kind.shape else scene.first
-    kept = shape[draw(st.integers(0, len(shape))) :]
-    own = tuple(1 if draw(st.booleans()) else n for n in kept)
+    shape_of_mask = shape[draw(st.integers(0, len(shape))) :]
+    own = tuple(1 if draw(st.booleans()) else n for n in shape_of_mask)
     size = math.prod(own)
     if kind.added and draw(st.booleans()):
         number = st.sampled_from([0.0, -math.inf, 1.0, -0.5, -40.0])
@@ -243,7 +245,7 @@ def _positions(draw: st.DrawFn, shape: Shape, length: int, negative: bool = True
     place = st.integers(-length if negative else 0, max(length - 1, 0))
     size = math.prod(shape)
     places = draw(st.lists(place, min_size=size, max_size=size))
-    found = np.array(places, dtype=np.int64).reshape(shape)
+    positions = np.array(places, dtype=np.int64).reshape(shape)
     forms: list[Callable[[NDArray[np.int64]], Any]] = [lambda a: a]
     if size:
         forms += [lambda a: a.astype(np.int8), lambda a: Tensor(a)]
@@ -251,7 +253,7 @@ def _positions(draw: st.DrawFn, shape: Shape, length: int, negative: bool = True
         forms += [lambda a: a.tolist(), lambda a: a.data]
     if size and len(shape) == 1:
         forms += [lambda a: array("q", a.tolist())]
-    return draw(st.sampled_from(forms))(found)
+    return draw(st.sampled_from(forms))(positions)
 
 
 @st.composite
@@ -265,8 +267,8 @@ def _indices(draw: st.DrawFn, shape: Shape, edge: bool) -> Any:
         index = draw(_chosen(shape, draw(st.integers(1, max(1, math.prod(shape))))))
     else:
         index = draw(_mixtures(shape))
-    taken = np.empty(shape)[index]
-    assume(taken.size <= FEW and (edge or taken.size))
+    selection = np.empty(shape)[index]
+    assume(selection.size <= FEW and (edge or selection.size))
     return index
 
 
@@ -289,37 +291,37 @@ def _mixtures(draw: st.DrawFn, shape: Shape) -> Any:
 @st.composite
 def _parts(draw: st.DrawFn, shape: Shape, count: int) -> list[Any]:
     """Draw a part of an index for each of these axes; a mask may cover two."""
-    found: list[Any] = []
+    parts: list[Any] = []
     axis = 0
     while axis < len(shape):
         length, covered = shape[axis], 1
         kinds = ["slice"] if not length else ["int", "slice", "positions", "tuple", "mask"]
         kind = draw(st.sampled_from(kinds))
         if kind == "int":
-            found.append(draw(st.integers(-length, length - 1)))
+            parts.append(draw(st.integers(-length, length - 1)))
         elif kind == "slice":
-            found.append(draw(_slices(length)))
+            parts.append(draw(_slices(length)))
         elif kind == "mask":
             covered = draw(st.integers(1, min(2, len(shape) - axis)))
             those = shape[axis : axis + covered]
-            found.append(draw(_chosen(those, count if math.prod(those) >= count else 1)))
+            parts.append(draw(_chosen(those, count if math.prod(those) >= count else 1)))
         elif kind == "tuple":
             place = st.integers(-length, length - 1)
-            found.append(tuple(draw(st.lists(place, min_size=count, max_size=count))))
+            parts.append(tuple(draw(st.lists(place, min_size=count, max_size=count))))
         else:
             places = draw(st.sampled_from([(count,), (1,), (2, count), ()]))
-            found.append(draw(_positions(places, length)))
+            parts.append(draw(_positions(places, length)))
         axis += covered
-    return found
+    return parts
 
 
 @st.composite
 def _slices(draw: st.DrawFn, length: int) -> slice:
     bound = st.none() | st.integers(-length - 1, length + 1)
     step = st.none() | st.sampled_from([1, 2, -1, -2])
-    found = slice(draw(bound), draw(bound), draw(step))
-    assume(not length or len(range(length)[found]))
-    return found
+    part = slice(draw(bound), draw(bound), draw(step))
+    assume(not length or len(range(length)[part]))
+    return part
 
 
 @st.composite

@@ -155,11 +155,11 @@ def check_graph(root: Node) -> Report:
     return _check_nodes(root).require()
 
 
-def _require_callable(name: str, argument: str, given: Any) -> None:
-    if isinstance(given, type):
-        raise TypeError(f"{name}: {argument} {given.__name__} is a class; give it an instance")
-    if not callable(given):
-        raise TypeError(f"{name}: {argument} must be something to call, not {told(given)}")
+def _require_callable(name: str, argument: str, function: Any) -> None:
+    if isinstance(function, type):
+        raise TypeError(f"{name}: {argument} {function.__name__} is a class; give it an instance")
+    if not callable(function):
+        raise TypeError(f"{name}: {argument} must be something to call, not {told(function)}")
 
 
 def _check_nodes(root: Node) -> Report:
@@ -213,8 +213,8 @@ def _check_node(node: Node) -> Comparison:
     def held(node: Node, upstream: Any, slack: float) -> Comparison:
         sent = node.contributions(upstream)
         analytic = [np.sum([sent[i] for i in places], axis=0) for places in uses.values()]
-        told = np.asarray(upstream, dtype=float)
-        return compare([names[p[0]] for p in uses.values()], analytic, derivative, told, slack)
+        seed = np.asarray(upstream, dtype=float)
+        return compare([names[p[0]] for p in uses.values()], analytic, derivative, seed, slack)
 
     if isinstance(node, Value):
         return held(node, float(upstream), 1.0)
@@ -234,15 +234,15 @@ def _follows_from_its_operands(node: Node) -> bool:
 
     A rule is right at the numbers that were recorded, and an optimizer gives parameters others.
     """
-    found = np.asarray(node.data)
+    recorded = np.asarray(node.data)
     if isinstance(node.op, Primitive):
         operands = (node.parents,) if node.op.joins else node.parents
         again = Tensor.record(node.op, operands, node.attributes).data
     else:
         assert isinstance(node.op, Operation)
         again = np.asarray(node.op.at([parent.data for parent in node.parents])[0])
-    slack = 1000 * np.finfo(found.dtype).eps
-    return np.allclose(again, found, rtol=slack, atol=slack * np.abs(found).max(initial=0))
+    slack = 1000 * np.finfo(recorded.dtype).eps
+    return np.allclose(again, recorded, rtol=slack, atol=slack * np.abs(recorded).max(initial=0))
 
 
 def _operand_names(node: Node) -> list[str]:
@@ -284,10 +284,10 @@ def _diagnosis(node: Any) -> str:
     if subject is None:
         return ""
     call = _call_of(node)
-    found = diagnose(subject, call)
-    if not found and len(set(node.parents)) < len(node.parents):
-        found = of_uses(subject, call, subject.sent(node, call.upstream))
-    return f"{subject.op.name}: {found}" if found else ""
+    cause = diagnose(subject, call)
+    if not cause and len(set(node.parents)) < len(node.parents):
+        cause = of_uses(subject, call, subject.sent(node, call.upstream))
+    return f"{subject.op.name}: {cause}" if cause else ""
 
 
 def _program(node: Node) -> str:
@@ -301,16 +301,18 @@ def _program(node: Node) -> str:
     return runnable(subject.program(_call_of(node)), subject)
 
 
-def _leaf(given: Any) -> Any:
+def _leaf(argument: Any) -> Any:
     """Make a leaf of what can be differentiated; None of anything else."""
-    if isinstance(given, Value):
-        return Value(given.data, given.name)
-    if isinstance(given, Tensor):
-        return Tensor(given.data.copy(), name=given.name) if given.dtype.kind == "f" else None
-    if isinstance(given, np.ndarray | np.generic):
-        return Tensor(np.array(given)) if given.dtype.kind == "f" else None
-    number = isinstance(given, int | float | list | tuple) and not isinstance(given, bool)
-    return Tensor(given) if number else None
+    if isinstance(argument, Value):
+        return Value(argument.data, argument.name)
+    if isinstance(argument, Tensor):
+        return (
+            Tensor(argument.data.copy(), name=argument.name) if argument.dtype.kind == "f" else None
+        )
+    if isinstance(argument, np.ndarray | np.generic):
+        return Tensor(np.array(argument)) if argument.dtype.kind == "f" else None
+    number = isinstance(argument, int | float | list | tuple) and not isinstance(argument, bool)
+    return Tensor(argument) if number else None
 
 
 @dataclass(frozen=True)
@@ -383,8 +385,8 @@ def _evaluated(
     return _Evaluation(f, evaluate, tuple(named), tuple(named.values()), upstream)
 
 
-def _upstream(name: str, given: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    sent = upstream_for(shape) if given is None else _finite(name, given)
+def _upstream(name: str, upstream: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    sent = upstream_for(shape) if upstream is None else _finite(name, upstream)
     if sent.shape != shape:
         raise ValueError(f"{name}: upstream is {sent.shape}, and the result {shape}")
     return sent

@@ -157,10 +157,10 @@ def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failu
     diagnosis = _diagnosis(subject, broken)
     others = [each for _, each in broken if each.about != "gradient"]
     same = [each.about for each in others if each.diagnosis == diagnosis != ""]
-    known = ""
+    facts = ""
     if not diagnosis and law.name in DIAGNOSED:
         with suppress(Exception):  # whatever a forward raises on the numbers of other calls
-            known = what_is_known(subject.with_evidence(), first.call)
+            facts = what_is_known(subject.with_evidence(), first.call)
     return Failure(
         first.message,
         law.name,
@@ -168,7 +168,7 @@ def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failu
         subject.describe(first.call),
         first.rows,
         diagnosis,
-        known,
+        facts,
         _other_mistakes(broken[1:], diagnosis),
         next(iter(same), "gradient") if len(others) < len(broken) else first.about,
         runnable(first.program, subject) if first.program else "",

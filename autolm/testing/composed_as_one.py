@@ -40,10 +40,10 @@ def as_one(op: Composed) -> Primitive:
     record = {each.name: getattr(op, each.name) for each in fields(ArrayOperation)}
     if op.scalar is not None:
         record["scalar"] = _end_to_end(
-            op.scalar, lambda found: np.concatenate([np.reshape(each, -1) for each in found])
+            op.scalar, lambda results: np.concatenate([np.reshape(each, -1) for each in results])
         )
     whole = _end_to_end(
-        op, lambda found: ops.concatenate([ops.reshape(each, shape=(-1,)) for each in found])
+        op, lambda results: ops.concatenate([ops.reshape(each, shape=(-1,)) for each in results])
     )
     return Primitive(**{**record, "forward": AsOne(op, whole), "definition": whole})
 
@@ -53,10 +53,10 @@ def _end_to_end(function: Callable[..., Any], join: Callable[[Any], Any]) -> Cal
 
     @wraps(getattr(function, "forward", function))
     def joined(*operands: Any, **attributes: Any) -> Any:
-        found = function(*operands, **attributes)
-        if not isinstance(found, tuple | list):
-            return found
-        return join([each for each in found if isinstance(each, Tensor) or each.dtype == object])
+        results = function(*operands, **attributes)
+        if not isinstance(results, tuple | list):
+            return results
+        return join([each for each in results if isinstance(each, Tensor) or each.dtype == object])
 
     return joined
 
@@ -85,8 +85,8 @@ class AsOne:
             return self._recorded(reals, attributes).rule(grad)
 
         if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in arrays):
-            given: dict[Any, Any] = dict(zip(graph.leaves, arrays, strict=True))
-            return expand(graph.root, given=given)[graph.root], backward
+            arrays_by_leaf: dict[Any, Any] = dict(zip(graph.leaves, arrays, strict=True))
+            return expand(graph.root, given=arrays_by_leaf)[graph.root], backward
         return graph.function(*arrays), backward
 
     def _recorded(self, arrays: Sequence[Array], attributes: dict[str, Any]) -> Graph:

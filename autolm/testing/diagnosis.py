@@ -47,29 +47,29 @@ def diagnose(
 
 def what_is_known(subject: Subject, example: Call | None) -> str:
     """Say which gradients are wrong, and where, if no cause explains them all."""
-    told = []
+    facts = []
     for name, evidences in _by_operand(gather(subject, example)).items():
         wrong = [e for e in evidences if e.wrong]
         if not wrong:
-            told.append(say(f"{name} is right"))
+            facts.append(say(f"{name} is right"))
             continue
         places = {text for text in _places(wrong[0]) if all(text in _places(e) for e in wrong)}
         calls = "" if len(wrong) == len(evidences) else " in some calls"
         where = "".join(f", {say(text)}" for text in sorted(places))
-        told.append(say(f"{name} is wrong{calls}") + where)
-        told += [say(f"its error {text}") for text in _how_the_error_depends(wrong)]
-    return "; ".join(told)
+        facts.append(say(f"{name} is wrong{calls}") + where)
+        facts += [say(f"its error {text}") for text in _how_the_error_depends(wrong)]
+    return "; ".join(facts)
 
 
 def _how_the_error_depends(wrong: Sequence[Evidence]) -> list[str]:
     """Say of which operands the error is independent, or a power, in all calls."""
-    found = []
+    clauses = []
     for i, name in enumerate(wrong[0].subject.names_of(wrong[0].call)):
         powers = {_power_of_the_error(e, i) for e in wrong[:SOME]}
         if len(powers) == 1 and (power := powers.pop()) is not None:
             text = f"is proportional to {name}" + (f" to the {power}" if power != 1 else "")
-            found.append(text if power else f"does not depend on {name}")
-    return found
+            clauses.append(text if power else f"does not depend on {name}")
+    return clauses
 
 
 def _power_of_the_error(e: Evidence, operand: int) -> int | None:
@@ -103,20 +103,20 @@ def _places(e: Evidence) -> list[str]:
     off = np.abs(e.analytic - e.numeric) > 1e-7 * (largest(e.numeric) + largest(e.analytic))
     if off.all():
         return ["in all positions"]
-    found = []
+    places = []
     for axis in range(off.ndim):
         others = tuple(i for i in range(off.ndim) if i != axis)
         where = np.flatnonzero(off.any(axis=others))
         if 0 < where.size < off.shape[axis]:
-            found.append(f"only at {', '.join(map(str, where))} along axis {axis}")
-    return found or ["in some positions"]
+            places.append(f"only at {', '.join(map(str, where))} along axis {axis}")
+    return places or ["in some positions"]
 
 
 def _by_operand(evidences: list[Evidence]) -> dict[str, list[Evidence]]:
-    found: dict[str, list[Evidence]] = {}
+    by_operand: dict[str, list[Evidence]] = {}
     for e in evidences:
-        found.setdefault(e.subject.names_of(e.call)[e.operand], []).append(e)
-    return found
+        by_operand.setdefault(e.subject.names_of(e.call)[e.operand], []).append(e)
+    return by_operand
 
 
 def _common_diagnosis(evidences: list[Evidence], hypotheses: Sequence[Hypothesis]) -> str:

@@ -243,8 +243,8 @@ def _extreme(arg: Any) -> Callable[..., Any]:
     def reduce(a: Dual, axis: Any = None, keepdims: bool = False) -> Any:
         axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         reduced = [i % a.ndim for i in axes]
-        kept = [i for i in range(a.ndim) if i not in reduced]
-        rows = a.transpose([*kept, *reduced]).reshape([*(a.shape[i] for i in kept), -1])
+        other_axes = [i for i in range(a.ndim) if i not in reduced]
+        rows = a.transpose([*other_axes, *reduced]).reshape([*(a.shape[i] for i in other_axes), -1])
         at = arg(rows.value, axis=-1)[..., None]
         chosen = _take_along_axis(rows, at, -1)
         shape = [1 if i in reduced else n for i, n in enumerate(a.shape)]

@@ -86,9 +86,9 @@ class ExampleFinder:
         function = self.variables[name]
         for owner in (function, getattr(function, "forward", function)):
             statements = list(_of_doctest(owner.__doc__ or ""))
-            found = _first_call(name, statements, self.variables)
-            if found is not None:
-                return found
+            call = _first_call(name, statements, self.variables)
+            if call is not None:
+                return call
         return _first_call(name, list(_of_module(ast.parse(self.source).body)), self.variables)
 
 

@@ -95,8 +95,8 @@ def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
     try:
         subject.function(keywords)(*(x.copy() for x in numbers))
     except Exception as error:
-        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ValueError(f"it cannot be called with its example: {said}") from error
+        message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ValueError(f"it cannot be called with its example: {message}") from error
     return _with_numbers(_of_small_shapes(subject, case), numbers)
 
 
@@ -140,7 +140,7 @@ def _with_numbers(subject: Subject, numbers: Sequence[Array]) -> Subject:
 
 def _is_finite(subject: Subject, case: Case) -> bool | None:
     """Whether results are finite for draws from the domains; None if the forward refuses some."""
-    found = True
+    finite = True
     for seed in range(TRIALS):
         rng = np.random.default_rng(seed)
         inputs = [
@@ -150,7 +150,7 @@ def _is_finite(subject: Subject, case: Case) -> bool | None:
             )
         ]
         try:
-            found &= bool(np.all(np.isfinite(subject.run(Call(*inputs, **case.attributes))[0])))
+            finite &= bool(np.all(np.isfinite(subject.run(Call(*inputs, **case.attributes))[0])))
         except OperationError:
             return None
-    return found
+    return finite

@@ -88,13 +88,13 @@ class Expression:
 
     def features(self) -> Counter[str]:
         """Count what this graph exercises."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         uses = Counter(i for each in self.applications for i in set(each.operands))
-        found["shared node"] = sum(count > 1 for count in uses.values())
-        found["alias"] = sum(len(set(a.operands)) < len(a.operands) for a in self.applications)
-        found["unequal diamond"] = int(self._has_unequal_diamond())
-        found["several backward calls"] = int(len(self.roots) > 1)
-        return +found
+        counts["shared node"] = sum(count > 1 for count in uses.values())
+        counts["alias"] = sum(len(set(a.operands)) < len(a.operands) for a in self.applications)
+        counts["unequal diamond"] = int(self._has_unequal_diamond())
+        counts["several backward calls"] = int(len(self.roots) > 1)
+        return +counts
 
     def _has_unequal_diamond(self) -> bool:
         """Whether some leaf is reached over paths of different lengths."""
@@ -229,14 +229,14 @@ class _Growing:
         self._append(_MUL, [earlier, last], {})
 
     def _numbers_under(self, node: int) -> list[int]:
-        found, stack = dict[int, None](), [node]
+        leaves, stack = dict[int, None](), [node]
         while stack:
             below = stack.pop()
             operands = self.applications[~below].operands if below < 0 else ()
-            new = [i for i in operands if self.data[i].dtype.kind == "f" and i not in found]
-            found.update(dict.fromkeys(new))
+            new = [i for i in operands if self.data[i].dtype.kind == "f" and i not in leaves]
+            leaves.update(dict.fromkeys(new))
             stack += new
-        return list(found)
+        return list(leaves)
 
     def _append(
         self, subject: Subject, operands: Sequence[int], attributes: Mapping[str, Any]

@@ -125,14 +125,14 @@ def _operand_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
     for other, x in enumerate(e.call.inputs):
         if other == e.operand:
             continue
-        told = f"{names[other]} is taken as {{}}: it is left out of the rule"
+        text = f"{names[other]} is taken as {{}}: it is left out of the rule"
         if x.dtype.kind == "b":
-            told = f"the mask {names[other]} is left out of the rule"
+            text = f"the mask {names[other]} is left out of the rule"
         for number in (1, 0):
             inputs = [
                 np.full_like(a, number) if i == other else a for i, a in enumerate(e.call.inputs)
             ]
-            yield told.format(number), e.gradient_at(inputs, e.upstream)
+            yield text.format(number), e.gradient_at(inputs, e.upstream)
 
 
 def _attribute_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -206,19 +206,19 @@ def _result_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
     for number, (start, length) in enumerate(
         zip(accumulate(lengths, initial=0), lengths, strict=False)
     ):
-        kept = np.ones(e.result.shape)
-        kept[start : start + length] = 0
-        told = f"several results: the upstream gradient of result {number} is left out"
-        yield told, _of_kept(e, e.result, kept)
+        mask = np.ones(e.result.shape)
+        mask[start : start + length] = 0
+        text = f"several results: the upstream gradient of result {number} is left out"
+        yield text, _of_kept(e, e.result, mask)
 
 
 def _left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try to leave out the first or the last slice along an axis, of operand or result."""
     for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
         for axis, (end, which) in product(range(whole.ndim), ((0, "first"), (-1, "last"))):
-            kept = np.ones(whole.shape)
-            kept[(slice(None),) * axis + (slice(end, end + 1 or None),)] = 0
-            yield f"left out: the {which} along axis {axis} {text}", _of_kept(e, whole, kept)
+            mask = np.ones(whole.shape)
+            mask[(slice(None),) * axis + (slice(end, end + 1 or None),)] = 0
+            yield f"left out: the {which} along axis {axis} {text}", _of_kept(e, whole, mask)
 
 
 def _tail_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -226,17 +226,17 @@ def _tail_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
     for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
         for axis, block in product(range(-whole.ndim, 0), BLOCKS):
             full = whole.shape[axis] // block * block
-            kept = np.ones(whole.shape)
-            np.moveaxis(kept, axis, 0)[full:] = 0
-            told = f"left out: what is beyond a multiple of {block} along axis {axis} {text}"
-            yield told, _of_kept(e, whole, kept)
+            mask = np.ones(whole.shape)
+            np.moveaxis(mask, axis, 0)[full:] = 0
+            sentence = f"left out: what is beyond a multiple of {block} along axis {axis} {text}"
+            yield sentence, _of_kept(e, whole, mask)
 
 
-def _of_kept(e: Evidence, whole: Array, kept: Array) -> Any:
+def _of_kept(e: Evidence, whole: Array, mask: Array) -> Any:
     """Return the gradient that goes to a part of the operand, or comes from one of the result."""
     if whole is e.x:
-        return e.numeric * kept
-    return np.tensordot(e.upstream * kept, e.jacobian, e.upstream.ndim)
+        return e.numeric * mask
+    return np.tensordot(e.upstream * mask, e.jacobian, e.upstream.ndim)
 
 
 def _parts_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -291,12 +291,12 @@ def _operands_swapped(e: Evidence) -> Iterator[tuple[str, Any]]:
     for other, jacobian in enumerate(e.jacobians):
         if other == e.operand or jacobian is None:
             continue
-        told = ""
+        text = ""
         if len(rules) > max(other, e.operand):
-            told = f": it receives {rules[other]}, expected {rules[e.operand]}"
-        yield f"operands swapped{told}", np.tensordot(e.upstream, jacobian, e.upstream.ndim)
-        yield f"operands swapped{told}", _summed_to(e.sent_by_result(jacobian), e.x.shape)
-        yield f"operands swapped{told}", _exchanged(e, other)
+            text = f": it receives {rules[other]}, expected {rules[e.operand]}"
+        yield f"operands swapped{text}", np.tensordot(e.upstream, jacobian, e.upstream.ndim)
+        yield f"operands swapped{text}", _summed_to(e.sent_by_result(jacobian), e.x.shape)
+        yield f"operands swapped{text}", _exchanged(e, other)
 
 
 def _exchanged(e: Evidence, other: int) -> Array | None:
@@ -356,8 +356,8 @@ def _reversed(e: Evidence) -> Iterator[tuple[str, Any]]:
     for other, x in enumerate(e.call.inputs):
         for axis in range(x.ndim) if other != e.operand else ():
             inputs = [np.flip(a, axis) if i == other else a for i, a in enumerate(e.call.inputs)]
-            told = f"reversed: {e.subject.names_of(e.call)[other]} is read in the opposite order"
-            yield f"{told} along axis {axis}", e.gradient_at(inputs, e.upstream)
+            text = f"reversed: {e.subject.names_of(e.call)[other]} is read in the opposite order"
+            yield f"{text} along axis {axis}", e.gradient_at(inputs, e.upstream)
 
 
 def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -395,23 +395,23 @@ def _summed_though_kept(e: Evidence) -> Iterator[tuple[str, Any]]:
 def repeated_index(e: Evidence) -> Iterator[tuple[str, Any]]:
     """Try to keep one contribution only, where an index occurs twice."""
     if repeats_an_index(e.call.attributes):
-        for kept in _one_of_several(e):
-            yield "overwritten: a repeated index keeps one contribution, loses the others", kept
+        for gradient in _one_of_several(e):
+            yield "overwritten: a repeated index keeps one contribution, loses the others", gradient
 
 
 def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
-    for kept in _one_of_several(e):
-        yield "overwritten: of several contributions only one is kept", kept
+    for gradient in _one_of_several(e):
+        yield "overwritten: of several contributions only one is kept", gradient
 
 
 def _one_of_several(e: Evidence) -> Iterator[Array]:
     """Keep the last contribution, or the first, where several come together."""
     paths = e.paths(e.jacobian).reshape(e.result.size, e.x.size)
     for order in (paths, paths[::-1]):
-        kept = np.zeros(e.x.size)
+        gradient = np.zeros(e.x.size)
         for row in order:
-            kept = np.where(row != 0, row, kept)
-        yield kept.reshape(e.x.shape)
+            gradient = np.where(row != 0, row, gradient)
+        yield gradient.reshape(e.x.shape)
 
 
 def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -528,18 +528,18 @@ def _rounded(e: Evidence) -> Iterator[tuple[str, Any]]:
     """See whether all numbers are such as a shorter dtype holds: they went through it."""
     for text, bits, rough in (("single", 23, 1e-4), ("half", 10, 0.05), ("bfloat16", 7, 0.3)):
         mantissa, exponent = np.frexp(e.analytic)
-        held = np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
-        if np.array_equal(held, e.analytic) and np.allclose(e.analytic, e.numeric, rtol=rough):
+        rounded = np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
+        if np.array_equal(rounded, e.analytic) and np.allclose(e.analytic, e.numeric, rtol=rough):
             yield f"dtype not kept: it is rounded to {text} precision", e.analytic
 
 
 def _misplaced(e: Evidence) -> Iterator[tuple[str, Any]]:
     order = np.argsort(e.analytic, axis=None)
     sorted_numeric = np.sort(e.numeric, axis=None)
-    placed = np.empty(e.numeric.size)
-    placed[order] = sorted_numeric
+    permuted = np.empty(e.numeric.size)
+    permuted[order] = sorted_numeric
     text = "elements in the wrong places: the gradient is right but for their order"
-    yield text, placed.reshape(e.numeric.shape)
+    yield text, permuted.reshape(e.numeric.shape)
 
 
 def _slope_found(e: Evidence) -> Iterator[tuple[str, Any]]:
@@ -573,8 +573,8 @@ def _mixes_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
     )
     extra = sorted(said - true)
     for from_the_end in (0, e.x.ndim) if extra and true else ():
-        told = ", ".join(str(axis - from_the_end) for axis in extra)
-        yield f"summed over the wrong axis: the forward does not mix along {told}", e.analytic
+        axes_text = ", ".join(str(axis - from_the_end) for axis in extra)
+        yield f"summed over the wrong axis: the forward does not mix along {axes_text}", e.analytic
 
 
 # The more particular before the more general, which would fit as well.

@@ -52,4 +52,6 @@ def guess_arguments(F: Any) -> Guess:
     """Guess arguments of a function."""
     with library("jax").enable_x64(True):
         signature = inspect.signature(F)
-        return guess_call(signature, lambda given: JaxKernel.of(F, given, "check"), np.asarray)
+        return guess_call(
+            signature, lambda arguments: JaxKernel.of(F, arguments, "check"), np.asarray
+        )

@@ -52,12 +52,12 @@ def with_legal_shapes(subject: Subject) -> Subject:
     if not refused:
         return subject
     left_out: dict[Shapes, str] = {}
-    found = list(dict.fromkeys(_legal(subject, left_out)))
-    if not found:
+    accepted = list(dict.fromkeys(_legal(subject, left_out)))
+    if not accepted:
         return subject
-    cases = tuple(Case(shapes, subject.attributes) for shapes in found)
-    told = ", ".join(_written(shapes) for shapes in found)
-    note = f"it refuses {_written(refused[0])}; tried on guessed shapes {told}"
+    cases = tuple(Case(shapes, subject.attributes) for shapes in accepted)
+    shapes_text = ", ".join(_written(shapes) for shapes in accepted)
+    note = f"it refuses {_written(refused[0])}; tried on guessed shapes {shapes_text}"
     failing = [shapes for shapes, error in left_out.items() if error]
     if failing:
         note += f"; left out, where its forward runs and its rule fails: {_several(failing)}"
@@ -92,10 +92,10 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
     count = len(subject.operands)
     most = MOST_AXES if count < 4 else 3
     ranks = sorted(product(range(most + 1), repeat=count), key=_rank_of_ranks)
-    found: dict[tuple[int, ...], list[Shapes]] = {}
+    by_rank: dict[tuple[int, ...], list[Shapes]] = {}
     failed: list[Shapes] = []
     for each in ranks:
-        if len(found) == MOST_RANKS or time.process_time() > end:
+        if len(by_rank) == MOST_RANKS or time.process_time() > end:
             break
         same = tuple((BASE,) * rank for rank in each)
         if not _no(subject, same):
@@ -103,14 +103,14 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
             failing = {shapes: how_it_fails(subject, shapes) for shapes in (generic, *others)}
             left_out |= {shapes: error for shapes, error in failing.items() if error}
             if not failing[generic]:  # where it fails a square matrix may go through
-                found[each] = [shapes for shapes, error in failing.items() if not error]
+                by_rank[each] = [shapes for shapes, error in failing.items() if not error]
             else:
                 failed += failing
-    if not found:  # the rule fails wherever the forward runs: that is what is wrong
+    if not by_rank:  # the rule fails wherever the forward runs: that is what is wrong
         left_out.clear()
         yield from failed[:MOST_RANKS]
-    for each, cases in found.items():
-        if _is_an_accident(subject, each, found):
+    for each, cases in by_rank.items():
+        if _is_an_accident(subject, each, by_rank):
             left_out[cases[0]] = ""
         else:
             yield from cases
@@ -122,20 +122,20 @@ def _rank_of_ranks(ranks: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _is_an_accident(
-    subject: Subject, ranks: tuple[int, ...], found: dict[tuple[int, ...], list[Shapes]]
+    subject: Subject, ranks: tuple[int, ...], by_rank: dict[tuple[int, ...], list[Shapes]]
 ) -> bool:
     """Whether operands of these ranks go through, and are hardly meant.
 
     NumPy takes a vector for a matrix in many places, and a batch of them in the place of the
     second. So it is where the rule is wrong for such, and right where all have as many axes.
     """
-    if len(set(ranks)) == 1 or _is_right(subject, found[ranks][0]):
+    if len(set(ranks)) == 1 or _is_right(subject, by_rank[ranks][0]):
         return False
     batched_behind = max(ranks) > ranks[0]
     return any(
         (batched_behind or all(n >= m for n, m in zip(other, ranks, strict=True)))
-        and _is_right(subject, found[other][0])
-        for other in found
+        and _is_right(subject, by_rank[other][0])
+        for other in by_rank
         if len(set(other)) == 1
     )
 
@@ -144,14 +144,14 @@ def _is_right(subject: Subject, shapes: Shapes) -> bool:
     call = call_of_shapes(subject, shapes)
     try:
         call.upstream = upstream_for(subject.run(call.copy())[0].shape)
-        found = subject.contributions(call)
+        analytic = subject.contributions(call)
     except OperationError:
         return True
     derivative = differentiate(
         subject.function(call.attributes), call.inputs, domains=subject.domains
     )
     names = subject.names_of(call)
-    return compare(names, found, derivative, call.upstream).verdict is not Verdict.WRONG
+    return compare(names, analytic, derivative, call.upstream).verdict is not Verdict.WRONG
 
 
 def _varied(subject: Subject, same: Shapes) -> Iterator[Shapes]:

@@ -214,14 +214,14 @@ def _reduction_missing(rule: _Rule, upstream: Array) -> list[Any]:
 
 def _duplicate_overwritten(rule: _Rule, upstream: Array) -> list[Any]:
     """Keep, of all that reaches an element, only what the last element of the result sends."""
-    kept = [None if c is None else np.zeros_like(c) for c in rule(upstream)]
+    latest = [None if c is None else np.zeros_like(c) for c in rule(upstream)]
     for index in np.ndindex(upstream.shape):
         single = np.zeros_like(upstream)
         single[index] = upstream[index]
         for i, contribution in enumerate(rule(single)):
             if contribution is not None:
-                kept[i] = np.where(np.asarray(contribution) != 0, contribution, kept[i])
+                latest[i] = np.where(np.asarray(contribution) != 0, contribution, latest[i])
     for i, x in enumerate(rule.arrays):
-        if kept[i] is not None and any(x is other for other in rule.arrays[i + 1 :]):
-            kept[i] = np.zeros_like(kept[i])  # the same operand again: only its last use counts
-    return kept
+        if latest[i] is not None and any(x is other for other in rule.arrays[i + 1 :]):
+            latest[i] = np.zeros_like(latest[i])  # the same operand again: only its last use counts
+    return latest

@@ -40,34 +40,42 @@ MOST_CALLS = 2  # numbers of axes at which they are told
 def with_other_keywords(subject: Subject) -> Subject:
     """Find the shapes that an operation takes, and other keywords that it takes there."""
     needed = _needed(subject)
-    known = with_legal_shapes(replace(subject, attributes={**subject.attributes, **needed}))
-    if known.patterns:
-        return known  # its record says what varies
-    defaults = {**_defaults(known), **needed}
+    subject_with_shapes = with_legal_shapes(
+        replace(subject, attributes={**subject.attributes, **needed})
+    )
+    if subject_with_shapes.patterns:
+        return subject_with_shapes  # its record says what varies
+    defaults = {**_defaults(subject_with_shapes), **needed}
     variants: list[tuple[str, Case]] = []
-    for case in _richest(known):
+    for case in _richest(subject_with_shapes):
         ways = chain(
             _ways(defaults, len(case.shapes[0]), case.shapes[0]), _with_repeats(case.attributes)
         )
-        taken = (told for told in ways if _is_another_function(known, case, told))
+        accepted = (
+            keywords
+            for keywords in ways
+            if _is_another_function(subject_with_shapes, case, keywords)
+        )
         variants += [
-            (literal_keywords(told), Case(case.shapes, {**case.attributes, **told}))
-            for told in islice(taken, MOST)
+            (literal_keywords(keywords), Case(case.shapes, {**case.attributes, **keywords}))
+            for keywords in islice(accepted, MOST)
         ]
     if not variants:
-        return known
+        return subject_with_shapes
     tried = "; ".join(dict.fromkeys(text for text, _ in variants))
-    note = "; ".join([known.note] * bool(known.note) + [f"also with {tried}"])
-    return replace(known, variants=tuple(variants), note=note)
+    note = "; ".join(
+        [subject_with_shapes.note] * bool(subject_with_shapes.note) + [f"also with {tried}"]
+    )
+    return replace(subject_with_shapes, variants=tuple(variants), note=note)
 
 
 def _defaults(subject: Subject) -> Told:
     """Return the keywords that no call was told, each with its default."""
-    told = {*subject.attributes, *(name for case in subject.cases for name in case.attributes)}
+    fixed = {*subject.attributes, *(name for case in subject.cases for name in case.attributes)}
     return {
         name: default
         for name, default in subject.defaults().items()
-        if name not in told and default is not inspect.Parameter.empty
+        if name not in fixed and default is not inspect.Parameter.empty
     }
 
 
@@ -155,22 +163,26 @@ def _axes(value: Any, rank: int) -> Iterator[Any]:
         yield None
 
 
-def _is_another_function(subject: Subject, case: Case, told: Told) -> bool:
+def _is_another_function(subject: Subject, case: Case, keywords: Told) -> bool:
     """Whether the forward takes this, gives the same twice, and leaves its operands alone.
 
     What changes no number of the result speaks of the gradient alone, such as that it stops here:
     then it may be another than the slope.
     """
     try:
-        whole = replace(subject, attributes={**case.attributes, **told})
+        whole = replace(subject, attributes={**case.attributes, **keywords})
         call = call_of_shapes(whole, case.shapes)
         first, again = call.copy(), call.copy()
         result, same = (subject.run(each)[0].copy() for each in (first, again))
         usual = subject.run(Call(*call.copy().inputs, **case.attributes))[0]
-        if any(told.get(name, usual) is None for name in AXES) and how_it_fails(whole, case.shapes):
+        if any(keywords.get(name, usual) is None for name in AXES) and how_it_fails(
+            whole, case.shapes
+        ):
             return False
     except OperationError:
         return False
-    kept = all(np.array_equal(x, y) for x, y in zip(first.inputs, call.inputs, strict=True))
-    tells = not {*AXES, *INDICES}.isdisjoint(told) or not np.array_equal(result, usual)
-    return kept and tells and np.array_equal(result, same) and bool(np.all(np.isfinite(result)))
+    unchanged = all(np.array_equal(x, y) for x, y in zip(first.inputs, call.inputs, strict=True))
+    tells = not {*AXES, *INDICES}.isdisjoint(keywords) or not np.array_equal(result, usual)
+    return (
+        unchanged and tells and np.array_equal(result, same) and bool(np.all(np.isfinite(result)))
+    )

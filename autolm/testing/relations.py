@@ -93,9 +93,9 @@ def causal_along(axis: int) -> Relation:
             lag = x.shape[axis] - result.shape[axis]
             future = np.triu(depends, lag + 1)
             if future.any():
-                at, seen = map(int, np.argwhere(future)[0])
+                at, later = map(int, np.argwhere(future)[0])
                 return (
-                    f"position {at} of the result depends on position {seen} of operand {operand}"
+                    f"position {at} of the result depends on position {later} of operand {operand}"
                 )
             if lag >= 0 and not np.diagonal(depends, lag).any():
                 return f"no position of the result depends on its own in operand {operand}"

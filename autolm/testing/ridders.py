@@ -120,10 +120,10 @@ def _extrapolate(difference: Difference) -> tuple[Array, Array, Array]:
 
     Besides, return what the largest first step says, or 0 where that is far from sure.
     """
-    found: list[tuple[Array, Array]] = []
+    entries: list[tuple[Array, Array]] = []
     for first_step in FIRST_STEPS:
-        found += _tableau(difference, np.longdouble(first_step))
-        best, error = _best(found)
+        entries += _tableau(difference, np.longdouble(first_step))
+        best, error = _best(entries)
         if first_step == FIRST_STEPS[0]:
             from_afar = np.where(error < 0.1 * np.abs(best), best, 0)
         if np.all(error <= GOOD * np.max(np.abs(best), initial=1.0)):
@@ -149,7 +149,7 @@ def _tableau(difference: Difference, step: np.longdouble) -> list[tuple[Array, A
     return entries
 
 
-def _best(found: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    estimates, errors = (np.stack(each) for each in zip(*found, strict=True))
+def _best(entries: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    estimates, errors = (np.stack(each) for each in zip(*entries, strict=True))
     at = errors.argmin(axis=0)[None]
     return np.take_along_axis(estimates, at, 0)[0], np.take_along_axis(errors, at, 0)[0]

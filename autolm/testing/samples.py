@@ -122,18 +122,18 @@ class Evidence:
             derivative = differentiate(self.subject.function(attributes), inputs)
             if derivative.result.shape != upstream.shape:
                 return None
-            found = gradient(derivative.jacobians()[0], upstream)[self.operand]
+            result = gradient(derivative.jacobians()[0], upstream)[self.operand]
         except Exception:  # whatever a forward raises on operands that are not its own
             return None
-        return found if found is not None and np.all(np.isfinite(found)) else None
+        return result if result is not None and np.all(np.isfinite(result)) else None
 
 
 def gather(subject: Subject, example: Call | None) -> list[Evidence]:
     """Collect gradients from rich calls; from the counterexample if none of those is wrong."""
-    found = [e for call in _rich_calls(subject, example) for e in _gradients(subject, call)]
-    if not any(e.wrong for e in found) and example is not None:
-        found = _gradients(subject, example)
-    return found
+    evidence = [e for call in _rich_calls(subject, example) for e in _gradients(subject, call)]
+    if not any(e.wrong for e in evidence) and example is not None:
+        evidence = _gradients(subject, example)
+    return evidence
 
 
 def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
@@ -143,7 +143,9 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
         ways = [(case.shapes, case.attributes) for case in subject.cases]
         if example is not None:
             ways.append((tuple(x.shape for x in example.inputs), example.attributes))
-        ways += [(tuple(map(_longer, shapes)), told) for shapes, told in ways]
+        ways += [
+            (tuple(map(_longer, shapes)), attributes_of_way) for shapes, attributes_of_way in ways
+        ]
         ways = [way for way in ways if sum(map(math.prod, way[0])) > 1]
         wanted = [(size, *way) for size in (1.0, SMALLER) for way in ways]
     else:
@@ -201,7 +203,7 @@ def _gradients(subject: Subject, call: Call) -> list[Evidence]:
     derivative = differentiate(function, call.inputs, domains=subject.domains_of(call))
     jacobians = derivative.jacobians()[0]
     numeric = gradient(jacobians, call.upstream)
-    found = []
+    evidence = []
     for operand, (a, n, j) in enumerate(zip(contributions, numeric, jacobians, strict=True)):
         if n is None or j is None or a is None or not n.size:
             continue
@@ -210,5 +212,5 @@ def _gradients(subject: Subject, call: Call) -> list[Evidence]:
         scale = gradient_scale((), call.inputs, derivative.result, call.upstream)
         if 0 < FIT * max(largest(n), largest(a)) < ROUNDED * scale:
             continue  # rounding is a part of it
-        found.append(Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n))
-    return found
+        evidence.append(Evidence(subject, call, operand, derivative.result, tuple(jacobians), a, n))
+    return evidence

@@ -208,8 +208,8 @@ def _require_letters(name: str, shape: Any) -> None:
 def _read_attributes(name: str, attributes: Any) -> dict[str, Any]:
     named = isinstance(attributes, Mapping) and all(isinstance(key, str) for key in attributes)
     if attributes is not None and not named:
-        given = arguments.told(attributes)
-        raise TypeError(f"{name}: attributes must be a dict of values by name, not {given}")
+        kind = arguments.told(attributes)
+        raise TypeError(f"{name}: attributes must be a dict of values by name, not {kind}")
     return dict(attributes or {})
 
 

@@ -82,13 +82,13 @@ class GraphMachine(RuleBasedStateMachine):
         root = _often_the_last(choice, self.results or range(len(self.nodes)))
         if not self._is_fresh(root):
             return
-        kept = upstream.copy()
+        before = upstream.copy()
         try:
             self.nodes[root].backward(upstream)
         except RuntimeError:
             assert self._under(root) & self.spoiled, "backward refused a graph that nobody changed"
             return
-        assert np.array_equal(upstream, kept), "backward changed the upstream gradient"
+        assert np.array_equal(upstream, before), "backward changed the upstream gradient"
         derivative = differentiate(lambda *v: self._value(root, v), self.variables)
         for variable, sent in enumerate(gradient(derivative.jacobians()[0], upstream)):
             if sent is not None:
@@ -124,8 +124,11 @@ class GraphMachine(RuleBasedStateMachine):
     def gradients_are_those_of_the_oracle(self) -> None:
         """Every leaf has the sum of what all backward calls sent it, and no more."""
         for leaf, expected in zip(self.leaves, self.expected, strict=True):
-            found = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
-            assert largest(found - expected) <= CLOSE * (1 + largest(expected)), (found, expected)
+            analytic = np.zeros(SHAPE) if leaf.grad is None else leaf.grad
+            assert largest(analytic - expected) <= CLOSE * (1 + largest(expected)), (
+                analytic,
+                expected,
+            )
 
     @property
     def results(self) -> list[int]:
@@ -146,13 +149,13 @@ class GraphMachine(RuleBasedStateMachine):
         return bool(kind != "leaf" or self.current[self.owner[rest[0]]] == node)
 
     def _under(self, root: int) -> set[int]:
-        found, stack = set(), [root]
+        nodes, stack = set(), [root]
         while stack:
             node = stack.pop()
-            if node not in found:
-                found.add(node)
+            if node not in nodes:
+                nodes.add(node)
                 stack += [] if self.recipes[node][0] == "leaf" else self.recipes[node][1:]
-        return found
+        return nodes
 
     def _value(self, node: int, variables: Sequence[Array]) -> Array:
         kind, *operands = self.recipes[node]

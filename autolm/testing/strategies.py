@@ -101,13 +101,13 @@ def choices(kind: Kind, domain: Domain, size: int) -> tuple[float, ...]:
 def _numbers(draw: st.DrawFn, numbers: Sequence[float], count: int, distinct: bool) -> list[float]:
     """Draw numbers by their place in a list, so that they shrink towards its start."""
     places: list[int] = []
-    taken: set[int] = set()
+    used: set[int] = set()
     any_place = st.integers(0, len(numbers) - 1)
     for _ in range(count):
         place = draw(any_place)
-        while distinct and place in taken:
+        while distinct and place in used:
             place = (place + 1) % len(numbers)
-        taken.add(place)
+        used.add(place)
         places.append(place)
     return [numbers[place] for place in places]
 
@@ -224,14 +224,17 @@ def _broadcastable_shapes(
     wide, under = way != "any", way == "under"
     side = st.integers(2, max_side) | st.integers(1 + wide, max_side)
     result = tuple(draw(st.lists(side, min_size=3 * wide, max_size=3 if under else max_dims)))
-    found = []
+    drawn = []
     for _ in range(count):
-        kept = result[under:] if wide else result[draw(st.integers(0, len(result))) :]
-        last = len(kept) - 1
+        trailing = result[under:] if wide else result[draw(st.integers(0, len(result))) :]
+        last = len(trailing) - 1
         ones = [wide and (axis == 0 if under else 0 < axis < last) for axis in range(last + 1)]
-        found.append(
-            tuple(1 if one or draw(st.booleans()) else n for one, n in zip(ones, kept, strict=True))
+        drawn.append(
+            tuple(
+                1 if one or draw(st.booleans()) else n
+                for one, n in zip(ones, trailing, strict=True)
+            )
         )
     whole = draw(st.integers(0, count - 1))  # one operand keeps all axes, so the result stays
-    found[whole] = result
-    return tuple(found)
+    drawn[whole] = result
+    return tuple(drawn)

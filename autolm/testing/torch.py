@@ -64,8 +64,8 @@ def guess_arguments(F: Any) -> Guess:
     """
     tried: list[TorchKernel] = []
 
-    def kernel_of(given: Sequence[Any]) -> TorchKernel:
-        tried.append(TorchKernel.of(F, given, "check"))
+    def kernel_of(arguments: Sequence[Any]) -> TorchKernel:
+        tried.append(TorchKernel.of(F, arguments, "check"))
         return tried[-1]
 
     guess = guess_call(signature_of(F), kernel_of, library("torch").from_numpy)

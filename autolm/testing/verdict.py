@@ -147,8 +147,8 @@ def _compare_elements(
         if not np.all(np.isfinite(n)) or not np.all(np.isfinite(e)):
             reason = f"the derivative is not finite here, by {derivative.method}"
             return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
-        found = np.zeros(n.shape) if a is None else np.asarray(a, dtype=float)
-        off = np.array(np.abs(found - n))
+        actual = np.zeros(n.shape) if a is None else np.asarray(a, dtype=float)
+        off = np.array(np.abs(actual - n))
         wrong = ~(off <= slack * (RELATIVE * np.abs(n) + OF_SCALE * scale) + e)
         if wrong.any():
             wrong &= ~(
@@ -156,10 +156,10 @@ def _compare_elements(
             )
         for place in np.argwhere(wrong | (e > TOO_UNSURE * scale)):
             index = tuple(map(int, place))
-            if _on_a_kink(derivative, upstream, operand, index, float(found[index])):
+            if _on_a_kink(derivative, upstream, operand, index, float(actual[index])):
                 off[index] = e[index] = 0
             elif wrong[index]:
-                rows.append(Row(names[operand], index, float(found[index]), float(n[index])))
+                rows.append(Row(names[operand], index, float(actual[index]), float(n[index])))
         worst, doubt = max(worst, largest(off)), max(doubt, largest(e))
     return _concluded(tuple(rows), worst, doubt, scale, derivative.method)
 
@@ -202,7 +202,7 @@ def _concluded(
 
 
 def _on_a_kink(
-    derivative: Derivative, upstream: Array, operand: int, index: tuple[int, ...], found: float
+    derivative: Derivative, upstream: Array, operand: int, index: tuple[int, ...], analytic: float
 ) -> bool:
     """Whether there is a kink here, and the slope found is between those of its two sides.
 
@@ -211,14 +211,14 @@ def _on_a_kink(
     direction = unit_direction(derivative.point, operand, index)
     sides = two_sides(derivative.function, derivative.point, direction)
     if sides.jumps[upstream != 0].any():
-        return bool(np.isfinite(found))
+        return bool(np.isfinite(analytic))
     if not np.all(sides.finite) or not sides.bends.any():
         return False
     low, high = sides.range(upstream)
     room = BEND * max(abs(low), abs(high))
-    if not low - room <= found <= high + room:
+    if not low - room <= analytic <= high + room:
         low, high = range_nearby(derivative.function, derivative.point, direction, upstream)
-    return low - room <= found <= high + room
+    return low - room <= analytic <= high + room
 
 
 def _compare_projections(
@@ -237,34 +237,34 @@ def _compare_projections(
         if x.dtype.kind != "f" or not x.size:
             continue
         a = analytic[operand]
-        found = np.zeros(x.shape) if a is None else np.asarray(a, dtype=float)
+        actual = np.zeros(x.shape) if a is None else np.asarray(a, dtype=float)
         weights = rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.0, x.shape)
-        off, unsure, scale, numeric = _along(derivative, operand, weights, found, upstream)
+        off, unsure, scale, numeric = _along(derivative, operand, weights, actual, upstream)
         scale = max(scale, floor)
         if not np.isfinite(numeric) or not np.isfinite(unsure):
             reason = f"the derivative is not finite here, by {derivative.method}"
             return Comparison(Verdict.UNDECIDED, 0.0, (), derivative.method, reason)
         if not off <= slack * (RELATIVE * abs(numeric) + OF_SCALE * scale) + unsure:
-            rows.append(_located(names[operand], derivative, operand, weights, found, upstream))
+            rows.append(_located(names[operand], derivative, operand, weights, actual, upstream))
         worst, doubt, biggest = max(worst, off), max(doubt, unsure), max(biggest, scale)
     return _concluded(tuple(rows), worst, doubt, biggest, derivative.method)
 
 
 def _along(
-    derivative: Derivative, operand: int, weights: Array, found: Array, upstream: Array
+    derivative: Derivative, operand: int, weights: Array, actual: Array, upstream: Array
 ) -> tuple[float, float, float, float]:
     """Return how far off the gradient is along a direction, the doubt, the scale, and the truth."""
     direction = [np.zeros(x.shape) for x in derivative.point]
     direction[operand] = weights
     slope, error = derivative.along(direction)
     numeric = float(np.sum(upstream * slope))
-    scale = float(np.sum(np.abs(upstream * slope))) + float(np.sum(np.abs(found * weights)))
-    off = abs(float(np.sum(found * weights)) - numeric)
+    scale = float(np.sum(np.abs(upstream * slope))) + float(np.sum(np.abs(actual * weights)))
+    off = abs(float(np.sum(actual * weights)) - numeric)
     return off, float(np.sum(np.abs(upstream) * error)), scale, numeric
 
 
 def _located(
-    name: str, derivative: Derivative, operand: int, weights: Array, found: Array, upstream: Array
+    name: str, derivative: Derivative, operand: int, weights: Array, actual: Array, upstream: Array
 ) -> Row:
     """Halve the direction again and again, keeping the half that is off by more."""
     places = np.arange(weights.size)
@@ -272,17 +272,19 @@ def _located(
         halves = np.array_split(places, 2)
         errors = []
         for half in halves:
-            kept = np.zeros(weights.size)
-            kept[half] = weights.flat[half]
+            half_weights = np.zeros(weights.size)
+            half_weights[half] = weights.flat[half]
             errors.append(
-                _along(derivative, operand, kept.reshape(weights.shape), found, upstream)[0]
+                _along(derivative, operand, half_weights.reshape(weights.shape), actual, upstream)[
+                    0
+                ]
             )
         places = halves[int(np.argmax(errors))]
     index = tuple(map(int, np.unravel_index(places[0], weights.shape)))
     one = np.zeros(weights.shape)
     one[index] = 1
-    numeric = _along(derivative, operand, one, found, upstream)[3]
-    return Row(name, index, float(found[index]), numeric)
+    numeric = _along(derivative, operand, one, actual, upstream)[3]
+    return Row(name, index, float(actual[index]), numeric)
 
 
 def digits_of(error: float, scale: float) -> float:

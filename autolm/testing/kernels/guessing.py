@@ -87,9 +87,9 @@ def guess_call(
         )
     )
     shapes = iter(subject.cases[0].shapes if subject.cases else (USUAL,) * len(operands))
-    found = [_filled(next(shapes)) if isinstance(x, np.ndarray) else x for x in arrays]
-    accepted = kernel.takes([x for x in found if isinstance(x, np.ndarray)])
-    return Guess(names, made(found), accepted)
+    guessed = [_filled(next(shapes)) if isinstance(x, np.ndarray) else x for x in arrays]
+    accepted = kernel.takes([x for x in guessed if isinstance(x, np.ndarray)])
+    return Guess(names, made(guessed), accepted)
 
 
 def _annotated(parameter: inspect.Parameter) -> Any:

@@ -39,8 +39,8 @@ class JaxRun:
             jnp.asarray(np.zeros(each.shape) if u is None else u, dtype)
             for each, dtype, u in zip(self.results, self._dtypes, upstreams, strict=True)
         ]
-        found = iter(self._pull(sent))
-        return [np.asarray(next(found)) if yes else None for yes in self._asked]
+        gradients = iter(self._pull(sent))
+        return [np.asarray(next(gradients)) if yes else None for yes in self._asked]
 
 
 class JaxKernel(Kernel):
@@ -116,12 +116,12 @@ class JaxKernel(Kernel):
             arguments = jax.tree_util.tree_unflatten(
                 self.tree, self.arguments(operands, attributes)
             )
-            found = jax.tree_util.tree_leaves(function(*arguments))
-            kept = [i for i, each in enumerate(found) if not _is_discrete(each)]
-            if not kept:
+            leaves = jax.tree_util.tree_leaves(function(*arguments))
+            real_results = [i for i, each in enumerate(leaves) if not _is_discrete(each)]
+            if not real_results:
                 raise TypeError("no result holds real numbers, so there is nothing to prove")
-            self.kept = tuple(kept)
-            return [found[i] for i in kept]
+            self.kept = tuple(real_results)
+            return [leaves[i] for i in real_results]
 
         return results
 

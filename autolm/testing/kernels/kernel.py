@@ -157,9 +157,9 @@ class Kernel(ABC):
     def __call__(self, *operands: Any, **attributes: Any) -> tuple[Any, Rule]:
         """Run the forward: with a rule on doubles, without one on other numbers of an oracle."""
         if any(isinstance(x, Dual) for x in operands):
-            found = self.along(operands, attributes)
-            value = end_to_end([each.value for each in found])
-            return Dual(value, end_to_end([each.tangent for each in found])), _no_rule
+            duals = self.along(operands, attributes)
+            value = end_to_end([each.value for each in duals])
+            return Dual(value, end_to_end([each.tangent for each in duals])), _no_rule
         arrays = [np.asarray(x) for x in operands]
         if self.is_coarse and any(x.dtype.kind == "c" for x in arrays):
             raise TypeError("what computes in single precision drops an imaginary part silently")

@@ -44,8 +44,8 @@ def attempt(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 def pull(run: Run, upstreams: Sequence[Any], where: str = "") -> list[Array | None]:
     """Pull gradients back through a run; `where` is the condition for the error message."""
     what = f"the backward rule, {where}," if where else "the backward rule"
-    found: list[Array | None] = attempt(what, run.pull, upstreams)
-    return found
+    gradients: list[Array | None] = attempt(what, run.pull, upstreams)
+    return gradients
 
 
 def filled(gradients: Arrays, call: Call) -> list[Array]:
@@ -64,11 +64,11 @@ def base_gradient(subject: KernelSubject, call: Call) -> tuple[list[Array], floa
 
 
 def differing(
-    subject: KernelSubject, call: Call, found: Arrays, expected: Arrays, scale: float
+    subject: KernelSubject, call: Call, actual: Arrays, expected: Arrays, scale: float
 ) -> list[Row]:
     """List the elements of gradients that should be the same, and are not."""
     rows = []
-    for name, a, b in zip(subject.names_of(call), found, expected, strict=True):
+    for name, a, b in zip(subject.names_of(call), actual, expected, strict=True):
         if b is None:
             continue
         a = np.zeros(b.shape) if a is None else np.asarray(a, dtype=float)
@@ -105,13 +105,13 @@ def _check_frozen(subject: KernelSubject, call: Call, tally: Tally) -> None:
         those = ", ".join(name for name, yes in zip(names, asked, strict=True) if yes)
         where = f"where only {those} requires a gradient"
         run = attempt("the forward", subject.kernel.run, call.inputs, call.attributes, asked)
-        found = pull(run, apart(call.given_upstream.copy(), run.results), where)
+        actual = pull(run, apart(call.given_upstream.copy(), run.results), where)
         wanted = [b if yes else None for b, yes in zip(expected, asked, strict=True)]
-        rows = differing(subject, call, found, wanted, scale)
+        rows = differing(subject, call, actual, wanted, scale)
         if rows:
             nothing = all(
                 a is None or not np.any(a)
-                for name, a in zip(names, found, strict=True)
+                for name, a in zip(names, actual, strict=True)
                 if name in {row.operand for row in rows}
             )
             verb = "gets none" if nothing else "gets another one than where all do"
@@ -166,8 +166,8 @@ def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
     )
     shapes = [[x.shape for x in run.results] for run in (ours, theirs)]
     if shapes[0] != shapes[1]:
-        told = f"results of shapes {shapes[0]}, and the reference {shapes[1]}"
-        raise broken(subject, call, f"the function gives {told}", "another result")
+        shapes_text = f"results of shapes {shapes[0]}, and the reference {shapes[1]}"
+        raise broken(subject, call, f"the function gives {shapes_text}", "another result")
     for a, b in zip(ours.results, theirs.results, strict=True):
         size = max(largest(b), 1e-3)
         if not np.allclose(a, b, rtol=0, atol=SAME * subject.slack * size, equal_nan=True):

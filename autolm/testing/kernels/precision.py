@@ -46,10 +46,10 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
     if not all(np.all(np.isfinite(x)) for x in run.results):
         return
     parts = apart(upstream, run.results)
-    found = filled(pull(run, parts, f"in {precision}"), exact)
+    coarse = filled(pull(run, parts, f"in {precision}"), exact)
     fine, _ = base_gradient(subject, exact)
     allowed, of_all = _allowed(subject, exact, fine, precision)
-    for name, a, b, most in zip(subject.names_of(call), found, fine, of_all, strict=True):
+    for name, a, b, most in zip(subject.names_of(call), coarse, fine, of_all, strict=True):
         factor = _factor(a, b)
         if not abs(factor - 1) <= most and np.all(np.isfinite(a)):
             message = (
@@ -57,7 +57,7 @@ def _check_one(subject: KernelSubject, call: Call, precision: str, tally: Tally)
             )
             diagnosis = f"precision: wrong in {precision}, and right in more digits"
             raise broken(subject, exact, message, diagnosis)
-    for name, a, b, most in zip(subject.names_of(call), found, fine, allowed, strict=True):
+    for name, a, b, most in zip(subject.names_of(call), coarse, fine, allowed, strict=True):
         off = np.abs(a - b)
         within = (off <= most) | ~np.isfinite(b) | (np.abs(b) > kernel.epsilon(precision)[1] / 4)
         rows = [

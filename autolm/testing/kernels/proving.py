@@ -51,12 +51,12 @@ def _chosen(laws: Sequence[Law], names: Sequence[str] | None, caller: str) -> li
     """Return the laws of these names, the first in any case; all, if none is named."""
     if names is None:
         return list(laws)
-    known = {law.name: law for law in laws}
+    by_name = {law.name: law for law in laws}
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{caller}: laws must be a list of names, not {names!r}")
     for name in names:
-        if name not in known:
-            raise ValueError(f"{caller}: no law is called {name!r}; there are {', '.join(known)}")
+        if name not in by_name:
+            raise ValueError(f"{caller}: no law is called {name!r}; there are {', '.join(by_name)}")
     return [law for law in laws if law.name in names]
 
 

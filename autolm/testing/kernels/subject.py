@@ -131,15 +131,15 @@ def numbers_for(
     """Choose numbers of one kind for the operands of a case."""
     if subject.near:
         return [x + NEAR * rng.uniform(-1, 1, x.shape) for x in subject.examples]
-    found = []
+    arrays = []
     for shape, domain in zip(case.shapes, subject.domains, strict=True):
         size = math.prod(shape)
         grid = np.array(choices(kind, domain or REALS, min(size, 64)), dtype=float)
         chosen = rng.choice(grid, size)
         if kind == "generic":
             chosen *= 1 + 1e-3 * rng.random(size)  # so that no two are equal
-        found.append(chosen.reshape(shape))
-    return found
+        arrays.append(chosen.reshape(shape))
+    return arrays
 
 
 def subject_of(
@@ -261,10 +261,10 @@ def _is_finite(subject: KernelSubject, case: Case) -> bool:
     for seed in range(4):
         inputs = numbers_for(subject, case, "generic", np.random.default_rng(seed))
         try:
-            found = subject.kernel.values(inputs, case.attributes)
+            results = subject.kernel.values(inputs, case.attributes)
         except Exception:
             return False
-        if not all(np.all(np.isfinite(each)) for each in found):
+        if not all(np.all(np.isfinite(each)) for each in results):
             return False
     return True
 
@@ -297,7 +297,7 @@ def interval_around(x: Array) -> tuple[float, float]:
 
 def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
     """Change each length to one more, 1, 0 and a long one; list the cases, and the refused ones."""
-    found: list[Case] = []
+    accepted: list[Case] = []
     refused: list[str] = []
     if subject.near:
         return [], ["other numbers than those near the examples, so other sizes are not tried"]
@@ -311,10 +311,10 @@ def _other_sizes(subject: KernelSubject) -> tuple[list[Case], list[str]]:
             if other == LONG and any(math.prod(s) > MOST_OF_LONG for s in _shapes_of(changed)):
                 continue
             if _takes(subject, changed):
-                found.append(changed)
+                accepted.append(changed)
             elif other != LONG:
                 refused.append(f"length {other} in place of {n}")
-    return found, refused
+    return accepted, refused
 
 
 def _slack(subject: KernelSubject) -> float:

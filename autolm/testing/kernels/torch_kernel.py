@@ -148,9 +148,9 @@ class TorchKernel(Kernel):
 
     def lacks(self, error: BaseException) -> str:
         """Name the device that a forward asked for by an error, if it is not here."""
-        said = str(error).lower().replace("triton", "cuda")
+        message = str(error).lower().replace("triton", "cuda")
         for name in ("cuda", "mps", "xpu"):
-            if name in said and not getattr(library("torch"), name).is_available():
+            if name in message and not getattr(library("torch"), name).is_available():
                 return f"{name.upper()}, and there is no such device here"
         return ""
 
@@ -164,13 +164,13 @@ class TorchKernel(Kernel):
         torch = library("torch")
         if not array.flags.writeable or any(step < 0 for step in array.strides):
             array = array.copy()
-        made = torch.from_numpy(array)
-        dtype = made.dtype if made.dtype in (torch.float64, torch.float32) else None
+        tensor = torch.from_numpy(array)
+        dtype = tensor.dtype if tensor.dtype in (torch.float64, torch.float32) else None
         if like is not None:
             dtype = like.dtype
         elif array.dtype.kind == "f" and dtype == torch.float64:
             dtype = self.dtype
-        return made.to(device=self.device, dtype=dtype)
+        return tensor.to(device=self.device, dtype=dtype)
 
     def cast(self, array: Array, precision: str) -> Any:
         """Make a tensor of another precision."""
@@ -198,8 +198,8 @@ class TorchKernel(Kernel):
                 floats = leaf.is_floating_point()
                 made[id(x)] = leaf.detach().requires_grad_(floats and (asked is None or asked[i]))
         leaves = [made[id(x)] for x in arrays]
-        given = [leaf.clone() for leaf in leaves] if self.in_place else leaves
-        results = self.call(self.apply, given, attributes)
+        inputs = [leaf.clone() for leaf in leaves] if self.in_place else leaves
+        results = self.call(self.apply, inputs, attributes)
         return TorchRun(self, leaves, self._with_gradients(results))
 
     def call(
@@ -213,11 +213,11 @@ class TorchKernel(Kernel):
         ]
         if self.is_random and seed:
             torch.default_generator.manual_seed(0)
-        found = function(*arguments)
-        several = found if isinstance(found, tuple | list) else [found]
+        result = function(*arguments)
+        several = result if isinstance(result, tuple | list) else [result]
         results = [each for each in several if isinstance(each, torch.Tensor)]
         if not results:
-            raise TypeError(f"it returned {told(found)}, where a tensor is needed")
+            raise TypeError(f"it returned {told(result)}, where a tensor is needed")
         return results
 
     def _with_gradients(self, results: Sequence[Any]) -> list[Any]:
@@ -233,8 +233,8 @@ class TorchKernel(Kernel):
         """Run the function without a gradient."""
         with library("torch").no_grad():
             tensors = [self.tensor(x) for x in arrays]
-            given = [t.clone() for t in tensors] if self.in_place else tensors
-            results = self.call(self.apply, given, attributes)
+            inputs = [t.clone() for t in tensors] if self.in_place else tensors
+            results = self.call(self.apply, inputs, attributes)
         return [self.numbers(results[i]) for i in self.kept or range(len(results))]
 
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
@@ -248,8 +248,8 @@ class TorchKernel(Kernel):
                 else self.tensor(np.asarray(x))
                 for x in arrays
             ]
-            given = [each.clone() for each in duals] if self.in_place else duals
-            results = self.call(self.body, given, attributes)
+            inputs = [each.clone() for each in duals] if self.in_place else duals
+            results = self.call(self.body, inputs, attributes)
             parts = [forward_ad.unpack_dual(results[i]) for i in self.kept or range(len(results))]
         return [Dual(self.numbers(p), 0.0 if t is None else self.numbers(t)) for p, t in parts]
 

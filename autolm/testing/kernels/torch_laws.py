@@ -95,8 +95,8 @@ def _check_upstreams(subject: KernelSubject, call: Call, tally: Tally) -> None:
     for name, plain, laid_out in ways:
         expected = pull(run, [tensor.clone() for tensor in plain])
         where = f"for an upstream gradient that is {name}"
-        found = pull(run, laid_out, where)
-        _require_same(subject, call, found, expected, where, "upstream", tally)
+        actual = pull(run, laid_out, where)
+        _require_same(subject, call, actual, expected, where, "upstream", tally)
 
 
 def _laid(tensor: Any, name: str, layout: Layout) -> Any:
@@ -133,8 +133,8 @@ def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
                 continue
             parts = apart(call.given_upstream.copy(), run.results)
             where = f"where {who} is {name}" if who != "all" else f"where all inputs are {name}"
-            found = pull(run, parts, where)
-            _require_same(subject, call, found, expected, where, "input", tally)
+            actual = pull(run, parts, where)
+            _require_same(subject, call, actual, expected, where, "input", tally)
 
 
 def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
@@ -156,14 +156,14 @@ def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
             continue
         parts = apart(call.given_upstream.copy(), run.results)
         where = f"where {name} is expanded"
-        found = pull(run, parts, where)
-        _require_same(subject, repeated, found, expected, where, "input", tally)
+        actual = pull(run, parts, where)
+        _require_same(subject, repeated, actual, expected, where, "input", tally)
 
 
 def _require_same(
     subject: KernelSubject,
     call: Call,
-    found: Sequence[Array | None],
+    actual: Sequence[Array | None],
     expected: Sequence[Array | None],
     where: str,
     what: str,
@@ -171,7 +171,7 @@ def _require_same(
 ) -> None:
     whole = filled(expected, call)
     _, scale = base_gradient(subject, call)
-    rows = differing(subject, call, found, whole, scale)
+    rows = differing(subject, call, actual, whole, scale)
     if rows:
         message = f"the gradient of {rows[0].operand} is another {where}"
         diagnosis = f"layout: wrong {where}, while a contiguous {what} gives what it should"
@@ -184,25 +184,25 @@ def _check_random_state(subject: KernelSubject, call: Call, tally: Tally) -> Non
     kernel, torch = torch_kernel(subject), library("torch")
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = apart(call.given_upstream.copy(), run.results)
-    found = []
+    gradients = []
     for seed in (*SEEDS, SEEDS[0]):
         torch.default_generator.manual_seed(seed)
         sent = attempt("the backward rule", run.pull, copies(parts), False)
-        found.append(filled(sent, call))
+        gradients.append(filled(sent, call))
     _, scale = base_gradient(subject, call)
-    rows = differing(subject, call, found[1], found[0], scale)
+    rows = differing(subject, call, gradients[1], gradients[0], scale)
     # Where it is another a second time in the same state, something else is kept between calls.
-    if rows and not differing(subject, call, found[2], found[0], scale):
+    if rows and not differing(subject, call, gradients[2], gradients[0], scale):
         message = "the gradient depends on the random state at the backward"
         cause = "random state: the backward rule draws random numbers of its own"
         raise impure(subject, call, message, cause, rows)
-    left = []
+    states = []
     for seed in SEEDS:
         torch.default_generator.manual_seed(seed)
         tensors = [kernel.tensor(x.copy()) for x in call.inputs]
         kernel.call(kernel.apply, tensors, call.attributes, seed=False)
-        left.append(torch.get_rng_state())
-    if torch.equal(*left):
+        states.append(torch.get_rng_state())
+    if torch.equal(*states):
         message = "it sets the random state of the whole program"
         cause = "random state: PyTorch's generator is seeded, on which others rely"
         raise impure(subject, call, message, cause)
@@ -223,13 +223,13 @@ def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
             torch.set_deterministic_debug_mode("warn")
             filled.fill_uninitialized_memory = True
             run = subject.kernel.run(call.inputs, call.attributes)
-            found = run.pull(apart(call.given_upstream.copy(), run.results))
+            gradients = run.pull(apart(call.given_upstream.copy(), run.results))
         except Exception:  # it does not run in this mode
             return
         finally:
             torch.set_deterministic_debug_mode(mode)
             filled.fill_uninitialized_memory = before
-    for what, arrays in (("result", run.results), ("gradient", found)):
+    for what, arrays in (("result", run.results), ("gradient", gradients)):
         if any(a is not None and np.isnan(a).any() for a in arrays):
             message = f"memory that was never written comes out in the {what}"
             cause = "uninitialised memory: what torch.empty gives is used before it is written"
@@ -245,12 +245,12 @@ def _check_surroundings(subject: KernelSubject, call: Call, tally: Tally) -> Non
         try:
             with setting():
                 other = subject.kernel.run(call.inputs, call.attributes)
-                found = other.pull(apart(call.given_upstream.copy(), other.results))
+                actual = other.pull(apart(call.given_upstream.copy(), other.results))
         except Exception:  # it refuses this setting, and is not silent about it
             continue
         if all(np.array_equal(a, b) for a, b in zip(run.results, other.results, strict=True)):
             message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
-            require_same(subject, call, found, expected, scale, message, cause)
+            require_same(subject, call, actual, expected, scale, message, cause)
             tally.exercised[where] += 1
     sent = apart(call.given_upstream.copy(), run.results)
     with ThreadPoolExecutor(1) as threads:
@@ -258,9 +258,9 @@ def _check_surroundings(subject: KernelSubject, call: Call, tally: Tally) -> Non
     pulled = {"where the backward runs in another thread": elsewhere}
     with suppress(Exception):  # a backward that cannot be differentiated
         pulled["where the backward creates a graph"] = run.pull(copies(sent), create_graph=True)
-    for where, found in pulled.items():
+    for where, actual in pulled.items():
         message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
-        require_same(subject, call, found, expected, scale, message, cause)
+        require_same(subject, call, actual, expected, scale, message, cause)
 
 
 def _settings() -> dict[str, Callable[[], AbstractContextManager[Any]]]:

@@ -36,7 +36,7 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
     rows: list[Row] = []
     kinked, wrong_on_kinks = False, True
     smooth = _is_the_slope_in_all(function, call, contributions, scale)
-    for operand, index, found in [] if smooth else _spread(contributions):
+    for operand, index, analytic in [] if smooth else _spread(contributions):
         direction = unit_direction(call.inputs, operand, index)
         sides = two_sides(function, call.inputs, direction)
         if sides.jumps[upstream != 0].any():
@@ -45,20 +45,20 @@ def _check_kinks(subject: Subject, call: Call, tally: Tally) -> None:
         if not np.all(sides.finite):
             tally.exercised["edge of the domain"] += 1
             continue
-        if np.isinf(found) and np.any(sides.doubt > DIVERGES * np.abs(sides.slopes)):
+        if np.isinf(analytic) and np.any(sides.doubt > DIVERGES * np.abs(sides.slopes)):
             tally.exercised["infinite slope"] += 1
             continue
         bends = bool(sides.bends.any())
         kinked |= bends
         low, high = sides.range(upstream)
         room = BEND * max(scale, abs(low), abs(high))
-        if not low - room <= found <= high + room:
+        if not low - room <= analytic <= high + room:
             low, high = sides.blurred(function, call.inputs, direction).range(upstream)
-        if not low - room <= found <= high + room:
+        if not low - room <= analytic <= high + room:
             low, high = range_nearby(function, call.inputs, direction, upstream)
-        if not low - room <= found <= high + room:
-            nearest = min((low, high), key=lambda slope: abs(slope - found))
-            rows.append(Row(subject.names_of(call)[operand], index, found, nearest))
+        if not low - room <= analytic <= high + room:
+            nearest = min((low, high), key=lambda slope: abs(slope - analytic))
+            rows.append(Row(subject.names_of(call)[operand], index, analytic, nearest))
             wrong_on_kinks &= bends
     tally.exercised["kink"] += kinked
     if rows:
@@ -81,10 +81,10 @@ def _is_the_slope_in_all(
     if not np.all(sides.finite) or sides.bends.any():
         return False
     pairs = zip(contributions, direction, strict=True)
-    found = sum(float(np.sum(a * d)) for a, d in pairs if a is not None)
+    analytic = sum(float(np.sum(a * d)) for a, d in pairs if a is not None)
     low, high = sides.range(call.given_upstream)
     room = BEND / 2 * scale  # an element moves by a half at least
-    return low - room <= found <= high + room
+    return low - room <= analytic <= high + room
 
 
 def _of_rows(rows: Sequence[Row], on_kinks: bool) -> str:
@@ -117,23 +117,23 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kink
     rising = [np.ones(x.shape) for x in call.inputs]
     sides = two_sides(subject.function(call.attributes), call.inputs, rising)
     straight = sides.finite & ~sides.bends
-    kept = Call(*call.inputs, **call.attributes)
-    kept.upstream = np.where(straight, call.given_upstream, 0)
-    shares = [a for a in subject.contributions(kept) if a is not None]
+    smooth_call = Call(*call.inputs, **call.attributes)
+    smooth_call.upstream = np.where(straight, call.given_upstream, 0)
+    shares = [a for a in subject.contributions(smooth_call) if a is not None]
     if any(np.isinf(share).any() for share in shares):
         return  # a slope without bound
-    found = sum(float(np.sum(share)) for share in shares)
+    total = sum(float(np.sum(share)) for share in shares)
     expected = float(np.sum(np.where(straight, call.given_upstream * sides.slopes[0], 0)))
-    doubt = float(np.sum(np.abs(kept.given_upstream) * sides.doubt))
+    doubt = float(np.sum(np.abs(smooth_call.given_upstream) * sides.doubt))
     tally.exercised["tie"] += bool(kinked and straight.any())
     room = BEND * max(scale, abs(expected)) + doubt
-    if abs(found - expected) > room:
+    if abs(total - expected) > room:
         blurred = sides.blurred(subject.function(call.attributes), call.inputs, rising)
-        room += float(np.sum(np.abs(kept.given_upstream) * blurred.doubt))
-    if abs(found - expected) > room:
+        room += float(np.sum(np.abs(smooth_call.given_upstream) * blurred.doubt))
+    if abs(total - expected) > room:
         raise broken(
             *(subject, call),
-            f"the shares of the gradient add up to {found:.6g}, and should to {expected:.6g}",
+            f"the shares of the gradient add up to {total:.6g}, and should to {expected:.6g}",
             "ties: those who tie do not share the upstream gradient; their parts must add up to it",
         )
 
@@ -200,7 +200,7 @@ def _at_limits(call: Call, dtype: type, limits: tuple[float, float]) -> Call:
 def _not_finite(subject: Subject, call: Call) -> list[tuple[Row, Array]]:
     """List elements of a gradient that are not finite, each with its true slope."""
     function, wide = subject.function(call.attributes), _wide(call)
-    found = []
+    rows = []
     for operand, contribution in enumerate(subject.contributions(call)):
         if contribution is None:
             continue
@@ -208,8 +208,8 @@ def _not_finite(subject: Subject, call: Call) -> list[tuple[Row, Array]]:
             index = tuple(map(int, place))
             slope = _slope(function, wide, operand, index)
             name, true = subject.names_of(call)[operand], np.sum(call.given_upstream * slope)
-            found.append((Row(name, index, float(contribution[index]), float(true)), slope))
-    return found
+            rows.append((Row(name, index, float(contribution[index]), float(true)), slope))
+    return rows
 
 
 def _wide(call: Call) -> list[Array]:

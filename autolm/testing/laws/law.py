@@ -95,5 +95,5 @@ def program_of_uses(subject: Subject, call: Call, uses: Sequence[int]) -> str:
     function = (
         f"lambda {', '.join(names[i] for i in distinct)}: {subject.op.name}({', '.join(words)})"
     )
-    given = [literal(call.inputs[i]) for i in distinct]
-    return f"check_gradient({function}, {', '.join(given)}, upstream={literal(call.upstream)})"
+    arguments = [literal(call.inputs[i]) for i in distinct]
+    return f"check_gradient({function}, {', '.join(arguments)}, upstream={literal(call.upstream)})"
