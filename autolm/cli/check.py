@@ -19,6 +19,14 @@ def check(
     profile: Annotated[
         str | None, typer.Option(help="How long to search: dev, ci or nightly.")
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Go on with more examples until each check has taken this much processor time; "
+            "print what was tried.",
+        ),
+    ] = None,
     module: Annotated[
         list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
     ] = None,
@@ -40,5 +48,12 @@ def check(
     files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
     names = [word for word in named if not word.endswith(".py")]
     raise typer.Exit(
-        show_verdicts(names, profile=profile, modules=files, diagnosis=diagnosis, drawings=drawings)
+        show_verdicts(
+            names,
+            profile=profile,
+            seconds=seconds,
+            modules=files,
+            diagnosis=diagnosis,
+            drawings=drawings,
+        )
     )

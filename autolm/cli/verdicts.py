@@ -20,7 +20,7 @@ from autolm.ops import OPERATIONS
 from autolm.outside.language import say
 from autolm.outside.terminal import words_of
 from autolm.testing.laws.law import Law
-from autolm.testing.profiles import load_profiles
+from autolm.testing.profiles import load_profiles, search
 from autolm.testing.report import Report
 from autolm.testing.verdict import Verdict
 
@@ -34,6 +34,7 @@ def show_verdicts(
     names: Sequence[str] = (),
     *,
     profile: str | None = None,
+    seconds: float | None = None,
     modules: Sequence[Path] = (),
     diagnosis: bool = True,
     drawings: Path | None = None,
@@ -47,6 +48,8 @@ def show_verdicts(
         Which operations; all, if none is named.
     profile
         How long to search: dev, ci or nightly; by default what HYPOTHESIS_PROFILE says.
+    seconds
+        Of the processor for each operation; then what was tried is printed too.
     modules
         Python files whose primitives are checked instead of ours.
     diagnosis
@@ -71,7 +74,7 @@ def show_verdicts(
     checks = _chosen(list(files) if modules else list(map(check_of_operation, OPERATIONS)), names)
     titles = _titles(checks, files)
     before = settings.get_current_profile_name()
-    load_profiles(profile)
+    load_profiles(profile, seconds)
     try:
         reports = []
         with console.status("") as status:
@@ -82,6 +85,7 @@ def show_verdicts(
                 reports.append((titles[check], report, time.process_time() - start))
     finally:
         settings.load_profile(before)
+        search.seconds = None
     for laws in dict.fromkeys(check.laws for check in checks):
         those = [r for check, r in zip(checks, reports, strict=True) if check.laws == laws]
         wide = _table(those, laws, wide=True)
@@ -96,6 +100,8 @@ def show_verdicts(
         if report.verdict is not Verdict.CORRECT or report.reason:
             console.print()
             console.print(Text(str(report if diagnosis else report.undiagnosed)), soft_wrap=True)
+        if seconds is not None and report.coverage:
+            console.print(Text(say(f"{title} was tried at: {report.coverage}")), soft_wrap=True)
         if drawings is not None:
             picture_name = report.name if title == report.name else f"{report.name}-{number}"
             drawings.mkdir(parents=True, exist_ok=True)

@@ -6,14 +6,26 @@ A test suite loads one in its `conftest.py`; the environment variable HYPOTHESIS
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
 
+
+@dataclass
+class Search:
+    """The budget of a search besides the settings of hypothesis."""
+
+    seconds: float | None = None  # of the processor for each check, at least
+
+
+search = Search()
 EXAMPLES = {"dev": 12, "ci": 25, "nightly": 1000}
 
 
-def load_profiles(name: str | None = None) -> str:
+def load_profiles(name: str | None = None, seconds: float | None = None) -> str:
     """Register dev, ci and nightly with hypothesis, load one, and return its name.
+
+    With a budget of `seconds` each check goes on with more examples until it is spent.
 
     Without a name it is what HYPOTHESIS_PROFILE says, else ci where CI is true, else dev. Examples
     are the same in every run, but for nightly.
@@ -38,4 +50,5 @@ def load_profiles(name: str | None = None) -> str:
     if not isinstance(name, str) or name not in EXAMPLES:
         raise ValueError(f"profile name {name!r} is not one of {', '.join(EXAMPLES)}")
     settings.load_profile(name)
+    search.seconds = seconds
     return name

@@ -18,6 +18,7 @@ from autolm.outside.terminal import words_of
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.laws.law import Law, LawBroken, Tally
+from autolm.testing.profiles import search
 from autolm.testing.registry import LAWS
 from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject
@@ -65,7 +66,8 @@ def examine(
     most = settings().max_examples
     if max_examples is not None:
         most = read_int(subject.op.name, "max_examples", max_examples, low=1)
-    end = None if seconds is None else time.process_time() + seconds
+    budget = search.seconds if seconds is None else seconds
+    end = None if budget is None else time.process_time() + budget
     outcomes = _round(subject, most, laws, None)
     while end is not None and all(outcome.broken is None for outcome in outcomes):
         most *= MORE

@@ -37,16 +37,23 @@ def run(*names, width=200, **options):
 def test_a_table_of_operations_by_laws():
     code, text = run("mul", "tanh")
     heading, first, second, *_ = text.splitlines()
-    assert heading.split()[:4] == ["operation", "rule", "shapes", "aliases"]
+    assert heading.split()[:4] == ["operation", "rule", "shapes", "layouts"]
     assert first.split()[:4] == ["mul", "✓", "✓", "✓"]
-    assert second.split()[:4] == ["tanh", "✓", "✓", "–"]
+    assert second.split()[:5] == ["tanh", "✓", "✓", "✓", "–"]
+    assert code == 0
+
+
+def test_a_budget_of_seconds_prints_what_was_tried():
+    code, text = run("tanh", seconds=0.1)
+    assert "tanh was tried at: shapes: three axes " in text
+    assert "magnitudes: up to 1e" in text
     assert code == 0
 
 
 def test_a_narrow_terminal_gets_the_whole_table():
     _, text = run("mul", width=80)
     (row,) = [line for line in text.splitlines() if line.startswith("mul")]
-    assert row.split()[1:12] == [*"✓✓✓✓✓✓✓✓✓––"]
+    assert row.split()[1:17] == [*"✓✓✓✓✓✓✓✓✓✓✓✓–✓––"]
     assert max(map(len, text.splitlines())) <= 80
 
 
