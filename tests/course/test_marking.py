@@ -70,9 +70,47 @@ def test_what_goes_wrong_is_told_in_a_line(answer, said):
     assert "\n" not in why
 
 
-def test_a_rule_with_too_few_numbers_is_told_so():
-    answer = solution(FOLDER / "two_paths.py").replace(", grad * w\n", ",\n")
-    assert mark(answer, source(FOLDER / "two_paths.py"))[1].startswith("the rule returns 1 number")
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("two_paths", "(grad * (x + 2 * w),)", "must return a tuple of 2 numbers"),
+        ("two_paths", "[grad * (x + 2 * w), grad * w]", "must return a tuple of 2 numbers"),
+        ("two_paths", "grad * (x + 2 * w)", "must return a tuple of 2 numbers"),
+        ("two_paths", "grad * (x + 2 * w), None", "must return a tuple of 2 numbers"),
+        ("bell", "[-grad * a * y]", "must return a tuple of 1 numbers"),
+        ("bell", "-grad * a * y", "the rule agrees"),
+        ("bell", "(-grad * a * y,)", "the rule agrees"),
+    ],
+)
+def test_a_rule_returns_a_tuple_or_for_one_operand_a_number(name, answer, said):
+    program = source(FOLDER / f"{name}.py")
+    answered = re.sub(r"(?<=        return ).*", answer, program, count=1)
+    assert said in mark(answered, program)[1]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "b = Value(a); y = (-b * b / 2).exp(); y.backward(grad); return (b.grad,)",
+        "return (grad * (bell(a + 1e-5)[0] - bell(a - 1e-5)[0]) / 2e-5,)",
+        "f = lambda a: np.exp(-(a**2) / 2); return (grad * (f(a + 1e-5) - f(a - 1e-5)) / 2e-5,)",
+    ],
+)
+def test_a_derivative_taken_by_the_engine_or_by_differences_is_not_a_rule(rule):
+    program = source(FOLDER / "bell.py")
+    answer = program.replace("return (grad * y,)", rule).replace(
+        "primitive\n", "Value, primitive\n"
+    )
+    assert mark(answer, program)[0] is False
+
+
+def test_a_rule_is_asked_only_where_the_exercise_says_that_its_operands_lie():
+    program = source(FOLDER / "temperature.py")
+    assert mark(solution(FOLDER / "temperature.py").replace("/ tau**2", "/ abs(tau)**2"), program)[
+        0
+    ]
+    sign = solution(FOLDER / "temperature.py").replace("slope / tau,", "slope / abs(tau),")
+    assert mark(sign, program)[0]
 
 
 def test_it_speaks_both_languages_and_names_no_cause():
