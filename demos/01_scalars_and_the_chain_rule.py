@@ -188,6 +188,10 @@ print(w.grad, x.grad)
 **1. 값을 예측하세요.** $w = 3,\; x = 1$일 때 $\partial y/\partial w$는 얼마입니까?
 
 ```{predict} 1 + 2 * 3
+
+$\partial y/\partial w = x + 2w$에 넣어 보세요.
+
+$1 + 2 \cdot 3 = 7$. 앞의 항은 곱 $wx$에서, 뒤의 항은 $w^2$에서 옵니다.
 ```
 
 **2. 틀린 규칙을 찾으세요.** 아래 규칙에는 경로 하나가 어딘가에서 사라졌습니다. `backward` 안만 고치세요.
@@ -220,6 +224,10 @@ print(w.grad, x.grad)
 **1. Predict.** At $w = 3,\; x = 1$, what is $\partial y/\partial w$?
 
 ```{predict} 1 + 2 * 3
+
+Use $\partial y/\partial w = x + 2w$.
+
+$1 + 2 \cdot 3 = 7$: the first term comes from the product $wx$, the second from $w^2$.
 ```
 
 **2. Find the wrong rule.** Somewhere in the rule below a path went missing. Change `backward` alone.

@@ -173,6 +173,10 @@ print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
 자리에는 얼마가 옵니까? (위의 표에서 ḡ = 1일 때의 값을 보세요.)
 
 ```{predict} 2 * (1 - 0.5)
+
+모든 기울기는 시작값 $\bar g$에 비례합니다.
+
+$\bar g = 1$일 때 $1 - o^2 = 0.5$이므로, $\bar g = 2$이면 $2 \cdot 0.5 = 1$입니다.
 ```
 
 **2. 틀린 규칙을 찾으세요.** $y = \tanh(ab)$의 규칙에서 하나가 잘못 쓰였습니다.
@@ -201,6 +205,10 @@ print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
 (Look above for what it is with $\bar g = 1$.)
 
 ```{predict} 2 * (1 - 0.5)
+
+Every gradient is proportional to the starting value $\bar g$.
+
+With $\bar g = 1$ it is $1 - o^2 = 0.5$; with $\bar g = 2$ it is $2 \cdot 0.5 = 1$.
 ```
 
 **2. Find the wrong rule.** In the rule of $y = \tanh(ab)$ one thing is written wrongly.

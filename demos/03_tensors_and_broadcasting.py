@@ -194,6 +194,10 @@ for row in W:
 $\partial L/\partial b_1$은?
 
 ```{predict} 10 * 0.5
+
+$b_1$은 몇 개의 원소에 더해졌습니까?
+
+10개의 행에 더해졌으므로 기울기 10개를 더합니다: $10 \cdot 0.5 = 5$.
 ```
 
 **2. 틀린 규칙을 찾으세요.** $y = wx + b$, 원소마다 하는 일차함수입니다.
@@ -227,6 +231,10 @@ for row in W:
 above is 0.5. What is $\partial L/\partial b_1$?
 
 ```{predict} 10 * 0.5
+
+To how many elements was $b_1$ added?
+
+It was added in 10 rows, so 10 gradients are summed: $10 \cdot 0.5 = 5$.
 ```
 
 **2. Find the wrong rule.** $y = wx + b$, a linear function for each element.

@@ -238,6 +238,10 @@ print([round(x.grad, 4) for x in z])
 **1. 값을 예측하세요.** 단어가 50개이고 아무것도 모르는 모델의 퍼플렉시티는 얼마입니까?
 
 ```{predict} np.exp(np.log(50))
+
+모든 단어의 확률이 $1/50$이면 손실은 $\ln 50$입니다.
+
+$e^{\ln 50} = 50$. 단어 50개 중 하나를 무작위로 찍는 것과 같습니다.
 ```
 
 **2. 규칙을 쓰세요.** 점수가 두 개일 때 첫 단어의 손실은 $L = -\ln \dfrac{e^a}{e^a + e^b}$입니다. 기울기를 쓰세요.
@@ -268,6 +272,10 @@ print([round(x.grad, 4) for x in z])
 **1. Predict.** What is the perplexity of a model that knows nothing, if there are 50 words?
 
 ```{predict} np.exp(np.log(50))
+
+If every word has probability $1/50$, the loss is $\ln 50$.
+
+$e^{\ln 50} = 50$: the model picks one of 50 words at random.
 ```
 
 **2. Write the rule.** Of two scores, the loss at the first word is $L = -\ln \dfrac{e^a}{e^a + e^b}$. Write its gradient.

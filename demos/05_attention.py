@@ -238,6 +238,10 @@ print([round(x.grad, 4) for x in q])
 **1. 값을 예측하세요.** 어떤 행의 점수가 세 단어에 대해 모두 같다면, 각 단어의 가중치는?
 
 ```{predict} 1 / 3
+
+같은 점수는 같은 가중치가 되고, 가중치의 합은 1입니다.
+
+$e^s/(e^s + e^s + e^s) = 1/3$.
 ```
 
 **2. 규칙을 쓰세요.** 가중치가 $w = \sigma(s)$와 $1 - w$인 두 밸류 $a, b$의 가중합 $y = wa + (1 - w)b$입니다.
@@ -291,6 +295,10 @@ print([round(x.grad, 4) for x in q])
 **1. Predict.** If the scores of a row are the same for three words, what is the weight of each?
 
 ```{predict} 1 / 3
+
+Equal scores give equal weights, and the weights add up to 1.
+
+$e^s/(e^s + e^s + e^s) = 1/3$.
 ```
 
 **2. Write the rule.** Two values $a, b$ with weights $w = \sigma(s)$ and $1 - w$: $y = wa + (1 - w)b$.

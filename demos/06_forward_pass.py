@@ -301,6 +301,10 @@ print([round(v.data, 4) for v in normal])
 
 ```{predict} model.num_parameters()
 :within: 0
+
+행렬의 파라미터 수를 모두 더하고, $\gamma$와 $\beta$를 더하세요.
+
+$2 \cdot 20 + 4 \cdot 16 + 2 \cdot 24 + 3 \cdot 8 = 40 + 64 + 48 + 24 = 176$.
 ```
 
 **2. 규칙을 쓰세요.** 잔차 연결이 있는 블록 $y = x + w \tanh x$입니다.
@@ -343,6 +347,10 @@ parameters.)
 
 ```{predict} model.num_parameters()
 :within: 0
+
+Add up the matrices, then $\gamma$ and $\beta$.
+
+$2 \cdot 20 + 4 \cdot 16 + 2 \cdot 24 + 3 \cdot 8 = 40 + 64 + 48 + 24 = 176$.
 ```
 
 **2. Write the rule.** A block with a residual connection, $y = x + w \tanh x$.

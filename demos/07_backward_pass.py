@@ -214,6 +214,10 @@ print([round(e.grad, 4) for e in E])
 **1. 값을 예측하세요.** "the cat the"에서 $\bar g$가 위와 같을 때, $\partial L/\partial E[4]$의 두 번째 수는?
 
 ```{predict} E.grad[4, 1]
+
+'the'는 위치 0과 위치 2에 나옵니다.
+
+두 위치의 기울기를 더합니다: $10 + 30 = 40$.
 ```
 
 **2. 틀린 규칙을 찾으세요.** 두 수를 층 정규화하면 첫째는 $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$입니다. (분모의 1은 $\varepsilon$의
@@ -244,6 +248,10 @@ print([round(e.grad, 4) for e in E])
 **1. Predict.** In "the cat the" with the $\bar g$ above, what is the second number of $\partial L/\partial E[4]$?
 
 ```{predict} E.grad[4, 1]
+
+"the" occurs at positions 0 and 2.
+
+The gradients of both positions are added: $10 + 30 = 40$.
 ```
 
 **2. Find the wrong rule.** The first of two numbers in a layer norm is $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$. (The 1 below

@@ -220,12 +220,20 @@ print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
 **1. 값을 예측하세요.** 검증 손실이 $\ln 2$라면 퍼플렉시티는?
 
 ```{predict} math.exp(math.log(2))
+
+퍼플렉시티는 $e^L$입니다.
+
+$e^{\ln 2} = 2$.
 ```
 
 **2. 값을 예측하세요.** 데이터가 12 000 토큰이고 배치가 토큰 480개라면, 한 에폭은 몇 걸음입니까?
 
 ```{predict} 12000 / 480
 :within: 0
+
+한 에폭은 데이터 전체를 한 번 보는 것입니다.
+
+$12\,000 / 480 = 25$걸음입니다.
 ```
 
 **3. 규칙을 쓰세요.** 두 단어의 퍼플렉시티 $y = \exp\bigl((a + b)/2\bigr)$, $a, b$는 두 단어의 손실입니다.
@@ -266,12 +274,20 @@ print("entropy", round(-0.75 * log(0.75) - 0.25 * log(0.25), 4))
 **1. Predict.** With a validation loss of $\ln 2$, what is the perplexity?
 
 ```{predict} math.exp(math.log(2))
+
+Perplexity is $e^L$.
+
+$e^{\ln 2} = 2$.
 ```
 
 **2. Predict.** Of 12 000 tokens of data, in batches of 480, how many steps are an epoch?
 
 ```{predict} 12000 / 480
 :within: 0
+
+An epoch is one pass over all the data.
+
+$12\,000 / 480 = 25$ steps.
 ```
 
 **3. Write the rule.** The perplexity of two words, $y = \exp\bigl((a + b)/2\bigr)$, where $a, b$ are their losses.

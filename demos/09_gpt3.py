@@ -191,12 +191,20 @@ for name, shape in (("lesson", (50, 32, 64, 2)), ("GPT-3", (50257, 12288, 4 * 12
 
 ```{predict} 2**2 * 2
 :within: 0
+
+블록 하나의 파라미터 수는 $12d^2$입니다.
+
+폭에서 $2^2 = 4$배, 층에서 2배: $4 \cdot 2 = 8$배.
 ```
 
 **2. 값을 예측하세요.** $d = 64$인 블록 하나의 행렬에 있는 파라미터는 모두 몇 개입니까?
 
 ```{predict} 12 * 64**2
 :within: 0
+
+$4d^2 + 8d^2$입니다.
+
+$12 \cdot 64^2 = 12 \cdot 4096 = 49\,152$.
 ```
 """
 
@@ -238,11 +246,19 @@ for name, shape in (("lesson", (50, 32, 64, 2)), ("GPT-3", (50257, 12288, 4 * 12
 
 ```{predict} 2**2 * 2
 :within: 0
+
+One block has $12d^2$ parameters.
+
+A factor of $2^2 = 4$ from the width and 2 from the layers: $4 \cdot 2 = 8$.
 ```
 
 **2. Predict.** How many parameters are in the matrices of one block with $d = 64$?
 
 ```{predict} 12 * 64**2
 :within: 0
+
+It is $4d^2 + 8d^2$.
+
+$12 \cdot 64^2 = 12 \cdot 4096 = 49\,152$.
 ```
 """

@@ -147,6 +147,10 @@ for weight in (-3.0, -3.25, -3.5):
 
 ```{predict} 1 - o.data**2
 :within: 0.02
+
+$n \approx -7 + 6.88 = -0.12$이고, 0 가까이에서 $\tanh n \approx n$입니다.
+
+$o \approx -0.12$이므로 $1 - o^2 \approx 1 - 0.014 \approx 0.99$입니다.
 ```
 
 **2. 규칙을 쓰세요.** 뉴런 전체를 연산 하나로: $o = \tanh(wx + b)$.
@@ -180,6 +184,10 @@ for weight in (-3.0, -3.25, -3.5):
 
 ```{predict} 1 - o.data**2
 :within: 0.02
+
+$n \approx -7 + 6.88 = -0.12$, and near 0, $\tanh n \approx n$.
+
+$o \approx -0.12$, so $1 - o^2 \approx 1 - 0.014 \approx 0.99$.
 ```
 
 **2. Write the rule.** The whole neuron as one operation: $o = \tanh(wx + b)$.

@@ -144,6 +144,10 @@ print([round(x.grad, 4) for x in q])
 
 ```{predict} 2 * 5 * 5
 :within: 0
+
+헤드 하나의 가중치는 (토큰 수) × (토큰 수) 행렬입니다.
+
+헤드 2개, 각각 $5 \cdot 5$칸: $2 \cdot 25 = 50$.
 ```
 
 **2. 그려서 설명하세요.** 인과 마스크가 있을 때, 위치 4의 키 $k_4$의 기울기는 왜 작거나 0입니까? 누가 위치 4를 볼 수 있습니까?
@@ -181,6 +185,10 @@ print([round(x.grad, 4) for x in q])
 
 ```{predict} 2 * 5 * 5
 :within: 0
+
+The weights of one head are a (tokens) × (tokens) matrix.
+
+Two heads of $5 \cdot 5$ cells each: $2 \cdot 25 = 50$.
 ```
 
 **2. Draw and explain.** Under a causal mask, who can see position 4, and what is its key's gradient made of?

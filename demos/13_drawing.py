@@ -163,6 +163,10 @@ tree(x * x + x)
 
 ```{predict} 3
 :within: 0
+
+식에 $x$가 몇 번 나옵니까?
+
+세 번입니다: 곱셈에 두 번, 덧셈에 한 번.
 ```
 
 **2. 그려서 설명하세요.** $y = \tanh(x) \cdot \tanh(x)$를 그리되, $\tanh(x)$를 한 번만 계산했을 때와 두 번 계산했을 때의 그림을 비교하세요. $x$의
@@ -203,6 +207,10 @@ tree(x * x + x)
 
 ```{predict} 3
 :within: 0
+
+How often does $x$ occur in the expression?
+
+Three times: twice in the product, once in the sum.
 ```
 
 **2. Draw and explain.** Draw $y = \tanh(x) \cdot \tanh(x)$, with $\tanh(x)$ computed once, and computed twice. Is the gradient of $x$ the same?

@@ -98,6 +98,10 @@ for step in o.steps():
 **1. 값을 예측하세요.** 뉴런의 플레이어를 끝까지 넘기기 전에, 마지막에 $b$의 기울기는 얼마입니까? 예측한 뒤 플레이어에서 확인하세요.
 
 ```{predict} 1 - o.data**2
+
+$b$는 덧셈만 거쳐 $n$에 들어갑니다. $\partial o/\partial b = \partial o/\partial n$입니다.
+
+$1 - o^2 = 0.5$.
 ```
 
 **2. 그려서 설명하세요.** 위의 TinyLM에서 어텐션 상자 하나를 열어 보세요. 소프트맥스는 어느 상자들로 이루어져 있습니까?
@@ -131,6 +135,10 @@ for step in o.steps():
 **1. Predict.** Before you play the neuron to its end: what will the gradient of $b$ be? Predict it, then look.
 
 ```{predict} 1 - o.data**2
+
+$b$ enters $n$ through an addition only: $\partial o/\partial b = \partial o/\partial n$.
+
+$1 - o^2 = 0.5$.
 ```
 
 **2. Draw and explain.** Open an attention of the TinyLM above. Of which boxes is the softmax made?

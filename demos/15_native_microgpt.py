@@ -162,6 +162,10 @@ print([[x.grad for x in each] for each in matrix])
 **1. 값을 예측하세요.** 글자가 27개(경계 포함)이면 아무것도 모르는 모델의 손실 $\ln 27$은 얼마입니까?
 
 ```{predict} np.log(27)
+
+$\ln 27 = 3 \ln 3$이고 $\ln 3 \approx 1.1$입니다.
+
+$3 \cdot 1.0986 \approx 3.3$.
 ```
 
 **2. 그려서 설명하세요.** 왜 길이가 같은 두 이름의 그래프는 같고, 길이가 다르면 다릅니까?
@@ -199,6 +203,10 @@ print([[x.grad for x in each] for each in matrix])
 **1. Predict.** Of 27 characters (with the boundary), what is the loss $\ln 27$ of a model that knows nothing?
 
 ```{predict} np.log(27)
+
+$\ln 27 = 3 \ln 3$, and $\ln 3 \approx 1.1$.
+
+$3 \cdot 1.0986 \approx 3.3$.
 ```
 
 **2. Draw and explain.** Why have two names of the same length the same graph, and of different lengths not?

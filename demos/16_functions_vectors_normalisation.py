@@ -277,11 +277,19 @@ for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
 
 ```{predict} np.linalg.norm([1, 2, 2])
 :within: 0
+
+$\|a\| = \sqrt{a_1^2 + a_2^2 + a_3^2}$입니다.
+
+$\sqrt{1 + 4 + 4} = 3$.
 ```
 
 **2. 값을 예측하세요.** $d_k = 100$이면 $q \cdot k$의 표준편차는 얼마쯤입니까?
 
 ```{predict} np.sqrt(100)
+
+분산은 $d_k$입니다.
+
+표준편차는 분산의 제곱근 $\sqrt{100} = 10$입니다.
 ```
 
 **3. 규칙을 쓰세요.** 종 모양의 함수 $y = e^{-a^2/2}$. (정규분포의 밀도에서 상수를 뺀 것입니다.)
@@ -327,11 +335,19 @@ for x in (-4.0, -1.0, 0.0, 1.0, 4.0):
 
 ```{predict} np.linalg.norm([1, 2, 2])
 :within: 0
+
+$\|a\| = \sqrt{a_1^2 + a_2^2 + a_3^2}$.
+
+$\sqrt{1 + 4 + 4} = 3$.
 ```
 
 **2. Predict.** With $d_k = 100$, about what is the standard deviation of $q \cdot k$?
 
 ```{predict} np.sqrt(100)
+
+The variance is $d_k$.
+
+The standard deviation is its square root, $\sqrt{100} = 10$.
 ```
 
 **3. Write the rule.** The bell $y = e^{-a^2/2}$: the normal density without its constant.

@@ -187,11 +187,19 @@ print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
 **1. 값을 예측하세요.** 차원 0의 위치 1의 값 $\sin(1)$은? (계산기를 쓰세요. 라디안입니다.)
 
 ```{predict} np.sin(1)
+
+계산기를 라디안으로 바꾸세요. $1$라디안은 약 $57°$입니다.
+
+$\sin 1 \approx 0.84$.
 ```
 
 **2. 값을 예측하세요.** $d = 64$이면 $PE_p \cdot PE_p$는?
 
 ```{predict} P[7] @ P[7]
+
+$\sin^2 + \cos^2 = 1$인 쌍이 몇 개입니까?
+
+쌍이 $64/2 = 32$개이므로 $32$입니다.
 ```
 
 **3. 규칙을 쓰세요.** 바늘 하나, $y = \sin(\omega p)$를 두 변수로 미분하세요.
@@ -234,11 +242,19 @@ print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
 **1. Predict.** Position 1 in dimension 0 is $\sin(1)$. How much is that? (Take a calculator, in radians.)
 
 ```{predict} np.sin(1)
+
+Set your calculator to radians: 1 radian is about $57°$.
+
+$\sin 1 \approx 0.84$.
 ```
 
 **2. Predict.** With $d = 64$, what is $PE_p \cdot PE_p$?
 
 ```{predict} P[7] @ P[7]
+
+How many pairs with $\sin^2 + \cos^2 = 1$ are there?
+
+There are $64/2 = 32$ pairs, so it is $32$.
 ```
 
 **3. Write the rule.** One hand, $y = \sin(\omega p)$, differentiated by both variables.

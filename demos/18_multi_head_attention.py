@@ -175,6 +175,10 @@ for head in (slice(0, 2), slice(2, 4)):
 
 ```{predict} 12288 / 96
 :within: 0
+
+$d_k = d_{\text{model}}/H$입니다.
+
+$12288/96 = 128$.
 ```
 
 **2. 규칙을 쓰세요.** 헤드 둘의 출력 $a, b$를 $W_O$의 성분 $u, v$로 섞은 $y = au + bv$.
@@ -211,6 +215,10 @@ for head in (slice(0, 2), slice(2, 4)):
 
 ```{predict} 12288 / 96
 :within: 0
+
+$d_k = d_{\text{model}}/H$.
+
+$12288/96 = 128$.
 ```
 
 **2. Write the rule.** The outputs $a, b$ of two heads, mixed by numbers $u, v$ of $W_O$: $y = au + bv$.

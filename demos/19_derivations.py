@@ -379,6 +379,10 @@ a는 두 번 나옵니다. 한 번은 그대로, 한 번은 평균 속에.
 **3. 값을 예측하세요.** 점수 둘이 같을 때($p = (0.5, 0.5)$), $\partial p_1/\partial z_2$는?
 
 ```{predict} -0.5 * 0.5
+
+$i \ne j$이면 $\partial p_j/\partial z_i = -p_i p_j$입니다.
+
+$-\frac12 \cdot \frac12 = -\frac14$.
 ```
 
 **4. 틀린 규칙을 찾으세요.** 잔차 블록 두 개 $y = x + ax$, $z = y + by$를 합친 $z = x(1 + a)(1 + b)$입니다.
@@ -431,6 +435,10 @@ a occurs twice: once by itself, once in the mean.
 **3. Predict.** Of two equal scores ($p = (0.5, 0.5)$), what is $\partial p_1/\partial z_2$?
 
 ```{predict} -0.5 * 0.5
+
+For $i \ne j$, $\partial p_j/\partial z_i = -p_i p_j$.
+
+$-\frac12 \cdot \frac12 = -\frac14$.
 ```
 
 **4. Find the wrong rule.** Two residual blocks $y = x + ax$ and $z = y + by$, together $z = x(1 + a)(1 + b)$.

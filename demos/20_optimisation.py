@@ -275,11 +275,19 @@ for step in range(40):
 
 ```{predict} 0.001
 :within: 0.00001
+
+첫 걸음에서 편향을 보정하면 $\hat m = g$, $\hat v = g^2$입니다.
+
+$\alpha\, g/\sqrt{g^2} = \alpha = 0.001$. 기울기의 크기와 관계가 없습니다.
 ```
 
 **2. 값을 예측하세요.** $\mu = 0.9$이고 기울기가 언제나 1이면 모멘텀의 속도 $v$는 어디에 가까워집니까?
 
 ```{predict} 1 / (1 - 0.9)
+
+$v = \mu v + 1$을 만족하는 $v$를 구하세요.
+
+$v = 1/(1 - \mu) = 1/0.1 = 10$.
 ```
 
 **3. 규칙을 쓰세요.** 가중치 감쇠가 있는 손실 $L = (wx - y)^2 + \tfrac{\lambda}{2}w^2$, $\lambda = 0.1$.
@@ -327,11 +335,19 @@ for step in range(40):
 
 ```{predict} 0.001
 :within: 0.00001
+
+After bias correction the first step has $\hat m = g$ and $\hat v = g^2$.
+
+$\alpha\, g/\sqrt{g^2} = \alpha = 0.001$, whatever the size of the gradient.
 ```
 
 **2. Predict.** With $\mu = 0.9$ and a gradient that is always 1, what does the velocity $v$ of momentum come near to?
 
 ```{predict} 1 / (1 - 0.9)
+
+Solve $v = \mu v + 1$.
+
+$v = 1/(1 - \mu) = 1/0.1 = 10$.
 ```
 
 **3. Write the rule.** A loss with weight decay, $L = (wx - y)^2 + \tfrac{\lambda}{2}w^2$ with $\lambda = 0.1$.

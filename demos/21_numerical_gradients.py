@@ -197,14 +197,23 @@ for k in range(1, 16):
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 파라미터가 175 000 000 000개일 때 전진 차분 한 번에 필요한 순전파는 몇 번입니까? (십억 단위로 쓰세요.)
+**1. 값을 예측하세요.** 파라미터가 175 000 000 000개일 때 전진 차분 한 번에 필요한 순전파는 몇 번입니까? (1750억, 1.75e11처럼 쓸 수 있습니다.)
 
-```{predict} 175
+```{predict} 175 * 10**9
+
+파라미터마다 한 번, 그리고 기준이 되는 손실에 한 번입니다.
+
+약 1750억($1.75 \cdot 10^{11}$)번입니다.
 ```
 
-**2. 값을 예측하세요.** 절단 오차가 $\varepsilon$에 비례할 때, $\varepsilon$을 $10^{-2}$에서 $10^{-4}$로 줄이면 오차는 몇 분의 1이 됩니까?
+**2. 값을 예측하세요.** 절단 오차가 $\varepsilon$에 비례할 때, $\varepsilon$을 $10^{-2}$에서 $10^{-4}$로 줄이면 오차는 몇 배가 됩니까?
 
-```{predict} 1e-2 / 1e-4
+```{predict} 1e-4 / 1e-2
+:within: 0.0001
+
+오차는 $\varepsilon$과 같은 비율로 줄어듭니다.
+
+$10^{-4}/10^{-2} = 1/100$.
 ```
 
 **3. 규칙을 쓰세요.** 위에서 잰 함수 $y = e^x \sin x$.
@@ -242,14 +251,23 @@ for k in range(1, 16):
 
 ## Exercises
 
-**1. Predict.** Of 175 000 000 000 parameters, how many forward passes does one gradient by forward differences take? (In billions.)
+**1. Predict.** How many forward passes does one gradient by forward differences take for 175 000 000 000 parameters? (You may write 1.75e11.)
 
-```{predict} 175
+```{predict} 175 * 10**9
+
+Once for each parameter, and once for the loss to compare with.
+
+About 175 billion ($1.75 \cdot 10^{11}$).
 ```
 
-**2. Predict.** If the truncation error is proportional to $\varepsilon$, from $10^{-2}$ to $10^{-4}$ it becomes how many times smaller?
+**2. Predict.** If the truncation error is proportional to $\varepsilon$, by what factor does it change when $\varepsilon$ goes from $10^{-2}$ to $10^{-4}$?
 
-```{predict} 1e-2 / 1e-4
+```{predict} 1e-4 / 1e-2
+:within: 0.0001
+
+The error shrinks by the same factor as $\varepsilon$.
+
+$10^{-4}/10^{-2} = 1/100$.
 ```
 
 **3. Write the rule.** The function that was measured above, $y = e^x \sin x$.

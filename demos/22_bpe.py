@@ -228,18 +228,30 @@ for new in "ZYX":
 
 ```{predict} len(BPETokenizer.train("abababab", 1).encode("abababab"))
 :within: 0
+
+가장 자주 나오는 쌍은 ab이고 네 번 나옵니다.
+
+글자 8개가 ab 네 개로 합쳐집니다: 4개.
 ```
 
 **2. 값을 예측하세요.** 두 번 더 합치면?
 
 ```{predict} len(BPETokenizer.train("abababab", 3).encode("abababab"))
 :within: 0
+
+ab를 X라 하면 XXXX입니다. 다시 합치면 YY입니다.
+
+XXXX → YY → Z: 1개.
 ```
 
 **3. 값을 예측하세요.** "강아지"는 UTF-8로 몇 바이트입니까?
 
 ```{predict} len("강아지".encode())
 :within: 0
+
+한글 음절 하나는 UTF-8로 3바이트입니다.
+
+$3 \cdot 3 = 9$바이트.
 ```
 
 **4. 그려서 설명하세요.** "aaabdaaabac"에서 합친 과정을 나무로 그리세요. 토큰 258(aaab)의 잎은 무엇입니까?
@@ -280,18 +292,30 @@ for new in "ZYX":
 
 ```{predict} len(BPETokenizer.train("abababab", 1).encode("abababab"))
 :within: 0
+
+The most frequent pair is ab; it occurs four times.
+
+8 letters become four times ab: 4 tokens.
 ```
 
 **2. Predict.** And after two more?
 
 ```{predict} len(BPETokenizer.train("abababab", 3).encode("abababab"))
 :within: 0
+
+Call ab X: then XXXX. Merged again: YY.
+
+XXXX → YY → Z: 1 token.
 ```
 
 **3. Predict.** How many bytes of UTF-8 are "강아지"?
 
 ```{predict} len("강아지".encode())
 :within: 0
+
+One Korean syllable takes 3 bytes in UTF-8.
+
+$3 \cdot 3 = 9$ bytes.
 ```
 
 **4. Draw and explain.** Draw the merges of "aaabdaaabac" as a tree. What are the leaves of token 258 (aaab)?

@@ -283,6 +283,10 @@ print("argmax", max(logits, key=logits.get))
 **1. 값을 예측하세요.** 로짓이 $(2, 2, 2, 2)$이면 argmax의 확률은?
 
 ```{predict} 0.25
+
+네 점수가 같으면 네 확률이 같습니다.
+
+$1/4$.
 ```
 
 **2. 규칙을 쓰세요.** 두 단어의 확률에 온도를 넣은 것: $p = \dfrac{1}{1 + e^{-a/\tau}}$, $a$는 점수의 차, $\tau > 0$는 온도.
@@ -317,6 +321,10 @@ print("argmax", max(logits, key=logits.get))
 **1. Predict.** With logits $(2, 2, 2, 2)$, what is the probability of the argmax?
 
 ```{predict} 0.25
+
+Four equal scores give four equal probabilities.
+
+$1/4$.
 ```
 
 **2. Write the rule.** The probability of one of two words at a temperature: $p = \dfrac{1}{1 + e^{-a/\tau}}$, where $a$ is the difference of their scores and $\tau > 0$.

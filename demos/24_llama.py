@@ -219,6 +219,10 @@ for p, s in ((0, 2), (5, 7), (40, 42), (0, 3), (5, 8)):
 **1. 값을 예측하세요.** $x = (3, 4)$의 RMS $\sqrt{(9 + 16)/2}$는?
 
 ```{predict} np.sqrt(12.5)
+
+$(9 + 16)/2 = 12.5$입니다.
+
+$\sqrt{12.5} \approx 3.54$.
 ```
 
 **2. 규칙을 쓰세요.** 두 수의 RMSNorm의 첫째 $y = \dfrac{a}{\sqrt{(a^2 + b^2)/2 + 1}}$. (1은 큰 $\varepsilon$입니다.)
@@ -265,6 +269,10 @@ for p, s in ((0, 2), (5, 7), (40, 42), (0, 3), (5, 8)):
 **1. Predict.** What is the RMS of $x = (3, 4)$, $\sqrt{(9 + 16)/2}$?
 
 ```{predict} np.sqrt(12.5)
+
+$(9 + 16)/2 = 12.5$.
+
+$\sqrt{12.5} \approx 3.54$.
 ```
 
 **2. Write the rule.** The first of two numbers after RMSNorm, $y = \dfrac{a}{\sqrt{(a^2 + b^2)/2 + 1}}$. (The 1 is a large $\varepsilon$.)

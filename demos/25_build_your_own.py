@@ -275,6 +275,10 @@ for step in range(41):
 
 ```{predict} math.log(V)
 :within: 0.02
+
+배우지 않은 모델은 글자 $V$개에 거의 같은 확률을 줍니다.
+
+$-\ln(1/V) = \ln V$입니다.
 ```
 
 **2. 규칙을 쓰세요.** 두 글자의 평균 손실 $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$. $a, b$는 맞는 글자와 틀린 글자의 점수의 차입니다.
@@ -344,6 +348,10 @@ for step in range(41):
 
 ```{predict} math.log(V)
 :within: 0.02
+
+A model that has not learned gives nearly equal probabilities to all $V$ letters.
+
+$-\ln(1/V) = \ln V$.
 ```
 
 **2. Write the rule.** The mean loss of two letters, $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$; $a, b$ are by how much the right letter's score exceeds the wrong one's.

@@ -168,6 +168,10 @@ print("S·W/Σn       ", round(sum(exact) / 2, 6))
 **1. 값을 예측하세요.** 작업자가 두 명이고 $n_1 = 6$, $n_2 = 2$, $S_1 = 12$, $S_2 = 2$입니다. 배치 전체의 손실 $L$은 얼마입니까?
 
 ```{predict} (12 + 2) / (6 + 2)
+
+$L$은 합계를 토큰 수로 나눈 것입니다. 평균의 평균이 아닙니다.
+
+$(12 + 2)/(6 + 2) = 14/8 = 1.75$.
 ```
 
 **2. 설명하세요.** 같은 수로 평균의 평균을 구하면 얼마이고, 왜 다릅니까?
@@ -210,6 +214,10 @@ print("S·W/Σn       ", round(sum(exact) / 2, 6))
 **1. Predict.** Two workers have $n_1 = 6$, $n_2 = 2$, $S_1 = 12$, $S_2 = 2$. What is the loss $L$ of the whole batch?
 
 ```{predict} (12 + 2) / (6 + 2)
+
+$L$ is the total divided by the number of tokens, not the mean of the means.
+
+$(12 + 2)/(6 + 2) = 14/8 = 1.75$.
 ```
 
 **2. Explain.** What is the mean of means of the same numbers, and why does it differ?

@@ -183,6 +183,10 @@ print("x", x.grad, "w", w.grad)
 **1. 값을 예측하세요.** 모양이 $(2, 3)$인 float64 배열이 순서대로 놓여 있습니다. 원소 $(1, 2)$는 시작에서 몇 바이트 떨어져 있습니까?
 
 ```{predict} 1 * 24 + 2 * 8
+
+행 하나는 float64 3개, 즉 24바이트입니다.
+
+$1 \cdot 24 + 2 \cdot 8 = 40$.
 ```
 
 **2. 설명하세요.** 규칙이 $\bar g$를 제자리에서 바꾸면 왜 틀립니까? 자기 기울기는 옳게 보내는데도 그렇습니다.
@@ -250,6 +254,10 @@ print("x", x.grad, "w", w.grad)
 **1. Predict.** A float64 array of shape $(2, 3)$ lies in order. How many bytes from its start is the element $(1, 2)$?
 
 ```{predict} 1 * 24 + 2 * 8
+
+One row is 3 numbers of float64, 24 bytes.
+
+$1 \cdot 24 + 2 \cdot 8 = 40$.
 ```
 
 **2. Explain.** Why is a rule wrong that changes $\bar g$ in place, although what it sends is right?

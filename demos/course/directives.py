@@ -5,7 +5,7 @@
 ```{drawing} loss           its picture; the words under it
 ```{run}                    a program of Values, run in the page
 ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
-```{predict} EXPRESSION     a question; the number is compared with the expression's
+```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
 ```{write}                  a place for one's own words
 ```{answer}                 what opens after one has thought
 ```{items}                  the table of what the lesson names, and where it stands here
@@ -42,7 +42,7 @@ WORDS = {
         "write": "Write your answer here; it stays in this browser",
         "items": ("item", "where"),
         "lesson": "lesson {}",
-        "proof": "and prove it on your machine:",
+        "check": "and check it on your computer:",
     },
     "ko": {
         "run": "실행",
@@ -60,7 +60,7 @@ WORDS = {
         "write": "여기에 답을 써 보세요. 이 브라우저에만 남습니다",
         "items": ("항목", "어디에"),
         "lesson": "{}강",
-        "proof": "내 컴퓨터에서 증명하기:",
+        "check": "내 컴퓨터에서 검증하기:",
     },
 }
 
@@ -192,7 +192,7 @@ class Exercise(Cell):
                 + f'<template data-solution-of="{name}"><details data-solution>'
                 f"<summary>{words['solution']}</summary><pre>{html.escape(solved)}</pre></details>"
                 f'</template><p class="beside"><a href="{file}" download>{words["download"]}</a>, '
-                f"{words['proof']} <code>autolm check --no-diagnosis {name}.py</code></p>"
+                f"{words['check']} <code>autolm check --no-diagnosis {name}.py</code></p>"
             )
         ]
 
@@ -203,23 +203,25 @@ def _copy(file: Path, folder: Path) -> None:
 
 
 class Predict(Course):
-    """A question whose answer is a number; after an answer, the number is shown."""
+    """A question whose answer is a number: after two wrong answers each paragraph helps."""
 
     option_spec = {"within": directives.unchanged}  # noqa: RUF012, as docutils has it
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Make it; the paragraphs are a hint and, last, the working."""
         words, within = self.words, self.options.get("within", "0.01")
-        return self.box(
-            "question",
-            self.raw(
-                f'<form class="predict" data-predict="{float(self.arguments[0])!r}" '
-                f'data-within="{within}"><input type="text" inputmode="decimal" '
-                f'autocomplete="off" aria-label="{words["number"]}" '
-                f'placeholder="{words["number"]}"><button>{words["mark"]}</button>'
-                '<output aria-live="polite"></output></form>'
-            ),
+        form = self.raw(
+            f'<form class="predict" data-predict="{float(self.arguments[0])!r}" '
+            f'data-within="{within}"><input type="text" autocomplete="off" '
+            f'aria-label="{words["number"]}" placeholder="{words["number"]}">'
+            f'<button>{words["mark"]}</button><output aria-live="polite"></output></form>'
         )
+        helps = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, helps)
+        question = nodes.container("", form, classes=["question"])
+        for paragraph in helps.children:
+            question += nodes.container("", paragraph, classes=["help"])
+        return [question]
 
 
 class Write(Course):

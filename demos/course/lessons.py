@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,20 +205,25 @@ def to_download(lesson: Lesson, language: str) -> Any:
     book = in_language(lesson, language)
     for cell in book.cells:
         if cell.cell_type == "markdown":
-            cell.source = ANCHOR.sub("", BLOCK.sub(_plainly, cell.source)).strip()
+            plain = BLOCK.sub(partial(_plainly, language=language), cell.source)
+            cell.source = ANCHOR.sub("", plain).strip()
     book.cells = [cell for cell in book.cells if cell.source]
     return book
 
 
-def _plainly(block: re.Match[str]) -> str:
+def _plainly(block: re.Match[str], language: str) -> str:
     kind, name, body = block.groups()
+    text = "\n".join(line for line in body.splitlines() if not line.startswith(":")).strip()
+    answer, number = {"en": ("Answer", "Your number: …"), "ko": ("답", "예측한 값: …")}[language]
     if kind == "exercise":
         body = (DEMOS / "exercises" / f"{name}.py").read_text("utf-8")
     if kind in ("exercise", "run"):
         return f"```python\n{body}```"
+    if kind == "player":
+        return f"```python\nfrom autolm import player\n\nplayer({name})\n```"
     if kind in ("predict", "answer"):
-        lines = [line for line in body.splitlines() if not line.startswith(":")]
-        return "\n".join(lines)
+        closed = f"<details><summary>{answer}</summary>\n\n{text}\n\n</details>"
+        return f"{number}\n\n{closed}" if kind == "predict" else closed
     return ""
 
 

@@ -168,6 +168,16 @@ def test_a_notebook_to_download_has_no_directives_and_shows_the_exercise():
     assert not BLOCK.search(text)
     assert not ANCHOR.search(text)
     assert "def two_paths(w, x):" in text
+    assert "player(y)" in text
+    assert text.count("<details>") == text.count("</details>") == text.count("예측한 값") == 1
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_number_to_predict_has_a_hint_and_its_working(path):
+    for kind, name, body in BLOCK.findall(path.read_text("utf-8")):
+        if kind == "predict":
+            options, _, text = body.rpartition(":within:")
+            assert len([part for part in text.split("\n\n") if part.strip()]) >= 2, name
 
 
 RUNS = [

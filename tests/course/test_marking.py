@@ -1,7 +1,11 @@
 """What marks an exercise in a page: it accepts every solution, and nothing else."""
 
 import ast
+import json
+import math
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -120,3 +124,35 @@ def test_it_speaks_both_languages_and_names_no_cause():
     assert (
         mark(solution(path), source(path), "ko")[1] == f"{len(POINTS)}개의 점에서 엔진과 일치합니다"
     )
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="numbers.js is tested with Node.js")
+def test_a_number_is_read_as_people_write_it():
+    written = {
+        "1/3": 1 / 3,
+        "√12.5": 12.5**0.5,
+        "2√3": 2 * 3**0.5,
+        "84,934,656": 84934656,
+        "84 934 656": 84934656,
+        "8493만 4656": 84934656,
+        "1750억": 1.75e11,
+        "0,333": 0.333,
+        "−1/4": -0.25,
+        "25걸음": 25,
+        "2·10^3": 2000,
+        "ln 5": math.log(5),
+        "50 %": 0.5,
+        "강아지": None,
+        "3.5.2": None,
+        "": None,
+    }
+    module = (FOLDER.parent / "course" / "static" / "numbers.js").as_uri()
+    program = f"import {{ numberOf }} from {module!r};"
+    program += f"console.log(JSON.stringify({json.dumps(list(written))}.map((t) => numberOf(t))))"
+    command = ["node", "--input-type=module", "-e", program]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    found = json.loads(done.stdout)
+    assert [each["value"] for each in found] == [
+        None if value is None else pytest.approx(value) for value in written.values()
+    ]
+    assert found[list(written).index("1750억")]["exact"] == 5e7  # meant to the nearest 억

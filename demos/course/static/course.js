@@ -1,6 +1,8 @@
 // Programs run in the page, exercises and predictions marked. Python (Pyodide's core) runs in a
 // worker, started at the first press and kept; Stop ends the worker, whatever the program does.
 
+import { numberOf } from "./numbers.js";
+
 const korean = document.documentElement.lang === "ko";
 const words = korean
   ? { starting: "파이썬을 준비하는 중…", stopped: "■ 멈췄습니다", right: "정답입니다", wrong: "다시 생각해 보세요",
@@ -100,20 +102,26 @@ for (const cell of document.querySelectorAll(".cell-to-run")) {
 }
 
 for (const form of document.querySelectorAll("form.predict")) {
+  const helps = [...form.parentElement.querySelectorAll(".help")];
+  let wrong = 0;
   form.onsubmit = (event) => {
     event.preventDefault();
     const said = form.querySelector("output");
-    const written = form.querySelector("input").value.trim().replace("−", "-").replace(",", ".");
-    const number = written === "" ? NaN : Number(written);
-    if (!Number.isFinite(number)) {
+    const { value, exact } = numberOf(form.querySelector("input").value);
+    if (!Number.isFinite(value)) {
       said.textContent = words.number;
       return;
     }
     const truth = Number(form.dataset.predict);
-    const right = Math.abs(number - truth) <= Number(form.dataset.within) * Math.max(1, Math.abs(truth));
+    const tolerance = Number(form.dataset.within) * Math.max(1, Math.abs(truth));
+    const right = Math.abs(value - truth) <= Math.max(tolerance, exact) * (1 + 1e-9);
     form.dataset.verdict = right ? "right" : "wrong";
-    const shown = String(Number(truth.toPrecision(6))).replace("-", "−");
-    said.textContent = right ? `✓ ${words.right} (${words.exact} ${shown})` : `✗ ${words.wrong}`;
+    const shown = String(Number(truth.toPrecision(12))).replace("-", "−");
+    const exactly = `(${words.exact} ${shown.length > 12 ? Number(truth.toPrecision(6)) : shown})`;
+    if (!right) wrong += 1;
+    for (const help of helps.slice(0, right ? helps.length : wrong - 1)) help.classList.add("open");
+    const told = right || wrong > helps.length ? ` ${exactly}` : "";
+    said.textContent = (right ? `✓ ${words.right}` : `✗ ${words.wrong}`) + told;
   };
 }
 
