@@ -2,58 +2,123 @@
 r"""
 # 23강: 강의의 코드, 그리고 다음 토큰 하나 예측하기
 
-이 과정의 바탕이 된 강의의 마지막 코드는 `TinyLM` 클래스와 학습 루프, 그리고 "The cat sat" 다음에 올 토큰의 예측입니다. `from autolm import TinyLM` 한 줄만
-바꾸면 그대로 실행됩니다. 실행하고, 그 코드가 말하는 것과 실제로 하는 것을 하나씩 확인합니다.
+이 과정의 바탕이 된 강의는 코드로 끝납니다. `TinyLM` 클래스를 만들고, 문장 두 개로 5에폭 동안 학습하고, "The cat" 다음에 올 토큰을 예측합니다. 클래스를
+직접 쓰는 대신 `from autolm import TinyLM` 한 줄로 가져오면, 실행하는 부분은 그대로 끝까지 실행됩니다. 먼저 실행해 보고, 그다음에 강의의 모델과 무엇이
+같고 무엇이 다른지 하나씩 확인합니다.
 
-(lesson-constructor)=
-## 1. 모델과 모양
+(lesson-script)=
+## 1. 강의의 스크립트를 실행하기
 
-$V = 50$, $d_{\text{model}} = 32$, 헤드 4, $d_{ff} = 64$, 층 2. 강의는 가중치를 $\mathcal N(0, 0.01^2)$에서 뽑습니다: `randn · 0.01`.
+토큰 5, 12, 23은 "The cat sat"입니다. 각 위치에서 다음 토큰을 맞히도록 배웁니다. 시드를 정하지 않으므로 숫자는 실행할 때마다 조금씩 다릅니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 23: the lesson's own script, and the prediction of one token
 
-The last code of the lesson that this course follows is a class `TinyLM`, a training loop, and the prediction of what comes after "The cat sat". With one line changed, `from autolm import TinyLM`, it
-runs. We run it, and look at what it says and what it does.
+The lesson that this course follows ends with code: it defines a class `TinyLM`, trains it on two sentences for 5 epochs, and predicts the token after "The cat". Import the class instead,
+`from autolm import TinyLM`, and the part that uses it runs as it is to its last line. We run it first, and then check one by one what its model shares with ours and what it does not.
+
+(lesson-script)=
+## 1. Run the lesson's script
+
+The tokens 5, 12, 23 are "The cat sat"; at each position the model learns to predict the next token. No seed is set, so the numbers differ a little from run to run.
+"""
+
+# %% tags=["varies", "lesson-script"]
+import numpy as np
+
+from autolm import TinyLM
+
+# 모델 생성
+model = TinyLM(vocab_size=50, d_model=32, num_heads=4, d_ff=64, num_layers=2)
+
+# 학습 데이터
+train_data = [
+    ([5, 12, 23], [12, 23, 7]),
+    ([8, 15, 31], [15, 31, 9]),
+]
+
+# 학습
+for epoch in range(5):
+    total_loss = 0
+    for tokens, targets in train_data:
+        loss_before, loss_after = model.train_step(tokens, targets, learning_rate=0.001)
+        total_loss += loss_before
+    print(f"Epoch {epoch + 1}: Loss = {total_loss / len(train_data):.4f}")
+
+# 예측
+logits, _ = model.forward([5, 12])
+probs = model._softmax(logits[-1])
+next_token = np.argmax(probs)
+print(f"예측된 다음 토큰: {next_token} (확률: {probs[next_token]:.4f})")
+
+# %% [markdown] lang="ko"
+r"""
+손실은 $\ln 50$ 근처에서 거의 움직이지 않습니다. 학습률 0.001로 열 걸음을 움직였을 뿐이기 때문입니다(5절). 클래스를 바꾸었으므로 다음이 강의와
+다릅니다. 강의의 클래스에는 층 정규화와 마스크가 없고, 헤드를 나누지 않으며, `train_step`이 임베딩만 수치 미분으로 움직입니다. autolm의 `TinyLM`은
+층 정규화, 인과 마스크, 헤드 4개가 기본이고, `train_step`이 모든 파라미터를 역전파의 정확한 기울기로 움직입니다.
 
 (lesson-constructor)=
-## 1. The model and its shapes
+## 2. 강의의 모델과 모양
 
-$V = 50$, $d_{\text{model}} = 32$, 4 heads, $d_{ff} = 64$, 2 layers. The lesson draws its weights from $\mathcal N(0, 0.01^2)$: `randn · 0.01`.
+기본값을 바꾸면 강의의 모델 그대로가 됩니다: 정규화 없음(`norm=None`), 마스크 없음(`causal=False`), 헤드 하나. $V = 50$, $d_{\text{model}} = 32$,
+$d_{ff} = 64$, 층 2이고, 강의처럼 가중치를 $\mathcal N(0, 0.01^2)$에서 뽑습니다: `randn · 0.01`. 표준편차가 모두 0.01쯤인지, 파라미터가 모두 몇 개인지
+확인합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+The loss hardly moves from $\ln 50$: these are only ten steps with a learning rate of 0.001 (section 5). The class is another one, so this differs from the lesson: its class has no layer norm and no mask,
+does not split heads, and its `train_step` moves the embedding alone, by numerical gradients. In autolm's `TinyLM`, layer norm, the causal mask and 4 heads are on, and `train_step` moves all parameters by the exact
+gradient of backpropagation.
+
+(lesson-constructor)=
+## 2. The lesson's model and its shapes
+
+Other arguments make it the lesson's model: no norm (`norm=None`), no mask (`causal=False`), one head; $V = 50$, $d_{\text{model}} = 32$, $d_{ff} = 64$, 2 layers. Weights are drawn from
+$\mathcal N(0, 0.01^2)$ as in the lesson: `randn · 0.01`. Check that every standard deviation is about 0.01, and count the parameters.
 """
 
 # %%
-import numpy as np
+from autolm import Tensor, cross_entropy
 
-from autolm import Tensor, TinyLM, cross_entropy
 
-model = TinyLM(vocab_size=50, d_model=32, num_heads=4, d_ff=64, num_layers=2, seed=0)
+def lesson_model(std=0.01, norm=None, seed=0):
+    """Make the model of the lesson, with weights of a standard deviation."""
+    model = TinyLM(50, 32, 1, 64, 2, norm=norm, causal=False, dtype="float64", seed=0)
+    rng = np.random.default_rng(seed)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            parameter.data = rng.normal(size=parameter.shape) * std
+    return model
+
+
+model = lesson_model()
 for path, parameter in model.named_parameters():
-    if "norm" not in path and not path.startswith("blocks.1"):
+    if not path.startswith("blocks.1"):
         print(f"{path:30}{parameter.shape!s:10} std {parameter.data.std():.4f}")
 print("Σ", model.num_parameters())
 
 # %% [markdown] lang="ko"
 r"""
 (small-weights)=
-## 2. 왜 작은 가중치로 시작하는가
+## 3. 왜 작은 가중치로 시작하는가
 
-모두 0이면 모든 뉴런이 똑같은 기울기를 받아 영원히 똑같습니다. 그래서 무작위여야 합니다. 너무 크면 소프트맥스가 처음부터 확신에 차서 틀리고(큰 손실, 포화된
-기울기), 너무 작으면 신호와 기울기가 층을 지나며 사라집니다. 폭 $n$의 합 $\sum_{i=1}^n w_i x_i$의 분산은 $n\sigma_w^2$이므로(16강과 같은 계산), 분산을 지키려면
+모두 0이면 모든 뉴런이 똑같은 기울기를 받아 영원히 똑같습니다. 그래서 무작위여야 합니다. 너무 크면 소프트맥스가 처음부터 확신에 차서 틀리고
+손실과 기울기가 폭발합니다. 너무 작으면 신호와 기울기가 층을 지나며 사라집니다. 폭 $n$의 합 $\sum_{i=1}^n w_i x_i$의 분산은 $n\sigma_w^2$이므로(16강과 같은 계산), 분산을 지키려면
 $\sigma_w = 1/\sqrt n$, 즉 폭 32에서 $0.18$입니다. $0.01$은 안전하지만 작습니다. 처음 손실을 재 봅시다. $\ln 50 = 3.912$가
-"아무것도 모름"입니다. 강의의 코드에는 층 정규화가 없습니다(no norm). 있으면(norm) 가중치가 커도 기울기가 폭발하지 않습니다.
+무작위로 찍는 모델의 손실입니다. 강의의 코드에는 층 정규화가 없습니다(no norm). 층 정규화를 넣으면(norm) 가중치가 커도 기울기가 폭발하지 않습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (small-weights)=
-## 2. Why begin with small weights?
+## 3. Why start with small weights?
 
-With all of them 0, all neurons get the same gradient, and stay the same for ever: so they must be random. Too large, and softmax is sure and wrong from the start (a large loss, saturated gradients); too
-small, and signal and gradient fade from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 16), so to keep it, $\sigma_w = 1/\sqrt n$: for a width of 32, $0.18$. The
-lesson's $0.01$ is safe, but small. Measure the first loss; $\ln 50 = 3.912$ is "knows nothing". The lesson's code
+If all weights are 0, all neurons get the same gradient and stay equal for ever, so they must be random. If they are too large, softmax is confident and wrong from the start, and loss and gradient explode; if they are too
+small, signal and gradient fade from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 16), so to keep it, $\sigma_w = 1/\sqrt n$: for a width of 32, $0.18$. The
+lesson's $0.01$ is safe, but small. Measure the first loss; $\ln 50 = 3.912$ is that of a random guess. The lesson's code
 has no layer norm; with one, large weights do not make the gradients explode.
 """
 
@@ -64,11 +129,7 @@ print("  std      L (no norm)  ‖∂L/∂W_Q‖    L (norm)   ‖∂L/∂W_Q‖
 for std in (0.0, 0.01, 0.18, 1.0):
     row = f"{std:5.2f}"
     for norm in (None, "pre"):
-        rng = np.random.default_rng(1)
-        trial = TinyLM(50, 32, 4, 64, 2, norm=norm, causal=False, dtype="float64", seed=0)
-        for parameter in trial.parameters():
-            if parameter.ndim == 2:
-                parameter.data = rng.normal(size=parameter.shape) * std
+        trial = lesson_model(std, norm, seed=1)
         loss = trial.compute_loss(tokens, targets)
         loss.backward()
         size = np.linalg.norm(trial.blocks[0].attention.W_Q.grad)
@@ -78,25 +139,27 @@ for std in (0.0, 0.01, 0.18, 1.0):
 # %% [markdown] lang="ko"
 r"""
 (activations)=
-## 3. 중간값 보기: `store_activations`
+## 4. 중간값 보기: `store_activations`
 
 층이 $N$개인 모델은 같은 모양의 블록을 $N$번 지납니다. 파라미터는 블록마다 다릅니다.
 
-$$x^{(0)} = E[\text{토큰}] + PE, \qquad x^{(l)} = \text{블록}_l\bigl(x^{(l-1)}\bigr), \qquad \text{logits} = x^{(N)} W_{\text{out}}$$
+$$x^{(0)} = E[\text{토큰}] + PE, \qquad x^{(l)} = \text{블록}_l\bigl(x^{(l-1)}\bigr), \qquad
+\text{logits} = x^{(N)} W_{\text{out}}$$
 
-`forward(…, store_activations=True)`는 이 $x^{(l)}$을 모두 함께 돌려줍니다. 이 모델은 $N = 2$이고, 마지막에 한 번 더 정규화합니다.
+`forward(…, store_activations=True)`는 이 $x^{(l)}$을 모두 함께 돌려줍니다. 이 모델은 $N = 2$입니다. 가중치가 작아서 층이 더하는 값도 작고, 크기는 거의 위치 인코딩의 크기입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (activations)=
-## 3. What is between: `store_activations`
+## 4. Intermediate values: `store_activations`
 
 A model of $N$ layers goes through $N$ blocks of one shape, each with parameters of its own.
 
-$$x^{(0)} = E[\text{token}] + PE, \qquad x^{(l)} = \text{block}_l\bigl(x^{(l-1)}\bigr), \qquad \text{logits} = x^{(N)} W_{\text{out}}$$
+$$x^{(0)} = E[\text{token}] + PE, \qquad x^{(l)} = \text{block}_l\bigl(x^{(l-1)}\bigr), \qquad
+\text{logits} = x^{(N)} W_{\text{out}}$$
 
-`forward(…, store_activations=True)` returns every $x^{(l)}$ as well. Here $N = 2$, and the last is normalised once more.
+`forward(…, store_activations=True)` returns every $x^{(l)}$ as well. Here $N = 2$. The weights are small, so each layer adds little, and the norms are nearly those of the positional encoding.
 """
 
 # %%
@@ -108,7 +171,7 @@ print(f"logits   {logits.shape}")
 # %% [markdown] lang="ko"
 r"""
 (log-softmax)=
-## 4. `+ 1e-10`은 필요 없다
+### `+ 1e-10`은 필요 없습니다
 
 강의의 손실은 $-\ln(p + 10^{-10})$입니다. 로그-소프트맥스에는 이 수가 필요 없고, 있으면 아주 틀린 예측의 손실이 작아집니다([19강](#cross-entropy-derivation)). 이 모델에서는 확률이
 $1/50$쯤이라서 차이가 거의 없습니다.
@@ -117,7 +180,7 @@ $1/50$쯤이라서 차이가 거의 없습니다.
 # %% [markdown] lang="en"
 r"""
 (log-softmax)=
-## 4. No need for `+ 1e-10`
+### No need for `+ 1e-10`
 
 The lesson's loss is $-\ln(p + 10^{-10})$. Log-softmax needs no such number, which makes the loss of a very wrong prediction too small ([lesson 19](#cross-entropy-derivation)). In this model probabilities are about $1/50$,
 and there is hardly a difference.
@@ -134,54 +197,45 @@ print(f"       log-softmax    = {far.item():.3f}")
 # %% [markdown] lang="ko"
 r"""
 (lesson-loop)=
-## 5. 학습 루프: 배치와 에폭
+## 5. 학습 루프: 배치, 에폭, 학습률
 
-강의의 루프는 문장 세 개를 한 문장씩, 10에폭, 학습률 0.001로 봅니다. 아래는 같은 루프이고, 기울기만 정확합니다. 학습률 0.001의 경사하강법으로는 거의 움직이지
-않습니다. 학습률을 0.1로 올린 것과 비교합니다.
+**배치**(batch)는 한 번 움직이기 전에 함께 보는 데이터이고, **에폭**(epoch)은 데이터 전체를 한 번 다 보는 것입니다. 강의는 문장을 하나씩 보므로 배치는
+문장 하나이고, 문장 두 개를 5에폭 보므로 모두 $2 \cdot 5 = 10$걸음을 움직입니다. **학습률**(learning rate) $\alpha = 0.001$은 한 걸음에 기울기의 몇 배를
+움직일지 정합니다.
+
+아래는 강의의 모델과 강의의 데이터로 돌린 강의의 루프입니다. 다른 점은 하나입니다. 강의의 `train_step`은 임베딩만 수치 미분으로 움직이고([21강](#measuring-trap)),
+여기서는 모든 파라미터를 정확한 기울기로 움직입니다. 첫 줄에서 보듯이 $\alpha = 0.001$로 열 걸음을 가면 손실이 거의 그대로입니다. 학습률과 에폭을 늘리면 내려갑니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (lesson-loop)=
-## 5. The loop: batches and epochs
+## 5. The training loop: batch, epoch, learning rate
 
-The lesson's loop sees three sentences, one at a time, for 10 epochs, with a learning rate of 0.001. Here is that loop, with exact gradients. By gradient descent with 0.001 it hardly moves; beside it, the same with
-0.1.
+A **batch** is the data that is seen together before one step; an **epoch** is one pass over all the data. The lesson takes one sentence at a time, so a batch is one sentence, and two sentences for 5 epochs are
+$2 \cdot 5 = 10$ steps. The **learning rate** $\alpha = 0.001$ is the factor by which the gradient is multiplied in each step.
+
+Here is the lesson's loop, with the lesson's model and data. One thing differs: the lesson's `train_step` moves the embedding alone, by numerical gradients ([lesson 21](#measuring-trap)); here all
+parameters move, by exact gradients. In the first line, ten steps with $\alpha = 0.001$ leave the loss nearly as it was. A larger learning rate and more epochs decrease it.
 """
 
 # %%
-WORDS = [
-    "<pad>",
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "mat",
-    "dog",
-    "ran",
-    "in",
-    "park",
-    "bird",
-    "flew",
-    "sky",
-]
-SENTENCES = ["the cat sat on the mat", "the dog ran in the park", "the bird flew in the sky"]
-data = [np.array([WORDS.index(word) for word in sentence.split()]) for sentence in SENTENCES]
+LESSON_DATA = [([5, 12, 23], [12, 23, 7]), ([8, 15, 31], [15, 31, 9])]
 
 
-def trained(rate, epochs):
-    model = TinyLM(50, 32, 4, 64, 2, norm="pre", causal=True, dtype="float64", seed=0)
+def train(model, data, rate, epochs):
+    """Train on one sentence at a time; return the mean loss of each epoch."""
     losses = []
     for _ in range(epochs):
-        steps = [model.train_step(ids[:-1], ids[1:], rate) for ids in data]
+        steps = [model.train_step(tokens, targets, rate) for tokens, targets in data]
         losses.append(np.mean([before for before, _ in steps]))
-    return model, losses
+    return losses
 
 
-for rate, epochs in ((0.001, 10), (0.1, 10), (0.1, 40)):
-    model, losses = trained(rate, epochs)
+for rate, epochs in ((0.001, 5), (0.1, 5), (0.1, 200)):
+    losses = train(lesson_model(), LESSON_DATA, rate, epochs)
     print(
-        f"α = {rate:<6} {epochs:2} epochs   L {losses[0]:.3f} → {losses[-1]:.3f}   PPL {np.exp(losses[-1]):.2f}"
+        f"α = {rate:<6} {epochs:3} epochs   L {losses[0]:.4f} → {losses[-1]:.4f}   PPL {np.exp(losses[-1]):.2f}"
     )
 
 # %% [markdown] lang="ko"
@@ -189,7 +243,7 @@ r"""
 (predict-one-token)=
 ## 6. 다음 토큰 하나: argmax와 그 확률
 
-"the cat sat" 다음의 토큰입니다. 마지막 위치의 로짓을 소프트맥스에 넣으면 어휘 전체의 확률이 나옵니다. 가장 큰 것을 고르는 것이 **argmax**(탐욕 선택), 확률대로 뽑는
+강의의 데이터에는 단어가 없으므로, 문장 세 개로 autolm의 기본 모델(층 정규화, 마스크, 헤드 4개)을 학습한 뒤 "the cat sat" 다음의 토큰을 예측합니다. 마지막 위치의 로짓을 소프트맥스에 넣으면 어휘 전체의 확률이 나옵니다. 가장 큰 것을 고르는 것이 **argmax**(탐욕 선택), 확률대로 뽑는
 것이 **표집**(sampling)입니다. **온도**(temperature) $\tau$로 나누면 $p_i \propto e^{z_i/\tau}$, $\tau$가 작을수록 뾰족해집니다.
 """
 
@@ -198,11 +252,17 @@ r"""
 (predict-one-token)=
 ## 6. One token: argmax, and its probability
 
-What comes after "the cat sat"? The logits at the last position, through softmax, are the probabilities of the whole vocabulary. To take the largest is **argmax** (greedy); to draw by the probabilities is **sampling**. Divided by
+The lesson's data has no words, so we train autolm's usual model (layer norm, mask, 4 heads) on three sentences, and predict the token after "the cat sat". The logits at the last position, through softmax, are the probabilities of the whole vocabulary. To take the largest is **argmax** (greedy); to draw by the probabilities is **sampling**. Divided by
 a temperature $\tau$, $p_i \propto e^{z_i/\tau}$: the smaller $\tau$, the more peaked.
 """
 
 # %%
+SENTENCES = ["the cat sat on the mat", "the dog ran in the park", "the bird flew in the sky"]
+WORDS = ["<pad>", *dict.fromkeys(" ".join(SENTENCES).split())]
+data = [np.array([WORDS.index(word) for word in sentence.split()]) for sentence in SENTENCES]
+model = TinyLM(50, 32, 4, 64, 2, dtype="float64", seed=0)
+losses = train(model, [(ids[:-1], ids[1:]) for ids in data], rate=0.1, epochs=40)
+print(f"L {losses[0]:.3f} → {losses[-1]:.3f}")
 context = np.array([WORDS.index(word) for word in ("the", "cat", "sat")])
 logits, _ = model.forward(context)
 last = logits.data[-1]
@@ -225,13 +285,12 @@ r"""
 | 파라미터 약 1만 개 | 19 584개 ([9강](#lesson-model-size)) |
 | Multi-Head Attention | `num_heads`를 쓰지 않음: 헤드 하나 ([18강](#split-heads)) |
 | $\sqrt{d_k}$로 나눔 | $\sqrt{d_{\text{model}}}$로 나눔 |
-| 다음 단어 예측 | 마스크가 없어 답을 보고 있음 ([5강](#causal-mask)) |
-| 모든 파라미터 학습 | 임베딩만 학습 |
+| 다음 단어 예측 | 마스크가 없어 학습할 때 답을 보고 있음 ([5강](#causal-mask)) |
 | 수치 미분으로 기울기 | 첫 토큰만 옳음 ([21강](#measuring-trap)) |
 
 ## 들여다보기
 
-학습한 모델이 "the cat sat on"을 읽습니다. 순전파의 끝에 다음 토큰의 확률이, 어텐션 속에 누가 누구를 보는지가 있습니다.
+학습한 모델이 "the cat sat on"을 읽습니다. 순전파의 끝에서는 다음 토큰의 확률을, 어텐션 안에서는 어느 단어가 어느 단어를 보는지를 확인하세요.
 """
 
 # %% [markdown] lang="en"
@@ -245,12 +304,11 @@ r"""
 | multi-head attention | ignores `num_heads`: one head ([lesson 18](#split-heads)) |
 | divides by $\sqrt{d_k}$ | divides by $\sqrt{d_{\text{model}}}$ |
 | predicts the next word | has no mask: each word sees its answer ([lesson 5](#causal-mask)) |
-| trains all parameters | trains the embedding alone |
 | numerical gradients | right for the first token only ([lesson 21](#measuring-trap)) |
 
 ## Look into it
 
-The trained model reads "the cat sat on": who looks at whom stands in its attention.
+The trained model reads "the cat sat on". See the probabilities of the next token at the end of the forward pass, and in the attention which word looks at which.
 """
 
 # %%

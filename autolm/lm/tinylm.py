@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from autolm import ops
 from autolm.engine.recording import no_grad
 from autolm.lm.design import Design, tinylm_design
 from autolm.lm.transformer import Transformer
@@ -20,6 +21,7 @@ from autolm.nn.layers import Norm, draw_matrix
 from autolm.nn.optimizers import SGD
 from autolm.ops.arguments import read_bool, read_choice, read_int
 from autolm.tensor.arguments import read_finite, read_floating, read_size
+from autolm.tensor.tensor import Tensor
 
 # Scale of the initial W_out: the logits are nearly equal, and the loss is ln(vocab_size).
 LOGIT_SCALE = 0.01
@@ -142,6 +144,11 @@ class TinyLM(Transformer):
         SGD(self.named_parameters(), learning_rate).step()
         with no_grad():
             return float(loss), float(self.compute_loss(token_ids, target_ids))
+
+    def _softmax(self, logits: Tensor | ArrayLike) -> NDArray[Any]:
+        """Return the probabilities of logits; the published lesson's script calls this method."""
+        with no_grad():
+            return ops.softmax(logits).data
 
 
 def initial_parameters(

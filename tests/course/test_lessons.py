@@ -216,3 +216,14 @@ def test_every_exercise_stands_in_a_lesson_and_has_its_solution():
 def test_a_lesson_can_be_looked_at_stepped_and_run(path):
     text = path.read_text("utf-8").split('lang="en"', 1)[-1]
     assert {"player", "run"} <= {kind for kind, _ in DIRECTIVE.findall(text)}
+
+
+def test_the_script_of_the_published_lesson_runs_to_its_last_line(capsys):
+    book = lessons.read(ROOT / "demos" / "23_the_lessons_script.py").book
+    (script,) = [c.source for c in book.cells if "lesson-script" in c.metadata.get("tags", ())]
+    exec(script, {})
+    *epochs, last = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in epochs] == [f"Epoch {n}" for n in range(1, 6)]
+    losses = [float(line.rpartition("= ")[2]) for line in epochs]
+    assert losses == sorted(losses, reverse=True)
+    assert re.fullmatch(r"예측된 다음 토큰: \d+ \(확률: 0\.0\d+\)", last)
