@@ -2,7 +2,7 @@
 r"""
 # 2강: 뉴런 하나
 
-**뉴런**(neuron)은 입력에 **가중치**(weight)를 곱해 더하고, **편향**(bias)을 더한 뒤, 그 합을 휘게 합니다.
+**뉴런**(neuron)은 입력에 **가중치**(weight)를 곱해 더하고, **편향**(bias)을 더한 뒤, 그 합에 비선형 함수를 적용합니다.
 
 $$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
 
@@ -11,7 +11,7 @@ $$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
 (neuron-forward)=
 ## 1. 순전파
 
-**순전파**(forward pass)는 식을 안쪽부터 계산하는 일입니다. $\tanh$처럼 합을 휘게 하는 함수를 **활성화 함수**(activation
+**순전파**(forward pass)는 식을 안쪽부터 계산하는 일입니다. 합에 적용하는 $\tanh$ 같은 비선형 함수를 **활성화 함수**(activation
 function)라고 합니다. 이것이 없으면 층을 아무리 쌓아도 일차함수 하나와 같습니다.
 """
 
@@ -19,17 +19,17 @@ function)라고 합니다. 이것이 없으면 층을 아무리 쌓아도 일차
 r"""
 # Lesson 2: a neuron
 
-A **neuron** weighs its inputs, adds a **bias**, and bends the sum.
+A **neuron** multiplies its inputs by **weights**, adds a **bias**, and applies a nonlinear function to the sum.
 
 $$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
 
-This one is that of Karpathy's micrograd lecture; its bias is chosen such that the gradients come out round.
+This neuron comes from Karpathy's micrograd lecture; the bias is chosen so that the gradients are round numbers.
 
 (neuron-forward)=
 ## 1. Forwards
 
-The **forward pass** computes the formula from the inside out. What bends the sum, here $\tanh$, is the **activation
-function**: without one, any number of layers is no more than one linear function.
+The **forward pass** computes the formula from the inside out. The nonlinear function, here $\tanh$, is the **activation function**:
+without one, any number of layers is just one linear function.
 """
 
 # %%
@@ -52,14 +52,14 @@ r"""
 (neuron-backward)=
 ## 2. 역전파
 
-**역전파**(backpropagation)는 같은 식을 바깥쪽부터 거슬러 갑니다. 각 연산은 위에서 온 기울기 $\bar g$에 자기 기울기를
+**역전파**(backpropagation)는 같은 식을 바깥쪽부터 거슬러 갑니다. 각 연산은 위에서 온 기울기 $\bar g$에 자신의 국소 기울기를
 곱해서 아래로 보냅니다. 필요한 미분은 세 가지뿐입니다.
 
 $$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a} = 1, \qquad
 \frac{\partial (ab)}{\partial a} = b$$
 
 첫 번째 공식을 유도해 봅시다. $\tanh n = \dfrac{s}{c}$, $\;s = \dfrac{e^n - e^{-n}}{2}$, $\;c = \dfrac{e^n + e^{-n}}{2}$라 하면
-$s' = c$, $c' = s$이므로 몫의 미분법에서
+$s' = c$, $c' = s$이므로 몫의 미분법에 의해
 
 $$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
 
@@ -71,18 +71,18 @@ r"""
 (neuron-backward)=
 ## 2. Backwards
 
-**Backpropagation** walks the same formula from the outside in. Each operation multiplies what comes from above,
-$\bar g$, by its own slopes, and sends it on. Three derivatives are all that is needed:
+**Backpropagation** goes through the same formula from the outside in. Each operation multiplies the gradient from above, $\bar g$, by its own
+local slopes and passes the products on. Only three derivatives are needed:
 
 $$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a} = 1, \qquad
 \frac{\partial (ab)}{\partial a} = b$$
 
-The first, derived: let $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
+We derive the first one: let $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
 $s' = c$ and $c' = s$, and by the quotient rule
 
 $$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
 
-In the rules below ḡ is what comes from above, and y is the operation's result.
+In the rules below, ḡ is the gradient from above and y is the result of the operation.
 """
 
 # %%
@@ -110,21 +110,21 @@ $x_1$이 커지면 $o$는 작아집니다.
 ```
 
 (neuron-learns)=
-## 3. 배우게 하기
+## 3. 학습시키기
 
-출력이 0이 되도록 가르쳐 봅시다. **손실**(loss) $o^2$의 기울기를 따라 세 파라미터를 20번 움직입니다.
+출력이 0이 되도록 학습시켜 봅시다. **손실**(loss) $o^2$의 기울기의 반대 방향으로 세 파라미터를 20번 움직입니다.
 
 $$\theta_{\text{new}} = \theta_{\text{old}} - 0.02 \cdot \frac{\partial (o^2)}{\partial \theta}$$
 """
 
 # %% [markdown] lang="en"
 r"""
-Read it: $\partial o/\partial w_1 = 1$ is positive, so raise $w_1$ and $o$ rises. $\partial o/\partial w_2 = 0$: since
-$x_2 = 0$, whatever $w_2$ is, it is not heard. $\partial o/\partial x_1 = -1.5$ is negative, for its weight $w_1$ is: more of
-$x_1$ gives less of $o$.
+Let us read this: $\partial o/\partial w_1 = 1$ is positive, so increasing $w_1$ increases $o$. $\partial o/\partial w_2 = 0$: since
+$x_2 = 0$, $w_2$ has no effect on the output. $\partial o/\partial x_1 = -1.5$ is negative because $w_1$ is negative: increasing
+$x_1$ decreases $o$.
 
 ```{drawing} o
-The graph of the neuron, and what flows back through it.
+The graph of the neuron and the gradients that flow back through it.
 ```
 
 ```{player} o
@@ -135,9 +135,9 @@ The graph of the neuron, and what flows back through it.
 ```
 
 (neuron-learns)=
-## 3. Let it learn
+## 3. Train it
 
-Let it learn to say 0: 20 steps of its three parameters against the gradient of the **loss** $o^2$.
+Train it to output 0: move its three parameters 20 times in the opposite direction of the gradient of the **loss** $o^2$.
 
 $$\theta_{\text{new}} = \theta_{\text{old}} - 0.02 \cdot \frac{\partial (o^2)}{\partial \theta}$$
 """
@@ -169,8 +169,7 @@ print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 역전파가 $\bar g = 1$이 아니라 $\bar g = 2$에서 시작한다면, $\partial o/\partial b$
-자리에는 얼마가 옵니까? (위의 표에서 ḡ = 1일 때의 값을 보세요.)
+**1. 값을 예측하세요.** 역전파가 $\bar g = 1$이 아니라 $\bar g = 2$에서 시작한다면, $\partial o/\partial b$는 얼마가 됩니까? (위의 표에서 ḡ = 1일 때의 값을 보세요.)
 
 ```{predict} 2 * (1 - 0.5)
 
@@ -179,7 +178,7 @@ print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
 $\bar g = 1$일 때 $1 - o^2 = 0.5$이므로, $\bar g = 2$이면 $2 \cdot 0.5 = 1$입니다.
 ```
 
-**2. 틀린 규칙을 찾으세요.** $y = \tanh(ab)$의 규칙에서 하나가 잘못 쓰였습니다.
+**2. 틀린 규칙을 찾으세요.** $y = \tanh(ab)$의 규칙은 한 곳이 틀렸습니다.
 
 ```{exercise} tanh_of_product
 공식 1 − tanh² 안에는 무엇의 제곱이 들어갑니까? 입력입니까, 결과입니까?
@@ -201,8 +200,8 @@ print("w1", w1.grad, " w2", w2.grad, " b", b.grad)
 
 ## Exercises
 
-**1. Predict.** If the pass began with $\bar g = 2$ instead of 1, what would stand in the place of $\partial o/\partial b$?
-(Look above for what it is with $\bar g = 1$.)
+**1. Predict.** If the backward pass starts with $\bar g = 2$ instead of 1, what is $\partial o/\partial b$?
+(See above for its value with $\bar g = 1$.)
 
 ```{predict} 2 * (1 - 0.5)
 
@@ -211,9 +210,9 @@ Every gradient is proportional to the starting value $\bar g$.
 With $\bar g = 1$ it is $1 - o^2 = 0.5$; with $\bar g = 2$ it is $2 \cdot 0.5 = 1$.
 ```
 
-**2. Find the wrong rule.** In the rule of $y = \tanh(ab)$ one thing is written wrongly.
+**2. Find the wrong rule.** The rule of $y = \tanh(ab)$ has one mistake.
 
 ```{exercise} tanh_of_product
-In 1 − tanh², what is squared: what went in, or what came out?
+In 1 − tanh², what is squared: the input or the result?
 ```
 """

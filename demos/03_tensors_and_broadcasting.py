@@ -2,8 +2,8 @@
 r"""
 # 3강: 텐서, 행렬, 브로드캐스팅
 
-숫자 하나 대신 배열을 씁니다. **텐서**(tensor)는 배열 전체가 노드 하나입니다. 텐서의 기울기는 텐서와 모양이 같습니다.
-여러 번 쓰인 원소는 쓰일 때마다 온 기울기를 모두 더해서 받습니다.
+숫자 하나 대신 배열을 씁니다. **텐서**(tensor)에서는 배열 전체가 노드 하나입니다. 텐서의 기울기는 텐서와 모양이 같습니다.
+여러 번 쓰인 원소의 기울기는 쓰일 때마다 온 기울기를 모두 더한 것입니다.
 
 (vectors-and-matrices)=
 ## 1. 벡터와 행렬
@@ -13,25 +13,25 @@ $(i, j)$ 성분은 앞 행렬의 $i$행과 뒤 행렬의 $j$열의 **내적**(do
 
 $$(XW)_{ij} = \sum_k X_{ik} W_{kj}, \qquad (2 \times 3)\,(3 \times 2) \to (2 \times 2)$$
 
-특징이 세 개인 예 두 개가 층 하나를 지나갑니다. $Y = \mathrm{relu}(XW + b)$, 여기서 $\mathrm{relu}(a) = \max(a, 0)$입니다.
+특성이 3개인 표본 2개를 층 하나에 통과시킵니다. $Y = \mathrm{relu}(XW + b)$, 여기서 $\mathrm{relu}(a) = \max(a, 0)$입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 3: tensors, matrices, broadcasting
 
-Arrays in place of numbers. A **tensor** is a whole array in one node. Its gradient has its shape, and an element that was
-used several times gets the sum of the gradients of its uses.
+We replace numbers by arrays. A **tensor** is one node that holds a whole array. Its gradient has the same shape, and the gradient of an
+element that is used several times is the sum over its uses.
 
 (vectors-and-matrices)=
 ## 1. Vectors and matrices
 
-A **vector** is numbers in a row, a **matrix** numbers in a rectangle. Element $(i, j)$ of a **matrix product** is the **dot
+A **vector** is a list of numbers, a **matrix** a rectangular table of numbers. Element $(i, j)$ of a **matrix product** is the **dot
 product** of row $i$ of the first with column $j$ of the second:
 
 $$(XW)_{ij} = \sum_k X_{ik} W_{kj}, \qquad (2 \times 3)\,(3 \times 2) \to (2 \times 2)$$
 
-Two examples of three features pass through one layer, $Y = \mathrm{relu}(XW + b)$, where $\mathrm{relu}(a) = \max(a, 0)$.
+We pass two examples with three features each through one layer, $Y = \mathrm{relu}(XW + b)$, where $\mathrm{relu}(a) = \max(a, 0)$.
 """
 
 # %%
@@ -66,16 +66,16 @@ r"""
 ## 2. 행렬곱의 역전파: 전치
 
 $Y = XW$이고 위에서 온 기울기가 $\bar Y_{ij} = \partial L/\partial Y_{ij}$라고 합시다. $W_{kj}$는 $j$열의 모든 $Y_{ij}$에 쓰이므로
-연쇄법칙에서
+연쇄법칙에 의해
 
 $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
 \;\Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
 \qquad
 \bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
 
-행과 열을 바꾼 행렬 $X^{\mathsf T}$를 **전치행렬**(transpose)이라고 합니다. 행렬곱은 행렬곱을 돌려보냅니다.
-**ReLU**의 미분은 $a > 0$이면 1, $a < 0$이면 0입니다. 양수였던 것만 통과시킵니다. $a = 0$에서는 그래프가 꺾여서
-미분이 없습니다. 왼쪽 기울기 0과 오른쪽 기울기 1 사이에서 하나를 정해야 하고, PyTorch처럼 0으로 정합니다.
+행과 열을 바꾼 행렬 $X^{\mathsf T}$를 **전치행렬**(transpose)이라고 합니다. 행렬곱의 역전파도 행렬곱입니다.
+**ReLU**의 미분은 $a > 0$이면 1, $a < 0$이면 0입니다. 입력이 양수인 자리의 기울기만 통과합니다. $a = 0$에서는 그래프가 꺾여서
+미분가능하지 않습니다. 좌미분계수 0과 우미분계수 1 사이에서 하나를 정해야 하고, PyTorch처럼 0으로 정합니다.
 """
 
 # %% [markdown] lang="en"
@@ -83,7 +83,7 @@ r"""
 (matrix-product-backward)=
 ## 2. A matrix product, backwards: transpose
 
-Let $Y = XW$, and let $\bar Y_{ij} = \partial L/\partial Y_{ij}$ come from above. $W_{kj}$ is used by every $Y_{ij}$ of column $j$,
+Let $Y = XW$, and let $\bar Y_{ij} = \partial L/\partial Y_{ij}$ be the gradient from above. $W_{kj}$ is used by every $Y_{ij}$ of column $j$,
 so by the chain rule
 
 $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
@@ -91,9 +91,9 @@ $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \su
 \qquad
 \bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
 
-$X^{\mathsf T}$, with rows and columns exchanged, is the **transpose**. A matrix product sends back matrix products.
-The derivative of **ReLU** is 1 where $a > 0$ and 0 where $a < 0$: it lets pass what was positive. At $a = 0$ it has a kink,
-and no derivative: between 0 from the left and 1 from the right one must be chosen, and as in PyTorch it is 0.
+$X^{\mathsf T}$, with rows and columns exchanged, is the **transpose**. The backward pass of a matrix product consists of matrix products.
+The derivative of **ReLU** is 1 where $a > 0$ and 0 where $a < 0$: it passes the gradient where the input was positive. At $a = 0$ the curve has a kink
+and ReLU is not differentiable; we choose the value 0, as PyTorch does.
 """
 
 # %%
@@ -117,13 +117,13 @@ $b$는 두 행에 모두 더해졌으므로 두 행에서 모두 받습니다. �
 ## 3. 브로드캐스팅
 
 모양이 다른 배열을 더하면 축을 오른쪽부터 맞추고, 길이가 1인 축은 반복합니다. 이것이 **브로드캐스팅**(broadcasting)입니다.
-거꾸로 갈 때는 **반복된 만큼 더합니다**. 그래서 기울기의 모양은 언제나 자기 데이터의 모양과 같습니다. 아래는 위에서
-$(2, 3)$ 모양의 기울기가 왔을 때 피연산자의 모양에 따라 받는 값입니다.
+거꾸로 갈 때는 **반복된 만큼 더합니다**. 그래서 기울기의 모양은 언제나 자기 데이터의 모양과 같습니다. 모양 $(2, 3)$인 기울기가 위에서
+오면, 각 피연산자는 자기 모양에 맞추어 다음을 받습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-$b$ was added to both rows, so it collects from both: $\partial/\partial b$ is the column sums of the array above it.
+$b$ was added to both rows, so it receives gradients from both: $\partial/\partial b$ holds the column sums of the array above it.
 
 ```{player} total
 ```
@@ -132,8 +132,8 @@ $b$ was added to both rows, so it collects from both: $\partial/\partial b$ is t
 ## 3. Broadcasting
 
 Arrays of different shapes are matched axis by axis from the right, and an axis of length 1 is repeated: **broadcasting**.
-Going back, **the repeats are summed**, so a gradient always has the shape of its data. Below, a gradient of shape $(2, 3)$
-comes from above, and each operand gets, by its shape:
+In the backward pass, **we sum over the repeats**, so a gradient always has the shape of its data. For a gradient of shape $(2, 3)$
+from above, operands of different shapes receive:
 """
 
 # %%
@@ -147,18 +147,18 @@ for shape in ((2, 3), (3,), (2, 1), ()):
 # %% [markdown] lang="ko"
 r"""
 (tensors-are-values)=
-## 4. 텐서 아래에는 숫자가 있다
+## 4. 텐서도 숫자로 이루어져 있습니다
 
-모든 텐서 아래에는 1강의 `Value`가 있고, 1강의 연쇄법칙이 있습니다. 합 $\Sigma$를 숫자로 풀어서 다시 미분해 봅시다.
+텐서의 연산은 모두 1강의 `Value`로 풀 수 있고, 그때의 역전파는 1강의 연쇄법칙입니다. 합 $\Sigma$를 숫자로 풀어서 다시 미분해 봅시다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (tensors-are-values)=
-## 4. Under every tensor lie numbers
+## 4. Tensors are made of numbers
 
-Under every Tensor lie the Values and the chain rule of lesson 1. Take the sum $\Sigma$ apart into numbers, and
-differentiate these:
+Every Tensor operation can be expanded into the Values of lesson 1, and its backward pass into the chain rule of lesson 1. Expand the
+sum $\Sigma$ into numbers and differentiate again:
 """
 
 # %%
@@ -172,7 +172,7 @@ for node in nodes:
 
 # %% [markdown] lang="ko"
 r"""
-$W$의 기울기와 숫자 하나하나가 같습니다.
+위에서 구한 $W$의 기울기와 원소마다 같습니다.
 
 ## 직접 실행하기
 
@@ -200,7 +200,7 @@ $b_1$은 몇 개의 원소에 더해졌습니까?
 10개의 행에 더해졌으므로 기울기 10개를 더합니다: $10 \cdot 0.5 = 5$.
 ```
 
-**2. 틀린 규칙을 찾으세요.** $y = wx + b$, 원소마다 하는 일차함수입니다.
+**2. 틀린 규칙을 찾으세요.** 원소별 일차함수 $y = wx + b$입니다.
 
 ```{exercise} affine
 x를 조금 바꾸면 y는 얼마나 바뀝니까? w를 바꾸면?
@@ -209,7 +209,7 @@ x를 조금 바꾸면 y는 얼마나 바뀝니까? w를 바꾸면?
 
 # %% [markdown] lang="en"
 r"""
-It is the gradient of $W$ again, number by number.
+The result equals the gradient of $W$ above, element by element.
 
 ## Run it yourself
 

@@ -3,11 +3,11 @@ r"""
 # 4강: 소프트맥스와 교차 엔트로피
 
 언어 모델의 끝에는 단어마다 점수가 하나씩 있습니다. 이 점수를 **로짓**(logit)이라고 합니다. **소프트맥스**(softmax)는 점수를
-확률로 만들고, **교차 엔트로피**(cross entropy)는 실제로 온 단어에 모델이 얼마나 놀랐는지를 잽니다. 둘을 합치면 가장
-아름다운 기울기가 나옵니다. 예측한 것에서 일어난 것을 뺀 값입니다.
+확률로 만들고, **교차 엔트로피**(cross entropy)는 실제로 나온 단어에 모델이 얼마나 놀랐는지를 잽니다. 둘을 합치면
+기울기가 아주 간단해집니다: 예측 − 정답.
 
 (softmax)=
-## 1. 소프트맥스: 지수함수로 확률 만들기
+## 1. 소프트맥스: 지수함수로 확률을 만듭니다
 
 지금까지의 글은 "the cat"입니다. 다음 단어는 무엇일까요? **지수함수**(exponential function) $e^z$는 모든 점수를 양수로
 만들고, 합으로 나누면 더해서 1이 되는 확률이 됩니다.
@@ -21,19 +21,18 @@ $$p_i = P(\text{단어}_i \mid \text{문맥}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 r"""
 # Lesson 4: softmax and cross entropy
 
-A language model ends in one score for each word; these are called **logits**. **Softmax** makes them probabilities, **cross
-entropy** tells how surprised they were by the word that came, and the two together have the most beautiful gradient of
-all: what was predicted, minus what happened.
+A language model ends in one score for each word, its **logits**. **Softmax** turns them into probabilities, and **cross entropy**
+measures how surprised the model is by the actual next word. Together they have a very simple gradient: prediction − truth.
 
 (softmax)=
 ## 1. Softmax: the exponential makes probabilities
 
 The text so far is "the cat". What comes next? The **exponential function** $e^z$ makes every score positive; divided by
-their sum, they add up to 1, as probabilities do.
+their sum, the results add up to 1, as probabilities must.
 
 $$p_i = P(\text{word}_i \mid \text{context}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 
-It is a **conditional probability**: given the text so far.
+This is a **conditional probability**: it is conditioned on the text so far.
 """
 
 # %%
@@ -91,15 +90,15 @@ r"""
 (cross-entropy)=
 ## 3. 놀라움, 교차 엔트로피, 엔트로피
 
-다음 단어가 왔습니다. "sat"입니다. 확률이 $p$인 일이 일어났을 때의 **놀라움**(surprise, 정보량)은 $-\ln p$입니다. 확률이 1이면
-놀라움은 0이고, 확률이 작을수록 커집니다. 독립인 두 일의 확률은 곱해지고 놀라움은 더해집니다. 로그를 쓰는 이유가 이것입니다.
+다음 단어로 실제로 나온 것은 "sat"입니다. 확률이 $p$인 사건이 일어났을 때의 **놀라움**(surprise, 정보량)은 $-\ln p$입니다. 확률이 1이면
+놀라움은 0이고, 확률이 작을수록 커집니다. 서로 독립인 두 사건의 확률은 곱해지고 놀라움은 더해집니다. 로그를 쓰는 이유가 이것입니다.
 
-참인 분포가 $q$, 모델의 분포가 $p$일 때 평균 놀라움이 **교차 엔트로피**이고, $p = q$일 때의 값이 **엔트로피**(entropy)입니다.
+실제 분포가 $q$, 모델의 분포가 $p$일 때 평균 놀라움이 **교차 엔트로피**이고, $p = q$일 때의 값이 **엔트로피**(entropy)입니다.
 
 $$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
 
-부등호는 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
-즉 어떤 모델도 엔트로피보다 낮은 손실을 낼 수 없습니다. 실제로 온 단어가 $t$ 하나이면 $q_t = 1$이고 나머지는 0이므로
+이 부등식은 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
+즉 어떤 모델도 엔트로피보다 낮은 손실을 낼 수 없습니다. 실제로 나온 단어가 $t$ 하나이면 $q_t = 1$이고 나머지는 0이므로
 
 $$L = H(q, p) = -\ln p_t .$$
 """
@@ -109,17 +108,15 @@ r"""
 (cross-entropy)=
 ## 3. Surprise, cross entropy, entropy
 
-The next word comes, and it is "sat". The **surprise** at something that had probability $p$ is $-\ln p$: 0 for what was
-certain, and the larger the less it was expected. Probabilities of independent things multiply, and surprises add: that is
-why it is a logarithm.
+The actual next word is "sat". The **surprise** of an event with probability $p$ is $-\ln p$: 0 for a certain event, and larger the
+less likely the event was. Probabilities of independent events multiply, and surprises add; that is why we use a logarithm.
 
-If words truly come by $q$ and the model says $p$, the mean surprise is the **cross entropy**; what remains with $p = q$ is
-the **entropy**.
+If $q$ is the true distribution and $p$ the model's, the mean surprise is the **cross entropy**; its value for $p = q$ is the **entropy**.
 
 $$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
 
-The inequality is that of $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
-So no model can lose less than the entropy. Where one word $t$ came, $q_t = 1$ and all else is 0, and
+The inequality follows from $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
+So no model can have a loss below the entropy. If the actual word is $t$, then $q_t = 1$ and all other $q_i$ are 0, so
 
 $$L = H(q, p) = -\ln p_t .$$
 """
@@ -133,25 +130,25 @@ print(f"H(q, p) = {-(q * np.log(p)).sum():.4f} ≥ H(q) = {-(q * np.log(q)).sum(
 # %% [markdown] lang="ko"
 r"""
 (softmax-minus-one-hot)=
-## 4. 기울기: 예측 − 사실
+## 4. 기울기: 예측 − 정답
 
-$L = -\ln p_t = -z_t + \ln \sum_k e^{z_k}$를 $z_i$로 미분합니다. 합성함수의 미분법에서
+$L = -\ln p_t = -z_t + \ln \sum_k e^{z_k}$를 $z_i$로 미분합니다. 합성함수의 미분법에 의해
 
 $$\frac{\partial L}{\partial z_i} = -[i = t] + \frac{e^{z_i}}{\sum_k e^{z_k}} = p_i - [i = t].$$
 
-$[i = t]$는 $i = t$일 때 1, 아니면 0입니다. 온 단어만 1인 벡터를 **원-핫**(one-hot) 벡터라고 합니다.
+$[i = t]$는 $i = t$일 때 1, 아니면 0입니다. 이렇게 정답 단어의 성분만 1이고 나머지는 0인 벡터를 **원-핫**(one-hot) 벡터라고 합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (softmax-minus-one-hot)=
-## 4. The gradient: predicted − happened
+## 4. The gradient: prediction − truth
 
 Differentiate $L = -\ln p_t = -z_t + \ln \sum_k e^{z_k}$ with respect to $z_i$. By the chain rule
 
 $$\frac{\partial L}{\partial z_i} = -[i = t] + \frac{e^{z_i}}{\sum_k e^{z_k}} = p_i - [i = t],$$
 
-where $[i = t]$ is 1 for the word that came and 0 for the others: a **one-hot** vector.
+where $[i = t]$ is 1 for the actual word and 0 for the others: a **one-hot** vector.
 """
 
 # %%
@@ -162,22 +159,22 @@ print(f"\nΣ grad = {abs(logits.grad.sum()):.0f}")
 
 # %% [markdown] lang="ko"
 r"""
-합이 0입니다. 한 단어가 얻는 만큼 다른 단어들이 잃습니다.
+합이 0입니다. 한 단어의 확률이 커지는 만큼 다른 단어들의 확률이 작아집니다.
 
 ```{player} loss
 ```
 
-이 기울기를 거슬러 걸어가면 놀라움은 처음에는 빨리, 나중에는 천천히 줄어듭니다.
+이 기울기의 반대 방향으로 움직이면 놀라움은 처음에는 빨리, 나중에는 천천히 줄어듭니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-They add up to 0: what one word gains, the others lose.
+They add up to 0: the probability that one word gains is lost by the others.
 
 ```{player} loss
 ```
 
-Step by step against it the surprise goes away, fast while it is large, slowly after:
+Moving step by step in the opposite direction reduces the surprise, fast at first and then slowly:
 """
 
 # %%
@@ -194,8 +191,8 @@ r"""
 (perplexity)=
 ## 5. 퍼플렉시티
 
-글 전체의 손실은 놀라움의 평균입니다. 여기에 지수함수를 취한 $e^L$이 **퍼플렉시티**(perplexity, 혼란도)입니다. 모델이 눈을 감고
-몇 개의 단어 중에서 하나를 고르는 것과 같은지를 말해 줍니다. 아래는 단어 셋이고, 하나는 맞히기 어렵습니다.
+글 전체의 손실은 놀라움의 평균입니다. 여기에 지수함수를 취한 $e^L$이 **퍼플렉시티**(perplexity, 혼란도)입니다. 모델이 단어 몇 개 중 하나를
+무작위로 찍는 것과 같은지를 나타냅니다. 아래는 단어 세 개로 계산한 예이고, 그중 하나는 맞히기 어렵습니다.
 
 $$\text{PPL} = \exp\Bigl(-\frac{1}{T} \sum_{t=1}^{T} \ln P(w_t \mid w_{<t})\Bigr)$$
 """
@@ -205,8 +202,8 @@ r"""
 (perplexity)=
 ## 5. Perplexity
 
-Over a text the loss is the mean surprise, and $e^L$ is the **perplexity**: among how many words the model might as well
-have guessed blindly. Below are three words, one of them hard to foresee.
+The loss of a text is the mean surprise, and $e^L$ is the **perplexity**: the number of words among which a random guess would be as
+good. The example has three words, one of them hard to predict.
 
 $$\text{PPL} = \exp\Bigl(-\frac{1}{T} \sum_{t=1}^{T} \ln P(w_t \mid w_{<t})\Bigr)$$
 """
@@ -235,7 +232,7 @@ print([round(x.grad, 4) for x in z])
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 단어가 50개이고 아무것도 모르는 모델의 퍼플렉시티는 얼마입니까?
+**1. 값을 예측하세요.** 단어가 50개일 때, 무작위로 찍는 모델의 퍼플렉시티는 얼마입니까?
 
 ```{predict} np.exp(np.log(50))
 
@@ -248,7 +245,7 @@ $e^{\ln 50} = 50$. 단어 50개 중 하나를 무작위로 찍는 것과 같습�
 
 ```{exercise} surprise
 a와 b의 기울기를 더하면 얼마가 되어야 합니까?
-a의 기울기는 예측 − 사실, 즉 p − 1입니다.
+a의 기울기는 예측 − 정답, 즉 p − 1입니다.
 ```
 """
 
@@ -269,7 +266,7 @@ print([round(x.grad, 4) for x in z])
 
 ## Exercises
 
-**1. Predict.** What is the perplexity of a model that knows nothing, if there are 50 words?
+**1. Predict.** What is the perplexity of a model that guesses at random among 50 words?
 
 ```{predict} np.exp(np.log(50))
 
@@ -278,10 +275,10 @@ If every word has probability $1/50$, the loss is $\ln 50$.
 $e^{\ln 50} = 50$: the model picks one of 50 words at random.
 ```
 
-**2. Write the rule.** Of two scores, the loss at the first word is $L = -\ln \dfrac{e^a}{e^a + e^b}$. Write its gradient.
+**2. Write the rule.** With two scores, the loss for the first word is $L = -\ln \dfrac{e^a}{e^a + e^b}$. Write its gradient.
 
 ```{exercise} surprise
 What must the gradients of a and b add up to?
-That of a is what was predicted minus what happened: p − 1.
+The gradient of a is prediction − truth: p − 1.
 ```
 """

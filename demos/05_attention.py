@@ -13,7 +13,7 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 
 점수는 쿼리와 키의 **내적**입니다. 방향이 비슷하면 크고, 수직이면 0, 반대면 음수입니다. 내적은 **유사도**(similarity)를
 잽니다($q \cdot k = \|q\|\|k\|\cos\theta$). $K^{\mathsf T}$로 전치하면 모든 쌍의 내적이 행렬곱 한 번에 나옵니다. 행은 묻는
-단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 16강에서 유도합니다. 차원이 커져도 점수의 퍼짐이 1로
+단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 16강에서 유도합니다. 차원이 커져도 점수의 표준편차가 1로
 유지되도록 하는 것입니다.
 """
 
@@ -21,19 +21,18 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 r"""
 # Lesson 5: attention
 
-**Attention** is how the words of a sentence look at one another. Each position asks a question (its **query**), shows what it
-has (its **key**), and gives what it knows (its **value**). How well a key answers a query decides how much of that value is
-taken.
+With **attention**, the words of a sentence exchange information. Each position has a **query** (what it is looking for), a **key** (what it offers)
+and a **value** (the information it passes on). How well a key matches a query decides how much of that value is taken.
 
 $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\sqrt{d_k}}\right) V$$
 
 (attention-scores)=
-## 1. Scores: the dot product as similarity
+## 1. Scores: the dot product measures similarity
 
 A score is the **dot product** of a query and a key: large if they point the same way, 0 if at right angles, negative if
-opposite. It measures **similarity** ($q \cdot k = \|q\|\|k\|\cos\theta$). With $K^{\mathsf T}$, transposed, one matrix product makes
-all pairs: a row is the word that asks, a column the word that answers. Why divide by $\sqrt{d_k}$? Lesson 16 derives it: so that
-the spread of the scores stays 1 however many numbers a key has.
+opposite. It measures **similarity** ($q \cdot k = \|q\|\|k\|\cos\theta$). With $K^{\mathsf T}$, transposed, one matrix product computes all pairwise dot products: rows belong to queries,
+columns to keys. Lesson 16 derives why we divide by $\sqrt{d_k}$: so that the standard deviation of the scores stays 1 whatever the
+dimension of a key.
 """
 
 # %%
@@ -65,7 +64,7 @@ table("scores", scores.data)
 # %% [markdown] lang="ko"
 r"""
 (causal-mask)=
-## 2. 마스크: 앞을 미리 보지 않기
+## 2. 마스크: 뒤에 올 단어를 가리기
 
 다음 단어를 예측할 때 뒤에 올 단어를 보면 시험 답안을 보는 것과 같습니다. 그런 점수를 $-\infty$로 바꿉니다. $e^{-\infty} = 0$이므로
 그 단어의 가중치는 정확히 0이 됩니다. 이것을 **인과 마스크**(causal mask)라고 합니다.
@@ -74,9 +73,9 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (causal-mask)=
-## 2. The mask: nobody looks ahead
+## 2. The mask: hide the words that come later
 
-To predict the next word while seeing it is to sit an exam with the answers. Those scores become $-\infty$; and as
+Predicting the next word while seeing it would be like taking an exam with the answers. So the scores of later words are set to $-\infty$; since
 $e^{-\infty} = 0$, these words get a weight of exactly 0. This is the **causal mask**.
 """
 
@@ -91,15 +90,15 @@ r"""
 (attention-weights)=
 ## 3. 가중치: 행마다 소프트맥스
 
-한 행의 소프트맥스를 구하면 더해서 1이 되는 가중치가 됩니다.
+점수의 행마다 소프트맥스를 구하면 합이 1인 가중치가 됩니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (attention-weights)=
-## 3. Weights: a softmax along each row
+## 3. Weights: the softmax of each row
 
-They add up to 1.
+The softmax of each row of scores gives weights that add up to 1.
 """
 
 # %%
@@ -113,16 +112,16 @@ r"""
 ## 4. 출력: 밸류의 가중합
 
 각 단어는 볼 수 있는 밸류들의 **가중합**(weighted sum)을 가져갑니다. 첫 단어는 자기 자신밖에 볼 수 없으므로 자기 밸류
-그대로입니다. `attention` 연산 하나가 이 네 단계를 모두 합니다. 마지막 줄이 두 결과가 같은지를 말합니다.
+그대로입니다. `attention` 연산 하나가 이 네 단계를 모두 합니다. 마지막 줄에서 두 결과가 같음을 확인합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (attention-output)=
-## 4. Output: a weighted sum of values
+## 4. Output: a weighted sum of the values
 
-Each word takes that much of each value it may see. The first sees itself alone, and so gets its own value. The one operation
-`attention` does all four steps; the last line says whether the two agree.
+Each word takes a **weighted sum** of the values that it can see. The first word sees only itself, so it gets its own value. The single operation
+`attention` does all four steps; the last line checks that the results are equal.
 """
 
 # %%
@@ -137,17 +136,17 @@ r"""
 (context)=
 ## 5. 문맥: 같은 단어, 다른 뜻
 
-위의 수는 무작위였습니다. 이번에는 뜻이 있는 벡터입니다. 첫 성분은 물, 둘째 성분은 돈과 얼마나 가까운지를 말합니다. "bank"는 강둑이기도
-하고 은행이기도 해서 $(1, 1)$입니다. 쿼리, 키, 밸류를 모두 이 벡터로 두면, "bank"는 자기와 닮은 단어를 바라봅니다.
+위의 수는 무작위였습니다. 이번에는 뜻이 있는 벡터입니다. 첫 성분은 물, 둘째 성분은 돈과 얼마나 가까운지를 나타냅니다. "bank"는 강둑이기도
+하고 은행이기도 해서 $(1, 1)$입니다. 쿼리, 키, 밸류를 모두 이 벡터로 두면, "bank"의 가중치는 자기와 비슷한 단어에서 커집니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (context)=
-## 5. Context: the same word, another meaning
+## 5. Context: the same word, two meanings
 
-Those numbers were random; these mean something. The first says how near a word is to water, the second how near to money.
-"bank" may be either, $(1, 1)$. With this vector as query, key and value, "bank" looks at the words that are like it.
+The numbers above were random. Now we choose vectors with a meaning: the first component says how close a word is to water, the second how close to
+money. "bank" can be either, $(1, 1)$. We use the same vector as query, key and value; then "bank" attends to words similar to it.
 """
 
 # %%
@@ -159,36 +158,36 @@ for text in ("river the bank", "money the bank"):
 
 # %% [markdown] lang="ko"
 r"""
-아무 뜻도 없는 "the"는 덜 보고, 앞에 온 단어 쪽으로 옮겨 갔습니다. 같은 단어의 벡터가 한 문장에서는 강둑, 다른 문장에서는 은행이 됩니다.
-이것이 **문맥**(context)을 파악하는 일이고, $W_Q, W_K, W_V$는 무엇이 닮은 것인지를 글에서 배웁니다.
+"bank"의 벡터는 아무 뜻도 없는 "the"를 덜 반영하고, 먼저 나온 "river"나 "money" 쪽으로 옮겨 갔습니다. 같은 단어의 벡터가 한 문장에서는 강둑에,
+다른 문장에서는 은행에 가까워집니다. **문맥**(context)을 파악한다는 것이 바로 이것입니다. 어떤 단어를 비슷하다고 볼지는 $W_Q, W_K, W_V$가 데이터에서 배웁니다.
 
 (attention-backward)=
-## 6. 거꾸로: "sat"의 출력을 움직이는 것은 무엇인가
+## 6. 역전파: "sat"의 출력은 무엇에 따라 변하는가
 
-"sat"의 행에 1, 나머지에 0인 기울기에서 시작합니다. 행렬곱과 소프트맥스의 규칙(유도는 19강)에서
+"sat"의 행에 1, 나머지에 0인 기울기에서 시작합니다. 행렬곱과 소프트맥스의 규칙(유도는 19강)에 의해
 
 $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 \bar s_i = a_i \Bigl(\bar a_i - \sum_j \bar a_j a_j\Bigr), \qquad
 \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}}$$
 
-여기서 $A$는 가중치, $S$는 점수입니다.
+여기서 $A$는 가중치, $S$는 점수입니다. 아래에 $\bar V$, $\bar S$, $\bar Q$, $\bar K$를 차례로 출력합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-"the", which means nothing here, is seen less, and "bank" has moved to the word before it: one word, but in one sentence at a river,
-in the other with money. That is **context**; what counts as alike, $W_Q$, $W_K$ and $W_V$ learn from texts.
+"the", which means nothing here, gets less weight, and the vector of "bank" moves towards the earlier word: the same word ends up near "river" in one
+sentence and near "money" in the other. This is **context**. $W_Q$, $W_K$ and $W_V$ learn from data which words count as similar.
 
 (attention-backward)=
 ## 6. Backwards: what moves the output of "sat"?
 
-Begin with a gradient of 1 in the row of "sat", else 0. By the rules of matrix product and softmax (derived in lesson 19)
+Start from a gradient of 1 in the row of "sat" and 0 elsewhere. By the rules of the matrix product and softmax (derived in lesson 19)
 
 $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 \bar s_i = a_i \Bigl(\bar a_i - \sum_j \bar a_j a_j\Bigr), \qquad
 \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}},$$
 
-where $A$ are the weights and $S$ the scores.
+where $A$ are the weights and $S$ the scores. Below we print $\bar V$, $\bar S$, $\bar Q$ and $\bar K$.
 """
 
 # %%
@@ -198,17 +197,18 @@ output.backward(seed, retain_grads=True)
 table("∂/∂v", v.grad, columns="123")
 table("∂/∂scores", scores.grad)
 table("∂/∂q", q.grad, columns="123")
+table("∂/∂k", k.grad, columns="123")
 print(f"Σ ∂/∂scores[sat] = {abs(scores.grad[2].sum()):.0f}")
 sat = (output * seed).sum()
 sat.name = "sat"
 
 # %% [markdown] lang="ko"
 r"""
-- 각 단어의 밸류는 "sat"이 준 가중치만큼 영향을 줍니다. "down"은 보이지 않았으므로 기울기가 0입니다.
-- 점수는 "sat"의 행만 움직이고, 그 합은 0입니다. 한 단어가 관심을 더 받으면 다른 단어들이 덜 받습니다.
-- 쿼리는 "sat"의 것만 움직입니다. 다른 단어는 이 출력을 묻지 않았습니다.
+- 각 단어의 밸류는 "sat"의 가중치만큼 출력에 영향을 줍니다. "down"은 가려졌으므로 기울기가 0입니다.
+- 점수의 기울기는 "sat" 행에만 있고, 그 합은 0입니다. 한 단어의 가중치가 커지면 다른 단어들의 가중치가 작아집니다.
+- 쿼리의 기울기도 "sat" 행에만 있습니다. 이 출력은 "sat"의 쿼리만으로 계산됩니다.
 
-아래 플레이어에서 이 과정을 행렬마다 한 단계씩 볼 수 있습니다.
+플레이어에서 이 과정을 행렬마다 한 단계씩 볼 수 있습니다.
 
 ```{player} sat
 2: 점수 QKᵀ
@@ -249,7 +249,7 @@ $e^s/(e^s + e^s + e^s) = 1/3$.
 
 ```{exercise} two_values
 a는 w만큼, b는 나머지만큼 y에 들어갑니다.
-s를 키우면 w가 커집니다. 그때 y는 a − b의 몇 배만큼 움직입니까?
+s를 키우면 w가 커집니다. 그때 y는 a − b의 몇 배만큼 변합니까?
 ```
 
 **3. 그려서 설명하세요.** 단어가 넷일 때 인과 마스크가 있는 가중치 행렬에서 0이 아닌 칸을 칠해 보세요. 몇 칸입니까?
@@ -261,11 +261,11 @@ s를 키우면 w가 커집니다. 그때 y는 a − b의 몇 배만큼 움직입
 
 # %% [markdown] lang="en"
 r"""
-- The value of each word counts by the weight that "sat" gave it. "down" was not seen: its gradient is 0.
-- Only the row of "sat" in the scores can change it, and its sum is 0: a word that gets more attention takes it from the others.
-- Only "sat" is told which way to change its query; nobody else asked for this output.
+- The value of each word affects the output by the weight that "sat" gave it. "down" was hidden, so its gradient is 0.
+- The gradient of the scores is nonzero only in the row of "sat", and that row adds up to 0: if one word gets more weight, the others get less.
+- The gradient of the queries is nonzero only for "sat": this output is computed from no other query.
 
-In the player below, all of it is there step by step.
+The player shows all of this, one matrix at a time.
 
 ```{player} sat
 2: scores QKᵀ
@@ -292,7 +292,7 @@ print([round(x.grad, 4) for x in q])
 
 ## Exercises
 
-**1. Predict.** If the scores of a row are the same for three words, what is the weight of each?
+**1. Predict.** If all three scores in a row are equal, what is the weight of each word?
 
 ```{predict} 1 / 3
 
@@ -305,13 +305,13 @@ $e^s/(e^s + e^s + e^s) = 1/3$.
 ($\sigma(s) = 1/(1 + e^{-s})$, $\sigma' = \sigma(1 - \sigma)$)
 
 ```{exercise} two_values
-a goes into y by w, and b by what is left.
-Raise s, and w rises: by how many times a − b does y move?
+a enters y with weight w, b with the rest.
+If s increases, w increases. By what multiple of a − b does y change?
 ```
 
-**3. Draw and explain.** Of four words, colour the cells of the weights that are not 0 under a causal mask. How many are there?
+**3. Draw and explain.** For four words, colour the cells of the weight matrix that are not 0 under a causal mask. How many are there?
 
 ```{answer}
-The diagonal and what is below it, $1 + 2 + 3 + 4 = 10$ cells. Compare with `weights` above.
+The diagonal and everything below it: $1 + 2 + 3 + 4 = 10$ cells. Compare with `weights` above.
 ```
 """

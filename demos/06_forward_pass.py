@@ -3,7 +3,7 @@ r"""
 (forward-pass)=
 # 6강: 순전파 전체
 
-아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음에 무엇이 올지 말합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
+아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음 단어를 예측합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
 마지막에 모델이 혼자 계산한 것과 비교합니다.
 
 $$\text{토큰} \to \text{임베딩} + \text{위치} \to \underbrace{\text{어텐션} \to \text{피드포워드}}_{\text{N개 층}}
@@ -20,8 +20,8 @@ r"""
 (forward-pass)=
 # Lesson 6: the whole forward pass
 
-A very small TinyLM reads three words and says, after each, what it expects next. We compute it line by line from its
-parameters to its loss, and at the end let the model do the same by itself.
+A very small TinyLM reads three words and predicts the next word after each. We compute everything line by line, from the parameters to the
+loss, and compare the result with the model's own.
 
 $$\text{tokens} \to \text{embedding} + \text{position} \to \underbrace{\text{attention} \to \text{feed-forward}}_{N\text{ layers}}
 \to \text{logits} \to \text{probabilities} \to \text{loss}$$
@@ -29,7 +29,7 @@ $$\text{tokens} \to \text{embedding} + \text{position} \to \underbrace{\text{att
 (tokens)=
 ## 1. Tokens
 
-A word is its number in the vocabulary, a **token**.
+Each word becomes its number in the vocabulary, a **token**.
 """
 
 # %%
@@ -72,8 +72,8 @@ r"""
 (embedding)=
 ## 2. Embedding
 
-Each token takes its row of a table $E \in \mathbb{R}^{V \times d_{\text{model}}}$, its **embedding**: the same as a one-hot vector
-times a matrix, $E[\text{token}] = \text{onehot}(\text{token})\, E$.
+Each token takes its row of a table $E \in \mathbb{R}^{V \times d_{\text{model}}}$, its **embedding**. This equals a one-hot vector
+times a matrix: $E[\text{token}] = \text{onehot}(\text{token})\, E$.
 """
 
 # %%
@@ -88,7 +88,7 @@ r"""
 (position)=
 ## 3. 위치
 
-단어가 어디에 있는지 알도록 **위치 인코딩**(positional encoding)을 더합니다. 사인과 코사인으로 만든 시곗바늘 두 쌍입니다. 공식과
+단어가 어디에 있는지 알도록 **위치 인코딩**(positional encoding)을 더합니다. 사인과 코사인으로 만든 시곗바늘 두 개입니다. 공식과
 이유는 17강에 있습니다.
 """
 
@@ -97,8 +97,8 @@ r"""
 (position)=
 ## 3. Position
 
-A **positional encoding** is added, so that a word knows where it stands: the hands of two clocks, made of sines and cosines.
-Lesson 17 has the formula, and why.
+A **positional encoding** is added so that the model knows where each word is: the hands of two clocks, made of sines and cosines.
+Lesson 17 gives the formula and the reason.
 """
 
 # %%
@@ -111,10 +111,10 @@ r"""
 (layer-norm-forward)=
 ## 4. 층 정규화
 
-**층 정규화**(layer normalization)는 각 행의 복사본을 평균 0, 분산 1로 만들어 어텐션이 읽게 합니다.
+**층 정규화**(layer normalization)는 각 행을 평균 0, 분산 1로 맞춥니다. 어텐션은 이 값을 입력으로 씁니다.
 
 $$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad \mu = \frac1d \sum_i x_i, \qquad
-\sigma^2 = \frac1d \sum_i (x_i - \mu)^2$$
+\sigma^2 = \frac1d \sum_i (x_i - \mu)^2, \qquad y_i = \gamma_i \hat x_i + \beta_i$$
 """
 
 # %% [markdown] lang="en"
@@ -122,10 +122,10 @@ r"""
 (layer-norm-forward)=
 ## 4. Layer norm
 
-**Layer normalization** makes a copy of each row with mean 0 and variance 1, for attention to read.
+**Layer normalization** scales each row to mean 0 and variance 1; the result is the input of attention.
 
 $$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad \mu = \frac1d \sum_i x_i, \qquad
-\sigma^2 = \frac1d \sum_i (x_i - \mu)^2$$
+\sigma^2 = \frac1d \sum_i (x_i - \mu)^2, \qquad y_i = \gamma_i \hat x_i + \beta_i$$
 """
 
 # %%
@@ -137,7 +137,7 @@ r"""
 (qkv)=
 ## 5. Q, K, V 투영
 
-그 복사본에 행렬 셋을 곱합니다(**투영**, projection): $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
+정규화한 값에 행렬 셋을 곱합니다(**투영**, projection): $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
 """
 
 # %% [markdown] lang="en"
@@ -145,7 +145,7 @@ r"""
 (qkv)=
 ## 5. Projections Q, K, V
 
-That copy times three matrices: $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
+The normalized rows are multiplied by three matrices: $Q = \hat x W_Q$, $K = \hat x W_K$, $V = \hat x W_V$.
 """
 
 # %%
@@ -158,7 +158,7 @@ r"""
 (scores)=
 ## 6. 점수와 가중치
 
-쿼리 · 키 / √4, 앞은 볼 수 없으므로 −∞, 그리고 행마다 소프트맥스입니다.
+점수는 쿼리와 키의 내적을 $\sqrt 4$로 나눈 것입니다. 뒤의 단어는 볼 수 없으므로 그 점수를 $-\infty$로 바꾸고, 행마다 소프트맥스를 구합니다.
 """
 
 # %% [markdown] lang="en"
@@ -166,7 +166,7 @@ r"""
 (scores)=
 ## 6. Scores and weights
 
-Each query · each key / √4; what is ahead may not be seen: −∞; then the softmax of each row.
+A score is the dot product of a query and a key, divided by $\sqrt 4$. Later words must not be seen, so their scores become $-\infty$. Then we take the softmax of each row.
 """
 
 # %%
@@ -180,7 +180,7 @@ r"""
 (residual)=
 ## 7. 잔차 연결
 
-어텐션이 찾은 것을 $x$에 **더합니다**. $x$가 알던 것은 하나도 잃지 않습니다. 이것이 **잔차 연결**(residual connection)입니다.
+어텐션의 출력을 $x$에 **더합니다**. $x$에 있던 정보는 그대로 남습니다. 이것이 **잔차 연결**(residual connection)입니다.
 
 $$x \leftarrow x + A V W_O$$
 """
@@ -190,7 +190,7 @@ r"""
 (residual)=
 ## 7. The residual connection
 
-What attention found is **added** to $x$: nothing that $x$ knew is lost.
+The output of attention is **added** to $x$, so the information in $x$ is kept.
 
 $$x \leftarrow x + A V W_O$$
 """
@@ -204,7 +204,7 @@ r"""
 (feed-forward)=
 ## 8. 피드포워드
 
-이제 단어마다 따로 생각합니다. **피드포워드**(feed-forward) 층은 폭을 6으로 넓히고, 0보다 작은 것을 버리고, 다시 4로 줄입니다.
+이제 단어마다 따로 계산합니다. **피드포워드**(feed-forward) 층은 폭을 6으로 넓히고, 음수를 0으로 바꾸고, 다시 폭을 4로 줄입니다.
 
 $$x \leftarrow x + \mathrm{ReLU}(\hat x W_1)\, W_2$$
 """
@@ -214,7 +214,7 @@ r"""
 (feed-forward)=
 ## 8. Feed-forward
 
-Now each word by itself: the **feed-forward** layer widens to 6, lets pass nothing below 0, and goes back to 4.
+Now each word is processed separately: the **feed-forward** layer widens it to 6 numbers, replaces negative ones by 0, and goes back to 4.
 
 $$x \leftarrow x + \mathrm{ReLU}(\hat x W_1)\, W_2$$
 """
@@ -239,7 +239,7 @@ r"""
 (output-layer)=
 ## 9. The output layer: logits and probabilities
 
-One more norm, and a score for each word of the vocabulary: $\text{logits} = \hat x W_{\text{out}}$. Softmax makes them
+After one more layer norm, the model computes a score for each word of the vocabulary: $\text{logits} = \hat x W_{\text{out}}$. Softmax turns them into
 $P(\text{next word} \mid \text{context})$.
 """
 
@@ -253,7 +253,7 @@ r"""
 (loss)=
 ## 10. 손실
 
-실제로 온 단어의 $-\ln p$를 평균합니다. 아무것도 모르면 $\ln 5$입니다. 이 모델은 아직 배우지 않았습니다.
+실제로 나온 단어의 $-\ln p$를 평균합니다. 무작위로 찍으면 손실이 $\ln 5$입니다. 이 모델은 아직 아무것도 배우지 않았습니다.
 """
 
 # %% [markdown] lang="en"
@@ -261,7 +261,7 @@ r"""
 (loss)=
 ## 10. The loss
 
-The mean of $-\ln p$ of what came. Mere guessing loses $\ln 5$; and this model has not learnt anything yet.
+The loss is the mean of $-\ln p$ of the actual words. Random guessing gives a loss of $\ln 5$, and this model has not learned anything yet.
 """
 
 # %%
@@ -310,7 +310,7 @@ $2 \cdot 20 + 4 \cdot 16 + 2 \cdot 24 + 3 \cdot 8 = 40 + 64 + 48 + 24 = 176$.
 **2. 규칙을 쓰세요.** 잔차 연결이 있는 블록 $y = x + w \tanh x$입니다.
 
 ```{exercise} residual_block
-x에서 y로 가는 길은 둘입니다. 하나는 아무것도 거치지 않습니다.
+x에서 y로 가는 경로는 둘입니다. 하나는 아무것도 거치지 않습니다.
 ```
 
 **3. 그려서 설명하세요.** 10개의 단계를 상자로 그리고 상자마다 모양을 적으세요. 모양이 $(3, 3)$인 것은 무엇뿐입니까?
@@ -322,7 +322,7 @@ x에서 y로 가는 길은 둘입니다. 하나는 아무것도 거치지 않습
 
 # %% [markdown] lang="en"
 r"""
-By hand and by the model, the loss is the same. All of it is one graph:
+Our loss equals the model's. The whole computation is one graph:
 
 ```{player} loss, tokens=read
 ```
@@ -341,9 +341,8 @@ print([round(v.data, 4) for v in normal])
 
 ## Exercises
 
-**1. Predict.** How many parameters has this model? ($E$ and $W_{\text{out}}$ are 5·4 each, attention has four matrices of 4·4,
-feed-forward 4·6 and 6·4, and each of the three layer norms has 4 numbers $\gamma$ and 4 numbers $\beta$. Positions are no
-parameters.)
+**1. Predict.** How many parameters does this model have? ($E$ and $W_{\text{out}}$ are 5·4 each, attention has four matrices of 4·4,
+feed-forward 4·6 and 6·4, and each of the three layer norms has 4 numbers $\gamma$ and 4 numbers $\beta$. Positions are not parameters.)
 
 ```{predict} model.num_parameters()
 :within: 0
@@ -356,13 +355,13 @@ $2 \cdot 20 + 4 \cdot 16 + 2 \cdot 24 + 3 \cdot 8 = 40 + 64 + 48 + 24 = 176$.
 **2. Write the rule.** A block with a residual connection, $y = x + w \tanh x$.
 
 ```{exercise} residual_block
-Two ways lead from x to y. One passes through nothing.
+Two paths lead from x to y. One passes through nothing.
 ```
 
-**3. Draw and explain.** Draw the ten steps as boxes, with a shape on each. Which alone have the shape $(3, 3)$?
+**3. Draw and explain.** Draw the ten steps as boxes, with a shape on each. Which are the only ones with shape $(3, 3)$?
 
 ```{answer}
-Scores and weights: three words look at three words. The others are $(3, 4)$, the middle of feed-forward is $(3, 6)$, and logits
+Only the scores and the weights: three words attend to three words. The others are $(3, 4)$, the middle of feed-forward is $(3, 6)$, and logits
 are $(3, 5)$.
 ```
 """

@@ -2,28 +2,28 @@
 r"""
 # 7강: 역전파 전체
 
-6강의 모델 전체를 거꾸로 걸어갑니다. 손실에서 모든 파라미터까지, 연산 하나씩. 각 연산은 자기 결과에 따라 손실이 얼마나 변하는지(위에서
-온 기울기 $\bar g$)를 듣고, 각 입력에 따라 손실이 얼마나 변하는지를 전합니다.
+6강의 모델 전체를 거꾸로 따라갑니다. 손실에서 시작해 모든 파라미터까지, 연산을 하나씩 지나갑니다. 각 연산은 자기 결과에 대한 손실의 기울기
+(위에서 온 기울기 $\bar g$)를 받아, 각 입력에 대한 손실의 기울기를 계산해서 보냅니다.
 
 (backward-start)=
 ## 1. 손실에서 시작
 
 시작은 $\partial L/\partial L = 1$입니다. 마지막 연산부터 순서대로, 연산 아래에 $\bar g$와 각 입력에 보내는 값이 있습니다.
-값이 배열이므로 모양, 크기(노름 ‖·‖), 첫 원소를 보입니다. `+`는 그 자리에 이미 온 값에 더해진다는 뜻입니다.
+값이 배열이므로 모양, 크기(노름 ‖·‖), 첫 원소를 보여 줍니다. `+`는 그 자리에 이미 온 값에 더해진다는 뜻입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 7: the whole backward pass
 
-The model of lesson 6, walked back, one operation at a time, from the loss to every parameter. Each operation is told how the
-loss changes with its result (the upstream gradient $\bar g$), and tells each of its inputs how the loss changes with that.
+We go back through the whole model of lesson 6, one operation at a time, from the loss to every parameter. Each operation receives the gradient
+of the loss with respect to its result (the upstream gradient $\bar g$) and computes from it the gradient with respect to each of its inputs.
 
 (backward-start)=
-## 1. It begins at the loss
+## 1. Start at the loss
 
-with $\partial L/\partial L = 1$. Last operation first; under each its $\bar g$, and what it sends to each input: shape, length
-(the norm ‖·‖) and first number of an array. `+` marks what is added to something there already.
+The start is $\partial L/\partial L = 1$. Operations are listed from last to first, each with its $\bar g$ and the gradient that it sends to each input: shape,
+norm ‖·‖ and first element of the array. `+` means that it is added to a gradient that is there already.
 """
 
 # %% tags=["scroll-output"]
@@ -66,15 +66,17 @@ r"""
 
 | 거꾸로 | 규칙 | 유도 |
 | --- | --- | --- |
-| 교차 엔트로피 + 소프트맥스 | $\bar z = (p - y)/T$ | [4강](#softmax-minus-one-hot) |
+| 교차 엔트로피 + 소프트맥스 | $\bar z = (p - y)/T$, $\;T$는 토큰의 수 | [4강](#softmax-minus-one-hot) |
 | $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [3강](#matrix-product-backward) |
-| 층 정규화 | $\bar x = \frac{1}{\sigma}\bigl(\bar{\hat x} - \overline{\bar{\hat x}} - \hat x\, \overline{\bar{\hat x}\hat x}\bigr)$ | [19강](#layer-norm-derivation) |
+| 층 정규화 | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [19강](#layer-norm-derivation) |
 | 잔차 | $\bar x = \bar y + (\text{가지에서 온 값})$ | [19강](#residual-derivation) |
 | $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [3강](#matrix-product-backward) |
 | $W_O$, $W_V$, $W_K$, $W_Q$ | 행렬곱과 소프트맥스의 규칙 | [19강](#attention-derivation) |
+| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (합은 토큰에 대해) | [19강](#layer-norm-derivation) |
 | 임베딩 | 쓰인 행에 더하기 | [아래](#embedding-gradient) |
 
-잔차 연결에서 흐름은 둘로 갈라집니다. 하나는 어텐션이나 피드포워드를 거치고, 하나는 옆으로 지나갑니다. 둘이 돌려보낸 값은 더해집니다.
+$\langle\cdot\rangle$는 한 행의 평균입니다. 잔차 연결에서 경로는 둘로 갈라집니다. 하나는 어텐션이나 피드포워드를 거치고, 하나는 거치지 않습니다. 두 경로에서 온
+기울기는 더해집니다.
 
 ```{player} loss, tokens=read
 ```
@@ -82,25 +84,26 @@ r"""
 (gradient-of-every-parameter)=
 ## 3. 모든 파라미터의 기울기
 
-손실이 가장 빨리 커지는 방향입니다. 반대로 움직이면 손실이 줄어듭니다.
+기울기는 손실이 가장 빨리 커지는 방향입니다. 그 반대 방향으로 움직이면 손실이 줄어듭니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (backward-order)=
-## 2. Read the order
+## 2. The order of the operations
 
 | backwards | rule | derived |
 | --- | --- | --- |
-| cross entropy + softmax | $\bar z = (p - y)/T$ | [lesson 4](#softmax-minus-one-hot) |
+| cross entropy + softmax | $\bar z = (p - y)/T$ for $T$ tokens | [lesson 4](#softmax-minus-one-hot) |
 | $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [lesson 3](#matrix-product-backward) |
-| layer norm | $\bar x = \frac{1}{\sigma}\bigl(\bar{\hat x} - \overline{\bar{\hat x}} - \hat x\, \overline{\bar{\hat x}\hat x}\bigr)$ | [lesson 19](#layer-norm-derivation) |
-| residual | $\bar x = \bar y + (\text{what the branch sends})$ | [lesson 19](#residual-derivation) |
+| layer norm | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [lesson 19](#layer-norm-derivation) |
+| residual | $\bar x = \bar y + (\text{gradient from the branch})$ | [lesson 19](#residual-derivation) |
 | $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [lesson 3](#matrix-product-backward) |
 | $W_O$, $W_V$, $W_K$, $W_Q$ | the rules of matrix product and softmax | [lesson 19](#attention-derivation) |
+| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (over the tokens) | [lesson 19](#layer-norm-derivation) |
 | embedding | add to the rows that were used | [below](#embedding-gradient) |
 
-At a residual connection the stream forks: one branch through attention or feed-forward, one around it; what both send back adds up.
+$\langle\cdot\rangle$ is the mean over a row. At a residual connection the path splits in two: one goes through attention or feed-forward, the other around it. The gradients of both paths are added.
 
 ```{player} loss, tokens=read
 ```
@@ -108,7 +111,7 @@ At a residual connection the stream forks: one branch through attention or feed-
 (gradient-of-every-parameter)=
 ## 3. The gradient of every parameter
 
-The direction in which the loss rises fastest. Against it, it falls.
+The gradient is the direction in which the loss increases fastest. Moving the opposite way decreases the loss.
 """
 
 # %%
@@ -120,7 +123,7 @@ r"""
 (embedding-gradient)=
 ## 4. 임베딩의 기울기: 쓰인 행만
 
-$E[\text{token}]$은 행을 고르는 일입니다. 그래서 기울기도 고른 행에만 갑니다. 한 토큰이 두 번 나오면 두 위치에서 온 기울기가 같은 행에
+$E[\text{token}]$은 행을 고르는 연산입니다. 그래서 고른 행만 기울기를 받습니다. 한 토큰이 두 번 나오면 두 위치에서 온 기울기가 같은 행에
 **더해집니다**. "the cat the"에서 행 4(the)를 봅시다. 쓰이지 않은 행은 0입니다.
 """
 
@@ -129,8 +132,8 @@ r"""
 (embedding-gradient)=
 ## 4. The gradient of the embedding: the rows that were used
 
-$E[\text{token}]$ picks rows, so only these get a gradient. A token that occurs twice collects from both of its places: they are
-**added** in one row. In "the cat the" look at row 4, the; a row that was not used has 0.
+$E[\text{token}]$ selects rows, so only these rows get a gradient. If a token occurs twice, the gradients of both positions are **added** in its row.
+In "the cat the", look at row 4 ("the"). Rows that were not used have gradient 0.
 """
 
 # %%
@@ -146,7 +149,7 @@ for row, word in enumerate(["cat", "down", "mat", "sat", "the"]):
 # %% [markdown] lang="ko"
 r"""
 (values-agree)=
-## 5. 정말 맞는가
+## 5. 맞는지 검증하기
 
 모델을 숫자 하나하나로 풀고, micrograd의 규칙만으로 그 그래프를 따로 미분해서 비교합니다.
 """
@@ -154,7 +157,7 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (values-agree)=
-## 5. Is it true?
+## 5. Verify it
 
 Expand the model into single numbers, each with micrograd's rules alone, differentiate that other graph, and compare.
 """
@@ -221,11 +224,11 @@ print([round(e.grad, 4) for e in E])
 ```
 
 **2. 틀린 규칙을 찾으세요.** 두 수를 층 정규화하면 첫째는 $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$입니다. (분모의 1은 $\varepsilon$의
-자리에 둔 큰 수입니다.) 아래 규칙은 분모가 상수라고 생각합니다.
+자리에 둔 큰 수입니다.) 아래 규칙은 한 곳이 틀렸습니다.
 
 ```{exercise} norm_of_two
 t = (a − b)/2라 하면 y = t / √(t² + 1)입니다. t로 미분해 보세요.
-몫의 미분법에서 dy/dt = 1 / (t² + 1)의 3/2제곱이 됩니다.
+몫의 미분법에 의해 dy/dt = (t² + 1)^(−3/2)입니다.
 ```
 """
 
@@ -255,10 +258,10 @@ The gradients of both positions are added: $10 + 30 = 40$.
 ```
 
 **2. Find the wrong rule.** The first of two numbers in a layer norm is $y = \dfrac{(a - b)/2}{\sqrt{(a - b)^2/4 + 1}}$. (The 1 below
-is a large $\varepsilon$.) The rule here believes that what is below is a constant.
+is a large $\varepsilon$.) The rule below has one mistake.
 
 ```{exercise} norm_of_two
 Let t = (a − b)/2, and y = t / √(t² + 1). Differentiate by t.
-By the quotient rule dy/dt is 1 / (t² + 1) to the power 3/2.
+By the quotient rule, dy/dt is 1 / (t² + 1) to the power 3/2.
 ```
 """

@@ -2,8 +2,8 @@
 r"""
 # 8강: 학습 루프와 퍼플렉시티
 
-손실 0.6은 그 자체로는 좋은지 나쁜지 알 수 없습니다. 그래서 첫 걸음을 떼기 전에, 아무것도 모르는 모델, 글자의 빈도만 아는 모델은
-얼마나 잃는지 묻습니다. 장난감 언어의 문법을 알고 있으므로, 어떤 모델도 넘을 수 없는 하한인 **엔트로피**까지 계산할 수 있습니다.
+손실이 0.6이라고 해서 그것만으로 좋은지 나쁜지 알 수는 없습니다. 그래서 학습을 시작하기 전에, 무작위로 찍는 모델, 글자의 빈도만 아는 모델의
+손실이 얼마인지 먼저 구합니다. 장난감 언어의 문법을 알고 있으므로, 어떤 모델도 넘을 수 없는 하한인 **엔트로피**까지 계산할 수 있습니다.
 
 (toy-language)=
 ## 1. 데이터
@@ -13,9 +13,8 @@ r"""
 r"""
 # Lesson 8: the training loop, and perplexity
 
-A loss of 0.6 means nothing by itself. So before the first step we ask what a model would lose that knows nothing, or only how
-often letters occur, and so on up; and as the grammar of our toy language is known, we can even compute its **entropy**, below
-which no model comes.
+A loss of 0.6 is neither good nor bad by itself. So before training we compute the loss of a random guess, of a model that knows only how often
+letters occur, and so on. Since we know the grammar of our toy language, we can even compute its **entropy**: no model can do better.
 
 (toy-language)=
 ## 1. The data
@@ -48,20 +47,19 @@ for sentence in corpus.train.splitlines()[:4]:
 # %% [markdown] lang="ko"
 r"""
 (loss-ladder)=
-## 2. 사다리: 무엇을 알면 얼마나 잃는가
+## 2. 기준선: 아는 것에 따라 손실이 얼마인가
 
-글자 하나마다의 손실(내트, nat)과 퍼플렉시티입니다. `uniform`은 모든 글자가 똑같이 나온다고 믿는 모델, `unigram`은 글자의 빈도를,
-`bigram`은 앞 글자 하나를, `trigram`은 앞 글자 둘을 아는 모델입니다. `entropy`는 문법 전체를 아는 것, 즉 참값
-$-\sum p \ln p$입니다.
+글자당 손실(내트, nat)과 퍼플렉시티입니다. `uniform`은 모든 글자의 확률을 같게 놓는 모델, `unigram`은 글자의 빈도를,
+`bigram`은 바로 이전 글자 하나를, `trigram`은 이전 글자 둘을 아는 모델이고, 모두 학습용 글로 구했습니다. `entropy`는 문법 전체를 알 때의 값, 즉 참값 $-\sum p \ln p$입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (loss-ladder)=
-## 2. The ladder: what is lost, by what is known
+## 2. Baselines: the loss for each level of knowledge
 
-The loss (in nats) and the perplexity of each letter. To `uniform` all letters are as likely; `unigram` knows how often each
-occurs, `bigram` the letter before, `trigram` two of them. And `entropy`, $-\sum p \ln p$, knows the whole grammar.
+The loss (in nats) and the perplexity of each letter. `uniform` gives all letters the same probability; `unigram` knows how often each
+occurs, `bigram` also knows the letter before, `trigram` the two letters before; all are measured on the training text. `entropy`, $-\sum p \ln p$, is the value for the whole grammar.
 """
 
 # %%
@@ -83,14 +81,14 @@ r"""
 
 학습이란 다음 다섯 줄의 반복입니다.
 
-1. 데이터에서 **배치**(batch)를 하나 꺼낸다.
-2. 순전파로 손실을 구한다.
-3. 이전 기울기를 지우고, 역전파로 모든 기울기를 구한다.
-4. 기울기가 너무 길면 자른다(**클리핑**, clipping).
-5. 기울기의 반대 방향으로 파라미터를 조금 움직인다. 얼마나 움직일지 정하는 수가 **학습률**(learning rate) $\alpha$이다.
+1. 데이터에서 **배치**(batch)를 하나 꺼냅니다.
+2. 순전파로 손실을 구합니다.
+3. 이전 기울기를 지우고, 역전파로 모든 기울기를 구합니다.
+4. 기울기가 너무 크면 크기를 제한합니다(**클리핑**, clipping).
+5. 기울기의 반대 방향으로 파라미터를 조금 움직입니다. 얼마나 움직일지 정하는 수가 **학습률**(learning rate) $\alpha$입니다.
 
 데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 20강에서 하나씩 계산합니다.
-배치의 손실은 아래 줄에 나오지 않습니다. 한 번도 보지 않은 검증(validation) 문장의 손실을 봅니다.
+아래 줄에 출력하는 것은 배치의 손실이 아니라, 학습에 쓰지 않은 검증(validation) 문장의 손실입니다.
 """
 
 # %% [markdown] lang="en"
@@ -98,16 +96,16 @@ r"""
 (training-loop)=
 ## 3. The training loop
 
-To train is to repeat these five lines:
+Training repeats these five lines:
 
 1. take a **batch** from the data;
-2. compute the loss, forwards;
-3. forget the old gradients, and compute all of them, backwards;
-4. cut the gradient if it is too long (**clipping**);
-5. move the parameters a little against it.
+2. compute the loss in the forward pass;
+3. reset the old gradients and compute the new ones in the backward pass;
+4. limit the norm of the gradient (**clipping**);
+5. move the parameters a little in the opposite direction of the gradient. The factor is the **learning rate** $\alpha$.
 
-To see all of the data once is an **epoch**. What Adam, warm-up, the cosine schedule and clipping do is computed in lesson 20.
-The lines below show the loss on sentences that were held back (validation), not that of a batch.
+One pass over all the data is an **epoch**. Lesson 20 computes what Adam, warm-up, the cosine schedule and clipping do.
+The lines below show the loss on sentences that were not used for training (validation), not the loss of a batch.
 """
 
 # %% tags=["varies"]
@@ -163,8 +161,8 @@ for seed in range(2, 7):
 
 # %% [markdown] lang="ko"
 r"""
-손실이 사다리의 어느 단 아래로 내려갔는지가 모델이 무엇을 배웠는지를 말해 줍니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다.
-`autolm train`은 이것을 1분 동안 더 많은 데이터로 이어서 합니다.
+손실이 어느 기준선 아래로 내려갔는지를 보면 모델이 무엇을 배웠는지 알 수 있습니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다. 명령 `autolm train`은
+더 큰 모델을 더 많은 데이터로 약 1분 동안 학습시킵니다.
 
 ## 들여다보기
 
@@ -174,8 +172,8 @@ $\alpha$를 움직이면 그 걸음 뒤의 손실이 바뀝니다.
 
 # %% [markdown] lang="en"
 r"""
-Which rung the loss has passed says what the model has learnt; its distance from the entropy is what it has not. `autolm train`
-goes on for a minute, with more of everything.
+The baselines below which the loss has fallen show what the model has learned; the difference from the entropy is what it has not learned yet. The command `autolm train`
+trains a larger model on more data for about a minute.
 
 ## Look into it
 

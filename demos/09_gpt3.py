@@ -1,27 +1,27 @@
 # %% [markdown] lang="ko"
 r"""
-# 9강: GPT-3 옆에 놓아 보기
+# 9강: GPT-3와 비교하기
 
-GPT-3는 TinyLM과 같은 기계입니다. 잔차 흐름 위에 어텐션과 피드포워드를 쌓은 것입니다. 다른 것은 폭, 깊이, 그리고 얼마나 읽었는지입니다.
+GPT-3는 TinyLM과 구조가 같습니다. 잔차 연결을 따라 어텐션과 피드포워드를 쌓은 모델입니다. 다른 것은 폭, 깊이, 학습한 글의 양입니다.
 1750억이라는 수가 어디서 오는지 같은 공식으로 계산해 봅시다.
 
 (gpt3-shape)=
-## 1. 같은 집안의 두 모델
+## 1. 구조가 같은 두 모델
 
-GPT-3는 폭이 12 288인 벡터를 96층에 통과시킵니다. 층마다 헤드 96개가 문맥 2 048토큰을 보고, 어휘 50 257개의 확률을 냅니다.
+GPT-3는 폭이 12 288인 벡터를 96층에 통과시킵니다. 층마다 헤드 96개가 문맥 2 048토큰을 보고, 마지막에 어휘 50 257개의 확률을 냅니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 9: beside GPT-3
+# Lesson 9: compared with GPT-3
 
-GPT-3 is the same machine as TinyLM: blocks of attention and feed-forward on a residual stream. What is different is how wide,
-how deep, and how much it read. Here is where its 175 billion come from, by the same formulas.
+GPT-3 has the same structure as TinyLM: blocks of attention and feed-forward, joined by residual connections. It differs in width, depth and the
+amount of training text. The same formulas show where its 175 billion parameters come from.
 
 (gpt3-shape)=
-## 1. Two models of one family
+## 1. Two models with the same structure
 
-GPT-3 takes vectors of width 12 288 through 96 layers. In each, 96 heads look over 2 048 tokens; at the end stand the probabilities
+GPT-3 passes vectors of width 12 288 through 96 layers. In each layer 96 heads attend to 2 048 tokens; the result is the probabilities
 of 50 257 tokens.
 """
 
@@ -86,10 +86,10 @@ print(f"{'Σ':<16}{grouped(totals[0]):>12}{'':8}{grouped(totals[1]):>20}")
 
 # %% [markdown] lang="ko"
 r"""
-합이 논문의 "175B"입니다. GPT-3의 출력 행렬은 임베딩을 다시 쓰므로 한 번만 셉니다. 폭이 두 배면 파라미터는 네 배입니다.
+합이 논문의 "175B"입니다. 표의 각 줄은 편향도 포함하므로 $96 \cdot 4d^2$ 같은 값보다 조금 큽니다. GPT-3의 출력 행렬은 임베딩을 다시 쓰므로 한 번만 셉니다. 폭이 두 배면 파라미터는 네 배입니다.
 
 (lesson-model-size)=
-## 3. 강의의 모델은 몇 개인가
+## 3. 강의 모델의 파라미터 수
 
 이 과정의 바탕이 된 강의는 $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$인 모델의 파라미터를 "약 1만 개"라고 합니다. 세어 봅시다.
 
@@ -98,11 +98,11 @@ $$2Vd + N(4d^2 + 2\,d\,d_{ff})$$
 
 # %% [markdown] lang="en"
 r"""
-It adds up to the "175 B" of its paper. Its output matrix is its embedding once more, and counts once. Twice the width is four
-times the parameters.
+The sum is the "175 B" of the paper. Each line of the table includes biases, so it is slightly larger than $96 \cdot 4d^2$ and the like. The output matrix of GPT-3 is its embedding, so it is counted once.
+Doubling the width multiplies the parameters by four.
 
 (lesson-model-size)=
-## 3. How many has the lesson's model?
+## 3. How many parameters does the lesson's model have?
 
 The lesson that this course follows says "about 10 K" of a model with $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$. Let us count.
 
@@ -121,8 +121,7 @@ r"""
 (training-cost)=
 ## 4. 학습의 비용
 
-토큰 하나의 순전파는 파라미터마다 곱셈과 덧셈을 한 번씩 하고, 역전파는 그 두 배입니다. 그래서 논문은 파라미터와 토큰마다 6 FLOP을
-셉니다. GPT-3는 배치 하나에 토큰 320만 개를 넣었습니다. 아래의 첫 두 줄은 배치와 걸음 수입니다. (Brown et al. 2020, 표 2.1)
+토큰 하나의 순전파는 파라미터마다 곱셈과 덧셈을 한 번씩 하고, 역전파는 그 두 배입니다. 그래서 논문은 파라미터 하나, 토큰 하나마다 6 FLOP으로 계산합니다. GPT-3는 배치 하나에 토큰 320만 개를 넣었습니다. 아래의 첫 두 줄은 배치와 걸음 수입니다. (Brown et al. 2020, 표 2.1)
 """
 
 # %% [markdown] lang="en"
@@ -130,8 +129,8 @@ r"""
 (training-cost)=
 ## 4. What training costs
 
-Forwards, a token takes one multiplication and one addition for each parameter, and backwards twice that: so the paper counts
-6 FLOPs for each parameter and token. GPT-3 took 3.2 million tokens in a batch: the first two lines below are batch and steps.
+In the forward pass a token takes one multiplication and one addition for each parameter, and in the backward pass twice that, so the paper counts
+6 FLOPs for each parameter and token. A batch of GPT-3 had 3.2 million tokens; the first two lines below are the batch and the number of steps.
 (Brown et al. 2020, table 2.1)
 """
 
@@ -156,7 +155,8 @@ print(f"\n1 min × {times:.3g} = {times / 60 / 24 / 365.25:.3g} years")
 
 # %% [markdown] lang="ko"
 r"""
-마지막 줄의 뜻: 우리 모델의 학습이 1분 걸리는 컴퓨터로 GPT-3를 학습시키면 그만큼의 세월이 걸립니다. 같은 수학이고, 규모가 다를 뿐입니다.
+"16 bytes · N (Adam)"은 학습에 필요한 메모리입니다. 파라미터마다 4바이트 수 네 개, 즉 파라미터, 기울기, Adam의 두 이동평균 $m$, $v$가 있습니다(20강).
+마지막 줄은 우리 모델의 학습이 1분 걸리는 컴퓨터로 GPT-3를 학습시킬 때 걸리는 시간입니다. 수학은 같고 규모만 다릅니다.
 
 | | TinyLM | GPT-3 |
 | --- | --- | --- |
@@ -168,8 +168,8 @@ r"""
 
 ## 들여다보기
 
-강의의 모델 전체가 토큰 셋을 읽고, 손실에서 모든 파라미터까지 거꾸로 갑니다. 상자마다 행렬의 크기가 있습니다. GPT-3의 플레이어가 있다면 같은 그림이
-96층으로 쌓이고, 32는 12288이 됩니다.
+강의의 모델 전체가 토큰 셋을 읽고, 손실에서 모든 파라미터까지 거꾸로 갑니다. 상자마다 행렬의 크기가 있습니다. GPT-3라면 같은 그림이
+96층으로 쌓이고, 32 자리에 12288이 옵니다.
 
 ```{player} lesson.compute_loss([5, 12, 23], [12, 23, 45])
 ```
@@ -210,12 +210,12 @@ $12 \cdot 64^2 = 12 \cdot 4096 = 49\,152$.
 
 # %% [markdown] lang="en"
 r"""
-The last line: on a machine that trains our model in a minute, GPT-3 would take so long. The mathematics is the same; the scale is
-not.
+"16 bytes · N (Adam)" is the memory that training needs: four numbers of 4 bytes for each parameter, namely the parameter, its gradient, and Adam's moving averages $m$ and $v$ (lesson 20).
+The last line is the time to train GPT-3 on a computer that trains our model in a minute. The mathematics is the same; only the scale differs.
 
 | | TinyLM | GPT-3 |
 | --- | --- | --- |
-| embedding + position | sine and cosine | learnt positions |
+| embedding + position | sine and cosine | learned positions |
 | layer norm | before (pre) or after (post) | before |
 | activation | ReLU | GELU |
 | optimisation | SGD, Adam | Adam, warm-up, cosine, clipping at 1.0 |
@@ -223,8 +223,8 @@ not.
 
 ## Look into it
 
-The whole of the lesson's model reads three tokens, and goes back from the loss to every parameter. A player of GPT-3 would be the same
-picture, stacked 96 high, with 12288 in the place of 32.
+The whole model of the lesson reads three tokens, and the backward pass goes from the loss to every parameter. For GPT-3 the picture would be the same, with
+96 layers and 12288 in place of 32.
 
 ```{player} lesson.compute_loss([5, 12, 23], [12, 23, 45])
 ```
@@ -242,7 +242,7 @@ for name, shape in (("lesson", (50, 32, 64, 2)), ("GPT-3", (50257, 12288, 4 * 12
 
 ## Exercises
 
-**1. Predict.** Twice the width and twice the layers: how many times the parameters have the blocks?
+**1. Predict.** If the width and the number of layers are doubled, by what factor do the blocks' parameters grow?
 
 ```{predict} 2**2 * 2
 :within: 0

@@ -1,35 +1,35 @@
 # %% [markdown] lang="ko"
 r"""
-# 10강: 기울기를 증명하기
+# 10강: 기울기를 검증하기
 
-틀린 기울기는 좀처럼 오류를 내지 않습니다. 모델이 조금 못 배울 뿐, 아무도 이유를 모릅니다. 그래서 역전파 **규칙**(rule)은 믿는 것이 아니라 증명하는
-것입니다. 전혀 다른 방법으로 구한 미분과 비교합니다.
+기울기가 틀려도 오류 메시지는 좀처럼 나오지 않습니다. 모델이 조금 덜 배울 뿐이고, 이유를 알기 어렵습니다. 그래서 역전파 **규칙**(rule)은 검증해야 합니다.
+전혀 다른 방법으로 구한 도함수의 값과 비교합니다. 여러 점에서 수가 일치한다는 확인이므로 증명은 아닙니다. 증명, 즉 유도는 19강에 있습니다.
 
 (write-an-operation)=
 ## 1. 연산 하나를 쓰기
 
-연산은 결과와 역전파 규칙을 함께 돌려주는 함수입니다. $\mathrm{silu}(a) = a\,\sigma(a)$이고, 곱의 미분법에서
+연산은 결과와 역전파 규칙을 함께 돌려주는 함수입니다. $\mathrm{silu}(a) = a\,\sigma(a)$이고, 곱의 미분법에 의해
 
 $$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \sigma).$$
 
-옳은 것과, 곱의 미분법의 절반을 잊은 것을 하나씩 씁니다.
+옳은 규칙과, 곱의 미분법에서 항 하나를 빠뜨린 규칙을 하나씩 씁니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 10: prove a gradient
+# Lesson 10: check a gradient
 
-A wrong gradient seldom crashes. The model just learns worse, and nobody knows why. So a rule is not believed but proved: against
-derivatives that are computed in quite another way.
+A wrong gradient seldom causes an error. The model just learns less well, and it is hard to see why. So don't trust a rule, test it: compare it with derivatives
+computed in a completely different way. Agreement at sample points is a check, not a proof; the proofs are the derivations of lesson 19.
 
 (write-an-operation)=
 ## 1. Write an operation
 
-An operation is a function that returns its result and its backward rule. Of $\mathrm{silu}(a) = a\,\sigma(a)$, by the product rule,
+An operation is a function that returns its result and its backward rule. For $\mathrm{silu}(a) = a\,\sigma(a)$, the product rule gives
 
 $$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \sigma).$$
 
-Here is a right one, and one that forgets half of the product rule.
+We write a correct rule, and one that omits a term of the product rule.
 """
 
 # %%
@@ -67,29 +67,29 @@ print(check_op(silu, max_examples=12))
 # %% [markdown] lang="ko"
 r"""
 (complex-step)=
-## 2. 무엇과 비교하는가: 복소수 걸음
+## 2. 무엇과 비교하는가: 복소수 스텝 미분
 
-수치 미분 $\frac{f(a + h) - f(a)}{h}$는 $h$가 크면 부정확하고, 작으면 뺄셈에서 유효숫자가 사라집니다(21강). 대신 **복소수 걸음**(complex
-step)을 씁니다. 테일러 전개에서
+수치 미분 $\frac{f(a + h) - f(a)}{h}$는 $h$가 크면 부정확하고, 작으면 뺄셈에서 유효숫자가 사라집니다(21강). 대신 **복소수 스텝 미분**(complex step)을 씁니다.
+$f$가 해석함수이고 실수에서 실숫값을 가지면, 테일러 전개에 의해
 
 $$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
 \qquad\Rightarrow\qquad f'(a) = \frac{\operatorname{Im} f(a + ih)}{h} + O(h^2)$$
 
-뺄셈이 없으므로 $h = 10^{-30}$처럼 아주 작게 잡을 수 있고, 15자리가 모두 맞습니다. 잊은 규칙은 이렇게 발견됩니다.
+뺄셈이 없으므로 $h = 10^{-30}$처럼 아주 작게 잡을 수 있고, 15자리가 모두 맞습니다. 항을 빠뜨린 규칙은 이렇게 발견됩니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (complex-step)=
-## 2. Against what? The complex step
+## 2. What to compare with: the complex step
 
-A finite difference $\frac{f(a + h) - f(a)}{h}$ is inexact for a large $h$, and for a small one its digits vanish in the subtraction
-(lesson 21). Instead, take a **complex step**. By Taylor's expansion
+A finite difference $\frac{f(a + h) - f(a)}{h}$ is inaccurate for large $h$, and for small $h$ the subtraction cancels its digits
+(lesson 21). Instead we take a **complex step**. If $f$ is analytic and real for real arguments, Taylor's expansion gives
 
 $$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
 \qquad\Rightarrow\qquad f'(a) = \frac{\operatorname{Im} f(a + ih)}{h} + O(h^2)$$
 
-Nothing is subtracted, so $h$ may be $10^{-30}$, and all 15 digits are right. This is how the hasty rule is found:
+Nothing is subtracted, so $h$ can be $10^{-30}$, and all 15 digits are right. This is how the incomplete rule is found:
 """
 
 
@@ -116,19 +116,19 @@ except GradientError as error:
 # %% [markdown] lang="ko"
 r"""
 (usual-check)=
-## 3. 흔한 검사는 쉽게 만족한다
+## 3. 흔한 검사는 쉽게 통과됩니다
 
-합을 구해서 유한 차분과 비교하는 검사가 흔합니다. 일부러 망가뜨린 규칙들(돌연변이, mutant)을 이 검사에 넣어 보면, 살아남는 것이 있습니다.
-그런 실수는 이 검사를 통과합니다.
+합을 구해서 유한 차분과 비교하는 검사가 흔합니다. 일부러 틀리게 바꾼 규칙들(변이, mutant)을 이 검사로
+검사하면, 통과하는 것(survived)이 있습니다. 그런 실수는 이 검사로 찾을 수 없습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (usual-check)=
-## 3. The usual check is easily content
+## 3. The usual check is easy to pass
 
-A sum, and a finite difference: the usual check. Give it rules that were broken on purpose (mutants), and see which survive: such
-mistakes it would let pass.
+The usual check takes a sum and compares with finite differences. We apply it to rules that were broken on purpose (mutants). Those that survive are mistakes
+that this check does not find.
 """
 
 
@@ -146,19 +146,19 @@ print(mutation_report(silu, usual_check))
 # %% [markdown] lang="ko"
 r"""
 (blame)=
-## 4. 그래프 속의 범인
+## 4. 그래프에서 틀린 노드 찾기
 
-그래프 어딘가가 틀렸을 때는 틀린 노드의 이름을 말합니다. 그리고 함수 자체가 틀렸는데 기울기는 옳은 경우도 있습니다. 아래의 `running_sum`은
-축의 방향을 틀려서 미래를 봅니다. 기울기는 옳지만, "앞만 본다"(causal)는 관계를 선언해 두면 발견됩니다.
+그래프 어딘가가 틀렸을 때는 틀린 노드의 이름을 알려 줍니다. 함수 자체가 틀렸는데 기울기는 옳은 경우도 있습니다. 아래의 `running_sum`은
+축의 방향이 잘못되어 뒤에 올 값을 봅니다. 기울기는 옳지만, "이전 위치만 본다"(causal)는 관계를 선언해 두면 발견됩니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (blame)=
-## 4. The guilty node of a graph
+## 4. Find the wrong node of a graph
 
-Of a graph that is wrong somewhere, the guilty node is named. And a function can be wrong while its gradient is right: `running_sum`
-below slips in the axis, and looks into the future. A relation that was declared, "causal", finds it.
+If a graph is wrong somewhere, the check names the wrong node. A function can also be wrong although its gradient is right: `running_sum`
+below goes along the axis in the wrong direction and sees later values. Declaring the relation "causal" finds it.
 """
 
 # %%
@@ -185,14 +185,14 @@ r"""
 ## 들여다보기
 
 플레이어는 프로그램이 하는 일을 그대로 보여 줍니다. 규칙이 틀렸으면 틀린 대로입니다. 아래에서 `hasty_silu`가 $\bar g$에 무엇을 곱해 보내는지, 옳은
-`silu`의 규칙과 견주어 보세요.
+`silu`의 규칙과 비교해 보세요.
 """
 
 # %% [markdown] lang="en"
 r"""
 ## Look into it
 
-The player shows what a program does, be it right or wrong. See by what `hasty_silu` multiplies $\bar g$, beside the right rule of
+The player shows what a program does, right or wrong. Compare the factor by which `hasty_silu` multiplies $\bar g$ with that of the correct rule of
 `silu`.
 """
 
@@ -225,7 +225,7 @@ print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
 
 ## 연습문제
 
-**1. 틀린 규칙을 찾으세요.** 위의 `hasty_silu`입니다. 직접 고치고, 내려받아 `autolm check`로 증명하세요.
+**1. 틀린 규칙을 찾으세요.** 위의 `hasty_silu`입니다. 직접 고치고, 내려받아 `autolm check`로 검증하세요.
 
 ```{exercise} hasty_silu
 곱의 미분법: (uv)′ = u′v + uv′.
@@ -265,7 +265,7 @@ print("forward  ", (f(0.7 + 1e-5).real - f(0.7).real) / 1e-5)
 
 ## Exercises
 
-**1. Find the wrong rule.** It is `hasty_silu` of above. Mend it yourself, download it, and prove it by `autolm check`.
+**1. Find the wrong rule.** It is `hasty_silu` from above. Fix it yourself, download it, and check it with `autolm check`.
 
 ```{exercise} hasty_silu
 The product rule: (uv)′ = u′v + uv′.
@@ -275,6 +275,6 @@ Here u = a and v = σ(a), and v′ = σ(1 − σ).
 **2. Write the rule.** $y = \sqrt{a^2 + b^2 + 1}$.
 
 ```{exercise} long_side
-Differentiate both sides of y² = a² + b² + 1 by a: 2y · ∂y/∂a = 2a.
+Differentiate both sides of y² = a² + b² + 1 with respect to a: 2y · ∂y/∂a = 2a.
 ```
 """

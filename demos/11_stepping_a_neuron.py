@@ -1,8 +1,8 @@
 # %% [markdown] lang="ko"
 r"""
-# 11강: 뉴런을 걸어 보기
+# 11강: 뉴런을 한 단계씩 따라가기
 
-2강의 뉴런입니다. 이번에는 손으로 출력하지 않습니다. 단계(step)가 스스로 무엇을 하는지 말합니다. 프롬프트에서 직접 걸으려면:
+2강의 뉴런입니다. 이번에는 `print`를 직접 쓰지 않아도 각 단계(step)를 출력하면 무엇을 하는지 나타납니다. 터미널에서 직접 따라가려면 다음 명령을 씁니다.
 
     autolm step demos/11_stepping_a_neuron.py --var o
 
@@ -12,10 +12,9 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 11: walk through a neuron
+# Lesson 11: step through a neuron
 
-The neuron of lesson 2 once more. This time nothing is printed by hand: a step says by itself what it does. To walk it yourself, at
-a prompt that knows pdb's commands:
+We return to the neuron of lesson 2. This time a step describes itself when it is printed. To step through it yourself, at a prompt with the commands of pdb:
 
     autolm step demos/11_stepping_a_neuron.py --var o
 
@@ -45,17 +44,17 @@ r"""
 (walk-both-ways)=
 ## 2. 앞으로, 뒤로
 
-`Walk`는 언제나 단계 **앞에** 서 있습니다. 디버거가 다음 줄 앞에 서 있는 것과 같습니다. 다음 단계가 무엇을 할지 미리 계산해서 보여 주지만
-(`preview`), 아직 하지 않았습니다. `step`은 한 단계 하고, `back`은 되돌립니다. 되돌리면 그 단계에서 온 기울기는 사라집니다.
+`Walk`는 언제나 다음 단계를 **실행하기 직전에** 멈춰 있습니다. 디버거가 다음 줄을 실행하기 직전에 멈추는 것과 같습니다. `preview`는 다음 단계가 할 일을 미리 계산해서
+보여 주기만 합니다. `step`은 한 단계를 실행하고, `back`은 되돌립니다. 되돌리면 그 단계에서 온 기울기도 없어집니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (walk-both-ways)=
-## 2. Forwards and back
+## 2. Forward and back
 
-A `Walk` stands **before** a step, as a debugger stands before a line: `preview` has computed what the step will do, and nothing of it is
-done. `step` does it; `back` undoes it, and what arrived in it is gone.
+A `Walk` is always **before** a step, as a debugger is before a line. `preview` shows what the step will do without doing it.
+`step` does it, and `back` undoes it together with the gradients that arrived in it.
 """
 
 # %%
@@ -71,8 +70,8 @@ r"""
 (breakpoints)=
 ## 3. 중단점
 
-`watch=w1`은 $w_1$의 기울기가 변하기 직전에 멈춥니다. `send`는 한 단계의 기여 가운데 하나만 보냅니다. `run_back`은 뒤로 달립니다. 끝까지
-가지 않고 떠나면 모든 기울기가 처음대로 돌아갑니다.
+`watch=w1`은 $w_1$의 기울기가 변하기 직전에 멈춥니다. `send`는 한 단계의 기여 가운데 하나만 보냅니다. `run_back`은 거꾸로 되돌리며 실행합니다. 끝까지
+가지 않고 그만두면(`abandon`) 모든 기울기가 처음 상태로 돌아갑니다.
 """
 
 # %% [markdown] lang="en"
@@ -80,8 +79,8 @@ r"""
 (breakpoints)=
 ## 3. Breakpoints
 
-`watch=w1` stops just before the gradient of $w_1$ changes. `send` sends one contribution of a step alone; `run_back` runs backwards. Leave
-before the end, and every gradient is as it was.
+`watch=w1` stops just before the gradient of $w_1$ changes. `send` sends only one contribution of a step; `run_back` runs backwards. If you leave
+before the end (`abandon`), every gradient is restored.
 """
 
 # %%
@@ -101,7 +100,7 @@ r"""
 (why)=
 ## 4. 왜 이 기울기인가, 만약에?
 
-`explain`은 기울기를 각 쓰임에서 온 기여의 합으로 설명합니다. `edit`은 숫자를 바꾸고 모두 다시 계산해서 무엇이 움직였는지 말합니다.
+`explain`은 기울기를 쓰임마다 온 기여의 합으로 나누어 보여 줍니다. `edit`은 숫자를 바꾸고 모두 다시 계산해서 무엇이 변했는지 알려 줍니다.
 $x_2 = 0$이므로 $w_2$를 바꾸어도 출력은 그대로이고, $x_2$의 기울기만 커집니다. $w_1$을 $-3.5$로 바꾸면 $\tanh$가 더 가파른 곳으로 가서
 모든 기울기가 커집니다.
 """
@@ -109,10 +108,10 @@ $x_2 = 0$이므로 $w_2$를 바꾸어도 출력은 그대로이고, $x_2$의 기
 # %% [markdown] lang="en"
 r"""
 (why)=
-## 4. Why this gradient? And what if?
+## 4. Why this gradient, and what if?
 
-`explain` tells a gradient as the sum of what each use sent. `edit` changes a number, computes everything again, and says what moved. As
-$x_2 = 0$, changing $w_2$ leaves the output, and only $x_2$ would be heard more. With $w_1 = -3.5$ the $\tanh$ is steeper, and every
+`explain` breaks a gradient into the contributions of each use. `edit` changes a number, computes everything again, and shows what changed. Since
+$x_2 = 0$, changing $w_2$ leaves the output as it was, and only the gradient of $x_2$ grows. With $w_1 = -3.5$ the $\tanh$ is steeper, and every
 gradient grows.
 """
 
@@ -157,7 +156,7 @@ $o \approx -0.12$이므로 $1 - o^2 \approx 1 - 0.014 \approx 0.99$입니다.
 
 ```{exercise} whole_neuron
 바깥부터: tanh의 기울기 1 − o²를 먼저 구해 두세요.
-그다음은 3강의 일차함수입니다.
+그다음은 3강의 일차함수와 같습니다.
 ```
 """
 
@@ -193,7 +192,7 @@ $o \approx -0.12$, so $1 - o^2 \approx 1 - 0.014 \approx 0.99$.
 **2. Write the rule.** The whole neuron as one operation: $o = \tanh(wx + b)$.
 
 ```{exercise} whole_neuron
-From the outside: keep the slope of tanh, 1 − o².
-What follows is the linear function of lesson 3.
+Start from the outside: compute the slope of tanh, 1 − o².
+Then comes the linear function of lesson 3.
 ```
 """

@@ -2,30 +2,30 @@
 r"""
 # 13강: 계산을 그리기
 
-노드 셋에서 십만 개까지, 계산 그래프를 그립니다. 그림은 노드마다 데이터와 기울기, 연산, 그리고 모든 변을 보여 줍니다. 너무 커서 읽을 수 없는
-부분은 범위(scope)별로 닫고, 숨긴 것의 수를 적습니다. 프롬프트에서는
+노드 3개에서 십만 개까지, 계산 그래프를 그립니다. 그림은 노드마다 데이터와 기울기, 연산, 그리고 모든 화살표를 보여 줍니다. 너무 커서 읽을 수 없는
+부분은 범위(scope)별로 접고, 몇 개를 숨겼는지 적습니다. 터미널에서는 다음과 같습니다.
 
     autolm draw demos/11_stepping_a_neuron.py --grad -o neuron.svg
 
 (draw-square)=
 ## 1. 가장 작은 그림: $x \cdot x$
 
-상자는 하나, 변은 둘입니다. 아직 역전파하지 않았으므로 기울기는 "–"입니다. 구하지 않은 것은 0이 아닙니다.
+$x$의 상자는 하나이고, 거기서 화살표 두 개가 나갑니다. 아직 역전파하지 않았으므로 기울기는 "–"입니다. 구하지 않은 것은 0이 아닙니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 13: drawing a computation
 
-From three nodes to a hundred thousand. A picture shows each node with its data and its gradient, each operation, and every edge. What is
-too large to be read is closed, scope by scope, and what is hidden is counted. At a prompt the same is
+We draw computation graphs of three nodes and of a hundred thousand. A picture shows each node with its data and gradient, each operation, and every edge. Parts that are
+too large to read are collapsed by scope, with the number of hidden nodes. On the command line:
 
     autolm draw demos/11_stepping_a_neuron.py --grad -o neuron.svg
 
 (draw-square)=
 ## 1. The smallest picture: $x \cdot x$
 
-One box for $x$, and two edges from it. Its gradient reads "–" for now: not computed is not 0.
+There is one box for $x$, with two edges. Its gradient is shown as "–", because it has not been computed yet; that is not the same as 0.
 """
 
 # %%
@@ -42,7 +42,7 @@ print(", ".join(arrows))
 # %% [markdown] lang="ko"
 r"""
 ```{drawing} square
-x · x: 상자 하나에서 변이 둘.
+x · x: 상자 하나에서 화살표 두 개가 나갑니다.
 ```
 
 (draw-chain-rule)=
@@ -60,7 +60,7 @@ x · x: one box, and two edges from it.
 (draw-chain-rule)=
 ## 2. The chain rule in the picture
 
-On each dashed arrow stands `upstream × local = contribution`. What arrives at a node adds up to its gradient.
+Each dashed arrow shows `upstream × local = contribution`. The contributions that arrive at a node add up to its gradient.
 """
 
 # %%
@@ -80,8 +80,8 @@ tanh(a · b + c)와 그 역전파.
 (draw-model)=
 ## 3. 언어 모델 전체
 
-작은 TinyLM의 손실을 숫자 하나하나로 풀면 십만 개가 넘습니다. 전체, 블록, 어텐션, 가중치 하나의 주변을 각각 그립니다. 마지막 칸은 그림이
-스스로 말하는 것, 즉 무엇을 숨겼는지입니다.
+작은 TinyLM의 손실을 숫자 하나하나로 풀면 십만 개가 넘습니다. 전체, 블록, 어텐션, 가중치 하나의 주변을 각각 그립니다. 줄마다 끝에는 그림에서
+무엇을 접어 두었는지 나옵니다.
 """
 
 # %% [markdown] lang="en"
@@ -93,8 +93,8 @@ tanh(a · b + c), and its backward pass.
 (draw-model)=
 ## 3. A whole language model
 
-The loss of a small TinyLM, taken apart into numbers, is more than a hundred thousand of them. We draw all of it, its blocks, an attention,
-and what is around one weight. At the end of each line stands what the picture says of itself: what is hidden.
+The loss of a small TinyLM, expanded into single numbers, has more than a hundred thousand nodes. We draw all of it, its blocks, one attention, and the surroundings of
+one weight. Each line ends with what the picture has hidden.
 """
 
 # %%
@@ -125,8 +125,7 @@ r"""
 (draw-attention)=
 ## 4. Inside the attention
 
-In the attention of the first block there is the softmax, in every head and at every position at once, each box with the smallest and the
-largest of its numbers:
+The attention of the first block contains the softmax of every head and position at once. Each box shows the smallest and the largest of its numbers:
 """
 
 # %%
@@ -159,7 +158,7 @@ tree(x * x + x)
 
 ## 연습문제
 
-**1. 값을 예측하세요.** $y = x \cdot x + x$를 그리면 상자 $x$에서 나가는 변은 몇 개입니까?
+**1. 값을 예측하세요.** $y = x \cdot x + x$를 그리면 상자 $x$에서 나가는 화살표는 몇 개입니까?
 
 ```{predict} 3
 :within: 0
@@ -173,8 +172,8 @@ tree(x * x + x)
 기울기는 같습니까?
 
 ```{answer}
-같습니다. 한 번 계산하면 $t = \tanh x$에서 변 둘이 나가서 $t$의 기울기가 $2t$이고, 두 번 계산하면 $x$에서 변 둘이 나가서 $x$에서 더해집니다.
-더하는 장소가 다를 뿐, 경로의 합은 같습니다.
+같습니다. 한 번 계산하면 $t = \tanh x$에서 화살표 두 개가 나가서 $t$의 기울기가 $2t$이고, 두 번 계산하면 $x$에서 화살표 두 개가 나가서 $x$에서 더해집니다.
+더하는 곳이 다를 뿐, 경로의 합은 같습니다.
 ```
 """
 
@@ -182,7 +181,7 @@ tree(x * x + x)
 r"""
 ## Look into it
 
-The expression of picture 2, in motion: the arithmetic on its arrows appears step by step.
+Step through the expression of picture 2: the arithmetic on its arrows appears step by step.
 
 ```{player} o
 ```
@@ -216,7 +215,6 @@ Three times: twice in the product, once in the sum.
 **2. Draw and explain.** Draw $y = \tanh(x) \cdot \tanh(x)$, with $\tanh(x)$ computed once, and computed twice. Is the gradient of $x$ the same?
 
 ```{answer}
-It is. Computed once, two edges leave $t = \tanh x$, whose gradient is $2t$. Computed twice, two edges leave $x$, and the sum is taken there. Only
-the place differs where the same paths are added up.
+Yes. Computed once, two edges leave $t = \tanh x$, whose gradient is $2t$. Computed twice, two edges leave $x$, and the sum is taken there. Only the place where the same paths are added differs.
 ```
 """

@@ -2,8 +2,8 @@
 r"""
 # 14강: 플레이어
 
-플레이어는 HTML 파일 하나이고, 다른 것은 아무것도 필요하지 않습니다. 역전파가 어떻게 되는지 묻는 사람에게 보내 주세요. 화살표 키는 한 단계,
-스페이스는 재생, 노드를 누르면 설명, b는 중단점입니다. 너무 큰 그래프는 모듈 단위로 걷고, 누르면 모듈이 열립니다.
+플레이어는 HTML 파일 하나이고, 다른 것은 아무것도 필요하지 않습니다. 역전파가 어떻게 이루어지는지 궁금해하는 사람에게 보내 주세요. 화살표 키는 한 단계,
+스페이스는 재생, 노드를 누르면 설명, b는 중단점입니다. 너무 큰 그래프는 모듈 단위로 따라가고, 모듈을 누르면 열립니다.
 
     autolm step demos/11_stepping_a_neuron.py --html neuron.html
 
@@ -15,8 +15,8 @@ r"""
 r"""
 # Lesson 14: the player
 
-The player is one HTML file, which needs nothing else: send it to whoever asks how backpropagation works. Arrow keys step, space plays, a
-click on a node explains it, b sets a breakpoint. A graph that is too large to be read is stepped module by module, and a click opens a module.
+The player is one HTML file that needs nothing else. Send it to anyone who wants to know how backpropagation works. Arrow keys step, space plays, a
+click on a node explains it, b sets a breakpoint. A graph that is too large to read is stepped module by module; click a module to open it.
 
     autolm step demos/11_stepping_a_neuron.py --html neuron.html
 
@@ -41,7 +41,7 @@ print(page, "w1:", w1.has_grad)
 
 # %% [markdown] lang="ko"
 r"""
-파일을 만들었지만 아무것도 바뀌지 않았습니다. $w_1$에는 아직 기울기가 없습니다. 주소 뒤에 단계의 번호를 붙이면 그 순간을 가리키는 링크가
+파일을 만들어도 모델은 그대로입니다. $w_1$에는 아직 기울기가 없습니다. 주소 뒤에 단계의 번호를 붙이면 그 순간을 가리키는 링크가
 됩니다: `neuron.html#step=8`.
 
 ```{player} o
@@ -50,12 +50,12 @@ r"""
 (play-model)=
 ## 2. TinyLM 전체
 
-손실 하나를 숫자로 모두 풀어도 모듈 단위로 걸을 수 있습니다.
+손실을 숫자 하나하나로 풀어도 모듈 단위로 따라갈 수 있습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-The file was made, and nothing was changed by it: there is no gradient in $w_1$. A link to a moment names its number: `neuron.html#step=8`.
+Writing the file does not change the model: $w_1$ still has no gradient. A link to a step names its number: `neuron.html#step=8`.
 
 ```{player} o
 ```
@@ -63,7 +63,7 @@ The file was made, and nothing was changed by it: there is no gradient in $w_1$.
 (play-model)=
 ## 2. A whole TinyLM
 
-The loss taken apart into numbers is stepped module by module.
+A loss that is expanded into single numbers can also be stepped module by module.
 """
 
 # %%
@@ -132,7 +132,7 @@ for step in o.steps():
 
 ## Exercises
 
-**1. Predict.** Before you play the neuron to its end: what will the gradient of $b$ be? Predict it, then look.
+**1. Predict.** Before you play the neuron to its end, predict the final gradient of $b$. Then check it in the player.
 
 ```{predict} 1 - o.data**2
 
@@ -141,7 +141,7 @@ $b$ enters $n$ through an addition only: $\partial o/\partial b = \partial o/\pa
 $1 - o^2 = 0.5$.
 ```
 
-**2. Draw and explain.** Open an attention of the TinyLM above. Of which boxes is the softmax made?
+**2. Draw and explain.** Open an attention of the TinyLM above. Which boxes make up the softmax?
 
 ```{answer}
 The largest is subtracted ($-$), then $\exp$, the sum ($\Sigma$) and the division ($\div$): the formula of lesson 4.

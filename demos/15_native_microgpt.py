@@ -1,11 +1,11 @@
 # %% [markdown] lang="ko"
 r"""
-# 15강: 같은 수를 백 배 빠르게
+# 15강: 같은 수를 더 빠르게 계산하기
 
-`microgpt.py`는 숫자 하나하나로 만든 GPT입니다. 한 걸음의 시간은 대부분 그래프를 **기록**하는 데 듭니다. 그런데 길이가 같은 이름은 그래프도
-같습니다. 글자를 숫자로, 즉 1이 하나뿐인 행(원-핫 벡터)으로 주면 됩니다. 임베딩의 행을 고르는 일은 원-핫 벡터에 행렬을 곱하는 일과 같기
-때문입니다. `Tape`는 한 번 기록한 그래프의 계산을 네이티브 코드로 다시 합니다. numba(추가 패키지 `fast`)가 없으면 파이썬으로 하고 열 배쯤
-걸립니다.
+부록입니다. 관심이 없다면 건너뛰어도 됩니다. `microgpt.py`(폴더 `demos`)는 숫자 하나하나로 만든 작은 GPT이고, 사람 이름 목록을 글자 단위로 배워 새 이름을 지어냅니다.
+학습 한 걸음의 시간은 대부분 그래프를 **기록**하는 데 듭니다. 그런데 길이가 같은 이름은 그래프도 같습니다. 글자를 원-핫 벡터로 주면 됩니다. 임베딩의 행을 고르는 것은
+원-핫 벡터에 행렬을 곱하는 것과 같기 때문입니다. `Tape`는 한 번 기록한 그래프의 계산을 네이티브 코드로 다시 합니다. numba(추가 패키지 `fast`)가 있으면 그래프를 매번 만들 때보다
+백 배쯤 빠르고, 없으면 파이썬으로 계산하므로 열 배쯤 느립니다. 이 페이지의 출력은 numba 없이 실행한 것일 수 있습니다.
 
     python demos/15_native_microgpt.py names.txt
 
@@ -15,11 +15,12 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 15: the same numbers a hundred times faster
+# Lesson 15: the same numbers, faster
 
-`microgpt.py` is a GPT made of single numbers. Most of a step goes into **recording** its graph, yet names of one length have the same graph, if
-letters are numbers in it: rows of zeros with a single 1, for to pick a row of the embedding is to multiply a one-hot vector by it. A `Tape` does
-the arithmetic of a graph that was recorded once, natively; without numba (extra `fast`) in Python, which takes ten times as long.
+This is an appendix; you can skip it. `microgpt.py` (in the folder `demos`) is a small GPT made of single numbers. It learns a list of people's names letter by letter, and makes up new ones.
+Most of the time of a step goes into **recording** the graph, yet names of the same length have the same graph if letters are given as one-hot vectors: selecting a row of the embedding
+equals multiplying a one-hot vector by it. A `Tape` repeats the arithmetic of a recorded graph in native code. With numba (extra `fast`) this is about a hundred times faster than
+building the graph each time; without it, Python does the arithmetic, about ten times slower. The output of this page may come from a run without numba.
 
     python demos/15_native_microgpt.py names.txt
 
@@ -95,7 +96,7 @@ r"""
 (native-losses)=
 ## 2. Train
 
-One name is one step. Here are the first twenty losses, and names that it makes up after the last. `is_script` tells a terminal from a notebook.
+One step learns one name. Here are the first twenty losses, and names that the trained model makes up. `is_script` tells a terminal from a notebook.
 """
 
 # %% tags=["varies"]
@@ -116,17 +117,17 @@ if __name__ == "__main__":
 # %% [markdown] lang="ko"
 r"""
 (write-back)=
-## 3. 다시 걸을 수 있는 그래프로
+## 3. 계산 결과를 그래프에 되돌려 쓰기
 
-테이프의 수를 그래프에 되돌려 쓰면, 마지막 손실을 걷고 그릴 수 있습니다. 피연산자가 하나나 둘인 단계의 처음 넷입니다.
+테이프의 수를 그래프에 되돌려 쓰면, 마지막 손실을 한 단계씩 따라가고 그릴 수 있습니다. 피연산자가 하나나 둘인 단계의 처음 넷입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (write-back)=
-## 3. Back in a graph to walk
+## 3. Write the results back into the graph
 
-Written back, the last loss can be walked and drawn. Here are the first four of its steps with one or two operands.
+Once the numbers are written back into the graph, the last loss can be stepped through and drawn. Here are the first four steps with one or two operands.
 """
 
 # %% tags=["varies"]
@@ -139,7 +140,7 @@ if __name__ == "__main__":
 r"""
 ## 들여다보기
 
-이름 하나의 손실이 수천 개의 노드입니다. 모듈 단위로 걷고, 누르면 열립니다.
+이름 하나의 손실이 수천 개의 노드입니다. 모듈 단위로 따라가고, 모듈을 누르면 열립니다.
 
 ```{player} roots[-1]
 ```
@@ -159,7 +160,7 @@ print([[x.grad for x in each] for each in matrix])
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 글자가 27개(경계 포함)이면 아무것도 모르는 모델의 손실 $\ln 27$은 얼마입니까?
+**1. 값을 예측하세요.** 글자가 27개(경계 포함)일 때, 무작위로 찍는 모델의 손실 $\ln 27$은 얼마입니까?
 
 ```{predict} np.log(27)
 
@@ -180,7 +181,7 @@ $3 \cdot 1.0986 \approx 3.3$.
 r"""
 ## Look into it
 
-The loss of one name is thousands of nodes, stepped part by part; a click opens one.
+The loss of one name has thousands of nodes. Step module by module; click a module to open it.
 
 ```{player} roots[-1]
 ```
@@ -200,7 +201,7 @@ print([[x.grad for x in each] for each in matrix])
 
 ## Exercises
 
-**1. Predict.** Of 27 characters (with the boundary), what is the loss $\ln 27$ of a model that knows nothing?
+**1. Predict.** With 27 characters (including the boundary), what is the loss $\ln 27$ of a random guess?
 
 ```{predict} np.log(27)
 
@@ -209,7 +210,7 @@ $\ln 27 = 3 \ln 3$, and $\ln 3 \approx 1.1$.
 $3 \cdot 1.0986 \approx 3.3$.
 ```
 
-**2. Draw and explain.** Why have two names of the same length the same graph, and of different lengths not?
+**2. Draw and explain.** Why do two names of the same length have the same graph, and names of different lengths not?
 
 ```{answer}
 Letters are only **inputs** of the graph, the numbers of one-hot vectors. How many operations there are depends on the number of positions alone,

@@ -15,17 +15,19 @@ r"""
 | $e^x$ | $e^x$ | 소프트맥스: 점수를 양수로 |
 | $\ln x$ | $1/x$ | 손실: $-\ln p$ |
 | $\tanh x$ | $1 - \tanh^2 x$ | 2강의 뉴런 |
-| $\sigma(x) = \frac{1}{1+e^{-x}}$ | $\sigma(1 - \sigma)$ | 문(gate) |
-| $\mathrm{ReLU}(x) = \max(x, 0)$ | $0$ 또는 $1$ | 피드포워드 |
+| $\sigma(x) = \frac{1}{1+e^{-x}}$ | $\sigma(1 - \sigma)$ | 게이트(gate) |
+| $\mathrm{ReLU}(x) = \max(x, 0)$ | $x > 0$이면 $1$, $x < 0$이면 $0$ | 피드포워드 |
 | $\mathrm{GELU}(x) = x\,\Phi(x)$ | $\Phi(x) + x\,\varphi(x)$ | GPT의 피드포워드 |
+
+$\Phi$는 표준정규분포의 누적분포함수, $\varphi = \Phi'$은 확률밀도함수입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 16: curves of the functions, vectors, three normalisations
 
-The functions of the lessons so far, as curves; lengths and angles of vectors; and three different things that one word,
-**normalisation**, is used for.
+We plot the functions of the earlier lessons, measure lengths and angles of vectors, and distinguish three different things that are called
+**normalisation**.
 
 (curves)=
 ## 1. Functions and their derivatives, as curves
@@ -38,8 +40,10 @@ A solid line is a function, a dashed one its derivative. Where the dashed line i
 | $\ln x$ | $1/x$ | the loss, $-\ln p$ |
 | $\tanh x$ | $1 - \tanh^2 x$ | the neuron of lesson 2 |
 | $\sigma(x) = \frac{1}{1+e^{-x}}$ | $\sigma(1 - \sigma)$ | a gate |
-| $\mathrm{ReLU}(x) = \max(x, 0)$ | $0$ or $1$ | feed-forward |
+| $\mathrm{ReLU}(x) = \max(x, 0)$ | $1$ if $x > 0$, $0$ if $x < 0$ | feed-forward |
 | $\mathrm{GELU}(x) = x\,\Phi(x)$ | $\Phi(x) + x\,\varphi(x)$ | feed-forward of GPT |
+
+$\Phi$ is the cumulative distribution function of the standard normal distribution, and $\varphi = \Phi'$ its density.
 """
 
 # %% en="six functions of one number, each with its derivative dashed" ko="함수 여섯 개의 그래프와, 점선으로 그린 도함수"
@@ -74,26 +78,26 @@ for name in ("tanh", "sigmoid", "relu", "gelu"):
 r"""
 이 도함수들은 `backward()`가 구한 것입니다. 곡선의 각 점에서 기울기를 읽으면 됩니다.
 
-**지수와 로그**는 서로 거꾸로인 함수입니다: $\ln e^x = x$. 지수는 합을 곱으로($e^{a+b} = e^a e^b$), 로그는 곱을 합으로($\ln ab = \ln a + \ln b$)
-바꿉니다. 그래서 글의 확률(곱)의 손실은 단어마다의 손실의 합입니다.
+**지수함수와 로그함수**는 서로 역함수입니다: $\ln e^x = x$. 지수는 합을 곱으로($e^{a+b} = e^a e^b$), 로그는 곱을 합으로($\ln ab = \ln a + \ln b$)
+바꿉니다. 글의 확률은 단어 확률의 곱이므로, 로그를 취하면 단어별 손실의 합이 됩니다. 손실은 그 합을 단어의 수로 나눈 평균입니다(4강).
 
 $\tanh$와 $\sigma$는 양쪽 끝에서 평평합니다. 기울기가 0에 가까워지는 이것을 **포화**(saturation)라고 합니다. ReLU의 기울기는 양수에서
-언제나 1이라서 깊은 모델에서도 기울기가 사라지지 않습니다.
+언제나 1이라서 깊은 모델에서 기울기가 덜 사라집니다. 다만 입력이 모두 음수인 뉴런은 기울기가 0이라 더는 배우지 못합니다.
 
-손실의 그래프도 그려 봅시다. 확률이 $p$였던 단어가 왔을 때의 손실 $-\ln p$, 그리고 파라미터 하나에 대한 손실의 모양입니다.
+손실의 그래프도 그려 봅시다. 확률이 $p$였던 단어가 실제로 나왔을 때의 손실 $-\ln p$, 그리고 파라미터 하나에 대한 손실의 모양입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-Their derivatives were found by `backward()`: one slope for each point of a curve.
+The derivatives were computed by `backward()`: one slope for each point of a curve.
 
-**Exponential and logarithm** undo each other: $\ln e^x = x$. One turns sums into products, $e^{a+b} = e^a e^b$, the other products into sums,
-$\ln ab = \ln a + \ln b$. So the loss of a text, whose probability is a product, is the sum of the losses of its words.
+**Exponential and logarithm** are inverse functions: $\ln e^x = x$. The exponential turns sums into products, $e^{a+b} = e^a e^b$, the logarithm products into sums,
+$\ln ab = \ln a + \ln b$. The probability of a text is a product over its words, so its logarithm is a sum over words; the loss is that sum divided by the number of words (lesson 4).
 
-$\tanh$ and $\sigma$ are flat at both ends: they **saturate**, and no gradient passes. That of ReLU is 1 for all that is positive, so that it
-does not fade in a deep model.
+$\tanh$ and $\sigma$ are flat at both ends: they **saturate**, and their gradient is near 0. The gradient of ReLU is 1 for all positive inputs, so it
+vanishes less in a deep model. But a neuron whose inputs are all negative has gradient 0 and stops learning.
 
-And the loss as a curve: $-\ln p$ of a word that had probability $p$, and the loss by one parameter alone.
+Finally the loss as a curve: $-\ln p$ for a word with probability $p$, and the loss as a function of one parameter.
 """
 
 # %% en="the loss −ln p falls to 0 as p goes to 1; beside it, the loss by one logit" ko="p가 1에 가까워지면 0으로 내려가는 손실 −ln p, 그 옆에 로짓 하나에 대한 손실"
@@ -112,7 +116,7 @@ r"""
 (unit-vectors)=
 ## 2. 벡터: 크기, 방향, 각도
 
-벡터 $v$의 **크기**(norm, 노름)는 피타고라스의 정리에서 $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$입니다. 크기로 나누면
+벡터 $v$의 **크기**(norm, 노름)는 피타고라스의 정리에 의해 $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$입니다. 크기로 나누면
 방향만 남은 **단위벡터**(unit vector)가 됩니다.
 
 $$\hat v = \frac{v}{\|v\|}, \qquad \|\hat v\| = 1, \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|} = \hat a \cdot \hat b$$
@@ -126,13 +130,13 @@ r"""
 (unit-vectors)=
 ## 2. Vectors: length, direction, angle
 
-The **norm** (length) of a vector is, by Pythagoras, $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$. Divided by it, a vector keeps its
-direction alone: a **unit vector**.
+The **norm** (length) of a vector is, by Pythagoras, $\|v\| = \sqrt{v_1^2 + \dots + v_d^2} = \sqrt{v \cdot v}$. Dividing a vector by its norm leaves only its
+direction: a **unit vector**.
 
 $$\hat v = \frac{v}{\|v\|}, \qquad \|\hat v\| = 1, \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|} = \hat a \cdot \hat b$$
 
 The cosine compares directions whatever the lengths: 1 is the same direction, 0 a right angle, −1 the opposite. An attention score
-$q \cdot k$ has the two lengths in it as well.
+$q \cdot k$ also contains the two lengths.
 """
 
 # %%
@@ -153,12 +157,12 @@ $q$와 $k$의 성분이 서로 독립이고 평균 0, 분산(variance) 1이라�
 
 $$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
 
-독립인 것들의 합의 분산은 분산의 합이므로
+서로 독립인 확률변수의 합의 분산은 분산의 합이므로
 
 $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) = d_k
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
-나누지 않으면 점수의 퍼짐, 즉 **표준편차**(standard deviation)이 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
+나누지 않으면 점수의 **표준편차**(standard deviation)가 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
 사라집니다. 재 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
 """
 
@@ -171,13 +175,13 @@ Let the numbers of $q$ and $k$ be independent, with mean 0 and variance 1. The m
 
 $$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
 
-Variances of independent things add up, so
+The variance of a sum of independent random variables is the sum of their variances, so
 
 $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) = d_k
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
-Undivided, scores have a spread (standard deviation) of $\sqrt{d_k}$; then softmax picks nearly one word alone, $w(1-w) \approx 0$, and the gradient is
-gone. Measure it; the last columns are the mean of the largest weight among ten words.
+Without the division, scores have a standard deviation of $\sqrt{d_k}$. Then softmax picks almost a single word, $w(1-w) \approx 0$, and the gradient
+vanishes. Measure it; the last columns are the mean of the largest weight among ten words.
 """
 
 # %%
@@ -217,7 +221,7 @@ r"""
 | unit vector | $v / \lVert v \rVert$ | the length | cosine similarity |
 | layer norm | $(x - \mu) / \sigma$ | the variance (and the mean 0) | in each block |
 
-A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1$. All three of one vector:
+A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1$. All three applied to one vector:
 """
 
 # %%
@@ -292,7 +296,7 @@ $\sqrt{1 + 4 + 4} = 3$.
 표준편차는 분산의 제곱근 $\sqrt{100} = 10$입니다.
 ```
 
-**3. 규칙을 쓰세요.** 종 모양의 함수 $y = e^{-a^2/2}$. (정규분포의 밀도에서 상수를 뺀 것입니다.)
+**3. 규칙을 쓰세요.** 종 모양의 함수 $y = e^{-a^2/2}$. (표준정규분포의 확률밀도함수에서 상수 인수 $1/\sqrt{2\pi}$를 생략한 것입니다.)
 
 ```{exercise} bell
 합성함수의 미분법: 바깥은 eˣ, 안은 −a²/2.
@@ -350,7 +354,7 @@ The variance is $d_k$.
 The standard deviation is its square root, $\sqrt{100} = 10$.
 ```
 
-**3. Write the rule.** The bell $y = e^{-a^2/2}$: the normal density without its constant.
+**3. Write the rule.** The bell $y = e^{-a^2/2}$: the density of the standard normal distribution without its constant factor $1/\sqrt{2\pi}$.
 
 ```{exercise} bell
 The chain rule: outside eˣ, inside −a²/2.
@@ -360,6 +364,6 @@ The chain rule: outside eˣ, inside −a²/2.
 
 ```{exercise} unit_vector
 Let r = √(a² + b²): then ∂r/∂a = a/r and ∂r/∂b = b/r.
-Take the quotient rule, and simplify by a² + b² = r².
+Use the quotient rule, and simplify with a² + b² = r².
 ```
 """

@@ -2,7 +2,7 @@
 r"""
 # 17강: 위치 인코딩, 사인과 코사인으로 만든 시계
 
-어텐션은 단어의 순서를 모릅니다. 키와 밸류의 순서를 섞어도 출력이 같습니다. 그래서 임베딩에 **위치 인코딩**(positional encoding)을 더합니다.
+마스크가 없는 어텐션은 단어의 순서를 구별하지 못합니다. 키와 밸류의 순서를 함께 섞어도 출력이 같습니다. 그래서 임베딩에 **위치 인코딩**(positional encoding)을 더합니다.
 
 (positional-formula)=
 ## 1. 공식
@@ -12,15 +12,15 @@ r"""
 $$PE_{(pos,\,2i)} = \sin\!\left(\frac{pos}{10000^{2i/d}}\right), \qquad
 PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
 
-각 쌍은 시곗바늘 하나입니다. $\omega_i = 10000^{-2i/d}$라 하면 바늘은 한 칸에 $\omega_i$ 라디안씩 돕니다. 첫 쌍은 빠르고
-($\omega_0 = 1$, 한 바퀴에 $2\pi \approx 6.3$칸), 뒤로 갈수록 느립니다. 초침, 분침, 시침이 함께 시각을 말하는 것과 같습니다.
+각 쌍은 시곗바늘 하나입니다. $\omega_i = 10000^{-2i/d}$라 하면 위치가 1 늘 때마다 바늘은 $\omega_i$ 라디안씩 돕니다. 첫 쌍은 빠르고
+($\omega_0 = 1$, 한 바퀴에 $2\pi \approx 6.3$칸), 뒤로 갈수록 느립니다. 초침, 분침, 시침이 함께 시각을 나타내는 것과 같습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 17: positions, clocks made of sines and cosines
+# Lesson 17: positional encoding, clocks made of sines and cosines
 
-Attention knows no order: shuffle keys and values, and its output is the same. So a **positional encoding** is added to the embeddings.
+Attention without a mask does not know the order of words: if keys and values are shuffled together, its output is the same. So a **positional encoding** is added to the embeddings.
 
 (positional-formula)=
 ## 1. The formula
@@ -30,8 +30,8 @@ At position $pos$, in the pair of dimensions $(2i, 2i+1)$,
 $$PE_{(pos,\,2i)} = \sin\!\left(\frac{pos}{10000^{2i/d}}\right), \qquad
 PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
 
-Each pair is the hand of a clock. With $\omega_i = 10000^{-2i/d}$, it turns by $\omega_i$ radians a place. The first is fast ($\omega_0 = 1$: once around in
-$2\pi \approx 6.3$ places), the later ones slower and slower: as a second hand, a minute hand and an hour hand together tell the time.
+Each pair is the hand of a clock. With $\omega_i = 10000^{-2i/d}$, the hand turns by $\omega_i$ radians per position. The first is fast ($\omega_0 = 1$: one turn in $2\pi \approx 6.3$ positions), the later ones
+are slower: a second hand, a minute hand and an hour hand together tell the time.
 """
 
 # %%
@@ -71,7 +71,7 @@ figure.colorbar(ax.images[0])
 # %% [markdown] lang="ko"
 r"""
 (attention-without-order)=
-## 2. 위치가 없으면: 순서를 모르는 어텐션
+## 2. 위치 인코딩이 없으면 순서를 구별하지 못합니다
 
 마스크 없는 어텐션에서 키와 밸류의 행을 함께 섞어도 출력은 같습니다. 가중합은 더하는 순서와 관계가 없기 때문입니다.
 """
@@ -79,9 +79,9 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (attention-without-order)=
-## 2. Without positions: attention knows no order
+## 2. Without positions, attention does not know the order
 
-Shuffle the rows of keys and values together, and without a mask the output stays: a weighted sum does not care in which order it is added.
+If the rows of keys and values are shuffled together, the output without a mask stays the same: a weighted sum does not depend on the order of its terms.
 """
 
 # %%
@@ -96,7 +96,7 @@ r"""
 (why-sines)=
 ## 3. 왜 사인과 코사인인가
 
-**거리만큼의 이동이 회전이다.** 덧셈정리에서
+**$k$칸 이동은 회전입니다.** 삼각함수의 덧셈정리에 의해
 
 $$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
 \begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
@@ -104,11 +104,11 @@ $$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
 
 행렬에는 $p$가 없고 $k$만 있습니다. "세 칸 뒤"는 어디에서나 같은 선형변환이고, 어텐션의 행렬은 그것을 배울 수 있습니다.
 
-**두 위치의 내적은 거리만의 함수다.** $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$에서
+**두 위치의 내적은 거리에만 의존합니다.** $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$에서
 
 $$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
 
-그래서 크기는 언제나 $\sqrt{d/2}$이고, 가까운 위치끼리 더 닮았습니다. 재 봅시다.
+그래서 크기는 언제나 $\sqrt{d/2}$이고, 가까운 위치끼리 내적이 더 큽니다. 계산해 봅시다.
 """
 
 # %% [markdown] lang="en"
@@ -116,19 +116,19 @@ r"""
 (why-sines)=
 ## 3. Why sines and cosines?
 
-**To move on is to turn.** By the addition theorems
+**A shift is a rotation.** By the addition theorems
 
 $$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
 \begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
 \begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}$$
 
-In the matrix there is $k$, but no $p$: "three places on" is the same linear map everywhere, and the matrices of attention can learn it.
+The matrix contains $k$ but not $p$: "three positions later" is the same linear map everywhere, and the matrices of attention can learn it.
 
-**The product of two positions depends on their distance alone.** By $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$
+**The dot product of two positions depends only on their distance.** By $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$
 
 $$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
 
-So its length is always $\sqrt{d/2}$, and near positions are more alike. Measure it:
+So the norm is always $\sqrt{d/2}$, and close positions have larger dot products. Let us compute it:
 """
 
 # %%
@@ -145,14 +145,14 @@ print("\nPE[1 + 3] =", PE[4, 2:4].round(4), "  R₃ PE[1] =", (turn @ PE[1, 2:4]
 r"""
 ## 들여다보기
 
-위치 다섯의 인코딩과, 서로의 내적 행렬입니다. 대각선을 따라 같은 수가 놓입니다: 거리만의 함수입니다.
+위치 다섯의 인코딩과, 서로의 내적 행렬입니다. 대각선을 따라 같은 수가 놓입니다. 내적이 거리에만 의존하기 때문입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 ## Look into it
 
-The encodings of five positions, and the matrix of their products: along each diagonal stands the same number, for it depends on their distance alone.
+The encodings of five positions, and the matrix of their products: each diagonal holds one number, because the dot product depends only on the distance.
 """
 
 # %%
@@ -184,7 +184,7 @@ print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 차원 0의 위치 1의 값 $\sin(1)$은? (계산기를 쓰세요. 라디안입니다.)
+**1. 값을 예측하세요.** 위치 1, 차원 0의 값 $\sin(1)$은? (계산기를 쓰세요. 라디안입니다.)
 
 ```{predict} np.sin(1)
 
@@ -211,7 +211,7 @@ $\sin^2 + \cos^2 = 1$인 쌍이 몇 개입니까?
 **4. 그려서 설명하세요.** $10000$ 대신 $2$를 쓰면 어떤 문제가 생깁니까?
 
 ```{answer}
-바늘이 모두 빨라서 몇 칸 뒤에 같은 모양이 되풀이됩니다. 가장 느린 바늘의 주기가 글의 길이보다 길어야 먼 위치끼리 구별됩니다.
+바늘이 모두 빨라서 멀지 않은 두 위치의 값이 거의 같아집니다. 가장 느린 바늘의 주기가 글의 길이보다 길어야 먼 위치끼리 구별됩니다.
 $10000$이면 주기가 $2\pi$에서 거의 $2\pi \cdot 10000 \approx 63\,000$칸까지입니다.
 ```
 """
@@ -263,10 +263,10 @@ There are $64/2 = 32$ pairs, so it is $32$.
 (sin u)′ = cos u · u′, and u = ωp.
 ```
 
-**4. Draw and explain.** What goes wrong with $2$ in the place of $10000$?
+**4. Draw and explain.** What goes wrong with $2$ in place of $10000$?
 
 ```{answer}
-All hands are fast, and after a few places they stand alike again. The slowest must take longer than a text for far positions to differ; with $10000$
-they take from $2\pi$ to nearly $2\pi \cdot 10000 \approx 63\,000$ places.
+All hands are fast, so positions that are not far apart have nearly equal encodings. To distinguish distant positions, the slowest hand must take longer for one turn than the length of the text;
+with $10000$, one turn takes from $2\pi$ to nearly $2\pi \cdot 10000 \approx 63\,000$ positions.
 ```
 """

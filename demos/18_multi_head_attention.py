@@ -2,31 +2,30 @@
 r"""
 # 18강: 멀티헤드 어텐션, 숫자를 모두 보면서
 
-헤드가 하나면 한 단어는 한 번에 한 가지만 물을 수 있습니다. **멀티헤드**(multi-head) 어텐션은 폭을 나누어 여러 질문을 동시에 합니다. 여기서는
-폭 4를 헤드 둘이 2씩 나눕니다. 쪼개고, 따로 바라보고, 다시 잇는 모든 단계를 숫자로 봅니다.
+헤드가 하나면 단어마다 가중치의 분포가 하나뿐이라, 서로 다른 관계를 따로 볼 수 없습니다. **멀티헤드**(multi-head) 어텐션은 폭을 나누어 여러 어텐션을 동시에 계산합니다. 여기서는
+폭 4를 헤드 둘이 2씩 나눕니다. 나누고, 헤드마다 어텐션을 계산하고, 다시 이어 붙이는 모든 단계를 숫자로 봅니다.
 
 $$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
 \mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
 
-강의의 코드에는 `num_heads`가 있지만 쓰이지 않습니다. 그리고 $\sqrt{d_k}$ 대신 $\sqrt{d_{\text{model}}}$로 나눕니다. 헤드가 하나면 둘은
-같고, 여럿이면 다릅니다.
+강의의 코드에는 `num_heads`가 있지만 쓰이지 않습니다. 그리고 $\sqrt{d_k}$ 대신 $\sqrt{d_{\text{model}}}$로 나눕니다. 헤드가 하나면 $d_k = d_{\text{model}}$이라 두 값이 같고, 여럿이면 다릅니다.
 
 (split-heads)=
-## 1. 쪼개기
+## 1. 헤드로 나누기
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 18: multi-head attention, with every number
 
-With one head a word can ask one thing at a time. **Multi-head** attention shares the width among several questions: here a width of 4 among two
-heads of 2. Splitting, looking separately, joining: every step in numbers.
+With one head, each word has a single distribution of weights. **Multi-head** attention splits the width and computes several attentions at once: here a width of 4 in two
+heads of 2. We show splitting, the attention of each head, and joining, with all numbers.
 
 $$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
 \mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
 
-The lesson's code has `num_heads`, and ignores it; and it divides by $\sqrt{d_{\text{model}}}$ in the place of $\sqrt{d_k}$: with one head the same, with
-more not.
+The lesson's code has `num_heads` but ignores it, and it divides by $\sqrt{d_{\text{model}}}$ instead of $\sqrt{d_k}$. With one head these are equal, with more
+heads they are not.
 
 (split-heads)=
 ## 1. Split
@@ -66,15 +65,19 @@ r"""
 헤드 1은 앞의 두 열(h1), 헤드 2는 뒤의 두 열(h2)을 가집니다. 파라미터는 늘지 않습니다. $W_Q$는 여전히 $4 \times 4$입니다.
 
 (each-head)=
-## 2. 헤드마다 바라보기
+## 2. 헤드마다 어텐션 계산하기
+
+각 헤드는 자기 열만으로 5강의 어텐션을 계산합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-Head 1 has the first two columns (h1), head 2 the others (h2). There are no more parameters: $W_Q$ is $4 \times 4$ as before.
+Head 1 has the first two columns (h1), head 2 the last two (h2). The number of parameters is unchanged: $W_Q$ is still $4 \times 4$.
 
 (each-head)=
-## 2. Each head looks
+## 2. The attention of each head
+
+Each head computes the attention of lesson 5 from its own columns.
 """
 
 # %%
@@ -90,10 +93,10 @@ for h in range(H):
 
 # %% [markdown] lang="ko"
 r"""
-두 헤드의 가중치가 다릅니다. 같은 문장에서 서로 다른 것을 봅니다.
+두 헤드의 가중치가 다릅니다. 같은 문장에서 서로 다른 단어에 주목합니다.
 
 (join-heads)=
-## 3. 다시 잇고 섞기
+## 3. 이어 붙이고 섞기
 
 헤드들의 출력을 옆으로 이어 붙이고(concatenate), $W_O$가 헤드가 찾은 것들을 섞습니다. 이어 붙인 것에 $W_O$를 곱하는 것은 헤드마다 $W_O$의 자기
 행들을 곱해서 **더하는** 것과 같습니다: $[\mathrm{head}_1; \mathrm{head}_2]\,W_O = \mathrm{head}_1 W_O^{(1)} + \mathrm{head}_2 W_O^{(2)}$.
@@ -101,13 +104,12 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-Their weights differ: in the same sentence they look at different things.
+The two heads have different weights: they attend to different words of the same sentence.
 
 (join-heads)=
 ## 3. Join and mix
 
-The heads' outputs are put side by side (concatenated), and $W_O$ mixes what they found. That product is each head times its own rows of $W_O$,
-**added up**: $[\mathrm{head}_1; \mathrm{head}_2]\,W_O = \mathrm{head}_1 W_O^{(1)} + \mathrm{head}_2 W_O^{(2)}$.
+The heads' outputs are put side by side (concatenated), and $W_O$ mixes what they found. This product is the **sum** over heads of each head times its own rows of $W_O$: $[\mathrm{head}_1; \mathrm{head}_2]\,W_O = \mathrm{head}_1 W_O^{(1)} + \mathrm{head}_2 W_O^{(2)}$.
 """
 
 # %%
@@ -125,7 +127,7 @@ print(f"num_heads=1: max |Δ| = {abs(one_head.data - output.data).max():.3f}")
 # %% [markdown] lang="ko"
 r"""
 (heads-backward)=
-## 4. 거꾸로
+## 4. 역전파
 
 이어 붙이기의 역전파는 다시 쪼개기입니다. 각 헤드는 자기 열의 기울기만 받고, 5강의 규칙으로 자기 $q, k, v$에 보냅니다. $W_Q$의 앞 두 열은 헤드
 1에서, 뒤 두 열은 헤드 2에서 기울기를 받습니다. "sat"의 출력을 모두 더한 것을 미분해 봅시다.
@@ -134,10 +136,10 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (heads-backward)=
-## 4. Backwards
+## 4. The backward pass
 
-Backwards, to join is to split. Each head gets the gradient of its columns alone and sends it to its own $q, k, v$ by the rules of lesson 5. So the
-first two columns of $W_Q$ learn from head 1, the others from head 2. Differentiate the sum of what "sat" gets:
+The backward pass of joining is splitting. Each head receives the gradient of its own columns and passes it to its own $q, k, v$ by the rules of lesson 5. So the
+first two columns of $W_Q$ get their gradient from head 1, the others from head 2. We differentiate the sum of the output of "sat":
 """
 
 # %%
@@ -190,7 +192,7 @@ $12288/96 = 128$.
 
 # %% [markdown] lang="en"
 r"""
-Only the row of "sat" gets a gradient, and it is the sums of the rows of $W_O$ (in $\bar J = \bar O W_O^{\mathsf T}$ its row of $\bar O$ is all 1).
+Only the row of "sat" gets a gradient; it holds the row sums of $W_O$ (in $\bar J = \bar O W_O^{\mathsf T}$, its row of $\bar O$ is all ones).
 
 ```{player} sat
 ```
@@ -224,6 +226,6 @@ $12288/96 = 128$.
 **2. Write the rule.** The outputs $a, b$ of two heads, mixed by numbers $u, v$ of $W_O$: $y = au + bv$.
 
 ```{exercise} mix_heads
-The product rule, twice. By what is each of the four multiplied?
+Use the product rule twice. By what is each of the four variables multiplied?
 ```
 """

@@ -1,8 +1,8 @@
 # %% [markdown] lang="ko"
 r"""
-# 19강: 역전파 공식의 유도, 한 줄도 빼지 않고
+# 19강: 역전파 공식의 유도
 
-앞의 강의에서 쓴 규칙을 모두 유도하고, 유도한 공식을 코드로 써서 엔진의 기울기와 비교합니다. 표기: $\bar x = \partial L / \partial x$는 위에서 온
+지금까지의 강의에서 쓴 규칙을 모두 유도하고, 유도한 공식을 코드로 써서 엔진의 기울기와 비교합니다. 표기: $\bar x = \partial L / \partial x$는 위에서 온
 기울기, $[i = j]$는 $i = j$이면 1, 아니면 0입니다. 연쇄법칙은 언제나 같은 모양입니다.
 
 $$\bar x_i = \sum_j \bar y_j \frac{\partial y_j}{\partial x_i}$$
@@ -12,7 +12,7 @@ $\partial y_j / \partial x_i$를 늘어놓은 행렬을 **야코비 행렬**(Jac
 (softmax-jacobian)=
 ## 1. 소프트맥스의 야코비 행렬
 
-$p_j = e^{z_j} / S$, $\;S = \sum_k e^{z_k}$라 합시다. $\partial S / \partial z_i = e^{z_i}$이므로 몫의 미분법에서
+$p_j = e^{z_j} / S$, $\;S = \sum_k e^{z_k}$라 합시다. $\partial S / \partial z_i = e^{z_i}$이므로 몫의 미분법에 의해
 
 $$\begin{aligned}
 \frac{\partial p_j}{\partial z_i}
@@ -21,7 +21,7 @@ $$\begin{aligned}
 &= p_j\bigl([i = j] - p_i\bigr).
 \end{aligned}$$
 
-대각선은 $p_i(1 - p_i) > 0$, 나머지는 $-p_i p_j < 0$입니다. 자기 점수가 오르면 자기 확률이 오르고 남의 확률은 내립니다. 위에서 온 $\bar p$에 곱하면
+대각선은 $p_i(1 - p_i) > 0$, 나머지는 $-p_i p_j < 0$입니다. 어떤 단어의 점수가 오르면 그 단어의 확률은 오르고 다른 단어의 확률은 내려갑니다. 위에서 온 $\bar p$에 곱하면
 
 $$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
 
@@ -30,10 +30,10 @@ $$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i 
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 19: the rules of the backward pass, derived, and no line left out
+# Lesson 19: derivations of the backward rules
 
-Every rule of the lessons before is derived here, written as code, and held against the engine's gradient. We write $\bar x = \partial L / \partial x$ for what
-comes from above, and $[i = j]$ for 1 if $i = j$, else 0. The chain rule always looks the same:
+We derive every rule used so far, write it as code, and compare the result with the engine's gradient. We write $\bar x = \partial L / \partial x$ for the gradient from
+above, and $[i = j]$ for 1 if $i = j$, else 0. The chain rule always has the same form:
 
 $$\bar x_i = \sum_j \bar y_j \frac{\partial y_j}{\partial x_i}$$
 
@@ -51,11 +51,11 @@ $$\begin{aligned}
 &= p_j\bigl([i = j] - p_i\bigr).
 \end{aligned}$$
 
-On the diagonal it is $p_i(1 - p_i) > 0$, elsewhere $-p_i p_j < 0$: raise a score, and its own probability rises, all others fall. Times $\bar p$ from above,
+The diagonal is $p_i(1 - p_i) > 0$, the rest $-p_i p_j < 0$: if a score increases, its own probability increases and all others decrease. Multiplying by $\bar p$ from above gives
 
 $$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
 
-The sum in the brackets is the same for all $i$: nobody needs to build the Jacobian.
+The sum in the parentheses is the same for all $i$, so the Jacobian need not be built.
 """
 
 # %%
@@ -83,7 +83,7 @@ r"""
 (cross-entropy-derivation)=
 ## 2. 교차 엔트로피 + 소프트맥스
 
-$L = -\ln p_t$이면 $\bar p_j = -[j = t]/p_t$입니다. 1의 공식에 넣으면
+$L = -\ln p_t$이면 $\bar p_j = -[j = t]/p_t$입니다. 1절의 공식에 대입하면
 
 $$\begin{aligned}
 \bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
@@ -92,18 +92,17 @@ $$\begin{aligned}
 \end{aligned}$$
 
 나눗셈이 사라집니다. 그래서 `cross_entropy`는 소프트맥스와 로그를 한 연산으로 합니다. 따로 하면 $p_t$가 0에 가까울 때 $\ln 0 = -\infty$가 되어,
-강의의 코드는 $\ln(p + 10^{-10})$을 씁니다. 이 편법은 손실을 틀리게 만들고($-\ln 10^{-10} \approx 23$보다 커지지 않습니다), 기울기도 틀리게
-만듭니다. 로그-소프트맥스 $\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$에는 아무것도 더할 필요가 없습니다.
+강의의 코드는 $\ln(p + 10^{-10})$을 씁니다. 그러나 이렇게 하면 손실이 틀리고($-\ln 10^{-10} \approx 23$보다 커지지 않습니다), 기울기도 틀립니다. 로그-소프트맥스 $\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$에는 아무것도 더할 필요가 없습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-Each row adds up to 0, for probabilities always add up to 1.
+Each row adds up to 0, because probabilities always add up to 1.
 
 (cross-entropy-derivation)=
 ## 2. Cross entropy + softmax
 
-Of $L = -\ln p_t$ we have $\bar p_j = -[j = t]/p_t$. Put into the formula of 1,
+For $L = -\ln p_t$ we have $\bar p_j = -[j = t]/p_t$. Substituting this into the formula of section 1,
 
 $$\begin{aligned}
 \bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
@@ -111,8 +110,8 @@ $$\begin{aligned}
 &= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
 \end{aligned}$$
 
-The division is gone. That is why `cross_entropy` is one operation. Taken apart, $p_t$ near 0 makes $\ln 0 = -\infty$, and the lesson's code writes
-$\ln(p + 10^{-10})$: a trick that makes the loss wrong (it cannot exceed $-\ln 10^{-10} \approx 23$), and the gradient too. Log-softmax,
+The division cancels. That is why `cross_entropy` is one operation. In separate steps, a $p_t$ near 0 gives $\ln 0 = -\infty$, and the lesson's code writes
+$\ln(p + 10^{-10})$. This makes the loss wrong (it cannot exceed $-\ln 10^{-10} \approx 23$), and the gradient too. Log-softmax,
 $\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$, needs nothing added.
 """
 
@@ -131,7 +130,7 @@ print("with + 1e-10  ", wrong.grad)
 
 # %% [markdown] lang="ko"
 r"""
-모델이 완전히 틀렸는데, 편법을 쓰면 기울기가 0이어서 아무것도 배우지 못합니다.
+모델이 완전히 틀렸는데도 $10^{-10}$을 더하면 기울기가 0이어서 아무것도 배우지 못합니다.
 
 (layer-norm-derivation)=
 ## 3. 층 정규화
@@ -145,23 +144,30 @@ $$\begin{aligned}
 \frac{\partial \sigma}{\partial x_i} &= \frac{1}{2\sigma}\,\frac{\partial v}{\partial x_i} = \frac{x_i - \mu}{d\,\sigma} = \frac{\hat x_i}{d}.
 \end{aligned}$$
 
-몫의 미분법에서
+몫의 미분법에 의해
 
 $$\frac{\partial \hat x_j}{\partial x_i}
 = \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
 = \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
 
-위에서 온 기울기를 곱해서 더하고, 평균을 $\langle\cdot\rangle = \frac1d\sum_j$로 쓰면
+위에서 온 기울기를 곱해서 더합니다. $\hat x_i$는 합과 관계가 없으므로 앞으로 꺼내고, 평균을 $\langle\cdot\rangle = \frac1d\sum_j$로 쓰면
 
 $$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
-= \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)$$
+
+$$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+
+**$\gamma$와 $\beta$.** 층 정규화는 마지막에 $y_i = \gamma_i \hat x_i + \beta_i$를 계산합니다(6강). $y_i$는 $\gamma_i$의 일차함수이고 미분은 $\hat x_i$, $\beta_i$에 대한 미분은 1입니다.
+$\gamma_i$와 $\beta_i$는 모든 토큰 $t$에 똑같이 쓰이므로 토큰마다 온 기울기를 더합니다. 또 $\hat x$로 가는 기울기에는 $\gamma$가 곱해집니다.
+
+$$\bar\gamma_i = \sum_t \bar y_{ti}\, \hat x_{ti}, \qquad \bar\beta_i = \sum_t \bar y_{ti}, \qquad \bar{\hat x}_i = \gamma_i\, \bar y_i .$$
 
 기울기에서 두 가지가 빠집니다. 평균 방향(모두 함께 움직이는 것)과 $\hat x$ 방향(모두 함께 커지는 것)입니다. 정규화가 지워 버린 바로 그 두 가지입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-The model is quite wrong, and by the trick its gradient is 0: it would learn nothing.
+The model is completely wrong, but adding $10^{-10}$ makes the gradient 0, so it learns nothing.
 
 (layer-norm-derivation)=
 ## 3. Layer norm
@@ -181,18 +187,24 @@ $$\frac{\partial \hat x_j}{\partial x_i}
 = \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
 = \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
 
-Times what comes from above, added up, with $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
+We multiply by the gradient from above and sum over $j$. $\hat x_i$ does not depend on $j$ and leaves the sum; writing $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
 
 $$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
-= \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)$$
 
-Two things are taken out of the gradient: its mean (all moving together), and its part along $\hat x$ (all growing together). Just these two the norm
-had wiped out.
+$$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
+
+**$\gamma$ and $\beta$.** Layer norm ends with $y_i = \gamma_i \hat x_i + \beta_i$ (lesson 6). The derivative of $y_i$ with respect to $\gamma_i$ is $\hat x_i$, and with respect to $\beta_i$ it is 1.
+All tokens $t$ use the same $\gamma_i$ and $\beta_i$, so the gradients of all tokens are added; and the gradient for $\hat x$ is multiplied by $\gamma$.
+
+$$\bar\gamma_i = \sum_t \bar y_{ti}\, \hat x_{ti}, \qquad \bar\beta_i = \sum_t \bar y_{ti}, \qquad \bar{\hat x}_i = \gamma_i\, \bar y_i .$$
+
+Two components are removed from the gradient: its mean (all moving together) and its part along $\hat x$ (all growing together). The normalization had removed exactly these two.
 """
 
 # %%
 x = Tensor([1.0, 2.0, 3.0, 6.0], name="x")
-gain, bias = Tensor(np.ones(4), False), Tensor(np.zeros(4), False)
+gain, bias = Tensor(np.ones(4), name="γ"), Tensor(np.zeros(4), name="β")
 y = layer_norm(x, gain, bias, eps=1e-5)
 upstream = np.array([1.0, 0.0, -1.0, 0.5])
 y.backward(upstream)
@@ -203,10 +215,12 @@ print("x̂      ", normal)
 print("rule   ", rule)
 print("engine ", x.grad)
 print(f"Σ x̄ = {abs(rule.sum()):.4f}   Σ x̄ x̂ = {abs((rule * normal).sum()):.4f}")
+print("γ̄ rule ", upstream * normal, "  engine", gain.grad)
+print("β̄ rule ", upstream, "  engine", bias.grad)
 
 # %% [markdown] lang="ko"
 r"""
-마지막 합이 정확히 0이 아닌 만큼이 $\varepsilon$의 몫입니다(여기서는 소수 넷째 자리까지 0입니다).
+마지막 합이 정확히 0이 되지 않는 것은 $\varepsilon$ 때문입니다(여기서는 소수 넷째 자리까지 0입니다).
 
 (residual-derivation)=
 ## 4. 잔차 연결
@@ -221,17 +235,17 @@ $$\bar x = \bar y + \Bigl(\frac{\partial f}{\partial x}\Bigr)^{\mathsf T}\bar y 
 
 # %% [markdown] lang="en"
 r"""
-By as much as the last sum is not 0, it is $\varepsilon$ (here, 0 to four places).
+The last sum is not exactly 0 because of $\varepsilon$ (here it is 0 to four decimal places).
 
 (residual-derivation)=
 ## 4. The residual connection
 
-Of $y = x + f(x)$ we have $\dfrac{\partial y}{\partial x} = I + \dfrac{\partial f}{\partial x}$, hence
+For $y = x + f(x)$ we have $\dfrac{\partial y}{\partial x} = I + \dfrac{\partial f}{\partial x}$, hence
 
 $$\bar x = \bar y + \Bigl(\frac{\partial f}{\partial x}\Bigr)^{\mathsf T}\bar y .$$
 
 The first term does not pass through $f$. Through $N$ blocks, $\bar x$ has $\bar y$ in it once, **unchanged**. Without residuals there is only a product of
-$N$ Jacobians, which shrinks or grows with every layer. Measure it in 24 layers $f(x) = \tanh(xW)$, where the numbers of $W$ have a standard deviation of
+$N$ Jacobians, which shrinks or grows with every layer. We measure this for 24 layers $f(x) = \tanh(xW)$, where the numbers of $W$ have a standard deviation of
 $0.5/\sqrt d$:
 """
 
@@ -254,19 +268,21 @@ r"""
 (attention-derivation)=
 ## 5. 어텐션
 
-한 헤드: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ (행마다), $\;O = AV$. $\bar O$에서 시작해 거꾸로 갑니다.
+한 헤드: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ (행마다), $\;O = AV$. 출력 $Y = OW_O$에서 시작해 거꾸로 갑니다.
 
-**(가) $O = AV$.** 행렬곱의 규칙(3강)에서 $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+**(가) $Y = OW_O$.** 역시 행렬곱이므로 $\quad\bar O = \bar Y W_O^{\mathsf T}, \qquad \bar W_O = O^{\mathsf T}\bar Y.$
 
-**(나) $A = \mathrm{softmax}(S)$.** 행마다 1의 공식에서 $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$
+**(나) $O = AV$.** 행렬곱의 규칙(3강)에 의해 $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+
+**(다) $A = \mathrm{softmax}(S)$.** 행마다 1절의 공식을 쓰면 $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$
 가려진 칸은 $A_{ij} = 0$이므로 $\bar S_{ij} = 0$입니다. 마스크를 위한 규칙이 따로 필요 없습니다.
 
-**(다) $S = QK^{\mathsf T}/\sqrt{d_k}$.** $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$이므로
+**(라) $S = QK^{\mathsf T}/\sqrt{d_k}$.** $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$이므로
 
 $$\bar Q_{ic} = \sum_j \bar S_{ij}\frac{K_{jc}}{\sqrt{d_k}} \Rightarrow \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad
 \bar K_{jc} = \sum_i \bar S_{ij}\frac{Q_{ic}}{\sqrt{d_k}} \Rightarrow \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}} .$$
 
-**(라) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$는 세 번 쓰이므로 세 기울기가 더해집니다.
+**(마) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$는 세 번 쓰이므로 세 기울기가 더해집니다.
 
 $$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \bar W_V = x^{\mathsf T}\bar V, \qquad
 \bar x = \bar Q W_Q^{\mathsf T} + \bar K W_K^{\mathsf T} + \bar V W_V^{\mathsf T} .$$
@@ -277,19 +293,21 @@ r"""
 (attention-derivation)=
 ## 5. Attention
 
-One head: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ by rows, $\;O = AV$. From $\bar O$ we go back.
+One head: $S = QK^{\mathsf T}/\sqrt{d_k}$, $\;A = \mathrm{softmax}(S)$ by rows, $\;O = AV$. We go back from the output $Y = OW_O$.
 
-**(a) $O = AV$.** By the rule of the matrix product (lesson 3) $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+**(a) $Y = OW_O$.** This is a matrix product, so $\quad\bar O = \bar Y W_O^{\mathsf T}, \qquad \bar W_O = O^{\mathsf T}\bar Y.$
 
-**(b) $A = \mathrm{softmax}(S)$.** By 1, in each row, $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$ What is masked has $A_{ij} = 0$, and so
+**(b) $O = AV$.** By the rule of the matrix product (lesson 3) $\quad\bar A = \bar O V^{\mathsf T}, \qquad \bar V = A^{\mathsf T}\bar O.$
+
+**(c) $A = \mathrm{softmax}(S)$.** By section 1, in each row, $\quad\bar S_{ij} = A_{ij}\bigl(\bar A_{ij} - \sum_k \bar A_{ik}A_{ik}\bigr).$ Masked cells have $A_{ij} = 0$, so
 $\bar S_{ij} = 0$: the mask needs no rule of its own.
 
-**(c) $S = QK^{\mathsf T}/\sqrt{d_k}$.** From $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$,
+**(d) $S = QK^{\mathsf T}/\sqrt{d_k}$.** From $S_{ij} = \frac{1}{\sqrt{d_k}}\sum_c Q_{ic}K_{jc}$,
 
 $$\bar Q_{ic} = \sum_j \bar S_{ij}\frac{K_{jc}}{\sqrt{d_k}} \Rightarrow \bar Q = \frac{\bar S K}{\sqrt{d_k}}, \qquad
 \bar K_{jc} = \sum_i \bar S_{ij}\frac{Q_{ic}}{\sqrt{d_k}} \Rightarrow \bar K = \frac{\bar S^{\mathsf T} Q}{\sqrt{d_k}} .$$
 
-**(d) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$ is used three times, so three gradients add up:
+**(e) $Q = xW_Q$, $K = xW_K$, $V = xW_V$.** $x$ is used three times, so three gradients add up:
 
 $$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \bar W_V = x^{\mathsf T}\bar V, \qquad
 \bar x = \bar Q W_Q^{\mathsf T} + \bar K W_K^{\mathsf T} + \bar V W_V^{\mathsf T} .$$
@@ -299,13 +317,15 @@ $$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \b
 T, d_k = 3, 2
 x = Tensor(rng.normal(size=(T, d_k)).round(1), name="x")
 W_Q, W_K, W_V = (Tensor(rng.normal(size=(d_k, d_k)).round(1), name=f"W_{c}") for c in "QKV")
-O_bar = rng.normal(size=(T, d_k)).round(1)
-attention(x @ W_Q, x @ W_K, x @ W_V, causal=True).backward(O_bar)
+Y_bar = rng.normal(size=(T, d_k)).round(1)
+W_O = Tensor(rng.normal(size=(d_k, d_k)).round(1), name="W_O")
+(attention(x @ W_Q, x @ W_K, x @ W_V, causal=True) @ W_O).backward(Y_bar)
 
 Q, K, V = x.data @ W_Q.data, x.data @ W_K.data, x.data @ W_V.data
 S = np.where(np.tri(T, dtype=bool), Q @ K.T / np.sqrt(d_k), -np.inf)
 A = np.exp(S - S.max(1, keepdims=True))
 A /= A.sum(1, keepdims=True)
+O_bar, W_O_bar = Y_bar @ W_O.data.T, (A @ V).T @ Y_bar
 A_bar, V_bar = O_bar @ V.T, A.T @ O_bar
 S_bar = A * (A_bar - (A_bar * A).sum(1, keepdims=True))
 Q_bar, K_bar = S_bar @ K / np.sqrt(d_k), S_bar.T @ Q / np.sqrt(d_k)
@@ -313,6 +333,7 @@ x_bar = Q_bar @ W_Q.data.T + K_bar @ W_K.data.T + V_bar @ W_V.data.T
 print("S̄ =")
 print(S_bar)
 for name, by_rule, engine in (
+    ("W_O", W_O_bar, W_O.grad),
     ("W_Q", x.data.T @ Q_bar, W_Q.grad),
     ("W_K", x.data.T @ K_bar, W_K.grad),
     ("W_V", x.data.T @ V_bar, W_V.grad),
@@ -324,14 +345,14 @@ for name, by_rule, engine in (
 r"""
 ## 들여다보기
 
-5의 모든 행렬입니다. 순전파에서 $S$와 $A$를 보고, 역전파에서 $\bar A$, $\bar S$의 행마다 합이 0인지 확인하세요. 빗금 친 칸은 마스크가 가린 곳입니다.
+5절의 모든 행렬입니다. 순전파에서 $S$와 $A$를 보고, 역전파에서 $\bar A$, $\bar S$의 행마다 합이 0인지 확인하세요. 빗금 친 칸은 마스크가 가린 곳입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 ## Look into it
 
-All matrices of 5: forwards $S$ and $A$; backwards, see that the rows of $\bar S$ add up to 0. What is hatched is hidden by the mask.
+All matrices of section 5: see $S$ and $A$ in the forward pass; in the backward pass, check that the rows of $\bar S$ add up to 0. Hatched cells are hidden by the mask.
 """
 
 # %%
@@ -370,7 +391,7 @@ for j in range(3):
 p₂ = e^b / 합, p₃ = e^c / 합을 먼저 구하세요.
 ```
 
-**2. 규칙을 쓰세요.** 층 정규화의 첫 걸음, 평균 빼기: 세 수의 첫째 $y = a - \dfrac{a + b + c}{3}$.
+**2. 규칙을 쓰세요.** 층 정규화의 첫 단계, 평균 빼기: 세 수의 첫째 $y = a - \dfrac{a + b + c}{3}$.
 
 ```{exercise} centred
 a는 두 번 나옵니다. 한 번은 그대로, 한 번은 평균 속에.
@@ -388,7 +409,7 @@ $-\frac12 \cdot \frac12 = -\frac14$.
 **4. 틀린 규칙을 찾으세요.** 잔차 블록 두 개 $y = x + ax$, $z = y + by$를 합친 $z = x(1 + a)(1 + b)$입니다.
 
 ```{exercise} two_blocks
-x에서 z까지 네 길이 있습니다: 1, a, b, ab.
+x에서 z까지 경로가 네 개 있습니다: 1, a, b, ab.
 a에 대한 미분에 무엇이 곱해져야 합니까?
 ```
 """

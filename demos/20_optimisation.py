@@ -2,45 +2,45 @@
 r"""
 # 20강: 최적화
 
-기울기를 알았으니 어떻게 움직일 것인가. 경사하강법, 모멘텀, Adam을 같은 골짜기에서 비교하고, Adam의 산술을 한 줄씩 계산하고, 실제 학습에
+기울기를 구했으니 이제 파라미터를 어떻게 움직일지 정할 차례입니다. 경사하강법, 모멘텀, Adam을 같은 골짜기에서 비교하고, Adam의 산술을 한 줄씩 계산하고, 실제 학습에
 쓰는 네 가지 장치(워밍업, 코사인 스케줄, 클리핑, 가중치 감쇠(weight decay))를 봅니다.
 
 (valley)=
-## 1. 골짜기와 세 가지 걸음
+## 1. 골짜기와 세 가지 방법
 
 $f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. 최솟값은 원점이고, $y$ 방향이 25배 가파릅니다. 기울기는 $(x, 25y)$입니다.
 
 **경사하강법**: $\theta \leftarrow \theta - \alpha g$. $y$에서는 한 걸음마다 $1 - 25\alpha$배, $x$에서는 $1 - \alpha$배가 됩니다. 발산하지 않으려면
 $|1 - 25\alpha| < 1$, 즉 $\alpha < 2/25 = 0.08$이어야 하는데, 그러면 $x$는 느립니다.
 
-**모멘텀**(momentum): 지나온 기울기를 모아 속도를 만듭니다. $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. 왔다 갔다 하는 성분은 상쇄되고,
-한결같은 성분은 최대 $1/(1 - \mu)$배까지 쌓입니다.
+**모멘텀**(momentum): 지나온 기울기를 모아 속도를 만듭니다. $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. 부호가 번갈아 바뀌는 성분은 상쇄되고, 부호가 일정한
+성분은 최대 $1/(1 - \mu)$배까지 쌓입니다.
 
-**Adam**: 각 파라미터를 자기 기울기의 최근 크기로 나눕니다. 가파른 쪽과 완만한 쪽의 걸음이 같아집니다.
+**Adam**: 파라미터마다 기울기의 이동평균을 기울기의 최근 크기로 나눈 만큼 움직입니다. 가파른 쪽과 완만한 쪽의 걸음이 비슷해집니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 20: optimisation
 
-The gradient is known: how shall one move? Gradient descent, momentum and Adam in one valley; Adam's arithmetic line by line; and the four devices of real
-training: warm-up, the cosine schedule, clipping, weight decay.
+We know the gradient; how should we update the parameters? We compare gradient descent, momentum and Adam in the same valley, compute Adam's arithmetic line by line, and look at four techniques of real
+training: warm-up, the cosine schedule, clipping and weight decay.
 
 (valley)=
-## 1. A valley, and three ways to walk
+## 1. A valley and three methods
 
 $f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. It is lowest at the origin, and 25 times steeper in $y$. Its gradient is $(x, 25y)$.
 
-**Gradient descent**: $\theta \leftarrow \theta - \alpha g$. A step multiplies $y$ by $1 - 25\alpha$, and $x$ by $1 - \alpha$. Not to diverge, $|1 - 25\alpha| < 1$, so
-$\alpha < 2/25 = 0.08$; and then $x$ is slow.
+**Gradient descent**: $\theta \leftarrow \theta - \alpha g$. A step multiplies $y$ by $1 - 25\alpha$, and $x$ by $1 - \alpha$. To avoid divergence we need $|1 - 25\alpha| < 1$, so
+$\alpha < 2/25 = 0.08$, but then $x$ converges slowly.
 
-**Momentum** makes a velocity of the gradients so far: $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. What goes to and fro cancels; what is steady
-piles up, to $1/(1 - \mu)$ times at most.
+**Momentum** accumulates the gradients into a velocity: $v \leftarrow \mu v + g$, $\;\theta \leftarrow \theta - \alpha v$. Oscillating components cancel; steady components
+grow, by a factor of at most $1/(1 - \mu)$.
 
-**Adam** divides for each parameter by the recent size of its gradient, so that steep and gentle directions take equal steps.
+**Adam** moves each parameter by the moving average of its gradient, divided by the recent size of that gradient, so steep and gentle directions take similar steps.
 """
 
-# %% en="four paths into a long valley: a zigzag, one that leaves it, a swinging one, a straight one" ko="긴 골짜기로 내려가는 네 경로: 지그재그, 발산, 흔들림, 곧은 길"
+# %% en="four paths into a long valley: a zigzag, one that leaves it, a swinging one, a smooth curve" ko="긴 골짜기로 내려가는 네 경로: 지그재그, 발산, 흔들림, 완만하게 휘는 경로"
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -48,7 +48,7 @@ from autolm import SGD, Adam, AdamW, Tensor
 from autolm.nn import clip_gradients, schedule
 
 
-def descend(make, steps=40):
+def descend(make, steps=100):
     theta = Tensor([-4.0, 1.2], name="theta")
     optimizer, path = make([theta]), [theta.data]
     for _ in range(steps):
@@ -77,12 +77,14 @@ for (name, make), ax in zip(walks.items(), axes.flat, strict=True):
 
 # %% [markdown] lang="ko"
 r"""
-0.08을 조금 넘은 0.081에서 $y$가 발산하기 시작합니다.
+0.08을 조금 넘은 0.081에서 $y$가 발산하기 시작합니다. 100걸음 뒤의 값을 비교하세요. 모멘텀은 처음에는 흔들리지만 완만한 $x$ 방향에서 속도가 쌓여, 같은 골짜기에서
+경사하강법(0.07)보다 원점에 가까이 갑니다. 40걸음만 보면 아직 흔들리는 중이라 더 나쁩니다. 이 골짜기처럼 단순한 함수에서는 Adam이 가장 빠르지는 않습니다. Adam의 장점은 파라미터마다 기울기의 크기가 다른 큰 모델에서
+학습률 하나로 모두 움직일 수 있다는 것입니다.
 
 (adam)=
 ## 2. Adam의 산술, 한 줄씩
 
-기울기가 $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$로 왔다고 합시다. $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
+기울기가 차례로 $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$라고 합시다. $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
 
 $$\begin{aligned}
 m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t && \text{기울기의 이동평균} \\
@@ -92,27 +94,28 @@ v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{제곱의 이동평균} 
 \end{aligned}$$
 
 **왜 보정하는가.** $m_0 = 0$이므로 기울기가 언제나 $g$여도 $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$입니다. 등비수열의 합입니다. 나누면 정확히
-$g$가 됩니다. 첫 걸음은 $\hat m_1 = g_1$, $\hat v_1 = g_1^2$이므로 기울기의 크기와 관계없이 정확히 $\alpha$만큼입니다.
+$g$가 됩니다. 첫 걸음은 $\hat m_1 = g_1$, $\hat v_1 = g_1^2$이므로 걸음의 길이는 기울기의 크기와 관계없이 거의 $\alpha$입니다($\varepsilon$만큼 작습니다).
 """
 
 # %% [markdown] lang="en"
 r"""
-At 0.081, just above 0.08, $y$ begins to diverge.
+At 0.081, just above 0.08, $y$ begins to diverge. Compare the values after 100 steps. Momentum swings at first, but its velocity builds up in the gentle $x$ direction, and it ends closer to the origin than gradient
+descent (0.07); after only 40 steps it is still swinging, and worse. In a valley as simple as this Adam is not the fastest. Its advantage is that one learning rate works for all parameters of a large model, whose gradients differ in size.
 
 (adam)=
 ## 2. Adam's arithmetic, line by line
 
-Let gradients come as $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$, with $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
+Let the gradients be $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$, with $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
 
 $$\begin{aligned}
 m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t && \text{moving average of gradients} \\
-v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{and of their squares} \\
-\hat m_t &= m_t / (1 - \beta_1^t), \quad \hat v_t = v_t / (1 - \beta_2^t) && \text{corrected for beginning at 0} \\
+v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{moving average of squares} \\
+\hat m_t &= m_t / (1 - \beta_1^t), \quad \hat v_t = v_t / (1 - \beta_2^t) && \text{corrected for starting at 0} \\
 \theta_t &= \theta_{t-1} - \alpha\, \hat m_t / (\sqrt{\hat v_t} + \varepsilon)
 \end{aligned}$$
 
-**Why correct?** From $m_0 = 0$, and with the same $g$ always, $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$, a geometric series; divided, it is
-exactly $g$. In the first step $\hat m_1 = g_1$ and $\hat v_1 = g_1^2$: it is $\alpha$ long, however large the gradient.
+**Why correct?** Since $m_0 = 0$, a constant gradient $g$ gives $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$, a geometric series; the division makes it
+exactly $g$. In the first step $\hat m_1 = g_1$ and $\hat v_1 = g_1^2$, so the step has almost length $\alpha$ (smaller only by the effect of $\varepsilon$), whatever the size of the gradient.
 """
 
 # %%
@@ -137,7 +140,7 @@ r"""
 ## 3. 학습률 스케줄: 워밍업과 코사인
 
 처음에는 $v$가 몇 걸음의 기울기만 알고 있어서 믿을 수 없고, 모델도 급하게 변합니다. 그래서 **워밍업**(warm-up)은 학습률을 0 근처에서 시작해 곧게
-올립니다. 끝에서는 작은 걸음이 필요합니다. **코사인** 스케줄은 반 바퀴의 코사인으로 부드럽게 내립니다.
+올립니다. 학습이 끝날 무렵에는 작은 걸음이 필요합니다. **코사인** 스케줄은 반 바퀴의 코사인으로 부드럽게 내립니다.
 
 $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
 """
@@ -145,10 +148,10 @@ $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \c
 # %% [markdown] lang="en"
 r"""
 (warmup-cosine)=
-## 3. The learning rate in time: warm-up and cosine
+## 3. Learning rate schedules: warm-up and cosine
 
-At first $v$ knows the gradients of a few steps alone and cannot be trusted, while the model changes fast: **warm-up** begins near 0 and raises the rate
-in a straight line. At the end, steps must be small: the **cosine** schedule lowers it by half a turn of a cosine.
+At first $v$ is based on only a few steps and is unreliable, while the model changes fast. So **warm-up** starts near 0 and raises the rate
+linearly. At the end, steps must be small: the **cosine** schedule lowers it by half a turn of a cosine.
 
 $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
 """
@@ -180,8 +183,8 @@ r"""
 (clipping)=
 ## 4. Clipping
 
-Now and then the gradient of a batch is very long, and one step ruins the model. **Clipping**: if the gradients of all parameters together, as one vector, are
-longer than $c$, keep their direction and make their length $c$.
+Sometimes the gradient of a batch is very large, and one step ruins the model. **Clipping**: if the norm of the gradient of all parameters, joined into one vector, exceeds
+$c$, keep the direction and scale the norm down to $c$.
 
 $$g \leftarrow g \cdot \min\Bigl(1, \frac{c}{\|g\|}\Bigr), \qquad \|g\| = \sqrt{\sum_{\text{all parameters}} g_i^2}$$
 """
@@ -208,9 +211,9 @@ r"""
 (weight-decay)=
 ## 5. Weight decay
 
-Add $\frac{\lambda}{2}\|\theta\|^2$ to the loss, and $\lambda\theta$ is added to the gradient. In Adam that would be divided by $\sqrt{\hat v}$ and lose its meaning; so
-**AdamW** decays apart from the gradient: $\theta \leftarrow \theta - \alpha\lambda\theta - \alpha\,\hat m/(\sqrt{\hat v} + \varepsilon)$. With no gradient at all, each step multiplies by
-$1 - \alpha\lambda$. Parameters of one dimension ($\gamma$ and $\beta$ of layer norm) are left alone.
+Add $\frac{\lambda}{2}\|\theta\|^2$ to the loss, and $\lambda\theta$ is added to the gradient. In Adam this term would be divided by $\sqrt{\hat v}$ and lose its meaning, so
+**AdamW** applies the decay separately from the gradient: $\theta \leftarrow \theta - \alpha\lambda\theta - \alpha\,\hat m/(\sqrt{\hat v} + \varepsilon)$. With gradient 0, each step multiplies the weight by
+$1 - \alpha\lambda$. Parameters of one dimension ($\gamma$ and $\beta$ of layer norm) are not decayed.
 """
 
 # %%
@@ -228,14 +231,14 @@ for t in range(1, 4):
 r"""
 ## 들여다보기
 
-골짜기를 수 하나씩으로 쓴 것입니다. 맨 끝에서 $\alpha$를 0.08의 양쪽으로 움직이며 다음 손실을 보고, 걸음을 되풀이해 보세요.
+골짜기를 `Value`로 계산한 것입니다. 맨 끝에서 $\alpha$를 0.08의 양쪽으로 움직이며 다음 손실을 보고, 걸음을 되풀이해 보세요.
 """
 
 # %% [markdown] lang="en"
 r"""
 ## Look into it
 
-The valley, in single numbers. At the end, move $\alpha$ to either side of 0.08, watch the loss after the step, and take several steps.
+This is the valley computed with Values. At the end, move $\alpha$ to either side of 0.08, watch the loss after the step, and take several steps.
 """
 
 # %%
@@ -248,7 +251,7 @@ valley = vx * vx * 0.5 + vy * vy * 12.5
 r"""
 ```{player} valley
 5: 골짜기의 높이
-11: 기울기가 모두 왔다
+11: 기울기를 모두 구함
 ```
 
 ## 직접 실행하기
@@ -308,7 +311,7 @@ $y$가 걸음마다 $1 - 25 \cdot 0.07 = -0.75$배가 되어 부호가 바뀌기
 r"""
 ```{player} valley
 5: the height
-11: all of the gradient
+11: the whole gradient
 ```
 
 ## Run it yourself

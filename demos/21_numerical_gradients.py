@@ -9,21 +9,21 @@ r"""
 ## 1. 비용
 
 전진 차분 $\dfrac{L(\theta + \varepsilon e_i) - L(\theta)}{\varepsilon}$은 파라미터마다 순전파를 한 번씩 더 합니다. 역전파는 순전파 두세 번의 비용으로 **모든** 파라미터의
-기울기를 구합니다. 강의의 모델($V = 50, d = 32, N = 2$)로 셉시다.
+기울기를 구합니다. 강의의 모델($V = 50, d = 32, N = 2$)로 세어 봅시다.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 21: numerical gradients and backpropagation
 
-The lesson's `train_step` takes **numerical** gradients, and says "in truth, backpropagation is used". Here are both, side by side: their numbers, their cost, their
-error, and a trap that hides in that code.
+The lesson's `train_step` computes **numerical** gradients, and says "in practice, backpropagation is used". We compare the numbers, the cost and the error of both, and find a trap in
+that code.
 
 (numerical-cost)=
 ## 1. The cost
 
 A forward difference $\dfrac{L(\theta + \varepsilon e_i) - L(\theta)}{\varepsilon}$ takes one more forward pass for each parameter. Backpropagation finds the gradient of **all** of them at the cost of two or
-three. Count with the lesson's model ($V = 50, d = 32, N = 2$):
+three forward passes. We count with the lesson's model ($V = 50, d = 32, N = 2$):
 """
 
 # %%
@@ -67,33 +67,33 @@ for name, slopes in (("forward ", forward), ("central ", central), ("backprop", 
 # %% [markdown] lang="ko"
 r"""
 (step-size)=
-## 2. 오차와 걸음의 크기
+## 2. 오차와 간격 ε의 크기
 
 테일러 전개에서 $\dfrac{f(x + \varepsilon) - f(x)}{\varepsilon} = f'(x) + \dfrac{\varepsilon}{2}f''(x) + \dots$입니다. **절단 오차**(truncation error)는 $\varepsilon$에 비례합니다. 한편
-컴퓨터는 $f$를 상대오차 $u \approx 10^{-16}$으로만 알아서 **반올림 오차**(rounding error)는 $u|f|/\varepsilon$, 즉 $\varepsilon$이 작을수록 커집니다. 둘을 더한 것이 가장 작은 곳은
+컴퓨터는 $f$를 상대오차 $u \approx 10^{-16}$의 정확도로만 계산합니다. 차분에는 그런 값이 두 개 있으므로 **반올림 오차**(rounding error)는 최대 $2u|f|/\varepsilon$이고, $\varepsilon$이 작을수록 커집니다. 둘을 더한 것이 가장 작은 곳은
 
 $$\frac{d}{d\varepsilon}\Bigl(\frac{\varepsilon}{2}|f''| + \frac{2u|f|}{\varepsilon}\Bigr) = 0 \;\Rightarrow\; \varepsilon \approx 2\sqrt{u\,|f/f''|} \sim 10^{-8}.$$
 
-중앙 차분은 절단 오차가 $\varepsilon^2$에 비례해서 $\varepsilon \sim u^{1/3} \approx 10^{-5}$에서 가장 좋고, 복소수 걸음(10강)에는 반올림 오차가 없습니다. $f(x) = e^x \sin x$,
+중앙 차분은 절단 오차가 $\varepsilon^2$에 비례해서 $\varepsilon \sim u^{1/3} \approx 10^{-5}$에서 가장 좋고, 복소수 스텝 미분(10강)에는 반올림 오차가 없습니다. $f(x) = e^x \sin x$,
 $x = 1$에서 재 봅시다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (step-size)=
-## 2. The error, by the size of the step
+## 2. Error and step size
 
 By Taylor's expansion $\dfrac{f(x + \varepsilon) - f(x)}{\varepsilon} = f'(x) + \dfrac{\varepsilon}{2}f''(x) + \dots$: the **truncation error** is proportional to $\varepsilon$. But a computer knows $f$ only to a
-relative error of $u \approx 10^{-16}$, and this **rounding error** is $u|f|/\varepsilon$: the larger, the smaller the step. Their sum is least where
+relative error of $u \approx 10^{-16}$. The difference contains two such values, so the **rounding error** is at most $2u|f|/\varepsilon$: it grows as the step shrinks. The sum is smallest where
 
 $$\frac{d}{d\varepsilon}\Bigl(\frac{\varepsilon}{2}|f''| + \frac{2u|f|}{\varepsilon}\Bigr) = 0 \;\Rightarrow\; \varepsilon \approx 2\sqrt{u\,|f/f''|} \sim 10^{-8}.$$
 
-The truncation error of a central difference goes with $\varepsilon^2$, so it is best at $\varepsilon \sim u^{1/3} \approx 10^{-5}$; and the complex step (lesson 10) has no rounding error. Of $f(x) = e^x \sin x$ at
+The truncation error of a central difference is proportional to $\varepsilon^2$, so it is best at $\varepsilon \sim u^{1/3} \approx 10^{-5}$; and the complex step (lesson 10) has no rounding error. We measure this for $f(x) = e^x \sin x$ at
 $x = 1$:
 """
 
 
-# %% tags=["varies"] en="relative error by step size: forward and central differences are worse on both sides, complex steps are not" ko="걸음 크기에 따른 상대오차: 전진 차분과 중앙 차분은 양쪽에서 커지고, 복소수 걸음은 그렇지 않다"
+# %% tags=["varies"] en="relative error by step size: forward and central differences are worse on both sides, complex steps are not" ko="간격 ε에 따른 상대오차: 전진 차분과 중앙 차분은 양쪽에서 커지고, 복소수 스텝 미분은 그렇지 않습니다"
 def f(x):
     return np.exp(x) * np.sin(x)
 
@@ -123,7 +123,7 @@ r"""
 `loss_before`는 **맨 처음에 한 번만** 구합니다. 그래서 둘째 토큰부터는
 
 $$\frac{L(\theta' + \varepsilon e_i) - L(\theta)}{\varepsilon} = \underbrace{\frac{L(\theta' + \varepsilon e_i) - L(\theta')}{\varepsilon}}_{\text{기울기}}
-+ \underbrace{\frac{L(\theta') - L(\theta)}{\varepsilon}}_{\text{첫 토큰이 움직인 덕분}}$$
++ \underbrace{\frac{L(\theta') - L(\theta)}{\varepsilon}}_{\text{첫 토큰의 갱신으로 변한 손실}}$$
 
 둘째 항은 $\approx -\alpha\|g\|^2/\varepsilon$이고, $\alpha = 0.001,\; \varepsilon = 10^{-5}$이면 $-100\|g\|^2$입니다. 이 수가 모든 성분에 **똑같이** 더해집니다. 재 봅시다.
 cos는 정확한 기울기와의 코사인, ‖·‖ 비는 크기의 비입니다. 1이어야 합니다.
@@ -132,16 +132,16 @@ cos는 정확한 기울기와의 코사인, ‖·‖ 비는 크기의 비입니�
 # %% [markdown] lang="en"
 r"""
 (measuring-trap)=
-## 3. The trap: to compare with a loss from before another moved
+## 3. The trap: comparing with a loss from before the last update
 
-The lesson's `train_step` goes through the tokens: it (1) measures the 32 numbers of a token's embedding by forward differences, (2) **moves them at once**, and (3) goes on to the next token. But
+The lesson's `train_step` loops over the tokens: it (1) differentiates by the 32 numbers of a token's embedding with forward differences, (2) **updates them immediately**, and (3) goes on to the next token. But
 `loss_before` was computed **once, at the start**. So from the second token on
 
 $$\frac{L(\theta' + \varepsilon e_i) - L(\theta)}{\varepsilon} = \underbrace{\frac{L(\theta' + \varepsilon e_i) - L(\theta')}{\varepsilon}}_{\text{the gradient}}
-+ \underbrace{\frac{L(\theta') - L(\theta)}{\varepsilon}}_{\text{what the first token gained}}$$
++ \underbrace{\frac{L(\theta') - L(\theta)}{\varepsilon}}_{\text{change by the first update}}$$
 
-The second term is $\approx -\alpha\|g\|^2/\varepsilon$: with $\alpha = 0.001$ and $\varepsilon = 10^{-5}$, $-100\|g\|^2$, added to every number **alike**. Measure it: cos is the cosine with the exact gradient, ‖·‖ the quotient
-of the lengths. Both should be 1.
+The second term is $\approx -\alpha\|g\|^2/\varepsilon$: with $\alpha = 0.001$ and $\varepsilon = 10^{-5}$, $-100\|g\|^2$, and the same number is added to **every** component. We measure it: cos is the cosine with the exact gradient, ‖·‖ the ratio of
+the norms. Both should be 1.
 """
 
 
@@ -171,8 +171,8 @@ print(f"ΔL = {after - before:+.2e}   (backprop, {n} parameters)")
 
 # %% [markdown] lang="ko"
 r"""
-첫 토큰은 맞고, 나머지는 방향도 크기도 틀립니다. **그런데도 손실은 줄어듭니다.** 그래서 아무도 모릅니다. 고치는 방법은 하나입니다. 모든 기울기를 먼저
-구하고, 그다음에 한꺼번에 움직입니다. 역전파는 저절로 그렇게 합니다. 그리고 이 코드는 임베딩만 학습시킵니다. 나머지 행렬들은 처음 그대로입니다.
+첫 토큰은 맞고, 나머지는 방향도 크기도 틀립니다. **그런데도 손실은 줄어듭니다.** 그래서 틀린 줄 알기 어렵습니다. 고치는 방법은 하나입니다. 모든 기울기를 먼저
+구하고, 그다음에 한꺼번에 움직입니다. 역전파로 구하면 자연히 그렇게 됩니다. 그리고 이 코드는 임베딩만 학습시킵니다. 나머지 행렬들은 처음 그대로입니다.
 
 ## 들여다보기
 

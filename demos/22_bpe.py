@@ -2,32 +2,32 @@
 r"""
 # 22강: BPE 토큰화
 
-언어 모델은 글자도 단어도 아닌 **토큰**을 읽습니다. **BPE**(byte-pair encoding, 바이트 쌍 부호화)는 자주 붙어 다니는 이웃을 하나의 토큰으로 합치는
-일을 되풀이합니다. 자주 나오는 것에 짧은 부호를 주는 것, 정보 이론의 압축과 같은 생각입니다.
+언어 모델은 글자도 단어도 아닌 **토큰**을 읽습니다. **BPE**(byte-pair encoding, 바이트 쌍 부호화)는 이웃한 토큰의 쌍 가운데 가장 자주 나오는 것을 하나의 토큰으로 합치는 일을 되풀이합니다.
+자주 나오는 것에 짧은 부호를 주는 것은 정보 이론의 압축과 같은 생각입니다.
 
 (bpe-by-hand)=
 ## 1. 손으로 해 보기
 
 글 "aaabdaaabac"에서 시작합니다. 규칙은 두 줄입니다.
 
-1. 이웃한 쌍을 모두 세고, 가장 잦은 쌍을 고른다(같으면 먼저 나온 것).
-2. 그 쌍을 모두 새 토큰 하나로 바꾼다. 되풀이한다.
+1. 이웃한 쌍을 모두 세고, 가장 자주 나오는 쌍을 고릅니다(같으면 먼저 나온 것).
+2. 그 쌍을 모두 새 토큰 하나로 바꿉니다. 이것을 되풀이합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 22: tokens by BPE
+# Lesson 22: BPE tokenization
 
-A language model reads neither letters nor words, but **tokens**. **BPE** (byte-pair encoding) merges the neighbours that stand together most often into one token, again and again. To give short codes
-to what is frequent is the idea of compression, from information theory.
+A language model reads **tokens**, which are neither letters nor words. **BPE** (byte-pair encoding) repeatedly merges the most frequent pair of neighbouring tokens into one token. Giving short codes
+to frequent things is the idea of compression in information theory.
 
 (bpe-by-hand)=
 ## 1. By hand
 
-Begin with the text "aaabdaaabac". There are two rules:
+We start with the text "aaabdaaabac". There are two rules:
 
 1. count all pairs of neighbours, and choose the most frequent (of several, the one that comes first);
-2. put one new token in the place of each such pair; and again.
+2. replace each such pair by one new token, and repeat.
 """
 
 # %%
@@ -66,7 +66,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-From 11 to 5. What was merged is merged again: $X = Yb$, $Y = Za$ and $Z = aa$, so $X$ is "aaab". autolm's tokenizer does the same on **bytes**: tokens 0–255 are the bytes, and merges begin at 256.
+11 tokens became 5. Merged tokens are merged again: $X = Yb$, $Y = Za$ and $Z = aa$, so $X$ is "aaab". autolm's tokenizer does the same on **bytes**: tokens 0–255 are the bytes, and merged tokens start at 256.
 """
 
 # %%
@@ -89,9 +89,9 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (bpe-korean)=
-## 2. Why bytes? Hangul, and letters never seen
+## 2. Why bytes: Hangul and unseen characters
 
-A syllable of Hangul is three bytes of UTF-8. Begun from bytes, any text can be encoded, and nothing is unknown; but Hangul is three times as long at first, until its frequent syllables and words are
+A Hangul syllable takes three bytes in UTF-8. Starting from bytes, any text can be encoded, and no character is unknown. At first Hangul texts are three times as long, until frequent syllables and words are
 merged.
 """
 
@@ -115,7 +115,7 @@ r"""
 (bpe-real-text)=
 ## 3. 진짜 글에서
 
-파이썬의 설명서(영어)로 배웁니다. 합치기가 늘수록 토큰은 길어지고, 글은 짧아지고, 어휘는 커집니다. `nat/token`은 토큰 하나의 유니그램 엔트로피
+파이썬의 설명서(영어)로 배웁니다. 합치는 횟수를 늘릴수록 토큰은 길어지고, 글은 짧아지고, 어휘는 커집니다. `nat/token`은 토큰 하나의 유니그램 엔트로피
 $-\sum p \ln p$입니다. 토큰이 길어질수록 하나의 정보량은 커지지만, 글자 하나의 비용(`nat/byte`)은 **줄어듭니다**. 토큰 속의 글자들 사이의 관계를 이미 알고 있기
 때문입니다. 토크나이저가 다른 모델끼리는 손실을 바이트당으로 비교해야 합니다.
 """
@@ -125,8 +125,8 @@ r"""
 (bpe-real-text)=
 ## 3. On a real text
 
-Learnt from Python's own documentation. With more merges, tokens are longer, the text is shorter, the vocabulary larger. `nat/token` is the unigram entropy of a token, $-\sum p \ln p$. The longer a token, the
-more it tells; but the cost of a byte (`nat/byte`) **falls**, for how letters hang together within a token is known already. Losses of models with different tokenizers are to be compared by the byte.
+The tokenizer learns from Python's documentation. With more merges, tokens become longer, the text shorter and the vocabulary larger. `nat/token` is the unigram entropy of a token, $-\sum p \ln p$. Longer tokens
+carry more information each, but the cost per byte (`nat/byte`) **falls**, because the relations between letters inside a token are already known. Compare the losses of models with different tokenizers per byte.
 """
 
 # %% tags=["varies"]
@@ -159,15 +159,15 @@ r"""
 
 | | 글자 | BPE 50 257개 (GPT-3) |
 | --- | --- | --- |
-| 글의 길이 | 길다: 어텐션의 비용은 길이의 제곱 | 짧다: 토큰 하나가 4바이트쯤 |
-| 어휘와 임베딩 | 작다 | 크다: $V \cdot d$ |
-| 드문 단어 | 언제나 쓸 수 있다 | 조각으로 나누어 쓴다 |
+| 글의 길이 | 깁니다. 어텐션의 비용은 길이의 제곱에 비례합니다 | 짧습니다. 토큰 하나가 4바이트쯤입니다 |
+| 어휘와 임베딩 | 작습니다 | 큽니다: $V \cdot d$ |
+| 드문 단어 | 언제나 쓸 수 있습니다 | 조각으로 나누어 씁니다 |
 
 `autolm train book.txt --tokenizer bpe`는 글에서 BPE를 배우고 그것으로 학습합니다.
 
 ## 들여다보기
 
-2의 토크나이저로 나눈 속담을 (학습하지 않은) 작은 모델이 읽습니다. 행렬의 행마다 토큰이 적혀 있습니다.
+2절의 토크나이저로 나눈 속담을 (학습하지 않은) 작은 모델이 읽습니다. 행렬의 행마다 토큰이 적혀 있습니다.
 """
 
 # %% [markdown] lang="en"
@@ -185,7 +185,7 @@ r"""
 
 ## Look into it
 
-A small model, untrained, reads the beginning of the proverbs in the tokens of 2: each row of a matrix has its token.
+A small untrained model reads the beginning of the proverbs in the tokens of section 2. Each row of a matrix is labelled with its token.
 """
 
 # %%
@@ -308,7 +308,7 @@ Call ab X: then XXXX. Merged again: YY.
 XXXX → YY → Z: 1 token.
 ```
 
-**3. Predict.** How many bytes of UTF-8 are "강아지"?
+**3. Predict.** How many bytes does "강아지" take in UTF-8?
 
 ```{predict} len("강아지".encode())
 :within: 0

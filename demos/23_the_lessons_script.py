@@ -252,8 +252,8 @@ r"""
 (predict-one-token)=
 ## 6. One token: argmax, and its probability
 
-The lesson's data has no words, so we train autolm's usual model (layer norm, mask, 4 heads) on three sentences, and predict the token after "the cat sat". The logits at the last position, through softmax, are the probabilities of the whole vocabulary. To take the largest is **argmax** (greedy); to draw by the probabilities is **sampling**. Divided by
-a temperature $\tau$, $p_i \propto e^{z_i/\tau}$: the smaller $\tau$, the more peaked.
+The lesson's data has no words, so we train autolm's usual model (layer norm, mask, 4 heads) on three sentences, and predict the token after "the cat sat". The logits at the last position, through softmax, are the probabilities of the whole vocabulary. Taking the largest is **argmax** (greedy); drawing according to the probabilities is **sampling**. Dividing the logits by
+a temperature $\tau$ gives $p_i \propto e^{z_i/\tau}$: the smaller $\tau$, the more peaked.
 """
 
 # %%

@@ -2,15 +2,15 @@
 r"""
 # 24강: Llama에서는 무엇이 달라지는가
 
-2017년의 트랜스포머, GPT-3, 오늘의 Llama는 같은 골격입니다. 부품 셋이 바뀌었습니다. 층 정규화는 **RMSNorm**으로, 위치 인코딩은 **RoPE**로, ReLU 피드포워드는
-**SwiGLU**로. 하나씩 공식을 쓰고, 기울기를 확인하고, 크기를 셉니다.
+2017년의 트랜스포머, GPT-3, Llama는 골격이 같습니다. 부품 세 개가 바뀌었습니다. 층 정규화는 **RMSNorm**으로, 위치 인코딩은 **RoPE**로, ReLU 피드포워드는 **SwiGLU**로
+바뀌었습니다. 하나씩 공식을 쓰고, 기울기를 확인하고, 파라미터 수를 계산합니다.
 
 (rmsnorm)=
-## 1. RMSNorm: 평균을 빼지 않는다
+## 1. RMSNorm: 평균을 빼지 않습니다
 
 $$y_i = \gamma_i \frac{x_i}{r}, \qquad r = \sqrt{\frac1d\sum_k x_k^2 + \varepsilon}$$
 
-미분: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, 몫의 미분법에서
+미분: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, 몫의 미분법에 의해
 
 $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
 = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
@@ -22,8 +22,8 @@ $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cd
 r"""
 # Lesson 24: what changes in Llama
 
-The transformer of 2017, GPT-3 and today's Llama are one skeleton. Three parts were changed: layer norm became **RMSNorm**, the positional encoding **RoPE**, the feed-forward ReLU **SwiGLU**. We write each formula, check its gradient,
-and count.
+The transformer of 2017, GPT-3 and Llama have the same structure. Three parts were changed: layer norm became **RMSNorm**, the positional encoding **RoPE**, the feed-forward ReLU **SwiGLU**. We write each formula, check its gradient,
+and count parameters.
 
 (rmsnorm)=
 ## 1. RMSNorm: no mean is subtracted
@@ -35,7 +35,7 @@ Differentiate: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i
 $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
 = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
-Of layer norm ([lesson 19](#layer-norm-derivation)) the term that takes out the mean is gone.
+Compared with layer norm ([lesson 19](#layer-norm-derivation)), the term that removes the mean is gone.
 """
 
 # %%
@@ -59,28 +59,30 @@ print("engine   ", x.grad)
 # %% [markdown] lang="ko"
 r"""
 (rope)=
-## 2. RoPE: 더하지 않고 돌린다
+## 2. RoPE: 더하지 않고 회전시킵니다
 
-사인 위치 인코딩은 임베딩에 **더합니다**. RoPE(rotary position embedding)는 쿼리와 키의 두 수씩을 위치만큼 **회전**합니다.
+사인 위치 인코딩은 임베딩에 **더합니다**. RoPE(rotary position embedding)는 쿼리와 키의 성분을 둘씩 묶어 위치에
+비례하는 각만큼 **회전**시킵니다. 어느 둘을 묶는지는 정하기 나름인데, 여기서는 Llama의 구현처럼 $i$번째와 $i + d/2$번째를 묶습니다. $d = 4$이면 $(1, 3)$번째와 $(2, 4)$번째입니다(이웃한 둘을 묶는 구현도 있습니다).
 
 $$R_p = \begin{pmatrix} \cos\omega p & -\sin\omega p \\ \sin\omega p & \cos\omega p \end{pmatrix}, \qquad
 (R_p q)\cdot(R_s k) = q^{\mathsf T} R_p^{\mathsf T} R_s\, k = q^{\mathsf T} R_{s - p}\, k$$
 
-$R_p^{\mathsf T} R_s = R_{s-p}$이므로(회전을 되돌리고 다시 돌리기) 점수는 두 위치의 **거리**에만 달려 있습니다. 17강에서 위치끼리의 내적이 그랬던 것과 같지만, 이번에는 점수 자체가
+$R_p^{\mathsf T} R_s = R_{s-p}$이므로($-p$만큼 되돌리고 $s$만큼 돌리기) 점수는 두 위치의 **거리**에만 달려 있습니다. 17강에서 위치끼리의 내적이 그랬던 것과 같지만, 이번에는 점수 자체가
 그렇습니다. 파라미터도, 최대 길이도 없습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (rope)=
-## 2. RoPE: turned, not added
+## 2. RoPE: rotate instead of adding
 
-Sinusoidal positions are **added** to embeddings. RoPE (rotary position embedding) **turns** pairs of numbers of queries and keys by their position.
+Sinusoidal positions are **added** to embeddings. RoPE (rotary position embedding) **rotates** pairs of components of queries and keys by an angle proportional to their position. Which two form a pair is a convention; here, as in Llama's code, components $i$ and $i + d/2$ do:
+for $d = 4$, components $(1, 3)$ and $(2, 4)$. (Other implementations pair neighbours.)
 
 $$R_p = \begin{pmatrix} \cos\omega p & -\sin\omega p \\ \sin\omega p & \cos\omega p \end{pmatrix}, \qquad
 (R_p q)\cdot(R_s k) = q^{\mathsf T} R_p^{\mathsf T} R_s\, k = q^{\mathsf T} R_{s - p}\, k$$
 
-As $R_p^{\mathsf T} R_s = R_{s-p}$ (turn back, then on), a score depends on the **distance** of two positions alone. In lesson 17 the product of positions did; here the score itself does. No parameters, and no greatest length.
+Since $R_p^{\mathsf T} R_s = R_{s-p}$ (rotate back by $p$, then by $s$), a score depends only on the **distance** of two positions. In lesson 17 this held for the product of encodings; here it holds for the score itself. There are no parameters and no maximal length.
 """
 
 # %%
@@ -96,11 +98,11 @@ r"""
 회전의 역전파는 반대 방향의 회전입니다: $\bar q = R_p^{\mathsf T}\,\overline{R_p q} = R_{-p}\,\overline{R_p q}$. 크기가 변하지 않으므로 기울기도 커지거나 사라지지 않습니다.
 
 (swiglu)=
-## 3. SwiGLU: 문이 달린 피드포워드
+## 3. SwiGLU: 게이트가 있는 피드포워드
 
 $$\mathrm{FF}(x) = \bigl(\mathrm{silu}(x W_{\text{gate}}) \odot (x W_{\text{up}})\bigr) W_{\text{down}}, \qquad \mathrm{silu}(a) = a\,\sigma(a)$$
 
-한 투영이 다른 투영의 **문**(gate)이 됩니다. $y = \mathrm{silu}(a)\,b$의 미분은 곱의 미분법(10강)에서
+한 투영이 다른 투영을 얼마나 통과시킬지 정하는 **게이트**(gate)가 됩니다. $y = \mathrm{silu}(a)\,b$를 미분하면 곱의 미분법(10강)에 의해
 
 $$\bar a = \bar y\, b\,\sigma\bigl(1 + a(1 - \sigma)\bigr), \qquad \bar b = \bar y\,\mathrm{silu}(a).$$
 
@@ -109,18 +111,18 @@ ReLU는 0보다 작으면 완전히 닫히지만, silu는 매끄럽고 꺾인 �
 
 # %% [markdown] lang="en"
 r"""
-Backwards, a turn is a turn back: $\bar q = R_p^{\mathsf T}\,\overline{R_p q} = R_{-p}\,\overline{R_p q}$. Lengths stay, so the gradient neither grows nor fades.
+The backward pass of a rotation is the opposite rotation: $\bar q = R_p^{\mathsf T}\,\overline{R_p q} = R_{-p}\,\overline{R_p q}$. Norms are preserved, so the gradient neither grows nor vanishes.
 
 (swiglu)=
 ## 3. SwiGLU: a feed-forward with a gate
 
 $$\mathrm{FF}(x) = \bigl(\mathrm{silu}(x W_{\text{gate}}) \odot (x W_{\text{up}})\bigr) W_{\text{down}}, \qquad \mathrm{silu}(a) = a\,\sigma(a)$$
 
-One projection is the **gate** of the other. Of $y = \mathrm{silu}(a)\,b$, by the product rule (lesson 10),
+One projection is the **gate** of the other: it decides how much passes. For $y = \mathrm{silu}(a)\,b$, the product rule (lesson 10) gives
 
 $$\bar a = \bar y\, b\,\sigma\bigl(1 + a(1 - \sigma)\bigr), \qquad \bar b = \bar y\,\mathrm{silu}(a).$$
 
-ReLU shuts below 0; silu is smooth, and has no kink.
+ReLU is 0 for negative inputs; silu is smooth and has no kink.
 """
 
 # %%
@@ -151,7 +153,7 @@ r"""
 (llama-block)=
 ## 4. A whole block
 
-A block of Llama is eight lines of Tensors, in the order of TinyLM's pre-norm block. SwiGLU has three matrices; to keep $8d^2$ parameters, its width is $\tfrac23 \cdot 4d = \tfrac83 d$ in the place of $4d$: $3 \cdot d \cdot \tfrac83 d = 8d^2$.
+A block of Llama takes eight lines with Tensors, in the same order as TinyLM's pre-norm block. SwiGLU has three matrices; to keep $8d^2$ parameters, its width is $\tfrac23 \cdot 4d = \tfrac83 d$ instead of $4d$: $3 \cdot d \cdot \tfrac83 d = 8d^2$.
 """
 
 # %%
@@ -246,7 +248,7 @@ r"""
 | | transformer of 2017 | GPT-3 | Llama 2 7B |
 | --- | --- | --- | --- |
 | norm | layer norm, after | layer norm, before | RMSNorm, before |
-| position | sine, cosine | learnt | RoPE |
+| position | sine, cosine | learned | RoPE |
 | feed-forward | ReLU | GELU | SwiGLU |
 | layers, width, heads | 6, 512, 8 | 96, 12288, 96 | 32, 4096, 32 |
 
@@ -278,7 +280,7 @@ $\sqrt{12.5} \approx 3.54$.
 **2. Write the rule.** The first of two numbers after RMSNorm, $y = \dfrac{a}{\sqrt{(a^2 + b^2)/2 + 1}}$. (The 1 is a large $\varepsilon$.)
 
 ```{exercise} rms_of_two
-Of r² = (a² + b²)/2 + 1, ∂r/∂a = a/(2r) and ∂r/∂b = b/(2r).
+For r² = (a² + b²)/2 + 1, ∂r/∂a = a/(2r) and ∂r/∂b = b/(2r).
 ```
 
 **3. Write the rule.** $y = \mathrm{silu}(a)\,b$, of SwiGLU.

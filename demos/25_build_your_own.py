@@ -2,26 +2,26 @@
 r"""
 # 25강: 최종 프로젝트, 나만의 언어 모델 만들기
 
-강의의 다음 날(48일째)은 "언어 모델을 직접 만들기"입니다. 여기가 그곳입니다. 글을 하나 고르고, 아래 일곱 단계를 당신의 글로 하세요. 이 페이지는 속담 스물네 개로 같은 일을 하는
-본보기입니다. 끝에는 스스로 채점하는 표가 있습니다.
+원래 연재의 다음 날(48일째)에는 언어 모델을 직접 만듭니다. 바로 이 강의에서 만듭니다. 글을 하나 골라 아래 일곱 단계를 따라 하세요. 이 페이지는 속담 스물네 개로 같은 일을 하는
+예시입니다. 끝에는 스스로 채점하는 표가 있습니다.
 
 (project-text)=
-## 1. 글을 고른다
+## 1. 글 고르기
 
-좋은 글은 같은 규칙이 되풀이되는 글입니다. 가사, 레시피, 이름 목록, 채팅, 시조. 처음에는 1만 글자면 충분합니다. 저작권이 없는 글이나 자기 글을 쓰세요.
+같은 규칙이 되풀이되는 글이 좋습니다. 예를 들면 가사, 레시피, 이름 목록, 채팅, 시조입니다. 처음에는 1만 글자면 충분합니다. 저작권이 없는 글이나 자기 글을 쓰세요.
 """
 
 # %% [markdown] lang="en"
 r"""
 # Lesson 25: the final project, build your own language model
 
-The next day of the lesson (day 48) is "build a language model": here it is. Choose a text, and do the seven steps below with yours. This page does them with twenty-four proverbs, as an example, and ends with a table to mark
-yourself by.
+On the next day of the original series (day 48) one builds a language model; here is that lesson. Choose a text and follow the seven steps below. This page does them with twenty-four proverbs as an example, and ends with a table to mark
+yourself.
 
 (project-text)=
 ## 1. Choose a text
 
-Good is a text in which the same rules come again: lyrics, recipes, lists of names, chats, poems. Ten thousand letters will do at first. Take one without copyright, or your own.
+Choose a text with repeated patterns: lyrics, recipes, lists of names, chats, poems. Ten thousand letters are enough to start. Use a text without copyright, or your own.
 """
 
 # %%
@@ -64,7 +64,7 @@ print(len(text), "characters,", len(set(text)), "different,", len(text.splitline
 # %% [markdown] lang="ko"
 r"""
 (project-tokens)=
-## 2. 토큰으로 바꾼다
+## 2. 토큰으로 바꾸기
 
 글이 짧으면 글자, 길면(10만 글자 이상) BPE가 좋습니다. 22강을 보세요. 부호화했다가 복호화하면 같은 글이 나와야 합니다.
 """
@@ -72,9 +72,9 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (project-tokens)=
-## 2. Make tokens of it
+## 2. Turn it into tokens
 
-For a short text, letters; for a long one (100 000 and more), BPE: see lesson 22. Encoded and decoded, it must be the same text.
+Use letters for a short text, and BPE for a long one (100 000 letters and more): see lesson 22. Encoding and then decoding must give the same text.
 """
 
 # %%
@@ -86,7 +86,7 @@ print("V =", tokenizer.vocab_size, "  ", ids[:9], repr(text[:9]))
 # %% [markdown] lang="ko"
 r"""
 (project-ladder)=
-## 3. 학습하기 전에 바닥을 잰다
+## 3. 학습하기 전에 기준선 구하기
 
 내 글에서 아무것도 모르는 모델(uniform), 빈도만 아는 모델(unigram), 앞 글자를 아는 모델(bigram)의 손실입니다. 8강을 직접 계산합니다.
 """
@@ -94,7 +94,7 @@ r"""
 # %% [markdown] lang="en"
 r"""
 (project-ladder)=
-## 3. Measure the floors before you train
+## 3. Compute the baselines before training
 
 What would a model lose on this text that knows nothing (uniform), how often letters occur (unigram), the letter before (bigram)? Lesson 8, computed by hand:
 """
@@ -116,17 +116,19 @@ for name, nats in floors.items():
 # %% [markdown] lang="ko"
 r"""
 (project-model)=
-## 4. 모델의 크기를 정한다
+## 4. 모델의 크기 정하기
 
-파라미터의 수를 먼저 셉니다(9강). 글보다 훨씬 큰 모델은 글을 외웁니다(**과적합**, overfitting). 이 글은 짧으므로 외울 것입니다. 그것도 배움의 하나입니다.
+파라미터의 수를 먼저 셉니다(9강). 글에 비해 너무 큰 모델은 규칙을 배우는 대신 글을 외웁니다(**과적합**, overfitting). 이 글은 짧으므로 이 모델은 외울 것입니다.
+학습 손실과 검증 손실을 함께 보면 그것을 알 수 있습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (project-model)=
-## 4. Choose the size
+## 4. Choose the size of the model
 
-Count the parameters first (lesson 9). A model much larger than its text learns it by heart; this text is short, and that will happen here. It is a lesson too.
+Count the parameters first (lesson 9). A model that is too large for its text memorizes the text instead of learning its rules (**overfitting**). This text is short, so this model will memorize it.
+Comparing the training loss with the validation loss shows this.
 """
 
 # %%
@@ -138,17 +140,17 @@ print(f"2Vd + 12Nd² + norms = {2 * V * d + 12 * N * d * d + 2 * d * (2 * N + 1)
 # %% [markdown] lang="ko"
 r"""
 (project-train)=
-## 5. 학습 루프를 쓴다
+## 5. 학습 루프 쓰기
 
-여기서는 `autolm train`을 쓰지 말고 직접 쓰세요. 8강의 다섯 줄입니다. 손실이 어느 바닥을 지났는지 보면서 학습합니다.
+여기서는 `autolm train`을 쓰지 말고 직접 쓰세요. 8강의 다섯 줄입니다. 학습용 글의 손실(train)과 검증용 글의 손실(val)을 함께 출력하고, 손실이 어느 기준선보다 낮아졌는지 보면서 학습합니다.
 """
 
 # %% [markdown] lang="en"
 r"""
 (project-train)=
-## 5. Write the loop
+## 5. Write the training loop
 
-Write it yourself, without `autolm train`: the five lines of lesson 8. Watch which floor the loss has passed.
+Write it yourself, without `autolm train`: the five lines of lesson 8. Print the loss of the training text (train) and of the validation text (val), and watch which baselines it has passed.
 """
 
 # %% tags=["varies"]
@@ -174,17 +176,17 @@ with threadpool_limits(1):
 # %% [markdown] lang="ko"
 r"""
 (project-sample)=
-## 6. 쓰게 하고, 하나를 예측하게 한다
+## 6. 글을 생성하고 다음 글자를 예측하기
 
-온도를 바꾸어 가며 쓰게 하세요. 그리고 다음 글자 하나의 확률을 직접 보세요(23강).
+온도를 바꾸어 가며 글을 생성해 보세요. 그리고 다음 글자 하나의 확률을 직접 확인하세요(23강).
 """
 
 # %% [markdown] lang="en"
 r"""
 (project-sample)=
-## 6. Let it write, and predict one token
+## 6. Generate text and predict one token
 
-Let it write at several temperatures; and look at the probabilities of one next letter (lesson 23).
+Generate text at several temperatures, and look at the probabilities of one next letter (lesson 23).
 """
 
 # %% tags=["varies"]
@@ -291,8 +293,7 @@ ln(1 + e^{−a})의 미분은 −1/(1 + e^{a})입니다. 직접 확인해 보세
 **3. 글로 답하세요.** 이 모델이 쓴 글이 원래 글에 있는 문장뿐이라면, 그 모델은 무엇을 배운 것입니까? 어떻게 알아낼 수 있습니까?
 
 ```{answer}
-외운 것입니다(과적합, overfitting). 학습에 쓰지 않은 검증 문장의 손실을 재면 알 수 있습니다. 학습 손실은 내려가는데 검증 손실이 오르기 시작하는 곳이 외우기 시작한
-곳입니다.
+글을 외운 것입니다(과적합, overfitting). 학습에 쓰지 않은 검증 문장의 손실을 재면 알 수 있습니다. 학습 손실은 내려가는데 검증 손실이 오르기 시작하면, 그때부터 외우기 시작한 것입니다.
 ```
 """
 
@@ -302,7 +303,7 @@ r"""
 ```
 
 (project-marks)=
-## Mark yourself
+## Mark your project
 
 | | marks | if you |
 | --- | ---: | --- |
@@ -344,7 +345,7 @@ for step in range(41):
 
 ## Exercises
 
-**1. Predict.** Near what is the first loss of this model? ($V$ stands above.)
+**1. Predict.** What value is the first loss of this model close to? ($V$ is given above.)
 
 ```{predict} math.log(V)
 :within: 0.02
@@ -354,16 +355,16 @@ A model that has not learned gives nearly equal probabilities to all $V$ letters
 $-\ln(1/V) = \ln V$.
 ```
 
-**2. Write the rule.** The mean loss of two letters, $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$; $a, b$ are by how much the right letter's score exceeds the wrong one's.
+**2. Write the rule.** The mean loss of two letters, $L = \tfrac12\bigl(\ln(1 + e^{-a}) + \ln(1 + e^{-b})\bigr)$; $a, b$ are the differences between the scores of the right and the wrong letter.
 
 ```{exercise} mean_loss
-The derivative of ln(1 + e^{−a}) is −1/(1 + e^{a}): see for yourself.
+The derivative of ln(1 + e^{−a}) is −1/(1 + e^{a}): verify it.
 It is a mean: each has a factor of 1/2.
 ```
 
-**3. Answer in words.** If all that a model writes are sentences of its text, what has it learnt? How can one find out?
+**3. Answer in words.** If a model generates only sentences of its training text, what has it learned? How can you find out?
 
 ```{answer}
-It knows them by heart (overfitting). Measure the loss on sentences that were held back: where the training loss still falls and the validation loss begins to rise, it begins to learn by heart.
+It has memorized the text (overfitting). Measure the loss on sentences that were not used for training: it starts to memorize where the training loss still falls but the validation loss starts to rise.
 ```
 """

@@ -1,39 +1,39 @@
 # %% [markdown] lang="ko"
 r"""
-# 26강: 여러 작업자가 나누어도 같은 한 걸음
+# 26강: 여러 작업자가 나누어 학습하기
 
-모델이 한 대의 기계보다 커지면 여러 **작업자**(worker)가 함께 학습합니다. 저마다 배치의 행 몇 개를 맡고, 기울기의 평균을 냅니다. 그 평균은 언제 배치 전체의
-기울기와 같을까요? 작업자는 각각 무엇을 가지고 있어야 할까요? 이 강의에서 작업자는 반복문이고, 진짜 작업자는 torchrun 아래의 `autolm train --engine torch`입니다.
+모델이 한 대의 기계보다 커지면 여러 **작업자**(worker)가 함께 학습합니다. 작업자마다 배치의 행 몇 개를 맡아 기울기를 구하고, 그 기울기를 평균합니다. 그 평균은 언제 배치 전체의
+기울기와 같을까요? 작업자는 각각 무엇을 가지고 있어야 할까요? 이 강의에서는 작업자를 반복문으로 흉내 냅니다. 실제로 여러 프로세스로 학습하려면 torchrun으로 `autolm train --engine torch`를 실행합니다.
 
 (growing-mean)=
-## 1. 평균의 평균은 평균이 아니다
+## 1. 평균의 평균은 전체 평균이 아닙니다
 
-작업자 $w$의 손실의 합을 $S_w$, 예측할 토큰의 수를 $n_w$라 합시다. 배치 전체의 손실은
+작업자 $w$의 손실의 합을 $S_w$, 예측할 토큰의 수를 $n_w$라 하면, 배치 전체의 손실은 다음과 같습니다.
 
 $$L = \frac{\sum_w S_w}{\sum_w n_w}$$
 
-입니다. 작업자가 저마다 자기 평균 $S_w / n_w$의 기울기를 구하고 그것을 평균하면, 토큰이 적은 행도 많은 행과 똑같이 세어집니다. 작업자가 $W$명일 때
-$S_w \cdot W / \sum_w n_w$를 손실로 삼으면 평균이 정확히 $L$이 됩니다.
+작업자마다 자기 평균 $S_w / n_w$의 기울기를 구해서 평균하면, 토큰이 적은 작업자와 많은 작업자가 같은 비중을 갖습니다. 작업자가 $W$명일 때
+$S_w \cdot W / \sum_w n_w$를 손실로 쓰면 평균이 정확히 $L$이 됩니다.
 
 $$\frac{1}{W} \sum_w \frac{S_w \cdot W}{\sum_v n_v} = L$$
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 26: a step that several workers share is the same step
+# Lesson 26: training with several workers
 
-A model that outgrows one machine is trained by several **workers**. Each takes some rows of the batch, and their gradients are averaged. When is that average
-the gradient of the whole batch? And what must each worker hold? Here workers are a loop; `autolm train --engine torch` under torchrun has real ones.
+A model that is too large for one machine is trained by several **workers**. Each takes some rows of the batch, and the gradients are averaged. When does this average equal the gradient
+of the whole batch, and what must each worker store? Here we simulate workers by a loop; `autolm train --engine torch` under torchrun uses real processes.
 
 (growing-mean)=
-## 1. A mean of means is not the mean
+## 1. The mean of means is not the mean
 
-Let $S_w$ be the sum of the losses of worker $w$, and $n_w$ how many tokens it predicts. The loss of the whole batch is
+Let $S_w$ be the sum of the losses of worker $w$, and $n_w$ the number of tokens that it predicts. The loss of the whole batch is
 
 $$L = \frac{\sum_w S_w}{\sum_w n_w}$$
 
-If each worker takes the gradient of its own mean $S_w / n_w$ and those are averaged, a row with little in it counts as much as a full one. If, of $W$ workers,
-each takes $S_w \cdot W / \sum_w n_w$ as its loss, the average is exactly $L$:
+If each worker takes the gradient of its own mean $S_w / n_w$ and these are averaged, a worker with few tokens counts as much as one with many. If each of the $W$ workers
+uses $S_w \cdot W / \sum_w n_w$ as its loss, the average is exactly $L$:
 
 $$\frac{1}{W} \sum_w \frac{S_w \cdot W}{\sum_v n_v} = L$$
 """
@@ -74,26 +74,25 @@ print(f"S/n: {apart(mean_of_means):.1%}   S·W/Σn: {'< 1e-14' if apart(exact) <
 
 # %% [markdown] lang="ko"
 r"""
-평균의 평균은 기울기를 눈에 띄게 바꾸지만 아무것도 실패하지 않고 손실도 줄어듭니다. 다른 모델이 될 뿐입니다. 그래서 모든 작업자는 *배치 전체*의 크기를
+평균의 평균을 쓰면 기울기가 눈에 띄게 달라지는데도 오류 없이 학습되고 손실도 줄어듭니다. 다만 다른 모델이 됩니다. 그래서 모든 작업자는 *배치 전체*의 크기를
 알아야 합니다.
 
 (growing-memory)=
 ## 2. 작업자가 가져야 하는 것
 
 파라미터 하나마다 4바이트 수가 네 개입니다. 파라미터, 기울기, Adam의 두 모멘트입니다. **DDP**(distributed data parallel)에서는 모두가 전부를 가지고,
-**FSDP**(fully sharded data parallel)에서는 자기 몫과, 잠깐 동안 한 층의 가중치와 기울기만 가집니다. GPT-3의 크기로 셈해 봅시다.
+**FSDP**(fully sharded data parallel)에서는 자기 몫과, 잠깐 동안 한 층의 가중치와 기울기만 가집니다. GPT-3의 크기로 계산해 봅시다.
 """
 
 # %% [markdown] lang="en"
 r"""
-A mean of means changes the gradient visibly; and yet nothing fails, and the loss falls. Only the model is another. So every worker must know the size of the
+A mean of means changes the gradient noticeably, but nothing fails and the loss decreases. You just get a different model. So every worker must know the size of the
 *whole* batch.
 
 (growing-memory)=
-## 2. What a worker must hold
+## 2. What a worker must store
 
-Each parameter takes four numbers of 4 bytes: itself, its gradient, and Adam's two moments. With **DDP** (distributed data parallel) everybody holds everything;
-with **FSDP** (fully sharded data parallel) a share, and for a moment the weights and the gradient of one layer. At GPT-3's size:
+Each parameter takes four numbers of 4 bytes: itself, its gradient, and Adam's two moments. With **DDP** (distributed data parallel) every worker stores everything; with **FSDP** (fully sharded data parallel) it stores its share, and temporarily the weights and the gradient of one layer. For the size of GPT-3:
 """
 
 # %%
@@ -109,22 +108,22 @@ for workers in (1, 8, 64, 512, 4096):
 
 # %% [markdown] lang="ko"
 r"""
-작업자가 늘어도 곧 도움이 되지 않습니다. 한 층은 작아지지 않고, 주고받는 양도 줄지 않기 때문입니다. 그다음에는 층 자체를 나누어야 합니다.
-`autolm info --workers N`은 어떤 모델이든 이렇게 셈해 줍니다.
+작업자를 늘려도 곧 효과가 없어집니다. 한 층은 작아지지 않고, 주고받는 양도 줄지 않기 때문입니다. 그다음에는 층 자체를 나누어야 합니다.
+`autolm info --workers N`은 어떤 모델이든 이렇게 계산해 줍니다.
 
 ## 들여다보기
 
-작업자 두 명의 배치를 수 하나씩으로 쓴 것입니다. 길이가 다른 두 행의 토큰 여섯과 둘이 손실에 저마다 $1/8$씩 들어갑니다.
+작업자 두 명의 배치를 `Value`로 계산한 것입니다. 두 행에 토큰이 6개와 2개 있고, 토큰마다 손실에 $1/8$씩 들어갑니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-More workers soon stop helping: a layer does not get smaller, and what is sent does not either. Beyond that, layers themselves must be cut.
-`autolm info --workers N` reckons so for any model.
+More workers soon stop helping: neither the size of a layer nor the amount of communication decreases. Then the layers themselves must be split.
+`autolm info --workers N` computes this for any model.
 
 ## Look into it
 
-A batch of two workers, in single numbers: each token of both rows, six and two, has its $1/8$ in the loss.
+The batch of two workers, computed with Values: the rows have 6 and 2 tokens, and each token contributes $1/8$ of its own loss.
 """
 
 # %%
@@ -177,7 +176,7 @@ $(12 + 2)/(6 + 2) = 14/8 = 1.75$.
 **2. 설명하세요.** 같은 수로 평균의 평균을 구하면 얼마이고, 왜 다릅니까?
 
 ```{answer}
-$(12/6 + 2/2) / 2 = 1.5$입니다. 토큰이 둘뿐인 두 번째 작업자가 여섯인 첫 번째와 똑같이 세어지기 때문입니다.
+$(12/6 + 2/2) / 2 = 1.5$입니다. 토큰이 2개인 두 번째 작업자와 6개인 첫 번째 작업자가 같은 비중을 갖기 때문입니다.
 ```
 """
 

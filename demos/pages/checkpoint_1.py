@@ -29,7 +29,7 @@ r"""
 ```
 
 ```{answer}
-순서입니다. 마스크가 없다면 "고양이가 개를 문다"와 "개가 고양이를 문다"의 마지막 단어의 출력이 같습니다. [17강](#attention-without-order)
+순서를 알 수 없게 됩니다. 마스크가 없다면 "dog bites man"과 "man bites dog"처럼 같은 토큰을 순서만 바꾼 두 문장에서 "bites"의 출력이 같습니다. [17강](#attention-without-order)
 ```
 
 **4.** 예측하세요. 아래 모델에서 "sat"의 가중치 세 개를 더하면?
@@ -46,7 +46,7 @@ r"""
 
 Answer in your own words first. Then open the answer, and see it in the numbers at the end.
 
-**1.** By which steps does "the cat sat" become the probabilities of the next word? Which shape has each? ($T = 3,\; d = 4,\; V = 5$)
+**1.** Through which steps does "the cat sat" become the probabilities of the next word? Give the shape of each. ($T = 3,\; d = 4,\; V = 5$)
 
 ```{write}
 ```
@@ -62,7 +62,7 @@ Tokens $(3,)$ → embedding + position $(3, 4)$ → layer norm $(3, 4)$ → $Q, 
 ```
 
 ```{answer}
-By the causal mask it sees itself alone, and the softmax of a single score is 1. [Lesson 5](#causal-mask)
+Because of the causal mask it sees only itself, and the softmax of a single score is 1. [Lesson 5](#causal-mask)
 ```
 
 **3.** What is lost without positions?
@@ -71,7 +71,7 @@ By the causal mask it sees itself alone, and the softmax of a single score is 1.
 ```
 
 ```{answer}
-The order. Without a mask, the output at a word is the same however the other words are shuffled. [Lesson 17](#attention-without-order)
+The order. Without a mask, the output of "bites" is the same in "dog bites man" and "man bites dog", which have the same tokens in another order. [Lesson 17](#attention-without-order)
 ```
 
 **4.** Predict: in the model below, what do the three weights of "sat" add up to?

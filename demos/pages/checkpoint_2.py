@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 체크포인트 2: 놀라움을 재기
+# 체크포인트 2: 손실, 놀라움의 크기
 
 **1.** 손실은 왜 $1 - p$가 아니라 $-\ln p$입니까? 이유를 둘 쓰세요.
 
@@ -18,10 +18,10 @@ r"""
 ```
 
 ```{answer}
-그것만으로는 알 수 없습니다. 같은 데이터의 바닥(uniform, unigram, bigram)과, 안다면 엔트로피와 비교해야 합니다. [8강](#loss-ladder)
+그것만으로는 알 수 없습니다. 같은 데이터의 기준선(uniform, unigram, bigram)과 비교해야 하고, 엔트로피를 안다면 엔트로피와도 비교해야 합니다. [8강](#loss-ladder)
 ```
 
-**3.** 예측하세요. 확률 $0.2$로 예측한 단어가 왔을 때의 손실은?
+**3.** 예측하세요. 확률 $0.2$로 예측한 단어가 실제로 나왔을 때의 손실은?
 
 ```{predict} -np.log(0.2)
 ```
@@ -44,7 +44,7 @@ r"""
 ```
 
 ```{answer}
-(1) The probability of a text is a product over its words; the logarithm makes it a sum, of which one can take the mean. (2) To be sure and wrong ($p \to 0$) costs without limit. And with softmax its gradient is simply $p - y$. [Lesson 4](#cross-entropy)
+(1) The probability of a text is a product over its words; the logarithm makes it a sum, of which one can take the mean. (2) The loss of a confident wrong prediction ($p \to 0$) grows without limit. And together with softmax the gradient is simply $p - y$. [Lesson 4](#cross-entropy)
 ```
 
 **2.** Is a model with a loss of 0.5 nats good?
@@ -53,15 +53,15 @@ r"""
 ```
 
 ```{answer}
-That alone does not tell. Compare it with the floors of the same data (uniform, unigram, bigram), and with the entropy, if it is known. [Lesson 8](#loss-ladder)
+The number alone does not tell. Compare it with the baselines of the same data (uniform, unigram, bigram), and with the entropy if it is known. [Lesson 8](#loss-ladder)
 ```
 
-**3.** Predict: a word came that had probability $0.2$. What is the loss?
+**3.** Predict: the actual word had probability $0.2$. What is the loss?
 
 ```{predict} -np.log(0.2)
 ```
 
-**4.** Predict: three words lose $0.5,\; 1.0,\; 1.5$. What is the perplexity?
+**4.** Predict: the losses of three words are $0.5,\; 1.0,\; 1.5$. What is the perplexity?
 
 ```{predict} np.exp(1.0)
 ```

@@ -17,7 +17,7 @@ $\bar W_{\text{out}} = \hat x^{\mathsf T}\bar z$, $(4, 3)(3, 5) = (4, 5)$. 기�
 ```
 
 ```{answer}
-$y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울기가 그대로 한 번 전해지고, 가지를 거친 것이 더해집니다. 곱해서 작아지는 길만 있는 것이 아닙니다. [19강](#residual-derivation)
+$y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울기가 그대로 한 번 내려가고, 가지를 거친 기울기가 더해집니다. 곱할수록 작아지는 경로만 있는 것이 아닙니다. [19강](#residual-derivation)
 ```
 
 **3.** 손실에서 $W_Q$까지 기울기가 지나는 연산을 거꾸로 순서대로 쓰세요.
@@ -41,7 +41,7 @@ $y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울�
 r"""
 # Checkpoint 3: from the loss to every parameter
 
-**1.** What is the formula of $\bar W_{\text{out}}$? See that the shapes fit. ($\hat x$: $(3, 4)$, $\bar z$: $(3, 5)$)
+**1.** What is the formula of $\bar W_{\text{out}}$? Check that the shapes match. ($\hat x$: $(3, 4)$, $\bar z$: $(3, 5)$)
 
 ```{write}
 ```
@@ -56,7 +56,7 @@ $\bar W_{\text{out}} = \hat x^{\mathsf T}\bar z$, of shapes $(4, 3)(3, 5) = (4, 
 ```
 
 ```{answer}
-In the derivative of $y = x + f(x)$ there is an $I$: what comes from above is passed on once, unchanged, and what the branch sends is added. There is more than a product that shrinks. [Lesson 19](#residual-derivation)
+In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is passed on once, unchanged, and the gradient from the branch is added. There is a path besides the product that shrinks. [Lesson 19](#residual-derivation)
 ```
 
 **3.** Which operations does the gradient pass from the loss to $W_Q$, in their order backwards?

@@ -8,7 +8,7 @@ r"""
 ```
 
 ```{answer}
-1차 근사에서 $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. 같은 길이의 걸음 가운데 기울기의 반대쪽이 가장 많이 줄입니다. [1강](#gradient-descent)
+1차 근사에서 $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. 길이가 같은 걸음 가운데 기울기의 반대 방향이 손실을 가장 많이 줄입니다. [1강](#gradient-descent)
 ```
 
 **2.** 학습률이 너무 크면 무슨 일이 생깁니까?
@@ -42,13 +42,13 @@ r"""
 r"""
 # Checkpoint 4: one step, and again
 
-**1.** Why **against** the gradient? And by how much should the loss fall?
+**1.** Why do we move **opposite** to the gradient? By how much do we expect the loss to decrease?
 
 ```{write}
 ```
 
 ```{answer}
-To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. Of all steps of that length, the one against the gradient lowers it most. [Lesson 1](#gradient-descent)
+To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. Of all steps of the same length, the one opposite to the gradient decreases the loss most. [Lesson 1](#gradient-descent)
 ```
 
 **2.** What if the learning rate is too large?

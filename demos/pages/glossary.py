@@ -17,20 +17,20 @@ r"""
 | 기울기, 그래디언트 | gradient | 모든 편미분을 모은 것 ([1강](#chain-rule)) |
 | 내적 | dot product | 성분끼리 곱해서 더한 수 ([3강](#vectors-and-matrices)) |
 | 노드 | node | 계산 그래프에서 값 하나 ([1강](#chain-rule)) |
-| 놀라움, 정보량 | surprise | $-\ln p$, 확률이 $p$인 일이 일어났을 때 ([4강](#cross-entropy)) |
-| 뉴런 | neuron | 입력의 가중합을 휘게 한 것 ([2강](#neuron-forward)) |
+| 놀라움, 정보량 | surprise | $-\ln p$, 확률이 $p$인 사건이 일어났을 때 ([4강](#cross-entropy)) |
+| 뉴런 | neuron | 입력의 가중합에 비선형 함수를 적용한 것 ([2강](#neuron-forward)) |
 | 단위벡터 | unit vector | 크기가 1인 벡터 ([16강](#unit-vectors)) |
 | 도함수 | derivative | 입력을 조금 바꿀 때 출력이 변하는 비율 ([1강](#derivative-as-slope)) |
 | 로짓 | logit | 소프트맥스에 들어가는 점수 ([4강](#softmax)) |
 | 멀티헤드 | multi-head | 폭을 나누어 여러 어텐션을 동시에 하기 ([18강](#split-heads)) |
 | 모멘텀 | momentum | 지나온 기울기를 모은 속도 ([20강](#valley)) |
-| 문 | gate | 얼마나 통과시킬지를 정하는 수 ([16강](#curves)) |
-| 문맥 | context | 앞에 온 글 ([5강](#context)) |
+| 게이트 | gate | 얼마나 통과시킬지를 정하는 수 ([16강](#curves)) |
+| 문맥 | context | 지금까지 나온 글 ([5강](#context)) |
 | 반올림 오차 | rounding error | 컴퓨터의 수가 유한한 자리라서 생기는 오차 ([21강](#step-size)) |
 | 배치 | batch | 한 걸음에 함께 보는 예들 ([8강](#training-loop)) |
 | 벡터 | vector | 한 줄로 늘어놓은 수 ([3강](#vectors-and-matrices)) |
 | 보폭 | stride | 배열에서 다음 원소까지의 거리 ([27강](#kernel-contract)) |
-| 복소수 걸음 | complex step | 허수 방향으로 움직여 잰 미분, 뺄셈이 없다 ([10강](#complex-step)) |
+| 복소수 스텝 미분 | complex step | 허수 방향으로 움직여 구한 미분, 뺄셈이 없음 ([10강](#complex-step)) |
 | 분산 | variance | 평균에서 떨어진 거리의 제곱의 평균 ([16강](#sqrt-dk)) |
 | 브로드캐스팅 | broadcasting | 모양이 다른 배열의 축을 맞추어 반복하기 ([3강](#broadcasting)) |
 | 소프트맥스 | softmax | 점수를 확률로 ([4강](#softmax)) |
@@ -47,7 +47,7 @@ r"""
 | 온도 | temperature | 로짓을 나누는 수, 작을수록 뾰족하게 ([23강](#predict-one-token)) |
 | 워밍업 | warm-up | 학습률을 0에서부터 올리기 ([20강](#warmup-cosine)) |
 | 원-핫 | one-hot | 한 성분만 1인 벡터 ([4강](#softmax-minus-one-hot)) |
-| 위치 인코딩 | positional encoding | 어디에 있는지를 말하는 벡터 ([17강](#positional-formula)) |
+| 위치 인코딩 | positional encoding | 어디에 있는지를 나타내는 벡터 ([17강](#positional-formula)) |
 | 유사도 | similarity | 두 벡터가 얼마나 닮았는지 ([5강](#attention-scores)) |
 | 인과 마스크 | causal mask | 뒤에 올 단어를 가리기 ([5강](#causal-mask)) |
 | 임베딩 | embedding | 토큰을 벡터로 바꾸는 표 ([6강](#embedding)) |
@@ -76,7 +76,7 @@ r"""
 | 학습률 | learning rate | 한 걸음의 크기 $\alpha$ ([8강](#training-loop)) |
 | 행렬 | matrix | 직사각형으로 늘어놓은 수 ([3강](#vectors-and-matrices)) |
 | 행렬곱 | matrix product | 행과 열의 내적을 모은 행렬 ([3강](#vectors-and-matrices)) |
-| 활성화 함수 | activation function | 합을 휘게 하는 함수 ([2강](#neuron-forward)) |
+| 활성화 함수 | activation function | 가중합에 적용하는 비선형 함수 ([2강](#neuron-forward)) |
 | BPE, 바이트 쌍 부호화 | byte-pair encoding | 자주 이웃하는 토큰을 하나로 합치기 ([22강](#bpe-by-hand)) |
 """
 
@@ -86,75 +86,75 @@ r"""
 
 | term | Korean | meaning |
 | --- | --- | --- |
-| activation function | 활성화 함수 | what bends a sum ([lesson 2](#neuron-forward)) |
+| activation function | 활성화 함수 | the nonlinear function applied to a weighted sum ([lesson 2](#neuron-forward)) |
 | attention | 어텐션 | words take weighted sums of one another's values ([lesson 5](#attention-scores)) |
 | backpropagation | 역전파 | the chain rule, from the loss to every parameter ([lesson 2](#neuron-backward)) |
 | batch | 배치 | the examples of one step ([lesson 8](#training-loop)) |
 | bias | 편향 | a parameter that is added to a weighted sum ([lesson 2](#neuron-forward)) |
-| broadcasting | 브로드캐스팅 | axes matched and repeated ([lesson 3](#broadcasting)) |
+| broadcasting | 브로드캐스팅 | matching the axes of arrays of different shapes by repetition ([lesson 3](#broadcasting)) |
 | byte-pair encoding | BPE, 바이트 쌍 부호화 | merging tokens that often stand together ([lesson 22](#bpe-by-hand)) |
 | causal mask | 인과 마스크 | hiding the words that come later ([lesson 5](#causal-mask)) |
 | chain rule | 연쇄법칙 | multiply along a path, add over paths ([lesson 1](#chain-rule)) |
 | clipping | 클리핑 | cutting the length of a gradient ([lesson 20](#clipping)) |
-| complex step | 복소수 걸음 | a derivative by an imaginary step, which needs no subtraction ([lesson 10](#complex-step)) |
-| computation graph | 계산 그래프 | values and operations, joined: the way back for gradients ([lesson 1](#chain-rule)) |
+| complex step | 복소수 스텝 미분 | a derivative by an imaginary step, which needs no subtraction ([lesson 10](#complex-step)) |
+| computation graph | 계산 그래프 | the values and operations of a computation, and how they are connected ([lesson 1](#chain-rule)) |
 | conditional probability | 조건부 확률 | the probability, given what came before ([lesson 4](#softmax)) |
 | context | 문맥 | the text that came before ([lesson 5](#context)) |
 | cross entropy | 교차 엔트로피 | mean surprise by the model's probabilities ([lesson 4](#cross-entropy)) |
-| derivative | 도함수 | how fast an output changes with its input ([lesson 1](#derivative-as-slope)) |
+| derivative | 도함수 | the rate at which an output changes with its input ([lesson 1](#derivative-as-slope)) |
 | dot product | 내적 | numbers multiplied pair by pair, and added ([lesson 3](#vectors-and-matrices)) |
 | embedding | 임베딩 | the table of a vector for each token ([lesson 6](#embedding)) |
-| entropy | 엔트로피 | mean surprise by the true probabilities: the floor of the loss ([lesson 4](#cross-entropy)) |
-| epoch | 에폭 | all of the data, once ([lesson 8](#training-loop)) |
+| entropy | 엔트로피 | the mean surprise of the true distribution: no loss is smaller ([lesson 4](#cross-entropy)) |
+| epoch | 에폭 | one pass over all the data ([lesson 8](#training-loop)) |
 | exponential function | 지수함수 | $e^x$, its own derivative ([lesson 16](#curves)) |
 | feed-forward | 피드포워드 | two layers that each word goes through by itself ([lesson 6](#feed-forward)) |
 | forward pass | 순전파 | from the input to the loss ([lesson 6](#tokens)) |
-| gate | 문 | a number that lets more or less through ([lesson 16](#curves)) |
+| gate | 게이트 | a number that lets more or less through ([lesson 16](#curves)) |
 | gradient | 기울기, 그래디언트 | all partial derivatives together ([lesson 1](#chain-rule)) |
 | gradient descent | 경사하강법 | small steps against the gradient ([lesson 1](#gradient-descent)) |
 | Jacobian | 야코비 행렬 | the derivative of every output by every input ([lesson 19](#softmax-jacobian)) |
 | kernel | 커널 | a fast operation with a backward rule of its own ([lesson 27](#kernel-contract)) |
-| layer normalization | 층 정규화 | to mean 0 and variance 1 ([lesson 19](#layer-norm-derivation)) |
+| layer normalization | 층 정규화 | scaling to mean 0 and variance 1 ([lesson 19](#layer-norm-derivation)) |
 | learning rate | 학습률 | $\alpha$, the size of a step ([lesson 8](#training-loop)) |
 | local slope | 국소 기울기 | one operation's result by one of its operands ([lesson 1](#chain-rule)) |
 | logit | 로짓 | a score that goes into softmax ([lesson 4](#softmax)) |
-| loss | 손실 | the number to be made small ([lesson 6](#loss)) |
+| loss | 손실 | the number that training makes small ([lesson 6](#loss)) |
 | matrix | 행렬 | numbers in a rectangle ([lesson 3](#vectors-and-matrices)) |
 | matrix product | 행렬곱 | the dot products of rows and columns ([lesson 3](#vectors-and-matrices)) |
 | momentum | 모멘텀 | a velocity made of gradients ([lesson 20](#valley)) |
 | multi-head | 멀티헤드 | several attentions that share the width ([lesson 18](#split-heads)) |
-| neuron | 뉴런 | a weighted sum of inputs, bent ([lesson 2](#neuron-forward)) |
+| neuron | 뉴런 | a nonlinear function of a weighted sum of inputs ([lesson 2](#neuron-forward)) |
 | node | 노드 | one value of a graph ([lesson 1](#chain-rule)) |
 | norm | 크기, 노름 | the length of a vector ([lesson 16](#unit-vectors)) |
 | numerical differentiation | 수치 미분 | a derivative measured by a small move ([lesson 21](#numerical-cost)) |
 | one-hot | 원-핫 | a vector of one 1 and zeros ([lesson 4](#softmax-minus-one-hot)) |
-| overfitting | 과적합 | learning a text by heart, and not its rules ([lesson 25](#project-model)) |
+| overfitting | 과적합 | memorizing a text instead of learning its rules ([lesson 25](#project-model)) |
 | parameter | 파라미터, 매개변수 | a number that training changes ([lesson 1](#derivative-as-slope)) |
-| partial derivative | 편미분 | the derivative by one variable alone ([lesson 1](#chain-rule)) |
-| perplexity | 퍼플렉시티 | $e^L$: among how many one might have guessed ([lesson 4](#perplexity)) |
-| positional encoding | 위치 인코딩 | a vector that says where ([lesson 17](#positional-formula)) |
+| partial derivative | 편미분 | the derivative with respect to one variable ([lesson 1](#chain-rule)) |
+| perplexity | 퍼플렉시티 | $e^L$: the number of words for which a random guess is as good ([lesson 4](#perplexity)) |
+| positional encoding | 위치 인코딩 | a vector that encodes the position ([lesson 17](#positional-formula)) |
 | projection | 투영 | taking a vector to another by a matrix ([lesson 6](#qkv)) |
-| query, key, value | 쿼리, 키, 밸류 | what asks, what answers, and what is handed over ([lesson 5](#attention-scores)) |
+| query, key, value | 쿼리, 키, 밸류 | what a position looks for, what it offers, and what it passes on ([lesson 5](#attention-scores)) |
 | residual connection | 잔차 연결 | a result, added to its input ([lesson 19](#residual-derivation)) |
-| rounding error | 반올림 오차 | what is lost because a number has so many digits ([lesson 21](#step-size)) |
-| rule | 규칙 | how an operation hands its gradient on to its operands ([lesson 10](#write-an-operation)) |
+| rounding error | 반올림 오차 | the error because numbers have finitely many digits ([lesson 21](#step-size)) |
+| rule | 규칙 | how an operation computes the gradients of its operands ([lesson 10](#write-an-operation)) |
 | sampling | 표집 | drawing one by its probability ([lesson 23](#predict-one-token)) |
 | saturation | 포화 | where a curve is flat, and its slope near 0 ([lesson 16](#curves)) |
 | similarity | 유사도 | how alike two vectors are ([lesson 5](#attention-scores)) |
 | softmax | 소프트맥스 | scores to probabilities ([lesson 4](#softmax)) |
 | standard deviation | 표준편차 | the square root of the variance ([lesson 16](#sqrt-dk)) |
-| stride | 보폭 | the way from one element of an array to the next ([lesson 27](#kernel-contract)) |
+| stride | 보폭 | the distance between neighbouring elements of an array ([lesson 27](#kernel-contract)) |
 | surprise | 놀라움, 정보량 | $-\ln p$, when what had probability $p$ happens ([lesson 4](#cross-entropy)) |
 | temperature | 온도 | what logits are divided by: small is sharp ([lesson 23](#predict-one-token)) |
 | tensor | 텐서 | an array that is one node ([lesson 3](#vectors-and-matrices)) |
-| token | 토큰 | what a model reads ([lesson 22](#bpe-by-hand)) |
+| token | 토큰 | the unit that a model reads ([lesson 22](#bpe-by-hand)) |
 | transpose | 전치 | rows and columns exchanged ([lesson 3](#matrix-product-backward)) |
-| truncation error | 절단 오차 | what a step that is not 0 adds to a derivative ([lesson 21](#step-size)) |
+| truncation error | 절단 오차 | the error of a finite step in place of the limit ([lesson 21](#step-size)) |
 | unit vector | 단위벡터 | a vector of length 1 ([lesson 16](#unit-vectors)) |
 | validation | 검증 | measuring the loss on a text that was not trained on ([lesson 8](#training-loop)) |
 | variance | 분산 | the mean square of the distance from the mean ([lesson 16](#sqrt-dk)) |
 | vector | 벡터 | numbers in a row ([lesson 3](#vectors-and-matrices)) |
-| vocabulary | 어휘 | all tokens that a model knows ([lesson 6](#tokens)) |
+| vocabulary | 어휘 | all tokens of a model ([lesson 6](#tokens)) |
 | warm-up | 워밍업 | raising the learning rate from 0 ([lesson 20](#warmup-cosine)) |
 | weight | 가중치 | a parameter that an input is multiplied by ([lesson 2](#neuron-forward)) |
 | weight decay | 가중치 감쇠 | making the weights a little smaller at each step ([lesson 20](#weight-decay)) |

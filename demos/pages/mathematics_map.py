@@ -16,22 +16,23 @@ r"""
 | **잔차, 정규화** | [벡터의 덧셈과 크기](#three-normalisations) | | [평균, 분산](#layer-norm-forward) |
 | **출력** | [hidden · W_out](#output-layer) | [소프트맥스](#softmax) | [조건부 확률](#softmax) |
 | **손실** | | [로그](#curves) | [교차 엔트로피, 엔트로피](#cross-entropy), [퍼플렉시티](#perplexity) |
-| **역전파** | [전치로 돌려보내기](#matrix-product-backward), [야코비 행렬](#softmax-jacobian) | [연쇄법칙](#chain-rule), [편미분](#chain-rule), [모든 유도](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
+| **역전파** | [전치행렬 곱하기](#matrix-product-backward), [야코비 행렬](#softmax-jacobian) | [연쇄법칙](#chain-rule), [편미분](#chain-rule), [모든 유도](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
 | **최적화** | [기울기의 크기와 클리핑](#clipping) | [경사하강법](#gradient-descent), [Adam](#adam), [스케줄](#warmup-cosine) | [이동평균](#adam) |
-| **평가** | | | [사다리와 엔트로피](#loss-ladder) |
+| **평가** | | | [기준선과 엔트로피](#loss-ladder) |
 | **생성** | | | [argmax, 온도, 표집](#predict-one-token) |
 
 순전파는 표를 위에서 아래로, 역전파는 손실에서 다시 위로 갑니다.
 
-$$\underbrace{\text{토큰} \to E \to +PE \to \bigl[\text{어텐션} \to \text{FF}\bigr]^N \to W_{\text{out}} \to \text{softmax} \to -\ln p}_{\text{순전파: 선형대수 + 함수}}
-\qquad \underbrace{\bar L = 1 \to p - y \to \bar W_{\text{out}} \to \dots \to \bar E}_{\text{역전파: 연쇄법칙}}$$
+$$\underbrace{\text{토큰} \to E + PE \to \bigl[\text{어텐션} \to \text{FF}\bigr]^N \to W_{\text{out}} \to p \to -\ln p}_{\text{순전파: 선형대수 + 함수}}$$
+
+$$\underbrace{\bar L = 1 \to p - y \to \bar W_{\text{out}} \to \dots \to \bar E}_{\text{역전파: 연쇄법칙}}$$
 
 ## 한 문장씩
 
-- **선형대수**는 정보를 옮깁니다: 내적은 얼마나 닮았는지, 행렬곱은 새로운 좌표.
-- **함수**는 휘게 합니다: 지수는 양수로, 로그는 곱을 합으로, ReLU는 반쪽만.
-- **확률과 정보**는 목표를 줍니다: 덜 놀라라.
-- **미적분**은 길을 알려 줍니다: 어느 쪽이 내리막인가.
+- **선형대수**는 정보를 옮기고 비교합니다. 내적은 두 벡터가 얼마나 비슷한지 나타내고, 행렬곱은 벡터를 새로운 좌표로 옮깁니다.
+- **함수**는 비선형성을 더합니다. 지수함수는 점수를 양수로, 로그함수는 곱을 합으로 바꾸고, ReLU는 양수만 통과시킵니다.
+- **확률과 정보 이론**은 목표를 정합니다. 실제로 나온 단어에 대한 놀라움의 평균을 줄이는 것입니다.
+- **미적분**은 방향을 알려 줍니다. 기울기의 반대 방향이 손실이 줄어드는 방향입니다.
 
 강의의 70개 항목이 각각 어느 강의에 있는지는 [대조표](lesson_items)에 있습니다.
 """
@@ -56,20 +57,21 @@ Rows are the stages of a language model, columns the fields of mathematics. Each
 | **loss** | | [logarithm](#curves) | [cross entropy, entropy](#cross-entropy), [perplexity](#perplexity) |
 | **backward** | [sent back by a transpose](#matrix-product-backward), [Jacobian](#softmax-jacobian) | [chain rule](#chain-rule), [partial derivatives](#chain-rule), [all derivations](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
 | **optimisation** | [length of a gradient, clipping](#clipping) | [gradient descent](#gradient-descent), [Adam](#adam), [schedules](#warmup-cosine) | [moving averages](#adam) |
-| **evaluation** | | | [the ladder, entropy](#loss-ladder) |
+| **evaluation** | | | [baselines, entropy](#loss-ladder) |
 | **generation** | | | [argmax, temperature, sampling](#predict-one-token) |
 
 The forward pass goes down this table, the backward pass up again from the loss.
 
-$$\underbrace{\text{tokens} \to E \to +PE \to \bigl[\text{attention} \to \text{FF}\bigr]^N \to W_{\text{out}} \to \text{softmax} \to -\ln p}_{\text{forward: linear algebra + functions}}
-\qquad \underbrace{\bar L = 1 \to p - y \to \bar W_{\text{out}} \to \dots \to \bar E}_{\text{backward: the chain rule}}$$
+$$\underbrace{\text{tokens} \to E + PE \to \bigl[\text{attention} \to \text{FF}\bigr]^N \to W_{\text{out}} \to p \to -\ln p}_{\text{forward: linear algebra + functions}}$$
+
+$$\underbrace{\bar L = 1 \to p - y \to \bar W_{\text{out}} \to \dots \to \bar E}_{\text{backward: the chain rule}}$$
 
 ## In a sentence each
 
-- **Linear algebra** moves information: a dot product says how alike, a matrix product gives new coordinates.
-- **Functions** bend it: the exponential makes positive, the logarithm turns products into sums, ReLU keeps one half.
-- **Probability and information** give the aim: be less surprised.
-- **Calculus** shows the way: which way is down?
+- **Linear algebra** moves and compares information: a dot product measures similarity, a matrix product gives new coordinates.
+- **Functions** add nonlinearity: the exponential makes scores positive, the logarithm turns products into sums, ReLU passes only positive numbers.
+- **Probability and information theory** define the goal: reduce the mean surprise at the actual words.
+- **Calculus** gives the direction: the loss decreases opposite to the gradient.
 
 Where each of the lesson's 70 items stands is in [its table](lesson_items).
 """
