@@ -27,10 +27,11 @@ Choose a text with repeated patterns: lyrics, recipes, lists of names, chats, po
 # %%
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from autolm import AdamW, CharacterTokenizer, Tensor, TinyLM, explain
+from autolm import AdamW, CharacterTokenizer, Tensor, TinyLM, explain, no_grad
 from autolm.lm.text_loss import tokens_of
 from autolm.nn import clip_gradients, schedule
 
@@ -88,7 +89,13 @@ r"""
 (project-ladder)=
 ## 3. 학습하기 전에 기준선 구하기
 
-내 글에서 아무것도 모르는 모델(uniform), 빈도만 아는 모델(unigram), 앞 글자를 아는 모델(bigram)의 손실입니다. 8강을 직접 계산합니다.
+먼저 글을 둘로 나눕니다. 속담 여섯 개 가운데 하나는 **검증**(validation)에만 쓰고, 나머지로 학습합니다. 학습에 쓴 글의 손실은 외워도 내려가므로,
+모델이 규칙을 배웠는지는 검증용 글의 손실로만 알 수 있습니다.
+
+그다음에 검증용 글에서 무작위로 찍는 모델(uniform), 글자의 빈도만 아는 모델(unigram), 바로 이전 글자를 아는 모델(bigram)의 손실을 구합니다. 확률은 학습용 글에서 셉니다.
+학습용 글에 한 번도 나오지 않은 쌍은 확률이 0이라서 손실이 무한대가 됩니다. 그래서 모든 쌍의 횟수에 1을 더합니다. 이것을 평활화(add-one smoothing)라고 합니다.
+
+$$P(b \mid a) = \frac{\text{쌍 } ab\text{의 횟수} + 1}{\text{글자 } a\text{의 횟수} + V}$$
 """
 
 # %% [markdown] lang="en"
@@ -96,21 +103,35 @@ r"""
 (project-ladder)=
 ## 3. Compute the baselines before training
 
-What would a model lose on this text that knows nothing (uniform), how often letters occur (unigram), the letter before (bigram)? Lesson 8, computed by hand:
+First split the text. One proverb in six is used for **validation** only, and the others for training. Memorizing also decreases the loss of the training text, so only the loss of the validation text shows
+whether the model has learned rules.
+
+Then compute the loss on the validation text of a random guess (uniform), of a model that knows the frequencies of letters (unigram), and of one that knows the letter before (bigram). Probabilities are counted in the training text.
+A pair that never occurs there would have probability 0 and an infinite loss, so we add 1 to every count (add-one smoothing):
+
+$$P(b \mid a) = \frac{\text{count of the pair } ab + 1}{\text{count of the letter } a + V}$$
 """
 
 # %%
 V = tokenizer.vocab_size
-pairs = np.zeros((V, V))
-np.add.at(pairs, (ids[:-1], ids[1:]), 1)
-p_next = pairs.sum(0) / pairs.sum()
-given = pairs / np.maximum(pairs.sum(1, keepdims=True), 1)
-floors = {
-    "uniform": math.log(V),
-    "unigram": -(p_next[p_next > 0] * np.log(p_next[p_next > 0])).sum(),
-    "bigram": -(pairs[pairs > 0] * np.log(given[pairs > 0])).sum() / pairs.sum(),
+lines = text.splitlines(keepends=True)
+texts = {
+    "train": "".join(line for i, line in enumerate(lines) if i % 6),
+    "val": "".join(lines[::6]),
 }
-for name, nats in floors.items():
+data = {name: np.array(tokenizer.encode(part)) for name, part in texts.items()}
+pairs = np.ones((V, V))  # each count begins at 1
+np.add.at(pairs, (data["train"][:-1], data["train"][1:]), 1)
+p_letter = pairs.sum(0) / pairs.sum()
+p_next = pairs / pairs.sum(1, keepdims=True)
+before, after = data["val"][:-1], data["val"][1:]
+baselines = {
+    "uniform": math.log(V),
+    "unigram": -np.log(p_letter[after]).mean(),
+    "bigram": -np.log(p_next[before, after]).mean(),
+}
+print({name: len(ids) for name, ids in data.items()})
+for name, nats in baselines.items():
     print(f"{name:8} {nats:.3f} nat   PPL {math.exp(nats):6.2f}")
 
 # %% [markdown] lang="ko"
@@ -158,20 +179,53 @@ rng = np.random.default_rng(0)
 steps, batch = 400, 8
 optimizer = AdamW(model.named_parameters(), 5e-3, weight_decay=0.01)
 rate = schedule("cosine", 5e-3, steps, warmup_steps=40)
+train_ids, curve = data["train"], []
+
+
+def loss_of(name):
+    """Return the mean loss of one text, in windows as long as those of training."""
+    ids = data[name]
+    starts = np.arange(0, len(ids) - block_size, block_size)
+    window = ids[starts[:, None] + np.arange(block_size + 1)]
+    with no_grad():
+        return model.compute_loss(window[:, :-1], window[:, 1:]).item()
+
+
 with threadpool_limits(1):
-    for step in range(steps):
-        starts = rng.integers(len(ids) - block_size - 1, size=batch)
-        window = ids[starts[:, None] + np.arange(block_size + 1)]
+    for step in range(steps + 1):
+        if step % 25 == 0:
+            curve.append((step, loss_of("train"), loss_of("val")))
+        starts = rng.integers(len(train_ids) - block_size, size=batch)
+        window = train_ids[starts[:, None] + np.arange(block_size + 1)]
         loss = model.compute_loss(window[:, :-1], window[:, 1:])
         optimizer.zero_grad()
         loss.backward()
         clip_gradients(model.parameters(), 1.0)
         optimizer.learning_rate = rate(step)
         optimizer.step()
-        if step in (0, 49, 99, 199, 399):
-            L = loss.item()
-            below = [name for name, nats in floors.items() if nats > L] or ["–"]
-            print(f"{step + 1:4}   L {L:.3f}   PPL {math.exp(L):7.2f}   < {below[-1]}")
+for step, train, val in curve[::2]:
+    below = [name for name, nats in baselines.items() if nats > val] or ["–"]
+    print(f"{step:4}   train {train:.3f}   val {val:.3f}   val < {below[-1]}")
+
+# %% [markdown] lang="ko"
+r"""
+두 손실을 그려 보면 과적합이 보입니다. 학습 손실은 계속 내려가지만, 검증 손실은 어느 걸음부터 다시 올라갑니다. 그때 학습을 멈추거나 더 긴 글을 써야 합니다.
+"""
+
+# %% [markdown] lang="en"
+r"""
+A plot of the two losses shows overfitting: the training loss keeps decreasing, but from some step on the validation loss increases again. Then one should stop training, or use a longer text.
+"""
+
+# %% tags=["varies"] en="the training loss falls to near 0 while the validation loss falls at first and then rises" ko="학습 손실은 0 가까이 내려가고, 검증 손실은 처음에 내려가다가 다시 올라갑니다"
+figure, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
+ax.plot(*np.array(curve)[:, :2].T, label="train")
+ax.plot(*np.array(curve)[:, [0, 2]].T, label="val")
+for name, nats in baselines.items():
+    ax.axhline(nats, color="0.7", lw=0.8)
+    ax.text(steps, nats, name, ha="right", va="bottom", fontsize=8)
+ax.set(xlabel="step", ylabel="L", ylim=(0, None))
+ax.legend(loc="center left")
 
 # %% [markdown] lang="ko"
 r"""
@@ -191,7 +245,9 @@ Generate text at several temperatures, and look at the probabilities of one next
 
 # %% tags=["varies"]
 for temperature in (0.3, 1.0, 1.5):
-    written = model.generate(ids[:3], 40, temperature=temperature, rng=np.random.default_rng(1))
+    written = model.generate(
+        data["train"][:3], 40, temperature=temperature, rng=np.random.default_rng(1)
+    )
     print(f"τ = {temperature}   {tokenizer.decode(written.tolist()).splitlines()[:3]}")
 prompt = "천 리 "
 logits, _ = model.forward(np.array(tokenizer.encode(prompt)))
@@ -202,17 +258,17 @@ for i in np.argsort(p)[::-1][:3]:
 # %% [markdown] lang="ko"
 r"""
 (project-look)=
-## 7. 들여다보고, 증명하고, 설명한다
+## 7. 들여다보고, 검증하고, 설명하기
 
-자기 모델의 손실 하나를 플레이어로 걸어 보고, 파라미터 하나의 기울기를 `explain`으로 설명하세요. 왜 그 값입니까?
+모델의 손실 하나를 플레이어로 한 단계씩 따라가 보고, 파라미터 하나의 기울기가 왜 그 값인지 `explain`으로 설명하세요.
 """
 
 # %% [markdown] lang="en"
 r"""
 (project-look)=
-## 7. Look into it, prove it, explain it
+## 7. Inspect, check and explain it
 
-Step through one loss of your own model in the player, and explain the gradient of one parameter. Why is it what it is?
+Step through one loss of your own model in the player, and explain the gradient of one parameter. Why does it have this value?
 """
 
 # %% tags=["varies"]
@@ -233,15 +289,15 @@ r"""
 (project-marks)=
 ## 스스로 채점하기
 
-| | 점수 | 할 수 있으면 |
+| | 점수 | 기준 |
 | --- | ---: | --- |
-| 바닥 | 2 | 내 글의 uniform, unigram, bigram을 계산하고 설명했다 |
-| 크기 | 1 | 파라미터의 수를 공식으로 세고, 코드의 수와 같았다 |
-| 루프 | 2 | 학습 루프를 직접 썼고, 검증 손실이 bigram 아래로 내려갔다 |
-| 예측 | 1 | 다음 토큰 하나의 확률을 구하고, 온도의 뜻을 설명했다 |
-| 역전파 | 2 | 파라미터 하나의 기울기를 손실에서부터 거슬러 설명했다 |
-| 증명 | 1 | 내가 쓴 연산 하나를 `autolm check`로 증명했다 |
-| 비교 | 1 | 같은 글에서 두 가지 선택(층의 수, 학습률, 토크나이저)을 비교했다 |
+| 기준선 | 2 | 검증용 글의 uniform, unigram, bigram을 계산하고 설명했습니다 |
+| 크기 | 1 | 파라미터의 수를 공식으로 세었고, 코드의 수와 같았습니다 |
+| 루프 | 2 | 학습 루프를 직접 썼고, 학습 손실과 검증 손실을 그려 어느 걸음에서 검증 손실이 bigram보다 낮아졌습니다 |
+| 예측 | 1 | 다음 토큰 하나의 확률을 구하고, 온도의 뜻을 설명했습니다 |
+| 역전파 | 2 | 파라미터 하나의 기울기를 손실에서부터 거슬러 설명했습니다 |
+| 검증 | 1 | 내가 쓴 연산 하나를 `autolm check`로 검증했습니다 |
+| 비교 | 1 | 같은 글에서 두 가지 선택(층의 수, 학습률, 토크나이저)을 비교했습니다 |
 
 10점 만점입니다. 글을 10만 글자로 늘리고 `autolm train 내글.txt`로 이어 가세요.
 
@@ -307,12 +363,12 @@ r"""
 
 | | marks | if you |
 | --- | ---: | --- |
-| floors | 2 | computed uniform, unigram and bigram of your text, and can explain them |
+| baselines | 2 | computed uniform, unigram and bigram of the validation text, and can explain them |
 | size | 1 | counted the parameters by the formula, and the code agreed |
-| loop | 2 | wrote the loop yourself, and the validation loss fell below the bigram |
+| loop | 2 | wrote the loop yourself and plotted both losses, and at some step the validation loss was below the bigram |
 | prediction | 1 | found the probability of one next token, and can explain the temperature |
-| backprop | 2 | explained the gradient of one parameter, all the way from the loss |
-| proof | 1 | proved an operation of yours by `autolm check` |
+| backprop | 2 | explained the gradient of one parameter, starting at the loss |
+| check | 1 | checked an operation of yours with `autolm check` |
 | comparison | 1 | compared two choices (layers, learning rate, tokenizer) on the same text |
 
 Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
