@@ -13,7 +13,7 @@ from tests.needs import need_renderer
 DEMOS = Path(__file__).parent.parent / "demos"
 ALL = sorted(DEMOS.glob("[0-9]*.py"))  # which building the course runs, and compares, too
 LESSONS = ALL if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else ALL[1::4]
-DRAWING = ("13_drawing", "14_the_player")
+DRAWING = ("23_drawing", "24_the_player")
 VARIES = "⋯\n"  # what a cell prints that differs from run to run
 
 
@@ -38,11 +38,11 @@ def test_a_lesson_prints_what_is_recorded(lesson, tmp_path):
 
 
 def test_attention_by_steps_is_the_fused_operation():
-    assert "attention(q, k, v) = output: True" in (DEMOS / "outputs/05_attention.txt").read_text()
+    assert "attention(q, k, v) = output: True" in (DEMOS / "outputs/06_attention.txt").read_text()
 
 
 def test_the_forward_pass_by_hand_ends_at_the_loss_of_the_model():
-    printed = (DEMOS / "outputs/06_forward_pass.txt").read_text()
+    printed = (DEMOS / "outputs/09_forward_pass.txt").read_text()
     by_hand, by_model = re.findall(r"(?:L =|compute_loss →) (\d+\.\d{6})", printed)
     assert by_hand == by_model
 

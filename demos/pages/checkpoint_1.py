@@ -11,7 +11,7 @@ r"""
 
 ```{answer}
 토큰 $(3,)$ → 임베딩 + 위치 $(3, 4)$ → 층 정규화 $(3, 4)$ → $Q, K, V$ $(3, 4)$ → 점수, 가중치 $(3, 3)$ → 가중합과 $W_O$ $(3, 4)$ → 잔차 → 피드포워드 $(3, 6) \to (3, 4)$ → 잔차 → 로짓 $(3, 5)$ →
-확률 $(3, 5)$. [6강](#tokens)
+확률 $(3, 5)$. [9강](#tokens)
 ```
 
 **2.** 첫 단어의 어텐션 가중치는 왜 언제나 $(1, 0, 0)$입니까?
@@ -20,7 +20,7 @@ r"""
 ```
 
 ```{answer}
-인과 마스크 때문에 자기 자신만 볼 수 있습니다. 하나뿐인 점수의 소프트맥스는 1입니다. [5강](#causal-mask)
+인과 마스크 때문에 자기 자신만 볼 수 있습니다. 하나뿐인 점수의 소프트맥스는 1입니다. [6강](#causal-mask)
 ```
 
 **3.** 위치 인코딩을 빼면 무엇을 잃습니까?
@@ -29,7 +29,7 @@ r"""
 ```
 
 ```{answer}
-순서를 알 수 없게 됩니다. 마스크가 없다면 "dog bites man"과 "man bites dog"처럼 같은 토큰을 순서만 바꾼 두 문장에서 "bites"의 출력이 같습니다. [17강](#attention-without-order)
+순서를 알 수 없게 됩니다. 마스크가 없다면 "dog bites man"과 "man bites dog"처럼 같은 토큰을 순서만 바꾼 두 문장에서 "bites"의 출력이 같습니다. [7강](#attention-without-order)
 ```
 
 **4.** 예측하세요. 아래 모델에서 "sat"의 가중치 세 개를 더하면?
@@ -53,7 +53,7 @@ Answer in your own words first. Then open the answer, and see it in the numbers 
 
 ```{answer}
 Tokens $(3,)$ → embedding + position $(3, 4)$ → layer norm $(3, 4)$ → $Q, K, V$ $(3, 4)$ → scores, weights $(3, 3)$ → weighted sum and $W_O$ $(3, 4)$ → residual → feed-forward $(3, 6) \to (3, 4)$ → residual → logits $(3, 5)$ → probabilities $(3, 5)$.
-[Lesson 6](#tokens)
+[Lesson 9](#tokens)
 ```
 
 **2.** Why are the attention weights of the first word always $(1, 0, 0)$?
@@ -62,7 +62,7 @@ Tokens $(3,)$ → embedding + position $(3, 4)$ → layer norm $(3, 4)$ → $Q, 
 ```
 
 ```{answer}
-Because of the causal mask it sees only itself, and the softmax of a single score is 1. [Lesson 5](#causal-mask)
+Because of the causal mask it sees only itself, and the softmax of a single score is 1. [Lesson 6](#causal-mask)
 ```
 
 **3.** What is lost without positions?
@@ -71,7 +71,7 @@ Because of the causal mask it sees only itself, and the softmax of a single scor
 ```
 
 ```{answer}
-The order. Without a mask, the output of "bites" is the same in "dog bites man" and "man bites dog", which have the same tokens in another order. [Lesson 17](#attention-without-order)
+The order. Without a mask, the output of "bites" is the same in "dog bites man" and "man bites dog", which have the same tokens in another order. [Lesson 7](#attention-without-order)
 ```
 
 **4.** Predict: in the model below, what do the three weights of "sat" add up to?

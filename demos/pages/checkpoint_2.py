@@ -9,7 +9,7 @@ r"""
 
 ```{answer}
 (1) 글 전체의 확률은 단어들의 확률의 곱이고, 로그를 취하면 합이 됩니다. 평균할 수 있습니다. (2) 확신하며 틀릴수록($p \to 0$) 한없이 커집니다. 게다가 소프트맥스와 합치면 기울기가 $p - y$로 간단해집니다.
-[4강](#cross-entropy)
+[5강](#cross-entropy)
 ```
 
 **2.** 손실이 0.5 내트인 모델은 좋은 모델입니까?
@@ -18,7 +18,7 @@ r"""
 ```
 
 ```{answer}
-그것만으로는 알 수 없습니다. 같은 데이터의 기준선(uniform, unigram, bigram)과 비교해야 하고, 엔트로피를 안다면 엔트로피와도 비교해야 합니다. [8강](#loss-ladder)
+그것만으로는 알 수 없습니다. 같은 데이터의 기준선(uniform, unigram, bigram)과 비교해야 하고, 엔트로피를 안다면 엔트로피와도 비교해야 합니다. [13강](#loss-ladder)
 ```
 
 **3.** 예측하세요. 확률 $0.2$로 예측한 단어가 실제로 나왔을 때의 손실은?
@@ -44,7 +44,7 @@ r"""
 ```
 
 ```{answer}
-(1) The probability of a text is a product over its words; the logarithm makes it a sum, of which one can take the mean. (2) The loss of a confident wrong prediction ($p \to 0$) grows without limit. And together with softmax the gradient is simply $p - y$. [Lesson 4](#cross-entropy)
+(1) The probability of a text is a product over its words; the logarithm makes it a sum, of which one can take the mean. (2) The loss of a confident wrong prediction ($p \to 0$) grows without limit. And together with softmax the gradient is simply $p - y$. [Lesson 5](#cross-entropy)
 ```
 
 **2.** Is a model with a loss of 0.5 nats good?
@@ -53,7 +53,7 @@ r"""
 ```
 
 ```{answer}
-The number alone does not tell. Compare it with the baselines of the same data (uniform, unigram, bigram), and with the entropy if it is known. [Lesson 8](#loss-ladder)
+The number alone does not tell. Compare it with the baselines of the same data (uniform, unigram, bigram), and with the entropy if it is known. [Lesson 13](#loss-ladder)
 ```
 
 **3.** Predict: the actual word had probability $0.2$. What is the loss?

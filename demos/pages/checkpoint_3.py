@@ -17,7 +17,7 @@ $\bar W_{\text{out}} = \hat x^{\mathsf T}\bar z$, $(4, 3)(3, 5) = (4, 5)$. 기�
 ```
 
 ```{answer}
-$y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울기가 그대로 한 번 내려가고, 가지를 거친 기울기가 더해집니다. 곱할수록 작아지는 경로만 있는 것이 아닙니다. [19강](#residual-derivation)
+$y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울기가 그대로 한 번 내려가고, 가지를 거친 기울기가 더해집니다. 곱할수록 작아지는 경로만 있는 것이 아닙니다. [10강](#residual-derivation)
 ```
 
 **3.** 손실에서 $W_Q$까지 기울기가 지나는 연산을 거꾸로 순서대로 쓰세요.
@@ -26,7 +26,7 @@ $y = x + f(x)$의 미분에는 $I$가 들어 있습니다. 위에서 온 기울�
 ```
 
 ```{answer}
-교차 엔트로피·소프트맥스 → $W_{\text{out}}$ → 마지막 층 정규화 → 잔차 → (피드포워드 가지와 옆길) → 잔차 → $W_O$ → 가중합 → 소프트맥스 → 점수 $QK^{\mathsf T}/\sqrt{d_k}$ → $Q = \hat x W_Q$. [7강](#backward-order)
+교차 엔트로피·소프트맥스 → $W_{\text{out}}$ → 마지막 층 정규화 → 잔차 → (피드포워드 가지와 옆길) → 잔차 → $W_O$ → 가중합 → 소프트맥스 → 점수 $QK^{\mathsf T}/\sqrt{d_k}$ → $Q = \hat x W_Q$. [11강](#backward-order)
 ```
 
 **4.** 예측하세요. 아래에서 로짓의 기울기 한 행의 합은?
@@ -56,7 +56,7 @@ $\bar W_{\text{out}} = \hat x^{\mathsf T}\bar z$, of shapes $(4, 3)(3, 5) = (4, 
 ```
 
 ```{answer}
-In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is passed on once, unchanged, and the gradient from the branch is added. There is a path besides the product that shrinks. [Lesson 19](#residual-derivation)
+In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is passed on once, unchanged, and the gradient from the branch is added. There is a path besides the product that shrinks. [Lesson 10](#residual-derivation)
 ```
 
 **3.** Which operations does the gradient pass from the loss to $W_Q$, in their order backwards?
@@ -65,7 +65,7 @@ In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is 
 ```
 
 ```{answer}
-Cross entropy and softmax → $W_{\text{out}}$ → the last layer norm → residual → (the branch of feed-forward, and around it) → residual → $W_O$ → weighted sum → softmax → scores $QK^{\mathsf T}/\sqrt{d_k}$ → $Q = \hat x W_Q$. [Lesson 7](#backward-order)
+Cross entropy and softmax → $W_{\text{out}}$ → the last layer norm → residual → (the branch of feed-forward, and around it) → residual → $W_O$ → weighted sum → softmax → scores $QK^{\mathsf T}/\sqrt{d_k}$ → $Q = \hat x W_Q$. [Lesson 11](#backward-order)
 ```
 
 **4.** Predict: what does a row of the gradient of the logits below add up to?

@@ -17,7 +17,7 @@ r"""
 ```
 
 ```{answer}
-골짜기를 건너뛰어 더 높은 곳으로 갑니다. 곡률이 $c$인 방향에서는 $\alpha > 2/c$이면 발산합니다. [20강](#valley)
+골짜기를 건너뛰어 더 높은 곳으로 갑니다. 곡률이 $c$인 방향에서는 $\alpha > 2/c$이면 발산합니다. [12강](#valley)
 ```
 
 **3.** 학습 루프의 다섯 줄을 쓰세요. `zero_grad()`를 잊으면?
@@ -26,7 +26,7 @@ r"""
 ```
 
 ```{answer}
-배치 → 손실 → 지우고 역전파 → 클리핑 → 한 걸음. 잊으면 이전 걸음들의 기울기가 계속 더해집니다. 잎의 기울기는 쌓이기 때문입니다. [8강](#training-loop)
+배치 → 손실 → 지우고 역전파 → 클리핑 → 한 걸음. 잊으면 이전 걸음들의 기울기가 계속 더해집니다. 잎의 기울기는 쌓이기 때문입니다. [13강](#training-loop)
 ```
 
 **4.** 예측하세요. $\|g\|^2 = 4$이고 $\alpha = 0.01$이면 손실은 약 얼마만큼 줄어듭니까?
@@ -57,7 +57,7 @@ To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(
 ```
 
 ```{answer}
-It jumps over the valley, and lands higher. Along a direction of curvature $c$ it diverges with $\alpha > 2/c$. [Lesson 20](#valley)
+It jumps over the valley, and lands higher. Along a direction of curvature $c$ it diverges with $\alpha > 2/c$. [Lesson 12](#valley)
 ```
 
 **3.** What are the five lines of the training loop? And if one forgets `zero_grad()`?
@@ -66,7 +66,7 @@ It jumps over the valley, and lands higher. Along a direction of curvature $c$ i
 ```
 
 ```{answer}
-Batch → loss → forget, and backward → clip → step. Forgotten, the gradients of earlier steps are added for ever: leaves accumulate. [Lesson 8](#training-loop)
+Batch → loss → forget, and backward → clip → step. Forgotten, the gradients of earlier steps are added for ever: leaves accumulate. [Lesson 13](#training-loop)
 ```
 
 **4.** Predict: with $\|g\|^2 = 4$ and $\alpha = 0.01$, about how much does the loss fall?

@@ -47,48 +47,48 @@ pages/glossary
 lessons/01_scalars_and_the_chain_rule
 lessons/02_a_neuron
 lessons/03_tensors_and_broadcasting
-lessons/04_softmax_and_cross_entropy
-lessons/05_attention
-lessons/06_forward_pass
-lessons/07_backward_pass
-lessons/08_training_and_perplexity
-lessons/09_gpt3
+lessons/05_softmax_and_cross_entropy
+lessons/06_attention
+lessons/09_forward_pass
+lessons/11_backward_pass
+lessons/13_training_and_perplexity
+lessons/16_gpt3
 ```
 
 ```{toctree}
 :hidden:
 :caption: 2부 · 증명하고, 걷고, 그리기
 
-lessons/10_prove_a_gradient
-lessons/11_stepping_a_neuron
-lessons/12_stepping_an_attention_head
-lessons/13_drawing
-lessons/14_the_player
-lessons/15_native_microgpt
+lessons/20_check_a_gradient
+lessons/21_stepping_a_neuron
+lessons/22_stepping_an_attention_head
+lessons/23_drawing
+lessons/24_the_player
+lessons/25_native_microgpt
 ```
 
 ```{toctree}
 :hidden:
 :caption: 3부 · 수학을 빠짐없이
 
-lessons/16_functions_vectors_normalisation
-lessons/17_positions
-lessons/18_multi_head_attention
-lessons/19_derivations
-lessons/20_optimisation
-lessons/21_numerical_gradients
-lessons/22_bpe
+lessons/04_functions_vectors_normalisation
+lessons/07_positions
+lessons/08_multi_head_attention
+lessons/10_derivations
+lessons/12_optimisation
+lessons/14_numerical_gradients
+lessons/15_bpe
 ```
 
 ```{toctree}
 :hidden:
 :caption: 4부 · 내 모델
 
-lessons/23_the_lessons_script
-lessons/24_llama
-lessons/25_build_your_own
+lessons/17_the_lessons_script
+lessons/18_llama
+lessons/19_build_your_own
 lessons/26_growing_out
-lessons/27_prove_a_kernel
+lessons/27_check_a_kernel
 ```
 
 ```{toctree}
@@ -164,48 +164,48 @@ pages/glossary
 lessons/01_scalars_and_the_chain_rule
 lessons/02_a_neuron
 lessons/03_tensors_and_broadcasting
-lessons/04_softmax_and_cross_entropy
-lessons/05_attention
-lessons/06_forward_pass
-lessons/07_backward_pass
-lessons/08_training_and_perplexity
-lessons/09_gpt3
+lessons/05_softmax_and_cross_entropy
+lessons/06_attention
+lessons/09_forward_pass
+lessons/11_backward_pass
+lessons/13_training_and_perplexity
+lessons/16_gpt3
 ```
 
 ```{toctree}
 :hidden:
 :caption: Part 2 · prove, step, draw
 
-lessons/10_prove_a_gradient
-lessons/11_stepping_a_neuron
-lessons/12_stepping_an_attention_head
-lessons/13_drawing
-lessons/14_the_player
-lessons/15_native_microgpt
+lessons/20_check_a_gradient
+lessons/21_stepping_a_neuron
+lessons/22_stepping_an_attention_head
+lessons/23_drawing
+lessons/24_the_player
+lessons/25_native_microgpt
 ```
 
 ```{toctree}
 :hidden:
 :caption: Part 3 · nothing left out
 
-lessons/16_functions_vectors_normalisation
-lessons/17_positions
-lessons/18_multi_head_attention
-lessons/19_derivations
-lessons/20_optimisation
-lessons/21_numerical_gradients
-lessons/22_bpe
+lessons/04_functions_vectors_normalisation
+lessons/07_positions
+lessons/08_multi_head_attention
+lessons/10_derivations
+lessons/12_optimisation
+lessons/14_numerical_gradients
+lessons/15_bpe
 ```
 
 ```{toctree}
 :hidden:
 :caption: Part 4 · a model of one's own
 
-lessons/23_the_lessons_script
-lessons/24_llama
-lessons/25_build_your_own
+lessons/17_the_lessons_script
+lessons/18_llama
+lessons/19_build_your_own
 lessons/26_growing_out
-lessons/27_prove_a_kernel
+lessons/27_check_a_kernel
 ```
 
 ```{toctree}

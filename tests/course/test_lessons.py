@@ -219,7 +219,7 @@ def test_a_lesson_can_be_looked_at_stepped_and_run(path):
 
 
 def test_the_script_of_the_published_lesson_runs_to_its_last_line(capsys):
-    book = lessons.read(ROOT / "demos" / "23_the_lessons_script.py").book
+    book = lessons.read(ROOT / "demos" / "17_the_lessons_script.py").book
     (script,) = [c.source for c in book.cells if "lesson-script" in c.metadata.get("tags", ())]
     exec(script, {})
     *epochs, last = capsys.readouterr().out.splitlines()

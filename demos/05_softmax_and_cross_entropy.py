@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 4강: 소프트맥스와 교차 엔트로피
+# 5강: 소프트맥스와 교차 엔트로피
 
 언어 모델의 끝에는 단어마다 점수가 하나씩 있습니다. 이 점수를 **로짓**(logit)이라고 합니다. **소프트맥스**(softmax)는 점수를
 확률로 만들고, **교차 엔트로피**(cross entropy)는 실제로 나온 단어에 모델이 얼마나 놀랐는지를 잽니다. 둘을 합치면
@@ -19,7 +19,7 @@ $$p_i = P(\text{단어}_i \mid \text{문맥}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 4: softmax and cross entropy
+# Lesson 5: softmax and cross entropy
 
 A language model ends in one score for each word, its **logits**. **Softmax** turns them into probabilities, and **cross entropy**
 measures how surprised the model is by the actual next word. Together they have a very simple gradient: prediction − truth.

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 23강: 강의의 코드, 그리고 다음 토큰 하나 예측하기
+# 17강: 강의의 코드, 그리고 다음 토큰 하나 예측하기
 
 이 과정의 바탕이 된 강의는 코드로 끝납니다. `TinyLM` 클래스를 만들고, 문장 두 개로 5에폭 동안 학습하고, "The cat" 다음에 올 토큰을 예측합니다. 클래스를
 직접 쓰는 대신 `from autolm import TinyLM` 한 줄로 가져오면, 실행하는 부분은 그대로 끝까지 실행됩니다. 먼저 실행해 보고, 그다음에 강의의 모델과 무엇이
@@ -14,7 +14,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 23: the lesson's own script, and the prediction of one token
+# Lesson 17: the lesson's own script, and the prediction of one token
 
 The lesson that this course follows ends with code: it defines a class `TinyLM`, trains it on two sentences for 5 epochs, and predicts the token after "The cat". Import the class instead,
 `from autolm import TinyLM`, and the part that uses it runs as it is to its last line. We run it first, and then check one by one what its model shares with ours and what it does not.
@@ -106,8 +106,8 @@ r"""
 ## 3. 왜 작은 가중치로 시작하는가
 
 모두 0이면 모든 뉴런이 똑같은 기울기를 받아 영원히 똑같습니다. 그래서 무작위여야 합니다. 너무 크면 소프트맥스가 처음부터 확신에 차서 틀리고
-손실과 기울기가 폭발합니다. 너무 작으면 신호와 기울기가 층을 지나며 사라집니다. 폭 $n$의 합 $\sum_{i=1}^n w_i x_i$의 분산은 $n\sigma_w^2$이므로(16강과 같은 계산), 분산을 지키려면
-$\sigma_w = 1/\sqrt n$, 즉 폭 32에서 $0.18$입니다. $0.01$은 안전하지만 작습니다. 처음 손실을 재 봅시다. $\ln 50 = 3.912$가
+손실과 기울기가 폭발합니다. 너무 작으면 신호와 기울기가 층을 지나며 사라집니다. 폭 $n$의 합 $\sum_{i=1}^n w_i x_i$의 분산은 $n\sigma_w^2$이므로(4강과 같은 계산), 분산을 지키려면
+$\sigma_w = 1/\sqrt n$, 즉 폭 32에서 $0.18$입니다. $0.01$은 안전하지만 작습니다. 처음 손실을 계산해 봅시다. $\ln 50 = 3.912$가
 무작위로 찍는 모델의 손실입니다. 강의의 코드에는 층 정규화가 없습니다(no norm). 층 정규화를 넣으면(norm) 가중치가 커도 기울기가 폭발하지 않습니다.
 """
 
@@ -117,7 +117,7 @@ r"""
 ## 3. Why start with small weights?
 
 If all weights are 0, all neurons get the same gradient and stay equal for ever, so they must be random. If they are too large, softmax is confident and wrong from the start, and loss and gradient explode; if they are too
-small, signal and gradient fade from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 16), so to keep it, $\sigma_w = 1/\sqrt n$: for a width of 32, $0.18$. The
+small, signal and gradient fade from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 4), so to keep it, $\sigma_w = 1/\sqrt n$: for a width of 32, $0.18$. The
 lesson's $0.01$ is safe, but small. Measure the first loss; $\ln 50 = 3.912$ is that of a random guess. The lesson's code
 has no layer norm; with one, large weights do not make the gradients explode.
 """
@@ -173,7 +173,7 @@ r"""
 (log-softmax)=
 ### `+ 1e-10`은 필요 없습니다
 
-강의의 손실은 $-\ln(p + 10^{-10})$입니다. 로그-소프트맥스에는 이 수가 필요 없고, 있으면 아주 틀린 예측의 손실이 작아집니다([19강](#cross-entropy-derivation)). 이 모델에서는 확률이
+강의의 손실은 $-\ln(p + 10^{-10})$입니다. 로그-소프트맥스에는 이 수가 필요 없고, 있으면 아주 틀린 예측의 손실이 작아집니다([10강](#cross-entropy-derivation)). 이 모델에서는 확률이
 $1/50$쯤이라서 차이가 거의 없습니다.
 """
 
@@ -182,7 +182,7 @@ r"""
 (log-softmax)=
 ### No need for `+ 1e-10`
 
-The lesson's loss is $-\ln(p + 10^{-10})$. Log-softmax needs no such number, which makes the loss of a very wrong prediction too small ([lesson 19](#cross-entropy-derivation)). In this model probabilities are about $1/50$,
+The lesson's loss is $-\ln(p + 10^{-10})$. Log-softmax needs no such number, which makes the loss of a very wrong prediction too small ([lesson 10](#cross-entropy-derivation)). In this model probabilities are about $1/50$,
 and there is hardly a difference.
 """
 
@@ -203,7 +203,7 @@ r"""
 문장 하나이고, 문장 두 개를 5에폭 보므로 모두 $2 \cdot 5 = 10$걸음을 움직입니다. **학습률**(learning rate) $\alpha = 0.001$은 한 걸음에 기울기의 몇 배를
 움직일지 정합니다.
 
-아래는 강의의 모델과 강의의 데이터로 돌린 강의의 루프입니다. 다른 점은 하나입니다. 강의의 `train_step`은 임베딩만 수치 미분으로 움직이고([21강](#measuring-trap)),
+아래는 강의의 모델과 강의의 데이터로 돌린 강의의 루프입니다. 다른 점은 하나입니다. 강의의 `train_step`은 임베딩만 수치 미분으로 움직이고([14강](#measuring-trap)),
 여기서는 모든 파라미터를 정확한 기울기로 움직입니다. 첫 줄에서 보듯이 $\alpha = 0.001$로 열 걸음을 가면 손실이 거의 그대로입니다. 학습률과 에폭을 늘리면 내려갑니다.
 """
 
@@ -215,7 +215,7 @@ r"""
 A **batch** is the data that is seen together before one step; an **epoch** is one pass over all the data. The lesson takes one sentence at a time, so a batch is one sentence, and two sentences for 5 epochs are
 $2 \cdot 5 = 10$ steps. The **learning rate** $\alpha = 0.001$ is the factor by which the gradient is multiplied in each step.
 
-Here is the lesson's loop, with the lesson's model and data. One thing differs: the lesson's `train_step` moves the embedding alone, by numerical gradients ([lesson 21](#measuring-trap)); here all
+Here is the lesson's loop, with the lesson's model and data. One thing differs: the lesson's `train_step` moves the embedding alone, by numerical gradients ([lesson 14](#measuring-trap)); here all
 parameters move, by exact gradients. In the first line, ten steps with $\alpha = 0.001$ leave the loss nearly as it was. A larger learning rate and more epochs decrease it.
 """
 
@@ -282,11 +282,11 @@ r"""
 
 | 강의가 말하는 것 | 코드가 하는 것 |
 | --- | --- |
-| 파라미터 약 1만 개 | 19 584개 ([9강](#lesson-model-size)) |
-| Multi-Head Attention | `num_heads`를 쓰지 않음: 헤드 하나 ([18강](#split-heads)) |
+| 파라미터 약 1만 개 | 19 584개 ([16강](#lesson-model-size)) |
+| Multi-Head Attention | `num_heads`를 쓰지 않음: 헤드 하나 ([8강](#split-heads)) |
 | $\sqrt{d_k}$로 나눔 | $\sqrt{d_{\text{model}}}$로 나눔 |
-| 다음 단어 예측 | 마스크가 없어 학습할 때 답을 보고 있음 ([5강](#causal-mask)) |
-| 수치 미분으로 기울기 | 첫 토큰만 옳음 ([21강](#measuring-trap)) |
+| 다음 단어 예측 | 마스크가 없어 학습할 때 답을 보고 있음 ([6강](#causal-mask)) |
+| 수치 미분으로 기울기 | 첫 토큰만 옳음 ([14강](#measuring-trap)) |
 
 ## 들여다보기
 
@@ -300,11 +300,11 @@ r"""
 
 | it says | it does |
 | --- | --- |
-| about 10 K parameters | 19 584 ([lesson 9](#lesson-model-size)) |
-| multi-head attention | ignores `num_heads`: one head ([lesson 18](#split-heads)) |
+| about 10 K parameters | 19 584 ([lesson 16](#lesson-model-size)) |
+| multi-head attention | ignores `num_heads`: one head ([lesson 8](#split-heads)) |
 | divides by $\sqrt{d_k}$ | divides by $\sqrt{d_{\text{model}}}$ |
-| predicts the next word | has no mask: each word sees its answer ([lesson 5](#causal-mask)) |
-| numerical gradients | right for the first token only ([lesson 21](#measuring-trap)) |
+| predicts the next word | has no mask: each word sees its answer ([lesson 6](#causal-mask)) |
+| numerical gradients | right for the first token only ([lesson 14](#measuring-trap)) |
 
 ## Look into it
 

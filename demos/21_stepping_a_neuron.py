@@ -1,10 +1,10 @@
 # %% [markdown] lang="ko"
 r"""
-# 11강: 뉴런을 한 단계씩 따라가기
+# 21강: 뉴런을 한 단계씩 따라가기
 
 2강의 뉴런입니다. 이번에는 `print`를 직접 쓰지 않아도 각 단계(step)를 출력하면 무엇을 하는지 나타납니다. 터미널에서 직접 따라가려면 다음 명령을 씁니다.
 
-    autolm step demos/11_stepping_a_neuron.py --var o
+    autolm step demos/21_stepping_a_neuron.py --var o
 
 (walk)=
 ## 1. 순전파의 단계
@@ -12,11 +12,11 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 11: step through a neuron
+# Lesson 21: step through a neuron
 
 We return to the neuron of lesson 2. This time a step describes itself when it is printed. To step through it yourself, at a prompt with the commands of pdb:
 
-    autolm step demos/11_stepping_a_neuron.py --var o
+    autolm step demos/21_stepping_a_neuron.py --var o
 
 (walk)=
 ## 1. The steps of the forward pass

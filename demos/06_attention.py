@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 5강: 어텐션
+# 6강: 어텐션
 
 **어텐션**(attention)은 문장 속 단어들이 서로를 바라보는 방법입니다. 각 위치는 질문을 하나 던지고(**쿼리**, query), 자기가 가진
 것을 내보이고(**키**, key), 아는 것을 줍니다(**밸류**, value). 키가 쿼리에 얼마나 잘 맞는지가 그 밸류를 얼마나 가져올지를
@@ -13,13 +13,13 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 
 점수는 쿼리와 키의 **내적**입니다. 방향이 비슷하면 크고, 수직이면 0, 반대면 음수입니다. 내적은 **유사도**(similarity)를
 잽니다($q \cdot k = \|q\|\|k\|\cos\theta$). $K^{\mathsf T}$로 전치하면 모든 쌍의 내적이 행렬곱 한 번에 나옵니다. 행은 묻는
-단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 16강에서 유도합니다. 차원이 커져도 점수의 표준편차가 1로
+단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 4강에서 유도합니다. 차원이 커져도 점수의 표준편차가 1로
 유지되도록 하는 것입니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 5: attention
+# Lesson 6: attention
 
 With **attention**, the words of a sentence exchange information. Each position has a **query** (what it is looking for), a **key** (what it offers)
 and a **value** (the information it passes on). How well a key matches a query decides how much of that value is taken.
@@ -31,7 +31,7 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 
 A score is the **dot product** of a query and a key: large if they point the same way, 0 if at right angles, negative if
 opposite. It measures **similarity** ($q \cdot k = \|q\|\|k\|\cos\theta$). With $K^{\mathsf T}$, transposed, one matrix product computes all pairwise dot products: rows belong to queries,
-columns to keys. Lesson 16 derives why we divide by $\sqrt{d_k}$: so that the standard deviation of the scores stays 1 whatever the
+columns to keys. Lesson 4 derives why we divide by $\sqrt{d_k}$: so that the standard deviation of the scores stays 1 whatever the
 dimension of a key.
 """
 
@@ -164,7 +164,7 @@ r"""
 (attention-backward)=
 ## 6. 역전파: "sat"의 출력은 무엇에 따라 변하는가
 
-"sat"의 행에 1, 나머지에 0인 기울기에서 시작합니다. 행렬곱과 소프트맥스의 규칙(유도는 19강)에 의해
+"sat"의 행에 1, 나머지에 0인 기울기에서 시작합니다. 행렬곱과 소프트맥스의 규칙(유도는 10강)에 의해
 
 $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 \bar s_i = a_i \Bigl(\bar a_i - \sum_j \bar a_j a_j\Bigr), \qquad
@@ -181,7 +181,7 @@ sentence and near "money" in the other. This is **context**. $W_Q$, $W_K$ and $W
 (attention-backward)=
 ## 6. Backwards: what moves the output of "sat"?
 
-Start from a gradient of 1 in the row of "sat" and 0 elsewhere. By the rules of the matrix product and softmax (derived in lesson 19)
+Start from a gradient of 1 in the row of "sat" and 0 elsewhere. By the rules of the matrix product and softmax (derived in lesson 10)
 
 $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 \bar s_i = a_i \Bigl(\bar a_i - \sum_j \bar a_j a_j\Bigr), \qquad

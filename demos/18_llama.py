@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 24강: Llama에서는 무엇이 달라지는가
+# 18강: Llama에서는 무엇이 달라지는가
 
 2017년의 트랜스포머, GPT-3, Llama는 골격이 같습니다. 부품 세 개가 바뀌었습니다. 층 정규화는 **RMSNorm**으로, 위치 인코딩은 **RoPE**로, ReLU 피드포워드는 **SwiGLU**로
 바뀌었습니다. 하나씩 공식을 쓰고, 기울기를 확인하고, 파라미터 수를 계산합니다.
@@ -15,12 +15,12 @@ $$y_i = \gamma_i \frac{x_i}{r}, \qquad r = \sqrt{\frac1d\sum_k x_k^2 + \varepsil
 $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
 = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
-층 정규화([19강](#layer-norm-derivation))에서 평균을 빼는 항 하나가 사라졌습니다.
+층 정규화([10강](#layer-norm-derivation))에서 평균을 빼는 항 하나가 사라졌습니다.
 """
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 24: what changes in Llama
+# Lesson 18: what changes in Llama
 
 The transformer of 2017, GPT-3 and Llama have the same structure. Three parts were changed: layer norm became **RMSNorm**, the positional encoding **RoPE**, the feed-forward ReLU **SwiGLU**. We write each formula, check its gradient,
 and count parameters.
@@ -35,7 +35,7 @@ Differentiate: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i
 $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
 = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
-Compared with layer norm ([lesson 19](#layer-norm-derivation)), the term that removes the mean is gone.
+Compared with layer norm ([lesson 10](#layer-norm-derivation)), the term that removes the mean is gone.
 """
 
 # %%
@@ -67,7 +67,7 @@ r"""
 $$R_p = \begin{pmatrix} \cos\omega p & -\sin\omega p \\ \sin\omega p & \cos\omega p \end{pmatrix}, \qquad
 (R_p q)\cdot(R_s k) = q^{\mathsf T} R_p^{\mathsf T} R_s\, k = q^{\mathsf T} R_{s - p}\, k$$
 
-$R_p^{\mathsf T} R_s = R_{s-p}$이므로($-p$만큼 되돌리고 $s$만큼 돌리기) 점수는 두 위치의 **거리**에만 달려 있습니다. 17강에서 위치끼리의 내적이 그랬던 것과 같지만, 이번에는 점수 자체가
+$R_p^{\mathsf T} R_s = R_{s-p}$이므로($-p$만큼 되돌리고 $s$만큼 돌리기) 점수는 두 위치의 **거리**에만 달려 있습니다. 7강에서 위치끼리의 내적이 그랬던 것과 같지만, 이번에는 점수 자체가
 그렇습니다. 파라미터도, 최대 길이도 없습니다.
 """
 
@@ -82,7 +82,7 @@ for $d = 4$, components $(1, 3)$ and $(2, 4)$. (Other implementations pair neigh
 $$R_p = \begin{pmatrix} \cos\omega p & -\sin\omega p \\ \sin\omega p & \cos\omega p \end{pmatrix}, \qquad
 (R_p q)\cdot(R_s k) = q^{\mathsf T} R_p^{\mathsf T} R_s\, k = q^{\mathsf T} R_{s - p}\, k$$
 
-Since $R_p^{\mathsf T} R_s = R_{s-p}$ (rotate back by $p$, then by $s$), a score depends only on the **distance** of two positions. In lesson 17 this held for the product of encodings; here it holds for the score itself. There are no parameters and no maximal length.
+Since $R_p^{\mathsf T} R_s = R_{s-p}$ (rotate back by $p$, then by $s$), a score depends only on the **distance** of two positions. In lesson 7 this held for the product of encodings; here it holds for the score itself. There are no parameters and no maximal length.
 """
 
 # %%
@@ -102,7 +102,7 @@ r"""
 
 $$\mathrm{FF}(x) = \bigl(\mathrm{silu}(x W_{\text{gate}}) \odot (x W_{\text{up}})\bigr) W_{\text{down}}, \qquad \mathrm{silu}(a) = a\,\sigma(a)$$
 
-한 투영이 다른 투영을 얼마나 통과시킬지 정하는 **게이트**(gate)가 됩니다. $y = \mathrm{silu}(a)\,b$를 미분하면 곱의 미분법(10강)에 의해
+한 투영이 다른 투영을 얼마나 통과시킬지 정하는 **게이트**(gate)가 됩니다. $y = \mathrm{silu}(a)\,b$를 미분하면 곱의 미분법(20강)에 의해
 
 $$\bar a = \bar y\, b\,\sigma\bigl(1 + a(1 - \sigma)\bigr), \qquad \bar b = \bar y\,\mathrm{silu}(a).$$
 
@@ -118,7 +118,7 @@ The backward pass of a rotation is the opposite rotation: $\bar q = R_p^{\mathsf
 
 $$\mathrm{FF}(x) = \bigl(\mathrm{silu}(x W_{\text{gate}}) \odot (x W_{\text{up}})\bigr) W_{\text{down}}, \qquad \mathrm{silu}(a) = a\,\sigma(a)$$
 
-One projection is the **gate** of the other: it decides how much passes. For $y = \mathrm{silu}(a)\,b$, the product rule (lesson 10) gives
+One projection is the **gate** of the other: it decides how much passes. For $y = \mathrm{silu}(a)\,b$, the product rule (lesson 20) gives
 
 $$\bar a = \bar y\, b\,\sigma\bigl(1 + a(1 - \sigma)\bigr), \qquad \bar b = \bar y\,\mathrm{silu}(a).$$
 
@@ -236,7 +236,7 @@ r² = (a² + b²)/2 + 1이면 ∂r/∂a = a/(2r), ∂r/∂b = b/(2r).
 **3. 규칙을 쓰세요.** SwiGLU의 $y = \mathrm{silu}(a)\,b$.
 
 ```{exercise} gated
-silu′ = σ + aσ(1 − σ)입니다(10강).
+silu′ = σ + aσ(1 − σ)입니다(20강).
 ```
 """
 
@@ -286,6 +286,6 @@ For r² = (a² + b²)/2 + 1, ∂r/∂a = a/(2r) and ∂r/∂b = b/(2r).
 **3. Write the rule.** $y = \mathrm{silu}(a)\,b$, of SwiGLU.
 
 ```{exercise} gated
-silu′ = σ + aσ(1 − σ), by lesson 10.
+silu′ = σ + aσ(1 − σ), by lesson 20.
 ```
 """

@@ -1,11 +1,11 @@
 # %% [markdown] lang="ko"
 r"""
-# 14강: 플레이어
+# 24강: 플레이어
 
 플레이어는 HTML 파일 하나이고, 다른 것은 아무것도 필요하지 않습니다. 역전파가 어떻게 이루어지는지 궁금해하는 사람에게 보내 주세요. 화살표 키는 한 단계,
 스페이스는 재생, 노드를 누르면 설명, b는 중단점입니다. 너무 큰 그래프는 모듈 단위로 따라가고, 모듈을 누르면 열립니다.
 
-    autolm step demos/11_stepping_a_neuron.py --html neuron.html
+    autolm step demos/21_stepping_a_neuron.py --html neuron.html
 
 (play-neuron)=
 ## 1. 뉴런
@@ -13,12 +13,12 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 14: the player
+# Lesson 24: the player
 
 The player is one HTML file that needs nothing else. Send it to anyone who wants to know how backpropagation works. Arrow keys step, space plays, a
 click on a node explains it, b sets a breakpoint. A graph that is too large to read is stepped module by module; click a module to open it.
 
-    autolm step demos/11_stepping_a_neuron.py --html neuron.html
+    autolm step demos/21_stepping_a_neuron.py --html neuron.html
 
 (play-neuron)=
 ## 1. A neuron
@@ -107,7 +107,7 @@ $1 - o^2 = 0.5$.
 **2. 그려서 설명하세요.** 위의 TinyLM에서 어텐션 상자 하나를 열어 보세요. 소프트맥스는 어느 상자들로 이루어져 있습니까?
 
 ```{answer}
-최댓값을 빼고($-$), 지수함수($\exp$), 합($\Sigma$), 나눗셈($\div$)입니다. 4강의 공식 그대로입니다.
+최댓값을 빼고($-$), 지수함수($\exp$), 합($\Sigma$), 나눗셈($\div$)입니다. 5강의 공식 그대로입니다.
 ```
 """
 
@@ -144,6 +144,6 @@ $1 - o^2 = 0.5$.
 **2. Draw and explain.** Open an attention of the TinyLM above. Which boxes make up the softmax?
 
 ```{answer}
-The largest is subtracted ($-$), then $\exp$, the sum ($\Sigma$) and the division ($\div$): the formula of lesson 4.
+The largest is subtracted ($-$), then $\exp$, the sum ($\Sigma$) and the division ($\div$): the formula of lesson 5.
 ```
 """

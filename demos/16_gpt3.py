@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 9강: GPT-3와 비교하기
+# 16강: GPT-3와 비교하기
 
 GPT-3는 TinyLM과 구조가 같습니다. 잔차 연결을 따라 어텐션과 피드포워드를 쌓은 모델입니다. 다른 것은 폭, 깊이, 학습한 글의 양입니다.
 1750억이라는 수가 어디서 오는지 같은 공식으로 계산해 봅시다.
@@ -13,7 +13,7 @@ GPT-3는 폭이 12 288인 벡터를 96층에 통과시킵니다. 층마다 헤�
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 9: compared with GPT-3
+# Lesson 16: compared with GPT-3
 
 GPT-3 has the same structure as TinyLM: blocks of attention and feed-forward, joined by residual connections. It differs in width, depth and the
 amount of training text. The same formulas show where its 175 billion parameters come from.
@@ -155,7 +155,7 @@ print(f"\n1 min × {times:.3g} = {times / 60 / 24 / 365.25:.3g} years")
 
 # %% [markdown] lang="ko"
 r"""
-"16 bytes · N (Adam)"은 학습에 필요한 메모리입니다. 파라미터마다 4바이트 수 네 개, 즉 파라미터, 기울기, Adam의 두 이동평균 $m$, $v$가 있습니다(20강).
+"16 bytes · N (Adam)"은 학습에 필요한 메모리입니다. 파라미터마다 4바이트 수 네 개, 즉 파라미터, 기울기, Adam의 두 이동평균 $m$, $v$가 있습니다(12강).
 마지막 줄은 우리 모델의 학습이 1분 걸리는 컴퓨터로 GPT-3를 학습시킬 때 걸리는 시간입니다. 수학은 같고 규모만 다릅니다.
 
 | | TinyLM | GPT-3 |
@@ -210,7 +210,7 @@ $12 \cdot 64^2 = 12 \cdot 4096 = 49\,152$.
 
 # %% [markdown] lang="en"
 r"""
-"16 bytes · N (Adam)" is the memory that training needs: four numbers of 4 bytes for each parameter, namely the parameter, its gradient, and Adam's moving averages $m$ and $v$ (lesson 20).
+"16 bytes · N (Adam)" is the memory that training needs: four numbers of 4 bytes for each parameter, namely the parameter, its gradient, and Adam's moving averages $m$ and $v$ (lesson 12).
 The last line is the time to train GPT-3 on a computer that trains our model in a minute. The mathematics is the same; only the scale differs.
 
 | | TinyLM | GPT-3 |

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 21강: 수치 기울기와 역전파
+# 14강: 수치 기울기와 역전파
 
 강의의 `train_step`은 기울기를 **수치 미분**(numerical differentiation)으로 구하고, "실제로는 역전파를 사용"한다고 말합니다. 둘을 나란히 놓고 값, 비용, 오차를 재고, 그 코드에
 숨은 함정을 봅니다.
@@ -14,7 +14,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 21: numerical gradients and backpropagation
+# Lesson 14: numerical gradients and backpropagation
 
 The lesson's `train_step` computes **numerical** gradients, and says "in practice, backpropagation is used". We compare the numbers, the cost and the error of both, and find a trap in
 that code.
@@ -74,8 +74,8 @@ r"""
 
 $$\frac{d}{d\varepsilon}\Bigl(\frac{\varepsilon}{2}|f''| + \frac{2u|f|}{\varepsilon}\Bigr) = 0 \;\Rightarrow\; \varepsilon \approx 2\sqrt{u\,|f/f''|} \sim 10^{-8}.$$
 
-중앙 차분은 절단 오차가 $\varepsilon^2$에 비례해서 $\varepsilon \sim u^{1/3} \approx 10^{-5}$에서 가장 좋고, 복소수 스텝 미분(10강)에는 반올림 오차가 없습니다. $f(x) = e^x \sin x$,
-$x = 1$에서 재 봅시다.
+중앙 차분은 절단 오차가 $\varepsilon^2$에 비례해서 $\varepsilon \sim u^{1/3} \approx 10^{-5}$에서 가장 좋고, 복소수 스텝 미분(20강)에는 반올림 오차가 없습니다. $f(x) = e^x \sin x$,
+$x = 1$에서 계산해 봅시다.
 """
 
 # %% [markdown] lang="en"
@@ -88,7 +88,7 @@ relative error of $u \approx 10^{-16}$. The difference contains two such values,
 
 $$\frac{d}{d\varepsilon}\Bigl(\frac{\varepsilon}{2}|f''| + \frac{2u|f|}{\varepsilon}\Bigr) = 0 \;\Rightarrow\; \varepsilon \approx 2\sqrt{u\,|f/f''|} \sim 10^{-8}.$$
 
-The truncation error of a central difference is proportional to $\varepsilon^2$, so it is best at $\varepsilon \sim u^{1/3} \approx 10^{-5}$; and the complex step (lesson 10) has no rounding error. We measure this for $f(x) = e^x \sin x$ at
+The truncation error of a central difference is proportional to $\varepsilon^2$, so it is best at $\varepsilon \sim u^{1/3} \approx 10^{-5}$; and the complex step (lesson 20) has no rounding error. We measure this for $f(x) = e^x \sin x$ at
 $x = 1$:
 """
 
@@ -125,7 +125,7 @@ r"""
 $$\frac{L(\theta' + \varepsilon e_i) - L(\theta)}{\varepsilon} = \underbrace{\frac{L(\theta' + \varepsilon e_i) - L(\theta')}{\varepsilon}}_{\text{기울기}}
 + \underbrace{\frac{L(\theta') - L(\theta)}{\varepsilon}}_{\text{첫 토큰의 갱신으로 변한 손실}}$$
 
-둘째 항은 $\approx -\alpha\|g\|^2/\varepsilon$이고, $\alpha = 0.001,\; \varepsilon = 10^{-5}$이면 $-100\|g\|^2$입니다. 이 수가 모든 성분에 **똑같이** 더해집니다. 재 봅시다.
+둘째 항은 $\approx -\alpha\|g\|^2/\varepsilon$이고, $\alpha = 0.001,\; \varepsilon = 10^{-5}$이면 $-100\|g\|^2$입니다. 이 수가 모든 성분에 **똑같이** 더해집니다. 계산해 봅시다.
 cos는 정확한 기울기와의 코사인, ‖·‖ 비는 크기의 비입니다. 1이어야 합니다.
 """
 

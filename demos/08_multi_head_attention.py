@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 18강: 멀티헤드 어텐션, 숫자를 모두 보면서
+# 8강: 멀티헤드 어텐션, 숫자를 모두 보면서
 
 헤드가 하나면 단어마다 가중치의 분포가 하나뿐이라, 서로 다른 관계를 따로 볼 수 없습니다. **멀티헤드**(multi-head) 어텐션은 폭을 나누어 여러 어텐션을 동시에 계산합니다. 여기서는
 폭 4를 헤드 둘이 2씩 나눕니다. 나누고, 헤드마다 어텐션을 계산하고, 다시 이어 붙이는 모든 단계를 숫자로 봅니다.
@@ -16,7 +16,7 @@ $$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 18: multi-head attention, with every number
+# Lesson 8: multi-head attention, with every number
 
 With one head, each word has a single distribution of weights. **Multi-head** attention splits the width and computes several attentions at once: here a width of 4 in two
 heads of 2. We show splitting, the attention of each head, and joining, with all numbers.
@@ -67,7 +67,7 @@ r"""
 (each-head)=
 ## 2. 헤드마다 어텐션 계산하기
 
-각 헤드는 자기 열만으로 5강의 어텐션을 계산합니다.
+각 헤드는 자기 열만으로 6강의 어텐션을 계산합니다.
 """
 
 # %% [markdown] lang="en"
@@ -77,7 +77,7 @@ Head 1 has the first two columns (h1), head 2 the last two (h2). The number of p
 (each-head)=
 ## 2. The attention of each head
 
-Each head computes the attention of lesson 5 from its own columns.
+Each head computes the attention of lesson 6 from its own columns.
 """
 
 # %%
@@ -129,7 +129,7 @@ r"""
 (heads-backward)=
 ## 4. 역전파
 
-이어 붙이기의 역전파는 다시 쪼개기입니다. 각 헤드는 자기 열의 기울기만 받고, 5강의 규칙으로 자기 $q, k, v$에 보냅니다. $W_Q$의 앞 두 열은 헤드
+이어 붙이기의 역전파는 다시 쪼개기입니다. 각 헤드는 자기 열의 기울기만 받고, 6강의 규칙으로 자기 $q, k, v$에 보냅니다. $W_Q$의 앞 두 열은 헤드
 1에서, 뒤 두 열은 헤드 2에서 기울기를 받습니다. "sat"의 출력을 모두 더한 것을 미분해 봅시다.
 """
 
@@ -138,7 +138,7 @@ r"""
 (heads-backward)=
 ## 4. The backward pass
 
-The backward pass of joining is splitting. Each head receives the gradient of its own columns and passes it to its own $q, k, v$ by the rules of lesson 5. So the
+The backward pass of joining is splitting. Each head receives the gradient of its own columns and passes it to its own $q, k, v$ by the rules of lesson 6. So the
 first two columns of $W_Q$ get their gradient from head 1, the others from head 2. We differentiate the sum of the output of "sat":
 """
 

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 20강: 최적화
+# 12강: 최적화
 
 기울기를 구했으니 이제 파라미터를 어떻게 움직일지 정할 차례입니다. 경사하강법, 모멘텀, Adam을 같은 골짜기에서 비교하고, Adam의 산술을 한 줄씩 계산하고, 실제 학습에
 쓰는 네 가지 장치(워밍업, 코사인 스케줄, 클리핑, 가중치 감쇠(weight decay))를 봅니다.
@@ -21,7 +21,7 @@ $|1 - 25\alpha| < 1$, 즉 $\alpha < 2/25 = 0.08$이어야 하는데, 그러면 $
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 20: optimisation
+# Lesson 12: optimisation
 
 We know the gradient; how should we update the parameters? We compare gradient descent, momentum and Adam in the same valley, compute Adam's arithmetic line by line, and look at four techniques of real
 training: warm-up, the cosine schedule, clipping and weight decay.

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 17강: 위치 인코딩, 사인과 코사인으로 만든 시계
+# 7강: 위치 인코딩, 사인과 코사인으로 만든 시계
 
 마스크가 없는 어텐션은 단어의 순서를 구별하지 못합니다. 키와 밸류의 순서를 함께 섞어도 출력이 같습니다. 그래서 임베딩에 **위치 인코딩**(positional encoding)을 더합니다.
 
@@ -18,7 +18,7 @@ PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 17: positional encoding, clocks made of sines and cosines
+# Lesson 7: positional encoding, clocks made of sines and cosines
 
 Attention without a mask does not know the order of words: if keys and values are shuffled together, its output is the same. So a **positional encoding** is added to the embeddings.
 

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 8강: 학습 루프와 퍼플렉시티
+# 13강: 학습 루프와 퍼플렉시티
 
 손실이 0.6이라고 해서 그것만으로 좋은지 나쁜지 알 수는 없습니다. 그래서 학습을 시작하기 전에, 무작위로 찍는 모델, 글자의 빈도만 아는 모델의
 손실이 얼마인지 먼저 구합니다. 장난감 언어의 문법을 알고 있으므로, 어떤 모델도 넘을 수 없는 하한인 **엔트로피**까지 계산할 수 있습니다.
@@ -11,7 +11,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 8: the training loop, and perplexity
+# Lesson 13: the training loop, and perplexity
 
 A loss of 0.6 is neither good nor bad by itself. So before training we compute the loss of a random guess, of a model that knows only how often
 letters occur, and so on. Since we know the grammar of our toy language, we can even compute its **entropy**: no model can do better.
@@ -87,7 +87,7 @@ r"""
 4. 기울기가 너무 크면 크기를 제한합니다(**클리핑**, clipping).
 5. 기울기의 반대 방향으로 파라미터를 조금 움직입니다. 얼마나 움직일지 정하는 수가 **학습률**(learning rate) $\alpha$입니다.
 
-데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 20강에서 하나씩 계산합니다.
+데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 12강에서 하나씩 계산했습니다.
 아래 줄에 출력하는 것은 배치의 손실이 아니라, 학습에 쓰지 않은 검증(validation) 문장의 손실입니다.
 """
 
@@ -104,7 +104,7 @@ Training repeats these five lines:
 4. limit the norm of the gradient (**clipping**);
 5. move the parameters a little in the opposite direction of the gradient. The factor is the **learning rate** $\alpha$.
 
-One pass over all the data is an **epoch**. Lesson 20 computes what Adam, warm-up, the cosine schedule and clipping do.
+One pass over all the data is an **epoch**. Lesson 12 computed what Adam, warm-up, the cosine schedule and clipping do.
 The lines below show the loss on sentences that were not used for training (validation), not the loss of a batch.
 """
 

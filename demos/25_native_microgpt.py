@@ -1,13 +1,13 @@
 # %% [markdown] lang="ko"
 r"""
-# 15강: 같은 수를 더 빠르게 계산하기
+# 25강: 같은 수를 더 빠르게 계산하기
 
 부록입니다. 관심이 없다면 건너뛰어도 됩니다. `microgpt.py`(폴더 `demos`)는 숫자 하나하나로 만든 작은 GPT이고, 사람 이름 목록을 글자 단위로 배워 새 이름을 지어냅니다.
 학습 한 걸음의 시간은 대부분 그래프를 **기록**하는 데 듭니다. 그런데 길이가 같은 이름은 그래프도 같습니다. 글자를 원-핫 벡터로 주면 됩니다. 임베딩의 행을 고르는 것은
 원-핫 벡터에 행렬을 곱하는 것과 같기 때문입니다. `Tape`는 한 번 기록한 그래프의 계산을 네이티브 코드로 다시 합니다. numba(추가 패키지 `fast`)가 있으면 그래프를 매번 만들 때보다
 백 배쯤 빠르고, 없으면 파이썬으로 계산하므로 열 배쯤 느립니다. 이 페이지의 출력은 numba 없이 실행한 것일 수 있습니다.
 
-    python demos/15_native_microgpt.py names.txt
+    python demos/25_native_microgpt.py names.txt
 
 (record-once)=
 ## 1. 한 번 기록하고, 여러 번 계산하기
@@ -15,14 +15,14 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 15: the same numbers, faster
+# Lesson 25: the same numbers, faster
 
 This is an appendix; you can skip it. `microgpt.py` (in the folder `demos`) is a small GPT made of single numbers. It learns a list of people's names letter by letter, and makes up new ones.
 Most of the time of a step goes into **recording** the graph, yet names of the same length have the same graph if letters are given as one-hot vectors: selecting a row of the embedding
 equals multiplying a one-hot vector by it. A `Tape` repeats the arithmetic of a recorded graph in native code. With numba (extra `fast`) this is about a hundred times faster than
 building the graph each time; without it, Python does the arithmetic, about ten times slower. The output of this page may come from a run without numba.
 
-    python demos/15_native_microgpt.py names.txt
+    python demos/25_native_microgpt.py names.txt
 
 (record-once)=
 ## 1. Record once, compute many times
@@ -101,7 +101,7 @@ One step learns one name. Here are the first twenty losses, and names that the t
 
 # %% tags=["varies"]
 if __name__ == "__main__":
-    is_script = sys.argv[0].endswith("15_native_microgpt.py")
+    is_script = sys.argv[0].endswith("25_native_microgpt.py")
     file = sys.argv[1] if is_script and sys.argv[1:] else None
     names = microgpt.read_names(file) if file else microgpt.NAMES.split()
     random.seed(42)

@@ -1,8 +1,8 @@
 # %% [markdown] lang="ko"
 r"""
-# 7강: 역전파 전체
+# 11강: 역전파 전체
 
-6강의 모델 전체를 거꾸로 따라갑니다. 손실에서 시작해 모든 파라미터까지, 연산을 하나씩 지나갑니다. 각 연산은 자기 결과에 대한 손실의 기울기
+9강의 모델 전체를 거꾸로 따라갑니다. 손실에서 시작해 모든 파라미터까지, 연산을 하나씩 지나갑니다. 각 연산은 자기 결과에 대한 손실의 기울기
 (위에서 온 기울기 $\bar g$)를 받아, 각 입력에 대한 손실의 기울기를 계산해서 보냅니다.
 
 (backward-start)=
@@ -14,9 +14,9 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 7: the whole backward pass
+# Lesson 11: the whole backward pass
 
-We go back through the whole model of lesson 6, one operation at a time, from the loss to every parameter. Each operation receives the gradient
+We go back through the whole model of lesson 9, one operation at a time, from the loss to every parameter. Each operation receives the gradient
 of the loss with respect to its result (the upstream gradient $\bar g$) and computes from it the gradient with respect to each of its inputs.
 
 (backward-start)=
@@ -66,13 +66,13 @@ r"""
 
 | 거꾸로 | 규칙 | 유도 |
 | --- | --- | --- |
-| 교차 엔트로피 + 소프트맥스 | $\bar z = (p - y)/T$, $\;T$는 토큰의 수 | [4강](#softmax-minus-one-hot) |
+| 교차 엔트로피 + 소프트맥스 | $\bar z = (p - y)/T$, $\;T$는 토큰의 수 | [5강](#softmax-minus-one-hot) |
 | $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [3강](#matrix-product-backward) |
-| 층 정규화 | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [19강](#layer-norm-derivation) |
-| 잔차 | $\bar x = \bar y + (\text{가지에서 온 값})$ | [19강](#residual-derivation) |
+| 층 정규화 | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [10강](#layer-norm-derivation) |
+| 잔차 | $\bar x = \bar y + (\text{가지에서 온 값})$ | [10강](#residual-derivation) |
 | $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [3강](#matrix-product-backward) |
-| $W_O$, $W_V$, $W_K$, $W_Q$ | 행렬곱과 소프트맥스의 규칙 | [19강](#attention-derivation) |
-| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (합은 토큰에 대해) | [19강](#layer-norm-derivation) |
+| $W_O$, $W_V$, $W_K$, $W_Q$ | 행렬곱과 소프트맥스의 규칙 | [10강](#attention-derivation) |
+| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (합은 토큰에 대해) | [10강](#layer-norm-derivation) |
 | 임베딩 | 쓰인 행에 더하기 | [아래](#embedding-gradient) |
 
 $\langle\cdot\rangle$는 한 행의 평균입니다. 잔차 연결에서 경로는 둘로 갈라집니다. 하나는 어텐션이나 피드포워드를 거치고, 하나는 거치지 않습니다. 두 경로에서 온
@@ -94,13 +94,13 @@ r"""
 
 | backwards | rule | derived |
 | --- | --- | --- |
-| cross entropy + softmax | $\bar z = (p - y)/T$ for $T$ tokens | [lesson 4](#softmax-minus-one-hot) |
+| cross entropy + softmax | $\bar z = (p - y)/T$ for $T$ tokens | [lesson 5](#softmax-minus-one-hot) |
 | $W_{\text{out}}$ | $\bar W_{\text{out}} = \hat x^{\mathsf T} \bar z, \quad \bar{\hat x} = \bar z W_{\text{out}}^{\mathsf T}$ | [lesson 3](#matrix-product-backward) |
-| layer norm | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [lesson 19](#layer-norm-derivation) |
-| residual | $\bar x = \bar y + (\text{gradient from the branch})$ | [lesson 19](#residual-derivation) |
+| layer norm | $\bar x = \frac{1}{\sigma}\bigl(h - \langle h\rangle - \hat x \langle h \odot \hat x\rangle\bigr),\; h = \gamma \odot \bar y$ | [lesson 10](#layer-norm-derivation) |
+| residual | $\bar x = \bar y + (\text{gradient from the branch})$ | [lesson 10](#residual-derivation) |
 | $W_2$, ReLU, $W_1$ | $\bar W_2 = h^{\mathsf T} \bar y, \quad \bar a = \bar h \odot [a > 0], \quad \bar W_1 = \hat x^{\mathsf T} \bar a$ | [lesson 3](#matrix-product-backward) |
-| $W_O$, $W_V$, $W_K$, $W_Q$ | the rules of matrix product and softmax | [lesson 19](#attention-derivation) |
-| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (over the tokens) | [lesson 19](#layer-norm-derivation) |
+| $W_O$, $W_V$, $W_K$, $W_Q$ | the rules of matrix product and softmax | [lesson 10](#attention-derivation) |
+| $\gamma$, $\beta$ | $\bar\gamma = \sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y$ (over the tokens) | [lesson 10](#layer-norm-derivation) |
 | embedding | add to the rows that were used | [below](#embedding-gradient) |
 
 $\langle\cdot\rangle$ is the mean over a row. At a residual connection the path splits in two: one goes through attention or feed-forward, the other around it. The gradients of both paths are added.

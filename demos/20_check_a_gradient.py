@@ -1,9 +1,9 @@
 # %% [markdown] lang="ko"
 r"""
-# 10강: 기울기를 검증하기
+# 20강: 기울기를 검증하기
 
 기울기가 틀려도 오류 메시지는 좀처럼 나오지 않습니다. 모델이 조금 덜 배울 뿐이고, 이유를 알기 어렵습니다. 그래서 역전파 **규칙**(rule)은 검증해야 합니다.
-전혀 다른 방법으로 구한 도함수의 값과 비교합니다. 여러 점에서 수가 일치한다는 확인이므로 증명은 아닙니다. 증명, 즉 유도는 19강에 있습니다.
+전혀 다른 방법으로 구한 도함수의 값과 비교합니다. 여러 점에서 수가 일치한다는 확인이므로 증명은 아닙니다. 증명, 즉 유도는 10강에 있습니다.
 
 (write-an-operation)=
 ## 1. 연산 하나를 쓰기
@@ -17,10 +17,10 @@ $$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \si
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 10: check a gradient
+# Lesson 20: check a gradient
 
 A wrong gradient seldom causes an error. The model just learns less well, and it is hard to see why. So don't trust a rule, test it: compare it with derivatives
-computed in a completely different way. Agreement at sample points is a check, not a proof; the proofs are the derivations of lesson 19.
+computed in a completely different way. Agreement at sample points is a check, not a proof; the proofs are the derivations of lesson 10.
 
 (write-an-operation)=
 ## 1. Write an operation
@@ -69,7 +69,7 @@ r"""
 (complex-step)=
 ## 2. 무엇과 비교하는가: 복소수 스텝 미분
 
-수치 미분 $\frac{f(a + h) - f(a)}{h}$는 $h$가 크면 부정확하고, 작으면 뺄셈에서 유효숫자가 사라집니다(21강). 대신 **복소수 스텝 미분**(complex step)을 씁니다.
+수치 미분 $\frac{f(a + h) - f(a)}{h}$는 $h$가 크면 부정확하고, 작으면 뺄셈에서 유효숫자가 사라집니다(14강). 대신 **복소수 스텝 미분**(complex step)을 씁니다.
 $f$가 해석함수이고 실수에서 실숫값을 가지면, 테일러 전개에 의해
 
 $$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
@@ -84,7 +84,7 @@ r"""
 ## 2. What to compare with: the complex step
 
 A finite difference $\frac{f(a + h) - f(a)}{h}$ is inaccurate for large $h$, and for small $h$ the subtraction cancels its digits
-(lesson 21). Instead we take a **complex step**. If $f$ is analytic and real for real arguments, Taylor's expansion gives
+(lesson 14). Instead we take a **complex step**. If $f$ is analytic and real for real arguments, Taylor's expansion gives
 
 $$f(a + ih) = f(a) + ih f'(a) - \tfrac{h^2}{2} f''(a) - \dots
 \qquad\Rightarrow\qquad f'(a) = \frac{\operatorname{Im} f(a + ih)}{h} + O(h^2)$$

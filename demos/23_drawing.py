@@ -1,11 +1,11 @@
 # %% [markdown] lang="ko"
 r"""
-# 13강: 계산을 그리기
+# 23강: 계산을 그리기
 
 노드 3개에서 십만 개까지, 계산 그래프를 그립니다. 그림은 노드마다 데이터와 기울기, 연산, 그리고 모든 화살표를 보여 줍니다. 너무 커서 읽을 수 없는
 부분은 범위(scope)별로 접고, 몇 개를 숨겼는지 적습니다. 터미널에서는 다음과 같습니다.
 
-    autolm draw demos/11_stepping_a_neuron.py --grad -o neuron.svg
+    autolm draw demos/21_stepping_a_neuron.py --grad -o neuron.svg
 
 (draw-square)=
 ## 1. 가장 작은 그림: $x \cdot x$
@@ -15,12 +15,12 @@ $x$의 상자는 하나이고, 거기서 화살표 두 개가 나갑니다. 아�
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 13: drawing a computation
+# Lesson 23: drawing a computation
 
 We draw computation graphs of three nodes and of a hundred thousand. A picture shows each node with its data and gradient, each operation, and every edge. Parts that are
 too large to read are collapsed by scope, with the number of hidden nodes. On the command line:
 
-    autolm draw demos/11_stepping_a_neuron.py --grad -o neuron.svg
+    autolm draw demos/21_stepping_a_neuron.py --grad -o neuron.svg
 
 (draw-square)=
 ## 1. The smallest picture: $x \cdot x$

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 19강: 역전파 공식의 유도
+# 10강: 역전파 공식의 유도
 
 지금까지의 강의에서 쓴 규칙을 모두 유도하고, 유도한 공식을 코드로 써서 엔진의 기울기와 비교합니다. 표기: $\bar x = \partial L / \partial x$는 위에서 온
 기울기, $[i = j]$는 $i = j$이면 1, 아니면 0입니다. 연쇄법칙은 언제나 같은 모양입니다.
@@ -30,7 +30,7 @@ $$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i 
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 19: derivations of the backward rules
+# Lesson 10: derivations of the backward rules
 
 We derive every rule used so far, write it as code, and compare the result with the engine's gradient. We write $\bar x = \partial L / \partial x$ for the gradient from
 above, and $[i = j]$ for 1 if $i = j$, else 0. The chain rule always has the same form:
@@ -157,7 +157,7 @@ $$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
 
 $$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
 
-**$\gamma$와 $\beta$.** 층 정규화는 마지막에 $y_i = \gamma_i \hat x_i + \beta_i$를 계산합니다(6강). $y_i$는 $\gamma_i$의 일차함수이고 미분은 $\hat x_i$, $\beta_i$에 대한 미분은 1입니다.
+**$\gamma$와 $\beta$.** 층 정규화는 마지막에 $y_i = \gamma_i \hat x_i + \beta_i$를 계산합니다(9강). $y_i$는 $\gamma_i$의 일차함수이고 미분은 $\hat x_i$, $\beta_i$에 대한 미분은 1입니다.
 $\gamma_i$와 $\beta_i$는 모든 토큰 $t$에 똑같이 쓰이므로 토큰마다 온 기울기를 더합니다. 또 $\hat x$로 가는 기울기에는 $\gamma$가 곱해집니다.
 
 $$\bar\gamma_i = \sum_t \bar y_{ti}\, \hat x_{ti}, \qquad \bar\beta_i = \sum_t \bar y_{ti}, \qquad \bar{\hat x}_i = \gamma_i\, \bar y_i .$$
@@ -194,7 +194,7 @@ $$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
 
 $$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
 
-**$\gamma$ and $\beta$.** Layer norm ends with $y_i = \gamma_i \hat x_i + \beta_i$ (lesson 6). The derivative of $y_i$ with respect to $\gamma_i$ is $\hat x_i$, and with respect to $\beta_i$ it is 1.
+**$\gamma$ and $\beta$.** Layer norm ends with $y_i = \gamma_i \hat x_i + \beta_i$ (lesson 9). The derivative of $y_i$ with respect to $\gamma_i$ is $\hat x_i$, and with respect to $\beta_i$ it is 1.
 All tokens $t$ use the same $\gamma_i$ and $\beta_i$, so the gradients of all tokens are added; and the gradient for $\hat x$ is multiplied by $\gamma$.
 
 $$\bar\gamma_i = \sum_t \bar y_{ti}\, \hat x_{ti}, \qquad \bar\beta_i = \sum_t \bar y_{ti}, \qquad \bar{\hat x}_i = \gamma_i\, \bar y_i .$$
@@ -230,7 +230,7 @@ $y = x + f(x)$이면 $\dfrac{\partial y}{\partial x} = I + \dfrac{\partial f}{\p
 $$\bar x = \bar y + \Bigl(\frac{\partial f}{\partial x}\Bigr)^{\mathsf T}\bar y .$$
 
 첫째 항은 $f$를 거치지 않습니다. 블록 $N$개를 지나면 $\bar x$에는 $\bar y$가 **그대로** 한 번 들어 있습니다. 잔차가 없으면 야코비 행렬 $N$개의
-곱뿐이고, 곱은 층마다 작아지거나 커집니다. 층 24개에서 재 봅시다. 층은 $f(x) = \tanh(xW)$, $W$의 성분의 표준편차는 $0.5/\sqrt d$입니다.
+곱뿐이고, 곱은 층마다 작아지거나 커집니다. 층 24개에서 계산해 봅시다. 층은 $f(x) = \tanh(xW)$, $W$의 성분의 표준편차는 $0.5/\sqrt d$입니다.
 """
 
 # %% [markdown] lang="en"

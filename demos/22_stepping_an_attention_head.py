@@ -1,11 +1,11 @@
 # %% [markdown] lang="ko"
 r"""
-# 12강: 어텐션 헤드를 지나는 기울기
+# 22강: 어텐션 헤드를 지나는 기울기
 
 학습하지 않은 작은 TinyLM이 토큰 다섯 개를 읽습니다. 역전파를 첫 블록의 어텐션에서 멈추고, 그 안의 각 부분이 어떤 기울기를 받는지 봅니다. 그리고
 출력의 숫자 **하나**를 펼쳐 봅니다. 배열의 연산도 1강의 덧셈과 곱셈으로 이루어져 있습니다.
 
-    autolm step demos/12_stepping_an_attention_head.py
+    autolm step demos/22_stepping_an_attention_head.py
 
 (stop-at-attention)=
 ## 1. 어텐션의 역전파 직전에 멈추기
@@ -13,12 +13,12 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 12: the gradient through an attention head
+# Lesson 22: the gradient through an attention head
 
 A small TinyLM, untrained, reads five tokens. We stop its backward pass at the attention of the first block, look at the gradient that each part receives,
 and then expand **one** number of its output: array operations consist of the sums and products of lesson 1.
 
-    autolm step demos/12_stepping_an_attention_head.py
+    autolm step demos/22_stepping_an_attention_head.py
 
 (stop-at-attention)=
 ## 1. Stop before the attention

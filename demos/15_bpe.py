@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 22강: BPE 토큰화
+# 15강: BPE 토큰화
 
 언어 모델은 글자도 단어도 아닌 **토큰**을 읽습니다. **BPE**(byte-pair encoding, 바이트 쌍 부호화)는 이웃한 토큰의 쌍 가운데 가장 자주 나오는 것을 하나의 토큰으로 합치는 일을 되풀이합니다.
 자주 나오는 것에 짧은 부호를 주는 것은 정보 이론의 압축과 같은 생각입니다.
@@ -16,7 +16,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 22: BPE tokenization
+# Lesson 15: BPE tokenization
 
 A language model reads **tokens**, which are neither letters nor words. **BPE** (byte-pair encoding) repeatedly merges the most frequent pair of neighbouring tokens into one token. Giving short codes
 to frequent things is the idea of compression in information theory.

@@ -1,8 +1,8 @@
 # %% [markdown] lang="ko"
 r"""
-# 16강: 함수의 그래프, 벡터, 세 가지 정규화
+# 4강: 함수의 그래프, 벡터, 세 가지 정규화
 
-앞의 강의에서 쓴 함수들을 그래프로 그리고, 벡터의 크기와 각도를 재고, "**정규화**"라는 한 단어가 가리키는 서로 다른 세 가지를
+이 과정에서 쓰는 함수들을 그래프로 그리고, 벡터의 크기와 각도를 재고, "**정규화**"라는 한 단어가 가리키는 서로 다른 세 가지를
 구별합니다.
 
 (curves)=
@@ -24,9 +24,9 @@ $\Phi$는 표준정규분포의 누적분포함수, $\varphi = \Phi'$은 확률�
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 16: curves of the functions, vectors, three normalisations
+# Lesson 4: curves of the functions, vectors, three normalisations
 
-We plot the functions of the earlier lessons, measure lengths and angles of vectors, and distinguish three different things that are called
+We plot the functions that this course uses, measure lengths and angles of vectors, and distinguish three different things that are called
 **normalisation**.
 
 (curves)=
@@ -79,7 +79,7 @@ r"""
 이 도함수들은 `backward()`가 구한 것입니다. 곡선의 각 점에서 기울기를 읽으면 됩니다.
 
 **지수함수와 로그함수**는 서로 역함수입니다: $\ln e^x = x$. 지수는 합을 곱으로($e^{a+b} = e^a e^b$), 로그는 곱을 합으로($\ln ab = \ln a + \ln b$)
-바꿉니다. 글의 확률은 단어 확률의 곱이므로, 로그를 취하면 단어별 손실의 합이 됩니다. 손실은 그 합을 단어의 수로 나눈 평균입니다(4강).
+바꿉니다. 글의 확률은 단어 확률의 곱이므로, 로그를 취하면 단어별 손실의 합이 됩니다. 손실은 그 합을 단어의 수로 나눈 평균입니다(5강).
 
 $\tanh$와 $\sigma$는 양쪽 끝에서 평평합니다. 기울기가 0에 가까워지는 이것을 **포화**(saturation)라고 합니다. ReLU의 기울기는 양수에서
 언제나 1이라서 깊은 모델에서 기울기가 덜 사라집니다. 다만 입력이 모두 음수인 뉴런은 기울기가 0이라 더는 배우지 못합니다.
@@ -92,7 +92,7 @@ r"""
 The derivatives were computed by `backward()`: one slope for each point of a curve.
 
 **Exponential and logarithm** are inverse functions: $\ln e^x = x$. The exponential turns sums into products, $e^{a+b} = e^a e^b$, the logarithm products into sums,
-$\ln ab = \ln a + \ln b$. The probability of a text is a product over its words, so its logarithm is a sum over words; the loss is that sum divided by the number of words (lesson 4).
+$\ln ab = \ln a + \ln b$. The probability of a text is a product over its words, so its logarithm is a sum over words; the loss is that sum divided by the number of words (lesson 5).
 
 $\tanh$ and $\sigma$ are flat at both ends: they **saturate**, and their gradient is near 0. The gradient of ReLU is 1 for all positive inputs, so it
 vanishes less in a deep model. But a neuron whose inputs are all negative has gradient 0 and stops learning.
@@ -163,7 +163,7 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
 나누지 않으면 점수의 **표준편차**(standard deviation)가 $\sqrt{d_k}$가 되어 소프트맥스가 거의 한 단어만 고르고, 그러면 $w(1-w) \approx 0$이라 기울기가
-사라집니다. 재 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
+사라집니다. 계산해 봅시다. 마지막 두 열은 10단어의 소프트맥스에서 가장 큰 가중치의 평균입니다.
 """
 
 # %% [markdown] lang="en"
@@ -181,7 +181,7 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
 Without the division, scores have a standard deviation of $\sqrt{d_k}$. Then softmax picks almost a single word, $w(1-w) \approx 0$, and the gradient
-vanishes. Measure it; the last columns are the mean of the largest weight among ten words.
+vanishes. We measure it; the last columns are the mean of the largest weight among ten words.
 """
 
 # %%

@@ -1,7 +1,7 @@
 # %% [markdown] lang="ko"
 r"""
 (forward-pass)=
-# 6강: 순전파 전체
+# 9강: 순전파 전체
 
 아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음 단어를 예측합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
 마지막에 모델이 혼자 계산한 것과 비교합니다.
@@ -18,7 +18,7 @@ $$\text{토큰} \to \text{임베딩} + \text{위치} \to \underbrace{\text{어�
 # %% [markdown] lang="en"
 r"""
 (forward-pass)=
-# Lesson 6: the whole forward pass
+# Lesson 9: the whole forward pass
 
 A very small TinyLM reads three words and predicts the next word after each. We compute everything line by line, from the parameters to the
 loss, and compare the result with the model's own.
@@ -89,7 +89,7 @@ r"""
 ## 3. 위치
 
 단어가 어디에 있는지 알도록 **위치 인코딩**(positional encoding)을 더합니다. 사인과 코사인으로 만든 시곗바늘 두 개입니다. 공식과
-이유는 17강에 있습니다.
+이유는 7강에 있습니다.
 """
 
 # %% [markdown] lang="en"
@@ -98,7 +98,7 @@ r"""
 ## 3. Position
 
 A **positional encoding** is added so that the model knows where each word is: the hands of two clocks, made of sines and cosines.
-Lesson 17 gives the formula and the reason.
+Lesson 7 gives the formula and the reason.
 """
 
 # %%

@@ -1,6 +1,6 @@
 # %% [markdown] lang="ko"
 r"""
-# 25강: 최종 프로젝트, 나만의 언어 모델 만들기
+# 19강: 최종 프로젝트, 나만의 언어 모델 만들기
 
 원래 연재의 다음 날(48일째)에는 언어 모델을 직접 만듭니다. 바로 이 강의에서 만듭니다. 글을 하나 골라 아래 일곱 단계를 따라 하세요. 이 페이지는 속담 스물네 개로 같은 일을 하는
 예시입니다. 끝에는 스스로 채점하는 표가 있습니다.
@@ -13,7 +13,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 25: the final project, build your own language model
+# Lesson 19: the final project, build your own language model
 
 On the next day of the original series (day 48) one builds a language model; here is that lesson. Choose a text and follow the seven steps below. This page does them with twenty-four proverbs as an example, and ends with a table to mark
 yourself.
@@ -67,7 +67,7 @@ r"""
 (project-tokens)=
 ## 2. 토큰으로 바꾸기
 
-글이 짧으면 글자, 길면(10만 글자 이상) BPE가 좋습니다. 22강을 보세요. 부호화했다가 복호화하면 같은 글이 나와야 합니다.
+글이 짧으면 글자, 길면(10만 글자 이상) BPE가 좋습니다. 15강을 보세요. 부호화했다가 복호화하면 같은 글이 나와야 합니다.
 """
 
 # %% [markdown] lang="en"
@@ -75,7 +75,7 @@ r"""
 (project-tokens)=
 ## 2. Turn it into tokens
 
-Use letters for a short text, and BPE for a long one (100 000 letters and more): see lesson 22. Encoding and then decoding must give the same text.
+Use letters for a short text, and BPE for a long one (100 000 letters and more): see lesson 15. Encoding and then decoding must give the same text.
 """
 
 # %%
@@ -139,7 +139,7 @@ r"""
 (project-model)=
 ## 4. 모델의 크기 정하기
 
-파라미터의 수를 먼저 셉니다(9강). 글에 비해 너무 큰 모델은 규칙을 배우는 대신 글을 외웁니다(**과적합**, overfitting). 이 글은 짧으므로 이 모델은 외울 것입니다.
+파라미터의 수를 먼저 셉니다(16강). 글에 비해 너무 큰 모델은 규칙을 배우는 대신 글을 외웁니다(**과적합**, overfitting). 이 글은 짧으므로 이 모델은 외울 것입니다.
 학습 손실과 검증 손실을 함께 보면 그것을 알 수 있습니다.
 """
 
@@ -148,7 +148,7 @@ r"""
 (project-model)=
 ## 4. Choose the size of the model
 
-Count the parameters first (lesson 9). A model that is too large for its text memorizes the text instead of learning its rules (**overfitting**). This text is short, so this model will memorize it.
+Count the parameters first (lesson 16). A model that is too large for its text memorizes the text instead of learning its rules (**overfitting**). This text is short, so this model will memorize it.
 Comparing the training loss with the validation loss shows this.
 """
 
@@ -163,7 +163,7 @@ r"""
 (project-train)=
 ## 5. 학습 루프 쓰기
 
-여기서는 `autolm train`을 쓰지 말고 직접 쓰세요. 8강의 다섯 줄입니다. 학습용 글의 손실(train)과 검증용 글의 손실(val)을 함께 출력하고, 손실이 어느 기준선보다 낮아졌는지 보면서 학습합니다.
+여기서는 `autolm train`을 쓰지 말고 직접 쓰세요. 13강의 다섯 줄입니다. 학습용 글의 손실(train)과 검증용 글의 손실(val)을 함께 출력하고, 손실이 어느 기준선보다 낮아졌는지 보면서 학습합니다.
 """
 
 # %% [markdown] lang="en"
@@ -171,7 +171,7 @@ r"""
 (project-train)=
 ## 5. Write the training loop
 
-Write it yourself, without `autolm train`: the five lines of lesson 8. Print the loss of the training text (train) and of the validation text (val), and watch which baselines it has passed.
+Write it yourself, without `autolm train`: the five lines of lesson 13. Print the loss of the training text (train) and of the validation text (val), and watch which baselines it has passed.
 """
 
 # %% tags=["varies"]
@@ -232,7 +232,7 @@ r"""
 (project-sample)=
 ## 6. 글을 생성하고 다음 글자를 예측하기
 
-온도를 바꾸어 가며 글을 생성해 보세요. 그리고 다음 글자 하나의 확률을 직접 확인하세요(23강).
+온도를 바꾸어 가며 글을 생성해 보세요. 그리고 다음 글자 하나의 확률을 직접 확인하세요(17강).
 """
 
 # %% [markdown] lang="en"
@@ -240,7 +240,7 @@ r"""
 (project-sample)=
 ## 6. Generate text and predict one token
 
-Generate text at several temperatures, and look at the probabilities of one next letter (lesson 23).
+Generate text at several temperatures, and look at the probabilities of one next letter (lesson 17).
 """
 
 # %% tags=["varies"]
