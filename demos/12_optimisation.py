@@ -48,7 +48,7 @@ from autolm import SGD, Adam, AdamW, Tensor
 from autolm.nn import clip_gradients, schedule
 
 
-def descend(make, steps=100):
+def descend(make, steps=40):
     theta = Tensor([-4.0, 1.2], name="theta")
     optimizer, path = make([theta]), [theta.data]
     for _ in range(steps):
@@ -63,7 +63,7 @@ def descend(make, steps=100):
 walks = {
     "SGD 0.07": lambda p: SGD(p, 0.07),
     "SGD 0.081": lambda p: SGD(p, 0.081),
-    "momentum 0.9": lambda p: SGD(p, 0.02, momentum=0.9),
+    "momentum 0.5": lambda p: SGD(p, 0.1, momentum=0.5),
     "Adam 0.3": lambda p: Adam(p, 0.3),
 }
 figure, axes = plt.subplots(2, 2, figsize=(5, 3.8), layout="constrained", sharex=True, sharey=True)
@@ -77,9 +77,9 @@ for (name, make), ax in zip(walks.items(), axes.flat, strict=True):
 
 # %% [markdown] lang="ko"
 r"""
-0.08을 조금 넘은 0.081에서 $y$가 발산하기 시작합니다. 100걸음 뒤의 값을 비교하세요. 모멘텀은 처음에는 흔들리지만 완만한 $x$ 방향에서 속도가 쌓여, 같은 골짜기에서
-경사하강법(0.07)보다 원점에 가까이 갑니다. 40걸음만 보면 아직 흔들리는 중이라 더 나쁩니다. 이 골짜기처럼 단순한 함수에서는 Adam이 가장 빠르지는 않습니다. Adam의 장점은 파라미터마다 기울기의 크기가 다른 큰 모델에서
-학습률 하나로 모두 움직일 수 있다는 것입니다.
+0.08을 조금 넘은 0.081에서 $y$가 발산하기 시작합니다. 40걸음 뒤의 값을 비교하세요. 모멘텀($\mu = 0.5$)은 $y$의 진동을 상쇄하므로 발산하지 않는 학습률의 한계가 $2(1 + \mu)/25 = 0.12$로 커집니다.
+그래서 학습률 0.1로도 안정적이고, 경사하강법보다 훨씬 빨리 원점에 가까워집니다. $\mu$가 클수록 좋은 것은 아닙니다. 0.9로 바꾸면 40걸음 뒤에도 흔들립니다(아래에서 직접 해 보세요).
+이렇게 단순한 골짜기에서는 Adam이 더 빠르지 않습니다. Adam의 장점은 파라미터마다 기울기의 크기가 다른 큰 모델에서 학습률 하나로 모두 움직일 수 있다는 것입니다.
 
 (adam)=
 ## 2. Adam의 산술, 한 줄씩
@@ -99,8 +99,9 @@ $g$가 됩니다. 첫 걸음은 $\hat m_1 = g_1$, $\hat v_1 = g_1^2$이므로 �
 
 # %% [markdown] lang="en"
 r"""
-At 0.081, just above 0.08, $y$ begins to diverge. Compare the values after 100 steps. Momentum swings at first, but its velocity builds up in the gentle $x$ direction, and it ends closer to the origin than gradient
-descent (0.07); after only 40 steps it is still swinging, and worse. In a valley as simple as this Adam is not the fastest. Its advantage is that one learning rate works for all parameters of a large model, whose gradients differ in size.
+At 0.081, just above 0.08, $y$ begins to diverge. Compare the values after 40 steps. Momentum ($\mu = 0.5$) cancels the oscillation of $y$ and so raises the limit of the learning rate to $2(1 + \mu)/25 = 0.12$. With 0.1 it is stable and
+comes much closer to the origin than gradient descent. A larger $\mu$ is not always better: with 0.9 it still swings after 40 steps (try it below). In a valley as simple as this, Adam is not faster. Its advantage is that one learning
+rate works for all parameters of a large model, whose gradients differ in size.
 
 (adam)=
 ## 2. Adam's arithmetic, line by line
@@ -259,7 +260,7 @@ r"""
 ```{run}
 from autolm import Value
 
-x, y, mu, rate = Value(-4.0), Value(1.2), 0.9, 0.02
+x, y, mu, rate = Value(-4.0), Value(1.2), 0.5, 0.1
 vx = vy = 0.0
 for step in range(40):
     f = x * x * 0.5 + y * y * 12.5
@@ -319,7 +320,7 @@ r"""
 ```{run}
 from autolm import Value
 
-x, y, mu, rate = Value(-4.0), Value(1.2), 0.9, 0.02
+x, y, mu, rate = Value(-4.0), Value(1.2), 0.5, 0.1
 vx = vy = 0.0
 for step in range(40):
     f = x * x * 0.5 + y * y * 12.5

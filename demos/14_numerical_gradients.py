@@ -56,7 +56,7 @@ def moved(row, column, step):
 
 
 n = model.num_parameters()
-print(f"numerical: {n + 1} forward passes   backprop: 1 forward + 1 backward")
+print(f"L(θ + ε eᵢ): {n + 1} ×   L.backward(): 1 ×")
 print(f"L = {L():.6f}")
 print("             E[5,0]       E[12,0]      E[23,0]")
 forward = [(moved(t, 0, 1e-5) - L()) / 1e-5 for t in tokens]

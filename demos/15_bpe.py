@@ -97,10 +97,12 @@ merged.
 
 # %%
 korean = "낮말은 새가 듣고 밤말은 쥐가 듣는다. 가는 말이 고와야 오는 말이 곱다. 말 한마디에 천 냥 빚도 갚는다."
-print(len(korean), "characters", len(korean.encode()), "bytes", "말".encode())
+print(
+    f"len(text) = {len(korean)}   len(text.encode()) = {len(korean.encode())}   {'말'.encode()!r}"
+)
 for num_merges in (0, 10, 30, 60):
     tokenizer = BPETokenizer.train(korean, num_merges)
-    print(f"{num_merges:3} merges → {len(tokenizer.encode(korean)):3} tokens")
+    print(f"merges={num_merges:<3} → len(ids) = {len(tokenizer.encode(korean)):3}")
 learnt = [tokenizer.token_bytes(256 + i) for i in range(len(tokenizer.merges))]
 words = [
     piece.decode()

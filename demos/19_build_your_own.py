@@ -60,7 +60,7 @@ PROVERBS = """가는 말이 고와야 오는 말이 곱다
 누워서 침 뱉기
 가랑비에 옷 젖는 줄 모른다"""
 text = PROVERBS + "\n"
-print(len(text), "characters,", len(set(text)), "different,", len(text.splitlines()), "lines")
+print(f"len(text) = {len(text)}   len(set(text)) = {len(set(text))}   {len(text.splitlines())} ×")
 
 # %% [markdown] lang="ko"
 r"""

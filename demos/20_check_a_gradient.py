@@ -32,7 +32,7 @@ $$\frac{d}{da}\, a\,\sigma(a) = \sigma + a\,\sigma' = \sigma + a\,\sigma(1 - \si
 We write a correct rule, and one that omits a term of the product rule.
 """
 
-# %%
+# %% tags=["verdicts"]
 import numpy as np
 
 from autolm import Tensor, check_graph, check_op, primitive
@@ -93,7 +93,7 @@ Nothing is subtracted, so $h$ can be $10^{-30}$, and all 15 digits are right. Th
 """
 
 
-# %%
+# %% tags=["verdicts"]
 def f(a):
     return a / (1 + np.exp(-a))
 
@@ -132,7 +132,7 @@ that this check does not find.
 """
 
 
-# %%
+# %% tags=["verdicts"]
 def usual_check(op):
     x = Tensor([0.5, -1.0, 2.0])
     op(x).sum().backward()
@@ -161,11 +161,11 @@ If a graph is wrong somewhere, the check names the wrong node. A function can al
 below goes along the axis in the wrong direction and sees later values. Declaring the relation "causal" finds it.
 """
 
-# %%
+# %% tags=["verdicts"]
 try:
     check_graph(silu(hasty_silu(Tensor([1.0, 2.0], name="x"))).sum())
 except GradientError as error:
-    told(error, 6)
+    told(error, 7)
 
 
 @primitive(relations=(causal_along(-1),))

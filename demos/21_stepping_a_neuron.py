@@ -115,7 +115,7 @@ $x_2 = 0$, changing $w_2$ leaves the output as it was, and only the gradient of 
 gradient grows.
 """
 
-# %%
+# %% tags=["verdicts"]
 o.backward()
 print(explain(w1, paths=1))
 change = edit(o, w2, 5.0)

@@ -34,7 +34,7 @@ $$\text{address}(i, j) = \text{start} + i\, s_0 + j\, s_1$$
 A kernel that reads in order, without looking at the strides $s$, reads the wrong elements. `hurried`, below, does so.
 """
 
-# %%
+# %% tags=["verdicts"]
 import numpy as np
 
 from autolm import check_op, primitive
@@ -69,7 +69,10 @@ x, w, grad = np.arange(6.0).reshape(2, 3), np.array([2.0, 3.0, 4.0]), np.ones((2
 grad[0] = 0.5
 sent = hurried.forward(x, w)[1](grad)[0]
 print("strides:", grad.strides, "of a sum:", np.broadcast_to(1.0, (2, 3)).strides)
-print("the usual check:", np.allclose(sent, finite_difference(hurried, x, w, grad)))
+print(
+    "np.allclose(sent, finite_difference):",
+    np.allclose(sent, finite_difference(hurried, x, w, grad)),
+)
 try:
     check_op(hurried, max_examples=6)
 except GradientError as error:
@@ -111,7 +114,7 @@ computed, not chosen.
 
 # %%
 rng = np.random.default_rng(0)
-for name, offset in (("terms of one sign", 2.0), ("terms that cancel", 0.0)):
+for name, offset in (("+ + + +", 2.0), ("+ − + −", 0.0)):
     terms = (rng.uniform(-1, 1, 64) + offset).astype(np.float16)
     in_half = np.float16(0)
     for term in terms:
@@ -119,7 +122,7 @@ for name, offset in (("terms of one sign", 2.0), ("terms that cancel", 0.0)):
     exact = float(np.sum(terms.astype(float)))
     bound = 64 * 2.0**-11 * float(np.sum(np.abs(terms.astype(float))))
     off = abs(float(in_half) - exact)
-    print(f"{name}: relative error {off / abs(exact):.1e}, within the bound: {off <= bound}")
+    print(f"{name}   |δ| / |Σ| = {off / abs(exact):.1e}   |δ| ≤ n ε Σ|t|: {off <= bound}")
 
 # %%
 from autolm import Tensor

@@ -7,6 +7,7 @@
 ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
 ```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
 ```{write}                  a place for one's own words
+```{parts}                  the table of the parts of the course, with hours and goals
 ```{answer}                 what opens after one has thought
 ```{items}                  the table of what the lesson names, and where it stands here
 """
@@ -23,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from course.lessons import DEMOS, items, made_name
 from course.marking import mark
+from course.plan import overview
 from course.words import CourseError
 
 WORDS = {
@@ -263,6 +265,19 @@ class Items(Course):
         return container.children
 
 
+class Parts(Course):
+    """The parts of the course: their lessons, hours and goals."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        container = nodes.container(classes=["parts"])
+        lines = StringList(overview(self.config.language), "plan.py")
+        self.state.nested_parse(lines, 0, container)
+        return container.children
+
+
 class Answer(Course):
     """What opens when one asks for it, as a checkpoint's answer."""
 
@@ -284,6 +299,7 @@ def setup(app: Any) -> dict[str, bool]:
         "predict": Predict,
         "write": Write,
         "items": Items,
+        "parts": Parts,
         "answer": Answer,
     }
     for name, kind in kinds.items():

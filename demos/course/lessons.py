@@ -3,7 +3,8 @@
 Here it is read, held to that, run, and taken apart again into a notebook for each language. What it
 prints is recorded in `demos/outputs/`: a lesson that prints something else stops the build, for the
 text speaks of those numbers. A cell that makes a picture says in both languages what is seen in it,
-`# %% en="…" ko="…"`. A cell whose output differs from run to run has the tag `varies`.
+`# %% en="…" ko="…"`. A cell whose output differs from run to run has the tag `varies`; what the
+package prints in a cell with the tag `verdicts` is translated.
 """
 
 import difflib
@@ -20,6 +21,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from autolm.outside.language import say, speak
+from course import plan
 from course.words import LANGUAGES, CourseError
 
 DEMOS = Path(__file__).parents[1]
@@ -29,6 +32,8 @@ TIME_LIMIT = 120  # seconds for a cell
 DIRECTIVE = re.compile(r"^```\{([\w-]+)\} ?(.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```\{([\w-]+)\} ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 ANCHOR = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
+TITLE = re.compile(r"^# .*$", re.MULTILINE)
+ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{3,}\b")  # two words
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?!\w|\.\d)")
 MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
 SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
@@ -195,9 +200,35 @@ def in_language(lesson: Lesson, language: str) -> Any:
                 code = cell.source.partition("\n")[0]
                 raise CourseError("no words", lesson=lesson.path.name, code=code)
             cell.metadata["mystnb"] = {"image": {"alt": cell.metadata[language]}}
+    number = int(lesson.name[:2]) if lesson.name[:2].isdigit() else 0
+    if number in plan.PLANS:
+        head = f"\n\n{plan.head(number, language)}\n"
+        first = next(cell for cell in cells if cell.cell_type == "markdown")
+        first.source = TITLE.sub(lambda title: title[0] + head, first.source, count=1)
+        cells.append(nbformat.v4.new_markdown_cell(plan.end(number, language)))
+    for cell in cells if language == "ko" else []:
+        for out in cell.get("outputs", ()):
+            if "text" in out and "verdicts" in cell.metadata.get("tags", ()):
+                out["text"] = _in_korean(out["text"])
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
+
+
+def _in_korean(printed: str) -> str:
+    """Translate what the package prints, and leave no line half translated.
+
+    A verdict's sentence that goes on in the next line, deeper by two, is one line here.
+    """
+    speak("ko")
+    try:
+        lines = []
+        for sentence in re.findall(r"^  [a-z]+: .*(?:\n    \S.*)*|^.*", printed, re.MULTILINE):
+            korean = say(re.sub(r"\n +", " ", sentence))
+            lines.append(sentence if ENGLISH.search(korean) else korean)
+        return "\n".join(lines)
+    finally:
+        speak("en")
 
 
 def to_download(lesson: Lesson, language: str) -> Any:
