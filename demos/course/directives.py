@@ -8,6 +8,7 @@
 ```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
 ```{write}                  a place for one's own words
 ```{parts}                  the table of the parts of the course, with hours and goals
+```{progress}               how many exercises are solved, and what is kept, to download
 ```{answer}                 what opens after one has thought
 ```{items}                  the table of what the lesson names, and where it stands here
 """
@@ -22,7 +23,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from course.lessons import DEMOS, items, made_name
+from course.lessons import DEMOS, exercises, items, made_name
 from course.marking import mark
 from course.plan import overview
 from course.words import CourseError
@@ -43,6 +44,9 @@ WORDS = {
         "program": "Python program",
         "write": "Write your answer here; it stays in this browser",
         "items": ("item", "where"),
+        "solved": "exercises solved",
+        "hand in": "Download my work",
+        "erase": "Erase my work",
         "lesson": "lesson {}",
         "check": "and check it on your computer:",
     },
@@ -61,6 +65,9 @@ WORDS = {
         "program": "파이썬 프로그램",
         "write": "여기에 답을 써 보세요. 이 브라우저에만 남습니다",
         "items": ("항목", "어디에"),
+        "solved": "맞힌 문제",
+        "hand in": "결과 내려받기",
+        "erase": "기록 지우기",
         "lesson": "{}강",
         "check": "내 컴퓨터에서 검증하기:",
     },
@@ -278,6 +285,24 @@ class Parts(Course):
         return container.children
 
 
+class Progress(Course):
+    """How many exercises are solved; what is kept can be downloaded, or erased."""
+
+    has_content = False
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        words, total = self.words, exercises()
+        return [
+            self.raw(
+                f'<div class="progress" data-total="{total}"><progress max="{total}" value="0" '
+                f'aria-label="{words["solved"]}"></progress> <output></output>'
+                f'<div class="buttons"><button type="button" data-download>{words["hand in"]}'
+                f'</button><button type="button" data-erase>{words["erase"]}</button></div></div>'
+            )
+        ]
+
+
 class Answer(Course):
     """What opens when one asks for it, as a checkpoint's answer."""
 
@@ -300,6 +325,7 @@ def setup(app: Any) -> dict[str, bool]:
         "write": Write,
         "items": Items,
         "parts": Parts,
+        "progress": Progress,
         "answer": Answer,
     }
     for name, kind in kinds.items():

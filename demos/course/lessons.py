@@ -34,7 +34,7 @@ BLOCK = re.compile(r"^```\{([\w-]+)\} ?(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 ANCHOR = re.compile(r"^\(([\w-]+)\)=\n", re.MULTILINE)
 TITLE = re.compile(r"^# .*$", re.MULTILINE)
 ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{3,}\b")  # two words
-NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3,}(?!\w|\.\d)")
+NUMBER = re.compile(r"(?<![\w./])\d+\.\d{3,}(?!\w|\.\d)")
 MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
 SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
 
@@ -279,6 +279,13 @@ def items() -> list[Item]:
         number = homes[anchor].name[:2] if anchor != "#" else ""
         found.append(Item(anchor, korean, english, int(number) if number.isdigit() else None))
     return found
+
+
+def exercises() -> int:
+    """Count what is marked in all pages: rules to write, and numbers to predict."""
+    texts = (path.read_text("utf-8") for path in scripts())
+    kinds = [kind for text in texts for kind, _ in DIRECTIVE.findall(text)]
+    return sum(kind in ("exercise", "predict") for kind in kinds) // len(LANGUAGES)
 
 
 def scripts() -> Iterator[Path]:

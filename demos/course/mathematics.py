@@ -42,15 +42,29 @@ def formula(tex: str, displayed: bool) -> str:
     return str(answer["html"])
 
 
+def pieces_of(tex: str) -> list[str]:
+    r"""Split a formula at `\qquad` outside of groups: there a narrow page may break the line."""
+    pieces, depth = [""], 0
+    for token in re.findall(
+        r"\\begin|\\end|\\left|\\right|\\qquad|\\.|[{}]|[^\\{}]+", tex, re.DOTALL
+    ):
+        depth += token in (r"\begin", r"\left", "{")
+        depth -= token in (r"\end", r"\right", "}")
+        if token == r"\qquad" and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += token
+    return pieces
+
+
 def _inline(translator: Any, node: Any) -> None:
     translator.body.append(formula(node.astext(), False))
     raise nodes.SkipNode
 
 
 def _displayed(translator: Any, node: Any) -> None:
-    translator.body.append(
-        f'<div class="formula" tabindex="0">{formula(node.astext(), True)}</div>'
-    )
+    pieces = "".join(formula(piece, True) for piece in pieces_of(node.astext()))
+    translator.body.append(f'<div class="formula" tabindex="0">{pieces}</div>')
     raise nodes.SkipNode
 
 

@@ -36,6 +36,7 @@ const ready = (async () => {
   const archive = await (await fetch(new URL("autolm.zip", import.meta.url))).arrayBuffer();
   python.unpackArchive(archive, "zip", { extractDir: "/lib/course" });
   python.runPython("import sys; sys.path.insert(0, '/lib/course')");
+  postMessage({ ready: true });
   return python;
 })();
 

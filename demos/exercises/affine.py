@@ -1,4 +1,4 @@
-"""y = w·x + b: a rule with one mistake."""
+"""y = w·x + b"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = w·x + b: each factor receives the other one."""
+"""y = w·x + b"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = exp(−a²/2)."""
+"""y = exp(−a²/2)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a − (a + b + c) / 3. Write its rule."""
+"""y = a − (a + b + c) / 3"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = sin(ω·p): one hand of the clock. Write its rule."""
+"""y = sin(ω·p)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = sin(ω·p): the cosine, times what stands beside each variable."""
+"""y = sin(ω·p)"""
 
 import numpy as np
 

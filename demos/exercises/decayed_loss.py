@@ -1,4 +1,4 @@
-"""L = (w·x − y)² + 0.05·w²: a loss with weight decay. Write its rule."""
+"""L = (w·x − y)² + 0.05·w²"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = silu(a)·b with silu(a) = a·σ(a). Write its rule."""
+"""y = silu(a)·b,  silu(a) = a·σ(a)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = eˣ·sin(x). Write its rule."""
+"""y = eˣ·sin(x)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a·σ(a): a rule that forgets something."""
+"""y = a·σ(a)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a·σ(a): both factors of the product depend on a."""
+"""y = a·σ(a)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = √(a² + b² + 1). Write its rule."""
+"""y = √(a² + b² + 1)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = √(a² + b² + 1)."""
+"""y = √(a² + b² + 1)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""L = ½(ln(1 + e⁻ᵃ) + ln(1 + e⁻ᵇ)). Write its rule."""
+"""L = ½(ln(1 + e⁻ᵃ) + ln(1 + e⁻ᵇ))"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""L = ½(ln(1 + e⁻ᵃ) + ln(1 + e⁻ᵇ))."""
+"""L = ½(ln(1 + e⁻ᵃ) + ln(1 + e⁻ᵇ))"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a·u + b·v: two heads mixed. Write its rule."""
+"""y = a·u + b·v"""
 
 from autolm import primitive
 

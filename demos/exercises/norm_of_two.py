@@ -1,4 +1,4 @@
-"""y = t / √(t² + 1) with t = (a − b) / 2: a layer norm of two, with one mistake."""
+"""y = t / √(t² + 1),  t = (a − b) / 2"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = exp((a + b) / 2): the perplexity of two words. Write its rule."""
+"""y = exp((a + b) / 2)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = x + w·tanh(x): a block with a residual connection. Write its rule."""
+"""y = x + w·tanh(x)"""
 
 import numpy as np
 

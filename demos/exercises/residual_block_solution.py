@@ -1,4 +1,4 @@
-"""y = x + w·tanh(x): the gradient passes by the side of the block as well."""
+"""y = x + w·tanh(x)"""
 
 import numpy as np
 

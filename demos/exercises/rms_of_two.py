@@ -1,4 +1,4 @@
-"""y = a / √((a² + b²)/2 + 1). Write its rule."""
+"""y = a / √((a² + b²)/2 + 1)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a / √((a² + b²)/2 + 1): the root depends on both numbers."""
+"""y = a / √((a² + b²)/2 + 1)"""
 
 import numpy as np
 

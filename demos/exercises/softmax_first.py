@@ -1,4 +1,4 @@
-"""p₁ = eᵃ / (eᵃ + eᵇ + eᶜ). Write its rule."""
+"""p₁ = eᵃ / (eᵃ + eᵇ + eᶜ)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""p₁ = eᵃ / (eᵃ + eᵇ + eᶜ): p₁(p₂ + p₃), −p₁p₂, −p₁p₃."""
+"""p₁ = eᵃ / (eᵃ + eᵇ + eᶜ)"""
 
 import numpy as np
 

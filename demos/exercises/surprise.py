@@ -1,4 +1,4 @@
-"""L = −ln(eᵃ / (eᵃ + eᵇ)) = ln(1 + eᵇ⁻ᵃ): at the first of two words. Write its rule."""
+"""L = −ln(eᵃ / (eᵃ + eᵇ)) = ln(1 + eᵇ⁻ᵃ)"""
 
 import numpy as np
 

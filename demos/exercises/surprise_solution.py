@@ -1,4 +1,4 @@
-"""L = −ln(eᵃ / (eᵃ + eᵇ)) = ln(1 + eᵇ⁻ᵃ): what was predicted, minus what happened."""
+"""L = −ln(eᵃ / (eᵃ + eᵇ)) = ln(1 + eᵇ⁻ᵃ)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = tanh(a·b): a rule with one mistake."""
+"""y = tanh(a·b)"""
 
 import numpy as np
 

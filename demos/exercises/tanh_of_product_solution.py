@@ -1,4 +1,4 @@
-"""y = tanh(a·b): the slope of tanh is one minus the square of its result."""
+"""y = tanh(a·b)"""
 
 import numpy as np
 

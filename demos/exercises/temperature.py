@@ -1,4 +1,4 @@
-"""p = 1 / (1 + exp(−a/τ)). Write its rule."""
+"""p = 1 / (1 + exp(−a/τ))"""
 
 import numpy as np
 

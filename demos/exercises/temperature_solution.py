@@ -1,4 +1,4 @@
-"""p = 1 / (1 + exp(−a/τ)): the slope of σ, times that of a/τ."""
+"""p = 1 / (1 + exp(−a/τ))"""
 
 import numpy as np
 

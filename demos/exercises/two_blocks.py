@@ -1,4 +1,4 @@
-"""z = x·(1 + a)·(1 + b): two residual blocks, and a rule with one mistake."""
+"""z = x·(1 + a)·(1 + b)"""
 
 from autolm import primitive
 

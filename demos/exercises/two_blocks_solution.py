@@ -1,4 +1,4 @@
-"""z = x·(1 + a)·(1 + b): what a block sends passes through the other."""
+"""z = x·(1 + a)·(1 + b)"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = w·x + w²: a rule from which something is missing."""
+"""y = w·x + w²"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = w·x + w²: w reaches y by the product and by the square."""
+"""y = w·x + w²"""
 
 from autolm import primitive
 

@@ -1,4 +1,4 @@
-"""y = w·a + (1 − w)·b with w = σ(s): attention over two words. Write its rule."""
+"""y = w·a + (1 − w)·b,  w = σ(s)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = w·a + (1 − w)·b with w = σ(s): each value by its weight, the score by their difference."""
+"""y = w·a + (1 − w)·b,  w = σ(s)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""y = a / √(a² + b²), for a and b above 0."""
+"""y = a / √(a² + b²)   (a, b > 0)"""
 
 import numpy as np
 

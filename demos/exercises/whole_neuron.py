@@ -1,4 +1,4 @@
-"""o = tanh(w·x + b): a whole neuron as one operation. Write its rule."""
+"""o = tanh(w·x + b)"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""o = tanh(w·x + b): the slope of tanh, then that of a linear function."""
+"""o = tanh(w·x + b)"""
 
 import numpy as np
 

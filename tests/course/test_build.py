@@ -100,3 +100,16 @@ def test_every_package_of_the_pages_is_pinned_to_the_byte_and_to_no_registry():
     assert packages.pop("") == {"dependencies": wanted}
     assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
     assert all("integrity" in each and "resolved" not in each for each in packages.values())
+
+
+def test_a_formula_is_split_at_its_wide_spaces_and_never_inside_a_group():
+    pytest.importorskip("docutils.nodes")
+    from course.mathematics import pieces_of
+
+    tex = r"a = \frac{x\qquad y}{2}, \qquad \left(c \qquad d\right)\qquad"
+    tex += r"\begin{aligned}a\qquad b\end{aligned}"
+    assert [piece.strip() for piece in pieces_of(tex)] == [
+        r"a = \frac{x\qquad y}{2},",
+        r"\left(c \qquad d\right)",
+        r"\begin{aligned}a\qquad b\end{aligned}",
+    ]

@@ -1,25 +1,53 @@
 // Programs run in the page, exercises and predictions marked. Python (Pyodide's core) runs in a
 // worker, started at the first press and kept; Stop ends the worker, whatever the program does.
+// Programs, answers and right verdicts are kept in this browser, by page.
 
 import { numberOf } from "./numbers.js";
 
 const korean = document.documentElement.lang === "ko";
 const words = korean
-  ? { starting: "파이썬을 준비하는 중…", stopped: "■ 멈췄습니다", right: "정답입니다", wrong: "다시 생각해 보세요",
+  ? { starting: "파이썬을 준비하는 중…", running: "실행 중…", solved: "맞힌 문제 {} / {}", erase: "저장된 프로그램과 답을 모두 지울까요?", stopped: "■ 멈췄습니다", right: "정답입니다", wrong: "다시 생각해 보세요",
       number: "숫자를 입력하세요", exact: "계산된 값", more: "… {}줄 더", at: "{}번째 줄: ",
       missing: "이 페이지의 파이썬에는 표준 라이브러리와 Value만 있습니다. NumPy와 Tensor는 노트북을 내려받아 쓰세요", disk: "이 셀은 웹 주소에서 열었을 때만 실행됩니다: python -m http.server" }
-  : { starting: "Python is starting…", stopped: "■ stopped", right: "right", wrong: "not yet: think again",
+  : { starting: "Python is starting…", running: "running…", solved: "{} of {} exercises solved", erase: "Erase all stored programs and answers?", stopped: "■ stopped", right: "right", wrong: "not yet: think again",
       number: "type a number", exact: "computed", more: "… {} more lines", at: "line {}: ",
       missing: "Python in this page has its standard library and Values; for NumPy and Tensors, download the notebook", disk: "this runs when the page comes from a server: python -m http.server" };
 
+const STORE = "autolm course";
+const page = location.pathname.split("/").at(-1);
+
+function stored() {
+  try {
+    return JSON.parse(localStorage.getItem(STORE)) ?? {};
+  } catch {
+    return {}; // a browser that keeps nothing: answers live as long as the page
+  }
+}
+
+function keep(name, value) {
+  const all = stored();
+  all[page] = { ...all[page], [name]: value };
+  try {
+    localStorage.setItem(STORE, JSON.stringify(all));
+  } catch {
+    // as above
+  }
+}
+
+const recall = (name) => stored()[page]?.[name];
+
 let worker = null;
+let ready = false; // whether Python has started
 let running = null; // the cell whose program runs
 
 function start(root) {
+  ready = false;
   worker = new Worker(new URL(root + "shared/worker.js", location.href), { type: "module" });
   worker.onmessage = ({ data }) => {
     const cell = running;
-    if (!cell) return;
+    if (data.ready) ready = true;
+    if (data.ready && cell?.querySelector(".out").dataset.waiting) cell.querySelector(".out").textContent = words.running;
+    if (!cell || data.ready) return;
     const out = cell.querySelector(".out");
     if (out.dataset.waiting) {
       delete out.dataset.waiting;
@@ -49,6 +77,7 @@ function rest(cell) {
 
 function judge(cell, verdict, why) {
   cell.dataset.verdict = verdict;
+  if (verdict === "right") keep(`✓ ${cell.dataset.exercise}`, true);
   cell.querySelector(".out").textContent += (verdict === "right" ? "✓ " : "✗ ") + words[verdict] + "\n" + why + "\n";
   const kept = document.querySelector(`template[data-solution-of="${cell.dataset.exercise}"]`);
   if (kept) kept.replaceWith(kept.content);
@@ -58,15 +87,23 @@ function stop(cell) {
   worker.terminate();
   worker = null;
   const out = cell.querySelector(".out");
+  if (out.dataset.waiting) out.textContent = "";
   delete out.dataset.waiting;
   out.textContent += words.stopped;
   rest(cell);
 }
 
-for (const cell of document.querySelectorAll(".cell-to-run")) {
+for (const [number, cell] of document.querySelectorAll(".cell-to-run").entries()) {
   const text = cell.querySelector("textarea");
+  const name = `${cell.dataset.exercise ?? "program"} ${number} ${korean ? "ko" : "en"}`;
   const button = cell.querySelector("[data-run]");
   const given = text.value;
+  text.value = recall(name) ?? given;
+  if (recall(`✓ ${cell.dataset.exercise}`)) {
+    cell.dataset.verdict = "right";
+    cell.querySelector(".out").textContent = `✓ ${words.right}\n`;
+  }
+  text.oninput = () => keep(name, text.value);
   button.dataset.label = button.textContent;
   button.onclick = () => {
     if (running === cell) return stop(cell);
@@ -80,7 +117,7 @@ for (const cell of document.querySelectorAll(".cell-to-run")) {
     delete cell.dataset.verdict;
     button.textContent = cell.dataset.stop;
     const out = cell.querySelector(".out");
-    out.textContent = words.starting;
+    out.textContent = ready ? words.running : words.starting;
     out.dataset.waiting = "1";
     const asked = { source: text.value, language: document.documentElement.lang };
     worker.postMessage(cell.dataset.exercise ? { ...asked, exercise: given } : asked);
@@ -90,10 +127,22 @@ for (const cell of document.querySelectorAll(".cell-to-run")) {
     if (!worker && location.protocol !== "file:") start(cell.dataset.root);
   };
   cell.querySelector("[data-reset]").onclick = () => {
+    if (running === cell) stop(cell);
     text.value = given;
+    keep(name, undefined);
+    cell.querySelector(".out").textContent = "";
+    delete cell.dataset.verdict;
     text.focus();
   };
+  let leaving = false; // Tab indents until Esc is pressed, for whoever moves by keyboard
+  text.onfocus = () => (leaving = false);
   text.onkeydown = (event) => {
+    if (event.key === "Escape") leaving = true;
+    if (event.key === "Tab" && !event.shiftKey && !leaving) {
+      event.preventDefault();
+      text.setRangeText("    ", text.selectionStart, text.selectionEnd, "end");
+      keep(name, text.value);
+    }
     if (event.key === "Enter" && (event.shiftKey || event.ctrlKey)) {
       event.preventDefault();
       if (running !== cell) button.click();
@@ -101,8 +150,9 @@ for (const cell of document.querySelectorAll(".cell-to-run")) {
   };
 }
 
-for (const form of document.querySelectorAll("form.predict")) {
+for (const [number, form] of document.querySelectorAll("form.predict").entries()) {
   const helps = [...form.parentElement.querySelectorAll(".help")];
+  form.querySelector("input").value = recall(`number ${number}`) ?? "";
   let wrong = 0;
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -116,23 +166,43 @@ for (const form of document.querySelectorAll("form.predict")) {
     const tolerance = Number(form.dataset.within) * Math.max(1, Math.abs(truth));
     const right = Math.abs(value - truth) <= Math.max(tolerance, exact) * (1 + 1e-9);
     form.dataset.verdict = right ? "right" : "wrong";
+    keep(`number ${number}`, form.querySelector("input").value);
+    if (right) keep(`✓ number ${number}`, true);
     const shown = String(Number(truth.toPrecision(12))).replace("-", "−");
     const exactly = `(${words.exact} ${shown.length > 12 ? Number(truth.toPrecision(6)) : shown})`;
     if (!right) wrong += 1;
     for (const help of helps.slice(0, right ? helps.length : wrong - 1)) help.classList.add("open");
-    const told = right || wrong > helps.length ? ` ${exactly}` : "";
+    const told = right || wrong > 2 ? ` ${exactly}` : "";
     said.textContent = (right ? `✓ ${words.right}` : `✗ ${words.wrong}`) + told;
   };
 }
 
 for (const [number, area] of document.querySelectorAll("textarea.write").entries()) {
-  const key = `autolm ${location.pathname.split("/").at(-1)} ${number}`;
-  try {
-    area.value = localStorage.getItem(key) ?? "";
-    area.oninput = () => localStorage.setItem(key, area.value);
-  } catch {
-    // a browser that keeps nothing: the words live as long as the page
-  }
+  area.value = recall(`words ${number}`) ?? "";
+  area.oninput = () => keep(`words ${number}`, area.value);
+}
+
+// How many exercises are solved; all that is kept as one text to hand in; and a reset.
+for (const box of document.querySelectorAll(".progress")) {
+  const show = () => {
+    const solved = Object.values(stored()).flatMap(Object.keys).filter((name) => name.startsWith("✓"));
+    box.querySelector("progress").value = solved.length;
+    box.querySelector("output").textContent = words.solved.replace("{}", solved.length).replace("{}", box.dataset.total);
+  };
+  box.querySelector("[data-download]").onclick = () => {
+    const text = Object.entries(stored()).sort().map(([name, kept]) =>
+      [`# ${name}`, ...Object.entries(kept).map(([key, value]) => (value === true ? key : `## ${key}\n${value}`))].join("\n\n"));
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text.join("\n\n") + "\n"], { type: "text/plain" }));
+    link.download = "autolm-course.txt";
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  box.querySelector("[data-erase]").onclick = () => {
+    if (confirm(words.erase)) localStorage.removeItem(STORE);
+    show();
+  };
+  show();
 }
 
 // A player and the buttons of its moments: they move it, and the one where it stands is marked.
