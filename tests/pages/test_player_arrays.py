@@ -336,7 +336,7 @@ def test_nothing_is_cropped_at_any_width(browser, made, width, dark):
 def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
     page = open_at(browser, made, "step=0&lang=ko")
     assert page.evaluate("document.documentElement.lang") == "ko"
-    assert page.text("#what") == "잎(입력과 파라미터)이 주어졌다."
+    assert page.text("#what") == "잎(입력과 파라미터)이 주어졌습니다."
     english = """[...standing.map(([node]) => node.textContent),
         ...labelled.map(([node, name]) => node.getAttribute(name))]"""
     korean = page.evaluate(english)
