@@ -183,6 +183,14 @@ $\bar g = 1$일 때 $1 - o^2 = 0.5$이므로, $\bar g = 2$이면 $2 \cdot 0.5 = 
 ```{exercise} tanh_of_product
 공식 1 − tanh² 안에는 무엇의 제곱이 들어갑니까? 입력입니까, 결과입니까?
 ```
+
+**3. 만들어 보세요.** `Value`를 직접 만드세요. `data`, `grad`, 부모와 규칙을 가진 노드이고, 연산은 `+`, `*`, `tanh`입니다. `backward()`는 위상 정렬의 역순으로 규칙을 불러 기여를 **더합니다**. 30줄이면 됩니다. `autolm`을 불러오지 않고 만듭니다.
+
+```{build} value
+__add__를 보세요. 규칙은 부모마다 수 하나를 돌려줍니다.
+부모를 모두 방문한 다음에 자신을 목록에 넣으면 위상 정렬이 됩니다.
+같은 노드가 두 번 쓰이면 grad에는 두 값이 더해져야 합니다.
+```
 """
 
 # %% [markdown] lang="en"
@@ -214,5 +222,13 @@ With $\bar g = 1$ it is $1 - o^2 = 0.5$; with $\bar g = 2$ it is $2 \cdot 0.5 = 
 
 ```{exercise} tanh_of_product
 In 1 − tanh², what is squared: the input or the result?
+```
+
+**3. Build it.** Write `Value` yourself: a node with `data`, `grad`, its parents and a rule, and the operations `+`, `*` and `tanh`. `backward()` calls the rules in reverse topological order and **adds** the contributions. 30 lines are enough, without importing `autolm`.
+
+```{build} value
+Look at __add__: a rule returns a number for each parent.
+Visit all parents before you append the node itself: that gives a topological order.
+If a node is used twice, its grad is a sum of two values.
 ```
 """

@@ -247,6 +247,14 @@ $e^{\ln 50} = 50$. 단어 50개 중 하나를 무작위로 찍는 것과 같습�
 a와 b의 기울기를 더하면 얼마가 되어야 합니까?
 a의 기울기는 예측 − 정답, 즉 p − 1입니다.
 ```
+
+**3. 만들어 보세요.** 점수의 리스트 `z`에서 확률 `softmax(z)`, 정답 번호가 `target`일 때의 손실 `loss(z, target)`, 그 기울기 `gradient(z, target)`을 쓰세요. 점수가 1000이어도 맞아야 합니다.
+
+```{build} softmax_loss
+2절: 최댓값을 빼세요.
+손실은 확률의 로그를 취하지 말고 로그-소프트맥스로 구하세요.
+기울기는 예측 − 정답입니다.
+```
 """
 
 # %% [markdown] lang="en"
@@ -280,5 +288,13 @@ $e^{\ln 50} = 50$: the model picks one of 50 words at random.
 ```{exercise} surprise
 What must the gradients of a and b add up to?
 The gradient of a is prediction − truth: p − 1.
+```
+
+**3. Build it.** For a list of scores `z`, write the probabilities `softmax(z)`, the loss `loss(z, target)` for the word with number `target`, and its gradient `gradient(z, target)`. They must also be right for a score of 1000.
+
+```{build} softmax_loss
+Section 2: subtract the largest score.
+Compute the loss by log-softmax, not by the logarithm of a probability.
+The gradient is prediction − truth.
 ```
 """

@@ -257,6 +257,13 @@ s를 키우면 w가 커집니다. 그때 y는 a − b의 몇 배만큼 변합니
 ```{answer}
 대각선과 그 아래, $1 + 2 + 3 + 4 = 10$칸입니다. 위의 `weights` 표와 비교하세요.
 ```
+
+**4. 만들어 보세요.** 어텐션 헤드 하나를 만드세요. `q`, `k`, `v`는 위치마다 행이 하나인 리스트이고, 위치 `t`는 위치 `0`부터 `t`까지만 봅니다(인과 마스크).
+
+```{build} attention_head
+점수는 내적을 √d_k로 나눈 것입니다. d_k는 키의 길이입니다.
+볼 수 있는 위치의 점수만으로 소프트맥스를 구하면 마스크가 필요 없습니다.
+```
 """
 
 # %% [markdown] lang="en"
@@ -313,5 +320,12 @@ If s increases, w increases. By what multiple of a − b does y change?
 
 ```{answer}
 The diagonal and everything below it: $1 + 2 + 3 + 4 = 10$ cells. Compare with `weights` above.
+```
+
+**4. Build it.** Write one attention head. `q`, `k` and `v` are lists with one row for each position; position `t` sees only positions `0` to `t` (causal mask).
+
+```{build} attention_head
+A score is the dot product divided by √d_k, where d_k is the length of a key.
+Take the softmax over the visible positions only; then no mask is needed.
 ```
 """

@@ -412,6 +412,13 @@ $-\frac12 \cdot \frac12 = -\frac14$.
 x에서 z까지 경로가 네 개 있습니다: 1, a, b, ab.
 a에 대한 미분에 무엇이 곱해져야 합니까?
 ```
+
+**5. 만들어 보세요.** 층 정규화 `layer_norm(x, gamma, beta)`와 그 역전파를 쓰세요. `backward(x, gamma, upstream)`은 $\bar x$, $\bar\gamma$, $\bar\beta$의 리스트 세 개를 돌려줍니다.
+
+```{build} normalise
+순전파: σ에는 ε이 들어 있습니다.
+역전파: 먼저 h = γ ⊙ ȳ를 구하고 3절의 공식을 쓰세요.
+```
 """
 
 # %% [markdown] lang="en"
@@ -467,5 +474,12 @@ $-\frac12 \cdot \frac12 = -\frac14$.
 ```{exercise} two_blocks
 Four paths lead from x to z: 1, a, b, ab.
 By what must the derivative with respect to a be multiplied?
+```
+
+**5. Build it.** Write layer norm, `layer_norm(x, gamma, beta)`, and its backward pass: `backward(x, gamma, upstream)` returns three lists, $\bar x$, $\bar\gamma$ and $\bar\beta$.
+
+```{build} normalise
+Forward: σ contains ε.
+Backward: compute h = γ ⊙ ȳ first, and use the formula of section 3.
 ```
 """

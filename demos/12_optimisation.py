@@ -306,6 +306,13 @@ w에는 두 항에서 옵니다.
 ```{answer}
 $y$가 걸음마다 $1 - 25 \cdot 0.07 = -0.75$배가 되어 부호가 바뀌기 때문입니다. $x$는 $0.93$배로 천천히 줄어듭니다.
 ```
+
+**5. 만들어 보세요.** 파라미터 하나에 대한 Adam을 쓰세요. 기울기의 리스트를 받아, 걸음마다 갱신한 뒤의 `theta`를 리스트로 돌려줍니다.
+
+```{build} adam_steps
+m과 v는 0에서 시작합니다.
+걸음의 번호 t는 1부터입니다. 보정할 때 씁니다.
+```
 """
 
 # %% [markdown] lang="en"
@@ -365,5 +372,12 @@ w is reached from both terms.
 
 ```{answer}
 Each step multiplies $y$ by $1 - 25 \cdot 0.07 = -0.75$: its sign changes. And $x$ shrinks slowly, by $0.93$.
+```
+
+**5. Build it.** Write Adam for one parameter: it takes a list of gradients and returns the list of `theta` after each step.
+
+```{build} adam_steps
+m and v start at 0.
+Steps are counted from t = 1; the correction needs t.
 ```
 """

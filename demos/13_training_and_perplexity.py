@@ -239,6 +239,14 @@ $12\,000 / 480 = 25$걸음입니다.
 ```{exercise} perplexity_of_two
 eˣ의 미분은 자기 자신입니다. 그 안에는 a/2가 있습니다.
 ```
+
+**4. 만들어 보세요.** 학습 루프를 쓰세요. 모델은 점수의 표 하나이고, `scores[a][b]`는 토큰 `a` 다음에 `b`가 올 점수입니다. 걸음마다 이웃한 모든 쌍의 평균 손실을 구하고, 기울기의 반대 방향으로 `rate`배만큼 움직입니다. 점수는 0에서 시작하고, 걸음마다 움직이기 **전의** 손실과 마지막 점수를 돌려줍니다.
+
+```{build} training
+쌍 (a, b)의 손실은 scores[a]의 소프트맥스에서 b의 −ln p입니다.
+기울기는 행 a에만 있고, (p − 원-핫) ÷ 쌍의 수입니다.
+모든 쌍의 기울기를 더한 다음에 움직이세요.
+```
 """
 
 # %% [markdown] lang="en"
@@ -292,5 +300,13 @@ $12\,000 / 480 = 25$ steps.
 
 ```{exercise} perplexity_of_two
 The derivative of eˣ is itself; in it stands a/2.
+```
+
+**4. Build it.** Write the training loop. The model is one table: `scores[a][b]` is the score of token `b` after token `a`. In each step, compute the mean loss over all pairs of neighbours, and move by `rate` times the gradient in the opposite direction. Scores start at 0; return the loss **before** each step, and the final scores.
+
+```{build} training
+The loss of a pair (a, b) is −ln p of b under the softmax of scores[a].
+Its gradient is nonzero only in row a: (p − one-hot) ÷ number of pairs.
+Add the gradients of all pairs before you move.
 ```
 """

@@ -261,6 +261,13 @@ $3 \cdot 3 = 9$바이트.
 ```{answer}
 258 = (257, b), 257 = (256, a), 256 = (a, a). 잎은 왼쪽부터 a, a, a, b입니다.
 ```
+
+**5. 만들어 보세요.** BPE로 합치는 루프를 쓰세요. 글자의 리스트에서 시작해, 가장 자주 나오는 이웃한 쌍(같으면 먼저 나온 것)을 합치는 일을 `merges`번 되풀이하고, 토큰의 리스트를 돌려줍니다.
+
+```{build} merge_loop
+쌍의 횟수를 딕셔너리에 세면 먼저 나온 쌍이 앞에 옵니다.
+합칠 때는 왼쪽부터 보고, 합친 두 토큰은 건너뜁니다.
+```
 """
 
 # %% [markdown] lang="en"
@@ -324,5 +331,12 @@ $3 \cdot 3 = 9$ bytes.
 
 ```{answer}
 258 = (257, b), 257 = (256, a), 256 = (a, a). From the left, its leaves are a, a, a, b.
+```
+
+**5. Build it.** Write the merge loop of BPE: start from the list of letters, merge the most frequent pair of neighbours (of equals, the first) `merges` times, and return the list of tokens.
+
+```{build} merge_loop
+Count pairs in a dictionary: the pair that occurs first is in front.
+Merge from left to right, and skip the two tokens that were merged.
 ```
 """

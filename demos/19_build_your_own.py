@@ -301,30 +301,62 @@ r"""
 
 10점 만점입니다. 글을 10만 글자로 늘리고 `autolm train 내글.txt`로 이어 가세요.
 
-## 직접 실행하기
+## 부품을 모두 이어 붙이기
+
+[2강](02_a_neuron), [5강](05_softmax_and_cross_entropy), [6강](06_attention), [12강](12_optimisation), [13강](13_training_and_perplexity)에서 직접 만든 부품으로 작은 언어 모델 하나가 됩니다. `Value`, 소프트맥스와 손실, 어텐션 헤드 하나,
+Adam, 학습 루프가 모두 들어 있습니다. 페이지 안에서 40걸음을 학습하고(몇 초 걸립니다), 다섯 걸음마다 두 손실을 그립니다. 폭 `d`, 문맥의 길이 `context`, 학습률을 바꾸어 보세요.
 
 ```{run}
-from math import log
+from math import log, sqrt
+from random import Random
 from autolm import Value
 
-text = "가는 말이 고와야 오는 말이 곱다\n"
-letters = sorted(set(text))
-score = {a: {b: Value(0.0) for b in letters} for a in letters}
-for step in range(41):
+train = "가는 말이 고와야 오는 말이 곱다\n발 없는 말이 천 리 간다\n"
+val = "오는 말이 천 리 간다\n"
+letters = sorted(set(train))
+d, random = 6, Random(1)
+
+def matrix(rows):
+    return [[Value(random.gauss(0, 0.4)) for _ in range(d)] for _ in range(rows)]
+
+E, Q, K, V, W = matrix(len(letters)), matrix(d), matrix(d), matrix(d), matrix(len(letters))
+parameters = [x for M in (E, Q, K, V, W) for row in M for x in row]
+
+def times(M, x):
+    return [Value.dot(row, x) for row in M]
+
+def softmax(z):
+    largest = max(x.data for x in z)
+    e = [(x - largest).exp() for x in z]
+    total = Value.sum(e)
+    return [x / total for x in e]
+
+def loss_of(text, context=5):
+    ids = [letters.index(letter) for letter in text]
+    keys, values = ([times(M, E[i]) for i in ids] for M in (K, V))
     losses = []
-    for a, b in zip(text, text[1:]):
-        total = Value.sum([s.exp() for s in score[a].values()])
-        losses.append(total.log() - score[a][b])
-    loss = Value.sum(losses) / len(losses)
-    if step % 10 == 0:
-        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
-    for row in score.values():
-        for s in row.values():
-            s.grad = 0
+    for t in range(len(ids) - 1):
+        first, q = max(0, t - context + 1), times(Q, E[ids[t]])
+        weights = softmax([Value.dot(q, k) / sqrt(d) for k in keys[first : t + 1]])
+        found = [Value.dot(weights, column) for column in zip(*values[first : t + 1])]
+        x = [a + b for a, b in zip(E[ids[t]], found)]
+        losses.append(-softmax(times(W, x))[ids[t + 1]].log())
+    return Value.sum(losses) / len(losses)
+
+print("uniform", round(log(len(letters)), 3), " parameters", len(parameters))
+m, v = [0.0] * len(parameters), [0.0] * len(parameters)
+for step in range(1, 41):
+    for p in parameters:
+        p.grad = 0.0
+    loss = loss_of(train)
     loss.backward()
-    for row in score.values():
-        for s in row.values():
-            s.data -= 10 * s.grad
+    for i, p in enumerate(parameters):
+        m[i] = 0.9 * m[i] + 0.1 * p.grad
+        v[i] = 0.99 * v[i] + 0.01 * p.grad**2
+        p.data -= 0.05 * (m[i] / (1 - 0.9**step)) / (sqrt(v[i] / (1 - 0.99**step)) + 1e-8)
+    if step % 5 == 0:
+        held = loss_of(val).data
+        print(f"{step:3}  train {loss.data:.3f} {'█' * round(10 * loss.data):32} val {held:.3f}")
 ```
 
 ## 연습문제
@@ -373,30 +405,62 @@ r"""
 
 Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
 
-## Run it yourself
+## All parts together
+
+The parts that you built in lessons [2](02_a_neuron), [5](05_softmax_and_cross_entropy), [6](06_attention), [12](12_optimisation) and [13](13_training_and_perplexity) make a small language model: `Value`, softmax and loss, one attention head,
+Adam, and the training loop. It trains for 40 steps in the page (some seconds) and draws both losses every five steps. Change the width `d`, the length `context`, and the learning rate.
 
 ```{run}
-from math import log
+from math import log, sqrt
+from random import Random
 from autolm import Value
 
-text = "가는 말이 고와야 오는 말이 곱다\n"
-letters = sorted(set(text))
-score = {a: {b: Value(0.0) for b in letters} for a in letters}
-for step in range(41):
+train = "가는 말이 고와야 오는 말이 곱다\n발 없는 말이 천 리 간다\n"
+val = "오는 말이 천 리 간다\n"
+letters = sorted(set(train))
+d, random = 6, Random(1)
+
+def matrix(rows):
+    return [[Value(random.gauss(0, 0.4)) for _ in range(d)] for _ in range(rows)]
+
+E, Q, K, V, W = matrix(len(letters)), matrix(d), matrix(d), matrix(d), matrix(len(letters))
+parameters = [x for M in (E, Q, K, V, W) for row in M for x in row]
+
+def times(M, x):
+    return [Value.dot(row, x) for row in M]
+
+def softmax(z):
+    largest = max(x.data for x in z)
+    e = [(x - largest).exp() for x in z]
+    total = Value.sum(e)
+    return [x / total for x in e]
+
+def loss_of(text, context=5):
+    ids = [letters.index(letter) for letter in text]
+    keys, values = ([times(M, E[i]) for i in ids] for M in (K, V))
     losses = []
-    for a, b in zip(text, text[1:]):
-        total = Value.sum([s.exp() for s in score[a].values()])
-        losses.append(total.log() - score[a][b])
-    loss = Value.sum(losses) / len(losses)
-    if step % 10 == 0:
-        print(step, round(loss.data, 3), "uniform", round(log(len(letters)), 3))
-    for row in score.values():
-        for s in row.values():
-            s.grad = 0
+    for t in range(len(ids) - 1):
+        first, q = max(0, t - context + 1), times(Q, E[ids[t]])
+        weights = softmax([Value.dot(q, k) / sqrt(d) for k in keys[first : t + 1]])
+        found = [Value.dot(weights, column) for column in zip(*values[first : t + 1])]
+        x = [a + b for a, b in zip(E[ids[t]], found)]
+        losses.append(-softmax(times(W, x))[ids[t + 1]].log())
+    return Value.sum(losses) / len(losses)
+
+print("uniform", round(log(len(letters)), 3), " parameters", len(parameters))
+m, v = [0.0] * len(parameters), [0.0] * len(parameters)
+for step in range(1, 41):
+    for p in parameters:
+        p.grad = 0.0
+    loss = loss_of(train)
     loss.backward()
-    for row in score.values():
-        for s in row.values():
-            s.data -= 10 * s.grad
+    for i, p in enumerate(parameters):
+        m[i] = 0.9 * m[i] + 0.1 * p.grad
+        v[i] = 0.99 * v[i] + 0.01 * p.grad**2
+        p.data -= 0.05 * (m[i] / (1 - 0.9**step)) / (sqrt(v[i] / (1 - 0.99**step)) + 1e-8)
+    if step % 5 == 0:
+        held = loss_of(val).data
+        print(f"{step:3}  train {loss.data:.3f} {'█' * round(10 * loss.data):32} val {held:.3f}")
 ```
 
 ## Exercises

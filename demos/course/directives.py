@@ -5,6 +5,7 @@
 ```{drawing} loss           its picture; the words under it
 ```{run}                    a program of Values, run in the page
 ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
+```{build} NAME             demos/building/NAME.py, marked by NAME_tests.py; each line is a hint
 ```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
 ```{write}                  a place for one's own words
 ```{parts}                  the table of the parts of the course, with hours and goals
@@ -24,7 +25,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from course.lessons import DEMOS, exercises, items, made_name
-from course.marking import mark
+from course.marking import mark, mark_building
 from course.plan import overview
 from course.words import CourseError
 
@@ -178,32 +179,84 @@ class Run(Cell):
 class Exercise(Cell):
     """A rule to write or to mend, marked in the page; hints and the solution stay closed."""
 
+    folder = DEMOS / "exercises"
+
+    def marked(self, program: str, given: str) -> bool:
+        """Mark a program."""
+        return mark(program, given)[0]
+
+    def attributes(self) -> str:
+        """Return what the cell has besides its name."""
+        return ""
+
+    def beside(self, file: str) -> str:
+        """Return the link to the file, and how to check it offline."""
+        command = f"autolm check --no-diagnosis {file}"
+        address = f"{self.root}shared/exercises/{file}"
+        words = self.words
+        return (
+            f'<p class="beside"><a href="{address}" download>{words["download"]}</a>, '
+            f"{words['check']} <code>{command}</code></p>"
+        )
+
     def run(self) -> list[Any]:
         """Make it, and require that it is wrong as it stands and its solution right."""
-        name, words, folder = self.arguments[0], self.words, DEMOS / "exercises"
+        name, words, folder = self.arguments[0], self.words, self.folder
         given, solved = (
             (folder / f"{file}.py").read_text("utf-8") for file in (name, f"{name}_solution")
         )
-        verdicts = [mark(program, given)[0] for program in (given, solved)]
+        verdicts = [self.marked(program, given) for program in (given, solved)]
         if verdicts != [False, True]:
             raise CourseError("exercise", name=name, verdicts=verdicts)
-        _copy(folder / f"{name}.py", Path(self.env.app.outdir).parent / "shared" / "exercises")
+        _copy(folder / f"{name}.py", Path(self.env.app.outdir).parent / "shared" / folder.name)
         hints = "".join(
             f"<details class='hint' data-hint><summary>{words['hint']} {number}</summary>"
             f"<p>{html.escape(hint)}</p></details>"
             for number, hint in enumerate(filter(None, self.content), 1)
         )
-        file = f"{self.root}shared/exercises/{name}.py"
         return [
             self.raw(
-                self.cell(given, "mark", f'data-exercise="{name}"')
+                self.cell(given, "mark", f'data-exercise="{name}" {self.attributes()}')
                 + hints
                 + f'<template data-solution-of="{name}"><details data-solution>'
                 f"<summary>{words['solution']}</summary><pre>{html.escape(solved)}</pre></details>"
-                f'</template><p class="beside"><a href="{file}" download>{words["download"]}</a>, '
-                f"{words['check']} <code>autolm check --no-diagnosis {name}.py</code></p>"
+                f"</template>{self.beside(f'{name}.py')}"
             )
         ]
+
+
+class Build(Exercise):
+    """A part of a language model to build, marked by calls whose results are known."""
+
+    folder = DEMOS / "building"
+
+    @property
+    def tests(self) -> str:
+        """The tests of this part."""
+        return (self.folder / f"{self.arguments[0]}_tests.py").read_text("utf-8")
+
+    def marked(self, program: str, given: str) -> bool:
+        """Mark a program."""
+        return mark_building(program, self.tests)[0]
+
+    def attributes(self) -> str:
+        """Return the tests, for the page."""
+        return f'data-tests="{html.escape(self.tests)}"'
+
+    def beside(self, file: str) -> str:
+        """Return the links to the file and to its tests."""
+        shared = Path(self.env.app.outdir).parent / "shared"
+        tests, address = file.replace(".py", "_tests.py"), f"{self.root}shared/building"
+        _copy(self.folder / tests, shared / "building")
+        _copy(DEMOS / "course" / "marking.py", shared / "building")
+        links = " · ".join(
+            f'<a href="{address}/{each}" download>{each}</a>'
+            for each in (file, tests, "marking.py")
+        )
+        return (
+            f'<p class="beside">{links}, {self.words["check"]} '
+            f"<code>python marking.py {file}</code></p>"
+        )
 
 
 def _copy(file: Path, folder: Path) -> None:
@@ -321,6 +374,7 @@ def setup(app: Any) -> dict[str, bool]:
         "drawing": Picture,
         "run": Run,
         "exercise": Exercise,
+        "build": Build,
         "predict": Predict,
         "write": Write,
         "items": Items,

@@ -36,7 +36,7 @@ TITLE = re.compile(r"^# .*$", re.MULTILINE)
 ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{3,}\b")  # two words
 NUMBER = re.compile(r"(?<![\w./])\d+\.\d{3,}(?!\w|\.\d)")
 MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
-SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "predict")
+SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "build", "predict")
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
@@ -246,9 +246,10 @@ def _plainly(block: re.Match[str], language: str) -> str:
     kind, name, body = block.groups()
     text = "\n".join(line for line in body.splitlines() if not line.startswith(":")).strip()
     answer, number = {"en": ("Answer", "Your number: …"), "ko": ("답", "예측한 값: …")}[language]
-    if kind == "exercise":
-        body = (DEMOS / "exercises" / f"{name}.py").read_text("utf-8")
-    if kind in ("exercise", "run"):
+    if kind in ("exercise", "build"):
+        folder = {"exercise": "exercises", "build": "building"}[kind]
+        body = (DEMOS / folder / f"{name}.py").read_text("utf-8")
+    if kind in ("exercise", "build", "run"):
         return f"```python\n{body}```"
     if kind == "player":
         return f"```python\nfrom autolm import player\n\nplayer({name})\n```"
@@ -285,7 +286,7 @@ def exercises() -> int:
     """Count what is marked in all pages: rules to write, and numbers to predict."""
     texts = (path.read_text("utf-8") for path in scripts())
     kinds = [kind for text in texts for kind, _ in DIRECTIVE.findall(text)]
-    return sum(kind in ("exercise", "predict") for kind in kinds) // len(LANGUAGES)
+    return sum(kind in ("exercise", "build", "predict") for kind in kinds) // len(LANGUAGES)
 
 
 def scripts() -> Iterator[Path]:

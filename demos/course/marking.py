@@ -3,19 +3,23 @@
 An exercise is a `primitive` of single numbers: it returns its result and its backward rule. Its
 forward is run on Values too; then `backward()` of the engine knows the gradient, and the rule must
 agree at every point. What is wrong is shown in numbers; the cause is left to the learner. The same
-file can be given to `autolm check`, which knows more laws.
+file can be given to `autolm check`, which knows more laws. A part to build is plain Python, marked
+by calls whose results are known.
 """
 
 import builtins
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import autolm
 from autolm import Value
+from autolm.outside.language import usual_language
 
 TOLERANCE = 1e-12  # a finite difference is right to about 1e-10 and does not pass
 # Points in general position: none is special, no two coordinates are equal.
@@ -50,7 +54,16 @@ WORDS = {
         "the rule calls the engine or the function itself: write the derivative yourself",
         "규칙이 엔진이나 함수 자신을 호출합니다. 도함수를 직접 쓰세요",
     ),
-    "absent": ("the exercise defines no function {name}", "함수 {name}이(가) 없습니다"),
+    "absent": ("the exercise defines no {name}", "{name}의 정의가 없습니다"),
+    "built": ("right in all {tests} tests", "시험 {tests}개를 모두 통과했습니다"),
+    "built wrong": (
+        "{call} gives {got}; it should be {true}",
+        "{call}의 결과가 {got}입니다. 옳은 값: {true}",
+    ),
+    "borrowed": (
+        "build it without {name}: plain Python and its math are enough",
+        "{name} 없이 만드세요. 파이썬과 math만으로 됩니다",
+    ),
     "error": ("{error}", "{error}"),
 }
 
@@ -93,6 +106,70 @@ def mark(source: str, exercise: str, language: str = "en") -> tuple[bool, str]:
     ) as error:  # whatever a learner's program raises is what he is told
         return say("error", error=f"{type(error).__name__}: {error}")
     return say("right", points=len(POINTS))
+
+
+def mark_building(source: str, tests: str, language: str = "en") -> tuple[bool, str]:
+    """Mark a part that the learner has built: call it, and compare with what is known.
+
+    `tests` defines `cases(answer)`, which yields what is called, its result, and the true result.
+    """
+
+    def say(message: str, **parts: object) -> tuple[bool, str]:
+        return message == "built", WORDS[message][language == "ko"].format(**parts)
+
+    def bring(name: str, *rest: Any) -> Any:
+        if name.partition(".")[0] in ("autolm", "numpy"):
+            raise _BorrowedError(name)
+        return builtins.__import__(name, *rest)
+
+    known: dict[str, Any] = {}
+    built: dict[str, Any] = {"__name__": "answer"}
+    built["__builtins__"] = {**vars(builtins), "__import__": bring}
+    try:
+        exec(source, built)
+        exec(tests, known)
+        count = 0
+        for call, result, true in known["cases"](_Answer(built)):
+            count += 1
+            if not _alike(result, true):
+                return say("built wrong", call=call, got=_shown(result), true=_shown(true))
+    except _AbsentError as absent:
+        return say("absent", name=absent)
+    except _BorrowedError as borrowed:
+        return say("borrowed", name=borrowed)
+    except (Exception, SystemExit) as error:
+        return say("error", error=f"{type(error).__name__}: {error}")
+    return say("built", tests=count)
+
+
+class _AbsentError(Exception):
+    """An answer lacks a name."""
+
+
+class _BorrowedError(Exception):
+    """An answer imports what it is to build."""
+
+
+class _Answer(dict[str, Any]):
+    """The names of an answer."""
+
+    def __missing__(self, name: str) -> Any:
+        raise _AbsentError(name)
+
+
+def _alike(a: Any, b: Any) -> bool:
+    if isinstance(b, list | tuple):
+        same = isinstance(a, list | tuple) and len(a) == len(b)
+        return same and all(map(_alike, a, b))
+    if isinstance(b, float):
+        return isinstance(a, int | float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return type(a) is type(b) and a == b
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def _first_fault(answer: Any, given: Any) -> dict[str, Any] | None:
@@ -221,3 +298,16 @@ NUMPY = SimpleNamespace(
     minimum=lambda a, b: a if a < b else b,
     where=lambda condition, a, b: a if condition else b,
 )
+
+
+def main() -> int:
+    """Mark a built part offline: `python marking.py softmax_loss.py`, with its tests beside it."""
+    path = Path(sys.argv[1])
+    tests = path.with_name(f"{path.stem}_tests.py").read_text("utf-8")
+    right, why = mark_building(path.read_text("utf-8"), tests, usual_language())
+    print("✓" if right else "✗", why)
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -51,8 +51,9 @@ onmessage = async ({ data }) => {
   const globals = python.toPy({ __name__: "__main__" });
   try {
     if (data.exercise) {
-      const { mark } = python.pyimport("marking");
-      const [right, why] = mark(data.source, data.exercise, data.language).toJs();
+      const { mark, mark_building } = python.pyimport("marking");
+      const marked = data.tests ? mark_building(data.source, data.tests, data.language) : mark(data.source, data.exercise, data.language);
+      const [right, why] = marked.toJs();
       tellTheRest(python);
       postMessage({ verdict: right ? "right" : "wrong", why: say(why) });
     } else {

@@ -212,6 +212,17 @@ def test_every_exercise_stands_in_a_lesson_and_has_its_solution():
     assert files == named | {f"{name}_solution" for name in named}
 
 
+def test_every_part_to_build_stands_in_a_lesson_with_its_solution_and_tests():
+    named = [
+        name
+        for path in LESSONS
+        for kind, name in DIRECTIVE.findall(path.read_text("utf-8").split('lang="en"')[-1])
+        if kind == "build"
+    ]
+    files = {path.stem for path in (ROOT / "demos" / "building").glob("*.py")}
+    assert files == {name + end for name in named for end in ("", "_solution", "_tests")}
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_can_be_looked_at_stepped_and_run(path):
     text = path.read_text("utf-8").split('lang="en"', 1)[-1]

@@ -3,13 +3,15 @@
 import ast
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from course.marking import POINTS, mark
+from course.marking import POINTS, mark, mark_building
 
 FOLDER = Path(__file__).parents[2] / "demos" / "exercises"
 EXERCISES = sorted(path for path in FOLDER.glob("*.py") if not path.stem.endswith("_solution"))
@@ -63,7 +65,7 @@ def test_another_function_with_a_right_rule_is_refused(path):
         ("def", "SyntaxError: invalid syntax"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("import sys\nsys.exit()", "SystemExit"),
-        ("", "the exercise defines no function two_paths"),
+        ("", "the exercise defines no two_paths"),
         ("import numpy as np\nnp.nothing", "AttributeError"),
     ],
 )
@@ -156,3 +158,71 @@ def test_a_number_is_read_as_people_write_it():
         None if value is None else pytest.approx(value) for value in written.values()
     ]
     assert found[list(written).index("1750억")]["exact"] == 5e7  # meant to the nearest 억
+
+
+BUILDING = FOLDER.parent / "building"
+PARTS = sorted(path.stem.removesuffix("_tests") for path in BUILDING.glob("*_tests.py"))
+TESTS = {name: source(BUILDING / f"{name}_tests.py") for name in PARTS}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_to_build_is_wrong_as_it_stands_and_its_solution_right(name):
+    assert mark_building(source(BUILDING / f"{name}.py"), TESTS[name])[0] is False
+    assert mark_building(source(BUILDING / f"{name}_solution.py"), TESTS[name])[0] is True
+
+
+ALMOST = [
+    ("value", "parent.grad += sent", "parent.grad = sent"),
+    ("value", "reversed(order)", "[self, *reversed(order[:-1])][::-1]"),
+    ("softmax_loss", "exp(x - largest) for x in z]", "exp(x) for x in z]"),
+    ("softmax_loss", "(i == target)", "(i != target)"),
+    ("attention_head", "k[: t + 1]", "k"),
+    ("attention_head", "/ sqrt(len(key))", ""),
+    ("normalise", " - mean_h -", " -"),
+    ("normalise", "g * u for g, u", "u for g, u"),
+    ("merge_loop", "max(counts", "min(counts"),
+    ("adam_steps", "(v / (1 - beta2**t))", "(v)"),
+    ("training", "losses.append(loss)", "losses.append(loss * len(pairs))"),
+    ("training", "-= rate", "+= rate"),
+]
+
+
+@pytest.mark.parametrize(("name", "right", "wrong"), ALMOST)
+def test_an_almost_right_part_is_refused_by_a_call_that_names_no_cause(name, right, wrong):
+    solved = source(BUILDING / f"{name}_solution.py")
+    assert right in solved
+    verdict, why = mark_building(solved.replace(right, wrong), TESTS[name])
+    assert verdict is False
+    assert re.search(r" gives .*; it should be |Error: ", why), why
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("", "the exercise defines no softmax"),
+        ("from autolm import softmax", "build it without autolm"),
+        ("import numpy as np", "build it without numpy"),
+        ("softmax = 3", "TypeError: 'int' object is not callable"),
+        ("def softmax(z): return None", "gives None; it should be [0.1"),
+        ("def softmax(z): return 'probabilities'", "gives 'probabilities'"),
+        ("raise SystemExit", "SystemExit"),
+    ],
+)
+def test_a_silly_part_is_told_what_it_lacks(answer, said):
+    verdict, why = mark_building(answer, TESTS["softmax_loss"])
+    assert verdict is False
+    assert said in why
+
+
+def test_a_part_is_marked_offline_by_the_file_beside_it(tmp_path):
+    for file in (*BUILDING.glob("merge_loop*"), FOLDER.parent / "course" / "marking.py"):
+        shutil.copy(file, tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parents[1]), "LC_ALL": "C.UTF-8"}
+    for name, code, told in (("merge_loop", 1, "✗"), ("merge_loop_solution", 0, "✓")):
+        if name.endswith("solution"):
+            shutil.copy(tmp_path / f"{name}.py", tmp_path / "merge_loop.py")
+        command = [sys.executable, "marking.py", "merge_loop.py"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8"
+        )
+        assert (done.returncode, done.stdout[0]) == (code, told), done.stderr

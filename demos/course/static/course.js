@@ -120,7 +120,7 @@ for (const [number, cell] of document.querySelectorAll(".cell-to-run").entries()
     out.textContent = ready ? words.running : words.starting;
     out.dataset.waiting = "1";
     const asked = { source: text.value, language: document.documentElement.lang };
-    worker.postMessage(cell.dataset.exercise ? { ...asked, exercise: given } : asked);
+    worker.postMessage(cell.dataset.exercise ? { ...asked, exercise: given, tests: cell.dataset.tests } : asked);
   };
   // Python takes seconds to start: it begins when somebody comes near.
   cell.onpointerenter = cell.onfocusin = () => {
