@@ -83,7 +83,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
         ),
         (("train", "--num-layers", "0"), "num_layers이(가) 0입니다. 1 이상이어야 합니다"),
         (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
-        (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 "),
+        (("check", "nul"), "'nul'(이)라는 연산이 없습니다. 혹시 "),
         (("check", "/"), "/: 폴더입니다. 그 안의 파이썬 파일을 적어 주세요"),
         (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
         (("--bad",), "그런 옵션이 없습니다: --bad"),
@@ -120,7 +120,7 @@ MISTAKES = {
     "TinyLM(9, 8, 2, 8, 1).forward([1.5])": "token_ids는 정수여야 하는데 float64입니다",
     "TinyLM(9, 8, 2, 8, 1, norm='both')": "'pre', 'post', None 가운데 하나를 고르세요",
     "SGD([Tensor([1.0])], -1)": "learning_rate은(는) 유한하고 0 이상이어야 하는데 -1입니다",
-    "loss = wieght * 2": "'wieght'이라는 이름이 없습니다. 정의했는지, 철자가 맞는지 보세요",
+    "loss = wieght * 2": "'wieght'(이)라는 이름이 없습니다. 정의했는지, 철자가 맞는지 보세요",
     "loss = Value(2.0": "'('을(를) 닫지 않았습니다",
     "loss = Value(1 / 0)": "0으로 나누었습니다",
 }
