@@ -97,6 +97,10 @@ print(f"∂y/∂x = w      = {x.grad:g}")
 r"""
 $w$에서 $y$로 가는 경로는 두 개입니다. 그래서 $w$에는 두 수가 더해졌습니다.
 
+**왜 곱하고, 왜 더합니까?** $w$를 아주 조금, $\Delta w$만큼 바꾼다고 합시다. $p = wx$는 $x\,\Delta w$만큼, $q = w^2$은 약 $2w\,\Delta w$만큼 변합니다. 한 경로에서는 앞 단계의 변화가 다음 단계의 입력의 변화가
+되므로 비율이 **곱해집니다**. 2배로 늘어난 것이 다시 3배로 늘어나면 6배가 되는 것과 같습니다. $y = p + q$에는 두 경로의 변화가 함께 들어오므로 $\Delta y \approx x\,\Delta w + 2w\,\Delta w$처럼 **더해집니다**.
+양변을 $\Delta w$로 나누면 $x + 2w$입니다. 경로 하나를 빠뜨리면 $w$가 $y$에 미치는 영향의 일부를 빠뜨린 것입니다.
+
 $$\frac{\partial y}{\partial \text{입력}} = \sum_{\text{경로}} \; \prod_{\text{경로 위}} \text{국소 기울기}
 \qquad\Rightarrow\qquad \frac{\partial y}{\partial w} = 1 \cdot x + 1 \cdot 2w = x + 2w$$
 
@@ -119,14 +123,19 @@ y = wx + w²의 계산 그래프(computation graph). 상자 하나가 노드(nod
 ## 3. 무엇에 쓰는가: 경사하강법
 
 기울기는 어느 쪽이 내리막인지 알려 줍니다. **경사하강법**(gradient descent)은 기울기의 반대 방향으로 조금씩 움직이는 방법입니다. 한 번에
-얼마나 움직일지를 정하는 수 $\alpha$를 **학습률**(learning rate)이라고 합니다.
+얼마나 움직일지를 정하는 수 $\alpha$를 **학습률**(learning rate)이라고 합니다. 너무 작으면 오래 걸리고, 너무 크면 최솟값을 지나쳐 버립니다. 여기서는 $y$가 이차함수이므로, 한 걸음마다 최솟값까지의
+거리가 $|1 - 2\alpha|$배가 됩니다. $\alpha = 0.2$이면 $0.6$배씩 줄고, $\alpha > 1$이면 오히려 멀어집니다.
 
 $$w_{\text{new}} = w_{\text{old}} - \alpha \, \frac{dy}{dw}, \qquad \alpha = 0.2$$
 """
 
 # %% [markdown] lang="en"
 r"""
-Two paths lead from $w$ to $y$, so its gradient is a sum of two numbers:
+Two paths lead from $w$ to $y$, so its gradient is a sum of two numbers.
+
+**Why multiply, and why add?** Change $w$ by a small amount $\Delta w$. Then $p = wx$ changes by $x\,\Delta w$, and $q = w^2$ by about $2w\,\Delta w$. Along one path, the change of one step is the change of the next step's input,
+so the rates **multiply**: what doubles and then triples has grown six times. The changes of both paths enter $y = p + q$ together, so they **add**: $\Delta y \approx x\,\Delta w + 2w\,\Delta w$. Dividing by $\Delta w$ gives
+$x + 2w$. Leaving out a path means leaving out a part of the effect of $w$ on $y$.
 
 $$\frac{\partial y}{\partial \text{input}} = \sum_{\text{paths}} \; \prod_{\text{on the path}} \text{local slope}
 \qquad\Rightarrow\qquad \frac{\partial y}{\partial w} = 1 \cdot x + 1 \cdot 2w = x + 2w$$
@@ -149,7 +158,8 @@ Click the player, then step with the keys ← →.
 ## 3. What it is for: gradient descent
 
 A derivative tells which way is downhill. **Gradient descent** repeatedly moves a small step in the opposite direction of the gradient. The factor
-$\alpha$ that sets the size of a step is the **learning rate**:
+$\alpha$ that sets the size of a step is the **learning rate**. If it is too small, training takes long; if it is too large, a step jumps over the minimum. Here $y$ is a quadratic function, so each step multiplies the distance
+from the minimum by $|1 - 2\alpha|$: by $0.6$ for $\alpha = 0.2$, and for $\alpha > 1$ the distance grows.
 
 $$w_{\text{new}} = w_{\text{old}} - \alpha \, \frac{dy}{dw}, \qquad \alpha = 0.2$$
 """

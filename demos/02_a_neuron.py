@@ -61,7 +61,8 @@ $$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a
 첫 번째 공식을 유도해 봅시다. $\tanh n = \dfrac{s}{c}$, $\;s = \dfrac{e^n - e^{-n}}{2}$, $\;c = \dfrac{e^n + e^{-n}}{2}$라 하면
 $s' = c$, $c' = s$이므로 몫의 미분법에 의해
 
-$$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
+$$\begin{aligned}\left(\frac{s}{c}\right)' &= \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} \\
+&= 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .\end{aligned}$$
 
 아래의 규칙에서 ḡ는 위에서 온 기울기, y는 그 연산의 결과입니다.
 """
@@ -80,7 +81,8 @@ $$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a
 We derive the first one: let $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
 $s' = c$ and $c' = s$, and by the quotient rule
 
-$$\left(\frac{s}{c}\right)' = \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} = 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .$$
+$$\begin{aligned}\left(\frac{s}{c}\right)' &= \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} \\
+&= 1 - \left(\frac{s}{c}\right)^2 = 1 - \tanh^2 n .\end{aligned}$$
 
 In the rules below, ḡ is the gradient from above and y is the result of the operation.
 """

@@ -69,9 +69,9 @@ $Y = XW$이고 위에서 온 기울기가 $\bar Y_{ij} = \partial L/\partial Y_{
 연쇄법칙에 의해
 
 $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
-\;\Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
+\qquad \Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
 \qquad
-\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
+\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \qquad \Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
 
 행과 열을 바꾼 행렬 $X^{\mathsf T}$를 **전치행렬**(transpose)이라고 합니다. 행렬곱의 역전파도 행렬곱입니다.
 **ReLU**의 미분은 $a > 0$이면 1, $a < 0$이면 0입니다. 입력이 양수인 자리의 기울기만 통과합니다. $a = 0$에서는 그래프가 꺾여서
@@ -87,9 +87,9 @@ Let $Y = XW$, and let $\bar Y_{ij} = \partial L/\partial Y_{ij}$ be the gradient
 so by the chain rule
 
 $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
-\;\Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
+\qquad \Rightarrow\; \bar W = X^{\mathsf T} \bar Y,
 \qquad
-\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \;\Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
+\bar X_{ik} = \sum_j \bar Y_{ij} W_{kj} \qquad \Rightarrow\; \bar X = \bar Y W^{\mathsf T}.$$
 
 $X^{\mathsf T}$, with rows and columns exchanged, is the **transpose**. The backward pass of a matrix product consists of matrix products.
 The derivative of **ReLU** is 1 where $a > 0$ and 0 where $a < 0$: it passes the gradient where the input was positive. At $a = 0$ the curve has a kink

@@ -148,8 +148,26 @@ for name, v in (("b", b), ("c", c), ("−a", -a)):
         f"a · {name:2} = {a @ v:5g}   cos = {cosine:4.1f}   θ = {np.degrees(np.arccos(cosine)):5.1f}°"
     )
 
+# %% en="b drawn from the origin, and its shadow on the line of a, for an acute, a right and an obtuse angle" ko="원점에서 그린 b와, a의 직선에 내린 b의 정사영: 예각, 직각, 둔각"
+figure, axes = plt.subplots(1, 3, figsize=(5, 1.9), layout="constrained")
+for ax, degrees in zip(axes, (40, 90, 130), strict=True):
+    a_hat = np.array([1.0, 0.0])
+    v = 0.9 * np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
+    shadow = (v @ a_hat) * a_hat
+    ax.annotate("", a_hat, (0, 0), arrowprops={"arrowstyle": "->", "color": "tab:blue", "lw": 2})
+    ax.annotate("", v, (0, 0), arrowprops={"arrowstyle": "->", "color": "tab:orange", "lw": 2})
+    ax.plot(*np.array([v, shadow]).T, "k:", lw=1)
+    ax.plot(*np.array([0 * v, shadow]).T, color="tab:green", lw=4, alpha=0.6)
+    ax.set(
+        title=f"â · b = {v @ a_hat:.2f}", xlim=(-0.8, 1.1), ylim=(-0.15, 1), xticks=[], yticks=[]
+    )
+    ax.set_aspect("equal")
+
 # %% [markdown] lang="ko"
 r"""
+그림에서 파란 화살표는 단위벡터 $\hat a$, 주황 화살표는 $b$, 초록 선분은 $b$를 $a$의 직선에 내린 **정사영**입니다. 내적 $\hat a \cdot b$는 이 정사영의 길이이고, 각이 90°보다 크면 음수입니다. 내적이 크다는 것은 $b$가
+$a$ 쪽으로 길게 뻗어 있다는 뜻입니다.
+
 (sqrt-dk)=
 ## 3. 왜 $\sqrt{d_k}$로 나누는가
 
@@ -168,6 +186,9 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 
 # %% [markdown] lang="en"
 r"""
+The blue arrow is the unit vector $\hat a$, the orange one $b$, and the green segment is the **projection** of $b$ onto the line of $a$. The dot product $\hat a \cdot b$ is the length of that projection, negative for angles above 90°. A large
+dot product means that $b$ reaches far in the direction of $a$.
+
 (sqrt-dk)=
 ## 3. Why divide by $\sqrt{d_k}$?
 
@@ -195,6 +216,17 @@ for d in (4, 16, 64, 256):
         f"{d:5}{scores.std():10.2f}{np.sqrt(d):7.0f}{(scores / np.sqrt(d)).std():15.2f}"
         f"{largest[0]:8.2f}{largest[1]:18.2f}"
     )
+
+# %% en="histograms of dot products: wide for d_k of 256, of the same width for all d_k after division" ko="내적의 히스토그램: d_k가 256이면 넓게 퍼지고, √d_k로 나누면 폭이 모두 같습니다"
+figure, (left, right) = plt.subplots(1, 2, figsize=(5, 2.2), layout="constrained", sharey=True)
+for d in (4, 64, 256):
+    q, k = rng.normal(size=(2, 20000, d))
+    products = (q * k).sum(1)
+    left.hist(products, bins=np.linspace(-50, 50, 101), density=True, histtype="step", label=f"{d}")
+    right.hist(products / np.sqrt(d), bins=np.linspace(-5, 5, 101), density=True, histtype="step")
+left.set(title="q · k", ylim=(0, 0.5))
+right.set(title="q · k / √d_k")
+left.legend(title="d_k")
 
 # %% [markdown] lang="ko"
 r"""

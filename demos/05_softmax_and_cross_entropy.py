@@ -14,7 +14,10 @@ r"""
 
 $$p_i = P(\text{단어}_i \mid \text{문맥}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 
-이것은 앞의 글을 조건으로 하는 **조건부 확률**(conditional probability)입니다.
+이것은 지금까지의 글을 조건으로 하는 **조건부 확률**(conditional probability)입니다.
+
+**왜 지수함수입니까?** 점수를 그대로 합으로 나누면 음수인 점수 때문에 확률이 음수가 됩니다. 음수를 0으로 바꾸면 확률이 정확히 0이 되어, 그 단어가 실제로 나왔을 때 손실이 무한대가 되고 기울기도 없습니다.
+$e^z$은 언제나 양수이고 증가하므로 점수의 순서를 지키며, 점수의 **차**가 확률의 **비**가 됩니다: $p_i / p_j = e^{z_i - z_j}$. 점수가 1만큼 크면 확률이 약 2.7배입니다. 그리고 4절에서 보듯이 기울기가 아주 간단해집니다.
 """
 
 # %% [markdown] lang="en"
@@ -33,6 +36,9 @@ their sum, the results add up to 1, as probabilities must.
 $$p_i = P(\text{word}_i \mid \text{context}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 
 This is a **conditional probability**: it is conditioned on the text so far.
+
+**Why the exponential?** Dividing the scores themselves by their sum would give negative probabilities for negative scores. Replacing negative scores by 0 would give probabilities of exactly 0: an infinite loss, and no gradient, if that word
+occurs. $e^z$ is always positive and increasing, so it keeps the order of the scores, and turns **differences** of scores into **ratios** of probabilities: $p_i / p_j = e^{z_i - z_j}$. A score that is larger by 1 means a probability about 2.7 times as large. And, as section 4 shows, the gradient becomes very simple.
 """
 
 # %%

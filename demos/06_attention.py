@@ -2,9 +2,11 @@
 r"""
 # 6강: 어텐션
 
-**어텐션**(attention)은 문장 속 단어들이 서로를 바라보는 방법입니다. 각 위치는 질문을 하나 던지고(**쿼리**, query), 자기가 가진
-것을 내보이고(**키**, key), 아는 것을 줍니다(**밸류**, value). 키가 쿼리에 얼마나 잘 맞는지가 그 밸류를 얼마나 가져올지를
-정합니다.
+"bank"라는 단어는 강둑일 수도 있고 은행일 수도 있습니다. "river the bank"에서는 강둑, "money the bank"에서는 은행입니다. 그런데 단어 하나를 벡터 하나로 바꾸면 두 문장의 "bank"가 똑같은 벡터가 됩니다.
+뜻을 구별하려면 "bank"의 벡터에 같은 문장의 다른 단어에서 온 정보를 섞어야 합니다. **어텐션**(attention)이 그 일을 합니다. 어떤 단어의 정보를 얼마나 섞을지를 정해서 가중합을 구합니다.
+
+도서관에서 책을 찾는 것과 비슷합니다. 찾는 내용(**쿼리**, query)을 책마다 붙은 색인(**키**, key)과 비교하고, 잘 맞는 책의 내용(**밸류**, value)을 많이 가져옵니다. 어텐션에서는 위치마다 쿼리, 키, 밸류 벡터가
+하나씩 있고, 쿼리와 키가 얼마나 잘 맞는지가 그 밸류의 가중치를 정합니다.
 
 $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\sqrt{d_k}}\right) V$$
 
@@ -21,8 +23,11 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 r"""
 # Lesson 6: attention
 
-With **attention**, the words of a sentence exchange information. Each position has a **query** (what it is looking for), a **key** (what it offers)
-and a **value** (the information it passes on). How well a key matches a query decides how much of that value is taken.
+The word "bank" can be the side of a river or a place for money: "river the bank", "money the bank". But if each word is one vector, "bank" has the same vector in both sentences. To tell the meanings apart, the vector of
+"bank" must take in information from the other words of its sentence. **Attention** does this: it decides how much of each word to take, and computes a weighted sum.
+
+It resembles a search in a library. What you look for (the **query**) is compared with the index entry of each book (its **key**), and you take most from the contents (the **value**) of books that match well. In attention each position has
+one query, one key and one value vector, and how well a query matches a key decides the weight of that value.
 
 $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\sqrt{d_k}}\right) V$$
 
@@ -38,6 +43,7 @@ dimension of a key.
 # %%
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from autolm import Tensor, attention
@@ -105,6 +111,18 @@ The softmax of each row of scores gives weights that add up to 1.
 weights = masked.softmax()
 weights.name = "weights"
 table("weights", weights.data)
+
+# %% en="a heat map of the weights: rows are queries, columns keys; cells above the diagonal are empty" ko="가중치의 열지도: 행은 쿼리, 열은 키. 대각선 위의 칸은 비어 있습니다"
+figure, ax = plt.subplots(figsize=(3.4, 2.8), layout="constrained")
+ax.imshow(np.where(ahead, np.nan, weights.data), cmap="Blues", vmin=0, vmax=1)
+for row, column in zip(*np.nonzero(~ahead), strict=True):
+    weight = weights.data[row, column]
+    ax.text(
+        column, row, f"{weight:.2f}", ha="center", va="center", color="k" if weight < 0.6 else "w"
+    )
+ax.set(
+    xticks=range(T), xticklabels=WORDS, yticks=range(T), yticklabels=WORDS, xlabel="k", ylabel="q"
+)
 
 # %% [markdown] lang="ko"
 r"""

@@ -98,15 +98,17 @@ r"""
 
 **$k$칸 이동은 회전입니다.** 삼각함수의 덧셈정리에 의해
 
-$$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
-\begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
-\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}$$
+$$\begin{aligned}&\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} \\
+&= \begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
+\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}\end{aligned}$$
 
 행렬에는 $p$가 없고 $k$만 있습니다. "세 칸 뒤"는 어디에서나 같은 선형변환이고, 어텐션의 행렬은 그것을 배울 수 있습니다.
 
 **두 위치의 내적은 거리에만 의존합니다.** $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$에서
 
-$$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
+$$\begin{aligned}PE_p \cdot PE_q &= \sum_i \bigl(\sin\omega_i p \sin\omega_i q \\
+&\qquad\; + \cos\omega_i p \cos\omega_i q\bigr) \\
+&= \sum_i \cos\omega_i (p - q).\end{aligned}$$
 
 그래서 크기는 언제나 $\sqrt{d/2}$이고, 가까운 위치끼리 내적이 더 큽니다. 계산해 봅시다.
 """
@@ -118,15 +120,17 @@ r"""
 
 **A shift is a rotation.** By the addition theorems
 
-$$\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} =
-\begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
-\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}$$
+$$\begin{aligned}&\begin{pmatrix} \sin\omega(p + k) \\ \cos\omega(p + k) \end{pmatrix} \\
+&= \begin{pmatrix} \cos\omega k & \sin\omega k \\ -\sin\omega k & \cos\omega k \end{pmatrix}
+\begin{pmatrix} \sin\omega p \\ \cos\omega p \end{pmatrix}\end{aligned}$$
 
 The matrix contains $k$ but not $p$: "three positions later" is the same linear map everywhere, and the matrices of attention can learn it.
 
 **The dot product of two positions depends only on their distance.** By $\cos(\alpha - \beta) = \cos\alpha\cos\beta + \sin\alpha\sin\beta$
 
-$$PE_p \cdot PE_q = \sum_i \bigl(\sin\omega_i p \sin\omega_i q + \cos\omega_i p \cos\omega_i q\bigr) = \sum_i \cos\omega_i (p - q).$$
+$$\begin{aligned}PE_p \cdot PE_q &= \sum_i \bigl(\sin\omega_i p \sin\omega_i q \\
+&\qquad\; + \cos\omega_i p \cos\omega_i q\bigr) \\
+&= \sum_i \cos\omega_i (p - q).\end{aligned}$$
 
 So the norm is always $\sqrt{d/2}$, and close positions have larger dot products. Let us compute it:
 """

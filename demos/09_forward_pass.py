@@ -6,7 +6,7 @@ r"""
 아주 작은 TinyLM이 단어 셋을 읽고, 단어마다 다음 단어를 예측합니다. 파라미터에서 손실까지 한 줄 한 줄 직접 계산하고,
 마지막에 모델이 혼자 계산한 것과 비교합니다.
 
-$$\text{토큰} \to \text{임베딩} + \text{위치} \to \underbrace{\text{어텐션} \to \text{피드포워드}}_{\text{N개 층}}
+$$\text{토큰} \to \text{임베딩} + \text{위치} \qquad \to \underbrace{\text{어텐션} \to \text{피드포워드}}_{\text{N개 층}} \qquad
 \to \text{로짓} \to \text{확률} \to \text{손실}$$
 
 (tokens)=
@@ -23,7 +23,7 @@ r"""
 A very small TinyLM reads three words and predicts the next word after each. We compute everything line by line, from the parameters to the
 loss, and compare the result with the model's own.
 
-$$\text{tokens} \to \text{embedding} + \text{position} \to \underbrace{\text{attention} \to \text{feed-forward}}_{N\text{ layers}}
+$$\text{tokens} \to \text{embedding} + \text{position} \qquad \to \underbrace{\text{attention} \to \text{feed-forward}}_{N\text{ layers}} \qquad
 \to \text{logits} \to \text{probabilities} \to \text{loss}$$
 
 (tokens)=

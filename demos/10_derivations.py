@@ -23,7 +23,7 @@ $$\begin{aligned}
 
 대각선은 $p_i(1 - p_i) > 0$, 나머지는 $-p_i p_j < 0$입니다. 어떤 단어의 점수가 오르면 그 단어의 확률은 오르고 다른 단어의 확률은 내려갑니다. 위에서 온 $\bar p$에 곱하면
 
-$$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
+$$\begin{aligned}\bar z_i &= \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) \\ &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).\end{aligned}$$
 
 괄호 속의 합은 모든 $i$에 공통이므로 야코비 행렬을 만들 필요가 없습니다.
 """
@@ -53,7 +53,7 @@ $$\begin{aligned}
 
 The diagonal is $p_i(1 - p_i) > 0$, the rest $-p_i p_j < 0$: if a score increases, its own probability increases and all others decrease. Multiplying by $\bar p$ from above gives
 
-$$\bar z_i = \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) = p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).$$
+$$\begin{aligned}\bar z_i &= \sum_j \bar p_j\, p_j\bigl([i = j] - p_i\bigr) \\ &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr).\end{aligned}$$
 
 The sum in the parentheses is the same for all $i$, so the Jacobian need not be built.
 """
@@ -86,8 +86,8 @@ r"""
 $L = -\ln p_t$이면 $\bar p_j = -[j = t]/p_t$입니다. 1절의 공식에 대입하면
 
 $$\begin{aligned}
-\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
-= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
+\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr) \\
+&= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
 &= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
 \end{aligned}$$
 
@@ -105,8 +105,8 @@ Each row adds up to 0, because probabilities always add up to 1.
 For $L = -\ln p_t$ we have $\bar p_j = -[j = t]/p_t$. Substituting this into the formula of section 1,
 
 $$\begin{aligned}
-\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr)
-= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
+\bar z_i &= p_i\Bigl(\bar p_i - \sum_j \bar p_j p_j\Bigr) \\
+&= p_i\Bigl(-\frac{[i = t]}{p_t} + \frac{p_t}{p_t}\Bigr) \\
 &= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
 \end{aligned}$$
 
@@ -139,21 +139,22 @@ $\mu = \frac1d\sum x_i$, $\;v = \frac1d\sum (x_i - \mu)^2 + \varepsilon$, $\;\si
 
 $$\begin{aligned}
 \frac{\partial \mu}{\partial x_i} &= \frac1d, \\
-\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr)
-= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} = \frac2d (x_i - \mu), \\
+\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr) \\
+&= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} \\
+&= \frac2d (x_i - \mu), \\
 \frac{\partial \sigma}{\partial x_i} &= \frac{1}{2\sigma}\,\frac{\partial v}{\partial x_i} = \frac{x_i - \mu}{d\,\sigma} = \frac{\hat x_i}{d}.
 \end{aligned}$$
 
 몫의 미분법에 의해
 
-$$\frac{\partial \hat x_j}{\partial x_i}
-= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
-= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
+$$\begin{aligned}\frac{\partial \hat x_j}{\partial x_i}
+&= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d} \\
+&= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).\end{aligned}$$
 
 위에서 온 기울기를 곱해서 더합니다. $\hat x_i$는 합과 관계가 없으므로 앞으로 꺼내고, 평균을 $\langle\cdot\rangle = \frac1d\sum_j$로 쓰면
 
-$$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
-= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)$$
+$$\begin{aligned}\bar x_i &= \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i} \\
+&= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)\end{aligned}$$
 
 $$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
 
@@ -176,21 +177,22 @@ $\mu = \frac1d\sum x_i$, $\;v = \frac1d\sum (x_i - \mu)^2 + \varepsilon$, $\;\si
 
 $$\begin{aligned}
 \frac{\partial \mu}{\partial x_i} &= \frac1d, \\
-\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr)
-= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} = \frac2d (x_i - \mu), \\
+\frac{\partial v}{\partial x_i} &= \frac1d \sum_k 2(x_k - \mu)\Bigl([i = k] - \frac1d\Bigr) \\
+&= \frac2d (x_i - \mu) - \frac{2}{d^2}\underbrace{\sum_k (x_k - \mu)}_{=\,0} \\
+&= \frac2d (x_i - \mu), \\
 \frac{\partial \sigma}{\partial x_i} &= \frac{1}{2\sigma}\,\frac{\partial v}{\partial x_i} = \frac{x_i - \mu}{d\,\sigma} = \frac{\hat x_i}{d}.
 \end{aligned}$$
 
 By the quotient rule
 
-$$\frac{\partial \hat x_j}{\partial x_i}
-= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d}
-= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).$$
+$$\begin{aligned}\frac{\partial \hat x_j}{\partial x_i}
+&= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d} \\
+&= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).\end{aligned}$$
 
 We multiply by the gradient from above and sum over $j$. $\hat x_i$ does not depend on $j$ and leaves the sum; writing $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
 
-$$\bar x_i = \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i}
-= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)$$
+$$\begin{aligned}\bar x_i &= \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i} \\
+&= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)\end{aligned}$$
 
 $$\bar x_i = \frac1\sigma\Bigl(\bar{\hat x}_i - \langle \bar{\hat x} \rangle - \hat x_i \langle \bar{\hat x} \odot \hat x \rangle\Bigr).$$
 

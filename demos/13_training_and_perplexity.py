@@ -23,6 +23,7 @@ letters occur, and so on. Since we know the grammar of our toy language, we can 
 # %%
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -87,7 +88,12 @@ r"""
 4. 기울기가 너무 크면 크기를 제한합니다(**클리핑**, clipping).
 5. 기울기의 반대 방향으로 파라미터를 조금 움직입니다. 얼마나 움직일지 정하는 수가 **학습률**(learning rate) $\alpha$입니다.
 
-데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 12강에서 하나씩 계산했습니다.
+**왜 배치입니까?** 데이터 전체의 기울기를 구하려면 한 걸음에 데이터를 모두 보아야 합니다. 무작위로 고른 몇 문장의 평균 기울기도 평균적으로는 같은 방향이고, 같은 시간에 훨씬 많은 걸음을 움직일 수 있습니다. 대신 손실이
+들쭉날쭉합니다. 배치가 클수록 덜 들쭉날쭉하지만 한 걸음이 오래 걸립니다. 데이터를 한 번 다 보는 것을 **에폭**(epoch)이라고 합니다. 데이터가 6000문장이고 배치가 60문장이면 한 에폭은 100걸음입니다.
+
+**학습률**이 너무 작으면 거의 배우지 못하고, 너무 크면 손실이 오르내리다가 발산합니다(12강). 그래서 처음에는 작게 시작해 올리고 끝에서 다시 줄입니다. 학습을 너무 오래 하면 모델이 학습용 글을 외워서, 처음 보는 글의 손실은 오히려
+커집니다. 이것이 **과적합**이고 19강에서 직접 봅니다. 그래서 손실은 학습에 쓰지 않은 글에서 재야 합니다.
+ Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 12강에서 하나씩 계산했습니다.
 아래 줄에 출력하는 것은 배치의 손실이 아니라, 학습에 쓰지 않은 검증(validation) 문장의 손실입니다.
 """
 
@@ -104,7 +110,12 @@ Training repeats these five lines:
 4. limit the norm of the gradient (**clipping**);
 5. move the parameters a little in the opposite direction of the gradient. The factor is the **learning rate** $\alpha$.
 
-One pass over all the data is an **epoch**. Lesson 12 computed what Adam, warm-up, the cosine schedule and clipping do.
+**Why batches?** The gradient over all the data would need all the data for each step. The mean gradient over some random sentences has the same direction on average, and allows many more steps in the same time; but the loss
+becomes noisy. A larger batch is less noisy and takes longer. One pass over all the data is an **epoch**: with 6000 sentences and batches of 60, an epoch has 100 steps.
+
+If the **learning rate** is too small, the model hardly learns; if it is too large, the loss oscillates and diverges (lesson 12). So it starts small, increases, and decreases again at the end. If training goes on too long, the model memorizes
+the training text, and the loss of unseen text increases: **overfitting**, as lesson 19 shows. So measure the loss on text that was not used for training.
+ Lesson 12 computed what Adam, warm-up, the cosine schedule and clipping do.
 The lines below show the loss on sentences that were not used for training (validation), not the loss of a batch.
 """
 
@@ -127,8 +138,9 @@ def report(step):
     return L
 
 
+curve, held = [], []
 with threadpool_limits(1):  # matrices this small gain nothing from more
-    report(0)
+    held.append((0, report(0)))
     for step in range(config.steps):
         inputs, targets = batches.next_batch()
         loss = model.compute_loss(inputs, targets)
@@ -137,8 +149,20 @@ with threadpool_limits(1):  # matrices this small gain nothing from more
         clip_gradients(model.parameters(), 1.0)
         optimizer.learning_rate = rate(step)
         optimizer.step()
+        curve.append(loss.item())
         if (step + 1) % 100 == 0:
             L = report(step + 1)
+            held.append((step + 1, L))
+
+# %% tags=["varies"] en="the loss of each batch falls in a noisy curve below one baseline after another, towards the entropy" ko="배치의 손실이 들쭉날쭉하게 기준선을 하나씩 지나 엔트로피 쪽으로 내려갑니다"
+figure, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
+ax.plot(curve, lw=0.7, label="batch")
+ax.plot(*zip(*held, strict=True), "o-", label="validation")
+for rung, nats in rungs.items():
+    ax.axhline(nats, color="0.7", lw=0.8)
+    ax.text(config.steps, nats, rung, ha="right", va="bottom", fontsize=8)
+ax.set(xlabel="step", ylabel="L")
+ax.legend(loc="center right")
 
 # %% [markdown] lang="ko"
 r"""

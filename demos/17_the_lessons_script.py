@@ -3,13 +3,13 @@ r"""
 # 17강: 강의의 코드, 그리고 다음 토큰 하나 예측하기
 
 이 과정의 바탕이 된 강의는 코드로 끝납니다. `TinyLM` 클래스를 만들고, 문장 두 개로 5에폭 동안 학습하고, "The cat" 다음에 올 토큰을 예측합니다. 클래스를
-직접 쓰는 대신 `from autolm import TinyLM` 한 줄로 가져오면, 실행하는 부분은 그대로 끝까지 실행됩니다. 먼저 실행해 보고, 그다음에 강의의 모델과 무엇이
+직접 쓰는 대신 `from autolm import TinyLM` 한 줄로 가져오면, 나머지는 끝까지 실행됩니다. 먼저 실행해 보고, 그다음에 강의의 모델과 무엇이
 같고 무엇이 다른지 하나씩 확인합니다.
 
 (lesson-script)=
 ## 1. 강의의 스크립트를 실행하기
 
-토큰 5, 12, 23은 "The cat sat"입니다. 각 위치에서 다음 토큰을 맞히도록 배웁니다. 시드를 정하지 않으므로 숫자는 실행할 때마다 조금씩 다릅니다.
+강의의 실행 부분입니다: 모델을 만들고, 문장 두 개를 학습률 0.001로 5에폭 학습하고, 예측합니다. 토큰 5, 12, 23은 "The cat sat"입니다. 각 위치에서 다음 토큰을 맞히도록 배웁니다. 시드를 정하지 않으므로 숫자는 실행할 때마다 조금씩 다릅니다.
 """
 
 # %% [markdown] lang="en"
@@ -17,12 +17,12 @@ r"""
 # Lesson 17: the lesson's own script, and the prediction of one token
 
 The lesson that this course follows ends with code: it defines a class `TinyLM`, trains it on two sentences for 5 epochs, and predicts the token after "The cat". Import the class instead,
-`from autolm import TinyLM`, and the part that uses it runs as it is to its last line. We run it first, and then check one by one what its model shares with ours and what it does not.
+`from autolm import TinyLM`, and the rest runs to its last line. We run it first, and then check one by one what its model shares with ours and what it does not.
 
 (lesson-script)=
 ## 1. Run the lesson's script
 
-The tokens 5, 12, 23 are "The cat sat"; at each position the model learns to predict the next token. No seed is set, so the numbers differ a little from run to run.
+This is the part of the lesson that uses the model: make it, train it on two sentences for 5 epochs with a learning rate of 0.001, and predict. The tokens 5, 12, 23 are "The cat sat"; at each position the model learns to predict the next token. No seed is set, so the numbers differ a little from run to run.
 """
 
 # %% tags=["varies", "lesson-script"]

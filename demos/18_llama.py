@@ -12,8 +12,7 @@ $$y_i = \gamma_i \frac{x_i}{r}, \qquad r = \sqrt{\frac1d\sum_k x_k^2 + \varepsil
 
 미분: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, 몫의 미분법에 의해
 
-$$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
-= \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
+$$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr) \qquad = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
 층 정규화([10강](#layer-norm-derivation))에서 평균을 빼는 항 하나가 사라졌습니다.
 """
@@ -32,8 +31,7 @@ $$y_i = \gamma_i \frac{x_i}{r}, \qquad r = \sqrt{\frac1d\sum_k x_k^2 + \varepsil
 
 Differentiate: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, and by the quotient rule
 
-$$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr)
-= \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
+$$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr) \qquad = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
 Compared with layer norm ([lesson 10](#layer-norm-derivation)), the term that removes the mean is gone.
 """

@@ -221,11 +221,10 @@ A plot of the two losses shows overfitting: the training loss keeps decreasing, 
 figure, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 ax.plot(*np.array(curve)[:, :2].T, label="train")
 ax.plot(*np.array(curve)[:, [0, 2]].T, label="val")
-for name, nats in baselines.items():
-    ax.axhline(nats, color="0.7", lw=0.8)
-    ax.text(steps, nats, name, ha="right", va="bottom", fontsize=8)
+ax.axhline(baselines["bigram"], color="0.7", lw=0.8)
+ax.text(steps, baselines["bigram"] - 0.1, "bigram", ha="right", va="top", fontsize=8)
 ax.set(xlabel="step", ylabel="L", ylim=(0, None))
-ax.legend(loc="center left")
+ax.legend(loc="center right")
 
 # %% [markdown] lang="ko"
 r"""
