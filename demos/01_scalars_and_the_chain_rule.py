@@ -178,6 +178,10 @@ for number in range(11):
 r"""
 $y$가 가장 작은 곳은 $w = 1.5$이고, 거기서 기울기는 0입니다. 방금 파라미터 하나짜리 모델을 학습시켰습니다.
 
+```{slider} descent
+y = w² − 3w에서 w = 4로 시작해 8걸음. 학습률 α를 움직여 보세요. 0.5에서는 한 걸음에 도착하고, 1을 넘으면 발산합니다.
+```
+
 ## 직접 실행하기
 
 숫자를 바꾸어 실행해 보세요. 이 셀은 페이지 안에서 실행됩니다.
@@ -213,6 +217,10 @@ w²의 미분을 떠올려 보세요. 두 경로의 값은 더합니다.
 # %% [markdown] lang="en"
 r"""
 $y$ is smallest at $w = 1.5$, where the derivative is 0. You have just trained a model with one parameter.
+
+```{slider} descent
+Eight steps on y = w² − 3w, starting at w = 4. Move the learning rate α: with 0.5 one step is enough, and above 1 it diverges.
+```
 
 ## Run it yourself
 

@@ -277,6 +277,10 @@ print("sampled:", " ".join(WORDS[i] if i < len(WORDS) else str(i) for i in sampl
 
 # %% [markdown] lang="ko"
 r"""
+```{slider} temperature
+점수 on 3, in 1, mat 0.5, the −1의 소프트맥스. 온도 τ를 낮추면 한 단어에 몰리고, 높이면 고르게 됩니다.
+```
+
 (lesson-truth)=
 ## 7. 강의의 코드가 말하는 것과 하는 것
 
@@ -295,6 +299,10 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+```{slider} temperature
+The softmax of the scores on 3, in 1, mat 0.5, the −1. A low temperature τ concentrates on one word; a high one makes the words more equal.
+```
+
 (lesson-truth)=
 ## 7. What the lesson's code says, and what it does
 

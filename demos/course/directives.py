@@ -9,6 +9,7 @@
 ```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
 ```{write}                  a place for one's own words
 ```{parts}                  the table of the parts of the course, with hours and goals
+```{slider} KIND            a picture that follows a slider, of sliders.js; the words under it
 ```{progress}               how many exercises are solved, and what is kept, to download
 ```{answer}                 what opens after one has thought
 ```{items}                  the table of what the lesson names, and where it stands here
@@ -16,7 +17,7 @@
 
 import html
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from docutils import nodes
@@ -356,6 +357,29 @@ class Progress(Course):
         ]
 
 
+class Slider(Course):
+    """A picture that follows a slider; the text says what is to be seen."""
+
+    RANGES: ClassVar = {  # kind: the number's sign, lowest, highest, step, at first
+        "descent": ("α", 0.02, 1.1, 0.02, 0.2),
+        "temperature": ("τ", 0.1, 4, 0.05, 1),
+    }
+
+    def run(self) -> list[Any]:
+        """Make it."""
+        kind = self.arguments[0]
+        sign, low, high, step, value = self.RANGES[kind]
+        said = html.escape(" ".join(self.content))
+        return [
+            self.raw(
+                f'<div class="slider" data-slider="{kind}"><label>{sign} <input type="range" '
+                f'min="{low}" max="{high}" step="{step}" value="{value}" aria-label="{said}">'
+                f'</label><output></output><svg viewBox="0 0 320 180" role="img" '
+                f'aria-label="{said}"></svg><p class="beside">{said}</p></div>'
+            )
+        ]
+
+
 class Answer(Course):
     """What opens when one asks for it, as a checkpoint's answer."""
 
@@ -380,6 +404,7 @@ def setup(app: Any) -> dict[str, bool]:
         "items": Items,
         "parts": Parts,
         "progress": Progress,
+        "slider": Slider,
         "answer": Answer,
     }
     for name, kind in kinds.items():

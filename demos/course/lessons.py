@@ -36,7 +36,7 @@ TITLE = re.compile(r"^# .*$", re.MULTILINE)
 ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{3,}\b")  # two words
 NUMBER = re.compile(r"(?<![\w./])\d+\.\d{3,}(?!\w|\.\d)")
 MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
-SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "build", "predict")
+SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "build", "predict", "slider")
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
