@@ -162,7 +162,7 @@ for rung, nats in rungs.items():
     ax.axhline(nats, color="0.7", lw=0.8)
     ax.text(config.steps, nats, rung, ha="right", va="bottom", fontsize=8)
 ax.set(xlabel="step", ylabel="L")
-ax.legend(loc="center right")
+ax.legend(loc="upper center")
 
 # %% [markdown] lang="ko"
 r"""
@@ -208,7 +208,8 @@ moment is the next step of AdamW: move $\alpha$, and the loss after that step ch
 # %%
 from autolm.lm.text_loss import text_loss, tokens_of
 
-line = text_loss(model, training.tokenizer, "lines", corpus.train.splitlines()[0][:16])
+beginning = corpus.train.splitlines()[0][:16].rpartition(" ")[0]  # cut at a word
+line = text_loss(model, training.tokenizer, "stream", beginning)
 letters = tokens_of(line, training.tokenizer)
 
 # %% [markdown] lang="ko"
