@@ -165,7 +165,7 @@ for ax, degrees in zip(axes, (40, 90, 130), strict=True):
 
 # %% [markdown] lang="ko"
 r"""
-그림에서 파란 화살표는 단위벡터 $\hat a$, 주황 화살표는 $b$, 초록 선분은 $b$를 $a$의 직선에 내린 **정사영**입니다. 내적 $\hat a \cdot b$는 이 정사영의 길이이고, 각이 90°보다 크면 음수입니다. 내적이 크다는 것은 $b$가
+그림에서 파란 화살표는 단위벡터 $\hat a$, 주황 화살표는 $b$, 초록 선분은 $b$를 $a$의 직선에 내린 **정사영**입니다. 내적 $\hat a \cdot b$는 부호가 있는 이 정사영의 길이이고, 각이 90°보다 크면 음수입니다. 내적이 크다는 것은 $b$가
 $a$ 쪽으로 길게 뻗어 있다는 뜻입니다.
 
 (sqrt-dk)=
@@ -186,7 +186,7 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 
 # %% [markdown] lang="en"
 r"""
-The blue arrow is the unit vector $\hat a$, the orange one $b$, and the green segment is the **projection** of $b$ onto the line of $a$. The dot product $\hat a \cdot b$ is the length of that projection, negative for angles above 90°. A large
+The blue arrow is the unit vector $\hat a$, the orange one $b$, and the green segment is the **projection** of $b$ onto the line of $a$. The dot product $\hat a \cdot b$ is the signed length of that projection, negative for angles above 90°. A large
 dot product means that $b$ reaches far in the direction of $a$.
 
 (sqrt-dk)=
@@ -253,7 +253,7 @@ r"""
 | unit vector | $v / \lVert v \rVert$ | the length | cosine similarity |
 | layer norm | $(x - \mu) / \sigma$ | the variance (and the mean 0) | in each block |
 
-A vector after layer norm has length $\sqrt d$, for $\sum \hat x_i^2 = d \cdot 1$. All three applied to one vector:
+A vector after layer norm has norm $\sqrt d$, because $\sum \hat x_i^2 = d \cdot 1$. All three applied to one vector:
 """
 
 # %%
@@ -276,8 +276,8 @@ r"""
 r"""
 ## Look into it
 
-The cosine of two vectors, differentiated by $a$. Only the **direction** of $a$ counts, so the gradient stands at a right angle to $a$: see in the
-last matrix that $a \cdot \bar a = 0$.
+The cosine of two vectors, differentiated by $a$. Only the **direction** of $a$ counts, so the gradient is orthogonal to $a$: check $a \cdot \bar a = 0$ in the
+last matrix.
 """
 
 # %%

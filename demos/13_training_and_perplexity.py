@@ -324,7 +324,7 @@ $12\,000 / 480 = 25$ steps.
 **3. Write the rule.** The perplexity of two words, $y = \exp\bigl((a + b)/2\bigr)$, where $a, b$ are their losses.
 
 ```{exercise} perplexity_of_two
-The derivative of eˣ is itself; in it stands a/2.
+The derivative of eˣ is itself; the inner function contains a/2.
 ```
 
 **4. Build it.** Write the training loop. The model is one table: `scores[a][b]` is the score of token `b` after token `a`. In each step, compute the mean loss over all pairs of neighbours, and move by `rate` times the gradient in the opposite direction. Scores start at 0; return the loss **before** each step, and the final scores.

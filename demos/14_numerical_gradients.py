@@ -216,7 +216,7 @@ for k in range(1, 16):
 $10^{-4}/10^{-2} = 1/100$.
 ```
 
-**3. 규칙을 쓰세요.** 위에서 잰 함수 $y = e^x \sin x$.
+**3. 규칙을 쓰세요.** 위에서 오차를 잰 함수 $y = e^x \sin x$.
 
 ```{exercise} growing_wave
 곱의 미분법: (eˣ)′ = eˣ, (sin x)′ = cos x.
@@ -225,8 +225,8 @@ $10^{-4}/10^{-2} = 1/100$.
 
 # %% [markdown] lang="en"
 r"""
-The first token is right; the others are wrong in direction and in length. **And the loss falls all the same**: so nobody notices. The mend: find all gradients first, and then move all at once, as
-backpropagation does by itself. And this code trains the embedding alone; all other matrices stay as they were.
+The first token is right; the others are wrong in direction and in length. **The loss decreases all the same**, so nobody notices. The fix: compute all gradients first, then update everything at once, as
+backpropagation does naturally. Also, this code trains only the embedding; all other matrices keep their initial values.
 
 ## Look into it
 

@@ -57,16 +57,16 @@ To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(
 ```
 
 ```{answer}
-It jumps over the valley, and lands higher. Along a direction of curvature $c$ it diverges with $\alpha > 2/c$. [Lesson 12](#valley)
+It jumps over the valley to a higher point. In a direction of curvature $c$ it diverges for $\alpha > 2/c$. [Lesson 12](#valley)
 ```
 
-**3.** What are the five lines of the training loop? And if one forgets `zero_grad()`?
+**3.** What are the five lines of the training loop? What happens if you forget `zero_grad()`?
 
 ```{write}
 ```
 
 ```{answer}
-Batch → loss → forget, and backward → clip → step. Forgotten, the gradients of earlier steps are added for ever: leaves accumulate. [Lesson 13](#training-loop)
+Batch → loss → reset and backward → clip → step. If you forget it, the gradients of earlier steps are added for ever, because leaves accumulate gradients. [Lesson 13](#training-loop)
 ```
 
 **4.** Predict: with $\|g\|^2 = 4$ and $\alpha = 0.01$, about how much does the loss fall?

@@ -8,7 +8,7 @@ r"""
 ```
 
 ```{answer}
-다음 토큰 예측, 임베딩과 위치, 인과 어텐션과 피드포워드의 블록, 잔차와 층 정규화, 교차 엔트로피를 역전파와 Adam으로 줄이기. [16강](#gpt3-shape)
+다음 토큰을 예측하는 것, 임베딩과 위치, 인과 마스크가 있는 어텐션과 피드포워드의 블록, 잔차 연결과 층 정규화, 교차 엔트로피를 역전파와 Adam으로 줄이는 것입니다. [16강](#gpt3-shape)
 ```
 
 **2.** 다른 것은?
@@ -17,7 +17,7 @@ r"""
 ```
 
 ```{answer}
-규모입니다: 층 96, 폭 12 288, 헤드 96, 어휘 50 257, 토큰 3천억. 그리고 작은 차이들: GELU, 학습되는 위치. Llama는 RMSNorm, RoPE, SwiGLU입니다. [18강](#llama-block)
+규모입니다: 층 96, 폭 12 288, 헤드 96, 어휘 50 257, 토큰 3천억. 작은 차이로는 GELU와 학습되는 위치가 있고, Llama는 RMSNorm, RoPE, SwiGLU를 씁니다. [18강](#llama-block)
 ```
 
 **3.** 예측하세요. $12 N d^2$으로 세면, $N = 12,\; d = 768$(GPT-2 small)의 블록들의 파라미터는 몇 백만 개입니까?
@@ -44,7 +44,7 @@ r"""
 ```
 
 ```{answer}
-The next token is predicted; embeddings and positions; blocks of causal attention and feed-forward; residuals and layer norm; cross entropy, made small by backpropagation and Adam. [Lesson 16](#gpt3-shape)
+Predicting the next token; embeddings and positions; blocks of causal attention and feed-forward; residual connections and layer norm; cross entropy, minimized by backpropagation and Adam. [Lesson 16](#gpt3-shape)
 ```
 
 **2.** What is different?
@@ -53,7 +53,7 @@ The next token is predicted; embeddings and positions; blocks of causal attentio
 ```
 
 ```{answer}
-The scale: 96 layers, a width of 12 288, 96 heads, 50 257 tokens, 300 billion read. And small things: GELU, learnt positions. In Llama, RMSNorm, RoPE and SwiGLU. [Lesson 18](#llama-block)
+The scale: 96 layers, a width of 12 288, 96 heads, 50 257 tokens, 300 billion training tokens. There are also small differences: GELU and learned positions; in Llama, RMSNorm, RoPE and SwiGLU. [Lesson 18](#llama-block)
 ```
 
 **3.** Predict: by $12 N d^2$, how many million parameters are in the blocks with $N = 12,\; d = 768$ (GPT-2 small)?

@@ -12,7 +12,7 @@ r"""
 r"""
 # The 70 items of the lesson, one by one
 
-This course follows a Korean lesson, "LLM 학습의 완전한 수학" (the complete mathematics of LLM training, day 47 of a series). Here is where each of the 70 things that it names stands in this course.
+This course follows a Korean lesson, "LLM 학습의 완전한 수학" (the complete mathematics of LLM training, day 47 of a series). The table shows where this course teaches each of its 70 items.
 
 ```{items}
 ```

@@ -73,5 +73,5 @@ $$\underbrace{\bar L = 1 \to p - y \to \bar W_{\text{out}} \to \dots \to \bar E}
 - **Probability and information theory** define the goal: reduce the mean surprise at the actual words.
 - **Calculus** gives the direction: the loss decreases opposite to the gradient.
 
-Where each of the lesson's 70 items stands is in [its table](lesson_items).
+[This table](lesson_items) shows where each of the lesson's 70 items is taught.
 """

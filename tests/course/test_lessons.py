@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("jupytext", reason="pip install -e '.[course]'")
 
-from course import lessons
+from course import lessons, plan
 from course.lessons import ANCHOR, BLOCK, DIRECTIVE, Lesson, items
 from course.words import CourseError
 
@@ -238,3 +238,37 @@ def test_the_script_of_the_published_lesson_runs_to_its_last_line(capsys):
     losses = [float(line.rpartition("= ")[2]) for line in epochs]
     assert losses == sorted(losses, reverse=True)
     assert re.fullmatch(r"예측된 다음 토큰: \d+ \(확률: 0\.0\d+\)", last)
+
+
+def test_each_lesson_is_planned_and_needs_only_earlier_lessons():
+    assert sorted(plan.PLANS) == [int(path.name[:2]) for path in LESSONS]
+    tools = range(plan.PARTS[-1].first, plan.PARTS[-1].last + 1)
+    for number, each in plan.PLANS.items():
+        assert all(needed < number for needed in each.needs), number
+        assert number in tools or not set(each.needs) & set(tools), number
+        assert len(each.summary) == 3
+        assert set(each.reading) <= set(plan.READING)
+    assert [n for part in plan.PARTS for n in range(part.first, part.last + 1)] == sorted(
+        plan.PLANS
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_lesson_begins_with_its_aim_and_ends_with_its_summary(language):
+    cells = lessons.in_language(lessons.read(LESSONS[5]), language).cells
+    aim, *_ = plan.PLANS[6].aim if language == "en" else plan.PLANS[6].aim[::-1]
+    title, _, rest = cells[0].source.partition("\n")
+    assert title.startswith("# ")
+    assert aim in rest.split("\n\n")[0]
+    assert cells[-1].source.startswith("## ")
+    assert "\n3. " in cells[-1].source
+
+
+def test_korean_text_is_polite_and_free_of_the_words_that_were_found_wanting():
+    found = "(?<!나)온 단어|단어가 왔|휘게|걸어 보|걸으|얼마나 잃|바닥|복소수 걸음|증명하기"
+    for path in SCRIPTS:
+        text = korean_of(path)
+        assert not re.search(found, text), (path.name, re.search(found, text))
+        plain = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", text, flags=re.DOTALL)
+        ends = re.findall(r"(?<![니시])다\.(?=\s|$)", plain)
+        assert not ends, path.name
