@@ -9,7 +9,7 @@ package prints in a cell with the tag `verdicts` is translated.
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -141,7 +141,9 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
         raise CourseError("failed", lesson=lesson.path.name, error=told) from error
     for cell in lesson.book.cells:
         if cell.cell_type == "code":  # as a script, a lesson shows no last expression of a cell
-            cell.outputs = [out for out in cell.outputs if out.output_type != "execute_result"]
+            cell.outputs = _joined(
+                out for out in cell.outputs if out.output_type != "execute_result"
+            )
     for kind, expression, maker in makers:
         if kind == "predict":
             answer = "".join(maker.outputs[0].text.split())
@@ -213,6 +215,18 @@ def in_language(lesson: Lesson, language: str) -> Any:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return nbformat.v4.new_notebook(cells=cells, metadata=about)
+
+
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """Join what was printed in pieces: MyST-NB would drop the blank lines between them."""
+    joined: list[Any] = []
+    for out in outputs:
+        last = joined[-1] if joined else {}
+        if out.output_type == "stream" and last.get("name") == out.name:
+            last["text"] += out.text
+        else:
+            joined.append(out)
+    return joined
 
 
 def _in_korean(printed: str) -> str:

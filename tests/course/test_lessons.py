@@ -272,3 +272,12 @@ def test_korean_text_is_polite_and_free_of_the_words_that_were_found_wanting():
         plain = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", text, flags=re.DOTALL)
         ends = re.findall(r"(?<![니시])다\.(?=\s|$)", plain)
         assert not ends, path.name
+
+
+def test_what_is_printed_in_pieces_keeps_its_blank_lines():
+    import nbformat
+
+    pieces = [
+        nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("a\n\n", "b\n")
+    ]
+    assert [out.text for out in lessons._joined(pieces)] == ["a\n\nb\n"]
