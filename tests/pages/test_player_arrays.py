@@ -359,7 +359,7 @@ def test_it_speaks_korean_where_the_reader_does(browser, made, model_page):
         "loss = text + none",
     ]
     page.press("End")
-    assert (page.text("#phase"), page.text("#what")) == ("갱신", "잎이 한 걸음 움직인다.")
+    assert (page.text("#phase"), page.text("#what")) == ("갱신", "잎이 한 걸음 움직입니다.")
     page.press("ArrowLeft")
     assert page.text("#phase") == "역전파"
     page.click("#language")
