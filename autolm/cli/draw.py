@@ -8,15 +8,29 @@ from typing import Annotated, Any
 import typer
 
 from autolm.cli.runs import Read, read_text
-from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
+from autolm.cli.targets import (
+    Arguments,
+    Module,
+    Target,
+    Text,
+    Variable,
+    check_output,
+    choose,
+    folder,
+    is_run,
+    root_of,
+    write,
+)
 from autolm.outside.whole_file import write_whole
 
 
 def draw(
-    target: Target,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The picture: .svg, .png, .pdf, .dot or .html.")
     ],
+    target: Target = None,
+    arguments: Arguments = None,
+    module: Module = None,
     var: Variable = None,
     text: Text = None,
     depth: Annotated[
@@ -53,16 +67,17 @@ def draw(
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 
+    chosen = choose(target, module, arguments)
     of_graphs = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
     of_graphs |= {"--grad": grad or None, "--max-boxes": max_boxes, "--direction": direction}
     told = [option for option, value in of_graphs.items() if value is not None and value != []]
     if attention:
         check_output(output, (".svg", ".html"))
-        if not is_run(target, var, text):
-            raise ValueError(f"--attention is for a run, and {target} is not a folder")
+        if not is_run(chosen, var, text):
+            raise ValueError(f"--attention is for a run, and {chosen} is not a folder")
         if told:
             raise ValueError(f"--attention draws something else: leave out {', '.join(told)}")
-        read = read_text(target, text)
+        read = read_text(folder(chosen), text)
         write(lambda: _write_attention(read, output, dark, width))
         return
     check_output(output, KINDS)
@@ -74,7 +89,7 @@ def draw(
     more = {"radius": radius, "max_boxes": max_boxes, "direction": direction, "width": width}
     options |= {name: value for name, value in more.items() if value is not None}
     options |= {"edges": "chain rule"} if grad else {}
-    root, variables = root_of(target, var, text)
+    root, variables = root_of(chosen, var, text)
     with in_program(variables):
         write(lambda: render(root, output, **options))
 

@@ -8,12 +8,43 @@ from typing import Annotated
 import typer
 
 from autolm.cli.runs import read_text
-from autolm.cli.targets import Target, Text, Variable, check_output, is_run, root_of, write
+from autolm.cli.targets import (
+    Arguments,
+    Module,
+    Target,
+    Text,
+    Variable,
+    check_output,
+    choose,
+    folder,
+    is_run,
+    root_of,
+    write,
+)
 
 
 def step(
-    target: Target,
+    target: Target = None,
+    arguments: Arguments = None,
+    module: Module = None,
     var: Variable = None,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "--pass",
+            min=0,
+            help="Stop at the start of this backward pass of a training loop; those before run "
+            "at plain speed.",
+            show_default="0, the first",
+        ),
+    ] = None,
+    when: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop at the start of the first pass in which this Python expression is true, "
+            "such as loss > 2 or grad('fc1.weight').norm() > 10.",
+        ),
+    ] = None,
     text: Text = None,
     html: Annotated[
         Path | None,
@@ -30,6 +61,14 @@ def step(
     ] = None,
 ) -> None:
     """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
+    from autolm.walking.passes import Passes
+
+    chosen = choose(target, module, arguments)
+    if number is not None and when is not None:
+        raise ValueError("--pass and --when each choose the pass: leave one of them out")
+    if is_run(chosen, var, text) and (number is not None or when is not None):
+        raise ValueError(f"--pass and --when are for a program, and {chosen} is a folder")
+    passes = Passes(number or 0, when or "")
     if html is not None:
         from autolm.pages.player_page import PLAYER_KINDS, player
         from autolm.walking.program_names import in_program
@@ -37,22 +76,24 @@ def step(
         check_output(html, PLAYER_KINDS)
         if segment is not None:
             raise ValueError("--segment is for the debugger: leave it out with --html")
-        if is_run(target, var, text):
-            read = read_text(target, text)
+        if is_run(chosen, var, text):
+            read = read_text(folder(chosen), text)
             write(lambda: player(read.loss, html, tokens=read.tokens))
             return
-        root, variables = root_of(target, var, text)
+        root, variables = root_of(chosen, var, text, passes)
         with in_program(variables):
             write(lambda: player(root, html))
-    elif is_run(target, var, text):
+    elif is_run(chosen, var, text):
         from autolm.debugger.stop_backward import open_debugger
         from autolm.walking.program import Pass
 
-        read = read_text(target, text)
+        read = read_text(folder(chosen), text)
         open_debugger(Pass(read.loss, variables=read._asdict()), segment)
     else:
         from autolm.debugger.script import debug_script
+        from autolm.walking.program import Program
 
-        code = debug_script(target, var, segment)
+        program = Program(chosen.path, chosen.args, var, passes, chosen.module)
+        code = debug_script(program, segment)
         if code:
             raise typer.Exit(code)

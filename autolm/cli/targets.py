@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +20,18 @@ from autolm.outside.terminal import print_safely
 
 if TYPE_CHECKING:
     from autolm.engine.graph import Node
+    from autolm.walking.passes import Passes
 
 Target = Annotated[
-    Path,
+    str | None,
     typer.Argument(help="A program, FILE.py; or the folder of a run, or of a pretrained model."),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Argument(help="Arguments of the program; write -- before those that begin with -."),
+]
+Module = Annotated[
+    str | None, typer.Option("-m", "--module", help="Run a module, as python -m does.")
 ]
 Variable = Annotated[
     str | None, typer.Option(help="The program's name for the root.", show_default="loss")
@@ -33,13 +42,60 @@ Text = Annotated[
 ]
 
 
-def root_of(target: Path, var: str | None, text: str | None) -> tuple[Node, Mapping[str, Any]]:
+@dataclass(frozen=True)
+class Chosen:
+    """The program or the folder that the command line names.
+
+    Attributes
+    ----------
+    path, module
+        The file or folder, or else the module to run.
+    args
+        The arguments of the program.
+    """
+
+    path: Path | None
+    module: str | None
+    args: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return str(self.path) if self.module is None else f"-m {self.module}"
+
+
+def choose(target: str | None, module: str | None, arguments: Sequence[str] | None) -> Chosen:
+    """Read which program is meant; with -m, all positional arguments are those of the module.
+
+    Raises
+    ------
+    ValueError
+        When there is neither a program nor a module, or arguments follow a folder.
+    """
+    if module is not None:
+        words = [] if target is None else [target]
+        return Chosen(None, module, (*words, *(arguments or ())))
+    if target is None:
+        raise ValueError("name a program, FILE.py, or a folder; or -m MODULE")
+    chosen = Chosen(Path(target), None, tuple(arguments or ()))
+    if chosen.args and Path(target).is_dir():
+        raise ValueError(f"arguments are for a program, and {target} is a folder")
+    return chosen
+
+
+def root_of(
+    chosen: Chosen, var: str | None, text: str | None, passes: Passes | None = None
+) -> tuple[Node, Mapping[str, Any]]:
     """Run the program, or let the model read the text; return the root, and the variables."""
     from autolm.walking.program import root_of_program
 
-    if is_run(target, var, text):
-        return read_text(target, text).loss, {}
-    return root_of_program(target, var)
+    if is_run(chosen, var, text):
+        return read_text(folder(chosen), text).loss, {}
+    return root_of_program(chosen.path, var, chosen.args, chosen.module, passes)
+
+
+def folder(chosen: Chosen) -> Path:
+    """Return the path of a folder."""
+    assert chosen.path is not None
+    return chosen.path
 
 
 def check_output(path: Path, kinds: Collection[str]) -> None:
@@ -64,10 +120,11 @@ def write(make: Callable[[], Path]) -> None:
     print_safely(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
 
-def is_run(target: Path, var: str | None, text: str | None) -> bool:
+def is_run(chosen: Chosen, var: str | None, text: str | None) -> bool:
     """Whether the target is a folder; --var and --text each belong to one kind of target."""
-    if target.is_dir() and var is not None:
-        raise ValueError(f"--var is for a program, and {target} is a folder")
-    if not target.is_dir() and text is not None:
-        raise ValueError(f"--text is for a run, and {target} is not a folder")
-    return target.is_dir()
+    is_folder = chosen.path is not None and chosen.path.is_dir()
+    if is_folder and var is not None:
+        raise ValueError(f"--var is for a program, and {chosen} is a folder")
+    if not is_folder and text is not None:
+        raise ValueError(f"--text is for a run, and {chosen} is not a folder")
+    return is_folder

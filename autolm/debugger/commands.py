@@ -12,11 +12,16 @@ from typing import Any
 
 from autolm.debugger.looking import whole_number
 from autolm.debugger.prompt import Mistake, one_line
-from autolm.debugger.screen import red
+from autolm.debugger.screen import aligned, red
 from autolm.debugger.stopping import Stopping
 from autolm.engine.site import Frame
+from autolm.outside.language import say
+from autolm.walking.passes import Passes, parse_condition
 from autolm.walking.runs import Stopped, within
 from autolm.walking.walk import Walk
+from autolm.walking.wording import show
+
+PASSES_LISTED = 20  # the latest ones
 
 
 class Debugger(Stopping):
@@ -52,9 +57,11 @@ class Debugger(Stopping):
         "print": "p",
         "j": "goto",
         "jump": "goto",
+        "until-pass": "until_pass",
     }
     groups = {  # noqa: RUF012
         "to go": "step stepi next return continue until goto restart quit",
+        "to go to other passes": "pass until_pass",
         "to go back": "rs rsi rn rc",
         "to stop": "break tbreak watch condition ignore enable disable commands clear",
         "to look": "list longlist where up down p pp args whatis source display undisplay why nan "
@@ -75,19 +82,24 @@ class Debugger(Stopping):
         walk: Walk,
         variables: Mapping[str, Any],
         call: Sequence[Frame] = (),
+        passes: Passes | None = None,
     ) -> None:
         super().__init__(walk, variables, call)
+        self.passes = passes
         self.has_quit = False
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
 
-    def do_step(self, argument: str) -> None:
-        """Do the step that is next, or K of them.
+    def do_step(self, argument: str) -> bool:
+        """Do the step that is next, or K of them; at the end, go to the start of the next pass.
 
         step [K]   (s)
         """
+        if self.walk.finished and self.passes is not None:
+            return self._leave_for(number=self.passes.begun)
         self._go_to(self.walk.position + _count(argument))
+        return False
 
     def do_stepi(self, argument: str) -> None:
         """Send one contribution of the step that is next, or K of them.
@@ -96,13 +108,15 @@ class Debugger(Stopping):
         """
         self._repeat(self.walk.send, _count(argument))
 
-    def do_next(self, argument: str) -> None:
+    def do_next(self, argument: str) -> bool:
         """Do a step, and where it is the first of a module, all of the module.
 
         next   (n)
         After up: to the end of the scope that it has chosen.
         """
         chosen, walk = self.scope_in_view(), self.walk
+        if walk.finished:
+            return self.do_step("")
         scope = "" if walk.ahead is None else walk.ahead.scope
         begins = not (walk.position and within(walk.operations[walk.position - 1].scope, scope))
         if chosen is not None:
@@ -111,6 +125,7 @@ class Debugger(Stopping):
             self._out(scope)
         else:
             self._go_to(walk.position + 1)
+        return False
 
     def do_return(self, argument: str) -> None:
         """Go on to the end of this module; outside of modules, of the pass.
@@ -122,14 +137,99 @@ class Debugger(Stopping):
         self._out(self.node.scope if chosen is None else chosen)
 
     def do_continue(self, argument: str) -> bool:
-        """Go on to the next breakpoint, or the end of the pass; from there, let the program go on.
+        """Go on to the next breakpoint, in this pass or a later one of the program.
 
         continue   (c, cont)
+        Without breakpoints: to the end of the pass, and from there on with the program.
         """
-        if not self.walk.finished:
+        has_breakpoints = any(each.is_enabled for each in self.walk.breakpoints.values())
+        goes_on = self.passes is not None and has_breakpoints
+        if not self.walk.finished and not goes_on:
             self._go(lambda stop: self.walk.run(interrupted=stop))
             return False
+        if not self.walk.finished and self.run_to_breakpoint():
+            return False
+        if self.passes is not None:
+            self.passes.wait(has_breakpoints=has_breakpoints)
         return True
+
+    def run_to_breakpoint(self) -> bool:
+        """Run to a breakpoint and show it; False if the end of the pass comes first."""
+        arrived = () if self.intro is None else self.walk.arrive()
+        if not arrived:
+            with self.interrupts_held() as interrupted:
+                stopped = self.walk.run(interrupted=interrupted.is_set)
+            if stopped.reason == "end":
+                return False
+            arrived = stopped.breakpoints
+        if self.intro is not None:
+            self.say(self.screen.heading())
+            self.intro = None
+        self._go(lambda _: Stopped("breakpoint", arrived), has_moved=True)
+        return True
+
+    def do_pass(self, argument: str) -> bool:
+        """List the passes of the program so far, or run to the start of pass N.
+
+        pass [N]
+        The first pass is 0. The passes before pass N are run at plain speed and do not stop.
+        """
+        if not argument:
+            self._list_passes()
+            return False
+        number, now = whole_number(argument), self._passes("pass").begun - 1
+        if number < now:
+            raise Mistake(
+                f"pass: pass {number} is over, and this is pass {now}; start again with "
+                f"autolm step --pass {number}"
+            )
+        if number == now:
+            self._go_to(0)
+            return False
+        return self._leave_for(number=number)
+
+    def do_until_pass(self, argument: str) -> bool:
+        """Run to the start of the next pass in which an expression is true.
+
+        until_pass EXPRESSION   (until-pass)
+        At hand are the variables of the program, and grad(NAME): the gradient that the pass
+        computes for a node of this name.
+        """
+        if not argument:
+            raise Mistake("until-pass: which condition? such as: until-pass loss > 2")
+        parse_condition(argument)
+        self._passes("until-pass")
+        return self._leave_for(condition=argument)
+
+    def _passes(self, command: str) -> Passes:
+        if self.passes is None:
+            raise Mistake(f"{command}: this prompt walks one graph, without a program around it")
+        return self.passes
+
+    def _leave_for(self, number: int | None = None, condition: str = "") -> bool:
+        """Finish this pass, and go on with the program to another."""
+        with self.interrupts_held() as interrupted:
+            self.walk.goto(len(self.walk.operations), interrupted=interrupted.is_set)
+        if interrupted.is_set():
+            self.say("interrupted")
+            self.say(self._here())
+            return False
+        self._passes("pass").wait(number, condition)
+        return True
+
+    def _list_passes(self) -> None:
+        history = list(self._passes("pass").history)
+        first = max(0, len(history) - PASSES_LISTED)
+        if first:
+            self.say(f"… {history[0].number} … {history[first - 1].number} are not shown")
+        rows = [("pass", "loss", "‖∇‖", say("seconds"))]
+        ends = [each.started for each in history[1:]]
+        for i, each in enumerate(history[first:], first):
+            loss = "" if each.loss is None else show(each.loss)
+            norm = "" if each.norm is None else show(each.norm)
+            seconds = f"{ends[i] - each.started:.4f}" if i < len(ends) else ""
+            rows.append((str(each.number), loss, norm, seconds))
+        self.write("\n".join(aligned(rows)))
 
     def do_until(self, argument: str) -> None:
         """Go on until step K is next, or a breakpoint before it; without K, one step.
@@ -221,7 +321,9 @@ class Debugger(Stopping):
 
         self._go(several)
 
-    def _go(self, move: Callable[[Callable[[], bool]], Stopped | None]) -> None:
+    def _go(
+        self, move: Callable[[Callable[[], bool]], Stopped | None], has_moved: bool = False
+    ) -> None:
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
         before = self.walk.position, self.walk.edge
         self.queue([])
@@ -235,7 +337,7 @@ class Debugger(Stopping):
             raise
         if interrupted.is_set():
             self.say("interrupted")
-        has_moved = (self.walk.position, self.walk.edge) != before
+        has_moved |= (self.walk.position, self.walk.edge) != before
         self.outwards = 0 if has_moved else self.outwards
         stops = () if stopped is None else stopped.breakpoints
         self._show(has_moved, [each.id for each in stops])

@@ -1,34 +1,42 @@
-"""Debug the backward pass of a program as it is: `autolm step FILE.py`.
+"""Debug the backward passes of a program as it is: `autolm step FILE.py`.
 
-The program runs as it would by itself, with its lines recorded. It is stopped where it calls
+The program runs as it would by itself, with its lines recorded. It stops where it calls
 `backward()` on the variable in question; if it never does, the debugger opens when it has ended.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from autolm.debugger.stop_backward import open_debugger, walk_pass
 from autolm.outside.language import say
 from autolm.outside.terminal import print_safely
-from autolm.walking.program import Pass, Program
+from autolm.walking.program import Pass, Program, ProgramError
 
 
-def debug_script(path: Path, variable: str | None = None, segment: int | None = None) -> int:
-    """Run a program, and debug the backward pass of one of its variables; return its exit code.
+def debug_script(program: Program, segment: int | None = None) -> int:
+    """Run a program, and debug its backward passes; return its exit code.
 
-    Which one, and what is raised where that is not clear, is as for `root_of_program`.
+    Which variable is walked, and the errors where that is not clear, are those of `Program.run`.
+
+    Raises
+    ------
+    ProgramError
+        Also when the program ends without the pass that is awaited.
     """
-    program = Program(path, variable=variable)
 
     def at_prompt(here: Pass) -> None:
-        others = program.other_roots(here)
+        others = program.other_roots(here) if program.visited == 1 else {}
         if others:
-            told = ", ".join(f"{name} (line {line})" for name, line in others.items())
-            print_safely(say(f"backward() is also called on {told}; --var NAME walks another"))
+            names = ", ".join(f"{name} (line {line})" for name, line in others.items())
+            print_safely(say(f"backward() is also called on {names}; --var NAME walks another"))
         if here.call:
-            walk_pass(here, segment)
+            walk_pass(here, segment, program.passes)
         else:
             open_debugger(here, segment)  # the program has ended: there is nothing to go on with
 
-    return program.run(at_prompt)
+    code = program.run(at_prompt)
+    unreached = program.passes.unreached()
+    if unreached and not program.visited:
+        raise ProgramError(f"{program.path}: {unreached}")
+    if unreached:
+        print_safely(say(unreached))
+    return code

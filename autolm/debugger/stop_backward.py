@@ -12,14 +12,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from autolm.debugger.commands import Debugger
-from autolm.debugger.screen import LINES
+from autolm.debugger.screen import LINES, red
 from autolm.debugger.stopping import Settings
 from autolm.engine.graph import Node
-from autolm.engine.recording import Recording, recorder, recording_here
-from autolm.engine.site import Sites
-from autolm.engine.watching import backward_pass, watching_pass
+from autolm.engine.recording import recorder
+from autolm.engine.watching import Backward, backward_pass, watching_pass
 from autolm.tensor.arguments import read_node
-from autolm.walking.program import Pass, pass_here, stopping
+from autolm.walking.passes import Passes, gradient_norm
+from autolm.walking.program import Pass, pass_here, record_lines, stopping, visit
 from autolm.walking.wording import count
 
 # What the prompt of the latest pass was told: breakpoints hold in the next pass too.
@@ -46,62 +46,80 @@ def debug(
     segment
         As for `Walk`: of how many steps the segments are in which a large model is walked.
     """
-    record_sites_from_now_on()
+    record_lines(True)
     open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads), segment)
 
 
 def set_trace() -> None:
     """Stop in the next `backward()` of this program, and open the debugger there.
 
-    There `c` comes to the end of the pass, and from there goes on with the program; `q` ends it, as
-    pdb's does.
+    There `c` goes to a breakpoint, in this pass or a later one; without breakpoints, to the end of
+    the pass and from there on with the program. `q` ends the program, as pdb's does.
     """
     before, usual = recorder.get(), watching_pass()
-    record_sites_from_now_on()
-    during = recorder.get()
+    record_lines(True)
+    during, passes = recorder.get(), Passes()
+    walked = _stopping_for(passes)
 
-    def stop_once(root: Node, grad: Any, retain_grads: bool | None) -> None:
-        backward_pass.set(usual)
-        if recorder.get() is during:
-            recorder.set(before)
-        stopped_backward(root, grad, retain_grads)
+    def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
+        is_left = True
+        try:
+            walked(root, grad, retain_grads)
+            is_left = passes.is_over
+        finally:
+            if is_left:
+                backward_pass.set(usual)
+                if recorder.get() is during:
+                    recorder.set(before)
 
-    backward_pass.set(stop_once)
-
-
-def record_sites_from_now_on() -> None:
-    """Let the nodes that are made next know their lines."""
-    now = recording_here()
-    if now.known is None:
-        recorder.set(Recording(now.enabled, now.scope, Sites(), now.entered, now.constants))
+    backward_pass.set(stopped)
 
 
-def walk_pass(here: Pass, segment: int | None = None) -> None:
-    """Let the user walk a pass to its end at the prompt; who quits before ends the program."""
-    if not open_debugger(here, segment):
-        raise bdb.BdbQuit
+class Quit(SystemExit, bdb.BdbQuit):
+    """What pdb raises at `q`; where nobody handles it, the program ends without a traceback."""
+
+
+def walk_pass(here: Pass, segment: int | None = None, passes: Passes | None = None) -> None:
+    """Walk a pass at the prompt, to its end; who quits before ends the program."""
+    if not open_debugger(here, segment, passes):
+        raise Quit
+
+
+_passes = Passes()  # of a program under AUTOLM_DEBUG=1
 
 
 def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
-    """Do a backward pass at the prompt: what AUTOLM_DEBUG=1 lets every `backward()` be."""
-    stopping(walk_pass)(root, grad, retain_grads)
+    """Do a backward pass of a program under AUTOLM_DEBUG=1: at the prompt if it is awaited."""
+    _stopping_for(_passes)(root, grad, retain_grads)
 
 
-def open_debugger(here: Pass, segment: int | None = None) -> bool:
-    """Open the prompt over a pass; return whether the user went on, rather than quit."""
+def _stopping_for(passes: Passes) -> Backward:
+    return stopping(lambda each: visit(each, passes, lambda here: walk_pass(here, None, passes)))
+
+
+def open_debugger(here: Pass, segment: int | None = None, passes: Passes | None = None) -> bool:
+    """Open the prompt over a pass; return whether the user went on, rather than quit.
+
+    A pass that does not stop at its start opens the prompt only if a breakpoint is reached.
+    """
     token = backward_pass.set(None)  # the prompt's own passes do not stop
     try:
         with here.walk(segment) as walk:
-            debugger = Debugger(walk, here.variables, here.call)
+            debugger = Debugger(walk, here.variables, here.call, passes)
             before = settings.get()
             if before is None:
                 debugger.start_up()
             else:
                 debugger.set_up(before)
-            unplaced = sum(node.site is None for node in walk.operations)
-            if unplaced:
-                debugger.say(f"no line is known of {count(unplaced)} steps: {LINES}")
-            debugger.open()
+            if passes is not None and passes.error:
+                debugger.say(red(passes.error))
+            if here.stops:
+                unplaced = sum(node.site is None for node in walk.operations)
+                if unplaced:
+                    debugger.say(f"no line is known of {count(unplaced)} steps: {LINES}")
+                debugger.open()
+            elif debugger.run_to_breakpoint():
+                debugger.open()
             settings.set(debugger.settings())
             if not walk.finished:
                 changed = ", and every number that was set," if walk.edits else ""
@@ -109,6 +127,9 @@ def open_debugger(here: Pass, segment: int | None = None) -> bool:
                 debugger.say(f"left {place}: every gradient{changed} is as it was")
             elif walk.edits:
                 debugger.say("left at the end: what was set stays so")
+            if passes is not None and walk.finished:
+                sums = (walk.gradients.get(leaf) for leaf in walk.leaves)
+                passes.latest.norm = gradient_norm([each for each in sums if each is not None])
             return not debugger.has_quit
     finally:
         backward_pass.reset(token)

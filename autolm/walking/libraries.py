@@ -11,26 +11,83 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from os.path import dirname, join
 from typing import Any
 
+from autolm.engine.site import add_machinery
 
-@contextmanager
-def recording_libraries() -> Iterator[None]:
-    """Let PyTorch be recorded in this block, if and when it is imported."""
-    with ExitStack() as stack:
+Counter = Callable[[Any], object]
 
-        def begin() -> None:
-            from autolm.torch.recorder import record
 
-            stack.enter_context(record())
+class Libraries:
+    """PyTorch in one program: its functions are recorded, or its passes are only counted.
 
+    Parameters
+    ----------
+    count
+        Called with the tensor before each `backward()` that is not recorded.
+    """
+
+    def __init__(self, count: Counter) -> None:
+        self.count = count
+        self._stack = ExitStack()
+        self._is_recording = False
+        self._counted: Any = None  # PyTorch's own `backward`, while it is replaced
+
+    @contextmanager
+    def watch(self, *, is_recording: bool) -> Iterator[None]:
+        """Record or count in this block, from the moment at which PyTorch is imported."""
+        self._is_recording = is_recording
+        finder = None
         if "torch" in sys.modules:
-            begin()
+            self._begin()
         else:
-            finder = _AfterImport("torch", begin)
+            finder = _AfterImport("torch", self._begin)
             sys.meta_path.insert(0, finder)
-            stack.callback(finder.withdraw)
-        yield
+        try:
+            yield
+        finally:
+            if finder is not None:
+                finder.withdraw()
+            self._end()
+
+    def record(self, is_recording: bool) -> None:
+        """Record from now on, or count from now on; before the import, only remember which."""
+        if is_recording == self._is_recording:
+            return
+        if "torch" in sys.modules:
+            self._end()
+        self._is_recording = is_recording
+        if "torch" in sys.modules:
+            self._begin()
+
+    def _begin(self) -> None:
+        from autolm.torch.recorder import record  # it keeps PyTorch's own functions
+
+        if self._is_recording:
+            self._stack.enter_context(record())
+            return
+        import torch
+
+        add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
+        plain = self._counted = torch.autograd.backward
+
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            plain(tensors, *args, **kwargs)
+            self.count(tensors)
+
+        torch.autograd.backward = backward
+
+    def _end(self) -> None:
+        if self._counted is not None:
+            import torch
+
+            torch.autograd.backward, self._counted = self._counted, None
+        elif self._is_recording and "torch" in sys.modules:
+            from autolm.torch.recorder import stop_recording
+
+            stop_recording()
+        self._stack.close()
 
 
 class _AfterImport:
@@ -59,14 +116,6 @@ class _AfterImport:
 
             spec.loader.exec_module = then  # type: ignore[method-assign]
         return spec
-
-
-def stop_recording_libraries() -> None:
-    """Record nothing more of PyTorch, in the block that records it: the last pass was walked."""
-    if "torch" in sys.modules:
-        from autolm.torch.recorder import stop_recording
-
-        stop_recording()
 
 
 def passes_not_walked() -> list[str]:

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import ast
 import bdb
+import gc
 import os
 import re
 import runpy
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from itertools import takewhile
 from os.path import dirname, join
 from pathlib import Path
@@ -27,19 +30,15 @@ from typing import Any
 
 from autolm.engine.backprop import backward
 from autolm.engine.graph import Node, topological_order
-from autolm.engine.recording import record_sites
+from autolm.engine.recording import Recording, recorder, recording, recording_here
 from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.engine.watching import backward_pass
-from autolm.ops.arguments import read_choice
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, print_safely, words_of
 from autolm.tensor.arguments import node_of
-from autolm.walking.libraries import (
-    passes_not_walked,
-    recording_libraries,
-    stop_recording_libraries,
-)
-from autolm.walking.program_names import variables_of_caller
+from autolm.walking.libraries import Libraries, passes_not_walked
+from autolm.walking.passes import Passes
+from autolm.walking.program_names import variable_of_caller, variables_of_caller
 from autolm.walking.walk import Walk
 
 LOSS = "loss"
@@ -65,6 +64,10 @@ class Pass:
         The names that the program has there, the nearest first.
     call
         The calls of the program that led there, innermost first; none where it has ended.
+    number
+        Its place among the passes of the program, from 0.
+    stops
+        Whether to stop at its start; else only at breakpoints in it.
     """
 
     root: Node
@@ -72,6 +75,8 @@ class Pass:
     retain_grads: bool | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     call: tuple[Frame, ...] = ()
+    number: int = 0
+    stops: bool = True
 
     def walk(self, segment: int | None = None) -> Walk:
         """Return the pass to be walked, in segments or with all of it at hand."""
@@ -115,32 +120,59 @@ def stopping(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
     return stopped
 
 
+def visit(here: Pass, passes: Passes, on_pass: OnPass) -> None:
+    """Count a pass; call `on_pass` if it is awaited or breakpoints are set, else do it."""
+    stops = passes.stops_in(here.root, here.grad, here.variables)
+    passes.begin(here.root.data)
+    if stops or passes.has_breakpoints:
+        on_pass(replace(here, number=passes.begun - 1, stops=stops))
+    else:
+        here.do()
+
+
+def record_lines(is_recording: bool) -> None:
+    """Record the lines of the nodes that are made from now on, or do not."""
+    now = recording_here()
+    known = (now.known or Sites()) if is_recording else None
+    state = Recording(now.enabled, now.scope, known, now.entered, now.constants)
+    is_usual = state.enabled and known is None and state.note is None and not state.constants
+    recorder.set(None if is_usual else state)  # None costs a new node nothing
+
+
 class Program:
-    """A program in a file, to be run for its backward passes.
+    """A program to be run for its backward passes.
 
     Parameters
     ----------
     path, args
-        The program, and the arguments that it is given.
+        The file of the program, and its command-line arguments.
     variable
         Its name for the root. By default what it calls `backward()` on, `loss` or made of it where
         there is a `loss`; without a pass, `loss` or the one result that it makes no further use of.
-    stop_at
-        Whether to stop at the "first" such pass or at "every" one.
+    passes
+        Which of these passes to stop in; by default the first.
+    module
+        Run it as `python -m MODULE`; the path is left out then.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         args: Sequence[str] = (),
         variable: str | None = None,
-        stop_at: str = "first",
+        passes: Passes | None = None,
+        module: str | None = None,
     ) -> None:
-        self.path, self.args, self.variable = path, list(args), variable
-        self.stop_at = read_choice("Program", "stop_at", stop_at, ("first", "every"))
-        self.passes = 0  # at how many it was stopped
+        self.module = module
+        self.path = _file_of(module) if module is not None else Path(path or "")
+        self.args, self.variable = list(args), variable
+        self.passes = Passes() if passes is None else passes
+        self.visited = 0  # passes that `on_pass` was called for
         self.unwalked: list[str] = []  # passes of PyTorch that were only named
         self.skipped: dict[str, str] = {}  # roots of the passes that were not: name -> FILE:LINE
+        self._libraries = Libraries(self._count_plain)
+        self._assigning: set[str] = set()
+        self._is_recorded = True
 
     def run(self, on_pass: OnPass) -> int:
         """Run it, and return its exit code; `on_pass` does each pass, or ends it all by `BdbQuit`.
@@ -150,36 +182,81 @@ class Program:
         ProgramError
             When the program fails, or it is not clear which variable is meant.
         """
-        assigning = _functions_assigning(self.path, LOSS)
+        self._assigning = _functions_assigning(self.path, LOSS)
+        self._is_recorded = self.passes.must_record
+        visiting = stopping(lambda here: self._visit(here, on_pass))
 
-        def stopped(here: Pass) -> None:
-            is_over = self.passes > 0 and self.stop_at == "first"
-            if self.variable is None:
-                is_wanted = _is_of_the_loss(here, assigning)
+        def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
+            if self._is_recorded:
+                visiting(root, grad, retain_grads)
             else:
-                is_wanted = _held(here.variables, self.variable) is here.root
-            if is_over or not is_wanted:
-                self._skip(here)
-                here.do()
-                return
-            self.passes += 1
-            on_pass(here)
-            if self.stop_at == "first":
-                stop_recording_libraries()
+                Pass(root, grad, retain_grads).do()
+                self._count(root, root.data)
+            self._record_next()
 
-        token = backward_pass.set(stopping(stopped))
+        token = backward_pass.set(stopped)
         try:
             variables, code = self._run()
-            if not self.passes:
+            is_first = not self.passes.number and not self.passes.condition
+            if not self.passes.begun and is_first:
                 backward_pass.set(None)
+                stops = self.passes.number == 0
+                self.passes.wait()
                 root = self._root_at_the_end(variables)
-                self.passes += 1
-                on_pass(Pass(root, variables=variables))
+                self.visited += 1
+                on_pass(Pass(root, variables=variables, stops=stops))
         except bdb.BdbQuit:
             return 0
         finally:
             backward_pass.reset(token)
         return code
+
+    def _visit(self, here: Pass, on_pass: OnPass) -> None:
+        """Call `on_pass` for a recorded pass if it is awaited; else do the pass."""
+        if not self._is_of_root(here.root, here.variables, here.call):
+            self._skip(here)
+            here.do()
+            return
+
+        def visited(here: Pass) -> None:
+            self.visited += 1
+            on_pass(here)
+
+        visit(here, self.passes, visited)
+
+    def _count_plain(self, tensors: Any) -> None:
+        """Count a pass of PyTorch that was not recorded."""
+        tensor = tensors if hasattr(tensors, "grad_fn") else tensors[0]
+        self._count(tensor, tensor.detach())
+        self._record_next()
+
+    def _count(self, root: Any, loss: Any) -> None:
+        name = LOSS if self.variable is None else self.variable
+        is_root = variable_of_caller(name) is root  # what is usual takes no time
+        if is_root or self._is_of_root(root, variables_of_caller(), call_of_program()):
+            self.passes.begin(loss)
+
+    def _record_next(self) -> None:
+        """Record the next pass, or run it at plain speed, as `passes` needs it."""
+        self._is_recorded = self.passes.must_record
+        self._libraries.record(self._is_recorded)
+        record_lines(self._is_recorded)
+
+    def _is_of_root(self, root: Any, variables: Mapping[str, Any], call: Sequence[Frame]) -> bool:
+        """Whether a pass goes through the variable that is walked.
+
+        A loss is often differentiated under another name, scaled (`(loss / 4).backward()`), or
+        where a function returned it. Before a function has computed its `loss`, a pass in it is
+        another's.
+        """
+        if self.variable is not None:
+            return _holds(variables, self.variable, root)
+        if _holds(variables, LOSS, root):
+            return True
+        loss = variables.get(LOSS)
+        if isinstance(loss, Node) or hasattr(loss, "grad_fn"):
+            return _reaches(root, loss)
+        return LOSS in variables or call[0].function not in self._assigning
 
     def other_roots(self, here: Pass) -> dict[str, int]:
         """Return what else the program calls `backward()` on, by name, with the line."""
@@ -226,11 +303,19 @@ class Program:
 
     def _run(self) -> tuple[Mapping[str, Any], int]:
         """Run it as `python FILE` does; return its variables and its exit code."""
-        with _as_main(self.path, self.args), record_sites(), recording_libraries():
+        with (
+            _as_main(self.path, self.args, self.module),
+            recording(),
+            self._libraries.watch(is_recording=self._is_recorded),
+        ):
+            record_lines(self._is_recorded)
+            gc.freeze()  # the collector need not search our own objects in each of its rounds
             try:
+                if self.module is not None:
+                    return runpy.run_module(self.module, run_name="__main__", alter_sys=True), 0
                 return runpy.run_path(str(self.path), run_name="__main__"), 0
             except SystemExit as end:
-                if self.passes and isinstance(end.code, int | None):
+                if self.passes.begun and isinstance(end.code, int | None):
                     return {}, end.code or 0
                 raise ProgramError(f"{self.path}: ended by itself, with {end.code!r}") from None
             except (bdb.BdbQuit, KeyboardInterrupt, BrokenPipeError):  # whose reader is `head`
@@ -238,6 +323,7 @@ class Program:
             except BaseException as error:  # also of kinds that are no Exception
                 raise program_error(self.path, error) from error
             finally:
+                gc.unfreeze()
                 self.unwalked = passes_not_walked()
 
 
@@ -284,8 +370,14 @@ def side_errors_in_a_line(path: Path) -> Iterator[None]:
         threading.excepthook, sys.unraisablehook = before
 
 
-def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapping[str, Any]]:
-    """Run a program up to its pass, and return the root that it differentiates, and its variables.
+def root_of_program(
+    path: Path | None,
+    variable: str | None = None,
+    args: Sequence[str] = (),
+    module: str | None = None,
+    passes: Passes | None = None,
+) -> tuple[Node, Mapping[str, Any]]:
+    """Run a program up to a pass, and return the root that it differentiates, and its variables.
 
     The pass is done, with every gradient kept; one that the program does not do is not.
     """
@@ -297,21 +389,34 @@ def root_of_program(path: Path, variable: str | None = None) -> tuple[Node, Mapp
             backward(here.root, here.grad, retain_grads=True)
         raise bdb.BdbQuit
 
-    if code := Program(path, variable=variable).run(find):
-        raise ProgramError(f"{path}: ended by itself, with {code}")
+    program = Program(path, args, variable, passes, module)
+    if code := program.run(find):
+        raise ProgramError(f"{program.path}: ended by itself, with {code}")
+    if not found:
+        raise ProgramError(f"{program.path}: {program.passes.unreached()}")
     return found[0].root, found[0].variables
 
 
-def _is_of_the_loss(here: Pass, assigning: Collection[str]) -> bool:
-    """Whether a pass goes through what the program calls `loss`, or it has no such result there.
+def _holds(variables: Mapping[str, Any], name: str, root: Any) -> bool:
+    """Whether a variable holds this root, a node or a tensor of PyTorch."""
+    value = variables.get(name)
+    return value is root or (isinstance(root, Node) and _held(variables, name) is root)
 
-    A loss is often differentiated under another name, scaled (`(loss / 4).backward()`), or where a
-    function returned it. Before a function has computed its `loss`, a pass in it is another's.
-    """
-    loss = _held(here.variables, LOSS)
-    if loss is not None:
-        return loss is here.root or loss in set(topological_order(here.root))
-    return LOSS in here.variables or here.call[0].function not in assigning
+
+def _reaches(root: Any, loss: Any) -> bool:
+    """Whether the loss is in the graph of a root: of autolm, or of PyTorch where it is plain."""
+    if isinstance(root, Node):
+        node = loss if isinstance(loss, Node) else node_of(loss)
+        return node in set(topological_order(root))
+    waiting, seen = deque([root.grad_fn]), {None}
+    while waiting:
+        function = waiting.popleft()
+        if function is getattr(loss, "grad_fn", None):
+            return function is not None
+        if function not in seen:
+            seen.add(function)
+            waiting += (each for each, _ in function.next_functions)
+    return False
 
 
 def _functions_assigning(path: Path, variable: str) -> set[str]:
@@ -343,10 +448,11 @@ def _last_line_of(path: Path, variable: str) -> str:
 
 
 @contextmanager
-def _as_main(path: Path, args: Sequence[str]) -> Iterator[None]:
+def _as_main(path: Path, args: Sequence[str], module: str | None) -> Iterator[None]:
     arguments, folders, here = sys.argv, sys.path, os.getcwd()
     streams = sys.stdin, sys.stdout, sys.stderr
-    sys.argv, sys.path = [str(path), *args], [str(path.resolve().parent), *sys.path]
+    folder = here if module is not None else str(path.resolve().parent)
+    sys.argv, sys.path = [str(path), *args], [folder, *sys.path]
     try:
         with side_errors_in_a_line(path):
             yield
@@ -354,6 +460,28 @@ def _as_main(path: Path, args: Sequence[str]) -> Iterator[None]:
         sys.argv, sys.path = arguments, folders
         sys.stdin, sys.stdout, sys.stderr = streams
         os.chdir(here)  # what is written for the user goes where he is
+
+
+def _file_of(module: str) -> Path:
+    """Return the file that `python -m MODULE` runs.
+
+    Raises
+    ------
+    ProgramError
+        When there is no such module, or it is a package without a __main__.
+    """
+    sys.path.insert(0, os.getcwd())
+    try:
+        spec = find_spec(module)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = find_spec(f"{module}.__main__")
+    except (ImportError, ValueError) as error:
+        raise ProgramError(f"-m {module}: {error}") from None
+    finally:
+        sys.path.remove(os.getcwd())
+    if spec is None or not spec.has_location or spec.origin is None:
+        raise ProgramError(f"-m {module}: no module of this name can be run")
+    return Path(spec.origin)
 
 
 def _runs_programs(frame: Frame) -> bool:

@@ -230,15 +230,27 @@ def variables_of_caller() -> Mapping[str, Any]:
     given = _variables.get()
     if given is not None:
         return given
-    frame = sys._getframe(1)
-    while _is_ours(frame.f_code.co_filename) and frame.f_back:
-        frame = frame.f_back
+    frame = _calling_frame()
     variables = local_variables(frame)
     while frame.f_code.co_name in _COMPREHENSIONS and frame.f_back:
         frame = frame.f_back  # what is around it
         variables = local_variables(frame) | variables
     variables = {**variables, **frame.f_globals, **variables}
     return {name: value for name, value in variables.items() if name.isidentifier()}
+
+
+def variable_of_caller(name: str) -> Any:
+    """Return what one variable holds where the program called autolm; None if there is none."""
+    frame = _calling_frame()
+    local = local_variables(frame)
+    return local[name] if name in local else frame.f_globals.get(name)
+
+
+def _calling_frame() -> FrameType:
+    frame = sys._getframe(2)
+    while _is_ours(frame.f_code.co_filename) and frame.f_back:
+        frame = frame.f_back
+    return frame
 
 
 def _is_ours(path: str) -> bool:

@@ -63,7 +63,7 @@ class Reading:
     def norm(self) -> float:
         """Return the Euclidean length, scaled so that it does not overflow."""
         largest = float(np.abs(self.data).max()) if self.size else 0.0
-        if largest == 0 or not math.isfinite(largest):
+        if self.shape == () or largest == 0 or not math.isfinite(largest):
             return largest
         return largest * math.sqrt(float(((self.data / largest) ** 2).sum()))
 

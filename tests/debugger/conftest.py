@@ -3,6 +3,7 @@
 import pytest
 
 from autolm import Tensor, scope
+from autolm.debugger import stop_backward
 from autolm.debugger.stop_backward import settings
 from tests.session import Session, the_neuron
 
@@ -10,6 +11,7 @@ from tests.session import Session, the_neuron
 @pytest.fixture(autouse=True)
 def what_is_set_at_a_prompt_holds_in_no_other_test():
     token = settings.set(None)
+    stop_backward._passes.wait(0)
     yield
     settings.reset(token)
 

@@ -10,7 +10,7 @@ from autolm import Value
 from autolm.debugger import script, stop_backward
 from autolm.debugger.script import debug_script
 from autolm.engine.watching import watching_pass
-from autolm.walking.program import ProgramError
+from autolm.walking.program import Program, ProgramError
 
 
 class Opened(list):
@@ -18,7 +18,7 @@ class Opened(list):
 
     goes_on = True
 
-    def __call__(self, here, segment=None):
+    def __call__(self, here, segment=None, passes=None):
         self.append(here.root.data)
         self.variables = here.variables
         self.site = here.root.site
@@ -65,7 +65,7 @@ def program(tmp_path):
 def test_the_debugger_opens_on_the_loss_where_it_is_differentiated(
     opened, program, text, variable, roots
 ):
-    debug_script(program(text), variable)
+    debug_script(Program(program(text), variable=variable))
     assert opened == roots
 
 
@@ -77,7 +77,7 @@ def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(open
         "loss = x * x\n"
     )
     arguments, folders = sys.argv, list(sys.path)
-    debug_script(path)
+    debug_script(Program(path))
     assert str(opened.site) == f"{path}:7"
     assert opened.variables["x"].data == 3.0
     assert (sys.argv, sys.path) == (arguments, folders)
@@ -87,14 +87,14 @@ def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(open
 def test_quitting_ends_the_program_quietly(opened, program, capsys):
     opened.goes_on = False
     usual = watching_pass()
-    debug_script(program("loss = x * x\nloss.backward()\nprint('went on')"))
+    debug_script(Program(program("loss = x * x\nloss.backward()\nprint('went on')")))
     assert opened == [9.0]
     assert capsys.readouterr().out == ""
     assert watching_pass() is usual
 
 
 def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
-    debug_script(program("loss = x * x\nloss.backward()\nprint('went on')"))
+    debug_script(Program(program("loss = x * x\nloss.backward()\nprint('went on')")))
     assert capsys.readouterr().out == "went on\n"
 
 
@@ -123,14 +123,14 @@ def test_going_on_runs_the_program_to_its_end(opened, program, capsys):
 def test_what_cannot_be_debugged_is_told_in_one_line(opened, program, text, variable, message):
     path = program(text)
     with pytest.raises(ProgramError) as error:
-        debug_script(path, variable)
+        debug_script(Program(path, variable=variable))
     assert str(error.value) == f"{path}{message}"
     assert not opened
 
 
 def test_missing_program_is_told(tmp_path):
     with pytest.raises(ProgramError, match=r"nobody\.py: cannot be read: No such file"):
-        debug_script(tmp_path / "nobody.py")
+        debug_script(Program(tmp_path / "nobody.py"))
 
 
 @pytest.mark.parametrize("typed", ["", "help\n", "help s\nnonsense\ngoto end\n", "alias EOF p 1\n"])

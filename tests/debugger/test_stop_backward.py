@@ -79,8 +79,8 @@ def test_passes_at_the_prompt_do_not_stop_in_turn(commands):
     assert commands.opened == 1
 
 
-def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_does(commands):
-    commands.lines = ("p (node * 1).backward()", "c", "c")
+def test_passes_at_the_prompt_do_not_stop_even_where_every_backward_may(commands):
+    commands.lines = ("p (node * 1).backward()", "r", "n")
     x = Value(3.0)
     context = contextvars.copy_context()
     context.run(backward_pass.set, stop_backward.stopped_backward)
@@ -133,7 +133,7 @@ def test_debug_says_of_how_many_steps_no_line_is_known(commands, capsys):
 
 
 @pytest.mark.parametrize(("value", "stops"), [("1", True), ("", False), ("0", False)])
-def test_environment_variable_stops_every_backward(value, stops):
+def test_environment_variable_stops_backward_and_next_at_its_end_goes_to_the_next(value, stops):
     program = (
         "from autolm import Value\nx = Value(3.0)\n"
         "for _ in range(2): (x * x).backward()\nprint('gradient', x.grad)"
@@ -146,7 +146,7 @@ def test_environment_variable_stops_every_backward(value, stops):
             "PYTHONPATH": str(Path(__file__).parent.parent.parent),
             "PYTHONIOENCODING": "utf-8",
         },
-        input="c\n" * 4,
+        input="r\nn\nr\nn\n",
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -235,7 +235,7 @@ z.backward()
 def test_under_the_environment_variable_places_and_messages_name_file_and_line(tmp_path):
     path = tmp_path / "p.py"
     path.write_text(LINES)
-    said = typed_into([str(path)], "s\nw\nnan\nc\nc\nc\nq\n", AUTOLM_DEBUG="1")
+    said = typed_into([str(path)], "s\nw\nnan\nr\nn\nr\nn\nq\n", AUTOLM_DEBUG="1")
     assert re.search(r"^backward of y \+ 1 = nan .* p\.py:6$", said, re.M), said
     assert re.search(r"> 1/3  \+ .* p\.py:6$", said, re.M), said
     assert re.search(r"> 2/3  × .*  head  p\.py:5$", said, re.M), said

@@ -160,8 +160,12 @@ def test_breakpoints_hold_in_the_next_pass(tmp_path):
         terminal.read()
         terminal.say("b op=*")
         terminal.say("goto end")
-        assert "> 1/2" in terminal.say("c")
-        assert "… breakpoint 1" in terminal.say("c")
+        screen = terminal.say("c")
+        assert "backward of y" in screen and "> 1/2" not in screen and "… breakpoint 1" in screen
+        terminal.say("pass")
+        terminal.type("c\n")
+        screen, code = terminal.wait()
+        assert code == 0 and screen.endswith("gradient 14.0\n")
 
 
 def test_colour_on_a_terminal_and_none_where_it_is_not_wanted():
@@ -187,25 +191,25 @@ def test_set_trace_stops_once_and_the_program_goes_on(tmp_path):
         assert code == 0
 
 
-def test_quitting_a_program_ends_it_as_pdb_does(tmp_path):
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_quitting_a_program_ends_it_without_a_traceback(tmp_path, value):
     script = tmp_path / "stopped.py"
     script.write_text(STOPPED)
-    with Terminal(script) as terminal:
+    with Terminal(script, AUTOLM_DEBUG=value) as terminal:
         terminal.read()
         terminal.type("q\n")
         screen, code = terminal.wait()
         assert "gradient" not in screen.replace("every gradient is as it was", "")
-        assert "bdb.BdbQuit" in screen
-        assert code == 1
+        assert "Traceback" not in screen and code == 0
 
 
-def test_environment_variable_stops_in_every_backward(tmp_path):
+def test_under_the_environment_variable_next_leads_from_pass_to_pass(tmp_path):
     script = tmp_path / "stopped.py"
     script.write_text(STOPPED.replace("autolm.set_trace() if _ == 0 else None", "pass"))
     with Terminal(script, AUTOLM_DEBUG="1") as terminal:
         assert "> 1/2  +      y = x * x + x " in terminal.read()
         terminal.say("c")
-        screen = terminal.say("c")
+        screen = terminal.say("n")
         assert "gradient 7.0" in screen and "stopped.py:8" in screen and "> 1/2  +" in screen
         terminal.say("c")
         terminal.type("c\n")

@@ -1,11 +1,14 @@
 """One hook for every way in: a program is stopped in its passes, and its exit code is its own."""
 
 import bdb
+from collections import deque
+from dataclasses import replace
 
 import pytest
 
 from autolm import Value, set_trace
 from autolm.engine.watching import backward_pass, watching_pass
+from autolm.walking.passes import Passes
 from autolm.walking.program import Program, ProgramError, call_of_program, pass_here, stopping
 
 LOOP = """
@@ -25,19 +28,39 @@ def write(folder, text):
     return path
 
 
-@pytest.mark.parametrize(("stop_at", "roots"), [("first", [0.0]), ("every", [0.0, 3.0, 6.0])])
-def test_it_stops_at_the_first_pass_or_at_every_one(tmp_path, capsys, stop_at, roots):
-    seen = []
+@pytest.mark.parametrize(
+    ("awaited", "roots", "stops"),
+    [
+        (Passes(), [0.0], [True]),
+        (Passes(2), [6.0], [True]),
+        (Passes(5), [], []),
+        (Passes(None), [], []),
+        (Passes(condition="i == 1"), [3.0], [True]),
+        (Passes(condition="grad(x) >= 2"), [3.0], [True]),
+        (Passes(condition="x.grad > 2"), [6.0], [True]),
+        (Passes(condition="grad('x') > 2 and loss > 1"), [6.0], [True]),
+        (Passes(condition="nobody > 2"), [0.0], [True]),
+        (Passes(None, has_breakpoints=True), [0.0, 3.0, 6.0], [False] * 3),
+        (Passes(1, has_breakpoints=True), [3.0, 6.0], [True, False]),
+    ],
+    ids=lambda value: repr(value)[:60] if isinstance(value, Passes) else "",
+)
+def test_it_stops_in_the_pass_that_is_awaited(tmp_path, capsys, awaited, roots, stops):
+    seen, stopped = [], []
 
     def on_pass(here):
         seen.append(here.root.data)
+        stopped.append(here.stops)
+        assert here.number == here.variables["i"] and here.root.site.user.line == 6
         assert here.grad == 2.0 and here.variables["x"].data == 3.0
         assert [(frame.function, frame.line) for frame in here.call] == [("<module>", 7)]
         here.walk().finish()
 
-    program = Program(write(tmp_path, LOOP), ["a", "b c"], stop_at=stop_at)
+    passes = replace(awaited, history=deque())
+    program = Program(write(tmp_path, LOOP), ["a", "b c"], passes=passes)
     assert program.run(on_pass) == 0
-    assert seen == roots and program.passes == len(roots)
+    assert seen == roots and stopped == stops and program.visited == len(roots)
+    assert [each.loss for each in passes.history] == [0.0, 3.0, 6.0]
     assert capsys.readouterr().out == "['a', 'b c'] 6.0\n"
     assert watching_pass() is None
 
@@ -55,7 +78,8 @@ def test_passes_within_a_pass_do_not_stop(tmp_path):
         (here.root * 1).backward()
         here.do()
 
-    Program(write(tmp_path, LOOP), stop_at="every").run(on_pass)
+    passes = Passes(None, has_breakpoints=True)
+    Program(write(tmp_path, LOOP), passes=passes).run(on_pass)
     assert len(seen) == 3
 
 
@@ -100,9 +124,34 @@ def test_a_program_without_a_pass_ends_and_its_result_is_the_pass(tmp_path):
     assert str(seen[0].root.site) == f"{path}:2"
 
 
-def test_where_it_stops_is_one_of_two_words(tmp_path):
-    with pytest.raises(ValueError, match="stop_at is 'all'; choose 'first' or 'every'"):
-        Program(tmp_path, stop_at="all")
+@pytest.mark.parametrize(
+    ("module", "folder", "argv"),
+    [("loop", ".", ["1"]), ("package.loop", "package", []), ("package", "package", ["a", "-b"])],
+)
+def test_a_module_is_run_as_python_does(tmp_path, monkeypatch, capsys, module, folder, argv):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    name = "__main__.py" if module == folder else "loop.py"
+    (tmp_path / folder / name).write_text(LOOP + "print(sys.argv[0], __name__, __package__)")
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    program = Program(None, argv, module=module)
+    assert program.run(lambda here: seen.append(here) or here.do()) == 0
+    assert len(seen) == 1 and seen[0].call[0].line == 7
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"{argv} 6.0"
+    assert shown[1].split()[:2] == [str(tmp_path / folder / name), "__main__"]
+
+
+def test_a_module_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProgramError, match=r"^-m nobody\.here: No module named 'nobody'$"):
+        Program(None, module="nobody.here")
+
+
+@pytest.mark.parametrize("text", ["loss >", "x = 3"])
+def test_a_condition_of_passes_is_an_expression(text):
+    with pytest.raises(ValueError, match="condition of a pass"):
+        Passes(condition=text)
 
 
 def test_a_pass_here_knows_the_calls_of_the_program_and_its_names():

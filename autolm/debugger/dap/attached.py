@@ -25,7 +25,7 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     if session.over.is_set():
         Pass(root, grad, retain_grads).do()
     else:
-        stopping(session.on_pass)(root, grad, retain_grads)
+        stopping(session.visit)(root, grad, retain_grads)
 
 
 @cache

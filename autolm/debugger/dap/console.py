@@ -15,6 +15,7 @@ from autolm.debugger.stopping import Typed
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame
 from autolm.walking.breakpoints import Breakpoint
+from autolm.walking.passes import Passes
 from autolm.walking.walk import Walk
 
 
@@ -43,8 +44,10 @@ class Console(Debugger):
         variables: Mapping[str, Any],
         call: Sequence[Frame],
         pause: threading.Event,
+        passes: Passes | None = None,
     ) -> None:
-        super().__init__(walk, variables, call)
+        super().__init__(walk, variables, call, passes)
+        self.intro = None  # an editor shows where the pass is
         self.pause = pause
         self.inside: Inside | None = None
 

@@ -37,7 +37,7 @@ def main() -> int:
 def _run(session: Session, options: dict[str, Any]) -> int:
     path, args = Path(told(options, "program", str)), told(options, "args", list, [])
     variable = told(options, "variable", str, "") or None
-    program = Program(path, list(map(str, args)), variable, stop_at="every")
+    program = Program(path, list(map(str, args)), variable, session.passes)
     try:
         return program.run(session.on_pass)
     except ProgramError as error:

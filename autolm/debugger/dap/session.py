@@ -22,7 +22,8 @@ from autolm.debugger.dap.stops import DATA, EXCEPTION, FUNCTION, LINE, NON_FINIT
 from autolm.debugger.dap.visit import THREAD, Visit
 from autolm.debugger.prompt import one_line
 from autolm.walking.breakpoints import hit_condition
-from autolm.walking.program import Pass
+from autolm.walking.passes import Passes, condition_holds, parse_condition
+from autolm.walking.program import Pass, visit
 
 # Answered at once, even if what the program evaluates never ends.
 AT_ANY_TIME = ("threads", "pause", "disconnect", "terminate")
@@ -59,7 +60,7 @@ class Session:
         self.begun, self.over, self.pause = threading.Event(), threading.Event(), threading.Event()
         self.client, self.options = Client({}), Message()
         self.stops = Stops()
-        self.passes = 0
+        self.passes = Passes(None)
         self._visit: Visit | None = None
         self._requests: SimpleQueue[Message | None] = SimpleQueue()
         self._lock = threading.Lock()  # of what answers: the visit, or the reading thread
@@ -84,29 +85,29 @@ class Session:
 
     # Passes
 
-    def on_pass(self, here: Pass) -> None:
-        """Let the editor walk a pass, if it is one that it wants to see."""
-        with self._visiting:
-            if self._is_wanted(here):
-                self.passes += 1
-                self._let_walk(here)
-            if self.over.is_set() or not self._was_walked:
-                here.do()
-
-    def _is_wanted(self, here: Pass) -> bool:
-        self._was_walked = False
-        if self.over.is_set():
-            return False
-        if self.pause.is_set():
-            return True
+    def visit(self, here: Pass) -> None:
+        """Count a pass of an attached program, and show it to the editor if it is awaited."""
         variable = self.options.get("variable")
-        if variable and not self.starts_program and here.variables.get(variable) is not here.root:
-            return False
-        return not self.passes or self.options.get("stopAt") == "every"
+        if variable and here.variables.get(variable) is not here.root:
+            here.do()
+        else:
+            visit(here, self.passes, self.on_pass)
+
+    def on_pass(self, here: Pass) -> None:
+        """Show a pass to the editor: at its start, or only at a breakpoint in it."""
+        with self._visiting:
+            if self.over.is_set():
+                self.passes.wait()
+                here.do()
+            else:
+                self._let_walk(here)
 
     def _let_walk(self, here: Pass) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        if self.passes.error:
+            self.channel.event("output", category="stderr", output=f"{self.passes.error}\n")
+        entered_by = [each for each in self.stops if each.is_pass and self._is_met(each, here)]
         with here.walk(told(self.options, "segment", int, None)) as walk:
             visit = Visit(
                 walk,
@@ -119,11 +120,13 @@ class Session:
                 over=self.over,
                 requests=self._requests,
                 answer=self._answer,
+                passes=self.passes,
+                stops_at_every=self._stops_at_every,
             )
             with self._lock:
                 self._visit = visit
             try:
-                visit.run(told(self.options, "stopOnEntry", bool, True))
+                visit.run(here.stops, entered_by)
             finally:
                 with self._lock:
                     self._visit = None
@@ -131,9 +134,28 @@ class Session:
                         request = self._requests.get()
                         if request is not None:
                             self._answer(request, None)
-            if not self.over.is_set():
+            is_done = not self.over.is_set()
+            if is_done:
                 walk.finish()
-                self._was_walked = True
+        if not is_done:
+            here.do()
+
+    @property
+    def _stops_at_every(self) -> bool:
+        stops_on_entry = told(self.options, "stopOnEntry", bool, True)
+        return stops_on_entry and self.options.get("stopAt") == "every"
+
+    def _is_met(self, each: Told, here: Pass) -> bool:
+        """Whether a breakpoint on `backward` stops at the start of this pass."""
+        if each.condition:
+            try:
+                if not condition_holds(each.condition, here.root, here.grad, here.variables):
+                    return False
+            except Exception as error:
+                text = f"the condition {each.condition}: {one_line(error)}\n"
+                self.channel.event("output", category="stderr", output=text)
+        each.met += 1
+        return not each.hits or hit_condition(each.hits)(each.met)
 
     # Requests
 
@@ -191,6 +213,7 @@ class Session:
         segment = told(arguments, "segment", int, None)
         if segment is not None and segment < 1:
             raise Refused(f"segment is a number of steps, 1 at least, not {segment}")
+        self.passes.wait(*_first_stop(arguments), has_breakpoints=self.passes.has_breakpoints)
         self.options = arguments
         return Then(lambda: self.channel.event("initialized"))
 
@@ -224,6 +247,8 @@ class Session:
     def on_pause(self, arguments: Message) -> None:
         """Stop between two steps; while the program runs, in the next pass."""
         self.pause.set()
+        if self._visit is None:
+            self.passes.wait(0, has_breakpoints=self.passes.has_breakpoints)
 
     # Breakpoints
 
@@ -261,9 +286,25 @@ class Session:
 
     def _replace(self, kind: str, path: str, given: Sequence[Told]) -> Message:
         before = self.stops.replace(kind, path, given)
+        self.passes.has_breakpoints = any(True for _ in self.stops)
         if self._visit is not None:
             self._visit.set_anew(before, given)
         return {"breakpoints": [each.shown(self.client) for each in given]}
+
+
+def _first_stop(arguments: Message) -> tuple[int | None, str]:
+    """Read at the start of which pass to stop first: its number, or its condition."""
+    number, condition = told(arguments, "pass", int, None), told(arguments, "when", str, "")
+    if number is not None and condition:
+        raise Refused("pass and when each choose a pass: leave one of them out")
+    if number is not None and number < 0:
+        raise Refused(f"pass must be 0 or more, not {number}")
+    if condition:
+        parse_condition(condition)
+        return None, condition
+    if number is None and told(arguments, "stopOnEntry", bool, True):
+        number = 0
+    return number, ""
 
 
 def _several(arguments: Message, name: str) -> list[Message]:

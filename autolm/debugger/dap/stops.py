@@ -38,6 +38,7 @@ LINE, FUNCTION, DATA, EXCEPTION = (
     "exception",
 )
 NON_FINITE = "non-finite"
+PASS = "backward"
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Told:
         As they were written.
     id
         Its number in the editor, which is the same when the program is run again.
+    met
+        On `backward`: how many passes it was true in.
     stop, why
         What it is in the pass at hand; or why it is nothing.
     """
@@ -67,6 +70,12 @@ class Told:
     why: str = "no backward pass yet: there is no graph"
     is_pending: bool = True
     found_line: int = field(default=0)
+    met: int = 0
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether it stops at the start of passes: a function breakpoint on `backward`."""
+        return self.kind == FUNCTION and self.where == PASS
 
     def shown(self, client: Client) -> Message:
         """Return it as the editor reads it."""
@@ -132,6 +141,9 @@ class Setting:
     def set(self, told: Told) -> None:
         """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
         told.stop, told.is_pending, told.found_line = None, False, 0
+        if told.is_pass:
+            told.stop = self.walk.add(Breakpoint(Places("start of the pass", ())))
+            return
         try:
             stop = Breakpoint(
                 self._places(told),

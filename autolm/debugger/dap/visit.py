@@ -26,6 +26,7 @@ from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
 from autolm.walking.described import Describing
+from autolm.walking.passes import Passes
 from autolm.walking.program_names import in_program
 from autolm.walking.runs import Stopped, within
 from autolm.walking.walk import Walk
@@ -49,6 +50,9 @@ class Visit:
     answer
         Answers a request that came while this visit is on; the queue `requests` holds them, and
         None wakes it.
+    passes, stops_at_every
+        The passes of the program, and whether to stop at the start of every one; None inside a
+        graph that was opened.
     """
 
     def __init__(
@@ -64,11 +68,14 @@ class Visit:
         over: Event,
         requests: SimpleQueue[Message | None],
         answer: Callable[[Message, Visit], None],
+        passes: Passes | None = None,
+        stops_at_every: bool = False,
     ) -> None:
         self.walk, self.variables, self.call = walk, variables, call
         self.channel, self.client, self.stops = channel, client, stops
         self.pause, self.over, self.requests, self.answer = pause, over, requests, answer
-        self.console = Console(walk, variables, call, pause)
+        self.passes, self.stops_at_every = passes, stops_at_every
+        self.console = Console(walk, variables, call, pause, passes)
         self.names, self.namespace = self.console.names, self.console.namespace
         self.name = self.names(walk.root)
         describing = Describing(walk, self.names, self.console.tokens)
@@ -78,18 +85,24 @@ class Visit:
         self._move: Move | None = None  # what was asked for last, and is to be done
         self._has_asked, self._has_left = True, False  # it is on its way to the first stop
         self._told_anew = False  # whether breakpoints were told while it moved
+        self._continues = False  # whether it may go on past the end of the pass
 
     # From stop to stop
 
-    def run(self, stop_on_entry: bool) -> None:
+    def run(self, stop_on_entry: bool, entered_by: Sequence[Told] = ()) -> None:
         """Walk as the editor wants, until it lets the program go on, or has gone."""
         for each in self.stops:
             self.set(each)
         breakpoints = self.walk.arrive()
+        breakpoints += tuple(each.stop for each in entered_by if each.stop is not None)
         stopped = Stopped("interrupted" if self.pause.is_set() else "entry", breakpoints)
         if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
+            self._continues = True
             stopped = self._along(lambda: self.walk.run(interrupted=self._interrupted))
         while not self.over.is_set():
+            if stopped.reason == "end" and self._continues and self._has_further_stops():
+                self._leave_pass()
+                return
             self._tell(stopped)
             move = self._next_move()
             if move is None:
@@ -102,9 +115,19 @@ class Visit:
                 self._say(f"{one_line(error)}\n", "stderr")
                 stopped = Stopped("until")
 
+    def _has_further_stops(self) -> bool:
+        """Whether the program may stop in a later pass."""
+        return self.passes is not None and (self.stops_at_every or any(True for _ in self.stops))
+
+    def _leave_pass(self, *, enters_next: bool = False) -> None:
+        """Await the next stop in the program."""
+        if self.passes is not None:
+            number = self.passes.begun if enters_next or self.stops_at_every else None
+            self.passes.wait(number, has_breakpoints=any(True for _ in self.stops))
+
     def _next_move(self) -> Move | None:
         """Answer requests until one of them moves; None when the pass is to be left."""
-        self._has_asked = False
+        self._has_asked = self._continues = False
         while not self._has_asked and not self.over.is_set():
             request = self.requests.get()
             if request is not None:
@@ -218,7 +241,11 @@ class Visit:
 
     def on_continue(self, arguments: Message) -> Message:
         """Go to the next breakpoint, or to the end of the pass; from there, let the program go."""
+        is_end = self.walk.ahead is None
         self._forward(lambda: self._along(lambda: self.walk.run(interrupted=self._interrupted)))
+        self._continues = True
+        if is_end:
+            self._leave_pass()
         return {"allThreadsContinued": True}
 
     def on_stepBack(self, arguments: Message) -> None:
@@ -270,9 +297,10 @@ class Visit:
         return start
 
     def _forward(self, move: Move) -> None:
-        """Move; from the end of the pass, on into the program."""
+        """Move; from the end of the pass, to the start of the next one."""
         if self.walk.ahead is None:
             self._leave()
+            self._leave_pass(enters_next=True)
         else:
             self._ask(move)
 

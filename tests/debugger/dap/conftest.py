@@ -7,6 +7,7 @@ import pytest
 
 from autolm.debugger.dap.messages import Channel
 from autolm.debugger.dap.session import Session
+from autolm.debugger.dap.visit import Visit
 from autolm.walking.program import Pass
 from tests.debugger.dap.client import LONG, Client
 
@@ -30,7 +31,7 @@ class Visited:
     def _program(self):
         self.session.begun.wait(LONG)
         try:
-            self.session.on_pass(self.here)
+            self.session.visit(self.here)
         except Exception as error:
             self.error = error
 
@@ -59,8 +60,9 @@ class Visited:
 
 
 @pytest.fixture
-def visit():
-    """Let a client walk the pass of a root: `visit(root, variables, **options)`."""
+def visit(monkeypatch):
+    """Let a client walk one pass: `visit(root, variables, **options)`; no other pass follows it."""
+    monkeypatch.setattr(Visit, "_has_further_stops", lambda visit: False)
     opened = []
 
     def open_visit(root, variables=None, **options):

@@ -298,8 +298,9 @@ def test_tokens_differ_and_no_child_inherits_one(tmp_path):
     assert len(tokens) == 2
     assert all(len(each) >= 32 for each in tokens)
     with Adapter(AUTOLM_DAP="0", AUTOLM_DAP_TOKEN="a token of another program") as client:
-        client.launch(tmp_path / "child.py", stopOnEntry=False)
+        client.launch(tmp_path / "child.py")
         client.event("stopped")
+        client.move("continue")
         client.ask("continue", threadId=1)
         assert client.event("exited")["exitCode"] == 0
 

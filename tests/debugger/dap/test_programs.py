@@ -54,12 +54,69 @@ def test_launched_program_is_walked_and_goes_on(adapter, tmp_path):
     assert said == "".join(f"pass {k} ['a b', 'ḡ'] yes\n" for k in range(3))
 
 
-def test_every_pass_stops_if_that_is_asked_for(adapter, tmp_path):
-    adapter.launch(script(tmp_path, TRAINING), stopAt="every", stopOnEntry=False)
+def test_every_pass_stops_at_its_start_if_that_is_asked_for(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING), stopAt="every")
     for k in range(3):
-        assert adapter.event("stopped")["description"] == "pass ended"
+        assert adapter.event("stopped")["reason"] == "entry"
         assert adapter.evaluate("k") == str(k)
         adapter.ask("continue")
+    assert "pass 2" in adapter.output("stdout")
+
+
+@pytest.mark.parametrize(
+    ("options", "k"),
+    [({"pass": 2}, 2), ({"when": "k == 1"}, 1), ({"when": "grad('w') < 3"}, 2)],
+)
+def test_a_pass_is_chosen_by_its_number_or_by_a_condition(adapter, tmp_path, options, k):
+    adapter.launch(script(tmp_path, TRAINING), **options)
+    assert adapter.event("stopped")["reason"] == "entry"
+    assert adapter.evaluate("k") == str(k)
+    assert [each["line"] for each in adapter.frames()] == [5, 6]
+
+
+def test_continue_runs_to_a_breakpoint_in_any_pass_and_stops_at_no_end(adapter, tmp_path):
+    def configure():
+        at_line = [{"line": 5, "condition": "k == 2 and node.op.name == 'sub'"}]
+        adapter.ask("setBreakpoints", source={"path": str(path)}, breakpoints=at_line)
+
+    path = script(tmp_path, TRAINING)
+    adapter.launch(path, configure, stopOnEntry=False)
+    assert adapter.event("stopped")["reason"] == "breakpoint"
+    assert adapter.evaluate("k") == "2"
+    adapter.ask("continue")
+    assert "pass 2" in adapter.output("stdout")
+
+
+@pytest.mark.parametrize(
+    ("breakpoint", "passes"),
+    [
+        ({}, [0, 1, 2]),
+        ({"condition": "grad(w) < 5"}, [1, 2]),
+        ({"hitCondition": "2"}, [1]),
+        ({"condition": "nobody > 1"}, [0, 1, 2]),
+    ],
+)
+def test_a_function_breakpoint_on_backward_stops_at_the_start_of_passes(
+    adapter, tmp_path, breakpoint, passes
+):
+    def configure():
+        adapter.ask("setFunctionBreakpoints", breakpoints=[{"name": "backward", **breakpoint}])
+
+    adapter.launch(script(tmp_path, TRAINING), configure, stopOnEntry=False)
+    for k in passes:
+        assert adapter.event("stopped")["reason"] == "function breakpoint"
+        assert adapter.evaluate("k") == str(k)
+        adapter.ask("continue")
+    assert "pass 2" in adapter.output("stdout")
+
+
+def test_a_step_at_the_end_of_a_pass_goes_to_the_start_of_the_next(adapter, tmp_path):
+    adapter.launch(script(tmp_path, TRAINING))
+    for k in range(3):
+        assert adapter.event("stopped")["reason"] == "entry"
+        assert adapter.evaluate("k") == str(k)
+        assert adapter.move("continue")["description"] == "pass ended"
+        adapter.ask("next", threadId=1)
     assert "pass 2" in adapter.output("stdout")
 
 
@@ -269,9 +326,10 @@ REQUESTS = {
 
 @pytest.mark.parametrize("text", [TRAINING, "1 / 0\n", "print('no pass')\n"])
 def test_every_request_is_answered_after_the_program_has_ended(adapter, tmp_path, text):
-    adapter.launch(script(tmp_path, text), stopOnEntry=False)
+    adapter.launch(script(tmp_path, text))
     if text is TRAINING:
         adapter.event("stopped")
+        adapter.move("continue")
         adapter.ask("continue", threadId=1)
     adapter.event("terminated")
     answers = {name: adapter.response(adapter.send(name, **REQUESTS[name])) for name in REQUESTS}
@@ -343,7 +401,7 @@ def test_adapter_serves_one_editor_at_a_port(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment(), text=True) as process:
         port, token = port_and_token(process)
         client = connected(port)
-        client.launch(script(tmp_path, TRAINING), stopOnEntry=False, token=token)
+        client.launch(script(tmp_path, TRAINING), token=token)
         client.event("stopped")
         client.ask("disconnect")
         assert process.wait(LONG) == 0
