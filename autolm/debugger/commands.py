@@ -57,13 +57,15 @@ class Debugger(Stopping):
         "print": "p",
         "j": "goto",
         "jump": "goto",
+        "finish": "return",
+        "fin": "return",
         "until-pass": "until_pass",
     }
     groups = {  # noqa: RUF012
         "to go": "step stepi next return continue until goto restart quit",
         "to go to other passes": "pass until_pass",
         "to go back": "rs rsi rn rc",
-        "to stop": "break tbreak watch condition ignore enable disable commands clear",
+        "to stop": "break tbreak watch condition ignore enable disable commands clear info",
         "to look": "list longlist where up down p pp args whatis source display undisplay why nan "
         "zoom open draw",
         "to ask what if": "set",
@@ -87,6 +89,7 @@ class Debugger(Stopping):
         super().__init__(walk, variables, call)
         self.passes = passes
         self.has_quit = False
+        self.stopped: Stopped | None = None  # why the latest long move has come to rest
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
@@ -335,6 +338,7 @@ class Debugger(Stopping):
                 self.outwards = 0
                 self.say(self.screen.ahead())
             raise
+        self.stopped = stopped
         if interrupted.is_set():
             self.say("interrupted")
         has_moved |= (self.walk.position, self.walk.edge) != before

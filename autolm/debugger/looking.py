@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import code
+import codeop
 import inspect
 import keyword
 import linecache
@@ -42,6 +43,7 @@ from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, made, shape, show
 
+USES = 20  # how many uses of a node `why` shows
 AROUND = 5  # how many steps are listed before and after one
 LISTED = 1000  # how many steps are listed at most
 KEYWORDS = {*keyword.kwlist, *keyword.softkwlist}
@@ -102,6 +104,7 @@ class Looking(Prompt):
         """Evaluate an expression and print what it is, or run a statement."""
         if not text:
             raise Mistake("!: what? such as: !n.grad")
+        text = self._read_block(text)
         if not self.namespace.is_expression(text):
             word = text.split()[0]
             if word.isidentifier() and word not in KEYWORDS and not self.knows(word):
@@ -113,6 +116,17 @@ class Looking(Prompt):
         if text.isidentifier() and not self.knows(text) and not hasattr(builtins, text):
             raise self.no_name(text)
         self._say_value(text, repr, says_none=False)
+
+    def _read_block(self, text: str) -> str:
+        """Read the further lines of a statement that needs them, up to an empty one."""
+        lines = [text]
+        try:
+            is_whole = "\n" in text or codeop.compile_command(f"{text}\n") is not None
+        except (SyntaxError, ValueError, OverflowError):  # running it says what is wrong
+            is_whole = True
+        while not is_whole and (line := self.read_line("... ")):
+            lines.append(line)
+        return "\n".join(lines)
 
     def _say_value(
         self, text: str, written: Callable[[Any], str], *, says_none: bool = True
@@ -350,7 +364,7 @@ class Looking(Prompt):
         if count and (not count.isdigit() or self.names.known(argument)):
             name, count = argument, ""
         node = self.find(name)
-        self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names))
+        self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names, most=USES))
         earlier = self.walk.earlier(node)
         if earlier is not None:
             self.say(f"  to which comes {show(earlier)} of earlier passes")

@@ -9,7 +9,9 @@ gradients.
 from __future__ import annotations
 
 import bdb
+import builtins
 import cmd
+import keyword
 import os
 import re
 import signal
@@ -182,13 +184,22 @@ class Prompt(cmd.Cmd):
             return "help", line[1:].strip(), line
         found = re.match(r"[A-Za-z_][\w-]*", line)
         word = found[0] if found else ""
-        name, rest = self.aliases.get(word, word), line[len(word) :]
+        rest = line[len(word) :]
+        name = self.aliases.get(word) or self._completed(word, rest)
         if name != "EOF" and name not in self._commands():
             return None, None, line
         is_call = name in self.takes_python and rest[:1] in tuple("([{'\"")
         if rest and not rest[0].isspace() and (self.knows(word) or not is_call):
             return None, None, line  # b.grad is Python, and p(x) is not
         return name, rest.strip(), line
+
+    def _completed(self, word: str, rest: str) -> str:
+        """Return the one command that begins with a word; the word itself if Python has it."""
+        is_python = keyword.iskeyword(word) or hasattr(builtins, word) or self.knows(word)
+        if len(word) < 2 or is_python or word in self._commands() or rest[:1].strip():
+            return word
+        begun = [name for name in self._commands() if name.startswith(word)]
+        return begun[0] if len(begun) == 1 and not rest.lstrip().startswith("=") else word
 
     def knows(self, name: str) -> bool:
         """Whether Python has this name here."""

@@ -231,6 +231,18 @@ class Stopping(Looking):
             self.commands.pop(number, None)
         self.say(f"cleared: {', '.join(map(str, numbers)) or 'nothing'}")
 
+    def do_info(self, argument: str) -> None:
+        """List the breakpoints, or the expressions that are displayed.
+
+        info b | display
+        """
+        if argument and "breakpoints".startswith(argument):
+            self.do_break("")
+        elif argument and "display".startswith(argument):
+            self.do_display("")
+        else:
+            raise Mistake("info: b or display (help lists the commands)")
+
     def _add(self, stop: Breakpoint, typed: Typed) -> None:
         self.typed[self.walk.add(stop).id] = typed
         kind = "temporary breakpoint" if stop.is_temporary else "breakpoint"

@@ -21,7 +21,7 @@ from autolm.tensor.arguments import read_function, read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.what_if import seed
-from autolm.walking.wording import grad_of, label, made, norm, rule, show
+from autolm.walking.wording import count, grad_of, label, made, norm, rule, show
 
 Label = Callable[[Node], str]
 
@@ -118,15 +118,22 @@ class Explanation:
         with named_by(self.names):
             return self.text()
 
-    def text(self, label: Label = label) -> str:
-        """Write it, one line for each use and each path, with the names that `label` gives."""
+    def text(self, label: Label = label, most: int | None = None) -> str:
+        """Write it, one line for each use and each path, with the names that `label` gives.
+
+        More uses than `most` are only counted.
+        """
         read_function("explain", "label", label, "a function of a node")
         lines = [self._told(label)]
         rows = self._rows(label)
+        more = 0 if most is None else max(0, len(rows) - most)
+        rows = rows[: len(rows) - more]
         widths = [max((width(row[i]) for row in rows), default=0) for i in range(3)]
         for *cells, where in rows:
             filled = [padded(cell, most) for cell, most in zip(cells, widths, strict=True)]
             lines.append("   ".join([f"  {filled[0]}", *filled[1:], where]).rstrip())
+        if more:
+            lines.append(f"  … and {count(more)} uses more")
         if self.paths:
             several = (
                 f"{len(self.paths)} heaviest paths" if len(self.paths) > 1 else "heaviest path"

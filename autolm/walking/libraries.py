@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from os.path import dirname, join
@@ -72,6 +73,7 @@ class Libraries:
         add_machinery(join(dirname(torch.__file__), ""))  # which is no part of a user's program
         plain = self._counted = torch.autograd.backward
 
+        @wraps(plain)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             plain(tensors, *args, **kwargs)
             self.count(tensors)

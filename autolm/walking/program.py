@@ -346,6 +346,15 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     return ProgramError(f"{where}: {told}")
 
 
+def program_traceback(path: Path, error: BaseException) -> list[str]:
+    """Write the traceback of an error from the first call in a program on, without our calls."""
+    trace = error.__traceback__
+    files = {str(path), str(path.absolute())}
+    while trace is not None and trace.tb_frame.f_code.co_filename not in files:
+        trace = trace.tb_next
+    return traceback.format_exception(type(error), error, trace)
+
+
 @contextmanager
 def side_errors_in_a_line(path: Path) -> Iterator[None]:
     """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""

@@ -683,3 +683,49 @@ def test_a_picture_of_a_walk_in_segments_says_what_is_not_in_it(tmp_path, segmen
     session.say("c")
     _, *more = session.say(f"draw {tmp_path / 'a.dot'}").splitlines()
     assert "".join(more) == told
+
+
+def test_a_compound_statement_is_read_up_to_an_empty_line(neuron):
+    typed = [
+        "total = 0",
+        "for each in (w1, w2):",
+        "    if each.data > 0:",
+        "        total += 1",
+        "",
+    ]
+    neuron.say(*typed)
+    assert neuron.say("total") == "1"
+    neuron.say("def twice(x):", "    return 2 * x", "")
+    assert neuron.say("twice(4)") == "8"
+    assert "SyntaxError" in neuron.say("for")
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("cond", "condition"),
+        ("disp", "display"),
+        ("tb", "tbreak"),
+        ("int", ""),
+        ("e", ""),
+        ("wh", ""),
+    ],
+)
+def test_a_unique_beginning_of_a_command_is_the_command(neuron, line, command):
+    name, *_ = neuron.debugger.parseline(line)
+    assert (name or "") == command
+
+
+@pytest.mark.parametrize(
+    ("line", "same"), [("info b", "b"), ("info breakpoints", "break"), ("info display", "display")]
+)
+def test_what_gdb_calls_info_is_known(neuron, line, same):
+    neuron.say("b tanh", "display n.data")
+    assert neuron.say(line) == neuron.say(same) != ""
+
+
+def test_many_uses_are_counted_and_not_listed():
+    w = Value(2.0, name="w")
+    session = Session(sum((w * float(i) for i in range(500)), Value(0.0)))
+    lines = session.say("r", "why w").splitlines()
+    assert lines[-1] == "  … and 480 uses more" and len(lines) < 25

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import autolm.torch  # noqa: E402
+from autolm.walking.passes import Passes  # noqa: E402
 from autolm.walking.program import Program, ProgramError, root_of_program  # noqa: E402
 from tests.debugger.dap.client import Adapter  # noqa: E402
 from tests.debugger.dap.conftest import Visited  # noqa: E402
@@ -85,7 +86,7 @@ def test_every_backward_stops_and_the_program_is_the_same(printed):
             seen.append(len(walk.operations))
         assert here.call[0].path == str(TRAIN) and here.call[0].function == "<module>"
 
-    assert run_here(walk, stop_at="every") == printed
+    assert run_here(walk, passes=Passes(None, has_breakpoints=True)) == printed
     assert seen == [39, 39, 39]
 
 

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 import autolm.torch  # noqa: E402
 from autolm.torch import memory, modules, notices, recorder  # noqa: E402
 from autolm.walking.names import Names  # noqa: E402
+from autolm.walking.passes import Passes  # noqa: E402
 from autolm.walking.program import Program, ProgramError  # noqa: E402
 
 BEGIN = "import torch\ntorch.manual_seed(0)\nw = torch.randn(3, requires_grad=True)\n"
@@ -119,7 +120,7 @@ def plain(path):
 def test_what_cannot_be_watched_runs_plainly_and_is_named_in_one_line(name, tmp_path, capsys):
     text, said = PROGRAMS[name]
     path = written(tmp_path, BEGIN + text + END)
-    assert watched(path, stop_at="every") == plain(path)
+    assert watched(path, passes=Passes(None, has_breakpoints=True)) == plain(path)
     lines = capsys.readouterr().err.splitlines()
     lines = [line for line in lines if line.startswith("autolm: ")]
     assert len(lines) == len(said)
@@ -245,8 +246,8 @@ def test_the_first_stop_names_the_other_roots_of_the_program(tmp_path, monkeypat
         tmp_path,
         BEGIN + "errD = (w * w).sum()\nerrD.backward()\nerrG = w.sum()\nerrG.backward()\n",
     )
-    monkeypatch.setattr(script, "walk_pass", lambda here, segment: here.do())
-    script.debug_script(path)
+    monkeypatch.setattr(script, "walk_pass", lambda here, *_: here.do())
+    script.debug_script(Program(path))
     assert "backward() is also called on errG (line 7); --var NAME walks another" in (
         capsys.readouterr().out
     )

@@ -25,6 +25,7 @@ CAPABILITIES = {
             "supportsCompletionsRequest",
             "supportsSetVariable",
             "supportsSetExpression",
+            "supportsClipboardContext",
         ),
         True,
     ),

@@ -162,8 +162,9 @@ class Channel:
         self.send({**_response(request), "success": True, "body": body or {}})
 
     def refuse(self, request: Message, why: str) -> None:
-        """Say why a request was not."""
-        error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": True}
+        """Say why a request was not; a dialog shows it only where the user has to act."""
+        needs_user = request.get("command") in ("launch", "attach", "restart")
+        error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": needs_user}
         self.send(
             {**_response(request), "success": False, "message": why, "body": {"error": error}}
         )

@@ -142,8 +142,20 @@ class Panes:
             shown = Described(text, f"{NOT_COMPUTED}   nothing has arrived yet")
         else:
             shown = self.describing.value(text, self.namespace.evaluate(text), text)
-        found = self.variable(shown)
+        found = self._result(shown)
         return {"result": found.pop("value"), **found}
+
+    def copied(self, text: str) -> str:
+        """Return what an expression evaluates to as Python that can be pasted."""
+        if text.strip() in self.namespace.not_arrived(text):
+            return NOT_COMPUTED
+        value = self.namespace.evaluate(text)
+        return repr(value.data if isinstance(value, Node) else value)
+
+    def _result(self, shown: Described) -> Message:
+        """Return a value as the body of a response, which has no name."""
+        found = self.variable(shown)
+        return {key: found[key] for key in found.keys() - {"name", "evaluateName"}}
 
     def _number(self, branch: Described) -> int:
         self._last_branch += 1
@@ -194,14 +206,16 @@ class Panes:
         raise Refused(f"{text} is no number of the graph, and cannot be set")
 
     def set(self, node: Node, place: tuple[Any, ...], text: str) -> Message:
-        """Let a node's data, or a part of it, be what a text evaluates to; compute all anew."""
-        data = self.namespace.evaluate(text)
+        """Let a node's data, or a part of it, be what a text evaluates to; compute all anew.
+
+        The text may be the one that was shown, with another number in it: `−3   grad –`.
+        """
+        data = self.namespace.evaluate(text.partition("   grad ")[0].replace("−", "-"))
         if place:
             data = reading(node.data).changed(place, data)
         self.walk.set(node, data)
         held = node.data[place] if place else node.data
-        found = self.variable(self.describing.value("", held))
-        return {**found, "value": show(held)}
+        return {**self._result(self.describing.value("", held)), "value": show(held)}
 
 
 def _line(text: str) -> str:

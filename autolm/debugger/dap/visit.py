@@ -337,13 +337,16 @@ class Visit:
         text, frame = told(arguments, "expression", str), told(arguments, "frameId", int, None)
         if frame is not None:
             self.panes.frame(frame)
-        is_console = told(arguments, "context", str, "") == "repl"
-        if is_console and not self.console.is_expression(text):
+        context = told(arguments, "context", str, "")
+        if context == "clipboard":
+            return {"result": self.panes.copied(text), "variablesReference": 0}
+        if context == "repl" and not self.console.is_expression(text):
             return {"result": self._command(text), "variablesReference": 0}
         return self.panes.value(text)
 
     def _command(self, line: str) -> str:
         before, edits = (self.walk.position, self.walk.edge), len(self.walk.edits)
+        self.console.stopped = None
         said, leaves = self.console.tell(line)
         inside, self.console.inside = self.console.inside, None
         if inside is not None:
@@ -351,10 +354,15 @@ class Visit:
         elif leaves:
             self._leave() if not self.console.has_quit else self._ask(_quit)
         elif (self.walk.position, self.walk.edge) != before:
-            self._ask(lambda: Stopped("until"))
+            self._ask(lambda: self.console.stopped or Stopped("until"))
+            self._tell_continued()
         elif len(self.walk.edits) > edits:
             self._changed()
         return said
+
+    def _tell_continued(self) -> None:
+        """Tell the editor of a move that it has not asked for itself, before where it stops."""
+        self.channel.event("continued", threadId=THREAD, allThreadsContinued=True)
 
     def _go_inside(self, root: Any, upstream: Any, variables: Mapping[str, Any]) -> None:
         """Walk a graph that was opened inside this step, and come back."""
@@ -425,7 +433,7 @@ class Visit:
                 self.setting.remove(each)
                 self.set(each)
         if self.client.knows_invalidated:
-            self.channel.event("invalidated", areas=["all"])
+            self.channel.event("invalidated", areas=["variables"])
 
     def on_dataBreakpointInfo(self, arguments: Message) -> Message:
         """Say by what a breakpoint on the gradient of a number is told."""

@@ -141,6 +141,10 @@ def test_expressions_are_evaluated(neuron, context):
     assert neuron.evaluate("w1.grad", context).startswith("–")
     assert neuron.evaluate("[each.data for each in (w1, w2)]", context) == "[-3.0, 1.0]"
     body = neuron.ask("evaluate", expression="w1", context=context)
+    assert not body.keys() & {"name", "evaluateName"}
+    if context == "clipboard":
+        assert body["result"] == "-3.0"  # as Python, without its gradient
+        return
     assert by_name(neuron, body["variablesReference"])["data"]["value"] == "-3.0"
     why = neuron.refused("evaluate", expression="nobody", context="watch")
     assert why == "NameError: name 'nobody' is not defined"
@@ -318,3 +322,24 @@ def framed_with(arguments):
         {"seq": 99, "type": "request", "command": "evaluate", "arguments": arguments}
     ).encode()
     return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_set_value_reads_the_text_that_was_shown_with_another_number_in_it(neuron):
+    number = neuron.scope("Leaves")
+    assert by_name(neuron, number)["w1"]["value"] == "−3   grad –"
+    answer = neuron.ask("setVariable", variablesReference=number, name="w1", value="−3.5   grad –")
+    assert answer["value"] == "−3.5"
+    assert neuron.event("invalidated")["areas"] == ["variables"]
+    assert neuron.evaluate("w1.data") == "-3.5"
+
+
+def test_only_what_the_user_must_act_on_is_shown_in_a_dialog(neuron):
+    answer = neuron.response(neuron.send("evaluate", expression="nobody", context="watch"))
+    assert not answer["body"]["error"]["showUser"]
+
+
+def test_a_move_from_the_console_tells_the_editor_that_it_continued_and_why_it_stopped(neuron):
+    neuron.console("b x2w2")
+    neuron.console("c")
+    assert neuron.event("continued")["threadId"] == 1
+    assert neuron.event("stopped")["reason"] == "breakpoint"

@@ -158,9 +158,12 @@ def test_program_that_cannot_be_walked_is_one_line_and_an_exit_code(adapter, tmp
             assert message["body"]["exitCode"] == 1
         if message.get("event") == "terminated":
             break
-    (line,) = outputs
+    *traceback, line = "".join(outputs).splitlines(keepends=True)
     assert said in line
     assert line.endswith("\n")
+    if traceback:  # it begins in the program, and not in what runs it
+        assert any("program.py" in each for each in traceback[:2])
+    assert not any("autolm" in each for each in traceback)
 
 
 def test_program_that_fails_after_its_pass_ends_with_an_exit_code(adapter, tmp_path):
