@@ -5,7 +5,9 @@ from autolm import testing as testing
 from autolm import torch as torch
 from autolm.compiled.recorded_step import recorded as recorded
 from autolm.compiled.tape import Tape as Tape
+from autolm.debugger.notebook import load_ipython_extension as load_ipython_extension
 from autolm.debugger.stop_backward import debug as debug
+from autolm.debugger.stop_backward import post_mortem as post_mortem
 from autolm.debugger.stop_backward import set_trace as set_trace
 from autolm.drawing.drawing import Drawing as Drawing
 from autolm.drawing.drawing import draw as draw
@@ -165,6 +167,7 @@ __all__ = [
     "getitem",
     "layer_norm",
     "leaky_relu",
+    "load_ipython_extension",
     "log",
     "log_softmax",
     "logsumexp",
@@ -180,6 +183,7 @@ __all__ = [
     "ordered",
     "pad",
     "player",
+    "post_mortem",
     "primitive",
     "prod",
     "record_sites",

@@ -374,6 +374,14 @@ class Looking(Prompt):
         if coming:
             self.say(f"  still to come: step {', '.join(coming[:6])}{' …' * (len(coming) > 6)}")
 
+    def go_to_nonfinite(self) -> None:
+        """Go to the operation that made the first number that is not finite, if there is one."""
+        with in_program(self.variables):
+            blame = blame_nonfinite(self.walk.root)
+        if blame is not None and blame.made_by in self.names.numbers:
+            self.walk.goto(min(self.names.numbers[blame.made_by], len(self.walk.operations)))
+            self.intro = f"{self.screen.heading()}\n{blame}\n{self.view()}"
+
     def do_nan(self, argument: str) -> None:
         """Say where the first number is that is not finite.
 

@@ -8,12 +8,14 @@ that pass lines are recorded, so that what is computed up to there is shown with
 from __future__ import annotations
 
 import bdb
+import builtins
 from contextvars import ContextVar
 from typing import Any
 
 from autolm.debugger.commands import Debugger
 from autolm.debugger.screen import LINES, red
 from autolm.debugger.stopping import Settings
+from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
 from autolm.engine.recording import recorder
 from autolm.engine.watching import Backward, backward_pass, watching_pass
@@ -50,6 +52,23 @@ def debug(
     open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads), segment)
 
 
+def post_mortem() -> None:
+    """Open the debugger on the latest pass, at the operation where a number stopped being finite.
+
+    Without such a number it opens at the start of the pass. Of a PyTorch program only a pass that
+    keeps its graph (`retain_graph=True`) can be looked at.
+
+    Raises
+    ------
+    ValueError
+        When there was no pass, or nothing holds its result any more.
+    """
+    root = latest_root.get()()
+    if root is None:
+        raise ValueError("post_mortem: there was no backward(), or its result is gone")
+    open_debugger(pass_here(root), at_nonfinite=True)
+
+
 def set_trace() -> None:
     """Stop in the next `backward()` of this program, and open the debugger there.
 
@@ -82,7 +101,7 @@ class Quit(SystemExit, bdb.BdbQuit):
 def walk_pass(here: Pass, segment: int | None = None, passes: Passes | None = None) -> None:
     """Walk a pass at the prompt, to its end; who quits before ends the program."""
     if not open_debugger(here, segment, passes):
-        raise Quit
+        raise bdb.BdbQuit if hasattr(builtins, "get_ipython") else Quit  # IPython shows no BdbQuit
 
 
 _passes = Passes()  # of a program under AUTOLM_DEBUG=1
@@ -97,7 +116,13 @@ def _stopping_for(passes: Passes) -> Backward:
     return stopping(lambda each: visit(each, passes, lambda here: walk_pass(here, None, passes)))
 
 
-def open_debugger(here: Pass, segment: int | None = None, passes: Passes | None = None) -> bool:
+def open_debugger(
+    here: Pass,
+    segment: int | None = None,
+    passes: Passes | None = None,
+    *,
+    at_nonfinite: bool = False,
+) -> bool:
     """Open the prompt over a pass; return whether the user went on, rather than quit.
 
     A pass that does not stop at its start opens the prompt only if a breakpoint is reached.
@@ -113,6 +138,8 @@ def open_debugger(here: Pass, segment: int | None = None, passes: Passes | None 
                 debugger.set_up(before)
             if passes is not None and passes.error:
                 debugger.say(red(passes.error))
+            if at_nonfinite:
+                debugger.go_to_nonfinite()
             if here.stops:
                 unplaced = sum(node.site is None for node in walk.operations)
                 if unplaced:
