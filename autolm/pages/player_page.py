@@ -40,7 +40,7 @@ from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
 from autolm.ops.arguments import read_int
-from autolm.outside.language import rules_in_korean
+from autolm.outside.finished_english import rules_in_korean
 from autolm.outside.whole_file import write_whole
 from autolm.pages.matrices import IN_VIEW, Matrices, matrix_name, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
