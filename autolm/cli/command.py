@@ -36,6 +36,7 @@ from autolm.cli.step import step
 from autolm.cli.train import train
 from autolm.cli.vscode import vscode
 from autolm.outside.language import say, speak, usual_language
+from autolm.outside.message import Message, joined, message, plain_message
 from autolm.outside.terminal import (
     in_a_line,
     let_go_of_output,
@@ -117,11 +118,11 @@ def main(arguments: list[str] | None = None) -> None:
     except SaidByAnother as said:
         _, code = _told(said.__cause__)
     except BaseException as error:  # also what is none of Exception's, of a program that is run
-        message, code = _told(error)
+        text, code = _told(error)
         if show_traceback:
             print_safely("".join(format_exception(error)), sys.stderr, end="")
         elif (is_understood and not _is_of_the_words(error)) or _is_first_here():
-            _tell(message)
+            _tell(text)
     _write_what_waits()
     if code != DONE and is_one_of_several():  # to take leave of one that is lost could take forever
         os._exit(code)
@@ -137,8 +138,9 @@ def _write_what_waits() -> None:
             let_go_of_output()
 
 
-def _tell(message: str) -> None:
-    print_safely(f"autolm: {say(in_a_line(message))}", sys.stderr)
+def _tell(text: str) -> None:
+    is_template = isinstance(text, Message)
+    print_safely(f"autolm: {in_a_line(say(text if is_template else in_a_line(text)))}", sys.stderr)
 
 
 class _Log(logging.Handler):
@@ -175,19 +177,25 @@ def _language(words: list[str]) -> str:
 def _told(error: Any) -> tuple[str, int]:
     """Say an error in words, and whose fault it is: typer's own errors have a message ready."""
     if _is_interrupt(error):
-        return "interrupted", INTERRUPTED
+        return message("interrupted"), INTERRUPTED
     if _is_of_the_words(error):
         return error.format_message(), WRONG_USE
     text, kind = words_of(error), type(error).__name__
     if isinstance(error, OSError):
+        if not text.startswith("[Errno"):
+            return text, FAILED
         named = [str(error.filename)] if error.filename is not None else []
-        is_plain = text.startswith("[Errno")
-        return ": ".join([*named, error.strerror or ""]) if is_plain else text, FAILED
+        reason = error.strerror or ""
+        if not isinstance(reason, Message):
+            reason = plain_message(reason)
+        return joined(": ", [*named, reason]), FAILED
     if isinstance(error, MemoryError):
-        return f"there is not enough memory: {text}", FAILED
+        return message("there is not enough memory: {text}", text=text), FAILED
     if isinstance(error, ValueError):
         return text, WRONG_USE
-    return text if text.startswith(kind) else f"{kind}: {text}", FAILED
+    return text if text.startswith(kind) else message(
+        "{kind}: {text}", kind=kind, text=text
+    ), FAILED
 
 
 def _is_of_the_words(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from autolm.cli.targets import (
     root_of,
     write,
 )
+from autolm.outside.message import message
 from autolm.outside.whole_file import write_whole
 
 
@@ -74,17 +75,27 @@ def draw(
     if attention:
         check_output(output, (".svg", ".html"))
         if not is_run(chosen, var, text):
-            raise ValueError(f"--attention is for a run, and {chosen} is not a folder")
+            raise ValueError(
+                message("--attention is for a run, and {target} is not a folder", target=chosen)
+            )
         if told:
-            raise ValueError(f"--attention draws something else: leave out {', '.join(told)}")
+            raise ValueError(
+                message(
+                    "--attention draws something else: leave out {options}", options=", ".join(told)
+                )
+            )
         read = read_text(folder(chosen), text)
         write(lambda: _write_attention(read, output, dark, width))
         return
     check_output(output, KINDS)
     if radius is not None and focus is None:
-        raise ValueError("--radius is how far around --focus is drawn, and there is no --focus")
+        raise ValueError(
+            message("--radius is how far around --focus is drawn, and there is no --focus")
+        )
     if width is not None and direction in ("right", "down"):
-        raise ValueError("--width is where --direction auto turns a picture; leave out one of them")
+        raise ValueError(
+            message("--width is where --direction auto turns a picture; leave out one of them")
+        )
     options: dict[str, Any] = {"depth": depth, "expand": expand or (), "focus": focus, "dark": dark}
     more = {"radius": radius, "max_boxes": max_boxes, "direction": direction, "width": width}
     options |= {name: value for name, value in more.items() if value is not None}

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.message import message
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
@@ -19,4 +21,6 @@ def export(
     from autolm.outside.terminal import print_safely
 
     written = export_run(RunFolder.open(run), folder)
-    print_safely(say(f"{written}  for AutoModelForCausalLM and AutoTokenizer"))
+    print_safely(
+        say(message("{written}  for AutoModelForCausalLM and AutoTokenizer", written=written))
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autolm.ops.array_operation import ArrayOperation
+from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 from autolm.testing import jax, torch
 from autolm.testing.call import Call
@@ -59,7 +60,9 @@ def checks_in(path: Path) -> list[Check]:
     """
     if not path.is_file():
         raise ValueError(
-            f"{path}: {'it is a folder' if path.is_dir() else 'there is no such file'}"
+            message("{path}: it is a folder", path=path)
+            if path.is_dir()
+            else message("{path}: there is no such file", path=path)
         )
     variables = _run(path)
     with tokenize.open(path) as file:
@@ -67,7 +70,7 @@ def checks_in(path: Path) -> list[Check]:
     try:
         examples = ExampleFinder(variables, source)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(message("{path}: {error}", path=path, error=words_of(error))) from None
     operations: dict[ArrayOperation, str] = {}
     for name, value in variables.items():
         if isinstance(value, ArrayOperation) and value.__module__ == path.stem:
@@ -82,8 +85,11 @@ def checks_in(path: Path) -> list[Check]:
             checks.append(_of_function(library, laws, F, examples.find(name), advice))
     if not checks:
         raise ValueError(
-            f"{path}: it defines no primitive (a function with @primitive), no autograd.Function "
-            "of PyTorch and no custom_vjp of JAX"
+            message(
+                "{path}: it defines no primitive (a function with @primitive), no "
+                "autograd.Function of PyTorch and no custom_vjp of JAX",
+                path=path,
+            )
         )
     return checks
 
@@ -92,7 +98,7 @@ def _run(path: Path) -> Mapping[str, Any]:
     """Return the variables of a file after it was run."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: this is not a Python file")
+        raise ValueError(message("{path}: this is not a Python file", path=path))
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
     try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autolm.lm.config import TrainingConfig
+from autolm.outside.message import message, plain_message
+from autolm.outside.terminal import words_of
 
 if TYPE_CHECKING:
     from autolm.lm.design import Design
@@ -53,8 +55,14 @@ def _design(run: Path | None, vocab_size: int | None) -> Design:
         given = b"{}" if run is None else read_given(run, LONGEST_JSON)
         config = TrainingConfig.from_json(given)
     except OSError as error:
-        raise ValueError(f"{run}: cannot be read: {error.strerror}") from None
+        raise ValueError(
+            message(
+                "{run}: cannot be read: {reason}",
+                run=run,
+                reason=plain_message(error.strerror or ""),
+            )
+        ) from None
     except ValueError as error:
-        raise ValueError(f"{run}: {error}") from None
+        raise ValueError(message("{run}: {error}", run=run, error=words_of(error))) from None
     known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
     return tinylm_design(vocab_size or known, **config.architecture())

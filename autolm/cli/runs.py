@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolm.outside.message import message
+
 if TYPE_CHECKING:
     from autolm.lm.config import TrainingConfig
     from autolm.lm.corpora import Corpus
@@ -56,10 +58,10 @@ def read_text(folder: Path, text: str | None) -> Read:
     with record_sites():
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
-    print_safely(say(f"the model reads: {text}"), longest=LONGEST)
+    print_safely(say(message("the model reads: {text}", text=text)), longest=LONGEST)
     if len(tokens.texts) < len(text):  # else they are its characters
         pieces = " · ".join(tokens.texts)
-        print_safely(say(f"as the tokens    {pieces}"), longest=LONGEST)
+        print_safely(say(message("as the tokens    {pieces}", pieces=pieces)), longest=LONGEST)
     return Read(loss, model, tokens)
 
 

@@ -21,6 +21,7 @@ from autolm.cli.targets import (
     root_of,
     write,
 )
+from autolm.outside.message import message
 
 
 def step(
@@ -75,7 +76,7 @@ def step(
 
         check_output(html, PLAYER_KINDS)
         if segment is not None:
-            raise ValueError("--segment is for the debugger: leave it out with --html")
+            raise ValueError(message("--segment is for the debugger: leave it out with --html"))
         if is_run(chosen, var, text):
             read = read_text(folder(chosen), text)
             write(lambda: player(read.loss, html, tokens=read.tokens))

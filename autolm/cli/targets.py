@@ -16,6 +16,7 @@ import typer
 
 from autolm.cli.runs import read_text
 from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.outside.terminal import print_safely
 
 if TYPE_CHECKING:
@@ -101,9 +102,21 @@ def folder(chosen: Chosen) -> Path:
 def check_output(path: Path, kinds: Collection[str]) -> None:
     """Refuse a file that cannot be made, before a program is run for it."""
     if path.suffix not in kinds:
-        raise ValueError(f"{path}: the name of the file ends in one of {', '.join(kinds)}")
+        raise ValueError(
+            message(
+                "{path}: the name of the file ends in one of {kinds}",
+                path=path,
+                kinds=", ".join(kinds),
+            )
+        )
     if not path.parent.is_dir():
-        raise ValueError(f"{path}: cannot be written: there is no folder {path.parent}")
+        raise ValueError(
+            message(
+                "{path}: cannot be written: there is no folder {parent}",
+                path=path,
+                parent=path.parent,
+            )
+        )
 
 
 def write(make: Callable[[], Path]) -> None:
@@ -124,7 +137,9 @@ def is_run(chosen: Chosen, var: str | None, text: str | None) -> bool:
     """Whether the target is a folder; --var and --text each belong to one kind of target."""
     is_folder = chosen.path is not None and chosen.path.is_dir()
     if is_folder and var is not None:
-        raise ValueError(f"--var is for a program, and {chosen} is a folder")
+        raise ValueError(message("--var is for a program, and {target} is a folder", target=chosen))
     if not is_folder and text is not None:
-        raise ValueError(f"--text is for a run, and {chosen} is not a folder")
+        raise ValueError(
+            message("--text is for a run, and {target} is not a folder", target=chosen)
+        )
     return is_folder

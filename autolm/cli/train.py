@@ -20,7 +20,8 @@ from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 from autolm.outside.columns import padded
 from autolm.outside.language import say
-from autolm.outside.terminal import let_go_of_output, print_safely
+from autolm.outside.message import message, plain_message
+from autolm.outside.terminal import let_go_of_output, print_safely, words_of
 
 if TYPE_CHECKING:
     from autolm.lm.engine import Engine
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     Agree = Callable[[Callable[[], Mapping[str, str]]], None]
     EngineFor = Callable[[TrainingConfig], AbstractContextManager[tuple[MakeEngine, Agree]]]
 
-NUMBERS: dict[Callable[[str], Any], str] = {int: "a whole number", float: "a number"}
+NUMBERS: dict[Callable[[str], Any], str] = {
+    int: message("a whole number"),
+    float: message("a number"),
+}
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
@@ -80,7 +84,12 @@ def _reader(kind: Callable[[str], Any], choice: Choice) -> Callable[[str], Any]:
             return kind(word)
         except ValueError:
             raise typer.BadParameter(
-                f"{word!r} is not {NUMBERS[kind]}; it must be {choice.range}"
+                message(
+                    "{word!r} is not {kind}; it must be {range}",
+                    word=word,
+                    kind=NUMBERS[kind],
+                    range=plain_message(choice.range),
+                )
             ) from None
 
     return read
@@ -120,7 +129,9 @@ def train(
     with _saying_once():
         if resume is not None:
             if output:
-                raise ValueError("--resume goes on in its own folder, and output was given")
+                raise ValueError(
+                    message("--resume goes on in its own folder, and output was given")
+                )
             _go_on(resume, given, engine_for)
         else:
             _begin(TrainingConfig.of(**given), output, engine_for)
@@ -155,15 +166,21 @@ def _engine(
     if config.engine == "numpy":
         if parallel or device or compiled:
             raise ValueError(
-                "--device, --parallel and --compile are for PyTorch: give --engine torch too"
+                message(
+                    "--device, --parallel and --compile are for PyTorch: give --engine torch too"
+                )
             )
         if is_one_of_several():
-            raise ValueError("the engine numpy has one worker: give --engine torch under torchrun")
+            raise ValueError(
+                message("the engine numpy has one worker: give --engine torch under torchrun")
+            )
         yield NumPyEngine, lambda facts: None
         return
     if find_spec("torch") is None:
         raise ValueError(
-            "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+            message(
+                "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
+            )
         )
     from autolm.torch.engine import TorchEngine
     from autolm.torch.workers import joined
@@ -203,7 +220,9 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
         if config != before:
             folder.change(config)
         if training.engine.leads and config.steps != before.steps:
-            print_safely(f"{padded(say('steps'), 7)} {say(_of_schedule(training, before.steps))}")
+            print_safely(
+                f"{padded(say(message('steps')), 7)} {say(_of_schedule(training, before.steps))}"
+            )
         _run(training, folder)
 
 
@@ -211,9 +230,14 @@ def _of_schedule(training: Training, before: int) -> str:
     """Say what more steps, or fewer, mean for the learning rate."""
     config = training.config
     rate = f"{training.learning_rate(training.step):.1e}"
-    return (
-        f"{config.steps}, and not {before}: the learning rate goes on at {rate}, where the "
-        f"{config.schedule} schedule of {config.steps} steps is at step {training.step}"
+    return message(
+        "{steps}, and not {before}: the learning rate goes on at {rate}, where the {schedule} "
+        "schedule of {steps} steps is at step {step}",
+        steps=config.steps,
+        before=before,
+        rate=rate,
+        schedule=config.schedule,
+        step=training.step,
     )
 
 
@@ -242,7 +266,7 @@ def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -
 
 def _standard_input() -> bytes:
     if is_one_of_several():
-        raise ValueError("standard input reaches one worker alone: give a file")
+        raise ValueError(message("standard input reaches one worker alone: give a file"))
     return sys.stdin.buffer.read()
 
 
@@ -269,8 +293,12 @@ def _run(training: Training, folder: RunFolder) -> None:
         raise typer.Exit(INTERRUPTED) from None
     except WorkerLost as error:
         raise WorkerLost(
-            f"{error}; autolm train --resume {folder.path} goes on from what was saved, with any "
-            "number of workers"
+            message(
+                "{error}; autolm train --resume {folder} goes on from what was saved, "
+                "with any number of workers",
+                error=words_of(error),
+                folder=folder.path,
+            )
         ) from None
     report.close(outcome, folder)
     if not outcome.done:
@@ -291,8 +319,13 @@ def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
     print_safely(say(f"\n{error}. First non-finite value:\n  {blame}"), sys.stderr)
     print_safely(
         say(
-            f"the run stops here; the last good state is step {last_good} in {folder.path} (the "
-            "same choices lead here again: start anew with a lower --learning-rate or --clip)"
+            message(
+                "the run stops here; the last good state is step {last_good} in "
+                "{folder} (the same choices lead here again: start anew with a lower "
+                "--learning-rate or --clip)",
+                last_good=last_good,
+                folder=folder.path,
+            )
         ),
         sys.stderr,
     )

@@ -18,6 +18,7 @@ from autolm.cli.exit_codes import DONE, FAILED, UNDECIDED
 from autolm.cli.file_checks import Check, check_of_operation, checks_in
 from autolm.ops import OPERATIONS
 from autolm.outside.language import say
+from autolm.outside.message import Message, message
 from autolm.outside.terminal import words_of
 from autolm.testing.laws.law import Law
 from autolm.testing.profiles import load_profiles, search
@@ -79,7 +80,7 @@ def show_verdicts(
         reports = []
         with console.status("") as status:
             for check in checks:
-                status.update(Text(say(f"checking {titles[check]}")))
+                status.update(Text(say(message("checking {title}", title=titles[check]))))
                 start = time.process_time()  # what others do on the machine is not its fault
                 report = _report_on(check)
                 reports.append((titles[check], report, time.process_time() - start))
@@ -107,7 +108,9 @@ def show_verdicts(
             drawings.mkdir(parents=True, exist_ok=True)
             picture = report.render(drawings / f"{picture_name}.svg")
             if picture is not None:
-                console.print(Text(say(f"  drawing: {picture}")), soft_wrap=True)
+                console.print(
+                    Text(say(message("  drawing: {picture}", picture=picture))), soft_wrap=True
+                )
     verdicts = {report.verdict for _, report, _ in reports}
     if Verdict.WRONG in verdicts:
         return FAILED
@@ -121,8 +124,10 @@ def _report_on(check: Check) -> Report:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        said = f"the check ended in {type(error).__name__}: {words_of(error)}"
-        return Report(check.name, Verdict.UNDECIDED, reason=said)
+        reason = message(
+            "the check ended in {kind}: {error}", kind=type(error).__name__, error=words_of(error)
+        )
+        return Report(check.name, Verdict.UNDECIDED, reason=reason)
 
 
 def _titles(checks: Sequence[Check], files: Mapping[Check, Path]) -> dict[Check, str]:
@@ -138,7 +143,7 @@ def _titles(checks: Sequence[Check], files: Mapping[Check, Path]) -> dict[Check,
 
 def _table(reports: Sequence[tuple[str, Report, float]], laws: Sequence[Law], wide: bool) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(say("operation"), overflow="fold")
+    table.add_column(say(message("operation")), overflow="fold")
     for law in laws:
         name = say(law.name)
         heading = name if wide else "\n".join(name)
@@ -165,18 +170,33 @@ def _chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
         if name not in known:
             _refuse_paths(name)
             near = difflib.get_close_matches(name.lower(), known, n=3)
-            those = ", ".join(known) if len(known) <= FEW else "those that `autolm ops` lists"
-            told = f"did you mean {' or '.join(near)}?" if near else f"there are {those}"
-            raise ValueError(f"no operation is called {name!r}; {told}")
+            raise ValueError(
+                message(
+                    "no operation is called {name!r}; {advice}",
+                    name=name,
+                    advice=_advice(near, known),
+                )
+            )
     return [check for name in dict.fromkeys(names) for check in known[name]] or list(checks)
+
+
+def _advice(near: Sequence[str], known: Mapping[str, object]) -> Message:
+    """Name the operations that a wrong name may have meant, or else those that there are."""
+    if near:
+        return message("did you mean {names}?", names=" or ".join(near))
+    if len(known) <= FEW:
+        return message("there are {names}", names=", ".join(known))
+    return message("there are those that `autolm ops` lists")
 
 
 def _refuse_paths(name: str) -> None:
     """Refuse what is no name of an operation but a path, if only Python files can be checked."""
     path = Path(name)
     if path.is_dir():
-        raise ValueError(f"{name}: it is a folder; name the Python files in it")
+        raise ValueError(message("{name}: it is a folder; name the Python files in it", name=name))
     if path.is_file():
-        raise ValueError(f"{name}: this is not a Python file; its name must end in .py")
+        raise ValueError(
+            message("{name}: this is not a Python file; its name must end in .py", name=name)
+        )
     if path.name != name:
-        raise ValueError(f"{name}: there is no such file")
+        raise ValueError(message("{name}: there is no such file", name=name))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.outside.terminal import print_safely
 from autolm.outside.whole_file import write_whole
 
@@ -38,13 +39,20 @@ def vscode(
     write_whole(path, extension.archive(sys.executable))
     found = [editor] if editor else list(extension.editors())
     if not found:
-        print_safely(say(f"{path.name}  written, for no editor was found: in one, choose"))
-        print_safely(say("'Extensions: Install from VSIX…'; or name its command by --editor"))
+        print_safely(
+            say(message("{file}  written, for no editor was found: in one, choose", file=path.name))
+        )
+        print_safely(
+            say(message("'Extensions: Install from VSIX…'; or name its command by --editor"))
+        )
         return
     try:
         for each in found:
             extension.install(each, path)
-            told = f"{each}  has the extension now; a window that is open must be reloaded"
+            told = message(
+                "{editor}  has the extension now; a window that is open must be reloaded",
+                editor=each,
+            )
             print_safely(say(told))
     finally:
         path.unlink()
@@ -53,7 +61,11 @@ def vscode(
 def _write_launch_json(text: str) -> None:
     path = Path(".vscode", "launch.json")
     if path.exists():
-        raise ValueError(f"{path} is there already; in it, 'Add Configuration…' offers autolm's")
+        raise ValueError(
+            message(
+                "{path} is there already; in it, 'Add Configuration…' offers autolm's", path=path
+            )
+        )
     path.parent.mkdir(exist_ok=True)
     write_whole(path, text.encode())
-    print_safely(f"{path}  {say('written')}")
+    print_safely(f"{path}  {say(message('written'))}")

@@ -11,10 +11,16 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from autolm.outside.message import message
+
 LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
 LONGEST_TOKENIZER = 1 << 26
 LONGEST_HEADER = 1 << 26  # of a file of weights
-KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device"}
+KINDS = {
+    stat.S_IFIFO: message("a pipe"),
+    stat.S_IFSOCK: message("a socket"),
+    stat.S_IFCHR: message("a device"),
+}
 
 
 def open_given(path: Path, within: Path | None = None) -> BinaryIO:
@@ -61,18 +67,20 @@ def read_own(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "it is a link", str(path)) from None
+            raise OSError(errno.ELOOP, message("it is a link"), str(path)) from None
         raise
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         _require_regular(status.st_mode, path)
         if hasattr(os, "getuid") and status.st_uid not in (os.getuid(), 0):
-            raise PermissionError(errno.EPERM, "another user owns it", str(path))
+            raise PermissionError(errno.EPERM, message("another user owns it"), str(path))
         if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise PermissionError(errno.EPERM, "other users may write to it", str(path))
+            raise PermissionError(errno.EPERM, message("other users may write to it"), str(path))
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+        raise OSError(
+            errno.EFBIG, message("it has more than {limit} bytes", limit=limit), str(path)
+        )
     return content
 
 
@@ -81,7 +89,7 @@ def require_file(path: Path, within: Path | None = None) -> None:
     if within is not None and path.is_symlink():
         folder = os.path.realpath(within)
         if os.path.dirname(os.path.realpath(path)) != folder:
-            raise OSError(errno.ELOOP, "a link that leads out of its folder", str(path))
+            raise OSError(errno.ELOOP, message("a link that leads out of its folder"), str(path))
     _require_regular(os.stat(path).st_mode, path)
 
 
@@ -89,8 +97,8 @@ def _require_regular(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(mode):
-        kind = KINDS.get(stat.S_IFMT(mode), "a device")
-        raise OSError(errno.EINVAL, f"{kind}, and not a file", str(path))
+        kind = KINDS.get(stat.S_IFMT(mode), message("a device"))
+        raise OSError(errno.EINVAL, message("{kind}, and not a file", kind=kind), str(path))
 
 
 def read_given(path: Path, limit: int | None = None, within: Path | None = None) -> bytes:
@@ -99,7 +107,11 @@ def read_given(path: Path, limit: int | None = None, within: Path | None = None)
         size = os.fstat(file.fileno()).st_size
         if limit is None or size <= limit:
             return file.read(size)
-    raise OSError(errno.EFBIG, f"larger than the {limit} bytes that it may have", str(path))
+    raise OSError(
+        errno.EFBIG,
+        message("larger than the {limit} bytes that it may have", limit=limit),
+        str(path),
+    )
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -120,9 +132,11 @@ def parse_json(content: str | bytes) -> Any:
     try:
         return json.loads(content, object_pairs_hook=_object)
     except RecursionError:
-        raise ValueError("not JSON that is meant: it is nested too deeply") from None
+        raise ValueError(message("not JSON that is meant: it is nested too deeply")) from None
     except ValueError as error:  # also of bytes that are no text, and numbers of 5000 digits
-        raise ValueError(f"not JSON: {str(error).partition('; use sys.')[0]}") from None
+        raise ValueError(
+            message("not JSON: {reason}", reason=str(error).partition("; use sys.")[0])
+        ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -130,6 +144,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, value in pairs:
         if name in made:
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(message("{name!r} stands there twice", name=name))
         made[name] = value
     return made

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from autolm.outside.given_file import open_given
+from autolm.outside.message import message
 
 # The errors of file systems that have no locks, as NFS without its lock daemon.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -81,7 +82,7 @@ def _require_own_file(path: Path) -> None:
     with suppress(FileNotFoundError):
         state = path.lstat()
         if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:
-            raise OSError(errno.EEXIST, "not a file of its own", str(path))
+            raise OSError(errno.EEXIST, message("not a file of its own"), str(path))
 
 
 def _write_process_id(descriptor: int) -> None:

@@ -64,6 +64,11 @@ def message(template: str, /, **parts: object) -> Message:
     return Message(fill(template, texts), template, texts)
 
 
+def plain_message(text: str) -> Message:
+    """Return a message of which only the finished English is known, as of Python's own errors."""
+    return Message(text, text, {})
+
+
 def joined(separator: str, texts: Iterable[str]) -> Message:
     """Join texts to one message, in which those that are messages can be translated.
 

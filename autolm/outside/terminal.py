@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autolm.outside.message import Message, message, plain_message
+
 LONGEST = 600  # characters of one message
 PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 RAISE = dis.opmap["RAISE_VARARGS"]
@@ -128,18 +130,26 @@ words_of_programs: deque[str] = deque(maxlen=16)
 
 
 def words_of(error: BaseException) -> str:
-    """Return what an error says, which may fail too; of one that says nothing, its kind.
+    """Return the message of an error, or its type if it has none; `str(error)` may fail too.
 
-    What a program itself has raised is noted in `words_of_programs`.
+    It is a `Message` except where a program raised the error: those words are never translated, and
+    are noted in `words_of_programs`.
     """
+    if error.args and isinstance(error.args[0], Message) and len(error.args) == 1:
+        return error.args[0]
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception as worse:
-        return f"{type(error).__name__}, whose own words end in {type(worse).__name__}"
+        return message(
+            "{kind}, whose message cannot be read: it raises {error}",
+            kind=type(error).__name__,
+            error=type(worse).__name__,
+        )
     if text and _is_raised_by_a_program(error):
         first = next(filter(None, map(str.strip, text.splitlines())), "")
         words_of_programs.extendleft([printable(first)] if first else [])
-    return text or type(error).__name__
+        return text
+    return plain_message(text) if text else type(error).__name__
 
 
 def _is_raised_by_a_program(error: BaseException) -> bool:

@@ -139,6 +139,22 @@ def test_a_mistake_in_a_program_is_told_in_korean_after_its_place(autolm, tmp_pa
     assert not ENGLISH.search(said)
 
 
+@pytest.mark.parametrize(
+    "words", ["input must be positive", "interrupted", "a must be at least 1, not 0", "a  b: {}"]
+)
+def test_the_words_of_a_program_and_the_name_of_a_file_are_not_translated(autolm, tmp_path, words):
+    program = tmp_path / "no breakpoints.py"
+    program.write_text(f"def f():\n    raise ValueError({words!r})\nf()\n")
+    code, said = autolm("draw", program, "-o", tmp_path / "a.svg")
+    assert code == 2
+    assert said == f"autolm: {program}:2: ValueError: {words}\n"
+    folder = tmp_path / words
+    folder.mkdir()
+    assert autolm("step", folder, "--var", "x")[1] == (
+        f"autolm: --var는 프로그램에 쓰는 것인데 {folder}은(는) 폴더입니다\n"
+    )
+
+
 def test_pictures_and_rules_of_operations_are_korean(autolm, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     (tmp_path / "a.py").write_text("from autolm import Value\nloss = Value(2.0) * 3\n")

@@ -103,7 +103,7 @@ class Mute(Exception):
         (ValueError("a"), "a"),
         (ValueError(), "ValueError"),
         (SyntaxError("bad", ("f", 1, 1, "x")), "bad"),
-        (Mute(), "Mute, whose own words end in RuntimeError"),
+        (Mute(), "Mute, whose message cannot be read: it raises RuntimeError"),
     ],
 )
 def test_an_error_always_has_words(error: BaseException, words: str) -> None:
