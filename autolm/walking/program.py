@@ -34,6 +34,7 @@ from autolm.engine.recording import Recording, recorder, recording, recording_he
 from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.engine.watching import backward_pass
 from autolm.outside.language import say
+from autolm.outside.message import Message, joined, message, plain_message
 from autolm.outside.terminal import in_a_line, print_safely, words_of
 from autolm.tensor.arguments import node_of
 from autolm.walking.libraries import Libraries, passes_not_walked
@@ -331,19 +332,27 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     """Say in one line where in a program an error came up, and which."""
     if isinstance(error, SyntaxError):
         line = f":{error.lineno}" if error.lineno else ""  # none of a null byte
-        return ProgramError(f"{error.filename or path}{line}: {error.msg}")
+        file = f"{error.filename or path}{line}"
+        return ProgramError(joined(": ", [file, plain_message(error.msg)]))
     files = {str(path), str(path.absolute())}
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename in files]
     where = f"{path}:{lines[-1]}" if lines else str(path)
     kind, text = type(error).__name__, words_of(error)
-    told = text if text.startswith(kind) else f"{kind}: {text}"
+    problem = text if text.startswith(kind) else joined(": ", [kind, text])
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
-        told += f": pip install 'autolm[{error.name}]'"
+        problem = joined(": ", [problem, f"pip install 'autolm[{error.name}]'"])
     library: Any = sys.modules.get("torch")
-    if library and re.search("cuda|nvidia", told, re.I) and not library.cuda.is_available():
-        told += "; there is no CUDA device here, so let the program use the device 'cpu'"
-    return ProgramError(f"{where}: {told}")
+    if library and re.search("cuda|nvidia", problem, re.I) and not library.cuda.is_available():
+        problem = message(
+            "{problem}; there is no CUDA device here, so let the program use the device 'cpu'",
+            problem=problem,
+        )
+    return ProgramError(joined(": ", [where, problem]))
+
+
+def _place(thread: threading.Thread | None) -> Message:
+    return message("in {thread}", thread=thread.name) if thread else message("in a thread")
 
 
 def program_traceback(path: Path, error: BaseException) -> list[str]:
@@ -360,16 +369,16 @@ def side_errors_in_a_line(path: Path) -> Iterator[None]:
     """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
 
     def tell(error: BaseException, where: str) -> None:
-        told = say(f"{in_a_line(str(program_error(path, error)))} ({where})")
-        print_safely(f"autolm: {told}", sys.stderr)
+        text = message("{error} ({where})", error=words_of(program_error(path, error)), where=where)
+        print_safely(f"autolm: {in_a_line(say(text))}", sys.stderr)
 
     def of_thread(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:
-            tell(told.exc_value, f"in {told.thread.name}" if told.thread else "in a thread")
+            tell(told.exc_value, _place(told.thread))
 
     def unraisable(told: Any) -> None:
         if told.exc_value is not None:
-            tell(told.exc_value, "ignored")
+            tell(told.exc_value, message("ignored"))
 
     before = threading.excepthook, sys.unraisablehook
     threading.excepthook, sys.unraisablehook = of_thread, unraisable
