@@ -182,7 +182,7 @@ def test_what_help_adds_to_an_option_is_said_beside_it():
 
 def test_what_is_put_in_stays_unless_the_korean_says_it_too():
     speak("ko")
-    assert say("the model reads: interrupted") == "모델이 읽는 글: interrupted"
+    assert say("interrupted was never closed") == "interrupted을(를) 닫지 않았습니다"
     assert say("loss.py: damaged: it is not JSON").endswith("손상되었습니다: JSON이 아닙니다")
     assert say("autolm: x").startswith("autolm")
 
