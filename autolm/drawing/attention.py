@@ -15,6 +15,7 @@ import numpy as np
 from autolm.drawing.axes import Axis
 from autolm.drawing.matrix import Matrix, matrices_svg
 from autolm.engine.graph import Node, topological_order
+from autolm.outside.message import message
 from autolm.walking.opening import composed
 from autolm.walking.wording import label
 
@@ -42,7 +43,7 @@ def attention_heads(root: Node, tokens: Sequence[str]) -> list[Matrix]:
                 title = f"{node.scope or label(node)}  head {number}"
                 heads.append(Matrix(title, weights, (axis, axis), hidden))
     if not heads:
-        raise ValueError(f"attention: there is none under {label(root)}")
+        raise ValueError(message("attention: there is none under {label}", label=label(root)))
     return heads
 
 
@@ -53,7 +54,12 @@ def _weights(node: Node, count: int) -> list[tuple[Any, Any]]:
     weights = np.asarray(next(each for each in inside if each.name == "weights").data)
     if weights.shape[-2:] != (count, count) or weights.ndim > 3:
         raise ValueError(
-            f"attention: {label(node)} has weights {weights.shape}, and the text {count} tokens"
+            message(
+                "attention: {label} has weights {shape}, and the text {count} tokens",
+                label=label(node),
+                shape=weights.shape,
+                count=count,
+            )
         )
     hidden = np.zeros(weights.shape, bool)
     for each in inside:

@@ -26,6 +26,7 @@ from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
 from autolm.ops.arguments import read_bool, read_choice, read_int, told
+from autolm.outside.message import message
 from autolm.outside.whole_file import write_whole
 from autolm.tensor.arguments import known_node, read_finite, read_kind, read_node, read_path
 from autolm.walking import wording
@@ -89,7 +90,9 @@ class Drawing:
         depth = None if depth is None else read_int("draw", "depth", depth, low=0)
         expand = _scopes(expand)
         if focus is not None and (depth is not None or expand):
-            raise ValueError("draw: focus draws what is near one node; leave out depth, expand")
+            raise ValueError(
+                message("draw: focus draws what is near one node; leave out depth, expand")
+            )
         is_small = fits_exactly(self.order, max_boxes) and depth is None and not expand
         with named_by(self.names):
             if focus is not None:
@@ -118,7 +121,9 @@ class Drawing:
             read_kind("draw", "focus", focus, str, "a node or the name of one")
         else:
             if all(focus is not node for node in self.order):
-                raise ValueError("focus: this node is not in the graph of the node that is drawn")
+                raise ValueError(
+                    message("focus: this node is not in the graph of the node that is drawn")
+                )
             return focus
         called = ((node, node.name or self.names.get(node, "")) for node in self.order)
         named = [(node, name) for node, name in called if name]
@@ -128,10 +133,20 @@ class Drawing:
         if found and len(names) == 1:
             return found[-1][0]
         if found:
-            raise ValueError(f"focus: {focus!r} may be any of {_listed(names)}; say which")
+            raise ValueError(
+                message(
+                    "focus: {focus!r} may be any of {listed}; say which",
+                    focus=focus,
+                    listed=_listed(names),
+                )
+            )
         near = get_close_matches(focus, names, n=3) or names
         raise ValueError(
-            f"focus: no node is called {focus!r} here; there are: {_listed(near) or 'none'}"
+            message(
+                "focus: no node is called {focus!r} here; there are: {listed}",
+                focus=focus,
+                listed=_listed(near) or "none",
+            )
         )
 
     def _which(self, focus: Node) -> str:
@@ -194,7 +209,13 @@ class Drawing:
         path = read_path("draw", "path", path)
         time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         if path.suffix not in KINDS:
-            raise ValueError(f"{path}: a picture's name ends in one of {', '.join(KINDS)}")
+            raise ValueError(
+                message(
+                    "{path}: a picture's name ends in one of {kinds}",
+                    path=path,
+                    kinds=", ".join(KINDS),
+                )
+            )
         if path.suffix == ".dot":
             content = self.dot(**options).source.encode(errors="backslashreplace")
         elif path.suffix == ".html":
@@ -219,7 +240,11 @@ def fits_exactly(order: Sequence[Node], max_boxes: int) -> bool:
 def _scopes(expand: Any) -> list[str]:
     scopes = [expand] if isinstance(expand, str) else expand
     if not isinstance(scopes, list | tuple) or not all(isinstance(s, str) for s in scopes):
-        raise TypeError(f"draw: expand must be a scope or a list of them, not {told(expand)}")
+        raise TypeError(
+            message(
+                "draw: expand must be a scope or a list of them, not {expand}", expand=told(expand)
+            )
+        )
     return list(scopes)
 
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Literal
 
 from autolm.drawing.atoms import Atom
+from autolm.outside.message import message
 
 ALIKE = 3  # so many numbered scopes that are alike are rolled
 NAMED = 3  # operations in the title of a stage
@@ -75,7 +76,13 @@ def outline(atoms: Sequence[Atom], expand: Sequence[str] = ()) -> Group:
         if not any(is_inside(path, [pattern]) for path in paths):
             names = sorted({".".join(path) for path in paths if path})
             known = ", ".join(get_close_matches(pattern, names, n=3) or names[:12])
-            raise ValueError(f"expand: no scope {pattern!r} here; there are: {known or 'none'}")
+            raise ValueError(
+                message(
+                    "expand: no scope {pattern!r} here; there are: {known}",
+                    pattern=pattern,
+                    known=known or "none",
+                )
+            )
     return _Outliner(atoms, expand).scope((), operations)
 
 
