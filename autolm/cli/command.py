@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import typer
 
-from autolm import __version__
 from autolm.cli.check import check
 from autolm.cli.dap import dap
 from autolm.cli.draw import draw
@@ -68,7 +67,9 @@ for _heading, _commands in COMMANDS.items():
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print_safely(f"autolm {__version__}")
+        from importlib.metadata import version
+
+        print_safely(f"autolm {version('autolm')}")
         raise typer.Exit(DONE)
 
 

@@ -12,10 +12,9 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from autolm import __version__
 
 FOLDER = Path(__file__).with_name("vscode")
 EDITORS = ("code", "code-insiders", "codium", "code-server", "cursor", "windsurf")
@@ -61,7 +60,7 @@ def archive(python: str) -> bytes:
 def manifest() -> Any:
     """Return what the extension tells an editor of itself, in the version of autolm."""
     package = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))
-    return {**package, "version": __version__}
+    return {**package, "version": version("autolm")}
 
 
 def editors() -> Iterator[str]:
