@@ -111,6 +111,7 @@ from autolm.walking.explanation import explain as explain
 from autolm.walking.opening import open as open
 from autolm.walking.walk import Walk as Walk
 from autolm.walking.what_if import edit as edit
+
 __version__: str
 
 __all__ = [

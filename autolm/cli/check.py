@@ -7,41 +7,72 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.message import message
+
+SEARCH, REPORT = message("Search"), message("Report")
+
 
 def check(
     operations: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Which operations, and Python files of yours: their primitives, Functions of "
-            "PyTorch and rules of JAX are checked instead of ours. All if none is named.",
+            metavar="OPERATION|FILE",
+            help=message(
+                "Operations of autolm, or Python files whose primitives, autograd.Functions of "
+                "PyTorch and custom_vjp rules of JAX are checked."
+            ),
+            show_default=message("all operations of autolm"),
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="How long to search: dev, ci or nightly.")
+        str | None,
+        typer.Option(
+            metavar="dev|ci|nightly",
+            help=message("Effort of the search for counterexamples."),
+            show_default=message("HYPOTHESIS_PROFILE, else ci if CI is set, else dev"),
+            rich_help_panel=SEARCH,
+        ),
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Go on with more examples until each check has taken this much processor time; "
-            "print what was tried.",
+            metavar="SECONDS",
+            help=message(
+                "Search each operation for this much CPU time, and print which inputs were tried."
+            ),
+            rich_help_panel=SEARCH,
         ),
     ] = None,
     module: Annotated[
-        list[Path] | None, typer.Option(help="A Python file, the same as naming it.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help=message("A Python file, as if it were given as an argument."),
+            rich_help_panel=SEARCH,
+        ),
     ] = None,
     diagnosis: Annotated[
         bool,
         typer.Option(
-            "--diagnosis/--no-diagnosis", help="Whether to say the cause; an exercise keeps it."
+            "--diagnosis/--no-diagnosis",
+            help=message(
+                "Say what is wrong with a rule, or only that it is wrong (for exercises)."
+            ),
+            show_default="--diagnosis",
+            rich_help_panel=REPORT,
         ),
     ] = True,
     drawings: Annotated[
         Path | None,
-        typer.Option(help="Draw the counterexample of each wrong operation into this folder."),
+        typer.Option(
+            metavar="FOLDER",
+            help=message("Draw the counterexample of each wrong operation into this folder."),
+            rich_help_panel=REPORT,
+        ),
     ] = None,
 ) -> None:
-    """Prove the gradients of operations, or say which rule is wrong, where and how."""
+    """Check the gradients of operations; exit with the code of the worst verdict."""
     from autolm.cli.verdicts import show_verdicts
 
     named = operations or []

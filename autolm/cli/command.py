@@ -45,17 +45,17 @@ from autolm.outside.terminal import (
 )
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Learn": (info, ops),
-    "Look": (step, draw),
-    "In an editor": (vscode, dap),
-    "Prove": (check,),
-    "Train": (train, sample, export),
+    message("See"): (step, draw),
+    message("Check"): (check,),
+    message("Train"): (train, sample, export),
+    message("Reference"): (info, ops),
+    message("Editors"): (vscode, dap),
 }
 
 app = typer.Typer(
     name="autolm",
     cls=GroupedCommands,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -78,17 +78,22 @@ def autolm(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Say which version this is.", callback=_show_version, is_eager=True
+            "--version", help=message("Show the version."), callback=_show_version, is_eager=True
         ),
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show where an error came from.")
+        bool, typer.Option("--traceback", help=message("Show the traceback of an error."))
     ] = False,
     language: Annotated[
-        str | None, typer.Option(help="en or ko; if not given, that of the locale.")
+        str | None,
+        typer.Option(
+            metavar="en|ko",
+            help=message("Language of messages and help."),
+            show_default=message("language of the locale"),
+        ),
     ] = None,
 ) -> None:
-    """Watch, draw and prove the mathematics of training a language model."""
+    """Define the options of all commands; `main` reads `--traceback` and `--language`."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.message import message
+
 
 def dap(
     port: Annotated[
@@ -14,12 +16,15 @@ def dap(
         typer.Option(
             min=0,
             max=65535,
-            help="Wait for one editor at this port of this machine (0: at a free one, which is "
-            "named), not on standard input and output.",
+            metavar="PORT",
+            help=message(
+                "Wait for one editor at this port of localhost; 0 chooses and prints a free port."
+            ),
+            show_default=message("standard input and output"),
         ),
     ] = None,
 ) -> None:
-    """Serve an editor that steps through backprop, by the Debug Adapter Protocol."""
+    """Serve one editor over the Debug Adapter Protocol."""
     from autolm.debugger.dap.adapter import serve, serve_at
 
     if port is None:

@@ -9,6 +9,8 @@ import typer
 
 from autolm.cli.runs import Read, read_text
 from autolm.cli.targets import (
+    MODEL,
+    OUTPUT,
     Arguments,
     Module,
     Target,
@@ -24,47 +26,112 @@ from autolm.cli.targets import (
 from autolm.outside.message import message
 from autolm.outside.whole_file import write_whole
 
+CONTENT = message("Content")
+
 
 def draw(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The picture: .svg, .png, .pdf, .dot or .html.")
-    ],
     target: Target = None,
     arguments: Arguments = None,
     module: Module = None,
     var: Variable = None,
     text: Text = None,
-    depth: Annotated[
-        int | None, typer.Option(help="How deep scopes are opened; 0 closes all.", min=0)
-    ] = None,
-    expand: Annotated[
-        list[str] | None, typer.Option(help="A scope to open, such as blocks.0.attention.")
-    ] = None,
-    focus: Annotated[
-        str | None, typer.Option(help="Draw only what is near the node of this name.")
-    ] = None,
-    radius: Annotated[
-        int | None, typer.Option(help="How near: so many edges. [2]", min=0, show_default=False)
-    ] = None,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Draw who looks at whom: each head's weights.")
+        bool,
+        typer.Option(
+            "--attention",
+            help=message("Draw the attention weights of each head instead of the graph."),
+            rich_help_panel=MODEL,
+        ),
     ] = False,
     grad: Annotated[
-        bool, typer.Option("--grad", help="Draw the backward pass too, with its arithmetic.")
+        bool,
+        typer.Option(
+            "--grad",
+            help=message("Show gradients, and the chain rule on each edge."),
+            rich_help_panel=CONTENT,
+        ),
     ] = False,
-    max_boxes: Annotated[
-        int | None, typer.Option(help="How many boxes there may be; more is closed. [18]", min=1)
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=message("Expand scopes down to this depth; 0 collapses all of them."),
+            rich_help_panel=CONTENT,
+        ),
     ] = None,
+    expand: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help=message("Expand this scope, such as blocks.0.attention; can be repeated."),
+            rich_help_panel=CONTENT,
+        ),
+    ] = None,
+    max_boxes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=message("Collapse scopes until at most N boxes are left."),
+            show_default="18",
+            rich_help_panel=CONTENT,
+        ),
+    ] = None,
+    focus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NODE",
+            help=message("Draw only the neighbourhood of this node."),
+            rich_help_panel=CONTENT,
+        ),
+    ] = None,
+    radius: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=message("Size of the neighbourhood, in edges."),
+            show_default="2",
+            rich_help_panel=CONTENT,
+        ),
+    ] = None,
+    *,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=message("Picture to write: .svg, .png, .pdf, .dot or .html."),
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     direction: Annotated[
-        str | None, typer.Option(help="right, down, or auto: right if it fits --width.")
+        str | None,
+        typer.Option(
+            metavar="auto|right|down",
+            help=message("Direction of the graph; auto is right if that fits --width, else down."),
+            show_default="auto",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     width: Annotated[
         int | None,
-        typer.Option(help="Pixels from which a picture goes down. [1200]", min=1),
+        typer.Option(
+            min=1,
+            metavar="PIXELS",
+            help=message("Greatest width for --direction auto; width of an attention picture."),
+            show_default="1200",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    dark: Annotated[
+        bool,
+        typer.Option("--dark", help=message("Use a dark background."), rich_help_panel=OUTPUT),
+    ] = False,
 ) -> None:
-    """Draw the graph of a program, or of a trained model, into a file."""
+    """Draw a computation graph, or attention weights, into a file."""
     from autolm.drawing.drawing import KINDS, render
     from autolm.walking.program_names import in_program
 

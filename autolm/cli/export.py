@@ -11,10 +11,10 @@ from autolm.outside.message import message
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    folder: Annotated[Path, typer.Argument(help="The folder to make.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=message("Run folder."))],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=message("Folder to create."))],
 ) -> None:
-    """Write a run as a folder that Hugging Face's transformers loads."""
+    """Write a run as a folder that Hugging Face Transformers loads."""
     from autolm.lm.export import export as export_run
     from autolm.lm.run_folder import RunFolder
     from autolm.outside.language import say

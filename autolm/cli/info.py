@@ -19,18 +19,27 @@ def info(
     run: Annotated[
         Path | None,
         typer.Argument(
-            help="A run folder, a pretrained model's or a config.json; without one the default."
+            metavar="MODEL",
+            help=message("Run folder, folder of a pretrained model, or a config.json."),
+            show_default=message("the default TinyLM"),
         ),
     ] = None,
     vocab_size: Annotated[
-        int | None, typer.Option(help="Vocabulary, where there is no tokenizer.", min=1)
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=message("Vocabulary size, if there is no tokenizer to read.")
+        ),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Say also what each of so many workers holds and sends.", min=1),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=message("Show also the memory and the traffic of each of N workers."),
+        ),
     ] = None,
 ) -> None:
-    """Count parameters, operations and memory by module, beside GPT-3's by the same formulas."""
+    """Print parameters, operations and memory by module, next to GPT-3's."""
     from autolm.cli.console import SafeConsole
     from autolm.lm.size import GPT3, size_table, worker_table
 

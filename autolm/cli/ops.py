@@ -2,7 +2,7 @@
 
 
 def ops() -> None:
-    """List every operation with its formula, its gradient rule and its conventions."""
+    """Print a table of all operations."""
     from rich.table import Table
 
     from autolm import ops

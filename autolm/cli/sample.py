@@ -7,18 +7,76 @@ from typing import Annotated
 
 import typer
 
+from autolm.outside.message import message
+
+TEXT, SAMPLING, MACHINE = message("Text"), message("Sampling"), message("Machine")
+
 
 def sample(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, or of a pretrained model.")],
-    prompt: Annotated[str, typer.Option(help="How the text begins.")] = "",
-    tokens: Annotated[int, typer.Option(help="How many tokens to write.", min=1)] = 300,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens only.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Choose among the likeliest only.")] = None,
-    seed: Annotated[int | None, typer.Option(help="For the same text each time.", min=0)] = None,
-    native: Annotated[bool, typer.Option(help="Record and compile it (extra fast).")] = False,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help=message("Run folder, or folder of a pretrained model.")
+        ),
+    ],
+    prompt: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help=message("Text to continue."), rich_help_panel=TEXT, show_default=""
+        ),
+    ] = "",
+    tokens: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=message("Number of tokens to generate."),
+            rich_help_panel=TEXT,
+        ),
+    ] = 300,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help=message("Sampling temperature; 0 always chooses the most probable token."),
+            rich_help_panel=SAMPLING,
+        ),
+    ] = 1.0,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help=message("Sample from the K most probable tokens only."),
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            help=message("Sample from the most probable tokens whose probabilities add up to P."),
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=message("Random seed, for a reproducible text."),
+            rich_help_panel=SAMPLING,
+        ),
+    ] = None,
+    native: Annotated[
+        bool,
+        typer.Option(
+            "--native/--no-native",
+            help=message("Record and compile the decoding step."),
+            rich_help_panel=MACHINE,
+        ),
+    ] = False,
 ) -> None:
-    """Let a trained model go on with a text, as it comes."""
+    """Print text from a trained model as it is generated."""
     import numpy as np
 
     from autolm.lm.sampling import stream_text

@@ -9,6 +9,8 @@ import typer
 
 from autolm.cli.runs import read_text
 from autolm.cli.targets import (
+    OUTPUT,
+    PROGRAM,
     Arguments,
     Module,
     Target,
@@ -34,34 +36,50 @@ def step(
         typer.Option(
             "--pass",
             min=0,
-            help="Stop at the start of this backward pass of a training loop; those before run "
-            "at plain speed.",
-            show_default="0, the first",
+            metavar="N",
+            help=message(
+                "Stop at the start of backward pass N of a training loop; earlier passes run at "
+                "full speed."
+            ),
+            show_default=message("0, the first"),
+            rich_help_panel=PROGRAM,
         ),
     ] = None,
     when: Annotated[
         str | None,
         typer.Option(
-            help="Stop at the start of the first pass in which this Python expression is true, "
-            "such as loss > 2 or grad('fc1.weight').norm() > 10.",
+            metavar="CONDITION",
+            help=message(
+                "Stop at the start of the first pass in which this Python expression is true, "
+                "such as loss > 2 or grad('fc1.weight').norm() > 10."
+            ),
+            rich_help_panel=PROGRAM,
         ),
     ] = None,
     text: Text = None,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write a player instead: a page that is stepped through in a browser."),
+        typer.Option(
+            metavar="FILE",
+            help=message("Write a page to step through in a browser, and open no debugger."),
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     segment: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Of a large model: keep the gradients of so many steps, and compute those before "
-            "again where you go back to them.",
-            show_default="all are kept",
+            metavar="N",
+            help=message(
+                "Save memory: keep the gradients of N steps, and recompute earlier ones when you "
+                "step back."
+            ),
+            show_default=message("keep all"),
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
 ) -> None:
-    """Walk backprop in a debugger, forwards and back: of a program, or of a trained model."""
+    """Open the debugger at a backward pass, or write the pass as a page."""
     from autolm.walking.passes import Passes
 
     chosen = choose(target, module, arguments)

@@ -23,23 +23,48 @@ if TYPE_CHECKING:
     from autolm.engine.graph import Node
     from autolm.walking.passes import Passes
 
+PROGRAM, MODEL, OUTPUT = message("Program"), message("Model"), message("Output")
+
 Target = Annotated[
     str | None,
-    typer.Argument(help="A program, FILE.py; or the folder of a run, or of a pretrained model."),
+    typer.Argument(
+        metavar="TARGET",
+        help=message("Program (FILE.py), run folder, or folder of a pretrained model."),
+    ),
 ]
 Arguments = Annotated[
     list[str] | None,
-    typer.Argument(help="Arguments of the program; write -- before those that begin with -."),
+    typer.Argument(
+        metavar="ARGS", help=message("Arguments of the program; put -- before the first option.")
+    ),
 ]
 Module = Annotated[
-    str | None, typer.Option("-m", "--module", help="Run a module, as python -m does.")
+    str | None,
+    typer.Option(
+        "-m",
+        "--module",
+        metavar="MODULE",
+        help=message("Run a module, as python -m does."),
+        rich_help_panel=PROGRAM,
+    ),
 ]
 Variable = Annotated[
-    str | None, typer.Option(help="The program's name for the root.", show_default="loss")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=message("Variable of the program to differentiate."),
+        show_default="loss",
+        rich_help_panel=PROGRAM,
+    ),
 ]
 Text = Annotated[
     str | None,
-    typer.Option(help="What the model reads.", show_default="a line of the validation text"),
+    typer.Option(
+        metavar="TEXT",
+        help=message("Text for the model to read."),
+        show_default=message("first line of the validation text"),
+        rich_help_panel=MODEL,
+    ),
 ]
 
 

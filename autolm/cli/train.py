@@ -37,6 +37,18 @@ NUMBERS: dict[Callable[[str], Any], str] = {
     int: message("a whole number"),
     float: message("a number"),
 }
+METAVARS: dict[type, str] = {int: "N", float: "X", bool: ""}
+GROUPS = {
+    "text": message("Text"),
+    "model": message("Model"),
+    "training": message("Training"),
+    "machine": message("Machine"),
+}
+RUN = message("Run")
+EFFECTIVE_DEFAULTS = {  # which depend on other options; see `TrainingConfig.of`
+    "kind": message("lines for toy, else stream"),
+    "d_ff": message("256, or 4 × d_model if only --d-model is given"),
+}
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
@@ -55,20 +67,18 @@ def with_choices(command: Callable[..., None]) -> Callable[..., None]:
 def _parameter(name: str) -> inspect.Parameter:
     choice, default = TrainingConfig.choices()[name], getattr(TrainingConfig, name)
     kind, is_flag = type(default), isinstance(default, bool)
-    told = [f"default: {default}"] if not is_flag else []
-    told += [choice.range] if choice.range else []
-    about = choice.about + (f" [{'; '.join(told)}]" if told else "")
+    shown_default = EFFECTIVE_DEFAULTS.get(name, "" if is_flag else str(default))
     option: Any
     if name == "data":
-        option = typer.Argument(help=about, show_default=False)
+        option = typer.Argument(metavar="DATA", help=choice.about, show_default=shown_default)
     else:
         option = typer.Option(
             *([f"--{name}/--no-{name}"] if is_flag else []),
             parser=_reader(kind, choice) if kind in NUMBERS else None,
-            metavar=None if is_flag else f"<{kind.__name__}>",
-            help=about,
-            show_default=False,
-            rich_help_panel=choice.group.capitalize(),
+            metavar="|".join(choice.known) or METAVARS[kind],
+            help=choice.about,
+            show_default=shown_default,
+            rich_help_panel=GROUPS[choice.group],
         )
     return inspect.Parameter(
         name,
@@ -100,30 +110,57 @@ def train(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run folder; runs/<today>-a if not given."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help=message("Run folder to create."),
+            show_default=message("runs/<date>-a"),
+            rich_help_panel=RUN,
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Go on with this run, exactly; with another engine or --steps to another end. The "
-            "place of the text, --validate-every, and what is said of the machine may change too."
+            metavar="FOLDER",
+            help=message(
+                "Resume this run exactly. Only DATA (the path of the same text), --steps, "
+                "--validate-every and the options of the machine except --dtype can change."
+            ),
+            rich_help_panel=RUN,
         ),
     ] = None,
     device: Annotated[
-        DeviceName | None, typer.Option(help="Where PyTorch computes. [default: cpu]")
+        DeviceName | None,
+        typer.Option(
+            metavar="cpu|cuda|mps",
+            help=message("Device of PyTorch."),
+            show_default="cpu",
+            rich_help_panel=GROUPS["machine"],
+        ),
     ] = None,
     parallel: Annotated[
         Parallel | None,
         typer.Option(
-            help="Under torchrun: each worker has the whole model, or a part. [default: ddp]"
+            metavar="ddp|fsdp",
+            help=message(
+                "Under torchrun: keep the whole model on each worker (ddp), or shard it (fsdp)."
+            ),
+            show_default="ddp",
+            rich_help_panel=GROUPS["machine"],
         ),
     ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Let torch.compile fuse PyTorch's operations.")
+        bool,
+        typer.Option(
+            "--compile",
+            help=message("Compile the model with torch.compile."),
+            rich_help_panel=GROUPS["machine"],
+        ),
     ] = False,
     **choices: Any,
 ) -> None:
-    """Train TinyLM on a text; the run folder holds the model, the plot and samples."""
+    """Train TinyLM on a text, or resume a run."""
     given = {name: value for name, value in choices.items() if value is not None}
     engine_for = partial(_engine, device, parallel, compiled)
     with _saying_once():

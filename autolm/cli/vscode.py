@@ -18,18 +18,20 @@ def vscode(
     editor: Annotated[
         str | None,
         typer.Option(
-            help="The command of the editor.",
-            show_default="each that is found: code, codium, code-server, …",
+            metavar="COMMAND",
+            help=message("Command that starts the editor."),
+            show_default=message("every editor found: code, codium, code-server, …"),
         ),
     ] = None,
     launch_json: Annotated[
         bool,
         typer.Option(
-            "--launch-json", help="Write .vscode/launch.json in this folder, and install nothing."
+            "--launch-json",
+            help=message("Write .vscode/launch.json in the current folder instead of installing."),
         ),
     ] = False,
 ) -> None:
-    """Install the extension for VS Code, and editors like it; or write a launch.json."""
+    """Install the extension for VS Code and compatible editors, or write a launch.json."""
     from autolm.debugger import editor_extension as extension
 
     if launch_json:

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from autolm.nn.schedule_name import ScheduleName
 from autolm.outside.given_file import parse_json
+from autolm.outside.message import message
 
 Kind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
@@ -110,8 +111,10 @@ class TrainingConfig:
     data: str = field(
         default=TOY,
         metadata=choice(
-            "A text file, - for standard input, toy (a built-in language whose true entropy is "
-            "known), or python-docs.",
+            message(
+                "Text to train on: a file, - for standard input, toy (a generated language of "
+                "known entropy), or python-docs (Python's documentation)."
+            ),
             "text",
             changeable=True,
         ),
@@ -119,70 +122,106 @@ class TrainingConfig:
     kind: Kind = field(
         default="lines",
         metadata=choice(
-            "Documents: lines, or one stream; a file is a stream unless you say lines.",
+            message("Split the text into one document per line, or read it as one stream."),
             "text",
             known=Kind,
         ),
     )
     tokenizer: TokenizerName = field(
         default="characters",
-        metadata=choice("Characters, or byte-level BPE.", "text", known=TokenizerName),
-    )
-    num_merges: int = field(default=512, metadata=choice("Merges of bpe.", "text", low=0))
-    num_layers: int = field(default=2, metadata=choice("Layers.", "model", low=1))
-    num_heads: int = field(default=4, metadata=choice("Attention heads.", "model", low=1))
-    d_model: int = field(default=64, metadata=choice("Width.", "model", low=1))
-    d_ff: int = field(
-        default=256,
         metadata=choice(
-            "Width of feed-forward; 4 × d_model if only that is given.", "model", low=1
+            message("Tokenizer: characters or byte-level BPE."), "text", known=TokenizerName
         ),
     )
-    norm: NormName = field(
-        default="pre", metadata=choice("Where norms stand.", "model", known=NormName)
+    num_merges: int = field(
+        default=512, metadata=choice(message("Number of BPE merges."), "text", low=0)
     )
-    block_size: int = field(default=64, metadata=choice("Tokens of context.", "model", low=1))
-    batch_size: int = field(default=12, metadata=choice("Rows in a batch.", "training", low=1))
+    num_layers: int = field(
+        default=2, metadata=choice(message("Number of Transformer layers."), "model", low=1)
+    )
+    num_heads: int = field(
+        default=4, metadata=choice(message("Number of attention heads per layer."), "model", low=1)
+    )
+    d_model: int = field(
+        default=64, metadata=choice(message("Width of the model."), "model", low=1)
+    )
+    d_ff: int = field(
+        default=256,
+        metadata=choice(message("Width of the feed-forward layers."), "model", low=1),
+    )
+    norm: NormName = field(
+        default="pre",
+        metadata=choice(message("Position of layer normalisation."), "model", known=NormName),
+    )
+    block_size: int = field(
+        default=64, metadata=choice(message("Context length in tokens."), "model", low=1)
+    )
+    batch_size: int = field(
+        default=12, metadata=choice(message("Sequences per batch."), "training", low=1)
+    )
     steps: int = field(
-        default=1800, metadata=choice("Steps of training.", "training", low=1, changeable=True)
+        default=1800,
+        metadata=choice(message("Number of training steps."), "training", low=1, changeable=True),
     )
     learning_rate: float = field(
-        default=1.5e-2, metadata=choice("Learning rate after the warm-up.", "training", above=0)
+        default=1.5e-2,
+        metadata=choice(message("Peak learning rate, reached after warm-up."), "training", above=0),
     )
     final_learning_rate: float = field(
-        default=0.0, metadata=choice("Learning rate at the end.", "training", low=0)
+        default=0.0, metadata=choice(message("Learning rate at the last step."), "training", low=0)
     )
     schedule: ScheduleName = field(
-        default="linear", metadata=choice("How the rate falls.", "training", known=ScheduleName)
+        default="linear",
+        metadata=choice(message("Learning-rate schedule."), "training", known=ScheduleName),
     )
     warmup_steps: int = field(
-        default=50, metadata=choice("Steps in which the rate rises.", "training", low=0)
+        default=50, metadata=choice(message("Warm-up steps."), "training", low=0)
     )
     beta1: float = field(
-        default=0.9, metadata=choice("Adam's memory of gradients.", "training", low=0, below=1)
+        default=0.9,
+        metadata=choice(
+            message("Decay rate of the mean gradient in Adam (β1)."), "training", low=0, below=1
+        ),
     )
     beta2: float = field(
-        default=0.95, metadata=choice("Adam's memory of their squares.", "training", low=0, below=1)
+        default=0.95,
+        metadata=choice(
+            message("Decay rate of the mean squared gradient in Adam (β2)."),
+            "training",
+            low=0,
+            below=1,
+        ),
     )
-    weight_decay: float = field(default=0.0, metadata=choice("Weight decay.", "training", low=0))
-    clip: float = field(default=1.0, metadata=choice("Longest gradient.", "training", above=0))
+    weight_decay: float = field(
+        default=0.0, metadata=choice(message("Weight decay."), "training", low=0)
+    )
+    clip: float = field(
+        default=1.0,
+        metadata=choice(message("Clip the gradient norm to this value."), "training", above=0),
+    )
     validate_every: int = field(
         default=300,
         metadata=choice(
-            "Steps from one validation to the next; each saves.",
+            message("Validate and save a checkpoint every N steps."),
             "training",
             low=1,
             changeable=True,
         ),
     )
-    seed: int = field(default=0, metadata=choice("Seed of weights and batches.", "training", low=0))
+    seed: int = field(
+        default=0,
+        metadata=choice(
+            message("Random seed of the initial weights and the batches."), "training", low=0
+        ),
+    )
     dtype: DTypeName = field(
-        default="float32", metadata=choice("Of the parameters.", "machine", known=DTypeName)
+        default="float32",
+        metadata=choice(message("Data type of the parameters."), "machine", known=DTypeName),
     )
     threads: int = field(
         default=1,
         metadata=choice(
-            "Processor threads for matrix products; another number rounds sums differently.",
+            message("CPU threads for matrix products; their number affects rounding."),
             "machine",
             low=1,
             changeable=True,
@@ -191,13 +230,16 @@ class TrainingConfig:
     engine: EngineName = field(
         default="numpy",
         metadata=choice(
-            "What computes: NumPy, or PyTorch.", "machine", known=EngineName, changeable=True
+            message("Library that computes the training step."),
+            "machine",
+            known=EngineName,
+            changeable=True,
         ),
     )
     native: bool = field(
         default=False,
         metadata=choice(
-            "Record the step and compile it: quicker, and rounded differently (extra fast).",
+            message("Record and compile the training step: faster, with different rounding."),
             "machine",
             changeable=True,
         ),

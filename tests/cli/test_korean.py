@@ -5,11 +5,11 @@ import re
 import pytest
 
 from autolm.cli.command import main
+from autolm.cli.help_texts import HELP
 from autolm.debugger.commands import Debugger
 from autolm.outside.language import speak
 from tests.session import Session, the_neuron
 
-COMMANDS = ("train", "sample", "step", "draw", "check", "info", "ops")
 ENGLISH = re.compile(r"\b[a-zA-Z]?[a-z]+ [a-z]+ [a-z]+\b")
 SWAPPED = """from autolm import primitive
 @primitive
@@ -37,13 +37,15 @@ def autolm(capsys):
     return run
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", HELP)
 def test_the_help_of_a_command_is_korean(autolm, command):
     code, said = autolm(command, "--help")
     assert code == 0
     assert "사용법: " in said
-    assert "이 도움말을 보인다." in said
+    assert "이 도움말을 표시합니다." in said
     assert "required" not in said
+    for line in HELP[command].examples:
+        said = said.replace(line, "")
     assert not ENGLISH.search(said), said
 
 
@@ -76,14 +78,15 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
     ("arguments", "said"),
     [
         (("nothing",), "그런 명령이 없습니다: 'nothing'"),
-        (("step",), "인자가 빠졌습니다: 'target'"),
+        (("step",), "프로그램 FILE.py나 폴더, 또는 -m MODULE을 쓰십시오"),
+        (("sample",), "인자가 빠졌습니다: 'MODEL'"),
         (
             ("train", "--steps", "x"),
             "'--steps'의 값이 잘못되었습니다: 'x'은(는) 정수가 아닙니다. 1 이상",
         ),
         (("train", "--num-layers", "0"), "num_layers이(가) 0입니다. 1 이상이어야 합니다"),
         (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
-        (("check", "nul"), "'nul'(이)라는 연산이 없습니다. 혹시 "),
+        (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 mul?"),
         (("check", "/"), "/: 폴더입니다. 그 안의 파이썬 파일을 적어 주세요"),
         (("draw", "a.py", "-o", "a.gif"), "a.gif: 파일 이름은 .svg"),
         (("--bad",), "그런 옵션이 없습니다: --bad"),

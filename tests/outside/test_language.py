@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from autolm import Value
 from autolm.debugger.commands import Debugger
-from autolm.lm.config import TrainingConfig
 from autolm.ops import OPERATIONS
 from autolm.outside.columns import width
 from autolm.outside.language import say, say_rule, speak, usual_language
@@ -35,7 +34,7 @@ walking/blame.py torch/notices.py torch/detours.py
 drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
 testing/report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py testing/laws/*.py
 testing/relations.py testing/checking_operations.py"""
-SILENT = ("debugger/editor_extension.py",)
+SILENT = ("debugger/editor_extension.py", "cli/help_texts.py")  # help_texts: by the catalogue
 # No message: names of choices, programs, words in pictures, and what programs are told of types.
 NO_MESSAGES = {
     "; use sys.",  # in an error of Python's json
@@ -136,9 +135,8 @@ def test_every_korean_is_korean_and_puts_in_what_the_english_has():
             assert len(numbered) == given, english
 
 
-def test_what_is_said_of_commands_choices_and_laws_has_its_korean():
-    told = [choice.about for choice in TrainingConfig.choices().values()]
-    told += [said for law in (*LAWS, *TORCH_LAWS, *JAX_LAWS) for said in (law.name, law.statement)]
+def test_texts_of_debugger_commands_and_laws_have_korean():
+    told = [said for law in (*LAWS, *TORCH_LAWS, *JAX_LAWS) for said in (law.name, law.statement)]
     for name in " ".join(Debugger.groups.values()).split():
         lines = [line.strip() for line in getattr(Debugger, f"do_{name}").__doc__.splitlines()]
         told += [lines[0], *lines[3:]]
@@ -172,12 +170,6 @@ def test_columns_stay_where_they_were():
     for column in ("단계", "neuron.py"):
         before = english.index("5 steps" if column == "단계" else column)
         assert width(korean[: korean.index(column)]) == before
-
-
-def test_what_help_adds_to_an_option_is_said_beside_it():
-    speak("ko")
-    assert say("The folder of a run.  [required]") == "실행 폴더.            [필수]"
-    assert say("linear  [default: (all are kept); x>=1]") == "linear  [기본값: (모두 지님); x>=1]"
 
 
 def test_what_is_put_in_stays_unless_the_korean_says_it_too():
