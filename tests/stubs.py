@@ -38,7 +38,7 @@ def path_of(package: str) -> Path:
 def stub(package: str) -> str:
     """Write each name as an import from the module that defines it."""
     module = import_module(package)
-    records = "__version__: str\n" if package == "autolm" else ""
+    records = "\n__version__: str\n" if package == "autolm" else ""
     if package == "autolm.ops":
         records = RECORDS_IN_OPS + "".join(f"{op.name}: Primitive\n" for op in ON_EACH_ELEMENT)
         written = [op for op in ops.OPERATIONS if op not in ON_EACH_ELEMENT]
