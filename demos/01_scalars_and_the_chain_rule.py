@@ -107,6 +107,19 @@ $$\frac{\partial y}{\partial \text{입력}} = \sum_{\text{경로}} \; \prod_{\te
 입력이 여러 개일 때 하나만 변수로 보고 구한 이 값을 **편미분**(partial derivative)이라 하고, 편미분을 모두 모은
 것이 **그래디언트**(gradient, 기울기 벡터)입니다.
 
+**생각해 보세요.** $y = w \cdot w$를 두 경로로 보면 $\partial y/\partial w$는 무엇입니까?
+
+```{choose} 2
+$w$
+: 경로 하나만 세었습니다. $w$는 곱셈의 왼쪽과 오른쪽에 모두 들어갑니다.
+
+$w + w = 2w$
+: 두 경로에서 각각 다른 쪽의 값 $w$가 국소 기울기입니다. 더하면 $2w$이고, $w^2$의 미분과 같습니다.
+
+$w \cdot w = w^2$
+: 한 경로 위의 국소 기울기는 곱하지만, 서로 다른 경로의 기울기는 더합니다.
+```
+
 ```{drawing} y
 y = wx + w²의 계산 그래프(computation graph). 상자 하나가 노드(node)입니다. 점선 화살표에는 거꾸로 보내는 값의 계산이 적혀 있습니다.
 ```
@@ -141,6 +154,19 @@ $$\frac{\partial y}{\partial \text{input}} = \sum_{\text{paths}} \; \prod_{\text
 \qquad\Rightarrow\qquad \frac{\partial y}{\partial w} = 1 \cdot x + 1 \cdot 2w = x + 2w$$
 
 A derivative with respect to one of several inputs is a **partial derivative**; all of them together are the **gradient**.
+
+**Think first.** Seen as two paths, what is $\partial y/\partial w$ for $y = w \cdot w$?
+
+```{choose} 2
+$w$
+: This counts only one path. $w$ enters the product on the left and on the right.
+
+$w + w = 2w$
+: On each path the local slope is the other factor, $w$. The sum is $2w$, the derivative of $w^2$.
+
+$w \cdot w = w^2$
+: Slopes along one path are multiplied, but the contributions of different paths are added.
+```
 
 ```{drawing} y
 The computation graph of y = wx + w². Each box is a node; the dashed arrows show how the values sent back are computed.

@@ -100,6 +100,19 @@ r"""
 $x_2 = 0$이라서 $w_2$를 바꾸어도 출력이 그대로이기 때문입니다. $\partial o/\partial x_1 = -1.5$는 음수입니다. 가중치 $w_1$이 음수라서
 $x_1$이 커지면 $o$는 작아집니다.
 
+**생각해 보세요.** $x_2$를 0에서 1로 바꾸고 나머지는 그대로 두면 $\partial o/\partial w_2$는 어떻게 됩니까?
+
+```{choose} 3
+여전히 0입니다
+: 0이었던 까닭은 $x_2 = 0$이었기 때문입니다. $x_2 = 1$이면 $w_2$가 출력에 영향을 줍니다.
+
+1이 됩니다
+: $x_2 = 1$은 곱셈의 국소 기울기일 뿐입니다. 여기에 $\tanh$의 기울기 $1 - o^2$을 곱해야 합니다.
+
+$1 - o^2$이 됩니다
+: $\partial o/\partial w_2 = (1 - o^2) \cdot x_2$이고 $x_2 = 1$입니다. 다만 $n$이 $w_2 x_2 = 1$만큼 커지므로 $o$의 값도 바뀝니다.
+```
+
 ```{drawing} o
 뉴런의 계산 그래프와 거꾸로 흐르는 값.
 ```
@@ -124,6 +137,19 @@ r"""
 Let us read this: $\partial o/\partial w_1 = 1$ is positive, so increasing $w_1$ increases $o$. $\partial o/\partial w_2 = 0$: since
 $x_2 = 0$, $w_2$ has no effect on the output. $\partial o/\partial x_1 = -1.5$ is negative because $w_1$ is negative: increasing
 $x_1$ decreases $o$.
+
+**Think first.** Suppose $x_2$ changes from 0 to 1 and all else stays. What happens to $\partial o/\partial w_2$?
+
+```{choose} 3
+It stays 0.
+: It was 0 because $x_2$ was 0. With $x_2 = 1$, $w_2$ has an effect on the output.
+
+It becomes 1.
+: $x_2 = 1$ is only the local slope of the product. It is multiplied by the slope of $\tanh$, $1 - o^2$.
+
+It becomes $1 - o^2$.
+: $\partial o/\partial w_2 = (1 - o^2) \cdot x_2$ with $x_2 = 1$. The value of $o$ changes too, because $n$ grows by $w_2 x_2 = 1$.
+```
 
 ```{drawing} o
 The graph of the neuron and the gradients that flow back through it.

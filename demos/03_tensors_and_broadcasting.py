@@ -110,6 +110,19 @@ show("∂/∂(XW + b) · Wᵀ", shifted.grad @ W.data.T)
 r"""
 $b$는 두 행에 모두 더해졌으므로 두 행에서 모두 받습니다. 그래서 $\partial/\partial b$는 바로 위 배열의 열별 합입니다.
 
+**생각해 보세요.** $X$의 모양이 $(32, 3)$, $W$의 모양이 $(3, 5)$일 때 $\bar W$를 구하는 식은 무엇입니까?
+
+```{choose} 1
+$X^{\mathsf T}\bar Y$
+: $(3, 32)(32, 5) = (3, 5)$이고 $W$의 모양과 같습니다. 표본 32개의 기여를 모두 더합니다.
+
+$\bar Y X^{\mathsf T}$
+: $(32, 5)(3, 32)$는 안쪽 크기가 달라서 곱할 수 없습니다.
+
+$\bar Y^{\mathsf T} X$
+: $(5, 32)(32, 3) = (5, 3)$이므로 $W$의 전치와 모양이 같습니다. 기울기의 모양은 자기 데이터의 모양과 같아야 합니다.
+```
+
 ```{player} total
 ```
 
@@ -124,6 +137,19 @@ $b$는 두 행에 모두 더해졌으므로 두 행에서 모두 받습니다. �
 # %% [markdown] lang="en"
 r"""
 $b$ was added to both rows, so it receives gradients from both: $\partial/\partial b$ holds the column sums of the array above it.
+
+**Think first.** $X$ has shape $(32, 3)$ and $W$ has shape $(3, 5)$. Which formula gives $\bar W$?
+
+```{choose} 1
+$X^{\mathsf T}\bar Y$
+: $(3, 32)(32, 5) = (3, 5)$, the shape of $W$. It adds up the contributions of all 32 examples.
+
+$\bar Y X^{\mathsf T}$
+: $(32, 5)(3, 32)$ cannot be multiplied: the inner sizes differ.
+
+$\bar Y^{\mathsf T} X$
+: $(5, 32)(32, 3) = (5, 3)$ is the shape of the transpose of $W$. A gradient must have the shape of its data.
+```
 
 ```{player} total
 ```

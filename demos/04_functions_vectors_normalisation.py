@@ -230,6 +230,19 @@ left.legend(title="d_k")
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** $\sqrt{d_k}$ 대신 $d_k$로 나누면 $d_k = 256$일 때 어떻게 됩니까?
+
+```{choose} 2
+소프트맥스가 거의 한 단어만 고릅니다
+: 반대입니다. 점수가 클 때 한 단어에 몰리는데, 여기서는 점수가 너무 작아집니다.
+
+점수의 표준편차가 $1/16$이 되어 모든 단어의 가중치가 거의 같아집니다
+: 표준편차는 $\sqrt{256}/256 = 1/16$입니다. 점수가 모두 0에 가까우면 소프트맥스는 거의 고른 분포입니다.
+
+아무 차이도 없습니다
+: 학습이 $W_Q$를 키워서 보충할 수는 있지만, 처음에는 어텐션이 단어를 구별하지 못합니다.
+```
+
 (three-normalisations)=
 ## 4. 세 가지 정규화
 
@@ -244,6 +257,19 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** If we divide by $d_k$ instead of $\sqrt{d_k}$, what happens for $d_k = 256$?
+
+```{choose} 2
+Softmax picks almost a single word.
+: It is the other way round: large scores concentrate on one word, and here the scores become too small.
+
+Scores have a standard deviation of $1/16$, and all words get nearly equal weights.
+: The standard deviation is $\sqrt{256}/256 = 1/16$. If all scores are near 0, softmax is nearly uniform.
+
+Nothing changes.
+: Training can compensate with a larger $W_Q$, but at first attention cannot distinguish the words.
+```
+
 (three-normalisations)=
 ## 4. Three normalisations
 

@@ -167,6 +167,19 @@ print(f"\nΣ grad = {abs(logits.grad.sum()):.0f}")
 r"""
 합이 0입니다. 한 단어의 확률이 커지는 만큼 다른 단어들의 확률이 작아집니다.
 
+**생각해 보세요.** 모델이 정답 단어의 확률을 이미 0.99로 예측했습니다. 정답 단어의 로짓이 받는 기울기는 얼마입니까?
+
+```{choose} 3
+0.99
+: 예측만 있고 정답을 빼지 않았습니다.
+
+0
+: 확률이 정확히 1일 때만 0입니다. 그러나 거의 0에 가깝다는 점은 맞습니다.
+
+−0.01
+: $p_t - 1 = 0.99 - 1 = -0.01$입니다. 이미 맞힌 단어에서는 배울 것이 거의 없고, 로짓은 아주 조금만 커집니다.
+```
+
 ```{player} loss
 ```
 
@@ -176,6 +189,19 @@ r"""
 # %% [markdown] lang="en"
 r"""
 They add up to 0: the probability that one word gains is lost by the others.
+
+**Think first.** A model already gives the actual word a probability of 0.99. What is the gradient of that word's logit?
+
+```{choose} 3
+0.99
+: This is the prediction without subtracting the truth.
+
+0
+: It is exactly 0 only if the probability is exactly 1. But it is true that it is close to 0.
+
+−0.01
+: $p_t - 1 = 0.99 - 1 = -0.01$. There is almost nothing to learn from a word that was predicted well, and the logit grows only a little.
+```
 
 ```{player} loss
 ```

@@ -179,6 +179,19 @@ r"""
 "bank"의 벡터는 아무 뜻도 없는 "the"를 덜 반영하고, 먼저 나온 "river"나 "money" 쪽으로 옮겨 갔습니다. 같은 단어의 벡터가 한 문장에서는 강둑에,
 다른 문장에서는 은행에 가까워집니다. **문맥**(context)을 파악한다는 것이 바로 이것입니다. 어떤 단어를 비슷하다고 볼지는 $W_Q, W_K, W_V$가 데이터에서 배웁니다.
 
+**생각해 보세요.** 마스크할 점수를 $-\infty$ 대신 0으로 바꾸면 어떻게 됩니까?
+
+```{choose} 1
+가려야 할 단어도 양수인 가중치를 받습니다
+: $e^0 = 1$이므로 그 단어의 가중치는 0이 아닙니다. 다음 단어가 학습할 때 그대로 새어 들어옵니다.
+
+결과가 같습니다
+: 가중치가 0이 되려면 지수함수의 값이 0이어야 합니다. $e^0$은 1입니다.
+
+소프트맥스를 계산할 수 없습니다
+: 계산은 됩니다. 그래서 이 잘못은 오류 없이 지나가고, 학습 손실만 지나치게 작아집니다.
+```
+
 (attention-backward)=
 ## 6. 역전파: "sat"의 출력은 무엇에 따라 변하는가
 
@@ -195,6 +208,19 @@ $$\bar V = A^{\mathsf T} \bar O, \qquad \bar A = \bar O V^{\mathsf T}, \qquad
 r"""
 "the", which means nothing here, gets less weight, and the vector of "bank" moves towards the earlier word: the same word ends up near "river" in one
 sentence and near "money" in the other. This is **context**. $W_Q$, $W_K$ and $W_V$ learn from data which words count as similar.
+
+**Think first.** What happens if masked scores are set to 0 instead of $-\infty$?
+
+```{choose} 1
+The hidden words still get a positive weight.
+: $e^0 = 1$, so their weight is not 0. During training, the next word leaks into its own prediction.
+
+The result is the same.
+: A weight is 0 only if the exponential is 0, and $e^0$ is 1.
+
+Softmax cannot be computed.
+: It can. So this mistake causes no error; only the training loss becomes suspiciously small.
+```
 
 (attention-backward)=
 ## 6. Backwards: what moves the output of "sat"?

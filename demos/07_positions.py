@@ -147,6 +147,19 @@ print("\nPE[1 + 3] =", PE[4, 2:4].round(4), "  R₃ PE[1] =", (turn @ PE[1, 2:4]
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 위치 3과 8의 인코딩의 내적과 언제나 같은 것은 무엇입니까?
+
+```{choose} 2
+위치 6과 16의 내적
+: 두 위치를 두 배로 하면 거리가 5에서 10으로 바뀝니다.
+
+위치 40과 45의 내적
+: 내적은 거리에만 의존합니다. 두 쌍의 거리는 모두 5입니다.
+
+위치 0과 11의 내적
+: 합이 같아도 소용없습니다. 식에는 $p + q$가 아니라 $p - q$가 있습니다.
+```
+
 ## 들여다보기
 
 위치 다섯의 인코딩과, 서로의 내적 행렬입니다. 대각선을 따라 같은 수가 놓입니다. 내적이 거리에만 의존하기 때문입니다.
@@ -154,6 +167,19 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** Which dot product always equals the one of positions 3 and 8?
+
+```{choose} 2
+that of positions 6 and 16
+: Doubling both positions changes the distance from 5 to 10.
+
+that of positions 40 and 45
+: The dot product depends only on the distance, which is 5 for both pairs.
+
+that of positions 0 and 11
+: An equal sum does not help: the formula contains $p - q$, not $p + q$.
+```
+
 ## Look into it
 
 The encodings of five positions, and the matrix of their products: each diagonal holds one number, because the dot product depends only on the distance.

@@ -95,6 +95,19 @@ for h in range(H):
 r"""
 두 헤드의 가중치가 다릅니다. 같은 문장에서 서로 다른 단어에 주목합니다.
 
+**생각해 보세요.** $d_{\text{model}}$은 그대로 두고 헤드를 2개에서 4개로 늘리면 $W_Q$의 파라미터 수는 어떻게 됩니까?
+
+```{choose} 3
+두 배가 됩니다
+: 헤드마다 행렬을 새로 만드는 것이 아니라, 같은 행렬의 열을 더 잘게 나눕니다.
+
+절반이 됩니다
+: 헤드 하나가 가지는 열의 수는 절반이 되지만, 헤드의 수가 두 배입니다.
+
+그대로입니다
+: $W_Q$의 모양은 $d_{\text{model}} \times d_{\text{model}}$입니다. 헤드의 수와 관계가 없습니다.
+```
+
 (join-heads)=
 ## 3. 이어 붙이고 섞기
 
@@ -105,6 +118,19 @@ r"""
 # %% [markdown] lang="en"
 r"""
 The two heads have different weights: they attend to different words of the same sentence.
+
+**Think first.** If the number of heads goes from 2 to 4 and $d_{\text{model}}$ stays, what happens to the number of parameters of $W_Q$?
+
+```{choose} 3
+It doubles.
+: Heads do not get new matrices; the columns of the same matrix are split into smaller groups.
+
+It is halved.
+: Each head has half as many columns, but there are twice as many heads.
+
+It stays the same.
+: $W_Q$ has shape $d_{\text{model}} \times d_{\text{model}}$, for any number of heads.
+```
 
 (join-heads)=
 ## 3. Join and mix

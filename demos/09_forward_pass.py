@@ -201,6 +201,19 @@ show("x", x)
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 어텐션의 출력이 모두 0이라면 잔차 연결 뒤의 $x$는 무엇입니까?
+
+```{choose} 2
+0입니다
+: 잔차 연결은 어텐션의 출력으로 바꾸는 것이 아니라 더하는 것입니다.
+
+어텐션에 들어가기 전의 $x$입니다
+: $x + 0 = x$입니다. 그래서 아무것도 배우지 않은 블록은 정보를 그대로 통과시킬 수 있습니다.
+
+정규화한 $\hat x$입니다
+: $\hat x$는 어텐션의 입력으로만 쓰입니다. 더해지는 쪽은 정규화하기 전의 $x$입니다.
+```
+
 (feed-forward)=
 ## 8. 피드포워드
 
@@ -211,6 +224,19 @@ $$x \leftarrow x + \mathrm{ReLU}(\hat x W_1)\, W_2$$
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** If the output of attention is 0 everywhere, what is $x$ after the residual connection?
+
+```{choose} 2
+0
+: The residual connection adds the output of attention; it does not replace $x$.
+
+the $x$ from before attention
+: $x + 0 = x$. So a block that has learned nothing can pass the information on unchanged.
+
+the normalized $\hat x$
+: $\hat x$ is only the input of attention. The sum uses the $x$ from before the layer norm.
+```
+
 (feed-forward)=
 ## 8. Feed-forward
 

@@ -267,6 +267,19 @@ for name, share in (("f(x)", 0), ("x + f(x)", 1)):
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 위의 표에서 잔차가 없는 모델의 첫 층이 거의 배우지 못하는 까닭은 무엇입니까?
+
+```{choose} 2
+학습률이 너무 작기 때문입니다
+: 표의 수는 학습률을 곱하기 전의 기울기입니다. 학습률을 키우면 마지막 층이 먼저 발산합니다.
+
+야코비 행렬 24개를 곱하면서 기울기가 거의 0이 되기 때문입니다
+: 층마다 크기가 줄어드는 행렬을 곱하므로 지수함수처럼 작아집니다. 잔차가 있으면 $\bar y$가 한 번은 그대로 전달됩니다.
+
+첫 층의 미분은 정의되지 않기 때문입니다
+: 미분은 정의됩니다. 값이 매우 작을 뿐입니다.
+```
+
 (attention-derivation)=
 ## 5. 어텐션
 
@@ -292,6 +305,19 @@ $$\bar W_Q = x^{\mathsf T}\bar Q, \quad \bar W_K = x^{\mathsf T}\bar K, \quad \b
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** In the table above, why does the first layer of the model without residuals hardly learn?
+
+```{choose} 2
+The learning rate is too small.
+: The table shows gradients before any learning rate is applied. With a larger one, the last layers would diverge first.
+
+The product of 24 Jacobians makes its gradient almost 0.
+: Each factor shrinks the gradient, so it decreases exponentially with depth. With residuals, $\bar y$ also arrives once unchanged.
+
+The derivative of the first layer is undefined.
+: It is defined. It is just very small.
+```
+
 (attention-derivation)=
 ## 5. Attention
 

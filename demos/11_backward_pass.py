@@ -81,6 +81,19 @@ $\langle\cdot\rangle$는 한 행의 평균입니다. 잔차 연결에서 경로�
 ```{player} loss, tokens=read
 ```
 
+**생각해 보세요.** 목록에서 `+`가 붙은 기울기는 어디에서 나타납니까?
+
+```{choose} 3
+행렬곱의 두 입력
+: 행렬곱의 두 입력은 서로 다른 노드이고, 각각 기울기를 한 번씩 받습니다.
+
+소프트맥스의 입력
+: 점수는 소프트맥스에만 쓰이므로 기울기가 한 번 옵니다.
+
+여러 번 쓰인 노드
+: 잔차 연결의 $x$는 가지와 덧셈에, 정규화한 $\hat x$는 $Q, K, V$에 쓰입니다. 쓰인 곳마다 온 기울기를 더합니다.
+```
+
 (gradient-of-every-parameter)=
 ## 3. 모든 파라미터의 기울기
 
@@ -106,6 +119,19 @@ r"""
 $\langle\cdot\rangle$ is the mean over a row. At a residual connection the path splits in two: one goes through attention or feed-forward, the other around it. The gradients of both paths are added.
 
 ```{player} loss, tokens=read
+```
+
+**Think first.** For which nodes does the list show a gradient with `+`?
+
+```{choose} 3
+the two inputs of a matrix product
+: They are different nodes, and each receives one gradient from the product.
+
+the input of softmax
+: Scores are used by softmax only, so they receive a gradient once.
+
+nodes that are used more than once
+: $x$ at a residual connection is used by the branch and by the sum, the normalized $\hat x$ by $Q$, $K$ and $V$. The gradients of all uses are added.
 ```
 
 (gradient-of-every-parameter)=

@@ -137,6 +137,19 @@ print(f"autolm.Adam: w = {parameter.data[0]:.6f}")
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 모든 기울기를 100배로 하면 Adam의 걸음은 어떻게 됩니까?
+
+```{choose} 1
+거의 그대로입니다
+: $\hat m$은 100배, $\sqrt{\hat v}$도 100배가 되어 나눌 때 상쇄됩니다. $\varepsilon$ 때문에 생기는 차이만 남습니다.
+
+100배가 됩니다
+: 경사하강법과 모멘텀에서는 그렇습니다. Adam은 기울기를 그 크기로 나눕니다.
+
+10배가 됩니다
+: $v$는 기울기의 제곱의 평균이고 거기에 제곱근을 취하므로, 분모도 100배가 됩니다.
+```
+
 (warmup-cosine)=
 ## 3. 학습률 스케줄: 워밍업과 코사인
 
@@ -148,6 +161,19 @@ $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \c
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** If all gradients become 100 times as large, what happens to the steps of Adam?
+
+```{choose} 1
+They hardly change.
+: $\hat m$ grows by 100 and $\sqrt{\hat v}$ too, and the division cancels the factor. Only the effect of $\varepsilon$ remains.
+
+They grow by 100.
+: That is so for gradient descent and momentum. Adam divides the gradient by its own size.
+
+They grow by 10.
+: $v$ averages the squares of gradients, and its square root is taken, so the denominator grows by 100 as well.
+```
+
 (warmup-cosine)=
 ## 3. Learning rate schedules: warm-up and cosine
 

@@ -188,6 +188,19 @@ r"""
 손실이 어느 기준선 아래로 내려갔는지를 보면 모델이 무엇을 배웠는지 알 수 있습니다. 엔트로피와의 차이는 아직 배우지 못한 만큼입니다. 명령 `autolm train`은
 더 큰 모델을 더 많은 데이터로 약 1분 동안 학습시킵니다.
 
+**생각해 보세요.** 학습한 모델의 손실이 어떤 글에서 엔트로피보다 **낮게** 나왔습니다. 가장 그럴듯한 설명은 무엇입니까?
+
+```{choose} 2
+모델이 문법을 완벽하게 배웠습니다
+: 문법을 완벽하게 알아도 평균 손실은 엔트로피입니다. 더 낮아질 수 없습니다.
+
+학습에 쓴 글에서 쟀습니다
+: 외운 글에서는 손실이 엔트로피보다 낮아질 수 있습니다. 검증용 글이 아주 짧아서 생긴 우연일 수도 있습니다.
+
+퍼플렉시티를 잘못 계산했습니다
+: 퍼플렉시티는 손실의 지수함수일 뿐이므로 손실의 값을 바꾸지 않습니다.
+```
+
 ## 들여다보기
 
 학습이 끝난 모델이 한 문장을 읽습니다. 막대는 다음 글자의 확률이고, 행렬의 행마다 글자가 적혀 있습니다. 맨 끝 단계가 AdamW의 다음 걸음입니다.
@@ -198,6 +211,19 @@ $\alpha$를 움직이면 그 걸음 뒤의 손실이 바뀝니다.
 r"""
 The baselines below which the loss has fallen show what the model has learned; the difference from the entropy is what it has not learned yet. The command `autolm train`
 trains a larger model on more data for about a minute.
+
+**Think first.** On some text, the loss of a trained model is **below** the entropy. What is the most plausible reason?
+
+```{choose} 2
+The model has learned the grammar perfectly.
+: Even with perfect knowledge of the grammar, the mean loss is the entropy. It cannot be lower.
+
+The loss was measured on the training text.
+: On memorized text the loss can be below the entropy. It may also be chance, if the validation text is very short.
+
+The perplexity was computed wrongly.
+: Perplexity is only the exponential of the loss and does not change the loss.
+```
 
 ## Look into it
 
@@ -215,6 +241,15 @@ letters = tokens_of(line, training.tokenizer)
 # %% [markdown] lang="ko"
 r"""
 ```{player} line, tokens=letters, optimizer=optimizer
+```
+
+## 나의 문장을 읽게 하기
+
+방금 학습한 모델이 이 페이지 안에 있습니다. 장난감 언어의 문장을 써 보세요. 글자마다 놀라움 $-\ln p$, 마지막 글자가 이전 글자들에 준 어텐션 가중치(마지막 블록, 헤드의 평균), 다음 글자의 확률이 나옵니다.
+"⏎"는 문장의 처음, "␣"는 빈칸입니다. **모델이 보는 글자의 수**를 1로 줄이면 bigram처럼 바로 이전 글자만 봅니다. 늘릴수록 평균 손실이 어떻게 변하는지 보세요.
+
+```{typed} model, training.tokenizer
+my crow near the barns flew home.
 ```
 
 ## 직접 실행하기
@@ -277,6 +312,15 @@ eˣ의 미분은 자기 자신입니다. 그 안에는 a/2가 있습니다.
 # %% [markdown] lang="en"
 r"""
 ```{player} line, tokens=letters, optimizer=optimizer
+```
+
+## Let it read your own sentence
+
+The model that has just been trained runs in this page. Type a sentence of the toy language. You see the surprise $-\ln p$ of each letter, the attention weights of the last letter for the earlier ones (last block, mean of its heads), and the
+probabilities of the next letter. "⏎" is the start of a sentence and "␣" a space. If **the number of letters that the model sees** is 1, it sees only the letter before, like a bigram. Watch the mean loss as you increase that number.
+
+```{typed} model, training.tokenizer
+my crow near the barns flew home.
 ```
 
 ## Run it yourself

@@ -116,6 +116,19 @@ for name in ("forward", "central"):
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 전진 차분의 $\varepsilon$을 $10^{-8}$에서 $10^{-14}$로 줄이면 오차는 어떻게 됩니까?
+
+```{choose} 3
+백만분의 일로 줄어듭니다
+: 절단 오차는 그렇게 줄지만, 반올림 오차는 $1/\varepsilon$에 비례해서 커집니다.
+
+그대로입니다
+: $10^{-8}$ 근처가 가장 좋은 값입니다. 거기서 멀어지면 어느 쪽으로든 오차가 커집니다.
+
+커집니다
+: $f(x + \varepsilon)$과 $f(x)$가 거의 모든 자리에서 같아서, 뺄셈 뒤에 유효숫자가 남지 않습니다.
+```
+
 (measuring-trap)=
 ## 3. 함정: 움직인 뒤에, 움직이기 전의 손실과 비교하기
 
@@ -131,6 +144,19 @@ cos는 정확한 기울기와의 코사인, ‖·‖ 비는 크기의 비입니�
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** What happens to the error of a forward difference if $\varepsilon$ goes from $10^{-8}$ to $10^{-14}$?
+
+```{choose} 3
+It becomes a million times smaller.
+: The truncation error does, but the rounding error grows in proportion to $1/\varepsilon$.
+
+It stays the same.
+: The best value is near $10^{-8}$. Away from it, the error grows in both directions.
+
+It grows.
+: $f(x + \varepsilon)$ and $f(x)$ agree in almost all digits, so hardly any significant digits remain after the subtraction.
+```
+
 (measuring-trap)=
 ## 3. The trap: comparing with a loss from before the last update
 

@@ -156,6 +156,19 @@ print(
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 두 모델의 토큰당 손실이 2.0(글자)과 4.0(BPE, 토큰 하나가 평균 4바이트)입니다. 글은 영어입니다. 어느 쪽이 글을 더 잘 예측합니까?
+
+```{choose} 2
+글자 모델
+: 토큰의 크기가 다르면 토큰당 손실은 비교할 수 없습니다.
+
+BPE 모델
+: 바이트당 손실은 글자 모델이 2.0, BPE 모델이 $4.0/4 = 1.0$입니다.
+
+같습니다
+: 손실을 바이트로 나누어 보세요.
+```
+
 (bpe-trade)=
 ## 4. 얼마나 합칠 것인가
 
@@ -174,6 +187,19 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** On an English text, two models have losses per token of 2.0 (letters) and 4.0 (BPE, 4 bytes per token on average). Which one predicts the text better?
+
+```{choose} 2
+the letter model
+: Losses per token cannot be compared if the tokens differ in size.
+
+the BPE model
+: Per byte, the loss is 2.0 for the letter model and $4.0/4 = 1.0$ for the BPE model.
+
+both equally well
+: Divide each loss by the number of bytes of a token.
+```
+
 (bpe-trade)=
 ## 4. How much to merge?
 

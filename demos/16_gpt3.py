@@ -88,6 +88,19 @@ print(f"{'Σ':<16}{grouped(totals[0]):>12}{'':8}{grouped(totals[1]):>20}")
 r"""
 합이 논문의 "175B"입니다. 표의 각 줄은 편향도 포함하므로 $96 \cdot 4d^2$ 같은 값보다 조금 큽니다. GPT-3의 출력 행렬은 임베딩을 다시 쓰므로 한 번만 셉니다. 폭이 두 배면 파라미터는 네 배입니다.
 
+**생각해 보세요.** 블록 하나에서 파라미터가 가장 많은 부분은 어디입니까? ($d_{ff} = 4d$)
+
+```{choose} 1
+피드포워드
+: $8d^2$으로 블록의 3분의 2입니다. 어텐션은 $4d^2$입니다.
+
+어텐션
+: 행렬이 네 개지만 모두 $d \times d$입니다. 피드포워드의 두 행렬은 그 네 배씩입니다.
+
+층 정규화
+: $\gamma$와 $\beta$는 벡터라서 $2d$개씩뿐입니다.
+```
+
 (lesson-model-size)=
 ## 3. 강의 모델의 파라미터 수
 
@@ -100,6 +113,19 @@ $$2Vd + N(4d^2 + 2\,d\,d_{ff})$$
 r"""
 The sum is the "175 B" of the paper. Each line of the table includes biases, so it is slightly larger than $96 \cdot 4d^2$ and the like. The output matrix of GPT-3 is its embedding, so it is counted once.
 Doubling the width multiplies the parameters by four.
+
+**Think first.** Which part of a block has the most parameters? ($d_{ff} = 4d$)
+
+```{choose} 1
+feed-forward
+: It has $8d^2$, two thirds of the block; attention has $4d^2$.
+
+attention
+: It has four matrices, but each is $d \times d$. The two of feed-forward are four times as large.
+
+layer norm
+: $\gamma$ and $\beta$ are vectors, only $2d$ numbers for each norm.
+```
 
 (lesson-model-size)=
 ## 3. How many parameters does the lesson's model have?

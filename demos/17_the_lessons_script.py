@@ -281,6 +281,19 @@ r"""
 점수 on 3, in 1, mat 0.5, the −1의 소프트맥스. 온도 τ를 낮추면 한 단어에 몰리고, 높이면 고르게 됩니다.
 ```
 
+**생각해 보세요.** 온도 $\tau$를 0에 가깝게 하면 표집은 무엇과 같아집니까?
+
+```{choose} 3
+모든 단어를 같은 확률로 뽑는 것
+: $\tau$가 아주 클 때 그렇습니다.
+
+온도 없이 뽑는 것
+: $\tau = 1$일 때 그렇습니다.
+
+argmax로 고르는 것
+: 점수의 차를 아주 작은 수로 나누면 차가 커져서, 가장 큰 점수의 확률이 1에 가까워집니다.
+```
+
 (lesson-truth)=
 ## 7. 강의의 코드가 말하는 것과 하는 것
 
@@ -301,6 +314,19 @@ r"""
 r"""
 ```{slider} temperature
 The softmax of the scores on 3, in 1, mat 0.5, the −1. A low temperature τ concentrates on one word; a high one makes the words more equal.
+```
+
+**Think first.** As the temperature $\tau$ approaches 0, sampling becomes the same as …
+
+```{choose} 3
+drawing all words with equal probability.
+: That happens for very large $\tau$.
+
+sampling without a temperature.
+: That is $\tau = 1$.
+
+taking the argmax.
+: Differences of scores are divided by a very small number and become large, so the probability of the largest score approaches 1.
 ```
 
 (lesson-truth)=

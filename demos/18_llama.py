@@ -139,6 +139,19 @@ for op, *operands in (
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** RoPE에서 쿼리와 키의 위치를 모두 10만큼 늘리면 점수는 어떻게 됩니까?
+
+```{choose} 2
+커집니다
+: 회전은 벡터의 크기를 바꾸지 않습니다.
+
+그대로입니다
+: 점수는 두 위치의 차에만 달려 있고, 차는 그대로입니다.
+
+부호가 바뀝니다
+: 두 벡터가 같은 각만큼 함께 돌므로 사이의 각도 그대로입니다.
+```
+
 (llama-block)=
 ## 4. 블록 하나를 통째로
 
@@ -148,6 +161,19 @@ Llama의 블록을 텐서로 쓰면 여덟 줄입니다. 순서는 TinyLM의 pre
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** With RoPE, what happens to a score if the positions of query and key both increase by 10?
+
+```{choose} 2
+It grows.
+: Rotations do not change the length of a vector.
+
+It stays the same.
+: A score depends only on the difference of the positions, which does not change.
+
+Its sign changes.
+: Both vectors turn by the same angle, so the angle between them stays the same.
+```
+
 (llama-block)=
 ## 4. A whole block
 

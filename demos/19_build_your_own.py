@@ -228,6 +228,19 @@ ax.legend(loc="center right")
 
 # %% [markdown] lang="ko"
 r"""
+**생각해 보세요.** 학습 손실 0.1, 검증 손실 5.0인 모델이 있습니다. 먼저 무엇을 해 보아야 합니까?
+
+```{choose} 1
+글을 늘리거나, 모델을 줄이거나, 더 일찍 멈춥니다
+: 학습한 글만 외운 상태(과적합)입니다. 세 가지 모두 외우기 어렵게 만듭니다.
+
+층을 더 쌓습니다
+: 큰 모델은 글을 더 쉽게 외웁니다. 이미 학습 손실이 작으므로 크기가 모자란 것이 아닙니다.
+
+걸음 수를 늘립니다
+: 더 오래 학습하면 검증 손실은 더 커집니다.
+```
+
 (project-sample)=
 ## 6. 글을 생성하고 다음 글자를 예측하기
 
@@ -236,6 +249,19 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+**Think first.** A model has a training loss of 0.1 and a validation loss of 5.0. What should you try first?
+
+```{choose} 1
+more text, a smaller model, or fewer steps
+: The model has memorized its training text (overfitting). All three make memorizing harder.
+
+more layers
+: A larger model memorizes more easily. Its training loss is small already, so it is not too small.
+
+more steps
+: With more training, the validation loss increases further.
+```
+
 (project-sample)=
 ## 6. Generate text and predict one token
 
@@ -256,6 +282,14 @@ for i in np.argsort(p)[::-1][:3]:
 
 # %% [markdown] lang="ko"
 r"""
+## 나의 문장을 넣어 보기
+
+이 모델에도 직접 글을 넣어 볼 수 있습니다. 외운 속담의 첫머리를 쓰고 [이어서 쓰기]를 눌러 보세요. 그다음에 속담에 없는 문장을 쓰고 글자마다의 놀라움을 비교해 보세요.
+
+```{typed} model, tokenizer
+시작이 반
+```
+
 (project-look)=
 ## 7. 들여다보고, 검증하고, 설명하기
 
@@ -264,6 +298,14 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
+## Type a sentence of your own
+
+You can type into this model, too. Write the beginning of a proverb that it has memorized and press "Continue the text". Then write a sentence that is not among the proverbs, and compare the surprise of its letters.
+
+```{typed} model, tokenizer
+시작이 반
+```
+
 (project-look)=
 ## 7. Inspect, check and explain it
 

@@ -76,9 +76,9 @@ print(
 try:
     check_op(hurried, max_examples=6)
 except GradientError as error:
-    print(
-        "\n".join(line for line in str(error).splitlines() if "shapes:" in line or "diag" in line)
-    )
+    lines = str(error).splitlines()
+    print(lines[1])  # the law that fails
+    print(next(line for line in lines if "diagnosis" in line))
 
 # %% [markdown] lang="ko"
 r"""

@@ -30,7 +30,7 @@ html_css_files = [
     "../../shared/pretendard/pretendardvariable-dynamic-subset.css",
     "course.css",
 ]
-html_js_files = [("course.js", {"type": "module"}), ("sliders.js", {"type": "module"})]
+html_js_files = [(name, {"type": "module"}) for name in ("course.js", "sliders.js", "typed.js")]
 templates_path = [str(HERE / "templates")]
 html_sidebars = {
     "**": [

@@ -1,18 +1,21 @@
-"""What stands in a lesson beside its text: a player, a drawing, a cell to run, things to answer.
+"""Sphinx directives of the lessons: players, drawings, cells to run, exercises, questions.
 
 ```{player} loss            the backward pass of a variable of the lesson, and other arguments of
-                            `player`; `:open:` a part; each line, `8: words`, leads to a step
-```{drawing} loss           its picture; the words under it
-```{run}                    a program of Values, run in the page
+                            `player`; `:open:` a part; each line, `8: words`, links to a step
+```{drawing} loss           its picture, with a caption
+```{run}                    a program of Values that runs in the page
 ```{exercise} NAME          demos/exercises/NAME.py, marked; each line is a hint
 ```{build} NAME             demos/building/NAME.py, marked by NAME_tests.py; each line is a hint
 ```{predict} EXPRESSION     a number to predict; paragraphs: a hint, and the working
-```{write}                  a place for one's own words
+```{choose} NUMBER          a question inside the text: a definition list of explained answers, and
+                            the number of the right one
+```{write}                  a field for an answer in the reader's own words
 ```{parts}                  the table of the parts of the course, with hours and goals
-```{slider} KIND            a picture that follows a slider, of sliders.js; the words under it
-```{progress}               how many exercises are solved, and what is kept, to download
-```{answer}                 what opens after one has thought
-```{items}                  the table of what the lesson names, and where it stands here
+```{slider} KIND            a picture with a slider, from sliders.js, with a caption
+```{typed} MODEL, TOKENIZER a trained TinyLM that reads a typed text; the line is the first text
+```{progress}               the number of solved exercises, and the stored work to download
+```{answer}                 an answer that opens on request
+```{items}                  the table of the published lesson's items, with links
 """
 
 import html
@@ -51,6 +54,16 @@ WORDS = {
         "erase": "Erase my work",
         "lesson": "lesson {}",
         "check": "and check it on your computer:",
+        "text": "Your text",
+        "context": "Letters that the model sees",
+        "temperature": "Temperature τ",
+        "more": "Continue the text",
+        "letter": "letter",
+        "weight": "attention of the last letter",
+        "loss": "mean loss",
+        "unknown": "Letters that this model has not learned",
+        "next": "Probability of the next letter",
+        "disk": "This runs when the page comes from a server: python -m http.server",
     },
     "ko": {
         "run": "실행",
@@ -72,6 +85,16 @@ WORDS = {
         "erase": "기록 지우기",
         "lesson": "{}강",
         "check": "내 컴퓨터에서 검증하기:",
+        "text": "나의 글",
+        "context": "모델이 보는 글자의 수",
+        "temperature": "온도 τ",
+        "more": "이어서 쓰기",
+        "letter": "글자",
+        "weight": "마지막 글자의 어텐션",
+        "loss": "평균 손실",
+        "unknown": "이 모델이 배우지 않은 글자",
+        "next": "다음 글자의 확률",
+        "disk": "웹 주소에서 열었을 때만 실행됩니다: python -m http.server",
     },
 }
 
@@ -380,6 +403,54 @@ class Slider(Course):
         ]
 
 
+class Choose(Course):
+    """A question with answers to choose from; an opened answer shows its explanation."""
+
+    def run(self) -> list[Any]:
+        """Make one closed box for each answer."""
+        parsed = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, parsed)
+        (answers,) = parsed.findall(nodes.definition_list)
+        box = nodes.container(classes=["choose"])
+        for number, item in enumerate(answers, 1):
+            answer, explanation = item.children
+            verdict = "right" if number == int(self.arguments[0]) else "wrong"
+            box += self.raw(f"<details class='choice' data-choice='{verdict}'><summary>")
+            box += nodes.inline("", "", *answer.children)
+            box += self.raw("</summary>")
+            box += explanation.children
+            box += self.raw("</details>")
+        return [box]
+
+
+class Typed(Course):
+    """A trained TinyLM in the page: the loss of a typed text, and how it continues."""
+
+    def run(self) -> list[Any]:
+        """Make the text field, two sliders, the table of letters and the bars."""
+        words, said = self.words, html.escape
+        data = {key: words[key] for key in ("letter", "weight", "loss", "unknown", "disk")}
+        data["typed"] = self.made(".json")
+        attributes = " ".join(f'data-{key}="{said(value)}"' for key, value in data.items())
+        return [
+            self.raw(
+                f'<div class="typed" {attributes}><label>{words["text"]} <input type="text" '
+                f'data-text value="{said(self.content[0])}" maxlength="60" autocomplete="off" '
+                f'autocapitalize="off" spellcheck="false"></label>'
+                f"<label>{words['context']} <output data-context></output> "
+                f'<input type="range" min="1" max="8" value="8"></label>'
+                f"<label>{words['temperature']} <output data-temperature></output> "
+                f'<input type="range" min="0.1" max="2" step="0.05" value="1"></label>'
+                f'<p aria-live="polite" class="mean"><output></output></p>'
+                f'<div class="table-wrapper" tabindex="0"><table></table></div>'
+                f'<p class="beside">{words["next"]}</p>'
+                f'<svg viewBox="0 0 320 172" role="img" aria-label="{words["next"]}"></svg>'
+                f'<div class="buttons"><button type="button" data-more>{words["more"]}</button>'
+                f'<button type="button" data-reset>{words["reset"]}</button></div></div>'
+            )
+        ]
+
+
 class Answer(Course):
     """What opens when one asks for it, as a checkpoint's answer."""
 
@@ -405,6 +476,8 @@ def setup(app: Any) -> dict[str, bool]:
         "parts": Parts,
         "progress": Progress,
         "slider": Slider,
+        "choose": Choose,
+        "typed": Typed,
         "answer": Answer,
     }
     for name, kind in kinds.items():

@@ -36,7 +36,9 @@ TITLE = re.compile(r"^# .*$", re.MULTILINE)
 ENGLISH = re.compile(r"\b[a-z]{2,} [a-z]{3,}\b")  # two words
 NUMBER = re.compile(r"(?<![\w./])\d+\.\d{3,}(?!\w|\.\d)")
 MOMENT = re.compile(r"^(?::open: .*|\d+(?=:))", re.MULTILINE)  # of a player
-SAME_IN_BOTH = ("player", "drawing", "run", "exercise", "build", "predict", "slider")
+SAME_IN_BOTH = (
+    *("player", "drawing", "run", "exercise", "build", "predict", "slider", "choose", "typed"),
+)
 
 # What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
 MAKERS = {
@@ -47,6 +49,8 @@ MAKERS = {
     "    __import__('autolm').render({expression}, f'{path}-{{tongue}}' + dark * '-dark' + '.svg',"
     " edges='chain rule', dark=dark)\n"
     "del language, tongue, dark",
+    "typed": "__import__('course.typed_text', fromlist=['export']).export("
+    "{expression}, {path!r} + '.json')",
     "predict": "print(repr(float(eval({expression!r}, {{"
     "'np': __import__('numpy'), 'math': __import__('math'), **globals()}}))))",
 }
@@ -267,10 +271,21 @@ def _plainly(block: re.Match[str], language: str) -> str:
         return f"```python\n{body}```"
     if kind == "player":
         return f"```python\nfrom autolm import player\n\nplayer({name})\n```"
+    if kind == "choose":
+        return "\n\n".join(
+            f"<details><summary>{choice}</summary>\n\n{'✓' if right else '✗'} {why}\n\n</details>"
+            for choice, why, right in choices(name, body)
+        )
     if kind in ("predict", "answer"):
         closed = f"<details><summary>{answer}</summary>\n\n{text}\n\n</details>"
         return f"{number}\n\n{closed}" if kind == "predict" else closed
     return ""
+
+
+def choices(right: str, body: str) -> list[tuple[str, str, bool]]:
+    """Split the body of a `choose` into triples (answer, explanation, whether it is right)."""
+    pairs = [pair.split("\n: ", 1) for pair in body.strip().split("\n\n")]
+    return [(choice, why, str(i) == right) for i, (choice, why) in enumerate(pairs, 1)]
 
 
 @dataclass(frozen=True)
@@ -297,10 +312,12 @@ def items() -> list[Item]:
 
 
 def exercises() -> int:
-    """Count what is marked in all pages: rules to write, and numbers to predict."""
+    """Count what is marked in all pages: rules, parts, numbers to predict, answers to choose."""
     texts = (path.read_text("utf-8") for path in scripts())
     kinds = [kind for text in texts for kind, _ in DIRECTIVE.findall(text)]
-    return sum(kind in ("exercise", "build", "predict") for kind in kinds) // len(LANGUAGES)
+    return sum(kind in ("exercise", "build", "predict", "choose") for kind in kinds) // len(
+        LANGUAGES
+    )
 
 
 def scripts() -> Iterator[Path]:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("jupytext", reason="pip install -e '.[course]'")
 
 from course import lessons, plan
-from course.lessons import ANCHOR, BLOCK, DIRECTIVE, Lesson, items
+from course.lessons import ANCHOR, BLOCK, DIRECTIVE, Lesson, choices, items
 from course.words import CourseError
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,7 @@ def test_a_lesson_without_one_language_is_refused(tmp_path):
         "```{player} a\n:open: b\n8: c\n```",
         "(there)=\n## b",
         "```{exercise} c\n```",
+        "```{choose} 2\na\n: b\n```",
     ],
 )
 def test_languages_that_name_other_players_exercises_or_anchors_are_refused(tmp_path, other):
@@ -169,7 +170,8 @@ def test_a_notebook_to_download_has_no_directives_and_shows_the_exercise():
     assert not ANCHOR.search(text)
     assert "def two_paths(w, x):" in text
     assert "player(y)" in text
-    assert text.count("<details>") == text.count("</details>") == text.count("예측한 값") == 1
+    assert text.count("예측한 값") == 1
+    assert text.count("<details>") == text.count("</details>") == 4  # a prediction, three choices
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -178,6 +180,20 @@ def test_a_number_to_predict_has_a_hint_and_its_working(path):
         if kind == "predict":
             text = body.rpartition(":within:")[2]
             assert len([part for part in text.split("\n\n") if part.strip()]) >= 2, name
+
+
+CORE = [path for path in LESSONS if int(path.name[:2]) < plan.PARTS[-1].first]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.stem)
+def test_a_lesson_asks_a_question_inside_its_text_and_explains_each_answer(path):
+    blocks = BLOCK.findall(path.read_text("utf-8"))
+    questions = [choices(right, body) for kind, right, body in blocks if kind == "choose"]
+    assert len(questions) >= 2  # one in each language
+    for question in questions:
+        assert len(question) >= 3
+        assert sum(right for _, _, right in question) == 1
+        assert all(len(why) > 10 for _, why, _ in question)
 
 
 RUNS = [

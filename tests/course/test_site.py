@@ -228,6 +228,39 @@ def test_a_prediction_is_marked(first_lesson):
         assert first_lesson.evaluate("form.dataset.verdict") == verdict
 
 
+def test_an_answer_that_is_chosen_shows_why_it_is_right_or_wrong(first_lesson):
+    first_lesson.evaluate('answers = [...document.querySelectorAll(".choice")]')
+    assert not first_lesson.evaluate("answers.some((answer) => answer.open)")
+    marks = "answers.map((a) => getComputedStyle(a.querySelector('summary'), '::before').content)"
+    for place, (kind, mark) in enumerate((("wrong", "✗"), ("right", "✓"))):
+        first_lesson.evaluate(f'answers[{place}].querySelector("summary").click()')
+        assert first_lesson.evaluate(f"answers[{place}].dataset.choice") == kind
+        until(first_lesson, f"{marks}[{place}].includes('{mark}')")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_typed_text_gets_its_loss_and_a_wider_context_lowers_it(address, browser, language):
+    page = f"{address}/{language}/lessons/13_training_and_perplexity.html"
+    browser.open_url(page)
+    browser.evaluate('box = document.querySelector(".typed")')
+    browser.evaluate('said = () => box.querySelector(".mean output").textContent')
+    until(browser, "said().includes('PPL')")
+    browser.evaluate('[width, tau] = box.querySelectorAll("[type=range]")')
+    losses = []
+    for context in (1, 3, 64):
+        browser.evaluate(f"width.value = {context}; width.oninput()")
+        losses.append(float(re.search(r"\d+\.\d+", browser.evaluate("said()"))[0]))
+    assert losses == sorted(losses, reverse=True)
+    browser.evaluate('text = box.querySelector("[data-text]")')
+    browser.evaluate("text.value = 'the 뷁'; text.oninput()")
+    assert "뷁" in browser.evaluate("said()")
+    assert browser.evaluate('box.querySelector("[data-more]").disabled')
+    browser.evaluate("text.value = 'the '; text.oninput()")
+    browser.evaluate('box.querySelector("[data-more]").click()')
+    assert browser.evaluate("text.value").startswith("the ")
+    assert browser.evaluate("text.value.length") > 4
+
+
 def test_the_player_in_a_page_steps_by_keyboard(first_lesson):
     first_lesson.evaluate('document.querySelector("iframe.player").scrollIntoView()')
     inside = 'document.querySelector("iframe.player").contentDocument'

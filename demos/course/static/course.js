@@ -177,6 +177,15 @@ for (const [number, form] of document.querySelectorAll("form.predict").entries()
   };
 }
 
+// Answers to choose from: opening the right one counts as solved.
+for (const [number, box] of document.querySelectorAll(".choose").entries()) {
+  for (const choice of box.querySelectorAll("[data-choice]")) {
+    choice.ontoggle = () => {
+      if (choice.open && choice.dataset.choice === "right") keep(`✓ choice ${number}`, true);
+    };
+  }
+}
+
 for (const [number, area] of document.querySelectorAll("textarea.write").entries()) {
   area.value = recall(`words ${number}`) ?? "";
   area.oninput = () => keep(`words ${number}`, area.value);
