@@ -2,6 +2,9 @@
 
 import ast
 import re
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,7 @@ def test_the_korean_readme_has_all_that_the_english_one_has_and_both_are_short()
     for part in (r"(?s)```.*?```", r"(?:src|srcset)=\"(.*?)\"", r"^#+ ", r"\]\((?!README)(.*?)\)"):
         same = [re.findall(part, text, re.MULTILINE) for text in (english, korean)]
         assert same[0] == same[1]
-    assert max(len(text.splitlines()) for text in (english, korean)) < 200
+    assert max(len(text.splitlines()) for text in (english, korean)) < 150
 
 
 def test_the_readme_has_programs():
@@ -45,13 +48,16 @@ def test_a_program_of_the_readme_runs_and_gives_what_it_says(program):
         np.testing.assert_allclose(eval(told, variables), expected)
 
 
-def test_the_kernel_of_the_readme_passes_gradcheck_and_is_a_file():
+def test_the_kernel_of_the_readme_passes_gradcheck():
     torch = pytest.importorskip("torch")
-    (program,) = (text for text in PROGRAMS if "import torch" in text)
-    assert (ROOT / "demos/scale.py").read_text("utf-8") == program
-    variables = {}
-    exec(program, variables)
+    variables = runpy.run_path(str(ROOT / "demos/scale.py"))
     assert torch.autograd.gradcheck(variables["Scale"].apply, variables["given"])
+
+
+def test_the_operation_of_the_readme_is_the_file_that_it_names():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    program = re.search(r"```python\n(from autolm import primitive.*?)```", readme, re.DOTALL)[1]
+    assert (ROOT / "demos/my_ops.py").read_text("utf-8").split() == program.split()
 
 
 TRANSCRIPTS = [
@@ -78,6 +84,30 @@ def test_a_transcript_is_what_the_command_prints(page, command, expected, capsys
     omitted = [re.escape(part) for part in ("\n" + expected).split("\n...\n")]
     if not re.fullmatch("\n(?s:.*\n)?".join(omitted), "\n" + printed):
         assert printed == expected  # pytest shows the difference
+
+
+def test_the_debugger_prints_the_transcript_of_the_readme():
+    text = (ROOT / "README.md").read_text("utf-8")
+    (transcript,) = re.findall(r"```\n\$ autolm (step .*?)```", text, re.DOTALL)
+    command, _, shown = transcript.partition("\n")
+    typed = re.findall(r"^\(bp\) (.*)\n", shown, re.MULTILINE)
+    result = subprocess.run(
+        [sys.executable, "-m", "autolm", *command.split()],
+        input="".join(f"{line}\n" for line in typed),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        check=True,
+    )
+    assert result.stdout == re.sub(r"^\(bp\) .*\n", "(bp) ", shown, flags=re.MULTILINE)
+
+
+def test_the_moving_picture_of_the_readme_is_what_its_script_makes():
+    script = runpy.run_path(str(ROOT / "demos/pictures/stepping.py"))
+    for suffix, theme in script["THEMES"].items():
+        picture = ROOT / f"demos/pictures/stepping{suffix}.svg"
+        assert picture.read_text("utf-8") == script["picture"](theme)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--kind=lines", "--steps=2", "--d-model=8", "--num-heads=2", "--num-layers=1")
-NEURON = ROOT / "tests" / "neuron.py"
+NEURON = ROOT / "demos" / "neuron.py"
 
 
 def autolm(*arguments, typed=""):

@@ -9,7 +9,7 @@ pytest.importorskip("pty")
 
 from tests.debugger.terminal import Terminal
 
-NEURON = Path(__file__).parents[1] / "neuron.py"
+NEURON = Path(__file__).parents[2] / "demos" / "neuron.py"
 
 STOPPED = """
 import autolm
@@ -43,20 +43,20 @@ def open_neuron(**environment):
 def test_a_session_as_the_storyboard_tells_it():
     with open_neuron() as terminal:
         assert terminal.opening.startswith(
-            "backward of o = 0.7071          5 steps, 5 leaves            neuron.py:13\n"
-            "> 1/5  tanh   o = tanh(n)                                    neuron.py:13\n"
+            "backward of o = 0.7071          5 steps, 5 leaves            neuron.py:10\n"
+            "> 1/5  tanh   o = tanh(n)                                    neuron.py:10\n"
             "       ḡ = 1        ∂o/∂n = 1 − o² = 0.5      n.grad: – → 0.5\n"
         )
         assert terminal.say("s").startswith("> 2/5  +      n = x1w1x2w2 + b ")
         assert terminal.say("b op=*") == "breakpoint 1: operation ×"
-        assert terminal.say("c").splitlines()[0].endswith("… breakpoint 1  neuron.py:10")
+        assert terminal.say("c").splitlines()[0].endswith("… breakpoint 1  neuron.py:7")
         assert terminal.say("rs").startswith("> 3/5  +      x1w1x2w2 = x1w1 + x2w2 ")
         assert terminal.say("why b") == (
-            "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)   neuron.py:12"
+            "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)   neuron.py:9"
         )
         assert terminal.say("b.grad * 2") == "0.9999999999999996"
         assert terminal.say("frobnicate").startswith("NameError: frobnicate is no command and")
-        assert terminal.say("w").endswith("neuron.py:11   x1w1x2w2 = x1w1 + x2w2")
+        assert terminal.say("w").endswith("neuron.py:8   x1w1x2w2 = x1w1 + x2w2")
         terminal.type("q\n")
         screen, code = terminal.wait()
         assert "left before step 3: every gradient is as it was" in screen

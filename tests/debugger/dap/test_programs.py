@@ -17,7 +17,7 @@ from tests.debugger.dap.client import (
     port_and_token,
 )
 
-NEURON = ROOT / "tests" / "neuron.py"
+NEURON = ROOT / "demos" / "neuron.py"
 TRAINING = """\
 import os, sys
 from autolm import Value
