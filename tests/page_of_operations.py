@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from autolm import Module, Tensor, nn, ops
-from autolm.ops.arguments import SPELLINGS
+from autolm.ops.array_arguments import SPELLINGS
 from autolm.tensor import numpy_functions
 from autolm.tensor.operators import ABSENT
 

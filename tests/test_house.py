@@ -32,7 +32,7 @@ UPWARD = {
     "ops.primitive": {"tensor.tensor"},
     "ops.composed": {"tensor.tensor"},
     "tensor.tensor": {"walking.wording"},
-    "tensor.arguments": {"torch.root", "torch.memory"},
+    "tensor.nodes": {"torch.root", "torch.memory"},
     "nn.module": {"drawing.table"},
     "walking.blame": {"drawing.table"},
     "walking.explanation": {"drawing.table"},

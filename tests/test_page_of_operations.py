@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from autolm import Tensor, nn, ops
-from autolm.ops.arguments import SPELLINGS
+from autolm.ops.array_arguments import SPELLINGS
 from autolm.tensor import numpy_functions, operators
 from tests import page_of_operations as page
 from tests.tensor.test_numpy_functions import FUNCTIONS, in_our_words

@@ -31,8 +31,7 @@ from autolm.compiled.parameter_memory import ParameterMemory
 from autolm.compiled.replay import Replay
 from autolm.engine.recording import recording
 from autolm.nn.optimizers import Optimizer, clip_gradients, gradient_norm
-from autolm.ops.arguments import read_bool
-from autolm.tensor.arguments import read_finite, read_kind
+from autolm.outside.arguments import read_bool, read_finite, read_kind
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
 

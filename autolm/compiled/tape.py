@@ -21,8 +21,7 @@ from autolm.compiled.tape_loops import CODES, PLAIN, Loops, native_loops
 from autolm.engine.backprop import backward
 from autolm.engine.graph import Node, describe, topological_order
 from autolm.engine.value import OPERATIONS, Operation, Value
-from autolm.ops.arguments import read_bool, told
-from autolm.tensor.arguments import read_items
+from autolm.outside.arguments import quote, read_bool, read_items
 
 Array = NDArray[np.float64]
 
@@ -90,7 +89,7 @@ class Tape:
     ) -> None:
         if not isinstance(loss, Value):
             raise TypeError(
-                f"Tape: loss must be one Value, not {told(loss)} "
+                f"Tape: loss must be one Value, not {quote(loss)} "
                 "(loss.to_values() makes Values of a Tensor)"
             )
         inputs = _values("inputs", inputs)
@@ -154,7 +153,7 @@ class Tape:
         with suppress(TypeError, ValueError):  # nodes in a list; lists of unequal lengths
             numbers = np.asarray(inputs)
         if numbers.dtype.kind not in "iuf":
-            raise TypeError(f"Tape.forward: inputs must be numbers, not {told(inputs)}")
+            raise TypeError(f"Tape.forward: inputs must be numbers, not {quote(inputs)}")
         if numbers.size != self._inputs.size:
             raise ValueError(f"Tape.forward: {numbers.size} numbers for {self._inputs.size} inputs")
         self._inputs[:] = numbers.ravel()
@@ -232,7 +231,7 @@ def _values(argument: str, values: Any) -> list[Value]:
     listed = read_items("Tape", argument, values, "a list of Values")
     for i, value in enumerate(listed):
         if not isinstance(value, Value):
-            raise TypeError(f"Tape: {argument} must be Values, and at {i} is {told(value)}")
+            raise TypeError(f"Tape: {argument} must be Values, and at {i} is {quote(value)}")
     return listed
 
 

@@ -9,7 +9,7 @@ from autolm.debugger.stop_backward import open_debugger, set_trace
 from autolm.drawing.drawing import draw
 from autolm.engine.graph import Node
 from autolm.engine.watching import backward_pass, watching_pass
-from autolm.tensor.arguments import node_of
+from autolm.tensor.nodes import node_of
 from autolm.walking.program import Pass, record_lines
 from autolm.walking.program_names import in_program
 

@@ -19,7 +19,7 @@ from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
 from autolm.engine.recording import recorder
 from autolm.engine.watching import Backward, backward_pass, watching_pass
-from autolm.tensor.arguments import read_node
+from autolm.tensor.nodes import read_node
 from autolm.walking.passes import Passes, gradient_norm
 from autolm.walking.program import Pass, pass_here, record_lines, stopping, visit
 from autolm.walking.wording import count

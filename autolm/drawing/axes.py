@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import Node
-from autolm.ops.arguments import read_axes
+from autolm.ops.array_arguments import read_axes
 from autolm.walking.in_numpy import in_numpy
 from autolm.walking.reading import reading
 

@@ -25,10 +25,18 @@ from autolm.drawing.renderers import RenderTimeout, lay_out
 from autolm.drawing.svg import tidy
 from autolm.drawing.view import Edges, View
 from autolm.engine.graph import Node, topological_order
-from autolm.ops.arguments import read_bool, read_choice, read_int, told
+from autolm.outside.arguments import (
+    quote,
+    read_bool,
+    read_choice,
+    read_finite,
+    read_int,
+    read_kind,
+    read_path,
+)
 from autolm.outside.message import message
 from autolm.outside.whole_file import write_whole
-from autolm.tensor.arguments import known_node, read_finite, read_kind, read_node, read_path
+from autolm.tensor.nodes import known_node, read_node
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
@@ -242,7 +250,7 @@ def _scopes(expand: Any) -> list[str]:
     if not isinstance(scopes, list | tuple) or not all(isinstance(s, str) for s in scopes):
         raise TypeError(
             message(
-                "draw: expand must be a scope or a list of them, not {expand}", expand=told(expand)
+                "draw: expand must be a scope or a list of them, not {expand}", expand=quote(expand)
             )
         )
     return list(scopes)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.lm.batches import as_token_ids
-from autolm.ops.arguments import read_int
-from autolm.tensor.arguments import read_finite, read_size
+from autolm.outside.arguments import read_finite, read_int, read_size
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from autolm.ops.arguments import read_int, told
-from autolm.tensor.arguments import read_integers, read_items, read_size
+from autolm.ops.array_arguments import read_integers
+from autolm.outside.arguments import quote, read_int, read_items, read_size
 
 IntArray: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[IntArray, IntArray]
@@ -345,7 +345,7 @@ def _documents(name: str, documents: Sequence[ArrayLike]) -> list[IntArray]:
 def _counters(state: Mapping[str, Any], *names: str) -> list[int]:
     """Return the counts of a saved state, in the order of ``names``."""
     if not isinstance(state, Mapping):
-        raise TypeError(f"the data cursor: state must be a dictionary, not {told(state)}")
+        raise TypeError(f"the data cursor: state must be a dictionary, not {quote(state)}")
     if set(state) != set(names) or not all(
         type(count) is int and count >= 0 for count in state.values()
     ):

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from autolm.nn.schedule_name import ScheduleName
+from autolm.outside.arguments import (
+    read_bool,
+    read_choice,
+    read_finite,
+    read_size,
+    read_text,
+)
 from autolm.outside.given_file import parse_json
 from autolm.outside.message import message
 
@@ -67,23 +73,15 @@ class Choice:
             return f"above {self.above}"
         return f"at least {self.low}" if self.low is not None else ""
 
-    def complaint(self, value: Any) -> str:
-        """Say what is wrong with a value of the right type; nothing, if it may be chosen."""
+    def read(self, name: str, value: Any, kind: type[Any]) -> Any:
+        """Return a value of the type `kind`; refuse one that may not be chosen."""
         if self.known:
-            return "" if value in self.known else f"{value!r}; choose {self.range}"
-        if isinstance(value, float) and not math.isfinite(value):
-            return f"{value}; it must be a finite number"
-        if isinstance(value, int) and abs(value) >= 2**63:  # of which nothing has a count
-            return "too large"
-        allowed = (
-            (self.low is None or value >= self.low)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
-        )
-        if allowed:
-            return ""
-        must = "cannot be negative" if self.range == "at least 0" else f"must be {self.range}"
-        return f"{value}; it {must}"
+            return read_choice("", name, value, self.known)
+        if kind is int:
+            return read_size("", name, value, self.low, high=2**63 - 1)
+        if kind is float:
+            return read_finite("", name, value, low=self.low, above=self.above, below=self.below)
+        return (read_bool if kind is bool else read_text)("", name, value)
 
 
 def choice(
@@ -251,12 +249,12 @@ class TrainingConfig:
         return {f.name: f.metadata["choice"] for f in dataclasses.fields(cls)}
 
     def __post_init__(self) -> None:
-        for name, known in self.choices().items():
-            value, wanted = getattr(self, name), type(getattr(type(self), name))
-            if not _fits(value, wanted):
-                raise ValueError(f"{name} is {_told(value)}, which is not {wanted.__name__}")
-            if wrong := known.complaint(value):
-                raise ValueError(f"{name} is {wrong}")
+        for name, choice in self.choices().items():
+            try:
+                value = choice.read(name, getattr(self, name), type(getattr(type(self), name)))
+            except TypeError as error:
+                raise ValueError(str(error)) from None
+            object.__setattr__(self, name, value)  # the class is frozen
         if self.d_model % self.num_heads:
             raise ValueError(
                 f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}"
@@ -347,14 +345,3 @@ class TrainingConfig:
 def _whole_path(data: str) -> str:
     is_file = data not in (TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT)
     return str(Path(data).resolve()) if is_file else data
-
-
-def _fits(value: Any, wanted: type) -> bool:
-    if isinstance(value, bool) or wanted is bool:
-        return isinstance(value, bool) and wanted is bool
-    return isinstance(value, int | float) if wanted is float else isinstance(value, wanted)
-
-
-def _told(value: Any) -> str:
-    written = repr(value)
-    return written if len(written) <= 40 else f"a {type(value).__name__}"

@@ -12,9 +12,16 @@ from typing import BinaryIO, Literal, TypeAlias, get_args
 import numpy as np
 
 from autolm.lm.toy_language import TOY_LANGUAGE
-from autolm.ops.arguments import read_choice, read_int, told
+from autolm.outside.arguments import (
+    quote,
+    read_choice,
+    read_finite,
+    read_int,
+    read_path,
+    read_size,
+    read_text,
+)
 from autolm.outside.given_file import read_given
-from autolm.tensor.arguments import read_finite, read_path, read_size, read_text
 
 Kind: TypeAlias = Literal["lines", "stream"]
 
@@ -167,7 +174,7 @@ def standard_input_corpus(
     _require_parts(name, kind, validation_fraction, seed)
     content = stream.read() if hasattr(stream, "read") else None
     if not isinstance(content, bytes):
-        raise TypeError(f"{name}: stream must give bytes, as sys.stdin.buffer, not {told(stream)}")
+        raise TypeError(f"{name}: stream must give bytes, as sys.stdin.buffer, not {quote(stream)}")
     return _split(_decoded(content, name), name, kind, validation_fraction, seed)
 
 

@@ -13,8 +13,7 @@ from autolm.compiled.recorded_decoder import RecordedDecoder
 from autolm.engine.recording import no_grad, recording
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool
-from autolm.tensor.arguments import read_kind
+from autolm.outside.arguments import read_bool, read_kind
 from autolm.tensor.quiet import quiet
 
 

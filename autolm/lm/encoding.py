@@ -23,7 +23,7 @@ from autolm.lm.batches import (
 from autolm.lm.corpora import Corpus
 from autolm.lm.tokenizers import Tokenizer
 from autolm.lm.tokenizers.tokenizer import bytes_of
-from autolm.tensor.arguments import read_kind
+from autolm.outside.arguments import read_kind
 
 
 class EncodedText(ABC):

@@ -32,7 +32,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from autolm.tensor.arguments import read_finite, read_kind, read_rng, read_text
+from autolm.ops.array_arguments import read_rng
+from autolm.outside.arguments import read_finite, read_kind, read_text
 
 _SYMBOL = re.compile(r"<([^<>]+)>")
 

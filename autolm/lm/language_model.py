@@ -19,8 +19,8 @@ from autolm.lm.decoding import BatchDecoder, KVCachedDecoder
 from autolm.lm.next_token import pick_each, require_in_range
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool, read_int
-from autolm.tensor.arguments import read_integers, read_rng, read_size
+from autolm.ops.array_arguments import read_integers, read_rng
+from autolm.outside.arguments import read_bool, read_int, read_size
 from autolm.tensor.tensor import Tensor
 
 

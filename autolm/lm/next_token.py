@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import read_int, told
-from autolm.tensor.arguments import read_finite, read_rng
+from autolm.ops.array_arguments import read_rng
+from autolm.outside.arguments import quote, read_finite, read_int
 
 
 def pick(
@@ -48,7 +48,7 @@ def pick(
     with suppress(ValueError):  # lists of unequal lengths
         scores = np.asarray(logits)
     if scores.dtype.kind not in "iuf" or scores.ndim != 1 or not scores.size:
-        raise ValueError(f"pick: logits must be numbers (vocab_size,), not {told(logits)}")
+        raise ValueError(f"pick: logits must be numbers (vocab_size,), not {quote(logits)}")
     return int(pick_each(scores[None], temperature, top_k, top_p, rng)[0])
 
 

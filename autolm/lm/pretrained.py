@@ -19,8 +19,9 @@ from autolm.lm.stored_arrays import KINDS, StoredArray, stored_arrays
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.lm.tokenizers.vocabulary import load_vocabulary
 from autolm.lm.transformer import Transformer
+from autolm.ops.array_arguments import read_floating
+from autolm.outside.arguments import read_path
 from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
-from autolm.tensor.arguments import read_floating, read_path
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"

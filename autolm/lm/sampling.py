@@ -10,8 +10,8 @@ import numpy as np
 from autolm.lm.language_model import LanguageModel
 from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.tokenizers import Tokenizer
-from autolm.ops.arguments import read_choice, told
-from autolm.tensor.arguments import read_kind, read_rng, read_size, read_text
+from autolm.ops.array_arguments import read_rng
+from autolm.outside.arguments import quote, read_choice, read_kind, read_size, read_text
 
 
 def stream_text(
@@ -39,7 +39,7 @@ def stream_text(
         When the tokenizer does not know a character of the prompt, or a parameter is out of range.
     """
     if not hasattr(model, "decoder"):
-        raise TypeError(f"stream_text: model must be a TinyLM, not {told(model)}")
+        raise TypeError(f"stream_text: model must be a TinyLM, not {quote(model)}")
     read_kind("sampling", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read_choice("sampling", "kind", kind, ("lines", "stream"))
     read_text("sampling", "prompt", prompt)

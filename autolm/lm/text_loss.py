@@ -8,8 +8,7 @@ from autolm import ops
 from autolm.engine.graph import topological_order
 from autolm.lm.language_model import LanguageModel
 from autolm.lm.tokenizers import Tokenizer
-from autolm.ops.arguments import read_choice
-from autolm.tensor.arguments import read_kind
+from autolm.outside.arguments import read_choice, read_kind
 from autolm.tensor.tensor import Tensor
 from autolm.walking.tokens import Tokens
 from autolm.walking.wording import visible_token

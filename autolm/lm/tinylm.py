@@ -19,8 +19,8 @@ from autolm.lm.design import Design, tinylm_design
 from autolm.lm.transformer import Transformer
 from autolm.nn.layers import Norm, draw_matrix
 from autolm.nn.optimizers import SGD
-from autolm.ops.arguments import read_bool, read_choice, read_int
-from autolm.tensor.arguments import read_finite, read_floating, read_size
+from autolm.ops.array_arguments import read_floating
+from autolm.outside.arguments import read_bool, read_choice, read_finite, read_int, read_size
 from autolm.tensor.tensor import Tensor
 
 # Scale of the initial W_out: the logits are nearly equal, and the loss is ln(vocab_size).

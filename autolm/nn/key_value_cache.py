@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from autolm.tensor.arguments import read_floating, read_kind, read_size
+from autolm.ops.array_arguments import read_floating
+from autolm.outside.arguments import read_kind, read_size
 from autolm.tensor.tensor import Tensor
 
 

@@ -17,15 +17,8 @@ from autolm import ops
 from autolm.engine.graph import named
 from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
-from autolm.ops.arguments import read_bool, read_choice
-from autolm.tensor.arguments import (
-    read_finite,
-    read_floating,
-    read_integers,
-    read_kind,
-    read_rng,
-    read_size,
-)
+from autolm.ops.array_arguments import read_floating, read_integers, read_rng
+from autolm.outside.arguments import read_bool, read_choice, read_finite, read_kind, read_size
 from autolm.tensor.tensor import Tensor
 
 Norm = Literal["pre", "post"] | None

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
-from autolm.ops.arguments import told
-from autolm.tensor.arguments import read_finite, read_items
+from autolm.outside.arguments import quote, read_finite, read_items
 from autolm.tensor.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
@@ -76,7 +75,7 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
     if isinstance(parameters, Tensor | Mapping | np.ndarray) or not isinstance(
         parameters, Iterable
     ):
-        raise TypeError(f"{name}: parameters must be {words}, not {told(parameters)}")
+        raise TypeError(f"{name}: parameters must be {words}, not {quote(parameters)}")
     named: dict[str, Tensor] = {}
     paths: dict[Tensor, str] = {}
     for place, item in enumerate(parameters):
@@ -84,7 +83,7 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
             case (str(path), Tensor() as parameter):
                 who = f"{name}: parameter {path}"
             case _:
-                raise TypeError(f"{name}: parameters must be {words}; at {place} is {told(item)}")
+                raise TypeError(f"{name}: parameters must be {words}; at {place} is {quote(item)}")
         if parameter.parents:
             raise ValueError(f"{who} is the result of an operation; a leaf is needed")
         if parameter in paths:
@@ -255,7 +254,7 @@ class AdamW(Optimizer):
         name = type(self).__name__
         pair = read_items(name, "betas", betas, "a pair of numbers")
         if len(pair) != 2:
-            raise ValueError(f"{name}: betas must be a pair of numbers, not {told(betas)}")
+            raise ValueError(f"{name}: betas must be a pair of numbers, not {quote(betas)}")
         first, second = (read_finite(name, "betas", beta, low=0, below=1) for beta in pair)
         self.betas = first, second
         self.eps = read_finite(name, "eps", eps, low=0)

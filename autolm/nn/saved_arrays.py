@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
-from autolm.tensor.arguments import read_kind
+from autolm.outside.arguments import quote, read_kind
 
 Array = NDArray[Any]
 
@@ -41,7 +40,7 @@ def fitting_arrays(
 
 def _fitting(what: str, saved: Any, present: Array) -> Array:
     if not isinstance(saved, np.ndarray | np.generic):
-        raise TypeError(f"{what} must be an array, not {told(saved)}")
+        raise TypeError(f"{what} must be an array, not {quote(saved)}")
     if saved.shape != present.shape:
         raise ValueError(f"{what} has shape {saved.shape}, and {present.shape} is needed")
     if saved.dtype.kind != present.dtype.kind:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from autolm.nn.schedule_name import ScheduleName
-from autolm.ops.arguments import read_choice, read_int
-from autolm.tensor.arguments import read_finite
+from autolm.outside.arguments import read_choice, read_finite, read_int
 
 Schedule = Callable[[int], float]
 

@@ -14,20 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from autolm.ops.arguments import (
-    Axis,
-    read_axes,
-    read_axis,
-    read_int,
-    read_number,
-    read_shape,
-    told,
-)
+from autolm.ops.array_arguments import Axis, read_axes, read_axis, read_shape
 from autolm.ops.array_operation import Case
 from autolm.ops.call_patterns import Axis as AnyAxis
 from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.shape import concatenate, getitem, reshape
+from autolm.outside.arguments import quote, read_int, read_number
 
 # How NumPy and PyTorch call the ways to pad with elements of the array itself.
 MODES = {"replicate": "edge", "circular": "wrap"}
@@ -138,7 +131,7 @@ def pad(
         return a
     if moving not in MOVING:
         known = ", ".join(map(repr, ("constant", *MOVING)))
-        raise ValueError(f"pad: mode must be one of {known}, not {told(mode)}")
+        raise ValueError(f"pad: mode must be one of {known}, not {quote(mode)}")
     if not a.size:
         raise ValueError(f"pad: a is {a.shape}: mode {moving!r} has no element to repeat")
     own = np.arange(a.size).reshape(a.shape)
@@ -157,7 +150,7 @@ def _read_widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]
     if len(pairs) != len(shape) or not all(isinstance(e, list) and len(e) == 2 for e in pairs):
         raise ValueError(
             f"pad: pad_width must be an int, or (before, after) for each axis of {shape}, not "
-            f"{told(pad_width)}, which NumPy and PyTorch read each in its own way"
+            f"{quote(pad_width)}, which NumPy and PyTorch read each in its own way"
         )
     widths = [
         (read_int("pad", "pad_width", before, low=0), read_int("pad", "pad_width", after, low=0))

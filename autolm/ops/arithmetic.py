@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from autolm.engine.graph import named
 from autolm.engine.value import OPERATIONS, Operation, Value
 from autolm.ops import definitions
-from autolm.ops.arguments import read_choice, read_dtype, read_number
+from autolm.ops.array_arguments import read_dtype
 from autolm.ops.array_operation import CONDITION, REALS, Array, Case
 from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
@@ -27,6 +27,7 @@ from autolm.ops.error_function import erf as error_function
 from autolm.ops.error_function import erfc as complementary_error_function
 from autolm.ops.primitive import Backward, Primitive, Result, primitive
 from autolm.ops.reduce import floating, sign
+from autolm.outside.arguments import read_choice, read_number
 
 
 def each(function: Any) -> Any:

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from autolm.engine.value import POSITIVE as POSITIVE
 from autolm.engine.value import REALS as REALS
-from autolm.ops.arguments import SPELLINGS, respelled, told
+from autolm.ops.array_arguments import SPELLINGS, respelled
 from autolm.ops.call_patterns import Pattern
 from autolm.ops.refusal import refusal
+from autolm.outside.arguments import quote
 
 Array = NDArray[Any]  # of floats; in tests also of complex numbers, long doubles or Values
 
@@ -87,9 +88,9 @@ class ArrayOperation:
     ) -> Any:
         """Make an operation from a function and its record; a record alone makes a decorator."""
         if function is not None and not callable(function):
-            raise TypeError(f"{maker}: a function is needed, not {told(function)}")
+            raise TypeError(f"{maker}: a function is needed, not {quote(function)}")
         if not isinstance(record.get("name", ""), str):
-            raise TypeError(f"{maker}: name must be a str, not {told(record['name'])}")
+            raise TypeError(f"{maker}: name must be a str, not {quote(record['name'])}")
         fields = cls.__dataclass_fields__
         for word in record:
             if word not in fields or word == "forward":

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autolm.ops import definitions, on_values
-from autolm.ops.arguments import read_bool, read_int, read_number, require_broadcast, told
+from autolm.ops.array_arguments import require_broadcast
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Length, Mask, OneOf, Pattern
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.probability import shifted_exponentials
 from autolm.ops.reduce import accumulating, dot_along, rounded_as, sum_along
+from autolm.outside.arguments import quote, read_bool, read_int, read_number
 
 MODEST = 30.0  # e³⁰ is 10¹³: far from the ends of float32
 
@@ -283,7 +284,7 @@ def _read_mask(mask: Any, q: Array, k: Array, v: Array, num_heads: int | None) -
     except ValueError:
         raise ValueError("attention: rows of mask are not of one length") from None
     if read.dtype.kind not in "bf":
-        what = read.dtype if read.dtype.kind in "iuc" else told(mask)
+        what = read.dtype if read.dtype.kind in "iuc" else quote(mask)
         raise TypeError(
             "attention: mask must be bools, true where a query may look, or floats that are added "
             f"to the scores, not {what}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, ClassVar, overload
 
-from autolm.ops.arguments import respelled
+from autolm.ops.array_arguments import respelled
 from autolm.ops.array_operation import ArrayOperation
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from autolm.engine.graph import named
 from autolm.ops.along_axes import LARGEST, pad
-from autolm.ops.arguments import read_int
 from autolm.ops.array_operation import Case
 from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.einsum import einsum
 from autolm.ops.shape import getitem, reshape, stack
+from autolm.outside.arguments import read_int
 
 
 @composed(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import named
-from autolm.ops.arguments import Axis, read_axes
+from autolm.ops.array_arguments import Axis, read_axes
 from autolm.ops.array_operation import Array
 
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715

@@ -19,11 +19,11 @@ import numpy as np
 
 from autolm.engine.graph import Node
 from autolm.engine.value import Value
-from autolm.ops.arguments import told
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.primitive import Backward, Primitive
 from autolm.ops.reduce import accumulating, rounded_as
+from autolm.outside.arguments import quote
 
 Shape = tuple[int, ...]
 
@@ -54,7 +54,7 @@ def read_subscripts(subscripts: Any, shapes: Sequence[Shape]) -> Subscripts:
     """
     if not isinstance(subscripts, str):
         raise TypeError(
-            f"einsum: subscripts must be a text like 'ij,jk->ik', not {told(subscripts)}"
+            f"einsum: subscripts must be a text like 'ij,jk->ik', not {quote(subscripts)}"
         )
     operands, arrow, result = subscripts.replace(" ", "").partition("->")
     words = operands.split(",")

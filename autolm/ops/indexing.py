@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import read_axis, read_bool, read_int, read_integers
+from autolm.ops.array_arguments import read_axis, read_integers
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Axis, Ids, OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.neural import masked_fill
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.shape import getitem
+from autolm.outside.arguments import read_bool, read_int
 
 Places = NDArray[np.integer[Any]]
 

@@ -12,17 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops import definitions, on_values
-from autolm.ops.arguments import (
-    read_int,
-    read_integers,
-    read_number,
-    require_broadcast,
-    told,
-)
+from autolm.ops.array_arguments import read_integers, require_broadcast
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Ids, Mask, OneOf, Pattern
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
+from autolm.outside.arguments import quote, read_int, read_number
 
 
 @primitive(
@@ -301,7 +296,7 @@ def read_mask(mask: Any, a: Array) -> NDArray[np.bool_]:
     except ValueError:
         raise ValueError("masked_fill: rows of mask are not of one length") from None
     if read.dtype != bool and (read.size or not isinstance(mask, list)):
-        what = read.dtype if read.dtype.kind in "fiuc" else told(mask)
+        what = read.dtype if read.dtype.kind in "fiuc" else quote(mask)
         raise TypeError(f"masked_fill: mask must be bools, not {what}")
     if read.shape != a.shape:
         require_broadcast("masked_fill", {"a": a.shape, "mask": read.shape})

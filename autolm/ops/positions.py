@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from autolm.engine.graph import named
-from autolm.ops.arguments import read_bool, read_floats, read_int, read_number
+from autolm.ops.array_arguments import read_floats
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Floats, Ids, Length, OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.definitions import constant
 from autolm.ops.shape import concatenate, stack
+from autolm.outside.arguments import read_bool, read_int, read_number
 
 WAYS = {"base": OneOf(10_000.0, 10.0), "interleaved": OneOf(False, True)}
 

@@ -13,19 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops import definitions, on_values
-from autolm.ops.arguments import (
-    read_axis,
-    read_choice,
-    read_floats,
-    read_int,
-    read_integers,
-    read_number,
-)
+from autolm.ops.array_arguments import read_axis, read_floats, read_integers
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Axis, Floats, Ids, OneOf, Pattern
 from autolm.ops.neural import require_known
 from autolm.ops.primitive import Backward, primitive
 from autolm.ops.reduce import accumulating, dot_along, floating, rounded_as, sum_along
+from autolm.outside.arguments import read_choice, read_int, read_number
 
 
 def shifted_exponentials(

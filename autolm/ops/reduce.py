@@ -17,12 +17,13 @@ import numpy as np
 from autolm.engine.graph import named
 from autolm.engine.value import Value
 from autolm.ops import definitions
-from autolm.ops.arguments import Axis, read_axes, read_axis, read_bool, read_number
+from autolm.ops.array_arguments import Axis, read_axes, read_axis
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Axis as AnyAxis
 from autolm.ops.call_patterns import OneOf, Pattern
 from autolm.ops.composed import composed
 from autolm.ops.primitive import Backward, primitive
+from autolm.outside.arguments import read_bool, read_number
 
 Axes = tuple[int, ...]  # each from 0 up, none twice
 

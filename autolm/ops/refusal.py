@@ -15,7 +15,8 @@ import numpy as np
 
 from autolm.engine.graph import Node
 from autolm.engine.value import Value
-from autolm.ops.arguments import require_broadcast, told
+from autolm.ops.array_arguments import require_broadcast
+from autolm.outside.arguments import must_be, quote
 
 NUMBERS = "fiub"  # the kinds of dtype that a Tensor may have
 
@@ -37,7 +38,7 @@ def refusal(
         try:
             operands = tuple(operands[0])
         except TypeError:
-            return TypeError(f"{name}: a list of arrays is needed, not {told(operands[0])}")
+            return TypeError(f"{name}: a list of arrays is needed, not {quote(operands[0])}")
     wrong = _wrong_arguments(name, parameters, operands, attributes)
     names = _names(parameters, len(operands))
     optional = [p.name for p in parameters.values() if p.default is None]
@@ -105,8 +106,8 @@ def _wrong_operand(name: str, names: Sequence[str], operands: Sequence[Any]) -> 
         except (TypeError, ValueError):
             return TypeError(f"{name}: {argument} is no array: its rows are not of one length")
         if array.dtype.kind not in NUMBERS:
-            given = array.dtype if isinstance(operand, np.ndarray | np.generic) else told(operand)
-            return TypeError(f"{name}: {argument} must be real numbers, not {given}")
+            given = array.dtype if isinstance(operand, np.ndarray | np.generic) else operand
+            return TypeError(must_be(f"{name}: {argument}", "real numbers", given))
     return None
 
 

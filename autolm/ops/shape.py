@@ -10,7 +10,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from autolm.ops.arguments import Axis, read_axes, read_axis, read_new_shape, read_order, read_shape
+from autolm.ops.array_arguments import (
+    Axis,
+    read_axes,
+    read_axis,
+    read_new_shape,
+    read_order,
+    read_shape,
+)
 from autolm.ops.array_operation import Array, Case
 from autolm.ops.call_patterns import Axis as AnyAxis
 from autolm.ops.call_patterns import Index, NewShape, OneOf, Order, Pattern, WiderShape

@@ -20,7 +20,7 @@ from autolm.drawing.axes import IN_PLACE, IN_ROWS, MOVES, REDUCTIONS, Axes, Axis
 from autolm.drawing.gradients import Walked, walk
 from autolm.drawing.matrix import exponent, largest
 from autolm.engine.graph import Node, topological_order
-from autolm.ops.arguments import read_axes
+from autolm.ops.array_arguments import read_axes
 from autolm.pages.playback import Moment
 from autolm.pages.sentence import Sentence
 from autolm.pages.zooming import Zooms

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from autolm.drawing.markup import markup
+from autolm.outside.arguments import read_path
 from autolm.outside.whole_file import write_whole
-from autolm.tensor.arguments import read_path
 from autolm.walking.walk import Walk
 
 HEIGHT = 680  # pixels

@@ -39,7 +39,7 @@ from autolm.drawing.view import Arrow, Box, View
 from autolm.engine.graph import Node
 from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
-from autolm.ops.arguments import read_int
+from autolm.outside.arguments import read_int, read_kind, read_path
 from autolm.outside.finished_english import rules_in_korean
 from autolm.outside.whole_file import write_whole
 from autolm.pages.matrices import IN_VIEW, Matrices, matrix_name, packed_numbers
@@ -58,7 +58,7 @@ from autolm.pages.scene import ANY_NUMBER, TIME_LIMIT, scene_of, templates
 from autolm.pages.scripts import bundle
 from autolm.pages.sentence import Sentence, sentence_of
 from autolm.pages.training_step import TrainingStep, training_step
-from autolm.tensor.arguments import read_kind, read_node, read_path
+from autolm.tensor.nodes import read_node
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
 from autolm.walking.program_names import named_by

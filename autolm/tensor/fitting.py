@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from autolm.engine.graph import Node
-from autolm.ops.arguments import told
 from autolm.ops.reduce import accumulating
+from autolm.outside.arguments import quote
 
 Array = NDArray[Any]
 NESTED = (
@@ -70,7 +70,7 @@ def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
     try:
         converted = array.astype(dtype, copy=False)
     except TypeError:
-        raise TypeError(f"Tensor: dtype must be a type of numbers, not {told(dtype)}") from None
+        raise TypeError(f"Tensor: dtype must be a type of numbers, not {quote(dtype)}") from None
     if converted.dtype.kind not in "fiub":
         raise TypeError(f"Tensor: data must be real numbers, not {converted.dtype}")
     return converted

@@ -6,7 +6,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from autolm.ops.arguments import Axis
+from autolm.ops.array_arguments import Axis
 from autolm.ops.indexing import Places
 
 class Methods:

@@ -14,7 +14,8 @@ import numpy as np
 
 from autolm import ops
 from autolm.engine.graph import Node
-from autolm.ops.arguments import read_axis, read_bool, respelled
+from autolm.ops.array_arguments import read_axis, respelled
+from autolm.outside.arguments import read_bool
 from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 

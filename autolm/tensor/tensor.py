@@ -22,10 +22,10 @@ from autolm.engine.backprop import Step, backward, steps
 from autolm.engine.graph import Node, describe, next_order
 from autolm.engine.recording import Note, current_recording, note_here, recording
 from autolm.engine.watching import watching_pass
-from autolm.ops.arguments import read_bool
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
+from autolm.outside.arguments import read_bool
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import (
     convert,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote
 from autolm.tensor.tensor import Tensor
 
 Array = NDArray[Any]
@@ -53,7 +53,7 @@ class Call:
 def _array(data: Any, argument: str) -> Array:
     array = np.asarray(data.data if isinstance(data, Tensor) else data)
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"Call: {argument} must be numbers, not {told(data)}")
+        raise TypeError(f"Call: {argument} must be numbers, not {quote(data)}")
     return (
         array.astype(float)
         if array.dtype.kind in "iu" and not isinstance(data, np.ndarray)

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from autolm.engine.graph import Node, describe, topological_order
 from autolm.engine.recording import no_grad, record_sites
 from autolm.engine.value import Operation, Value
-from autolm.ops.arguments import told
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.primitive import Primitive
+from autolm.outside.arguments import quote
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.checking_operations import report_of
@@ -149,7 +149,7 @@ def check_graph(root: Node) -> Report:
     <Verdict.CORRECT: 'correct'>
     """
     if not isinstance(root, Node):
-        raise TypeError(f"check_graph: root must be a Tensor or a Value, not {told(root)}")
+        raise TypeError(f"check_graph: root must be a Tensor or a Value, not {quote(root)}")
     if not root.parents or not root.requires_grad:
         raise ValueError("check_graph: there is no operation under this node to be checked")
     return _check_nodes(root).require()
@@ -159,7 +159,7 @@ def _require_callable(name: str, argument: str, function: Any) -> None:
     if isinstance(function, type):
         raise TypeError(f"{name}: {argument} {function.__name__} is a class; give it an instance")
     if not callable(function):
-        raise TypeError(f"{name}: {argument} must be something to call, not {told(function)}")
+        raise TypeError(f"{name}: {argument} must be something to call, not {quote(function)}")
 
 
 def _check_nodes(root: Node) -> Report:
@@ -396,9 +396,9 @@ def _finite(name: str, upstream: Any) -> Array:
     """Read an upstream gradient, which is of real numbers."""
     data = np.asarray(upstream.data if isinstance(upstream, Node) else upstream)
     if data.dtype.kind not in "iuf":
-        raise TypeError(f"{name}: upstream must be of real numbers, not {told(upstream)}")
+        raise TypeError(f"{name}: upstream must be of real numbers, not {quote(upstream)}")
     if not np.isfinite(data).all():
-        raise ValueError(f"{name}: upstream must be finite, not {told(upstream)}")
+        raise ValueError(f"{name}: upstream must be finite, not {quote(upstream)}")
     return data.astype(float)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from autolm.engine.graph import Node
-from autolm.ops.arguments import read_number
 from autolm.ops.array_operation import ArrayOperation, Case
+from autolm.outside.arguments import read_number
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.diagnosis import diagnose, what_is_known

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from autolm import ops
-from autolm.ops.arguments import read_int, told
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.primitive import Primitive
+from autolm.outside.arguments import quote, read_int
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import attributes_for
@@ -148,7 +148,7 @@ def expressions(
     >>> test_the_graph_is_finite()
     """
     if not isinstance(operations, tuple | list):
-        given = told(operations)
+        given = quote(operations)
         raise TypeError(f"expressions: operations must be a list of primitives, not {given}")
     subjects = [_subject("operations", op) for op in operations]
     needed = None if required is None else _subject("required", required)
@@ -164,7 +164,7 @@ def _subject(argument: str, op: Any) -> Subject:
     if isinstance(op, Subject):
         return op
     if not isinstance(op, ArrayOperation):
-        raise TypeError(f"expressions: {argument}: an operation is needed, not {told(op)}")
+        raise TypeError(f"expressions: {argument}: an operation is needed, not {quote(op)}")
     return Subject.of(op)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
 from autolm.ops.primitive import Backward, Primitive
+from autolm.outside.arguments import quote
 
 Array = NDArray[Any]
 
@@ -96,9 +96,9 @@ def mutation_report(op: Primitive, test: Callable[..., Any]) -> MutationReport:
     <Fate.SURVIVED: 'survived'>
     """
     if not isinstance(op, Primitive):
-        raise TypeError(f"mutation_report: op must be a primitive, not {told(op)}")
+        raise TypeError(f"mutation_report: op must be a primitive, not {quote(op)}")
     if not callable(test):
-        raise TypeError(f"mutation_report: test must be a function, not {told(test)}")
+        raise TypeError(f"mutation_report: test must be a function, not {quote(test)}")
     forward = op.forward
     arguments = (op,) if inspect.signature(test).parameters else ()
     failure = _failure(test, arguments)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote
 from autolm.testing import ridders
 from autolm.testing.dual_numbers import Dual
 
@@ -111,18 +111,18 @@ def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Ar
     """Return the operands as arrays; refuse what `differentiate` is given and cannot use."""
     for argument, given in (("function", function), ("judge", judge)):
         if not callable(given) and not (argument == "judge" and given is None):
-            raise TypeError(f"differentiate: {argument} must be a function, not {told(given)}")
+            raise TypeError(f"differentiate: {argument} must be a function, not {quote(given)}")
     if not isinstance(point, tuple | list):
-        raise TypeError(f"differentiate: point must be a list of arrays, not {told(point)}")
+        raise TypeError(f"differentiate: point must be a list of arrays, not {quote(point)}")
     arrays = tuple(map(np.asarray, point))
     for x, given in zip(arrays, point, strict=True):
         if x.dtype.kind not in "biuf":
-            raise TypeError(f"differentiate: point must hold real numbers, not {told(given)}")
+            raise TypeError(f"differentiate: point must hold real numbers, not {quote(given)}")
     if domains is not None and (
         not isinstance(domains, tuple | list) or len(domains) != len(arrays)
     ):
         each = f"one (low, high) or None for each of {len(arrays)} operands"
-        raise ValueError(f"differentiate: domains must be {each}, not {told(domains)}")
+        raise ValueError(f"differentiate: domains must be {each}, not {quote(domains)}")
     return arrays
 
 

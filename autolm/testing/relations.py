@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import read_int
+from autolm.outside.arguments import read_int
 from autolm.testing.call import Call
 
 Array = NDArray[Any]

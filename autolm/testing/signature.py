@@ -9,11 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from autolm.ops import arguments
+from autolm.ops.array_arguments import read_shape
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.call_patterns import Pattern
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
+from autolm.outside.arguments import quote, read_int
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import ANY_AXES
 from autolm.testing.composed_as_one import as_one
@@ -56,7 +57,7 @@ class Signature(Runs):
     ) -> Self:
         """Read the record of an operation; each argument overrides a part of it."""
         op = _read_operation(op)
-        if arity is not None and arguments.read_int(op.name, "arity", arity, low=1) > len(LETTERS):
+        if arity is not None and read_int(op.name, "arity", arity, low=1) > len(LETTERS):
             raise ValueError(f"{op.name}: arity must be at most {len(LETTERS)}, not {arity}")
         _require_all((Relation,), f"{op.name}: relations", relations)
         if cases is not None:
@@ -146,7 +147,7 @@ def _read_operation(op: Any) -> Primitive:
         op = as_one(op)
     if not isinstance(op, Primitive):
         if not callable(op):
-            given = arguments.told(op)
+            given = quote(op)
             raise TypeError(f"op must be a primitive, or a function of arrays, not {given}")
         if hasattr(op, "named_parameters"):
             raise TypeError("op is a module, and no primitive; assert_gradients checks those")
@@ -177,7 +178,7 @@ def _operand_names(
 
 def _require_all(kinds: tuple[type, ...], argument: str, values: Sequence[Any]) -> None:
     if not isinstance(values, tuple | list):
-        given = arguments.told(values)
+        given = quote(values)
         raise TypeError(f"{argument} must be a list of {kinds[0].__name__}, not {given}")
     for value in values:
         if not isinstance(value, kinds):
@@ -187,13 +188,13 @@ def _require_all(kinds: tuple[type, ...], argument: str, values: Sequence[Any]) 
 def _require_shapes(name: str, case: Case | Pattern) -> None:
     """Refuse a case whose shapes are not as its kind writes them."""
     if not isinstance(case.shapes, tuple | list) or not case.shapes:
-        given = arguments.told(case.shapes)
+        given = quote(case.shapes)
         raise TypeError(f"{name}: a case in cases must have a shape per operand, not {given}")
     for shape in case.shapes:
         if isinstance(case, Pattern):
             _require_letters(name, shape)
         else:
-            arguments.read_shape(name, shape, "a shape in cases")
+            read_shape(name, shape, "a shape in cases")
     _read_attributes(name, case.attributes)
 
 
@@ -201,14 +202,14 @@ def _require_letters(name: str, shape: Any) -> None:
     words = shape.split() if isinstance(shape, str) else [""]
     letters = [letter for word in words if word != ANY_AXES for letter in word.split("·")]
     if not all(letter.isidentifier() for letter in letters) or words.count(ANY_AXES) > 1:
-        given = arguments.told(shape)
+        given = quote(shape)
         raise ValueError(f'{name}: a shape of a Pattern in cases is as "… n k", not {given}')
 
 
 def _read_attributes(name: str, attributes: Any) -> dict[str, Any]:
     named = isinstance(attributes, Mapping) and all(isinstance(key, str) for key in attributes)
     if attributes is not None and not named:
-        kind = arguments.told(attributes)
+        kind = quote(attributes)
         raise TypeError(f"{name}: attributes must be a dict of values by name, not {kind}")
     return dict(attributes or {})
 
@@ -246,6 +247,5 @@ def _read_intervals(domain: Any) -> Domains:
         )
     except (TypeError, ValueError):
         raise ValueError(
-            f"domain is {arguments.told(domain)}; it must be (low, high), or one such for each "
-            "operand"
+            f"domain is {quote(domain)}; it must be (low, high), or one such for each operand"
         ) from None

@@ -17,7 +17,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
-from autolm.ops.arguments import read_int, read_number, read_shape, told
+from autolm.ops.array_arguments import read_shape
+from autolm.outside.arguments import quote, read_int, read_number
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -61,7 +62,7 @@ def read_domain(name: str, domain: Any) -> Domain:
     pair = tuple(domain) if isinstance(domain, tuple | list) else ()
     edges = tuple(read_number(name, "an edge of domain", edge) for edge in pair)
     if len(edges) != 2 or not edges[0] < edges[1]:
-        raise ValueError(f"{name}: domain is {told(domain)}; it must be (low, high)")
+        raise ValueError(f"{name}: domain is {quote(domain)}; it must be (low, high)")
     return float(edges[0]), float(edges[1])
 
 
@@ -69,7 +70,7 @@ def read_kind(name: str, kind: Any) -> Kind:
     """Return the name of a kind of numbers."""
     if not isinstance(kind, str) or kind not in ("generic", "kinky", "extreme"):
         raise ValueError(
-            f'{name}: kind is {told(kind)}; it must be "generic", "kinky" or "extreme"'
+            f'{name}: kind is {quote(kind)}; it must be "generic", "kinky" or "extreme"'
         )
     return kind  # type: ignore[return-value]
 
@@ -81,7 +82,7 @@ def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
             warnings.simplefilter("ignore")  # old names of what is refused below
             read: np.dtype[Any] = np.dtype(dtype)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: dtype is {told(dtype)}, which is none of NumPy's") from None
+        raise TypeError(f"{name}: dtype is {quote(dtype)}, which is none of NumPy's") from None
     if read.kind != "f":
         raise ValueError(f"{name}: dtype is {read}; it must be of floating point")
     return read

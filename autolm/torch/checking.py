@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from autolm.engine.graph import topological_order
-from autolm.tensor.arguments import read_node
+from autolm.tensor.nodes import read_node
 from autolm.testing.report import Report
 from autolm.testing.torch import check_gradient
 from autolm.torch.asking import unseen

@@ -18,7 +18,7 @@ from typing import Any
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
-from autolm.tensor.arguments import read_node
+from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.reading import reading

@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from autolm.engine.graph import Node
-from autolm.tensor.arguments import known_node
+from autolm.tensor.nodes import known_node
 from autolm.walking.names import Names
 from autolm.walking.reading import is_array, reading
 from autolm.walking.source import is_atom

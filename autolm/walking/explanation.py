@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from autolm.engine.backprop import Backprop, latest_root
 from autolm.engine.graph import Node
-from autolm.ops.arguments import read_int
+from autolm.outside.arguments import read_function, read_int
 from autolm.outside.columns import padded, width
-from autolm.tensor.arguments import read_function, read_node
+from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
 from autolm.walking.what_if import seed

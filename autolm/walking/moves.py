@@ -15,8 +15,8 @@ from typing import Any
 from autolm.engine import backprop as engine
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node, describe
-from autolm.ops.arguments import read_bool, read_int
-from autolm.tensor.arguments import read_function, read_node
+from autolm.outside.arguments import read_bool, read_function, read_int
+from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.breakpoints import Breakpoint
 from autolm.walking.explanation import Explanation, Use, explanation, use

@@ -14,8 +14,8 @@ import numpy as np
 from autolm.engine.backprop import Backprop, latest_root, write_gradients
 from autolm.engine.graph import Node
 from autolm.engine.recording import recording
-from autolm.tensor.arguments import read_node
 from autolm.tensor.expansion import run_definition
+from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
 from autolm.walking.wording import label

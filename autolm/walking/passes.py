@@ -20,7 +20,7 @@ import numpy as np
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node
 from autolm.outside.terminal import words_of
-from autolm.tensor.arguments import node_of
+from autolm.tensor.nodes import node_of
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
 from autolm.walking.names import Names

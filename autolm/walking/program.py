@@ -36,7 +36,7 @@ from autolm.engine.watching import backward_pass
 from autolm.outside.language import say
 from autolm.outside.message import Message, joined, message, plain_message
 from autolm.outside.terminal import in_a_line, print_safely, words_of
-from autolm.tensor.arguments import node_of
+from autolm.tensor.nodes import node_of
 from autolm.walking.libraries import Libraries, passes_not_walked
 from autolm.walking.passes import Passes
 from autolm.walking.program_names import variable_of_caller, variables_of_caller

@@ -24,7 +24,7 @@ import numpy as np
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
 from autolm.engine.site import is_machinery
-from autolm.tensor.arguments import known_node
+from autolm.tensor.nodes import known_node
 from autolm.walking.source import LONGEST, source_texts
 
 MOST = 300_000  # how many things of a program are looked through

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
-from autolm.ops.arguments import read_bool
-from autolm.tensor.arguments import read_items, read_kind, read_node, read_text
+from autolm.outside.arguments import read_bool, read_items, read_kind, read_text
+from autolm.tensor.nodes import read_node
 from autolm.walking.breakpoints import (
     Breakpoint,
     Condition,

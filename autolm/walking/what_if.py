@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
+from autolm.outside.arguments import read_function, read_items
 from autolm.outside.columns import padded, width
-from autolm.tensor.arguments import read_function, read_items, read_node
+from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.program_names import named_by, names_of, variables_of_caller
 from autolm.walking.reading import reading

@@ -84,7 +84,7 @@ def test_a_run_is_trained_looked_at_and_sampled(autolm, tmp_path, monkeypatch):
             ("train", "--steps", "x"),
             "'--steps'의 값이 잘못되었습니다: 'x'은(는) 정수가 아닙니다. 1 이상",
         ),
-        (("train", "--num-layers", "0"), "num_layers이(가) 0입니다. 1 이상이어야 합니다"),
+        (("train", "--num-layers", "0"), "num_layers은(는) 1 이상이어야 하는데 0입니다"),
         (("train", "/none.txt"), "/none.txt: 그런 파일이 없습니다. 이름을 확인하세요"),
         (("check", "nul"), "'nul'이라는 연산이 없습니다. 혹시 mul?"),
         (("check", "/"), "/: 폴더입니다. 그 안의 파이썬 파일을 적어 주세요"),

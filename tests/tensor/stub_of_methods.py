@@ -7,7 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
-from autolm.ops.arguments import SPELLINGS
+from autolm.ops.array_arguments import SPELLINGS
 from autolm.tensor import methods
 
 PATH = Path(methods.__file__).with_suffix(".pyi")
@@ -19,7 +19,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from autolm.ops.arguments import Axis
+from autolm.ops.array_arguments import Axis
 from autolm.ops.indexing import Places
 
 class Methods:

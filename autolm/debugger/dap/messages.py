@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO
 
+from autolm.outside.arguments import must_be
+
 Message = dict[str, Any]
 HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)  # the only one there is
 HEADER_NAME = b"content-length:"
@@ -209,5 +211,5 @@ def told(arguments: Message, name: str, kind: type[Any], default: Any = ...) -> 
     if value is None and default is not ...:
         return default
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Refused(f"{name} must be {KINDS[kind]}, not {json.dumps(value)}")
+        raise Refused(must_be(name, KINDS[kind], value))
     return value

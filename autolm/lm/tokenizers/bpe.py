@@ -13,8 +13,15 @@ from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, learn_merges
 from autolm.lm.tokenizers.splitting import last_cut, special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.lm.tokenizers.words import BLOCK, Words, blocks_of, sliced
-from autolm.ops.arguments import read_bool, read_choice, read_int, told
-from autolm.tensor.arguments import read_items, read_kind, read_text
+from autolm.outside.arguments import (
+    quote,
+    read_bool,
+    read_choice,
+    read_int,
+    read_items,
+    read_kind,
+    read_text,
+)
 
 Split: TypeAlias = Literal["gpt"] | None
 
@@ -259,7 +266,7 @@ def _pairs(merges: Sequence[Pair]) -> tuple[Pair, ...]:
     pairs = read_items("BPETokenizer", "merges", merges, "a list of pairs of token ids")
     for rank, pair in enumerate(pairs):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TypeError(f"BPETokenizer: merges: {told(pair)} is no pair of token ids")
+            raise TypeError(f"BPETokenizer: merges: {quote(pair)} is no pair of token ids")
         for token_id in pair:
             read_int(f"BPETokenizer: merges: {rank}", "a token id", token_id)
     return tuple((left, right) for left, right in pairs)
@@ -272,7 +279,7 @@ def _texts(argument: str, pieces: Any) -> Iterator[str]:
     except TypeError:
         given = None
     if given is None:
-        raise TypeError(f"BPETokenizer: {argument} must be pieces of a text, not {told(pieces)}")
+        raise TypeError(f"BPETokenizer: {argument} must be pieces of a text, not {quote(pieces)}")
     return (read_text("BPETokenizer", f"each of {argument}", piece) for piece in given)
 
 
@@ -280,7 +287,7 @@ def _require_distinct_specials(special_tokens: Sequence[str]) -> None:
     if isinstance(special_tokens, str):
         raise ValueError(f"special_tokens is a sequence of strings: write ({special_tokens!r},)")
     if not isinstance(special_tokens, Sequence):
-        given = told(special_tokens)
+        given = quote(special_tokens)
         raise TypeError(f"BPETokenizer: special_tokens must be a sequence of strings, not {given}")
     for special in special_tokens:
         read_text("BPETokenizer: special_tokens", "each", special)

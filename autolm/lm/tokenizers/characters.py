@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
-from autolm.ops.arguments import told
-from autolm.tensor.arguments import read_items, read_kind, read_text
+from autolm.outside.arguments import quote, read_items, read_kind, read_text
 
 
 class CharacterTokenizer(Tokenizer):
@@ -44,7 +43,7 @@ class CharacterTokenizer(Tokenizer):
         for character in characters:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(
-                    f"CharacterTokenizer: characters: {told(character)} is not one character"
+                    f"CharacterTokenizer: characters: {quote(character)} is not one character"
                 )
         self.characters = tuple(sorted(set(characters)))
         if not self.characters:

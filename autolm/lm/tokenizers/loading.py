@@ -6,9 +6,8 @@ import os
 from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote, read_path
 from autolm.outside.given_file import LONGEST_TOKENIZER, read_given
-from autolm.tensor.arguments import read_path
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
 
@@ -49,7 +48,7 @@ def tokenizer_from_json(content: object) -> Tokenizer:
     [0, 1, 1, 0]
     """
     if not isinstance(content, dict):
-        raise ValueError(f"content, the JSON, is {told(content)}, and not an object")
+        raise ValueError(f"content, the JSON, is {quote(content)}, and not an object")
     for tokenizer_class in _KINDS:
         if content.get("kind") == tokenizer_class.kind:
             return tokenizer_class.from_json(content)

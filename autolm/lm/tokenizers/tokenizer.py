@@ -10,9 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from autolm.ops.arguments import read_int
+from autolm.outside.arguments import read_int, read_items, read_path
 from autolm.outside.whole_file import write_whole
-from autolm.tensor.arguments import read_items, read_path
 
 
 class Tokenizer(ABC):

@@ -16,9 +16,8 @@ from autolm.lm.tokenizers.merging import Pair
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.lm.tokenizers.words import Words
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote, read_text
 from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
-from autolm.tensor.arguments import read_text
 
 TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
 END_OF_TEXT = "<|endoftext|>"
@@ -179,7 +178,7 @@ def _of_json(content: Any) -> VocabularyTokenizer:
             f"added token {entry.get('content')!r}", entry, rstrip=(False,), single_word=(False,)
         )
         if not isinstance(entry.get("content"), str):
-            raise PretrainedError(f"an added token's content is {told(entry.get('content'))}")
+            raise PretrainedError(f"an added token's content is {quote(entry.get('content'))}")
         added |= _vocabulary({entry["content"]: entry.get("id")})
     return VocabularyTokenizer(
         vocabulary,
@@ -221,13 +220,13 @@ def _refuse_all_but(what: str, content: Mapping[str, Any], **allowed: tuple[Any,
 
 def _object(content: Any, what: str) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise PretrainedError(f"{what} is {told(content)}, and must be an object")
+        raise PretrainedError(f"{what} is {quote(content)}, and must be an object")
     return content
 
 
 def _list(content: Any, what: str) -> list[Any]:
     if not isinstance(content, list):
-        raise PretrainedError(f"{what} is {told(content)}, and must be a list")
+        raise PretrainedError(f"{what} is {quote(content)}, and must be a list")
     return content
 
 
@@ -243,5 +242,5 @@ def _merges(content: Any) -> list[tuple[str, str]]:
     pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
     for pair in pairs:
         if not isinstance(pair, list) or [type(token) for token in pair] != [str, str]:
-            raise PretrainedError(f"merges: {told(pair)} is no pair of tokens")
+            raise PretrainedError(f"merges: {quote(pair)} is no pair of tokens")
     return [(left, right) for left, right in pairs]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote
 from autolm.testing.call import literal
 from autolm.testing.dual_numbers import Dual
 from autolm.testing.kernels.kernel import Attributes, Kernel, Slot, library
@@ -67,7 +67,7 @@ class JaxKernel(Kernel):
         """Read a function, and the arguments with which it is called."""
         jax = library("jax")
         if not callable(function):
-            given = told(function)
+            given = quote(function)
             raise TypeError(f"{caller}: {argument} must be a function of arrays, not {given}")
         leaves, tree = jax.tree_util.tree_flatten_with_path(tuple(examples), _is_none)
         try:

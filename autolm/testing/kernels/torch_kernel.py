@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.ops.arguments import told
+from autolm.outside.arguments import quote
 from autolm.testing.call import literal
 from autolm.testing.dual_numbers import Dual
 from autolm.testing.kernels.kernel import Attributes, Kernel, Slot, library
@@ -87,7 +87,7 @@ class TorchKernel(Kernel):
         if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
             function = owner  # it was given as F.apply
         if not callable(function):
-            given = told(function)
+            given = quote(function)
             what = "an autograd.Function or a callable"
             raise TypeError(f"{caller}: {argument} must be {what}, not {given}")
         tensors = [x for x in examples if isinstance(x, torch.Tensor)]
@@ -217,7 +217,7 @@ class TorchKernel(Kernel):
         several = result if isinstance(result, tuple | list) else [result]
         results = [each for each in several if isinstance(each, torch.Tensor)]
         if not results:
-            raise TypeError(f"it returned {told(result)}, where a tensor is needed")
+            raise TypeError(f"it returned {quote(result)}, where a tensor is needed")
         return results
 
     def _with_gradients(self, results: Sequence[Any]) -> list[Any]:

@@ -307,7 +307,7 @@ def test_rule_that_fails_is_told_and_the_pass_stays_where_it_is(visit):
 def test_requests_that_make_no_sense_are_refused_in_a_line(neuron):
     assert "does not know" in neuron.refused("frobnicate")
     assert neuron.refused("stackTrace", startFrame="a") == (
-        'startFrame must be a whole number, not "a"'
+        "startFrame must be a whole number, not 'a'"
     )
     assert "must be a text" in neuron.refused("evaluate")
     neuron.raw(b"Content-Length: 2\r\n\r\n{}")

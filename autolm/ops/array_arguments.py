@@ -1,20 +1,22 @@
-"""Readers of the attributes of operations: axes, shapes, switches and numbers.
+"""Checks of arguments about arrays: axes, shapes, dtypes, and arrays themselves.
 
-A reader takes an argument of any type, and returns a plain value or raises one error that begins
-with the operation's name. It returns early in the common case, since it runs for every node.
+As in `outside/arguments.py`, each reader returns a plain value or raises one error in the name of
+the operation, and returns at once in frequent cases, since it runs for every node.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from operator import index
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autolm.outside.arguments import integer, must_be, read_kind
 
 Axis = SupportsIndex | Sequence[SupportsIndex] | None
 Shape = SupportsIndex | Sequence[SupportsIndex]
@@ -68,9 +70,9 @@ def read_axis(
 def _axis(
     name: str, argument: str, axis: Any, shape: tuple[int, ...], kind: str, added: int, given: Any
 ) -> int:
-    i = _integer(axis)
+    i = integer(axis)
     if i is None:
-        raise TypeError(f"{name}: {argument} must be {kind}, not {told(given)}")
+        raise TypeError(must_be(f"{name}: {argument}", kind, given))
     ndim = len(shape) + added or 1
     if not -ndim <= i < ndim:
         raise ValueError(f"{name}: {argument} {i} is out of range for {shape}")
@@ -90,7 +92,7 @@ def read_order(name: str, axes: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(ndim))[::-1]
     kind = "a tuple of ints or None"
     if not isinstance(axes, tuple | list):
-        raise TypeError(f"{name}: axes must be {kind}, not {told(axes)}")
+        raise TypeError(must_be(f"{name}: axes", kind, axes))
     order = tuple(_axis(name, "axes", i, shape, kind, 0, axes) for i in axes) if ndim else ()
     if len(axes) != ndim or len(set(order)) != ndim:
         raise ValueError(
@@ -108,10 +110,10 @@ def read_shape(name: str, shape: Any, argument: str = "shape") -> tuple[int, ...
     TypeError: broadcast_to: shape must be a tuple of ints, not (2, 1.5)
     """
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
-    read = tuple(n if type(n) is int else _integer(n) for n in lengths)
+    read = tuple(n if type(n) is int else integer(n) for n in lengths)
     for n in read:
         if n is None:
-            raise TypeError(f"{name}: {argument} must be a tuple of ints, not {told(shape)}")
+            raise TypeError(must_be(f"{name}: {argument}", "a tuple of ints", shape))
         if n < 0:
             raise ValueError(f"{name}: {argument} {read} has a negative length")
     return read  # type: ignore[return-value]
@@ -131,7 +133,7 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     if is_usual and prod(shape) == prod(old):
         return shape
     lengths = shape if isinstance(shape, tuple | list) else (shape,)
-    known = [n for n in lengths if _integer(n) != -1]
+    known = [n for n in lengths if integer(n) != -1]
     left = len(lengths) - len(known)
     if left > 1:
         raise ValueError(f"{name}: shape {tuple(lengths)} leaves more than one length open")
@@ -144,56 +146,28 @@ def read_new_shape(name: str, shape: Any, old: tuple[int, ...]) -> tuple[int, ..
     return tuple(size // rest if (i := index(n)) == -1 else i for n in lengths)
 
 
-def read_bool(name: str, argument: str, value: Any) -> bool:
-    """Return a switch, which must be True or False, not a number.
+def read_floating(name: str, argument: str, value: Any) -> np.dtype[Any]:
+    """Return a floating point dtype, as trained parameters need it.
 
-    >>> read_bool("mean", "keepdims", 1)
+    >>> read_floating("LayerNorm", "dtype", int)
     Traceback (most recent call last):
         ...
-    TypeError: mean: keepdims must be True or False, not 1
+    TypeError: LayerNorm: dtype must be a floating point type such as "float32", not int64
     """
-    if value is True or value is False:
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    raise TypeError(f"{name}: {argument} must be True or False, not {told(value)}")
+    words = 'a floating point type such as "float32"'
+    dtype: np.dtype[Any] | None = None
+    with suppress(TypeError, ValueError, SyntaxError):
+        dtype = np.dtype(value) if isinstance(value, str | type | np.dtype) else None
+    if dtype is None or dtype.kind != "f" or dtype.shape:
+        raise TypeError(must_be(f"{name}: {argument}", words, value if dtype is None else dtype))
+    return dtype
 
 
-def read_int(name: str, argument: str, value: Any, low: int | None = None) -> int:
-    """Return an int, Python's or NumPy's, of at least `low`.
-
-    >>> read_int("attention", "num_heads", 0, low=1)
-    Traceback (most recent call last):
-        ...
-    ValueError: attention: num_heads must be at least 1, not 0
-    """
-    i = value if type(value) is int else _integer(value)
-    if i is None:
-        raise TypeError(f"{name}: {argument} must be an int, not {told(value)}")
-    if low is not None and i < low:
-        raise ValueError(f"{name}: {argument} must be at least {low}, not {i}")
-    return i
-
-
-def read_number(name: str, argument: str, value: Any) -> int | float:
-    """Return a real number as a Python number, which does not change the dtype of an array.
-
-    >>> read_number("masked_fill", "value", "a")
-    Traceback (most recent call last):
-        ...
-    TypeError: masked_fill: value must be a number, not 'a'
-    """
-    if type(value) is float:
-        return value
-    i = _integer(value)
-    if i is not None:
-        if abs(i) > sys.float_info.max:
-            raise ValueError(f"{name}: {argument} is too large for a float")
-        return i
-    scalar = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if isinstance(scalar, float | np.floating):
-        return float(scalar)
-    raise TypeError(f"{name}: {argument} must be a number, not {told(value)}")
+def read_rng(name: str, argument: str, value: Any) -> np.random.Generator:
+    """Return a generator of random numbers."""
+    words = "a generator such as np.random.default_rng(0)"
+    rng: np.random.Generator = read_kind(name, argument, value, np.random.Generator, words)
+    return rng
 
 
 def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
@@ -213,24 +187,8 @@ def read_dtype(name: str, dtype: Any) -> np.dtype[Any]:
     except TypeError:
         read = None
     if read is None or read.kind not in "fiub":
-        raise TypeError(f"{name}: dtype must be a type of real numbers, not {told(dtype)}")
+        raise TypeError(must_be(f"{name}: dtype", "a type of real numbers", dtype))
     return read
-
-
-def read_choice(name: str, argument: str, value: Any, choices: Sequence[str | None]) -> Any:
-    """Return one of several words, or None where that is one of them.
-
-    >>> read_choice("Block", "norm", "Pre", ("pre", "post", None))
-    Traceback (most recent call last):
-        ...
-    ValueError: Block: norm is 'Pre'; choose 'pre', 'post' or None
-    """
-    known = value in choices if isinstance(value, str) else value is None and None in choices
-    if not known:
-        *others, last = map(repr, choices)
-        listed = f"{', '.join(others)} or {last}" if others else last
-        raise ValueError(f"{name}: {argument} is {told(value)}; choose {listed}")
-    return value
 
 
 def require_broadcast(name: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -256,6 +214,8 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
         ...
     TypeError: embedding: token_ids must be integers, not float64
     """
+    if hasattr(values, "as_positions"):  # a Tensor
+        values = values.as_positions()
     try:
         array = np.asarray(values)
     except ValueError:
@@ -263,8 +223,8 @@ def read_integers(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # a huge number, or nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "iu" and array.size:
-        what = array.dtype if array.dtype.kind in "fcb" else told(values)
-        raise TypeError(f"{name}: {argument} must be integers, not {what}")
+        given = array.dtype if array.dtype.kind in "fcb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "integers", given))
     return array if array.size else array.astype(np.intp)
 
 
@@ -285,8 +245,8 @@ def read_floats(name: str, argument: str, values: Any) -> NDArray[Any]:
     except (OverflowError, TypeError):  # nodes in a list
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
-        what = array.dtype if array.dtype.kind in "cb" else told(values)
-        raise TypeError(f"{name}: {argument} must be real numbers, not {what}")
+        given = array.dtype if array.dtype.kind in "cb" else values
+        raise TypeError(must_be(f"{name}: {argument}", "real numbers", given))
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
@@ -324,22 +284,3 @@ def respelled(name: str, attributes: dict[str, Any], known: Container[str]) -> d
             raise TypeError(f"{name}: {word}= is another spelling of {ours}=; give one of them")
         read[ours] = value
     return read
-
-
-def _integer(value: Any) -> int | None:
-    """Return an int of Python or NumPy; None for everything else, bools included."""
-    if isinstance(value, bool):
-        return None
-    try:
-        return index(value)
-    except TypeError:
-        return None
-
-
-def told(value: Any) -> str:
-    """Show an argument in a message: its repr if that is short, otherwise its type."""
-    written = repr(value) if isinstance(value, str | int | float | tuple | list | None) else ""
-    if 0 < len(written) <= 40 and "\n" not in written:
-        return written
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm.ops import arguments
+from autolm.ops import array_arguments
+from autolm.outside.arguments import read_bool, read_int, read_number
 
 shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
 axis_numbers = st.one_of(st.integers(-5, 5), st.integers(-5, 5).map(np.int64))
@@ -32,7 +33,7 @@ def test_axes_are_read_as_numpy_reads_them(shape: tuple[int, ...], axis: Any) ->
     def kept(axes: Any) -> Any:
         return np.zeros(shape).sum(axis=axes, keepdims=True).shape
 
-    read = outcome(arguments.read_axes, "sum", axis, shape)
+    read = outcome(array_arguments.read_axes, "sum", axis, shape)
     if not (shape == () and isinstance(axis, tuple)):  # NumPy allows an int alone to name no axis
         assert isinstance(outcome(kept, axis), tuple) == isinstance(read, tuple)
     if isinstance(read, tuple):
@@ -43,7 +44,7 @@ def test_axes_are_read_as_numpy_reads_them(shape: tuple[int, ...], axis: Any) ->
 
 @given(shapes, axis_numbers, st.integers(0, 1))
 def test_one_axis_is_read_as_numpy_reads_it(shape: tuple[int, ...], axis: Any, added: int) -> None:
-    read = outcome(lambda: arguments.read_axis("softmax", axis, shape, added=added))
+    read = outcome(lambda: array_arguments.read_axis("softmax", axis, shape, added=added))
     ndim = max(1, len(shape) + added)
     assert (read == axis % ndim) if -ndim <= axis < ndim else (read == "refused")
 
@@ -51,7 +52,7 @@ def test_one_axis_is_read_as_numpy_reads_it(shape: tuple[int, ...], axis: Any, a
 @given(shapes, st.one_of(st.none(), st.lists(axis_numbers, max_size=3).map(tuple)))
 def test_an_order_of_axes_is_read_as_numpy_reads_it(shape: tuple[int, ...], axes: Any) -> None:
     array = np.arange(np.prod(shape)).reshape(shape)
-    read = outcome(arguments.read_order, "transpose", axes, shape)
+    read = outcome(array_arguments.read_order, "transpose", axes, shape)
     expected = outcome(array.transpose, axes)
     assert isinstance(read, tuple) == isinstance(expected, np.ndarray)
     if isinstance(read, tuple):
@@ -62,7 +63,7 @@ def test_an_order_of_axes_is_read_as_numpy_reads_it(shape: tuple[int, ...], axes
 def test_a_new_shape_is_the_one_that_numpy_makes(
     old: tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
-    read = outcome(arguments.read_new_shape, "reshape", shape, old)
+    read = outcome(array_arguments.read_new_shape, "reshape", shape, old)
     expected = outcome(lambda: np.zeros(old).reshape(shape).shape)
     assert read == expected
 
@@ -70,14 +71,14 @@ def test_a_new_shape_is_the_one_that_numpy_makes(
 @given(nonsense)
 def test_nonsense_is_refused_in_the_name_of_operation_and_argument(value: Any) -> None:
     readers = [
-        lambda: arguments.read_axes("mean", value, (2, 3)),
-        lambda: arguments.read_axes("mean", (value,), (2, 3)),
-        lambda: arguments.read_axis("softmax", value, (2, 3)),
-        lambda: arguments.read_axis("swapaxes", value, (2, 3), "axis1"),
-        lambda: arguments.read_order("transpose", (0, value), (2, 3)),
-        lambda: arguments.read_shape("broadcast_to", (2, value)),
-        lambda: arguments.read_new_shape("reshape", (2, value), (2, 3)),
-        lambda: arguments.read_int("var", "ddof", value),
+        lambda: array_arguments.read_axes("mean", value, (2, 3)),
+        lambda: array_arguments.read_axes("mean", (value,), (2, 3)),
+        lambda: array_arguments.read_axis("softmax", value, (2, 3)),
+        lambda: array_arguments.read_axis("swapaxes", value, (2, 3), "axis1"),
+        lambda: array_arguments.read_order("transpose", (0, value), (2, 3)),
+        lambda: array_arguments.read_shape("broadcast_to", (2, value)),
+        lambda: array_arguments.read_new_shape("reshape", (2, value), (2, 3)),
+        lambda: read_int("var", "ddof", value),
     ]
     for reader in readers:
         with pytest.raises(
@@ -91,14 +92,14 @@ def test_nonsense_is_refused_in_the_name_of_operation_and_argument(value: Any) -
 @given(nonsense.filter(lambda value: not isinstance(value, float)))
 def test_what_is_no_number_is_refused_as_one(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^clip: low must be a number, not "):
-        arguments.read_number("clip", "low", value)
+        read_number("clip", "low", value)
 
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False)))
 def test_numbers_are_python_numbers_whatever_they_came_as(value: float) -> None:
     forms: list[Any] = [value, np.asarray(value)] if abs(value) < 2**63 else [value]
     for form in [*forms, *(np.asarray(form)[()] for form in forms)]:
-        read = arguments.read_number("clip", "low", form)
+        read = read_number("clip", "low", form)
         assert type(read) in (int, float)
         assert read == value
 
@@ -106,6 +107,6 @@ def test_numbers_are_python_numbers_whatever_they_came_as(value: float) -> None:
 @given(st.one_of(st.integers(), st.none(), st.text(), st.floats()))
 def test_a_switch_is_a_bool_and_nothing_that_serves_as_one(value: Any) -> None:
     with pytest.raises(TypeError, match=r"^mean: keepdims must be True or False, not "):
-        arguments.read_bool("mean", "keepdims", value)
-    assert arguments.read_bool("mean", "keepdims", np.True_) is True
-    assert arguments.read_bool("mean", "keepdims", False) is False
+        read_bool("mean", "keepdims", value)
+    assert read_bool("mean", "keepdims", np.True_) is True
+    assert read_bool("mean", "keepdims", False) is False
