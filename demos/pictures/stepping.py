@@ -6,6 +6,7 @@ that shows the source with the gradients known after each step. CSS animates it,
 
 import runpy
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from autolm import record_sites
@@ -81,7 +82,7 @@ def picture(theme):
 
     body.append(text(20, 34, "$ autolm step demos/neuron.py", quiet))
     for keys, x, direction in (("F10  step", 500, 1), ("back", 632, -1)):
-        moves = [0] + [b - a for a, b in zip(POSITIONS, POSITIONS[1:], strict=False)]
+        moves = [0] + [after - before for before, after in pairwise(POSITIONS)]
         box = f'<rect x="{x - 12}" y="15" width="{len(keys) * 9 + 24}" height="28" rx="6" '
         body.append(f'{box}fill="none" stroke="{border}"/>{text(x, 34, keys, quiet)}')
         pressed = f'{box}fill="{gradient}"/>{text(x, 34, keys, paper)}'
@@ -100,7 +101,8 @@ def picture(theme):
                 appear(text(400 + 180 * column, y, words, gradient), visible)
     style = (
         "text {font: 15px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; "
-        "white-space: pre} @media (prefers-reduced-motion: reduce) {g {animation: none !important}} "
+        "white-space: pre} "
+        "@media (prefers-reduced-motion: reduce) {g {animation: none !important}} "
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
