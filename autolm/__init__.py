@@ -24,7 +24,7 @@ _HOMES = {
     "autolm.walking.blame": "blame_nonfinite",
     "autolm.walking.what_if": "edit",
     "autolm.walking.explanation": "explain",
-    "autolm.walking.opening": "open",
+    "autolm.walking.decomposition": "open",
     "autolm.drawing.drawing": "Drawing draw render",
     "autolm.pages.player_page": "player",
     "autolm.debugger.stop_backward": "debug post_mortem set_trace",

@@ -36,7 +36,7 @@ UPWARD = {
     "nn.module": {"drawing.table"},
     "walking.blame": {"drawing.table"},
     "walking.explanation": {"drawing.table"},
-    "walking.libraries": {"torch.recorder", "torch.notices"},
+    "walking.torch_recording": {"torch.recorder", "torch.notices"},
     "compiled.tape": {"walking.wording"},
     "torch.torch_node": {"torch.memory", "torch.modules", "torch.opening", "torch.in_numpy"},
 }

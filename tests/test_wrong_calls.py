@@ -52,7 +52,7 @@ from autolm.lm.text_loss import text_loss
 from autolm.lm.tokenizers import tokenizer_from_json
 from autolm.pages import player
 from autolm.walking import Walk, blame_nonfinite, edit, explain
-from autolm.walking.breakpoints import Breakpoint, Places
+from autolm.walking.breakpoints import Breakpoint, StepSelection
 from autolm.walking.tokens import Tokens
 
 ODD: list[Any] = [
@@ -656,7 +656,7 @@ CALLS: dict[str, tuple[Callable[[], Callable[..., Any]], Mapping[str, Argument]]
     "walking.Explanation.text": (lambda: explain(LEAF, ROOT).text, {"label": LABEL}),
     "walking.Walk.add": (
         lambda: walk().add,
-        {"breakpoint": only(lambda: Breakpoint(Places("always", (0,))))},
+        {"breakpoint": only(lambda: Breakpoint(StepSelection("always", (0,))))},
     ),
     "walking.Walk.earlier": (lambda: walk().earlier, {"leaf": node(lambda: Value(1.0))}),
     "drawing.Drawing": (lambda: Drawing, {"root": node(graph)}),

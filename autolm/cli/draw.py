@@ -133,7 +133,7 @@ def draw(
 ) -> None:
     """Draw a computation graph, or attention weights, into a file."""
     from autolm.drawing.drawing import KINDS, render
-    from autolm.walking.program_names import in_program
+    from autolm.walking.program_names import use_variables
 
     chosen = choose(target, module, arguments)
     of_graphs = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
@@ -168,7 +168,7 @@ def draw(
     options |= {name: value for name, value in more.items() if value is not None}
     options |= {"edges": "chain rule"} if grad else {}
     root, variables = root_of(chosen, var, text)
-    with in_program(variables):
+    with use_variables(variables):
         write(lambda: render(root, output, **options))
 
 

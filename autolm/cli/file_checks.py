@@ -30,7 +30,7 @@ from autolm.testing.registry import JAX_LAWS, LAWS, TORCH_LAWS
 from autolm.testing.report import Failure, GradientError, Report, UndecidedWarning
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
-from autolm.walking.program import program_error, side_errors_in_a_line
+from autolm.walking.program import background_errors_in_one_line, program_error
 
 MATRIX = "[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]"  # an array, as it may be written in `EXAMPLES`
 
@@ -102,7 +102,7 @@ def _run(path: Path) -> Mapping[str, Any]:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
     try:
-        with side_errors_in_a_line(path):
+        with background_errors_in_one_line(path):
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise

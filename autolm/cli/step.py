@@ -90,7 +90,7 @@ def step(
     passes = Passes(number or 0, when or "")
     if html is not None:
         from autolm.pages.player_page import PLAYER_KINDS, player
-        from autolm.walking.program_names import in_program
+        from autolm.walking.program_names import use_variables
 
         check_output(html, PLAYER_KINDS)
         if segment is not None:
@@ -100,7 +100,7 @@ def step(
             write(lambda: player(read.loss, html, tokens=read.tokens))
             return
         root, variables = root_of(chosen, var, text, passes)
-        with in_program(variables):
+        with use_variables(variables):
             write(lambda: player(root, html))
     elif is_run(chosen, var, text):
         from autolm.debugger.stop_backward import open_debugger

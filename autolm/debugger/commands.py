@@ -17,7 +17,7 @@ from autolm.debugger.stopping import Stopping
 from autolm.engine.site import Frame
 from autolm.outside.language import say
 from autolm.walking.passes import Passes, parse_condition
-from autolm.walking.runs import Stopped, within
+from autolm.walking.runner import RunResult, is_within
 from autolm.walking.walk import Walk
 from autolm.walking.wording import show
 
@@ -89,7 +89,7 @@ class Debugger(Stopping):
         super().__init__(walk, variables, call)
         self.passes = passes
         self.has_quit = False
-        self.stopped: Stopped | None = None  # why the latest long move has come to rest
+        self.stopped: RunResult | None = None  # why the latest long move has come to rest
         self.intro = f"{self.screen.heading()}\n{self._here()}"
 
     # Going
@@ -121,7 +121,7 @@ class Debugger(Stopping):
         if walk.finished:
             return self.do_step("")
         scope = "" if walk.ahead is None else walk.ahead.scope
-        begins = not (walk.position and within(walk.operations[walk.position - 1].scope, scope))
+        begins = not (walk.position and is_within(walk.operations[walk.position - 1].scope, scope))
         if chosen is not None:
             self._out(chosen)
         elif scope and begins:
@@ -168,7 +168,7 @@ class Debugger(Stopping):
         if self.intro is not None:
             self.say(self.screen.heading())
             self.intro = None
-        self._go(lambda _: Stopped("breakpoint", arrived), has_moved=True)
+        self._go(lambda _: RunResult("breakpoint", arrived), has_moved=True)
         return True
 
     def do_pass(self, argument: str) -> bool:
@@ -285,7 +285,7 @@ class Debugger(Stopping):
         """
         chosen, walk = self.scope_in_view(), self.walk
         scope = walk.operations[walk.position - 1].scope if walk.position else ""
-        ends = walk.ahead is None or not within(walk.ahead.scope, scope)
+        ends = walk.ahead is None or not is_within(walk.ahead.scope, scope)
         if chosen is not None or (scope and ends and not walk.edge):
             out_of = scope if chosen is None else chosen
             self._go(lambda stop: walk.back_out(out_of, interrupted=stop))
@@ -325,7 +325,7 @@ class Debugger(Stopping):
         self._go(several)
 
     def _go(
-        self, move: Callable[[Callable[[], bool]], Stopped | None], has_moved: bool = False
+        self, move: Callable[[Callable[[], bool]], RunResult | None], has_moved: bool = False
     ) -> None:
         """Move, and show where that has come to; `move` is told how to learn of Ctrl-C."""
         before = self.walk.position, self.walk.edge

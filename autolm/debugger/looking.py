@@ -30,18 +30,18 @@ from autolm.engine.value import Value
 from autolm.outside.language import say
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
+from autolm.walking.array_adapter import adapter_of, is_array
 from autolm.walking.blame import blame_nonfinite
+from autolm.walking.decomposition import decompose
 from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
-from autolm.walking.opening import composed
-from autolm.walking.program_names import in_program
-from autolm.walking.reading import is_array, reading
-from autolm.walking.runs import within
+from autolm.walking.program_names import use_variables
+from autolm.walking.runner import is_within
 from autolm.walking.source import is_atom
 from autolm.walking.stack import Stack, scopes_around
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
-from autolm.walking.wording import NOT_COMPUTED, made, shape, show
+from autolm.walking.wording import NOT_COMPUTED, assignment, shape, show
 
 USES = 20  # how many uses of a node `why` shows
 AROUND = 5  # how many steps are listed before and after one
@@ -207,8 +207,14 @@ class Looking(Prompt):
         value = self.evaluate(argument)
         kind = type(value).__qualname__
         if isinstance(value, Node):
-            size = f" {reading(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
-            origin = f"the result of {made(value, self.names.short)}" if value.parents else "a leaf"
+            size = (
+                f" {adapter_of(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
+            )
+            origin = (
+                f"the result of {assignment(value, self.names.short)}"
+                if value.parents
+                else "a leaf"
+            )
             constant = "" if value.requires_grad else ", and constant"
             self.say(f"{kind}{size}: {origin}{constant}")
         elif isinstance(value, np.ndarray) or is_array(value):
@@ -312,7 +318,7 @@ class Looking(Prompt):
         """
         scope = self.scope_in_view()
         scope = self.node.scope if scope is None else scope
-        inside = [i for i, n in enumerate(self.walk.operations) if within(n.scope, scope)]
+        inside = [i for i, n in enumerate(self.walk.operations) if is_within(n.scope, scope)]
         self.say(self.screen.list(inside[:LISTED]))
         if len(inside) > LISTED:
             self.say(f"… and {len(inside) - LISTED} more (l K lists the steps around K)")
@@ -376,7 +382,7 @@ class Looking(Prompt):
 
     def go_to_nonfinite(self) -> None:
         """Go to the operation that made the first number that is not finite, if there is one."""
-        with in_program(self.variables):
+        with use_variables(self.variables):
             blame = blame_nonfinite(self.walk.root)
         if blame is not None and blame.made_by in self.names.numbers:
             self.walk.goto(min(self.names.numbers[blame.made_by], len(self.walk.operations)))
@@ -388,7 +394,7 @@ class Looking(Prompt):
         nan
         To stop there: b nan.
         """
-        with in_program(self.variables):
+        with use_variables(self.variables):
             blame = blame_nonfinite(self.walk.root)
         if blame is None:
             self.say("nothing that is not finite reaches the result or a gradient")
@@ -413,7 +419,7 @@ class Looking(Prompt):
         node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
         if place:
-            data = reading(node.data).changed(place, data)
+            data = adapter_of(node.data).changed(place, data)
         with self.interrupts_held():  # half a way to the start and back is no place to stop
             change = self.walk.set(node, data)
         self.say(change.text(self.names.in_full))
@@ -424,7 +430,7 @@ class Looking(Prompt):
         if not bracket or text in self.names.by_name:
             return self.find(text), ()
         node = self.find(name.strip())
-        return node, _index(index, reading(node.data).shape, f"set {name}[{{}}] = 1")
+        return node, _index(index, adapter_of(node.data).shape, f"set {name}[{{}}] = 1")
 
     # Pictures
 
@@ -434,7 +440,7 @@ class Looking(Prompt):
         draw [FILE]
         """
         path = argument or f"backward-step-{self.walk.position + 1}.svg"
-        with in_program(self.variables):
+        with use_variables(self.variables):
             self.say(f"drawn: {render(self.walk.root, path)}")
         gone = sum(not node.has_grad for node in self.walk.operations[: self.walk.position])
         if gone:
@@ -475,7 +481,7 @@ class Looking(Prompt):
         open
         The arrays are the same. q comes back.
         """
-        opened, leaves = composed(self.node)
+        opened, leaves = decompose(self.node)
         tokens = self.tokens.along({**leaves, self.node: opened})
         upstream, name = self.walk.gradients[self.node], self.names(self.node)
         self._walk_inside(opened, upstream, {"tokens": tokens}, name)

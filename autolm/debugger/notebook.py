@@ -11,7 +11,7 @@ from autolm.engine.graph import Node
 from autolm.engine.watching import backward_pass, watching_pass
 from autolm.tensor.nodes import node_of
 from autolm.walking.program import Pass, record_lines
-from autolm.walking.program_names import in_program
+from autolm.walking.program_names import use_variables
 
 ROOT = "loss"
 
@@ -43,7 +43,7 @@ def load_ipython_extension(shell: Any) -> None:
         command, _, name = line.strip().partition(" ")
         if command != "draw":
             raise ValueError("%autolm: the command is draw, such as: %autolm draw loss")
-        with in_program(_variables(shell)):
+        with use_variables(_variables(shell)):
             return draw(_root(shell, name.strip() or ROOT))
 
     shell.register_magic_function(step, "cell", "step")

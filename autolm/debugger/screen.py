@@ -21,15 +21,15 @@ from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
 from autolm.outside.terminal import BOLD, DIM, RED, styled
 from autolm.tensor.quiet import quiet
-from autolm.walking.names import LONGEST, Names
-from autolm.walking.runs import within
+from autolm.walking.names import MAX_NAME, Names
+from autolm.walking.runner import is_within
 from autolm.walking.source import is_atom
-from autolm.walking.stack import Called
+from autolm.walking.stack import StackFrame
 from autolm.walking.walk import Walk
 from autolm.walking.wording import (
+    assignment,
     count,
     expression,
-    made,
     rule,
     short,
     show,
@@ -102,7 +102,7 @@ class Screen:
 
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
-        text = made(node, self.names.short)
+        text = assignment(node, self.names.short)
         text += f", but set to {total(node.data)}" * (node in self.walk.replaced)
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
@@ -181,7 +181,7 @@ class Screen:
             lines.append(bold(line) if mark == ">" else line if done else dim(line))
         return "\n".join(lines)
 
-    def where(self, scopes: Sequence[str], selected: int, frames: Sequence[Called]) -> str:
+    def where(self, scopes: Sequence[str], selected: int, frames: Sequence[StackFrame]) -> str:
         """Show the calls of the program, and the scopes around a step with the steps of each."""
         entered = {each.name: each.place for each in frames[1:] if each.name == each.scope}
         rows = []
@@ -189,9 +189,9 @@ class Screen:
             rows.append((f"  {frame.function}", "", _place_of(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
-            name = short(scope, LONGEST) or say("the whole graph")
+            name = short(scope, MAX_NAME) or say("the whole graph")
             operations = enumerate(self.walk.operations, 1)
-            inside = [number for number, node in operations if within(node.scope, scope)]
+            inside = [number for number, node in operations if is_within(node.scope, scope)]
             span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}" if inside else ""
             rows.append((f"{mark} {'  ' * depth}{name}", span, _place_of(entered.get(scope))))
         return "\n".join(aligned(rows))
@@ -272,7 +272,7 @@ def _place_of(frame: Frame | None) -> str:
 
 
 def _place(node: Node) -> str:
-    return "  ".join(filter(None, (short(node.scope, LONGEST), _site(node))))
+    return "  ".join(filter(None, (short(node.scope, MAX_NAME), _site(node))))
 
 
 def _count(n: int, one: str, many: str = "") -> str:

@@ -21,7 +21,7 @@ from autolm.engine.recording import recorder
 from autolm.engine.watching import Backward, backward_pass, watching_pass
 from autolm.tensor.nodes import read_node
 from autolm.walking.passes import Passes, gradient_norm
-from autolm.walking.program import Pass, pass_here, record_lines, stopping, visit
+from autolm.walking.program import Pass, backward_hook, current_pass, record_lines, visit_pass
 from autolm.walking.wording import count
 
 # What the prompt of the latest pass was told: breakpoints hold in the next pass too.
@@ -49,7 +49,7 @@ def debug(
         As for `Walk`: of how many steps the segments are in which a large model is walked.
     """
     record_lines(True)
-    open_debugger(pass_here(read_node("debug", "root", root), grad, retain_grads), segment)
+    open_debugger(current_pass(read_node("debug", "root", root), grad, retain_grads), segment)
 
 
 def post_mortem() -> None:
@@ -66,7 +66,7 @@ def post_mortem() -> None:
     root = latest_root.get()()
     if root is None:
         raise ValueError("post_mortem: there was no backward(), or its result is gone")
-    open_debugger(pass_here(root), at_nonfinite=True)
+    open_debugger(current_pass(root), at_nonfinite=True)
 
 
 def set_trace() -> None:
@@ -113,7 +113,9 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
 
 
 def _stopping_for(passes: Passes) -> Backward:
-    return stopping(lambda each: visit(each, passes, lambda here: walk_pass(here, None, passes)))
+    return backward_hook(
+        lambda each: visit_pass(each, passes, lambda here: walk_pass(here, None, passes))
+    )
 
 
 def open_debugger(

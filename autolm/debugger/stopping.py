@@ -15,7 +15,7 @@ from autolm.engine.site import Frame
 from autolm.outside.language import say
 from autolm.walking.breakpoints import (
     Breakpoint,
-    Places,
+    StepSelection,
     at_change_of,
     at_function,
     at_line,
@@ -24,9 +24,9 @@ from autolm.walking.breakpoints import (
     at_operation,
     at_scope,
     at_step,
-    both,
-    everywhere,
+    every_step,
     hit_condition,
+    intersection,
 )
 from autolm.walking.walk import Walk
 from autolm.walking.wording import grad_of
@@ -274,7 +274,7 @@ class Stopping(Looking):
         asked = [self._read_word(word) for word in words if word not in counted]
         if not words and not expression:
             raise Mistake("break: say where, such as: b op=mul, or: b if abs(up) > 1")
-        places = both(asked) if asked else everywhere(self.walk.operations)
+        places = intersection(asked) if asked else every_step(self.walk.operations)
         if not places.steps:
             raise Mistake(f"break: no step has {places.text}")
         stop = Breakpoint(places)
@@ -286,7 +286,7 @@ class Stopping(Looking):
             stop.text += f" if {expression}"
         return stop
 
-    def _read_word(self, word: str) -> Places:
+    def _read_word(self, word: str) -> StepSelection:
         """Read one word of where to stop."""
         key, equals, value = word.partition("=")
         operations = self.walk.operations
@@ -314,7 +314,7 @@ class Stopping(Looking):
             return self._line(word, f"break: no step is of line {word}{hint}")
         return self._guess(word)
 
-    def _line(self, text: str, otherwise: str) -> Places:
+    def _line(self, text: str, otherwise: str) -> StepSelection:
         """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
         path, _, line = text.rpartition(":")
         number, sites = whole_number(line), [n.site for n in self.walk.operations if n.site]
@@ -330,10 +330,10 @@ class Stopping(Looking):
         text = f"{wanted}:{number}"
         raise Mistake(otherwise if otherwise != text else f"break: no step was made at {text}")
 
-    def _guess(self, word: str) -> Places:
+    def _guess(self, word: str) -> StepSelection:
         """Read a bare word: an operation, a scope, the name of a node, or a function."""
         operations = self.walk.operations
-        readings: tuple[Callable[[], Places], ...] = (
+        readings: tuple[Callable[[], StepSelection], ...] = (
             lambda: at_operation(operations, word),
             lambda: at_scope(operations, word),
         )
@@ -347,12 +347,12 @@ class Stopping(Looking):
         node = self.find(word)
         if not node.parents:
             raise Mistake(f"break: {word} is a leaf, and leaves are no steps; try: watch {word}")
-        return Places(f"name {word}", {self.names.numbers[node]})
+        return StepSelection(f"name {word}", {self.names.numbers[node]})
 
 
 def _unverified(stop: Breakpoint) -> Breakpoint:
     """Return a breakpoint without what belongs to a pass."""
-    places = Places(stop.places.text, ())
+    places = StepSelection(stop.places.text, ())
     return replace(stop, places=places, condition=None, hits=None, met=[], error=None)
 
 

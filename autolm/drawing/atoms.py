@@ -16,7 +16,7 @@ from typing import Any
 
 from autolm.engine.graph import Node
 from autolm.walking import wording
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 MANY = 3  # constants: so many are not told one by one
 
@@ -94,5 +94,5 @@ def _running(
 
 def _note_constants(atom: Atom, node: Node) -> None:
     for parent in node.parents:
-        if not parent.parents and not parent.requires_grad and not reading(parent.data).shape:
+        if not parent.parents and not parent.requires_grad and not adapter_of(parent.data).shape:
             atom.numbers.add(float(parent.data))

@@ -16,7 +16,7 @@ from autolm.drawing.axes import Axis
 from autolm.drawing.matrix import Matrix, matrices_svg
 from autolm.engine.graph import Node, topological_order
 from autolm.outside.message import message
-from autolm.walking.opening import composed
+from autolm.walking.decomposition import decompose
 from autolm.walking.wording import label
 
 
@@ -49,7 +49,7 @@ def attention_heads(root: Node, tokens: Sequence[str]) -> list[Matrix]:
 
 def _weights(node: Node, count: int) -> list[tuple[Any, Any]]:
     """Return the weights of each head, and where a mask hides them."""
-    opened, _ = composed(node)
+    opened, _ = decompose(node)
     inside = topological_order(opened)
     weights = np.asarray(next(each for each in inside if each.name == "weights").data)
     if weights.shape[-2:] != (count, count) or weights.ndim > 3:

@@ -17,8 +17,8 @@ import numpy as np
 
 from autolm.engine.graph import Node
 from autolm.ops.array_arguments import read_axes
-from autolm.walking.in_numpy import in_numpy
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.numpy_view import numpy_view
 
 # What only moves numbers: where each came from is found by moving their places.
 MOVES = {"broadcast_to", "flatten", "flip", "getitem", "reshape", "roll", "squeeze", "swapaxes"}
@@ -75,12 +75,12 @@ class Axes:
         known: Mapping[tuple[Node, int], Axis] | None = None,
     ) -> None:
         self._numbers = {node: number for number, node in enumerate(order)}
-        self._ranks = {node: len(reading(node.data).shape) for node in order}
+        self._ranks = {node: len(adapter_of(node.data).shape) for node in order}
         self._first: dict[Place, Place] = {}
         self._known: dict[Place, Axis] = {}
         for node in order:
             if node.parents and node.op:
-                self._along_operation(node, in_numpy(node))
+                self._along_operation(node, numpy_view(node))
         for one, other in (same or {}).items():
             for axis in range(-self._ranks[one], 0):
                 self._join((one, axis), (other, axis))

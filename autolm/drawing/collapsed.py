@@ -19,7 +19,7 @@ from autolm.drawing.outline import Group
 from autolm.drawing.view import Arrow, Badge, Box, Edges, View
 from autolm.engine.graph import Node
 from autolm.walking import wording
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 BADGES = 6  # in one box; the others are counted
 
@@ -181,7 +181,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
     badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
     if len(badges) > BADGES:
         named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
-        numbers = sum(reading(node.data).size for leaf in named for node in atoms[leaf].nodes)
+        numbers = sum(adapter_of(node.data).size for leaf in named for node in atoms[leaf].nodes)
         text = f"{len(named)} parameters: {wording.count(numbers)} numbers"
         return [Badge(text, is_constant=False)]
     return badges
@@ -190,7 +190,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
 def _many(name: str, nodes: Sequence[Node]) -> str:
     """Call leaves that are elements of one array: `W_Q 64×64`, of a row `w[0 … 2]`."""
     if len(nodes) > 1 and name:
-        places = [_index(wording.called(node)) for node in nodes]
+        places = [_index(wording.known_name(node)) for node in nodes]
         if sorted(places) == [(i,) for i in range(len(nodes))]:
             return f"{name}[0 … {len(nodes) - 1}]"
     return f"{name or 'leaf'} {_size(nodes)}".strip()
@@ -223,7 +223,7 @@ def _size(nodes: Sequence[Node]) -> str:
     """Write the shape of the array that leaves are elements of, or how many they are."""
     if len(nodes) == 1:
         return wording.shape(nodes[0].data)
-    indices = [_index(wording.called(node)) for node in nodes]
+    indices = [_index(wording.known_name(node)) for node in nodes]
     if all(indices) and len({len(index) for index in indices}) == 1:
         extent = np.max(indices, axis=0) + 1
         if int(np.prod(extent)) == len(nodes):

@@ -39,7 +39,7 @@ from autolm.outside.whole_file import write_whole
 from autolm.tensor.nodes import known_node, read_node
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
-from autolm.walking.program_names import named_by, names_of, variables_of_caller
+from autolm.walking.program_names import names_of, use_names, variables_of_caller
 
 MAX_BOXES = 18
 MAX_SPAN = 60
@@ -74,7 +74,7 @@ class Drawing:
     @cached_property
     def atoms(self) -> list[Atom]:
         """The graph, rolled up."""
-        with named_by(self.names):
+        with use_names(self.names):
             return roll(self.order)[0]
 
     def view(
@@ -102,7 +102,7 @@ class Drawing:
                 message("draw: focus draws what is near one node; leave out depth, expand")
             )
         is_small = fits_exactly(self.order, max_boxes) and depth is None and not expand
-        with named_by(self.names):
+        with use_names(self.names):
             if focus is not None:
                 return self._around(self._find(focus), radius, edges, max_boxes)
             if is_small or not self.root.parents:

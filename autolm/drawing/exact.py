@@ -15,8 +15,8 @@ from autolm.drawing.view import Arrow, Box, Edges, View
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.walking import wording
+from autolm.walking.array_adapter import adapter_of
 from autolm.walking.blame import blamed_nodes
-from autolm.walking.reading import reading
 
 
 def exact_view(
@@ -80,7 +80,7 @@ def _data_box(
         key,
         kind,  # type: ignore[arg-type]
         [node],
-        title=wording.short(wording.called(node)),
+        title=wording.short(wording.known_name(node)),
         subtitle=wording.shape(node.data),
         rows=rows,
         hint=wording.hint(node),
@@ -112,7 +112,7 @@ def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
 def _broadcast(parent: Node, node: Node) -> str:
     """Say that an operand was repeated along axes, where an elementwise operation did so."""
     is_elementwise = getattr(node.op, "cases", None) == ()
-    if not is_elementwise or reading(parent.data).shape == reading(node.data).shape:
+    if not is_elementwise or adapter_of(parent.data).shape == adapter_of(node.data).shape:
         return ""
     return f"{wording.shape(parent.data) or '1'} → {wording.shape(node.data)}"
 

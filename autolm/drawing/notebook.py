@@ -15,7 +15,7 @@ from autolm.drawing.matrix import Matrix, matrices_svg
 from autolm.drawing.picture import SVG
 from autolm.engine.graph import Node
 from autolm.walking import wording
-from autolm.walking.program_names import in_program
+from autolm.walking.program_names import use_variables
 
 MOST_CELLS = 4096  # of an array that is shown as it is
 
@@ -31,5 +31,5 @@ def bundle(node: Node) -> dict[str, str]:
             return {}
         matrix = Matrix(wording.name(node) or "×".join(map(str, array.shape)), array)
         return {SVG: matrices_svg([matrix]), "text/plain": repr(node)}
-    with in_program(shell.user_ns):
+    with use_variables(shell.user_ns):
         return draw(node)._repr_mimebundle_()

@@ -25,9 +25,9 @@ from autolm.pages.playback import Moment
 from autolm.pages.sentence import Sentence
 from autolm.pages.zooming import Zooms
 from autolm.walking import wording
-from autolm.walking.in_numpy import in_numpy
-from autolm.walking.opening import composed
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.decomposition import decompose
+from autolm.walking.numpy_view import numpy_view
 
 MOST_NUMBERS = 1_500_000  # in one page; the largest arrays are left out, and said to be
 IN_VIEW = 24  # matrices of one step; of more, the last, without what is inside fused nodes
@@ -100,7 +100,7 @@ class Matrices:
 
     def _note(self, nodes: Sequence[Node]) -> None:
         self._all += nodes
-        self._read |= {node: in_numpy(node) for node in nodes}
+        self._read |= {node: numpy_view(node) for node in nodes}
 
     def _add(self, shown: Shown) -> None:
         self.numbers[shown.node] = len(self.shown)
@@ -112,7 +112,7 @@ class Matrices:
         One whose numbers were changed since stays closed.
         """
         try:
-            root, leaves = composed(node)
+            root, leaves = decompose(node)
         except (TypeError, ValueError):
             return node
         order = topological_order(root)
@@ -281,7 +281,7 @@ class Matrices:
             return written
         written |= packed_numbers("data", array)
         if shown.grad is not None:
-            written |= packed_numbers("grad", reading(shown.grad).array())
+            written |= packed_numbers("grad", adapter_of(shown.grad).array())
         if shown.hidden is not None:
             written["hidden"] = _packed(shown.hidden, np.uint8)
         return written
@@ -350,14 +350,14 @@ class Matrices:
         return self.zooms.of(made, "each", 0) if way["kind"] == "each" else None
 
     def _called(self, node: Node) -> str:
-        return wording.short(wording.called(self._alias.get(node, node))) or wording.label(node)
+        return wording.short(wording.known_name(self._alias.get(node, node))) or wording.label(node)
 
     def _uses(self, shown: Shown) -> list[dict[str, Any]]:
         written = []
         for by, operand, value in shown.uses:
             use = {"by": self.numbers.get(by), "operand": operand, "called": self._called(by)}
             if len(shown.uses) > 1:
-                use |= packed_numbers("data", reading(value).array())
+                use |= packed_numbers("data", adapter_of(value).array())
             written.append(use)
         return written
 

@@ -29,7 +29,7 @@ from autolm.pages.playback import (
     forward_lines,
 )
 from autolm.walking import wording
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 
 @dataclass
@@ -44,13 +44,13 @@ class Extent:
     @classmethod
     def of(cls, values: Sequence[Any]) -> Extent:
         """Sum up floats, or arrays; of those without numbers there is nothing to say."""
-        values = [value for value in values if isinstance(value, float) or reading(value).size]
+        values = [value for value in values if isinstance(value, float) or adapter_of(value).size]
         if not values:
             return cls()
         if all(isinstance(value, float) for value in values):
             array: Any = np.array(values)
         else:
-            array = np.array([reading(value).extent() for value in values])
+            array = np.array([adapter_of(value).extent() for value in values])
         return cls(len(values), float(array.min()), float(array.max()), values[0])
 
     def merge(self, other: Extent) -> None:

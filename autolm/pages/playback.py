@@ -116,11 +116,11 @@ class Words:
 
     def name(self, node: Node) -> str:
         """Call an operand by its name; without one, a number by itself, an array by its shape."""
-        return wording.short(wording.called(node)) or self.factor(node)
+        return wording.short(wording.known_name(node)) or self.factor(node)
 
     def definition(self, node: Node) -> str:
         """Say how a node is made, in names."""
-        return wording.made(node, self.name)
+        return wording.assignment(node, self.name)
 
 
 class Slots(Words):
@@ -274,7 +274,7 @@ def longest(boxes: Sequence[Box], played: Sequence[Moment], least: str = "") -> 
 
 def target(node: Node) -> str:
     """Call a node to whose gradient something is added."""
-    return wording.short(wording.called(node)) or f"[{wording.label(node)}]"
+    return wording.short(wording.known_name(node)) or f"[{wording.label(node)}]"
 
 
 def arrows_between(arrows: Sequence[Arrow], box: str, *, into: bool) -> list[str]:

@@ -61,7 +61,7 @@ from autolm.pages.training_step import TrainingStep, training_step
 from autolm.tensor.nodes import read_node
 from autolm.walking import wording
 from autolm.walking.blame import blamed_nodes
-from autolm.walking.program_names import named_by
+from autolm.walking.program_names import use_names
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
 
@@ -142,9 +142,9 @@ def player(
         path = read_path("player", "path", path)
         if path.suffix not in PLAYER_KINDS:
             raise ValueError(f"{path}: the player is a page; its name ends in .html")
-    with named_by(drawing.names):
+    with use_names(drawing.names):
         data = _Page(drawing, tokens, optimizer).data(max_boxes, max_span)
-        title = f"{wording.called(drawing.root) or 'loss'} – backprop player"
+        title = f"{wording.known_name(drawing.root) or 'loss'} – backprop player"
     html = _html(data, title)
     if path is None:
         done = [moment["steps"] or 0 for moment in data["scenes"][0]["moments"]]
@@ -161,7 +161,7 @@ class _Page:
     ) -> None:
         self.drawing, self.optimizer = drawing, optimizer
         order = drawing.order
-        self.words = Words(filter(None, map(wording.called, order)))
+        self.words = Words(filter(None, map(wording.known_name, order)))
         self.is_scalar = isinstance(drawing.root, Value)
         self.has_arrays = not self.is_scalar
         self.sentence: Sentence | None = None

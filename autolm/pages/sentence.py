@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from autolm.drawing.axes import Axis
 from autolm.engine.graph import Node
-from autolm.walking.in_numpy import in_numpy
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.numpy_view import numpy_view
 from autolm.walking.tokens import Tokens
 
 LIKELIEST = 5
@@ -74,7 +74,7 @@ class Sentence:
         """Say at each place which tokens the logits expect next, with their probabilities."""
         if self.logits is None:
             return []
-        logits = np.asarray(reading(self.logits.data).array(), float)
+        logits = np.asarray(adapter_of(self.logits.data).array(), float)
         logits = logits.reshape(*self.ids.shape, -1)
         return [[_first(row, self.text) for row in rows] for rows in logits]
 
@@ -101,7 +101,7 @@ def sentence_of(order: Sequence[Node], tokens: Tokens | None) -> Sentence | None
     if not reads or np.ndim(_looked_up(reads[0])[1]) not in (1, 2):
         return None
     _, ids = _looked_up(reads[0])
-    asks = [in_numpy(node) for node in order if _is(node, "cross_entropy", "targets")]
+    asks = [numpy_view(node) for node in order if _is(node, "cross_entropy", "targets")]
     asks = [
         each
         for each in asks
@@ -115,11 +115,11 @@ def sentence_of(order: Sequence[Node], tokens: Tokens | None) -> Sentence | None
 
 def _looked_up(node: Node) -> tuple[Node, NDArray[Any]]:
     """Return the table of an embedding, and the ids that were looked up in it."""
-    made = in_numpy(node)
+    made = numpy_view(node)
     return made.parents[0], np.asarray(made.attributes["token_ids"])
 
 
 def _is(node: Node, name: str, attribute: str) -> bool:
     if not node.parents or node.op.name != name:
         return False
-    return attribute in in_numpy(node).attributes
+    return attribute in numpy_view(node).attributes

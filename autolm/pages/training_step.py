@@ -19,7 +19,7 @@ from autolm.engine.graph import Node, topological_order
 from autolm.engine.value import Value
 from autolm.nn.optimizers import SGD, AdamW, Optimizer
 from autolm.tensor.quiet import quiet
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 RATES = 40  # steps of the slider, from 0 to the largest α
 USUAL = 1.0  # the end of the slider, where the loss falls for every α that is tried
@@ -83,7 +83,9 @@ def training_step(
     """
     order = topological_order(root)
     leaves = [n for n in order if not n.parents and n.requires_grad and n in gradients]
-    size = sum(reading(node.data).size + OF_OTHERS * (node.in_numpy is not None) for node in order)
+    size = sum(
+        adapter_of(node.data).size + OF_OTHERS * (node.in_numpy is not None) for node in order
+    )
     if size > MOST_NUMBERS:
         return None
     if optimizer is None:

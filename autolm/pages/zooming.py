@@ -21,7 +21,7 @@ from autolm.engine.value import Value
 from autolm.pages.playback import Words, explanations, moments
 from autolm.pages.scalar_program import scalar_program
 from autolm.pages.scene import ANY_NUMBER, scene_of, templates
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 TERMS = 3  # of a sum that are drawn
 EXPONENTIALS = ("softmax", "log_softmax", "logsumexp")
@@ -92,7 +92,7 @@ def _elementwise(maker: Any) -> tuple[Value, list[Leaf]] | None:
     on_values = getattr(maker.op, "on_values", None)
     if on_values is None:
         return None  # another library's, of which only the name is known
-    if any(reading(parent.data).array().dtype.kind != "f" for parent in maker.parents):
+    if any(adapter_of(parent.data).array().dtype.kind != "f" for parent in maker.parents):
         return None  # a condition: there is nothing to compute
     if any(np.ndim(each) for each in maker.attributes.values()):
         return None

@@ -19,8 +19,8 @@ from autolm.torch.asking import asking
 from autolm.torch.memory import tensors
 from autolm.torch.operation import TorchOperation
 from autolm.torch.torch_node import TorchNode
-from autolm.walking.in_numpy import InNumPy
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.numpy_view import NumPyView
 
 UNKNOWN = TorchOperation("")
 AS_IT_IS = TorchOperation("reshape", forward=lambda places: (places, None))
@@ -39,21 +39,21 @@ ALONG = "sum prod mean var std max min logsumexp softmax log_softmax"
 JOINS = frozenset(("concatenate", "stack"))
 
 
-def in_numpy(node: TorchNode) -> InNumPy:
+def in_numpy(node: TorchNode) -> NumPyView:
     """Tell a node in NumPy; an operation that is not known here has no name.
 
     One of several results is told by the operation that made them all, of its operands.
     """
-    data, op = reading(node.data).array(), node.op
+    data, op = adapter_of(node.data).array(), node.op
     if op is None or data is None:
-        return InNumPy(data, op and UNKNOWN, (), {})
+        return NumPyView(data, op and UNKNOWN, (), {})
     source = node if op.part is None else node.parents[0]
     parents = tuple(source.parents)
     call = source.call
     if call is None or len(parents) != len(call.operands):
-        return InNumPy(data, UNKNOWN, parents, {})
+        return NumPyView(data, UNKNOWN, parents, {})
     name = NAMES.get(call.name, call.name)
-    arrays = [reading(parent.data).array() for parent in parents]
+    arrays = [adapter_of(parent.data).array() for parent in parents]
     told: Told | None
     full = [k for k, parent in enumerate(parents) if parent.data.shape != (0,)]
     if name in CASTS.split() or (name == "concatenate" and len(full) == 1):  # to an empty cache
@@ -61,14 +61,14 @@ def in_numpy(node: TorchNode) -> InNumPy:
     elif name in MOVES.split():
         told = _moving(source, op.part or 0), (0,), {}
     elif name == "dropout":
-        return InNumPy(data, ROW_BY_ROW, parents, {})
+        return NumPyView(data, ROW_BY_ROW, parents, {})
     else:
         told = _in_our_words(name, call.attributes, arrays)
     close = torch.finfo(node.data.dtype).eps ** 0.5 if node.data.is_floating_point() else 0.0
     if told is None or not _computes(told, arrays, data, close):
-        return InNumPy(data, UNKNOWN, parents, {})
+        return NumPyView(data, UNKNOWN, parents, {})
     operation, operands, attributes = told
-    return InNumPy(data, operation, tuple(parents[k] for k in operands), attributes)
+    return NumPyView(data, operation, tuple(parents[k] for k in operands), attributes)
 
 
 def _moving(source: TorchNode, part: int) -> TorchOperation:

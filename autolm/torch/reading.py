@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from autolm.torch.several import Several
-from autolm.walking.reading import Index, Reading, numbers, reading
+from autolm.walking.array_adapter import ArrayAdapter, Index, adapter_of, read_numbers
 
 
-@reading.register(torch.Tensor)
-class TensorReading(Reading):
+@adapter_of.register(torch.Tensor)
+class TensorReading(ArrayAdapter):
     """Reads a tensor."""
 
     def __init__(self, data: torch.Tensor) -> None:
@@ -130,7 +130,7 @@ class TensorReading(Reading):
         try:
             found = torch.as_tensor(given).detach()
         except (TypeError, ValueError, RuntimeError):  # what is not numbers is refused there
-            found = torch.as_tensor(numbers(given, self.shape))
+            found = torch.as_tensor(read_numbers(given, self.shape))
         if found.shape != self.data.shape:
             raise ValueError(
                 f"a tensor of shape {self.shape} is needed, not one of {tuple(found.shape)}"
@@ -145,8 +145,8 @@ def _wide(numbers: torch.Tensor) -> torch.Tensor:
     return numbers.double()
 
 
-@reading.register(Several)
-class SeveralReading(Reading):
+@adapter_of.register(Several)
+class SeveralReading(ArrayAdapter):
     """Reads the tensors of one function, of which some may be missing."""
 
     @property

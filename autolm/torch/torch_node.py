@@ -25,7 +25,7 @@ from autolm.torch.operation import TorchOperation, is_custom
 from autolm.torch.rule import FREED, WRITTEN
 from autolm.torch.several import Several
 from autolm.torch.snapshot import Snapshot
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 Rule = Callable[..., tuple[Any, ...]]
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
@@ -261,7 +261,7 @@ class TorchNode(Node):
             before, data = (self.held, self.backward_rule), self.data
             try:
                 self.recompute()
-                is_same = reading(self.data).equals(data)
+                is_same = adapter_of(self.data).equals(data)
             finally:
                 self.held, self.backward_rule = before
             if not is_same:

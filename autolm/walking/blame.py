@@ -20,9 +20,9 @@ from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet, quietly
-from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
-from autolm.walking.reading import reading
-from autolm.walking.wording import are_finite, called, expression, show
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.program_names import NodeNames, names_of, use_names, variables_of_caller
+from autolm.walking.wording import are_finite, expression, known_name, show
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +61,7 @@ class Blame:
     inputs: tuple[float | None, ...]
     slope: float | None = None
     then: Blame | None = None
-    names: Called = field(default_factory=dict, repr=False, compare=False)
+    names: NodeNames = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def cause(self) -> str:
@@ -84,7 +84,7 @@ class Blame:
         return ""
 
     def __repr__(self) -> str:
-        with named_by(self.names):
+        with use_names(self.names):
             return self._text()
 
     def _text(self) -> str:
@@ -95,12 +95,12 @@ class Blame:
         """Say where it is, what made it of what, and what came of it then."""
         place = f" at {list(self.index)}" if self.index else ""
         if self.made_by is None or self.made_by.op is None:
-            name = self.node.name or called(self.node) or "a leaf"
+            name = self.node.name or known_name(self.node) or "a leaf"
             told = [f"{name} was given {show(self.value)}{place}"]
         else:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
-            words += filter(None, [called(self.made_by)])
+            words += filter(None, [known_name(self.made_by)])
             words += [str(self.made_by.site)] if self.made_by.site else []
             words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
             given = f"{self._given()}{place}"
@@ -113,7 +113,7 @@ class Blame:
         """Show it in a notebook as a table."""
         from autolm.drawing.table import table
 
-        with named_by(self.names):
+        with use_names(self.names):
             rows = [[line.strip("; \n")] for line in self._told()]
         caption = f"The first {self.where} that is not finite"
         return table(caption, rows, repr(self))
@@ -190,7 +190,7 @@ def blamed_nodes(order: Sequence[Node]) -> set[Node]:
 
 
 def _has_nan(node: Node) -> bool:
-    return reading(node.data).not_finite(nan=True) is not None
+    return adapter_of(node.data).not_finite(nan=True) is not None
 
 
 def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
@@ -199,7 +199,7 @@ def _first_of(nodes: Set[Node], order: Sequence[Node]) -> Node:
 
 
 def _in_data(node: Node, *, nan: bool = False) -> Blame:
-    index = reading(node.data).not_finite(nan=nan)
+    index = adapter_of(node.data).not_finite(nan=nan)
     operands = [parent.data for parent in node.parents]
     inputs = _corresponding(node, operands, node.data, index)
     made_by = node if node.parents else None
@@ -210,13 +210,13 @@ def _first_in_gradients(root: Node) -> Blame | None:
     for step in quietly(iter(Backprop(root).advance, None)):
         for operand, sent in enumerate(step.contributions):
             # What is sent may be finite, and only its sum with what was there is not.
-            index = reading(sent.after).not_finite() if sent.parent.requires_grad else None
+            index = adapter_of(sent.after).not_finite() if sent.parent.requires_grad else None
             if index is not None:
                 arrays = (step.upstream, *(parent.data for parent in step.node.parents))
                 inputs = _corresponding(step.node, arrays, sent.value, index)
                 slope = None
                 if math.isnan(_at(sent.value, index)) and inputs[0] is not None:
-                    ones = reading(step.upstream).ones() if sent.local is None else 1.0
+                    ones = adapter_of(step.upstream).ones() if sent.local is None else 1.0
                     slope = _at(step.node.contributions(ones)[operand], index)
                 value = _at(sent.after, index)
                 return Blame(sent.parent, "gradient", index, value, step.node, inputs, slope)
@@ -224,7 +224,7 @@ def _first_in_gradients(root: Node) -> Blame | None:
 
 
 def _at(data: Any, index: tuple[int, ...]) -> float:
-    return float(reading(data).at(index, reading(data).shape))
+    return float(adapter_of(data).at(index, adapter_of(data).shape))
 
 
 def _corresponding(
@@ -235,7 +235,7 @@ def _corresponding(
 
     def number(operand: Any) -> float | None:
         try:
-            return reading(operand).at(index, reading(result).shape) if elementwise else None
+            return adapter_of(operand).at(index, adapter_of(result).shape) if elementwise else None
         except (RuntimeError, ValueError):
             return None
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame, Site
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 from autolm.walking.wording import are_finite, label
 
 Condition = Callable[[Step], Any]  # a question about the step that is next
@@ -31,17 +31,17 @@ Condition = Callable[[Step], Any]  # a question about the step that is next
 ASCII = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # what keyboards have for these symbols
 
 
-class Places(NamedTuple):
+class StepSelection(NamedTuple):
     """The steps before which a breakpoint may stop, by index, and what is asked of each there."""
 
     text: str  # "operation ×"
     steps: Collection[int]
     holds: Condition | None = None
 
-    def narrowed(self, other: Places) -> Places:
+    def narrowed(self, other: StepSelection) -> StepSelection:
         """Return the places where this and the other hold."""
         asked = [each for each in (self.holds, other.holds) if each]
-        return Places(
+        return StepSelection(
             f"{self.text}, {other.text}",
             frozenset(self.steps) & frozenset(other.steps),
             (lambda step: all(holds(step) for holds in asked)) if asked else None,
@@ -74,7 +74,7 @@ class Breakpoint:
         The steps at which it was hit, in the order of the pass.
     """
 
-    places: Places
+    places: StepSelection
     condition: Condition | None = None
     hits: Callable[[int], bool] | None = None
     log: Callable[[Step], object] | None = None
@@ -144,20 +144,20 @@ def hit_condition(text: str) -> Callable[[int], bool]:
 # Places, among the operations of a pass
 
 
-def everywhere(operations: Sequence[Node]) -> Places:
+def every_step(operations: Sequence[Node]) -> StepSelection:
     """Return every step."""
-    return Places("any step", range(len(operations)))
+    return StepSelection("any step", range(len(operations)))
 
 
-def at_step(operations: Sequence[Node], number: int) -> Places:
+def at_step(operations: Sequence[Node], number: int) -> StepSelection:
     """Return one step, by its number from 1."""
-    return Places(f"step {number}", {number - 1} & set(range(len(operations))))
+    return StepSelection(f"step {number}", {number - 1} & set(range(len(operations))))
 
 
-def at_operation(operations: Sequence[Node], name: str) -> Places:
+def at_operation(operations: Sequence[Node], name: str) -> StepSelection:
     """Return the steps of an operation, by its name or its symbol: `mul`, `×` or `*`."""
     symbol = ASCII.get(name, name)
-    return _where(
+    return _select(
         f"operation {symbol}",
         operations,
         lambda node: node.op.name == name or node.op.symbol == symbol,
@@ -166,26 +166,26 @@ def at_operation(operations: Sequence[Node], name: str) -> Places:
 
 def at_name(
     operations: Sequence[Node], pattern: str, label: Callable[[Node], str] = label
-) -> Places:
+) -> StepSelection:
     """Return the steps of nodes whose name matches: `x2w2`, `x*`."""
-    return _where(
+    return _select(
         f"name {pattern}",
         operations,
         lambda node: _matches(label(node), pattern) or _matches(node.name, pattern),
     )
 
 
-def at_scope(operations: Sequence[Node], pattern: str) -> Places:
+def at_scope(operations: Sequence[Node], pattern: str) -> StepSelection:
     """Return the steps in a scope that matches, or inside one: `blocks.0`, `blocks.*.attention`."""
 
     def fits(node: Node) -> bool:
         parts = node.scope.split(".")
         return any(_matches(".".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
 
-    return _where(f"scope {pattern}", operations, fits)
+    return _select(f"scope {pattern}", operations, fits)
 
 
-def at_line(operations: Sequence[Node], path: str, line: int) -> Places:
+def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
     """Return the steps of the nodes that a line of the program made.
 
     Where it made none itself, those of what it called: then the first of each stretch of steps, as
@@ -206,37 +206,41 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> Places:
 
     sites = {node.site: node.site.user for node in operations if node.site}
     for within in (False, True):
-        found = _sited(operations, {site for site, user in sites.items() if is_here(user, within)})
+        found = _steps_made_at(
+            operations, {site for site, user in sites.items() if is_here(user, within)}
+        )
         if found:
-            return Places(text, frozenset(found))
+            return StepSelection(text, frozenset(found))
     calling = {site for site in sites if any(is_here(frame, True) for frame in site.frames)}
-    return Places(text, _firsts(_sited(operations, calling)))
+    return StepSelection(text, _first_of_each_stretch(_steps_made_at(operations, calling)))
 
 
-def at_function(operations: Sequence[Node], name: str) -> Places:
+def at_function(operations: Sequence[Node], name: str) -> StepSelection:
     """Return where the pass comes to what a function of the program made, by the function's name.
 
     As at a line that calls, that is the first of each stretch of steps.
     """
     sites = {node.site for node in operations if node.site}
     fitting = {site for site in sites if any(frame.function == name for frame in site.frames)}
-    return Places(f"function {name}", _firsts(_sited(operations, fitting)))
+    return StepSelection(
+        f"function {name}", _first_of_each_stretch(_steps_made_at(operations, fitting))
+    )
 
 
-def _sited(operations: Sequence[Node], sites: Collection[Site]) -> list[int]:
+def _steps_made_at(operations: Sequence[Node], sites: Collection[Site]) -> list[int]:
     """List the steps whose nodes were made at one of these sites, of which many share one."""
     return [index for index, node in enumerate(operations) if node.site in sites]
 
 
-def _firsts(indices: Sequence[int]) -> frozenset[int]:
+def _first_of_each_stretch(indices: Sequence[int]) -> frozenset[int]:
     """Return the first of each stretch of indices that follow one another."""
     later = (after for before, after in pairwise(indices) if after != before + 1)
     return frozenset([*indices[:1], *later])
 
 
-def at_nonfinite(operations: Sequence[Node]) -> Places:
+def at_nonfinite(operations: Sequence[Node]) -> StepSelection:
     """Return every step; what is asked there is whether it sends inf or nan."""
-    return everywhere(operations)._replace(
+    return every_step(operations)._replace(
         text="inf or nan",
         holds=lambda step: any(
             sent.after is not None and not are_finite(sent.value) for sent in step.contributions
@@ -246,9 +250,9 @@ def at_nonfinite(operations: Sequence[Node]) -> Places:
 
 def at_change_of(
     operations: Sequence[Node], node: Node, label: Callable[[Node], str] = label
-) -> Places:
+) -> StepSelection:
     """Return the steps that send to a node; what is asked there is whether its gradient changes."""
-    return _where(
+    return _select(
         f"change of {label(node)}.grad",
         operations,
         lambda each: any(parent is node for parent in each.parents),
@@ -256,13 +260,15 @@ def at_change_of(
         holds=lambda step: any(
             sent.parent is node
             and sent.after is not None
-            and not reading(sent.after).equals(sent.before)
+            and not adapter_of(sent.after).equals(sent.before)
             for sent in step.contributions
         )
     )
 
 
-def at(operations: Sequence[Node], text: str, label: Callable[[Node], str] = label) -> Places:
+def at_word(
+    operations: Sequence[Node], text: str, label: Callable[[Node], str] = label
+) -> StepSelection:
     """Read a bare word: an operation, a scope, or the name of a node, as it fits.
 
     This is what an editor calls a function breakpoint: `tanh`, `w1`, `blocks.0.*`. A leaf is no
@@ -280,7 +286,7 @@ def at(operations: Sequence[Node], text: str, label: Callable[[Node], str] = lab
     return at_change_of(operations, named[0], label) if len(named) == 1 else found
 
 
-def both(places: Iterable[Places]) -> Places:
+def intersection(places: Iterable[StepSelection]) -> StepSelection:
     """Return the places where all of these hold."""
     first, *others = places
     for each in others:
@@ -288,8 +294,10 @@ def both(places: Iterable[Places]) -> Places:
     return first
 
 
-def _where(text: str, operations: Sequence[Node], fits: Callable[[Node], bool]) -> Places:
-    return Places(text, frozenset(index for index, node in enumerate(operations) if fits(node)))
+def _select(text: str, operations: Sequence[Node], fits: Callable[[Node], bool]) -> StepSelection:
+    return StepSelection(
+        text, frozenset(index for index, node in enumerate(operations) if fits(node))
+    )
 
 
 def _matches(text: str, pattern: str) -> bool:

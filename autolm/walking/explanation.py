@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any, Protocol
 
 from autolm.engine.backprop import Backprop, latest_root
@@ -19,14 +19,14 @@ from autolm.outside.arguments import read_function, read_int
 from autolm.outside.columns import padded, width
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
-from autolm.walking.program_names import Called, named_by, names_of, variables_of_caller
-from autolm.walking.what_if import seed
-from autolm.walking.wording import count, grad_of, label, made, norm, rule, show
+from autolm.walking.program_names import NodeNames, names_of, use_names, variables_of_caller
+from autolm.walking.what_if import read_seed
+from autolm.walking.wording import assignment, count, grad_of, label, norm, rule, show
 
 Label = Callable[[Node], str]
 
 
-class Pass(Protocol):
+class PassState(Protocol):
     """What a backward pass tells, be it the engine's or a walk that goes both ways."""
 
     @property
@@ -69,7 +69,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Path:
+class GradientPath:
     """A way from the root to a node, and its share of the gradient.
 
     Attributes
@@ -111,11 +111,11 @@ class Explanation:
     node: Node
     gradient: Any
     uses: tuple[Use, ...]
-    paths: tuple[Path, ...] = ()
-    names: Called = field(default_factory=dict, repr=False, compare=False)
+    paths: tuple[GradientPath, ...] = ()
+    names: NodeNames = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        with named_by(self.names):
+        with use_names(self.names):
             return self.text()
 
     def text(self, label: Label = label, most: int | None = None) -> str:
@@ -166,7 +166,7 @@ class Explanation:
         """Show it in a notebook as a table, with bars as long as what each use sent."""
         from autolm.drawing.table import table
 
-        with named_by(self.names):
+        with use_names(self.names):
             shares = [u.value if isinstance(u.value, float) else norm(u.value) for u in self.uses]
             return table(self._told(label), self._rows(label), self.text(), shares)
 
@@ -211,32 +211,34 @@ def explain(
     root = latest_root.get()() if root is None else read_node("explain", "root", root)
     if root is None:
         raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
-    rehearsal = Backprop(root, seed("explain", root, grad), retain_grads=True)
+    rehearsal = Backprop(root, read_seed("explain", root, grad), retain_grads=True)
     with quiet():
         rehearsal.run()
     names = names_of(root, variables_of_caller())
     if node not in rehearsal.gradients:
-        with named_by(names):
+        with use_names(names):
             raise ValueError(
                 f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
                 "explain(node, loss) says which"
             )
     uses = tuple(
-        use(consumer, operand, rehearsal.gradients[consumer])
+        compute_use(consumer, operand, rehearsal.gradients[consumer])
         for consumer in rehearsal.operations
         for operand, parent in enumerate(consumer.parents)
         if parent is node
     )
-    return replace(explanation(rehearsal, node, uses, paths=paths), names=names)
+    return replace(explain_pass(rehearsal, node, uses, paths=paths), names=names)
 
 
-def explanation(walk: Pass, node: Node, uses: tuple[Use, ...], *, paths: int = 0) -> Explanation:
+def explain_pass(
+    walk: PassState, node: Node, uses: tuple[Use, ...], *, paths: int = 0
+) -> Explanation:
     """Explain the gradient that a pass, which keeps all of them, has given a node so far."""
     found = tuple(_heaviest_paths(walk, node, paths)) if paths > 0 else ()
     return Explanation(node, walk.gradients.get(node), uses, found)
 
 
-def use(consumer: Node, operand: int, upstream: Any) -> Use:
+def compute_use(consumer: Node, operand: int, upstream: Any) -> Use:
     """Return what a consumer sends to one of its operands."""
     with quiet():
         value = consumer.contributions(upstream)[operand]
@@ -244,7 +246,7 @@ def use(consumer: Node, operand: int, upstream: Any) -> Use:
     return Use(consumer, operand, upstream, local, value)
 
 
-def _heaviest_paths(walk: Pass, node: Node, k: int) -> list[Path]:
+def _heaviest_paths(walk: PassState, node: Node, k: int) -> list[GradientPath]:
     """Follow the paths from the root down to a node, and at each node drop the lightest.
 
     Of Values the weight of a path is a product, so a heaviest path goes only by heaviest beginnings
@@ -268,7 +270,8 @@ def _heaviest_paths(walk: Pass, node: Node, k: int) -> list[Path]:
                 if parent in leads and parent.requires_grad:
                     arrived.setdefault(parent, []).append((contribution, (each, way)))
     return [
-        Path((*_unrolled(way), node), value) for value, way in _heaviest(arrived.get(node, []), k)
+        GradientPath((*_unrolled(way), node), value)
+        for value, way in _heaviest(arrived.get(node, []), k)
     ]
 
 
@@ -290,7 +293,7 @@ def _weight(value: Any) -> float:
 
 
 def _source(use: Use, label: Label) -> str:
-    return f"from {made(use.consumer, label)}"
+    return f"from {assignment(use.consumer, label)}"
 
 
 def _arithmetic(use: Use) -> str:
@@ -298,5 +301,5 @@ def _arithmetic(use: Use) -> str:
 
 
 def _where(node: Node) -> str:
-    site = FilePath(str(node.site)).name if node.site else ""
+    site = Path(str(node.site)).name if node.site else ""
     return "   ".join(filter(None, (node.scope, site)))

@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Any, cast
 
 from autolm.engine.graph import Node
-from autolm.walking.program_names import Source, named_by, names_among, names_of
+from autolm.walking.program_names import SourceText, names_of, names_of_nodes, use_names
 from autolm.walking.source import parsed_expression
-from autolm.walking.wording import called, label, name, short
+from autolm.walking.wording import known_name, label, name, short
 
-LONGEST = 100  # characters of a name
+MAX_NAME = 100  # characters of a name
 
 
 class Names:
@@ -38,25 +38,27 @@ class Names:
         others = list(self.numbers)[len(operations) :]
         is_all = not any(node.parents for node in others)
         self.of_program = (
-            names_among(self.numbers, variables) if is_all else names_of(operations[0], variables)
+            names_of_nodes(self.numbers, variables)
+            if is_all
+            else names_of(operations[0], variables)
         )
 
     def __call__(self, node: Node) -> str:
         """Return the name of a node, as short as it tells what is meant in any step."""
         is_whole = node.goes_by_its_path and node.name
-        return short(node.name, LONGEST) if is_whole else self.short(node)
+        return short(node.name, MAX_NAME) if is_whole else self.short(node)
 
     def short(self, node: Node) -> str:
         """Return the short name of a node: a parameter without the path that is its scope."""
-        with named_by(self.of_program):
-            is_known = called(node) or not (node.parents or node.requires_grad)
+        with use_names(self.of_program):
+            is_known = known_name(node) or not (node.parents or node.requires_grad)
             if is_known or node not in self.numbers:
-                return short(label(node), LONGEST)
+                return short(label(node), MAX_NAME)
         return f"#{self.numbers[node] + 1}"
 
     def in_full(self, node: Node) -> str:
         """Return the name of a node with the path of its scope."""
-        return short(node.name, LONGEST) or self(node)
+        return short(node.name, MAX_NAME) or self(node)
 
     @cached_property
     def numbers(self) -> dict[Node, int]:
@@ -92,7 +94,7 @@ class Names:
     @cached_property
     def by_stand_in(self) -> dict[str, Node]:
         """Name every result that is called by its source by a variable, which stands for it."""
-        sources = [node for node, name in self.of_program.items() if isinstance(name, Source)]
+        sources = [node for node, name in self.of_program.items() if isinstance(name, SourceText)]
         return {f"_node_{self.numbers[node] + 1}": node for node in sources}
 
     def known(self, text: str) -> list[Node]:

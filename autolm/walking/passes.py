@@ -23,8 +23,8 @@ from autolm.outside.terminal import words_of
 from autolm.tensor.nodes import node_of
 from autolm.tensor.quiet import quiet
 from autolm.tensor.tensor import Tensor
+from autolm.walking.array_adapter import adapter_of
 from autolm.walking.names import Names
-from autolm.walking.reading import reading
 
 HISTORY = 10_000  # passes whose numbers are remembered
 
@@ -195,4 +195,4 @@ def condition_holds(text: str, root: Node, grad: Any, variables: Mapping[str, An
 
 def gradient_norm(gradients: Iterable[Any]) -> float:
     """Return the norm of these gradients together."""
-    return math.hypot(*(reading(each).norm() for each in gradients))
+    return math.hypot(*(adapter_of(each).norm() for each in gradients))

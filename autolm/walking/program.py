@@ -37,9 +37,9 @@ from autolm.outside.language import say
 from autolm.outside.message import Message, joined, message, plain_message
 from autolm.outside.terminal import in_a_line, print_safely, words_of
 from autolm.tensor.nodes import node_of
-from autolm.walking.libraries import Libraries, passes_not_walked
 from autolm.walking.passes import Passes
 from autolm.walking.program_names import variable_of_caller, variables_of_caller
+from autolm.walking.torch_recording import TorchRecording, unwalked_passes
 from autolm.walking.walk import Walk
 
 LOSS = "loss"
@@ -95,23 +95,23 @@ class Pass:
 OnPass = Callable[[Pass], object]
 
 
-def pass_here(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Pass:
+def current_pass(root: Node, grad: Any = None, retain_grads: bool | None = None) -> Pass:
     """Return the pass that the program which called autolm is about to do."""
-    return Pass(root, grad, retain_grads, variables_of_caller(), call_of_program())
+    return Pass(root, grad, retain_grads, variables_of_caller(), program_call_stack())
 
 
-def call_of_program() -> tuple[Frame, ...]:
+def program_call_stack() -> tuple[Frame, ...]:
     """Return the running calls of the program, without autolm's and those that run the program."""
     own = list(takewhile(lambda frame: not _runs_programs(frame), calling_site(Sites()).frames))
     ours = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in own)
     return tuple(frame for frame, is_ours in zip(own, ours, strict=True) if not is_ours)
 
 
-def stopping(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
+def backward_hook(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
     """Return what `backward()` is to be while `on_pass` is asked: passes within it do not stop."""
 
     def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
-        here = pass_here(root, grad, retain_grads)
+        here = current_pass(root, grad, retain_grads)
         token = backward_pass.set(None)
         try:
             on_pass(here)
@@ -121,7 +121,7 @@ def stopping(on_pass: OnPass) -> Callable[[Node, Any, bool | None], None]:
     return stopped
 
 
-def visit(here: Pass, passes: Passes, on_pass: OnPass) -> None:
+def visit_pass(here: Pass, passes: Passes, on_pass: OnPass) -> None:
     """Count a pass; call `on_pass` if it is awaited or breakpoints are set, else do it."""
     stops = passes.stops_in(here.root, here.grad, here.variables)
     passes.begin(here.root.data)
@@ -171,7 +171,7 @@ class Program:
         self.visited = 0  # passes that `on_pass` was called for
         self.unwalked: list[str] = []  # passes of PyTorch that were only named
         self.skipped: dict[str, str] = {}  # roots of the passes that were not: name -> FILE:LINE
-        self._libraries = Libraries(self._count_plain)
+        self._libraries = TorchRecording(self._count_plain)
         self._assigning: set[str] = set()
         self._is_recorded = True
 
@@ -185,7 +185,7 @@ class Program:
         """
         self._assigning = _functions_assigning(self.path, LOSS)
         self._is_recorded = self.passes.must_record
-        visiting = stopping(lambda here: self._visit(here, on_pass))
+        visiting = backward_hook(lambda here: self._visit(here, on_pass))
 
         def stopped(root: Node, grad: Any, retain_grads: bool | None) -> None:
             if self._is_recorded:
@@ -223,7 +223,7 @@ class Program:
             self.visited += 1
             on_pass(here)
 
-        visit(here, self.passes, visited)
+        visit_pass(here, self.passes, visited)
 
     def _count_plain(self, tensors: Any) -> None:
         """Count a pass of PyTorch that was not recorded."""
@@ -234,7 +234,7 @@ class Program:
     def _count(self, root: Any, loss: Any) -> None:
         name = LOSS if self.variable is None else self.variable
         is_root = variable_of_caller(name) is root  # what is usual takes no time
-        if is_root or self._is_of_root(root, variables_of_caller(), call_of_program()):
+        if is_root or self._is_of_root(root, variables_of_caller(), program_call_stack()):
             self.passes.begin(loss)
 
     def _record_next(self) -> None:
@@ -271,12 +271,14 @@ class Program:
         }
         if here.call:
             found = {name: line for name, line in found.items() if line != here.call[0].line}
-        return {n: k for n, k in found.items() if _held(here.variables, n) is not here.root}
+        return {n: k for n, k in found.items() if _node_held_by(here.variables, n) is not here.root}
 
     def _skip(self, here: Pass) -> None:
         """Note what a pass that is not walked began at."""
         names = (name for name in here.variables if name[:1] != "_")
-        name = next((name for name in names if _held(here.variables, name) is here.root), "")
+        name = next(
+            (name for name in names if _node_held_by(here.variables, name) is here.root), ""
+        )
         if name and here.call:
             self.skipped.setdefault(name, f"{here.call[0].path}:{here.call[0].line}")
 
@@ -286,7 +288,7 @@ class Program:
         if any(not each.startswith("a process") for each in unwalked):
             raise ProgramError(f"{self.path}: no pass can be walked: {', '.join(unwalked)}")
         name = LOSS if self.variable is None else self.variable
-        if self.skipped and _held(variables, name) is None:
+        if self.skipped and _node_held_by(variables, name) is None:
             told = ", ".join(f"{other} ({place})" for other, place in self.skipped.items())
             raise ProgramError(
                 f"{self.path}: backward() was not called on {name}, but on {told}; choose one "
@@ -325,7 +327,7 @@ class Program:
                 raise program_error(self.path, error) from error
             finally:
                 gc.unfreeze()
-                self.unwalked = passes_not_walked()
+                self.unwalked = unwalked_passes()
 
 
 def program_error(path: Path, error: BaseException) -> ProgramError:
@@ -351,7 +353,7 @@ def program_error(path: Path, error: BaseException) -> ProgramError:
     return ProgramError(joined(": ", [where, problem]))
 
 
-def _place(thread: threading.Thread | None) -> Message:
+def _thread_label(thread: threading.Thread | None) -> Message:
     return message("in {thread}", thread=thread.name) if thread else message("in a thread")
 
 
@@ -365,7 +367,7 @@ def program_traceback(path: Path, error: BaseException) -> list[str]:
 
 
 @contextmanager
-def side_errors_in_a_line(path: Path) -> Iterator[None]:
+def background_errors_in_one_line(path: Path) -> Iterator[None]:
     """Let an error of a program's thread, or of its garbage, be one line, and not a traceback."""
 
     def tell(error: BaseException, where: str) -> None:
@@ -374,7 +376,7 @@ def side_errors_in_a_line(path: Path) -> Iterator[None]:
 
     def of_thread(told: threading.ExceptHookArgs) -> None:
         if told.exc_value is not None:
-            tell(told.exc_value, _place(told.thread))
+            tell(told.exc_value, _thread_label(told.thread))
 
     def unraisable(told: Any) -> None:
         if told.exc_value is not None:
@@ -418,7 +420,7 @@ def root_of_program(
 def _holds(variables: Mapping[str, Any], name: str, root: Any) -> bool:
     """Whether a variable holds this root, a node or a tensor of PyTorch."""
     value = variables.get(name)
-    return value is root or (isinstance(root, Node) and _held(variables, name) is root)
+    return value is root or (isinstance(root, Node) and _node_held_by(variables, name) is root)
 
 
 def _reaches(root: Any, loss: Any) -> bool:
@@ -472,7 +474,7 @@ def _as_main(path: Path, args: Sequence[str], module: str | None) -> Iterator[No
     folder = here if module is not None else str(path.resolve().parent)
     sys.argv, sys.path = [str(path), *args], [folder, *sys.path]
     try:
-        with side_errors_in_a_line(path):
+        with background_errors_in_one_line(path):
             yield
     finally:
         sys.argv, sys.path = arguments, folders
@@ -509,7 +511,7 @@ def _runs_programs(frame: Frame) -> bool:
 def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) -> Node:
     """Choose what to differentiate when the program itself differentiated nothing."""
     name = LOSS if variable is None else variable
-    wanted = _held(variables, name)
+    wanted = _node_held_by(variables, name)
     if wanted is not None and not wanted.requires_grad:
         raise ProgramError(
             f"{path}{_last_line_of(path, name)}: {name} requires no gradient: it was computed "
@@ -519,7 +521,7 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
         return wanted
     if variable is not None:
         raise ProgramError(_no_root(path, variables, variable))
-    held = {name: _held(variables, name) for name in variables}
+    held = {name: _node_held_by(variables, name) for name in variables}
     results = {name: node for name, node in held.items() if node is not None and node.parents}
     used = {n for root in results.values() for n in topological_order(root) if n is not root}
     last = {node: name for name, node in results.items() if node not in used}
@@ -530,7 +532,7 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     return next(iter(last))
 
 
-def _held(variables: Mapping[str, Any], name: str) -> Node | None:
+def _node_held_by(variables: Mapping[str, Any], name: str) -> Node | None:
     """Return the node that a variable holds; None where it holds none."""
     value = variables.get(name)
     return value if isinstance(value, Node) else node_of(value)

@@ -25,17 +25,17 @@ from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
 from autolm.engine.site import is_machinery
 from autolm.tensor.nodes import known_node
-from autolm.walking.source import LONGEST, source_texts
+from autolm.walking.source import MAX_SOURCE, source_texts
 
-MOST = 300_000  # how many things of a program are looked through
-MOST_SOURCES = 150_000
+MAX_OBJECTS = 300_000  # how many things of a program are looked through
+MAX_SOURCE_NODES = 150_000
 _HOME = join(dirname(dirname(__file__)), "")
 _ATOMS = {str, bytes, int, float, bool, type(None)}
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 _STEPS = (Step, Contribution, ForwardStep)  # they are shown, and are no place of a node
 
-Called = Mapping[Node, str]
-_names: ContextVar[Called] = ContextVar("autolm_names", default=MappingProxyType({}))
+NodeNames = Mapping[Node, str]
+_names: ContextVar[NodeNames] = ContextVar("autolm_names", default=MappingProxyType({}))
 # The names when a step was printed last: of the nodes under a root, by identity, as it is not kept.
 _printed: ContextVar[tuple[Any, Collection[str], dict[int, str]]] = ContextVar(
     "autolm_printed", default=(lambda: None, (), {})
@@ -43,7 +43,7 @@ _printed: ContextVar[tuple[Any, Collection[str], dict[int, str]]] = ContextVar(
 _variables: ContextVar[Mapping[str, Any] | None] = ContextVar("autolm_variables", default=None)
 
 
-class Source(str):
+class SourceText(str):
     """A name that is the source of its node, and so says how it was made."""
 
     __slots__ = ()
@@ -57,29 +57,29 @@ def names_of(root: Node, variables: Mapping[str, Any]) -> dict[Node, str]:
     >>> names_of(w[0] * w[1], {"w": w, "p": {"a": w[1]}}).values()
     dict_values(['w[0]', 'w[1]'])
     """
-    return names_among(dict.fromkeys(topological_order(root)[::-1]), variables)
+    return names_of_nodes(dict.fromkeys(topological_order(root)[::-1]), variables)
 
 
-def names_among(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict[Node, str]:
+def names_of_nodes(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict[Node, str]:
     """Do the same for nodes that are known, each result before its operands.
 
     In a graph of more than `MOST_SOURCES` none is called by its source: that would take minutes.
     """
-    names = _places(variables, nodes)
-    if len(nodes) > MOST_SOURCES or not any(node.site for node in nodes):
+    names = _shortest_paths(variables, nodes)
+    if len(nodes) > MAX_SOURCE_NODES or not any(node.site for node in nodes):
         return names
     texts = source_texts(nodes, variables)
-    names |= {n: Source(t) for n, t in texts.items() if n not in names and not n.name}
+    names |= {n: SourceText(t) for n, t in texts.items() if n not in names and not n.name}
     return names
 
 
-def _places(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node, str]:
+def _shortest_paths(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node, str]:
     """Find of some nodes the shortest way by which a program reaches them."""
     found: dict[Node, str] = {}
     seen: set[int] = set()  # containers and objects, which a program holds as long as this looks
     waiting = deque((name, value) for name, value in variables.items() if name[:1] != "_")
     looked = 0
-    while waiting and looked < MOST and len(found) < len(nodes):
+    while waiting and looked < MAX_OBJECTS and len(found) < len(nodes):
         path, value = waiting.popleft()
         # a stand-in of something else is not asked what it is
         node = value if issubclass(type(value), Node) else known_node(value)
@@ -88,16 +88,16 @@ def _places(variables: Mapping[str, Any], nodes: Collection[Node]) -> dict[Node,
                 found.setdefault(node, path)
         elif id(value) not in seen:
             seen.add(id(value))
-            for form, key, inner in islice(_inside(value), MOST - looked):
+            for form, key, inner in islice(_children(value), MAX_OBJECTS - looked):
                 looked += 1
                 if type(inner) not in _ATOMS:
                     further = path + form.format(key)
-                    if len(further) <= LONGEST:
+                    if len(further) <= MAX_SOURCE:
                         waiting.append((further, inner))
     return found
 
 
-def _inside(value: Any) -> Iterator[tuple[str, Any, Any]]:
+def _children(value: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield what a container or an object holds, with the form and the key of the way to it."""
     if isinstance(value, dict):
         yield from (("[{!r}]", key, each) for key, each in list(value.items()) if _is_plain(key))
@@ -149,7 +149,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def in_program(variables: Mapping[str, Any]) -> Iterator[None]:
+def use_variables(variables: Mapping[str, Any]) -> Iterator[None]:
     """Let the program at hand have these variables, for a `with` block of a tool that ran it."""
     token = _variables.set(variables)
     try:
@@ -159,7 +159,7 @@ def in_program(variables: Mapping[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def named_by(names: Called) -> Iterator[None]:
+def use_names(names: NodeNames) -> Iterator[None]:
     """Call nodes as a program does, for a `with` block."""
     token = _names.set(names)
     try:
@@ -172,13 +172,13 @@ def name_of(node: Node, root: Node | None = None) -> str:
     """Return the name of one node, for a message about the graph of `root`."""
     variables = variables_of_caller()
     whole = _root_over(node, variables) if root is None else root  # a Tensor has no truth
-    name = name_in_program(node) or names_of(whole, variables).get(node, "")
+    name = program_name(node) or names_of(whole, variables).get(node, "")
     # Of a call, which may make several nodes, only the whole graph tells which is its result.
     is_part = root is None and whole is node
-    return "" if is_part and isinstance(name, Source) and name.endswith(")") else name
+    return "" if is_part and isinstance(name, SourceText) and name.endswith(")") else name
 
 
-def names_when_stepping(*nodes: Node) -> Called:
+def names_when_stepping(*nodes: Node) -> NodeNames:
     """Call some nodes of one step as a program does that steps through a graph and prints.
 
     It may print every step: so the names are looked up once for a graph, and again where the
@@ -204,7 +204,7 @@ def _root_over(node: Node, variables: Mapping[str, Any]) -> Node:
     """
     held = [value for value in variables.values() if issubclass(type(value), Node)]
     seen = set[Node]()
-    for root in [stepped_root.get()(), *sorted(held, key=_made, reverse=True)]:
+    for root in [stepped_root.get()(), *sorted(held, key=_creation_order, reverse=True)]:
         stack = [] if root is None else [root]
         while stack:
             each = stack.pop()
@@ -216,11 +216,11 @@ def _root_over(node: Node, variables: Mapping[str, Any]) -> Node:
     return node
 
 
-def _made(node: Node) -> int:
+def _creation_order(node: Node) -> int:
     return abs(node.order)
 
 
-def name_in_program(node: Node) -> str:
+def program_name(node: Node) -> str:
     """Return what the program at hand calls a node; empty where it has no name for it."""
     return _names.get().get(node, "")
 
@@ -248,12 +248,12 @@ def variable_of_caller(name: str) -> Any:
 
 def _calling_frame() -> FrameType:
     frame = sys._getframe(2)
-    while _is_ours(frame.f_code.co_filename) and frame.f_back:
+    while _is_autolm_or_machinery(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
     return frame
 
 
-def _is_ours(path: str) -> bool:
+def _is_autolm_or_machinery(path: str) -> bool:
     return path.startswith(_HOME) or is_machinery(path)
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node, describe
 from autolm.tensor.quiet import quiet
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
 
 
-class Start(NamedTuple):
+class SegmentStart(NamedTuple):
     """What a segment needs to run again.
 
     Attributes
@@ -58,7 +58,7 @@ class Segments:
     ) -> None:
         self.root, self.operations, self.size, self.step_of = root, operations, size, step_of
         self.first_kept = 0
-        self._starts: dict[int, Start] = {}
+        self._starts: dict[int, SegmentStart] = {}
 
     def begin(
         self, position: int, gradients: Mapping[Node, Any], notes: list[Any], noted: int
@@ -74,7 +74,7 @@ class Segments:
         concerned = {each for node in around for each in (node, *node.parents)}
         concerned.difference_update(self.operations[first:position])
         sums = {each: gradients[each] for each in concerned if each in gradients}
-        self._starts[position] = Start(noted, sums)
+        self._starts[position] = SegmentStart(noted, sums)
         dropped, self.first_kept = self.first_kept, max(first, self.first_kept)
         start, end = (self._starts[each].noted for each in (dropped, self.first_kept))
         notes[start:end] = [None] * (end - start)
@@ -112,7 +112,7 @@ class Segments:
             notes += [sent.before for sent in step.contributions]
             sums |= {sent.parent: sent.after for sent in step.contributions}
         then = self._starts[end].sums
-        if not all(reading(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
+        if not all(adapter_of(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
             raise RuntimeError(
                 f"{self._unsteady_rule(start, end, gradients)} otherwise when asked again, so a "
                 "walk in segments does not go back there; without segment= it does"
@@ -125,6 +125,6 @@ class Segments:
             with quiet():
                 once, again = node.contributions(upstream), node.contributions(upstream)
             pairs = zip(once, again, strict=True)
-            if any(a is not None and not reading(a).equals(b) for a, b in pairs):
+            if any(a is not None and not adapter_of(a).equals(b) for a, b in pairs):
                 return f"the backward rule of {describe(node, self.root)} answers"
         return f"the backward rules of steps {start + 1} … {end} answer"

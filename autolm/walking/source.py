@@ -15,7 +15,7 @@ from typing import Any
 from autolm.engine.graph import Node
 from autolm.engine.site import Frame
 
-LONGEST = 60  # characters of source text that can be a name
+MAX_SOURCE = 60  # characters of source text that can be a name
 
 
 def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[Node, str]:
@@ -32,7 +32,7 @@ def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[
     texts = {}
     for node, place in places.items():
         text = expression_at(place) if runs[place[:5]] == 1 else ""
-        if text and len(text) <= LONGEST:
+        if text and len(text) <= MAX_SOURCE:
             names = [each.id for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Name)]
             if all(later.get(name, 0) <= abs(node.order) for name in names):
                 texts[node] = text
@@ -90,7 +90,7 @@ _SIGNS = {"+": 1, "−": 1, "·": 2, "×": 2, "/": 2, "@": 2}
 ATOM = 9
 
 
-def beside(text: str, sign: str, *, right: bool = False) -> str:
+def operand_text(text: str, sign: str, *, right: bool = False) -> str:
     """Write an operand beside an operator, in parentheses where it would be read otherwise.
 
     >>> beside("a + b", "·"), beside("a*b", "+"), beside("a + b", "−"), beside("w[0]", "·")

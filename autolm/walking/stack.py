@@ -9,10 +9,10 @@ from autolm.engine.graph import Node
 from autolm.engine.site import Frame
 from autolm.walking.names import Names
 from autolm.walking.walk import Walk
-from autolm.walking.wording import made, symbol
+from autolm.walking.wording import assignment, symbol
 
 
-class Called(NamedTuple):
+class StackFrame(NamedTuple):
     """One frame of the stack.
 
     Attributes
@@ -48,24 +48,24 @@ class Stack:
         self.walk, self.call = walk, call
         self.names = Names(walk.operations, {}) if names is None else names
 
-    def frames(self) -> list[Called]:
+    def frames(self) -> list[StackFrame]:
         """Return the frames, innermost first; at the end of the pass, where it was called."""
         node = self.walk.ahead
-        calls = [Called(frame.function, frame, frame.scope) for frame in self.call]
+        calls = [StackFrame(frame.function, frame, frame.scope) for frame in self.call]
         if node is None:
             root = self.walk.root
             place = self.call[0] if self.call else root.site.user if root.site else None
-            return [Called(f"the end of the backward of {self.names(root)}", place, ""), *calls]
-        step = f"{symbol(node)}   {made(node, self.names)}"
+            return [StackFrame(f"the end of the backward of {self.names(root)}", place, ""), *calls]
+        step = f"{symbol(node)}   {assignment(node, self.names)}"
         place = node.site.user if node.site else None
-        return [Called(step, place, node.scope), *_scopes(node), *calls]
+        return [StackFrame(step, place, node.scope), *_scopes(node), *calls]
 
 
-def _scopes(node: Node) -> list[Called]:
+def _scopes(node: Node) -> list[StackFrame]:
     """Return the scopes around a node, innermost first, each where it was entered."""
     if node.entered:
-        return [Called(each.scope, each.site.user, each.scope) for each in node.entered[::-1]]
-    return [Called(scope, None, scope) for scope in scopes_around(node.scope)[:0:-1]]
+        return [StackFrame(each.scope, each.site.user, each.scope) for each in node.entered[::-1]]
+    return [StackFrame(scope, None, scope) for scope in scopes_around(node.scope)[:0:-1]]
 
 
 def scopes_around(scope: str) -> list[str]:

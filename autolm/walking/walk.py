@@ -12,11 +12,11 @@ from typing import Any
 
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
-from autolm.walking.runs import Runs
+from autolm.walking.runner import Runner
 from autolm.walking.what_if import Edit, edit
 
 
-class Walk(Runs):
+class Walk(Runner):
     """A backward pass that can be walked forwards and back, and stopped anywhere.
 
     While it is open, the `.grad` of every node shows the sum of what has arrived so far. Use it in

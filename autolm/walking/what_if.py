@@ -17,14 +17,14 @@ from autolm.outside.arguments import read_function, read_items
 from autolm.outside.columns import padded, width
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
-from autolm.walking.program_names import named_by, names_of, variables_of_caller
-from autolm.walking.reading import reading
+from autolm.walking.array_adapter import adapter_of
+from autolm.walking.program_names import names_of, use_names, variables_of_caller
 from autolm.walking.wording import grad_of, label, total
 
 SHOWN = 12  # how many gradients a report lists
 
 
-class Moved(NamedTuple):
+class Change(NamedTuple):
     """A number or an array, before and after an edit."""
 
     before: Any
@@ -49,8 +49,8 @@ class Edit:
     def __init__(
         self,
         node: Node,
-        data: Mapping[Node, Moved],
-        gradients: Mapping[Node, Moved],
+        data: Mapping[Node, Change],
+        gradients: Mapping[Node, Change],
         overruled: Collection[Node],
         states: Mapping[Node, tuple[Any, ...]],
     ) -> None:
@@ -65,7 +65,7 @@ class Edit:
 
     def __repr__(self) -> str:
         *_, root = self.data
-        with named_by(names_of(root, variables_of_caller())):
+        with use_names(names_of(root, variables_of_caller())):
             return self.text()
 
     def text(self, label: Callable[[Node], str] = label) -> str:
@@ -123,16 +123,16 @@ def edit(
     results computed again: 1
     """
     root = read_node("edit", "root", root)
-    grad = seed("edit", root, grad)
+    grad = read_seed("edit", root, grad)
     before = read_items("edit", "set_before", set_before, "a list of nodes")
     set_before = {read_node("edit", "set_before", each) for each in before}
     order = topological_order(root)
     node = read_node("edit", "node", node)
     if all(node is not each for each in order):
-        with named_by(names_of(node, variables_of_caller())):
+        with use_names(names_of(node, variables_of_caller())):
             raise ValueError(f"edit: {label(node)} is not under this root")
     try:
-        data = reading(node.data).like(data)
+        data = adapter_of(node.data).like(data)
     except ValueError as error:
         raise ValueError(f"edit: data: {error}") from None
     moving = {node}
@@ -157,23 +157,23 @@ def edit(
         raise
     return Edit(
         node,
-        {each: Moved(before, each.data) for each, before in befores.items()},
+        {each: Change(before, each.data) for each, before in befores.items()},
         {
-            each: Moved(gradients_before[each], after)
+            each: Change(gradients_before[each], after)
             for each, after in gradients_after.items()
-            if not reading(gradients_before[each]).equals(after)
+            if not adapter_of(gradients_before[each]).equals(after)
         },
         [each for each in dependents[1:] if each in set_before],
         states,
     )
 
 
-def seed(name: str, root: Node, grad: Any) -> Any:
+def read_seed(name: str, root: Node, grad: Any) -> Any:
     """Read the gradient with which a backward pass begins; None leaves it to the root."""
     if grad is None:
         return None
     try:
-        return reading(root.data).like(grad)
+        return adapter_of(root.data).like(grad)
     except ValueError as error:
         raise ValueError(f"{name}: grad: {error}") from None
 
@@ -185,9 +185,9 @@ def _gradients(root: Node, grad: Any) -> dict[Node, Any]:
     return rehearsal.gradients
 
 
-def _distance(moved: Moved) -> float:
+def _distance(moved: Change) -> float:
     with quiet():
-        return float(reading(moved.before).distance(moved.after))
+        return float(adapter_of(moved.before).distance(moved.after))
 
 
 def _state(node: Node) -> tuple[Any, ...]:

@@ -20,14 +20,14 @@ import numpy as np
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
 from autolm.engine.site import Frame
+from autolm.walking.array_adapter import adapter_of
 from autolm.walking.program_names import (
-    Source,
-    name_in_program,
-    named_by,
+    SourceText,
     names_when_stepping,
+    program_name,
+    use_names,
 )
-from autolm.walking.reading import reading
-from autolm.walking.source import beside, is_atom
+from autolm.walking.source import is_atom, operand_text
 
 NOT_COMPUTED = "–"
 PEEK = 3  # how many numbers of an array are shown
@@ -61,19 +61,19 @@ def count(n: int) -> str:
 
 def shape(array: Any) -> str:
     """Write the shape of an array; empty for a single number."""
-    return "×".join(map(str, reading(array).shape))
+    return "×".join(map(str, adapter_of(array).shape))
 
 
 def peek(array: Any) -> str:
     """Write a number, or the first numbers of an array."""
-    numbers = reading(array)
+    numbers = adapter_of(array)
     if not numbers.is_known:
         return NOT_COMPUTED
-    first = [_peeked(element) for element in numbers.first(PEEK)]
+    first = [_element_text(element) for element in numbers.first(PEEK)]
     return " ".join(first) + (" …" if numbers.size > PEEK else "")
 
 
-def _peeked(element: Any) -> str:
+def _element_text(element: Any) -> str:
     is_real = isinstance(element, int | float | np.integer | np.floating)
     is_number = is_real and not isinstance(element, bool)
     return number(element) if is_number else str(element)
@@ -87,21 +87,21 @@ def show(value: Any) -> str:
     """
     if value is None:
         return NOT_COMPUTED
-    if isinstance(value, float) or reading(value).shape == ():
+    if isinstance(value, float) or adapter_of(value).shape == ():
         return peek(value)
-    if not reading(value).is_known:
+    if not adapter_of(value).is_known:
         return f"{shape(value)} of unknown numbers"
     return f"{shape(value)} ‖{number(norm(value))}‖ [{peek(value)}]"
 
 
 def norm(array: Any) -> float:
     """Return the Euclidean length of an array."""
-    return float(reading(array).norm())
+    return float(adapter_of(array).norm())
 
 
 def total(sum: Any) -> str:
     """Write a sum of contributions: a number, the length of an array; before the first, none."""
-    if sum is None or isinstance(sum, float) or reading(sum).shape == ():
+    if sum is None or isinstance(sum, float) or adapter_of(sum).shape == ():
         return show(sum)
     return f"‖{number(norm(sum))}‖"
 
@@ -119,7 +119,7 @@ def extent(arrays: Iterable[Any]) -> str:
     if all(isinstance(each, float) for each in arrays):
         ends = arrays
     else:
-        known = (each for each in map(reading, arrays) if each.is_known and each.size)
+        known = (each for each in map(adapter_of, arrays) if each.is_known and each.size)
         ends = [end for each in known for end in each.extent()]
     if not ends:
         return NOT_COMPUTED
@@ -138,7 +138,7 @@ def are_finite(data: Any) -> bool:
     """Whether a number, or every number of an array, is finite."""
     if isinstance(data, float):
         return math.isfinite(data)
-    return bool(reading(data).is_finite())
+    return bool(adapter_of(data).is_finite())
 
 
 # Names
@@ -152,18 +152,18 @@ def label(node: Node) -> str:
     >>> label(x), label(x * 3), label((x * 3).parents[1])
     ('x', 'mul', '3')
     """
-    text = called(node)
+    text = known_name(node)
     if text:
         return text
     if node.op:
         return str(node.op.name)
-    numbers = reading(node.data)
+    numbers = adapter_of(node.data)
     return show(node.data) if numbers.size == 1 else f"array{tuple(numbers.shape)}"
 
 
-def called(node: Node) -> str:
+def known_name(node: Node) -> str:
     """Return the name of a node, or what the program calls it; empty where it has neither."""
-    return name(node) or name_in_program(node)
+    return name(node) or program_name(node)
 
 
 def name(node: Node) -> str:
@@ -182,8 +182,8 @@ def grad_of(called: str) -> str:
 
 def base_name(node: Node) -> str:
     """Return the name of the array that a Value is an element of: `W_Q` for `W_Q[3,5]`."""
-    text = called(node)
-    return text if isinstance(text, Source) else re.sub(r"(?<=.)\[[\d, ]+\]$", "", text)
+    text = known_name(node)
+    return text if isinstance(text, SourceText) else re.sub(r"(?<=.)\[[\d, ]+\]$", "", text)
 
 
 def short(text: str, longest: int = LONGEST_NAME) -> str:
@@ -247,9 +247,9 @@ def rule(node: Node, operand: int) -> str:
 
 def _with_exponent(text: str, exponent: Node) -> str:
     """Write the rule of a power with its exponent, where that is one constant number."""
-    if exponent.requires_grad or exponent.parents or reading(exponent.data).size != 1:
+    if exponent.requires_grad or exponent.parents or adapter_of(exponent.data).size != 1:
         return text
-    (b,) = map(float, reading(exponent.data).first(1))
+    (b,) = map(float, adapter_of(exponent.data).first(1))
     rest = number(b - 1)
     power = {"0": "", "1": " · a"}.get(rest, f" · a{rest.translate(RAISED)}")
     power = power if rest.removeprefix("−").isdigit() else f" · a^{rest}"
@@ -274,10 +274,13 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
     if op is None:
         return label(node)
     if op.name == "neg":
-        return f"−{beside(operands[0], '·')}"
+        return f"−{operand_text(operands[0], '·')}"
     infix = re.fullmatch(r"a (\S) b", op.formula) or re.fullmatch(r"([^\w\s])", op.symbol)
     if len(operands) == 2 and infix:
-        left, right = beside(operands[0], infix[1]), beside(operands[1], infix[1], right=True)
+        left, right = (
+            operand_text(operands[0], infix[1]),
+            operand_text(operands[1], infix[1], right=True),
+        )
         return f"{left} {infix[1]} {right}"
     if len(operands) > 4:
         operands[3:] = [f"… {count(len(operands) - 3)} more"]
@@ -286,7 +289,7 @@ def expression(node: Any, label: Callable[[Any], str] = label) -> str:
 
 def attributes(node: Node) -> list[str]:
     """Write what an operation was told besides its operands; without a name, what has only one."""
-    told = ((name, _told(value)) for name, value in node.attributes.items())
+    told = ((name, _attribute_text(value)) for name, value in node.attributes.items())
     return [text if name.isdigit() else f"{name}={text}" for name, text in told]
 
 
@@ -315,7 +318,7 @@ def slope(node: Any, operand: int, label: Callable[[Any], str] = label) -> str:
 
 def hint(node: Node) -> str:
     """Write all that is known of a node: for the text that appears under the pointer."""
-    whole = node.name or called(node)
+    whole = node.name or known_name(node)
     lines = [visible(whole)] if whole else []
     if node.op:
         lines += [f"{node.op.name}: {node.op.formula}" if node.op.formula else node.op.name]
@@ -323,15 +326,15 @@ def hint(node: Node) -> str:
         lines += [f"gradient: {text}" for text in dict.fromkeys(node.op.rule or ())]
     elif not node.requires_grad:
         lines += ["constant: no gradient reaches it"]
-    numbers = reading(node.data)
+    numbers = adapter_of(node.data)
     lines += [f"shape {shape(node.data)} {numbers.dtype}"] if numbers.shape else []
     lines += [] if numbers.shape else [f"data {node.data!r}"]
     lines += [f"scope {node.scope}"] if node.scope else []
-    lines += [f"made at {place(node.site.user)}"] if node.site else []
+    lines += [f"made at {file_line(node.site.user)}"] if node.site else []
     return "\n".join(lines)
 
 
-def place(frame: Frame) -> str:
+def file_line(frame: Frame) -> str:
     """Write file:line of a call, the file by its path in its program or package.
 
     What is published shows nothing of the maker's machine: no folder above those from which Python
@@ -344,7 +347,7 @@ def place(frame: Frame) -> str:
     return f"{shortest.as_posix()}:{frame.line}"
 
 
-def _told(attribute: Any) -> str:
+def _attribute_text(attribute: Any) -> str:
     if isinstance(attribute, np.ndarray) and attribute.ndim == 0:
         attribute = attribute.item()
     text = f"array {shape(attribute)}" if getattr(attribute, "shape", ()) else repr(attribute)
@@ -354,7 +357,7 @@ def _told(attribute: Any) -> str:
 # Steps
 
 
-def sent(contribution: Contribution, upstream: Any = None) -> str:
+def contribution_line(contribution: Contribution, upstream: Any = None) -> str:
     """Say what a parent was sent; with the upstream gradient, as the product that it is."""
     parent, local, value, before, after = contribution
     if not parent.requires_grad:
@@ -367,7 +370,7 @@ def sent(contribution: Contribution, upstream: Any = None) -> str:
 def backward_line(step: Step) -> str:
     """Say what one operation of a backward pass receives, and what it sends to each parent."""
     upstream = [f"ḡ = {show(step.upstream)}"] if hasattr(step.upstream, "shape") else []
-    sentences = [sent(each, step.upstream) for each in step.contributions]
+    sentences = [contribution_line(each, step.upstream) for each in step.contributions]
     return "   ".join([_opening(step), *upstream, *sentences])
 
 
@@ -381,34 +384,34 @@ def forward_line(step: ForwardStep) -> str:
 
 def printed_step(step: Step) -> str:
     """Write a step for a program that prints it, which has names for the nodes."""
-    with named_by(names_when_stepping(step.node, *step.node.parents)):
+    with use_names(names_when_stepping(step.node, *step.node.parents)):
         return backward_line(step)
 
 
 def printed_contribution(contribution: Contribution) -> str:
     """Write a contribution for a program that prints it."""
-    with named_by(names_when_stepping(contribution.parent)):
-        return sent(contribution)
+    with use_names(names_when_stepping(contribution.parent)):
+        return contribution_line(contribution)
 
 
 def printed_forward_step(step: ForwardStep) -> str:
     """Write a step of a forward pass for a program that prints it."""
-    with named_by(names_when_stepping(step.node, *step.node.parents)):
+    with use_names(names_when_stepping(step.node, *step.node.parents)):
         return forward_line(step)
 
 
-def made(node: Node, label: Callable[[Any], str] = label) -> str:
+def assignment(node: Node, label: Callable[[Any], str] = label) -> str:
     """Write what a node is called and how it was computed: `o = tanh(n)`, or `x1*w[0]` alone.
 
     The source of an expression says how it was computed already.
     """
     name, text = label(node), expression(node, label)
-    if isinstance(name, Source) or isinstance(called(node), Source):
-        return called(node) or name
+    if isinstance(name, SourceText) or isinstance(known_name(node), SourceText):
+        return known_name(node) or name
     return text if name == node.op.name else f"{name} = {text}"
 
 
 def _opening(step: Any) -> str:
     index, node = step.index, step.node
     scope = f"   {node.scope}" if node.scope else ""
-    return f"{index + 1}  {symbol(node)}  {made(node)}{scope}"
+    return f"{index + 1}  {symbol(node)}  {assignment(node)}{scope}"

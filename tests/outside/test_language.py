@@ -28,8 +28,9 @@ SPEAKING = """cli/*.py debugger/*.py lm/run_folder.py lm/report.py lm/course.py 
 lm/trained.py lm/training.py lm/corpora.py lm/text_loss.py lm/saved_state.py lm/stored_arrays.py
 lm/checkpoint_file.py lm/old_checkpoint.py
 lm/pretrained.py lm/size.py lm/tokenizers/loading.py lm/tokenizers/characters.py
-outside/given_file.py outside/lock.py outside/whole_file.py walking/names.py walking/opening.py
-walking/breakpoints.py walking/explanation.py walking/program.py walking/what_if.py
+outside/given_file.py outside/lock.py outside/whole_file.py walking/names.py
+walking/decomposition.py walking/breakpoints.py walking/explanation.py walking/program.py
+walking/what_if.py
 walking/blame.py torch/notices.py torch/detours.py
 drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
 testing/report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py testing/laws/*.py

@@ -13,7 +13,7 @@ from autolm.drawing.drawing import Drawing  # noqa: E402
 from autolm.pages import player  # noqa: E402
 from autolm.pages.player_page import _Page  # noqa: E402
 from autolm.torch.in_numpy import in_numpy  # noqa: E402
-from autolm.walking.program_names import named_by  # noqa: E402
+from autolm.walking.program_names import use_names  # noqa: E402
 from autolm.walking.tokens import Tokens  # noqa: E402
 from tests.needs import need_browser, need_renderer  # noqa: E402
 from tests.pages.test_player_arrays import open_at, table  # noqa: E402
@@ -159,7 +159,7 @@ def test_the_update_is_a_step_of_gradient_descent(browser, made):
 
 def matrices_of(loss):
     drawing = Drawing(autolm.torch.graph(loss))
-    with named_by(drawing.names):
+    with use_names(drawing.names):
         found = _Page(drawing, None, None).matrices.as_json()
     return {each["name"]: each for each in found}
 

@@ -2,7 +2,7 @@
 
 from autolm import Value
 from autolm.engine.backprop import Backprop
-from autolm.walking.names import LONGEST, Names
+from autolm.walking.names import MAX_NAME, Names
 
 
 def test_a_name_is_cut_and_visible_and_what_cannot_be_typed_is_not_completed():
@@ -10,7 +10,7 @@ def test_a_name_is_cut_and_visible_and_what_cannot_be_typed_is_not_completed():
     root = x * y
     root.name = "root"
     names = Names(Backprop(root).operations, {})
-    assert names(x) == names.short(x) == "x" * (LONGEST - 1) + "…"
+    assert names(x) == names.short(x) == "x" * (MAX_NAME - 1) + "…"
     assert names(y) == "␛[8my"
     assert names.find("x" * 5000) is x
     assert names.find("#3") is y

@@ -9,7 +9,13 @@ import pytest
 from autolm import Value, set_trace
 from autolm.engine.watching import backward_pass, watching_pass
 from autolm.walking.passes import Passes
-from autolm.walking.program import Program, ProgramError, call_of_program, pass_here, stopping
+from autolm.walking.program import (
+    Program,
+    ProgramError,
+    backward_hook,
+    current_pass,
+    program_call_stack,
+)
 
 LOOP = """
 import sys
@@ -156,13 +162,13 @@ def test_a_condition_of_passes_is_an_expression(text):
 
 def test_a_pass_here_knows_the_calls_of_the_program_and_its_names():
     def somewhere(weight):
-        return pass_here(weight * 2)
+        return current_pass(weight * 2)
 
     here = somewhere(Value(3.0))
     assert here.call[0].function == "somewhere"
     assert here.call[1].function.startswith("test_a_pass_here")
     assert here.variables["weight"].data == 3.0
-    assert all("autolm/walking" not in frame.path for frame in call_of_program())
+    assert all("autolm/walking" not in frame.path for frame in program_call_stack())
 
 
 def test_a_pass_at_a_pass_does_not_stop_in_turn():
@@ -173,7 +179,7 @@ def test_a_pass_at_a_pass_does_not_stop_in_turn():
         assert len(seen) == 1
         (here.root * 1).backward()
 
-    token = backward_pass.set(stopping(on_pass))
+    token = backward_pass.set(backward_hook(on_pass))
     try:
         (x * 2).backward()
     finally:
@@ -183,7 +189,7 @@ def test_a_pass_at_a_pass_does_not_stop_in_turn():
 
 def test_stopping_is_undone_after_each_pass():
     x, seen = Value(3.0), []
-    token = backward_pass.set(stopping(lambda here: seen.append(here) or here.do()))
+    token = backward_pass.set(backward_hook(lambda here: seen.append(here) or here.do()))
     try:
         (x * 2).backward()
         (x * 2).backward(retain_grads=True)

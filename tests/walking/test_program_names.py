@@ -15,9 +15,9 @@ from autolm.engine.backprop import Backprop
 from autolm.engine.graph import describe
 from autolm.walking import program_names
 from autolm.walking.names import Names
-from autolm.walking.program_names import Source, names_of
-from autolm.walking.source import LONGEST
-from autolm.walking.wording import made
+from autolm.walking.program_names import SourceText, names_of
+from autolm.walking.source import MAX_SOURCE
+from autolm.walking.wording import assignment
 
 NUMBERS = count()
 START = """
@@ -60,7 +60,7 @@ def named(text, root="r"):
 
 def sources(text, root="r"):
     names, _ = named(text, root)
-    return sorted(name for name in names.values() if isinstance(name, Source))
+    return sorted(name for name in names.values() if isinstance(name, SourceText))
 
 
 @st.composite
@@ -113,7 +113,7 @@ def test_names_mean_the_nodes_that_they_name(lines, last):
     text = "\n".join([START, *lines, f"r = x*y + total + w[1] + n.w[0] + ({last})"])
     names, variables = named(text)
     for node, name in names.items():
-        if not isinstance(name, Source):
+        if not isinstance(name, SourceText):
             assert eval(name, variables) is node
             continue
         try:
@@ -245,10 +245,10 @@ def test_elements_of_an_array_of_values_are_called_by_their_places():
 
 
 def test_what_is_longer_than_can_be_read_has_no_name():
-    long = "x" * LONGEST
+    long = "x" * MAX_SOURCE
     assert sources(f"{START}{long} = Value(1.0)\nr = ({long}*x).exp()") == []
     node = Value(1.0)
-    assert names_of(node, {"p": {"k" * LONGEST: node}}) == {}
+    assert names_of(node, {"p": {"k" * MAX_SOURCE: node}}) == {}
 
 
 def test_code_without_source_leaves_its_nodes_without_names():
@@ -261,7 +261,7 @@ def test_code_without_source_leaves_its_nodes_without_names():
 def test_what_a_call_uses_on_its_way_is_not_called_by_its_source():
     assert sources(START + "r = sum([x, y, total]).exp()") == ["sum([x, y, total])"]
     names, variables = named(START + "z = sum([x, y, total])\nr = z.exp()")
-    assert not any(isinstance(name, Source) for name in names.values())
+    assert not any(isinstance(name, SourceText) for name in names.values())
     assert names[variables["z"]] == "z"
 
 
@@ -303,7 +303,7 @@ def test_a_printed_step_calls_its_nodes_as_prompt_and_picture_do():
         loss = (h + w[1] * p["a"]).tanh()
     names = Names(Backprop(loss).operations, {"w": w, "p": p, "h": h, "loss": loss})
     for line, step in zip(map(str, loss.steps()), loss.steps(), strict=True):
-        assert line.split("  ")[2] == made(step.node, names)
+        assert line.split("  ")[2] == assignment(step.node, names)
         assert [str(c).split(":")[0] for c in step.contributions] == [
             names(c.parent) for c in step.contributions
         ]

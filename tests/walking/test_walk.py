@@ -12,7 +12,7 @@ from autolm import Tensor, Value, primitive, record_sites, scope
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import topological_order
 from autolm.walking import Walk
-from autolm.walking.breakpoints import at, hit_condition
+from autolm.walking.breakpoints import at_word, hit_condition
 from tests.programs import programs
 
 each_engine = pytest.mark.parametrize("leaf", [Value, Tensor])
@@ -635,7 +635,7 @@ def test_temporary_breakpoint_is_gone_after_its_hit():
 def test_a_bare_word_is_an_operation_a_scope_a_name_or_a_leaf(word, text, steps):
     *_, y = a_graph()
     with Walk(y) as walk:
-        places = at(walk.operations, word)
+        places = at_word(walk.operations, word)
         assert (places.text, set(places.steps)) == (text, steps)
 
 

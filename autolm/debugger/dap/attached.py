@@ -12,7 +12,7 @@ from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.port import listen, wait_for_editor
 from autolm.debugger.dap.session import Session
 from autolm.engine.graph import Node
-from autolm.walking.program import Pass, stopping
+from autolm.walking.program import Pass, backward_hook
 
 VARIABLE = "AUTOLM_DAP"
 _waiting = threading.Lock()
@@ -25,7 +25,7 @@ def stopped_backward(root: Node, grad: Any, retain_grads: bool | None) -> None:
     if session.over.is_set():
         Pass(root, grad, retain_grads).do()
     else:
-        stopping(session.visit)(root, grad, retain_grads)
+        backward_hook(session.visit)(root, grad, retain_grads)
 
 
 @cache

@@ -11,11 +11,11 @@ from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Message, Refused, told
 from autolm.engine.graph import Node
 from autolm.outside.terminal import LONGEST, printable
-from autolm.walking.described import Described, Describing
+from autolm.walking.array_adapter import adapter_of
 from autolm.walking.namespace import Namespace
-from autolm.walking.reading import reading
 from autolm.walking.source import parsed_expression
-from autolm.walking.stack import Called, Stack
+from autolm.walking.stack import Stack, StackFrame
+from autolm.walking.variable_tree import VariableItem, VariableTree
 from autolm.walking.walk import Walk
 from autolm.walking.wording import NOT_COMPUTED, show
 
@@ -26,8 +26,8 @@ MOST = 1000  # children that are sent at once to an editor that asks for no page
 class Opened:
     """A branch that the editor may open, and the lines of it that it has seen."""
 
-    branch: Described
-    seen: dict[str, Described] = field(default_factory=dict)
+    branch: VariableItem
+    seen: dict[str, VariableItem] = field(default_factory=dict)
 
 
 class Panes:
@@ -47,13 +47,13 @@ class Panes:
         walk: Walk,
         namespace: Namespace,
         stack: Stack,
-        describing: Describing,
+        describing: VariableTree,
         variables: Mapping[str, Any],
     ) -> None:
         self.client, self.walk, self.namespace = client, walk, namespace
         self.stack, self.describing, self.variables = stack, describing, variables
         self._opened: dict[int, Opened] = {}
-        self._frames: list[Called] = []
+        self._frames: list[StackFrame] = []
         self._first_frame = self._last_branch = 1
 
     def forget(self) -> None:
@@ -78,7 +78,7 @@ class Panes:
         end = start + levels if levels else None
         return {"stackFrames": shown[start:end], "totalFrames": len(shown)}
 
-    def frame(self, number: int) -> Called:
+    def frame(self, number: int) -> StackFrame:
         """Return the call of a number."""
         index = number - self._first_frame
         if not 0 <= index < len(self._frames):
@@ -115,11 +115,11 @@ class Panes:
         children = branch.children(max(0, start), count if count > 0 else MOST + 1)
         if count <= 0 and len(children) > MOST:
             left = f", of {branch.size}" if branch.size else ""
-            children[MOST:] = [Described("…", f"only the first {MOST} are shown{left}")]
+            children[MOST:] = [VariableItem("…", f"only the first {MOST} are shown{left}")]
         opened.seen.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
-    def variable(self, shown: Described) -> Message:
+    def variable(self, shown: VariableItem) -> Message:
         """Return a line of the tree as the editor reads it."""
         found: Message = {
             "name": _line(shown.name),
@@ -139,7 +139,7 @@ class Panes:
         """Return what an expression evaluates to."""
         text = text.strip()
         if text in self.namespace.not_arrived(text):
-            shown = Described(text, f"{NOT_COMPUTED}   nothing has arrived yet")
+            shown = VariableItem(text, f"{NOT_COMPUTED}   nothing has arrived yet")
         else:
             shown = self.describing.value(text, self.namespace.evaluate(text), text)
         found = self._result(shown)
@@ -152,12 +152,12 @@ class Panes:
         value = self.namespace.evaluate(text)
         return repr(value.data if isinstance(value, Node) else value)
 
-    def _result(self, shown: Described) -> Message:
+    def _result(self, shown: VariableItem) -> Message:
         """Return a value as the body of a response, which has no name."""
         found = self.variable(shown)
         return {key: found[key] for key in found.keys() - {"name", "evaluateName"}}
 
-    def _number(self, branch: Described) -> int:
+    def _number(self, branch: VariableItem) -> int:
         self._last_branch += 1
         self._opened[self._last_branch] = Opened(branch)
         return self._last_branch
@@ -169,7 +169,7 @@ class Panes:
 
     # What if
 
-    def child(self, number: int, name: str) -> Described:
+    def child(self, number: int, name: str) -> VariableItem:
         """Return the line of a name in a branch."""
         opened = self._branch(number)
         if name not in opened.seen:
@@ -212,7 +212,7 @@ class Panes:
         """
         data = self.namespace.evaluate(text.partition("   grad ")[0].replace("−", "-"))
         if place:
-            data = reading(node.data).changed(place, data)
+            data = adapter_of(node.data).changed(place, data)
         self.walk.set(node, data)
         held = node.data[place] if place else node.data
         return {**self._result(self.describing.value("", held)), "value": show(held)}

@@ -23,7 +23,7 @@ from autolm.debugger.dap.visit import THREAD, Visit
 from autolm.debugger.prompt import one_line
 from autolm.walking.breakpoints import hit_condition
 from autolm.walking.passes import Passes, condition_holds, parse_condition
-from autolm.walking.program import Pass, visit
+from autolm.walking.program import Pass, visit_pass
 
 # Answered at once, even if what the program evaluates never ends.
 AT_ANY_TIME = ("threads", "pause", "disconnect", "terminate")
@@ -91,7 +91,7 @@ class Session:
         if variable and here.variables.get(variable) is not here.root:
             here.do()
         else:
-            visit(here, self.passes, self.on_pass)
+            visit_pass(here, self.passes, self.on_pass)
 
     def on_pass(self, here: Pass) -> None:
         """Show a pass to the editor: at its start, or only at a breakpoint in it."""

@@ -20,12 +20,12 @@ from autolm.engine.site import Site
 from autolm.walking.blame import Blame
 from autolm.walking.breakpoints import (
     Breakpoint,
-    Places,
-    at,
+    StepSelection,
     at_change_of,
     at_function,
     at_line,
     at_nonfinite,
+    at_word,
     hit_condition,
 )
 from autolm.walking.namespace import Namespace
@@ -142,7 +142,7 @@ class Setting:
         """Let a breakpoint stop in this pass, if it fits a step; say of others why not."""
         told.stop, told.is_pending, told.found_line = None, False, 0
         if told.is_pass:
-            told.stop = self.walk.add(Breakpoint(Places("start of the pass", ())))
+            told.stop = self.walk.add(Breakpoint(StepSelection("start of the pass", ())))
             return
         try:
             stop = Breakpoint(
@@ -167,7 +167,7 @@ class Setting:
         if told.stop is not None:
             self.walk.breakpoints.pop(told.stop.id, None)
 
-    def _places(self, told: Told) -> Places:
+    def _places(self, told: Told) -> StepSelection:
         operations, names = self.walk.operations, self.namespace.names
         if told.kind == LINE:
             return at_line(operations, told.where, told.line)
@@ -175,18 +175,18 @@ class Setting:
             return at_change_of(operations, names.find(told.where), names)
         if told.kind == EXCEPTION:
             return self._blamed()
-        places = at(operations, told.where, names)
+        places = at_word(operations, told.where, names)
         return places if places.steps else at_function(operations, told.where)
 
-    def _blamed(self) -> Places:
+    def _blamed(self) -> StepSelection:
         """Return the step of the operation that is to blame, or where its number is first met."""
         blame, operations = self.blame(), self.walk.operations
         if blame is None:
-            return Places("inf or nan", ())
+            return StepSelection("inf or nan", ())
         guilty = blame.made_by or blame.node
         for index, node in enumerate(operations):
             if node is guilty or any(parent is guilty for parent in _constants(node, guilty)):
-                return Places("inf or nan", {index})
+                return StepSelection("inf or nan", {index})
         return at_nonfinite(operations)
 
     def _logging(self, text: str) -> Callable[[Any], object]:

@@ -25,14 +25,14 @@ from autolm.engine.site import Frame
 from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
-from autolm.walking.described import Describing
 from autolm.walking.passes import Passes
-from autolm.walking.program_names import in_program
-from autolm.walking.runs import Stopped, within
+from autolm.walking.program_names import use_variables
+from autolm.walking.runner import RunResult, is_within
+from autolm.walking.variable_tree import VariableTree
 from autolm.walking.walk import Walk
 
 THREAD = 1  # there is one: the pass
-Move = Callable[[], Stopped | None]  # None: a way that was not stopped by anything
+Move = Callable[[], RunResult | None]  # None: a way that was not stopped by anything
 MOST_TARGETS = 50  # of a line, to go to
 
 
@@ -78,7 +78,7 @@ class Visit:
         self.console = Console(walk, variables, call, pause, passes)
         self.names, self.namespace = self.console.names, self.console.namespace
         self.name = self.names(walk.root)
-        describing = Describing(walk, self.names, self.console.tokens)
+        describing = VariableTree(walk, self.names, self.console.tokens)
         stack = self.console.stack
         self.panes = Panes(client, walk, self.namespace, stack, describing, variables)
         self.setting = Setting(walk, self.namespace, self.blame, self._log)
@@ -95,7 +95,7 @@ class Visit:
             self.set(each)
         breakpoints = self.walk.arrive()
         breakpoints += tuple(each.stop for each in entered_by if each.stop is not None)
-        stopped = Stopped("interrupted" if self.pause.is_set() else "entry", breakpoints)
+        stopped = RunResult("interrupted" if self.pause.is_set() else "entry", breakpoints)
         if stopped.reason == "entry" and not breakpoints and not stop_on_entry:
             self._continues = True
             stopped = self._along(lambda: self.walk.run(interrupted=self._interrupted))
@@ -108,12 +108,12 @@ class Visit:
             if move is None:
                 return
             try:
-                stopped = move() or Stopped("until")
+                stopped = move() or RunResult("until")
             except bdb.BdbQuit:
                 raise
             except Exception as error:  # of a user's rule: it is told, and one can go elsewhere
                 self._say(f"{one_line(error)}\n", "stderr")
-                stopped = Stopped("until")
+                stopped = RunResult("until")
 
     def _has_further_stops(self) -> bool:
         """Whether the program may stop in a later pass."""
@@ -140,14 +140,14 @@ class Visit:
         self._move, self._has_asked = move, True
 
     def _leave(self) -> None:
-        self._ask(lambda: Stopped("until"))
+        self._ask(lambda: RunResult("until"))
         self._has_left = True
 
-    def _along(self, move: Move) -> Stopped:
+    def _along(self, move: Move) -> RunResult:
         """Go a long way; breakpoints that are told meanwhile hold from then on."""
         while True:
             self._told_anew = False
-            stopped = move() or Stopped("until")
+            stopped = move() or RunResult("until")
             is_wanted = self.pause.is_set() or self.over.is_set()
             if stopped.reason != "interrupted" or is_wanted:
                 return stopped
@@ -159,7 +159,7 @@ class Visit:
                 self.answer(request, self)
         return self._told_anew or self.pause.is_set() or self.over.is_set()
 
-    def _tell(self, stopped: Stopped) -> None:
+    def _tell(self, stopped: RunResult) -> None:
         """Tell the editor that and why it stands."""
         self.pause.clear()
         self.panes.forget()
@@ -210,7 +210,7 @@ class Visit:
 
     def blame(self) -> Blame | None:
         """Return where the first number is that is not finite, as the numbers are now."""
-        with in_program(self.variables):
+        with use_variables(self.variables):
             return blame_nonfinite(self.walk.root)
 
     def _blamed(self) -> str:
@@ -292,7 +292,7 @@ class Visit:
 
     def _start_of(self, scope: str) -> int:
         start = self.walk.position
-        while start and within(self.walk.operations[start - 1].scope, scope):
+        while start and is_within(self.walk.operations[start - 1].scope, scope):
             start -= 1
         return start
 
@@ -304,17 +304,17 @@ class Visit:
         else:
             self._ask(move)
 
-    def _go(self, position: int, reason: str) -> Stopped:
+    def _go(self, position: int, reason: str) -> RunResult:
         self.walk.goto(position)
-        return Stopped(reason)
+        return RunResult(reason)
 
-    def _send(self) -> Stopped:
+    def _send(self) -> RunResult:
         self.walk.send()
         found = () if self.walk.edge else self.walk.arrive()
-        return Stopped("breakpoint" if found else "until", found)
+        return RunResult("breakpoint" if found else "until", found)
 
-    def _unsend(self) -> Stopped:
-        return Stopped("until" if self.walk.unsend() else "start")
+    def _unsend(self) -> RunResult:
+        return RunResult("until" if self.walk.unsend() else "start")
 
     # Looks
 
@@ -354,7 +354,7 @@ class Visit:
         elif leaves:
             self._leave() if not self.console.has_quit else self._ask(_quit)
         elif (self.walk.position, self.walk.edge) != before:
-            self._ask(lambda: self.console.stopped or Stopped("until"))
+            self._ask(lambda: self.console.stopped or RunResult("until"))
             self._tell_continued()
         elif len(self.walk.edits) > edits:
             self._changed()
@@ -460,5 +460,5 @@ class Visit:
         }
 
 
-def _quit() -> Stopped:
+def _quit() -> RunResult:
     raise bdb.BdbQuit

@@ -23,7 +23,7 @@ from autolm.testing.verdict import (
     gradient_scale,
     largest,
 )
-from autolm.walking.opening import composed
+from autolm.walking.decomposition import decompose
 
 Array = NDArray[Any]
 
@@ -51,7 +51,7 @@ def _check_opens(subject: Subject, call: Call, tally: Tally) -> None:
     if not node.requires_grad:
         return  # a constant has no operation
     try:
-        root, leaves = composed(node)
+        root, leaves = decompose(node)
         root.backward(call.given_upstream)
     except Exception as error:  # any error of a definition
         raise _failed("definition", error) from error

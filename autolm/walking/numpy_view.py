@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
-class InNumPy(NamedTuple):
+class NumPyView(NamedTuple):
     """What is read of a node; `data` is None where it has no numbers."""
 
     data: Any
@@ -19,6 +19,6 @@ class InNumPy(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-def in_numpy(node: Any) -> Any:
+def numpy_view(node: Any) -> Any:
     """Return something with `data`, `op`, `parents` and `attributes`, as of a Tensor."""
     return node if node.in_numpy is None else node.in_numpy()

@@ -5,16 +5,16 @@ import pytest
 
 from autolm import Tensor, Value
 from autolm.walking import Walk
-from autolm.walking.described import Describing
 from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
 from autolm.walking.tokens import Tokens
+from autolm.walking.variable_tree import VariableTree
 
 
 def opened(root, tokens=None, **variables):
     walk = Walk(root)
     names = Names(walk.operations, variables)
-    return walk, Describing(walk, names, tokens), Namespace(walk, names, variables)
+    return walk, VariableTree(walk, names, tokens), Namespace(walk, names, variables)
 
 
 def texts(branch, *way):
@@ -62,7 +62,7 @@ def test_a_gradient_that_a_segment_let_go_is_told_again():
     root = y.tanh().tanh().tanh() + y
     walk = Walk(root, segment=1)
     first = walk.operations[1]
-    shown = Describing(walk, Names(walk.operations, {}))
+    shown = VariableTree(walk, Names(walk.operations, {}))
     walk.run()
     assert not first.has_grad
     assert shown.node(first).text.endswith("   grad 1")

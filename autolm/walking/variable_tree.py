@@ -14,18 +14,18 @@ from typing import Any
 
 from autolm.engine.graph import Node
 from autolm.tensor.nodes import known_node
+from autolm.walking.array_adapter import adapter_of, is_array
 from autolm.walking.names import Names
-from autolm.walking.reading import is_array, reading
 from autolm.walking.source import is_atom
 from autolm.walking.tokens import Tokens
 from autolm.walking.walk import Walk
-from autolm.walking.wording import NOT_COMPUTED, made, peek, rule, show, total
+from autolm.walking.wording import NOT_COMPUTED, assignment, peek, rule, show, total
 
-LONGEST = 200  # characters of a value
+MAX_TEXT = 200  # characters of a value
 
 
 @dataclass(frozen=True)
-class Described:
+class VariableItem:
     """One line of the tree.
 
     Attributes
@@ -49,21 +49,21 @@ class Described:
     node: Node | None = None
     index: tuple[int, ...] = ()
     size: int = 0
-    inside: Callable[[int, int | None], Iterable[Described]] | None = None
+    inside: Callable[[int, int | None], Iterable[VariableItem]] | None = None
 
     @property
     def is_leaf(self) -> bool:
         """Whether there is nothing to open."""
         return self.inside is None
 
-    def children(self, start: int = 0, count: int | None = None) -> list[Described]:
+    def children(self, start: int = 0, count: int | None = None) -> list[VariableItem]:
         """Return what is inside, or of that the lines from `start`, `count` of them."""
         if self.inside is None:
             return []
         return list(self.inside(start, None if count is None else start + count))
 
 
-class Describing:
+class VariableTree:
     """Describes what is before the eyes of somebody who walks.
 
     Parameters
@@ -78,21 +78,21 @@ class Describing:
         self.walk, self.names = walk, names
         self.tokens = Tokens((), {}) if tokens is None else tokens
 
-    def step(self) -> Described:
+    def step(self) -> VariableItem:
         """Describe the step that is next."""
         return _branch("Step", self._of_step)
 
-    def operands(self) -> Described:
+    def operands(self) -> VariableItem:
         """Describe the operands of the step that is next."""
         node = self.walk.ahead
         return _branch("Operands", lambda: self.nodes(() if node is None else node.parents))
 
-    def leaves(self) -> Described:
+    def leaves(self) -> VariableItem:
         """Describe the leaves that gradients arrive at."""
         leaves = [n for n in self.names.numbers if not n.parents and n.requires_grad]
         return _branch("Leaves", lambda: self.nodes(leaves))
 
-    def program(self, variables: Mapping[str, Any]) -> Described:
+    def program(self, variables: Mapping[str, Any]) -> VariableItem:
         """Describe the variables of the program, without what it imported and defined."""
         hidden = ModuleType | type | FunctionType
         shown = {
@@ -102,17 +102,17 @@ class Describing:
         }
         return _branch("Program", lambda: [self.value(n, v, n) for n, v in shown.items()])
 
-    def nodes(self, nodes: Iterable[Node]) -> list[Described]:
+    def nodes(self, nodes: Iterable[Node]) -> list[VariableItem]:
         """Describe several nodes, each once."""
         return [self.node(node) for node in dict.fromkeys(nodes)]
 
-    def node(self, node: Node, name: str = "", expression: str = "") -> Described:
+    def node(self, node: Node, name: str = "", expression: str = "") -> VariableItem:
         """Describe a node: what it holds, what has arrived and from whom, how it was made."""
         name = name or self.names(node)
         known = self.names.known(name)
         expression = expression or (name if len(known) == 1 and known[0] is node else "")
         text = f"{show(node.data)}   grad {self._gradient(node)}"
-        return Described(
+        return VariableItem(
             name,
             text,
             type(node).__name__,
@@ -128,18 +128,18 @@ class Describing:
             return f"? {error}"
         return show(node.grad if node.has_grad else None)
 
-    def value(self, name: str, value: Any, expression: str = "") -> Described:
+    def value(self, name: str, value: Any, expression: str = "") -> VariableItem:
         """Describe anything: a node, an array, a list, a dictionary, an object."""
         node = value if isinstance(value, Node) else known_node(value)
         if node is not None:
             return self.node(node, name, expression)
         if is_array(value):
             return self._array(name, value, expression)
-        kind, text = type(value).__name__, _written(value)
+        kind, text = type(value).__name__, _repr_of(value)
         if isinstance(value, dict):
             pairs = [(f"[{key!r}]", each) for key, each in value.items()]
         elif isinstance(value, list | tuple):
-            return Described(
+            return VariableItem(
                 name,
                 text,
                 kind,
@@ -155,14 +155,14 @@ class Describing:
             held = {} if plain else getattr(value, "__dict__", {})
             pairs = [(f".{key}", each) for key, each in held.items()]
         if not pairs:
-            return Described(name, text, kind, expression)
+            return VariableItem(name, text, kind, expression)
         inside = _lines(
             lambda: [
                 self.value(key.lstrip("."), each, expression and f"{expression}{key}")
                 for key, each in pairs
             ]
         )
-        return Described(name, text, kind, expression, inside=inside)
+        return VariableItem(name, text, kind, expression, inside=inside)
 
     def _array(
         self,
@@ -171,10 +171,10 @@ class Describing:
         expression: str,
         node: Node | None = None,
         index: tuple[int, ...] = (),
-    ) -> Described:
+    ) -> VariableItem:
         """Describe an array as its rows, and a row as its numbers; a row goes by its token."""
 
-        def rows(start: int, end: int | None) -> Iterable[Described]:
+        def rows(start: int, end: int | None) -> Iterable[VariableItem]:
             held = array if node is None else node.data[index]  # which may have been set since
             for i in range(len(held))[start:end]:
                 place = (*index, i)
@@ -185,75 +185,75 @@ class Describing:
                 if array.ndim > 1:
                     yield self._array(called, held[i], expression, node, place)
                 else:
-                    yield Described(called, peek(held[i]), str(held.dtype), part, node, place)
+                    yield VariableItem(called, peek(held[i]), str(held.dtype), part, node, place)
 
         part = f"{expression}[{', '.join(map(str, index))}]" if expression and index else expression
-        return Described(
+        return VariableItem(
             name, show(array), f"{array.dtype} array", part, node, index, len(array), rows
         )
 
-    def _data(self, node: Node, expression: str) -> Described:
-        if reading(node.data).shape:
+    def _data(self, node: Node, expression: str) -> VariableItem:
+        if adapter_of(node.data).shape:
             return self._array("data", node.data, expression, node)
-        return Described("data", repr(node.data), type(node.data).__name__, expression, node)
+        return VariableItem("data", repr(node.data), type(node.data).__name__, expression, node)
 
-    def _of_node(self, node: Node, expression: str) -> list[Described]:
+    def _of_node(self, node: Node, expression: str) -> list[VariableItem]:
         owner = expression and (expression if is_atom(expression) else f"({expression})")
         rows = [self._data(node, owner and f"{owner}.data")]
         if node.has_grad:
             rows.append(self.value("grad", node.grad, owner and f"{owner}.grad"))
         else:
-            rows.append(Described("grad", f"{NOT_COMPUTED}   nothing has arrived yet"))
+            rows.append(VariableItem("grad", f"{NOT_COMPUTED}   nothing has arrived yet"))
         for use in self.walk.uses(node):
             rows.append(
-                Described(f"from {self.names(use.consumer)}", f"{show(use.value)}   {use.rule}")
+                VariableItem(f"from {self.names(use.consumer)}", f"{show(use.value)}   {use.rule}")
             )
         if node.op is not None:
-            rows.append(Described("made by", made(node, self.names.short)))
-            rows += [Described("formula", node.op.formula)] if node.op.formula else []
-        rows += [Described("scope", node.scope)] if node.scope else []
-        return rows + ([Described("site", str(node.site))] if node.site else [])
+            rows.append(VariableItem("made by", assignment(node, self.names.short)))
+            rows += [VariableItem("formula", node.op.formula)] if node.op.formula else []
+        rows += [VariableItem("scope", node.scope)] if node.scope else []
+        return rows + ([VariableItem("site", str(node.site))] if node.site else [])
 
-    def _of_step(self) -> list[Described]:
+    def _of_step(self) -> list[VariableItem]:
         step, steps = self.walk.preview(), len(self.walk.operations)
         if step is None:
-            return [Described("the pass", f"has ended: {steps} steps are done")]
+            return [VariableItem("the pass", f"has ended: {steps} steps are done")]
         node, op = step.node, step.node.op
         formula = f": {op.formula}" if op.formula else ""
         rows = [
-            Described("step", f"{step.index + 1} of {steps}"),
+            VariableItem("step", f"{step.index + 1} of {steps}"),
             self.node(node, "node", "node"),
-            Described("operation", f"{op.name}{formula}"),
+            VariableItem("operation", f"{op.name}{formula}"),
             self.value("ḡ", step.upstream, "up"),
         ]
         sent = 0
         for operand, each in enumerate(step.contributions):
             name = f"→ {self.names(each.parent)}"
             if not each.parent.requires_grad:
-                rows.append(Described(name, "a constant"))
+                rows.append(VariableItem(name, "a constant"))
                 continue
             product = "" if each.local is None else f"{show(step.upstream)} × {show(each.local)} = "
             words = f"{rule(node, operand)}: " if rule(node, operand) else ""
             moved = f"grad {total(each.before)} → {total(each.after)}"
             done = "   (sent)" if sent < self.walk.edge else ""
             sent += 1
-            rows.append(Described(name, f"{words}{product}{show(each.value)}   {moved}{done}"))
+            rows.append(VariableItem(name, f"{words}{product}{show(each.value)}   {moved}{done}"))
         return rows
 
 
-def _branch(name: str, inside: Callable[[], Sequence[Described]]) -> Described:
-    return Described(name, "", inside=_lines(inside))
+def _branch(name: str, inside: Callable[[], Sequence[VariableItem]]) -> VariableItem:
+    return VariableItem(name, "", inside=_lines(inside))
 
 
 def _lines(
-    inside: Callable[[], Sequence[Described]],
-) -> Callable[[int, int | None], Sequence[Described]]:
+    inside: Callable[[], Sequence[VariableItem]],
+) -> Callable[[int, int | None], Sequence[VariableItem]]:
     return lambda start, end: inside()[start:end]
 
 
-def _written(value: Any) -> str:
+def _repr_of(value: Any) -> str:
     try:
         text = repr(value)
     except Exception as error:  # of a stranger's object
         text = f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

@@ -19,16 +19,16 @@ from autolm.outside.arguments import read_bool, read_function, read_int
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.breakpoints import Breakpoint
-from autolm.walking.explanation import Explanation, Use, explanation, use
+from autolm.walking.explanation import Explanation, Use, compute_use, explain_pass
 from autolm.walking.segments import Segments
-from autolm.walking.what_if import Edit, seed
+from autolm.walking.what_if import Edit, read_seed
 from autolm.walking.wording import label, show
 
-Interrupted = Callable[[], Any]  # asked between two steps whether to stop
-INTERRUPTED = "a function that says whether to stop"
+InterruptCheck = Callable[[], Any]  # asked between two steps whether to stop
+INTERRUPT_CHECK = "a function that says whether to stop"
 
 
-class Moves:
+class Stepper:
     """A backward pass with a position; see `Walk` for the parameters and attributes."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Moves:
         segment: int | None = None,
     ) -> None:
         root = read_node("Walk", "root", root)
-        grad = seed("Walk", root, grad)
+        grad = read_seed("Walk", root, grad)
         self.segment = None if segment is None else read_int("Walk", "segment", segment, low=1)
         if retain_grads is not None:
             retain_grads = read_bool("Walk", "retain_grads", retain_grads)
@@ -155,7 +155,7 @@ class Moves:
                     if index >= self._segments.first_kept
                     else self._segments.gradients_around(index)
                 )
-            uses.append(use(each, operand, arrived[each]))
+            uses.append(compute_use(each, operand, arrived[each]))
         return tuple(uses)
 
     def arrived(self, node: Node) -> Any:
@@ -177,7 +177,7 @@ class Moves:
     def explain(self, node: Node, paths: int = 0) -> Explanation:
         """Explain the gradient that has arrived so far, with its heaviest `paths`."""
         paths = read_int("explain", "paths", paths, low=0)
-        told = explanation(self, node, self.uses(node), paths=paths)
+        told = explain_pass(self, node, self.uses(node), paths=paths)
         return replace(told, gradient=self.arrived(node))
 
     # One step, either way
@@ -292,7 +292,7 @@ class Moves:
             with quiet():
                 node.gradient = node.as_gradient(earlier + total)
 
-    def goto(self, k: int, edge: int = 0, interrupted: Interrupted | None = None) -> None:
+    def goto(self, k: int, edge: int = 0, interrupted: InterruptCheck | None = None) -> None:
         """Go to where k steps are done, and `edge` contributions of the next, whichever way it is.
 
         Raises
@@ -302,7 +302,7 @@ class Moves:
         """
         self._require_open("goto")
         k, edge = read_int("goto", "k", k), read_int("goto", "edge", edge)
-        read_optional_function("goto", "interrupted", interrupted, INTERRUPTED)
+        read_optional_function("goto", "interrupted", interrupted, INTERRUPT_CHECK)
         if not 0 <= k <= len(self.operations):
             raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
         parents = self.operations[k].parents if k < len(self.operations) else ()

@@ -21,7 +21,7 @@ from autolm.engine.graph import Node
 Index = tuple[int, ...]
 
 
-class Reading:
+class ArrayAdapter:
     """Reads a number, or an array of NumPy.
 
     Attributes
@@ -90,7 +90,7 @@ class Reading:
 
     def distance(self, other: Any) -> float:
         """Return how far another of its kind is away: the length of the difference."""
-        return Reading(np.subtract(other, self.data)).norm()
+        return ArrayAdapter(np.subtract(other, self.data)).norm()
 
     def at(self, index: Index, shape: Index) -> float:
         """Return the number at a place in an array of this shape, to which this broadcasts."""
@@ -103,16 +103,16 @@ class Reading:
     def changed(self, place: Index, given: Any) -> Any:
         """Return a copy with other numbers at a place."""
         copy = np.array(self.data)
-        copy[place] = numbers(given, np.shape(copy[place]))
+        copy[place] = read_numbers(given, np.shape(copy[place]))
         return copy
 
     def like(self, given: Any) -> Any:
         """Read numbers that somebody gives in place of these: of this shape, and of its dtype."""
-        array = numbers(given, self.shape)
+        array = read_numbers(given, self.shape)
         return float(array) if isinstance(self.data, float) else array.astype(self.data.dtype)
 
 
-def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+def read_numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Read data as an array of numbers in a shape."""
     data = data.data if isinstance(data, Node) else data
     try:
@@ -120,26 +120,26 @@ def numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     except (TypeError, ValueError):  # nodes in a list; lists of unequal lengths
         given = np.asarray(None)
     if given.dtype.kind not in "biuf":
-        raise ValueError(f"{_kind(shape)} is needed, not {reprlib.repr(data)}")
+        raise ValueError(f"{_describe_shape(shape)} is needed, not {reprlib.repr(data)}")
     if given.shape != shape:
-        raise ValueError(f"{_kind(shape)} is needed, not {_kind(given.shape)}")
+        raise ValueError(f"{_describe_shape(shape)} is needed, not {_describe_shape(given.shape)}")
     return given
 
 
-def _kind(shape: tuple[int, ...]) -> str:
+def _describe_shape(shape: tuple[int, ...]) -> str:
     return f"an array of shape {shape}" if shape else "one number"
 
 
 @singledispatch
-def reading(data: Any) -> Any:
+def adapter_of(data: Any) -> Any:
     """Return what reads these numbers."""
-    return Reading(data)
+    return ArrayAdapter(data)
 
 
 def is_array(value: Any) -> bool:
     """Whether this is an array of any library that is read here, with at least one axis."""
-    is_read = isinstance(value, np.ndarray) or reading.dispatch(type(value)) is not _OTHERWISE
-    return is_read and len(reading(value).shape) > 0
+    is_read = isinstance(value, np.ndarray) or adapter_of.dispatch(type(value)) is not _DEFAULT
+    return is_read and len(adapter_of(value).shape) > 0
 
 
-_OTHERWISE = reading.dispatch(object)
+_DEFAULT = adapter_of.dispatch(object)

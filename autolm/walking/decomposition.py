@@ -54,7 +54,7 @@ def open(node: Node, upstream: Any = None) -> Tensor:
     True
     """
     node = read_node("open", "node", node)
-    root, _ = composed(node)
+    root, _ = decompose(node)
     seed = node.grad if upstream is None else upstream
     if seed is not None:
         latest = latest_root.get()
@@ -66,7 +66,7 @@ def open(node: Node, upstream: Any = None) -> Tensor:
     return root
 
 
-def composed(node: Node) -> tuple[Any, dict[Any, Any]]:
+def decompose(node: Node) -> tuple[Any, dict[Any, Any]]:
     """Run the definition of a fused node: the result, and the leaf that stands for each operand.
 
     No gradient is computed. The errors are those of `open`.

@@ -12,23 +12,23 @@ from autolm.tensor.nodes import read_node
 from autolm.walking.breakpoints import (
     Breakpoint,
     Condition,
-    Places,
+    StepSelection,
     at_change_of,
     at_line,
     at_name,
     at_nonfinite,
     at_operation,
     at_scope,
-    both,
-    everywhere,
+    every_step,
+    intersection,
 )
-from autolm.walking.moves import INTERRUPTED, Interrupted, Moves, read_optional_function
+from autolm.walking.stepper import INTERRUPT_CHECK, InterruptCheck, Stepper, read_optional_function
 
 A_CONDITION = "a function of a step that answers True or False"
 A_BREAKPOINT = "a Breakpoint, as break_at makes it"
 
 
-class Stopped(NamedTuple):
+class RunResult(NamedTuple):
     """Why a walk has come to rest, before the step that is next.
 
     Attributes
@@ -44,15 +44,15 @@ class Stopped(NamedTuple):
     breakpoints: tuple[Breakpoint, ...] = ()
 
 
-class Runs(Moves):
+class Runner(Stepper):
     """Moves of many steps, with breakpoints; see `Walk`."""
 
     def run(
         self,
         stops: Iterable[Breakpoint] | None = None,
         until: Condition | None = None,
-        interrupted: Interrupted | None = None,
-    ) -> Stopped:
+        interrupted: InterruptCheck | None = None,
+    ) -> RunResult:
         """Go on until something stops it before a step, or to the end of the pass.
 
         Parameters
@@ -70,8 +70,8 @@ class Runs(Moves):
         self,
         stops: Iterable[Breakpoint] | None = None,
         until: Condition | None = None,
-        interrupted: Interrupted | None = None,
-    ) -> Stopped:
+        interrupted: InterruptCheck | None = None,
+    ) -> RunResult:
         """Go back in the same way, to the start of the pass at the furthest."""
         return self._run("run_back", stops, until, interrupted)
 
@@ -79,23 +79,25 @@ class Runs(Moves):
         self,
         scope: str,
         stops: Iterable[Breakpoint] | None = None,
-        interrupted: Interrupted | None = None,
-    ) -> Stopped:
+        interrupted: InterruptCheck | None = None,
+    ) -> RunResult:
         """Go on to the end of a scope, whose next step is outside; of "" to the end of the pass."""
         scope = read_text("out", "scope", scope)
-        return self._run("out", stops, lambda step: not within(step.node.scope, scope), interrupted)
+        return self._run(
+            "out", stops, lambda step: not is_within(step.node.scope, scope), interrupted
+        )
 
     def back_out(
         self,
         scope: str,
         stops: Iterable[Breakpoint] | None = None,
-        interrupted: Interrupted | None = None,
-    ) -> Stopped:
+        interrupted: InterruptCheck | None = None,
+    ) -> RunResult:
         """Go back to the start of a scope, whose step before is outside."""
         scope = read_text("back_out", "scope", scope)
 
         def is_before(step: Step) -> bool:
-            return step.index > 0 and not within(self.operations[step.index - 1].scope, scope)
+            return step.index > 0 and not is_within(self.operations[step.index - 1].scope, scope)
 
         return self._run("back_out", stops, is_before, interrupted)
 
@@ -104,23 +106,23 @@ class Runs(Moves):
         name: str,
         stops: Iterable[Breakpoint] | None,
         until: Condition | None,
-        interrupted: Interrupted | None,
-    ) -> Stopped:
+        interrupted: InterruptCheck | None,
+    ) -> RunResult:
         self._require_open(name)
         read_optional_function(name, "until", until, A_CONDITION)
-        read_optional_function(name, "interrupted", interrupted, INTERRUPTED)
+        read_optional_function(name, "interrupted", interrupted, INTERRUPT_CHECK)
         stops = self._read_stops(name, stops)
         is_forwards = name in ("run", "out")
         while self.step() if is_forwards else self.back():
             found = self._arrived(stops)
             if found:
-                return Stopped("breakpoint", found)
+                return RunResult("breakpoint", found)
             step = None if until is None else self.preview()
             if step is not None and until is not None and until(step):
-                return Stopped("until")
+                return RunResult("until")
             if interrupted is not None and interrupted():
-                return Stopped("interrupted")
-        return Stopped("end" if is_forwards else "start")
+                return RunResult("interrupted")
+        return RunResult("end" if is_forwards else "start")
 
     def arrive(self, stops: Iterable[Breakpoint] | None = None) -> tuple[Breakpoint, ...]:
         """Return the breakpoints that stop before the step that is next: where one begins."""
@@ -179,7 +181,7 @@ class Runs(Moves):
         }
         read_optional_function("break_at", "when", when, A_CONDITION)
         read_bool("break_at", "nonfinite", nonfinite)
-        operations, asked = self.operations, list[Places]()
+        operations, asked = self.operations, list[StepSelection]()
         if texts["line"]:
             path, _, number = texts["line"].rpartition(":")
             if not path or not number.isdigit():
@@ -197,7 +199,7 @@ class Runs(Moves):
             raise ValueError(
                 "break_at: say where: line=, op=, name=, scope=, when=, nonfinite= or watch="
             )
-        places = both(asked) if asked else everywhere(operations)
+        places = intersection(asked) if asked else every_step(operations)
         return self.add(Breakpoint(places, when))
 
     def add(self, breakpoint: Breakpoint) -> Breakpoint:
@@ -208,6 +210,6 @@ class Runs(Moves):
         return breakpoint
 
 
-def within(scope: str, outer: str) -> bool:
+def is_within(scope: str, outer: str) -> bool:
     """Whether a scope is `outer`, or inside it."""
     return not outer or scope == outer or scope.startswith(f"{outer}.")

@@ -20,7 +20,7 @@ from autolm.engine.site import add_machinery
 Counter = Callable[[Any], object]
 
 
-class Libraries:
+class TorchRecording:
     """PyTorch in one program: its functions are recorded, or its passes are only counted.
 
     Parameters
@@ -43,7 +43,7 @@ class Libraries:
         if "torch" in sys.modules:
             self._begin()
         else:
-            finder = _AfterImport("torch", self._begin)
+            finder = _ImportHook("torch", self._begin)
             sys.meta_path.insert(0, finder)
         try:
             yield
@@ -92,7 +92,7 @@ class Libraries:
         self._stack.close()
 
 
-class _AfterImport:
+class _ImportHook:
     """Finds one library as the others do, and calls back when its import is done."""
 
     def __init__(self, name: str, then: Callable[[], None]) -> None:
@@ -120,7 +120,7 @@ class _AfterImport:
         return spec
 
 
-def passes_not_walked() -> list[str]:
+def unwalked_passes() -> list[str]:
     """List what of a library's backward passes was named, and not walked."""
     if "torch" not in sys.modules:
         return []
