@@ -23,7 +23,8 @@ def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[
 
     Results that a call uses on the way to its own result, such as the partial sums of `sum(xs)`,
     have no text. Neither has an expression in a loop or in a function that ran more than once, nor
-    one with a variable that holds a later result by now: it would read as that result.
+    one with a variable that holds a later result by now: it would read as that result. A text from
+    inside a function uses the names of that function.
     """
     partial = {p for n in nodes if n.site for p in n.parents if p.site is n.site}
     places = {n: n.site.user for n in nodes if n.site and n.parents and n not in partial}

@@ -99,7 +99,7 @@ def statements(draw):
                 "total += ({e}) * x",
                 "total = total*y + ({e})",
                 "for i in range(3): total += w[i]*({e})",
-                "for a in w: x = a * x + ({e})",
+                "for v in w: x = v * x + ({e})",  # a is a name in the functions, too
                 "y = sum(a*b for a, b in zip(w, n.w))",
                 "y = unit(({e}) + y)",
             ]
