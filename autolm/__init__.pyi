@@ -107,8 +107,8 @@ from autolm.testing.checking_gradients import check_gradient as check_gradient
 from autolm.testing.checking_gradients import check_graph as check_graph
 from autolm.testing.checking_operations import check_op as check_op
 from autolm.walking.blame import blame_nonfinite as blame_nonfinite
-from autolm.walking.explanation import explain as explain
 from autolm.walking.decomposition import open as open
+from autolm.walking.explanation import explain as explain
 from autolm.walking.walk import Walk as Walk
 from autolm.walking.what_if import edit as edit
 
