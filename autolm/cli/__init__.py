@@ -1,7 +1,6 @@
-"""The `autolm` command, one file a command: each parses, joins rooms, and prints (top floor).
+"""The `autolm` command, with one file per command: parsing, calls to other packages, printing.
 
-What computes does not enter. And nothing heavy is imported before a command runs, so that
-`autolm --help` comes at once.
+Commands import heavy libraries when they run, so that `autolm --help` answers immediately.
 """
 
 from autolm.cli.command import main

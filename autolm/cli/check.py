@@ -1,4 +1,4 @@
-"""`autolm check`: proves the gradients of operations, ours or those in files of yours."""
+"""`autolm check`: checks the gradients of autolm's operations, or of those in Python files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command itself: joins the commands, and says errors in one line.
+"""The main command: runs a command and reports an error in one line.
 
-A traceback comes only with `--traceback`; it and `--language` may stand anywhere.
+`--traceback`, which prints the traceback instead, and `--language` can be given at any position.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from autolm.cli.exit_codes import (
     FAILED,
     INTERRUPTED,
     WRONG_USE,
-    SaidByAnother,
+    ReportedByAnotherWorker,
     is_one_of_several,
 )
 from autolm.cli.export import export
@@ -99,44 +99,44 @@ def autolm(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command, and end the process with its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _open_what_is_closed()
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         show_in_any_encoding(stream)
     log = logging.getLogger("autolm")
-    log.addHandler(_LOG)
+    log.addHandler(_LOG_HANDLER)
     log.setLevel(logging.INFO)
     show_traceback = "--traceback" in arguments
-    command, code, is_understood = typer.main.get_command(app), DONE, False
+    command, code, is_parsed = typer.main.get_command(app), DONE, False
     try:
         words = [word for word in arguments if word != "--traceback"]
-        speak(usual_language())  # in which another, that is not known, is refused
+        speak(usual_language())  # for the error about an unknown --language
         speak(_language(words))
         words = words or ["--help"]
         with command.make_context("autolm", words) as context:
-            is_understood = True
+            is_parsed = True
             command.invoke(context)
-        if sys.stdout is not None:  # as a program may leave it
-            print_safely("", end="")  # what cannot be written is an error like any other
+        if sys.stdout is not None:  # a program can set it to None
+            print_safely("", end="")  # flush; a failure is reported like other errors
     except typer.Exit as end:
         code = end.exit_code
-    except BrokenPipeError:  # the reader of a pipe has gone, as `head` does
+    except BrokenPipeError:  # the reader of the pipe has exited, as `head` does
         let_go_of_output()
-    except SaidByAnother as said:
-        _, code = _told(said.__cause__)
-    except BaseException as error:  # also what is none of Exception's, of a program that is run
-        text, code = _told(error)
+    except ReportedByAnotherWorker as error:
+        _, code = _text_and_code(error.__cause__)
+    except BaseException as error:  # a program can raise any of them
+        text, code = _text_and_code(error)
         if show_traceback:
             print_safely("".join(format_exception(error)), sys.stderr, end="")
-        elif (is_understood and not _is_of_the_words(error)) or _is_first_here():
-            _tell(text)
-    _write_what_waits()
-    if code != DONE and is_one_of_several():  # to take leave of one that is lost could take forever
+        elif (is_parsed and not _is_usage_error(error)) or _is_first_worker():
+            _print_error(text)
+    _flush_output()
+    if code != DONE and is_one_of_several():  # a regular exit can wait forever for a lost worker
         os._exit(code)
     sys.exit(code)
 
 
-def _write_what_waits() -> None:
-    """Write what is held back for output, or give it up, or Python would fail of it as it ends."""
+def _flush_output() -> None:
+    """Flush standard output, or discard it: Python would fail to flush it at exit."""
     try:
         print_safely("", end="")
     except (OSError, ValueError):
@@ -144,57 +144,57 @@ def _write_what_waits() -> None:
             let_go_of_output()
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     is_template = isinstance(text, Message)
     print_safely(f"autolm: {in_a_line(say(text if is_template else in_a_line(text)))}", sys.stderr)
 
 
-class _Log(logging.Handler):
-    """Says what parts of autolm have to say while they work."""
+class _LogHandler(logging.Handler):
+    """Prints log records as the command prints errors."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(record.getMessage())
+        _print_error(record.getMessage())
 
 
-_LOG = _Log()
+_LOG_HANDLER = _LogHandler()
 
 
-def _open_what_is_closed() -> None:
-    """Open nothing where a stream is closed, or a file of ours may take its place."""
+def _replace_closed_streams() -> None:
+    """Open the null device for closed standard streams, whose descriptors a file would take."""
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r+" if descriptor else "r"))  # noqa: SIM115
 
 
 def _language(words: list[str]) -> str:
-    """Take `--language` out of the words, wherever it stands; else it is that of the locale."""
+    """Remove `--language` from the words and return it; the default is that of the locale."""
     chosen = usual_language()
     for word in list(words):
         option, equals, value = word.partition("=")
         if option == "--language":
-            at = words.index(word)
+            index = words.index(word)
             if not equals:
-                value = "".join(words[at + 1 : at + 2])
-            del words[at : at + (1 if equals else 2)]
+                value = "".join(words[index + 1 : index + 2])
+            del words[index : index + (1 if equals else 2)]
             chosen = value
     return chosen
 
 
-def _told(error: Any) -> tuple[str, int]:
-    """Say an error in words, and whose fault it is: typer's own errors have a message ready."""
+def _text_and_code(error: Any) -> tuple[str, int]:
+    """Return the message of an error, and the exit code that it leads to."""
     if _is_interrupt(error):
         return message("interrupted"), INTERRUPTED
-    if _is_of_the_words(error):
+    if _is_usage_error(error):
         return error.format_message(), WRONG_USE
     text, kind = words_of(error), type(error).__name__
     if isinstance(error, OSError):
         if not text.startswith("[Errno"):
             return text, FAILED
-        named = [str(error.filename)] if error.filename is not None else []
+        file = [str(error.filename)] if error.filename is not None else []
         reason = error.strerror or ""
         if not isinstance(reason, Message):
             reason = plain_message(reason)
-        return joined(": ", [*named, reason]), FAILED
+        return joined(": ", [*file, reason]), FAILED
     if isinstance(error, MemoryError):
         return message("there is not enough memory: {text}", text=text), FAILED
     if isinstance(error, ValueError):
@@ -204,18 +204,18 @@ def _told(error: Any) -> tuple[str, int]:
     ), FAILED
 
 
-def _is_of_the_words(error: BaseException) -> bool:
-    """Whether it is typer's own error."""
+def _is_usage_error(error: BaseException) -> bool:
+    """Whether typer raised it for the words of the command line."""
     return hasattr(error, "format_message")
 
 
-def _is_first_here() -> bool:
-    """Whether this is the first worker of a machine, all of which were given the same words."""
+def _is_first_worker() -> bool:
+    """Whether this is the first worker on its machine; all have the same command line."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is what an error came of: a library may make another of it."""
+    """Whether Ctrl-C caused an error, which a library may have wrapped in another."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None

@@ -1,4 +1,4 @@
-"""Where commands print tables and bars: rich's console, which no text of others can turn."""
+"""The console for tables and progress bars: rich's, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from autolm.outside.terminal import naming_output, printable
 
 
 class SafeConsole(Console):
-    """A console that styles what it shows, and shows control characters as escapes."""
+    """A rich console that shows control characters in printed texts as escapes."""
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
-        """Render to pieces of text; what is in them has no say over the terminal."""
+        """Render to segments of text without control characters."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else printable(text), style, control)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print, as rich does; what cannot be written is named."""
+        """Print as rich does; a failure to write names standard output."""
         with naming_output():
             super().print(*objects, **options)
 
     def on_broken_pipe(self) -> None:
-        """Let the command know; rich's own would end it as failed."""
+        """Raise BrokenPipeError for `main` to handle; rich would exit with code 1."""
         raise

@@ -1,4 +1,4 @@
-"""`autolm dap`: what an editor starts to step through backprop."""
+"""`autolm dap`: the debug adapter that an editor starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`autolm draw`: draws the graph of a program or of a trained model."""
+"""`autolm draw`: draws the computation graph of a program or a trained model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autolm.cli.runs import Read, read_text
+from autolm.cli.runs import ReadText, read_text
 from autolm.cli.targets import (
     MODEL,
     OUTPUT,
@@ -136,19 +136,19 @@ def draw(
     from autolm.walking.program_names import use_variables
 
     chosen = choose(target, module, arguments)
-    of_graphs = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
-    of_graphs |= {"--grad": grad or None, "--max-boxes": max_boxes, "--direction": direction}
-    told = [option for option, value in of_graphs.items() if value is not None and value != []]
+    graph_options = {"--depth": depth, "--expand": expand, "--focus": focus, "--radius": radius}
+    graph_options |= {"--grad": grad or None, "--max-boxes": max_boxes, "--direction": direction}
+    used = [option for option, value in graph_options.items() if value is not None and value != []]
     if attention:
         check_output(output, (".svg", ".html"))
         if not is_run(chosen, var, text):
             raise ValueError(
                 message("--attention is for a run, and {target} is not a folder", target=chosen)
             )
-        if told:
+        if used:
             raise ValueError(
                 message(
-                    "--attention draws something else: leave out {options}", options=", ".join(told)
+                    "--attention draws something else: leave out {options}", options=", ".join(used)
                 )
             )
         read = read_text(folder(chosen), text)
@@ -172,12 +172,12 @@ def draw(
         write(lambda: render(root, output, **options))
 
 
-def _write_attention(read: Read, output: Path, dark: bool, width: int | None) -> Path:
+def _write_attention(read: ReadText, output: Path, dark: bool, width: int | None) -> Path:
     from autolm.drawing.attention import attention_svg
     from autolm.drawing.page import picture_page
 
-    wide = {} if width is None else {"width": width}
-    picture = attention_svg(read.loss, read.tokens.texts, dark=dark, **wide)
+    size = {} if width is None else {"width": width}
+    picture = attention_svg(read.loss, read.tokens.texts, dark=dark, **size)
     if output.suffix == ".html":
         picture = picture_page(picture, title="attention", dark=dark)
     write_whole(output, picture.encode())

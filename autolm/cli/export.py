@@ -1,4 +1,4 @@
-"""`autolm export`: a run as a folder that transformers loads."""
+"""`autolm export`: exports a run for Hugging Face Transformers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The checks of a Python file: its primitives, Functions of PyTorch and rules of JAX.
+"""Checks of the operations in a Python file: primitives, Functions of PyTorch, rules of JAX.
 
-Each is checked on the example arguments of the file. Where it has none, arguments are guessed: on a
-guess an operation may be proved, and is never called wrong.
+Each operation is checked on the example arguments in the file. Without an example, arguments are
+guessed; a guess can show that an operation is correct, but never that it is wrong.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
 from autolm.walking.program import background_errors_in_one_line, program_error
 
-MATRIX = "[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]"  # an array, as it may be written in `EXAMPLES`
+MATRIX = "[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]"  # source text of an array for `EXAMPLES`
 
 
 @dataclass(frozen=True)
 class Check:
-    """Something that can be proved, by name, and the laws that it is held against."""
+    """An operation to check: its name, its report and the laws that it must obey."""
 
     name: str
     report: Callable[[], Report]
@@ -45,7 +45,7 @@ class Check:
 
 
 def check_of_operation(op: ArrayOperation) -> Check:
-    """Return the check of an operation whose record says how it is called."""
+    """Return the check of an operation of autolm."""
     subject = Subject.of(op)
     return Check(op.name, lambda: report_on(subject), LAWS)
 
@@ -95,18 +95,18 @@ def checks_in(path: Path) -> list[Check]:
 
 
 def _run(path: Path) -> Mapping[str, Any]:
-    """Return the variables of a file after it was run."""
+    """Run a file and return its variables."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ValueError(message("{path}: this is not a Python file", path=path))
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))  # so that it can import its neighbours
+    sys.path.insert(0, str(path.parent))  # for imports from the same folder
     try:
         with background_errors_in_one_line(path):
             spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # also of kinds that are no Exception
+    except BaseException as error:  # also SystemExit
         raise program_error(path, error) from error
     finally:
         with suppress(ValueError):  # the file may have changed sys.path itself
@@ -123,10 +123,10 @@ class _Advice:
     variables: Mapping[str, Any]  # of the file
 
     def report(self, arguments: Sequence[str], guess: str) -> Report:
-        """Return the verdict on a function that could not be proved for want of an example.
+        """Return an undecided report that asks for example arguments.
 
-        `arguments` is the source text of arguments such as it may take; `guess` says with which it
-        was tried, if it was.
+        `arguments` is the source text of possible arguments; `guess` describes the guessed
+        arguments that were tried, if any.
         """
         reason = "it needs example arguments"
         if guess:
@@ -137,27 +137,27 @@ class _Advice:
         return Report(self.name, Verdict.UNDECIDED, reason=reason)
 
     def imported(self, module: str) -> str:
-        """Return what the file calls a module."""
+        """Return the name of a module in the file."""
         loaded = sys.modules[module]
         names = (name for name, value in self.variables.items() if value is loaded)
         return next(names, f'__import__("{module}")')
 
 
 def _of_operation(op: ArrayOperation, example: Arguments | None, advice: _Advice) -> Check:
-    """Check an operation on arrays; one without cases takes any shapes that broadcast."""
+    """Return the check of a primitive; one without cases takes any shapes that broadcast."""
     subject = Subject.of(op)
 
     def report() -> Report:
         if example is not None:
             return report_on(subject_of_example(op, example))
-        found = report_on(subject)
-        declared = subject.cases or subject.patterns
-        if found.failure is None or declared or _is_at_numbers(found.failure):
-            return found
+        result = report_on(subject)
+        is_declared = subject.cases or subject.patterns
+        if result.failure is None or is_declared or _is_scalar_failure(result.failure):
+            return result
         arguments = [MATRIX] * len(subject.operands)
         needed = [k for k, v in subject.defaults().items() if v is inspect.Parameter.empty]
         arguments += ["{" + ", ".join(f'"{key}": ...' for key in needed) + "}"] * bool(needed)
-        call = found.failure.example
+        call = result.failure.example
         tried = Call(*call.inputs, **call.attributes) if isinstance(call, Call) else None
         guess = subject.describe(tried).replace("  ", ", ") if tried else ""
         return advice.report(arguments, guess)
@@ -165,8 +165,8 @@ def _of_operation(op: ArrayOperation, example: Arguments | None, advice: _Advice
     return Check(op.name, _undecided_if_refused(op.name, report), LAWS)
 
 
-def _is_at_numbers(failure: Failure) -> bool:
-    """Whether a rule is wrong where each operand is a single number: there no shape is guessed."""
+def _is_scalar_failure(failure: Failure) -> bool:
+    """Whether a rule fails on scalars, where no shape had to be guessed."""
     example = failure.example[0] if isinstance(failure.example, tuple) else failure.example
     if not isinstance(example, Call) or not (failure.rows or failure.about != "gradient"):
         return False
@@ -176,16 +176,16 @@ def _is_at_numbers(failure: Failure) -> bool:
 def _of_function(
     library: Any, laws: tuple[Law, ...], F: Any, example: Arguments | None, advice: _Advice
 ) -> Check:
-    """Check a function of another library."""
+    """Return the check of a function of PyTorch or JAX."""
 
     def report() -> Report:
         if example is not None:
             return _checked(library, F, example.in_order(F))
         guess = library.guess_arguments(F)
-        found = _checked(library, F, guess.arguments) if guess.accepted else None
-        if found is not None and found.verdict is Verdict.CORRECT:
-            notes = [f"on guessed arguments: {guess}", *filter(None, [found.reason])]
-            return replace(found, reason="; ".join(notes))
+        result = _checked(library, F, guess.arguments) if guess.accepted else None
+        if result is not None and result.verdict is Verdict.CORRECT:
+            notes = [f"on guessed arguments: {guess}", *filter(None, [result.reason])]
+            return replace(result, reason="; ".join(notes))
         if library is torch:
             array = f"{advice.imported('torch')}.randn{{}}"
         else:
@@ -205,7 +205,7 @@ def _checked(library: Any, F: Any, arguments: Sequence[Any]) -> Report:
 
 
 def _undecided_if_refused(name: str, report: Callable[[], Report]) -> Callable[[], Report]:
-    """Let a call that is refused in one line be a verdict: a missing device, a bad example."""
+    """Turn TypeError and ValueError, as of a bad example, into an undecided report."""
 
     def undecided() -> Report:
         try:

@@ -1,4 +1,4 @@
-"""The help of each command besides its options: what it does, examples, and the extras it needs."""
+"""The help of each command, except its options: description, examples and required extras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`autolm info`: what a model costs, module by module, beside GPT-3."""
+"""`autolm info`: parameters, operations and memory of a model, next to GPT-3's."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _design(run: Path | None, vocab_size: int | None) -> Design:
         folder = RunFolder.open(run)
         return tinylm_design(folder.tokenizer().vocab_size, **folder.config().architecture())
     try:
-        given = b"{}" if run is None else read_given(run, LONGEST_JSON)
-        config = TrainingConfig.from_json(given)
+        content = b"{}" if run is None else read_given(run, LONGEST_JSON)
+        config = TrainingConfig.from_json(content)
     except OSError as error:
         raise ValueError(
             message(
@@ -73,5 +73,5 @@ def _design(run: Path | None, vocab_size: int | None) -> Design:
         ) from None
     except ValueError as error:
         raise ValueError(message("{run}: {error}", run=run, error=words_of(error))) from None
-    known = 256 + config.num_merges if config.tokenizer == "bpe" else 31
-    return tinylm_design(vocab_size or known, **config.architecture())
+    expected_size = 256 + config.num_merges if config.tokenizer == "bpe" else 31
+    return tinylm_design(vocab_size or expected_size, **config.architecture())

@@ -1,4 +1,4 @@
-"""`autolm ops`: the table of operations, from their records."""
+"""`autolm ops`: a table of all operations."""
 
 
 def ops() -> None:
@@ -16,9 +16,9 @@ def ops() -> None:
         rule = "\n".join(map(say_rule, operation.rule))
         formula, kinks = say_rule(operation.formula), say_rule(operation.kinks)
         table.add_row(operation.name, operation.symbol, formula, rule, kinks)
-    of_tensors = {operation.name for operation in ops.OPERATIONS}
+    tensor_operations = {operation.name for operation in ops.OPERATIONS}
     for name, record in OPERATIONS.items():
-        if name not in of_tensors:
+        if name not in tensor_operations:
             rule = "\n".join(record.rule)
             table.add_row(name, record.symbol, record.formula, rule, say("of Values only"))
     SafeConsole().print(table)

@@ -1,4 +1,4 @@
-"""What commands take from a run folder: its text, its model, and the model's loss on a text."""
+"""Loads the corpus of a run, and computes the loss of a trained model on a text."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from autolm.tensor.tensor import Tensor
     from autolm.walking.tokens import Tokens
 
-LONGEST_LINE = 60  # characters of the validation text that a model reads by default
+MAX_LINE_LENGTH = 60  # characters of the validation text that a model reads by default
 
 
 def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
-    """Fetch the text of a run; `piped` gives what came from standard input, now or then."""
+    """Return the corpus of a run; `piped` returns the text that came from standard input."""
     from autolm.lm import corpora
     from autolm.lm.config import PYTHON_DOCUMENTATION, STANDARD_INPUT, TOY
 
@@ -34,18 +34,18 @@ def corpus_of(config: TrainingConfig, piped: Callable[[], bytes]) -> Corpus:
     return corpora.text_file_corpus(config.data, kind=config.kind)
 
 
-class Read(NamedTuple):
-    """What a trained model made of a text: the loss, whose graph knows its lines."""
+class ReadText(NamedTuple):
+    """The loss of a trained model on a text, with the model and the tokens."""
 
     loss: Tensor
     model: LanguageModel
     tokens: Tokens
 
 
-def read_text(folder: Path, text: str | None) -> Read:
-    """Let a trained model read a text; without one, the first line of the run's validation text.
+def read_text(folder: Path, text: str | None) -> ReadText:
+    """Compute the loss of a trained model on a text, and print the text.
 
-    It says what it reads.
+    The default text is the first line of the run's validation text.
     """
     from autolm.engine.recording import record_sites
     from autolm.lm.text_loss import text_loss, tokens_of
@@ -59,21 +59,21 @@ def read_text(folder: Path, text: str | None) -> Read:
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
     print_safely(say(message("the model reads: {text}", text=text)), longest=LONGEST)
-    if len(tokens.texts) < len(text):  # else they are its characters
+    if len(tokens.texts) < len(text):  # otherwise tokens are characters
         pieces = " · ".join(tokens.texts)
         print_safely(say(message("as the tokens    {pieces}", pieces=pieces)), longest=LONGEST)
-    return Read(loss, model, tokens)
+    return ReadText(loss, model, tokens)
 
 
 def _first_line(folder: Path, tokenizer: Tokenizer) -> str:
     from autolm.lm.pretrained import is_pretrained
     from autolm.lm.run_folder import RunFolder
 
-    if is_pretrained(folder):  # whose text is not at hand
+    if is_pretrained(folder):  # its training text is unknown
         return "The cat sat on the mat."
     run = RunFolder.open(folder)
     config = run.config()
     line = corpus_of(config, run.text).validation.strip().splitlines()[0]
-    starts = (line[:end] for end in range(min(len(line), LONGEST_LINE), 1, -1))
-    fitting = (start for start in starts if len(tokenizer.encode(start)) < config.block_size)
-    return next(fitting, line[:1])
+    starts = (line[:end] for end in range(min(len(line), MAX_LINE_LENGTH), 1, -1))
+    short = (start for start in starts if len(tokenizer.encode(start)) < config.block_size)
+    return next(short, line[:1])

@@ -1,4 +1,4 @@
-"""`autolm sample`: a trained model goes on with a text."""
+"""`autolm sample`: generates text from a trained model."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def sample(
         ),
     ] = False,
 ) -> None:
-    """Print text from a trained model as it is generated."""
+    """Print generated text, token by token."""
     import numpy as np
 
     from autolm.lm.sampling import stream_text

@@ -1,4 +1,4 @@
-"""`autolm step`: walks the backward pass of a program or of a trained model."""
+"""`autolm step`: steps through the backward pass of a program or a trained model."""
 
 from __future__ import annotations
 

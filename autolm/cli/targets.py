@@ -1,6 +1,6 @@
-"""What `step` and `draw` look into, a program or a folder; and the file they make.
+"""Targets of `step` and `draw`, and the files that they write.
 
-Of a folder, of a run or of a pretrained model, it is the loss of the trained model on a text.
+A target is a program, or the folder of a trained model, whose loss on a text is computed.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ class Chosen:
 
 
 def choose(target: str | None, module: str | None, arguments: Sequence[str] | None) -> Chosen:
-    """Read which program is meant; with -m, all positional arguments are those of the module.
+    """Parse the target; with -m, all positional arguments belong to the module.
 
     Raises
     ------
     ValueError
-        When there is neither a program nor a module, or arguments follow a folder.
+        If there is neither a program nor a module, or arguments follow a folder.
     """
     if module is not None:
         words = [] if target is None else [target]
@@ -110,7 +110,7 @@ def choose(target: str | None, module: str | None, arguments: Sequence[str] | No
 def root_of(
     chosen: Chosen, var: str | None, text: str | None, passes: Passes | None = None
 ) -> tuple[Node, Mapping[str, Any]]:
-    """Run the program, or let the model read the text; return the root, and the variables."""
+    """Run the program or the model; return the root and the program's variables."""
     from autolm.walking.program import root_of_program
 
     if is_run(chosen, var, text):
@@ -125,7 +125,7 @@ def folder(chosen: Chosen) -> Path:
 
 
 def check_output(path: Path, kinds: Collection[str]) -> None:
-    """Refuse a file that cannot be made, before a program is run for it."""
+    """Raise ValueError for a file that cannot be written, before a program runs."""
     if path.suffix not in kinds:
         raise ValueError(
             message(
@@ -145,21 +145,21 @@ def check_output(path: Path, kinds: Collection[str]) -> None:
 
 
 def write(make: Callable[[], Path]) -> None:
-    """Make a file and name it; say in a line each what had to be left out of it."""
+    """Write a file; print its name and size, and each warning on a line."""
     from autolm.drawing.renderers import RendererMissing
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         try:
             path = make()
         except RendererMissing as error:
             raise ValueError(str(error)) from None
-    for warning in said:
+    for warning in caught:
         print_safely(f"autolm: {say(str(warning.message))}", sys.stderr)
     print_safely(f"{path}  {path.stat().st_size / 1000:.0f} kB")
 
 
 def is_run(chosen: Chosen, var: str | None, text: str | None) -> bool:
-    """Whether the target is a folder; --var and --text each belong to one kind of target."""
+    """Whether the target is a folder; raise ValueError if --var or --text does not fit it."""
     is_folder = chosen.path is not None and chosen.path.is_dir()
     if is_folder and var is not None:
         raise ValueError(message("--var is for a program, and {target} is a folder", target=chosen))

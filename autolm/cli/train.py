@@ -1,4 +1,4 @@
-"""`autolm train`: trains TinyLM on a text. Its options are the fields of TrainingConfig."""
+"""`autolm train`: trains TinyLM on a text. Most options are fields of TrainingConfig."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autolm.cli.exit_codes import FAILED, INTERRUPTED, SaidByAnother, is_one_of_several
+from autolm.cli.exit_codes import FAILED, INTERRUPTED, ReportedByAnotherWorker, is_one_of_several
 from autolm.cli.runs import corpus_of
 from autolm.lm.config import STANDARD_INPUT, Choice, DeviceName, Parallel, TrainingConfig
 from autolm.outside.columns import padded
@@ -52,9 +52,9 @@ EFFECTIVE_DEFAULTS = {  # which depend on other options; see `TrainingConfig.of`
 
 
 def with_choices(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command, in place of its `**choices`, an option for each field of TrainingConfig.
+    """Replace the parameter `**choices` of a command by an option for each field of TrainingConfig.
 
-    Typer reads a signature. What is not given is None: the default stands in the field alone.
+    Options that are not given are None, so that only TrainingConfig has the defaults.
     """
     signature = inspect.signature(command, eval_str=True)
     named = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -161,22 +161,22 @@ def train(
     **choices: Any,
 ) -> None:
     """Train TinyLM on a text, or resume a run."""
-    given = {name: value for name, value in choices.items() if value is not None}
+    chosen = {name: value for name, value in choices.items() if value is not None}
     engine_for = partial(_engine, device, parallel, compiled)
-    with _saying_once():
+    with _first_error_only():
         if resume is not None:
             if output:
                 raise ValueError(
                     message("--resume goes on in its own folder, and output was given")
                 )
-            _go_on(resume, given, engine_for)
+            _resume(resume, chosen, engine_for)
         else:
-            _begin(TrainingConfig.of(**given), output, engine_for)
+            _start(TrainingConfig.of(**chosen), output, engine_for)
 
 
 @contextmanager
-def _saying_once() -> Iterator[None]:
-    """Of several workers, let the one that fails first say why: the others fail of the same."""
+def _first_error_only() -> Iterator[None]:
+    """Report the error of the worker that fails first; the others fail for the same reason."""
     if not is_one_of_several() or find_spec("torch") is None:
         yield
         return
@@ -185,19 +185,19 @@ def _saying_once() -> Iterator[None]:
     is_first = first_to_fail()
     try:
         yield
-    except typer.Exit:  # the end of a run, which all have come to
+    except typer.Exit:  # the end of the run, which all workers reach
         raise
     except BaseException as error:
         if is_first():
             raise
-        raise SaidByAnother from error
+        raise ReportedByAnotherWorker from error
 
 
 @contextmanager
 def _engine(
     device: DeviceName | None, parallel: Parallel | None, compiled: bool, config: TrainingConfig
 ) -> Iterator[tuple[MakeEngine, Agree]]:
-    """Join the workers; yield what makes the engine, and what compares facts between workers."""
+    """Connect the workers; yield a factory of the engine and a comparison between workers."""
     from autolm.lm.engine import NumPyEngine
 
     if config.engine == "numpy":
@@ -232,7 +232,7 @@ def _engine(
         )
 
 
-def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
+def _resume(path: Path, chosen: dict[str, Any], engine_for: EngineFor) -> None:
     from autolm.lm.agreement import digest_of_checkpoint, facts_of
     from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
@@ -241,15 +241,15 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
 
     folder = RunFolder.open(path)
     before, tokenizer = choices_of(folder)
-    config = before.changed(**given)
-    with engine_for(config) as (engine, agree), ExitStack() as held:
+    config = before.changed(**chosen)
+    with engine_for(config) as (engine, agree), ExitStack() as locks:
         corpus = corpus_of(config, folder.text)
         agree(lambda: facts_of(config, corpus, tokenizer, resumes=True))
         training = Training(config, corpus, tokenizer, engine)
         if not training.engine.leads:
             folder = FollowedFolder(path)
-        with training.engine.leader_first():  # the others never write
-            held.enter_context(folder.held())
+        with training.engine.leader_first():  # the other workers never write
+            locks.enter_context(folder.held())
             checkpoint = folder.load()
             training.restore(checkpoint)
         agree(lambda: {"the checkpoint": digest_of_checkpoint(checkpoint)})
@@ -257,14 +257,13 @@ def _go_on(path: Path, given: dict[str, Any], engine_for: EngineFor) -> None:
         if config != before:
             folder.change(config)
         if training.engine.leads and config.steps != before.steps:
-            print_safely(
-                f"{padded(say(message('steps')), 7)} {say(_of_schedule(training, before.steps))}"
-            )
+            label = padded(say(message("steps")), 7)
+            print_safely(f"{label} {say(_schedule_message(training, before.steps))}")
         _run(training, folder)
 
 
-def _of_schedule(training: Training, before: int) -> str:
-    """Say what more steps, or fewer, mean for the learning rate."""
+def _schedule_message(training: Training, before: int) -> str:
+    """Return what the new number of steps means for the learning rate."""
     config = training.config
     rate = f"{training.learning_rate(training.step):.1e}"
     return message(
@@ -278,26 +277,26 @@ def _of_schedule(training: Training, before: int) -> str:
     )
 
 
-def _begin(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
+def _start(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
     from autolm.lm.agreement import digest_of_arrays, facts_of
     from autolm.lm.followed_folder import FollowedFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
-    with engine_for(config) as (engine, agree), ExitStack() as held:
+    with engine_for(config) as (engine, agree), ExitStack() as locks:
         piped = _standard_input() if config.data == STANDARD_INPUT else None
         corpus = corpus_of(config, lambda: piped or b"")
         tokenizer = train_tokenizer(config, corpus)
         agree(lambda: facts_of(config, corpus, tokenizer, resumes=False))
         training = Training(config, corpus, tokenizer, engine)
         agree(lambda: {"the initial parameters": digest_of_arrays(training.model.state())})
-        checkpoint, words = training.checkpoint(), training.tokenizer
+        checkpoint = training.checkpoint()
         if training.engine.leads:
-            folder = RunFolder.create(output, config, words, checkpoint, text=piped)
+            folder = RunFolder.create(output, config, training.tokenizer, checkpoint, text=piped)
             training.engine.from_leader(str(folder.path))
         else:
             folder = FollowedFolder(training.engine.from_leader(""))
-        held.enter_context(folder.held())
+        locks.enter_context(folder.held())
         _run(training, folder)
 
 
@@ -315,7 +314,7 @@ def _run(training: Training, folder: RunFolder) -> None:
     from autolm.lm.training import NonFiniteLoss
 
     leads = training.engine.leads
-    # Where it has no folder for its cache it takes a temporary one, and says so at length.
+    # It warns at length if it has no folder for its cache.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     report = TerminalReport(SafeConsole(), training) if leads else Silence()
     try:
@@ -323,9 +322,9 @@ def _run(training: Training, folder: RunFolder) -> None:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
         if leads:
-            _tell_of(error, folder)
+            _explain_non_finite(error, folder)
         raise typer.Exit(FAILED) from None
-    except BrokenPipeError:  # of who read what it says: it is saved, and not done
+    except BrokenPipeError:  # the reader of the output has exited; the run is saved
         let_go_of_output()
         raise typer.Exit(INTERRUPTED) from None
     except WorkerLost as error:
@@ -344,13 +343,13 @@ def _run(training: Training, folder: RunFolder) -> None:
         raise typer.Exit(FAILED)
 
 
-def _tell_of(error: NonFiniteLoss, folder: RunFolder) -> None:
+def _explain_non_finite(error: NonFiniteLoss, folder: RunFolder) -> None:
     from autolm.walking.blame import blame_nonfinite
 
     last_good = folder.state()["step"]
     blame = blame_nonfinite(error.loss) or (
         "none in NumPy's arithmetic, where it was looked for: the engine's own made it"
-        if math.isnan(error.number)  # which no sum of finite numbers is
+        if math.isnan(error.number)  # which a sum of finite numbers cannot be
         else "none: all are finite, and their sum is too large"
     )
     print_safely(say(f"\n{error}. First non-finite value:\n  {blame}"), sys.stderr)

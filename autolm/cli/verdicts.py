@@ -1,4 +1,4 @@
-"""What `autolm check` shows: a table of operations by laws, and a report of each that is wrong."""
+"""The output of `autolm check`: a table of operations by laws, and a report of each failure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from autolm.testing.report import Report
 from autolm.testing.verdict import Verdict
 
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}
-FEW = 12  # operations, which a message still lists
-UNBOUND = 1000  # columns, more than any table needs
+MAX_LISTED = 12  # operations in a message
+UNLIMITED_WIDTH = 1000  # columns, more than any table needs
 LEGEND = "✓ holds  ✗ broken  ? undecided  ○ not exercised  – does not apply"
 
 
@@ -46,33 +46,33 @@ def show_verdicts(
     Parameters
     ----------
     names
-        Which operations; all, if none is named.
+        Names of operations; default all.
     profile
-        How long to search: dev, ci or nightly; by default what HYPOTHESIS_PROFILE says.
+        Effort of the search: dev, ci or nightly; default HYPOTHESIS_PROFILE.
     seconds
-        Of the processor for each operation; then what was tried is printed too.
+        CPU time to search each operation; the inputs that were tried are printed too.
     modules
-        Python files whose primitives are checked instead of ours.
+        Python files whose operations are checked instead of those of autolm.
     diagnosis
-        Whether a report says the cause.
+        Whether a report names the cause.
     drawings
-        A folder into which the counterexample of each wrong operation is drawn.
+        Folder for drawings of the counterexamples.
     console
         Where to print.
 
     Returns
     -------
     int
-        0 if all are right, 1 if one is wrong, 3 if none is wrong and one could not be decided.
+        0 if all are correct, 1 if one is wrong, 3 if none is wrong and one is undecided.
 
     Raises
     ------
     ValueError
-        For an unknown operation or profile, or a file without primitives or that does not run.
+        For an unknown operation or profile, or a file that fails or defines no operation.
     """
     console = console or SafeConsole()
     files = {check: path for path in dict.fromkeys(modules) for check in checks_in(path)}
-    checks = _chosen(list(files) if modules else list(map(check_of_operation, OPERATIONS)), names)
+    checks = _select(list(files) if modules else list(map(check_of_operation, OPERATIONS)), names)
     titles = _titles(checks, files)
     before = settings.get_current_profile_name()
     load_profiles(profile, seconds)
@@ -81,17 +81,19 @@ def show_verdicts(
         with console.status("") as status:
             for check in checks:
                 status.update(Text(say(message("checking {title}", title=titles[check]))))
-                start = time.process_time()  # what others do on the machine is not its fault
+                start = time.process_time()  # independent of other processes
                 report = _report_on(check)
                 reports.append((titles[check], report, time.process_time() - start))
     finally:
         settings.load_profile(before)
         search.seconds = None
     for laws in dict.fromkeys(check.laws for check in checks):
-        those = [r for check, r in zip(checks, reports, strict=True) if check.laws == laws]
-        wide = _table(those, laws, wide=True)
-        fits = console.measure(wide, options=console.options.update(max_width=UNBOUND)).maximum
-        console.print(wide if fits <= console.width else _table(those, laws, wide=False))
+        rows = [r for check, r in zip(checks, reports, strict=True) if check.laws == laws]
+        wide = _table(rows, laws, wide=True)
+        fits = console.measure(
+            wide, options=console.options.update(max_width=UNLIMITED_WIDTH)
+        ).maximum
+        console.print(wide if fits <= console.width else _table(rows, laws, wide=False))
     console.print(say(LEGEND), style="dim")
     outcomes = [outcome for _, report, _ in reports for outcome in report.outcomes]
     for law in dict.fromkeys(outcome.law for outcome in outcomes if outcome.broken):
@@ -118,7 +120,7 @@ def show_verdicts(
 
 
 def _report_on(check: Check) -> Report:
-    """Check one operation; whatever that raises, the reports of the others are not lost."""
+    """Check one operation; an error in it is a report, so that the other reports are not lost."""
     try:
         return check.report()
     except KeyboardInterrupt:
@@ -131,7 +133,7 @@ def _report_on(check: Check) -> Report:
 
 
 def _titles(checks: Sequence[Check], files: Mapping[Check, Path]) -> dict[Check, str]:
-    """Call each operation by its name; where several files have one so called, with its file."""
+    """Name each operation; add its file if several files define one of this name."""
     count = Counter(check.name for check in checks)
     return {
         check: f"{check.name} ({files[check]})"
@@ -162,35 +164,35 @@ def _table(reports: Sequence[tuple[str, Report, float]], laws: Sequence[Law], wi
     return table
 
 
-def _chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
-    known: dict[str, list[Check]] = {}
+def _select(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
+    by_name: dict[str, list[Check]] = {}
     for check in checks:
-        known.setdefault(check.name, []).append(check)
+        by_name.setdefault(check.name, []).append(check)
     for name in names:
-        if name not in known:
+        if name not in by_name:
             _refuse_paths(name)
-            near = difflib.get_close_matches(name.lower(), known, n=3)
+            near = difflib.get_close_matches(name.lower(), by_name, n=3)
             raise ValueError(
                 message(
                     "no operation is called {name!r}; {advice}",
                     name=name,
-                    advice=_advice(near, known),
+                    advice=_advice(near, by_name),
                 )
             )
-    return [check for name in dict.fromkeys(names) for check in known[name]] or list(checks)
+    return [check for name in dict.fromkeys(names) for check in by_name[name]] or list(checks)
 
 
-def _advice(near: Sequence[str], known: Mapping[str, object]) -> Message:
-    """Name the operations that a wrong name may have meant, or else those that there are."""
+def _advice(near: Sequence[str], by_name: Mapping[str, object]) -> Message:
+    """Suggest similar names of operations, or list all names."""
     if near:
         return message("did you mean {names}?", names=" or ".join(near))
-    if len(known) <= FEW:
-        return message("there are {names}", names=", ".join(known))
+    if len(by_name) <= MAX_LISTED:
+        return message("there are {names}", names=", ".join(by_name))
     return message("there are those that `autolm ops` lists")
 
 
 def _refuse_paths(name: str) -> None:
-    """Refuse what is no name of an operation but a path, if only Python files can be checked."""
+    """Raise ValueError for a path that is not a Python file."""
     path = Path(name)
     if path.is_dir():
         raise ValueError(message("{name}: it is a folder; name the Python files in it", name=name))

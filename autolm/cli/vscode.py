@@ -1,4 +1,4 @@
-"""`autolm vscode`: the extension that steps through backprop in VS Code."""
+"""`autolm vscode`: installs the VS Code extension."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def vscode(
         return
     path = Path(f"autolm-{extension.manifest()['version']}.vsix").resolve()
     write_whole(path, extension.archive(sys.executable))
-    found = [editor] if editor else list(extension.editors())
-    if not found:
+    editors = [editor] if editor else list(extension.editors())
+    if not editors:
         print_safely(
             say(message("{file}  written, for no editor was found: in one, choose", file=path.name))
         )
@@ -49,13 +49,13 @@ def vscode(
         )
         return
     try:
-        for each in found:
-            extension.install(each, path)
-            told = message(
+        for name in editors:
+            extension.install(name, path)
+            notice = message(
                 "{editor}  has the extension now; a window that is open must be reloaded",
-                editor=each,
+                editor=name,
             )
-            print_safely(say(told))
+            print_safely(say(notice))
     finally:
         path.unlink()
 
