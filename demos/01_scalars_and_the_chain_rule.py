@@ -21,13 +21,13 @@ r"""
 # Lesson 1: derivatives and the chain rule
 
 Training a language model means computing **derivatives**. The computer records the operations of a computation. Going back through that
-record, each operation only needs its own derivatives: we multiply them along a path and add over all paths. This is the **chain rule**, and it is
-nearly the whole of this course.
+record, each operation needs only its own derivatives: we multiply them along a path and add over all paths. This is the **chain rule**, and it is
+nearly all of this course.
 
 We differentiate $y = wx + w^2$ at $w = 2,\; x = -3$.
 
 (derivative-as-slope)=
-## 1. Nudge it
+## 1. Change one input a little
 
 Move one input by $h = 0.001$, compute $y$ again, and divide the change by $h$. This is the definition of the derivative without its limit.
 

@@ -26,7 +26,7 @@ $$o = \tanh(x_1 w_1 + x_2 w_2 + b)$$
 This neuron comes from Karpathy's micrograd lecture; the bias is chosen so that the gradients are round numbers.
 
 (neuron-forward)=
-## 1. Forwards
+## 1. The forward pass
 
 The **forward pass** computes the formula from the inside out. The nonlinear function, here $\tanh$, is the **activation function**:
 without one, any number of layers is just one linear function.
@@ -70,7 +70,7 @@ $$\begin{aligned}\left(\frac{s}{c}\right)' &= \frac{s'c - s c'}{c^2} = \frac{c^2
 # %% [markdown] lang="en"
 r"""
 (neuron-backward)=
-## 2. Backwards
+## 2. The backward pass
 
 **Backpropagation** goes through the same formula from the outside in. Each operation multiplies the gradient from above, $\bar g$, by its own
 local slopes and passes the products on. Only three derivatives are needed:
@@ -78,7 +78,7 @@ local slopes and passes the products on. Only three derivatives are needed:
 $$\frac{d}{dn}\tanh n = 1 - \tanh^2 n, \qquad \frac{\partial (a + b)}{\partial a} = 1, \qquad
 \frac{\partial (ab)}{\partial a} = b$$
 
-We derive the first one: let $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
+We derive the first one. Write $\tanh n = \dfrac{s}{c}$ with $s = \dfrac{e^n - e^{-n}}{2}$ and $c = \dfrac{e^n + e^{-n}}{2}$. Then
 $s' = c$ and $c' = s$, and by the quotient rule
 
 $$\begin{aligned}\left(\frac{s}{c}\right)' &= \frac{s'c - s c'}{c^2} = \frac{c^2 - s^2}{c^2} \\
@@ -134,7 +134,7 @@ $$\theta_{\text{new}} = \theta_{\text{old}} - 0.02 \cdot \frac{\partial (o^2)}{\
 
 # %% [markdown] lang="en"
 r"""
-Let us read this: $\partial o/\partial w_1 = 1$ is positive, so increasing $w_1$ increases $o$. $\partial o/\partial w_2 = 0$: since
+The numbers mean the following. $\partial o/\partial w_1 = 1$ is positive, so increasing $w_1$ increases $o$. $\partial o/\partial w_2 = 0$: since
 $x_2 = 0$, $w_2$ has no effect on the output. $\partial o/\partial x_1 = -1.5$ is negative because $w_1$ is negative: increasing
 $x_1$ decreases $o$.
 

@@ -20,7 +20,7 @@ $$(XW)_{ij} = \sum_k X_{ik} W_{kj}, \qquad (2 \times 3)\,(3 \times 2) \to (2 \ti
 r"""
 # Lesson 3: tensors, matrices, broadcasting
 
-We replace numbers by arrays. A **tensor** is one node that holds a whole array. Its gradient has the same shape, and the gradient of an
+We replace single numbers by arrays. A **tensor** is one node that holds a whole array. Its gradient has the same shape, and the gradient of an
 element that is used several times is the sum over its uses.
 
 (vectors-and-matrices)=
@@ -83,7 +83,7 @@ r"""
 (matrix-product-backward)=
 ## 2. A matrix product, backwards: transpose
 
-Let $Y = XW$, and let $\bar Y_{ij} = \partial L/\partial Y_{ij}$ be the gradient from above. $W_{kj}$ is used by every $Y_{ij}$ of column $j$,
+For $Y = XW$, write $\bar Y_{ij} = \partial L/\partial Y_{ij}$ for the gradient from above. $W_{kj}$ is used by every $Y_{ij}$ of column $j$,
 so by the chain rule
 
 $$\bar W_{kj} = \sum_i \bar Y_{ij} \frac{\partial Y_{ij}}{\partial W_{kj}} = \sum_i X_{ik} \bar Y_{ij}
@@ -108,7 +108,7 @@ show("∂/∂(XW + b) · Wᵀ", shifted.grad @ W.data.T)
 
 # %% [markdown] lang="ko"
 r"""
-$b$는 두 행에 모두 더해졌으므로 두 행에서 모두 받습니다. 그래서 $\partial/\partial b$는 바로 위 배열의 열별 합입니다.
+$b$는 두 행에 모두 더해졌으므로 두 행에서 온 기울기를 모두 받습니다. 그래서 $\partial/\partial b$는 바로 위 배열의 열별 합입니다.
 
 **생각해 보세요.** $X$의 모양이 $(32, 3)$, $W$의 모양이 $(3, 5)$일 때 $\bar W$를 구하는 식은 무엇입니까?
 
@@ -266,6 +266,6 @@ It was added in 10 rows, so 10 gradients are summed: $10 \cdot 0.5 = 5$.
 **2. Find the wrong rule.** $y = wx + b$, a linear function for each element.
 
 ```{exercise} affine
-How much does y change when x changes a little? And when w does?
+How much does y change when x changes a little? How much when w does?
 ```
 """

@@ -24,13 +24,13 @@ $\Phi$는 표준정규분포의 누적분포함수, $\varphi = \Phi'$은 확률�
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 4: curves of the functions, vectors, three normalisations
+# Lesson 4: graphs of functions, vectors, three normalisations
 
 We plot the functions that this course uses, measure lengths and angles of vectors, and distinguish three different things that are called
 **normalisation**.
 
 (curves)=
-## 1. Functions and their derivatives, as curves
+## 1. The graphs of functions and their derivatives
 
 A solid line is a function, a dashed one its derivative. Where the dashed line is near 0, no gradient passes.
 
@@ -100,7 +100,7 @@ vanishes less in a deep model. But a neuron whose inputs are all negative has gr
 Finally the loss as a curve: $-\ln p$ for a word with probability $p$, and the loss as a function of one parameter.
 """
 
-# %% en="the loss −ln p falls to 0 as p goes to 1; beside it, the loss by one logit" ko="p가 1에 가까워지면 0으로 내려가는 손실 −ln p, 그 옆에 로짓 하나에 대한 손실"
+# %% en="left: the loss −ln p falls to 0 as p goes to 1; right: the loss as a function of one logit" ko="왼쪽: p가 1에 가까워지면 손실 −ln p가 0으로 내려갑니다. 오른쪽: 로짓 하나에 대한 손실"
 p = np.linspace(0.01, 1, 200)
 w = np.linspace(-4, 8, 200)
 figure, (left, right) = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
@@ -135,7 +135,7 @@ direction: a **unit vector**.
 
 $$\hat v = \frac{v}{\|v\|}, \qquad \|\hat v\| = 1, \qquad \cos\theta = \frac{a \cdot b}{\|a\|\,\|b\|} = \hat a \cdot \hat b$$
 
-The cosine compares directions whatever the lengths: 1 is the same direction, 0 a right angle, −1 the opposite. An attention score
+The cosine compares directions and ignores lengths: 1 is the same direction, 0 a right angle, −1 the opposite. An attention score
 $q \cdot k$ also contains the two lengths.
 """
 
@@ -192,7 +192,7 @@ dot product means that $b$ reaches far in the direction of $a$.
 (sqrt-dk)=
 ## 3. Why divide by $\sqrt{d_k}$?
 
-Let the numbers of $q$ and $k$ be independent, with mean 0 and variance 1. The mean of a product $q_i k_i$ is $E[q_i]E[k_i] = 0$, and its variance
+Suppose the components of $q$ and $k$ are independent, with mean 0 and variance 1. The mean of a product $q_i k_i$ is $E[q_i]E[k_i] = 0$, and its variance
 
 $$\operatorname{Var}(q_i k_i) = E[q_i^2 k_i^2] - 0 = E[q_i^2]\,E[k_i^2] = 1 .$$
 
@@ -202,7 +202,7 @@ $$\operatorname{Var}(q \cdot k) = \sum_{i=1}^{d_k} \operatorname{Var}(q_i k_i) =
 \qquad\Rightarrow\qquad \operatorname{Var}\!\left(\frac{q \cdot k}{\sqrt{d_k}}\right) = 1 .$$
 
 Without the division, scores have a standard deviation of $\sqrt{d_k}$. Then softmax picks almost a single word, $w(1-w) \approx 0$, and the gradient
-vanishes. We measure it; the last columns are the mean of the largest weight among ten words.
+vanishes. We measure it. The last two columns are the mean of the largest of ten softmax weights.
 """
 
 # %%
@@ -418,10 +418,10 @@ The standard deviation is its square root, $\sqrt{100} = 10$.
 The chain rule: outside eˣ, inside −a²/2.
 ```
 
-**4. Write the rule.** The first number of a unit vector in the plane, $y = \dfrac{a}{\sqrt{a^2 + b^2}}$.
+**4. Write the rule.** The first component of a unit vector in the plane, $y = \dfrac{a}{\sqrt{a^2 + b^2}}$.
 
 ```{exercise} unit_vector
-Let r = √(a² + b²): then ∂r/∂a = a/r and ∂r/∂b = b/r.
+With r = √(a² + b²), ∂r/∂a = a/r and ∂r/∂b = b/r.
 Use the quotient rule, and simplify with a² + b² = r².
 ```
 """

@@ -28,9 +28,9 @@ A language model ends in one score for each word, its **logits**. **Softmax** tu
 measures how surprised the model is by the actual next word. Together they have a very simple gradient: prediction − truth.
 
 (softmax)=
-## 1. Softmax: the exponential makes probabilities
+## 1. Softmax: probabilities from exponentials
 
-The text so far is "the cat". What comes next? The **exponential function** $e^z$ makes every score positive; divided by
+The text so far is "the cat". Which word comes next? The **exponential function** $e^z$ makes every score positive; divided by
 their sum, the results add up to 1, as probabilities must.
 
 $$p_i = P(\text{word}_i \mid \text{context}) = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
@@ -77,13 +77,13 @@ $$\frac{e^{z_i + c}}{\sum_k e^{z_k + c}} = \frac{e^c\, e^{z_i}}{e^c \sum_k e^{z_
 # %% [markdown] lang="en"
 r"""
 (softmax-stable)=
-## 2. Why the largest is subtracted: numerical stability
+## 2. Why we subtract the maximum: numerical stability
 
-Add one number $c$ to every score, and the probabilities stay: $e^{z+c} = e^z e^c$, and $e^c$ cancels.
+Adding the same number $c$ to every score leaves the probabilities unchanged: $e^{z+c} = e^z e^c$, and $e^c$ cancels.
 
 $$\frac{e^{z_i + c}}{\sum_k e^{z_k + c}} = \frac{e^c\, e^{z_i}}{e^c \sum_k e^{z_k}} = \frac{e^{z_i}}{\sum_k e^{z_k}}$$
 
-So one takes $c = -\max_k z_k$. To a computer $e^{1000}$ is infinite; with the largest subtracted, the largest power is $e^0 = 1$.
+So we set $c = -\max_k z_k$. On a computer $e^{1000}$ overflows to infinity; after the subtraction, the largest exponential is $e^0 = 1$.
 """
 
 # %%
@@ -188,7 +188,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-They add up to 0: the probability that one word gains is lost by the others.
+They add up to 0: what one word gains in probability, the others lose.
 
 **Think first.** A model already gives the actual word a probability of 0.99. What is the gradient of that word's logit?
 

@@ -15,7 +15,7 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 
 점수는 쿼리와 키의 **내적**입니다. 방향이 비슷하면 크고, 수직이면 0, 반대면 음수입니다. 내적은 **유사도**(similarity)를
 잽니다($q \cdot k = \|q\|\|k\|\cos\theta$). $K^{\mathsf T}$로 전치하면 모든 쌍의 내적이 행렬곱 한 번에 나옵니다. 행은 묻는
-단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 4강에서 유도합니다. 차원이 커져도 점수의 표준편차가 1로
+단어, 열은 대답하는 단어입니다. $\sqrt{d_k}$로 나누는 이유는 4강에서 유도했습니다. 차원이 커져도 점수의 표준편차가 1로
 유지되도록 하는 것입니다.
 """
 
@@ -26,7 +26,7 @@ r"""
 The word "bank" can be the side of a river or a place for money: "river the bank", "money the bank". But if each word is one vector, "bank" has the same vector in both sentences. To tell the meanings apart, the vector of
 "bank" must take in information from the other words of its sentence. **Attention** does this: it decides how much of each word to take, and computes a weighted sum.
 
-It resembles a search in a library. What you look for (the **query**) is compared with the index entry of each book (its **key**), and you take most from the contents (the **value**) of books that match well. In attention each position has
+It resembles a search in a library. What you look for (the **query**) is compared with the index entry of each book (its **key**), and you take more of the contents (the **value**) of books that match well. In attention each position has
 one query, one key and one value vector, and how well a query matches a key decides the weight of that value.
 
 $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\sqrt{d_k}}\right) V$$
@@ -36,8 +36,8 @@ $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{QK^{\mathsf T}}{\s
 
 A score is the **dot product** of a query and a key: large if they point the same way, 0 if at right angles, negative if
 opposite. It measures **similarity** ($q \cdot k = \|q\|\|k\|\cos\theta$). With $K^{\mathsf T}$, transposed, one matrix product computes all pairwise dot products: rows belong to queries,
-columns to keys. Lesson 4 derives why we divide by $\sqrt{d_k}$: so that the standard deviation of the scores stays 1 whatever the
-dimension of a key.
+columns to keys. Lesson 4 derives why we divide by $\sqrt{d_k}$: so that the standard deviation of the scores stays 1 for every
+dimension of the keys.
 """
 
 # %%
@@ -223,7 +223,7 @@ Softmax cannot be computed.
 ```
 
 (attention-backward)=
-## 6. Backwards: what moves the output of "sat"?
+## 6. The backward pass: what does the output of "sat" depend on?
 
 Start from a gradient of 1 in the row of "sat" and 0 elsewhere. By the rules of the matrix product and softmax (derived in lesson 10)
 

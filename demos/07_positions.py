@@ -20,7 +20,7 @@ PE_{(pos,\,2i+1)} = \cos\!\left(\frac{pos}{10000^{2i/d}}\right)$$
 r"""
 # Lesson 7: positional encoding, clocks made of sines and cosines
 
-Attention without a mask does not know the order of words: if keys and values are shuffled together, its output is the same. So a **positional encoding** is added to the embeddings.
+Attention without a mask does not know the order of words: if keys and values are shuffled together, its output is the same. Therefore a **positional encoding** is added to the embeddings.
 
 (positional-formula)=
 ## 1. The formula
@@ -62,7 +62,7 @@ r"""
 Below, positions 0–99 and dimensions 0–63: the left ones change fast, the right ones slowly.
 """
 
-# %% en="the encoding of 100 positions: columns swing fast on the left, slowly on the right" ko="위치 100개의 인코딩: 왼쪽 열은 빠르게, 오른쪽 열은 천천히 진동한다"
+# %% en="the encoding of 100 positions: columns oscillate fast on the left, slowly on the right" ko="위치 100개의 인코딩: 왼쪽 열은 빠르게, 오른쪽 열은 천천히 진동합니다"
 figure, ax = plt.subplots(figsize=(5, 2.6), layout="constrained")
 ax.imshow(sinusoidal_positions(100, 64), aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 ax.set(xlabel="2i, 2i + 1", ylabel="pos")
@@ -132,7 +132,7 @@ $$\begin{aligned}PE_p \cdot PE_q &= \sum_i \bigl(\sin\omega_i p \sin\omega_i q \
 &\qquad\; + \cos\omega_i p \cos\omega_i q\bigr) \\
 &= \sum_i \cos\omega_i (p - q).\end{aligned}$$
 
-So the norm is always $\sqrt{d/2}$, and close positions have larger dot products. Let us compute it:
+So the norm is always $\sqrt{d/2}$, and close positions have larger dot products. We compute some of them:
 """
 
 # %%
@@ -269,7 +269,7 @@ print([round(dot(PE(10), PE(10 + k)), 3) for k in range(6)])
 
 ## Exercises
 
-**1. Predict.** Position 1 in dimension 0 is $\sin(1)$. How much is that? (Take a calculator, in radians.)
+**1. Predict.** The value at position 1, dimension 0, is $\sin(1)$. How large is it? (Use a calculator in radians.)
 
 ```{predict} np.sin(1)
 
@@ -287,13 +287,13 @@ How many pairs with $\sin^2 + \cos^2 = 1$ are there?
 There are $64/2 = 32$ pairs, so it is $32$.
 ```
 
-**3. Write the rule.** One hand, $y = \sin(\omega p)$, differentiated by both variables.
+**3. Write the rule.** Differentiate one clock hand, $y = \sin(\omega p)$, with respect to both variables.
 
 ```{exercise} clock_hand
 (sin u)′ = cos u · u′, and u = ωp.
 ```
 
-**4. Draw and explain.** What goes wrong with $2$ in place of $10000$?
+**4. Draw and explain.** What goes wrong if we use $2$ instead of $10000$?
 
 ```{answer}
 All hands are fast, so positions that are not far apart have nearly equal encodings. To distinguish distant positions, the slowest hand must take longer for one turn than the length of the text;

@@ -8,10 +8,12 @@ r"""
 $$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
 \mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
 
-강의의 코드에는 `num_heads`가 있지만 쓰이지 않습니다. 그리고 $\sqrt{d_k}$ 대신 $\sqrt{d_{\text{model}}}$로 나눕니다. 헤드가 하나면 $d_k = d_{\text{model}}$이라 두 값이 같고, 여럿이면 다릅니다.
+이 과정의 바탕이 된 강의의 코드에는 `num_heads`가 있지만 쓰이지 않습니다. 그리고 $\sqrt{d_k}$ 대신 $\sqrt{d_{\text{model}}}$로 나눕니다. 헤드가 하나면 $d_k = d_{\text{model}}$이라 두 값이 같고, 여럿이면 다릅니다.
 
 (split-heads)=
 ## 1. 헤드로 나누기
+
+$Q, K, V$를 한 번에 계산한 다음, 그 열을 헤드들이 나누어 가집니다. 헤드마다 어텐션을 따로 계산하므로, 한 단어가 여러 단어에 서로 다른 까닭으로 주목할 수 있습니다.
 """
 
 # %% [markdown] lang="en"
@@ -24,11 +26,13 @@ heads of 2. We show splitting, the attention of each head, and joining, with all
 $$\mathrm{head}_h = \mathrm{softmax}\!\left(\frac{Q_h K_h^{\mathsf T}}{\sqrt{d_k}}\right) V_h, \qquad
 \mathrm{MultiHead} = [\mathrm{head}_1; \dots; \mathrm{head}_H]\, W_O, \qquad d_k = d_{\text{model}} / H$$
 
-The lesson's code has `num_heads` but ignores it, and it divides by $\sqrt{d_{\text{model}}}$ instead of $\sqrt{d_k}$. With one head these are equal, with more
+The code of the published lesson has a parameter `num_heads` but ignores it, and divides by $\sqrt{d_{\text{model}}}$ instead of $\sqrt{d_k}$. With one head these are equal; with more
 heads they are not.
 
 (split-heads)=
-## 1. Split
+## 1. Split into heads
+
+$Q$, $K$ and $V$ are computed once, and their columns are shared out among the heads. Each head computes its own attention, so one word can attend to several words for different reasons.
 """
 
 # %%

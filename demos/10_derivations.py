@@ -42,7 +42,7 @@ The matrix of all $\partial y_j / \partial x_i$ is the **Jacobian**.
 (softmax-jacobian)=
 ## 1. The Jacobian of softmax
 
-Let $p_j = e^{z_j} / S$ with $S = \sum_k e^{z_k}$. As $\partial S / \partial z_i = e^{z_i}$, by the quotient rule
+Write $p_j = e^{z_j} / S$ with $S = \sum_k e^{z_k}$. Since $\partial S / \partial z_i = e^{z_i}$, by the quotient rule
 
 $$\begin{aligned}
 \frac{\partial p_j}{\partial z_i}
@@ -110,7 +110,7 @@ $$\begin{aligned}
 &= p_i - [i = t]\,\frac{p_i}{p_t} = p_i - [i = t].
 \end{aligned}$$
 
-The division cancels. That is why `cross_entropy` is one operation. In separate steps, a $p_t$ near 0 gives $\ln 0 = -\infty$, and the lesson's code writes
+The division cancels. That is why `cross_entropy` is one operation. In separate steps, a $p_t$ near 0 gives $\ln 0 = -\infty$, and the published lesson's code uses
 $\ln(p + 10^{-10})$. This makes the loss wrong (it cannot exceed $-\ln 10^{-10} \approx 23$), and the gradient too. Log-softmax,
 $\ln p_t = z_t - \max z - \ln\sum e^{z_k - \max z}$, needs nothing added.
 """
@@ -189,7 +189,7 @@ $$\begin{aligned}\frac{\partial \hat x_j}{\partial x_i}
 &= \frac{[i = j] - \frac1d}{\sigma} - \frac{x_j - \mu}{\sigma^2}\cdot\frac{\hat x_i}{d} \\
 &= \frac1\sigma\Bigl([i = j] - \frac1d - \frac{\hat x_i \hat x_j}{d}\Bigr).\end{aligned}$$
 
-We multiply by the gradient from above and sum over $j$. $\hat x_i$ does not depend on $j$ and leaves the sum; writing $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
+We multiply by the gradient from above and sum over $j$. Since $\hat x_i$ does not depend on $j$, it can be taken out of the sum. Writing $\langle\cdot\rangle = \frac1d\sum_j$ for the mean,
 
 $$\begin{aligned}\bar x_i &= \sum_j \bar{\hat x}_j \frac{\partial \hat x_j}{\partial x_i} \\
 &= \frac1\sigma\Bigl(\bar{\hat x}_i - \frac1d\sum_j \bar{\hat x}_j - \hat x_i\,\frac1d\sum_j \bar{\hat x}_j \hat x_j\Bigr)\end{aligned}$$
@@ -482,13 +482,13 @@ for j in range(3):
 Find p₂ = e^b / sum and p₃ = e^c / sum first.
 ```
 
-**2. Write the rule.** Layer norm begins by subtracting the mean. Of three numbers, the first: $y = a - \dfrac{a + b + c}{3}$.
+**2. Write the rule.** Layer norm first subtracts the mean. For the first of three numbers this is $y = a - \dfrac{a + b + c}{3}$.
 
 ```{exercise} centred
 a occurs twice: once by itself, once in the mean.
 ```
 
-**3. Predict.** Of two equal scores ($p = (0.5, 0.5)$), what is $\partial p_1/\partial z_2$?
+**3. Predict.** For two equal scores ($p = (0.5, 0.5)$), what is $\partial p_1/\partial z_2$?
 
 ```{predict} -0.5 * 0.5
 
@@ -497,7 +497,7 @@ For $i \ne j$, $\partial p_j/\partial z_i = -p_i p_j$.
 $-\frac12 \cdot \frac12 = -\frac14$.
 ```
 
-**4. Find the wrong rule.** Two residual blocks $y = x + ax$ and $z = y + by$, together $z = x(1 + a)(1 + b)$.
+**4. Find the wrong rule.** Two residual blocks, $y = x + ax$ and $z = y + by$, give $z = x(1 + a)(1 + b)$ together.
 
 ```{exercise} two_blocks
 Four paths lead from x to z: 1, a, b, ab.

@@ -185,7 +185,7 @@ r"""
 (values-agree)=
 ## 5. Verify it
 
-Expand the model into single numbers, each with micrograd's rules alone, differentiate that other graph, and compare.
+We expand the model into single numbers, differentiate that graph with micrograd's rules only, and compare.
 """
 
 # %%
@@ -287,7 +287,7 @@ The gradients of both positions are added: $10 + 30 = 40$.
 is a large $\varepsilon$.) The rule below has one mistake.
 
 ```{exercise} norm_of_two
-Let t = (a − b)/2, and y = t / √(t² + 1). Differentiate by t.
+With t = (a − b)/2, y = t / √(t² + 1). Differentiate with respect to t.
 By the quotient rule, dy/dt is 1 / (t² + 1) to the power 3/2.
 ```
 """

@@ -29,7 +29,7 @@ training: warm-up, the cosine schedule, clipping and weight decay.
 (valley)=
 ## 1. A valley and three methods
 
-$f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. It is lowest at the origin, and 25 times steeper in $y$. Its gradient is $(x, 25y)$.
+$f(x, y) = \tfrac12 x^2 + \tfrac{25}{2} y^2$. Its minimum is at the origin, and it is 25 times as steep in $y$. Its gradient is $(x, 25y)$.
 
 **Gradient descent**: $\theta \leftarrow \theta - \alpha g$. A step multiplies $y$ by $1 - 25\alpha$, and $x$ by $1 - \alpha$. To avoid divergence we need $|1 - 25\alpha| < 1$, so
 $\alpha < 2/25 = 0.08$, but then $x$ converges slowly.
@@ -106,7 +106,7 @@ rate works for all parameters of a large model, whose gradients differ in size.
 (adam)=
 ## 2. Adam's arithmetic, line by line
 
-Let the gradients be $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$, with $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
+Suppose the gradients are $g_1 = 0.1,\; g_2 = 0.3,\; g_3 = -0.2$, with $\beta_1 = 0.9,\; \beta_2 = 0.999,\; \alpha = 0.01$.
 
 $$\begin{aligned}
 m_t &= \beta_1 m_{t-1} + (1 - \beta_1)\, g_t && \text{moving average of gradients} \\
@@ -116,7 +116,7 @@ v_t &= \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 && \text{moving average of square
 \end{aligned}$$
 
 **Why correct?** Since $m_0 = 0$, a constant gradient $g$ gives $m_t = (1 - \beta_1)\sum_{s=0}^{t-1}\beta_1^s\, g = (1 - \beta_1^t)\,g$, a geometric series; the division makes it
-exactly $g$. In the first step $\hat m_1 = g_1$ and $\hat v_1 = g_1^2$, so the step has almost length $\alpha$ (smaller only by the effect of $\varepsilon$), whatever the size of the gradient.
+exactly $g$. In the first step $\hat m_1 = g_1$ and $\hat v_1 = g_1^2$, so the step has almost length $\alpha$ for a gradient of any size (only $\varepsilon$ makes it a little shorter).
 """
 
 # %%
@@ -154,7 +154,7 @@ r"""
 ## 3. 학습률 스케줄: 워밍업과 코사인
 
 처음에는 $v$가 몇 걸음의 기울기만 알고 있어서 믿을 수 없고, 모델도 급하게 변합니다. 그래서 **워밍업**(warm-up)은 학습률을 0 근처에서 시작해 곧게
-올립니다. 학습이 끝날 무렵에는 작은 걸음이 필요합니다. **코사인** 스케줄은 반 바퀴의 코사인으로 부드럽게 내립니다.
+올립니다. 학습이 끝날 무렵에는 작은 걸음이 필요합니다. **코사인** 스케줄은 반 바퀴의 코사인으로 부드럽게 내립니다. 스케줄은 걸음의 크기를 정하고, 다음 절의 클리핑은 기울기의 크기를 제한합니다.
 
 $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
 """
@@ -177,8 +177,8 @@ They grow by 10.
 (warmup-cosine)=
 ## 3. Learning rate schedules: warm-up and cosine
 
-At first $v$ is based on only a few steps and is unreliable, while the model changes fast. So **warm-up** starts near 0 and raises the rate
-linearly. At the end, steps must be small: the **cosine** schedule lowers it by half a turn of a cosine.
+At first $v$ is based on only a few steps and is unreliable, and the model changes fast. So **warm-up** starts near 0 and raises the rate
+linearly. At the end, steps must be small: the **cosine** schedule lowers it by half a turn of a cosine. A schedule sets the size of the steps; clipping, in the next section, limits the size of the gradient.
 
 $$\alpha_t = \alpha_{\min} + \tfrac12(\alpha_{\max} - \alpha_{\min})\Bigl(1 + \cos\frac{\pi\,(t - t_w)}{T - t_w}\Bigr), \qquad t \ge t_w$$
 """
@@ -238,7 +238,7 @@ r"""
 (weight-decay)=
 ## 5. Weight decay
 
-Add $\frac{\lambda}{2}\|\theta\|^2$ to the loss, and $\lambda\theta$ is added to the gradient. In Adam this term would be divided by $\sqrt{\hat v}$ and lose its meaning, so
+Adding $\frac{\lambda}{2}\|\theta\|^2$ to the loss adds $\lambda\theta$ to the gradient. In Adam this term would be divided by $\sqrt{\hat v}$ and lose its meaning, so
 **AdamW** applies the decay separately from the gradient: $\theta \leftarrow \theta - \alpha\lambda\theta - \alpha\,\hat m/(\sqrt{\hat v} + \varepsilon)$. With gradient 0, each step multiplies the weight by
 $1 - \alpha\lambda$. Parameters of one dimension ($\gamma$ and $\beta$ of layer norm) are not decayed.
 """
@@ -344,7 +344,7 @@ m과 v는 0에서 시작합니다.
 # %% [markdown] lang="en"
 r"""
 ```{player} valley
-5: the height
+5: the height of the valley
 11: the whole gradient
 ```
 
@@ -375,10 +375,10 @@ for step in range(40):
 
 After bias correction the first step has $\hat m = g$ and $\hat v = g^2$.
 
-$\alpha\, g/\sqrt{g^2} = \alpha = 0.001$, whatever the size of the gradient.
+$\alpha\, g/\sqrt{g^2} = \alpha = 0.001$ for a gradient of any size.
 ```
 
-**2. Predict.** With $\mu = 0.9$ and a gradient that is always 1, what does the velocity $v$ of momentum come near to?
+**2. Predict.** With $\mu = 0.9$ and a gradient that is always 1, which value does the velocity $v$ of momentum approach?
 
 ```{predict} 1 / (1 - 0.9)
 
@@ -391,7 +391,7 @@ $v = 1/(1 - \mu) = 1/0.1 = 10$.
 
 ```{exercise} decayed_loss
 The derivative of the square is 2(wx − y).
-w is reached from both terms.
+w receives a contribution from both terms.
 ```
 
 **4. Draw and explain.** In the first picture above, why is the path of SGD 0.07 a zigzag?

@@ -93,7 +93,7 @@ r"""
 
 **학습률**이 너무 작으면 거의 배우지 못하고, 너무 크면 손실이 오르내리다가 발산합니다(12강). 그래서 처음에는 작게 시작해 올리고 끝에서 다시 줄입니다. 학습을 너무 오래 하면 모델이 학습용 글을 외워서, 처음 보는 글의 손실은 오히려
 커집니다. 이것이 **과적합**이고 19강에서 직접 봅니다. 그래서 손실은 학습에 쓰지 않은 글에서 재야 합니다.
- Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 12강에서 하나씩 계산했습니다.
+Adam, 워밍업, 코사인 스케줄, 클리핑이 하는 일은 12강에서 하나씩 계산했습니다.
 아래 줄에 출력하는 것은 배치의 손실이 아니라, 학습에 쓰지 않은 검증(validation) 문장의 손실입니다.
 """
 
@@ -113,9 +113,9 @@ Training repeats these five lines:
 **Why batches?** The gradient over all the data would need all the data for each step. The mean gradient over some random sentences has the same direction on average, and allows many more steps in the same time; but the loss
 becomes noisy. A larger batch is less noisy and takes longer. One pass over all the data is an **epoch**: with 6000 sentences and batches of 60, an epoch has 100 steps.
 
-If the **learning rate** is too small, the model hardly learns; if it is too large, the loss oscillates and diverges (lesson 12). So it starts small, increases, and decreases again at the end. If training goes on too long, the model memorizes
-the training text, and the loss of unseen text increases: **overfitting**, as lesson 19 shows. So measure the loss on text that was not used for training.
- Lesson 12 computed what Adam, warm-up, the cosine schedule and clipping do.
+If the **learning rate** is too small, the model hardly learns; if it is too large, the loss oscillates and diverges (lesson 12). So it starts small, increases, and decreases again at the end. If training takes too many steps, the model memorizes
+the training text, and the loss of unseen text increases: **overfitting**, as lesson 19 shows. Therefore measure the loss on text that was not used for training.
+Lesson 12 computed, one by one, what Adam, warm-up, the cosine schedule and clipping do.
 The lines below show the loss on sentences that were not used for training (validation), not the loss of a batch.
 """
 
@@ -228,7 +228,7 @@ The perplexity was computed wrongly.
 ## Look into it
 
 The trained model reads a sentence. Bars show the probabilities of the next letter, and each row of a matrix has its letter. The last
-moment is the next step of AdamW: move $\alpha$, and the loss after that step changes.
+moment is the next step of AdamW: when you move $\alpha$, the loss after that step changes.
 """
 
 # %%
@@ -355,7 +355,7 @@ Perplexity is $e^L$.
 $e^{\ln 2} = 2$.
 ```
 
-**2. Predict.** Of 12 000 tokens of data, in batches of 480, how many steps are an epoch?
+**2. Predict.** The data has 12 000 tokens, and a batch 480. How many steps are in one epoch?
 
 ```{predict} 12000 / 480
 :within: 0

@@ -160,7 +160,7 @@ It grows.
 (measuring-trap)=
 ## 3. The trap: comparing with a loss from before the last update
 
-The lesson's `train_step` loops over the tokens: it (1) differentiates by the 32 numbers of a token's embedding with forward differences, (2) **updates them immediately**, and (3) goes on to the next token. But
+The lesson's `train_step` loops over the tokens: it (1) differentiates by the 32 numbers of a token's embedding with forward differences, (2) **updates them immediately**, and (3) continues with the next token. But
 `loss_before` was computed **once, at the start**. So from the second token on
 
 $$\frac{L(\theta' + \varepsilon e_i) - L(\theta)}{\varepsilon} = \underbrace{\frac{L(\theta' + \varepsilon e_i) - L(\theta')}{\varepsilon}}_{\text{the gradient}}
@@ -251,12 +251,12 @@ $10^{-4}/10^{-2} = 1/100$.
 
 # %% [markdown] lang="en"
 r"""
-The first token is right; the others are wrong in direction and in length. **The loss decreases all the same**, so nobody notices. The fix: compute all gradients first, then update everything at once, as
+The first token is right; the others are wrong in direction and in length. **The loss decreases nevertheless**, so the mistake is hard to notice. The fix: compute all gradients first, then update everything at once, as
 backpropagation does naturally. Also, this code trains only the embedding; all other matrices keep their initial values.
 
 ## Look into it
 
-What backpropagation finds in one pass: from the loss to the three rows of the embedding.
+Backpropagation computes this in one pass, from the loss to the three rows of the embedding.
 
 ```{player} loss
 ```

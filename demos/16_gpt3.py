@@ -13,7 +13,7 @@ GPT-3는 폭이 12 288인 벡터를 96층에 통과시킵니다. 층마다 헤�
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 16: compared with GPT-3
+# Lesson 16: a comparison with GPT-3
 
 GPT-3 has the same structure as TinyLM: blocks of attention and feed-forward, joined by residual connections. It differs in width, depth and the
 amount of training text. The same formulas show where its 175 billion parameters come from.
@@ -130,7 +130,7 @@ layer norm
 (lesson-model-size)=
 ## 3. How many parameters does the lesson's model have?
 
-The lesson that this course follows says "about 10 K" of a model with $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$. Let us count.
+The lesson that this course follows says "about 10 K" of a model with $V = 50,\; d = 32,\; d_{ff} = 64,\; N = 2$. We count them.
 
 $$2Vd + N(4d^2 + 2\,d\,d_{ff})$$
 """
@@ -249,8 +249,8 @@ The last line is the time to train GPT-3 on a computer that trains our model in 
 
 ## Look into it
 
-The whole model of the lesson reads three tokens, and the backward pass goes from the loss to every parameter. For GPT-3 the picture would be the same, with
-96 layers and 12288 in place of 32.
+The whole model of the lesson reads three tokens, and the backward pass goes from the loss to every parameter. For GPT-3 the picture would be the same, but with
+96 layers, and 12288 instead of 32.
 
 ```{player} lesson.compute_loss([5, 12, 23], [12, 23, 45])
 ```

@@ -14,15 +14,15 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Lesson 17: the lesson's own script, and the prediction of one token
+# Lesson 17: the published lesson's code, and the prediction of one token
 
-The lesson that this course follows ends with code: it defines a class `TinyLM`, trains it on two sentences for 5 epochs, and predicts the token after "The cat". Import the class instead,
-`from autolm import TinyLM`, and the rest runs to its last line. We run it first, and then check one by one what its model shares with ours and what it does not.
+The lesson that this course follows ends with code: it defines a class `TinyLM`, trains it on two sentences for 5 epochs, and predicts the token after "The cat". If we import the class instead,
+with `from autolm import TinyLM`, the rest runs to its last line. We run it first, and then compare the lesson's model with ours point by point.
 
 (lesson-script)=
 ## 1. Run the lesson's script
 
-This is the part of the lesson that uses the model: make it, train it on two sentences for 5 epochs with a learning rate of 0.001, and predict. The tokens 5, 12, 23 are "The cat sat"; at each position the model learns to predict the next token. No seed is set, so the numbers differ a little from run to run.
+This is the part of the lesson that uses the model: create it, train it on two sentences for 5 epochs with a learning rate of 0.001, and predict. The tokens 5, 12, 23 are "The cat sat"; at each position the model learns to predict the next token. No seed is set, so the numbers differ a little from run to run.
 """
 
 # %% tags=["varies", "lesson-script"]
@@ -69,14 +69,14 @@ $d_{ff} = 64$, 층 2이고, 강의처럼 가중치를 $\mathcal N(0, 0.01^2)$에
 
 # %% [markdown] lang="en"
 r"""
-The loss hardly moves from $\ln 50$: these are only ten steps with a learning rate of 0.001 (section 5). The class is another one, so this differs from the lesson: its class has no layer norm and no mask,
-does not split heads, and its `train_step` moves the embedding alone, by numerical gradients. In autolm's `TinyLM`, layer norm, the causal mask and 4 heads are on, and `train_step` moves all parameters by the exact
-gradient of backpropagation.
+The loss stays close to $\ln 50$, because these are only ten steps with a learning rate of 0.001 (section 5). Since we replaced the class, some things differ from the lesson. The lesson's class has no layer norm and no mask,
+does not split heads, and its `train_step` updates only the embedding, by numerical gradients. autolm's `TinyLM` has layer norm, a causal mask and 4 heads by default, and `train_step` updates all parameters by the exact
+gradients of backpropagation.
 
 (lesson-constructor)=
 ## 2. The lesson's model and its shapes
 
-Other arguments make it the lesson's model: no norm (`norm=None`), no mask (`causal=False`), one head; $V = 50$, $d_{\text{model}} = 32$, $d_{ff} = 64$, 2 layers. Weights are drawn from
+With other arguments it is the lesson's model: no norm (`norm=None`), no mask (`causal=False`), one head; $V = 50$, $d_{\text{model}} = 32$, $d_{ff} = 64$, 2 layers. Weights are drawn from
 $\mathcal N(0, 0.01^2)$ as in the lesson: `randn · 0.01`. Check that every standard deviation is about 0.01, and count the parameters.
 """
 
@@ -116,9 +116,9 @@ r"""
 (small-weights)=
 ## 3. Why start with small weights?
 
-If all weights are 0, all neurons get the same gradient and stay equal for ever, so they must be random. If they are too large, softmax is confident and wrong from the start, and loss and gradient explode; if they are too
-small, signal and gradient fade from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 4), so to keep it, $\sigma_w = 1/\sqrt n$: for a width of 32, $0.18$. The
-lesson's $0.01$ is safe, but small. Measure the first loss; $\ln 50 = 3.912$ is that of a random guess. The lesson's code
+If all weights are 0, all neurons get the same gradient and stay equal for ever, so they must be random. If they are too large, softmax is confident and wrong from the start, and loss and gradient explode. If they are too
+small, signal and gradient vanish from layer to layer. A sum of $n$ terms $\sum_{i=1}^n w_i x_i$ has variance $n\sigma_w^2$ (by the computation of lesson 4), so $\sigma_w = 1/\sqrt n$ keeps the variance: for a width of 32 this is $0.18$. The
+lesson's $0.01$ is safe, but small. We measure the first loss; a random guess has $\ln 50 = 3.912$. The lesson's code
 has no layer norm; with one, large weights do not make the gradients explode.
 """
 
@@ -154,7 +154,7 @@ r"""
 (activations)=
 ## 4. Intermediate values: `store_activations`
 
-A model of $N$ layers goes through $N$ blocks of one shape, each with parameters of its own.
+A model of $N$ layers passes through $N$ blocks of the same shape, each with its own parameters.
 
 $$x^{(0)} = E[\text{token}] + PE, \qquad x^{(l)} = \text{block}_l\bigl(x^{(l-1)}\bigr), \qquad
 \text{logits} = x^{(N)} W_{\text{out}}$$
@@ -182,8 +182,8 @@ r"""
 (log-softmax)=
 ### No need for `+ 1e-10`
 
-The lesson's loss is $-\ln(p + 10^{-10})$. Log-softmax needs no such number, which makes the loss of a very wrong prediction too small ([lesson 10](#cross-entropy-derivation)). In this model probabilities are about $1/50$,
-and there is hardly a difference.
+The lesson's loss is $-\ln(p + 10^{-10})$. Log-softmax does not need that number, and with it the loss of a very wrong prediction is too small ([lesson 10](#cross-entropy-derivation)). In this model probabilities are about $1/50$,
+so it makes almost no difference.
 """
 
 # %%
@@ -212,11 +212,11 @@ r"""
 (lesson-loop)=
 ## 5. The training loop: batch, epoch, learning rate
 
-A **batch** is the data that is seen together before one step; an **epoch** is one pass over all the data. The lesson takes one sentence at a time, so a batch is one sentence, and two sentences for 5 epochs are
+A **batch** is the data used for one step; an **epoch** is one pass over all the data. The lesson takes one sentence at a time, so a batch is one sentence, and two sentences for 5 epochs are
 $2 \cdot 5 = 10$ steps. The **learning rate** $\alpha = 0.001$ is the factor by which the gradient is multiplied in each step.
 
-Here is the lesson's loop, with the lesson's model and data. One thing differs: the lesson's `train_step` moves the embedding alone, by numerical gradients ([lesson 14](#measuring-trap)); here all
-parameters move, by exact gradients. In the first line, ten steps with $\alpha = 0.001$ leave the loss nearly as it was. A larger learning rate and more epochs decrease it.
+Here is the lesson's loop, with the lesson's model and data. One thing differs: the lesson's `train_step` updates only the embedding, by numerical gradients ([lesson 14](#measuring-trap)); here all
+parameters are updated by exact gradients. The first line shows that ten steps with $\alpha = 0.001$ hardly change the loss. A larger learning rate and more epochs decrease it.
 """
 
 # %%
@@ -252,7 +252,7 @@ r"""
 (predict-one-token)=
 ## 6. One token: argmax, and its probability
 
-The lesson's data has no words, so we train autolm's usual model (layer norm, mask, 4 heads) on three sentences, and predict the token after "the cat sat". The logits at the last position, through softmax, are the probabilities of the whole vocabulary. Taking the largest is **argmax** (greedy); drawing according to the probabilities is **sampling**. Dividing the logits by
+The lesson's data has no words, so we train autolm's usual model (layer norm, mask, 4 heads) on three sentences, and predict the token after "the cat sat". Softmax of the logits at the last position gives the probabilities of the whole vocabulary. Taking the largest is **argmax** (greedy); drawing according to the probabilities is **sampling**. Dividing the logits by
 a temperature $\tau$ gives $p_i \propto e^{z_i/\tau}$: the smaller $\tau$, the more peaked.
 """
 
@@ -337,12 +337,12 @@ taking the argmax.
 | about 10 K parameters | 19 584 ([lesson 16](#lesson-model-size)) |
 | multi-head attention | ignores `num_heads`: one head ([lesson 8](#split-heads)) |
 | divides by $\sqrt{d_k}$ | divides by $\sqrt{d_{\text{model}}}$ |
-| predicts the next word | has no mask: each word sees its answer ([lesson 6](#causal-mask)) |
+| predicts the next word | has no mask: each position sees its answer ([lesson 6](#causal-mask)) |
 | numerical gradients | right for the first token only ([lesson 14](#measuring-trap)) |
 
 ## Look into it
 
-The trained model reads "the cat sat on". See the probabilities of the next token at the end of the forward pass, and in the attention which word looks at which.
+The trained model reads "the cat sat on". Look at the probabilities of the next token at the end of the forward pass, and in the attention at which word attends to which.
 """
 
 # %%
@@ -422,7 +422,7 @@ $1/4$.
 **2. Write the rule.** The probability of one of two words at a temperature: $p = \dfrac{1}{1 + e^{-a/\tau}}$, where $a$ is the difference of their scores and $\tau > 0$.
 
 ```{exercise} temperature
-Let u = a/τ: then p = σ(u), and p′ = p(1 − p).
+With u = a/τ, p = σ(u) and p′ = p(1 − p).
 And ∂u/∂a = 1/τ, ∂u/∂τ = −a/τ².
 ```
 """

@@ -29,7 +29,7 @@ and count parameters.
 
 $$y_i = \gamma_i \frac{x_i}{r}, \qquad r = \sqrt{\frac1d\sum_k x_k^2 + \varepsilon}$$
 
-Differentiate: $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, and by the quotient rule
+Its derivative is $\dfrac{\partial r}{\partial x_i} = \dfrac{1}{2r}\cdot\dfrac{2x_i}{d} = \dfrac{x_i}{d\,r}$, and by the quotient rule
 
 $$\bar x_i = \sum_j \gamma_j\bar y_j\Bigl(\frac{[i = j]}{r} - \frac{x_j}{r^2}\cdot\frac{x_i}{d\,r}\Bigr) \qquad = \frac1r\Bigl(\gamma_i\bar y_i - \hat x_i \bigl\langle \gamma\bar y \odot \hat x \bigr\rangle\Bigr), \qquad \hat x = x/r .$$
 
@@ -80,7 +80,7 @@ for $d = 4$, components $(1, 3)$ and $(2, 4)$. (Other implementations pair neigh
 $$R_p = \begin{pmatrix} \cos\omega p & -\sin\omega p \\ \sin\omega p & \cos\omega p \end{pmatrix}, \qquad
 (R_p q)\cdot(R_s k) = q^{\mathsf T} R_p^{\mathsf T} R_s\, k = q^{\mathsf T} R_{s - p}\, k$$
 
-Since $R_p^{\mathsf T} R_s = R_{s-p}$ (rotate back by $p$, then by $s$), a score depends only on the **distance** of two positions. In lesson 7 this held for the product of encodings; here it holds for the score itself. There are no parameters and no maximal length.
+Since $R_p^{\mathsf T} R_s = R_{s-p}$ (rotate back by $p$, then by $s$), a score depends only on the **distance** of two positions. In lesson 7 this held for the product of encodings; here it holds for the score itself. RoPE has no parameters and no maximum length.
 """
 
 # %%
@@ -116,7 +116,7 @@ The backward pass of a rotation is the opposite rotation: $\bar q = R_p^{\mathsf
 
 $$\mathrm{FF}(x) = \bigl(\mathrm{silu}(x W_{\text{gate}}) \odot (x W_{\text{up}})\bigr) W_{\text{down}}, \qquad \mathrm{silu}(a) = a\,\sigma(a)$$
 
-One projection is the **gate** of the other: it decides how much passes. For $y = \mathrm{silu}(a)\,b$, the product rule (lesson 20) gives
+One projection is a **gate** for the other: it decides how much of the other passes. For $y = \mathrm{silu}(a)\,b$, the product rule (lesson 20) gives
 
 $$\bar a = \bar y\, b\,\sigma\bigl(1 + a(1 - \sigma)\bigr), \qquad \bar b = \bar y\,\mathrm{silu}(a).$$
 

@@ -15,8 +15,8 @@ r"""
 r"""
 # Lesson 19: the final project, build your own language model
 
-On the next day of the original series (day 48) one builds a language model; here is that lesson. Choose a text and follow the seven steps below. This page does them with twenty-four proverbs as an example, and ends with a table to mark
-yourself.
+On the next day of the original series (day 48), the reader builds a language model. This is that lesson. Choose a text and follow the seven steps below. This page follows them with twenty-four proverbs as an example, and ends with a table for marking
+your own project.
 
 (project-text)=
 ## 1. Choose a text
@@ -214,7 +214,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-A plot of the two losses shows overfitting: the training loss keeps decreasing, but from some step on the validation loss increases again. Then one should stop training, or use a longer text.
+A plot of the two losses shows overfitting: the training loss keeps decreasing, but from some step on the validation loss increases again. At that point, stop training or use a longer text.
 """
 
 # %% tags=["varies"] en="the training loss falls to near 0 while the validation loss falls at first and then rises" ko="학습 손실은 0 가까이 내려가고, 검증 손실은 처음에 내려가다가 다시 올라갑니다"
@@ -309,7 +309,7 @@ You can type into this model, too. Write the beginning of a proverb that it has 
 (project-look)=
 ## 7. Inspect, check and explain it
 
-Step through one loss of your own model in the player, and explain the gradient of one parameter. Why does it have this value?
+Step through one loss of your own model in the player, and explain why the gradient of one parameter has its value.
 """
 
 # %% tags=["varies"]
@@ -444,7 +444,7 @@ r"""
 | check | 1 | checked an operation of yours with `autolm check` |
 | comparison | 1 | compared two choices (layers, learning rate, tokenizer) on the same text |
 
-Out of 10. Then take 100 000 letters, and go on with `autolm train mytext.txt`.
+The maximum is 10. Then collect 100 000 letters and continue with `autolm train mytext.txt`.
 
 ## All parts together
 

@@ -127,7 +127,7 @@ r"""
 (usual-check)=
 ## 3. The usual check is easy to pass
 
-The usual check takes a sum and compares with finite differences. We apply it to rules that were broken on purpose (mutants). Those that survive are mistakes
+The usual check takes a sum and compares with finite differences. We apply it to rules that were broken on purpose (mutants). The survivors are mistakes
 that this check does not find.
 """
 
@@ -158,7 +158,7 @@ r"""
 ## 4. Find the wrong node of a graph
 
 If a graph is wrong somewhere, the check names the wrong node. A function can also be wrong although its gradient is right: `running_sum`
-below goes along the axis in the wrong direction and sees later values. Declaring the relation "causal" finds it.
+below goes along the axis in the wrong direction and sees later values. If the relation "causal" is declared, the check finds it.
 """
 
 # %% tags=["verdicts"]

@@ -14,7 +14,7 @@ r"""
 r"""
 # Lesson 21: step through a neuron
 
-We return to the neuron of lesson 2. This time a step describes itself when it is printed. To step through it yourself, at a prompt with the commands of pdb:
+We return to the neuron of lesson 2. This time a step describes itself when it is printed. To step through it in a terminal, with the commands of pdb:
 
     autolm step demos/21_stepping_a_neuron.py --var o
 
@@ -111,7 +111,7 @@ r"""
 ## 4. Why this gradient, and what if?
 
 `explain` breaks a gradient into the contributions of each use. `edit` changes a number, computes everything again, and shows what changed. Since
-$x_2 = 0$, changing $w_2$ leaves the output as it was, and only the gradient of $x_2$ grows. With $w_1 = -3.5$ the $\tanh$ is steeper, and every
+$x_2 = 0$, changing $w_2$ does not change the output, and only the gradient of $x_2$ grows. With $w_1 = -3.5$ the $\tanh$ is steeper, and every
 gradient grows.
 """
 

@@ -12,7 +12,7 @@ r"""
 
 $$L = \frac{\sum_w S_w}{\sum_w n_w}$$
 
-작업자마다 자기 평균 $S_w / n_w$의 기울기를 구해서 평균하면, 토큰이 적은 작업자와 많은 작업자가 같은 비중을 갖습니다. 작업자가 $W$명일 때
+작업자마다 자기 평균 $S_w / n_w$의 기울기를 구해서 평균하면, 토큰이 적은 작업자와 많은 작업자가 같은 비중을 갖습니다. 작업자가 $W$개일 때
 $S_w \cdot W / \sum_w n_w$를 손실로 쓰면 평균이 정확히 $L$이 됩니다.
 
 $$\frac{1}{W} \sum_w \frac{S_w \cdot W}{\sum_v n_v} = L$$
@@ -28,7 +28,7 @@ of the whole batch, and what must each worker store? Here we simulate workers by
 (growing-mean)=
 ## 1. The mean of means is not the mean
 
-Let $S_w$ be the sum of the losses of worker $w$, and $n_w$ the number of tokens that it predicts. The loss of the whole batch is
+Write $S_w$ for the sum of the losses of worker $w$, and $n_w$ for the number of tokens that it predicts. The loss of the whole batch is
 
 $$L = \frac{\sum_w S_w}{\sum_w n_w}$$
 
@@ -113,7 +113,7 @@ r"""
 
 ## 들여다보기
 
-작업자 두 명의 배치를 `Value`로 계산한 것입니다. 두 행에 토큰이 6개와 2개 있고, 토큰마다 손실에 $1/8$씩 들어갑니다.
+작업자 두 개의 배치를 `Value`로 계산한 것입니다. 두 행에 토큰이 6개와 2개 있고, 토큰마다 손실에 $1/8$씩 들어갑니다.
 """
 
 # %% [markdown] lang="en"
@@ -164,7 +164,7 @@ print("S·W/Σn       ", round(sum(exact) / 2, 6))
 
 ## 연습문제
 
-**1. 값을 예측하세요.** 작업자가 두 명이고 $n_1 = 6$, $n_2 = 2$, $S_1 = 12$, $S_2 = 2$입니다. 배치 전체의 손실 $L$은 얼마입니까?
+**1. 값을 예측하세요.** 작업자가 두 개이고 $n_1 = 6$, $n_2 = 2$, $S_1 = 12$, $S_2 = 2$입니다. 배치 전체의 손실 $L$은 얼마입니까?
 
 ```{predict} (12 + 2) / (6 + 2)
 

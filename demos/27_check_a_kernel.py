@@ -26,12 +26,12 @@ without modifying its inputs. Finite differences test none of this.
 (kernel-contract)=
 ## 1. The conditions on a rule
 
-Let $J$ be the Jacobian of $y = f(x)$. The rule takes $\bar g$ and returns $J^\top \bar g$; this formula does not depend on the layout in memory. But for $L = \sum_i y_i$ all
+Write $J$ for the Jacobian of $y = f(x)$. The rule takes $\bar g$ and returns $J^\top \bar g$; this formula does not depend on the layout in memory. But for $L = \sum_i y_i$ all
 $\bar g_i = 1$ are equal, so `sum().backward()` in PyTorch sends *one* number, stretched by a stride of 0. The address of an array element is
 
 $$\text{address}(i, j) = \text{start} + i\, s_0 + j\, s_1$$
 
-A kernel that reads in order, without looking at the strides $s$, reads the wrong elements. `hurried`, below, does so.
+A kernel that reads in order, without looking at the strides $s$, reads the wrong elements. The rule of `hurried`, below, does this.
 """
 
 # %% tags=["verdicts"]

@@ -1,8 +1,8 @@
 """Build the course: `pip install -e '.[course]'`, then `python demos/build.py SITE`.
 
-It writes SITE/index.html, SITE/{en,ko}/lessons/NN_name.html and SITE/{en,ko}/notebooks/: pages that
-need nothing but themselves. Each lesson is run once, for both languages. The build stops if one
-lacks a language, prints something else than is recorded, or if a link leads nowhere.
+Writes SITE/index.html, SITE/{en,ko}/lessons/NN_name.html and SITE/{en,ko}/notebooks/; the pages
+load nothing from other servers. Each lesson runs once, for both languages. The build stops if a
+lesson lacks a language or prints something other than its record, and at a broken link.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from autolm.outside.language import usual_language
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("site", nargs="?", type=Path, help="the folder to write")
-    parser.add_argument("--record", action="store_true", help="record what the lessons print")
-    parser.add_argument("--only", nargs="+", default=[], help="parts of the names of some lessons")
+    parser.add_argument("site", nargs="?", type=Path, help="target folder")
+    parser.add_argument("--record", action="store_true", help="record the output of the lessons")
+    parser.add_argument("--only", nargs="+", default=[], help="parts of names of lessons to build")
     parser.add_argument(
-        "--language", choices=LANGUAGES, default=usual_language(), help="of messages"
+        "--language", choices=LANGUAGES, default=usual_language(), help="language of messages"
     )
     options = parser.parse_args()
     if options.site is None and not options.record:
@@ -46,7 +46,7 @@ def main() -> int:
             seconds = time.perf_counter() - start
             tell("done", site=options.site, pages=pages, seconds=seconds)
     except CourseError as error:
-        print(error.told(language), file=sys.stderr)
+        print(error.in_language(language), file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Sphinx's configuration, for both languages; build.py passes the language."""
+"""Sphinx configuration for both languages; build.py passes the language."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ html_last_updated_fmt = None
 
 
 def setup(app):
-    """Choose the words of the notebooks' buttons, and let docstrings be read as they are meant."""
+    """Set the labels of the code cells' buttons, and prepare docstrings for Sphinx."""
 
     def choose(app, config):
         korean = config.language == "ko"
@@ -58,10 +58,10 @@ def setup(app):
         config.nb_code_prompt_hide = "숫자 닫기" if korean else "Close the numbers"
 
     def keep_bars(app, what, name, thing, options, lines):
-        lines[:] = [line.replace("|", r"\|") for line in lines]  # |a| is no substitution
+        lines[:] = [line.replace("|", r"\|") for line in lines]  # |a| is an absolute value
 
     def skip_classes(app, what, name, thing, skip, options):
-        # "alias of X", of a class that another holds, says nothing, and is no markup in Korean
+        # Sphinx writes "alias of X" for a class attribute; in Korean that is invalid markup
         return True if isinstance(thing, type) else None
 
     app.connect("config-inited", choose)

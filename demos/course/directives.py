@@ -28,7 +28,7 @@ from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from course.lessons import DEMOS, exercises, items, made_name
+from course.lessons import DEMOS, exercises, items, made_name, shown
 from course.marking import mark, mark_building
 from course.plan import overview
 from course.words import CourseError
@@ -48,7 +48,7 @@ WORDS = {
         "number": "Your number",
         "program": "Python program",
         "write": "Write your answer here; it stays in this browser",
-        "items": ("item", "where"),
+        "items": ("item", "where", "taught by"),
         "solved": "exercises solved",
         "hand in": "Download my work",
         "erase": "Erase my work",
@@ -79,7 +79,7 @@ WORDS = {
         "number": "예측한 값",
         "program": "파이썬 프로그램",
         "write": "여기에 답을 써 보세요. 이 브라우저에만 남습니다",
-        "items": ("항목", "어디에"),
+        "items": ("항목", "어디에", "가르치는 문장"),
         "solved": "맞힌 문제",
         "hand in": "결과 내려받기",
         "erase": "기록 지우기",
@@ -100,7 +100,7 @@ WORDS = {
 
 
 class Course(SphinxDirective):
-    """A directive that knows its language and the way to the site's root."""
+    """Base class: the page's language and the path to the site's root."""
 
     optional_arguments = 1
     final_argument_whitespace = True
@@ -108,16 +108,16 @@ class Course(SphinxDirective):
 
     @property
     def words(self) -> dict[str, str]:
-        """The words of the page's language."""
+        """Labels in the page's language."""
         return WORDS[self.config.language]
 
     @property
     def root(self) -> str:
-        """The way from this page to the folder of both languages."""
+        """Relative path from this page to the folder with both languages."""
         return "../" * (self.env.docname.count("/") + 1)
 
-    def made(self, suffix: str) -> str:
-        """Return the address of what the lesson has made."""
+    def address_of(self, suffix: str) -> str:
+        """Return the address of the file that the lesson wrote for this directive."""
         name = made_name(self.env.docname.rpartition("/")[2], self.arguments[0])
         return f"{self.root}shared/made/{name}{suffix}"
 
@@ -126,7 +126,7 @@ class Course(SphinxDirective):
         return nodes.raw("", text, format="html")
 
     def box(self, kind: str, *children: Any) -> list[Any]:
-        """Return a box with what stands in the directive, and then children."""
+        """Return a box with the directive's content, followed by children."""
         container = nodes.container(classes=[kind])
         self.state.nested_parse(self.content, self.content_offset, container)
         container += children
@@ -134,37 +134,37 @@ class Course(SphinxDirective):
 
 
 class Player(Course):
-    """The backward pass of a variable, to be stepped through; buttons lead to its moments."""
+    """A player of the backward pass of a variable, with buttons that go to some of its steps."""
 
     option_spec = {"open": directives.unchanged}  # noqa: RUF012, as docutils has it
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         words = self.words
         place = {"lang": self.config.language, **self.options}
-        page = f"{self.made('.html')}#{urlencode(place)}"
+        page = f"{self.address_of('.html')}#{urlencode(place)}"
         moments = "".join(
-            f'<button type="button" data-step="{step}">{html.escape(told.strip())}</button>'
-            for step, told in (line.split(":", 1) for line in self.content)
+            f'<button type="button" data-step="{step}">{html.escape(label.strip())}</button>'
+            for step, label in (line.split(":", 1) for line in self.content)
         )
         return [
             self.raw(
                 f'<div class="walk"><div class="buttons">{moments}</div>'
                 f'<iframe class="player" src="{page}" title="{words["player"]}" loading="lazy">'
-                f'</iframe><p class="beside"><a href="{page}">{words["open"]}</a></p></div>'
+                f'</iframe><p class="note"><a href="{page}">{words["open"]}</a></p></div>'
             )
         ]
 
 
 class Picture(Course):
-    """The graph of a variable, in light and in dark."""
+    """A drawing of the graph of a variable, for the light and the dark theme."""
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         caption, language = html.escape(" ".join(self.content)), self.config.language
         images = "".join(
-            f'<a class="only-{theme}" href="{self.made(suffix)}">'
-            f'<img src="{self.made(suffix)}" alt="{caption}"></a>'
+            f'<a class="only-{theme}" href="{self.address_of(suffix)}">'
+            f'<img src="{self.address_of(suffix)}" alt="{caption}"></a>'
             for theme, suffix in (("light", f"-{language}.svg"), ("dark", f"-{language}-dark.svg"))
         )
         return [
@@ -176,10 +176,10 @@ class Picture(Course):
 
 
 class Cell(Course):
-    """A text area with a program, and what runs it."""
+    """A text area with a program, and its buttons."""
 
     def cell(self, program: str, button: str, attributes: str = "") -> str:
-        """Return its HTML."""
+        """Return the HTML of a cell."""
         words, rows = self.words, program.rstrip("\n").count("\n") + 1
         return (
             f'<div class="cell-to-run" data-root="{self.root}" data-stop="{words["stop"]}" '
@@ -196,40 +196,40 @@ class Run(Cell):
     """A program of Values that runs in the page."""
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         return [self.raw(self.cell("\n".join(self.content), "run"))]
 
 
 class Exercise(Cell):
-    """A rule to write or to mend, marked in the page; hints and the solution stay closed."""
+    """A backward rule to write or to fix, marked in the page, with closed hints and solution."""
 
     folder = DEMOS / "exercises"
 
-    def marked(self, program: str, given: str) -> bool:
+    def is_right(self, program: str, exercise: str) -> bool:
         """Mark a program."""
-        return mark(program, given)[0]
+        return mark(program, exercise)[0]
 
     def attributes(self) -> str:
-        """Return what the cell has besides its name."""
+        """Return further HTML attributes of the cell."""
         return ""
 
-    def beside(self, file: str) -> str:
-        """Return the link to the file, and how to check it offline."""
+    def footer(self, file: str) -> str:
+        """Return the link to the file, and the command that checks it offline."""
         command = f"autolm check --no-diagnosis {file}"
         address = f"{self.root}shared/exercises/{file}"
         words = self.words
         return (
-            f'<p class="beside"><a href="{address}" download>{words["download"]}</a>, '
+            f'<p class="note"><a href="{address}" download>{words["download"]}</a>, '
             f"{words['check']} <code>{command}</code></p>"
         )
 
     def run(self) -> list[Any]:
-        """Make it, and require that it is wrong as it stands and its solution right."""
+        """Make the cell; require that the exercise is wrong and that its solution is right."""
         name, words, folder = self.arguments[0], self.words, self.folder
-        given, solved = (
+        exercise, solved = (
             (folder / f"{file}.py").read_text("utf-8") for file in (name, f"{name}_solution")
         )
-        verdicts = [self.marked(program, given) for program in (given, solved)]
+        verdicts = [self.is_right(program, exercise) for program in (exercise, solved)]
         if verdicts != [False, True]:
             raise CourseError("exercise", name=name, verdicts=verdicts)
         _copy(folder / f"{name}.py", Path(self.env.app.outdir).parent / "shared" / folder.name)
@@ -240,17 +240,17 @@ class Exercise(Cell):
         )
         return [
             self.raw(
-                self.cell(given, "mark", f'data-exercise="{name}" {self.attributes()}')
+                self.cell(exercise, "mark", f'data-exercise="{name}" {self.attributes()}')
                 + hints
                 + f'<template data-solution-of="{name}"><details data-solution>'
                 f"<summary>{words['solution']}</summary><pre>{html.escape(solved)}</pre></details>"
-                f"</template>{self.beside(f'{name}.py')}"
+                f"</template>{self.footer(f'{name}.py')}"
             )
         ]
 
 
 class Build(Exercise):
-    """A part of a language model to build, marked by calls whose results are known."""
+    """A part of a language model to build, marked by test calls."""
 
     folder = DEMOS / "building"
 
@@ -259,26 +259,26 @@ class Build(Exercise):
         """The tests of this part."""
         return (self.folder / f"{self.arguments[0]}_tests.py").read_text("utf-8")
 
-    def marked(self, program: str, given: str) -> bool:
+    def is_right(self, program: str, exercise: str) -> bool:
         """Mark a program."""
         return mark_building(program, self.tests)[0]
 
     def attributes(self) -> str:
-        """Return the tests, for the page."""
+        """Return the tests, for the marking in the page."""
         return f'data-tests="{html.escape(self.tests)}"'
 
-    def beside(self, file: str) -> str:
+    def footer(self, file: str) -> str:
         """Return the links to the file and to its tests."""
         shared = Path(self.env.app.outdir).parent / "shared"
         tests, address = file.replace(".py", "_tests.py"), f"{self.root}shared/building"
         _copy(self.folder / tests, shared / "building")
         _copy(DEMOS / "course" / "marking.py", shared / "building")
         links = " · ".join(
-            f'<a href="{address}/{each}" download>{each}</a>'
-            for each in (file, tests, "marking.py")
+            f'<a href="{address}/{name}" download>{name}</a>'
+            for name in (file, tests, "marking.py")
         )
         return (
-            f'<p class="beside">{links}, {self.words["check"]} '
+            f'<p class="note">{links}, {self.words["check"]} '
             f"<code>python marking.py {file}</code></p>"
         )
 
@@ -289,12 +289,12 @@ def _copy(file: Path, folder: Path) -> None:
 
 
 class Predict(Course):
-    """A question whose answer is a number: after two wrong answers each paragraph helps."""
+    """A question whose answer is a number; paragraphs of help open after wrong answers."""
 
     option_spec = {"within": directives.unchanged}  # noqa: RUF012, as docutils has it
 
     def run(self) -> list[Any]:
-        """Make it; the paragraphs are a hint and, last, the working."""
+        """Make the form; the paragraphs are a hint and, last, the working."""
         words, within = self.words, self.options.get("within", "0.01")
         form = self.raw(
             f'<form class="predict" data-predict="{float(self.arguments[0])!r}" '
@@ -311,51 +311,52 @@ class Predict(Course):
 
 
 class Write(Course):
-    """A place for the reader's own words."""
+    """A field for an answer in the reader's own words."""
 
     has_content = False
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         label = self.words["write"]
-        said = f'placeholder="{label}" aria-label="{label}"'
-        return [self.raw(f'<textarea class="write" rows="3" {said}></textarea>')]
+        labels = f'placeholder="{label}" aria-label="{label}"'
+        return [self.raw(f'<textarea class="write" rows="3" {labels}></textarea>')]
 
 
 class Items(Course):
-    """What the lesson that the course follows names, and where it is here."""
+    """The table of the published lesson's items, with the sentence that teaches each."""
 
     has_content = False
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         words, korean = self.words, self.config.language == "ko"
         lines: list[str] = []
         for item in items():
-            text = (item.korean if korean else item.english).replace("|", "\\|")
+            text, sentence = item.korean if korean else item.english
+            text = text.replace("|", "\\|")
             if item.anchor == "#":
                 lines += [
                     "",
                     f"**{text}**",
                     "",
-                    "| {} | {} |".format(*words["items"]),
-                    "| --- | --- |",
+                    "| {} | {} | {} |".format(*words["items"]),
+                    "| --- | --- | --- |",
                 ]
             else:
                 place = words["lesson"].format(item.lesson) if item.lesson else "→"
-                lines.append(f"| {text} | [{place}](#{item.anchor}) |")
+                lines.append(f"| {text} | [{place}](#{item.anchor}) | {shown(sentence)} |")
         container = nodes.container(classes=["items"])
         self.state.nested_parse(StringList(lines, "items.tsv"), 0, container)
         return container.children
 
 
 class Parts(Course):
-    """The parts of the course: their lessons, hours and goals."""
+    """The table of the parts of the course: lessons, hours and goals."""
 
     has_content = False
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         container = nodes.container(classes=["parts"])
         lines = StringList(overview(self.config.language), "plan.py")
         self.state.nested_parse(lines, 0, container)
@@ -363,12 +364,12 @@ class Parts(Course):
 
 
 class Progress(Course):
-    """How many exercises are solved; what is kept can be downloaded, or erased."""
+    """The number of solved exercises; stored work can be downloaded or erased."""
 
     has_content = False
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         words, total = self.words, exercises()
         return [
             self.raw(
@@ -381,24 +382,24 @@ class Progress(Course):
 
 
 class Slider(Course):
-    """A picture that follows a slider; the text says what is to be seen."""
+    """A picture that changes with a slider, with a caption."""
 
-    RANGES: ClassVar = {  # kind: the number's sign, lowest, highest, step, at first
+    RANGES: ClassVar = {  # kind: symbol, minimum, maximum, step, initial value
         "descent": ("α", 0.02, 1.1, 0.02, 0.2),
         "temperature": ("τ", 0.1, 4, 0.05, 1),
     }
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         kind = self.arguments[0]
         sign, low, high, step, value = self.RANGES[kind]
-        said = html.escape(" ".join(self.content))
+        caption = html.escape(" ".join(self.content))
         return [
             self.raw(
                 f'<div class="slider" data-slider="{kind}"><label>{sign} <input type="range" '
-                f'min="{low}" max="{high}" step="{step}" value="{value}" aria-label="{said}">'
+                f'min="{low}" max="{high}" step="{step}" value="{value}" aria-label="{caption}">'
                 f'</label><output></output><svg viewBox="0 0 320 180" role="img" '
-                f'aria-label="{said}"></svg><p class="beside">{said}</p></div>'
+                f'aria-label="{caption}"></svg><p class="note">{caption}</p></div>'
             )
         ]
 
@@ -428,14 +429,14 @@ class Typed(Course):
 
     def run(self) -> list[Any]:
         """Make the text field, two sliders, the table of letters and the bars."""
-        words, said = self.words, html.escape
+        words, escape = self.words, html.escape
         data = {key: words[key] for key in ("letter", "weight", "loss", "unknown", "disk")}
-        data["typed"] = self.made(".json")
-        attributes = " ".join(f'data-{key}="{said(value)}"' for key, value in data.items())
+        data["typed"] = self.address_of(".json")
+        attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in data.items())
         return [
             self.raw(
                 f'<div class="typed" {attributes}><label>{words["text"]} <input type="text" '
-                f'data-text value="{said(self.content[0])}" maxlength="60" autocomplete="off" '
+                f'data-text value="{escape(self.content[0])}" maxlength="60" autocomplete="off" '
                 f'autocapitalize="off" spellcheck="false"></label>'
                 f"<label>{words['context']} <output data-context></output> "
                 f'<input type="range" min="1" max="8" value="8"></label>'
@@ -443,7 +444,7 @@ class Typed(Course):
                 f'<input type="range" min="0.1" max="2" step="0.05" value="1"></label>'
                 f'<p aria-live="polite" class="mean"><output></output></p>'
                 f'<div class="table-wrapper" tabindex="0"><table></table></div>'
-                f'<p class="beside">{words["next"]}</p>'
+                f'<p class="note">{words["next"]}</p>'
                 f'<svg viewBox="0 0 320 172" role="img" aria-label="{words["next"]}"></svg>'
                 f'<div class="buttons"><button type="button" data-more>{words["more"]}</button>'
                 f'<button type="button" data-reset>{words["reset"]}</button></div></div>'
@@ -452,10 +453,10 @@ class Typed(Course):
 
 
 class Answer(Course):
-    """What opens when one asks for it, as a checkpoint's answer."""
+    """An answer that opens on request."""
 
     def run(self) -> list[Any]:
-        """Make it."""
+        """Return the nodes."""
         opening = self.raw(f"<details class='answer'><summary>{self.words['answer']}</summary>")
         container = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, container)
@@ -463,7 +464,7 @@ class Answer(Course):
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx."""
+    """Register the directives."""
     kinds = {
         "player": Player,
         "drawing": Picture,

@@ -1,10 +1,10 @@
-"""A lesson is a script in jupytext's percent format, with its text in both languages and code once.
+"""Read, check and run the lessons, and split each into a notebook for each language.
 
-Here it is read, held to that, run, and taken apart again into a notebook for each language. What it
-prints is recorded in `demos/outputs/`: a lesson that prints something else stops the build, for the
-text speaks of those numbers. A cell that makes a picture says in both languages what is seen in it,
-`# %% en="…" ko="…"`. A cell whose output differs from run to run has the tag `varies`; what the
-package prints in a cell with the tag `verdicts` is translated.
+A lesson is a script in jupytext's percent format: text cells in both languages, code cells once.
+Its printed output is recorded in `demos/outputs/`, because the text refers to the numbers; other
+output stops the build. A cell that makes a picture describes it in both languages,
+`# %% en="…" ko="…"`. The tag `varies` marks output that differs between runs; the tag `verdicts`
+marks output of the package, which is translated.
 """
 
 import difflib
@@ -40,7 +40,7 @@ SAME_IN_BOTH = (
     *("player", "drawing", "run", "exercise", "build", "predict", "slider", "choose", "typed"),
 )
 
-# What a directive needs of the lesson's own variables is made where it stands, in its own kernel.
+# Code that runs in the lesson's kernel, at the place of the directive, for each kind of directive.
 MAKERS = {
     "player": "__import__('autolm').player({expression}, path={path!r} + '.html')",
     "drawing": "from autolm.outside import language\n"
@@ -58,61 +58,61 @@ MAKERS = {
 
 @dataclass
 class Lesson:
-    """A lesson, or another page: its script, and after `run` the notebook with outputs."""
+    """A lesson or another page: its script and, after `run`, the notebook with outputs."""
 
     path: Path
     book: Any
 
     @property
     def name(self) -> str:
-        """The file's name without its suffix: the page's name."""
+        """Name of the page: the file's name without its suffix."""
         return self.path.stem
 
     @property
     def record(self) -> Path:
-        """Where its output is recorded."""
+        """File with the recorded output."""
         return OUTPUTS / f"{self.name}.txt"
 
 
 def read(path: Path) -> Lesson:
-    """Read a lesson, and require that between any two pieces of code each language has its text."""
+    """Read a lesson; require text in each language between any two code cells."""
     book = jupytext.read(path, fmt="py:percent")
     end = nbformat.v4.new_code_cell("the end")
-    said: dict[str, list[str]] = {language: [] for language in LANGUAGES}
+    texts: dict[str, list[str]] = {language: [] for language in LANGUAGES}
     for cell in [*book.cells, end]:
         if cell.cell_type == "markdown":
-            said[cell.metadata.lang].append(cell.source)
+            texts[cell.metadata.lang].append(cell.source)
             continue
         code = cell.source.partition("\n")[0]
-        counts = {language: len(texts) for language, texts in said.items()}
+        counts = {language: len(parts) for language, parts in texts.items()}
         if len(set(counts.values())) > 1:
             raise CourseError("no language", lesson=path.name, code=code, counts=counts)
-        named = {language: named_in("\n".join(texts)) for language, texts in said.items()}
+        named = {language: named_in("\n".join(parts)) for language, parts in texts.items()}
         if named["en"] != named["ko"]:
             raise CourseError("other directives", lesson=path.name, code=code, **named)
-        said = {language: [] for language in LANGUAGES}
+        texts = {language: [] for language in LANGUAGES}
     return Lesson(path, book)
 
 
 def named_in(text: str) -> list[str]:
-    """List the anchors and what the directives name, which must not differ between languages."""
+    """List anchors and directives with their arguments, which must agree between languages."""
     named = ANCHOR.findall(text)
     named += [f"{kind} {name}" for kind, name in DIRECTIVE.findall(text) if kind in SAME_IN_BOTH]
     players = (body for kind, _, body in BLOCK.findall(text) if kind == "player")
     return named + [step for body in players for step in MOMENT.findall(body)]
 
 
-def run(lesson: Lesson, made: Path, folder: Path) -> None:
-    """Run a lesson in a kernel of its own, in a folder, and make its players and drawings.
+def run(lesson: Lesson, target: Path, folder: Path) -> None:
+    """Run a lesson in its own kernel, in a folder, and write its players and drawings.
 
     Parameters
     ----------
     lesson
-        It gets the outputs.
-    made
-        Where players and drawings go.
+        The lesson; its cells get their outputs.
+    target
+        Folder for players, drawings and models.
     folder
-        Where the kernel works.
+        Working folder of the kernel.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
         if cell.cell_type == "markdown" and cell.metadata.lang == LANGUAGES[0]:
             for kind, expression in DIRECTIVE.findall(cell.source):
                 if kind in MAKERS:
-                    path = made / made_name(lesson.name, expression)
+                    path = target / made_name(lesson.name, expression)
                     code = MAKERS[kind].format(expression=expression, path=str(path))
                     cells.append(nbformat.v4.new_code_cell(code))
                     makers.append((kind, expression, cells[-1]))
@@ -141,8 +141,8 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
     try:
         client.execute()
     except CellExecutionError as error:
-        told = f"{error.ename}: {error.evalue}"
-        raise CourseError("failed", lesson=lesson.path.name, error=told) from error
+        message = f"{error.ename}: {error.evalue}"
+        raise CourseError("failed", lesson=lesson.path.name, error=message) from error
     for cell in lesson.book.cells:
         if cell.cell_type == "code":  # as a script, a lesson shows no last expression of a cell
             cell.outputs = _joined(
@@ -159,12 +159,12 @@ def run(lesson: Lesson, made: Path, folder: Path) -> None:
 
 
 def made_name(lesson: str, expression: str) -> str:
-    """Name the file that a directive of a lesson makes."""
+    """Name the file that a directive of a lesson writes."""
     return f"{lesson}-{re.sub(r'[^A-Za-z0-9]+', '_', expression)}"
 
 
 def printed(lesson: Lesson) -> str:
-    """Return what a lesson printed; what differs from run to run as dots."""
+    """Return the printed output of a lesson, with dots for cells that vary."""
     pieces = []
     for cell in lesson.book.cells:
         if cell.cell_type == "code":
@@ -174,7 +174,7 @@ def printed(lesson: Lesson) -> str:
 
 
 def compare(lesson: Lesson) -> None:
-    """Require that a lesson printed what is recorded, and every long number of its text."""
+    """Require the recorded output, and that every long number in the text was printed."""
     now = printed(lesson)
     before = lesson.record.read_text("utf-8") if lesson.record.exists() else ""
     if now != before:
@@ -185,11 +185,11 @@ def compare(lesson: Lesson) -> None:
             record=lesson.record.relative_to(DEMOS.parent).as_posix(),
             difference="\n".join(list(lines)[:30]),
         )
-    known = now + "".join(cell.source for cell in lesson.book.cells if cell.cell_type == "code")
+    source = now + "".join(cell.source for cell in lesson.book.cells if cell.cell_type == "code")
     for cell in lesson.book.cells:
         text = cell.source if cell.cell_type == "markdown" else ""
         for number in NUMBER.findall(BLOCK.sub("", text)):
-            if number not in known:
+            if number not in source:
                 raise CourseError("unmade number", lesson=lesson.path.name, number=number)
 
 
@@ -222,7 +222,7 @@ def in_language(lesson: Lesson, language: str) -> Any:
 
 
 def _joined(outputs: Iterable[Any]) -> list[Any]:
-    """Join what was printed in pieces: MyST-NB would drop the blank lines between them."""
+    """Join consecutive pieces of output: MyST-NB drops the blank lines between them."""
     joined: list[Any] = []
     for out in outputs:
         last = joined[-1] if joined else {}
@@ -234,9 +234,9 @@ def _joined(outputs: Iterable[Any]) -> list[Any]:
 
 
 def _in_korean(printed: str) -> str:
-    """Translate what the package prints, and leave no line half translated.
+    """Translate output of the package; a line that is translated only in part stays English.
 
-    A verdict's sentence that goes on in the next line, deeper by two, is one line here.
+    A sentence of a verdict that continues on a more indented line is joined first.
     """
     speak("ko")
     try:
@@ -250,7 +250,7 @@ def _in_korean(printed: str) -> str:
 
 
 def to_download(lesson: Lesson, language: str) -> Any:
-    """Return the notebook of one language for Jupyter, which knows nothing of our directives."""
+    """Return the notebook of one language for Jupyter, without directives."""
     book = in_language(lesson, language)
     for cell in book.cells:
         if cell.cell_type == "markdown":
@@ -290,29 +290,37 @@ def choices(right: str, body: str) -> list[tuple[str, str, bool]]:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that the lesson names, which this course follows; `anchor` is # of a heading."""
+    """One item of the published lesson, or a heading, whose `anchor` is "#"."""
 
     anchor: str
-    korean: str
-    english: str
-    lesson: int | None  # the first lesson in which the anchor stands; None for another page
+    korean: tuple[str, str]  # its name, and the sentence under the anchor that teaches it
+    english: tuple[str, str]
+    lesson: int | None  # the number of the lesson with the anchor; None for another page
 
 
 def items() -> list[Item]:
-    """Read the table of what the lesson names, and find where each stands."""
+    """Read the table of the published lesson's items, and find the lesson of each."""
     homes = {
         anchor: path for path in scripts() for anchor in ANCHOR.findall(path.read_text("utf-8"))
     }
-    found = []
+    table = []
     for line in (Path(__file__).parent / "items.tsv").read_text("utf-8").splitlines():
-        anchor, korean, english = line.split("\t")
+        anchor, korean, english, *sentences = line.split("\t")
+        in_korean, in_english = sentences or ("", "")
         number = homes[anchor].name[:2] if anchor != "#" else ""
-        found.append(Item(anchor, korean, english, int(number) if number.isdigit() else None))
-    return found
+        lesson = int(number) if number.isdigit() else None
+        table.append(Item(anchor, (korean, in_korean), (english, in_english), lesson))
+    return table
+
+
+def shown(sentence: str) -> str:
+    """Return a sentence of a lesson for a cell of a table: no links, no display formulas."""
+    text = re.sub(r"\[([^]]*)\]\(#[^)]*\)", r"\1", sentence).replace("$$", "$")
+    return text.replace("|", "\\|")
 
 
 def exercises() -> int:
-    """Count what is marked in all pages: rules, parts, numbers to predict, answers to choose."""
+    """Count the marked exercises of all pages: rules, parts, predictions, choices."""
     texts = (path.read_text("utf-8") for path in scripts())
     kinds = [kind for text in texts for kind, _ in DIRECTIVE.findall(text)]
     return sum(kind in ("exercise", "build", "predict", "choose") for kind in kinds) // len(

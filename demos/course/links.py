@@ -1,4 +1,4 @@
-"""Every link of the built pages leads somewhere, and no page fetches anything from elsewhere."""
+"""Check the built pages: every link has a target, and nothing is loaded from other servers."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +10,7 @@ FETCHED = {"img": "src", "script": "src", "iframe": "src", "link": "href"}
 
 
 class _Page(HTMLParser):
-    """What a page names, and what can be named in it."""
+    """Links, loaded files and anchors of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -20,13 +20,13 @@ class _Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        told = {name: value or "" for name, value in attrs}
-        self.anchors |= {told.get("id", ""), told.get("name", "")}
-        if tag == "a" and "href" in told:
-            self.links.append(told["href"])
-        if FETCHED.get(tag) in told and told.get("rel") != "canonical":
-            self.fetched.append(told[FETCHED[tag]])
+        """Collect the anchors and links of an element."""
+        attributes = {name: value or "" for name, value in attrs}
+        self.anchors |= {attributes.get("id", ""), attributes.get("name", "")}
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+        if FETCHED.get(tag) in attributes and attributes.get("rel") != "canonical":
+            self.fetched.append(attributes[FETCHED[tag]])
 
 
 def check_links(site: Path) -> int:
@@ -35,7 +35,7 @@ def check_links(site: Path) -> int:
     Raises
     ------
     CourseError
-        For the first link that leads nowhere, or what a page would fetch from elsewhere.
+        For the first broken link, or the first file that a page would load from another server.
     """
     pages = {path: _Page(path.read_text("utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
@@ -51,12 +51,12 @@ def check_links(site: Path) -> int:
                 (path.parent / unquote(address.partition("?")[0])).resolve() if address else path
             )
             target = target / "index.html" if target.is_dir() else target
-            known = target in pages
-            if not target.exists() or (anchor and known and not _has(pages[target], anchor)):
+            is_page = target in pages
+            if not target.exists() or (anchor and is_page and not _has(pages[target], anchor)):
                 raise CourseError("broken link", page=here, link=link)
     return len(pages)
 
 
 def _has(page: _Page, anchor: str) -> bool:
-    # what stands in the address of a player, its script knows: #lang=ko&open=blocks.0
+    # a player reads settings from its address: #lang=ko&open=blocks.0
     return unquote(anchor) in page.anchors or "=" in anchor

@@ -1,10 +1,9 @@
-"""Marks an exercise where there is no NumPy: in a page, by the standard library and the engine.
+"""Mark exercises in a page, with the standard library and the engine, without NumPy.
 
-An exercise is a `primitive` of single numbers: it returns its result and its backward rule. Its
-forward is run on Values too; then `backward()` of the engine knows the gradient, and the rule must
-agree at every point. What is wrong is shown in numbers; the cause is left to the learner. The same
-file can be given to `autolm check`, which knows more laws. A part to build is plain Python, marked
-by calls whose results are known.
+An exercise is a `primitive` of single numbers that returns its result and its backward rule. Its
+forward function also runs on Values, so `backward()` of the engine gives the true gradient, which
+the rule must match at every point. A mistake is shown in numbers, without its cause. `autolm check`
+marks the same file with more laws. A part to build is plain Python, marked by test calls.
 """
 
 import builtins
@@ -21,8 +20,8 @@ import autolm
 from autolm import Value
 from autolm.outside.language import usual_language
 
-TOLERANCE = 1e-12  # a finite difference is right to about 1e-10 and does not pass
-# Points in general position: none is special, no two coordinates are equal.
+TOLERANCE = 1e-12  # finite differences have errors of about 1e-10 and fail
+# Points without special values or equal coordinates.
 POINTS = [
     (0.7, 1.3, 0.4, 1.9),
     (1.6, 0.5, 2.2, 0.8),
@@ -37,16 +36,15 @@ WORDS = {
         "{points}개의 점에서 엔진과 일치합니다",
     ),
     "wrong": (
-        "at {where} and ḡ = {upstream:g} the rule sends {sent} to {name}; the engine says {true}",
+        "at {where} and ḡ = {upstream:g} the rule sends {sent} to {name}; the engine: {true}",
         "{where}, ḡ = {upstream:g}일 때 규칙은 {name}에 {sent}을(를) 보냅니다. 엔진의 답: {true}",
     ),
     "changed": (
-        "at {where} the function itself is another than the exercise's: change its rule alone",
+        "at {where} the function differs from the exercise: change only its backward rule",
         "{where}에서 함수의 값이 문제와 다릅니다. 역전파 규칙만 고치세요",
     ),
     "count": (
-        "the rule must return a tuple of {need} numbers, one for each operand: {names}; "
-        "it returns {got}",
+        "the rule must return a tuple of {need} numbers, one for each operand: {names}; got {got}",
         "규칙은 피연산자마다 하나씩, 숫자 {need}개의 튜플 ({names})을(를) 돌려주어야 합니다. "
         "지금 돌려준 것: {got}",
     ),
@@ -76,23 +74,23 @@ def mark(source: str, exercise: str, language: str = "en") -> tuple[bool, str]:
     source
         The answer: the exercise's program, with its rule changed.
     exercise
-        The program as it was given: the answer must compute the same function.
+        The original program; the answer must compute the same function.
     language
-        Of what is said.
+        Language of the verdict.
 
     Returns
     -------
     tuple
-        Whether it is right, and one line that says why.
+        Whether the answer is right, and a line with the reason.
     """
 
     def say(message: str, **parts: object) -> tuple[bool, str]:
         return message == "right", WORDS[message][language == "ko"].format(**parts)
 
-    given = _primitives(exercise)
+    original = _primitives(exercise)
     try:
         answered = _primitives(source)
-        for name, function in given.items():
+        for name, function in original.items():
             if name not in answered:
                 return say("absent", name=name)
             fault = _first_fault(answered[name], function)
@@ -100,18 +98,15 @@ def mark(source: str, exercise: str, language: str = "en") -> tuple[bool, str]:
                 return say(fault.pop("message"), **fault)
     except _ShortcutError:
         return say("shortcut")
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # whatever a learner's program raises is what he is told
+    except (Exception, SystemExit) as error:  # the learner sees the error of the program
         return say("error", error=f"{type(error).__name__}: {error}")
     return say("right", points=len(POINTS))
 
 
 def mark_building(source: str, tests: str, language: str = "en") -> tuple[bool, str]:
-    """Mark a part that the learner has built: call it, and compare with what is known.
+    """Mark a part that the learner has built by comparing results of test calls.
 
-    `tests` defines `cases(answer)`, which yields what is called, its result, and the true result.
+    `tests` defines `cases(answer)`, which yields triples (call, result, true result).
     """
 
     def say(message: str, **parts: object) -> tuple[bool, str]:
@@ -122,14 +117,14 @@ def mark_building(source: str, tests: str, language: str = "en") -> tuple[bool, 
             raise _BorrowedError(name)
         return builtins.__import__(name, *rest)
 
-    known: dict[str, Any] = {}
+    tested: dict[str, Any] = {}
     built: dict[str, Any] = {"__name__": "answer"}
     built["__builtins__"] = {**vars(builtins), "__import__": bring}
     try:
         exec(source, built)
-        exec(tests, known)
+        exec(tests, tested)
         count = 0
-        for call, result, true in known["cases"](_Answer(built)):
+        for call, result, true in tested["cases"](_Answer(built)):
             count += 1
             if not _alike(result, true):
                 return say("built wrong", call=call, got=_shown(result), true=_shown(true))
@@ -147,7 +142,7 @@ class _AbsentError(Exception):
 
 
 class _BorrowedError(Exception):
-    """An answer imports what it is to build."""
+    """An answer imports the part that it should build."""
 
 
 class _Answer(dict[str, Any]):
@@ -172,30 +167,30 @@ def _shown(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
-def _first_fault(answer: Any, given: Any) -> dict[str, Any] | None:
-    names = list(inspect.signature(given.primitive).parameters)
+def _first_fault(answer: Any, exercise: Any) -> dict[str, Any] | None:
+    names = list(inspect.signature(exercise.primitive).parameters)
     for point, signs, upstream in zip(POINTS, SIGNS, UPSTREAM, strict=True):
         numbers = [
             _inside(x * sign, domain)
-            for x, sign, domain in zip(point, signs, _domains(given, len(names)), strict=False)
+            for x, sign, domain in zip(point, signs, _domains(exercise, len(names)), strict=False)
         ]
         where = ", ".join(f"{name} = {x:g}" for name, x in zip(names, numbers, strict=True))
         with _refusing((Value, "backward"), (Value, "steps")):
             result, rule = answer.primitive(*numbers)
         operands = [Value(x) for x in numbers]
-        truth = given(*operands)[0]
+        truth = exercise(*operands)[0]
         if not _same(result, truth.data):
             return {"message": "changed", "where": where}
         truth.backward(upstream)
         with _refusing((Value, "backward"), (Value, "steps"), (answer, "primitive")):
-            sent = _numbers(rule(upstream), len(names))
-        if isinstance(sent, str):
+            gradients = _numbers(rule(upstream), len(names))
+        if isinstance(gradients, str):
             about = {"need": len(names), "names": ", ".join(f"∂/∂{name}" for name in names)}
-            return {"message": "count", "got": sent, **about}
-        for name, number, operand in zip(names, sent, operands, strict=True):
+            return {"message": "count", "got": gradients, **about}
+        for name, number, operand in zip(names, gradients, operands, strict=True):
             if not _same(number, operand.grad):
                 digits = 6 if f"{float(number):.6g}" != f"{operand.grad:.6g}" else 15
-                shown = {
+                numbers_shown = {
                     "sent": f"{float(number):.{digits}g}",
                     "true": f"{operand.grad:.{digits}g}",
                 }
@@ -204,38 +199,38 @@ def _first_fault(answer: Any, given: Any) -> dict[str, Any] | None:
                     "where": where,
                     "upstream": upstream,
                     "name": name,
-                    **shown,
+                    **numbers_shown,
                 }
     return None
 
 
-def _domains(given: Any, count: int) -> list[tuple[float, float]]:
-    """Return the domain of each operand; the last one that is stated holds for the rest."""
-    stated = list(given.domain or [(-math.inf, math.inf)])
+def _domains(exercise: Any, count: int) -> list[tuple[float, float]]:
+    """Return the domain of each operand; the last one listed applies to all further operands."""
+    stated = list(exercise.domain or [(-math.inf, math.inf)])
     return (stated + stated[-1:] * count)[:count]
 
 
 def _inside(x: float, domain: tuple[float, float]) -> float:
-    """Return a number of the domain: x, or −x where only that is inside."""
+    """Return a number in the domain: x, or −x if only −x is inside."""
     low, high = domain
     return next((y for y in (x, -x) if low <= y <= high), min(max(x, low), high))
 
 
-def _numbers(sent: Any, count: int) -> Any:
-    """Return what a rule has sent as a sequence of `count` numbers, or what it is instead."""
-    if count == 1 and isinstance(sent, int | float):
-        return (sent,)  # as `primitive` allows
-    whole = isinstance(sent, tuple) and all(isinstance(x, int | float) for x in sent)
-    return sent if whole and len(sent) == count else repr(sent)
+def _numbers(returned: Any, count: int) -> Any:
+    """Return a rule's result if it is `count` numbers, else its repr."""
+    if count == 1 and isinstance(returned, int | float):
+        return (returned,)  # as `primitive` allows
+    whole = isinstance(returned, tuple) and all(isinstance(x, int | float) for x in returned)
+    return returned if whole and len(returned) == count else repr(returned)
 
 
 class _ShortcutError(Exception):
-    """An answer asks the engine, or the function itself, for the derivative."""
+    """An answer calls the engine, or the function itself, for the derivative."""
 
 
 @contextmanager
 def _refusing(*calls: tuple[Any, str]) -> Iterator[None]:
-    """Refuse calls of some attributes of objects."""
+    """Make some attributes of objects raise _ShortcutError when called."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise _ShortcutError
@@ -255,8 +250,8 @@ def _same(a: float, b: float) -> bool:
 
 
 def _primitives(source: str) -> dict[str, Any]:
-    """Run a program in which `numpy` and `primitive` are those of single numbers."""
-    found: dict[str, Any] = {}
+    """Run a program with `numpy` and `primitive` replaced by versions for single numbers."""
+    primitives: dict[str, Any] = {}
 
     def primitive(function: Any = None, **record: Any) -> Any:
         if function is None:
@@ -267,7 +262,7 @@ def _primitives(source: str) -> dict[str, Any]:
 
         call.primitive = function  # type: ignore[attr-defined]
         call.domain = record.get("domain")  # type: ignore[attr-defined]
-        found[function.__name__] = call
+        primitives[function.__name__] = call
         return call
 
     def bring(name: str, *rest: Any) -> Any:
@@ -278,7 +273,7 @@ def _primitives(source: str) -> dict[str, Any]:
         return builtins.__import__(name, *rest)
 
     exec(source, {"__builtins__": {**vars(builtins), "__import__": bring}, "__name__": "exercise"})
-    return found
+    return primitives
 
 
 def _either(of_value: Callable[[Any], Any], of_float: Callable[[float], float]) -> Any:
@@ -301,7 +296,7 @@ NUMPY = SimpleNamespace(
 
 
 def main() -> int:
-    """Mark a built part offline: `python marking.py softmax_loss.py`, with its tests beside it."""
+    """Mark a built part offline: `python marking.py NAME.py`, next to NAME_tests.py."""
     path = Path(sys.argv[1])
     tests = path.with_name(f"{path.stem}_tests.py").read_text("utf-8")
     right, why = mark_building(path.read_text("utf-8"), tests, usual_language())

@@ -1,6 +1,6 @@
-"""Formulas are HTML already when a page is read: no script, no network. KaTeX writes them, here.
+"""Render formulas to HTML at build time with KaTeX, so pages need no script for them.
 
-A line never breaks between a parenthesis and a formula, or before a Korean particle.
+Lines do not break between a parenthesis and a formula, or before a Korean particle.
 """
 
 import json
@@ -15,7 +15,7 @@ from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
 JOINER = "\N{WORD JOINER}"
-SHORT = 24  # signs of TeX
+SHORT = 24  # characters of TeX
 
 
 @cache
@@ -43,7 +43,7 @@ def formula(tex: str, displayed: bool) -> str:
 
 
 def pieces_of(tex: str) -> list[str]:
-    r"""Split a formula at `\qquad` outside of groups: there a narrow page may break the line."""
+    r"""Split a formula at `\qquad` outside of groups, where a narrow page may break the line."""
     pieces, depth = [""], 0
     for token in re.findall(
         r"\\begin|\\end|\\left|\\right|\\qquad|\\.|[{}]|[^\\{}]+", tex, re.DOTALL
@@ -69,7 +69,7 @@ def _displayed(translator: Any, node: Any) -> None:
 
 
 def _join(app: Any, tree: Any, page: str) -> None:
-    """Join what a browser would part: `)` and its particle, a short formula and what touches it."""
+    """Prevent line breaks between `)` and a particle, and around a short formula."""
     for text in list(tree.findall(nodes.Text)):
         if not isinstance(
             text.parent, nodes.FixedTextElement | nodes.literal | nodes.math | nodes.raw
@@ -78,7 +78,7 @@ def _join(app: Any, tree: Any, page: str) -> None:
             text.parent.replace(text, nodes.Text(joined))
     for formula in list(tree.findall(nodes.math)):
         if len(formula.astext()) > SHORT:
-            continue  # it may be parted inside
+            continue  # a long formula may be broken
         parent, place = formula.parent, formula.parent.index(formula)
         before, after = parent[place - 1] if place else "", (*parent[place + 1 :], "")[0]
         opened = re.search(r"\(?$", before if isinstance(before, nodes.Text) else "")[0]
@@ -95,7 +95,7 @@ def _join(app: Any, tree: Any, page: str) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Tell Sphinx."""
+    """Register the renderer and the transform."""
     app.add_html_math_renderer("prerendered", (_inline, None), (_displayed, None))
     app.config.html_math_renderer = "prerendered"
     app.connect("doctree-resolved", _join)

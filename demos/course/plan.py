@@ -1,6 +1,6 @@
-"""The plan of the course: for each lesson its time, level, needs, aim, summary and reading.
+"""The plan of the course: time, level, prerequisites, aim, summary and reading of each lesson.
 
-The head and the end of each lesson, and the table of the start page, are written from it.
+The head and the end of each lesson and the table of the start page are generated from it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Both = tuple[str, str]  # English, Korean, in the order of LANGUAGES
 
 @dataclass(frozen=True)
 class Plan:
-    """One lesson, as a teacher plans it."""
+    """The plan of one lesson."""
 
     minutes: int
     level: int  # of the mathematics: 1 school, 2 first year of university, 3 second year
@@ -25,7 +25,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Part:
-    """Some lessons that belong together; the reader can do `goal` after it."""
+    """A part of the course; `goal` is what the reader can do afterwards."""
 
     name: Both
     first: int
@@ -253,7 +253,7 @@ PLANS = {
                 "행렬곱의 역전파는 전치행렬과의 곱입니다.",
             ),
             (
-                "What is repeated in the forward pass is summed in the backward pass.",
+                "Repetition in the forward pass becomes a sum in the backward pass.",
                 "순전파에서 반복한 것은 역전파에서 더합니다.",
             ),
         ),
@@ -480,7 +480,7 @@ PLANS = {
                 "배치, 손실, 역전파, 클리핑, 한 걸음을 되풀이합니다.",
             ),
             (
-                "A loss means something only beside baselines of the same text.",
+                "A loss means something only in comparison with baselines of the same text.",
                 "손실은 같은 글의 기준선과 비교해야 뜻이 있습니다.",
             ),
             (
@@ -785,7 +785,7 @@ WORDS = {
         "school": "derivatives at school",
         "summary": "In three lines",
         "reading": "Further reading",
-        "head": ("part", "lessons", "hours", "after it you can"),
+        "head": ("part", "lessons", "hours", "afterwards you can"),
     },
     "ko": {
         "aim": "목표",
@@ -804,7 +804,7 @@ WORDS = {
 
 
 def head(number: int, language: str) -> str:
-    """Return what stands below a lesson's title: its aim, needs, time and level."""
+    """Return the text below a lesson's title: its aim, needs, time and level."""
     plan, words = PLANS[number], WORDS[language]
     needs = lessons_named(plan.needs, language) if plan.needs else words["school"]
     stars = "★" * plan.level + "☆" * (3 - plan.level)
@@ -815,7 +815,7 @@ def head(number: int, language: str) -> str:
 
 
 def end(number: int, language: str) -> str:
-    """Return the end of a lesson: its summary, and what to read."""
+    """Return the end of a lesson: its summary and further reading."""
     plan, words, place = PLANS[number], WORDS[language], LANGUAGES.index(language)
     lines = [f"## {words['summary']}", ""]
     lines += [f"{i}. {line[place]}" for i, line in enumerate(plan.summary, 1)]

@@ -1,4 +1,4 @@
-"""The reference beside the lessons, written from the code: names, commands, operations, plan."""
+"""Generate the reference pages from the code: names, commands, operations, architecture, guide."""
 
 import html
 import inspect
@@ -25,30 +25,30 @@ TITLES = {
 }
 ABOUT = {
     "names": (
-        "What `from autolm import …` brings, from its docstrings; not [operations](operations).",
+        "Public names of `autolm`, from their docstrings, without the [operations](operations).",
         "`from autolm import …`로 가져오는 것들입니다(영어). [연산](operations)은 따로 있습니다.",
     ),
     "commands": (
-        "What each command says of itself, by `--help`.",
-        "명령마다 `--help`가 말하는 그대로입니다.",
+        "The output of `--help` of each command.",
+        "명령마다 `--help`의 출력입니다.",
     ),
     "operations": (
-        "Formula and rule of each, from its record: ḡ comes from above, y is the result.",
+        "Formula and backward rule of each operation: ḡ is the gradient from above, y the result.",
         "연산의 공식과 역전파 규칙입니다. ḡ는 위에서 온 기울기, y는 결과입니다.",
     ),
     "guide": (
-        "All that autolm does, task by task.",
-        "autolm이 하는 모든 일입니다(영어).",
+        "How to do each task with autolm.",
+        "autolm으로 하는 일을 하나씩 설명합니다(영어).",
     ),
     "architecture": (
-        "How the code is laid out, and how to add to it: from `CONTRIBUTING.md`.",
-        "코드의 짜임새와, 무엇을 더하는 방법입니다. `CONTRIBUTING.md`에서 가져왔습니다(영어).",
+        "The structure of the code and how to extend it, from `CONTRIBUTING.md`.",
+        "코드의 구조와 확장하는 방법입니다. `CONTRIBUTING.md`에서 가져왔습니다(영어).",
     ),
 }
 
 
 def pages() -> dict[str, tuple[str, str]]:
-    """Return each page of the reference: its name, and its text in MyST, English and Korean."""
+    """Return the MyST text of each reference page, by name, in English and Korean."""
     bodies = {
         "names": [_names()] * 2,
         "commands": [_commands(language) for language in LANGUAGES],
@@ -67,17 +67,18 @@ def pages() -> dict[str, tuple[str, str]]:
 
 def _names() -> str:
     operations = {op.name for op in OPERATIONS}
-    found: dict[str, list[str]] = {}
+    by_package: dict[str, list[str]] = {}
     for name in sorted(set(autolm.__all__) - operations, key=str.lower):
         thing = getattr(autolm, name)
         if getattr(thing, "__name__", "") == name and not inspect.ismodule(thing):
-            room = thing.__module__.split(".")[1]
+            package = thing.__module__.split(".")[1]
             kind = "class" if inspect.isclass(thing) else "function"
             members = "\n   :members:" if kind == "class" else ""
-            found.setdefault(room, []).append(f".. auto{kind}:: autolm.{name}{members}\n")
+            block = f".. auto{kind}:: autolm.{name}{members}\n"
+            by_package.setdefault(package, []).append(block)
     return "\n".join(
-        f"## `autolm/{room}/`\n\n```{{eval-rst}}\n" + "\n".join(blocks) + "```\n"
-        for room, blocks in sorted(found.items())
+        f"## `autolm/{package}/`\n\n```{{eval-rst}}\n" + "\n".join(blocks) + "```\n"
+        for package, blocks in sorted(by_package.items())
     )
 
 
@@ -116,7 +117,7 @@ def _operations(language: str) -> str:
 def _architecture() -> str:
     text = (DEMOS.parent / "CONTRIBUTING.md").read_text("utf-8")
     plan = text[text.index("## The plan of the house") :]
-    return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # links to files, which are not here
+    return re.sub(r"\]\((?!http|#)[^)]*\)", "]", plan)  # without links to files
 
 
 def _guide() -> str:

@@ -1,4 +1,4 @@
-"""The whole site: lessons run, assets gathered, Sphinx called for each language, links checked."""
+"""Build the site: run the lessons, gather assets, call Sphinx for each language, check links."""
 
 import os
 import re
@@ -22,13 +22,13 @@ from course.words import LANGUAGES, CourseError
 HERE = Path(__file__).parent
 Tell = Callable[..., None]
 DOWNLOAD = {"en": "Download this lesson as a notebook", "ko": "이 강의를 노트북으로 내려받기"}
-# By what it is of, below node_modules; Pyodide's package and Python's have none with them.
+# Licence files below node_modules; the packages of Pyodide and Python contain none.
 LICENCES = {
     "KaTeX": "katex/LICENSE",
     "Pretendard": "pretendard/dist/LICENSE.txt",
     "autolm": "../../LICENSE",
 }
-# Furo writes these in English whatever the language is.
+# Furo writes these in English in every language.
 FURO_IN_KOREAN = {
     "Back to top": "맨 위로",
     "Skip to content": "본문으로 가기",
@@ -62,22 +62,22 @@ CHOOSE = """<!doctype html>
 padding: 0 1rem; color-scheme: light dark }} a {{ display: block; margin: 1rem 0 }}</style>
 <h1>autolm</h1>
 <a href="ko/index.html">한국어 · LLM 학습의 완전한 수학</a>
-<a href="en/index.html" lang="en">English · the whole mathematics of training a language model</a>
+<a href="en/index.html" lang="en">English · the complete mathematics of training an LLM</a>
 </html>
 """
 
 
-def run_all(only: Sequence[str], made: Path, tell: Tell) -> list[Lesson]:
+def run_all(only: Sequence[str], target: Path, tell: Tell) -> list[Lesson]:
     """Read and run lessons and pages, two at a time."""
-    found = [lessons.read(path) for path in lessons.scripts()]
-    chosen = [lesson for lesson in found if not only or any(o in lesson.name for o in only)]
+    everything = [lessons.read(path) for path in lessons.scripts()]
+    chosen = [lesson for lesson in everything if not only or any(o in lesson.name for o in only)]
     tell("running", count=len(chosen))
     paths = [str(DEMOS.parent), str(DEMOS), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # for the kernels
 
     def run(lesson: Lesson) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            lessons.run(lesson, made, Path(folder))
+            lessons.run(lesson, target, Path(folder))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(run, chosen))
@@ -85,10 +85,10 @@ def run_all(only: Sequence[str], made: Path, tell: Tell) -> list[Lesson]:
 
 
 def record(only: Sequence[str], tell: Tell) -> int:
-    """Write what the lessons print into demos/outputs/; return how many differ from before."""
+    """Record the output of the lessons in demos/outputs/; return how many records changed."""
     changed = 0
-    with tempfile.TemporaryDirectory() as made:
-        for lesson in run_all(only, Path(made), tell):
+    with tempfile.TemporaryDirectory() as target:
+        for lesson in run_all(only, Path(target), tell):
             now = lessons.printed(lesson)
             before = lesson.record.read_text("utf-8") if lesson.record.exists() else ""
             if now != before:
@@ -100,9 +100,9 @@ def record(only: Sequence[str], tell: Tell) -> int:
 def build(site: Path, only: Sequence[str], tell: Tell) -> int:
     """Build the site; return the number of its pages."""
     packages = fetch_packages()
-    made = site / "shared" / "made"
-    made.mkdir(parents=True, exist_ok=True)
-    chosen = run_all(only, made, tell)
+    target = site / "shared" / "made"
+    target.mkdir(parents=True, exist_ok=True)
+    chosen = run_all(only, target, tell)
     for lesson in chosen:
         lessons.compare(lesson)
     gather(site / "shared", packages)
@@ -121,7 +121,7 @@ def build(site: Path, only: Sequence[str], tell: Tell) -> int:
 
 
 def fetch_packages() -> Path:
-    """Have npm install what is pinned, to the byte, unless it is there; return node_modules."""
+    """Install the pinned packages with npm unless they are installed; return node_modules."""
     folder, pinned = DEMOS / "node_modules", DEMOS / "package-lock.json"
     stamp = folder / ".of"
     if not (stamp.exists() and stamp.read_text() == pinned.read_text("utf-8")):
@@ -131,14 +131,14 @@ def fetch_packages() -> Path:
         except FileNotFoundError as error:
             raise CourseError("no npm") from error
         except subprocess.CalledProcessError as error:
-            told = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
-            raise CourseError("npm failed", file="demos/package.json", error=told[0]) from error
+            lines = error.stderr.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
+            raise CourseError("npm failed", file="demos/package.json", error=lines[0]) from error
         stamp.write_text(pinned.read_text("utf-8"))
     return folder
 
 
 def gather(shared: Path, packages: Path) -> None:
-    """Put what readers' browsers need into the site: formulas' and text's fonts, Python, engine."""
+    """Copy what the pages load into the site: fonts, Python, the engine, pictures, licences."""
     for name in ("katex", "pretendard", "pyodide"):
         (shared / name).mkdir(parents=True, exist_ok=True)
     css = (packages / "katex/dist/katex.min.css").read_text("utf-8")
@@ -162,9 +162,9 @@ def gather(shared: Path, packages: Path) -> None:
     root = Path(autolm.__file__).parent
     with zipfile.ZipFile(shared / "autolm.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(root / "__init__.py", "autolm/__init__.py")
-        for room in ("engine", "outside"):  # the two of the standard library alone
-            for file in sorted((root / room).glob("*.*")):
-                archive.write(file, f"autolm/{room}/{file.name}")
+        for package in ("engine", "outside"):  # these need only the standard library
+            for file in sorted((root / package).glob("*.*")):
+                archive.write(file, f"autolm/{package}/{file.name}")
         archive.write(HERE / "marking.py", "marking.py")
 
 
@@ -216,8 +216,8 @@ def _sphinx(work: Path, site: Path, language: str) -> None:
 
 
 def _in_korean(page: str) -> str:
-    """Translate what the theme leaves in English: whole texts, and labels of elements."""
+    """Translate the theme's English: whole texts, and labels of elements."""
     for english, korean in FURO_IN_KOREAN.items():
-        end = "" if english.endswith(" ") else r'(?=\s*[<"])'  # what ends in a space goes on
+        end = "" if english.endswith(" ") else r'(?=\s*[<"])'  # a final space: only a beginning
         page = re.sub(rf'(?<=[>"])(\s*){re.escape(english)}{end}', rf"\1{korean}", page)
     return page

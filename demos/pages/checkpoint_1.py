@@ -44,7 +44,7 @@ r"""
 r"""
 # Checkpoint 1: from a text to probabilities
 
-Answer in your own words first. Then open the answer, and see it in the numbers at the end.
+Answer in your own words first. Then open the answer, and check it with the numbers at the end.
 
 **1.** Through which steps does "the cat sat" become the probabilities of the next word? Give the shape of each. ($T = 3,\; d = 4,\; V = 5$)
 

@@ -36,7 +36,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Checkpoint 2: surprise, measured
+# Checkpoint 2: loss, the size of a surprise
 
 **1.** Why is the loss $-\ln p$ and not $1 - p$? Two reasons.
 
@@ -44,7 +44,7 @@ r"""
 ```
 
 ```{answer}
-(1) The probability of a text is a product over its words; the logarithm makes it a sum, of which one can take the mean. (2) The loss of a confident wrong prediction ($p \to 0$) grows without limit. And together with softmax the gradient is simply $p - y$. [Lesson 5](#cross-entropy)
+(1) The probability of a text is a product over its words; the logarithm turns it into a sum, which can be averaged. (2) The loss of a confident wrong prediction ($p \to 0$) grows without limit. And together with softmax the gradient is simply $p - y$. [Lesson 5](#cross-entropy)
 ```
 
 **2.** Is a model with a loss of 0.5 nats good?

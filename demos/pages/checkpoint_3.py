@@ -56,10 +56,10 @@ $\bar W_{\text{out}} = \hat x^{\mathsf T}\bar z$, of shapes $(4, 3)(3, 5) = (4, 
 ```
 
 ```{answer}
-In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is passed on once, unchanged, and the gradient from the branch is added. There is a path besides the product that shrinks. [Lesson 10](#residual-derivation)
+In the derivative of $y = x + f(x)$ there is an $I$: the gradient from above is passed on once, unchanged, and the gradient from the branch is added. So there is one path that is not a shrinking product. [Lesson 10](#residual-derivation)
 ```
 
-**3.** Which operations does the gradient pass from the loss to $W_Q$, in their order backwards?
+**3.** Through which operations does the gradient pass on its way from the loss to $W_Q$? List them in backward order.
 
 ```{write}
 ```

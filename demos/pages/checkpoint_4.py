@@ -40,7 +40,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Checkpoint 4: one step, and again
+# Checkpoint 4: one step, repeated
 
 **1.** Why do we move **opposite** to the gradient? By how much do we expect the loss to decrease?
 
@@ -48,7 +48,7 @@ r"""
 ```
 
 ```{answer}
-To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. Of all steps of the same length, the one opposite to the gradient decreases the loss most. [Lesson 1](#gradient-descent)
+To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(\theta) - \alpha\|g\|^2$. The step in the opposite direction of the gradient decreases the loss more than any other step of the same length. [Lesson 1](#gradient-descent)
 ```
 
 **2.** What if the learning rate is too large?
@@ -57,7 +57,7 @@ To first order $L(\theta - \alpha g) \approx L(\theta) - \alpha\, g \cdot g = L(
 ```
 
 ```{answer}
-It jumps over the valley to a higher point. In a direction of curvature $c$ it diverges for $\alpha > 2/c$. [Lesson 12](#valley)
+The step jumps over the valley to a higher point. In a direction of curvature $c$ it diverges for $\alpha > 2/c$. [Lesson 12](#valley)
 ```
 
 **3.** What are the five lines of the training loop? What happens if you forget `zero_grad()`?
@@ -69,7 +69,7 @@ It jumps over the valley to a higher point. In a direction of curvature $c$ it d
 Batch → loss → reset and backward → clip → step. If you forget it, the gradients of earlier steps are added for ever, because leaves accumulate gradients. [Lesson 13](#training-loop)
 ```
 
-**4.** Predict: with $\|g\|^2 = 4$ and $\alpha = 0.01$, about how much does the loss fall?
+**4.** Predict: with $\|g\|^2 = 4$ and $\alpha = 0.01$, by about how much does the loss decrease?
 
 ```{predict} 0.01 * 4
 :within: 0.001

@@ -36,7 +36,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# Checkpoint 5: the same, but larger
+# Checkpoint 5: the same principles, a larger scale
 
 **1.** Name five things that are **the same** in TinyLM and in GPT-3.
 
@@ -62,7 +62,7 @@ The scale: 96 layers, a width of 12 288, 96 heads, 50 257 tokens, 300 billion tr
 :within: 0.02
 ```
 
-**4.** Predict: at 6 FLOPs for each parameter and token, what does it take to train 100 000 parameters on a million tokens? (In units of $10^{11}$)
+**4.** Predict: at 6 FLOPs for each parameter and token, how many FLOPs does it take to train 100 000 parameters on a million tokens? (In units of $10^{11}$)
 
 ```{predict} 6 * 1e5 * 1e6 / 1e11
 ```

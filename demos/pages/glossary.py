@@ -55,7 +55,7 @@ r"""
 | 잔차 연결 | residual connection | 결과를 입력에 더하기 ([10강](#residual-derivation)) |
 | 전치 | transpose | 행과 열을 바꾸기 ([3강](#matrix-product-backward)) |
 | 절단 오차 | truncation error | 극한 대신 유한한 걸음을 써서 생기는 오차 ([14강](#step-size)) |
-| 조건부 확률 | conditional probability | 앞의 글이 주어졌을 때의 확률 ([5강](#softmax)) |
+| 조건부 확률 | conditional probability | 지금까지의 글이 주어졌을 때의 확률 ([5강](#softmax)) |
 | 지수함수 | exponential function | $e^x$, 도함수가 자기 자신 ([4강](#curves)) |
 | 층 정규화 | layer normalization | 평균 0, 분산 1로 ([10강](#layer-norm-derivation)) |
 | 커널 | kernel | 역전파 규칙을 손으로 쓴 빠른 연산 ([27강](#kernel-contract)) |
@@ -87,66 +87,66 @@ r"""
 | term | Korean | meaning |
 | --- | --- | --- |
 | activation function | 활성화 함수 | the nonlinear function applied to a weighted sum ([lesson 2](#neuron-forward)) |
-| attention | 어텐션 | words take weighted sums of one another's values ([lesson 6](#attention-scores)) |
+| attention | 어텐션 | each word takes a weighted sum of the values of other words ([lesson 6](#attention-scores)) |
 | backpropagation | 역전파 | the chain rule, from the loss to every parameter ([lesson 2](#neuron-backward)) |
 | batch | 배치 | the examples of one step ([lesson 13](#training-loop)) |
 | bias | 편향 | a parameter that is added to a weighted sum ([lesson 2](#neuron-forward)) |
 | broadcasting | 브로드캐스팅 | matching the axes of arrays of different shapes by repetition ([lesson 3](#broadcasting)) |
-| byte-pair encoding | BPE, 바이트 쌍 부호화 | merging tokens that often stand together ([lesson 15](#bpe-by-hand)) |
+| byte-pair encoding | BPE, 바이트 쌍 부호화 | merging tokens that are often neighbours ([lesson 15](#bpe-by-hand)) |
 | causal mask | 인과 마스크 | hiding the words that come later ([lesson 6](#causal-mask)) |
 | chain rule | 연쇄법칙 | multiply along a path, add over paths ([lesson 1](#chain-rule)) |
-| clipping | 클리핑 | cutting the length of a gradient ([lesson 12](#clipping)) |
-| complex step | 복소수 스텝 미분 | a derivative by an imaginary step, which needs no subtraction ([lesson 20](#complex-step)) |
+| clipping | 클리핑 | limiting the norm of the gradient ([lesson 12](#clipping)) |
+| complex step | 복소수 스텝 미분 | a derivative from an imaginary step, without subtraction ([lesson 20](#complex-step)) |
 | computation graph | 계산 그래프 | the values and operations of a computation, and how they are connected ([lesson 1](#chain-rule)) |
-| conditional probability | 조건부 확률 | the probability, given what came before ([lesson 5](#softmax)) |
+| conditional probability | 조건부 확률 | the probability, given the text so far ([lesson 5](#softmax)) |
 | context | 문맥 | the text that came before ([lesson 6](#context)) |
-| cross entropy | 교차 엔트로피 | mean surprise by the model's probabilities ([lesson 5](#cross-entropy)) |
+| cross entropy | 교차 엔트로피 | mean surprise under the model's probabilities ([lesson 5](#cross-entropy)) |
 | derivative | 도함수 | the rate at which an output changes with its input ([lesson 1](#derivative-as-slope)) |
 | dot product | 내적 | numbers multiplied pair by pair, and added ([lesson 3](#vectors-and-matrices)) |
 | embedding | 임베딩 | the table of a vector for each token ([lesson 9](#embedding)) |
 | entropy | 엔트로피 | the mean surprise of the true distribution: no loss is smaller ([lesson 5](#cross-entropy)) |
 | epoch | 에폭 | one pass over all the data ([lesson 13](#training-loop)) |
 | exponential function | 지수함수 | $e^x$, its own derivative ([lesson 4](#curves)) |
-| feed-forward | 피드포워드 | two layers that each word goes through by itself ([lesson 9](#feed-forward)) |
+| feed-forward | 피드포워드 | two layers that process each word separately ([lesson 9](#feed-forward)) |
 | forward pass | 순전파 | from the input to the loss ([lesson 9](#tokens)) |
 | gate | 게이트 | a number that lets more or less through ([lesson 4](#curves)) |
 | gradient | 기울기, 그래디언트 | all partial derivatives together ([lesson 1](#chain-rule)) |
-| gradient descent | 경사하강법 | small steps against the gradient ([lesson 1](#gradient-descent)) |
-| Jacobian | 야코비 행렬 | the derivative of every output by every input ([lesson 10](#softmax-jacobian)) |
+| gradient descent | 경사하강법 | small steps in the opposite direction of the gradient ([lesson 1](#gradient-descent)) |
+| Jacobian | 야코비 행렬 | the derivative of every output with respect to every input ([lesson 10](#softmax-jacobian)) |
 | kernel | 커널 | a fast operation with a backward rule of its own ([lesson 27](#kernel-contract)) |
 | layer normalization | 층 정규화 | scaling to mean 0 and variance 1 ([lesson 10](#layer-norm-derivation)) |
 | learning rate | 학습률 | $\alpha$, the size of a step ([lesson 13](#training-loop)) |
-| local slope | 국소 기울기 | one operation's result by one of its operands ([lesson 1](#chain-rule)) |
+| local slope | 국소 기울기 | the derivative of one operation's result with respect to one operand ([lesson 1](#chain-rule)) |
 | logit | 로짓 | a score that goes into softmax ([lesson 5](#softmax)) |
 | loss | 손실 | the number that training makes small ([lesson 9](#loss)) |
 | matrix | 행렬 | numbers in a rectangle ([lesson 3](#vectors-and-matrices)) |
 | matrix product | 행렬곱 | the dot products of rows and columns ([lesson 3](#vectors-and-matrices)) |
-| momentum | 모멘텀 | a velocity made of gradients ([lesson 12](#valley)) |
+| momentum | 모멘텀 | a velocity accumulated from gradients ([lesson 12](#valley)) |
 | multi-head | 멀티헤드 | several attentions that share the width ([lesson 8](#split-heads)) |
 | neuron | 뉴런 | a nonlinear function of a weighted sum of inputs ([lesson 2](#neuron-forward)) |
 | node | 노드 | one value of a graph ([lesson 1](#chain-rule)) |
 | norm | 크기, 노름 | the length of a vector ([lesson 4](#unit-vectors)) |
-| numerical differentiation | 수치 미분 | a derivative measured by a small move ([lesson 14](#numerical-cost)) |
-| one-hot | 원-핫 | a vector of one 1 and zeros ([lesson 5](#softmax-minus-one-hot)) |
+| numerical differentiation | 수치 미분 | a derivative measured by a small change of the input ([lesson 14](#numerical-cost)) |
+| one-hot | 원-핫 | a vector with a single 1 and zeros elsewhere ([lesson 5](#softmax-minus-one-hot)) |
 | overfitting | 과적합 | memorizing a text instead of learning its rules ([lesson 19](#project-model)) |
 | parameter | 파라미터, 매개변수 | a number that training changes ([lesson 1](#derivative-as-slope)) |
 | partial derivative | 편미분 | the derivative with respect to one variable ([lesson 1](#chain-rule)) |
 | perplexity | 퍼플렉시티 | $e^L$: the number of words for which a random guess is as good ([lesson 5](#perplexity)) |
 | positional encoding | 위치 인코딩 | a vector that encodes the position ([lesson 7](#positional-formula)) |
-| projection | 투영 | taking a vector to another by a matrix ([lesson 9](#qkv)) |
+| projection | 투영 | a vector times a matrix ([lesson 9](#qkv)) |
 | query, key, value | 쿼리, 키, 밸류 | what a position looks for, what it offers, and what it passes on ([lesson 6](#attention-scores)) |
-| residual connection | 잔차 연결 | a result, added to its input ([lesson 10](#residual-derivation)) |
+| residual connection | 잔차 연결 | adding a result to its input ([lesson 10](#residual-derivation)) |
 | rounding error | 반올림 오차 | the error because numbers have finitely many digits ([lesson 14](#step-size)) |
 | rule | 규칙 | how an operation computes the gradients of its operands ([lesson 20](#write-an-operation)) |
-| sampling | 표집 | drawing one by its probability ([lesson 17](#predict-one-token)) |
+| sampling | 표집 | drawing a token according to its probability ([lesson 17](#predict-one-token)) |
 | saturation | 포화 | where a curve is flat, and its slope near 0 ([lesson 4](#curves)) |
 | similarity | 유사도 | how alike two vectors are ([lesson 6](#attention-scores)) |
 | softmax | 소프트맥스 | scores to probabilities ([lesson 5](#softmax)) |
 | standard deviation | 표준편차 | the square root of the variance ([lesson 4](#sqrt-dk)) |
 | stride | 보폭 | the distance between neighbouring elements of an array ([lesson 27](#kernel-contract)) |
-| surprise | 놀라움, 정보량 | $-\ln p$, when what had probability $p$ happens ([lesson 5](#cross-entropy)) |
-| temperature | 온도 | what logits are divided by: small is sharp ([lesson 17](#predict-one-token)) |
-| tensor | 텐서 | an array that is one node ([lesson 3](#vectors-and-matrices)) |
+| surprise | 놀라움, 정보량 | $-\ln p$, for an event with probability $p$ ([lesson 5](#cross-entropy)) |
+| temperature | 온도 | the divisor of the logits: a small one makes the distribution sharper ([lesson 17](#predict-one-token)) |
+| tensor | 텐서 | an array as a single node ([lesson 3](#vectors-and-matrices)) |
 | token | 토큰 | the unit that a model reads ([lesson 15](#bpe-by-hand)) |
 | transpose | 전치 | rows and columns exchanged ([lesson 3](#matrix-product-backward)) |
 | truncation error | 절단 오차 | the error of a finite step in place of the limit ([lesson 14](#step-size)) |

@@ -10,7 +10,7 @@ r"""
 
 # %% [markdown] lang="en"
 r"""
-# The whole mathematics of training a language model
+# The complete mathematics of training a language model
 
 This course covers the mathematics of how a language model learns, from beginning to end. It starts with one derivative, derives backpropagation by hand, and ends with a language model of your own text. Read, look at pictures,
 step through computations, run Python in the page, and have your exercises marked at once. There is nothing to install.
@@ -198,7 +198,7 @@ The hours include reading and exercises. Each lesson begins with its aim, the le
 - **One day (6 hours)**: lessons [1](lessons/01_scalars_and_the_chain_rule), [2](lessons/02_a_neuron), [5](lessons/05_softmax_and_cross_entropy), [6](lessons/06_attention), [9](lessons/09_forward_pass) and [13](lessons/13_training_and_perplexity).
 - **Two weeks (2 hours a day)**: lessons 1–9, only the results of 10, then 11–13, 15, 16 and 19.
 - **A semester (15 weeks)**: lessons 1–19 and the checkpoints; see the weekly plan [for teachers](pages/teachers).
-- **See the whole first**: [the map](pages/mathematics_map). What the course leaves out is [here](pages/left_out).
+- **See the whole first**: [the map](pages/mathematics_map). Topics that the course leaves out are listed [here](pages/left_out).
 
 ## How to use it
 
@@ -227,8 +227,8 @@ Five pages to test yourself. Answer in your own words first; then open the answe
 1. [Forward: from a text to probabilities](pages/checkpoint_1)
 2. [Loss: the size of a surprise](pages/checkpoint_2)
 3. [Backward: from the loss to every parameter](pages/checkpoint_3)
-4. [Learning: one step, and again](pages/checkpoint_4)
-5. [Real models: the same, but larger](pages/checkpoint_5)
+4. [Learning: one step, repeated](pages/checkpoint_4)
+5. [Real models: the same principles, a larger scale](pages/checkpoint_5)
 
 ```{toctree}
 :hidden:

@@ -18,7 +18,7 @@ r"""
 r"""
 # Licences
 
-What others have made is part of this site, so that no page fetches anything from elsewhere.
+This site contains the work of others, so that its pages load nothing from other servers.
 
 | what | what for | licence |
 | --- | --- | --- |

@@ -42,11 +42,11 @@ r"""
 (mathematics-map)=
 # The map: which mathematics is used where
 
-Rows are the stages of a language model, columns the fields of mathematics. Each cell leads to where it is derived and computed.
+Rows are the stages of a language model, columns the fields of mathematics. Each cell links to the place where it is derived and computed.
 
 | stage | linear algebra | functions, calculus | probability, information |
 | --- | --- | --- | --- |
-| **tokens** | [one-hot vectors](#embedding) | | [BPE: frequent is short](#bpe-real-text) |
+| **tokens** | [one-hot vectors](#embedding) | | [BPE: short codes for frequent pairs](#bpe-real-text) |
 | **embedding** | [pick a row = one-hot × matrix](#embedding) | | |
 | **positions** | [rotation matrices](#why-sines) | [sine, cosine, addition theorems](#positional-formula) | |
 | **attention** | [dot product QKᵀ, transpose](#attention-scores), [cosine](#unit-vectors), [weighted sum](#attention-output) | [exponential](#softmax) | [variance: why √d_k](#sqrt-dk), [weights = probabilities](#attention-weights) |
@@ -55,7 +55,7 @@ Rows are the stages of a language model, columns the fields of mathematics. Each
 | **residual, norm** | [sums and lengths of vectors](#three-normalisations) | | [mean, variance](#layer-norm-forward) |
 | **output** | [hidden · W_out](#output-layer) | [softmax](#softmax) | [conditional probability](#softmax) |
 | **loss** | | [logarithm](#curves) | [cross entropy, entropy](#cross-entropy), [perplexity](#perplexity) |
-| **backward** | [sent back by a transpose](#matrix-product-backward), [Jacobian](#softmax-jacobian) | [chain rule](#chain-rule), [partial derivatives](#chain-rule), [all derivations](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
+| **backward** | [multiply by a transpose](#matrix-product-backward), [Jacobian](#softmax-jacobian) | [chain rule](#chain-rule), [partial derivatives](#chain-rule), [all derivations](#layer-norm-derivation) | [p − y](#softmax-minus-one-hot) |
 | **optimisation** | [length of a gradient, clipping](#clipping) | [gradient descent](#gradient-descent), [Adam](#adam), [schedules](#warmup-cosine) | [moving averages](#adam) |
 | **evaluation** | | | [baselines, entropy](#loss-ladder) |
 | **generation** | | | [argmax, temperature, sampling](#predict-one-token) |

@@ -44,8 +44,8 @@ def test_links_that_lead_somewhere_are_counted(tmp_path):
 def test_a_broken_link_and_one_that_leaves_stop_the_build(tmp_path, link, message):
     with pytest.raises(CourseError) as error:
         check_links(site_of(tmp_path, a=link, b="<h1>b</h1>"))
-    assert message in error.value.told("en")
-    assert message in error.value.told("ko")
+    assert message in error.value.in_language("en")
+    assert message in error.value.in_language("ko")
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -43,8 +43,8 @@ def test_a_lesson_without_one_language_is_refused(tmp_path):
     path = written(tmp_path, cell("en", "# Words") + "# %%\nprint(1)\n")
     with pytest.raises(CourseError) as error:
         lessons.read(path)
-    assert "text is missing before 'print(1)'" in error.value.told("en")
-    assert "두 언어로 모두" in error.value.told("ko")
+    assert "text is missing before 'print(1)'" in error.value.in_language("en")
+    assert "두 언어로 모두" in error.value.in_language("ko")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,31 @@ def test_the_table_names_70_items_and_each_has_its_place():
     assert {item.anchor for item in table} <= anchors
 
 
+def section(anchor, language):
+    """The text of a language from an anchor to the next heading."""
+    for path in SCRIPTS:
+        cells = re.findall(
+            rf'lang="{language}"\nr?"""\n(.*?)\n"""', path.read_text("utf-8"), re.DOTALL
+        )
+        _, found, rest = "\n".join(cells).partition(f"({anchor})=\n")
+        if found:
+            heading, body = rest.split("\n", 1)
+            return heading + "\n" + re.split(r"^#+ ", body, maxsplit=1, flags=re.MULTILINE)[0]
+    raise KeyError(anchor)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_sentence_that_teaches_an_item_is_under_its_anchor(language):
+    missing = []
+    for item in items():
+        if item.anchor != "#":
+            name, sentence = item.korean if language == "ko" else item.english
+            assert len(sentence) > 10, name
+            if sentence not in " ".join(section(item.anchor, language).split()):
+                missing.append((item.anchor, name, sentence))
+    assert missing == []
+
+
 def test_no_anchor_stands_twice():
     for language in ("en", "ko"):
         found = [
@@ -144,8 +169,8 @@ def test_a_stale_record_stops_the_build(outputs):
     (outputs / "99_lesson.txt").write_text("2\n", "utf-8")
     with pytest.raises(CourseError) as error:
         lessons.compare(lesson_of("print(1)", "1\n"))
-    assert "-2" in error.value.told("en")
-    assert "+1" in error.value.told("ko")
+    assert "-2" in error.value.in_language("en")
+    assert "+1" in error.value.in_language("ko")
     lessons.compare(lesson_of("print(2)", "2\n"))
 
 
