@@ -25,6 +25,7 @@ from autolm.engine.site import Frame
 from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
+from autolm.walking.line_gradients import line_gradients
 from autolm.walking.passes import Passes
 from autolm.walking.program_names import use_variables
 from autolm.walking.runner import RunResult, is_within
@@ -331,6 +332,17 @@ class Visit:
     def on_variables(self, arguments: Message) -> Message:
         """Return what is inside."""
         return {"variables": self.panes.variables_of(arguments)}
+
+    def on_lineGradients(self, arguments: Message) -> Message:
+        """Return the gradients beside the lines of a file. A request of our own, for VS Code."""
+        path = self.client.path(told(arguments, "path", str))
+        texts = line_gradients(self.walk, self.names, path)
+        return {
+            "lines": [
+                {"line": self.client.line(line), "text": printable(text)}
+                for line, text in texts.items()
+            ]
+        }
 
     def on_evaluate(self, arguments: Message) -> Message:
         """Return the value of an expression; in the console, do a command of the prompt."""

@@ -50,12 +50,22 @@ async function toStartOfModule() {
   return ask('restartFrame', { frameId: (stackFrames[1] ?? stackFrames[0]).id });
 }
 
+// At each stop VS Code asks for the values beside the lines: here, the gradients that have arrived.
+async function provideInlineValues(document) {
+  if (vscode.debug.activeDebugSession?.type !== 'autolm') return [];
+  const { lines } = await ask('lineGradients', { path: document.uri.fsPath });
+  return lines.map(({ line, text }) => {
+    return new vscode.InlineValueText(document.lineAt(line - 1).range, text);
+  });
+}
+
 exports.activate = ({ subscriptions }) => {
   const { registerCommand } = vscode.commands;
   subscriptions.push(
     registerCommand('autolm.step', start),
     registerCommand('autolm.stepIntoBack', () => ask('stepBack', { granularity: 'instruction' })),
     registerCommand('autolm.stepOutBack', toStartOfModule),
+    vscode.languages.registerInlineValuesProvider('python', { provideInlineValues }),
     vscode.debug.registerDebugConfigurationProvider('autolm', {
       resolveDebugConfiguration: resolve,
       resolveDebugConfigurationWithSubstitutedVariables: askForToken,

@@ -1,6 +1,8 @@
 """What an editor shows of a pass, and what it lets one change."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,55 @@ def test_gradients_grow_as_one_steps(neuron):
     neuron.move("stepIn")
     assert neuron.values("Leaves")["b"] == "6.881   grad 0.5"
     assert neuron.values("Program")["b"] == "6.881   grad 0.5"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_lines_have_the_gradients_that_have_arrived_at_what_they_made(visit, first):
+    path = Path(__file__).parents[3] / "demos" / "neuron.py"
+    with record_sites():
+        variables = runpy.run_path(str(path))
+    counting = {"linesStartAt1": bool(first)}
+    client = begun(visit, variables["o"], variables, counting)
+
+    def shown():
+        lines = client.ask("lineGradients", path=str(path))["lines"]
+        return {each["line"] + 1 - first: each["text"] for each in lines}
+
+    at_start = shown()
+    assert at_start == {10: "∂o/∂o = 1"}
+    client.move("next")
+    client.move("next")
+    client.move("next")
+    client.move("next")
+    assert shown() == {
+        3: "∂o/∂x2 = 0.5",
+        4: "∂o/∂w2 = 0",
+        5: "∂o/∂b = 0.5",
+        6: "∂o/∂x1w1 = 0.5",
+        7: "∂o/∂x2w2 = 0.5",
+        8: "∂o/∂x1w1x2w2 = 0.5",
+        9: "∂o/∂n = 0.5",
+        10: "∂o/∂o = 1",
+    }
+    client.move("next")
+    assert shown()[3] == "∂o/∂x1 = −1.5   ∂o/∂x2 = 0.5"
+    client.move("reverseContinue")
+    assert shown() == at_start
+    assert client.ask("lineGradients", path=str(path.with_name("my_ops.py"))) == {"lines": []}
+
+
+def test_a_line_that_made_thousands_of_nodes_shows_few_of_them(visit, tmp_path):
+    path = tmp_path / "loop.py"
+    path.write_text("xs = [Value(k) for k in range(1000)]\ny = Value(0)\nfor x in xs: y = y + x\n")
+    variables = {"Value": Value}
+    with record_sites():
+        exec(compile(path.read_text(), str(path), "exec"), variables)
+    client = begun(visit, variables["y"], variables)
+    client.move("continue")
+    lines = client.ask("lineGradients", path=str(path))["lines"]
+    assert next(each["text"] for each in lines if each["line"] == 1) == (
+        "∂y/∂xs[0] = 1   ∂y/∂xs[1] = 1   ∂y/∂xs[2] = 1   (+997)"
+    )
 
 
 def test_matrix_is_shown_as_rows_and_rows_in_pages(visit):
