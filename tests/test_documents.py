@@ -118,10 +118,30 @@ def test_the_paths_that_a_page_names_are_there(page):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_every_room_has_a_line_in_the_guide_and_in_the_plan():
-    rooms = {path.parent.name for path in (ROOT / "autolm").glob("*/__init__.py")}
+def test_every_package_has_a_line_in_the_guide_and_in_contributing():
+    packages = {path.parent.name for path in (ROOT / "autolm").glob("*/__init__.py")}
     guide, plan = (
         (ROOT / page).read_text("utf-8") for page in ("demos/guide.md", "CONTRIBUTING.md")
     )
-    assert {room for room in rooms if f"| `autolm/{room}/` |" not in guide} == set()
-    assert {room for room in rooms if f"| `{room}/` |" not in plan} == set()
+    assert {name for name in packages if f"| `autolm/{name}/` |" not in guide} == set()
+    assert {name for name in packages if f"| `{name}/` |" not in plan} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        ("ops: add erfinv\n\nModels of noise need it.\n", True),
+        ("debugger: stop at a pass by number\n\nWhy.\n# a comment of git\n", True),
+        ("ops: add erfinv\n", False),
+        ("ops: add erfinv.\n\nWhy.\n", False),
+        ("Add erfinv\n\nWhy.\n", False),
+        ("ops: Add erfinv\n\nWhy.\n", False),
+        ("ops: add erfinv\nWhy.\n", False),
+        (f"ops: add {'a' * 64}\n\nWhy.\n", False),
+        ("ops: add erfinv\n\n# a comment of git\n", False),
+    ],
+)
+def test_the_hook_checks_the_form_of_a_commit_message(text, is_right):
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    pattern = re.search(r"id: commit-message\n.*\n +entry: '(.*)'", hooks)[1]
+    assert bool(re.search(pattern, text, re.MULTILINE)) is is_right
