@@ -35,8 +35,8 @@ _HOMES = {
     "autolm.lm.corpora": "toy_language_corpus",
     "autolm.lm.training": "Training train_tokenizer",
     "autolm.lm.sampling": "stream_text",
-    "autolm.testing.checking_operations": "check_op",
-    "autolm.testing.checking_gradients": "assert_gradients check_gradient check_graph",
+    "autolm.testing.operation_checks": "check_op",
+    "autolm.testing.gradient_checks": "assert_gradients check_gradient check_graph",
 }
 _SUBPACKAGES = ("lm", "nn", "ops", "testing", "torch")
 __getattr__, __dir__ = lazily(globals(), _HOMES, _SUBPACKAGES)

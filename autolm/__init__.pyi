@@ -102,10 +102,10 @@ from autolm.ops import where as where
 from autolm.ops.primitive import primitive as primitive
 from autolm.pages.player_page import player as player
 from autolm.tensor.tensor import Tensor as Tensor
-from autolm.testing.checking_gradients import assert_gradients as assert_gradients
-from autolm.testing.checking_gradients import check_gradient as check_gradient
-from autolm.testing.checking_gradients import check_graph as check_graph
-from autolm.testing.checking_operations import check_op as check_op
+from autolm.testing.gradient_checks import assert_gradients as assert_gradients
+from autolm.testing.gradient_checks import check_gradient as check_gradient
+from autolm.testing.gradient_checks import check_graph as check_graph
+from autolm.testing.operation_checks import check_op as check_op
 from autolm.walking.blame import blame_nonfinite as blame_nonfinite
 from autolm.walking.decomposition import open as open
 from autolm.walking.explanation import explain as explain

@@ -22,12 +22,12 @@ from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 from autolm.testing import jax, torch
 from autolm.testing.call import Call
-from autolm.testing.checking_operations import report_on
+from autolm.testing.check_report import Failure, GradientError, Report, UndecidedWarning
 from autolm.testing.example_arguments import Arguments, ExampleFinder
 from autolm.testing.example_operations import subject_of_example
 from autolm.testing.laws.law import Law
+from autolm.testing.operation_checks import report_on
 from autolm.testing.registry import JAX_LAWS, LAWS, TORCH_LAWS
-from autolm.testing.report import Failure, GradientError, Report, UndecidedWarning
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
 from autolm.walking.program import background_errors_in_one_line, program_error

@@ -20,9 +20,9 @@ from autolm.ops import OPERATIONS
 from autolm.outside.language import say
 from autolm.outside.message import Message, message
 from autolm.outside.terminal import words_of
+from autolm.testing.check_report import Report
 from autolm.testing.laws.law import Law
 from autolm.testing.profiles import load_profiles, search
-from autolm.testing.report import Report
 from autolm.testing.verdict import Verdict
 
 STYLES = {"✓": "green", "✗": "bold red", "?": "yellow", "○": "yellow", "–": "dim"}

@@ -6,10 +6,11 @@ oracle shares no code with the operations under test.
 """
 
 from autolm.testing.call import Call
-from autolm.testing.checking_gradients import assert_gradients, check_gradient, check_graph
-from autolm.testing.checking_operations import calls, check_op
+from autolm.testing.check_report import GradientError, Report, UndecidedWarning
 from autolm.testing.expressions import Expression, expressions
+from autolm.testing.gradient_checks import assert_gradients, check_gradient, check_graph
 from autolm.testing.mutation import Fate, MutationReport, mutation_report
+from autolm.testing.operation_checks import calls, check_op
 from autolm.testing.oracle import Derivative, differentiate
 from autolm.testing.profiles import load_profiles
 from autolm.testing.relations import (
@@ -19,7 +20,6 @@ from autolm.testing.relations import (
     permutation_equivariant,
     shift_invariant,
 )
-from autolm.testing.report import GradientError, Report, UndecidedWarning
 from autolm.testing.state_machine import GraphMachine
 from autolm.testing.strategies import broadcastable_shapes, tensors, values
 from autolm.testing.verdict import Row, Verdict

@@ -12,13 +12,13 @@ import numpy as np
 
 from autolm.outside.language import say
 from autolm.testing.call import Call
+from autolm.testing.evidence import Evidence, gather
 from autolm.testing.hypotheses import (
     EVERYWHERE,
     HYPOTHESES,
     Hypothesis,
     repeated_index,
 )
-from autolm.testing.samples import Evidence, gather
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Arrays, largest
 

@@ -21,16 +21,16 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Backward, Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.composed_as_one import as_one
+from autolm.testing.composed_primitive import as_one
 from autolm.testing.example_arguments import Arguments
-from autolm.testing.kernels.subject import (
+from autolm.testing.kernels.kernel_subject import (
     SMALL,
     SMALL_LENGTHS,
     interval_around,
     lengths_of,
     resized,
 )
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import REALS, choices
 from autolm.testing.subject import Subject
 

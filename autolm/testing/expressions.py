@@ -24,7 +24,7 @@ from autolm.outside.arguments import quote, read_int
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import attributes_for
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import Shape, arrays_together, shapes
 from autolm.testing.subject import LARGEST, Subject, edges_in
 from autolm.testing.verdict import largest_contribution

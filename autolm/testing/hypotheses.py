@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.calls_from_patterns import repeats_an_index
-from autolm.testing.samples import WRONG, Evidence
+from autolm.testing.evidence import WRONG, Evidence
 from autolm.testing.verdict import largest
 
 Array = NDArray[Any]

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from autolm.testing.kernels.guessing import Guess, guess_call
+from autolm.testing.kernels.argument_guess import Guess, guess_call
 from autolm.testing.kernels.jax_kernel import JaxKernel
 from autolm.testing.kernels.kernel import library
-from autolm.testing.kernels.proving import KernelChecker
+from autolm.testing.kernels.kernel_checker import KernelChecker
 from autolm.testing.registry import JAX_LAWS
 
 _checker = KernelChecker(JaxKernel, JAX_LAWS)

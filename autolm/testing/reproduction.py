@@ -16,7 +16,7 @@ from typing import Any
 
 from autolm.ops import OPERATIONS
 from autolm.testing.call import Call, literal
-from autolm.testing.composed_as_one import AsOne
+from autolm.testing.composed_primitive import AsOne
 from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.subject import Subject
 

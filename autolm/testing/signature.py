@@ -17,9 +17,9 @@ from autolm.ops.primitive import Primitive
 from autolm.outside.arguments import quote, read_int
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import ANY_AXES
-from autolm.testing.composed_as_one import as_one
+from autolm.testing.composed_primitive import as_one
+from autolm.testing.operation_runner import OperationRunner
 from autolm.testing.relations import Relation
-from autolm.testing.runs import Runs
 from autolm.testing.strategies import read_domain
 
 Domains = tuple[tuple[float, float] | None, ...]  # one per operand; None is a condition
@@ -28,7 +28,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"  # names for operands that have none
 
 
 @dataclass(repr=False, frozen=True)
-class Signature(Runs):
+class Signature(OperationRunner):
     """An operation and how it may be called."""
 
     domains: Domains

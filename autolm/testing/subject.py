@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autolm.ops.array_operation import Case
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import attributes_for, emptied, from_pattern
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.signature import Signature
 from autolm.testing.strategies import (
     Kind,

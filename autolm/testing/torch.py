@@ -29,9 +29,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autolm.testing.kernels.guessing import Guess, guess_call
+from autolm.testing.kernels.argument_guess import Guess, guess_call
 from autolm.testing.kernels.kernel import library
-from autolm.testing.kernels.proving import KernelChecker
+from autolm.testing.kernels.kernel_checker import KernelChecker
 from autolm.testing.kernels.torch_kernel import TorchKernel, signature_of
 from autolm.testing.registry import TORCH_LAWS
 

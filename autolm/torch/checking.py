@@ -8,7 +8,7 @@ import torch
 
 from autolm.engine.graph import topological_order
 from autolm.tensor.nodes import read_node
-from autolm.testing.report import Report
+from autolm.testing.check_report import Report
 from autolm.testing.torch import check_gradient
 from autolm.torch.asking import unseen
 from autolm.torch.call import Call

@@ -18,8 +18,8 @@ from autolm.testing import (
     permutation_equivariant,
     shift_invariant,
 )
-from autolm.testing.laws.definitions import relations
-from autolm.testing.running import Status, examine
+from autolm.testing.law_runner import Status, examine
+from autolm.testing.laws.equivalent_definitions import relations
 from autolm.testing.subject import Subject
 from tests.calls import each_operation
 

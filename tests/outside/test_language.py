@@ -33,8 +33,9 @@ walking/decomposition.py walking/breakpoints.py walking/explanation.py walking/p
 walking/what_if.py
 walking/blame.py torch/notices.py torch/detours.py
 drawing/attention.py drawing/renderers.py drawing/outline.py drawing/drawing.py
-testing/report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py testing/laws/*.py
-testing/relations.py testing/checking_operations.py"""
+testing/check_report.py testing/verdict.py testing/diagnosis.py testing/hypotheses.py
+testing/laws/*.py
+testing/relations.py testing/operation_checks.py"""
 SILENT = ("debugger/editor_extension.py", "cli/help_texts.py")  # help_texts: by the catalogue
 # No message: names of choices, programs, words in pictures, and what programs are told of types.
 NO_MESSAGES = {

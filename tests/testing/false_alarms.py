@@ -11,7 +11,7 @@ from itertools import cycle
 from statistics import median
 
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 
 from .everyday_operations import RIGHT

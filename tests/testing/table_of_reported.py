@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.check_report import GradientError
+from autolm.testing.operation_checks import report_on
 from autolm.testing.profiles import load_profiles
-from autolm.testing.report import GradientError
 from autolm.testing.subject import Subject
 
 from .reported_operations import REPORTED

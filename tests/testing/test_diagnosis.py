@@ -5,9 +5,9 @@ import pytest
 from hypothesis import settings
 
 from autolm.ops.array_operation import Case
+from autolm.testing.accepted_shapes import with_legal_shapes
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.hypotheses import HYPOTHESES
-from autolm.testing.legal_shapes import with_legal_shapes
 from autolm.testing.subject import Subject
 
 from .mistakes_by_family import WRONG

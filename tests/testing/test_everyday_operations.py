@@ -3,7 +3,7 @@
 import pytest
 
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 
 from .everyday_operations import RIGHT

@@ -5,7 +5,7 @@ import pytest
 
 from autolm import ops, primitive
 from autolm.testing import GradientError, Verdict, check_gradient, check_op
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.registry import LAWS
 from autolm.testing.subject import Subject
 

@@ -7,7 +7,7 @@ import pytest
 from autolm import Value
 from autolm.engine.value import operation
 from autolm.testing import check_graph
-from autolm.testing.report import GradientError
+from autolm.testing.check_report import GradientError
 
 
 def erf_with(factor):

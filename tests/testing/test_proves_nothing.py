@@ -6,7 +6,7 @@ import pytest
 from autolm import Tensor, ops, primitive
 from autolm.ops import Case
 from autolm.testing import UndecidedWarning, Verdict, assert_gradients, check_gradient, check_graph
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 
 NOTHING = np.zeros((0, 2))

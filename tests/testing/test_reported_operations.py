@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 
 from .reported_operations import REPORTED

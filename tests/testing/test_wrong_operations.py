@@ -3,7 +3,7 @@
 import pytest
 
 from autolm.testing import GradientError, Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 
 from . import seldom_wrong_operations

@@ -37,7 +37,7 @@ class Slot:
     value: Any  # of a tensor, a NumPy array
 
 
-class Run(Protocol):
+class KernelRun(Protocol):
     """One run of a forward, through which gradients can be pulled, more than once."""
 
     results: list[Array]  # those that have a gradient
@@ -103,7 +103,7 @@ class Kernel(ABC):
     @abstractmethod
     def run(
         self, arrays: Sequence[Array], attributes: Attributes, asked: Sequence[bool] | None = None
-    ) -> Run:
+    ) -> KernelRun:
         """Run the forward so that gradients can be pulled back to the operands in `asked`."""
 
     @abstractmethod

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import apart
-from autolm.testing.kernels.laws import base_gradient, filled, of_examples, pull
-from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.kernels.kernel_laws import base_gradient, filled, of_examples, pull
+from autolm.testing.kernels.kernel_subject import KernelSubject
 from autolm.testing.laws.law import Law, Tally, broken
 from autolm.testing.oracle import differentiate
 from autolm.testing.verdict import Row, largest

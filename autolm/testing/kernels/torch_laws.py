@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import apart, library
-from autolm.testing.kernels.laws import (
+from autolm.testing.kernels.kernel_laws import (
     attempt,
     base_gradient,
     copies,
@@ -24,7 +24,7 @@ from autolm.testing.kernels.laws import (
     pull,
     require_same,
 )
-from autolm.testing.kernels.subject import KernelSubject
+from autolm.testing.kernels.kernel_subject import KernelSubject
 from autolm.testing.kernels.torch_kernel import TorchKernel
 from autolm.testing.laws.law import Law, Tally, broken
 from autolm.testing.laws.purity import impure

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.laws.gradients import rule
+from autolm.testing.keyword_variants import AXES
+from autolm.testing.laws.backward_rule import rule
 from autolm.testing.laws.law import About, Law, LawBroken, Tally, broken
 from autolm.testing.laws.purity import another_call, equal, impure
-from autolm.testing.other_keywords import AXES
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import digits_of, gradient_scale, largest
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autolm.testing.call import Call
 from autolm.testing.laws.law import Law, LawBroken, Tally, broken
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.subject import Subject
 
 Array = NDArray[Any]

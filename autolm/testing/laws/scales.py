@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing import ridders
+from autolm.testing.accepted_shapes import call_of_shapes
 from autolm.testing.call import Call
 from autolm.testing.kinks import unit_direction
 from autolm.testing.laws.law import Law, LawBroken, Tally, broken
-from autolm.testing.legal_shapes import call_of_shapes
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.oracle import differentiate
-from autolm.testing.runs import OperationError
 from autolm.testing.strategies import Domain, Shape
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Comparison, Row, Verdict, compare, largest

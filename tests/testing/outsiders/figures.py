@@ -10,9 +10,9 @@ import warnings
 from statistics import median
 
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
+from autolm.testing.law_runner import Status
+from autolm.testing.operation_checks import report_on
 from autolm.testing.profiles import EXAMPLES, load_profiles
-from autolm.testing.running import Status
 from autolm.testing.subject import Subject
 
 from .right_rules import RIGHT

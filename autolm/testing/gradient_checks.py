@@ -19,15 +19,15 @@ from autolm.ops.primitive import Primitive
 from autolm.outside.arguments import quote
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.checking_operations import report_of
+from autolm.testing.check_report import Failure, Report
 from autolm.testing.diagnosis import diagnose, of_uses
 from autolm.testing.graph_as_function import forward_of, in_double, replayed
+from autolm.testing.law_runner import examine_call
 from autolm.testing.laws.law import program_of_uses
+from autolm.testing.operation_checks import report_of
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.oracle import Derivative, differentiate
-from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
-from autolm.testing.running import examine_call
-from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject, upstream_for
 from autolm.testing.verdict import SINGLE, Comparison, Verdict, compare, largest_contribution
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 
 from autolm.testing import Call, GradientError, calls, check_gradient
-from autolm.testing.checking_operations import report_on
-from autolm.testing.report import table
+from autolm.testing.check_report import table
+from autolm.testing.operation_checks import report_on
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Row
 

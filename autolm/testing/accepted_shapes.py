@@ -20,8 +20,8 @@ import numpy as np
 from autolm.ops.array_operation import Case
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import is_varied
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.oracle import differentiate
-from autolm.testing.runs import OperationError
 from autolm.testing.strategies import Shape, choices
 from autolm.testing.subject import Subject, positive_definite, upstream_for
 from autolm.testing.verdict import Verdict, compare

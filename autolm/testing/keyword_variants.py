@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from autolm.ops.array_operation import Case
+from autolm.testing.accepted_shapes import call_of_shapes, how_it_fails, with_legal_shapes
 from autolm.testing.call import Call, literal_keywords
-from autolm.testing.legal_shapes import call_of_shapes, how_it_fails, with_legal_shapes
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import Shape
 from autolm.testing.subject import Subject
 

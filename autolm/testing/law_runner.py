@@ -18,9 +18,9 @@ from autolm.outside.terminal import words_of
 from autolm.testing.call import Call
 from autolm.testing.calls_from_patterns import has_no_axes, has_no_elements
 from autolm.testing.laws.law import Law, LawBroken, Tally
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.profiles import search
 from autolm.testing.registry import LAWS
-from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import proves_nothing
 
@@ -41,7 +41,7 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LawOutcome:
     """The outcome of one law for one operation."""
 
     law: Law
@@ -56,7 +56,7 @@ def examine(
     max_examples: int | None = None,
     laws: Sequence[Law] = LAWS,
     seconds: float | None = None,
-) -> list[Outcome]:
+) -> list[LawOutcome]:
     """Try every law, on `max_examples` each (the profile's, if None).
 
     With a budget of `seconds` (of the processor) the search is repeated with more examples, until
@@ -80,9 +80,9 @@ def examine(
 
 def _round(
     subject: Subject, max_examples: int, laws: Sequence[Law], end: float | None
-) -> list[Outcome]:
+) -> list[LawOutcome]:
     """Try the laws in their order, as long as there is time."""
-    outcomes: list[Outcome] = []
+    outcomes: list[LawOutcome] = []
     pool: Pool = {}
     for law in laws:
         if end is not None and time.process_time() > end:
@@ -92,7 +92,7 @@ def _round(
     return outcomes
 
 
-def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> list[Outcome]:
+def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> list[LawOutcome]:
     """Try every law that speaks of single calls on one call."""
     outcomes = []
     for law in laws:
@@ -105,16 +105,16 @@ def examine_call(subject: Subject, call: Call, laws: Sequence[Law] = LAWS) -> li
         reason = "; ".join(doubts)
         if broken is not None:
             status, reason = Status.BROKEN, broken.message
-        outcomes.append(Outcome(law, status, tally, reason, broken))
+        outcomes.append(LawOutcome(law, status, tally, reason, broken))
     return outcomes
 
 
-def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: Pool) -> Outcome:
+def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: Pool) -> LawOutcome:
     tally = Tally()
     parts = [(part, law.examples(part)) for part in law.parts(subject)]
     applying = [(part, examples) for part, examples in parts if examples is not None]
     if not applying:
-        return Outcome(law, Status.DOES_NOT_APPLY, tally)
+        return LawOutcome(law, Status.DOES_NOT_APPLY, tally)
     drawn = Counter(bool(part.patterns) for part, _ in applying if not part.where)
     for most in (max_examples, MORE * max_examples):
         for part, examples in applying:
@@ -127,20 +127,20 @@ def _enforce(law: Law, subject: Subject, max_examples: int, shrink: bool, pool: 
                 continue
             if broken is not None:
                 broken.message += f", with {part.where}" if part.where else ""
-                return Outcome(law, Status.BROKEN, tally, broken.message, broken)
+                return LawOutcome(law, Status.BROKEN, tally, broken.message, broken)
         missed = [feature for feature in law.exercises(subject) if not tally.exercised[feature]]
         if not missed or not tally.examples:
             break
     if not tally.examples:
         reason = "; ".join(tally.vacuous) or "no example could be made"
-        return Outcome(law, Status.NOT_EXERCISED, tally, reason)
+        return LawOutcome(law, Status.NOT_EXERCISED, tally, reason)
     if missed:
-        return Outcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
+        return LawOutcome(law, Status.NOT_EXERCISED, tally, f"never met: {', '.join(missed)}")
     reasons = "; ".join(f"{reason} ({count}×)" for reason, count in tally.undecided.items())
     decided = tally.examples > tally.undecided.total()
     if not decided and law.at_edges:  # an operation may refuse all that lies on an edge
-        return Outcome(law, Status.NOT_EXERCISED, tally, reasons)
-    return Outcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
+        return LawOutcome(law, Status.NOT_EXERCISED, tally, reasons)
+    return LawOutcome(law, Status.HOLDS if decided else Status.UNDECIDED, tally, reasons)
 
 
 def _search(

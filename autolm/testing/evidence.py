@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.oracle import differentiate
-from autolm.testing.runs import OperationError
 from autolm.testing.strategies import REALS, choices
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import gradient, gradient_scale, largest

@@ -11,14 +11,14 @@ import numpy as np
 from hypothesis import settings
 
 from autolm.testing.call import Call
-from autolm.testing.checking_operations import report_of
+from autolm.testing.check_report import Report
 from autolm.testing.kernels.kernel import Kernel
-from autolm.testing.kernels.subject import subject_of
+from autolm.testing.kernels.kernel_subject import subject_of
+from autolm.testing.law_runner import examine, examine_call
 from autolm.testing.laws.law import Law
+from autolm.testing.operation_checks import report_of
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.profiles import EXAMPLES
-from autolm.testing.report import Report
-from autolm.testing.running import examine, examine_call
-from autolm.testing.runs import OperationError
 from autolm.testing.subject import upstream_for
 
 PRECISIONS = ("float32", "float16", "bfloat16")

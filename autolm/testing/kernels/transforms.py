@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from autolm.ops.primitive import Primitive
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import pulled
-from autolm.testing.kernels.laws import attempt, filled, of_examples, require_same
-from autolm.testing.kernels.subject import KernelSubject
-from autolm.testing.laws.gradients import rule
+from autolm.testing.kernels.kernel_laws import attempt, filled, of_examples, require_same
+from autolm.testing.kernels.kernel_subject import KernelSubject
+from autolm.testing.laws.backward_rule import rule
 from autolm.testing.laws.law import Law, LawBroken, Tally, broken
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import REALS
 from autolm.testing.subject import upstream_for
 from autolm.testing.verdict import largest

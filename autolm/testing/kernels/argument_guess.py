@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.primitive import Primitive
+from autolm.testing.accepted_shapes import with_legal_shapes
 from autolm.testing.kernels.kernel import Kernel
-from autolm.testing.legal_shapes import with_legal_shapes
 from autolm.testing.strategies import REALS, choices
 from autolm.testing.subject import Subject
 

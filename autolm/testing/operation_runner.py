@@ -1,4 +1,4 @@
-"""Runs an operation and its backward rule, and says in plain words what went wrong."""
+"""Run an operation and its backward rule, and says in plain words what went wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OperationError(Exception):
 
 
 @dataclass(repr=False, frozen=True)
-class Runs:
+class OperationRunner:
     """An operation that can be run on arrays, and recorded in a graph."""
 
     op: Primitive

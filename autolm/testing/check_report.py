@@ -13,8 +13,8 @@ from autolm.engine.graph import Node
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
 from autolm.testing.call import Call
+from autolm.testing.law_runner import LawOutcome
 from autolm.testing.laws.law import About
-from autolm.testing.running import Outcome
 from autolm.testing.verdict import Row, Verdict
 
 MOST_ROWS = 8
@@ -79,7 +79,7 @@ class Report:
     verdict: Verdict
     digits: float = 0.0  # of agreement between gradient and oracle
     site: str = ""  # file:line of what was checked
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[LawOutcome, ...] = ()
     failure: Failure | None = None
     reason: str = ""  # why it is undecided; or what was not exercised
 

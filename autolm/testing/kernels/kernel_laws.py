@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.kernels.kernel import Run, apart
-from autolm.testing.kernels.subject import KernelSubject
-from autolm.testing.laws import edges, scales
-from autolm.testing.laws import gradients as of_any
-from autolm.testing.laws.gradients import rule, shapes
+from autolm.testing.kernels.kernel import KernelRun, apart
+from autolm.testing.kernels.kernel_subject import KernelSubject
+from autolm.testing.laws import backward_rule, edges, scales
+from autolm.testing.laws.backward_rule import rule, shapes
 from autolm.testing.laws.law import About, Law, LawBroken, Tally, broken
 from autolm.testing.laws.purity import equal, impure
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Arrays, Row, gradient_scale, largest
 
@@ -41,7 +40,7 @@ def attempt(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise OperationError(f"{what} raised {type(error).__name__}: {message}") from error
 
 
-def pull(run: Run, upstreams: Sequence[Any], where: str = "") -> list[Array | None]:
+def pull(run: KernelRun, upstreams: Sequence[Any], where: str = "") -> list[Array | None]:
     """Pull gradients back through a run; `where` is the condition for the error message."""
     what = f"the backward rule, {where}," if where else "the backward rule"
     gradients: list[Array | None] = attempt(what, run.pull, upstreams)
@@ -287,7 +286,7 @@ def _that_broadcast(subject: KernelSubject) -> Any:
 SOME = 5  # examples for laws that look at many elements of each
 kinks, extremes, linear, magnitudes = (
     replace(law, most=SOME)
-    for law in (edges.kinks, edges.extremes, of_any.linear, scales.magnitudes)
+    for law in (edges.kinks, edges.extremes, backward_rule.linear, scales.magnitudes)
 )
 broadcasting = replace(shapes, examples=_that_broadcast)
 frozen = Law(

@@ -10,9 +10,9 @@ from autolm import ops, primitive
 from autolm.nn import Module
 from autolm.ops.array_operation import Case
 from autolm.testing import GradientError, UndecidedWarning, Verdict, calls, check_op
-from autolm.testing.checking_operations import report_on
+from autolm.testing.law_runner import Status, examine
+from autolm.testing.operation_checks import report_on
 from autolm.testing.registry import LAWS
-from autolm.testing.running import Status, examine
 from autolm.testing.subject import Subject
 
 from .right_operations import product, softplus

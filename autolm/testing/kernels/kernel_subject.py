@@ -24,7 +24,7 @@ from autolm.tensor.tensor import Tensor
 from autolm.testing import ridders
 from autolm.testing.call import Call
 from autolm.testing.kernels.kernel import Kernel
-from autolm.testing.runs import OperationError
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import REALS, Kind, Shape, choices, read_domain
 from autolm.testing.subject import Subject, upstream_for, upstreams
 from autolm.testing.verdict import SINGLE, largest

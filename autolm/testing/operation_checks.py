@@ -13,17 +13,17 @@ from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.outside.arguments import read_number
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
+from autolm.testing.check_report import Failure, Report
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.hypotheses import NOT_LINEAR
+from autolm.testing.keyword_variants import with_other_keywords
+from autolm.testing.law_runner import LawOutcome, Status, examine
+from autolm.testing.laws.backward_rule import linear
 from autolm.testing.laws.edges import extremes
-from autolm.testing.laws.gradients import linear
 from autolm.testing.laws.law import Law, LawBroken
-from autolm.testing.other_keywords import with_other_keywords
 from autolm.testing.registry import LAWS
 from autolm.testing.relations import Relation
-from autolm.testing.report import Failure, Report
 from autolm.testing.reproduction import runnable, site_of
-from autolm.testing.running import Outcome, Status, examine
 from autolm.testing.signature import PRINTED
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
@@ -122,7 +122,7 @@ def report_on(
     return report_of(subject, examine(subject, max_examples, laws, seconds))
 
 
-def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
+def report_of(subject: Subject, outcomes: Sequence[LawOutcome]) -> Report:
     """Make the report from the outcomes of the laws."""
     name, site = subject.op.name, site_of(subject.op.forward)
     broken = [(outcome.law, outcome.broken) for outcome in outcomes if outcome.broken is not None]
@@ -143,7 +143,7 @@ def report_of(subject: Subject, outcomes: Sequence[Outcome]) -> Report:
     return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
 
 
-def _reasons(outcomes: Sequence[Outcome]) -> str:
+def _reasons(outcomes: Sequence[LawOutcome]) -> str:
     """List each reason once, after the names of its laws."""
     laws: dict[str, list[str]] = {}
     for outcome in outcomes:

@@ -13,8 +13,8 @@ from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call, literal
 from autolm.testing.laws.law import Law, LawBroken, Tally, broken
+from autolm.testing.operation_runner import OperationError
 from autolm.testing.reproduction import program_of_relation
-from autolm.testing.runs import OperationError
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import (
     Row,

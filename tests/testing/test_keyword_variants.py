@@ -5,8 +5,8 @@ import pytest
 
 from autolm.ops.array_operation import Case
 from autolm.testing import Verdict
-from autolm.testing.checking_operations import report_on
-from autolm.testing.other_keywords import with_other_keywords
+from autolm.testing.keyword_variants import with_other_keywords
+from autolm.testing.operation_checks import report_on
 from autolm.testing.registry import LAWS
 from autolm.testing.subject import Subject
 
