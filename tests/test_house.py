@@ -32,13 +32,18 @@ UPWARD = {
     "ops.primitive": {"tensor.tensor"},
     "ops.composed": {"tensor.tensor"},
     "tensor.tensor": {"walking.wording"},
-    "tensor.nodes": {"torch.root", "torch.memory"},
+    "tensor.nodes": {"torch.root", "torch.node_lookup"},
     "nn.module": {"drawing.table"},
     "walking.blame": {"drawing.table"},
     "walking.explanation": {"drawing.table"},
-    "walking.torch_recording": {"torch.recorder", "torch.notices"},
+    "walking.torch_recording": {"torch.function_mode", "torch.notices"},
     "compiled.tape": {"walking.wording"},
-    "torch.torch_node": {"torch.memory", "torch.modules", "torch.opening", "torch.in_numpy"},
+    "torch.torch_node": {
+        "torch.node_lookup",
+        "torch.module_paths",
+        "torch.fused_functions",
+        "torch.numpy_equivalent",
+    },
 }
 FILES = {
     ".".join(("autolm", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(

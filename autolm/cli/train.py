@@ -219,10 +219,10 @@ def _engine(
                 "--engine torch needs PyTorch, which is not installed: pip install 'autolm[torch]'"
             )
         )
-    from autolm.torch.engine import TorchEngine
-    from autolm.torch.workers import joined
+    from autolm.torch.torch_engine import TorchEngine
+    from autolm.torch.workers import join_workers
 
-    with joined(device or "cpu", parallel, config.dtype) as workers:
+    with join_workers(device or "cpu", parallel, config.dtype) as workers:
         make = partial(TorchEngine, workers=workers, compiled=compiled)
         yield (
             make,

@@ -3,8 +3,8 @@
 A fused operation is one node with its own backward rule. Its definition computes the same in
 several nodes, with a textbook's names; `autolm.walking.decomposition` runs it to open the node. It
 uses operators and methods of its operands only, so it has no backward rule, and runs on tensors of
-PyTorch as well (`autolm.torch.opening`). Numbers that are not operands, such as a mask, become
-constants.
+PyTorch as well (`autolm.torch.fused_functions`). Numbers that are not operands, such as a mask,
+become constants.
 """
 
 from __future__ import annotations

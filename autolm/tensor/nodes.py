@@ -13,18 +13,18 @@ def node_of(value: Any) -> Node | None:
     """Return the node that stands for a tensor of PyTorch; None for anything else."""
     if not _is_of_torch(value):
         return None
-    from autolm.torch.root import node_under
+    from autolm.torch.root import node_with_graph
 
-    return node_under(value)
+    return node_with_graph(value)
 
 
 def known_node(value: Any) -> Node | None:
     """Return the node of a tensor of PyTorch that has one already; None for anything else."""
     if not _is_of_torch(value):
         return None
-    from autolm.torch.memory import known
+    from autolm.torch.node_lookup import find_node
 
-    return known(value)
+    return find_node(value)
 
 
 def _is_of_torch(value: Any) -> bool:

@@ -1,8 +1,9 @@
-"""Programs of PyTorch as graphs of ours, stepped through and drawn; training in PyTorch (floor 6).
+"""PyTorch programs as autolm graphs, and training with PyTorch (layer 6).
 
-`record()` remembers what a program's functions did, and `graph(loss)` is then a node like any
-other. The rules are PyTorch's own; nothing is computed again. Where AUTOLM_DEBUG=1 or AUTOLM_DAP
-ask for it, importing this begins to record. `load` goes on in PyTorch with what TinyLM has learnt.
+`record()` records the functions that a program calls; `graph(loss)` then returns a node that every
+autolm tool accepts. Gradients come from PyTorch's own backward functions. `load` opens a trained
+TinyLM as a PyTorch module. Importing this package with AUTOLM_DEBUG=1 or AUTOLM_DAP set starts
+recording.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import Any
 from autolm.outside.lazy import lazily
 
 _HOMES = {
-    "autolm.torch.recorder": "record",
+    "autolm.torch.function_mode": "record",
     "autolm.torch.root": "graph node",
     "autolm.torch.checking": "check",
     "autolm.torch.torch_model": "arrays load",
 }
-_find, __dir__ = lazily(globals(), _HOMES, subpackages=("recorder",))
+_find, __dir__ = lazily(globals(), _HOMES, subpackages=("function_mode",))
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +33,4 @@ def __getattr__(name: str) -> Any:
 
 
 if os.getenv("AUTOLM_DEBUG") == "1" or os.getenv("AUTOLM_DAP"):
-    __getattr__("recorder").record_from_now_on()
+    __getattr__("function_mode").record_until_exit()

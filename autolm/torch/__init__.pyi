@@ -1,5 +1,5 @@
 from autolm.torch.checking import check as check
-from autolm.torch.recorder import record as record
+from autolm.torch.function_mode import record as record
 from autolm.torch.root import graph as graph
 from autolm.torch.root import node as node
 from autolm.torch.torch_model import arrays as arrays

@@ -1,4 +1,4 @@
-"""Prove each `torch.autograd.Function` that a program used, at the very inputs that it had."""
+"""Check each `torch.autograd.Function` that a program called, at the inputs of that call."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from autolm.engine.graph import topological_order
 from autolm.tensor.nodes import read_node
 from autolm.testing.check_report import Report
 from autolm.testing.torch import check_gradient
-from autolm.torch.asking import unseen
-from autolm.torch.call import Call
 from autolm.torch.operation import is_custom
+from autolm.torch.recording_pause import recording_paused
+from autolm.torch.torch_call import TorchCall
 
 
 def check(root: Any) -> list[Report]:
-    """Prove the `backward` of each Function of the user under a root, for the call that was made.
+    """Check the `backward` of each user-defined Function in a graph, at its recorded inputs.
 
     Parameters
     ----------
-    root
-        A tensor that was computed under `record()`, or its node.
+    root : torch.Tensor or node
+        A tensor of any shape that was computed under `record()`, or its node.
 
     Returns
     -------
     list of Report
-        One for each call, in the order in which they were made; none if no Function was used.
+        One report per call, in program order; empty if the graph contains no user-defined Function.
 
     Raises
     ------
     GradientError
-        At the first that is wrong; a note names the step, by operation, line and scope.
+        If a gradient is wrong. A note names the step by operation, location and scope.
+    TypeError
+        If `root` is neither a tensor nor a node.
 
     Examples
     --------
@@ -55,16 +57,16 @@ def check(root: Any) -> list[Report]:
     """
     reports = []
     for node in topological_order(read_node("check", "root", root)):
-        call: Call | None = getattr(node, "call", None)
+        call: TorchCall | None = getattr(node, "call", None)
         if (
             call is None
             or not is_custom(call.function)
             or call.function.__module__.startswith("torch.")
         ):
             continue
-        args, _ = call.arguments([each.data.detach().clone() for each in call.operands])
+        args, _ = call.arguments([operand.data.detach().clone() for operand in call.operands])
         try:
-            with unseen(), torch.enable_grad():
+            with recording_paused(), torch.enable_grad():
                 reports.append(check_gradient(call.function, *args))
         except Exception as error:
             error.add_note(f"in {call.name}, at {node.site}" + f", {node.scope}" * bool(node.scope))

@@ -1,8 +1,8 @@
-"""What autolm does not see of a program, said in one line each, and never raised into the program.
+"""Notices on standard error about calls and passes that autolm does not record.
 
-A program that is watched must run as it does by itself. So an error of autolm's own while it
-records is a line on standard error, and the call is left out of the record. With AUTOLM_STRICT=1
-such an error is raised: that is for autolm's own tests.
+Recording must not change how a program runs. An error in the recorder is therefore printed in one
+line, and the call is left out of the graph. AUTOLM_STRICT=1 raises such an error instead; autolm's
+own tests set it.
 """
 
 from __future__ import annotations
@@ -30,63 +30,63 @@ MULTI_GRAD = (
     "pass is done"
 )
 
-_said: list[str] = []
-_unwalked: list[str] = []  # backward passes that were only named, and not walked
+_printed: list[str] = []
+_unwalked: list[str] = []  # backward passes that ran without being walked
 
 
 def notice(message: str) -> None:
-    """Print a line for the user, unless it was printed before in this recording."""
-    if message not in _said:
-        _said.append(message)
+    """Print a message, once per recording."""
+    if message not in _printed:
+        _printed.append(message)
         print_safely(f"autolm: {say(message)}", sys.stderr)
 
 
-def forget_notices() -> None:
-    """Let every line be printed again: a recording begins."""
-    _said.clear()
+def reset_notices() -> None:
+    """Forget the notices of the previous recording."""
+    _printed.clear()
     _unwalked.clear()
 
 
-def not_walked(what: str, why: str) -> None:
-    """Name a backward pass of the program that was run plainly, and say why."""
-    notice(f"not walked: {what}; {why}")
-    _unwalked.append(what)
+def report_unwalked(backward_pass: str, reason: str) -> None:
+    """Report a backward pass that ran without being walked, with the reason."""
+    notice(f"not walked: {backward_pass}; {reason}")
+    _unwalked.append(backward_pass)
 
 
-def started(what: str) -> None:
-    """Note something that may have done a backward pass where autolm does not look."""
-    _unwalked.append(what)
+def note_possible_pass(event: str) -> None:
+    """Note an event, such as a new process, that may have run a backward pass unseen."""
+    _unwalked.append(event)
 
 
 def passes_not_walked() -> list[str]:
-    """List the passes of the program that were only named, in this recording."""
+    """List the passes of this recording that were not walked."""
     return list(dict.fromkeys(_unwalked))
 
 
-def not_recorded(name: str, error: Exception) -> None:
-    """Say that a call is left out of the record because of an error of autolm's own.
+def report_unrecorded(name: str, error: Exception) -> None:
+    """Report a call that is left out of the graph because the recorder failed.
 
     Raises
     ------
     Exception
-        The error itself, where AUTOLM_STRICT is 1.
+        The error itself, if AUTOLM_STRICT is 1.
     """
     if os.getenv("AUTOLM_STRICT") == "1":
         raise error
-    told = in_a_line(f"{type(error).__name__}: {words_of(error)}")
+    details = in_a_line(f"{type(error).__name__}: {words_of(error)}")
     notice(
-        f"{name} at {place_of_program()} is not recorded, by an error of autolm ({told}); "
+        f"{name} at {program_location()} is not recorded, by an error of autolm ({details}); "
         "the program goes on"
     )
 
 
-def place_of_program() -> str:
-    """Return FILE:LINE of the program's running call."""
+def program_location() -> str:
+    """Return FILE:LINE of the user's call that is running."""
     return str(calling_site(Sites()))
 
 
-def is_unwatchable() -> bool:
-    """Whether what runs now cannot be recorded: tensors stand for others; say so once."""
+def is_unrecordable() -> bool:
+    """Whether torch.func or torch.jit is tracing, which cannot be recorded; print a notice once."""
     if torch._C._functorch.peek_interpreter_stack() is not None:
         notice(TRANSFORMED)
         return True

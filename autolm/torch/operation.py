@@ -1,4 +1,4 @@
-"""What is known of a function of PyTorch: its name, and words where autolm has the same."""
+"""Records of PyTorch functions: names, formulas, and the arguments that they write into."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ import torch
 from torch.autograd.function import Function
 
 from autolm import ops
-from autolm.torch.several import Several
+from autolm.torch.tuple_output import TupleOutput
 
-# How autolm calls what Python's operators and PyTorch's other spellings do.
+# Names of Python's operators and PyTorch's aliases -> the name in autolm.
 SPELLINGS = {
     **{"truediv": "div", "divide": "div", "true_divide": "div", "multiply": "mul"},
     **{"subtract": "sub", "negative": "neg", "absolute": "abs"},
 }
-# The functions that mean the same as autolm's operation of their name, whatever their attributes.
-# Elementwise operations, and sum, do so without attributes.
-SAME = ("softmax", "log_softmax", "reshape", "transpose", "getitem", "matmul", "embedding")
-LINEAR = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
-# What gives its operands back, for hooks on modules.
-HANDS_ON = "BackwardHookFunction"
+# Functions that mean the same as the autolm operation of that name, with any attributes.
+# Elementwise operations and sum mean the same if they have no attributes.
+SAME_MEANING = ("softmax", "log_softmax", "reshape", "transpose", "getitem", "matmul", "embedding")
+LINEAR_RULE = ("ḡ @ weight", "ḡᵀ @ input", "Σ ḡ")
+# The Function that PyTorch inserts for hooks on modules; it returns its operands.
+MODULE_HOOK_FUNCTION = "BackwardHookFunction"
 INFIX = frozenset(("add", "sub", "mul", "div", "pow", "matmul"))
 
 
 @dataclass(frozen=True)
 class TorchOperation:
-    """The record of a function of PyTorch.
+    """The record of a PyTorch function.
 
     Attributes
     ----------
     name, symbol, formula, rule
-        As in the records of autolm; empty where these are not known to hold.
+        As in the records of autolm operations; empty if the function has no equivalent there.
     forward
-        The function itself.
+        The PyTorch function.
     cases
-        Empty where the function works element by element.
-    follow
-        Of what only hands on: the data of a node, from what its parents hold.
-    part
-        Of one of several results: which.
+        Empty for an elementwise function.
+    pass_through
+        For a node that only passes data on: computes its data from its parents.
+    output_index
+        For one output of several: its index.
     """
 
     name: str
@@ -53,49 +53,53 @@ class TorchOperation:
     rule: tuple[str, ...] = ()
     forward: Any = None
     cases: tuple[Any, ...] = ("not element by element",)
-    follow: Callable[[Any], Any] | None = None
-    part: int | None = None
+    pass_through: Callable[[Any], Any] | None = None
+    output_index: int | None = None
 
 
 @cache
-def operation(name: str, forward: Any, operands: int, is_alone: bool) -> TorchOperation:
-    """Return the record of a function, by its name and number of operands.
-
-    `is_alone` says that the call has no attributes.
-    """
-    if name == HANDS_ON:
-        return TorchOperation(name, forward=forward, cases=(), follow=_of_operands)
+def operation(name: str, forward: Any, operands: int, has_no_attributes: bool) -> TorchOperation:
+    """Return the record of a function that is called with this many operands."""
+    if name == MODULE_HOOK_FUNCTION:
+        return TorchOperation(name, forward=forward, cases=(), pass_through=_copy_operands)
     if name == "linear":
         formula = "input @ weightᵀ + bias"
-        return TorchOperation(name, "linear", formula, LINEAR[:operands], forward)
-    known = getattr(ops, name, None)
+        return TorchOperation(name, "linear", formula, LINEAR_RULE[:operands], forward)
+    equivalent = getattr(ops, name, None)
     if (
-        not isinstance(known, ops.ArrayOperation)
-        or not (name in SAME or (is_alone and (name == "sum" or not known.cases)))
-        or len(known.rule) not in (1, operands)
+        not isinstance(equivalent, ops.ArrayOperation)
+        or not (
+            name in SAME_MEANING or (has_no_attributes and (name == "sum" or not equivalent.cases))
+        )
+        or len(equivalent.rule) not in (1, operands)
     ):
         return TorchOperation(name, forward=forward)
     return TorchOperation(
-        name, known.symbol, known.formula, known.rule, forward, tuple(known.cases)
+        name,
+        equivalent.symbol,
+        equivalent.formula,
+        equivalent.rule,
+        forward,
+        tuple(equivalent.cases),
     )
 
 
-def _of_operands(node: Any) -> Any:
-    held = [parent.data for parent in node.parents]
-    return Several(held) if isinstance(node.data, Several) else held[0]
+def _copy_operands(node: Any) -> Any:
+    data = [parent.data for parent in node.parents]
+    return TupleOutput(data) if isinstance(node.data, TupleOutput) else data[0]
 
 
 @cache
 def is_custom(function: Any) -> bool:
-    """Whether this is a `torch.autograd.Function`, which is a class."""
+    """Whether this is a subclass of `torch.autograd.Function`."""
     return isinstance(function, type) and issubclass(function, Function)
 
 
 @cache
-def called(function: Any) -> str:
-    """Return the name of a function: `add` of `torch.add`, `Tensor.add_` and `Tensor.__radd__`."""
+def function_name(function: Any) -> str:
+    """Return the name of a function: `add` for `torch.add`, `Tensor.add_`, `Tensor.__radd__`."""
     name = getattr(function, "__name__", type(function).__name__)
-    if name == "__get__":  # of an attribute, such as x.T
+    if name == "__get__":  # the getter of an attribute, such as x.T
         name = getattr(function.__self__, "__name__", name)
     bare = name.strip("_") or name
     is_operator = name.startswith("__")
@@ -106,22 +110,22 @@ def called(function: Any) -> str:
 
 @cache
 def is_reflected(function: Any) -> bool:
-    """Whether the operands of an operator come in the other order, as of `2 - x`."""
+    """Whether the operands of an operator are swapped, as in `2 - x`."""
     name = getattr(function, "__name__", "")
-    return name.startswith("__r") and called(function) in INFIX
+    return name.startswith("__r") and function_name(function) in INFIX
 
 
-class Written(NamedTuple):
-    """Which arguments a function writes into: by position, and by name."""
+class WrittenParameters(NamedTuple):
+    """The parameters that a function writes into, by position and by name."""
 
     positions: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
 
 
-NOTHING = Written()
-# Their schemas say that they change the tensor; it is not its numbers that they change.
-NO_NUMBERS = ("requires_grad_", "detach_", "retain_grad", "rename_", "share_memory_")
-# The operators `+=` and the like, as Python calls them, and the function that each is.
+NO_PARAMETERS = WrittenParameters()
+# Their schemas say that they write into the tensor, but they change only its metadata.
+METADATA_ONLY = ("requires_grad_", "detach_", "retain_grad", "rename_", "share_memory_")
+# In-place operators such as `__iadd__` -> the function that each one is.
 IN_PLACE = {
     f"__i{name}__": f"{SPELLINGS.get(name, name)}_"
     for name in (
@@ -131,79 +135,87 @@ IN_PLACE = {
 }
 
 
-def writes_into(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+def written_arguments(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
     """List the arguments that a call writes into: those of `add_`, `x[0] = y`, `inplace=True`."""
-    written = written_by(function)
-    targets = [args[i] for i in written.positions if i < len(args)]
-    targets += [kwargs[name] for name in written.names if name in kwargs]
+    parameters_written = written_parameters(function)
+    targets = [args[i] for i in parameters_written.positions if i < len(args)]
+    targets += [kwargs[name] for name in parameters_written.names if name in kwargs]
     if "out" in kwargs:
         targets.append(kwargs["out"])
-    place = _place_of_switch(function)
-    if place is not None and (kwargs.get("inplace") or args[place : place + 1] == (True,)):
+    position = _inplace_position(function)
+    if position is not None and (kwargs.get("inplace") or args[position : position + 1] == (True,)):
         targets += args[:1] or [kwargs[next(iter(parameters(function)))]]
-    return [each for each in targets if each is not None]
+    return [target for target in targets if target is not None]
 
 
 @cache
 def may_write(function: Any) -> bool:
-    """Whether some call of this function may write into its arguments, besides `out=`."""
-    return bool(written_by(function) != NOTHING or _place_of_switch(function) is not None)
+    """Whether a call of this function may write into an argument other than `out=`."""
+    return bool(
+        written_parameters(function) != NO_PARAMETERS or _inplace_position(function) is not None
+    )
 
 
 @cache
-def written_by(function: Any) -> Written:
-    """Return which arguments a function always writes into, as its schema says."""
+def written_parameters(function: Any) -> WrittenParameters:
+    """Return the parameters that a function always writes into, from its schema."""
     name = getattr(function, "__name__", "")
-    if is_custom(function) or name in NO_NUMBERS:
-        return NOTHING
+    if is_custom(function) or name in METADATA_ONLY:
+        return NO_PARAMETERS
     if name == "__setitem__" or name in IN_PLACE:
-        return Written((0,))
+        return WrittenParameters((0,))
     for schema in _schemas(function, name):
         arguments = schema.arguments
-        written = [
-            (i, each.name)
-            for i, each in enumerate(arguments)
-            if each.alias_info is not None and each.alias_info.is_write and not each.is_out
+        targets = [
+            (i, argument.name)
+            for i, argument in enumerate(arguments)
+            if argument.alias_info is not None
+            and argument.alias_info.is_write
+            and not argument.is_out
         ]
-        if written:
-            return Written(tuple(i for i, _ in written), tuple(name for _, name in written))
-    return NOTHING
+        if targets:
+            positions, names = zip(*targets, strict=True)
+            return WrittenParameters(positions, names)
+    return NO_PARAMETERS
 
 
 def _schemas(function: Any, name: str) -> list[Any]:
-    """Return the schemas of a function: its own, or those of PyTorch's operator of its name."""
+    """Return the schemas of a function, or of the PyTorch operator of that name."""
     if isinstance(function, torch._ops.OpOverload):
         return [function._schema]
     if isinstance(function, torch._ops.OpOverloadPacket):
-        return [getattr(function, each)._schema for each in function.overloads()]  # type: ignore[no-untyped-call]
-    found: list[Any] = torch._C._jit_get_schemas_for_operator(f"aten::{name}") if name else []
-    return found
+        return [getattr(function, name)._schema for name in function.overloads()]  # type: ignore[no-untyped-call]
+    schemas: list[Any] = torch._C._jit_get_schemas_for_operator(f"aten::{name}") if name else []
+    return schemas
 
 
 @cache
-def _place_of_switch(function: Any) -> int | None:
-    """Return the position of a function's argument `inplace`; None if it has none."""
+def _inplace_position(function: Any) -> int | None:
+    """Return the position of the parameter `inplace`; None if the function lacks it."""
     names = [*parameters(function)]
     return names.index("inplace") if "inplace" in names else None
 
 
 @cache
 def parameters(function: Any) -> dict[str, Any]:
-    """Return what a function calls its arguments, with their defaults; one of C does not say."""
-    told = function.forward if is_custom(function) else function
-    if not isinstance(told, FunctionType) or hasattr(told, "__wrapped__"):
+    """Return the parameters of a function with their defaults; empty for a function in C."""
+    python_function = function.forward if is_custom(function) else function
+    if not isinstance(python_function, FunctionType) or hasattr(python_function, "__wrapped__"):
         return {}
-    found = inspect.signature(told).parameters.values()
-    if any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in found):
+    signature = inspect.signature(python_function).parameters.values()
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature):
         return {}
-    names = {each.name: each.default for each in found}
+    names = {parameter.name: parameter.default for parameter in signature}
     if is_custom(function) and function.setup_context is Function.setup_context:
         del names[next(iter(names))]  # the context
     return names
 
 
-def arguments(function: Any, args: Sequence[Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments by their names, or by numbers without; defaults are left out."""
+def named_arguments(
+    function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments by name, or by position if unnamed; defaults are omitted."""
     names = parameters(function)
-    given = {**dict(zip(names or map(str, range(len(args))), args, strict=False)), **told}
-    return {name: value for name, value in given.items() if value is not names.get(name, given)}
+    positional = dict(zip(names or map(str, range(len(args))), args, strict=False))
+    passed = {**positional, **kwargs}
+    return {name: value for name, value in passed.items() if value is not names.get(name, passed)}

@@ -1,4 +1,4 @@
-"""The state of PyTorch's random numbers, on every device that has one."""
+"""Get and set the state of PyTorch's random number generators, on all devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ State = dict[str, torch.Tensor]
 
 
 def random_state() -> State:
-    """Return the state of each generator, by its device."""
+    """Return the state of each generator, by device name such as ``cuda:0``."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         for device in range(torch.cuda.device_count()):
@@ -17,9 +17,9 @@ def random_state() -> State:
 
 
 def set_random_state(state: State) -> None:
-    """Set each generator to where it was."""
-    for device, numbers in state.items():
+    """Restore the state of each generator."""
+    for device, generator_state in state.items():
         if device == "cpu":
-            torch.set_rng_state(numbers)
+            torch.set_rng_state(generator_state)
         else:
-            torch.cuda.set_rng_state(numbers, device)
+            torch.cuda.set_rng_state(generator_state, device)

@@ -1,4 +1,4 @@
-"""The graph under a tensor: where every tool of autolm begins to look at a PyTorch program."""
+"""`graph` and `node`: the entry points from a PyTorch tensor to its graph."""
 
 from __future__ import annotations
 
@@ -10,54 +10,95 @@ import torch
 
 from autolm.engine.graph import describe, topological_order
 from autolm.engine.recording import note_here
-from autolm.torch.asking import unseen
-from autolm.torch.memory import cut_off, node_of
-from autolm.torch.modules import name_leaves
+from autolm.torch.hook_replay import replayed
+from autolm.torch.module_paths import name_leaves
+from autolm.torch.node_lookup import excluded_nodes, node_of
 from autolm.torch.notices import MULTI_GRAD, notice
-from autolm.torch.once import once
 from autolm.torch.operation import TorchOperation
-from autolm.torch.several import Several
+from autolm.torch.recording_pause import recording_paused
 from autolm.torch.torch_node import TorchNode, read_gradients
 
 HOOKS = TorchOperation(
     "hook",
     formula="a, its gradient as the hooks leave it",
     cases=(),
-    follow=lambda node: node.parents[0].data,
+    pass_through=lambda node: node.parents[0].data,
 )
 LOSSES = TorchOperation("losses", "Σ", "Σ ⟨gradient, loss⟩")
 
 
-class NotWalked(Exception):
-    """A backward pass that autolm cannot show as PyTorch does it; the message says why."""
+class PassNotWalkable(Exception):
+    """A backward pass that autolm cannot walk; the message gives the reason."""
 
 
 def node(tensor: torch.Tensor) -> TorchNode:
-    """Return the node of a tensor: with its data and its name, if `record()` saw it made.
+    """Return the node of a tensor.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        A tensor of any shape. If it was computed under `record()`, its node has data, operation
+        and location.
+
+    Returns
+    -------
+    TorchNode
+        The node, with `data`, `grad`, `parents` and a settable `name`.
 
     Raises
     ------
     TypeError
-        For what is no tensor.
+        If `tensor` is not a `torch.Tensor`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import autolm.torch
+    >>> w = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> autolm.torch.node(w).name = "w"
+    >>> with autolm.torch.record():
+    ...     loss = (w * w).sum()
+    >>> [parent.name for parent in autolm.torch.node(loss).parents[0].parents]
+    ['w', 'w']
     """
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(f"node: a tensor of PyTorch is needed, not a {type(tensor).__name__}")
-    with unseen():
+    with recording_paused():
         return node_of(tensor)
 
 
 def graph(loss: torch.Tensor) -> TorchNode:
-    """Return the root of the graph under a tensor, for `debug`, `draw`, `explain` and the others.
+    """Return the root of the graph under a tensor, for `debug`, `draw`, `explain` and other tools.
 
-    Parameters call themselves as in their modules. A graph that `record()` did not see has shapes
-    in place of data, and PyTorch's names of its functions.
+    Parameters are named by their paths in their modules. Operations that were not computed under
+    `record()` have shapes without data, and the names of PyTorch's autograd functions.
+
+    Parameters
+    ----------
+    loss : torch.Tensor
+        The tensor that the pass starts from, of any shape.
+
+    Returns
+    -------
+    TorchNode
+        The node of `loss`, with the names and gradients of all leaves filled in.
 
     Raises
     ------
     TypeError
-        For what is no tensor.
+        If `loss` is not a `torch.Tensor`.
     ValueError
-        For a tensor that no operation made, or from which no gradient goes back.
+        If `loss` is a leaf or does not require a gradient.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import autolm.torch
+    >>> layer = torch.nn.Linear(2, 1)
+    >>> with autolm.torch.record():
+    ...     loss = layer(torch.ones(3, 2)).sum()
+    >>> [step.node.op.name for step in autolm.torch.graph(loss).steps()]
+    ['sum', 'linear']
     """
     root = node(loss)
     if not root.requires_grad:
@@ -69,19 +110,19 @@ def graph(loss: torch.Tensor) -> TorchNode:
         raise ValueError(
             f"graph: {describe(root)}: no operation made it; begin at what is computed of it"
         )
-    return prepared(root)
+    return prepare_graph(root)
 
 
-def node_under(tensor: torch.Tensor) -> TorchNode:
-    """Return the node of a tensor with its graph prepared, for a tool that was given the tensor."""
-    found = node(tensor)
-    return prepared(found) if found.parents else found
+def node_with_graph(tensor: torch.Tensor) -> TorchNode:
+    """Return the node of a tensor, and prepare the graph under it if there is one."""
+    root = node(tensor)
+    return prepare_graph(root) if root.parents else root
 
 
-def prepared(root: TorchNode) -> TorchNode:
-    """Name the leaves of a graph, read their gradients, and make steps of the hooks in it."""
+def prepare_graph(root: TorchNode) -> TorchNode:
+    """Name the leaves of a graph, read their gradients, and insert steps for hooks."""
     order: list[Any] = topological_order(root)
-    with unseen():
+    with recording_paused():
         name_leaves(order)
         root = _with_hooks(root, order)
     read_gradients(root)
@@ -89,24 +130,24 @@ def prepared(root: TorchNode) -> TorchNode:
 
 
 def _with_hooks(root: TorchNode, order: Sequence[TorchNode]) -> TorchNode:
-    """Put a step for the hooks of a tensor between it and what uses it; return the root then."""
-    steps = {each.parents[0]: each for each in order if each.op is HOOKS}
-    steps |= {each: _hook_step(each) for each in order if each not in steps and _is_hooked(each)}
-    for each in order if steps else ():
-        if each.op is not HOOKS:
-            each.parents = tuple(steps.get(parent, parent) for parent in each.parents)
+    """Insert a step between each hooked tensor and its users; return the root of the new graph."""
+    steps = {node.parents[0]: node for node in order if node.op is HOOKS}
+    steps |= {node: _hook_step(node) for node in order if node not in steps and _is_hooked(node)}
+    for node in order if steps else ():
+        if node.op is not HOOKS:
+            node.parents = tuple(steps.get(parent, parent) for parent in node.parents)
     return steps.get(root, root)
 
 
 def _is_hooked(node: TorchNode) -> bool:
-    """Whether a node has hooks that can be called in a walk."""
-    return bool(node.hooks) and not all(map(_needs_a_pass, list((node.hooks or {}).values())))
+    """Whether a node has a hook that can be called in a walk."""
+    return bool(node.hooks) and not all(map(_is_multi_grad_hook, list((node.hooks or {}).values())))
 
 
-def _needs_a_pass(hook: Any) -> bool:
-    """Whether a hook is one of several tensors', which ask PyTorch which pass is running.
+def _is_multi_grad_hook(hook: Any) -> bool:
+    """Whether a hook comes from `register_multi_grad_hook`, which works only inside PyTorch's pass.
 
-    They cannot change a gradient.
+    Such hooks cannot change a gradient.
     """
     code = getattr(hook, "__code__", None)
     is_multi_grad = code is not None and code.co_filename == torch.autograd.graph.__file__
@@ -116,93 +157,96 @@ def _needs_a_pass(hook: Any) -> bool:
 
 
 def _hook_step(hooked: TorchNode) -> TorchNode:
-    """Make a node of the hooks of a tensor, which see its whole gradient and may change it."""
+    """Make a node for the hooks of a tensor, which receive its whole gradient and may change it."""
     hooks = hooked.hooks
     assert hooks is not None
 
     def rule(upstream: torch.Tensor) -> tuple[torch.Tensor]:
         for key, hook in list(hooks.items()):
-            if _needs_a_pass(getattr(hook, "original", hook)):
+            if _is_multi_grad_hook(getattr(hook, "original", hook)):
                 continue
-            told = once(hooks, key, hook)(upstream)
-            upstream = upstream if told is None else told
+            replacement = replayed(hooks, key, hook)(upstream)
+            upstream = upstream if replacement is None else replacement
         return (upstream,)
 
     step = TorchNode(hooked.data, op=HOOKS, parents=(hooked,), rule=rule, note=hooked.note)
-    step.order = hooked.order + 0.5  # type: ignore[assignment] # between it and what uses it
+    step.order = hooked.order + 0.5  # type: ignore[assignment] # between the tensor and its users
     step.edge, step.origin = hooked.edge, hooked.origin
     return step
 
 
-def graph_of_pass(
-    losses: Any, grads: Any, own_backward: Callable[[], None]
+def root_of_pass(
+    losses: Any, grads: Any, program_backward: Callable[[], None]
 ) -> tuple[TorchNode, Any]:
-    """Return the root of a pass that a program begins, and its gradient; of several losses, one.
+    """Return the root and the seed gradient of a pass that the program starts.
 
-    What PyTorch differentiates of several is Σ ⟨gradient, loss⟩: that is a step of its own.
+    For several losses, the root is a step of its own, Σ ⟨gradient, loss⟩.
 
     Raises
     ------
-    NotWalked
-        For a pass that is none from tensors to leaves.
+    PassNotWalkable
+        If the pass starts from graph edges, or goes through nested tensors.
     """
-    given = [losses] if isinstance(losses, torch.Tensor) else list(losses)
-    seeds = list(grads) if isinstance(grads, Sequence) else [grads] * len(given)
-    if not all(isinstance(each, torch.Tensor) for each in given):
-        raise NotWalked("it begins at edges of PyTorch's graph, and autolm walks from tensors")
-    nodes = [graph(each) for each in given]
-    for each in nodes:
-        _refuse_nested(each)
-    if len(given) == 1:
+    tensors = [losses] if isinstance(losses, torch.Tensor) else list(losses)
+    seeds = list(grads) if isinstance(grads, Sequence) else [grads] * len(tensors)
+    if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
+        raise PassNotWalkable(
+            "it begins at edges of PyTorch's graph, and autolm walks from tensors"
+        )
+    nodes = [graph(tensor) for tensor in tensors]
+    for node in nodes:
+        _refuse_nested(node)
+    if len(tensors) == 1:
         root = nodes[0]
-        root.own_backward = own_backward
+        root.program_backward = program_backward
         return root, seeds[0]
-    seeds = [each.as_gradient(seed) for each, seed in zip(nodes, seeds, strict=True)]
+    seeds = [node.as_gradient(seed) for node, seed in zip(nodes, seeds, strict=True)]
 
     def rule(upstream: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(upstream.to(seed.device) * seed for seed in seeds)
 
-    with unseen():
+    with recording_paused():
         data = sum(((n.data * seed).sum() for n, seed in zip(nodes, seeds, strict=True)))
     root = TorchNode(data, op=LOSSES, parents=tuple(nodes), rule=rule, note=note_here())
-    root.own_backward = own_backward
+    root.program_backward = program_backward
     return root, None
 
 
 def _refuse_nested(root: TorchNode) -> None:
     nodes: list[Any] = topological_order(root)
-    held = [node.held if isinstance(node.held, Several) else (node.held,) for node in nodes]
-    if any(each.tensor.is_nested for several in held for each in several):
-        raise NotWalked("it goes through nested tensors, whose gradients autolm cannot add up")
+    if any(snapshot.tensor.is_nested for node in nodes for snapshot in node.snapshots):
+        raise PassNotWalkable(
+            "it goes through nested tensors, whose gradients autolm cannot add up"
+        )
 
 
 @contextmanager
-def only_to(root: TorchNode, inputs: Any) -> Iterator[None]:
-    """Let a pass send gradients only towards some leaves, as `backward(inputs=…)` does.
+def restricted_to_inputs(root: TorchNode, inputs: Any) -> Iterator[None]:
+    """Restrict a pass to the paths that reach `inputs`, as `backward(inputs=…)` does.
 
     Raises
     ------
-    NotWalked
-        For inputs that are no leaves of the graph.
+    PassNotWalkable
+        If an input is not a leaf, or none is in the graph.
     """
-    wanted = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    if not all(isinstance(each, torch.Tensor) and each.is_leaf for each in wanted):
-        raise NotWalked("its inputs= are results, and autolm walks to leaves")
+    leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    if not all(isinstance(tensor, torch.Tensor) and tensor.is_leaf for tensor in leaves):
+        raise PassNotWalkable("its inputs= are results, and autolm walks to leaves")
     order: list[Any] = topological_order(root)
     reaching = set[TorchNode]()
-    for each in order:
-        is_input = not each.parents and any(each.origin() is tensor for tensor in wanted)
-        if is_input or not reaching.isdisjoint(each.parents):
-            reaching.add(each)
+    for node in order:
+        is_input = not node.parents and any(node.origin() is tensor for tensor in leaves)
+        if is_input or not reaching.isdisjoint(node.parents):
+            reaching.add(node)
     if root not in reaching:
-        raise NotWalked("none of its inputs= is a leaf of this graph")
-    others = [each for each in order if each.requires_grad and each not in reaching]
+        raise PassNotWalkable("none of its inputs= is a leaf of this graph")
+    excluded = [node for node in order if node.requires_grad and node not in reaching]
     try:
-        cut_off.update(others)
-        for each in others:
-            each.requires_grad = False
+        excluded_nodes.update(excluded)
+        for node in excluded:
+            node.requires_grad = False
         yield
     finally:
-        cut_off.difference_update(others)
-        for each in others:
-            each.requires_grad = True
+        excluded_nodes.difference_update(excluded)
+        for node in excluded:
+            node.requires_grad = True

@@ -1,11 +1,11 @@
-"""The data of a tensor at one moment, also after the program has written into its memory.
+"""Snapshots of tensors that survive in-place writes, without copying whole tensors.
 
-Nothing is copied when a tensor is computed. Before a recorded in-place write, the part that will be
-overwritten is copied, once for all snapshots of that memory. A snapshot that is read later undoes
-the writes since, on a copy. So n writes cost the bytes that they write, and not n whole tensors.
+Before a recorded in-place write, the part that will be overwritten is copied, once for all
+snapshots of that memory. Reading a snapshot later undoes the writes since then, on a copy of the
+memory. So n writes cost the bytes that they write, not n whole tensors.
 
-The writes to one memory are a chain from the oldest to the newest. A snapshot holds the write that
-comes after it, and a write the next one: what no snapshot needs any more is freed by itself.
+The writes to one memory form a linked list, oldest first. A snapshot references the next write
+after it, and each write the next one, so that writes which no snapshot needs are freed.
 """
 
 from __future__ import annotations
@@ -16,52 +16,62 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from autolm.torch.asking import unseen
+from autolm.torch.recording_pause import recording_paused
 
 
 class Write:
-    """One in-place write, or the place for the next one in the chain of a memory.
+    """One in-place write, or an empty entry for the next write to a memory.
 
     Attributes
     ----------
     next
-        The write after it; None as long as this one has not happened.
+        The following write; None for an empty entry.
     old
-        The numbers that it replaced; None if these were not kept.
+        The elements that it replaced; None if they were not copied.
+    version_increments
+        By how much the write raised the version of its tensor.
     """
 
-    __slots__ = ("__weakref__", "_geometry", "_index", "_target", "bumps", "next", "old")
+    __slots__ = (
+        "__weakref__",
+        "_geometry",
+        "_index",
+        "_target",
+        "next",
+        "old",
+        "version_increments",
+    )
 
     def __init__(self) -> None:
         self.next: Write | None = None
         self.old: torch.Tensor | None = None
-        self.bumps = 0  # by how much it raised the version of its tensor
+        self.version_increments = 0
         self._target: torch.Tensor | None = None
 
     def begin(self, target: torch.Tensor, index: Any) -> None:
-        """Keep what a write into `target`, or into `target[index]`, will replace."""
-        self._target, self.bumps = target, -version_of(target)
-        if not _can_be_copied(target):
+        """Copy the elements that a write into `target`, or into `target[index]`, will replace."""
+        self._target, self.version_increments = target, -version_of(target)
+        if not _is_copyable(target):
             return
         self._geometry = _geometry(target)
-        is_as_in_memory = not (target.is_conj() or target.is_neg())
+        is_plain = not (target.is_conj() or target.is_neg())  # elements are as in memory
         memory = target.untyped_storage()
-        part = target.detach() if is_as_in_memory else _view(memory, self._geometry)
+        part = target.detach() if is_plain else _view(memory, self._geometry)
         if index is not None:
-            self._index = _copied(index)
+            self._index = _copy_index(index)
             part = part[self._index]
         else:
             self._index = None
         self.old = part.clone()
 
     def end(self) -> None:
-        """Note that the write is done."""
+        """Note that the write has happened."""
         assert self._target is not None
-        self.bumps += version_of(self._target)
+        self.version_increments += version_of(self._target)
         self._target = None
 
     def undo(self, memory: torch.UntypedStorage) -> None:
-        """Put what was there before into a copy of the memory."""
+        """Restore the replaced elements in a copy of the memory."""
         assert self.old is not None
         part = _view(memory, self._geometry)
         if self._index is None:
@@ -70,15 +80,15 @@ class Write:
             part[self._index] = self.old
 
 
-# The place for the next write to each memory that some snapshot is of.
+# The empty entry of each memory that has a watched snapshot, by storage id.
 _next_writes: weakref.WeakValueDictionary[int, Write] = weakref.WeakValueDictionary()
 
 
 class Snapshot:
-    """A tensor as it is now. It is read by `data`, and as long as nobody writes, costs nothing.
+    """The data of a tensor at one moment; free until the memory is written into.
 
-    The fresh result of an operation is the only tensor of its memory. Whatever shares memory with
-    another must be a snapshot `watched` from the beginning; the others are before the first write.
+    A tensor that shares memory with another one must be `watched` from the start. The new result of
+    an operation owns its memory, and can be watched just before the first write.
     """
 
     __slots__ = ("_next_write", "tensor", "version")
@@ -90,8 +100,8 @@ class Snapshot:
             self.watch()
 
     def watch(self) -> None:
-        """Take part in the chain of writes to the memory, from now on."""
-        memory = _memory_of(self.tensor) if self._next_write is None else None
+        """Track the writes to the memory from now on."""
+        memory = _storage_id(self.tensor) if self._next_write is None else None
         if memory is not None:
             write = _next_writes.get(memory)
             if write is None:
@@ -100,28 +110,29 @@ class Snapshot:
 
     @property
     def data(self) -> torch.Tensor:
-        """The numbers of that moment; only a shape, on the device `meta`, if they are gone."""
+        """The data at that moment; a tensor on the device `meta` if they are lost."""
         writes, write = list[Write](), self._next_write
         while write is not None and write.next is not None:
             writes.append(write)
             write = write.next
-        unseen_writes = version_of(self.tensor) - self.version - sum(each.bumps for each in writes)
-        if not writes and not unseen_writes:
+        increments = sum(write.version_increments for write in writes)
+        untracked = version_of(self.tensor) - self.version - increments
+        if not writes and not untracked:
             return self.tensor
-        with unseen(), torch.no_grad():
-            if unseen_writes > 0 or any(each.old is None for each in writes):
+        with recording_paused(), torch.no_grad():
+            if untracked > 0 or any(write.old is None for write in writes):
                 return torch.empty_like(self.tensor, device="meta")
             memory = self.tensor.untyped_storage().clone()  # type: ignore[no-untyped-call]
-            for each in reversed(writes):
-                each.undo(memory)
+            for write in reversed(writes):
+                write.undo(memory)
             data = _view(memory, _geometry(self.tensor))
             data = data.conj() if self.tensor.is_conj() else data
             return torch._neg_view(data) if self.tensor.is_neg() else data
 
 
 def begin_write(target: torch.Tensor, index: Any = None) -> Write | None:
-    """Keep what a write is about to replace; None if no snapshot needs it."""
-    memory = _memory_of(target)
+    """Copy what a write is about to replace; return None if no snapshot needs it."""
+    memory = _storage_id(target)
     write = None if memory is None else _next_writes.get(memory)
     if write is None or memory is None:
         return None
@@ -131,31 +142,31 @@ def begin_write(target: torch.Tensor, index: Any = None) -> Write | None:
     return write
 
 
-def _copied(index: Any) -> Any:
-    """Return an index that stays as it is, whatever the program does with its tensors."""
+def _copy_index(index: Any) -> Any:
+    """Copy an index, so that later writes of the program do not change it."""
     if type(index) is tuple:
-        return tuple([_copied(each) for each in index])
+        return tuple([_copy_index(item) for item in index])
     if isinstance(index, torch.Tensor):
         return index.clone()
     return list(index) if isinstance(index, list) else index
 
 
 def version_of(tensor: torch.Tensor) -> int:
-    """Return how often the memory of a tensor was written into; 0 if PyTorch does not count."""
+    """Return the version of a tensor: the number of writes; 0 if PyTorch does not count them."""
     try:
         return tensor._version
-    except RuntimeError:  # it was made under torch.inference_mode()
+    except RuntimeError:  # an inference tensor has no version
         return 0
 
 
-def _memory_of(tensor: torch.Tensor) -> int | None:
-    """Return what identifies the memory of a tensor, as long as somebody has it."""
+def _storage_id(tensor: torch.Tensor) -> int | None:
+    """Return the id of the memory of a tensor, valid while the memory exists."""
     if tensor.layout is not torch.strided:
         return None
     return tensor.untyped_storage()._cdata
 
 
-def _can_be_copied(tensor: torch.Tensor) -> bool:
+def _is_copyable(tensor: torch.Tensor) -> bool:
     return not tensor.is_meta and not is_traceable_wrapper_subclass(tensor)
 
 
@@ -163,8 +174,8 @@ Geometry = tuple[torch.dtype, torch.device, Any, torch.Size, tuple[int, ...]]
 
 
 def _geometry(tensor: torch.Tensor) -> Geometry:
-    place = (tensor.storage_offset(), tensor.size(), tensor.stride())
-    return (tensor.dtype, tensor.device, *place)
+    layout = (tensor.storage_offset(), tensor.size(), tensor.stride())
+    return (tensor.dtype, tensor.device, *layout)
 
 
 def _view(memory: torch.UntypedStorage, geometry: Geometry) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """TinyLM as a PyTorch module: the same parameters under the same names, in PyTorch's layout.
 
-The layouts differ in two ways: `nn.Linear` stores its matrix as (out, in), and PyTorch calls the
+The layouts differ in two ways: `nn.Linear` stores its matrix as (out, in), and PyTorch names the
 matrix of a linear layer, the table of an embedding and the gain of a norm `weight`. `arrays`
-converts back.
+converts back to autolm's layout.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from autolm.lm.run_folder import RunFolder
 from autolm.lm.trained import trained_model
 
 
-class Attention(nn.Module):
-    """Several attention heads side by side, then a projection."""
+class TorchAttention(nn.Module):
+    """Multi-head attention, followed by a projection."""
 
     def __init__(self, design: Design) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Attention(nn.Module):
         return self.W_O(mixed.transpose(-3, -2).flatten(-2))
 
 
-class FeedForward(nn.Module):
+class TorchFeedForward(nn.Module):
     """ReLU(x W₁) W₂."""
 
     def __init__(self, design: Design) -> None:
@@ -57,13 +57,13 @@ class FeedForward(nn.Module):
         return self.W_2(F.relu(self.W_1(x)))
 
 
-class Block(nn.Module):
+class TorchBlock(nn.Module):
     """One layer: attention, then feed-forward, each added to its input."""
 
     def __init__(self, design: Design) -> None:
         super().__init__()
         self.norm = design.norm
-        self.attention, self.feed_forward = Attention(design), FeedForward(design)
+        self.attention, self.feed_forward = TorchAttention(design), TorchFeedForward(design)
         if design.norm is not None:
             self.norm_1 = nn.LayerNorm(design.d_model, design.eps)
             self.norm_2 = nn.LayerNorm(design.d_model, design.eps)
@@ -80,13 +80,13 @@ class Block(nn.Module):
         return x + self.feed_forward(x)
 
 
-class TinyLM(nn.Module):
+class TorchTinyLM(nn.Module):
     """The model that a `Design` of `autolm.lm.TinyLM` describes."""
 
     def __init__(self, design: Design) -> None:
         super().__init__()
         self.embedding = nn.Embedding(design.vocab_size, design.d_model)
-        self.blocks = nn.ModuleList([Block(design) for _ in range(design.num_layers)])
+        self.blocks = nn.ModuleList([TorchBlock(design) for _ in range(design.num_layers)])
         is_pre = design.norm == "pre"
         self.norm = nn.LayerNorm(design.d_model, design.eps) if is_pre else nn.Identity()
         self.W_out = nn.Linear(design.d_model, design.vocab_size, bias=False)
@@ -101,14 +101,17 @@ class TinyLM(nn.Module):
         return self.W_out(self.norm(x))
 
 
-def torch_model(model: tinylm.TinyLM) -> TinyLM:
-    """Make a PyTorch module with the parameters of a model; no random number is drawn."""
+def torch_model(model: tinylm.TinyLM) -> TorchTinyLM:
+    """Create a PyTorch module with the parameters of a model, without drawing random numbers."""
     with torch.device("meta"):  # parameters without memory, which nothing initializes
-        module = TinyLM(model.design)
+        module = TorchTinyLM(model.design)
     module.positions = torch.tensor(model.positions)
     state = model.state()
     module.load_state_dict(
-        {each.name: as_tensor(state[each.path], each) for each in named_parameters(module)},
+        {
+            parameter.name: as_tensor(state[parameter.path], parameter)
+            for parameter in named_parameters(module)
+        },
         assign=True,
     )
     return module
@@ -119,47 +122,59 @@ def load(run: str | Path) -> nn.Module:
 
     Parameters
     ----------
-    run
-        The folder, whichever engine has trained it.
+    run : str or Path
+        A run folder of `autolm train`, trained with any engine.
 
     Returns
     -------
-    Token ids (…, time) -> logits (…, time, vocab_size), in the dtype of the run.
+    torch.nn.Module
+        Maps token ids (…, time) to logits (…, time, vocab_size), in the dtype of the run.
 
     Raises
     ------
     RunError
-        When the folder is missing or damaged.
+        If the folder is missing or damaged.
+
+    Examples
+    --------
+    >>> model = autolm.torch.load("runs/shakespeare")  # doctest: +SKIP
+    >>> model(torch.tensor([[1, 2, 3]])).shape  # doctest: +SKIP
+    torch.Size([1, 3, 65])
     """
     return torch_model(trained_model(RunFolder.open(run)))
 
 
 def arrays(module: nn.Module, grad: bool = False) -> dict[str, NDArray[Any]]:
-    """Return the parameters with the names and the layout of autolm, as copies.
+    """Copy the parameters of a module to NumPy, with autolm's names and layout.
 
     Parameters
     ----------
-    module
-        The module that `load` returned, also compiled or distributed. If its parameters are
-        sharded, all workers must call this.
-    grad
-        Whether to return gradients instead; a parameter without one is left out.
+    module : torch.nn.Module
+        A module from `load`, which may be compiled or distributed. If its parameters are sharded,
+        every worker must call this function.
+    grad : bool
+        Return gradients instead of parameters; a parameter without a gradient is omitted.
 
     Returns
     -------
-    By path, such as "blocks.0.attention.W_Q": what `model.load_state` takes.
+    dict of str to ndarray
+        Arrays by path, such as "blocks.0.attention.W_Q", as `TinyLM.load_state` takes them.
+
+    Examples
+    --------
+    >>> model.load_state(autolm.torch.arrays(module))  # doctest: +SKIP
     """
     module = getattr(module, "_orig_mod", module)  # compiled
     if isinstance(module, nn.parallel.DistributedDataParallel):
         module = module.module
     return {
-        each.path: as_array(tensor, each)
-        for each in named_parameters(module)
-        if (tensor := each.tensor.grad if grad else each.tensor) is not None
+        parameter.path: as_array(tensor, parameter)
+        for parameter in named_parameters(module)
+        if (tensor := parameter.tensor.grad if grad else parameter.tensor) is not None
     }
 
 
-class Parameter(NamedTuple):
+class NamedParameter(NamedTuple):
     """A parameter of the module.
 
     Attributes
@@ -167,9 +182,9 @@ class Parameter(NamedTuple):
     name, path
         Its names in PyTorch and in autolm.
     tensor
-        Its numbers in PyTorch.
+        The parameter of the PyTorch module.
     is_transposed
-        Whether autolm stores it transposed.
+        Whether autolm stores the transpose.
     """
 
     name: str
@@ -178,25 +193,25 @@ class Parameter(NamedTuple):
     is_transposed: bool
 
 
-def named_parameters(module: nn.Module) -> Iterator[Parameter]:
-    """Yield the parameters in the order of the model, which is the same on every worker."""
+def named_parameters(module: nn.Module) -> Iterator[NamedParameter]:
+    """Yield the parameters in model order, which is the same on every worker."""
     for name, part in module.named_modules():
-        for own, tensor in part.named_parameters(recurse=False):
-            path = f"{name}.{own}"
-            if own == "weight" and isinstance(part, nn.Linear | nn.Embedding):
+        for short_name, tensor in part.named_parameters(recurse=False):
+            path = f"{name}.{short_name}"
+            if short_name == "weight" and isinstance(part, nn.Linear | nn.Embedding):
                 path = name
-            elif own == "weight" and isinstance(part, nn.LayerNorm):
+            elif short_name == "weight" and isinstance(part, nn.LayerNorm):
                 path = f"{name}.gain"
-            yield Parameter(f"{name}.{own}", path, tensor, isinstance(part, nn.Linear))
+            yield NamedParameter(f"{name}.{short_name}", path, tensor, isinstance(part, nn.Linear))
 
 
-def as_tensor(array: NDArray[Any], parameter: Parameter) -> torch.Tensor:
+def as_tensor(array: NDArray[Any], parameter: NamedParameter) -> torch.Tensor:
     """Copy an array to PyTorch's layout."""
     return torch.tensor(np.ascontiguousarray(array.T) if parameter.is_transposed else array)
 
 
-def as_array(tensor: torch.Tensor, parameter: Parameter) -> NDArray[Any]:
-    """Copy a tensor, whole or sharded, to autolm's layout."""
-    whole = getattr(tensor, "full_tensor", lambda: tensor)()
-    array = whole.detach().cpu().numpy()
+def as_array(tensor: torch.Tensor, parameter: NamedParameter) -> NDArray[Any]:
+    """Copy a tensor, which may be sharded, to autolm's layout."""
+    full = getattr(tensor, "full_tensor", lambda: tensor)()
+    array = full.detach().cpu().numpy()
     return np.array(array.T if parameter.is_transposed else array, order="C")

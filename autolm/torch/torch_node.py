@@ -1,8 +1,8 @@
-"""A tensor of a PyTorch program, at one moment, as a node of a graph of ours.
+"""`TorchNode`: a tensor of a PyTorch program as a node of an autolm graph.
 
-Its data is the tensor, detached and not copied; its rule calls PyTorch's own functions. A function
-with several results is one step: a node that holds them all, whose gradient is one tensor, or none,
-for each. What PyTorch did unseen has no data, only a shape: a tensor on the device `meta`.
+Its data is the detached tensor, not a copy; its rule calls PyTorch's autograd functions. A function
+with several results is one node, whose data and gradient are a `TupleOutput`. An operation that was
+not recorded has no data, only a shape: a tensor on the device `meta`.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from autolm.engine.backprop import Step, latest_root, steps
 from autolm.engine.graph import Node, describe, next_order, topological_order
 from autolm.engine.recording import Note
 from autolm.engine.watching import watching_pass
-from autolm.torch import once
-from autolm.torch.asking import asking, unseen
+from autolm.torch import hook_replay
 from autolm.torch.operation import TorchOperation, is_custom
+from autolm.torch.recording_pause import isolated, recording_paused
 from autolm.torch.rule import FREED, WRITTEN
-from autolm.torch.several import Several
 from autolm.torch.snapshot import Snapshot
+from autolm.torch.tuple_output import TupleOutput
 from autolm.walking.array_adapter import adapter_of
 
-Rule = Callable[..., tuple[Any, ...]]
+BackwardRule = Callable[..., tuple[Any, ...]]
 _NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
 
-class Unread(Protocol):
-    """A call that was noted, and from which the rest of its node is worked out when it is read."""
+class PendingCall(Protocol):
+    """A recorded call from which a node is completed at first use."""
 
-    def read(self, node: TorchNode) -> None:
-        """Give the node its operation, its parents and its rule."""
+    def resolve(self, node: TorchNode) -> None:
+        """Compute the operation, parents and rule of the node."""
 
 
 class TorchNode(Node):
-    """One tensor, with the function that made it and PyTorch's way back from there.
+    """One version of a tensor, with the function that computed it and its backward rule.
 
-    A program makes many nodes that nobody looks at. So of a recorded call only what would be gone
-    later is noted at once, in `unread`; operation, parents and rule are worked out at first use.
+    Most nodes of a program are never inspected. So a recorded call is noted in `pending_call`, and
+    operation, parents and rule are computed at first use.
     """
 
     __slots__ = (
@@ -52,21 +52,21 @@ class TorchNode(Node):
         "_op",
         "_parents",
         "edge",
-        "held",
         "hooks",
         "origin",
-        "own_backward",
+        "pending_call",
+        "program_backward",
         "requires_grad",
-        "unread",
+        "snapshot",
     )
-    computed = ("held", "backward_rule")
-    goes_by_its_path = True  # what is in a module of PyTorch is called `weight`, everywhere
-    edge: tuple[Any, int] | None  # where PyTorch's graph begins; None at leaves, and of several
-    held: Any  # the snapshot of its tensor, or of several; what it was set to
-    hooks: MutableMapping[int, Any] | None  # those on the tensor, where PyTorch keeps them
-    origin: Callable[[], torch.Tensor | None]  # the program's tensor, while the program has it
-    own_backward: Callable[[], None] | None  # as the program called it
-    unread: Unread | None
+    computed = ("snapshot", "backward_rule")
+    goes_by_its_path = True  # parameters of PyTorch modules share names such as `weight`
+    edge: tuple[Any, int] | None  # the graph edge; None for leaves and tuples
+    snapshot: Any  # a Snapshot, or a TupleOutput of them
+    hooks: MutableMapping[int, Any] | None  # PyTorch's dictionary of hooks on the tensor
+    origin: Callable[[], torch.Tensor | None]  # a weak reference to the tensor of the program
+    program_backward: Callable[[], None] | None  # the call of backward() in the program
+    pending_call: PendingCall | None
 
     def __init__(
         self,
@@ -75,16 +75,16 @@ class TorchNode(Node):
         *,
         op: TorchOperation | None = None,
         parents: tuple[Any, ...] = (),
-        rule: Rule | None = None,
+        rule: BackwardRule | None = None,
         edge: tuple[Any, int] | None = None,
         note: Note | None = None,
         origin: torch.Tensor | None = None,
-        unread: Unread | None = None,
+        pending_call: PendingCall | None = None,
     ) -> None:
-        self.held = _held(data)
+        self.snapshot = _snapshot(data)
         self.requires_grad, self.gradient, self.note = requires_grad, None, note
-        self.unread, self.edge, self.own_backward = unread, edge, None
-        if unread is None:
+        self.pending_call, self.edge, self.program_backward = pending_call, edge, None
+        if pending_call is None:
             self._op, self._parents, self._backward_rule = op, parents, rule
             self._attributes: Mapping[str, Any] = _NO_ATTRIBUTES
             self._call: Any = None
@@ -93,51 +93,58 @@ class TorchNode(Node):
             self._call = None
             self.order = next_order()
         if origin is None:
-            self.hooks, self.origin = None, _nowhere
+            self.hooks, self.origin = None, _no_origin
         else:
             self.hooks, self.origin = origin._backward_hooks, weakref.ref(origin)
 
     @property
     def data(self) -> Any:
-        """The numbers when it was made; only a shape where they were overwritten unseen."""
-        held = self.held
-        return held.data if isinstance(held, Snapshot) else Several(each.data for each in held)
+        """The data when it was computed; on the device `meta` if they were overwritten since."""
+        snapshot = self.snapshot
+        if isinstance(snapshot, Snapshot):
+            return snapshot.data
+        return TupleOutput(output.data for output in snapshot)
 
     @data.setter
     def data(self, data: Any) -> None:
-        self.held = _held(data)
+        self.snapshot = _snapshot(data)
 
     def watch(self) -> None:
-        """Let the data outlast writes into the memory from now on."""
-        for each in self.held if isinstance(self.held, Several) else (self.held,):
-            each.watch()
+        """Preserve the data when the memory is written into from now on."""
+        for snapshot in self.snapshots:
+            snapshot.watch()
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshot of its tensor, or of each output."""
+        return self.snapshot if isinstance(self.snapshot, TupleOutput) else (self.snapshot,)
 
     @property
     def device(self) -> torch.device:
-        """Where the tensor is, also if it has no data."""
+        """The device of the tensor, also if it has no data."""
         return _device(self)
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no operation made it."""
-        return self.unread is None and not self._parents
+        """Whether it is a leaf of the graph."""
+        return self.pending_call is None and not self._parents
 
     @property
     def version(self) -> int:
-        """How often the memory of the tensor had been written into."""
-        return self.held.version if isinstance(self.held, Snapshot) else 0
+        """The version of the tensor: the number of writes into its memory."""
+        return self.snapshot.version if isinstance(self.snapshot, Snapshot) else 0
 
-    def read(self) -> None:
-        """Work out the operation, the parents and the rule, if that was not done yet."""
-        unread = self.unread
-        if unread is not None:
-            unread.read(self)
-            self.unread = None
+    def resolve(self) -> None:
+        """Compute the operation, the parents and the rule, if that was not done yet."""
+        pending_call = self.pending_call
+        if pending_call is not None:
+            pending_call.resolve(self)
+            self.pending_call = None
 
     @property
     def op(self) -> TorchOperation | None:  # type: ignore[override]
-        """The record of the function that made it; None at a leaf."""
-        self.read()
+        """The record of the function that computed it; None for a leaf."""
+        self.resolve()
         return self._op
 
     @op.setter
@@ -146,9 +153,9 @@ class TorchNode(Node):
 
     @property
     def parents(self) -> tuple[Any, ...]:  # type: ignore[override]
-        """Its operands, in order; what PyTorch sends a gradient to."""
-        if self.unread is not None:
-            self.read()
+        """Its operands, in order."""
+        if self.pending_call is not None:
+            self.resolve()
         return self._parents
 
     @parents.setter
@@ -156,19 +163,19 @@ class TorchNode(Node):
         self._parents = parents
 
     @property
-    def backward_rule(self) -> Rule | None:  # type: ignore[override]
-        """PyTorch's own functions from this result to its operands."""
-        self.read()
+    def backward_rule(self) -> BackwardRule | None:  # type: ignore[override]
+        """PyTorch's autograd functions from this result to its operands."""
+        self.resolve()
         return self._backward_rule
 
     @backward_rule.setter
-    def backward_rule(self, rule: Rule | None) -> None:
+    def backward_rule(self, rule: BackwardRule | None) -> None:
         self._backward_rule = rule
 
     @property
     def attributes(self) -> Mapping[str, Any]:  # type: ignore[override]
-        """What the function was told besides operands."""
-        self.read()
+        """The arguments of the function that are not operands."""
+        self.resolve()
         return self._attributes
 
     @attributes.setter
@@ -177,8 +184,8 @@ class TorchNode(Node):
 
     @property
     def call(self) -> Any:
-        """How it was made, if that can be done again."""
-        self.read()
+        """The call that computed it, if it can be repeated."""
+        self.resolve()
         return self._call
 
     @call.setter
@@ -188,18 +195,22 @@ class TorchNode(Node):
     def __repr__(self) -> str:
         return f"<{describe(self)}>"
 
-    # What the engine asks of a node
+    # The interface that the engine needs of a node
 
     def as_gradient(self, grad: Any) -> Any:
-        """Return a gradient in the form of the data; None stands for a scalar's 1.
+        """Convert a gradient to the shape, dtype and device of the data; None is 1 for a scalar.
 
-        It is not copied, as nothing here writes into a gradient: those of a large model are large.
+        The gradient is not copied, because nothing here writes into it.
         """
-        with unseen():
-            return self._as_gradient(grad) if isinstance(self.held, Snapshot) else Several(grad)
+        with recording_paused():
+            return (
+                self._as_gradient(grad)
+                if isinstance(self.snapshot, Snapshot)
+                else TupleOutput(grad)
+            )
 
     def _as_gradient(self, grad: Any) -> torch.Tensor:
-        device, like = self.device, self.held.tensor
+        device, like = self.device, self.snapshot.tensor
         if grad is None:
             if like.numel() != 1:
                 raise ValueError(
@@ -207,19 +218,19 @@ class TorchNode(Node):
                     "number has a gradient by itself; take .sum() or .mean() first, or give grad="
                 )
             return torch.ones_like(like, device=device)
-        given = torch.as_tensor(grad, device=device).detach()
-        if given.shape != like.shape:
+        gradient = torch.as_tensor(grad, device=device).detach()
+        if gradient.shape != like.shape:
             raise ValueError(
-                f"the gradient has shape {tuple(given.shape)}, and the data {tuple(like.shape)}"
+                f"the gradient has shape {tuple(gradient.shape)}, and the data {tuple(like.shape)}"
             )
-        return given.to(like.dtype)
+        return gradient.to(like.dtype)
 
     def contributions(self, upstream: Any) -> tuple[Any, ...]:
-        """Let PyTorch's own functions send a gradient on, from this result to its operands."""
+        """Return the contributions to the operands, from PyTorch's autograd functions."""
         assert self.backward_rule is not None
         try:
-            with asking():
-                sent = self.backward_rule(upstream)
+            with isolated():
+                gradients = self.backward_rule(upstream)
         except RuntimeError as error:
             if WRITTEN in str(error):
                 raise RuntimeError(
@@ -232,38 +243,38 @@ class TorchNode(Node):
                 f"{describe(self)}: PyTorch has freed what its rule needs, as backward() does; "
                 "look before it, or call backward(retain_graph=True)"
             ) from None
-        pairs = zip(sent, self.parents, strict=True)
-        return tuple(_present(value, p) if p.requires_grad else None for value, p in pairs)
+        pairs = zip(gradients, self.parents, strict=True)
+        return tuple(_or_zeros(value, p) if p.requires_grad else None for value, p in pairs)
 
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
-        """Do PyTorch's own backward from this tensor, which keeps its graph.
+        """Run PyTorch's backward from this tensor, and keep its graph.
 
-        The leaves of the program get their `.grad`, and their nodes the same.
+        The leaves of the program and their nodes accumulate gradients.
         """
         (watching_pass() or backward)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
-        """Walk the pass one operation at a time; only the nodes get gradients, not the tensors."""
+        """Walk the pass one operation at a time; sets gradients of nodes, not of tensors."""
         return steps(self, grad, retain_grads)
 
     def begin_walk(self) -> None:
-        """Let hooks and Functions of the user be called once in the walk that begins."""
+        """Begin a walk: hooks and user-defined Functions are called once until `end_walk`."""
         if not self.parents:
             raise ValueError(
                 f"backward: {describe(self)}: no operation made it, so none is walked; begin at "
                 "what is computed of it"
             )
-        once.begin()
+        hook_replay.begin_replay()
 
     def require_repeatable(self) -> None:
-        """Refuse a Function of the user that keeps a state: run again, it makes something else."""
+        """Raise ValueError for a user-defined Function with state: it cannot be recomputed."""
         if self.call is not None and is_custom(self.call.function):
-            before, data = (self.held, self.backward_rule), self.data
+            before, data = (self.snapshot, self.backward_rule), self.data
             try:
                 self.recompute()
                 is_same = adapter_of(self.data).equals(data)
             finally:
-                self.held, self.backward_rule = before
+                self.snapshot, self.backward_rule = before
             if not is_same:
                 raise ValueError(
                     f"{describe(self)} cannot be computed again: it makes something else of the "
@@ -271,48 +282,48 @@ class TorchNode(Node):
                 )
 
     def recompute(self) -> None:
-        """Call the function again on what its operands hold now, with the same random numbers."""
-        from autolm.torch.memory import compute_again
+        """Recompute the data from its operands, with the same random numbers."""
+        from autolm.torch.node_lookup import recompute_node
 
-        compute_again(self)
+        recompute_node(self)
 
     def why_absent(self, name: str) -> str:
-        """Say why a parameter of the program's model is not in this graph, if it is one."""
-        from autolm.torch.modules import why_absent
+        """Explain why a parameter of the program's model is not in this graph."""
+        from autolm.torch.module_paths import why_absent
 
         return why_absent(name)
 
     def decomposition(self) -> Any:
-        """Run the definition of a fused function: the result, and the leaf for each operand."""
-        from autolm.torch.opening import opened
+        """Decompose a fused function: return the new root, and the leaf for each operand."""
+        from autolm.torch.fused_functions import decompose
 
-        return opened(self)
+        return decompose(self)
 
     def in_numpy(self) -> Any:
-        """Return the numbers, and the operation of autolm that computes the same."""
-        from autolm.torch.in_numpy import in_numpy
+        """Return the data as NumPy, and the autolm operation that computes the same."""
+        from autolm.torch.numpy_equivalent import in_numpy
 
         return in_numpy(self)
 
     def end_walk(self, grad: Any, finished: bool, edits: Sequence[Any] = ()) -> None:
-        """Let PyTorch do the pass that was walked to its end, as the program called it.
+        """End a walk: run PyTorch's pass, as the program called it, if the walk is finished.
 
-        After an edit the walk's gradients stand, and so do the numbers that were set: what PyTorch
-        remembers is the pass without it.
+        After an edit, write the edited data and the gradients of the walk to the program's tensors
+        instead, because PyTorch would compute the pass without the edit.
         """
         try:
             if finished and edits:
-                _write(self, edits)
+                _write_back(self, edits)
             elif finished:
                 backward(self, grad)
         finally:
-            once.end()
+            hook_replay.end_replay()
 
 
 def backward(root: TorchNode, grad: Any = None, retain_grads: bool | None = None) -> None:
-    """Run PyTorch's own backward, and let the leaves' nodes have what it found."""
-    if root.own_backward is not None:
-        root.own_backward()
+    """Run PyTorch's backward, and copy the gradients of leaves to their nodes."""
+    if root.program_backward is not None:
+        root.program_backward()
     else:
         if root.edge is None:
             raise ValueError(f"backward: {describe(root)} is a leaf: no operation made it")
@@ -322,29 +333,29 @@ def backward(root: TorchNode, grad: Any = None, retain_grads: bool | None = None
     latest_root.set(weakref.ref(root))
 
 
-def _write(root: TorchNode, edits: Sequence[Any]) -> None:
-    """Let the program's tensors have their nodes' gradients, and the numbers that were set."""
+def _write_back(root: TorchNode, edits: Sequence[Any]) -> None:
+    """Copy the gradients of nodes, and edited data, to the program's tensors."""
     nodes: Any = topological_order(root)
     edited = {edit.node for edit in edits}
-    written: list[tuple[torch.Tensor, str, torch.Tensor]] = []
+    writes: list[tuple[torch.Tensor, str, torch.Tensor]] = []
     for node in nodes:
         origin = None if node.parents else node.origin()
         if origin is not None and node.requires_grad and node.gradient is not None:
-            written.append((origin, "grad", node.gradient.to(origin.dtype).clone()))
+            writes.append((origin, "grad", node.gradient.to(origin.dtype).clone()))
         if origin is not None and node in edited:
-            written.append((origin, "data", node.data))
-    before = [(origin, slot, getattr(origin, slot)) for origin, slot, _ in written]
+            writes.append((origin, "data", node.data))
+    before = [(origin, slot, getattr(origin, slot)) for origin, slot, _ in writes]
     try:
-        for each in written:
-            setattr(*each)
+        for write in writes:
+            setattr(*write)
     except BaseException:
-        for each in before:
-            setattr(*each)
+        for write in before:
+            setattr(*write)
         raise
 
 
 def read_gradients(root: TorchNode) -> None:
-    """Let the nodes of leaves have the gradients that the program's tensors have."""
+    """Copy the gradients of the program's tensors to the nodes of leaves."""
     nodes: Any = topological_order(root)
     for node in nodes:
         origin = None if node.parents else node.origin()
@@ -352,27 +363,27 @@ def read_gradients(root: TorchNode) -> None:
             node.gradient = None if origin.grad is None else origin.grad.detach()
 
 
-def _present(value: torch.Tensor | None, parent: TorchNode) -> Any:
-    """Give what PyTorch leaves out, which it takes for zeros, as zeros."""
-    return torch.zeros_like(parent.held.tensor, device=parent.device) if value is None else value
+def _or_zeros(value: torch.Tensor | None, parent: TorchNode) -> Any:
+    """Return a contribution; PyTorch's None means zeros."""
+    return (
+        torch.zeros_like(parent.snapshot.tensor, device=parent.device) if value is None else value
+    )
 
 
 def _device(node: TorchNode) -> torch.device:
-    """Return where a tensor is, which one without data does not say itself."""
+    """Return the device of a node's tensor, from its edge if the tensor has no data."""
     if node.edge is not None:
         function, number = node.edge
         return function._input_metadata[number].device
-    held = node.held if isinstance(node.held, Snapshot) else node.held[0]
-    device: torch.device = held.tensor.device
-    return device
+    return node.snapshots[0].tensor.device
 
 
-def _held(data: Any) -> Any:
-    """Return the snapshot of a tensor, or of each of several."""
-    if isinstance(data, Several):
-        return Several(_held(each) for each in data)
+def _snapshot(data: Any) -> Any:
+    """Return a snapshot of a tensor, or of each output."""
+    if isinstance(data, TupleOutput):
+        return TupleOutput(_snapshot(output) for output in data)
     return data if isinstance(data, Snapshot) else Snapshot(data)
 
 
-def _nowhere() -> None:
-    """Stand for a tensor that no program has."""
+def _no_origin() -> None:
+    """Return None: the origin of a node without a tensor in the program."""

@@ -1,6 +1,6 @@
-"""The workers of a run: which one this is, where it computes, and what all of them agree on.
+"""The worker processes of a training run: rank, device, and communication.
 
-`torchrun` starts the processes and says to each who it is; without it there is one worker, alone.
+`torchrun` starts the processes and sets their ranks; without it there is a single worker.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from autolm.lm.agreement import Facts, require_agreement
 from autolm.lm.config import DeviceName, DTypeName, Parallel
 from autolm.lm.engine import WorkerLost
 
-# What gloo and NCCL say when the other end of a connection is no longer there.
+# Patterns in the errors of gloo and NCCL for a lost connection.
 TIMED_OUT = re.compile("timed? ?out", re.IGNORECASE)
 LOST = re.compile("gloo|nccl|connection|broken pipe|socket|timed out", re.IGNORECASE)
 
 
-MOST_PATIENCE = 7 * 24 * 3600
-PATIENCE = "AUTOLM_WORKER_TIMEOUT"  # seconds that a worker waits for the others
+MAX_TIMEOUT = 7 * 24 * 3600
+TIMEOUT_VARIABLE = "AUTOLM_WORKER_TIMEOUT"  # seconds that a worker waits for the others
 
 
-def patience() -> int:
-    """Return for how many seconds a worker waits for the others; 300 unless the user says.
+def worker_timeout() -> int:
+    """Return for how many seconds a worker waits for the others, 300 by default.
 
     Raises
     ------
     ValueError
-        When the environment gives something else than a whole number up to a week.
+        If the environment variable is not a whole number from 1 to one week.
     """
-    seconds = os.environ.get(PATIENCE, "300")
-    if not seconds.isdecimal() or not 0 < int(seconds) <= MOST_PATIENCE:
+    seconds = os.environ.get(TIMEOUT_VARIABLE, "300")
+    if not seconds.isdecimal() or not 0 < int(seconds) <= MAX_TIMEOUT:
         raise ValueError(
-            f"{PATIENCE} must be a whole number of seconds from 1 to {MOST_PATIENCE}, not "
+            f"{TIMEOUT_VARIABLE} must be a whole number of seconds from 1 to {MAX_TIMEOUT}, not "
             f"{seconds!r}"
         )
     return int(seconds)
@@ -51,19 +51,19 @@ def patience() -> int:
 
 @dataclass(frozen=True)
 class Workers:
-    """Who works: this worker among all.
+    """A worker and its group.
 
     Attributes
     ----------
     device
-        Where it computes.
+        The device on which it computes.
     rank
         Its number, from 0.
     size
-        How many there are.
+        The number of workers.
     parallel
-        How they share the work: each has the whole model ("ddp") or a part ("fsdp"); None for one
-        worker alone.
+        Whether each worker has the whole model ("ddp") or a part ("fsdp"); None for a single
+        worker.
     """
 
     device: torch.device
@@ -72,102 +72,101 @@ class Workers:
     parallel: Parallel | None = None
     _sent: deque[torch.Tensor] = field(default_factory=lambda: deque(maxlen=8), compare=False)
 
-    def total(self, number: torch.Tensor) -> torch.Tensor:
-        """Add the numbers of all workers up, in place; each gets the same."""
+    def total(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Sum a tensor over all workers, in place."""
         if self.parallel is not None:
-            self._sent.append(number)  # see `_settle`
-            dist.all_reduce(number)
-        return number
+            self._sent.append(tensor)  # see `_settle`
+            dist.all_reduce(tensor)
+        return tensor
 
     def require_agreement(self, facts: Callable[[], Facts]) -> None:
-        """Compare facts with those of the other workers; one worker alone makes none.
+        """Check that all workers have the same facts; a single worker does nothing.
 
         Raises
         ------
         WorkersDisagree
-            When they differ, at every worker.
+            If the facts differ; raised on every worker.
         WorkerLost
-            When the connection to another worker is lost.
+            If the connection to another worker is lost.
         """
         if self.parallel is None:
             return
         facts_by_rank: list[Any] = [None] * self.size
-        own = {
+        facts_of_worker = {
             **facts(),
             "--parallel": self.parallel,
             "--device": self.device.type,
             "the version of PyTorch": str(torch.__version__),
         }
-        with self.together():
-            dist.all_gather_object(facts_by_rank, own)
+        with self.reporting_losses():
+            dist.all_gather_object(facts_by_rank, facts_of_worker)
         require_agreement(facts_by_rank)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Say it in a line if another worker cannot be reached.
+    def reporting_losses(self) -> Iterator[None]:
+        """Convert a connection error to a one-line WorkerLost.
 
-        It may have ended, or have given up on a third one: a connection does not say which.
-
-        Raises
-        ------
-        WorkerLost
-            In place of the error of a connection.
+        The other worker may have ended, or may have lost its connection to a third one: the error
+        does not tell which.
         """
         try:
             yield
         except RuntimeError as error:
             if self.size > 1 and LOST.search(f"{type(error).__name__} {error}"):
-                lost = "the connection to another worker is lost"
+                reason = "the connection to another worker is lost"
                 if TIMED_OUT.search(str(error)):
-                    lost = f"another worker has not answered for {patience()} s"
-                raise WorkerLost(f"worker {self.rank} of {self.size}: {lost}") from None
+                    reason = f"another worker has not answered for {worker_timeout()} s"
+                raise WorkerLost(f"worker {self.rank} of {self.size}: {reason}") from None
             raise
 
 
 def first_to_fail() -> Callable[[], bool]:
-    """Meet the other workers where torchrun lets them leave word for one another.
+    """Connect to torchrun's store, so that only one failing worker prints an error.
 
     Returns
     -------
-    What a worker asks that cannot go on: whether none has asked before.
+    is_first
+        To be called by a worker that fails: returns True for the first one.
 
     Raises
     ------
     OSError
-        When there is no such place, as when the port is in use.
+        If the store cannot be reached, for example because the port is in use.
     """
-    with _finding():
+    with _rendezvous_errors():
         store, *_ = next(rendezvous("env://"))
 
     def is_first() -> bool:
         try:
             return bool(store.add("failed", 1) == 1)
-        except RuntimeError:  # the place is gone, with the worker that had made it
+        except RuntimeError:  # the worker that owns the store has ended
             return True
 
     return is_first
 
 
 @contextmanager
-def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> Iterator[Workers]:
-    """Join the other workers, and leave them at the end.
+def join_workers(
+    device: DeviceName, parallel: Parallel | None, dtype: DTypeName
+) -> Iterator[Workers]:
+    """Join the group of workers, and leave it at the end of the block.
 
     Raises
     ------
     ValueError
-        When there is no such device, or it cannot compute in `dtype`; when `parallel` is asked of
-        one worker alone; when the library by which workers talk is absent.
+        If the device does not exist or does not support `dtype`, if `parallel` is set for a single
+        worker, or if PyTorch lacks the communication backend.
     OSError
-        When the workers do not find one another, as when the port is in use.
+        If the workers cannot connect, for example because the port is in use.
     """
-    place = _place(device, dtype)
+    worker_device = _device_of_worker(device, dtype)
     if "WORLD_SIZE" not in os.environ:
         if parallel is not None:
             raise ValueError(
                 f"--parallel {parallel} is for several workers: "
                 "torchrun --nproc_per_node N -m autolm train … --engine torch"
             )
-        yield Workers(place)
+        yield Workers(worker_device)
         return
     backend = "nccl" if device == "cuda" else "gloo"
     if device == "mps" or not getattr(dist, f"is_{backend}_available", lambda: False)():
@@ -175,16 +174,16 @@ def joined(device: DeviceName, parallel: Parallel | None, dtype: DTypeName) -> I
             f"several workers on {device} need {backend}, which this PyTorch lacks: "
             "use --device cpu, or one worker"
         )
-    timeout = timedelta(seconds=patience())
-    with _finding():
+    timeout = timedelta(seconds=worker_timeout())
+    with _rendezvous_errors():
         dist.init_process_group(backend, timeout=timeout)
-    yield Workers(place, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
-    _settle()  # if all went well: else a worker may be gone, of which no leave is to be taken
+    yield Workers(worker_device, dist.get_rank(), dist.get_world_size(), parallel or "ddp")
+    _settle()  # after success only: after an error another worker may have ended
     dist.destroy_process_group()
 
 
 @contextmanager
-def _finding() -> Iterator[None]:
+def _rendezvous_errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -192,25 +191,31 @@ def _finding() -> Iterator[None]:
 
 
 def _settle() -> None:
-    """Let the threads of the connection come to rest before it is taken down.
+    """Wait for the communication threads before the process group is destroyed.
 
-    The one that has sent a tensor needs Python's lock to let go of it, if nobody else holds the
-    tensor; whoever takes the connection down holds the lock while it waits for that thread.
+    A thread that has sent a tensor needs the GIL to release it, and destroying the group holds the
+    GIL while it waits for that thread: without this pause they can deadlock.
     """
     time.sleep(0.05)
 
 
-def _place(device: DeviceName, dtype: DTypeName) -> torch.device:
-    """Return the device of this worker; of several GPUs, its own."""
+def _device_of_worker(device: DeviceName, dtype: DTypeName) -> torch.device:
+    """Return the device of this worker, one GPU per local worker."""
     if device == "cuda":
-        number = int(os.environ.get("LOCAL_RANK", 0))
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        if here > (there := torch.cuda.device_count()):  # which each of them sees
-            wanted = f"{here} workers want a GPU each" if there else "there is no GPU"
-            raise ValueError(f"--device cuda: {wanted}, and PyTorch sees {there}: use --device cpu")
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or products are not repeated
-        torch.cuda.set_device(number)
-        return torch.device(device, number)
+        tensor = int(os.environ.get("LOCAL_RANK", 0))
+        local_workers = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        if local_workers > (
+            available := torch.cuda.device_count()
+        ):  # each local worker sees all GPUs
+            problem = f"{local_workers} workers want a GPU each" if available else "there is no GPU"
+            raise ValueError(
+                f"--device cuda: {problem}, and PyTorch sees {available}: use --device cpu"
+            )
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # needed for deterministic products
+        torch.cuda.set_device(tensor)
+        return torch.device(device, tensor)
     if device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("--device mps: there is no such GPU here: use --device cpu")
     if device == "mps" and dtype == "float64":

@@ -63,7 +63,7 @@ class TorchRecording:
             self._begin()
 
     def _begin(self) -> None:
-        from autolm.torch.recorder import record  # it keeps PyTorch's own functions
+        from autolm.torch.function_mode import record  # it keeps PyTorch's own functions
 
         if self._is_recording:
             self._stack.enter_context(record())
@@ -86,7 +86,7 @@ class TorchRecording:
 
             torch.autograd.backward, self._counted = self._counted, None
         elif self._is_recording and "torch" in sys.modules:
-            from autolm.torch.recorder import stop_recording
+            from autolm.torch.function_mode import stop_recording
 
             stop_recording()
         self._stack.close()

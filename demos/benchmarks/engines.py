@@ -64,7 +64,7 @@ def training_of(size: str, compiled: bool = False, **choices: Any) -> Training:
     if config.engine == "torch":
         import torch
 
-        from autolm.torch.engine import TorchEngine
+        from autolm.torch.torch_engine import TorchEngine
         from autolm.torch.workers import Workers
 
         engine = partial(TorchEngine, workers=Workers(torch.device("cpu")), compiled=compiled)

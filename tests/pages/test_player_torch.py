@@ -12,7 +12,7 @@ import autolm.torch  # noqa: E402
 from autolm.drawing.drawing import Drawing  # noqa: E402
 from autolm.pages import player  # noqa: E402
 from autolm.pages.player_page import _Page  # noqa: E402
-from autolm.torch.in_numpy import in_numpy  # noqa: E402
+from autolm.torch.numpy_equivalent import in_numpy  # noqa: E402
 from autolm.walking.program_names import use_names  # noqa: E402
 from autolm.walking.tokens import Tokens  # noqa: E402
 from tests.needs import need_browser, need_renderer  # noqa: E402

@@ -12,7 +12,7 @@ def one_thread():
 def no_model_of_another_file():
     """Forget the models of other tests: only the first has its names without its class."""
     pytest.importorskip("torch")
-    from autolm.torch import modules
+    from autolm.torch import module_paths
 
-    modules._paths.clear()
-    modules._roots.clear()
+    module_paths._paths.clear()
+    module_paths._roots.clear()

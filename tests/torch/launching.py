@@ -28,7 +28,7 @@ import torch
 
 from autolm.cli import main
 from autolm.lm import followed_folder, loss_plot, report, run
-from autolm.torch.engine import TorchEngine
+from autolm.torch.torch_engine import TorchEngine
 
 LOADED = (matplotlib, rich, safetensors, followed_folder, loss_plot, report)  # so no worker has to
 

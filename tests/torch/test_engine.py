@@ -22,7 +22,7 @@ import torch
 
 import autolm.torch
 from autolm.lm.config import TrainingConfig
-from autolm.torch.engine import TorchEngine
+from autolm.torch.torch_engine import TorchEngine
 from autolm.torch.workers import Workers
 
 ALONE = Workers(torch.device("cpu"))

@@ -15,7 +15,7 @@ from torch import nn  # noqa: E402
 import autolm  # noqa: E402
 import autolm.torch  # noqa: E402
 from autolm.testing import GradientError  # noqa: E402
-from autolm.torch import modules  # noqa: E402
+from autolm.torch import module_paths  # noqa: E402
 from autolm.walking.walk import Walk  # noqa: E402
 from tests.torch.programs import GPT, Attention  # noqa: E402
 
@@ -23,7 +23,7 @@ from tests.torch.programs import GPT, Attention  # noqa: E402
 @pytest.fixture(autouse=True)
 def first_model(monkeypatch):
     """Let the model of each test be the first that is seen, whatever other tests still hold."""
-    monkeypatch.setattr(modules, "_roots", WeakSet())
+    monkeypatch.setattr(module_paths, "_roots", WeakSet())
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def kept_bytes(root):
     """Add up what is kept of the writes that snapshots of a graph still need."""
     writes = {}
     for node in autolm.topological_order(root):
-        write = getattr(node.held, "_next_write", None)
+        write = getattr(node.snapshot, "_next_write", None)
         while write is not None and write.next is not None:
             writes[id(write)] = write
             write = write.next

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 import autolm.torch  # noqa: E402
-from autolm.torch import memory, modules, notices, recorder  # noqa: E402
+from autolm.torch import function_mode, module_paths, node_lookup, notices  # noqa: E402
 from autolm.walking.names import Names  # noqa: E402
 from autolm.walking.passes import Passes  # noqa: E402
 from autolm.walking.program import Program, ProgramError  # noqa: E402
@@ -85,8 +85,8 @@ PROGRAMS = {
 @pytest.fixture(autouse=True)
 def strict(monkeypatch):
     monkeypatch.setenv("AUTOLM_STRICT", "1")
-    modules._paths.clear()  # a model of another test would have the name of this one's
-    modules._roots.clear()
+    module_paths._paths.clear()  # a model of another test would have the name of this one's
+    module_paths._roots.clear()
 
 
 def written(tmp_path, text):
@@ -134,7 +134,7 @@ def test_an_error_of_the_recorder_is_said_once_and_not_raised(tmp_path, monkeypa
     text = "for _ in range(3):\n    loss = (w * w).sum()\nloss.backward()\n"
     path = written(tmp_path, BEGIN + text)
     expected = plain(path)
-    monkeypatch.setattr(recorder, "add", broken)
+    monkeypatch.setattr(function_mode, "add_nodes", broken)
     with pytest.raises(ProgramError, match="KeyError: 'of ours'"):
         watched(path)
     monkeypatch.setenv("AUTOLM_STRICT", "0")
@@ -275,7 +275,7 @@ def test_nothing_is_recorded_after_the_only_stop(tmp_path):
 
     def walk(here):
         there_and_back(here)
-        nodes.append(len(memory.of_edge))
+        nodes.append(len(node_lookup.node_of_edge))
 
     assert watched(path, walk).replace("1\n", "") == plain(path).replace("1\n", "")
     assert len(nodes) == 1

@@ -24,7 +24,7 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
-from autolm.torch.workers import Workers, patience
+from autolm.torch.workers import Workers, worker_timeout
 
 ROOT = Path(__file__).parents[2]
 # Five rows for two or three workers, of which some have padding.
@@ -132,7 +132,7 @@ def test_two_and_three_workers_come_to_what_one_does(tmp_path: Path) -> None:
 
 LOST = "the connection to another worker is lost"
 FULL = ["OSError", 28, "No space left on device"]
-NO_MEMORY = ["autolm.torch.engine", "TorchEngine._share", "MemoryError", "8 GB"]
+NO_MEMORY = ["autolm.torch.torch_engine", "TorchEngine._loss_of_rows", "MemoryError", "8 GB"]
 ONLY_HERE = ["autolm.cli.train", "corpus_of", "ValueError", "only here"]
 # What is launched, the exit codes, and who may say what in the one line that is said.
 BEFORE_A_RUN: dict[str, Any] = {
@@ -281,7 +281,7 @@ def test_a_worker_that_does_not_answer_is_noticed_in_time(tmp_path: Path) -> Non
 def test_time_to_wait_for_workers_is_a_whole_number_of_seconds(monkeypatch, seconds: str) -> None:
     monkeypatch.setenv("AUTOLM_WORKER_TIMEOUT", seconds)
     with pytest.raises(ValueError, match="AUTOLM_WORKER_TIMEOUT must be a whole number"):
-        patience()
+        worker_timeout()
 
 
 @thorough

@@ -1,9 +1,9 @@
-"""Training in PyTorch, on one worker or on many: `autolm train --engine torch`.
+"""Training with PyTorch, on one worker or several: `autolm train --engine torch`.
 
-Every worker has the whole batch, and takes its rows of it. Its loss is the sum over them, times the
-number of workers, by the number of targets in the *whole* batch: so the mean of the gradients over
-the workers, which PyTorch takes, is the gradient of the mean over the batch, however unequal the
-workers' shares are.
+Every worker receives the whole batch and computes on its own rows. Its loss is the sum over its
+rows, times the number of workers, divided by the number of targets in the whole batch. PyTorch
+averages the gradients over the workers; with this scaling the average is the gradient of the mean
+loss of the batch, even if the workers have different numbers of rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from autolm.lm.engine import Advance, Arrays, Engine
 from autolm.lm.tinylm import TinyLM
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.torch.torch_model import (
-    Parameter,
+    NamedParameter,
     arrays,
     as_array,
     as_tensor,
@@ -36,25 +36,28 @@ from autolm.torch.torch_model import (
 )
 from autolm.torch.workers import Workers
 
-SLOTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}  # what each calls its memory
+OPTIMIZER_STATE_NAMES = {
+    "first_moment": "exp_avg",
+    "second_moment": "exp_avg_sq",
+}  # autolm's name -> PyTorch's name
 
 
 class TorchEngine(Engine):
-    """Training in PyTorch: the model as a PyTorch module, and PyTorch's AdamW.
+    """Train with a PyTorch module and PyTorch's AdamW.
 
     Parameters
     ----------
     model, config
         See `Engine`.
     workers
-        Who shares the work.
+        The workers that share the batch.
     compiled
-        Whether `torch.compile` fuses the operations.
+        Whether to compile the module with `torch.compile`.
 
     Raises
     ------
     ValueError
-        When there are more workers than rows in a batch.
+        If there are more workers than rows in a batch.
     """
 
     name = "torch"
@@ -71,8 +74,8 @@ class TorchEngine(Engine):
             )
         self.steps = 0
         self.torch_model: nn.Module = torch_model(model).to(workers.device)
-        with workers.together():
-            module = self._shared()
+        with workers.reporting_losses():
+            module = self._distributed_module()
         self.module: Any = torch.compile(module) if compiled else module
         self.parameters = list(self.torch_model.parameters())
         groups: list[dict[str, Any]] = [
@@ -86,23 +89,23 @@ class TorchEngine(Engine):
             weight_decay=config.weight_decay,
             fused=True,
         )
-        kind, compiling = workers.parallel, ", compiled" if compiled else ""
-        shared = "" if kind is None else f" × {workers.size} {kind}"
-        self.status = f"PyTorch on {workers.device.type}{shared}{compiling}"
+        parallel, suffix = workers.parallel, ", compiled" if compiled else ""
+        count = "" if parallel is None else f" × {workers.size} {parallel}"
+        self.status = f"PyTorch on {workers.device.type}{count}{suffix}"
 
-    def _shared(self) -> nn.Module:
-        """Return the module as the workers share it."""
+    def _distributed_module(self) -> nn.Module:
+        """Wrap the module for the way in which the workers share it."""
         if self.workers.parallel == "ddp":
-            shared = nn.parallel.DistributedDataParallel(
+            wrapped = nn.parallel.DistributedDataParallel(
                 self.torch_model,
-                gradient_as_bucket_view=True,  # else gradients are stored twice
+                gradient_as_bucket_view=True,  # avoids a second copy of the gradients
             )
-            # In what order gradients are sent, and so rounded, it settles after one pass: before
-            # the first step, or a run that goes on would round that step otherwise.
+            # DDP fixes the order of its gradient buckets, and so the rounding, after one pass. Run
+            # that pass now, so that a resumed run rounds its first step as an uninterrupted one.
             token = torch.zeros(1, 1, dtype=torch.int64, device=self.workers.device)
-            torch.autograd.backward(shared(token).sum())
-            shared.zero_grad()
-            return shared
+            torch.autograd.backward(wrapped(token).sum())
+            wrapped.zero_grad()
+            return wrapped
         if self.workers.parallel == "fsdp":
             mesh = init_device_mesh(self.workers.device.type, (self.workers.size,))
             for part in [*self.torch_model.get_submodule("blocks").children(), self.torch_model]:
@@ -110,12 +113,12 @@ class TorchEngine(Engine):
         return self.torch_model
 
     def advance(self, batch: Batch, learning_rate: float) -> Advance:
-        """Do forward, backward and AdamW, together with the other workers."""
-        with self.workers.together(), _compiling():
+        """Run forward, backward and AdamW together with the other workers."""
+        with self.workers.reporting_losses(), _compile_errors():
             self.optimizer.zero_grad()
-            share = self._share(batch)
-            torch.autograd.backward(share)
-            loss = self.workers.total(share.detach()) / self.num_workers
+            partial_loss = self._loss_of_rows(batch)
+            torch.autograd.backward(partial_loss)
+            loss = self.workers.total(partial_loss.detach()) / self.num_workers
             advance = Advance(loss.item(), self._gradient_norm())
             if advance.is_finite:
                 for group in self.optimizer.param_groups:
@@ -126,15 +129,15 @@ class TorchEngine(Engine):
             return advance
 
     def validate(self, batch: Batch) -> float:
-        """Do forward, without a graph, together with the other workers."""
-        with self.workers.together(), _compiling(), torch.no_grad():
-            loss = self.workers.total(self._share(batch)) / self.num_workers
+        """Run forward without a graph, together with the other workers."""
+        with self.workers.reporting_losses(), _compile_errors(), torch.no_grad():
+            loss = self.workers.total(self._loss_of_rows(batch)) / self.num_workers
             if isinstance(self.torch_model, FSDPModule):
-                self.torch_model.reshard()  # the outermost part waits for a backward pass with that
+                self.torch_model.reshard()  # FSDP would wait for a backward pass
             return loss.item()
 
-    def _share(self, batch: Batch) -> torch.Tensor:
-        """Return the loss on this worker's rows, so that its mean over the workers is the loss."""
+    def _loss_of_rows(self, batch: Batch) -> torch.Tensor:
+        """Return the loss of this worker's rows; its mean over the workers is the loss."""
         inputs, targets = (
             torch.from_numpy(np.array_split(rows, self.num_workers)[self.workers.rank]).to(
                 self.workers.device
@@ -150,46 +153,50 @@ class TorchEngine(Engine):
         return total * (self.num_workers / np.count_nonzero(batch[1] != IGNORE_INDEX))
 
     def _gradient_norm(self) -> float:
-        """Return the length of the whole gradient, √(Σ g²), as `autolm.nn.gradient_norm` does."""
+        """Return the norm of the whole gradient, √(Σ g²), as `autolm.nn.gradient_norm` does."""
         wide = torch.float32 if self.workers.device.type == "mps" else torch.float64
-        lengths = [
+        norms = [
             torch.linalg.vector_norm(_local(p.grad), dtype=wide)
             for p in self.parameters
             if p.grad is not None
         ]
-        square = torch.stack(lengths).square().sum()
+        square = torch.stack(norms).square().sum()
         if self.workers.parallel == "fsdp":
             self.workers.total(square)
         return square.sqrt().item()
 
     def _clip(self, norm: float) -> None:
-        """Scale the gradient; PyTorch's own function divides by 10⁻⁶ more."""
+        """Clip the gradient norm; `clip_grad_norm_` differs, since it adds 10⁻⁶ to the divisor."""
         if norm > self.config.clip:
             for parameter in self.parameters:
                 if parameter.grad is not None:
                     parameter.grad.mul_(self.config.clip / norm)
 
     def checkpoint(self) -> tuple[Arrays, Arrays]:
-        """Gather what the workers have; every worker gets all."""
-        with self.workers.together():
+        """Gather parameters and optimizer state on every worker."""
+        with self.workers.reporting_losses():
             state = arrays(self.torch_model)
             memory = {"steps": np.array(self.steps)}
-            for slot, theirs in SLOTS.items():
-                for each in named_parameters(self.torch_model):
-                    moment = self.optimizer.state.get(each.tensor, {}).get(theirs)
-                    memory[f"{slot}/{each.path}"] = (
-                        np.zeros_like(state[each.path])  # before the first step
+            for slot, torch_name in OPTIMIZER_STATE_NAMES.items():
+                for parameter in named_parameters(self.torch_model):
+                    moment = self.optimizer.state.get(parameter.tensor, {}).get(torch_name)
+                    memory[f"{slot}/{parameter.path}"] = (
+                        np.zeros_like(state[parameter.path])  # before the first step
                         if moment is None
-                        else as_array(moment, each)
+                        else as_array(moment, parameter)
                     )
         if self.leads:
             self.model.load_state(state)
         return state, memory
 
     def restore(self, parameters: Arrays, memory: Arrays) -> None:
-        """Give each worker its part."""
+        """Load parameters and optimizer state; each worker takes its part."""
         present = self.model.state()
-        moments = {f"{slot}/{path}": array for slot in SLOTS for path, array in present.items()}
+        moments = {
+            f"{slot}/{path}": array
+            for slot in OPTIMIZER_STATE_NAMES
+            for path, array in present.items()
+        }
         memory = fitting_arrays("optimizer state", memory, {"steps": np.array(0), **moments})
         if memory["steps"] < 0:
             raise ValueError(f"optimizer state: steps must be at least 0, not {memory['steps']}")
@@ -197,41 +204,41 @@ class TorchEngine(Engine):
         present = self.model.state()
         self.steps = int(memory["steps"])
         with torch.no_grad():
-            for each in named_parameters(self.torch_model):
-                each.tensor.copy_(self._part(present[each.path], each))
-                self.optimizer.state[each.tensor] = {
+            for parameter in named_parameters(self.torch_model):
+                parameter.tensor.copy_(self._local_part(present[parameter.path], parameter))
+                self.optimizer.state[parameter.tensor] = {
                     "step": torch.tensor(float(self.steps), device=self.workers.device),
                 } | {
-                    theirs: self._part(memory[f"{slot}/{each.path}"], each)
-                    for slot, theirs in SLOTS.items()
+                    torch_name: self._local_part(memory[f"{slot}/{parameter.path}"], parameter)
+                    for slot, torch_name in OPTIMIZER_STATE_NAMES.items()
                 }
 
-    def _part(self, array: Any, parameter: Parameter) -> torch.Tensor:
-        """Return this worker's part of an array, which every worker has whole."""
+    def _local_part(self, array: Any, parameter: NamedParameter) -> torch.Tensor:
+        """Return this worker's part of a full array."""
         tensor, like = as_tensor(array, parameter).to(self.workers.device), parameter.tensor
         if not isinstance(like, DTensor):
             return tensor
         return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
     def any_worker(self, flag: bool) -> bool:
-        """Ask all."""
-        with self.workers.together():
+        """Return whether the flag is set on any worker."""
+        with self.workers.reporting_losses():
             raised = torch.tensor(float(flag), device=self.workers.device)
             return bool(self.workers.total(raised).item())
 
     def from_leader(self, text: str) -> str:
-        """Add up its letters, and at the others as many zeros."""
-        letters = list(os.fsencode(text)) if self.leads else []
+        """Broadcast the leader's text: sum its bytes with zeros from the other workers."""
+        encoded = list(os.fsencode(text)) if self.leads else []
         device = self.workers.device
-        with self.workers.together():
-            length = self.workers.total(torch.tensor(len(letters), device=device))
-            padded = letters or [0] * int(length.item())
-            sent = self.workers.total(torch.tensor(padded, dtype=torch.uint8, device=device))
-            return os.fsdecode(bytes(sent.tolist()))
+        with self.workers.reporting_losses():
+            length = self.workers.total(torch.tensor(len(encoded), device=device))
+            padded = encoded or [0] * int(length.item())
+            broadcast = self.workers.total(torch.tensor(padded, dtype=torch.uint8, device=device))
+            return os.fsdecode(bytes(broadcast.tolist()))
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Set the threads, and have the same numbers come of the same step each time."""
+        """Set the number of threads, and use deterministic algorithms."""
         threads, deterministic = torch.get_num_threads(), _is_deterministic()
         torch.set_num_threads(self.config.threads)
         torch.use_deterministic_algorithms(True)
@@ -243,8 +250,8 @@ class TorchEngine(Engine):
 
 
 @contextmanager
-def _compiling() -> Iterator[None]:
-    """Say in a line if torch.compile cannot compile, as where there is no C++ compiler."""
+def _compile_errors() -> Iterator[None]:
+    """Convert an error of torch.compile, such as a missing C++ compiler, to a one-line OSError."""
     try:
         yield
     except RuntimeError as error:
@@ -259,5 +266,5 @@ def _is_deterministic() -> bool:
 
 
 def _local(tensor: torch.Tensor) -> torch.Tensor:
-    """Return what this worker has of a tensor."""
+    """Return this worker's part of a tensor."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor

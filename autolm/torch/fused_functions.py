@@ -1,11 +1,11 @@
-"""Open a fused function of PyTorch: run autolm's definition of it again, on the same tensors.
+"""Decompose a fused PyTorch function: run autolm's definition of it on the same tensors.
 
-Attention is one kernel, which keeps no weights to look at. Its definition is two matrix products, a
-mask and a softmax, and agrees with the kernel except for rounding. Dropout is drawn again from the
-recorded random state; if a kernel draws its mask in another way, an error says so.
+For example, attention is one kernel in PyTorch; its definition is two matrix products, a mask and a
+softmax, and agrees with the kernel up to rounding. Dropout is repeated from the recorded random
+state; if the kernel draws its mask differently, an error reports it.
 
-`autolm.ops.definitions` has the mathematics. `Operand` lends PyTorch's tensors the spelling that
-definitions are written in, and one function below for each of PyTorch's translates its arguments.
+The mathematics is in `autolm.ops.definitions`. `TensorFacade` gives PyTorch tensors the methods
+that the definitions use, and each function below translates the arguments of one PyTorch function.
 """
 
 from __future__ import annotations
@@ -23,28 +23,27 @@ from autolm import ops
 from autolm.engine.graph import named, topological_order
 from autolm.engine.recording import Note
 from autolm.ops import definitions
-from autolm.torch.asking import seen
-from autolm.torch.call import Call
-from autolm.torch.memory import node_of
-from autolm.torch.recorder import record
+from autolm.torch.function_mode import record
+from autolm.torch.node_lookup import node_of
+from autolm.torch.recording_pause import recording_resumed
+from autolm.torch.torch_call import TorchCall
 from autolm.torch.torch_node import TorchNode
 from autolm.walking.wording import label
 
 
-def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Operand, Any], Operand]:
-    """Make an operator of Operands from one of tensors."""
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[[TensorFacade, Any], TensorFacade]:
+    """Return an operator of facades that applies a function to their tensors."""
 
-    def call(self: Operand, other: Any) -> Operand:
-        return Operand(function(self.tensor, self._as_tensor(other)))
+    def call(self: TensorFacade, other: Any) -> TensorFacade:
+        return TensorFacade(function(self.tensor, self._as_tensor(other)))
 
     return call
 
 
-class Operand:
-    """A tensor of PyTorch in the spelling of `autolm.Tensor`, for `autolm.ops.definitions`.
+class TensorFacade:
+    """A PyTorch tensor with the methods of `autolm.Tensor`, for `autolm.ops.definitions`.
 
-    Every call goes to PyTorch, on the tensor, so it is recorded as in any other program. Arrays of
-    NumPy among the arguments become constant tensors.
+    Every method calls PyTorch, so the calls are recorded. NumPy arguments become constant tensors.
     """
 
     def __init__(self, tensor: torch.Tensor) -> None:
@@ -52,24 +51,24 @@ class Operand:
 
     @property
     def data(self) -> NDArray[Any]:
-        """The numbers as an array; bfloat16, which NumPy lacks, as float32."""
+        """The data as a NumPy array; bfloat16, which NumPy lacks, as float32."""
         data = self.tensor.detach().cpu()
         array: NDArray[Any] = (data.float() if data.dtype is torch.bfloat16 else data).numpy()
         return array
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of `data`."""
+        """The dtype of `data`."""
         return self.data.dtype
 
     @property
     def parents(self) -> tuple[TorchNode, ...]:
-        """The operands of the node that was recorded for the tensor."""
+        """The parents of the tensor's node."""
         return node_of(self.tensor).parents
 
     @property
     def note(self) -> Note | None:
-        """The note of that node, which holds its name."""
+        """The note of the tensor's node, which holds its name."""
         return node_of(self.tensor).note
 
     @note.setter
@@ -80,20 +79,20 @@ class Operand:
         return len(self.tensor)
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the tensor, or a method, which takes NumPy's words for axes."""
+        """Return an attribute of the tensor, or a method that takes NumPy's keywords for axes."""
         attribute = getattr(self.tensor, name)
         if not callable(attribute):
             return attribute
 
-        def call(*arguments: Any, **attributes: Any) -> Operand:
-            words = {TORCH_WORDS.get(word, word): value for word, value in attributes.items()}
-            return Operand(attribute(*map(self._as_tensor, arguments), **words))
+        def call(*arguments: Any, **attributes: Any) -> TensorFacade:
+            keywords = {TORCH_KEYWORDS.get(key, key): value for key, value in attributes.items()}
+            return TensorFacade(attribute(*map(self._as_tensor, arguments), **keywords))
 
         return call
 
     def _as_tensor(self, argument: Any) -> Any:
-        """Return an argument as PyTorch takes it, floats in the dtype of this tensor."""
-        if isinstance(argument, Operand):
+        """Convert an argument for PyTorch; float arrays get the dtype of this tensor."""
+        if isinstance(argument, TensorFacade):
             return argument.tensor
         if isinstance(argument, tuple):
             return tuple(map(self._as_tensor, argument))
@@ -105,32 +104,32 @@ class Operand:
     def __array_function__(self, function: Any, _: Any, arguments: Any, __: Any) -> Any:
         if function is not np.where:
             return NotImplemented
-        arrays = (each if isinstance(each, Operand) else np.asarray(each) for each in arguments)
-        return Operand(torch.where(*map(self._as_tensor, arrays)))
+        arrays = (a if isinstance(a, TensorFacade) else np.asarray(a) for a in arguments)
+        return TensorFacade(torch.where(*map(self._as_tensor, arrays)))
 
     __add__, __sub__, __mul__, __truediv__, __matmul__ = map(
         _binary, (operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul)
     )
 
-    def __neg__(self) -> Operand:
-        return Operand(-self.tensor)
+    def __neg__(self) -> TensorFacade:
+        return TensorFacade(-self.tensor)
 
-    def __getitem__(self, index: Any) -> Operand:
-        return Operand(self.tensor[self._as_tensor(index)])
-
-
-TORCH_WORDS = {"axis": "dim", "keepdims": "keepdim"}
+    def __getitem__(self, index: Any) -> TensorFacade:
+        return TensorFacade(self.tensor[self._as_tensor(index)])
 
 
-def _operand(tensor: torch.Tensor | None) -> Any:
-    return None if tensor is None else Operand(tensor)
+TORCH_KEYWORDS = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def _facade(tensor: torch.Tensor | None) -> Any:
+    return None if tensor is None else TensorFacade(tensor)
 
 
 def _array(tensor: torch.Tensor | None) -> NDArray[Any] | None:
-    return None if tensor is None else Operand(tensor).data
+    return None if tensor is None else TensorFacade(tensor).data
 
 
-# Each function has the signature of PyTorch's, and calls the definition of autolm's operation.
+# Each function has the signature of PyTorch's function and calls autolm's definition.
 
 
 def attention(
@@ -148,26 +147,27 @@ def attention(
     Parameters
     ----------
     query, key, value
-        (..., length, width); with `enable_gqa`, those of fewer heads are used several times.
+        (..., length, width). With `enable_gqa`, key and value heads are shared by groups of
+        query heads.
     attn_mask, dropout_p, is_causal, scale, enable_gqa
-        As of `scaled_dot_product_attention`.
+        See `torch.nn.functional.scaled_dot_product_attention`.
     """
     if enable_gqa:
-        times = query.shape[-3] // key.shape[-3]
-        key, value = (each.repeat_interleave(times, -3) for each in (key, value))
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = (t.repeat_interleave(repeats, -3) for t in (key, value))
     mask = bias = None
-    if is_causal:  # aligned at the first key, not at the last as autolm's
+    if is_causal:  # aligned at the first key; autolm aligns at the last
         mask = np.tri(query.shape[-2], key.shape[-2], dtype=bool)
     elif attn_mask is not None and attn_mask.dtype is torch.bool:
         mask = _array(attn_mask)
     elif attn_mask is not None:
-        bias = _operand(attn_mask)
+        bias = _facade(attn_mask)
 
-    def dropout(weights: Operand) -> Operand:  # as PyTorch's definition draws, if not every kernel
-        return Operand(torch.dropout(weights.tensor, dropout_p, True))
+    def dropout(weights: TensorFacade) -> TensorFacade:  # some kernels draw their mask differently
+        return TensorFacade(torch.dropout(weights.tensor, dropout_p, True))
 
     return definitions.attention(
-        *map(_operand, (query, key, value)),
+        *map(_facade, (query, key, value)),
         mask=mask,
         bias=bias,
         scale=scale,
@@ -182,10 +182,10 @@ def layer_norm(
     bias: torch.Tensor | None = None,
     eps: float = 1e-5,
 ) -> Any:
-    """Compute (x − mean x) / √(var x + ε) · weight + bias, over the last axes, of this shape."""
+    """Compute (x − mean x) / √(var x + ε) · weight + bias over the last axes."""
     axes = tuple(range(-len(normalized_shape), 0))
     return definitions.layer_norm(
-        _operand(input), _operand(weight), _operand(bias), eps=eps, axis=axes
+        _facade(input), _facade(weight), _facade(bias), eps=eps, axis=axes
     )
 
 
@@ -195,20 +195,20 @@ def rms_norm(
     weight: torch.Tensor | None = None,
     eps: float | None = None,
 ) -> Any:
-    """Compute x / √(mean x² + ε) · weight, over the last axes, of this shape."""
+    """Compute x / √(mean x² + ε) · weight over the last axes."""
     axes = tuple(range(-len(normalized_shape), 0))
     eps = torch.finfo(input.dtype).eps if eps is None else eps
-    return definitions.rms_norm(_operand(input), _operand(weight), eps=eps, axis=axes)
+    return definitions.rms_norm(_facade(input), _facade(weight), eps=eps, axis=axes)
 
 
 def softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> Any:
     """Compute yᵢ = exp xᵢ / Σⱼ exp xⱼ."""
-    return definitions.softmax(_operand(input), axis=dim)
+    return definitions.softmax(_facade(input), axis=dim)
 
 
 def log_softmax(input: torch.Tensor, dim: int, *_: Any, **__: Any) -> Any:
     """Compute yᵢ = xᵢ − ln Σⱼ exp xⱼ."""
-    return definitions.log_softmax(_operand(input), axis=dim)
+    return definitions.log_softmax(_facade(input), axis=dim)
 
 
 def cross_entropy(
@@ -221,14 +221,14 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     **deprecated: Any,
 ) -> Any:
-    """Compute the mean over rows of −ln softmax(logits) at the target, (rows, classes)."""
-    is_sent_a_gradient = any(each is not None and each.requires_grad for each in (target, weight))
-    if input.ndim != 2 or is_sent_a_gradient or deprecated:
+    """Compute the mean over rows of −ln softmax(logits)[target]; logits are (rows, classes)."""
+    needs_gradient = any(t is not None and t.requires_grad for t in (target, weight))
+    if input.ndim != 2 or needs_gradient or deprecated:
         raise ValueError(
             "it opens for (rows, classes), targets and weights without a gradient, and `reduction`"
         )
     return definitions.cross_entropy(
-        _operand(input),
+        _facade(input),
         targets=_array(target),
         weight=_array(weight),
         ignore_index=None if target.is_floating_point() else ignore_index,
@@ -238,19 +238,19 @@ def cross_entropy(
 
 
 def gelu(input: torch.Tensor, approximate: str = "none") -> Any:
-    """Compute x times the share of a normal distribution below x, or close to it by a tanh."""
-    return definitions.gelu(_operand(input), approximate=approximate)
+    """Compute x · Φ(x), the standard normal CDF, or its tanh approximation."""
+    return definitions.gelu(_facade(input), approximate=approximate)
 
 
 def silu(input: torch.Tensor, *_: Any, **__: Any) -> Any:
     """Compute x / (1 + e⁻ˣ)."""
-    return ops.silu.forward(_operand(input))
+    return ops.silu.forward(_facade(input))
 
 
 def linear(input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Any:
     """Compute x · weightᵀ + bias."""
-    product = _operand(input) @ named(_operand(weight.T), "weightᵀ")
-    return product if bias is None else named(product, "product") + _operand(bias)
+    product = _facade(input) @ named(_facade(weight.T), "weightᵀ")
+    return product if bias is None else named(product, "product") + _facade(bias)
 
 
 def addmm(
@@ -262,8 +262,8 @@ def addmm(
     alpha: float = 1,
 ) -> Any:
     """Compute β · input + α · mat1 · mat2."""
-    product, added = named(_operand(mat1) @ _operand(mat2), "product"), _operand(input)
-    return (added if beta == 1 else added * beta) + (product if alpha == 1 else product * alpha)
+    product, bias = named(_facade(mat1) @ _facade(mat2), "product"), _facade(input)
+    return (bias if beta == 1 else bias * beta) + (product if alpha == 1 else product * alpha)
 
 
 DEFINITIONS: dict[str, Callable[..., Any]] = {
@@ -280,35 +280,45 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
-    """Run the definition of a fused function: the result, and the leaf for each operand.
+def decompose(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
+    """Decompose a fused function.
+
+    Returns
+    -------
+    root
+        The node of the recomputed result.
+    leaves
+        For each operand, its leaf in the new graph.
 
     Raises
     ------
     ValueError
-        For a leaf, a function without a definition here, or one that cannot be had again.
+        If the node is a leaf, its function has no definition here, or the definition does not
+        reproduce its data.
     """
     if node.op is None:
         raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
-    call: Call | None = node.call
+    call: TorchCall | None = node.call
     definition = DEFINITIONS.get(node.op.name)
     if call is None or definition is None:
         raise ValueError(f"open: {node.op.name} is not known here to be composed of others")
-    copies = {each: _leaf(each) for each in call.operands}
+    copies = {operand: _copy_leaf(operand) for operand in call.operands}
 
-    def decomposed(*arguments: Any, **attributes: Any) -> torch.Tensor:
+    def run_definition(*arguments: Any, **attributes: Any) -> torch.Tensor:
         tensor: torch.Tensor = definition(*arguments, **attributes).tensor
         return tensor
 
     try:
-        with seen(), record():
-            result: torch.Tensor = call.again([copies[each] for each in call.operands], decomposed)
+        with recording_resumed(), record():
+            result: torch.Tensor = call.repeat(
+                list(map(copies.__getitem__, call.operands)), run_definition
+            )
     except ValueError as error:
         raise ValueError(f"open: {node.op.name}: {error}") from None
-    close = math.sqrt(torch.finfo(result.dtype).eps)
+    tolerance = math.sqrt(torch.finfo(result.dtype).eps)
     scale = float(node.data.abs().nan_to_num(0, 0, 0).max()) if node.data.numel() else 0.0
     if not torch.allclose(
-        result.detach(), node.data, rtol=close, atol=close * scale, equal_nan=True
+        result.detach(), node.data, rtol=tolerance, atol=tolerance * scale, equal_nan=True
     ):
         cause = "its kernel has drawn the mask of its dropout in a way of its own"
         if not call.attributes.get("dropout_p"):
@@ -317,17 +327,17 @@ def opened(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
             f"open: {label(node)} holds other numbers than {node.op.name} makes of its operands: "
             f"{cause}"
         )
-    root, leaves = node_of(result), {each: node_of(copy) for each, copy in copies.items()}
-    for each, name in zip(call.operands, call.names(definition), strict=True):
-        leaves[each].note = each.note
-        leaves[each].name = each.name or name
-    nodes: Any = topological_order(root)
-    for each in nodes:
-        if each.parents:
-            each.site, each.scope = node.site, node.scope
+    root, leaves = node_of(result), {node: node_of(copy) for node, copy in copies.items()}
+    for operand, name in zip(call.operands, call.operand_names(definition), strict=True):
+        leaves[operand].note = operand.note
+        leaves[operand].name = operand.name or name
+    new_nodes: Any = topological_order(root)
+    for new in new_nodes:
+        if new.parents:
+            new.site, new.scope = node.site, node.scope
     root.name = node.name or node.op.name
     return root, leaves
 
 
-def _leaf(operand: TorchNode) -> torch.Tensor:
+def _copy_leaf(operand: TorchNode) -> torch.Tensor:
     return operand.data.detach().clone().requires_grad_(operand.requires_grad)
