@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "autolm.engine.value": "Value",
     "autolm.engine.graph": "Node topological_order",
-    "autolm.engine.recording": "no_grad record_sites scope",
+    "autolm.engine.recording": "no_grad record_locations scope",
     "autolm.tensor.tensor": "Tensor",
     "autolm.ops.primitive": "primitive",
     "autolm.ops": ALL,

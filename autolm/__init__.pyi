@@ -15,7 +15,7 @@ from autolm.drawing.drawing import render as render
 from autolm.engine.graph import Node as Node
 from autolm.engine.graph import topological_order as topological_order
 from autolm.engine.recording import no_grad as no_grad
-from autolm.engine.recording import record_sites as record_sites
+from autolm.engine.recording import record_locations as record_locations
 from autolm.engine.recording import scope as scope
 from autolm.engine.value import Value as Value
 from autolm.lm.config import TrainingConfig as TrainingConfig
@@ -186,7 +186,7 @@ __all__ = [
     "post_mortem",
     "primitive",
     "prod",
-    "record_sites",
+    "record_locations",
     "recorded",
     "relu",
     "render",

@@ -98,7 +98,7 @@ assert autolm.blame_nonfinite(y) is None
 assert "digraph" in autolm.draw(y).source
 with autolm.Walk(y) as walk:
     assert walk.step() is not None
-with autolm.scope("s"), autolm.no_grad(), autolm.record_sites():
+with autolm.scope("s"), autolm.no_grad(), autolm.record_locations():
     autolm.Value(1.0)
 autolm.edit(y, x, 4.0).undo()
 with tempfile.TemporaryDirectory() as folder:

@@ -47,7 +47,7 @@ def read_text(folder: Path, text: str | None) -> ReadText:
 
     The default text is the first line of the run's validation text.
     """
-    from autolm.engine.recording import record_sites
+    from autolm.engine.recording import record_locations
     from autolm.lm.text_loss import text_loss, tokens_of
     from autolm.lm.trained import trained
     from autolm.outside.language import say
@@ -55,7 +55,7 @@ def read_text(folder: Path, text: str | None) -> ReadText:
 
     model, tokenizer, kind = trained(folder)
     text = _first_line(folder, tokenizer) if text is None else text
-    with record_sites():
+    with record_locations():
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
     print_safely(say(message("the model reads: {text}", text=text)), longest=LONGEST)

@@ -254,7 +254,7 @@ class RecordedStep:
         """Compute loss and gradient plainly, and learn from their graph; return the loss."""
         copies = [np.array(array, order="C") for array in batch]
         random_state = _random_state()
-        with recording(sites=True, constants=True):
+        with recording(locations=True, constants=True):
             loss = read_kind("recorded", "the loss", self._function(*copies), Tensor, "a Tensor")
         draws = _random_state() != random_state
         example = Example.of(loss, copies)

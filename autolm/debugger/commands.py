@@ -14,7 +14,7 @@ from autolm.debugger.looking import whole_number
 from autolm.debugger.prompt import Mistake, one_line
 from autolm.debugger.screen import aligned, red
 from autolm.debugger.stopping import Stopping
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.outside.language import say
 from autolm.walking.passes import Passes, parse_condition
 from autolm.walking.runner import RunResult, is_within

@@ -25,7 +25,7 @@ from autolm.debugger.screen import LINES, Screen, dim, red
 from autolm.drawing.drawing import render
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node, topological_order
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.engine.value import Value
 from autolm.outside.language import say
 from autolm.tensor.expansion import expand
@@ -331,12 +331,12 @@ class Looking(Prompt):
         scopes = self.scopes()
         selected = len(scopes) - 1 - self.outwards
         self.say(self.screen.where(scopes, selected, self.stack.frames()))
-        if self.node.site is None:
+        if self.node.location is None:
             self.say(f"no line is known: {LINES}")
             return
-        user = self.node.site.user
+        user = self.node.location.user
         line = linecache.getline(user.path, user.line).strip()
-        self.say(f"{self.node.site}   {line}".rstrip())
+        self.say(f"{self.node.location}   {line}".rstrip())
 
     def do_up(self, argument: str) -> None:
         """Look from the scope around: n and r then mean that one.
@@ -463,7 +463,7 @@ class Looking(Prompt):
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
         for each in topological_order(element):
-            each.site = each.site or node.site  # all of it was made there
+            each.location = each.location or node.location  # all of it was made there
         names = {
             f"{_array(self.names(each))}{_bracketed(place)}": value
             for each in (node, *node.parents)

@@ -16,7 +16,7 @@ from typing import Any
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
 from autolm.outside.terminal import BOLD, DIM, RED, styled
@@ -43,7 +43,7 @@ UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what wa
 WIDEST = 100  # of what is to be read, and not looked at
 LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
-LINES = "set_trace() before they are computed, or AUTOLM_SITES=1, records lines"
+LINES = "set_trace() before they are computed, or AUTOLM_LOCATIONS=1, records lines"
 
 
 class Screen:
@@ -61,7 +61,7 @@ class Screen:
         steps = f"{_count(len(self.walk.operations), 'step')}, {leaves}"
         name = self.names(root)
         what = f"backward of {name} = {show(root.data)}"
-        place = _place_of(self.call[0]) if self.call else _site(root)
+        place = _place_of(self.call[0]) if self.call else _location(root)
         return self._at_right(f"{what:30}  {steps}", place)
 
     def ahead(self, note: str = "") -> str:
@@ -74,7 +74,7 @@ class Screen:
             )
         opening = self._opening(">", self.walk.position, node)
         room = terminal_width() - len(opening) - 2
-        wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_site(node)}".rstrip(), note]
+        wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_location(node)}".rstrip(), note]
         fitting = (each for each in wheres if len(each) <= room)
         return bold(self._at_right(opening, next(fitting, note) if note else _place(node)))
 
@@ -263,8 +263,8 @@ def terminal_width() -> int:
     return shutil.get_terminal_size((200, 24)).columns
 
 
-def _site(node: Node) -> str:
-    return _place_of(node.site.user if node.site else None)
+def _location(node: Node) -> str:
+    return _place_of(node.location.user if node.location else None)
 
 
 def _place_of(frame: Frame | None) -> str:
@@ -272,7 +272,7 @@ def _place_of(frame: Frame | None) -> str:
 
 
 def _place(node: Node) -> str:
-    return "  ".join(filter(None, (short(node.scope, MAX_NAME), _site(node))))
+    return "  ".join(filter(None, (short(node.scope, MAX_NAME), _location(node))))
 
 
 def _count(n: int, one: str, many: str = "") -> str:

@@ -38,8 +38,8 @@ def debug(
     """Open the debugger on the backward pass of a node; `help` there lists what it knows.
 
     Left at the end of the pass, the gradients are those of `backward()`; left before, with q, they
-    are as they were. Lines are known of what was computed under `record_sites()`, with
-    AUTOLM_SITES=1, or after an earlier `debug()`: from the first one on, they are recorded.
+    are as they were. Lines are known of what was computed under `record_locations()`, with
+    AUTOLM_LOCATIONS=1, or after an earlier `debug()`: from the first one on, they are recorded.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def open_debugger(
             if at_nonfinite:
                 debugger.go_to_nonfinite()
             if here.stops:
-                unplaced = sum(node.site is None for node in walk.operations)
+                unplaced = sum(node.location is None for node in walk.operations)
                 if unplaced:
                     debugger.say(f"no line is known of {count(unplaced)} steps: {LINES}")
                 debugger.open()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
 from autolm.debugger.screen import LINES
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.outside.language import say
 from autolm.walking.breakpoints import (
     Breakpoint,
@@ -317,11 +317,14 @@ class Stopping(Looking):
     def _line(self, text: str, otherwise: str) -> StepSelection:
         """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
         path, _, line = text.rpartition(":")
-        number, sites = whole_number(line), [n.site for n in self.walk.operations if n.site]
-        if not sites:
+        number, locations = (
+            whole_number(line),
+            [n.location for n in self.walk.operations if n.location],
+        )
+        if not locations:
             raise Mistake(f"break: no line is known: {LINES}")
-        here = self.node.site or sites[0]
-        paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
+        here = self.node.location or locations[0]
+        paths = dict.fromkeys(f.path for s in dict.fromkeys(locations) for f in s.frames)
         wanted = path or here.user.path
         for each in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
             places = at_line(self.walk.operations, each, number)

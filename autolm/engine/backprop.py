@@ -103,7 +103,7 @@ class Backprop:
         """Add a node's contributions to its parents' sums.
 
         Return (parent, contribution, sum before, sum after) for each parent. If the backward rule
-        raises an exception, nothing has changed, and the pass can go on from there.
+        raises an exception, nothing has changed, and the pass can be continued.
         """
         sums, additions = dict[Node, Any](), list[tuple[Any, ...]]()
         try:

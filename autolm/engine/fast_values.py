@@ -29,7 +29,7 @@ def backward_of_values(root: Any, grad: Any = None, retain_grads: bool | None = 
     is_usual = root.order > 0 and (retain_grads is None or type(retain_grads) is bool)
     if not is_usual:
         backward(root, grad, retain_grads)
-    # In a copy of the context, so that `running_order` is reset whatever ends the pass.
+    # In a copy of the context, so that `running_order` is reset even if the pass raises.
     elif copy_context().run(_run, root, root.as_gradient(grad), retain_grads is not False):
         latest_root.set(ref(root))
     else:

@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any, ClassVar, TypeVar
 from weakref import ref
 
+from autolm.engine.location import Entered, Location
 from autolm.engine.recording import NO_NOTE, Note
-from autolm.engine.site import Entered, Site
 
 AnyNode = TypeVar("AnyNode", bound="Node")
 
@@ -32,7 +32,7 @@ class Node:
     gradient: Any  # ∂L/∂self; None until a backward pass computes it
     op: Any  # the record of the operation that computed it; None at a leaf
     order: int  # counts results in the order of computation; 0 at a leaf
-    note: Note | None  # its scope, name and site, if it has any
+    note: Note | None  # its scope, name and location, if it has any
 
     data: Any
     parents: tuple[Any, ...]  # in operand order, with repeats: both parents of a * a are a
@@ -86,17 +86,17 @@ class Node:
         self.note = (self.note or NO_NOTE)._replace(scope=scope)
 
     @property
-    def site(self) -> Site | None:
-        """The calls that created it, if it was created inside `record_sites()`."""
-        return None if self.note is None else self.note.site
+    def location(self) -> Location | None:
+        """The calls that created it, if it was created inside `record_locations()`."""
+        return None if self.note is None else self.note.location
 
-    @site.setter
-    def site(self, site: Site | None) -> None:
-        self.note = (self.note or NO_NOTE)._replace(site=site)
+    @location.setter
+    def location(self, location: Location | None) -> None:
+        self.note = (self.note or NO_NOTE)._replace(location=location)
 
     @property
     def entered(self) -> tuple[Entered, ...]:
-        """The scopes around its creation, outermost first, each with the place that entered it."""
+        """The scopes around its creation, outermost first, and where each was entered."""
         return () if self.note is None else self.note.entered
 
     def forward_steps(self) -> Iterator[ForwardStep]:
@@ -136,7 +136,7 @@ class Node:
         return super().__reduce_ex__(protocol)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """Show a result in a notebook as a picture of its graph."""
+        """Draw the graph of a result in a notebook."""
         from autolm.drawing.notebook import bundle
 
         return bundle(self)
@@ -152,14 +152,14 @@ def topological_order(root: Node, *, constants: bool = True) -> list[Node]:
     """
     if not isinstance(root, Node):
         raise TypeError(f"topological_order: a Value or Tensor, not {type(root).__name__}")
-    leaves, results, seen, stack = list[Node](), list[Node](), {root}, [root]
+    leaves, results, visited, stack = list[Node](), list[Node](), {root}, [root]
     while stack:  # a loop and not a recursion, whose depth Python limits
         node = stack.pop()
         parents = node.parents
         (results if parents else leaves).append(node)
         for parent in parents:
-            if parent not in seen and (constants or parent.requires_grad):
-                seen.add(parent)
+            if parent not in visited and (constants or parent.requires_grad):
+                visited.add(parent)
                 stack.append(parent)
     results.reverse()
     results.sort(key=_place_in_order)
@@ -188,7 +188,7 @@ stepped_root: ContextVar[Any] = ContextVar("autolm_stepped_root", default=lambda
 def named(node: AnyNode, name: str) -> AnyNode:
     """Name a new node and return it; faster than `node.name = name`."""
     note = node.note or NO_NOTE
-    node.note = Note(note.scope, name, note.site, note.entered)
+    node.note = Note(note.scope, name, note.location, note.entered)
     return node
 
 
@@ -202,7 +202,7 @@ def require_text(kind: str, name: Any) -> None:
 
 
 def describe(node: Node, root: Node | None = None) -> str:
-    """Describe a node in a message: operation, name, scope and site, as far as known.
+    """Describe a node in a message: operation, name, scope and location, as far as known.
 
     A node without a name gets the name that the program uses for it in the graph of `root`.
     """
@@ -210,5 +210,5 @@ def describe(node: Node, root: Node | None = None) -> str:
 
     name = node.name or name_of(node, root)
     words = [node.op.name if node.op else "leaf", name and repr(str(name))]
-    words += [node.scope and f"in {node.scope}", node.site and f"at {node.site}"]
+    words += [node.scope and f"in {node.scope}", node.location and f"at {node.location}"]
     return " ".join(filter(None, words))

@@ -1,6 +1,6 @@
 """How new nodes are recorded: with parents or as constants, in which scope, and from which line.
 
-`no_grad`, `scope` and `record_sites` change this for a block or for a function. The state is a
+`no_grad`, `scope` and `record_locations` change this for a block or for a function. The state is a
 context variable, so every thread has its own.
 """
 
@@ -15,12 +15,12 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar, overload
 
-from autolm.engine.site import RUNS_LATER, Entered, Sites, calling_site
+from autolm.engine.location import RUNS_LATER, Entered, Locations, calling_location
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Where a node was created. Nodes of one place share their note, so a note is never changed.
-Note = namedtuple("Note", "scope name site entered", defaults=("", "", None, ()))
+Note = namedtuple("Note", "scope name location entered", defaults=("", "", None, ()))
 NO_NOTE = Note()
 
 
@@ -33,34 +33,34 @@ class Recording:
         Whether results get parents; False inside `no_grad`.
     scope, entered
         The path of the current scope, and the scopes around this point of the program.
-    known
-        The sites recorded so far, which nodes share; None where no sites are recorded.
+    locations
+        The locations recorded so far, which nodes share; None where no locations are recorded.
     constants
         Whether results that need no gradient get parents, too.
     """
 
-    __slots__ = ("constants", "enabled", "entered", "known", "note", "scope")
+    __slots__ = ("constants", "enabled", "entered", "locations", "note", "scope")
 
     def __init__(
         self,
         enabled: bool = True,
         scope: str = "",
-        known: Sites | None = None,
+        locations: Locations | None = None,
         entered: tuple[Entered, ...] = (),
         constants: bool = False,
     ) -> None:
-        self.enabled, self.scope, self.entered, self.known = enabled, scope, entered, known
+        self.enabled, self.scope, self.entered, self.locations = enabled, scope, entered, locations
         self.constants = constants
         self.note = Note(scope, "", None, entered) if scope else None
 
     def note_here(self, frame: FrameType | None = None) -> Note | None:
         """Return the note of a node that is created here, or by the call of a frame."""
-        if self.known is None:
+        if self.locations is None:
             return self.note
-        site = calling_site(self.known, self.entered, frame)
-        note: Note | None = site.note
+        location = calling_location(self.locations, self.entered, frame)
+        note: Note | None = location.note
         if note is None or note.scope != self.scope:
-            note = site.note = Note(self.scope, "", site, self.entered)
+            note = location.note = Note(self.scope, "", location, self.entered)
         return note
 
 
@@ -81,10 +81,10 @@ current_recording = recorder.get
 
 
 def read_environment() -> Recording:
-    """Record sites if AUTOLM_SITES=1 is set, or a variable that starts a debugger."""
-    wanted = "1" in (os.getenv("AUTOLM_SITES"), os.getenv("AUTOLM_DEBUG"))
-    state = Recording(known=Sites() if wanted or os.getenv("AUTOLM_DAP") else None)
-    recorder.set(None if state.known is None else state)
+    """Record locations if AUTOLM_LOCATIONS=1 is set, or a variable that starts a debugger."""
+    wanted = "1" in (os.getenv("AUTOLM_LOCATIONS"), os.getenv("AUTOLM_DEBUG"))
+    state = Recording(locations=Locations() if wanted or os.getenv("AUTOLM_DAP") else None)
+    recorder.set(None if state.locations is None else state)
     return state
 
 
@@ -130,29 +130,29 @@ class recording(_Decorator):
         *,
         enabled: bool | None = None,
         scope: str | None = None,
-        sites: bool | None = None,
+        locations: bool | None = None,
         constants: bool | None = None,
     ) -> None:
         self._enabled, self._scope = enabled, scope
-        self._sites, self._constants = sites, constants
+        self._locations, self._constants = locations, constants
 
     def _recreate_cm(self) -> recording:
         return recording(
             enabled=self._enabled,
             scope=self._scope,
-            sites=self._sites,
+            locations=self._locations,
             constants=self._constants,
         )
 
     def __enter__(self) -> None:
         now = recording_here()
-        known = now.known
-        if self._sites is not None:
-            known = (known or Sites(sys._getframe(1))) if self._sites else None
+        locations = now.locations
+        if self._locations is not None:
+            locations = (locations or Locations(sys._getframe(1))) if self._locations else None
         state = Recording(
             now.enabled if self._enabled is None else self._enabled,
             now.scope if self._scope is None else self._scope,
-            known,
+            locations,
             now.entered if self._scope is None else (),
             now.constants if self._constants is None else self._constants,
         )
@@ -183,15 +183,15 @@ def no_grad(function: Any = None, /) -> Any:
 
 
 @overload
-def record_sites() -> recording: ...
+def record_locations() -> recording: ...
 @overload
-def record_sites(function: Function, /) -> Function: ...
-def record_sites(function: Any = None, /) -> Any:
+def record_locations(function: Function, /) -> Function: ...
+def record_locations(function: Any = None, /) -> Any:
     """Record the line of the program that creates each node, in a block or a function.
 
-    ``with record_sites():`` or, on top of a function, ``@record_sites()`` or ``@record_sites``.
+    Write ``with record_locations():`` around a block, or ``@record_locations`` above a function.
     """
-    block = recording(sites=True)
+    block = recording(locations=True)
     return block if function is None else block(function)
 
 
@@ -210,9 +210,13 @@ class scope(_Decorator):
         now = recording_here()
         path = f"{now.scope}.{self._name}" if now.scope and self._name else now.scope or self._name
         entered = now.entered
-        if now.known is not None and self._name:
-            entered = now.known.entering(entered, path, calling_site(now.known, entered))
-        self._token = recorder.set(Recording(now.enabled, path, now.known, entered, now.constants))
+        if now.locations is not None and self._name:
+            entered = now.locations.entering(
+                entered, path, calling_location(now.locations, entered)
+            )
+        self._token = recorder.set(
+            Recording(now.enabled, path, now.locations, entered, now.constants)
+        )
 
     def __exit__(self, *_: object) -> None:
         recorder.reset(self._token)

@@ -205,14 +205,14 @@ def _record(op: Operation, operands: tuple[Any, ...], result: float) -> Value:
 
 
 def _record_specially(node: Value, state: Recording) -> None:
-    """Set the scope and site of a new node, and make it a constant inside `no_grad()`."""
+    """Set the scope and location of a new node, and make it a constant inside `no_grad()`."""
     node.note = state.note_here()
     if not state.enabled:
         node.op, node.operands, node.order = None, (), -1
 
 
 def _lift(operand: Any) -> Value:
-    """Return a Value as it is, and a number as a constant; faster than Value(number)."""
+    """Return a Value unchanged, and a number as a constant; faster than Value(number)."""
     if isinstance(operand, Value):
         return operand
     node = _new_value()
@@ -276,7 +276,7 @@ def _kind(returned: Any) -> str:
     """Name the type of the object that a rule returned, or the types in a tuple."""
     if type(returned) is not tuple:
         return type(returned).__name__
-    return f"({', '.join(type(each).__name__ for each in returned)})"
+    return f"({', '.join(type(item).__name__ for item in returned)})"
 
 
 def _too_large(what: str, number: Any) -> OverflowError:
@@ -682,12 +682,15 @@ class Value(Micrograd, Node):
     # Compositions of several nodes
 
     def silu(self) -> Value:
+        """Return a · sigmoid(a)."""
         return self * self.sigmoid()
 
     def leaky_relu(self, negative_slope: float = 0.01) -> Value:
+        """Return a if a > 0, else negative_slope · a."""
         return self * negative_slope + self.relu() * (1 - negative_slope)
 
     def gelu(self) -> Value:
+        """Return a · Φ(a), where Φ is the standard normal distribution function."""
         return self * (self / -math.sqrt(2)).erfc() / 2  # 1 + erf is inaccurate below 0
 
     # Operations of many numbers
@@ -752,7 +755,7 @@ _new_value: Callable[[], Value] = partial(object.__new__, Value)
 
 #: The records of all operations of a Value, by name.
 OPERATIONS: dict[str, Operation] = {
-    each.operation.name: each.operation
-    for each in map(partial(getattr, Value), vars(Value))
-    if hasattr(each, "operation")
+    method.operation.name: method.operation
+    for method in map(partial(getattr, Value), vars(Value))
+    if hasattr(method, "operation")
 }

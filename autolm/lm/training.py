@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from autolm.engine.recording import record_sites
+from autolm.engine.recording import record_locations
 from autolm.lm.baselines import EntropyBaselines
 from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig
@@ -34,7 +34,7 @@ class NonFiniteLoss(ArithmeticError):
     number
         What it is: nan or inf.
     loss
-        The loss of that step with its graph, made once more, by NumPy, with sites recorded.
+        The loss of that step with its graph, made once more, by NumPy, with locations recorded.
     """
 
     def __init__(self, what: str, number: float, step: int, loss: Tensor) -> None:
@@ -160,7 +160,7 @@ class Training:
 
     def _non_finite(self, what: str, number: float, step: int, batch: Batch) -> NonFiniteLoss:
         self.engine.checkpoint()  # brings the parameters into the model
-        with record_sites():
+        with record_locations():
             again = self.model.compute_loss(*batch)
         return NonFiniteLoss(what, number, step, again)
 

@@ -41,7 +41,7 @@ def expand(
     nodes = [*dict.fromkeys(root.parents), root] if zoom else topological_order(root)
     expanded: dict[Node, NDArray[Any]] = {}
     for node in nodes:
-        with recording(scope=node.scope, sites=False), quiet():
+        with recording(scope=node.scope, locations=False), quiet():
             if node.parents and (node is root or not zoom):
                 expanded[node] = _result(node, [expanded[parent] for parent in node.parents])
             else:
@@ -71,12 +71,12 @@ def run_definition(node: Any) -> tuple[Any, dict[Node, Any]]:
         leaf.note = parent.note
         leaf.name = leaf.name or name
     operands = [leaves[parent] for parent in node.parents]
-    with recording(enabled=True, scope=node.scope, sites=False), quiet():
+    with recording(enabled=True, scope=node.scope, locations=False), quiet():
         root = _run(node.op.definition, operands, node)
     if isinstance(root, Node):
         for inner in topological_order(root):
-            if inner.parents and node.site:
-                inner.site = node.site  # all of it was made there
+            if inner.parents and node.location:
+                inner.location = node.location  # all of it was made there
     return root, leaves
 
 
@@ -102,7 +102,9 @@ def _name(values: NDArray[Any], node: Node) -> None:
     for index in np.ndindex(values.shape):
         value = values[index]
         if isinstance(value, Value):
-            value.site = value.site or node.site  # that of the Tensor, not a line of this file
+            value.location = (
+                value.location or node.location
+            )  # that of the Tensor, not a line of this file
             if node.name and not value.name:
                 where = ",".join(map(str, index))
                 value.name = f"{node.name}[{where}]" if where else node.name

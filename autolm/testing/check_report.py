@@ -18,7 +18,7 @@ from autolm.testing.laws.law import About
 from autolm.testing.verdict import Row, Verdict
 
 MOST_ROWS = 8
-SITE_COLUMN = 60
+LOCATION_COLUMN = 60
 WIDTH = 78  # of sentences; with the indent of a report, 80
 
 
@@ -78,7 +78,7 @@ class Report:
     name: str
     verdict: Verdict
     digits: float = 0.0  # of agreement between gradient and oracle
-    site: str = ""  # file:line of what was checked
+    location: str = ""  # file:line of what was checked
     outcomes: tuple[LawOutcome, ...] = ()
     failure: Failure | None = None
     reason: str = ""  # why it is undecided; or what was not exercised
@@ -124,7 +124,7 @@ class Report:
     def __str__(self) -> str:
         if self.failure is not None:
             wrong = say(f"{self.wrong} of {self.name} is WRONG")
-            first = f"{padded(wrong, SITE_COLUMN)} {self.site}"
+            first = f"{padded(wrong, LOCATION_COLUMN)} {self.location}"
             return "\n  ".join([first, *self.failure.lines()])
         if self.verdict is Verdict.UNDECIDED:
             return say(f"{self.name} is UNDECIDED: {self.reason}")

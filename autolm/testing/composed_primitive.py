@@ -91,7 +91,7 @@ class AsOne:
 
     def _recorded(self, arrays: Sequence[Array], attributes: dict[str, Any]) -> Graph:
         leaves = [Tensor(x) for x in arrays]
-        with recording(enabled=True, sites=False):
+        with recording(enabled=True, locations=False):
             return Graph(self.whole(*leaves, **attributes), leaves)
 
     def _steady(self, reals: Sequence[Array], attributes: dict[str, Any]) -> Graph | None:

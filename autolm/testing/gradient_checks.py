@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autolm.engine.graph import Node, describe, topological_order
-from autolm.engine.recording import no_grad, record_sites
+from autolm.engine.recording import no_grad, record_locations
 from autolm.engine.value import Operation, Value
 from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.primitive import Primitive
@@ -27,7 +27,7 @@ from autolm.testing.laws.law import program_of_uses
 from autolm.testing.operation_checks import report_of
 from autolm.testing.operation_runner import OperationError
 from autolm.testing.oracle import Derivative, differentiate
-from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.reproduction import location_of, runnable
 from autolm.testing.subject import Subject, upstream_for
 from autolm.testing.verdict import SINGLE, Comparison, Verdict, compare, largest_contribution
 
@@ -119,7 +119,7 @@ def assert_gradients(
             node.grad = None
         report = evaluation.report()
         if report.failure is None:
-            with record_sites():
+            with record_locations():
                 local = _check_nodes(evaluation.evaluate())
             report = local if local.verdict is Verdict.WRONG else report
     finally:
@@ -132,8 +132,8 @@ def check_graph(root: Node) -> Report:
     """Check the rule of every node under `root` by itself, at its own data; blame the wrong one.
 
     A gradient at a leaf is wrong if any rule on the way is. Here each is held against the oracle
-    alone, so the guilty one is found, with its operation, scope and site (inside
-    ``with record_sites():``).
+    alone, so the guilty one is found, with its operation, scope and location (inside
+    ``with record_locations():``).
 
     Raises
     ------
@@ -263,8 +263,8 @@ def _guilty(node: Node, comparison: Comparison) -> Report:
         program=_program(node),
         node=node,
     )
-    site = site_of(node.op.forward) if isinstance(node.op, Primitive) else ""
-    return Report(node.op.name, Verdict.WRONG, site=site, failure=failure)
+    location = location_of(node.op.forward) if isinstance(node.op, Primitive) else ""
+    return Report(node.op.name, Verdict.WRONG, location=location, failure=failure)
 
 
 def _call_of(node: Node) -> Call:
@@ -332,7 +332,7 @@ class _Evaluation:
             raise TypeError(
                 f"{name}: there is nothing to differentiate; give it floating point inputs"
             )
-        with record_sites():
+        with record_locations():
             root = self.evaluate()
         if not isinstance(root, Node):
             raise TypeError(
@@ -354,7 +354,7 @@ class _Evaluation:
         )
         failure = replace(guilty, rows=comparison.rows)
         function = getattr(self.f, "forward", self.f)
-        return Report(name, Verdict.WRONG, site=site_of(function), failure=failure)
+        return Report(name, Verdict.WRONG, location=location_of(function), failure=failure)
 
     def _compared(self, root: Node, sent: Array) -> Comparison:
         analytic = [np.asarray(leaf.grad) if leaf.has_grad else None for leaf in self.leaves]

@@ -23,7 +23,7 @@ from autolm.testing.laws.edges import extremes
 from autolm.testing.laws.law import Law, LawBroken
 from autolm.testing.registry import LAWS
 from autolm.testing.relations import Relation
-from autolm.testing.reproduction import runnable, site_of
+from autolm.testing.reproduction import location_of, runnable
 from autolm.testing.signature import PRINTED
 from autolm.testing.subject import Subject
 from autolm.testing.verdict import Verdict
@@ -124,23 +124,23 @@ def report_on(
 
 def report_of(subject: Subject, outcomes: Sequence[LawOutcome]) -> Report:
     """Make the report from the outcomes of the laws."""
-    name, site = subject.op.name, site_of(subject.op.forward)
+    name, location = subject.op.name, location_of(subject.op.forward)
     broken = [(outcome.law, outcome.broken) for outcome in outcomes if outcome.broken is not None]
     if broken:
         failure = _failure(subject, broken)
-        return Report(name, Verdict.WRONG, 0.0, site, tuple(outcomes), failure)
+        return Report(name, Verdict.WRONG, 0.0, location, tuple(outcomes), failure)
     digits = min(outcome.tally.digits for outcome in outcomes)
     undecided = [outcome for outcome in outcomes if outcome.status is Status.UNDECIDED]
     missed = [outcome for outcome in outcomes if outcome.status is Status.NOT_EXERCISED]
     if undecided or (outcomes[0].status is not Status.HOLDS):
         reason = _reasons(undecided or missed)
-        return Report(name, Verdict.UNDECIDED, 0.0, site, tuple(outcomes), reason=reason)
+        return Report(name, Verdict.UNDECIDED, 0.0, location, tuple(outcomes), reason=reason)
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
     remarks = [f"{note}: {_reasons(those)}" for note, those in notes if those]
     remarks += dict.fromkeys(text for o in outcomes for text in o.tally.noted)
     reason = "; ".join([subject.note] * bool(subject.note) + remarks)
-    return Report(name, Verdict.CORRECT, digits, site, tuple(outcomes), reason=reason)
+    return Report(name, Verdict.CORRECT, digits, location, tuple(outcomes), reason=reason)
 
 
 def _reasons(outcomes: Sequence[LawOutcome]) -> str:

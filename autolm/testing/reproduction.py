@@ -32,7 +32,7 @@ IMPORTS = {  # names that a program may mention, and where they are imported fro
 }
 
 
-def site_of(function: Callable[..., Any]) -> str:
+def location_of(function: Callable[..., Any]) -> str:
     """Return file:line of a function, relative to the current directory where that is above it.
 
     For a class with a forward, such as a Function of PyTorch, it is the line of the class.

@@ -69,6 +69,8 @@ def check(root: Any) -> list[Report]:
             with recording_paused(), torch.enable_grad():
                 reports.append(check_gradient(call.function, *args))
         except Exception as error:
-            error.add_note(f"in {call.name}, at {node.site}" + f", {node.scope}" * bool(node.scope))
+            error.add_note(
+                f"in {call.name}, at {node.location}" + f", {node.scope}" * bool(node.scope)
+            )
             raise
     return reports

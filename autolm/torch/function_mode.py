@@ -25,8 +25,8 @@ from torch.overrides import (
     _push_mode,
 )
 
-from autolm.engine.recording import Note, note_here, record_sites
-from autolm.engine.site import add_machinery
+from autolm.engine.location import add_machinery
+from autolm.engine.recording import Note, note_here, record_locations
 from autolm.torch.gradient_cuts import CUTS, note_cut, reset_cuts
 from autolm.torch.module_paths import enter_module, leave_module, reset_scopes
 from autolm.torch.node_lookup import (
@@ -242,7 +242,7 @@ def record() -> Iterator[None]:
         recorder = RecordingMode()
         _active.append(recorder)
         stack.callback(_active.clear)
-        stack.enter_context(record_sites())
+        stack.enter_context(record_locations())
         stack.enter_context(patched_torch(call_and_record))
         before = torch_modules.register_module_forward_pre_hook(enter_module)
         stack.callback(before.remove)

@@ -334,7 +334,7 @@ def decompose(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
     new_nodes: Any = topological_order(root)
     for new in new_nodes:
         if new.parents:
-            new.site, new.scope = node.site, node.scope
+            new.location, new.scope = node.location, node.scope
     root.name = node.name or node.op.name
     return root, leaves
 

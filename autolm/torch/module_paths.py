@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 
+from autolm.engine.location import calling_location, is_machinery
 from autolm.engine.recording import NO_NOTE, Recording, current_recording, recorder, recording_here
-from autolm.engine.site import calling_site, is_machinery
 from autolm.torch.gradient_cuts import find_cut, note_no_grad
 from autolm.torch.node_lookup import latest_node
 from autolm.torch.notices import report_unrecorded
@@ -114,16 +114,16 @@ def _scope_of(module: torch.nn.Module) -> Recording:
     path, now = path_of(module), recording_here()
     if not torch.is_grad_enabled() and not is_recording_paused():
         note_no_grad(module)
-    known, entered = now.known, now.entered
-    if known is not None:
-        site = calling_site(known, entered)
+    locations, entered = now.locations, now.entered
+    if locations is not None:
+        location = calling_location(locations, entered)
         if path:
-            entered = known.entering(entered, path, site)
+            entered = locations.entering(entered, path, location)
         # PyTorch's function that calls this hook then calls the module, so its caller is waiting.
         waiting = sys._getframe(2).f_back
         if waiting is not None:
-            known = known.within(waiting, calling_site(known, entered, waiting))
-    return Recording(now.enabled, path or now.scope, known, entered)
+            locations = locations.within(waiting, calling_location(locations, entered, waiting))
+    return Recording(now.enabled, path or now.scope, locations, entered)
 
 
 def leave_module(*_: Any) -> None:

@@ -12,7 +12,7 @@ import sys
 
 import torch
 
-from autolm.engine.site import Sites, calling_site
+from autolm.engine.location import Locations, calling_location
 from autolm.outside.language import say
 from autolm.outside.terminal import in_a_line, print_safely, words_of
 
@@ -82,7 +82,7 @@ def report_unrecorded(name: str, error: Exception) -> None:
 
 def program_location() -> str:
     """Return FILE:LINE of the user's call that is running."""
-    return str(calling_site(Sites()))
+    return str(calling_location(Locations()))
 
 
 def is_unrecordable() -> bool:

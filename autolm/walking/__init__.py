@@ -18,8 +18,8 @@ editor, page and notebook are faces of it; what a face needs is
 `program.Program`          a program run for its passes; `stopping` and `Pass` for one that runs
 ========================== =========================================================================
 
-The whole way to a node, which all of them read, is the engine's: `node.site` with its `frames` and
-`user`, and `node.entered`, the scopes with the line that entered each.
+The calls that created a node are the engine's: `node.location` with its `frames` and `user`, and
+`node.entered`, the scopes with the line that entered each.
 """
 
 from autolm.walking.blame import Blame, blame_nonfinite

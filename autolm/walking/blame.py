@@ -101,7 +101,7 @@ class Blame:
             what = self.made_by.op.name
             words = [f"backward of {what}" if self.where == "gradient" else what]
             words += filter(None, [known_name(self.made_by)])
-            words += [str(self.made_by.site)] if self.made_by.site else []
+            words += [str(self.made_by.location)] if self.made_by.location else []
             words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
             given = f"{self._given()}{place}"
             told = ["   ".join(words), f"\n  {given}  →  {show(self.value)}"]
@@ -133,7 +133,7 @@ class Blame:
         numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
         known = None not in self.inputs
         made = expression(self.node, lambda p: show(numbers[p])) if known else "the result"
-        where = ", ".join(filter(None, (self.node.scope, str(self.node.site or ""))))
+        where = ", ".join(filter(None, (self.node.scope, str(self.node.location or ""))))
         return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame, Site
+from autolm.engine.location import Frame, Location
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.wording import are_finite, label
 
@@ -204,14 +204,16 @@ def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
             same[frame.path] = os.path.realpath(frame.path) == real
         return same[frame.path]
 
-    sites = {node.site: node.site.user for node in operations if node.site}
+    locations = {node.location: node.location.user for node in operations if node.location}
     for within in (False, True):
         found = _steps_made_at(
-            operations, {site for site, user in sites.items() if is_here(user, within)}
+            operations, {location for location, user in locations.items() if is_here(user, within)}
         )
         if found:
             return StepSelection(text, frozenset(found))
-    calling = {site for site in sites if any(is_here(frame, True) for frame in site.frames)}
+    calling = {
+        location for location in locations if any(is_here(frame, True) for frame in location.frames)
+    }
     return StepSelection(text, _first_of_each_stretch(_steps_made_at(operations, calling)))
 
 
@@ -220,16 +222,20 @@ def at_function(operations: Sequence[Node], name: str) -> StepSelection:
 
     As at a line that calls, that is the first of each stretch of steps.
     """
-    sites = {node.site for node in operations if node.site}
-    fitting = {site for site in sites if any(frame.function == name for frame in site.frames)}
+    locations = {node.location for node in operations if node.location}
+    fitting = {
+        location
+        for location in locations
+        if any(frame.function == name for frame in location.frames)
+    }
     return StepSelection(
         f"function {name}", _first_of_each_stretch(_steps_made_at(operations, fitting))
     )
 
 
-def _steps_made_at(operations: Sequence[Node], sites: Collection[Site]) -> list[int]:
-    """List the steps whose nodes were made at one of these sites, of which many share one."""
-    return [index for index, node in enumerate(operations) if node.site in sites]
+def _steps_made_at(operations: Sequence[Node], locations: Collection[Location]) -> list[int]:
+    """List the steps whose nodes were made at one of these locations, of which many share one."""
+    return [index for index, node in enumerate(operations) if node.location in locations]
 
 
 def _first_of_each_stretch(indices: Sequence[int]) -> frozenset[int]:

@@ -301,5 +301,5 @@ def _arithmetic(use: Use) -> str:
 
 
 def _where(node: Node) -> str:
-    site = Path(str(node.site)).name if node.site else ""
-    return "   ".join(filter(None, (node.scope, site)))
+    location = Path(str(node.location)).name if node.location else ""
+    return "   ".join(filter(None, (node.scope, location)))

@@ -39,10 +39,10 @@ def line_gradients(walk: Walk, names: Names, path: str) -> dict[int, str]:
         return same[other]
 
     for node in (*walk.leaves, *reversed(walk.operations)):
-        if node in walk.gradients and node.site and is_here(node.site.user.path):
+        if node in walk.gradients and node.location and is_here(node.location.user.path):
             text = _text(walk, names, root, node)
             if text:
-                by_line.setdefault(node.site.user.line, []).append(text)
+                by_line.setdefault(node.location.user.line, []).append(text)
     return {line: _joined(texts) for line, texts in sorted(by_line.items())}
 
 

@@ -30,8 +30,8 @@ from typing import Any
 
 from autolm.engine.backprop import backward
 from autolm.engine.graph import Node, topological_order
+from autolm.engine.location import Frame, Locations, calling_location, is_machinery
 from autolm.engine.recording import Recording, recorder, recording, recording_here
-from autolm.engine.site import Frame, Sites, calling_site, is_machinery
 from autolm.engine.watching import backward_pass
 from autolm.outside.language import say
 from autolm.outside.message import Message, joined, message, plain_message
@@ -102,7 +102,9 @@ def current_pass(root: Node, grad: Any = None, retain_grads: bool | None = None)
 
 def program_call_stack() -> tuple[Frame, ...]:
     """Return the running calls of the program, without autolm's and those that run the program."""
-    own = list(takewhile(lambda frame: not _runs_programs(frame), calling_site(Sites()).frames))
+    own = list(
+        takewhile(lambda frame: not _runs_programs(frame), calling_location(Locations()).frames)
+    )
     ours = (frame.path.startswith(_HOME) or is_machinery(frame.path) for frame in own)
     return tuple(frame for frame, is_ours in zip(own, ours, strict=True) if not is_ours)
 
@@ -134,9 +136,9 @@ def visit_pass(here: Pass, passes: Passes, on_pass: OnPass) -> None:
 def record_lines(is_recording: bool) -> None:
     """Record the lines of the nodes that are made from now on, or do not."""
     now = recording_here()
-    known = (now.known or Sites()) if is_recording else None
-    state = Recording(now.enabled, now.scope, known, now.entered, now.constants)
-    is_usual = state.enabled and known is None and state.note is None and not state.constants
+    locations = (now.locations or Locations()) if is_recording else None
+    state = Recording(now.enabled, now.scope, locations, now.entered, now.constants)
+    is_usual = state.enabled and locations is None and state.note is None and not state.constants
     recorder.set(None if is_usual else state)  # None costs a new node nothing
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node, stepped_root, topological_order
-from autolm.engine.site import is_machinery
+from autolm.engine.location import is_machinery
 from autolm.tensor.nodes import known_node
 from autolm.walking.source import MAX_SOURCE, source_texts
 
@@ -66,7 +66,7 @@ def names_of_nodes(nodes: dict[Node, Any], variables: Mapping[str, Any]) -> dict
     In a graph of more than `MOST_SOURCES` none is called by its source: that would take minutes.
     """
     names = _shortest_paths(variables, nodes)
-    if len(nodes) > MAX_SOURCE_NODES or not any(node.site for node in nodes):
+    if len(nodes) > MAX_SOURCE_NODES or not any(node.location for node in nodes):
         return names
     texts = source_texts(nodes, variables)
     names |= {n: SourceText(t) for n, t in texts.items() if n not in names and not n.name}

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 
 MAX_SOURCE = 60  # characters of source text that can be a name
 
@@ -26,8 +26,8 @@ def source_texts(nodes: Collection[Node], variables: Mapping[str, Any]) -> dict[
     one with a variable that holds a later result by now: it would read as that result. A text from
     inside a function uses the names of that function.
     """
-    partial = {p for n in nodes if n.site for p in n.parents if p.site is n.site}
-    places = {n: n.site.user for n in nodes if n.site and n.parents and n not in partial}
+    partial = {p for n in nodes if n.location for p in n.parents if p.location is n.location}
+    places = {n: n.location.user for n in nodes if n.location and n.parents and n not in partial}
     runs = Counter(place[:5] for place in places.values())
     later = {name: abs(v.order) for name, v in variables.items() if issubclass(type(v), Node)}
     texts = {}

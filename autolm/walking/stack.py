@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.walking.names import Names
 from autolm.walking.walk import Walk
 from autolm.walking.wording import assignment, symbol
@@ -54,17 +54,19 @@ class Stack:
         calls = [StackFrame(frame.function, frame, frame.scope) for frame in self.call]
         if node is None:
             root = self.walk.root
-            place = self.call[0] if self.call else root.site.user if root.site else None
+            place = self.call[0] if self.call else root.location.user if root.location else None
             return [StackFrame(f"the end of the backward of {self.names(root)}", place, ""), *calls]
         step = f"{symbol(node)}   {assignment(node, self.names)}"
-        place = node.site.user if node.site else None
+        place = node.location.user if node.location else None
         return [StackFrame(step, place, node.scope), *_scopes(node), *calls]
 
 
 def _scopes(node: Node) -> list[StackFrame]:
     """Return the scopes around a node, innermost first, each where it was entered."""
     if node.entered:
-        return [StackFrame(each.scope, each.site.user, each.scope) for each in node.entered[::-1]]
+        return [
+            StackFrame(each.scope, each.location.user, each.scope) for each in node.entered[::-1]
+        ]
     return [StackFrame(scope, None, scope) for scope in scopes_around(node.scope)[:0:-1]]
 
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from os.path import dirname, join
 from typing import Any
 
-from autolm.engine.site import add_machinery
+from autolm.engine.location import add_machinery
 
 Counter = Callable[[Any], object]
 

@@ -212,7 +212,7 @@ class VariableTree:
             rows.append(VariableItem("made by", assignment(node, self.names.short)))
             rows += [VariableItem("formula", node.op.formula)] if node.op.formula else []
         rows += [VariableItem("scope", node.scope)] if node.scope else []
-        return rows + ([VariableItem("site", str(node.site))] if node.site else [])
+        return rows + ([VariableItem("location", str(node.location))] if node.location else [])
 
     def _of_step(self) -> list[VariableItem]:
         step, steps = self.walk.preview(), len(self.walk.operations)

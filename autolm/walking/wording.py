@@ -19,7 +19,7 @@ import numpy as np
 
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.program_names import (
     SourceText,
@@ -330,7 +330,7 @@ def hint(node: Node) -> str:
     lines += [f"shape {shape(node.data)} {numbers.dtype}"] if numbers.shape else []
     lines += [] if numbers.shape else [f"data {node.data!r}"]
     lines += [f"scope {node.scope}"] if node.scope else []
-    lines += [f"made at {file_line(node.site.user)}"] if node.site else []
+    lines += [f"made at {file_line(node.location.user)}"] if node.location else []
     return "\n".join(lines)
 
 

@@ -70,7 +70,7 @@ def gpt2():
         hidden = model(torch.randint(0, 100, (1, 12))).last_hidden_state
     drawing = Drawing(hidden)
     for node in drawing.order:
-        node.site = None  # which is a path of whoever makes the picture
+        node.location = None  # which is a path of whoever makes the picture
     return drawing, {}
 
 

@@ -9,7 +9,7 @@ from html import escape
 from itertools import pairwise
 from pathlib import Path
 
-from autolm import record_sites
+from autolm import record_locations
 from autolm.engine.backprop import Backprop
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ THEMES = {
 
 def states(path):
     """Run the program; return, per number of operations done, the gradients and the next line."""
-    with record_sites():
+    with record_locations():
         variables = runpy.run_path(str(path))
     names = {id(node): name for name, node in variables.items() if hasattr(node, "backward")}
     backprop = Backprop(variables["o"], retain_grads=True)
@@ -33,7 +33,7 @@ def states(path):
         known = {names[id(node)]: grad for node, grad in backprop.gradients.items()}
         following = None
         if not backprop.finished:
-            following = int(str(backprop.operations[backprop.position].site).rpartition(":")[2])
+            following = int(str(backprop.operations[backprop.position].location).rpartition(":")[2])
         yield known, following
         if backprop.advance() is None:
             return

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm import Tensor, Value, ops, primitive, record_locations, scope
 from tests.session import Session
 
 # What the screen looks like
@@ -159,7 +159,7 @@ def test_narrow_terminals_get_gradients_of_arrays_without_names(monkeypatch):
 def test_narrow_terminals_get_each_step_of_a_list_in_one_line(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     x = Tensor([[1.0, 2.0]], name="x")
-    with record_sites(), scope("blocks.1.attention"):
+    with record_locations(), scope("blocks.1.attention"):
         y = x.swapaxes(-1, -2).reshape(2, 1).swapaxes(-1, -2).sum()
     lines = Session(y).say("l").splitlines()
     assert [len(line) <= columns for line in lines] == [True] * 4
@@ -473,7 +473,7 @@ def loss_of(x, w):
 def lined():
     """Open on 4 steps: 1 + and 2 × of the same line, but in loss_of; 3 tanh, 4 × in it too."""
     x, w = Value(2.0, name="x"), Value(0.5, name="w")
-    with record_sites():
+    with record_locations():
         total = loss_of(x, w) + 1
     return Session(total, {"x": x, "w": w})
 
@@ -504,15 +504,15 @@ def test_a_line_that_made_nothing_is_refused(lined):
 def test_without_lines_it_says_how_to_get_them(neuron):
     assert neuron.say("b neuron.py:3") == (
         "break: no line is known: "
-        "set_trace() before they are computed, or AUTOLM_SITES=1, records lines"
+        "set_trace() before they are computed, or AUTOLM_LOCATIONS=1, records lines"
     )
 
 
 def test_where_shows_the_calls_the_modules_and_their_lines():
     x = Value(2.0, name="x")
-    with record_sites(), scope("head"):
+    with record_locations(), scope("head"):
         y = x.tanh()
-    call = y.site.frames[:1]
+    call = y.location.frames[:1]
     session = Session(y, call=call)
     line = call[0].line
     assert [each.split() for each in session.say("w").splitlines()[:3]] == [

@@ -5,7 +5,7 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, ops, primitive, record_sites, scope
+from autolm import Tensor, Value, ops, primitive, record_locations, scope
 from autolm.debugger.commands import Debugger
 from autolm.debugger.screen import LINES
 from autolm.engine.backprop import latest_root
@@ -157,13 +157,14 @@ def test_longlist_lists_the_module(model):
     assert [line[:5] for line in lines] == ["  2/7", "> 3/7", "  4/7"]
 
 
-def test_where_without_sites_says_how_to_get_them(model):
+def test_where_without_locations_says_how_to_get_them(model):
     model.say("goto 3")
     assert model.say("w").splitlines() == [
         "  the whole graph   7 steps, 1 … 7",
         "    head            3 steps, 2 … 4",
         ">     head.inner    1 step, 3 … 3",
-        "no line is known: set_trace() before they are computed, or AUTOLM_SITES=1, records lines",
+        "no line is known: set_trace() before they are computed, or AUTOLM_LOCATIONS=1, "
+        "records lines",
     ]
 
 
@@ -258,20 +259,20 @@ def test_zoom_leaves_the_latest_pass_what_it_was(model):
 
 
 def test_all_of_an_element_was_made_where_its_array_was():
-    with record_sites():
+    with record_locations():
         y = ops.softmax(Tensor([1.0, 2.0], name="x"))
     session = Session(y.sum())
     session.say("s")
-    sites = []
+    locations = []
 
     class Typed(type(session.debugger)):
         def open(self):
-            sites.extend(node.site for node in self.walk.operations)
+            locations.extend(node.location for node in self.walk.operations)
 
     session.debugger.__class__ = Typed
     session.say("zoom 1")
-    assert len(sites) > 3
-    assert set(sites) == {y.site}
+    assert len(locations) > 3
+    assert set(locations) == {y.location}
 
 
 @pytest.mark.parametrize(
@@ -635,7 +636,7 @@ def test_why_says_what_is_still_to_come_of_arrays_of_any_shapes(model):
 @pytest.fixture
 def written():
     x, p, w = Value(2.0), {"a": Value(3.0)}, [Value(-3.0), Value(1.0)]
-    with record_sites():
+    with record_locations():
         root = (x * w[0] + w[1] * p["a"]).tanh()
     return Session(root, {"x": x, "p": p, "w": w, "Value": Value})
 

@@ -21,7 +21,7 @@ class Opened(list):
     def __call__(self, here, segment=None, passes=None):
         self.append(here.root.data)
         self.variables = here.variables
-        self.site = here.root.site
+        self.location = here.root.location
         return self.goes_on
 
 
@@ -78,10 +78,10 @@ def test_the_program_sees_itself_as_the_main_one_and_its_lines_are_recorded(open
     )
     arguments, folders = sys.argv, list(sys.path)
     debug_script(Program(path))
-    assert str(opened.site) == f"{path}:7"
+    assert str(opened.location) == f"{path}:7"
     assert opened.variables["x"].data == 3.0
     assert (sys.argv, sys.path) == (arguments, folders)
-    assert Value(1.0).site is None
+    assert Value(1.0).location is None
 
 
 def test_quitting_ends_the_program_quietly(opened, program, capsys):

@@ -41,11 +41,11 @@ def alone(program, question):
 
 USE = """
 from autolm.engine.value import Value
-from autolm.engine.recording import no_grad, record_sites, scope
-with record_sites(), scope("a"):
+from autolm.engine.recording import no_grad, record_locations, scope
+with record_locations(), scope("a"):
     y = Value(2.0, label="x").tanh() * 3
 y.backward()
-repr(y), str(y.site), list(y.steps()), y.site.frames
+repr(y), str(y.location), list(y.steps()), y.location.frames
 """
 SCALAR = "from autolm.nn.scalar import MLP\nMLP(2, [3, 1])([1.0, 2.0]).backward()"
 FOREIGN = "sorted({name.partition('.')[0] for name in loaded} - set(sys.stdlib_module_names))"

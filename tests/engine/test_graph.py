@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, no_grad, primitive, record_sites, scope
+from autolm import Tensor, Value, no_grad, primitive, record_locations, scope
 from autolm.engine.backprop import Backprop, write_gradients
 from autolm.engine.graph import topological_order
 from tests.programs import programs
@@ -247,8 +247,8 @@ def test_exception_in_any_rule_leaves_every_gradient_as_it_was(program, leaf, da
 
 
 @each_engine
-def test_error_in_a_rule_tells_operation_name_scope_and_site(leaf):
-    with scope("blocks.0"), record_sites():
+def test_error_in_a_rule_tells_operation_name_scope_and_location(leaf):
+    with scope("blocks.0"), record_locations():
         y, where = leaf(2.0) * 3, line_here()
     y.name = "scores"
     y.backward_rule = lambda grad: 1 / 0
@@ -367,14 +367,14 @@ def test_no_grad_decorates(leaf, decorate):
     assert (x * 3).parents
 
 
-@pytest.mark.parametrize("decorate", [record_sites, record_sites()], ids=["bare", "called"])
-def test_record_sites_decorates(decorate):
+@pytest.mark.parametrize("decorate", [record_locations, record_locations()], ids=["bare", "called"])
+def test_record_locations_decorates(decorate):
     @decorate
     def double(x):
         return x * 2
 
-    assert double(Value(1)).site is not None
-    assert (Value(1) * 2).site is None
+    assert double(Value(1)).location is not None
+    assert (Value(1) * 2).location is None
     assert double.__name__ == "double"
 
 
@@ -390,14 +390,14 @@ async def both():
     yield
 
 
-@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites(), scope("s")])
+@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_locations(), scope("s")])
 @pytest.mark.parametrize("function", [later, awaited, both])
 def test_what_runs_after_its_call_is_not_decorated_in_vain(decorate, function):
     with pytest.raises(TypeError, match=f"{function.__name__}, which runs after it is called"):
         decorate(function)
 
 
-@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_sites, scope("s")])
+@pytest.mark.parametrize("decorate", [no_grad, no_grad(), record_locations, scope("s")])
 def test_what_is_no_function_is_not_decorated(decorate):
     with pytest.raises(TypeError, match="can only decorate a function, not 3"):
         decorate(3)
@@ -438,19 +438,19 @@ def test_scope_is_restored_on_exception():
 
 
 @each_engine
-def test_record_sites_tells_the_line_of_the_user(leaf):
-    with record_sites():
+def test_record_locations_tells_the_line_of_the_user(leaf):
+    with record_locations():
         x, leaf_line = leaf(2.0), line_here()
         y, line = x * x + 1, line_here()
         z, method_line = x.tanh(), line_here()
-    assert [str(node.site) for node in (x, y, z)] == [leaf_line, line, method_line]
-    assert leaf(2.0).site is None
+    assert [str(node.location) for node in (x, y, z)] == [leaf_line, line, method_line]
+    assert leaf(2.0).location is None
 
 
-def test_record_sites_looks_through_n_ary_operations():
-    with record_sites():
+def test_record_locations_looks_through_n_ary_operations():
+    with record_locations():
         y, line = Value.sum([1, Value(2)]), line_here()
-    assert [str(node.site) for node in (y, *y.parents)] == [line] * 3
+    assert [str(node.location) for node in (y, *y.parents)] == [line] * 3
 
 
 def run(program, **environment):
@@ -465,22 +465,22 @@ def run(program, **environment):
     return done.stdout.strip()
 
 
-def test_environment_variable_records_sites():
-    program = "from autolm import Value\nprint((Value(2)\n * 3).site)"
-    assert run(program, AUTOLM_SITES="1") == "<string>:2"
+def test_environment_variable_records_locations():
+    program = "from autolm import Value\nprint((Value(2)\n * 3).location)"
+    assert run(program, AUTOLM_LOCATIONS="1") == "<string>:2"
     assert run(program, AUTOLM_DEBUG="1") == "<string>:2"
     assert run(program, AUTOLM_DAP="1") == "<string>:2"
-    assert run(program, AUTOLM_SITES="") == "None"
+    assert run(program, AUTOLM_LOCATIONS="") == "None"
 
 
-@pytest.mark.parametrize("scoped", ["scope('a')", "record_sites()"])
+@pytest.mark.parametrize("scoped", ["scope('a')", "record_locations()"])
 def test_environment_is_read_at_the_first_node_and_not_by_importing(scoped):
-    setting = "import os\nfrom autolm import Value, record_sites, scope\n"
-    setting += "os.environ['AUTOLM_SITES'] = '1'\n"
-    made = "x = Value(2) * 3\nos.environ['AUTOLM_SITES'] = ''\n"
-    assert run(f"{setting}{made}print(x.site, (x * 2).site)") == "<string>:4 <string>:6"
+    setting = "import os\nfrom autolm import Value, record_locations, scope\n"
+    setting += "os.environ['AUTOLM_LOCATIONS'] = '1'\n"
+    made = "x = Value(2) * 3\nos.environ['AUTOLM_LOCATIONS'] = ''\n"
+    assert run(f"{setting}{made}print(x.location, (x * 2).location)") == "<string>:4 <string>:6"
     made += f"with {scoped}: y = Value(2) * 3\n"
-    assert run(f"{setting}{made}print(y.site)") == "<string>:6"
+    assert run(f"{setting}{made}print(y.location)") == "<string>:6"
 
 
 # Determinism and memory

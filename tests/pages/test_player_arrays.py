@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import autolm
-from autolm import Adam, TinyLM, record_sites, topological_order
+from autolm import Adam, TinyLM, record_locations, topological_order
 from autolm.ops import COMPOSED, PRIMITIVES
 from autolm.outside.language import say_rule, speak
 from autolm.pages import player
@@ -40,7 +40,7 @@ def made(tmp_path_factory):
     need_renderer()
     need_browser()
     model, _ = trained()
-    with record_sites():
+    with record_locations():
         loss = model.compute_loss(IDS, TARGETS)
     path = tmp_path_factory.mktemp("arrays") / "model.html"
     player(loss, path, tokens=Tokens((), {}, WORDS))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, no_grad, ops, record_sites, scope
+from autolm import Tensor, Value, no_grad, ops, record_locations, scope
 from autolm.engine.graph import topological_order
 from autolm.lm.tinylm import TinyLM
 from autolm.tensor.expansion import expand
@@ -142,13 +142,13 @@ def test_values_keep_scopes():
     assert scopes["add"] == "elsewhere"
 
 
-def test_values_keep_the_site_of_their_tensor():
-    with record_sites():
+def test_values_keep_the_location_of_their_tensor():
+    with record_locations():
         x = Tensor([1.0, 2.0])
         y = x.softmax()
         expanded = expand(y)
-    assert {value.site for value in expanded[x]} == {x.site}
-    assert {value.site for value in expanded[y]} == {y.site}
+    assert {value.location for value in expanded[x]} == {x.location}
+    assert {value.location for value in expanded[y]} == {y.location}
 
 
 def test_zoom_expands_one_operation_and_makes_its_operands_leaves():

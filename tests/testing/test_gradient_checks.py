@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autolm import SGD, Tensor, Value, ops, primitive, scope
-from autolm.engine.recording import record_sites
+from autolm.engine.recording import record_locations
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import Module
 from autolm.testing import (
@@ -142,9 +142,9 @@ def test_neither_is_that_of_values():
         assert check_graph(loss).verdict is Verdict.UNDECIDED
 
 
-def test_the_guilty_node_is_named_with_its_operation_scope_and_site():
+def test_the_guilty_node_is_named_with_its_operation_scope_and_location():
     x = Tensor([1.0, 2.0, 3.0], name="x")
-    with record_sites(), scope("head"):
+    with record_locations(), scope("head"):
         y = exponential_almost(ops.sin(x))
     failure = failure_of(check_graph, ops.sum(y * x))
     assert failure.node is y

@@ -48,10 +48,10 @@ def test_nodes_have_the_names_scopes_and_lines_of_the_program(model_and_loss):
     }
     attention = next(n for n in order if n.op and n.op.name == "scaled_dot_product_attention")
     lines, first = inspect.getsourcelines(Attention.forward)
-    assert lines[attention.site.user.line - first].strip().startswith("y = F.scaled")
+    assert lines[attention.location.user.line - first].strip().startswith("y = F.scaled")
     assert attention.scope == "blocks.0"
     assert [each.scope for each in attention.entered] == ["blocks.0"]
-    frame = attention.site.user
+    frame = attention.location.user
     text = lines[frame.line - first].encode()[frame.column : frame.end_column].decode()
     assert text == "F.scaled_dot_product_attention(q, k, v, is_causal=True)"
 
@@ -169,7 +169,7 @@ def test_nan_of_the_forward_pass_is_found_with_its_inputs():
     assert (blame.where, blame.index, blame.value) == ("data", (0, 0), float("-inf"))
     assert blame.made_by.op.name == "log" and blame.inputs == (0.0,)
     assert blame.then.cause == "0 · inf"
-    assert blame.made_by.site.user.path == __file__
+    assert blame.made_by.location.user.path == __file__
 
 
 def test_nan_of_the_backward_pass_is_found_with_its_inputs():

@@ -108,7 +108,7 @@ def test_attention_shows_its_weights():
     nodes = {n.name: n for n in autolm.topological_order(autolm.open(y)) if n.name}
     assert torch.allclose(nodes["weights"].data.sum(-1), torch.ones(2, 4, 3).double())
     assert nodes["weights"].data.triu(1).count_nonzero() == 0
-    assert nodes["weights"].site.user.path == __file__
+    assert nodes["weights"].location.user.path == __file__
     softmax = autolm.open(nodes["weights"])  # which opens in its turn
     assert torch.allclose(softmax.data, nodes["weights"].data)
 

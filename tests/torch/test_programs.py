@@ -80,7 +80,9 @@ def test_walk_there_and_back_has_the_bits_of_a_plain_run(make, segment):
     alike = torch.allclose if make.__name__ in ROUNDED else same
     wrong = [name for name, grad in plain.items() if not alike(grad, shown[name])]
     assert not wrong, "in the walk"
-    assert all(node.site.user.path.endswith("programs.py") for node in walk.operations if node.site)
+    assert all(
+        node.location.user.path.endswith("programs.py") for node in walk.operations if node.location
+    )
     assert all(p.order < node.order for node in walk.operations for p in node.parents)
     if make.__name__ not in UNSEEN:
         unknown = [n.op.name for n in walk.operations if getattr(n.data, "is_meta", False)]

@@ -45,7 +45,7 @@ def test_gpt2_has_the_gradients_of_a_plain_run_in_the_walk_and_after():
     scopes = {node.scope for node in walk.operations}
     assert {"transformer.h.0.attn", "transformer.h.1.mlp.act", "lm_head"} <= scopes
     fused = [n for n in walk.operations if n.op.name == "scaled_dot_product_attention"]
-    assert len(fused) == 2 and fused[0].site.user.path.endswith("sdpa_attention.py")
+    assert len(fused) == 2 and fused[0].location.user.path.endswith("sdpa_attention.py")
     model.eval()
     with autolm.torch.record():
         loss = model(ids, labels=ids).loss

@@ -7,7 +7,7 @@ import pytest
 
 from autolm import Tensor, Value, ops, primitive
 from autolm.engine.graph import topological_order
-from autolm.engine.recording import record_sites, scope
+from autolm.engine.recording import record_locations, scope
 from autolm.walking import blame_nonfinite
 
 INF = math.inf
@@ -137,9 +137,9 @@ def test_blaming_leaves_gradients_that_were_not_computed_so() -> None:
     assert not x.has_grad
 
 
-def test_the_report_names_operation_site_and_scope() -> None:
+def test_the_report_names_operation_location_and_scope() -> None:
     x = Tensor([0.0], name="x")
-    with record_sites(), scope("blocks.1.attention"):
+    with record_locations(), scope("blocks.1.attention"):
         log = x.log()
     log.name = "entropy"
     report = str(blame_nonfinite(log.sum()))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autolm
-from autolm import Tensor, Value, no_grad, ops, primitive, record_sites, scope
+from autolm import Tensor, Value, no_grad, ops, primitive, record_locations, scope
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import topological_order
 from tests.calls import calls
@@ -148,11 +148,11 @@ def test_operands_keep_their_names_and_what_is_opened_its_own():
 
 
 def test_what_is_inside_is_in_the_scope_and_at_the_line_of_the_node():
-    with record_sites(), scope("attention"):
+    with record_locations(), scope("attention"):
         y = ops.softmax(Tensor([1.0, 2.0]))
     results = [node for node in topological_order(autolm.open(y)) if node.parents]
     assert {node.scope for node in results} == {"attention"}
-    assert {node.site for node in results} == {y.site}
+    assert {node.location for node in results} == {y.location}
 
 
 def test_constants_stay_constants():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, explain, record_sites, scope
+from autolm import Tensor, Value, explain, record_locations, scope
 from autolm.engine.graph import topological_order
 from autolm.lm import TinyLM
 from tests.programs import programs
@@ -145,9 +145,9 @@ def test_node_of_another_graph_is_refused():
         explain(Value(1.0, name="x"), y)
 
 
-def test_text_tells_arithmetic_rule_scope_and_site():
+def test_text_tells_arithmetic_rule_scope_and_location():
     x = Value(2.0, name="x")
-    with record_sites(), scope("head"):
+    with record_locations(), scope("head"):
         y = x * 3
     text = str(explain(x, y))
     assert text.startswith(

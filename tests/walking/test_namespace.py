@@ -2,7 +2,7 @@
 
 import pytest
 
-from autolm import Tensor, Value, record_sites, scope
+from autolm import Tensor, Value, record_locations, scope
 from autolm.walking import Walk
 from autolm.walking.names import Names
 from autolm.walking.namespace import Namespace
@@ -16,7 +16,7 @@ def opened(root, **variables):
 @pytest.fixture
 def neuron():
     x, w, k = Value(2.0), [Value(-3.0), Value(1.0)], 10
-    with record_sites():
+    with record_locations():
         root = (x * w[0] + x * w[1]).tanh()
     return opened(root, x=x, w=w, k=k)
 

@@ -57,7 +57,7 @@ def test_it_stops_in_the_pass_that_is_awaited(tmp_path, capsys, awaited, roots, 
     def on_pass(here):
         seen.append(here.root.data)
         stopped.append(here.stops)
-        assert here.number == here.variables["i"] and here.root.site.user.line == 6
+        assert here.number == here.variables["i"] and here.root.location.user.line == 6
         assert here.grad == 2.0 and here.variables["x"].data == 3.0
         assert [(frame.function, frame.line) for frame in here.call] == [("<module>", 7)]
         here.walk().finish()
@@ -127,7 +127,7 @@ def test_a_program_without_a_pass_ends_and_its_result_is_the_pass(tmp_path):
     path = write(tmp_path, "from autolm import Value\nloss = Value(2.0) * 3\n")
     assert Program(path).run(seen.append) == 0
     assert [(here.root.data, here.call) for here in seen] == [(6.0, ())]
-    assert str(seen[0].root.site) == f"{path}:2"
+    assert str(seen[0].root.location) == f"{path}:2"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,6 @@ def test_set_trace_records_lines_up_to_its_pass_and_no_further(monkeypatch):
     set_trace()
     y = x * 2
     y.backward()
-    assert y.site.user.function == "test_set_trace_records_lines_up_to_its_pass_and_no_further"
-    assert seen[0].root is y and seen[0].call[0].line == y.site.user.line + 1
-    assert (x * 2).site is None
+    assert y.location.user.function == "test_set_trace_records_lines_up_to_its_pass_and_no_further"
+    assert seen[0].root is y and seen[0].call[0].line == y.location.user.line + 1
+    assert (x * 2).location is None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, blame_nonfinite, draw, explain, primitive, record_sites
+from autolm import Tensor, Value, blame_nonfinite, draw, explain, primitive, record_locations
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import describe
 from autolm.walking import program_names
@@ -47,7 +47,7 @@ def executed(text):
     path = f"<program {next(NUMBERS)}>"
     linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
     variables = {"__name__": "__main__"}
-    with record_sites():
+    with record_locations():
         exec(compile(text, path, "exec"), variables)
     return variables
 
@@ -173,7 +173,7 @@ def test_a_node_has_one_name_in_every_message():
         return a * 1.0, backward
 
     w = [Tensor(2.0, requires_grad=True), Tensor(0.0, requires_grad=True)]
-    with record_sites():
+    with record_locations():
         root = (broken(w[0] * w[1]) + w[0] / w[1]) * w[1]
     assert "w[0]&#160;*&#160;w[1]" in draw(root).source
     with pytest.raises(ZeroDivisionError) as error:
@@ -181,7 +181,7 @@ def test_a_node_has_one_name_in_every_message():
     (note,) = error.value.__notes__
     assert note.startswith("in the backward rule of broken 'broken(w[0] * w[1])'")
     assert str(blame_nonfinite(root)).startswith("div   w[0] / w[1]   ")
-    with record_sites():
+    with record_locations():
         root = w[0] * w[1] + w[1]
     text = str(explain(w[0], root))
     assert text.startswith("w[0].grad = ")
@@ -253,7 +253,7 @@ def test_what_is_longer_than_can_be_read_has_no_name():
 
 def test_code_without_source_leaves_its_nodes_without_names():
     variables = {"x": Value(2.0)}
-    with record_sites():
+    with record_locations():
         exec(compile("r = (x*x).exp()", "<nowhere>", "exec"), variables)
     assert list(names_of(variables["r"], variables).values()) == ["x", "r"]
 
@@ -274,7 +274,7 @@ def test_what_several_calls_call_their_own_is_the_name_of_none():
 @pytest.mark.parametrize("name", ["a # b", "a +\n b", "a += b", "a; b", "a b", "\x1b[31m"])
 def test_a_name_that_is_no_expression_is_in_no_other(name):
     x, y = Value(2.0, name=name), Value(3.0)
-    with record_sites():
+    with record_locations():
         root = (x * y).exp()
     assert not any(name in text for text in names_of(root, {"y": y}).values())
 
@@ -298,7 +298,7 @@ def test_strings_in_keys_are_written_so_that_they_are_read_back():
 
 def test_a_printed_step_calls_its_nodes_as_prompt_and_picture_do():
     w, p = [Value(0.5), Value(-1.0)], {"a": Value(3.0)}
-    with record_sites():
+    with record_locations():
         h = w[0] * 2.0
         loss = (h + w[1] * p["a"]).tanh()
     names = Names(Backprop(loss).operations, {"w": w, "p": p, "h": h, "loss": loss})
@@ -348,7 +348,7 @@ def test_a_step_is_no_place_of_its_node_and_what_was_printed_keeps_no_graph():
 def test_where_no_root_is_told_a_node_is_called_as_in_the_largest_graph_that_has_it():
     """Of the sums on the way to a sum, only the whole tells which of them it is."""
     xs = [Value(1.0), Value(2.0), Value(3.0)]
-    with record_sites():
+    with record_locations():
         loss = sum(xs).exp()
     total = [loss.parents[0]]
     assert describe(total[0].parents[0]).startswith("add at ")
@@ -360,7 +360,7 @@ def test_of_two_graphs_with_a_node_the_one_made_last_is_asked():
     def square(a):
         return a * a
 
-    with record_sites():
+    with record_locations():
         part = [square(Value(2.0)) + 1]
         alone = part[0] * 1
         assert describe(part[0].parents[0]).startswith("mul 'a * a' at ")
@@ -379,7 +379,7 @@ def test_of_two_graphs_with_a_node_the_one_made_last_is_asked():
 
 def test_steps_under_a_root_that_no_variable_holds_are_called_as_in_its_graph():
     xs = [Value(1.0), Value(2.0)]
-    with record_sites():
+    with record_locations():
         steps = list((sum(xs) * 3).steps())
     printed = [str(step).split("  ")[2] for step in reversed(steps)]
     assert printed == ["0 + xs[0]", "sum(xs)", "sum(xs) * 3"]

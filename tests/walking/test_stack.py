@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autolm import Value, record_sites, scope
+from autolm import Value, record_locations, scope
 from autolm.walking import Walk
 from autolm.walking.program import Program
 from autolm.walking.stack import Stack
@@ -67,8 +67,8 @@ def test_without_lines_there_are_scopes_all_the_same():
 
 
 def test_at_the_end_without_a_call_the_place_is_that_of_the_root():
-    with record_sites():
+    with record_locations():
         y = Value(2.0, name="x").tanh()
     walk = Walk(y)
     walk.goto(1)
-    assert Stack(walk).frames()[0].place == y.site.user
+    assert Stack(walk).frames()[0].place == y.location.user

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm import Tensor, Value, primitive, record_sites, scope
+from autolm import Tensor, Value, primitive, record_locations, scope
 from autolm.engine.backprop import latest_root
 from autolm.engine.graph import topological_order
 from autolm.walking import Walk
@@ -526,7 +526,7 @@ def test_a_line_stops_at_what_it_made_and_once_at_what_it_called(tmp_path):
     )
     x = Value(3.0, name="x")
     names = {"x": x}
-    with record_sites():
+    with record_locations():
         exec(compile(program.read_text(), str(program), "exec"), names)
     # 1 ×, 2 + of line 7; 3 − of lines 5 and 6; 4 ×, 5 + of line 4; 6 × of line 3
     steps = {}

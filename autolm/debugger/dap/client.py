@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from autolm.debugger.dap.messages import Message, told
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 
 
 class Client:

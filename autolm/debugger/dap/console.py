@@ -13,7 +13,7 @@ from autolm.debugger.commands import Debugger
 from autolm.debugger.prompt import WORD_BREAKS, Mistake
 from autolm.debugger.stopping import Typed
 from autolm.engine.graph import Node
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.walking.breakpoints import Breakpoint
 from autolm.walking.passes import Passes
 from autolm.walking.walk import Walk

@@ -16,7 +16,7 @@ from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Message
 from autolm.debugger.prompt import one_line
 from autolm.engine.graph import Node
-from autolm.engine.site import Site
+from autolm.engine.location import Location
 from autolm.walking.blame import Blame
 from autolm.walking.breakpoints import (
     Breakpoint,
@@ -159,8 +159,8 @@ class Setting:
             return
         told.stop = self.walk.add(stop)
         if told.kind == LINE:
-            sites = (self.walk.operations[step].site for step in stop.places.steps)
-            told.found_line = min(_line_of(site, told) for site in sites if site)
+            locations = (self.walk.operations[step].location for step in stop.places.steps)
+            told.found_line = min(_line_of(location, told) for location in locations if location)
 
     def remove(self, told: Told) -> None:
         """Let it stop no more."""
@@ -200,11 +200,11 @@ def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:
     return () if is_step else node.parents
 
 
-def _line_of(site: Site, told: Told) -> int:
+def _line_of(location: Location, told: Told) -> int:
     """Return the line at which an expression begins that a breakpoint stands in."""
     lines = [
         frame.line
-        for frame in site.frames
+        for frame in location.frames
         if frame.line <= told.line <= (frame.end_line or frame.line)
     ]
     return lines[0] if lines else told.line

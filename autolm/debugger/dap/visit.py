@@ -21,7 +21,7 @@ from autolm.debugger.dap.panes import Panes
 from autolm.debugger.dap.stops import EXCEPTION, LINE, Setting, Stops, Told
 from autolm.debugger.prompt import one_line
 from autolm.engine.backprop import latest_root
-from autolm.engine.site import Frame
+from autolm.engine.location import Frame
 from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line

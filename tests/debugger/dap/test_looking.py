@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, primitive, record_sites
+from autolm import Tensor, Value, primitive, record_locations
 from autolm.lm import TinyLM
 from tests.session import the_neuron
 
@@ -44,7 +44,7 @@ def test_stack_has_lines_and_columns_as_the_editor_counts_them(visit, tmp_path, 
     path = tmp_path / "ünï code.py"
     path.write_text("ḡ😀 = 0\ny = '😀ḡ' and (x * 3).tanh()\n".replace("ḡ😀", "ḡ"), "utf-8")
     names = {"x": Value(2.0)}
-    with record_sites():
+    with record_locations():
         exec(compile(path.read_bytes(), str(path), "exec"), names)
     counting = {"linesStartAt1": bool(first), "columnsStartAt1": bool(first)}
     client = begun(visit, names["y"], {"x": names["x"], "y": names["y"]}, counting)
@@ -64,7 +64,7 @@ def test_paths_may_be_uris(visit, tmp_path):
     path = tmp_path / "a b.py"
     path.write_text("y = x * 3\n", "utf-8")
     names = {"x": Value(2.0)}
-    with record_sites():
+    with record_locations():
         exec(compile(path.read_bytes(), str(path), "exec"), names)
     client = begun(visit, names["y"], {}, {"pathFormat": "uri"})
     source = client.frames()[0]["source"]
@@ -74,7 +74,7 @@ def test_paths_may_be_uris(visit, tmp_path):
 
 
 def test_stack_has_modules_with_the_lines_that_entered_them(visit):
-    with record_sites():
+    with record_locations():
         model = TinyLM(5, 4, 1, 8, 1, seed=0)
         loss = model.compute_loss([1, 2], [2, 3])
     client = begun(visit, loss)
@@ -116,7 +116,7 @@ def test_gradients_grow_as_one_steps(neuron):
 @pytest.mark.parametrize("first", [0, 1])
 def test_lines_have_the_gradients_that_have_arrived_at_what_they_made(visit, first):
     path = Path(__file__).parents[3] / "demos" / "neuron.py"
-    with record_sites():
+    with record_locations():
         variables = runpy.run_path(str(path))
     counting = {"linesStartAt1": bool(first)}
     client = begun(visit, variables["o"], variables, counting)
@@ -152,7 +152,7 @@ def test_a_line_that_made_thousands_of_nodes_shows_few_of_them(visit, tmp_path):
     path = tmp_path / "loop.py"
     path.write_text("xs = [Value(k) for k in range(1000)]\ny = Value(0)\nfor x in xs: y = y + x\n")
     variables = {"Value": Value}
-    with record_sites():
+    with record_locations():
         exec(compile(path.read_text(), str(path), "exec"), variables)
     client = begun(visit, variables["y"], variables)
     client.move("continue")

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from autolm import Tensor, Value, record_sites, scope, topological_order
+from autolm import Tensor, Value, record_locations, scope, topological_order
 from autolm.lm import TinyLM
 from tests.debugger.dap.client import LONG
 from tests.session import the_neuron
@@ -116,7 +116,7 @@ def test_step_back_undoes_a_node_or_by_instructions_one_contribution(visit):
 
 
 def test_step_out_comes_to_the_end_of_the_module_and_restart_frame_to_its_start(visit):
-    with record_sites():
+    with record_locations():
         x = Tensor([1.0, 2.0])
         with scope("inner"):
             y = (x * 2).tanh().exp()
@@ -152,7 +152,7 @@ def test_reverse_continue_comes_to_the_start(visit):
 
 
 def test_goto_goes_to_the_step_of_a_line(visit):
-    with record_sites():
+    with record_locations():
         x = Value(2.0)
         y = x * 3
         z = y.tanh()

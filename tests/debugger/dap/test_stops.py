@@ -2,7 +2,7 @@
 
 import pytest
 
-from autolm import Tensor, Value, blame_nonfinite, record_sites, scope
+from autolm import Tensor, Value, blame_nonfinite, record_locations, scope
 from tests.session import the_neuron
 
 PROGRAM = """\
@@ -22,7 +22,7 @@ FIRST, TANH, ADD, MUL = 1, 3, 4, 7
 def forward():
     names = {"Value": Value}
     exec(compile(PROGRAM, __file__, "exec"), names)
-    with record_sites():
+    with record_locations():
         return names["forward"]()
 
 
@@ -216,7 +216,7 @@ def test_data_breakpoint_stops_before_a_gradient_changes(visit):
 
 @pytest.mark.parametrize("given", [0.0, 4.0])
 def test_non_finite_stops_at_what_blame_says(visit, given):
-    with record_sites():
+    with record_locations():
         x = Value(given, name="x")
         y = x.sqrt() if given == 0.0 else (x - 4.0).log() * 0.0
         z = y * 2.0 + 1.0

@@ -183,7 +183,7 @@ def test_the_program_that_reproduces_runs_as_pasted(tmp_path, monkeypatch):
     import kernel
 
     report = broken_by(kernel.Twice, rows(2), 0.5, laws=["rule"])
-    assert report.site == "kernel.py:4"
+    assert report.location == "kernel.py:4"
     done = subprocess.run(
         [sys.executable, "-c", report.failure.program], capture_output=True, encoding="utf-8"
     )

@@ -1,7 +1,7 @@
-"""The site of a node: the calls of the program that created it, with their lines and columns.
+"""The location of a node: the calls of the program that created it, with their lines and columns.
 
-Every node may have one, so recording a site must be cheap: it keeps the code objects of the calls
-and their instructions. Paths, lines and columns are computed when they are read.
+Every node may have one, so recording must be cheap: a location keeps the code objects of the calls
+and the positions of their instructions. Paths, lines and columns are computed when they are read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from os.path import dirname, join
 from types import CodeType, FrameType
 from typing import Any
 
-# One call of a site, and the scope around it. Columns count UTF-8 bytes from 0, as in `ast`.
+# One call of a location, and the scope around it. Columns count UTF-8 bytes from 0, as in `ast`.
 Frame = namedtuple("Frame", "path line end_line column end_column function scope")
-# A scope around a node: its path, the site that entered it, and how many calls deep that site is.
-Entered = namedtuple("Entered", "scope site depth")
+# A scope around a node: its path, the location that entered it, and the number of calls there.
+Entered = namedtuple("Entered", "scope location depth")
 
 # CO_GENERATOR, CO_COROUTINE and CO_ASYNC_GENERATOR of `inspect`, which is slow to import.
 RUNS_LATER = 0x20 | 0x80 | 0x200
@@ -48,10 +48,10 @@ def add_machinery(*paths: str) -> None:
     _machinery = (*_machinery, *(path for path in paths if path not in _machinery))
 
 
-class Site:
+class Location:
     """The calls that created a node, innermost first; `str` gives file:line of the program.
 
-    Outer calls that many sites share are those of another site, the `base`.
+    Outer calls that many locations share are those of another location, the `base`.
     """
 
     __slots__ = ("__dict__", "_base", "_calls", "_entered", "note")
@@ -60,7 +60,7 @@ class Site:
         self,
         calls: tuple[tuple[CodeType, int], ...],
         entered: tuple[Entered, ...],
-        base: Site | None = None,
+        base: Location | None = None,
     ) -> None:
         self._calls, self._entered, self._base = calls, entered, base
         self.note: Any = None  # shared by the nodes created here
@@ -77,15 +77,15 @@ class Site:
         frames, calls = [], self._all_calls()
         for depth, (code, last) in zip(range(len(calls), 0, -1), calls, strict=True):
             line, end_line, column, end_column = next(islice(code.co_positions(), last // 2, None))
-            scopes = [each.scope for each in self._entered if each.depth <= depth]
-            place = (code.co_filename, line, end_line, column, end_column)
-            frames.append(Frame(*place, code.co_name, scopes[-1] if scopes else ""))
+            scopes = [entered.scope for entered in self._entered if entered.depth <= depth]
+            span = (code.co_filename, line, end_line, column, end_column)
+            frames.append(Frame(*span, code.co_name, scopes[-1] if scopes else ""))
         return tuple(frames)
 
     @cached_property
     def user(self) -> Frame:
         """The innermost call in the program (a user's code, a layer or a model)."""
-        outside = (each for each in self.frames if not is_machinery(each.path))
+        outside = (frame for frame in self.frames if not is_machinery(frame.path))
         return next(outside, self.frames[-1])
 
     @property
@@ -94,66 +94,68 @@ class Site:
         return len(self._all_calls())
 
     def __reduce__(self) -> Any:
-        return _site_of, (self.frames,)  # code objects cannot be pickled
+        return _location_of, (self.frames,)  # code objects cannot be pickled
 
     def __str__(self) -> str:
         return f"{self.user.path}:{self.user.line}"
 
     def __repr__(self) -> str:
-        return f"<site {self}>"
+        return f"<location {self}>"
 
 
-def _site_of(frames: tuple[Frame, ...]) -> Site:
-    site = Site((), ())
-    site.__dict__["frames"] = frames
-    return site
+def _location_of(frames: tuple[Frame, ...]) -> Location:
+    location = Location((), ())
+    location.__dict__["frames"] = frames
+    return location
 
 
-class Sites:
-    """The sites recorded so far, which nodes share.
+class Locations:
+    """The locations recorded so far, which nodes share.
 
     A program may run dozens of calls deep, inside a notebook's kernel or a command. While the call
-    `since` runs, the calls around it stay where they are, so a site only reads the calls inside it.
-    `base` is the site of the calls around `since`, if it is known.
+    `since` runs, the calls around it do not change, so only the calls inside it are read.
+    `base` is the location of the calls around `since`, if it is known.
     """
 
-    __slots__ = ("base", "found", "since")
+    __slots__ = ("base", "cache", "since")
 
     def __init__(self, since: FrameType | None = None) -> None:
         # A generator may be resumed by another call each time.
         self.since = None if since is None or since.f_code.co_flags & RUNS_LATER else since
-        self.base: Site | None = None
-        self.found: dict[tuple[Any, ...], Any] = {}
+        self.base: Location | None = None
+        self.cache: dict[tuple[Any, ...], Any] = {}
 
-    def within(self, since: FrameType, base: Site) -> Sites:
-        """Return a view of these sites for the time that the call `since` runs, at site `base`."""
-        inner = Sites(since)
+    def within(self, since: FrameType, base: Location) -> Locations:
+        """Return a view of these locations for use while the call `since`, made at `base`, runs."""
+        inner = Locations(since)
         inner.base = base if inner.since is since else None
-        inner.found = self.found
+        inner.cache = self.cache
         return inner
 
-    def entering(self, entered: tuple[Entered, ...], scope: str, site: Site) -> tuple[Entered, ...]:
-        """Return `entered` and one more scope; the same tuple for the same scope and site."""
-        key = ("entered", id(entered), scope, id(site))
-        found = self.found.get(key)
-        if found is None or found[0] is not entered or found[1] is not site:
-            inner = (*entered, Entered(scope, site, site.depth))
-            self.found[key] = found = (entered, site, inner)
-        inner_scopes: tuple[Entered, ...] = found[2]
+    def entering(
+        self, entered: tuple[Entered, ...], scope: str, location: Location
+    ) -> tuple[Entered, ...]:
+        """Return `entered` and one more scope; the same tuple for the same scope and location."""
+        key = ("entered", id(entered), scope, id(location))
+        entry = self.cache.get(key)
+        if entry is None or entry[0] is not entered or entry[1] is not location:
+            inner = (*entered, Entered(scope, location, location.depth))
+            self.cache[key] = entry = (entered, location, inner)
+        inner_scopes: tuple[Entered, ...] = entry[2]
         return inner_scopes
 
 
-def calling_site(
-    known: Sites, entered: tuple[Entered, ...] = (), frame: FrameType | None = None
-) -> Site:
-    """Return the site of a call: of `frame`, or else of the call into the engine.
+def calling_location(
+    locations: Locations, entered: tuple[Entered, ...] = (), frame: FrameType | None = None
+) -> Location:
+    """Return the location of a call: of `frame`, or else of the call into the engine.
 
-    Nodes created by the same calls share one site, which is looked up in `known`.
+    Nodes created by the same calls share one location, which is looked up in `locations`.
     """
     frame = sys._getframe(1) if frame is None else frame
     while frame and frame.f_code.co_filename.startswith(_ENGINE):
         frame = frame.f_back
-    since, base = known.since, known.base
+    since, base = locations.since, locations.base
     codes, instructions = list[CodeType](), list[int]()
     while frame and frame is not since:
         codes.append(frame.f_code)
@@ -162,12 +164,12 @@ def calling_site(
     if frame is None:
         base = None
     key = (id(entered), id(base), frame and frame.f_lasti, *map(id, codes), *instructions)
-    site: Site | None = known.found.get(key)
-    if site is None:  # it keeps code, base and scopes alive, so that their ids stay unique
+    location: Location | None = locations.cache.get(key)
+    if location is None:  # it keeps code, base and scopes alive, so that their ids stay unique
         while frame and base is None:
             codes.append(frame.f_code)
             instructions.append(frame.f_lasti)
             frame = frame.f_back
-        site = Site(tuple(zip(codes, instructions, strict=True)), entered, base)
-        known.found[key] = site
-    return site
+        location = Location(tuple(zip(codes, instructions, strict=True)), entered, base)
+        locations.cache[key] = location
+    return location
