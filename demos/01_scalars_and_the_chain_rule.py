@@ -77,10 +77,10 @@ Split the formula into $p = wx$, $q = w^2$, $y = p + q$, and go back from $y$ st
 def show(step):
     """Print what one operation sends to each of its operands that can change."""
     print(f"{step.node.name}:  ∂y/∂{step.node.name} = {step.upstream:g}")
-    for parent, slope, sent, before, after in step.contributions:
+    for parent, slope, value, before, after in step.contributions:
         if parent.requires_grad:
-            total = f"{sent:g}" if before is None else f"{before:g} + {sent:g} = {after:g}"
-            arithmetic = f"{step.upstream:g} × {slope:2g} = {sent:2g}"
+            total = f"{value:g}" if before is None else f"{before:g} + {value:g} = {after:g}"
+            arithmetic = f"{step.upstream:g} × {slope:2g} = {value:2g}"
             print(f"   → {parent.name}:  {arithmetic}     ∂y/∂{parent.name} = {total}")
 
 

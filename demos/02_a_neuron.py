@@ -90,9 +90,9 @@ In the rules below, ḡ is the gradient from above and y is the result of the op
 # %%
 for step in o.steps():
     print(f"{step.index + 1}. {step.node.name}:  {step.node.op.formula}")
-    for sent, rule in zip(step.contributions, step.rule, strict=True):
-        arithmetic = f"{step.upstream:.4f} × {sent.local:7.4f} = {sent.value:7.4f}"
-        print(f"     ∂o/∂{sent.parent.name:5} = {arithmetic}     {rule}")
+    for contribution, rule in zip(step.contributions, step.rule, strict=True):
+        arithmetic = f"{step.upstream:.4f} × {contribution.local:7.4f} = {contribution.value:7.4f}"
+        print(f"     ∂o/∂{contribution.parent.name:5} = {arithmetic}     {rule}")
 
 # %% [markdown] lang="ko"
 r"""

@@ -103,11 +103,13 @@ Finally the loss as a curve: $-\ln p$ for a word with probability $p$, and the l
 # %% en="left: the loss −ln p falls to 0 as p goes to 1; right: the loss as a function of one logit" ko="왼쪽: p가 1에 가까워지면 손실 −ln p가 0으로 내려갑니다. 오른쪽: 로짓 하나에 대한 손실"
 p = np.linspace(0.01, 1, 200)
 w = np.linspace(-4, 8, 200)
-figure, (left, right) = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
-left.plot(p, -np.log(p))
-left.set(xlabel="p", ylabel="−ln p")
-right.plot(w, [ops.cross_entropy(Tensor([v, 1.0, 0.0]), targets=np.array(0)).item() for v in w])
-right.set(xlabel="z₁", ylabel="L(z₁)")
+figure, (first_axes, second_axes) = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
+first_axes.plot(p, -np.log(p))
+first_axes.set(xlabel="p", ylabel="−ln p")
+second_axes.plot(
+    w, [ops.cross_entropy(Tensor([v, 1.0, 0.0]), targets=np.array(0)).item() for v in w]
+)
+second_axes.set(xlabel="z₁", ylabel="L(z₁)")
 for probability in (1, 0.5, 0.1, 0.01):
     print(f"p = {probability:<5} −ln p = {-np.log(probability) + 0:.4f}")
 
@@ -218,15 +220,21 @@ for d in (4, 16, 64, 256):
     )
 
 # %% en="histograms of dot products: wide for d_k of 256, of the same width for all d_k after division" ko="내적의 히스토그램: d_k가 256이면 넓게 퍼지고, √d_k로 나누면 폭이 모두 같습니다"
-figure, (left, right) = plt.subplots(1, 2, figsize=(5, 2.2), layout="constrained", sharey=True)
+figure, (first_axes, second_axes) = plt.subplots(
+    1, 2, figsize=(5, 2.2), layout="constrained", sharey=True
+)
 for d in (4, 64, 256):
     q, k = rng.normal(size=(2, 20000, d))
     products = (q * k).sum(1)
-    left.hist(products, bins=np.linspace(-50, 50, 101), density=True, histtype="step", label=f"{d}")
-    right.hist(products / np.sqrt(d), bins=np.linspace(-5, 5, 101), density=True, histtype="step")
-left.set(title="q · k", ylim=(0, 0.5))
-right.set(title="q · k / √d_k")
-left.legend(title="d_k")
+    first_axes.hist(
+        products, bins=np.linspace(-50, 50, 101), density=True, histtype="step", label=f"{d}"
+    )
+    second_axes.hist(
+        products / np.sqrt(d), bins=np.linspace(-5, 5, 101), density=True, histtype="step"
+    )
+first_axes.set(title="q · k", ylim=(0, 0.5))
+second_axes.set(title="q · k / √d_k")
+first_axes.legend(title="d_k")
 
 # %% [markdown] lang="ko"
 r"""

@@ -47,6 +47,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autolm import Tensor, attention
+from autolm.walking.tokens import Tokens
 
 WORDS = ["the", "cat", "sat", "down"]
 T, D = len(WORDS), 3
@@ -171,8 +172,10 @@ money. "bank" can be either, $(1, 1)$. We use the same vector as query, key and 
 MEANINGS = {"river": [2.0, 0.0], "money": [0.0, 2.0], "the": [0.0, 0.0], "bank": [1.0, 1.0]}
 for text in ("river the bank", "money the bank"):
     x = np.array([MEANINGS[word] for word in text.split()])
-    seen = Tensor(x @ x.T / math.sqrt(2)).softmax().data
-    print(f"{text}:  weights of bank {seen[2].round(3)}   bank → {(seen[2] @ x).round(3)}")
+    attention_weights = Tensor(x @ x.T / math.sqrt(2)).softmax().data
+    print(
+        f"{text}:  weights of bank {attention_weights[2].round(3)}   bank → {(attention_weights[2] @ x).round(3)}"
+    )
 
 # %% [markdown] lang="ko"
 r"""
@@ -245,6 +248,7 @@ table("∂/∂k", k.grad, columns="123")
 print(f"Σ ∂/∂scores[sat] = {abs(scores.grad[2].sum()):.0f}")
 sat = (output * seed).sum()
 sat.name = "sat"
+read = Tokens(tuple(WORDS), dict.fromkeys((q, k, v, scores, masked, weights, output), 0))
 
 # %% [markdown] lang="ko"
 r"""
@@ -254,7 +258,7 @@ r"""
 
 플레이어에서 이 과정을 행렬마다 한 단계씩 볼 수 있습니다.
 
-```{player} sat
+```{player} sat, tokens=read
 2: 점수 QKᵀ
 5: 소프트맥스
 6: 가중합
@@ -289,7 +293,7 @@ $e^s/(e^s + e^s + e^s) = 1/3$.
 ```
 
 **2. 규칙을 쓰세요.** 가중치가 $w = \sigma(s)$와 $1 - w$인 두 밸류 $a, b$의 가중합 $y = wa + (1 - w)b$입니다.
-($\sigma(s) = 1/(1 + e^{-s})$, $\sigma' = \sigma(1 - \sigma)$)
+여기서 $\sigma(s) = 1/(1 + e^{-s})$이고 $\sigma' = \sigma(1 - \sigma)$입니다.
 
 ```{exercise} two_values
 a는 w만큼, b는 나머지만큼 y에 들어갑니다.
@@ -318,7 +322,7 @@ r"""
 
 The player shows all of this, one matrix at a time.
 
-```{player} sat
+```{player} sat, tokens=read
 2: scores QKᵀ
 5: softmax
 6: weighted sum
@@ -353,7 +357,7 @@ $e^s/(e^s + e^s + e^s) = 1/3$.
 ```
 
 **2. Write the rule.** Two values $a, b$ with weights $w = \sigma(s)$ and $1 - w$: $y = wa + (1 - w)b$.
-($\sigma(s) = 1/(1 + e^{-s})$, $\sigma' = \sigma(1 - \sigma)$)
+Here $\sigma(s) = 1/(1 + e^{-s})$, and $\sigma' = \sigma(1 - \sigma)$.
 
 ```{exercise} two_values
 a enters y with weight w, b with the rest.

@@ -41,6 +41,7 @@ import math
 import numpy as np
 
 from autolm import Tensor, attention, concatenate
+from autolm.walking.tokens import Tokens
 
 WORDS = ["the", "cat", "sat"]
 T, d_model, H = 3, 4, 2
@@ -174,6 +175,8 @@ first two columns of $W_Q$ get their gradient from head 1, the others from head 
 
 # %%
 sat = output[2].sum()
+sat.name = "sat"
+read = Tokens(tuple(WORDS), dict.fromkeys((x, Q, K, V, *heads, joined, output), 0))
 sat.backward(retain_grads=True)
 table("∂/∂joined", joined.grad, "1234")
 for row in W_Q.grad:
@@ -184,7 +187,7 @@ print("Σ rows of W_O:", W_O.data.sum(axis=1).round(1))
 r"""
 "sat"의 행만 기울기를 받고, 그 값은 $W_O$의 행의 합입니다($\bar J = \bar O W_O^{\mathsf T}$에서 $\bar O$의 행이 모두 1이므로).
 
-```{player} sat
+```{player} sat, tokens=read
 ```
 
 ## 직접 실행하기
@@ -224,7 +227,7 @@ $12288/96 = 128$.
 r"""
 Only the row of "sat" gets a gradient; it holds the row sums of $W_O$ (in $\bar J = \bar O W_O^{\mathsf T}$, its row of $\bar O$ is all ones).
 
-```{player} sat
+```{player} sat, tokens=read
 ```
 
 ## Run it yourself

@@ -53,10 +53,12 @@ for step in loss.steps():
         print(f"── {scope or 'TinyLM'} ".ljust(78, "─"))
     print(f"{step.index + 1:3}. {step.node.op.name}:  {step.node.op.formula}")
     print(f"     {'ḡ':<32}{glance(step.upstream)}")
-    for sent, rule in zip(step.contributions, step.rule, strict=True):
-        if sent.parent.requires_grad:
-            name = sent.parent.name.rpartition(".")[2] or sent.parent.op.symbol
-            print(f"     → {name:<30}{glance(sent.value)}{' +' if sent.before is not None else ''}")
+    for contribution, rule in zip(step.contributions, step.rule, strict=True):
+        if contribution.parent.requires_grad:
+            name = contribution.parent.name.rpartition(".")[2] or contribution.parent.op.symbol
+            print(
+                f"     → {name:<30}{glance(contribution.value)}{' +' if contribution.before is not None else ''}"
+            )
             print(f"       {rule}")
 
 # %% [markdown] lang="ko"

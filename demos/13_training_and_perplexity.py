@@ -133,14 +133,14 @@ def first_line(seed):
 
 def report(step):
     L = training.validate()
-    seen = step * config.batch_size * config.block_size / training.text.train.num_targets
-    print(f"{step:4}  epoch {seen:4.2f}   L {L:6.3f}   PPL {math.exp(L):6.2f}   {first_line(1)}")
+    epochs = step * config.batch_size * config.block_size / training.text.train.num_targets
+    print(f"{step:4}  epoch {epochs:4.2f}   L {L:6.3f}   PPL {math.exp(L):6.2f}   {first_line(1)}")
     return L
 
 
-curve, held = [], []
+curve, validation = [], []
 with threadpool_limits(1):  # matrices this small gain nothing from more
-    held.append((0, report(0)))
+    validation.append((0, report(0)))
     for step in range(config.steps):
         inputs, targets = batches.next_batch()
         loss = model.compute_loss(inputs, targets)
@@ -152,12 +152,12 @@ with threadpool_limits(1):  # matrices this small gain nothing from more
         curve.append(loss.item())
         if (step + 1) % 100 == 0:
             L = report(step + 1)
-            held.append((step + 1, L))
+            validation.append((step + 1, L))
 
 # %% tags=["varies"] en="the loss of each batch falls in a noisy curve below one baseline after another, towards the entropy" ko="배치의 손실이 들쭉날쭉하게 기준선을 하나씩 지나 엔트로피 쪽으로 내려갑니다"
 figure, ax = plt.subplots(figsize=(5, 2.8), layout="constrained")
 ax.plot(curve, lw=0.7, label="batch")
-ax.plot(*zip(*held, strict=True), "o-", label="validation")
+ax.plot(*zip(*validation, strict=True), "o-", label="validation")
 for rung, nats in rungs.items():
     ax.axhline(nats, color="0.7", lw=0.8)
     ax.text(config.steps, nats, rung, ha="right", va="bottom", fontsize=8)

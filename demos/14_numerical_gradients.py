@@ -44,14 +44,14 @@ def L():
         return float(model.compute_loss(tokens, targets))
 
 
-def moved(row, column, step):
+def loss_after_moving(row, column, step):
     """Return the loss with one number of the embedding moved; then put it back."""
-    kept = model.embedding.data
-    changed = kept.copy()
+    original = model.embedding.data
+    changed = original.copy()
     changed[row, column] += step
     model.embedding.data = changed
     value = L()
-    model.embedding.data = kept
+    model.embedding.data = original
     return value
 
 
@@ -59,8 +59,8 @@ n = model.num_parameters()
 print(f"L(θ + ε eᵢ): {n + 1} ×   L.backward(): 1 ×")
 print(f"L = {L():.6f}")
 print("             E[5,0]       E[12,0]      E[23,0]")
-forward = [(moved(t, 0, 1e-5) - L()) / 1e-5 for t in tokens]
-central = [(moved(t, 0, 1e-5) - moved(t, 0, -1e-5)) / 2e-5 for t in tokens]
+forward = [(loss_after_moving(t, 0, 1e-5) - L()) / 1e-5 for t in tokens]
+central = [(loss_after_moving(t, 0, 1e-5) - loss_after_moving(t, 0, -1e-5)) / 2e-5 for t in tokens]
 for name, slopes in (("forward ", forward), ("central ", central), ("backprop", exact[:, 0])):
     print(name, "  ", "  ".join(f"{slope:+.3e}" for slope in slopes))
 
@@ -111,8 +111,8 @@ for name, values in errors.items():
 ax.set(xlabel="ε", ylabel="relative error")
 ax.legend()
 for name in ("forward", "central"):
-    shown = "  ".join(f"1e-{k}: {errors[name][k - 1]:.0e}" for k in (2, 5, 8))
-    print(f"{name}  {shown}")
+    relative = "  ".join(f"1e-{k}: {errors[name][k - 1]:.0e}" for k in (2, 5, 8))
+    print(f"{name}  {relative}")
 
 # %% [markdown] lang="ko"
 r"""
@@ -174,14 +174,14 @@ the norms. Both should be 1.
 # %%
 def lesson_step(model, rate, eps=1e-5):
     """Do the lesson's train_step; return what it took for the gradient of each token."""
-    before, taken = L(), []
+    before, gradients = L(), []
     for token in tokens:
-        g = np.array([(moved(token, j, eps) - before) / eps for j in range(32)])
+        g = np.array([(loss_after_moving(token, j, eps) - before) / eps for j in range(32)])
         changed = model.embedding.data.copy()
         changed[token] -= rate * g
         model.embedding.data = changed
-        taken.append(g)
-    return taken
+        gradients.append(g)
+    return gradients
 
 
 start = model.embedding.data

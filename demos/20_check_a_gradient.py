@@ -98,7 +98,7 @@ def f(a):
     return a / (1 + np.exp(-a))
 
 
-def told(error, lines):
+def report(error, lines):
     """Say what a check says, without the place in this file."""
     first, *rest = str(error).splitlines()
     print("\n".join([first.partition("     ")[0], *rest[: lines - 1]]))
@@ -111,7 +111,7 @@ print(f"(f(a + h) − f(a)) / h   = {(f(0.7 + 1e-5) - f(0.7)) / 1e-5:.15f}\n")
 try:
     check_op(hasty_silu, max_examples=12)
 except GradientError as error:
-    told(error, 7)
+    report(error, 7)
 
 # %% [markdown] lang="ko"
 r"""
@@ -165,7 +165,7 @@ below goes along the axis in the wrong direction and sees later values. If the r
 try:
     check_graph(silu(hasty_silu(Tensor([1.0, 2.0], name="x"))).sum())
 except GradientError as error:
-    told(error, 7)
+    report(error, 7)
 
 
 @primitive(relations=(causal_along(-1),))
@@ -178,7 +178,7 @@ print()
 try:
     check_op(running_sum, cases=[Case(((3,),))], max_examples=12)
 except GradientError as error:
-    told(error, 4)
+    report(error, 4)
 
 # %% [markdown] lang="ko"
 r"""

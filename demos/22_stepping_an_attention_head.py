@@ -39,8 +39,8 @@ walk.run()
 step = walk.preview()
 print(f"{step.index + 1}: {step.node.op.name}   {step.node.scope}\n")
 print(f"ḡ     ‖·‖ {np.linalg.norm(step.upstream):.4f}")
-for name, rule, sent in zip("qkv", step.rule, step.contributions, strict=True):
-    print(f"→ {name}   ‖·‖ {np.linalg.norm(sent.value):.4f}   {rule}")
+for name, rule, contribution in zip("qkv", step.rule, step.contributions, strict=True):
+    print(f"→ {name}   ‖·‖ {np.linalg.norm(contribution.value):.4f}   {rule}")
 
 # %% [markdown] lang="ko"
 r"""
@@ -61,7 +61,7 @@ and as a key $k$. The later a position, the fewer queries can see it; the last i
 
 # %%
 head, position, first = 1, 3, 4
-_, to_k, to_v = (sent.value[:, first:] for sent in step.contributions)
+_, to_k, to_v = (contribution.value[:, first:] for contribution in step.contributions)
 for i, (k, v) in enumerate(zip(to_k, to_v, strict=True)):
     print(f"{i}   v ‖·‖ {np.linalg.norm(v):.6f}   k ‖·‖ {np.linalg.norm(k):.6f}")
 
@@ -88,8 +88,8 @@ element = step.node.to_values(zoom=True)[position, first]
 steps = list(element.steps(1.0))
 print(f"y = {element.data:.4f}   {len(steps)} operations\n")
 for i in (0, 1, 6, 7, 8):
-    op, sent = steps[i].node.op, steps[i].contributions[0]
-    product = f"{steps[i].upstream:9.5f} × {sent.local:8.5f} = {sent.value:9.5f}"
+    op, contribution = steps[i].node.op, steps[i].contributions[0]
+    product = f"{steps[i].upstream:9.5f} × {contribution.local:8.5f} = {contribution.value:9.5f}"
     print(f"{i + 1:2}  {op.symbol:4} y = {op.formula:12} {product}")
 walk.run()
 

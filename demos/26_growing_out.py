@@ -101,9 +101,9 @@ block = sum(p.parameters for p in parts(GPT3) if p.name in ("attention", "feed_f
 layer = 2 * 4 * block / GPT3.num_layers
 for workers in (1, 8, 64, 512, 4096):
     ddp, fsdp = 16 * parameters, 16 * parameters / workers + layer
-    sent = 3 * 4 * parameters * (1 - 1 / workers)
+    traffic = 3 * 4 * parameters * (1 - 1 / workers)
     print(
-        f"W {workers:4}   DDP {ddp / 1e9:5.0f} GB   FSDP {fsdp / 1e9:6.1f} GB   → {sent / 1e9:5.0f} GB"
+        f"W {workers:4}   DDP {ddp / 1e9:5.0f} GB   FSDP {fsdp / 1e9:6.1f} GB   → {traffic / 1e9:5.0f} GB"
     )
 
 # %% [markdown] lang="ko"

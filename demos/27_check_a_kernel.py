@@ -67,11 +67,11 @@ def finite_difference(op, x, w, grad, h=1e-6):
 
 x, w, grad = np.arange(6.0).reshape(2, 3), np.array([2.0, 3.0, 4.0]), np.ones((2, 3))
 grad[0] = 0.5
-sent = hurried.forward(x, w)[1](grad)[0]
+gradient = hurried.forward(x, w)[1](grad)[0]
 print("strides:", grad.strides, "of a sum:", np.broadcast_to(1.0, (2, 3)).strides)
 print(
-    "np.allclose(sent, finite_difference):",
-    np.allclose(sent, finite_difference(hurried, x, w, grad)),
+    "np.allclose(gradient, finite_difference):",
+    np.allclose(gradient, finite_difference(hurried, x, w, grad)),
 )
 try:
     check_op(hurried, max_examples=6)

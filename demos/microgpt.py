@@ -47,12 +47,12 @@ def softmax(logits: Vector) -> Vector:
     largest = max(logit.data for logit in logits)  # shifting all logits changes no probability
     exponentials = [(logit - largest).exp() for logit in logits]
     total = Value.sum(exponentials)
-    return [each / total for each in exponentials]
+    return [power / total for power in exponentials]
 
 
 def rms_norm(x: Vector) -> Vector:
     scale = (Value.dot(x, x) / len(x) + 1e-5) ** -0.5
-    return [each * scale for each in x]
+    return [number * scale for number in x]
 
 
 def attend(query: Vector, keys: Matrix, values: Matrix) -> Vector:
@@ -81,7 +81,7 @@ class Layer:
         keys.append(linear(self.to_key, normal))
         values.append(linear(self.to_value, normal))
         x = add(x, linear(self.to_output, attend(linear(self.to_query, normal), keys, values)))
-        hidden = [each.relu() for each in linear(self.expand, rms_norm(x))]
+        hidden = [number.relu() for number in linear(self.expand, rms_norm(x))]
         return add(x, linear(self.contract, hidden))
 
 
@@ -165,7 +165,7 @@ def train(model: MicroGPT, names: list[str]) -> Iterator[float]:
 def read_names(path: str | Path) -> list[str]:
     """Read a file of names, one a line."""
     if not Path(path).is_file():
-        print(f"there is no file {path}", file=sys.stderr)
+        print(f"file not found: {path}", file=sys.stderr)
         raise SystemExit(2)
     return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
 

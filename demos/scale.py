@@ -16,5 +16,5 @@ class Scale(torch.autograd.Function):
 
 
 EXAMPLES = {"Scale": (torch.randn(3, 4), torch.randn(4))}
-given = [each.double().requires_grad_() for each in EXAMPLES["Scale"]]
-torch.autograd.gradcheck(Scale.apply, given)  # True
+inputs = [tensor.double().requires_grad_() for tensor in EXAMPLES["Scale"]]
+torch.autograd.gradcheck(Scale.apply, inputs)  # True

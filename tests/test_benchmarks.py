@@ -90,9 +90,9 @@ def test_only_the_workloads_that_are_asked_for_run(monkeypatch, capsys, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nothing"], "nothing is no workload; there are scalar"),
+        (["nothing"], "unknown workload 'nothing'; choose from scalar"),
         (["--rounds", "0"], "at least 1"),
-        (["--text", "no-such-file"], "there is no file no-such-file"),
+        (["--text", "no-such-file"], "file not found: no-such-file"),
     ],
 )
 def test_wrong_use_is_told_in_a_line(monkeypatch, capsys, arguments, words):
@@ -231,7 +231,7 @@ def test_ratios_of_a_scalar_race_compare_one_round():
     doubled = dict.fromkeys(scalar_race.PARTS, 2.0)
     rounds = {("slow", "quiet"): [doubled, part], ("quick", "quiet"): [part, part]}
     result = scalar_race.Result("a race", {}, rounds, {}, ())
-    assert result.times_as_quick("quick", "quiet") == [2.0, 1.0]
+    assert result.speedups("quick", "quiet") == [2.0, 1.0]
     assert result.seconds("slow", "quiet", "record") == [2.0, 1.0]
 
 

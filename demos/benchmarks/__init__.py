@@ -1,1 +1,1 @@
-"""What `python demos/benchmarks` measures: each workload is a file of its own."""
+"""Workloads of `python demos/benchmarks`, one file for each."""

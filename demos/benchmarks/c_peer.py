@@ -1,4 +1,4 @@
-"""TinyLM in C, written by hand for this one model (`step.c`): what is there to be reached.
+"""TinyLM in C, written by hand for this one model (`step.c`): a bound for what is possible.
 
 It is compiled by the system's compiler for this processor, with OpenMP.
 """
@@ -19,13 +19,13 @@ FLAGS = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-fPIC"]
 
 
 class Sizes(ctypes.Structure):
-    """What `step.c` is told of the model."""
+    """The sizes of the model for `step.c`."""
 
     _fields_ = [*((name, ctypes.c_long) for name in "VDHFLBT"), ("threads", ctypes.c_int)]
 
 
 def c_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train in C; RuntimeError where there is no compiler, or it has no OpenMP."""
+    """Train in C; RuntimeError without a compiler that has OpenMP."""
     folder = tempfile.mkdtemp()
     library = Path(folder) / "step.so"
     source = Path(__file__).with_name("step.c")
@@ -54,13 +54,13 @@ def c_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) ->
         np.float32,
     )
     arrays = [np.ascontiguousarray(a, np.int64) for a in (tokens, targets)]
-    held = [weights, slopes, first, second, model.positions[:time].copy(), *arrays, memory]
+    buffers = [weights, slopes, first, second, model.positions[:time].copy(), *arrays, memory]
     count = 0
 
     def run() -> float:
         nonlocal count
         count += 1
-        places = [ctypes.c_void_p(array.ctypes.data) for array in held]
+        places = [ctypes.c_void_p(array.ctypes.data) for array in buffers]
         numbers = map(ctypes.c_float, (1e-3, 0.9, 0.95, 0.1))
         many, last = ctypes.c_long(weights.size), ctypes.c_int(count)
         return step(ctypes.byref(sizes), *places[:4], many, *places[4:], last, *numbers)

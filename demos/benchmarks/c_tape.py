@@ -1,4 +1,4 @@
-"""The tape by hand in C (`tape.c`), compiled where there is a C compiler, and called by ctypes."""
+"""The tape written by hand in C (`tape.c`), compiled if there is a C compiler, called by ctypes."""
 
 import ctypes
 import shutil
@@ -18,12 +18,12 @@ CODES = ("mul", "add", "relu", "exp", "log", "div", "sub", "pow", "neg")  # as i
 
 
 def has_compiler() -> bool:
-    """Whether there is one."""
+    """Whether a C compiler is installed."""
     return shutil.which(COMPILER) is not None
 
 
 def compiled() -> ctypes.CDLL:
-    """Compile the source for this machine; sums and products are not fused, as nowhere here."""
+    """Compile the source for this machine; without fused multiply-add, as in all contestants."""
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "tape.so")
         flags = ["-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC"]
@@ -41,7 +41,7 @@ class CTape:
         place = {node: i for i, node in enumerate([*leaves, *operations])}
         self.data = np.array([node.data for node in place])
         self.gradients = np.zeros(len(place))
-        self.trained = np.array([place[each] for each in parameters if each in place])
+        self.trained = np.array([place[node] for node in parameters if node in place])
         self._program = (
             np.array([CODES.index(node.op.name) for node in operations], np.uint8),
             np.array([place[node.parents[0]] for node in operations], np.uint32),

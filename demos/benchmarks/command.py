@@ -1,11 +1,11 @@
-"""How quick autolm is, beside what people would pick instead, on this machine.
+"""Compare the speed of autolm with its alternatives on this machine.
 
-    python demos/benchmarks --markdown tables.md   # all of it, most of an hour
-    python demos/benchmarks scalar tinylm --quick  # some of it, small
+    python demos/benchmarks --markdown tables.md   # everything, most of an hour
+    python demos/benchmarks scalar tinylm --quick  # two workloads, small sizes
 
-Contestants start from the same weights, and must agree on results and gradients before a clock is
-started. They run in shuffled order, round after round; a ratio compares times of the same round.
-Peers that are not installed are left out: pip install 'autolm[bench,fast]' brings them.
+Contestants start from the same weights and must agree on results and gradients before timing. They
+run in shuffled order in every round; a ratio compares times of the same round. Peers that are not
+installed are left out; `pip install 'autolm[bench,fast]'` installs them.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def graphs(options: Options) -> Iterator[Shown]:
 def raced(
     races: Callable[[Options], Iterator[Race]],
 ) -> Callable[[Options], Iterator[Shown]]:
-    """Hold races of arrays and texts, in this process."""
+    """Make a workload of races of arrays or texts, run from this process."""
 
     def show(options: Options) -> Iterator[Shown]:
         for race in races(options):
@@ -106,38 +106,40 @@ WORKLOADS: dict[str, Callable[[Options], Iterator[Shown]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser("benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", help=f"some of: {', '.join(WORKLOADS)}")
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
-    parser.add_argument("--rounds", type=int, default=9, help="times that each is timed (9)")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="for arrays (1 2)")
-    parser.add_argument("--text", type=Path, help="what BPE learns from; else Python's own pages")
-    parser.add_argument("--png", type=Path, default=Path("benchmark.png"), help="the picture")
-    parser.add_argument("--markdown", type=Path, help="write the tables there as well")
+    parser.add_argument("workloads", nargs="*", help=f"workloads to run: {', '.join(WORKLOADS)}")
+    parser.add_argument("--quick", action="store_true", help="use small sizes, as a test")
+    parser.add_argument("--rounds", type=int, default=9, help="number of rounds (9)")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[1, 2], help="thread counts (1 2)"
+    )
+    parser.add_argument("--text", type=Path, help="text for BPE (default: Python's documentation)")
+    parser.add_argument("--png", type=Path, default=Path("benchmark.png"), help="picture file")
+    parser.add_argument("--markdown", type=Path, help="file for the tables")
     parser.add_argument(
         "--together",
         dest="apart",
         action="store_false",
-        help="all in one process, quick to start and less fair",
+        help="run all in one process: faster to start, less fair",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the order of contestants")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the order")
     options = parser.parse_args()
     for name in options.workloads:
         if name not in WORKLOADS:
-            parser.error(f"{name} is no workload; there are {', '.join(WORKLOADS)}")
+            parser.error(f"unknown workload {name!r}; choose from {', '.join(WORKLOADS)}")
     if options.rounds < 1 or min(options.threads) < 1:
-        parser.error("--rounds and --threads are at least 1")
+        parser.error("--rounds and --threads must be at least 1")
     if not options.png.resolve().parent.is_dir():
-        parser.error(f"there is no folder {options.png.parent}")
+        parser.error(f"folder not found: {options.png.parent}")
     if options.text and not options.text.is_file():
-        parser.error(f"there is no file {options.text}")
+        parser.error(f"file not found: {options.text}")
 
     random.seed(options.seed)
     console = Console()
     console.print(report.machine(), style="dim")
     outcomes, written = list[Outcome](), [report.machine()]
     for name in options.workloads or WORKLOADS:
-        for table, held in WORKLOADS[name](options):
-            outcomes += held
+        for table, new_outcomes in WORKLOADS[name](options):
+            outcomes += new_outcomes
             console.print(table, "")
             written.append(report.markdown(table))
     report.picture(outcomes, options.png)
@@ -146,7 +148,7 @@ def main() -> None:
         threads = max(options.threads)
         path = options.png.with_stem(f"{options.png.stem}-growth")
         roofline.picture(grown, roofline.peak_flops(threads), threads, path)
-        console.print(f"Cost against size is in {path}.")
+        console.print(f"Wrote the plot of cost against size to {path}.")
     if options.markdown:
         options.markdown.write_text("\n\n".join(written) + "\n", encoding="utf-8")
-    console.print(f"The picture is in {options.png}.")
+    console.print(f"Wrote the picture to {options.png}.")

@@ -1,7 +1,7 @@
 """Workload: steps of `autolm train` by each engine: the batch, forward, backward, clipping, AdamW.
 
-Each trains in a process of its own, on the same batches from the same weights, in float32. Of the
-default, which learns lines, the tokens are those that are predicted, without what fills rows up.
+Each engine trains in its own process, on the same batches from the same weights, in float32. The
+default size learns lines; only its predicted tokens are counted, without padding.
 """
 
 import statistics
@@ -28,7 +28,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "4 × 128, 12 × 64 tokens": TEXT | {"num_layers": 4, "d_model": 128},
     "6 × 384, 16 × 128 tokens": TEXT | LARGE,
 }
-FIRST = 50  # batches, of which tokens are counted
+FIRST = 50  # number of batches in which tokens are counted
 
 
 def build(size: str, threads: list[int], apart: bool = True) -> Race:
@@ -46,14 +46,16 @@ def build(size: str, threads: list[int], apart: bool = True) -> Race:
 
 
 def contestant(engine: str, size: str, threads: int) -> Contestant:
-    """Make a contestant, which holds the threads of its process as long as there is one."""
-    name, _, how = engine.partition(" ")
+    """Make a contestant, which keeps the thread limits of its process while it exists."""
+    library, _, how = engine.partition(" ")
     compiled, native = how == "--compile", how == "--native"
-    training = training_of(size, compiled, engine=name, native=native, threads=threads)
-    kept = ExitStack()
-    kept.enter_context(training.engine.running())
+    training = training_of(size, compiled, engine=library, native=native, threads=threads)
+    running = ExitStack()
+    running.enter_context(training.engine.running())
     training.engine.validate(training.batches.next_batch())  # if it cannot compile, it says so here
-    return Contestant(named(engine, threads), lambda: training.advance().loss, prepare=lambda: kept)
+    return Contestant(
+        named(engine, threads), lambda: training.advance().loss, prepare=lambda: running
+    )
 
 
 def training_of(size: str, compiled: bool = False, **choices: Any) -> Training:
@@ -94,7 +96,7 @@ def table(outcome: Outcome, tokens: float, threads: list[int]) -> Table:
     grid = Table("", title=title, title_justify="left", box=SIMPLE_HEAD)
     for count in threads:
         grid.add_column(named("", count).removeprefix(", "), justify="right", no_wrap=True)
-    raced = {each.name for each in outcome.race.contestants}
+    raced = {contestant.name for contestant in outcome.race.contestants}
     for engine in ENGINES:
         names = [named(engine, count) for count in threads]
         if raced.issuperset(names):

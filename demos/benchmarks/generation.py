@@ -1,7 +1,7 @@
-"""Workload: writing token after token, autolm natively beside PyTorch with a cache, in float32.
+"""Workload: generation of tokens, by autolm and by PyTorch with a cache, in float32.
 
-PyTorch keeps keys and values in memory taken beforehand, and has its own attention and layer norm;
-no modules. Both draw from the probabilities of the logits, which must agree for the same text.
+PyTorch stores keys and values in preallocated memory and uses its own attention and layer norm,
+without modules. Both sample from the probabilities of the logits, which must agree.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ PROMPT = 8
 
 
 class Size(NamedTuple):
-    """A model, how many texts it writes side by side, and how many tokens of each."""
+    """A model, the number of texts that it generates at once, and the number of tokens of each."""
 
     vocab_size: int
     d_model: int
@@ -42,7 +42,7 @@ SIZES = {
 def build(key: str, threads: list[int], apart: bool = True) -> Race:
     """Prepare the race at one size."""
     contestants, absent = [], []
-    for library in MADE:
+    for library in LIBRARIES:
         for count in threads:
             try:
                 contestants.append(
@@ -60,13 +60,13 @@ def contestant(library: str, key: str, threads: int) -> Contestant:
     size = SIZES[key]
     model = new_model(size)
     prompt = np.random.default_rng(0).integers(size.vocab_size, size=(size.texts, PROMPT))
-    limit, logits, write = MADE[library](model, prompt, size.new)
+    limit, logits, write = LIBRARIES[library](model, prompt, size.new)
 
     def surprise() -> float:
-        """Return the mean surprise, after the prompt, at some tokens: it shows other logits."""
-        found = logits().astype(np.float64)
-        totals = np.log(np.exp(found).sum(axis=1))
-        return float(np.mean(totals - found[:, ::7].mean(axis=1)))
+        """Return the mean surprise of some tokens after the prompt, to compare the logits."""
+        scores = logits().astype(np.float64)
+        totals = np.log(np.exp(scores).sum(axis=1))
+        return float(np.mean(totals - scores[:, ::7].mean(axis=1)))
 
     return Contestant(
         with_threads(library, threads), write, surprise, prepare=lambda: limit(threads)
@@ -87,11 +87,11 @@ def new_model(size: Size) -> Transformer:
     return Transformer(design, arrays)
 
 
-Made = tuple[Callable[[int], object], Callable[[], Any], Callable[[], float]]
+Generator = tuple[Callable[[int], object], Callable[[], Any], Callable[[], float]]
 
 
-def autolm_writing(model: Transformer, prompt: Any, new: int) -> Made:
-    """Return what limits threads, makes the logits after the prompt, and writes."""
+def autolm_writing(model: Transformer, prompt: Any, new: int) -> Generator:
+    """Return functions that limit threads, compute logits after the prompt, and generate."""
     if find_spec("numba") is None:
         raise ImportError("no numba")
 
@@ -107,18 +107,18 @@ def autolm_writing(model: Transformer, prompt: Any, new: int) -> Made:
     return threadpool_limits, logits, write
 
 
-def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
-    """Return the same of PyTorch."""
+def torch_writing(model: Transformer, prompt: Any, new: int) -> Generator:
+    """Return the same functions for PyTorch."""
     import torch
     from torch.nn import functional
 
     design, w = model.design, {p: torch.tensor(a.data) for p, a in model.named_parameters()}
     heads, d = design.num_heads, design.d_model
-    kept = torch.zeros(2, design.num_layers, len(prompt), heads, design.max_len, d // heads)
+    cache = torch.zeros(2, design.num_layers, len(prompt), heads, design.max_len, d // heads)
 
-    def linear(x: Any, part: str, own: str) -> Any:
+    def linear(x: Any, part: str, letter: str) -> Any:
         flat = x.flatten(0, 1)
-        return torch.addmm(w[f"{part}.b_{own}"], flat, w[f"{part}.W_{own}"]).unflatten(
+        return torch.addmm(w[f"{part}.b_{letter}"], flat, w[f"{part}.W_{letter}"]).unflatten(
             0, x.shape[:2]
         )
 
@@ -132,12 +132,12 @@ def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
             at = f"blocks.{i}"
             normal = norm(x, f"{at}.norm_1")
             q, k, v = (
-                linear(normal, f"{at}.attention", own).unflatten(-1, (heads, -1)).transpose(1, 2)
-                for own in "QKV"
+                linear(normal, f"{at}.attention", letter).unflatten(-1, (heads, -1)).transpose(1, 2)
+                for letter in "QKV"
             )
-            kept[0, i, :, :, first:end], kept[1, i, :, :, first:end] = k, v
+            cache[0, i, :, :, first:end], cache[1, i, :, :, first:end] = k, v
             mixed = functional.scaled_dot_product_attention(
-                q, kept[0, i, :, :, :end], kept[1, i, :, :, :end], is_causal=first == 0
+                q, cache[0, i, :, :, :end], cache[1, i, :, :, :end], is_causal=first == 0
             )
             x = x + linear(mixed.transpose(1, 2).flatten(2), f"{at}.attention", "O")
             up = linear(norm(x, f"{at}.norm_2"), f"{at}.feed_forward", "1")
@@ -145,17 +145,17 @@ def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
             x = x + linear(hidden, f"{at}.feed_forward", "2")
         return norm(x[:, -1], "norm") @ w["embedding"].T
 
-    given = torch.tensor(prompt)
+    start = torch.tensor(prompt)
 
     @torch.inference_mode()
     def logits() -> Any:
-        read(given[:, :-1], 0)
-        return read(given[:, -1:], PROMPT - 1).numpy()
+        read(start[:, :-1], 0)
+        return read(start[:, -1:], PROMPT - 1).numpy()
 
     @torch.inference_mode()
     def write() -> float:
-        ids, first = given, 0
-        written = [given]
+        ids, first = start, 0
+        written = [start]
         for _ in range(new):
             probabilities = read(ids, first).softmax(-1)
             first += ids.shape[1]
@@ -166,4 +166,4 @@ def torch_writing(model: Transformer, prompt: Any, new: int) -> Made:
     return torch.set_num_threads, logits, write
 
 
-MADE = {"PyTorch, with a cache": torch_writing, "autolm, recorded": autolm_writing}
+LIBRARIES = {"PyTorch, with a cache": torch_writing, "autolm, recorded": autolm_writing}

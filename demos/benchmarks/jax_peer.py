@@ -13,7 +13,7 @@ from benchmarks.race import Contestant
 
 
 def jax_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train by AdamW; the threads hold for a process in which JAX has not begun."""
+    """Train by AdamW; the number of threads applies only before JAX has started."""
     single = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     if threads == 1:
         os.environ["XLA_FLAGS"] = single

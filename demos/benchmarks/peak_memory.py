@@ -38,8 +38,10 @@ def weighed(race: Race, size: str, threads: list[int]) -> Race:
         for count in threads
     }
     contestants = [
-        replace(each, peak_bytes=processes[each.name]()) if each.name in processes else each
-        for each in race.contestants
+        replace(contestant, peak_bytes=processes[contestant.name]())
+        if contestant.name in processes
+        else contestant
+        for contestant in race.contestants
     ]
     return replace(race, contestants=contestants)
 

@@ -1,9 +1,9 @@
 """A race: contestants that compute the same thing, timed in shuffled order, round after round.
 
-Each waits in a process of its own for its turn (`worker.py`), and runs in every round twice: with
-Python's cycle collector as it is by default, and with the collector off. Nothing is timed before
-the results agree. Machines are noisy, so contestants are compared within a round, and the ratios
-are given with their spread over the rounds.
+Each contestant has its own process (`worker.py`) and runs twice in every round: with Python's cycle
+collector in its default state, and with the collector off. Results must agree before timing.
+Because machines are noisy, contestants are compared within a round, and ratios are reported with
+their spread over the rounds.
 """
 
 import gc
@@ -20,8 +20,8 @@ from math import ceil, isclose
 from time import perf_counter
 from typing import Any
 
-SAMPLE_SECONDS = 0.05  # quick calls are repeated for this long, and their mean is the sample
-PARITY_CALLS = 3  # so that, where weights move, updates are compared too
+SAMPLE_SECONDS = 0.05  # short calls are repeated for this long; the sample is their mean
+PARITY_CALLS = 3  # more than one, to compare updates of weights too
 COLLECTORS = ("default", "quiet")
 
 
@@ -32,15 +32,15 @@ class Contestant:
     Attributes
     ----------
     run
-        Does the work once; returns its result, such as the loss.
+        Do the work once and return its result, such as the loss.
     digest
-        Returns a number made of all else that `run` computed, such as gradients; not timed.
+        Return a number computed from the other results of `run`, such as gradients; not timed.
     prepare
-        Sets the threads and the like; not timed.
+        Set the number of threads and the like; not timed.
     peak_bytes
-        The most memory that the work takes, where that is measured.
+        Peak memory of the work, if measured.
     worker
-        The process that it is in, if not in this one.
+        The contestant's process, if it is not this one.
     """
 
     name: str
@@ -52,31 +52,31 @@ class Contestant:
 
 
 class Worker:
-    """A process with one contestant, which runs when it is told to."""
+    """A process with one contestant, which runs on request."""
 
-    def __init__(self, module: str, function: str, told: tuple[Any, ...]) -> None:
+    def __init__(self, module: str, function: str, arguments: tuple[Any, ...]) -> None:
         command = [sys.executable, "-P", "-m", "benchmarks.worker", module, function]
         imports = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same autolm as here
         self._process = subprocess.Popen(
-            [*command, json.dumps(told)],
+            [*command, json.dumps(arguments)],
             env=os.environ | imports,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        begun = self._answer()
-        if "absent" in begun:
-            raise ImportError(begun["absent"])
-        self.name: str = begun["name"]
+        first = self._answer()
+        if "absent" in first:
+            raise ImportError(first["absent"])
+        self.name: str = first["name"]
 
     def ask(self, what: str, **details: Any) -> Any:
-        """Let it do something, and return what it answers."""
+        """Send a request and return the answer."""
         assert self._process.stdin is not None
         print(json.dumps({"do": what, **details}), file=self._process.stdin, flush=True)
         return self._answer()["answer"]
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.communicate()
 
     def _answer(self) -> dict[str, Any]:
@@ -87,30 +87,32 @@ class Worker:
         return dict(json.loads(line))
 
 
-def enter(module: str, function: str, *told: Any, apart: bool = True) -> Contestant:
-    """Return the contestant that a function of the benchmarks makes, in a process of its own.
+def enter(module: str, function: str, *arguments: Any, apart: bool = True) -> Contestant:
+    """Return the contestant that a function of the benchmarks makes, in its own process.
 
     Raises
     ------
     ImportError
-        If what it needs is not there.
+        If a library that it needs is not installed.
     """
     if not apart:
-        contestant: Contestant = getattr(import_module(f"benchmarks.{module}"), function)(*told)
+        contestant: Contestant = getattr(import_module(f"benchmarks.{module}"), function)(
+            *arguments
+        )
         return contestant
-    worker = Worker(f"benchmarks.{module}", function, told)
+    worker = Worker(f"benchmarks.{module}", function, arguments)
     return Contestant(worker.name, lambda: 0.0, worker=worker)
 
 
 @dataclass(frozen=True)
 class Race:
-    """Contestants, of which the first is what the others are compared with."""
+    """Contestants; all are compared with the first."""
 
     title: str
     contestants: list[Contestant]
     tolerance: float = 1e-9  # of the results, relative
-    absent: list[str] = field(default_factory=list)  # who could not take part, and why
-    flops: int = 0  # of one call, where that is known
+    absent: list[str] = field(default_factory=list)  # contestants that could not run, with reasons
+    flops: int = 0  # of one call, if known
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Outcome:
     Attributes
     ----------
     seconds, at_default
-        With the collector quiet; and as it is by default.
+        Times with the collector off, and in its default state.
     """
 
     race: Race
@@ -132,7 +134,7 @@ class Outcome:
         return _quartiles(self.seconds[name])
 
     def speedup(self, name: str) -> tuple[float, float, float]:
-        """Return how many times as quick as the first contestant this one was, as quartiles."""
+        """Return the quartiles of (time of the first contestant) / (time of this one)."""
         first = self.seconds[self.race.contestants[0].name]
         return _quartiles([a / b for a, b in zip(first, self.seconds[name], strict=True)])
 
@@ -145,41 +147,47 @@ def _quartiles(numbers: list[float]) -> tuple[float, float, float]:
 
 
 def hold(race: Race, rounds: int) -> Outcome:
-    """Check that all results agree, then time every contestant once a round, at each setting."""
+    """Check that all results agree, then time each contestant in each round and setting."""
     try:
         require_parity(race)
-        calls = {each.name: ceil(SAMPLE_SECONDS / seconds_of(each, 1)) for each in race.contestants}
-        found: dict[str, dict[str, list[float]]] = {
-            collector: {each.name: [] for each in race.contestants} for collector in COLLECTORS
+        calls = {
+            contestant.name: ceil(SAMPLE_SECONDS / seconds_of(contestant, 1))
+            for contestant in race.contestants
         }
-        starts = [(each, collector) for each in race.contestants for collector in COLLECTORS]
+        seconds: dict[str, dict[str, list[float]]] = {
+            collector: {contestant.name: [] for contestant in race.contestants}
+            for collector in COLLECTORS
+        }
+        starts = [
+            (contestant, collector) for contestant in race.contestants for collector in COLLECTORS
+        ]
         for _ in range(rounds):
-            for each, collector in random.sample(starts, len(starts)):
-                seconds = seconds_of(each, calls[each.name], collector)
-                found[collector][each.name].append(seconds)
+            for contestant, collector in random.sample(starts, len(starts)):
+                times = seconds[collector][contestant.name]
+                times.append(seconds_of(contestant, calls[contestant.name], collector))
     finally:
-        for each in race.contestants:
-            if each.worker is not None:
-                each.worker.close()
-    return Outcome(race, found["quiet"], found["default"])
+        for contestant in race.contestants:
+            if contestant.worker is not None:
+                contestant.worker.close()
+    return Outcome(race, seconds["quiet"], seconds["default"])
 
 
 def require_parity(race: Race) -> None:
-    """Refuse to compare what does not compute the same."""
+    """Require that all contestants compute the same results."""
     expected: list[float] = []
-    for each in race.contestants:
-        results = results_of(each)
+    for contestant in race.contestants:
+        results = results_of(contestant)
         expected = expected or results
         for result, other in zip(results, expected, strict=True):
             if not isclose(result, other, rel_tol=race.tolerance):
                 raise ValueError(
-                    f"{race.title}: {each.name} computes {results}, "
+                    f"{race.title}: {contestant.name} computes {results}, "
                     f"and {race.contestants[0].name} {expected}"
                 )
 
 
 def results_of(contestant: Contestant) -> list[float]:
-    """Return what some calls compute."""
+    """Return the results and digests of some calls."""
     if contestant.worker is not None:
         return list(contestant.worker.ask("results"))
     contestant.prepare()

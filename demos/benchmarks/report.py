@@ -32,7 +32,7 @@ def machine() -> str:
     if hasattr(os, "getloadavg"):
         words.append(f"load {os.getloadavg()[0]:.1f} at the start")
     return " · ".join(
-        words + [f"{name} {found}" for name in LIBRARIES if (found := _version(name))]
+        words + [f"{name} {number}" for name in LIBRARIES if (number := _version(name))]
     )
 
 
@@ -64,7 +64,7 @@ def interval(low: float, high: float) -> str:
 
 
 def ratio(number: float) -> str:
-    """Write a ratio with two decimals, or none where it is large.
+    """Write a ratio with two decimals, or with none if it is large.
 
     >>> ratio(0.5049), ratio(1453.2)
     ('0.50', '1453')
@@ -73,7 +73,7 @@ def ratio(number: float) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Write an amount of memory, no finer than it can be measured.
+    """Write an amount of memory, with the precision of its measurement.
 
     >>> megabytes(42_600_000), megabytes(2_380_000), megabytes(20_000)
     ('43 MB', '2.4 MB', '<1 MB')
@@ -90,26 +90,26 @@ def table(outcome: Outcome) -> Table:
     grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     grid.padding, grid.pad_edge, grid.collapse_padding = (0, 1), False, True  # to fit 80 columns
     grid.add_column("", no_wrap=True)
-    grid.caption, grid.caption_justify = memory_beside_first(race.contestants), "left"
+    grid.caption, grid.caption_justify = memory_ratio(race.contestants), "left"
     last = ["quartiles"]
     has_default = bool(outcome.at_default)
     if has_default:
         last.append("with\ncollector")
-    has_peaks = any(each.peak_bytes is not None for each in race.contestants)
+    has_peaks = any(contestant.peak_bytes is not None for contestant in race.contestants)
     if has_peaks:
         last.append("peak\nmemory")
-    for heading in ["time", "× as quick", *last]:
+    for heading in ["time", "× as fast", *last]:
         grid.add_column(heading, justify="right", no_wrap=True)
-    for each in race.contestants:
-        low, middle, high = outcome.quartiles(each.name)
-        slow, usual, quick = outcome.speedup(each.name)
-        spread = "" if each.name == first else f" ({ratio(slow)}–{ratio(quick)})"
-        cells = [each.name, duration(middle), ratio(usual) + spread, interval(low, high)]
+    for contestant in race.contestants:
+        low, middle, high = outcome.quartiles(contestant.name)
+        slow, usual, quick = outcome.speedup(contestant.name)
+        spread = "" if contestant.name == first else f" ({ratio(slow)}–{ratio(quick)})"
+        cells = [contestant.name, duration(middle), ratio(usual) + spread, interval(low, high)]
         if has_default:
-            cells.append(duration(statistics.median(outcome.at_default[each.name])))
+            cells.append(duration(statistics.median(outcome.at_default[contestant.name])))
         if has_peaks:
-            cells.append("" if each.peak_bytes is None else megabytes(each.peak_bytes))
-        grid.add_row(*cells, style="bold" if is_ours(each.name) else None)
+            cells.append("" if contestant.peak_bytes is None else megabytes(contestant.peak_bytes))
+        grid.add_row(*cells, style="bold" if is_ours(contestant.name) else None)
     return grid
 
 
@@ -135,8 +135,8 @@ def markdown(grid: Table) -> str:
     return "\n".join([f"**{title}**", "", heading, rule, *rows])
 
 
-def memory_beside_first(contestants: list[Contestant]) -> str | None:
-    """Compare our peak memory with the first contestant's, where both can be told."""
+def memory_ratio(contestants: list[Contestant]) -> str | None:
+    """Compare autolm's peak memory with the first contestant's, if both are known."""
     first, ours = contestants[0], next((c for c in contestants if is_ours(c.name)), contestants[0])
     if ours is first or min(ours.peak_bytes or 0, first.peak_bytes or 0) < MEGABYTE:
         return None
@@ -159,7 +159,7 @@ def picture(outcomes: list[Outcome], path: Path) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), 1, squeeze=False, height_ratios=[n + 0.6 for n in rows])
     for panel, outcome in zip(panels[:, 0], outcomes, strict=True):
-        names = [each.name for each in outcome.race.contestants]
+        names = [contestant.name for contestant in outcome.race.contestants]
         for row, name in enumerate(names):
             low, middle, high = outcome.quartiles(name)
             colour = OURS if is_ours(name) else OTHERS
@@ -186,6 +186,6 @@ def picture(outcomes: list[Outcome], path: Path) -> None:
         panel.xaxis.set_major_formatter(lambda seconds, _: duration(seconds))
         panel.xaxis.set_minor_formatter(lambda seconds, _: "")
         panel.spines[["top", "right", "left"]].set_visible(False)
-    figure.suptitle("Time of one step, by median and quartiles: left is quicker", fontsize=11)
+    figure.suptitle("Time of one step, median and quartiles: left is faster", fontsize=11)
     figure.supxlabel(machine(), fontsize=6, color="#666666")
     figure.savefig(path, dpi=150)

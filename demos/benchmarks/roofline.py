@@ -1,8 +1,7 @@
-"""What a training step costs as it grows, beside the least that its products of matrices can take.
+"""Plot the cost of a training step against its size, with the bound of its matrix products.
 
-The roof is measured: the quickest of some products of large float32 matrices by NumPy's BLAS, on as
-many threads as any contestant has. Below the line that it draws nobody can come, but by computing
-less.
+The bound is measured: the fastest of some products of large float32 matrices by NumPy's BLAS, with
+as many threads as any contestant. Only a program that computes less can be below that line.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ SIDE, PRODUCTS = 1024, 12
 
 
 def peak_flops(threads: int) -> float:
-    """Return the operations in a second of the quickest product of square matrices."""
+    """Return the operations per second of the fastest product of square matrices."""
     a, b = np.random.default_rng(0).standard_normal((2, SIDE, SIDE), np.float32)
     times = []
     with threadpool_limits(threads):
@@ -31,15 +30,17 @@ def peak_flops(threads: int) -> float:
 
 
 def picture(outcomes: Sequence[Outcome], peak: float, threads: int, path: Path) -> None:
-    """Draw time over operations, both axes logarithmic, of the races whose operations are known."""
+    """Plot time against operations, on logarithmic axes, for races with known operations."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    sizes = sorted((outcome for outcome in outcomes), key=lambda outcome: outcome.race.flops)
+    sizes = sorted(outcomes, key=lambda outcome: outcome.race.flops)
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    names = dict.fromkeys(each.name for outcome in sizes for each in outcome.race.contestants)
+    names = dict.fromkeys(
+        contestant.name for outcome in sizes for contestant in outcome.race.contestants
+    )
     for number, name in enumerate(sorted(names, key=is_ours)):
         rows = [outcome for outcome in sizes if name in outcome.seconds]
         flops = [outcome.race.flops for outcome in rows]

@@ -1,10 +1,10 @@
-"""The race of single numbers: each rival in a process of its own, the collector both ways.
+"""Races of scalar engines, each rival in its own process, with and without the cycle collector.
 
-Every round starts each rival anew, in shuffled order, once with Python's cycle collector at its
-default and once with the collector off. Nothing is shown before results and gradients agree.
-Figures are medians over the rounds with quartiles; ratios compare times of one round. A step is to
-record and to differentiate. To free the graph is told apart: a rival whose sort is a function that
-calls itself leaves its graph to the collector, and where that is off, for ever.
+Each round starts every rival in a new process, in shuffled order, once with the cycle collector in
+its default state and once with the collector off. Results and gradients must agree. Numbers are
+medians over the rounds, with quartiles; ratios compare times of one round. A step records a graph
+and differentiates it. Freeing the graph is reported separately: a rival with a recursive sort
+function leaves its graph to the collector.
 """
 
 import json
@@ -41,14 +41,14 @@ from benchmarks.scalar_step import (
 COLLECTORS = ("default", "quiet")
 STEP = ("record", "backward")
 PARTS = (*STEP, "free")
-STEPS = 9  # of which the median is a round's time; of a graph that takes seconds, 1
+STEPS = 9  # a round's time is their median; large graphs take 1 step
 LARGE = 10**6
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the rounds of one workload gave: by rival and collector, the parts of each round."""
+    """Times of one workload: the parts of a step in each round, by rival and collector."""
 
     title: str
     nodes: dict[str, int]
@@ -64,42 +64,42 @@ class Result:
     def seconds(self, rival: str, collector: str, *parts: str) -> list[float]:
         """Return the time of a step, or of parts of it, in each round."""
         rounds = self.rounds[rival, collector]
-        return [sum(each[part] for part in parts or STEP) for each in rounds]
+        return [sum(times[part] for part in parts or STEP) for times in rounds]
 
-    def times_as_quick(self, rival: str, collector: str) -> list[float]:
-        """Return how many times as quick as the first rival this one was, in each round."""
+    def speedups(self, rival: str, collector: str) -> list[float]:
+        """Return (time of the first rival) / (time of this one) in each round."""
         first = self.seconds(self.rivals[0], collector)
         pairs = zip(first, self.seconds(rival, collector), strict=True)
         return [one / other for one, other in pairs]
 
     def outcome(self) -> Outcome:
-        """Return it as the other races have it, for the picture."""
+        """Return the result as an `Outcome`, for the picture."""
         contestants = [Contestant(rival, lambda: 0.0) for rival in self.rivals]
         seconds = {rival: self.seconds(rival, "quiet") for rival in self.rivals}
         return Outcome(Race(self.title, contestants), seconds)
 
 
 def hold(workload: str, size: object, rivals: Sequence[str], rounds: int) -> Result:
-    """Run every rival in every round, and its memory once."""
+    """Run every rival in every round, and measure its memory once."""
     title = f"scalar {workload}, {size}"
     absent = ((MICROGRAD,) if not find_installed("micrograd") else ()) + (
         (C_TAPE,) if not has_compiler() else ()
     )
     present = [rival for rival in rivals if rival not in absent]
-    found = defaultdict(list)
+    times = defaultdict(list)
     starts = [(rival, collector) for rival in present for collector in COLLECTORS]
     for _ in range(rounds):
         for rival, collector in random.sample(starts, len(starts)):
-            found[rival, collector].append(started(workload, size, rival, collector))
-    require_parity(title, found)
+            times[rival, collector].append(started(workload, size, rival, collector))
+    require_parity(title, times)
     weights = {
         rival: started(workload, size, rival, "weigh")
         for rival in present
         if rival not in (C_TAPE, TAPE, FUSED_TAPE)
     }
-    ordered = {start: found[start] for start in starts}
+    ordered = {start: times[start] for start in starts}
     gone = tuple(
-        "there is no C compiler" if rival == C_TAPE else f"{rival} is not installed"
+        "no C compiler found" if rival == C_TAPE else f"{rival} is not installed"
         for rival in rivals
         if rival in absent
     )
@@ -108,9 +108,9 @@ def hold(workload: str, size: object, rivals: Sequence[str], rounds: int) -> Res
 
 
 def count(workload: str, size: object, rival: str) -> int:
-    """Count the nodes of the graph that a rival records: numbers, parameters and constants too."""
-    own = rival if rival in (FUSED, FUSED_TAPE) else AUTOLM
-    work = WORKLOADS[workload](FUSED if own == FUSED_TAPE else own, size)
+    """Count the nodes of a rival's graph, including parameters and constants."""
+    engine = FUSED if rival in (FUSED, FUSED_TAPE) else AUTOLM
+    work = WORKLOADS[workload](engine, size)
     return len(topological_order(work.record()))
 
 
@@ -118,15 +118,15 @@ def find_installed(library: str) -> bool:
     """Whether a library can be imported."""
     try:
         return find_spec(library) is not None
-    except ValueError:  # it is kept out
+    except ValueError:  # a test blocks it
         return False
 
 
 def started(workload: str, size: object, rival: str, collector: str) -> dict[str, float]:
-    """Run a rival in a fresh process, and return what it prints."""
+    """Run a rival in a new process and return what it prints."""
     steps = 1 if isinstance(size, int) and size >= LARGE else STEPS
-    told = [workload, str(size), rival, collector, str(steps)]
-    command = [sys.executable, "-P", "-m", "benchmarks.scalar_run", *told]
+    arguments = [workload, str(size), rival, collector, str(steps)]
+    command = [sys.executable, "-P", "-m", "benchmarks.scalar_run", *arguments]
     imports = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same autolm as here
     done = subprocess.run(
         command, env=os.environ | imports, check=True, stdout=subprocess.PIPE, text=True
@@ -134,24 +134,24 @@ def started(workload: str, size: object, rival: str, collector: str) -> dict[str
     return dict(json.loads(done.stdout))
 
 
-def require_parity(title: str, found: dict[tuple[str, str], list[dict[str, float]]]) -> None:
-    """Refuse to compare what does not compute the same."""
-    (first, *_), *_ = found.values()
-    for (rival, _), rounds in found.items():
-        for each in rounds:
+def require_parity(title: str, times: dict[tuple[str, str], list[dict[str, float]]]) -> None:
+    """Require that all rivals compute the same results."""
+    (first, *_), *_ = times.values()
+    for (rival, _), rounds in times.items():
+        for step in rounds:
             for what in ("result", "digest"):
-                if not isclose(each[what], first[what], rel_tol=TOLERANCE):
+                if not isclose(step[what], first[what], rel_tol=TOLERANCE):
                     raise ValueError(f"{title}: {rival} computes another {what}")
 
 
 def table(result: Result) -> Table:
-    """Lay out the time of a step at both settings; ratios with their quartiles over the rounds."""
+    """Lay out the time of a step in both settings, and ratios with their quartiles."""
     title = f"{result.title}\n[dim]{'; '.join(result.absent)}" if result.absent else result.title
-    grid = narrow(title, ["default", "× as quick", "quiet", "× as quick"])
+    grid = narrow(title, ["default", "× as fast", "quiet", "× as fast"])
     for rival in result.rivals:
         cells = [rival]
         for collector in COLLECTORS:
-            slow, usual, quick = quartiles(result.times_as_quick(rival, collector))
+            slow, usual, quick = quartiles(result.speedups(rival, collector))
             spread = "" if rival == result.rivals[0] else f" ({ratio(slow)}–{ratio(quick)})"
             cells += [duration(statistics.median(result.seconds(rival, collector)))]
             cells += [ratio(usual) + spread]
@@ -183,13 +183,13 @@ def narrow(title: str, headings: Sequence[str]) -> Table:
 
 
 def growth_table(results: Sequence[Result]) -> Table:
-    """Lay out what a node costs in graphs of several sizes, and how that grows."""
+    """Lay out the cost of a node in graphs of several sizes, and its growth."""
     sizes = [f"{result.nodes[AUTOLM]:,}".replace(",", " ") for result in results]
     grid = narrow("nanoseconds a node, recorded and differentiated", [*sizes, "growth"])
     for rival, collector in results[0].rounds:
         costs = [
-            statistics.median(each.seconds(rival, collector)) / each.nodes[rival]
-            for each in results
+            statistics.median(result.seconds(rival, collector)) / result.nodes[rival]
+            for result in results
         ]
         cells = [f"{1e9 * cost:.3g}" for cost in costs]
         style = "bold" if is_ours(rival) else None
@@ -211,5 +211,5 @@ def microgpt_race(name: str, rounds: int) -> Result:
 
 
 def growth_races(sizes: Sequence[int], rounds: int) -> list[Result]:
-    """Race graphs of several sizes, without micrograd, which does not end at a million."""
+    """Race graphs of several sizes, without micrograd, which fails at a million nodes."""
     return [hold("averages", size, (TECHNIQUE, AUTOLM, TAPE), rounds) for size in sizes]

@@ -56,10 +56,10 @@ def weighed(work: Work) -> dict[str, float]:
     gc.collect()
     tracemalloc.start()
     root = work.record()
-    held, _ = tracemalloc.get_traced_memory()
+    graph_bytes, _ = tracemalloc.get_traced_memory()
     work.backward(root)
     _, peak = tracemalloc.get_traced_memory()
-    return {"held": held, "peak": peak}
+    return {"held": graph_bytes, "peak": peak}
 
 
 def main() -> None:

@@ -34,13 +34,13 @@ SHAPES = {
 
 
 class Work(NamedTuple):
-    """What one rival does in a step, and where its gradients are then."""
+    """The functions of one rival in a step."""
 
-    record: Callable[[], Any]  # gives the result, which is differentiated and then dropped
+    record: Callable[[], Any]  # returns the root of the graph
     backward: Callable[[Any], object]
     result: Callable[[Any], float]
     gradients: Callable[[], Iterable[float]]
-    clear: Callable[[], object]  # the gradients, before a step
+    clear: Callable[[], object]  # resets the gradients before a step
 
 
 def microgpt_step(rival: str, name: str) -> Work:
@@ -99,7 +99,7 @@ def eagerly(record: Callable[[], Any], parameters: Vector) -> Work:
 def on_tape(root: Any, parameters: Vector) -> Work:
     """Record once, and replay."""
     under = set(topological_order(root))
-    tape = Tape(root, parameters=[each for each in parameters if each in under])
+    tape = Tape(root, parameters=[node for node in parameters if node in under])
     return Work(
         record=tape.forward,
         backward=lambda _: tape.backward(),
@@ -155,7 +155,7 @@ class Program:
         values.append(self.linear(of["to_value"], normal))
         attended = self.attend(self.linear(of["to_query"], normal), keys, values)
         x = add(x, self.linear(of["to_output"], attended))
-        hidden = [each.relu() for each in self.linear(of["expand"], self.rms_norm(x))]
+        hidden = [value.relu() for value in self.linear(of["expand"], self.rms_norm(x))]
         return self.linear(of["unembedding"], add(x, self.linear(of["contract"], hidden)))
 
     def attend(self, query: Vector, keys: Matrix, values: Matrix) -> Vector:
@@ -174,7 +174,7 @@ class Program:
         largest = max(logit.data for logit in logits)
         exponentials = [self.engine.exp(logit - largest) for logit in logits]
         total = self.engine.sum(exponentials)
-        return [each / total for each in exponentials]
+        return [power / total for power in exponentials]
 
     def linear(self, matrix: Matrix, x: Vector) -> Vector:
         """Multiply a matrix by a vector."""
@@ -183,7 +183,7 @@ class Program:
     def rms_norm(self, x: Vector) -> Vector:
         """Bring numbers to a mean square of 1."""
         scale = (self.engine.dot(x, x) / len(x) + 1e-5) ** -0.5
-        return [each * scale for each in x]
+        return [number * scale for number in x]
 
 
 def add(a: Vector, b: Vector) -> Vector:

@@ -79,11 +79,11 @@ class LocalGradientValue:
 
     def backward(self) -> None:
         """Sort the graph, by recursion as usual, and send gradients down it."""
-        order, seen = [], set()
+        order, visited = [], set()
 
         def visit(node: LocalGradientValue) -> None:
-            if node not in seen:
-                seen.add(node)
+            if node not in visited:
+                visited.add(node)
                 for operand in node.operands:
                     visit(operand)
                 order.append(node)

@@ -1,4 +1,4 @@
-"""Workload: byte-pair encoding, learnt from a text and applied to it.
+"""Workload: byte-pair encoding, learned from a text and applied to it.
 
 The textbook counts all pairs anew for each merge; autolm counts them once, and then only what a
 merge changes. So the textbook is given few merges. rustbpe and Hugging Face's tokenizers learn many
@@ -30,13 +30,13 @@ ENCODERS = ("autolm", "tiktoken", "tokenizers")
 def build(path: Path | None, size: int, few: int, many: int, apart: bool = True) -> list[Race]:
     """Prepare the races on the first `size` bytes of a text, or else of Python's library."""
     length = f"{size / 1e6:.2g} MB"
-    told = (str(path) if path else None, size)
+    source = (str(path) if path else None, size)
 
     def raced(title: str, function: str, names: tuple[str, ...], merges: int, **how: Any) -> Race:
         contestants, absent = [], []
         for name in names:
             try:
-                contestants.append(enter("text", function, name, *told, merges, apart=apart))
+                contestants.append(enter("text", function, name, *source, merges, apart=apart))
             except ImportError:
                 absent.append(f"{name} is not installed")
         return Race(f"BPE of {length}, {title}", contestants, absent=absent, **how)
@@ -76,7 +76,7 @@ def unsplit(name: str, path: str | None, size: int, merges: int) -> Contestant:
 def trainer(name: str, path: str | None, size: int, merges: int) -> Contestant:
     """Learn many merges."""
     one_thread()
-    text, learnt = text_of(path, size), []
+    text, learned = text_of(path, size), []
 
     def learn() -> list[bytes]:
         if name == "autolm":
@@ -89,11 +89,11 @@ def trainer(name: str, path: str | None, size: int, merges: int) -> Contestant:
         return hugging_face_learns(text, merges)
 
     def run() -> float:
-        learnt[:] = learn()
+        learned[:] = learn()
         return 0.0
 
     def count() -> float:
-        return float(sum(map(len, learnt)))
+        return float(sum(map(len, learned)))
 
     import_module(name)
     return Contestant(name, run, digest=count)
@@ -115,7 +115,7 @@ def hugging_face_learns(text: str, merges: int) -> list[bytes]:
 
 
 def encoder(name: str, path: str | None, size: int, merges: int) -> Contestant:
-    """Encode by merges that autolm has learnt."""
+    """Encode with merges learned by autolm."""
     one_thread()
     text = text_of(path, size)
     ours = BPETokenizer.train(text, merges, split="gpt")
@@ -145,7 +145,7 @@ def digest(numbers: object) -> float:
 
 
 def textbook_merges(text: str, count: int) -> list[tuple[int, int]]:
-    """Merge the most frequent pair, again and again; of several, the first that occurs."""
+    """Merge the most frequent pair repeatedly; ties go to the pair that occurs first."""
     tokens, merges = list(text.encode()), []
     for new in range(BYTES, BYTES + count):
         counts = Counter(pairwise(tokens))
@@ -156,7 +156,7 @@ def textbook_merges(text: str, count: int) -> list[tuple[int, int]]:
 
 
 def merged(tokens: list[int], pair: tuple[int, int], new: int) -> list[int]:
-    """Replace a pair wherever it occurs."""
+    """Replace each occurrence of a pair."""
     result, i = [], 0
     while i < len(tokens):
         if tokens[i] == pair[0] and tokens[i + 1 : i + 2] == [pair[1]]:

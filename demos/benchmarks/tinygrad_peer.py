@@ -1,4 +1,4 @@
-"""TinyLM on tinygrad, whose training step is compiled as a whole (`TinyJit`): not eager.
+"""TinyLM on tinygrad, with the whole training step compiled (`TinyJit`).
 
 It needs a C compiler (clang) on a machine without an accelerator.
 """

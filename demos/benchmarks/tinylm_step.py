@@ -24,7 +24,7 @@ from benchmarks.tinygrad_peer import tinygrad_step
 
 
 class Size(NamedTuple):
-    """A model and what it reads in a step."""
+    """The sizes of a model and of a batch."""
 
     title: str
     vocab_size: int
@@ -95,8 +95,8 @@ def contestant(library: str, key: str, threads: int) -> Contestant:
         return threaded(library, size, threads)
     if library in (JAX, IN_C):
         peer = import_module("benchmarks.jax_peer" if library == JAX else "benchmarks.c_peer")
-        made = peer.jax_step if library == JAX else peer.c_step
-        return made(with_threads(library, threads), new_model(size), *reading(size), threads)
+        make = peer.jax_step if library == JAX else peer.c_step
+        return make(with_threads(library, threads), new_model(size), *reading(size), threads)
     return ALONE[library](new_model(size), *reading(size))
 
 

@@ -1,8 +1,8 @@
-"""TinyLM on PyTorch, three times: as lean as it can be written, compiled, and as is usual.
+"""TinyLM on PyTorch in three versions: lean, compiled, and as usual.
 
-Lean is functions on bare weights, and the fused AdamW; compiled is that, by `torch.compile`. Usual
-is modules, and AdamW as it comes.
-Both have PyTorch's own attention, layer norm and cross entropy. This file needs PyTorch.
+The lean version consists of functions on plain weights with the fused AdamW; the compiled one is
+the same under `torch.compile`; the usual one has modules and the default AdamW. All use PyTorch's
+own attention, layer norm and cross entropy. This file needs PyTorch.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ LEARNING_RATE, BETAS, DECAY = 1e-3, (0.9, 0.95), 0.1
 
 
 def lean_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train the leanest."""
+    """Train the lean version."""
     weights = {path: torch.tensor(p.data) for path, p in model.named_parameters()}
     for weight in weights.values():
         weight.requires_grad_()
@@ -29,7 +29,7 @@ def lean_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int)
 
 
 def compiled_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train the leanest, compiled; it needs a C++ compiler."""
+    """Train the compiled version, which needs a C++ compiler."""
     torch.set_num_threads(threads)
     weights = {path: torch.tensor(p.data) for path, p in model.named_parameters()}
     for weight in weights.values():
@@ -40,17 +40,17 @@ def compiled_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: 
 
 
 def usual_step(name: str, model: TinyLM, tokens: Any, targets: Any, threads: int) -> Contestant:
-    """Train the usual one."""
+    """Train the usual version."""
     module = torch_model(model)
     return training(name, module, adamw(module.parameters()), tokens, targets, threads)
 
 
 def adamw(weights: Iterable[Tensor], **options: Any) -> torch.optim.AdamW:
-    """Let matrices decay, and vectors not."""
+    """Return AdamW with weight decay for matrices only."""
     weights = list(weights)
     decayed = {"params": [w for w in weights if w.ndim > 1], "weight_decay": DECAY}
-    others = {"params": [w for w in weights if w.ndim == 1], "weight_decay": 0.0}
-    return torch.optim.AdamW([decayed, others], LEARNING_RATE, BETAS, **options)
+    not_decayed = {"params": [w for w in weights if w.ndim == 1], "weight_decay": 0.0}
+    return torch.optim.AdamW([decayed, not_decayed], LEARNING_RATE, BETAS, **options)
 
 
 def training(

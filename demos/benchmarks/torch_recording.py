@@ -1,14 +1,14 @@
-"""What it costs to record and to walk a PyTorch program, beside the program alone: time and memory.
+"""Measure the time and memory of recording and walking a PyTorch program.
 
     python demos/benchmarks/torch_recording.py [PROGRAM …]      # without a name, all of them
 
-A step is the forward and backward pass of a model in a training loop: the loss of a step lives
-until the next is computed. A recorded step makes a node of every operation; a walked one steps
-through the pass to its end and back to its start, and then PyTorch does it, by itself or with the
-gradients of one segment in three at hand. Each kind has a process of its own and one thread; they
-take turns, nine rounds. The time is the processor's, the system's included, which other programs
-disturb least; the ratio is of one round. The memory is what the first step adds to the process with
-its model, at the most; what any first step loads is in it.
+A step is the forward and backward pass of a model in a training loop; its loss lives until the
+next one is computed. A recorded step makes a node of every operation. A walked step steps through
+the pass to its end and back to its start, and then PyTorch runs the pass; "in segments" keeps only
+the gradients of some segments. Each kind has its own process with one thread; they take turns for
+nine rounds. The time is processor time, including the system's, which other programs disturb least;
+a ratio compares one round. The memory is the peak that the first step adds to the process with its
+model, including the code that any first step loads.
 """
 
 import os
@@ -59,7 +59,7 @@ def resnet():
 
     widths = [(64, 64, 1), (64, 64, 1), (64, 128, 2), (128, 128, 1)]
     widths += [(128, 256, 2), (256, 256, 1), (256, 512, 2), (512, 512, 1)]
-    stages = [Residual(*each) for each in widths]
+    stages = [Residual(*sizes) for sizes in widths]
     begin = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
     end = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)
     model = nn.Sequential(*begin, *stages, *end)
@@ -126,11 +126,11 @@ def columns():
     return scale, loss
 
 
-PROGRAMS = {each.__name__: each for each in (gpt2, resnet, llama, lstm_cell, decoder, columns)}
+PROGRAMS = {make.__name__: make for make in (gpt2, resnet, llama, lstm_cell, decoder, columns)}
 
 
 def steps(program, kind):
-    """Yield after each step of a kind; before the first, when the model stands."""
+    """Yield once after making the model, then after each step of a kind."""
     import torch
 
     import autolm.torch
@@ -155,7 +155,7 @@ def steps(program, kind):
 
 
 def serve(program, kind):
-    """Do a step for each line that is read; write its time, and the most memory so far."""
+    """Do a step for each input line; print its time and the peak memory so far."""
     from benchmarks.peak_memory import CLEAR_REFS, RESET_PEAK, free_pages, resident
 
     work = steps(program, kind)
@@ -164,13 +164,13 @@ def serve(program, kind):
     before = resident("VmRSS")
     CLEAR_REFS.write_text(RESET_PEAK)
     for _ in sys.stdin:
-        begun = time.process_time()
+        start = time.process_time()
         next(work)
-        print(time.process_time() - begun, resident("VmHWM") - before, flush=True)
+        print(time.process_time() - start, resident("VmHWM") - before, flush=True)
 
 
 def measure(program):
-    """Let the processes of a program take turns, and print a row for each kind."""
+    """Run the processes of a program in turns, and print a row for each kind."""
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -188,16 +188,16 @@ def measure(program):
         for kind, process in processes.items():
             process.stdin.write("\n")
             process.stdin.flush()
-            taken, peak = process.stdout.readline().split()
-            times[kind].append(float(taken))
+            seconds, peak = process.stdout.readline().split()
+            times[kind].append(float(seconds))
             memory[kind].append(int(peak) / 1e6)
     for kind, process in processes.items():
         process.communicate()
-        taken = times[kind][2:]  # the first two steps warm up
-        ratios = sorted(a / b for a, b in zip(taken, times["plain"][2:], strict=True))
+        seconds = times[kind][2:]  # the first two steps warm up
+        ratios = sorted(a / b for a, b in zip(seconds, times["plain"][2:], strict=True))
         spread = f"{statistics.median(ratios):.2f}   ({ratios[0]:.2f} … {ratios[-1]:.2f})"
         print(
-            f"{program:10} {kind:12} {statistics.median(taken):.3f} s   × {spread:24} "
+            f"{program:10} {kind:12} {statistics.median(seconds):.3f} s   × {spread:24} "
             f"{memory[kind][0]:6.0f} MB"
         )
 
@@ -207,5 +207,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve(*sys.argv[2:])
     else:
-        for each in sys.argv[1:] or PROGRAMS:
-            measure(each)
+        for program in sys.argv[1:] or PROGRAMS:
+            measure(program)

@@ -1,9 +1,9 @@
-"""One contestant in a process of its own; `race.py` starts it, and tells it when to run.
+"""Run one contestant in its own process, started and controlled by `race.py`.
 
     python -m benchmarks.worker benchmarks.tinylm_step contestant '["tinylm-lesson", "autolm", 1]'
 
-It reads a line of JSON for each thing to do, and answers with one. What libraries print goes to the
-error stream.
+Reads one line of JSON per request and answers with one line. Output of libraries goes to the error
+stream.
 """
 
 import json
@@ -16,7 +16,7 @@ from benchmarks.race import results_of, seconds_of
 
 
 def main() -> None:
-    module, function, told = sys.argv[1:]
+    module, function, arguments = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # compilers write there as well
 
@@ -25,17 +25,17 @@ def main() -> None:
 
     with redirect_stdout(sys.stderr):
         try:
-            contestant = getattr(import_module(module), function)(*json.loads(told))
+            contestant = getattr(import_module(module), function)(*json.loads(arguments))
         except (ImportError, RuntimeError, ValueError) as error:  # such as no compiler
             answer(absent=str(error))
             return
         answer(name=contestant.name)
         for line in sys.stdin:
-            asked = json.loads(line)
-            if asked["do"] == "results":
+            request = json.loads(line)
+            if request["do"] == "results":
                 answer(answer=results_of(contestant))
             else:
-                answer(answer=seconds_of(contestant, asked["calls"], asked["collector"]))
+                answer(answer=seconds_of(contestant, request["calls"], request["collector"]))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,6 @@ def true(theta, gradients, rate, beta1, beta2, eps):
 def cases(answer):
     for theta, gradients in ((1.0, [0.1, 0.3, -0.2]), (-2.0, [5000.0]), (0.0, [1.0] * 5)):
         for betas in ((0.9, 0.999), (0.5, 0.8)):
-            found = answer["adam"](theta, list(gradients), 0.01, *betas)
+            result = answer["adam"](theta, list(gradients), 0.01, *betas)
             text = f"adam({theta}, {gradients}, 0.01, {betas[0]}, {betas[1]})"
-            yield text, found, true(theta, gradients, 0.01, *betas, 1e-8)
+            yield text, result, true(theta, gradients, 0.01, *betas, 1e-8)

@@ -13,8 +13,8 @@ def cases(answer):
         sigma = (Value.sum((a - mean) ** 2 for a in values) / len(x) + 1e-5).sqrt()
         y = [c * (a - mean) / sigma + d for a, c, d in zip(values, g, b)]
         Value.sum(a * u for a, u in zip(y, upstream)).backward()
-        found = answer["layer_norm"](list(x), list(gamma), list(beta))
-        yield f"layer_norm({x}, {gamma}, {beta})", found, [a.data for a in y]
+        result = answer["layer_norm"](list(x), list(gamma), list(beta))
+        yield f"layer_norm({x}, {gamma}, {beta})", result, [a.data for a in y]
         true = [[a.grad for a in row] for row in (values, g, b)]
-        found = answer["backward"](list(x), list(gamma), list(upstream))
-        yield f"backward({x}, {gamma}, {upstream})", found, true
+        result = answer["backward"](list(x), list(gamma), list(upstream))
+        yield f"backward({x}, {gamma}, {upstream})", result, true

@@ -5,10 +5,10 @@ def true(tokens, size, steps, rate):
     scores = [[Value(0.0) for _ in range(size)] for _ in range(size)]
     losses = []
     for _ in range(steps):
-        each = []
+        pair_losses = []
         for a, b in zip(tokens, tokens[1:]):
-            each.append(Value.sum([s.exp() for s in scores[a]]).log() - scores[a][b])
-        loss = Value.sum(each) / len(each)
+            pair_losses.append(Value.sum([s.exp() for s in scores[a]]).log() - scores[a][b])
+        loss = Value.sum(pair_losses) / len(pair_losses)
         for row in scores:
             for s in row:
                 s.grad = 0.0
@@ -26,8 +26,8 @@ def cases(answer):
         ([0, 1, 0, 1, 2], 3, 4, 1.0),
         ([2, 0, 1, 1, 3, 2, 0, 3], 4, 5, 0.5),
     ):
-        found = answer["train"](list(tokens), size, steps, rate)
+        result = answer["train"](list(tokens), size, steps, rate)
         text = f"train({tokens}, {size}, {steps}, {rate})"
         losses, scores = true(tokens, size, steps, rate)
-        yield f"{text}[0]", found[0], losses
-        yield f"{text}[1]", found[1], scores
+        yield f"{text}[0]", result[0], losses
+        yield f"{text}[1]", result[1], scores

@@ -18,11 +18,11 @@ class Value:
         return Value(y, (self,), lambda grad: (grad * (1 - y * y),))
 
     def backward(self):
-        order, seen = [], set()
+        order, visited = [], set()
 
         def visit(node):
-            if node not in seen:
-                seen.add(node)
+            if node not in visited:
+                visited.add(node)
                 for parent in node.parents:
                     visit(parent)
                 order.append(node)
@@ -31,5 +31,5 @@ class Value:
         self.grad = 1.0
         for node in reversed(order):
             if node.rule:
-                for parent, sent in zip(node.parents, node.rule(node.grad)):
-                    parent.grad += sent
+                for parent, contribution in zip(node.parents, node.rule(node.grad)):
+                    parent.grad += contribution

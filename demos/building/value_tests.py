@@ -14,9 +14,9 @@ EXPRESSIONS = {
 
 def cases(answer):
     for text, function in EXPRESSIONS.items():
-        found, true = ([kind(0.7), kind(-1.3)] for kind in (answer["Value"], autolm.Value))
-        results = [function(*found), function(*true)]
+        operands, true = ([kind(0.7), kind(-1.3)] for kind in (answer["Value"], autolm.Value))
+        results = [function(*operands), function(*true)]
         for result in results:
             result.backward()
         yield f"{text}: data", results[0].data, results[1].data
-        yield f"{text}: a.grad, b.grad", [x.grad for x in found], [x.grad for x in true]
+        yield f"{text}: a.grad, b.grad", [x.grad for x in operands], [x.grad for x in true]

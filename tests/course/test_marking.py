@@ -172,7 +172,7 @@ def test_a_part_to_build_is_wrong_as_it_stands_and_its_solution_right(name):
 
 
 ALMOST = [
-    ("value", "parent.grad += sent", "parent.grad = sent"),
+    ("value", "parent.grad += contribution", "parent.grad = contribution"),
     ("value", "reversed(order)", "[self, *reversed(order[:-1])][::-1]"),
     ("softmax_loss", "exp(x - largest) for x in z]", "exp(x) for x in z]"),
     ("softmax_loss", "(i == target)", "(i != target)"),
