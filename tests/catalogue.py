@@ -8,6 +8,7 @@ code no longer has, compiles `autolm.mo`, and lists what has no Korean.
 import gettext
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from autolm.debugger.commands import Debugger
 from autolm.outside.language import CATALOGUES
 from autolm.outside.message import split_fields
 
@@ -37,7 +39,23 @@ def extracted() -> dict[str, set[str]]:
         source = (ROOT / path).read_text("utf-8")
         if has_words(template) and "from autolm.outside.message import" in source:
             templates.setdefault(template, set()).add(Path("autolm", path).as_posix())
+    for file, texts in tables():
+        for text in texts:
+            if " " in text:
+                templates.setdefault(text, set()).add(file)
     return templates
+
+
+def tables() -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield the texts of tables and docstrings that `say_template` translates, with their file."""
+    yield "autolm/debugger/commands.py", (*Debugger.groups, *Debugger.keys.values())
+    for name in " ".join(Debugger.groups.values()).split():
+        sentence, _, *rest = filter(None, map(str.strip, _help_of(name).splitlines()))
+        yield "autolm/debugger/commands.py", (sentence, *rest)
+
+
+def _help_of(command: str) -> str:
+    return getattr(Debugger, f"do_{command}").__doc__ or ""
 
 
 def has_words(template: str) -> bool:

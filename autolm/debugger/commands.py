@@ -16,6 +16,7 @@ from autolm.debugger.screen import aligned, red
 from autolm.debugger.stopping import Stopping
 from autolm.engine.location import Frame
 from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.walking.passes import Passes, parse_condition
 from autolm.walking.runner import RunResult, is_within
 from autolm.walking.walk import Walk
@@ -72,10 +73,10 @@ class Debugger(Stopping):
         "to talk": "interact alias unalias help",
     }
     keys = {  # noqa: RUF012
-        "F10": "s, and rs is Step Back",
+        "F10": "s (rs is Step Back)",
         "F11": "si",
         "Shift-F11": "r",
-        "F5": "c, and rc is Reverse",
+        "F5": "c (rc is Reverse)",
     }
     takes_python = ("p", "pp", "whatis", "display", "source")
 
@@ -183,8 +184,12 @@ class Debugger(Stopping):
         number, now = whole_number(argument), self._passes("pass").begun - 1
         if number < now:
             raise Mistake(
-                f"pass: pass {number} is over, and this is pass {now}; start again with "
-                f"autolm step --pass {number}"
+                message(
+                    "pass: pass {number} is over, this is pass {now}; to start again: "
+                    "autolm step --pass {number}",
+                    number=number,
+                    now=now,
+                )
             )
         if number == now:
             self._go_to(0)
@@ -199,14 +204,21 @@ class Debugger(Stopping):
         computes for a node of this name.
         """
         if not argument:
-            raise Mistake("until-pass: which condition? such as: until-pass loss > 2")
+            raise Mistake(
+                message("until-pass: a condition is required, such as: until-pass loss > 2")
+            )
         parse_condition(argument)
         self._passes("until-pass")
         return self._leave_for(condition=argument)
 
     def _passes(self, command: str) -> Passes:
         if self.passes is None:
-            raise Mistake(f"{command}: this prompt walks one graph, without a program around it")
+            raise Mistake(
+                message(
+                    "{command}: this prompt debugs a single graph, without a program around it",
+                    command=command,
+                )
+            )
         return self.passes
 
     def _leave_for(self, number: int | None = None, condition: str = "") -> bool:
@@ -214,7 +226,7 @@ class Debugger(Stopping):
         with self.interrupts_held() as interrupted:
             self.walk.goto(len(self.walk.operations), interrupted=interrupted.is_set)
         if interrupted.is_set():
-            self.say("interrupted")
+            self.say(message("interrupted"))
             self.say(self._here())
             return False
         self._passes("pass").wait(number, condition)
@@ -224,8 +236,14 @@ class Debugger(Stopping):
         history = list(self._passes("pass").history)
         first = max(0, len(history) - PASSES_LISTED)
         if first:
-            self.say(f"… {history[0].number} … {history[first - 1].number} are not shown")
-        rows = [("pass", "loss", "‖∇‖", say("seconds"))]
+            self.say(
+                message(
+                    "… passes {first} … {last} are not shown",
+                    first=history[0].number,
+                    last=history[first - 1].number,
+                )
+            )
+        rows = [("pass", "loss", "‖∇‖", say(message("seconds")))]
         ends = [each.started for each in history[1:]]
         for i, each in enumerate(history[first:], first):
             loss = "" if each.loss is None else show(each.loss)
@@ -241,7 +259,7 @@ class Debugger(Stopping):
         """
         k = self.step_number(argument) if argument else self.walk.position + 2
         if k <= self.walk.position + 1:
-            raise Mistake(f"until: step {k} is not ahead; goto {k} goes back to it")
+            raise Mistake(message("until: step {k} is not ahead; to go back to it: goto {k}", k=k))
         self._go(lambda stop: self.walk.run(None, lambda step: step.index + 1 >= k, stop))
 
     def do_goto(self, argument: str) -> None:
@@ -250,7 +268,7 @@ class Debugger(Stopping):
         goto K | start | end   (j, jump)
         """
         if not argument:
-            raise Mistake("goto: to which step? goto 1 is the start")
+            raise Mistake(message("goto: a step number is required; goto 1 is the start"))
         ends = {"start": 0, "end": len(self.walk.operations)}
         self._go_to(ends[argument] if argument in ends else self.step_number(argument) - 1)
 
@@ -340,14 +358,22 @@ class Debugger(Stopping):
             raise
         self.stopped = stopped
         if interrupted.is_set():
-            self.say("interrupted")
+            self.say(message("interrupted"))
         has_moved |= (self.walk.position, self.walk.edge) != before
         self.outwards = 0 if has_moved else self.outwards
         stops = () if stopped is None else stopped.breakpoints
         self._show(has_moved, [each.id for each in stops])
         for each in stops:
             if each.error is not None:
-                self.say(red(f"the condition of breakpoint {each.id}: {one_line(each.error)}"))
+                self.say(
+                    red(
+                        message(
+                            "the condition of breakpoint {id}: {error}",
+                            id=each.id,
+                            error=one_line(each.error),
+                        )
+                    )
+                )
         self.queue([line for each in stops for line in self._commands_of(each.id)])
 
     def _commands_of(self, number: int) -> list[str]:
@@ -359,16 +385,20 @@ class Debugger(Stopping):
         if first[:1] == ["silent"]:
             return
         if not has_moved and not self.walk.position and self.walk.operations:
-            self.say("at the start: nothing is done yet")
+            self.say(message("at the start: no step has run yet"))
         else:
-            told = f"… breakpoint {', '.join(map(str, stops))}" if stops else ""
+            told = (
+                message("… breakpoint {names}", names=", ".join(map(str, stops))) if stops else ""
+            )
             self.say(self._here(told))
         if has_moved:
             self.show_displays()
 
     def _here(self, note: str = "") -> str:
         if not self.walk.operations:
-            return "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
+            return message(
+                "a leaf has no steps; there is nothing to step through (c continues, q quits)"
+            )
         return self.view(note)
 
 
@@ -376,5 +406,10 @@ def _count(text: str) -> int:
     """Read how many steps to go; one if nothing was typed."""
     count = whole_number(text) if text else 1
     if count < 1:
-        raise Mistake(f"{count} steps? s goes forward, and rs back")
+        raise Mistake(
+            message(
+                "the number of steps must be at least 1, got {count}; to go backward: rs",
+                count=count,
+            )
+        )
     return count

@@ -16,6 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from autolm.outside.message import message
+
 FOLDER = Path(__file__).with_name("vscode")
 EDITORS = ("code", "code-insiders", "codium", "code-server", "cursor", "windsurf")
 TYPES = """<?xml version="1.0" encoding="utf-8"?>
@@ -83,8 +85,12 @@ def install(editor: str, path: Path) -> None:
         raise ValueError(f"{editor}: {error.strerror}") from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        why = said[-1] if said else f"exit code {done.returncode}"
-        raise ValueError(f"{editor}: did not install {path}: {why}")
+        why = said[-1] if said else message("exit code {code}", code=done.returncode)
+        raise ValueError(
+            message(
+                "{editor}: could not install {path}: {reason}", editor=editor, path=path, reason=why
+            )
+        )
 
 
 def launch_json() -> str:

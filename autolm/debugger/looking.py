@@ -28,6 +28,7 @@ from autolm.engine.graph import Node, topological_order
 from autolm.engine.location import Frame
 from autolm.engine.value import Value
 from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
 from autolm.walking.array_adapter import adapter_of, is_array
@@ -103,7 +104,7 @@ class Looking(Prompt):
     def run_python(self, text: str) -> None:
         """Evaluate an expression and print what it is, or run a statement."""
         if not text:
-            raise Mistake("!: what? such as: !n.grad")
+            raise Mistake(message("!: Python code is required, such as: !n.grad"))
         text = self._read_block(text)
         if not self.namespace.is_expression(text):
             word = text.split()[0]
@@ -133,22 +134,30 @@ class Looking(Prompt):
     ) -> None:
         """Print the value of an expression; what has not arrived is not 0, and is told."""
         if not text:
-            raise Mistake("an expression is needed, such as: p node.data")
+            raise Mistake(message("an expression is required, such as: p node.data"))
         missing = self.namespace.not_arrived(text)
         if text in missing:
-            self.say(f"{NOT_COMPUTED}   ({text} has not arrived yet)")
+            self.say(
+                message(
+                    "{missing}   ({text} has not been computed yet)",
+                    missing=NOT_COMPUTED,
+                    text=text,
+                )
+            )
             return
         told = ", ".join(dict.fromkeys(missing))
         try:
             value = self.namespace.evaluate(text)
         except Exception as error:
             if missing:
-                error.add_note(f"{told} has not arrived yet")
+                error.add_note(message("{names} has not been computed yet", names=told))
             raise
         if says_none or value is not None:
             self.write(written(value))
         if missing:
-            self.say(dim(f"  {told} has not arrived yet, and counts as 0 here"))
+            self.say(
+                dim(message("  {names} has not been computed yet and counts as 0 here", names=told))
+            )
 
     def evaluate(self, expression: str) -> Any:
         """Evaluate Python with the names of the step, the graph and the program at hand."""
@@ -175,7 +184,9 @@ class Looking(Prompt):
         """Read the number of a step."""
         number, count = whole_number(text), len(self.walk.operations)
         if not 1 <= number <= count:
-            raise Mistake(f"{number} is not one of the steps 1 … {count}")
+            raise Mistake(
+                message("the step must be 1…{count}, got {number}", number=number, count=count)
+            )
         return number
 
     # Numbers
@@ -203,7 +214,7 @@ class Looking(Prompt):
         whatis EXPRESSION
         """
         if not argument:
-            raise Mistake("whatis: what is what? such as: whatis node")
+            raise Mistake(message("whatis: an expression is required, such as: whatis node"))
         value = self.evaluate(argument)
         kind = type(value).__qualname__
         if isinstance(value, Node):
@@ -211,9 +222,11 @@ class Looking(Prompt):
                 f" {adapter_of(value.data).dtype} {shape(value.data)}" if shape(value.data) else ""
             )
             origin = (
-                f"the result of {assignment(value, self.names.short)}"
+                message(
+                    "the result of {expression}", expression=assignment(value, self.names.short)
+                )
                 if value.parents
-                else "a leaf"
+                else message("a leaf")
             )
             constant = "" if value.requires_grad else ", and constant"
             self.say(f"{kind}{size}: {origin}{constant}")
@@ -232,14 +245,20 @@ class Looking(Prompt):
         value = self.evaluate(argument) if argument else self.node
         if isinstance(value, Node):
             if value.op is None:
-                raise Mistake(f"source: {self.names(value)} is a leaf: no operation made it")
+                raise Mistake(
+                    message(
+                        "source: {name} is a leaf; no operation made it", name=self.names(value)
+                    )
+                )
             value = value.op.forward
         try:
             lines, first = inspect.getsourcelines(value)
         except TypeError:
-            raise Mistake(f"source: {argument} is no function, class or module") from None
+            raise Mistake(
+                message("source: {argument} is no function, class or module", argument=argument)
+            ) from None
         except OSError as error:
-            raise Mistake(f"source: {error}") from None
+            raise Mistake(message("source: {error}", error=error)) from None
         path = inspect.getsourcefile(value)
         numbered = [f"{first + i:4}  {line.rstrip()}" for i, line in enumerate(lines)]
         self.write("\n".join([str(path), *numbered]))
@@ -254,7 +273,8 @@ class Looking(Prompt):
             known["step"] = self.walk.preview()
         with suppress(SystemExit):
             code.InteractiveConsole(known).interact(
-                banner=say("Python, with the names at hand (Ctrl-D comes back)"), exitmsg=""
+                banner=say(message("Python with the names of this step (Ctrl-D returns)")),
+                exitmsg="",
             )
 
     def do_args(self, argument: str) -> None:
@@ -266,7 +286,7 @@ class Looking(Prompt):
             grad = show(parent.grad if parent.has_grad else None)
             self.say(f"{self.names(parent)} = {show(parent.data)}   grad {grad}")
         if self.node in self.tokens.axes:
-            self.say(f"its rows are of {self.tokens}")
+            self.say(message("its rows are the tokens {tokens}", tokens=self.tokens))
 
     def do_display(self, argument: str) -> None:
         """Print an expression after every move that changes it; without one, print all of them.
@@ -279,7 +299,14 @@ class Looking(Prompt):
             self.displays[new] = argument, self.namespace.shown(argument)
         for number in [new] if argument else self.displays:
             expression, _ = self.displays[number]
-            self.say(f"display {number}: {expression} = {self.namespace.tried(expression)}")
+            self.say(
+                message(
+                    "display {number}: {expression} = {value}",
+                    number=number,
+                    expression=expression,
+                    value=self.namespace.tried(expression),
+                )
+            )
 
     def show_displays(self) -> None:
         """Print of what is displayed what has changed."""
@@ -287,7 +314,15 @@ class Looking(Prompt):
             now = self.namespace.tried(expression)
             if now != before:
                 self.displays[number] = expression, now
-                self.say(f"display {number}: {expression} = {now}   (was {before})")
+                self.say(
+                    message(
+                        "display {number}: {expression} = {now}   (was {before})",
+                        number=number,
+                        expression=expression,
+                        now=now,
+                        before=before,
+                    )
+                )
 
     def do_undisplay(self, argument: str) -> None:
         """Display an expression no more; without a number, none.
@@ -297,7 +332,7 @@ class Looking(Prompt):
         if not argument:
             self.displays.clear()
         elif self.displays.pop(whole_number(argument), None) is None:
-            raise Mistake(f"no display {argument}")
+            raise Mistake(message("display {argument} does not exist", argument=argument))
 
     # Places
 
@@ -321,7 +356,11 @@ class Looking(Prompt):
         inside = [i for i, n in enumerate(self.walk.operations) if is_within(n.scope, scope)]
         self.say(self.screen.list(inside[:LISTED]))
         if len(inside) > LISTED:
-            self.say(f"… and {len(inside) - LISTED} more (l K lists the steps around K)")
+            self.say(
+                message(
+                    "… and {count} more (l K lists the steps around K)", count=len(inside) - LISTED
+                )
+            )
 
     def do_where(self, argument: str) -> None:
         """Show the calls and the scopes around this step, and the line that made it.
@@ -332,7 +371,7 @@ class Looking(Prompt):
         selected = len(scopes) - 1 - self.outwards
         self.say(self.screen.where(scopes, selected, self.stack.frames()))
         if self.node.location is None:
-            self.say(f"no line is known: {LINES}")
+            self.say(message("no line numbers were recorded: {lines}", lines=LINES))
             return
         user = self.node.location.user
         line = linecache.getline(user.path, user.line).strip()
@@ -354,7 +393,11 @@ class Looking(Prompt):
 
     def _go_outwards(self, change: int) -> None:
         if not 0 <= self.outwards + change < len(self.scopes()):
-            raise Mistake("this is the outermost scope" if change > 0 else "this is the step's own")
+            raise Mistake(
+                message("this is the outermost scope")
+                if change > 0
+                else message("this is the scope of the step itself")
+            )
         self.outwards += change
         self.do_where("")
 
@@ -373,12 +416,18 @@ class Looking(Prompt):
         self.say(self.walk.explain(node, paths=int(count or 0)).text(self.names, most=USES))
         earlier = self.walk.earlier(node)
         if earlier is not None:
-            self.say(f"  to which comes {show(earlier)} of earlier passes")
+            self.say(message("  plus {gradient} from earlier passes", gradient=show(earlier)))
         sent = len(self.walk.uses(node))
         ahead = (index + 1 for index, _ in self.walk.consumers(node)[sent:])
         coming = list(map(str, dict.fromkeys(ahead)))
         if coming:
-            self.say(f"  still to come: step {', '.join(coming[:6])}{' …' * (len(coming) > 6)}")
+            self.say(
+                message(
+                    "  still to come: step {steps}{more}",
+                    steps=", ".join(coming[:6]),
+                    more=" …" * (len(coming) > 6),
+                )
+            )
 
     def go_to_nonfinite(self) -> None:
         """Go to the operation that made the first number that is not finite, if there is one."""
@@ -386,7 +435,7 @@ class Looking(Prompt):
             blame = blame_nonfinite(self.walk.root)
         if blame is not None and blame.made_by in self.names.numbers:
             self.walk.goto(min(self.names.numbers[blame.made_by], len(self.walk.operations)))
-            self.intro = f"{self.screen.heading()}\n{blame}\n{self.view()}"
+            self.intro = f"{self.screen.heading()}\n{say(blame.text())}\n{self.view()}"
 
     def do_nan(self, argument: str) -> None:
         """Say where the first number is that is not finite.
@@ -397,12 +446,17 @@ class Looking(Prompt):
         with use_variables(self.variables):
             blame = blame_nonfinite(self.walk.root)
         if blame is None:
-            self.say("nothing that is not finite reaches the result or a gradient")
+            self.say(message("no non-finite number reaches the result or a gradient"))
             return
-        self.say(str(blame))
+        self.say(blame.text())
         self._say_token(blame.node, blame.index)
         if blame.made_by in self.names.numbers:
-            self.say(f"  step {self.names.numbers[blame.made_by] + 1} (goto takes you there)")
+            self.say(
+                message(
+                    "  step {step} (goto takes you there)",
+                    step=self.names.numbers[blame.made_by] + 1,
+                )
+            )
 
     def do_set(self, argument: str) -> None:
         """Change a number, compute again, and say how the gradients moved.
@@ -415,7 +469,7 @@ class Looking(Prompt):
         """
         name, equals, expression = argument.partition("=")
         if not equals or not name.strip() or not expression.strip():
-            raise Mistake("set: say what and to what, such as: set w1 = 2")
+            raise Mistake(message("set: a name and a value are required, such as: set w1 = 2"))
         node, place = self._place(name.strip())
         data = self.evaluate(expression.strip())
         if place:
@@ -441,10 +495,17 @@ class Looking(Prompt):
         """
         path = argument or f"backward-step-{self.walk.position + 1}.svg"
         with use_variables(self.variables):
-            self.say(f"drawn: {render(self.walk.root, path)}")
+            self.say(message("drawn: {picture}", picture=render(self.walk.root, path)))
         gone = sum(not node.has_grad for node in self.walk.operations[: self.walk.position])
         if gone:
-            self.say(dim(f"  gradients that segments let go are left out: {gone}"))
+            self.say(
+                dim(
+                    message(
+                        "  not drawn, as their gradients were dropped with --segment: {nodes}",
+                        nodes=gone,
+                    )
+                )
+            )
 
     def do_zoom(self, argument: str) -> None:
         """Open one number of this array as a graph of Values, and walk that.
@@ -454,11 +515,22 @@ class Looking(Prompt):
         """
         node = self.node
         if isinstance(node, Value):
-            raise Mistake("zoom: this is a Value already, and no number is smaller")
+            raise Mistake(message("zoom: this is a Value already; it cannot be expanded further"))
         if not isinstance(node, Tensor):
-            raise Mistake("zoom: it expands Tensors of autolm; open shows what a function is of")
+            raise Mistake(
+                message(
+                    "zoom: only a Tensor of autolm can be expanded; use open to see inside "
+                    "a function"
+                )
+            )
         if node.size + sum(parent.size for parent in node.parents) > ZOOM_LIMIT:
-            raise Mistake(f"zoom: {self.names(node)} joins over {ZOOM_LIMIT} numbers; too many")
+            raise Mistake(
+                message(
+                    "zoom: {node} depends on more than {limit} numbers; too many to expand",
+                    node=self.names(node),
+                    limit=ZOOM_LIMIT,
+                )
+            )
         index = _index(argument, node.shape, "zoom {}")
         expanded = expand(node, zoom=True)
         element = expanded[node][index]
@@ -471,7 +543,12 @@ class Looking(Prompt):
         }
         name = Names(topological_order(element)[::-1], names)(element)
         if not element.parents or not element.requires_grad:
-            raise Mistake(f"zoom: this number is {name} itself; there is nothing to walk")
+            raise Mistake(
+                message(
+                    "zoom: this number is {name} itself; there is nothing to step through",
+                    name=name,
+                )
+            )
         self._say_token(node, index)
         self._walk_inside(element, self.walk.gradients[node][index], names, name)
 
@@ -522,7 +599,7 @@ def whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise Mistake(f"{text} is not a whole number") from None
+        raise Mistake(message("{text} is not an integer", text=text)) from None
 
 
 def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
@@ -531,13 +608,31 @@ def _index(text: str, shape: tuple[int, ...], usage: str) -> tuple[int, ...]:
     words = text.strip("[]() ").replace(",", " ").split()
     index = tuple(whole_number(word) for word in words)
     if index and not shape:
-        raise Mistake(f"{command}: this is one number, and there are no places in it")
+        raise Mistake(
+            message("{command}: this is a single number; it cannot be indexed", command=command)
+        )
     if len(index) != len(shape):
         example = usage.format(",".join("0" * len(shape)))
-        raise Mistake(f"{command}: the array is {shape}, so give {len(shape)} numbers: {example}")
+        raise Mistake(
+            message(
+                "{command}: the array has shape {shape}; give {count} indices: {example}",
+                command=command,
+                shape=shape,
+                count=len(shape),
+                example=example,
+            )
+        )
     for place, length in zip(index, shape, strict=True):
         if not -length <= place < length:
-            raise Mistake(f"{command}: {place} is not in 0 … {length - 1}; the array is {shape}")
+            raise Mistake(
+                message(
+                    "{command}: index {place} must be 0…{last}; the array has shape {shape}",
+                    command=command,
+                    place=place,
+                    last=length - 1,
+                    shape=shape,
+                )
+            )
     return index
 
 

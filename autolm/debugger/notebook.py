@@ -9,6 +9,7 @@ from autolm.debugger.stop_backward import open_debugger, set_trace
 from autolm.drawing.drawing import draw
 from autolm.engine.graph import Node
 from autolm.engine.watching import backward_pass, watching_pass
+from autolm.outside.message import message
 from autolm.tensor.nodes import node_of
 from autolm.walking.program import Pass, record_lines
 from autolm.walking.program_names import use_variables
@@ -42,7 +43,9 @@ def load_ipython_extension(shell: Any) -> None:
     def autolm(line: str) -> Any:
         command, _, name = line.strip().partition(" ")
         if command != "draw":
-            raise ValueError("%autolm: the command is draw, such as: %autolm draw loss")
+            raise ValueError(
+                message("%autolm: the only command is draw, such as: %autolm draw loss")
+            )
         with use_variables(_variables(shell)):
             return draw(_root(shell, name.strip() or ROOT))
 
@@ -59,5 +62,7 @@ def _root(shell: Any, name: str) -> Node:
     value = shell.user_ns.get(name)
     node = value if isinstance(value, Node) else node_of(value)
     if node is None:
-        raise ValueError(f"{name}: no Value or Tensor of this name is in the notebook")
+        raise ValueError(
+            message("{name}: the notebook has no Value or Tensor of this name", name=name)
+        )
     return node

@@ -26,7 +26,8 @@ from typing import Any
 
 from autolm.debugger.screen import listed, red
 from autolm.outside.given_file import read_own
-from autolm.outside.language import say
+from autolm.outside.language import say, say_template
+from autolm.outside.message import message
 from autolm.outside.terminal import (
     LONGEST,
     in_a_line,
@@ -46,7 +47,7 @@ STARTUP = ".autolmrc"  # commands to begin with, in the home folder and in the c
 LONGEST_STARTUP = 1 << 20  # bytes
 HISTORY = ".autolm_history"  # in the home folder
 REMEMBERED = 1000  # lines of history
-WITHOUT_DOCSTRINGS = "no help under python -OO, which removes it from the code"
+WITHOUT_DOCSTRINGS = message("python -OO removes help texts from the code")
 DEEPEST = 100  # how often an alias may stand for another
 
 
@@ -86,7 +87,7 @@ class Prompt(cmd.Cmd):
                 except KeyboardInterrupt:
                     self.cmdqueue.clear()
                     self.queued = 0
-                    self.say("\ninterrupted; q leaves")
+                    self.say(message("\ninterrupted; q leaves"))
 
     def start_up(self) -> None:
         """Queue the commands of the start-up files that nobody but the user can have written."""
@@ -98,10 +99,10 @@ class Prompt(cmd.Cmd):
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                self.say(f"{path} is not read: {error.strerror}")
+                self.say(message("{path} was not read: {reason}", path=path, reason=error.strerror))
                 continue
             except UnicodeDecodeError:
-                self.say(f"{path} is not read: it is not UTF-8 text")
+                self.say(message("{path} was not read: it is not UTF-8 text", path=path))
                 continue
             told = (line.strip() for line in text.splitlines())
             lines += [line for line in told if line and not line.startswith("#")]
@@ -158,7 +159,7 @@ class Prompt(cmd.Cmd):
             for i, each in enumerate(given, 1):
                 line = line.replace(f"%{i}", each)
             line = line.replace("%*", " ".join(given))
-        raise Mistake("alias: they stand for one another, without an end")
+        raise Mistake(message("alias: the aliases refer to each other in a cycle"))
 
     def _run(self, line: str) -> bool:
         if not line:
@@ -171,9 +172,14 @@ class Prompt(cmd.Cmd):
         usage, _, _ = self._documentation(name)[1].partition("   (") if name != "EOF" else ("",) * 3
         if argument and (usage == name or argument.startswith("=")):
             raise Mistake(
-                f"{name}: nothing can follow it, and {argument} does (as Python: !{line})"
+                message(
+                    "{name} takes no argument, got {argument} (as Python: !{line})",
+                    name=name,
+                    argument=argument,
+                    line=line,
+                )
                 if usage == name
-                else f"{name} is a command (as Python: !{line})"
+                else message("{name} is a command (as Python: !{line})", name=name, line=line)
             )
         return bool(getattr(self, f"do_{name}")(argument))
 
@@ -207,13 +213,19 @@ class Prompt(cmd.Cmd):
 
     def run_python(self, text: str) -> None:
         """Run what is no command."""
-        raise Mistake(f"no such command: {text.split()[0]} (help lists them)")
+        raise Mistake(message("no such command: {text} (help lists them)", text=text.split()[0]))
 
     def no_name(self, word: str) -> NameError:
         """Return the error of a word that means nothing."""
         close = get_close_matches(word, self._commands(), n=1)
-        hint = f"did you mean {close[0]}?" if close else "help lists the commands"
-        return NameError(f"{word} is no command and no name ({hint})")
+        hint = (
+            message("did you mean {close}?", close=close[0])
+            if close
+            else message("help lists the commands")
+        )
+        return NameError(
+            message("{word} is neither a command nor a name ({hint})", word=word, hint=hint)
+        )
 
     def do_EOF(self, argument: str) -> bool:
         """Leave, as q does, at the end of input."""
@@ -230,11 +242,11 @@ class Prompt(cmd.Cmd):
         name, _, command = argument.partition(" ")
         if command.strip():
             if name in self._commands():
-                raise Mistake(f"alias: {name} is a command")
+                raise Mistake(message("alias: {name} is a command", name=name))
             self.own_aliases[name] = command.strip()
             return
         if name and name not in self.own_aliases:
-            raise Mistake(f"alias: {name} is none (alias lists them)")
+            raise Mistake(message("alias: {name} is not an alias (alias lists them)", name=name))
         for each in [name] if name else self.own_aliases:
             self.say(f"{each} = {self.own_aliases[each]}")
 
@@ -244,7 +256,12 @@ class Prompt(cmd.Cmd):
         unalias NAME
         """
         if self.own_aliases.pop(argument, None) is None:
-            raise Mistake(f"unalias: {argument or 'which'} is none (alias lists them)")
+            raise Mistake(
+                message(
+                    "unalias: {name} is not an alias (alias lists them)",
+                    name=argument or message("it"),
+                )
+            )
 
     # Help
 
@@ -255,10 +272,12 @@ class Prompt(cmd.Cmd):
         """
         name = self.aliases.get(argument.strip(), argument.strip())
         if name and name not in self._commands():
-            raise Mistake(f"no such command: {name} (help lists them)")
+            raise Mistake(message("no such command: {name} (help lists them)", name=name))
         if name:
             sentence, usage, *rest = self._documentation(name)
-            self.write("\n".join([usage, *(f"  {say(line)}" for line in (sentence, *rest))]))
+            self.write(
+                "\n".join([usage, *(f"  {say_template(line)}" for line in (sentence, *rest))])
+            )
             return
         if not self.do_help.__doc__:
             self.say(WITHOUT_DOCSTRINGS)
@@ -266,11 +285,11 @@ class Prompt(cmd.Cmd):
             return
         for heading, names in self.groups.items():
             told = (self._documentation(name) for name in names.split())
-            rows = [(usage, say(sentence)) for sentence, usage, *_ in told]
-            self.write("\n".join([say(heading), *listed(rows)]))
+            rows = [(usage, say_template(sentence)) for sentence, usage, *_ in told]
+            self.write("\n".join([say_template(heading), *listed(rows)]))
         if self.keys:
-            rows = [(key, say(meaning)) for key, meaning in self.keys.items()]
-            self.write("\n".join([say("the keys of an editor"), *listed(rows)]))
+            rows = [(key, say_template(meaning)) for key, meaning in self.keys.items()]
+            self.write("\n".join([say(message("the keys of an editor")), *listed(rows)]))
 
     def _commands(self) -> list[str]:
         return " ".join(self.groups.values()).split()
@@ -363,8 +382,8 @@ def _separated(line: str) -> list[str]:
 
 
 def one_line(error: Exception) -> str:
-    """Write an error of ours as its message, any other with its kind; and whose rule it was in."""
-    text, kind = in_a_line(words_of(error)), type(error).__name__
+    """Write an error in a line, in the reader's language; one of ours without its type."""
+    text, kind = in_a_line(say(words_of(error))), type(error).__name__
     if not isinstance(error, ValueError) and not text.startswith(kind):
         text = f"{kind}: {text}"
-    return " ".join([text, *(f"({note})" for note in getattr(error, "__notes__", ()))])
+    return " ".join([text, *(f"({say(note)})" for note in getattr(error, "__notes__", ()))])

@@ -19,6 +19,7 @@ from autolm.engine.graph import Node
 from autolm.engine.location import Frame
 from autolm.outside.columns import folded, padded, width
 from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.outside.terminal import BOLD, DIM, RED, styled
 from autolm.tensor.quiet import quiet
 from autolm.walking.names import MAX_NAME, Names
@@ -43,7 +44,9 @@ UPSTREAM, SLOPE, MADE = 13, 26, 45  # widths of columns: ḡ, slope, and what wa
 WIDEST = 100  # of what is to be read, and not looked at
 LEAST = 24  # how much of a line is left to what was made, at the least
 RULE = 12  # how much of a rule is shown where there is no room for it
-LINES = "set_trace() before they are computed, or AUTOLM_LOCATIONS=1, records lines"
+LINES = message(
+    "to record them, set AUTOLM_LOCATIONS=1, or call set_trace() before the computation"
+)
 
 
 class Screen:
@@ -57,21 +60,20 @@ class Screen:
 
     def heading(self) -> str:
         """Say what is walked."""
-        root, leaves = self.walk.root, _count(len(self.walk.leaves), "leaf", "leaves")
-        steps = f"{_count(len(self.walk.operations), 'step')}, {leaves}"
+        root, leaves = self.walk.root, len(self.walk.leaves)
+        steps = f"{_steps(len(self.walk.operations))}, {_leaves(leaves)}"
         name = self.names(root)
-        what = f"backward of {name} = {show(root.data)}"
+        what = message("backward of {name} = {value}", name=name, value=show(root.data))
         place = _place_of(self.call[0]) if self.call else _location(root)
-        return self._at_right(f"{what:30}  {steps}", place)
+        return self._at_right(f"{padded(say(what), 30)}  {steps}", place)
 
     def ahead(self, note: str = "") -> str:
         """Show in a line which step is next."""
         node, count = self.walk.ahead, len(self.walk.operations)
         if node is None:
-            done = f"all {count} steps are" if count > 1 else "the one step is"
-            return (
-                bold(f"> the end of the pass: {done} done") + " (rs goes back, c goes on, q quits)"
-            )
+            end = message("end of the pass: {steps} done", steps=_steps(count))
+            hint = message("(rs goes back, c continues, q quits)")
+            return f"{bold(f'> {say(end)}')} {say(hint)}"
         opening = self._opening(">", self.walk.position, node)
         room = terminal_width() - len(opening) - 2
         wheres = [f"{note}  {_place(node)}".rstrip(), f"{note}  {_location(node)}".rstrip(), note]
@@ -91,9 +93,12 @@ class Screen:
         offset = len(lines) - len(shown)  # arrays have a line for ḡ
         for operand in shown:
             if operand in done:
-                lines[operand - first + offset] += f"   {say('sent')}"
+                lines[operand - first + offset] += f"   {say(message('sent'))}"
         more = len(contributions) - len(shown)
-        return lines + [f"{'':{self.margin}}… and {count(more)} operands more"] * bool(more)
+        if more:
+            rest = say(message("… and {count} more operands", count=count(more)))
+            lines.append(f"{'':{self.margin}}{rest}")
+        return lines
 
     def _done(self, step: Step) -> list[int]:
         """List the operands of a step that have been sent something already."""
@@ -103,7 +108,8 @@ class Screen:
     def _opening(self, mark: str, index: int, node: Node) -> str:
         number = f"{index + 1}/{len(self.walk.operations)}"
         text = assignment(node, self.names.short)
-        text += f", but set to {total(node.data)}" * (node in self.walk.replaced)
+        if node in self.walk.replaced:
+            text += say(message(", but set to {value}", value=total(node.data)))
         return f"{mark} {number:>{self.margin - 4}}  {symbol(node):{self.operation}}{text}"
 
     def _of_values(self, step: Step, shown: Sequence[int]) -> list[str]:
@@ -127,7 +133,7 @@ class Screen:
             upstream = "" if i > shown[0] else f"ḡ = {show(step.upstream)}"
             name = self.names(sent.parent)
             if not sent.parent.requires_grad:
-                rows.append([upstream, f"{name} is a constant", ""])
+                rows.append([upstream, say(message("{name} is a constant", name=name)), ""])
                 continue
             of = self.names(step.node) if len(step.contributions) == 1 else ""
             words = slope(step.node, i, self._as_computed(step.node)) if in_words else ""
@@ -151,7 +157,7 @@ class Screen:
                 told = rule(step.node, i)
                 rows.append([f"→ {name}", told, *_parts(sent.value), self._moved(sent)])
             else:
-                rows.append([f"→ {name}", "a constant", "", "", "", ""])
+                rows.append([f"→ {name}", say(message("a constant")), "", "", "", ""])
         width = terminal_width() - self.margin
         return [f"{'':{self.margin}}{line}" for line in _fitting(rows, width)]
 
@@ -189,10 +195,10 @@ class Screen:
             rows.append((f"  {frame.function}", "", _place_of(frame)))
         for depth, scope in enumerate(scopes):
             mark = ">" if depth == selected else " "
-            name = short(scope, MAX_NAME) or say("the whole graph")
+            name = short(scope, MAX_NAME) or say(message("the whole graph"))
             operations = enumerate(self.walk.operations, 1)
             inside = [number for number, node in operations if is_within(node.scope, scope)]
-            span = f"{_count(len(inside), 'step')}, {inside[0]} … {inside[-1]}" if inside else ""
+            span = f"{_steps(len(inside))}, {inside[0]} … {inside[-1]}" if inside else ""
             rows.append((f"{mark} {'  ' * depth}{name}", span, _place_of(entered.get(scope))))
         return "\n".join(aligned(rows))
 
@@ -275,8 +281,12 @@ def _place(node: Node) -> str:
     return "  ".join(filter(None, (short(node.scope, MAX_NAME), _location(node))))
 
 
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+def _steps(n: int) -> str:
+    return say(message("1 step") if n == 1 else message("{count} steps", count=count(n)))
+
+
+def _leaves(n: int) -> str:
+    return say(message("1 leaf") if n == 1 else message("{count} leaves", count=count(n)))
 
 
 def bold(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from autolm.debugger.stop_backward import open_debugger, walk_pass
 from autolm.outside.language import say
+from autolm.outside.message import joined, message
 from autolm.outside.terminal import print_safely
 from autolm.walking.program import Pass, Program, ProgramError
 
@@ -27,7 +28,14 @@ def debug_script(program: Program, segment: int | None = None) -> int:
         others = program.other_roots(here) if program.visited == 1 else {}
         if others:
             names = ", ".join(f"{name} (line {line})" for name, line in others.items())
-            print_safely(say(f"backward() is also called on {names}; --var NAME walks another"))
+            print_safely(
+                say(
+                    message(
+                        "backward() is also called on {names}; use --var NAME to debug another",
+                        names=names,
+                    )
+                )
+            )
         if here.call:
             walk_pass(here, segment, program.passes)
         else:
@@ -36,7 +44,7 @@ def debug_script(program: Program, segment: int | None = None) -> int:
     code = program.run(at_prompt)
     unreached = program.passes.unreached()
     if unreached and not program.visited:
-        raise ProgramError(f"{program.path}: {unreached}")
+        raise ProgramError(joined(": ", [str(program.path), unreached]))
     if unreached:
         print_safely(say(unreached))
     return code

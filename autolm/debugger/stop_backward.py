@@ -19,6 +19,7 @@ from autolm.engine.backprop import latest_root
 from autolm.engine.graph import Node
 from autolm.engine.recording import recorder
 from autolm.engine.watching import Backward, backward_pass, watching_pass
+from autolm.outside.message import message
 from autolm.tensor.nodes import read_node
 from autolm.walking.passes import Passes, gradient_norm
 from autolm.walking.program import Pass, backward_hook, current_pass, record_lines, visit_pass
@@ -65,7 +66,9 @@ def post_mortem() -> None:
     """
     root = latest_root.get()()
     if root is None:
-        raise ValueError("post_mortem: there was no backward(), or its result is gone")
+        raise ValueError(
+            message("post_mortem: backward() was not called, or its result no longer exists")
+        )
     open_debugger(current_pass(root), at_nonfinite=True)
 
 
@@ -145,17 +148,27 @@ def open_debugger(
             if here.stops:
                 unplaced = sum(node.location is None for node in walk.operations)
                 if unplaced:
-                    debugger.say(f"no line is known of {count(unplaced)} steps: {LINES}")
+                    debugger.say(
+                        message(
+                            "the lines of {count} steps were not recorded: {lines}",
+                            count=count(unplaced),
+                            lines=LINES,
+                        )
+                    )
                 debugger.open()
             elif debugger.run_to_breakpoint():
                 debugger.open()
             settings.set(debugger.settings())
             if not walk.finished:
-                changed = ", and every number that was set," if walk.edits else ""
-                place = f"before step {walk.position + 1}"
-                debugger.say(f"left {place}: every gradient{changed} is as it was")
+                place = message("before step {step}", step=walk.position + 1)
+                debugger.say(
+                    message(
+                        "left {place}: all gradients and values that were set are restored",
+                        place=place,
+                    )
+                )
             elif walk.edits:
-                debugger.say("left at the end: what was set stays so")
+                debugger.say(message("left at the end: the values that were set are kept"))
             if passes is not None and walk.finished:
                 sums = (walk.gradients.get(leaf) for leaf in walk.leaves)
                 passes.latest.norm = gradient_norm([each for each in sums if each is not None])

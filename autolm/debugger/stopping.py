@@ -12,7 +12,7 @@ from autolm.debugger.looking import Looking, whole_number
 from autolm.debugger.prompt import Mistake
 from autolm.debugger.screen import LINES
 from autolm.engine.location import Frame
-from autolm.outside.language import say
+from autolm.outside.message import joined, message
 from autolm.walking.breakpoints import (
     Breakpoint,
     StepSelection,
@@ -111,13 +111,19 @@ class Stopping(Looking):
             self._add(self._read_breakpoint(argument), Typed("break", argument))
             return
         if not self.walk.breakpoints:
-            self.say("no breakpoints")
+            self.say(message("no breakpoints"))
         for number, each in self.walk.breakpoints.items():
-            told = [f"hits {len(each.met)}" if each.is_verified else "no step of this pass"]
-            told += [] if each.is_enabled else [say("disabled")]
-            told += [f"ignored {each.ignored} times more"] if each.ignored else []
+            told: list[str] = [
+                message("hits {count}", count=len(each.met))
+                if each.is_verified
+                else message("no step of this pass")
+            ]
+            told += [] if each.is_enabled else [message("disabled")]
+            told += (
+                [message("ignored {count} more times", count=each.ignored)] if each.ignored else []
+            )
             told += ["; ".join(self.commands[number])] if number in self.commands else []
-            self.say("   ".join([f"{number}  {each.text}", *told]))
+            self.say(joined("   ", [joined("  ", [str(number), each.text]), *told]))
 
     def do_tbreak(self, argument: str) -> None:
         """Stop once: a breakpoint that is gone when it was hit.
@@ -125,7 +131,7 @@ class Stopping(Looking):
         tbreak WHERE
         """
         if not argument:
-            raise Mistake("tbreak: say where, as to break")
+            raise Mistake(message("tbreak: a location is required, as for break"))
         stop = self._read_breakpoint(argument)
         stop.is_temporary = True
         self._add(stop, Typed("break", argument))
@@ -136,13 +142,17 @@ class Stopping(Looking):
         watch NODE
         """
         if not argument:
-            raise Mistake("watch: which node's gradient?")
+            raise Mistake(message("watch: a node is required, whose gradient to watch"))
         self._add(self._read_watch(argument), Typed("watch", argument))
 
     def _read_watch(self, text: str) -> Breakpoint:
         node = self.find(text)
         places = at_change_of(self.walk.operations, node)
-        return Breakpoint(places._replace(text=f"change of {grad_of(self.names(node))}"))
+        return Breakpoint(
+            places._replace(
+                text=message("change of {gradient}", gradient=grad_of(self.names(node)))
+            )
+        )
 
     def do_condition(self, argument: str) -> None:
         """Let a breakpoint stop only where an expression is true.
@@ -150,13 +160,15 @@ class Stopping(Looking):
         condition NUMBER [EXPRESSION]
         """
         if not argument:
-            raise Mistake("condition: of which breakpoint? (b lists them)")
+            raise Mistake(
+                message("condition: the number of a breakpoint is required (b lists them)")
+            )
         number, _, expression = argument.partition(" ")
         stop, expression = self._breakpoint(number), expression.strip()
         stop.condition = self.namespace.condition(expression) if expression else None
         stop.text = stop.text.partition(" if ")[0] + f" if {expression}" * bool(expression)
         self.typed[stop.id] = self.typed[stop.id]._replace(condition=expression)
-        self.say(f"breakpoint {number}: {stop.text}")
+        self.say(message("breakpoint {number}: {text}", number=number, text=stop.text))
 
     def do_ignore(self, argument: str) -> None:
         """Pass a breakpoint by the next COUNT times; without a count, no more.
@@ -164,13 +176,25 @@ class Stopping(Looking):
         ignore NUMBER [COUNT]
         """
         if not argument:
-            raise Mistake("ignore: which breakpoint, and how often? such as: ignore 1 3")
+            raise Mistake(
+                message("ignore: a breakpoint and a count are required, such as: ignore 1 3")
+            )
         number, _, times = argument.partition(" ")
         stop, count = self._breakpoint(number), whole_number(times or "0")
         if count < 0:
-            raise Mistake(f"ignore: {count} times? 0 lets it stop again")
+            raise Mistake(
+                message(
+                    "ignore: the count must be at least 0, got {count}; 0 makes it stop again",
+                    count=count,
+                )
+            )
         stop.ignored = count
-        self.say(f"breakpoint {number}: " + (f"ignored {count} times" if count else "stops again"))
+        if count:
+            self.say(
+                message("breakpoint {number}: ignored {count} times", number=number, count=count)
+            )
+        else:
+            self.say(message("breakpoint {number}: stops again", number=number))
 
     def do_enable(self, argument: str) -> None:
         """Let breakpoints stop again; without a number, all of them.
@@ -190,8 +214,12 @@ class Stopping(Looking):
         numbers = self._numbers(argument)
         for number in numbers:
             self.walk.breakpoints[number].is_enabled = is_enabled
-        word = "enabled" if is_enabled else "disabled"
-        self.say(f"{word}: {', '.join(map(str, numbers)) or 'nothing'}")
+        listed = ", ".join(map(str, numbers)) or message("none")
+        self.say(
+            message("enabled: {numbers}", numbers=listed)
+            if is_enabled
+            else message("disabled: {numbers}", numbers=listed)
+        )
 
     def do_commands(self, argument: str) -> None:
         """Run commands whenever a breakpoint stops; a line with end ends them.
@@ -201,7 +229,7 @@ class Stopping(Looking):
         that goes on, such as c, is the last that is run. No line before end removes them.
         """
         if not self.walk.breakpoints:
-            raise Mistake("commands: there are no breakpoints")
+            raise Mistake(message("commands: there are no breakpoints"))
         number = whole_number(argument) if argument else max(self.walk.breakpoints)
         self._breakpoint(str(number))
         lines = []
@@ -223,13 +251,14 @@ class Stopping(Looking):
             text = self._line(argument, argument).text
             numbers = [n for n, each in self.walk.breakpoints.items() if each.places.text == text]
             if not numbers:
-                raise Mistake(f"clear: no breakpoint is at {text}")
+                raise Mistake(message("clear: no breakpoint is at {text}", text=text))
         else:
             numbers = self._numbers(argument)
         for number in numbers:
             del self.walk.breakpoints[number]
             self.commands.pop(number, None)
-        self.say(f"cleared: {', '.join(map(str, numbers)) or 'nothing'}")
+        listed = ", ".join(map(str, numbers)) or message("none")
+        self.say(message("cleared: {numbers}", numbers=listed))
 
     def do_info(self, argument: str) -> None:
         """List the breakpoints, or the expressions that are displayed.
@@ -241,12 +270,17 @@ class Stopping(Looking):
         elif argument and "display".startswith(argument):
             self.do_display("")
         else:
-            raise Mistake("info: b or display (help lists the commands)")
+            raise Mistake(
+                message("info: the argument must be b or display (help lists the commands)")
+            )
 
     def _add(self, stop: Breakpoint, typed: Typed) -> None:
         self.typed[self.walk.add(stop).id] = typed
-        kind = "temporary breakpoint" if stop.is_temporary else "breakpoint"
-        self.say(f"{kind} {stop.id}: {stop.text}")
+        self.say(
+            message("temporary breakpoint {number}: {text}", number=stop.id, text=stop.text)
+            if stop.is_temporary
+            else message("breakpoint {number}: {text}", number=stop.id, text=stop.text)
+        )
 
     def _numbers(self, argument: str) -> list[int]:
         """Read the numbers of breakpoints; without any, all of them."""
@@ -256,7 +290,9 @@ class Stopping(Looking):
     def _breakpoint(self, number: str) -> Breakpoint:
         stop = self.walk.breakpoints.get(whole_number(number))
         if stop is None:
-            raise Mistake(f"no breakpoint {number} (b lists them)")
+            raise Mistake(
+                message("breakpoint {number} does not exist (b lists them)", number=number)
+            )
         return stop
 
     def _read_breakpoint(self, text: str) -> Breakpoint:
@@ -267,23 +303,27 @@ class Stopping(Looking):
             where, if_, expression = re.fullmatch(r"(.*?)(\bif(?!\S)|,\s|$)(.*)", text).groups()  # type: ignore[union-attr]
         where, expression = where.strip(), expression.strip()
         if if_ and not expression:
-            raise Mistake("break: if what? such as: b mul if abs(up) > 1")
+            raise Mistake(
+                message("break: a condition is required after if, such as: b mul if abs(up) > 1")
+            )
         is_name = self.names.known(where.removeprefix("name="))
         words = [where] if is_name or _LINE.fullmatch(where) else where.split()
         counted = [word for word in words if word.startswith("hits=")]
         asked = [self._read_word(word) for word in words if word not in counted]
         if not words and not expression:
-            raise Mistake("break: say where, such as: b op=mul, or: b if abs(up) > 1")
+            raise Mistake(
+                message("break: a location is required, such as: b op=mul, or: b if abs(up) > 1")
+            )
         places = intersection(asked) if asked else every_step(self.walk.operations)
         if not places.steps:
-            raise Mistake(f"break: no step has {places.text}")
+            raise Mistake(message("break: no step matches {text}", text=places.text))
         stop = Breakpoint(places)
         for word in counted:
             stop.hits = hit_condition(word.removeprefix("hits="))
-            stop.text += f", {word}"
+            stop.text = joined("", [stop.text, f", {word}"])
         if expression:
             stop.condition = self.namespace.condition(expression)
-            stop.text += f" if {expression}"
+            stop.text = joined("", [stop.text, f" if {expression}"])
         return stop
 
     def _read_word(self, word: str) -> StepSelection:
@@ -293,45 +333,52 @@ class Stopping(Looking):
         if self.names.known(word):
             return self._guess(word)
         if equals and not value:
-            raise Mistake(f"break: {word} what? such as: b op=mul")
+            raise Mistake(
+                message("break: a value is required after {word}, such as: b op=mul", word=word)
+            )
         if equals and key in ("op", "operation"):
             return at_operation(operations, value)
         if equals and key == "name":
             pattern = escape(value) if self.names.known(value) else value
             places = at_name(operations, pattern, self.names)
-            return places._replace(text=f"name {value}")
+            return places._replace(text=message("name {value}", value=value))
         if equals and key == "scope":
             return at_scope(operations, value)
         if equals and key == "step":
             return at_step(operations, self.step_number(value))
         if equals:
-            raise Mistake(f"break: {key} is none of op, name, scope, step and hits")
+            raise Mistake(
+                message("break: {key} must be one of op, name, scope, step and hits", key=key)
+            )
         if word in ("nan", "inf", "nonfinite"):
             return at_nonfinite(operations)
         if word.isdigit() or _LINE.fullmatch(word):
             is_step = word.isdigit() and 1 <= int(word) <= len(operations)
-            hint = f" (the step is b step={word})" if is_step else ""
-            return self._line(word, f"break: no step is of line {word}{hint}")
+            hint = message(" (for the step: b step={step})", step=word) if is_step else ""
+            return self._line(
+                word, message("break: no step is on line {line}{hint}", line=word, hint=hint)
+            )
         return self._guess(word)
 
     def _line(self, text: str, otherwise: str) -> StepSelection:
         """Read FILE:LINE, or a LINE of the file at hand; a file goes by the end of its path."""
         path, _, line = text.rpartition(":")
-        number, locations = (
-            whole_number(line),
-            [n.location for n in self.walk.operations if n.location],
-        )
-        if not locations:
-            raise Mistake(f"break: no line is known: {LINES}")
-        here = self.node.location or locations[0]
-        paths = dict.fromkeys(f.path for s in dict.fromkeys(locations) for f in s.frames)
+        number, sites = whole_number(line), [n.location for n in self.walk.operations if n.location]
+        if not sites:
+            raise Mistake(message("break: no line numbers were recorded: {lines}", lines=LINES))
+        here = self.node.location or sites[0]
+        paths = dict.fromkeys(f.path for s in dict.fromkeys(sites) for f in s.frames)
         wanted = path or here.user.path
         for each in (wanted, *(p for p in paths if p.endswith(f"/{wanted.lstrip('./')}"))):
             places = at_line(self.walk.operations, each, number)
             if places.steps:
                 return places
         text = f"{wanted}:{number}"
-        raise Mistake(otherwise if otherwise != text else f"break: no step was made at {text}")
+        raise Mistake(
+            otherwise
+            if otherwise != text
+            else message("break: no step was created at {text}", text=text)
+        )
 
     def _guess(self, word: str) -> StepSelection:
         """Read a bare word: an operation, a scope, the name of a node, or a function."""
@@ -349,8 +396,10 @@ class Stopping(Looking):
                 return places
         node = self.find(word)
         if not node.parents:
-            raise Mistake(f"break: {word} is a leaf, and leaves are no steps; try: watch {word}")
-        return StepSelection(f"name {word}", {self.names.numbers[node]})
+            raise Mistake(
+                message("break: {word} is a leaf and has no step; try: watch {word}", word=word)
+            )
+        return StepSelection(message("name {word}", word=word), {self.names.numbers[node]})
 
 
 def _unverified(stop: Breakpoint) -> Breakpoint:

@@ -46,7 +46,7 @@ def message(template: str, /, **parts: object) -> Message:
         English, with fields as for `str.format`. It must be a literal, because the catalogue of
         translations is extracted from the source.
     parts
-        What to insert in the fields.
+        What to insert in the fields; for an error, its message.
 
     Examples
     --------
@@ -59,9 +59,16 @@ def message(template: str, /, **parts: object) -> Message:
     texts: dict[str, str] = {}
     for _, field in split_fields(template):
         if field is not None:
-            part = parts.get(field)
+            part = _without_error(parts.get(field))
             texts[field] = part if isinstance(part, Message) else f"{{{field}}}".format(**parts)
     return Message(fill(template, texts), template, texts)
+
+
+def _without_error(part: object) -> object:
+    """Return the message of an error that has one, and any other part unchanged."""
+    if isinstance(part, BaseException) and len(part.args) == 1:
+        return part.args[0] if isinstance(part.args[0], Message) else part
+    return part
 
 
 def plain_message(text: str) -> Message:

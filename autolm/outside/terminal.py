@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from autolm.outside.message import Message, message, plain_message
+from autolm.outside.message import Message, joined, message, plain_message
 
 LONGEST = 600  # characters of one message
 PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
@@ -83,8 +83,8 @@ def let_go_of_output() -> None:
 
 
 def styled(text: str, style: int) -> str:
-    """Have a text written in a style."""
-    return f"{_OURS}[{style}m{text}{_OURS}[0m"
+    """Have a text written in a style; a message can still be translated."""
+    return joined("", [f"{_OURS}[{style}m", text, f"{_OURS}[0m"])
 
 
 def printable(text: str, longest: int | None = None) -> str:

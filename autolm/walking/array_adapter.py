@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.engine.graph import Node
+from autolm.outside.message import message
 
 Index = tuple[int, ...]
 
@@ -120,14 +121,26 @@ def read_numbers(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     except (TypeError, ValueError):  # nodes in a list; lists of unequal lengths
         given = np.asarray(None)
     if given.dtype.kind not in "biuf":
-        raise ValueError(f"{_describe_shape(shape)} is needed, not {reprlib.repr(data)}")
+        raise ValueError(
+            message(
+                "expected {shape}, got {data}",
+                shape=_describe_shape(shape),
+                data=reprlib.repr(data),
+            )
+        )
     if given.shape != shape:
-        raise ValueError(f"{_describe_shape(shape)} is needed, not {_describe_shape(given.shape)}")
+        raise ValueError(
+            message(
+                "expected {shape}, got {actual}",
+                shape=_describe_shape(shape),
+                actual=_describe_shape(given.shape),
+            )
+        )
     return given
 
 
 def _describe_shape(shape: tuple[int, ...]) -> str:
-    return f"an array of shape {shape}" if shape else "one number"
+    return message("an array of shape {shape}", shape=shape) if shape else message("one number")
 
 
 @singledispatch

@@ -18,6 +18,7 @@ from typing import Any
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
+from autolm.outside.message import Message, joined, message
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet, quietly
 from autolm.walking.array_adapter import adapter_of
@@ -84,30 +85,37 @@ class Blame:
         return ""
 
     def __repr__(self) -> str:
-        with use_names(self.names):
-            return self._text()
+        return str(self.text())
 
-    def _text(self) -> str:
-        first, *others = self._told()
-        return first + "".join(others)
+    def text(self) -> Message:
+        """Say where it is, what made it of what, and what came of it then."""
+        with use_names(self.names):
+            return joined("", self._told())
 
     def _told(self) -> list[str]:
-        """Say where it is, what made it of what, and what came of it then."""
-        place = f" at {list(self.index)}" if self.index else ""
+        place = message(" at {index}", index=list(self.index)) if self.index else ""
         if self.made_by is None or self.made_by.op is None:
-            name = self.node.name or known_name(self.node) or "a leaf"
-            told = [f"{name} was given {show(self.value)}{place}"]
+            name = self.node.name or known_name(self.node) or message("a leaf")
+            told: list[str] = [
+                message(
+                    "{name} received {value}{place}", name=name, value=show(self.value), place=place
+                )
+            ]
         else:
             what = self.made_by.op.name
-            words = [f"backward of {what}" if self.where == "gradient" else what]
+            words = [message("backward of {name}", name=what) if self.where == "gradient" else what]
             words += filter(None, [known_name(self.made_by)])
             words += [str(self.made_by.location)] if self.made_by.location else []
-            words += [f"scope {self.made_by.scope}"] if self.made_by.scope else []
-            given = f"{self._given()}{place}"
-            told = ["   ".join(words), f"\n  {given}  →  {show(self.value)}"]
+            words += (
+                [message("scope {scope}", scope=self.made_by.scope)] if self.made_by.scope else []
+            )
+            given = joined("", [self._given(), place])
+            told = [joined("   ", words), joined("", ["\n  ", given, f"  →  {show(self.value)}"])]
         if self.cause:
-            told[-1] += f"   ({self.cause})"
-        return told + ([f";   then {self.then._in_short()}"] if self.then else [])
+            told[-1] = joined("", [told[-1], f"   ({self.cause})"])
+        if self.then:
+            told.append(message(";   then {operation}", operation=self.then._in_short()))
+        return told
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Show it in a notebook as a table."""
@@ -115,24 +123,39 @@ class Blame:
 
         with use_names(self.names):
             rows = [[line.strip("; \n")] for line in self._told()]
-        caption = f"The first {self.where} that is not finite"
+        caption = (
+            message("The first gradient that is not finite")
+            if self.where == "gradient"
+            else message("The first data that is not finite")
+        )
         return table(caption, rows, repr(self))
 
     def _given(self) -> str:
         """Say what the operation had: "upstream 0, input 4"."""
         upstream = self.inputs[:1] if self.where == "gradient" else ()
         known = [show(number) for number in self.inputs[len(upstream) :] if number is not None]
-        words = [f"upstream {show(number)}" for number in upstream if number is not None]
-        words += [f"slope {show(self.slope)}"] if self.slope is not None else []
-        words += [f"input{'s' * (len(known) > 1)} {', '.join(known)}"] if known else []
-        return ", ".join(words) or "result"
+        words = [
+            message("upstream {number}", number=show(number))
+            for number in upstream
+            if number is not None
+        ]
+        if self.slope is not None:
+            words.append(message("slope {slope}", slope=show(self.slope)))
+        if known:
+            numbers = ", ".join(known)
+            words.append(
+                message("inputs {numbers}", numbers=numbers)
+                if len(known) > 1
+                else message("input {number}", number=numbers)
+            )
+        return joined(", ", words) if words else message("result")
 
     def _in_short(self) -> str:
         """Say it after another: ×   0 · −inf = nan   (blocks.1.attention, attention.py:42)."""
         op: Any = self.node.op
         numbers = {p: n for p, n in zip(self.node.parents, self.inputs, strict=True)}
         known = None not in self.inputs
-        made = expression(self.node, lambda p: show(numbers[p])) if known else "the result"
+        made = expression(self.node, lambda p: show(numbers[p])) if known else message("the result")
         where = ", ".join(filter(None, (self.node.scope, str(self.node.location or ""))))
         return f"{op.symbol or op.name}   {made} = nan" + (f"   ({where})" if where else "")
 

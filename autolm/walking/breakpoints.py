@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.engine.location import Frame, Location
+from autolm.outside.message import message
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.wording import are_finite, label
 
@@ -128,7 +129,11 @@ def hit_condition(text: str) -> Callable[[int], bool]:
     """
     found = re.fullmatch(r"\s*(==|>=|<=|>|<|%|=)?\s*(\d+)\s*", text)
     if found is None or (found[1] == "%" and int(found[2]) == 0):
-        raise ValueError(f"hit condition {text!r}: it is a number of hits, such as 3, >=2 or %5")
+        raise ValueError(
+            message(
+                "hit condition {text!r}: must be a number of hits, such as 3, >=2 or %5", text=text
+            )
+        )
     number = int(found[2])
     asked: dict[str, Callable[[int], bool]] = {
         "==": lambda n: n == number,
@@ -146,19 +151,21 @@ def hit_condition(text: str) -> Callable[[int], bool]:
 
 def every_step(operations: Sequence[Node]) -> StepSelection:
     """Return every step."""
-    return StepSelection("any step", range(len(operations)))
+    return StepSelection(message("any step"), range(len(operations)))
 
 
 def at_step(operations: Sequence[Node], number: int) -> StepSelection:
     """Return one step, by its number from 1."""
-    return StepSelection(f"step {number}", {number - 1} & set(range(len(operations))))
+    return StepSelection(
+        message("step {number}", number=number), {number - 1} & set(range(len(operations)))
+    )
 
 
 def at_operation(operations: Sequence[Node], name: str) -> StepSelection:
     """Return the steps of an operation, by its name or its symbol: `mul`, `×` or `*`."""
     symbol = ASCII.get(name, name)
     return _select(
-        f"operation {symbol}",
+        message("operation {symbol}", symbol=symbol),
         operations,
         lambda node: node.op.name == name or node.op.symbol == symbol,
     )
@@ -169,7 +176,7 @@ def at_name(
 ) -> StepSelection:
     """Return the steps of nodes whose name matches: `x2w2`, `x*`."""
     return _select(
-        f"name {pattern}",
+        message("name {pattern}", pattern=pattern),
         operations,
         lambda node: _matches(label(node), pattern) or _matches(node.name, pattern),
     )
@@ -182,7 +189,7 @@ def at_scope(operations: Sequence[Node], pattern: str) -> StepSelection:
         parts = node.scope.split(".")
         return any(_matches(".".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
 
-    return _select(f"scope {pattern}", operations, fits)
+    return _select(message("scope {pattern}", pattern=pattern), operations, fits)
 
 
 def at_line(operations: Sequence[Node], path: str, line: int) -> StepSelection:
@@ -259,7 +266,7 @@ def at_change_of(
 ) -> StepSelection:
     """Return the steps that send to a node; what is asked there is whether its gradient changes."""
     return _select(
-        f"change of {label(node)}.grad",
+        message("change of {node}.grad", node=label(node)),
         operations,
         lambda each: any(parent is node for parent in each.parents),
     )._replace(

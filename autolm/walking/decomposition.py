@@ -14,6 +14,7 @@ import numpy as np
 from autolm.engine.backprop import Backprop, latest_root, write_gradients
 from autolm.engine.graph import Node
 from autolm.engine.recording import recording
+from autolm.outside.message import message
 from autolm.tensor.expansion import run_definition
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
@@ -74,18 +75,25 @@ def decompose(node: Node) -> tuple[Any, dict[Any, Any]]:
     if node.decomposition is not None:
         return node.decomposition()
     if not node.parents:
-        raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
+        raise ValueError(message("open: {node} is a leaf; no operation made it", node=label(node)))
     if getattr(node.op, "definition", None) is None:
         raise ValueError(
-            f"open: {node.op.name} is elementary: no definition composes it of other operations"
+            message(
+                "open: {name} is an elementary operation; it is not composed of others",
+                name=node.op.name,
+            )
         )
     root, leaves = run_definition(node)
     _require_unchanged(node, [leaves[parent] for parent in node.parents])
     if not isinstance(root, Tensor) or not root.parents:
-        kind = "a leaf" if isinstance(root, Tensor) else f"a {type(root).__name__}"
+        kind = message("a leaf") if isinstance(root, Tensor) else f"a {type(root).__name__}"
         raise TypeError(
-            f"open: the definition of {node.op.name} must compose operations on its operands; it "
-            f"returned {kind}"
+            message(
+                "open: the definition of {name} must compose operations on its "
+                "operands; it returned {kind}",
+                name=node.op.name,
+                kind=kind,
+            )
         )
     if node.name or not root.name:
         root.name = node.name or str(node.op.name)
@@ -100,6 +108,10 @@ def _require_unchanged(node: Node, operands: list[Tensor]) -> None:
     close = np.sqrt(np.finfo(again.dtype).eps)  # backends may round differently
     if not np.allclose(again.data, node.data, rtol=close, atol=close * scale, equal_nan=True):
         raise ValueError(
-            f"open: {label(node)} holds other numbers than {node.op.name} makes of its operands: "
-            "they were changed since it was computed"
+            message(
+                "open: {node} was changed since {name} computed it; it no longer "
+                "follows from its operands",
+                node=label(node),
+                name=node.op.name,
+            )
         )

@@ -17,6 +17,7 @@ from autolm.engine.backprop import Backprop, latest_root
 from autolm.engine.graph import Node
 from autolm.outside.arguments import read_function, read_int
 from autolm.outside.columns import padded, width
+from autolm.outside.message import joined, message
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.program_names import NodeNames, names_of, use_names, variables_of_caller
@@ -131,27 +132,29 @@ class Explanation:
         widths = [max((width(row[i]) for row in rows), default=0) for i in range(3)]
         for *cells, where in rows:
             filled = [padded(cell, most) for cell, most in zip(cells, widths, strict=True)]
-            lines.append("   ".join([f"  {filled[0]}", *filled[1:], where]).rstrip())
+            texts = [f"  {filled[0]}", *filled[1:], where]
+            lines.append(joined("   ", texts) if where else "   ".join(texts).rstrip())
         if more:
-            lines.append(f"  … and {count(more)} uses more")
+            lines.append(message("  … and {count} more uses", count=count(more)))
         if self.paths:
-            several = (
-                f"{len(self.paths)} heaviest paths" if len(self.paths) > 1 else "heaviest path"
+            lines.append(
+                message("the {count} heaviest paths", count=len(self.paths))
+                if len(self.paths) > 1
+                else message("the heaviest path")
             )
-            lines.append(f"the {several}")
         for path in self.paths:
             way = " ← ".join(label(node) for node in path.nodes)
             lines.append(f"  {show(path.value):{widths[0]}}   {way}")
-        return "\n".join(lines)
+        return joined("\n", lines)
 
     def _told(self, label: Label) -> str:
         """Say what the gradient is."""
         name = label(self.node)
         if not self.node.requires_grad:
-            return f"{name}: requires_grad is False, so it has no gradient"
+            return message("{name}: requires_grad is False, so it has no gradient", name=name)
         grad = grad_of(name)
         if self.gradient is None:
-            return f"{grad}: nothing has arrived"
+            return message("{grad}: no contribution has arrived yet", grad=grad)
         given = "" if self.uses else "\n  given, for this is the root"
         return f"{grad} = {show(self.gradient)}{given}"
 
@@ -210,7 +213,9 @@ def explain(
     paths = read_int("explain", "paths", paths, low=0)
     root = latest_root.get()() if root is None else read_node("explain", "root", root)
     if root is None:
-        raise ValueError("explain: no backward() was done; give the root: explain(node, loss)")
+        raise ValueError(
+            message("explain: backward() was not called; pass the root: explain(node, loss)")
+        )
     rehearsal = Backprop(root, read_seed("explain", root, grad), retain_grads=True)
     with quiet():
         rehearsal.run()
@@ -218,8 +223,12 @@ def explain(
     if node not in rehearsal.gradients:
         with use_names(names):
             raise ValueError(
-                f"explain: {label(node)} has no gradient of {label(root)}; is the root another? "
-                "explain(node, loss) says which"
+                message(
+                    "explain: {node} has no gradient of {root}; for another root: "
+                    "explain(node, loss)",
+                    node=label(node),
+                    root=label(root),
+                )
             )
     uses = tuple(
         compute_use(consumer, operand, rehearsal.gradients[consumer])
@@ -293,7 +302,7 @@ def _weight(value: Any) -> float:
 
 
 def _source(use: Use, label: Label) -> str:
-    return f"from {assignment(use.consumer, label)}"
+    return message("from {expression}", expression=assignment(use.consumer, label))
 
 
 def _arithmetic(use: Use) -> str:

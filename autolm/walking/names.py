@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, cast
 
 from autolm.engine.graph import Node
+from autolm.outside.message import message
 from autolm.walking.program_names import SourceText, names_of, names_of_nodes, use_names
 from autolm.walking.source import parsed_expression
 from autolm.walking.wording import known_name, label, name, short
@@ -130,7 +131,13 @@ class Names:
             nodes = list(self.numbers)
             if 1 <= int(text[1:]) <= len(nodes):
                 return nodes[int(text[1:]) - 1]
-            raise ValueError(f"no node {text}: they go from #1 to #{len(nodes)}")
+            raise ValueError(
+                message(
+                    "node {text} does not exist; the nodes are #1 to #{count}",
+                    text=text,
+                    count=len(nodes),
+                )
+            )
         nodes = self.known(text)
         if len(nodes) > 1 and near is not None:
             nodes = [node for node in nodes if node.scope == near.scope] or nodes
@@ -141,11 +148,19 @@ class Names:
             if why:
                 raise ValueError(why)
             close = get_close_matches(text, self.by_name, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ValueError(f"no node is called {text}{hint}")
+            hint = message("; did you mean {name}?", name=close[0]) if close else ""
+            raise ValueError(message("no node has the name {text}{hint}", text=text, hint=hint))
         several = ", ".join(self._distinctly(node) for node in nodes[:4])
         more = ", …" if len(nodes) > 4 else ""
-        raise ValueError(f"{len(nodes)} nodes are called {text}: {several}{more}")
+        raise ValueError(
+            message(
+                "{count} nodes have the name {text}: {nodes}{more}",
+                count=len(nodes),
+                text=text,
+                nodes=several,
+                more=more,
+            )
+        )
 
     def _why_absent(self, text: str) -> str:
         """Say why a parameter of the program's model is not in this graph, if it is one."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node
+from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 from autolm.tensor.nodes import node_of
 from autolm.tensor.quiet import quiet
@@ -113,7 +114,12 @@ class Passes:
                 stops = condition_holds(self.condition, root, grad, variables)
             except Exception as error:
                 text = words_of(error)
-                self.error = f"the condition {self.condition}: {type(error).__name__}: {text}"
+                self.error = message(
+                    "the condition {condition}: {kind}: {text}",
+                    condition=self.condition,
+                    kind=type(error).__name__,
+                    text=text,
+                )
                 stops = True
         if stops:
             self.wait(has_breakpoints=self.has_breakpoints)
@@ -134,12 +140,16 @@ class Passes:
 
     def unreached(self) -> str:
         """Say which awaited pass a program that has ended did not do; empty if none."""
-        did = f"the program did {self.begun} passes"
+        did = message("the program had {count} passes", count=self.begun)
         if self.number is not None and self.begun <= self.number:
-            return f"pass {self.number} was not reached: {did}"
+            return message("pass {number} was not reached: {count}", number=self.number, count=did)
         if self.condition:
-            return f"{self.condition} was true in no pass: {did}"
-        return f"no breakpoint was reached: {did}" if self.has_breakpoints else ""
+            return message(
+                "{condition} was not true in any pass: {count}", condition=self.condition, count=did
+            )
+        return (
+            message("no breakpoint was reached: {count}", count=did) if self.has_breakpoints else ""
+        )
 
 
 def parse_condition(text: str) -> ast.Expression:
@@ -154,7 +164,11 @@ def parse_condition(text: str) -> ast.Expression:
         tree = ast.parse(text.strip(), "<condition>", "eval")
     except SyntaxError as error:
         raise ValueError(
-            f"condition of a pass: {text!r} is not an expression: {error.msg}"
+            message(
+                "condition of a pass: {text!r} is not an expression: {reason}",
+                text=text,
+                reason=error.msg,
+            )
         ) from None
     return ast.fix_missing_locations(_Gradients().visit(tree))
 
@@ -186,7 +200,9 @@ def condition_holds(text: str, root: Node, grad: Any, variables: Mapping[str, An
         else:
             node = of if isinstance(of, Node) else node_of(of)
         if node is None or node not in computed.gradients:
-            raise ValueError(f"condition of a pass: no gradient of this pass reaches {of}")
+            raise ValueError(
+                message("condition of a pass: no gradient of this pass reaches {name}", name=of)
+            )
         value = computed.gradients[node]
         return Tensor(value) if isinstance(value, np.ndarray) else value
 

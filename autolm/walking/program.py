@@ -288,21 +288,36 @@ class Program:
         """Choose what to differentiate when no pass was walked, or say which passes there were."""
         unwalked = [] if self.variable is not None else self.unwalked
         if any(not each.startswith("a process") for each in unwalked):
-            raise ProgramError(f"{self.path}: no pass can be walked: {', '.join(unwalked)}")
+            raise ProgramError(
+                message(
+                    "{path}: no pass can be debugged: {names}",
+                    path=self.path,
+                    names=", ".join(unwalked),
+                )
+            )
         name = LOSS if self.variable is None else self.variable
         if self.skipped and _node_held_by(variables, name) is None:
             told = ", ".join(f"{other} ({place})" for other, place in self.skipped.items())
             raise ProgramError(
-                f"{self.path}: backward() was not called on {name}, but on {told}; choose one "
-                "with --var"
+                message(
+                    "{path}: backward() was not called on {name}, but on {roots}; choose "
+                    "one with --var",
+                    path=self.path,
+                    name=name,
+                    roots=told,
+                )
             )
         try:
             return choose_root(self.path, variables, self.variable)
         except ProgramError:
             if unwalked:
                 raise ProgramError(
-                    f"{self.path}: no backward() in this process; autolm does not look into "
-                    f"others: {', '.join(unwalked)}"
+                    message(
+                        "{path}: backward() was not called in this process, and autolm does "
+                        "not follow others: {names}",
+                        path=self.path,
+                        names=", ".join(unwalked),
+                    )
                 ) from None
             raise
 
@@ -322,7 +337,11 @@ class Program:
             except SystemExit as end:
                 if self.passes.begun and isinstance(end.code, int | None):
                     return {}, end.code or 0
-                raise ProgramError(f"{self.path}: ended by itself, with {end.code!r}") from None
+                raise ProgramError(
+                    message(
+                        "{path}: the program exited with {code!r}", path=self.path, code=end.code
+                    )
+                ) from None
             except (bdb.BdbQuit, KeyboardInterrupt, BrokenPipeError):  # whose reader is `head`
                 raise
             except BaseException as error:  # also of kinds that are no Exception
@@ -413,7 +432,9 @@ def root_of_program(
 
     program = Program(path, args, variable, passes, module)
     if code := program.run(find):
-        raise ProgramError(f"{program.path}: ended by itself, with {code}")
+        raise ProgramError(
+            message("{path}: the program exited with {code}", path=program.path, code=code)
+        )
     if not found:
         raise ProgramError(f"{program.path}: {program.passes.unreached()}")
     return found[0].root, found[0].variables
@@ -446,11 +467,15 @@ def _functions_assigning(path: Path, variable: str) -> set[str]:
     try:
         waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes(), str(path)), "<module>")]
     except OSError as error:
-        raise ProgramError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ProgramError(
+            message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)
+        ) from None
     except SyntaxError as error:
         raise program_error(path, error) from None
     except ValueError as error:
-        raise ProgramError(f"{path}: not a program: {error}") from None
+        raise ProgramError(
+            message("{path}: not a Python program: {error}", path=path, error=error)
+        ) from None
     found = set()
     while waiting:
         node, function = waiting.pop()
@@ -502,7 +527,7 @@ def _file_of(module: str) -> Path:
     finally:
         sys.path.remove(os.getcwd())
     if spec is None or not spec.has_location or spec.origin is None:
-        raise ProgramError(f"-m {module}: no module of this name can be run")
+        raise ProgramError(message("-m {module}: no module of this name can be run", module=module))
     return Path(spec.origin)
 
 
@@ -516,8 +541,13 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     wanted = _node_held_by(variables, name)
     if wanted is not None and not wanted.requires_grad:
         raise ProgramError(
-            f"{path}{_last_line_of(path, name)}: {name} requires no gradient: it was computed "
-            "under no_grad(), or of constants; compute it outside, of parameters"
+            message(
+                "{path}{line}: {name} requires no gradient: it was computed under "
+                "no_grad(), or from constants; compute it outside, from parameters",
+                path=path,
+                line=_last_line_of(path, name),
+                name=name,
+            )
         )
     if wanted is not None:
         return wanted
@@ -529,8 +559,12 @@ def choose_root(path: Path, variables: Mapping[str, Any], variable: str | None) 
     last = {node: name for name, node in results.items() if node not in used}
     if len(last) != 1:
         names = ", ".join(last.values())
-        advice = f"choose one with --var: {names}" if last else "call backward() on a result"
-        raise ProgramError(f"{_no_root(path, variables, LOSS)}; {advice}")
+        advice = (
+            message("choose one with --var: {names}", names=names)
+            if last
+            else message("call backward() on a result")
+        )
+        raise ProgramError(joined("; ", [_no_root(path, variables, LOSS), advice]))
     return next(iter(last))
 
 
@@ -545,8 +579,19 @@ def _no_root(path: Path, variables: Mapping[str, Any], variable: str) -> str:
     if variable not in variables:
         inside = sorted(_functions_assigning(path, variable) - {"<module>"})
         if inside:
-            return f"{path}: {variable} is a variable of {inside[0]}, and was not differentiated"
-        return f"{path} has no variable {variable}"
+            return message(
+                "{path}: {variable} is a variable of {function}, and was not differentiated",
+                path=path,
+                variable=variable,
+                function=inside[0],
+            )
+        return message("{path} has no variable {variable}", path=path, variable=variable)
     kind = type(variables[variable])
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{path}: {variable} is of type {module}{kind.__name__}, not a Value or a Tensor"
+    return message(
+        "{path}: {variable} is of type {module}{kind}, not a Value or a Tensor",
+        path=path,
+        variable=variable,
+        module=module,
+        kind=kind.__name__,
+    )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node
 from autolm.outside.arguments import read_bool, read_items, read_kind, read_text
+from autolm.outside.message import message
 from autolm.tensor.nodes import read_node
 from autolm.walking.breakpoints import (
     Breakpoint,
@@ -185,7 +186,9 @@ class Runner(Stepper):
         if texts["line"]:
             path, _, number = texts["line"].rpartition(":")
             if not path or not number.isdigit():
-                raise ValueError(f"break_at: line is {line!r}, and not FILE:LINE")
+                raise ValueError(
+                    message("break_at: line must be FILE:LINE, got {line!r}", line=line)
+                )
             asked.append(at_line(operations, path, int(number)))
         for key, place in (("op", at_operation), ("name", at_name), ("scope", at_scope)):
             text = texts[key]
@@ -197,7 +200,10 @@ class Runner(Stepper):
             asked.append(at_change_of(operations, read_node("break_at", "watch", watch)))
         if not asked and when is None:
             raise ValueError(
-                "break_at: say where: line=, op=, name=, scope=, when=, nonfinite= or watch="
+                message(
+                    "break_at: a location is required: line=, op=, name=, scope=, when=, "
+                    "nonfinite= or watch="
+                )
             )
         places = intersection(asked) if asked else every_step(operations)
         return self.add(Breakpoint(places, when))

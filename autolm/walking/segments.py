@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from autolm.engine.backprop import Step
 from autolm.engine.graph import Node, describe
+from autolm.outside.message import message
 from autolm.tensor.quiet import quiet
 from autolm.walking.array_adapter import adapter_of
 
@@ -114,8 +115,11 @@ class Segments:
         then = self._starts[end].sums
         if not all(adapter_of(then[node]).equals(sums[node]) for node in then.keys() & sums.keys()):
             raise RuntimeError(
-                f"{self._unsteady_rule(start, end, gradients)} otherwise when asked again, so a "
-                "walk in segments does not go back there; without segment= it does"
+                message(
+                    "{rules} differently when called again, so a walk with segment= cannot "
+                    "go back; leave segment= out",
+                    rules=self._unsteady_rule(start, end, gradients),
+                )
             )
         return gradients, notes
 
@@ -126,5 +130,9 @@ class Segments:
                 once, again = node.contributions(upstream), node.contributions(upstream)
             pairs = zip(once, again, strict=True)
             if any(a is not None and not adapter_of(a).equals(b) for a, b in pairs):
-                return f"the backward rule of {describe(node, self.root)} answers"
-        return f"the backward rules of steps {start + 1} … {end} answer"
+                return message(
+                    "the backward rule of {node} answers", node=describe(node, self.root)
+                )
+        return message(
+            "the backward rules of steps {first} … {last} answer", first=start + 1, last=end
+        )

@@ -16,6 +16,7 @@ from autolm.engine import backprop as engine
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import Node, describe
 from autolm.outside.arguments import read_bool, read_function, read_int
+from autolm.outside.message import message
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.breakpoints import Breakpoint
@@ -124,7 +125,9 @@ class Stepper:
                     after = sums.get(parent)
                     contributions.append(Contribution(parent, slope, value, before, after))
         except Exception as error:
-            error.add_note(f"in the backward rule of {describe(node, self.root)}")
+            error.add_note(
+                message("in the backward rule of {node}", node=describe(node, self.root))
+            )
             raise
         return Step(index, node, upstream, tuple(contributions), node.op and node.op.rule)
 
@@ -304,11 +307,20 @@ class Stepper:
         k, edge = read_int("goto", "k", k), read_int("goto", "edge", edge)
         read_optional_function("goto", "interrupted", interrupted, INTERRUPT_CHECK)
         if not 0 <= k <= len(self.operations):
-            raise ValueError(f"goto: k is {k}, and the steps are 0 … {len(self.operations)}")
+            raise ValueError(
+                message("goto: k must be 0…{count}, got {k}", k=k, count=len(self.operations))
+            )
         parents = self.operations[k].parents if k < len(self.operations) else ()
         most = max(1, sum(parent.requires_grad for parent in parents))
         if not 0 <= edge < most:
-            raise ValueError(f"goto: edge is {edge}, and at step {k} the edges are 0 … {most - 1}")
+            raise ValueError(
+                message(
+                    "goto: at step {k} edge must be 0…{last}, got {edge}",
+                    k=k,
+                    edge=edge,
+                    last=most - 1,
+                )
+            )
         while self.position < k:
             self.step()
             if interrupted is not None and interrupted():
@@ -322,7 +334,11 @@ class Stepper:
 
     def _require_open(self, what: str) -> None:
         if not self._is_open:
-            raise RuntimeError(f"{what}: this walk is closed; open another with Walk(root)")
+            raise RuntimeError(
+                message(
+                    "{method}: this walk is closed; open a new one with Walk(root)", method=what
+                )
+            )
 
     def _nodes(self) -> Iterator[Node]:
         """Yield the nodes whose gradients the pass touches."""

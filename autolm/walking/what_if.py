@@ -15,6 +15,7 @@ from autolm.engine.backprop import Backprop
 from autolm.engine.graph import Node, topological_order
 from autolm.outside.arguments import read_function, read_items
 from autolm.outside.columns import padded, width
+from autolm.outside.message import joined, message
 from autolm.tensor.nodes import read_node
 from autolm.tensor.quiet import quiet
 from autolm.walking.array_adapter import adapter_of
@@ -77,13 +78,29 @@ class Edit:
         leaves.sort(key=lambda leaf: -_distance(self.gradients[leaf]))
         rows += [(grad_of(label(leaf)), self.gradients[leaf]) for leaf in leaves[:SHOWN]]
         most = max(width(name) for name, _ in rows)
-        lines = [f"{padded(name, most)}  {total(m.before)} → {total(m.after)}" for name, m in rows]
-        lines += [f"… and {len(leaves) - SHOWN} more gradients"] * (len(leaves) > SHOWN)
-        lines += [f"results computed again: {sum(node is not self.node for node in self.data)}"]
+        lines: list[str] = [
+            f"{padded(name, most)}  {total(m.before)} → {total(m.after)}" for name, m in rows
+        ]
+        lines += [message("… and {count} more gradients", count=len(leaves) - SHOWN)] * (
+            len(leaves) > SHOWN
+        )
+        lines += [
+            message(
+                "results computed again: {count}",
+                count=sum(node is not self.node for node in self.data),
+            )
+        ]
         for node in self.overruled:
             before, after = map(total, self.data[node])
-            lines += [f"  {label(node)} too, which was set to {before}: now it is {after}"]
-        return "\n".join(lines)
+            lines += [
+                message(
+                    "  {node} too, which was set to {before}: now it is {after}",
+                    node=label(node),
+                    before=before,
+                    after=after,
+                )
+            ]
+        return joined("\n", lines)
 
 
 def edit(
@@ -130,11 +147,13 @@ def edit(
     node = read_node("edit", "node", node)
     if all(node is not each for each in order):
         with use_names(names_of(node, variables_of_caller())):
-            raise ValueError(f"edit: {label(node)} is not under this root")
+            raise ValueError(
+                message("edit: {node} is not part of the graph of this root", node=label(node))
+            )
     try:
         data = adapter_of(node.data).like(data)
     except ValueError as error:
-        raise ValueError(f"edit: data: {error}") from None
+        raise ValueError(message("edit: data: {error}", error=error)) from None
     moving = {node}
     for each in order:
         if not moving.isdisjoint(each.parents):
@@ -175,7 +194,7 @@ def read_seed(name: str, root: Node, grad: Any) -> Any:
     try:
         return adapter_of(root.data).like(grad)
     except ValueError as error:
-        raise ValueError(f"{name}: grad: {error}") from None
+        raise ValueError(message("{name}: grad: {error}", name=name, error=error)) from None
 
 
 def _gradients(root: Node, grad: Any) -> dict[Node, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 from autolm.engine.backprop import Contribution, Step
 from autolm.engine.graph import ForwardStep, Node
 from autolm.engine.location import Frame
+from autolm.outside.message import message
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.program_names import (
     SourceText,
@@ -90,7 +91,7 @@ def show(value: Any) -> str:
     if isinstance(value, float) or adapter_of(value).shape == ():
         return peek(value)
     if not adapter_of(value).is_known:
-        return f"{shape(value)} of unknown numbers"
+        return message("{shape} of unknown numbers", shape=shape(value))
     return f"{shape(value)} ‖{number(norm(value))}‖ [{peek(value)}]"
 
 

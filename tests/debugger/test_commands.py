@@ -37,7 +37,7 @@ def test_steps_of_the_neuron_look_as_the_storyboard_has_them(neuron):
     assert neuron.say("why b") == "b.grad = 0.5\n  0.5   from n = x1w1x2w2 + b   (1 × 0.5)"
     assert neuron.say("b.grad * 2", "n.data") == "0.9999999999999996\n0.8813735870195432"
     assert neuron.say("frobnicate") == (
-        "NameError: frobnicate is no command and no name (help lists the commands)"
+        "NameError: frobnicate is neither a command nor a name (help lists the commands)"
     )
 
 
@@ -70,7 +70,7 @@ def test_many_operands_are_shown_around_the_next():
     shown = session.say("si 10").splitlines()
     assert shown[1].lstrip().startswith("ḡ = 1        ∂sum/∂x6 = 1") or "∂/∂x6 = 1" in shown[1]
     assert [line.endswith("sent") for line in shown[1:9]] == [True] * 4 + [False] * 4
-    assert shown[9].endswith("… and 12 operands more")
+    assert shown[9].endswith("… and 12 more operands")
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_gradients_of_earlier_passes_are_part_of_what_is_shown():
     (x * 10).backward()
     session = Session(x * 2)
     assert session.debugger.intro.splitlines()[2].endswith("x.grad: 10 → 12   (+ 2)")
-    assert session.say("s;;why x").endswith("  to which comes 10 of earlier passes")
+    assert session.say("s;;why x").endswith("  plus 10 from earlier passes")
 
 
 def test_many_operands_are_cut_short():
     session = Session(Value.sum(Value(i) for i in range(20)))
-    assert session.debugger.intro.endswith("… and 12 operands more")
+    assert session.debugger.intro.endswith("… and 12 more operands")
 
 
 # Going
@@ -223,9 +223,9 @@ def test_rs_first_undoes_what_is_sent(neuron):
 
 
 def test_at_either_end_it_is_said(neuron):
-    assert neuron.say("rs") == "at the start: nothing is done yet"
-    assert neuron.say("rc") == "at the start: nothing is done yet"
-    end = "> the end of the pass: all 5 steps are done (rs goes back, c goes on, q quits)"
+    assert neuron.say("rs") == "at the start: no step has run yet"
+    assert neuron.say("rc") == "at the start: no step has run yet"
+    end = "> end of the pass: 5 steps done (rs goes back, c continues, q quits)"
     assert neuron.say("c") == end
     assert neuron.say("s") == end
     assert neuron.say("n") == end
@@ -260,7 +260,7 @@ def test_up_chooses_the_scope_that_next_and_return_finish(model):
     assert model.position_after("n") == 4
     model.say("goto 3")
     assert model.say("u") and model.position_after("rn") == 1
-    assert model.say("d") == "this is the step's own"
+    assert model.say("d") == "this is the scope of the step itself"
     model.say("goto 3")
     model.say("u")
     assert model.say("u").startswith("> the whole graph")
@@ -344,7 +344,7 @@ def test_a_leaf_has_nothing_to_walk():
     for line in ("s", "si", "n", "r", "rs", "rn", "rc", "goto start"):
         assert (
             session.say(line)
-            == "a leaf has no steps: there is nothing to walk (c goes on, q quits)"
+            == "a leaf has no steps; there is nothing to step through (c continues, q quits)"
         )
     session.say("c")
     assert session.left
@@ -410,7 +410,7 @@ def test_breakpoints_are_listed_changed_and_cleared(neuron):
     assert neuron.say("condition 1") == "breakpoint 1: operation mul"
     assert neuron.say("cl 2") == "cleared: 2"
     assert neuron.say("clear") == "cleared: 1"
-    assert neuron.say("cl") == "cleared: nothing"
+    assert neuron.say("cl") == "cleared: none"
 
 
 def test_condition_that_fails_stops_there_and_says_why(neuron):
@@ -427,7 +427,7 @@ def test_breakpoints_are_disabled_ignored_and_enabled(neuron):
     assert neuron.say("disable 2") == "disabled: 2"
     assert neuron.say("ignore 1 1") == "breakpoint 1: ignored 1 times"
     assert neuron.say("b").splitlines() == [
-        "1  operation mul   hits 0   ignored 1 times more",
+        "1  operation mul   hits 0   ignored 1 more times",
         "2  operation add   hits 0   disabled",
     ]
     assert neuron.position_after("c") == 4
@@ -453,7 +453,7 @@ def test_commands_that_go_on_are_the_last_and_may_do_so_for_long():
         y = y * 2
     session = Session(y)
     session.say("b mul", "commands", "silent", "c", "p 'never'", "end")
-    assert session.say("c").startswith("> the end of the pass")
+    assert session.say("c").startswith("> end of the pass")
 
 
 def test_an_empty_line_repeats_what_was_typed_and_not_a_command_of_a_breakpoint(neuron):
@@ -496,15 +496,15 @@ def test_breakpoints_stop_where_a_function_comes(lined):
 
 
 def test_a_line_that_made_nothing_is_refused(lined):
-    assert lined.say("b 1") == "break: no step is of line 1 (the step is b step=1)"
-    assert lined.say("b other.py:3") == "break: no step is of line other.py:3"
-    assert lined.say("b x:y") == "no node is called x:y"
+    assert lined.say("b 1") == "break: no step is on line 1 (for the step: b step=1)"
+    assert lined.say("b other.py:3") == "break: no step is on line other.py:3"
+    assert lined.say("b x:y") == "no node has the name x:y"
 
 
 def test_without_lines_it_says_how_to_get_them(neuron):
     assert neuron.say("b neuron.py:3") == (
-        "break: no line is known: "
-        "set_trace() before they are computed, or AUTOLM_LOCATIONS=1, records lines"
+        "break: no line numbers were recorded: "
+        "to record them, set AUTOLM_LOCATIONS=1, or call set_trace() before the computation"
     )
 
 
@@ -535,4 +535,4 @@ def test_nan_stops_where_it_is_sent():
 
 
 def test_nan_where_there_is_none(neuron):
-    assert neuron.say("nan") == "nothing that is not finite reaches the result or a gradient"
+    assert neuron.say("nan") == "no non-finite number reaches the result or a gradient"

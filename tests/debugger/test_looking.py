@@ -55,19 +55,21 @@ def test_b_is_the_programs_own_where_the_operation_has_none():
 
 
 def test_what_has_not_arrived_is_not_zero(neuron):
-    assert neuron.say("p w1.grad") == "–   (w1.grad has not arrived yet)"
-    assert neuron.say("w1.grad") == "–   (w1.grad has not arrived yet)"
+    assert neuron.say("p w1.grad") == "–   (w1.grad has not been computed yet)"
+    assert neuron.say("w1.grad") == "–   (w1.grad has not been computed yet)"
     assert neuron.say("p (w1.grad)  # none").startswith("0.0\n")
     assert neuron.say("w1.grad * 2").splitlines() == [
         "0.0",
-        "  w1.grad has not arrived yet, and counts as 0 here",
+        "  w1.grad has not been computed yet and counts as 0 here",
     ]
     neuron.say("c")
     assert neuron.say("w2.grad", "w2.grad * 2") == "0.0\n0.0"
     x = Tensor([1.0], name="x")
     session = Session((x * 2).sum())
-    assert session.say("p x.grad") == "–   (x.grad has not arrived yet)"
-    assert session.say("x.grad * 2").endswith("NoneType' and 'int' (x.grad has not arrived yet)")
+    assert session.say("p x.grad") == "–   (x.grad has not been computed yet)"
+    assert session.say("x.grad * 2").endswith(
+        "NoneType' and 'int' (x.grad has not been computed yet)"
+    )
 
 
 def test_displays_show_what_has_changed_and_what_it_was(neuron):
@@ -84,7 +86,7 @@ def test_displays_show_what_has_changed_and_what_it_was(neuron):
     assert len(neuron.say("display").splitlines()) == 2
     neuron.say("undisplay 1")
     assert len(neuron.say("display").splitlines()) == 1
-    assert neuron.say("undisplay 7") == "no display 7"
+    assert neuron.say("undisplay 7") == "display 7 does not exist"
     assert neuron.say("display node +").startswith("SyntaxError")
     neuron.say("undisplay")
     assert neuron.say("display") == ""
@@ -118,7 +120,7 @@ def test_source_prints_a_rule_and_what_python_knows(neuron):
     assert any("def backward(grad: float)" in line for line in lines)
     neuron.say("import textwrap")
     assert "def dedent(text)" in neuron.say("source textwrap.dedent")
-    assert neuron.say("source w1") == "source: w1 is a leaf: no operation made it"
+    assert neuron.say("source w1") == "source: w1 is a leaf; no operation made it"
     assert neuron.say("source 3") == "source: 3 is no function, class or module"
 
 
@@ -138,9 +140,9 @@ def test_aliases_are_commands_with_places_for_words(neuron):
     assert neuron.say("alias") == "g = p %1.grad, %2.data\nsteps = s %*\ntwo = s ;; s"
     assert neuron.say("alias two") == "two = s ;; s"
     assert neuron.say("unalias two", "two") == (
-        "NameError: two is no command and no name (help lists the commands)"
+        "NameError: two is neither a command nor a name (help lists the commands)"
     )
-    assert neuron.say("alias x x 1", "x") == "alias: they stand for one another, without an end"
+    assert neuron.say("alias x x 1", "x") == "alias: the aliases refer to each other in a cycle"
 
 
 def test_list_marks_the_step_in_view(neuron):
@@ -163,13 +165,17 @@ def test_where_without_locations_says_how_to_get_them(model):
         "  the whole graph   7 steps, 1 … 7",
         "    head            3 steps, 2 … 4",
         ">     head.inner    1 step, 3 … 3",
-        "no line is known: set_trace() before they are computed, or AUTOLM_LOCATIONS=1, "
-        "records lines",
+        (
+            "no line numbers were recorded: to record them, set AUTOLM_SITES=1, or "
+            "call set_trace() before the computation"
+        ),
     ]
 
 
 def test_why_tells_what_is_still_to_come(neuron):
-    assert neuron.say("why w1") == "w1.grad: nothing has arrived\n  still to come: step 5"
+    assert (
+        neuron.say("why w1") == "w1.grad: no contribution has arrived yet\n  still to come: step 5"
+    )
     neuron.say("c")
     assert neuron.say("why w1 1") == (
         "w1.grad = 1\n  1   from x1w1 = x1 · w1   (2 × 0.5)\n"
@@ -192,8 +198,8 @@ def test_of_two_parameters_called_alike_the_one_in_this_scope_is_meant():
 
 
 def test_short_and_long_names_mean_a_parameter(model):
-    assert model.say("why W").startswith("W.grad: nothing has arrived")
-    assert model.say("why body.W").startswith("W.grad: nothing has arrived")
+    assert model.say("why W").startswith("W.grad: no contribution has arrived yet")
+    assert model.say("why body.W").startswith("W.grad: no contribution has arrived yet")
     assert model.say("why #2") == model.say("why logits")
 
 
@@ -223,7 +229,7 @@ def test_zoom_walks_one_element_and_comes_back(model):
     assert prompt == "(bp #6[1,0]) "
     assert intro.startswith("backward of #6[1,0] = 5")
     assert "∂/∂#7[1,0] = W[0,0] = 1" in intro
-    assert said.startswith("True\n> the end of the pass: the one step is done (rs goes back")
+    assert said.startswith("True\n> end of the pass: 1 step done (rs goes back")
     assert "\nW[0,0].grad = " in said
     assert answer.startswith("> 6/7  @ ")
     for node, grad in before.items():
@@ -278,16 +284,16 @@ def test_all_of_an_element_was_made_where_its_array_was():
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("zoom", "zoom: the array is (2, 2), so give 2 numbers: zoom 0,0"),
-        ("zoom 1", "zoom: the array is (2, 2), so give 2 numbers: zoom 0,0"),
-        ("zoom [0, 9]", "zoom: 9 is not in 0 … 1; the array is (2, 2)"),
-        ("zoom x,y", "x is not a whole number"),
-        ("set x[1] = 2", "set: the array is (2, 2), so give 2 numbers: set x[0,0] = 1"),
-        ("set x[0,2] = 2", "set: 2 is not in 0 … 1; the array is (2, 2)"),
-        ("set x[0,1] = [2, 3]", "one number is needed, not an array of shape (2,)"),
-        ("set x[0,1] = None", "one number is needed, not None"),
-        ("set #1[0] = 2", "set: this is one number, and there are no places in it"),
-        ("set y[0,0] = 2", "no node is called y"),
+        ("zoom", "zoom: the array has shape (2, 2); give 2 indices: zoom 0,0"),
+        ("zoom 1", "zoom: the array has shape (2, 2); give 2 indices: zoom 0,0"),
+        ("zoom [0, 9]", "zoom: index 9 must be 0…1; the array has shape (2, 2)"),
+        ("zoom x,y", "x is not an integer"),
+        ("set x[1] = 2", "set: the array has shape (2, 2); give 2 indices: set x[0,0] = 1"),
+        ("set x[0,2] = 2", "set: index 2 must be 0…1; the array has shape (2, 2)"),
+        ("set x[0,1] = [2, 3]", "expected one number, got an array of shape (2,)"),
+        ("set x[0,1] = None", "expected one number, got None"),
+        ("set #1[0] = 2", "set: this is a single number; it cannot be indexed"),
+        ("set y[0,0] = 2", "no node has the name y"),
     ],
 )
 def test_no_place_is_refused(model, line, answer):
@@ -296,14 +302,16 @@ def test_no_place_is_refused(model, line, answer):
 
 
 def test_zoom_into_what_cannot_be_opened_is_refused(neuron):
-    assert neuron.say("zoom 0") == "zoom: this is a Value already, and no number is smaller"
+    assert neuron.say("zoom 0") == "zoom: this is a Value already; it cannot be expanded further"
     x = Tensor([1.0, 2.0], name="x")
     session = Session(ops.reshape(x, shape=(2, 1)).sum())
     session.say("s")
-    assert session.say("zoom 1,0") == ("zoom: this number is x[1] itself; there is nothing to walk")
+    assert session.say("zoom 1,0") == (
+        "zoom: this number is x[1] itself; there is nothing to step through"
+    )
     large = Session((Tensor(np.zeros(100_000)) * 2).sum())
     large.say("s")
-    assert large.say("zoom 0") == "zoom: #2 joins over 100000 numbers; too many"
+    assert large.say("zoom 0") == "zoom: #2 depends on more than 100000 numbers; too many to expand"
 
 
 # What if
@@ -356,63 +364,63 @@ def test_a_step_of_what_was_set_says_so_and_its_arithmetic_is_true(neuron):
 
 # Mistakes
 
-OR_NAME = " and no name (help lists the commands)"
+OR_NAME = " nor a name (help lists the commands)"
 
 
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("goto", "goto: to which step? goto 1 is the start"),
-        ("goto 9", "9 is not one of the steps 1 … 5"),
-        ("goto three", "three is not a whole number"),
-        ("s x", "x is not a whole number"),
-        ("s -1", "-1 steps? s goes forward, and rs back"),
-        ("rs 0", "0 steps? s goes forward, and rs back"),
-        ("n 3", "next: nothing can follow it, and 3 does (as Python: !n 3)"),
-        ("bt now", "where: nothing can follow it, and now does (as Python: !bt now)"),
+        ("goto", "goto: a step number is required; goto 1 is the start"),
+        ("goto 9", "the step must be 1…5, got 9"),
+        ("goto three", "three is not an integer"),
+        ("s x", "x is not an integer"),
+        ("s -1", "the number of steps must be at least 1, got -1; to go backward: rs"),
+        ("rs 0", "the number of steps must be at least 1, got 0; to go backward: rs"),
+        ("n 3", "next takes no argument, got 3 (as Python: !n 3)"),
+        ("bt now", "where takes no argument, got now (as Python: !bt now)"),
         ("b = 3", "break is a command (as Python: !b = 3)"),
         ("n.nothing", "AttributeError: 'Value' object has no attribute 'nothing'"),
-        ("frobnicate x", f"NameError: frobnicate is no command{OR_NAME}"),
-        ("stepp", "NameError: stepp is no command and no name (did you mean step?)"),
+        ("frobnicate x", f"NameError: frobnicate is neither a command{OR_NAME}"),
+        ("stepp", "NameError: stepp is neither a command nor a name (did you mean step?)"),
         ("for", "SyntaxError: invalid syntax"),
-        ("!", "!: what? such as: !n.grad"),
+        ("!", "!: Python code is required, such as: !n.grad"),
         ("x1 +", "SyntaxError: invalid syntax"),
         ("w1.data.nobody", "AttributeError: 'float' object has no attribute 'nobody'"),
-        ("whatis", "whatis: what is what? such as: whatis node"),
-        ("b hits=x", "hit condition 'x': it is a number of hits, such as 3, >=2 or %5"),
-        ("b step=9", "9 is not one of the steps 1 … 5"),
-        ("enable 3", "no breakpoint 3 (b lists them)"),
-        ("ignore", "ignore: which breakpoint, and how often? such as: ignore 1 3"),
-        ("ignore 3 1", "no breakpoint 3 (b lists them)"),
+        ("whatis", "whatis: an expression is required, such as: whatis node"),
+        ("b hits=x", "hit condition 'x': must be a number of hits, such as 3, >=2 or %5"),
+        ("b step=9", "the step must be 1…5, got 9"),
+        ("enable 3", "breakpoint 3 does not exist (b lists them)"),
+        ("ignore", "ignore: a breakpoint and a count are required, such as: ignore 1 3"),
+        ("ignore 3 1", "breakpoint 3 does not exist (b lists them)"),
         ("commands", "commands: there are no breakpoints"),
         ("alias step p 1", "alias: step is a command"),
-        ("alias g", "alias: g is none (alias lists them)"),
-        ("unalias", "unalias: which is none (alias lists them)"),
-        ("si 0", "0 steps? s goes forward, and rs back"),
+        ("alias g", "alias: g is not an alias (alias lists them)"),
+        ("unalias", "unalias: it is not an alias (alias lists them)"),
+        ("si 0", "the number of steps must be at least 1, got 0; to go backward: rs"),
         ("q?", "SyntaxError: invalid syntax"),
-        ("b mul if", "break: if what? such as: b mul if abs(up) > 1"),
-        ("b name=", "break: name= what? such as: b op=mul"),
-        ("condition", "condition: of which breakpoint? (b lists them)"),
-        ("until 1", "until: step 1 is not ahead; goto 1 goes back to it"),
-        ("l 0", "0 is not one of the steps 1 … 5"),
-        ("b 99", f"break: no line is known: {LINES}"),
-        ("b op=softmax", "break: no step has operation softmax"),
-        ("b colour=red", "break: colour is none of op, name, scope, step and hits"),
-        ("b x1", "break: x1 is a leaf, and leaves are no steps; try: watch x1"),
-        ("b nobody", "no node is called nobody"),
-        ("b x1w1x2", "no node is called x1w1x2; did you mean x1w1x2w2?"),
+        ("b mul if", "break: a condition is required after if, such as: b mul if abs(up) > 1"),
+        ("b name=", "break: a value is required after name=, such as: b op=mul"),
+        ("condition", "condition: the number of a breakpoint is required (b lists them)"),
+        ("until 1", "until: step 1 is not ahead; to go back to it: goto 1"),
+        ("l 0", "the step must be 1…5, got 0"),
+        ("b 99", f"break: no line numbers were recorded: {LINES}"),
+        ("b op=softmax", "break: no step matches operation softmax"),
+        ("b colour=red", "break: colour must be one of op, name, scope, step and hits"),
+        ("b x1", "break: x1 is a leaf and has no step; try: watch x1"),
+        ("b nobody", "no node has the name nobody"),
+        ("b x1w1x2", "no node has the name x1w1x2; did you mean x1w1x2w2?"),
         ("b mul if (", "SyntaxError: '(' was never closed"),
-        ("tbreak", "tbreak: say where, as to break"),
-        ("watch", "watch: which node's gradient?"),
-        ("condition 3 x", "no breakpoint 3 (b lists them)"),
-        ("cl 3", "no breakpoint 3 (b lists them)"),
-        ("p", "an expression is needed, such as: p node.data"),
+        ("tbreak", "tbreak: a location is required, as for break"),
+        ("watch", "watch: a node is required, whose gradient to watch"),
+        ("condition 3 x", "breakpoint 3 does not exist (b lists them)"),
+        ("cl 3", "breakpoint 3 does not exist (b lists them)"),
+        ("p", "an expression is required, such as: p node.data"),
         ("p 1/0", "ZeroDivisionError: division by zero"),
         ("p nobody", "NameError: name 'nobody' is not defined"),
-        ("why #99", "no node #99: they go from #1 to #10"),
-        ("set w1", "set: say what and to what, such as: set w1 = 2"),
-        ("set n = None", "edit: data: one number is needed, not None"),
-        ("set w1 =", "set: say what and to what, such as: set w1 = 2"),
+        ("why #99", "node #99 does not exist; the nodes are #1 to #10"),
+        ("set w1", "set: a name and a value are required, such as: set w1 = 2"),
+        ("set n = None", "edit: data: expected one number, got None"),
+        ("set w1 =", "set: a name and a value are required, such as: set w1 = 2"),
         ("help frobnicate", "no such command: frobnicate (help lists them)"),
     ],
 )
@@ -447,7 +455,7 @@ def test_a_name_of_several_nodes_is_asked_about():
     z = y * 3
     y.name = z.name = "h"
     session = Session(z + 1)
-    assert session.say("why h") == "2 nodes are called h: #2, #3"
+    assert session.say("why h") == "2 nodes have the name h: #2, #3"
 
 
 def test_start_up_files_are_those_of_home_and_of_the_current_folder(neuron, monkeypatch, tmp_path):
@@ -592,7 +600,7 @@ def test_open_leaves_the_latest_pass_what_it_was():
 
 def test_an_elementary_operation_does_not_open(neuron):
     assert neuron.say("open") == (
-        "open: tanh is elementary: no definition composes it of other operations"
+        "open: tanh is an elementary operation; it is not composed of others"
     )
 
 
@@ -606,7 +614,7 @@ def test_rows_are_called_by_their_tokens_where_those_are_known():
     session.say("goto 3")
     answer, _ = typed_inside(session, "zoom 1,0", [])
     assert answer.startswith("  row 1 ‘␣’\n")
-    assert session.say("a").endswith("\nits rows are of ‘t’ ‘␣’")
+    assert session.say("a").endswith("\nits rows are the tokens ‘t’ ‘␣’")
     session.say("goto 2")
     assert "row" not in typed_inside(session, "zoom 1,0", [])[0]  # y * y: nobody said what it is
 
@@ -616,7 +624,7 @@ def test_what_is_opened_knows_the_tokens_of_what_it_came_from():
     node = session.debugger.node
     session.debugger.tokens = Tokens(("t", "␣"), {node: 0, node.parents[0]: 0})
     _, [(_, said, _)] = typed_inside(session, "open", ["a", "goto 6", "a"])
-    assert said.count("its rows are of ‘t’ ‘␣’") == 1
+    assert said.count("its rows are the tokens ‘t’ ‘␣’") == 1
 
 
 def test_the_first_wrong_number_is_in_the_row_of_its_token():
@@ -677,7 +685,8 @@ def test_places_and_sources_are_completed(written):
 
 
 @pytest.mark.parametrize(
-    ("segment", "told"), [(None, ""), (1, "  gradients that segments let go are left out: 1")]
+    ("segment", "told"),
+    [(None, ""), (1, "  not drawn, as their gradients were dropped with --segment: 1")],
 )
 def test_a_picture_of_a_walk_in_segments_says_what_is_not_in_it(tmp_path, segment, told):
     session = Session(Value(0.5).tanh().tanh().tanh().tanh(), segment=segment)
@@ -729,4 +738,4 @@ def test_many_uses_are_counted_and_not_listed():
     w = Value(2.0, name="w")
     session = Session(sum((w * float(i) for i in range(500)), Value(0.0)))
     lines = session.say("r", "why w").splitlines()
-    assert lines[-1] == "  … and 480 uses more" and len(lines) < 25
+    assert lines[-1] == "  … and 480 more uses" and len(lines) < 25

@@ -119,17 +119,15 @@ def test_breakpoints_stop_at_neither_start_nor_end_of_any_pass(loop):
     shown = step(path, typed="b sub if k % 4 == 1\nc\np k\nc\np k\nc\np k\nc\n", folder=path.parent)
     assert numbers_shown(shown) == [1, 5, 9]
     assert "the end of the pass" not in shown
-    assert shown.endswith("no breakpoint was reached: the program did 10 passes\n")
+    assert shown.endswith("no breakpoint was reached: the program had 10 passes\n")
 
 
 def test_passes_are_listed_with_loss_norm_and_time(loop):
     path = loop(VALUES)
     shown = step(path, typed="r\nn\npass\npass 0\npass 12\n", folder=path.parent)
     assert shown.count("‖∇‖") == 1
-    assert (
-        "pass: pass 0 is over, and this is pass 1; start again with autolm step --pass 0" in shown
-    )
-    assert shown.endswith("pass 12 was not reached: the program did 10 passes\n")
+    assert "pass: pass 0 is over, this is pass 1; to start again: autolm step --pass 0" in shown
+    assert shown.endswith("pass 12 was not reached: the program had 10 passes\n")
     rows = re.findall(r"^\d +\S+.*$", shown, re.M)
     assert rows[0].split()[:3] == ["0", "25", "30"] and rows[1].split()[0] == "1"
 
@@ -137,10 +135,10 @@ def test_passes_are_listed_with_loss_norm_and_time(loop):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--pass", "10"], "loop.py: pass 10 was not reached: the program did 10 passes"),
+        (["--pass", "10"], "loop.py: pass 10 was not reached: the program had 10 passes"),
         (
             ["--when", "loss < 0"],
-            "loop.py: loss < 0 was true in no pass: the program did 10 passes",
+            "loop.py: loss < 0 was not true in any pass: the program had 10 passes",
         ),
         (["--when", "loss <"], "condition of a pass: 'loss <' is not an expression"),
         (["--when", "k", "--pass", "1"], "--pass and --when each choose the pass"),
@@ -163,4 +161,4 @@ def test_a_pass_that_does_not_come_is_one_line(loop, options, message):
 @pytest.mark.parametrize("line", ["pass", "pass 3", "until-pass k > 2"])
 def test_without_a_program_there_are_no_other_passes(line):
     said = Session(*the_neuron()).say(line)
-    assert "this prompt walks one graph, without a program around it" in said
+    assert "this prompt debugs a single graph, without a program around it" in said

@@ -69,7 +69,7 @@ def test_an_empty_line_repeats_in_either_direction():
         assert terminal.say("").startswith("> 3/5")
         terminal.say("rs")
         assert terminal.say("").startswith("> 1/5")
-        assert terminal.say("") == "at the start: nothing is done yet"
+        assert terminal.say("") == "at the start: no step has run yet"
 
 
 def test_wrong_commands_cost_a_line_each():
@@ -149,7 +149,7 @@ def test_a_start_up_file_that_others_may_write_is_not_read(tmp_path, mode):
     startup.write_text("goto end\n")
     startup.chmod(mode)
     with open_neuron(HOME=str(tmp_path)) as terminal:
-        assert f"{startup} is not read: other users may write to it\n" in terminal.opening
+        assert f"{startup} was not read: other users may write to it\n" in terminal.opening
         assert terminal.say("l").startswith("> 1/5")
 
 
@@ -183,7 +183,7 @@ def test_set_trace_stops_once_and_the_program_goes_on(tmp_path):
     with Terminal(script) as terminal:
         assert "> 1/2  +      y = #2 + x" in terminal.read()
         assert terminal.say("p x.data, _") == "(3.0, 0)"
-        assert terminal.say("c").startswith("> the end of the pass")
+        assert terminal.say("c").startswith("> end of the pass")
         assert terminal.say("x.grad") == "7.0"
         terminal.type("c\n")
         screen, code = terminal.wait()

@@ -58,11 +58,11 @@ def test_a_leaf_that_was_given_nan_is_named() -> None:
     blame = blame_nonfinite((Tensor([1.0, 1.0]) @ weight).sum())
     assert blame is not None
     assert (blame.node, blame.made_by, blame.index) == (weight, None, (1, 1))
-    assert str(blame) == "blocks.0.attention.W_Q was given nan at [1, 1]"
+    assert str(blame) == "blocks.0.attention.W_Q received nan at [1, 1]"
 
 
 def test_a_leaf_without_a_name_is_a_leaf() -> None:
-    assert str(blame_nonfinite(Tensor([INF]).sum())) == "a leaf was given inf at [0]"
+    assert str(blame_nonfinite(Tensor([INF]).sum())) == "a leaf received inf at [0]"
 
 
 def test_of_two_faults_the_one_computed_first_is_blamed() -> None:

@@ -135,7 +135,7 @@ def test_without_a_root_the_latest_backward_is_meant():
 def test_without_any_root_it_is_asked_for():
     x = Value(3.0)
     (x * x).backward()  # and the root is gone
-    with pytest.raises(ValueError, match=r"give the root: explain\(node, loss\)"):
+    with pytest.raises(ValueError, match=r"pass the root: explain\(node, loss\)"):
         explain(x)
 
 

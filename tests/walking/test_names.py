@@ -1,4 +1,4 @@
-"""What nodes are called at the prompt: by visible signs, not too many, which mean them."""
+"""What nodes have the name at the prompt: by visible signs, not too many, which mean them."""
 
 from autolm import Value
 from autolm.engine.backprop import Backprop

@@ -107,7 +107,7 @@ def test_quitting_ends_the_program(tmp_path, capsys):
     [
         ("loss = 1 +", ":1: invalid syntax"),
         (LOOP + "1 / 0", ":9: ZeroDivisionError: division by zero"),
-        (LOOP + "sys.exit('no data')", ": ended by itself, with 'no data'"),
+        (LOOP + "sys.exit('no data')", ": the program exited with 'no data'"),
         ("x = 3", " has no variable loss; call backward() on a result"),
         (
             "raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')",

@@ -157,14 +157,14 @@ def test_edit_keeps_the_dtype_and_does_not_keep_the_array_it_was_given():
 @pytest.mark.parametrize(
     ("node", "data", "message"),
     [
-        (Value(1.0), [1.0, 2.0], "one number is needed, not an array of shape (2,)"),
-        (Value(1.0), None, "one number is needed, not None"),
-        (Value(1.0), "a", "one number is needed, not 'a'"),
-        (Value(1.0), 1 + 2j, "one number is needed, not (1+2j)"),
-        (Tensor([1.0]), [1, 2, 3], "an array of shape (1,) is needed, not an array of shape (3,)"),
-        (Tensor([1.0, 2.0]), 3, "an array of shape (2,) is needed, not one number"),
-        (Tensor([1.0]), [[1], [2, 3]], "an array of shape (1,) is needed, not [[1], [2, 3]]"),
-        (Tensor([1.0, 2.0]), [1, "a"], "an array of shape (2,) is needed, not [1, 'a']"),
+        (Value(1.0), [1.0, 2.0], "expected one number, got an array of shape (2,)"),
+        (Value(1.0), None, "expected one number, got None"),
+        (Value(1.0), "a", "expected one number, got 'a'"),
+        (Value(1.0), 1 + 2j, "expected one number, got (1+2j)"),
+        (Tensor([1.0]), [1, 2, 3], "expected an array of shape (1,), got an array of shape (3,)"),
+        (Tensor([1.0, 2.0]), 3, "expected an array of shape (2,), got one number"),
+        (Tensor([1.0]), [[1], [2, 3]], "expected an array of shape (1,), got [[1], [2, 3]]"),
+        (Tensor([1.0, 2.0]), [1, "a"], "expected an array of shape (2,), got [1, 'a']"),
     ],
 )
 def test_edit_to_what_the_node_cannot_hold_is_refused(node, data, message):
@@ -174,7 +174,7 @@ def test_edit_to_what_the_node_cannot_hold_is_refused(node, data, message):
 
 
 def test_edit_of_a_node_elsewhere_is_refused():
-    with pytest.raises(ValueError, match="x is not under this root"):
+    with pytest.raises(ValueError, match="x is not part of the graph of this root"):
         edit(Value(1.0) * 2, Value(3.0, name="x"), 1.0)
 
 

@@ -22,6 +22,8 @@ from autolm.debugger.dap.launched import SECRET
 from autolm.debugger.dap.messages import CHUNK, Channel, Message, Refused, command_of, told
 from autolm.debugger.dap.port import VARIABLE, first_admitted, listen, wait_for_editor
 from autolm.debugger.prompt import one_line
+from autolm.outside.language import say
+from autolm.outside.message import message
 
 PATIENCE = 2  # seconds that a program has to end when it is told to
 KEPT = (  # what a program that is started again is told again
@@ -67,33 +69,33 @@ class Adapter:
         try:
             if request is not None:
                 self._handle(request)
-            while not self._is_over and (message := self.channel.receive()) is not None:
-                self._handle(message)
+            while not self._is_over and (request := self.channel.receive()) is not None:
+                self._handle(request)
         finally:
             self._stop()
         if self.channel.fault:
-            raise ValueError(f"dap: {self.channel.fault}")
+            raise ValueError(message("dap: {fault}", fault=self.channel.fault))
 
-    def _handle(self, message: Message) -> None:
+    def _handle(self, request: Message) -> None:
         try:
-            command, arguments = command_of(message)
+            command, arguments = command_of(request)
             handle = getattr(self, f"on_{command}", self._forward)
-            handle(message, arguments)
+            handle(request, arguments)
         except Exception as error:
-            self.channel.refuse(message, one_line(error))
+            self.channel.refuse(request, one_line(error))
 
-    def on_initialize(self, message: Message, arguments: Message) -> None:
+    def on_initialize(self, request: Message, arguments: Message) -> None:
         """Say what there is."""
         self._client = arguments
-        self.channel.answer(message, CAPABILITIES)
+        self.channel.answer(request, CAPABILITIES)
 
-    def on_launch(self, message: Message, arguments: Message) -> None:
+    def on_launch(self, request: Message, arguments: Message) -> None:
         """Start the program; it waits until the editor has told its breakpoints."""
         self._refuse_second()
         self._launch = arguments
-        self._start(message)
+        self._start(request)
 
-    def on_attach(self, message: Message, arguments: Message) -> None:
+    def on_attach(self, request: Message, arguments: Message) -> None:
         """Connect to a program that waits at a port."""
         self._refuse_second()
         port = told(arguments, "port", int)
@@ -101,71 +103,75 @@ class Adapter:
             connection = socket.create_connection(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             raise Refused(
-                f"attach: no program waits at port {port} ({error}); "
-                f"start it with AUTOLM_DAP={port}"
+                message(
+                    "attach: no program is waiting on port {port} ({error}); start it with "
+                    "AUTOLM_DAP={port}",
+                    port=port,
+                    error=error,
+                )
             ) from None
         self._program = Running(self.channel, None, Channel.over(connection))
-        self._begin(message)
+        self._begin(request)
 
-    def on_restart(self, message: Message, arguments: Message) -> None:
+    def on_restart(self, request: Message, arguments: Message) -> None:
         """Start the program anew, with the breakpoints that it had."""
         if not self._launch:
-            raise Refused("restart: only a program that was launched can be started again")
+            raise Refused(message("restart: only a program started by launch can be restarted"))
         self._launch = {**self._launch, **told(arguments, "arguments", dict, {})}
         self._stop()
         self._start(None)
-        self.channel.answer(message)
+        self.channel.answer(request)
         for kept in sorted(self._kept.values(), key=lambda each: KEPT.index(each["command"])):
             self._to_program({**kept, "seq": -1})
 
-    def on_terminate(self, message: Message, arguments: Message) -> None:
+    def on_terminate(self, request: Message, arguments: Message) -> None:
         """End the program."""
         program = self._program
         if program is None or program.process is None:
-            return self._forward(message, arguments)
-        self.channel.answer(message)
+            return self._forward(request, arguments)
+        self.channel.answer(request)
         program.process.terminate()
         killer = threading.Timer(PATIENCE, program.process.kill)
         killer.daemon = True
         killer.start()
 
-    def on_disconnect(self, message: Message, arguments: Message) -> None:
+    def on_disconnect(self, request: Message, arguments: Message) -> None:
         """Leave: a program that was launched is ended, one that was attached to goes on."""
         program = self._program
         is_launched = program is not None and program.process is not None
         ends = told(arguments, "terminateDebuggee", bool, is_launched)
         if program is not None and not (is_launched and ends):
-            self._to_program({**message, "seq": -1, "arguments": {"terminateDebuggee": ends}})
+            self._to_program({**request, "seq": -1, "arguments": {"terminateDebuggee": ends}})
             program.is_left = True
-        self.channel.answer(message)
+        self.channel.answer(request)
         self._is_over = True
 
     def _refuse_second(self) -> None:
         if self._program is not None:
-            raise Refused("one session is for one program, and there is one already")
+            raise Refused(message("a session debugs one program, and one is already running"))
 
-    def _forward(self, message: Message, arguments: Message) -> None:
+    def _forward(self, request: Message, arguments: Message) -> None:
         if self._program is None:
-            raise Refused(f"{message['command']}: no program runs")
-        if message["command"] in KEPT:
+            raise Refused(message("{command}: no program is running", command=request["command"]))
+        if request["command"] in KEPT:
             source = arguments.get("source")
             path = source.get("path") if isinstance(source, dict) else ""
-            self._kept[message["command"], str(path)] = message
+            self._kept[request["command"], str(path)] = request
         if self._program.channel is None:
-            self.channel.answer(message, _without_debugging(message["command"], arguments))
+            self.channel.answer(request, _without_debugging(request["command"], arguments))
         else:
-            self._program.ask(message)
+            self._program.ask(request)
 
-    def _to_program(self, message: Message) -> None:
+    def _to_program(self, request: Message) -> None:
         if self._program is not None and self._program.channel is not None:
-            self._program.channel.send(message)
+            self._program.channel.send(request)
 
-    def _start(self, message: Message | None) -> None:
+    def _start(self, request: Message | None) -> None:
         options = self._launch
         folder = Path(told(options, "cwd", str, "") or os.getcwd())
         program = folder / told(options, "program", str)
         if not program.is_file():
-            raise Refused(f"launch: there is no program {program}")
+            raise Refused(message("launch: program {program} does not exist", program=program))
         python = options.get("python") or sys.executable
         command = [python] if isinstance(python, str) else python
         environment = _environment(told(options, "env", dict, {}))
@@ -177,29 +183,31 @@ class Adapter:
             else:
                 process, channel = _connected(command, folder, environment)
         except (OSError, TypeError) as error:
-            raise Refused(f"launch: {python}: {error}") from None
+            raise Refused(
+                message("launch: {python}: {error}", python=python, error=error)
+            ) from None
         self._launch = {**options, "program": str(program)}
         self._program = Running(self.channel, process, channel)
-        self._begin(message)
+        self._begin(request)
 
-    def _begin(self, message: Message | None) -> None:
+    def _begin(self, request: Message | None) -> None:
         """Let the program's process learn of the editor, and its messages pass."""
         program = self._program
         assert program is not None
         program.start()
         if program.channel is None:
-            if message is not None:
-                self.channel.answer(message)
+            if request is not None:
+                self.channel.answer(request)
                 self.channel.event("initialized")
             return
         hello = {"type": "request", "command": "initialize", "arguments": self._client}
         self._to_program({**hello, "seq": -1})
-        if message is None:
+        if request is None:
             program.is_anew = True
             request = {"type": "request", "command": "launch", "arguments": self._launch}
             self._to_program({**request, "seq": -1})
         else:
-            program.ask({**message, "arguments": self._launch or message["arguments"]})
+            program.ask({**request, "arguments": self._launch or request["arguments"]})
 
     def _stop(self) -> None:
         """End a program that was launched, and say no more of it."""
@@ -309,11 +317,11 @@ class Running:
             self._has_ended = True
             unanswered, self._unanswered = self._unanswered, []
         for request in unanswered:
-            self.editor.refuse(request, str(_refused_after_end(request)))
+            self.editor.refuse(request, one_line(_refused_after_end(request)))
 
 
 def _refused_after_end(request: Message) -> Refused:
-    return Refused(f"{request['command']}: the program has ended")
+    return Refused(message("{command}: the program has ended", command=request["command"]))
 
 
 def _environment(told: Message) -> dict[str, str]:
@@ -360,8 +368,14 @@ def _connected(
             if process.poll() is not None:
                 _, printed = process.communicate()
                 lines = printed.decode(errors="replace").strip().splitlines()
-                said = lines[-1] if lines else f"ended with exit code {process.returncode}"
-                raise Refused(f"launch: {command[0]}: {said}")
+                said = (
+                    lines[-1]
+                    if lines
+                    else message("it ended with exit code {code}", code=process.returncode)
+                )
+                raise Refused(
+                    message("launch: {command}: {reason}", command=command[0], reason=said)
+                )
 
         def admit(channel: Channel) -> Channel | None:
             return channel if channel.begins_with(secret) else None
@@ -373,13 +387,17 @@ def _without_debugging(command: str, arguments: Message) -> Message:
     """Answer for a program that is not debugged."""
     if command.startswith("set"):
         given = told(arguments, "breakpoints", list, [])
-        message = "the program runs without debugging"
-        return {"breakpoints": [{"verified": False, "message": message} for _ in given]}
+        why = say(message("the program runs without debugging"))
+        return {"breakpoints": [{"verified": False, "message": why} for _ in given]}
     if command == "threads":
         return {"threads": [{"id": 1, "name": "the program"}]}
     if command == "configurationDone":
         return {}
-    raise Refused(f"{command}: the program runs without debugging")
+    raise Refused(
+        message(
+            "{command}: not available while the program runs without debugging", command=command
+        )
+    )
 
 
 def serve(reader: BinaryIO, writer: BinaryIO) -> None:

@@ -12,6 +12,7 @@ from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.port import listen, wait_for_editor
 from autolm.debugger.dap.session import Session
 from autolm.engine.graph import Node
+from autolm.outside.message import message
 from autolm.walking.program import Pass, backward_hook
 
 VARIABLE = "AUTOLM_DAP"
@@ -34,11 +35,24 @@ def _session() -> Session:
     told = os.environ.pop(VARIABLE)  # a child of this program has no part in it
     port = int(told) if told.isascii() and told.isdigit() else -1
     if not 0 <= port < 2**16:
-        raise ValueError(f"backward: {VARIABLE}={told}: a port is a number, such as 5678")
+        raise ValueError(
+            message(
+                "backward: {variable}={value}: a port must be a number, such as 5678",
+                variable=VARIABLE,
+                value=told,
+            )
+        )
     try:
         server = listen(port)
     except OSError as error:
-        raise ValueError(f"backward: {VARIABLE}={told}: {error.strerror}") from None
+        raise ValueError(
+            message(
+                "backward: {variable}={value}: {reason}",
+                variable=VARIABLE,
+                value=told,
+                reason=error.strerror,
+            )
+        ) from None
     with server:
         editor = wait_for_editor(server)
     session = Session(editor.channel, starts_program=False)

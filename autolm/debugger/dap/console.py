@@ -14,6 +14,7 @@ from autolm.debugger.prompt import WORD_BREAKS, Mistake
 from autolm.debugger.stopping import Typed
 from autolm.engine.graph import Node
 from autolm.engine.location import Frame
+from autolm.outside.message import message
 from autolm.walking.breakpoints import Breakpoint
 from autolm.walking.passes import Passes
 from autolm.walking.walk import Walk
@@ -87,14 +88,18 @@ class Console(Debugger):
 
     def read_line(self, prompt: str) -> str | None:
         """Refuse to read: there is no terminal."""
-        raise Mistake("an editor's console gives one line at a time: this reads several")
+        raise Mistake(
+            message("the editor's console sends one line at a time, and this command needs several")
+        )
 
     def do_interact(self, argument: str) -> None:
         """Start Python with all these names: at a prompt only, for here every line is Python.
 
         interact
         """
-        raise Mistake("interact: every line that is no command is Python here")
+        raise Mistake(
+            message("interact: not needed here; any line that is not a command runs as Python")
+        )
 
     @contextmanager
     def interrupts_held(self) -> Iterator[threading.Event]:
@@ -103,4 +108,4 @@ class Console(Debugger):
 
     def _walk_inside(self, root: Node, upstream: Any, names: Mapping[str, Any], title: str) -> None:
         self.inside = Inside(root, upstream, {**self.variables, **names})
-        self.say(f"inside {title}; continue at its end, or q, comes back")
+        self.say(message("inside {title}; continue at its end, or q, returns", title=title))

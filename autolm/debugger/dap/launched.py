@@ -13,7 +13,8 @@ from typing import Any
 
 from autolm.debugger.dap.messages import Channel, told
 from autolm.debugger.dap.session import Session
-from autolm.outside.terminal import in_a_line, print_safely
+from autolm.debugger.prompt import one_line
+from autolm.outside.terminal import print_safely
 from autolm.walking.program import Program, ProgramError, program_traceback
 
 SECRET = "AUTOLM_DAP_SECRET"  # by which the adapter knows the process that it has started
@@ -43,7 +44,7 @@ def _run(session: Session, options: dict[str, Any]) -> int:
     except ProgramError as error:
         if error.__cause__ is not None:
             print_safely("".join(program_traceback(path, error.__cause__)), sys.stderr, end="")
-        print_safely(f"autolm: {in_a_line(str(error))}", sys.stderr)
+        print_safely(f"autolm: {one_line(error)}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -17,6 +17,9 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from autolm.outside.arguments import must_be
+from autolm.outside.language import say
+from autolm.outside.message import message
+from autolm.outside.terminal import words_of
 
 Message = dict[str, Any]
 HEADER = re.compile(rb"Content-Length: *(\d{1,9})\r\n\r\n", re.IGNORECASE)  # the only one there is
@@ -89,7 +92,7 @@ class Channel:
         try:
             return self._receive(longest)
         except Malformed as error:
-            self.fault = str(error)
+            self.fault = words_of(error)
         except (OSError, ValueError):  # it was closed
             pass
         return None
@@ -99,7 +102,13 @@ class Channel:
         if length is None:
             return None
         if length > longest:
-            raise Malformed(f"a message of {length} bytes is longer than {longest}")
+            raise Malformed(
+                message(
+                    "a message of {length} bytes exceeds the limit of {longest}",
+                    length=length,
+                    longest=longest,
+                )
+            )
         body = self._reader.read(length)
         return _parsed(body) if len(body) == length else None
 
@@ -113,10 +122,19 @@ class Channel:
             header += byte
             is_header = HEADER_NAME.startswith(header[: len(HEADER_NAME)].lower())
             if not is_header or len(header) > LONGEST_HEADER:
-                raise Malformed(f"a message begins with Content-Length, not with {header!r}")
+                raise Malformed(
+                    message(
+                        "a message must begin with Content-Length, got {header!r}", header=header
+                    )
+                )
         found = HEADER.fullmatch(header)
         if found is None:
-            raise Malformed(f"a header is Content-Length and a number of bytes, not {header!r}")
+            raise Malformed(
+                message(
+                    "the header must be Content-Length and a number of bytes, got {header!r}",
+                    header=header,
+                )
+            )
         return int(found[1])
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -165,6 +183,7 @@ class Channel:
 
     def refuse(self, request: Message, why: str) -> None:
         """Say why a request was not; a dialog shows it only where the user has to act."""
+        why = say(why)
         needs_user = request.get("command") in ("launch", "attach", "restart")
         error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": needs_user}
         self.send(
@@ -174,12 +193,12 @@ class Channel:
 
 def _parsed(body: bytes) -> Message:
     try:
-        message = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
-        raise Malformed("a message is not JSON") from None
-    if not isinstance(message, dict):
-        raise Malformed("a message is not a JSON object")
-    return message
+        raise Malformed(message("the message is not JSON")) from None
+    if not isinstance(parsed, dict):
+        raise Malformed(message("the message is not a JSON object"))
+    return parsed
 
 
 def _response(request: Message) -> Message:
@@ -196,13 +215,19 @@ def command_of(request: Message) -> tuple[str, Message]:
     command, arguments = request.get("command"), request.get("arguments")
     arguments = {} if arguments is None else arguments
     if request.get("type") != "request" or not isinstance(command, str):
-        raise Refused("a message that is no request, or has no command")
+        raise Refused(message("the message is not a request with a command"))
     if not isinstance(arguments, dict):
-        raise Refused(f"{command}: its arguments are no object")
+        raise Refused(message("{command}: arguments must be an object", command=command))
     return command, arguments
 
 
-KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object", bool: "a boolean"}
+KINDS = {
+    str: message("a string"),
+    int: message("an integer"),
+    list: message("a list"),
+    dict: message("an object"),
+    bool: message("a boolean"),
+}
 
 
 def told(arguments: Message, name: str, kind: type[Any], default: Any = ...) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Message, Refused, told
 from autolm.engine.graph import Node
+from autolm.outside.message import message
 from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.namespace import Namespace
@@ -82,7 +83,7 @@ class Panes:
         """Return the call of a number."""
         index = number - self._first_frame
         if not 0 <= index < len(self._frames):
-            raise Refused(f"there is no frame {number} at this stop")
+            raise Refused(message("frame {number} does not exist at this stop", number=number))
         return self._frames[index]
 
     # What is in them
@@ -115,7 +116,11 @@ class Panes:
         children = branch.children(max(0, start), count if count > 0 else MOST + 1)
         if count <= 0 and len(children) > MOST:
             left = f", of {branch.size}" if branch.size else ""
-            children[MOST:] = [VariableItem("…", f"only the first {MOST} are shown{left}")]
+            children[MOST:] = [
+                VariableItem(
+                    "…", message("only the first {count} are shown{rest}", count=MOST, rest=left)
+                )
+            ]
         opened.seen.update((_line(child.name), child) for child in children)
         return [self.variable(child) for child in children]
 
@@ -164,7 +169,7 @@ class Panes:
 
     def _branch(self, number: int) -> Opened:
         if number not in self._opened:
-            raise Refused("this was shown at an earlier stop, and is no more")
+            raise Refused(message("this variable belongs to an earlier stop and no longer exists"))
         return self._opened[number]
 
     # What if
@@ -175,7 +180,7 @@ class Panes:
         if name not in opened.seen:
             opened.seen.update((_line(each.name), each) for each in opened.branch.children())
         if name not in opened.seen:
-            raise Refused(f"there is no {name} here")
+            raise Refused(message("no variable {name} here", name=name))
         return opened.seen[name]
 
     def node_of(self, number: int, name: str) -> Node:
@@ -183,7 +188,7 @@ class Panes:
         child, branch = self.child(number, name), self._branch(number).branch
         node = branch.node if name in ("data", "grad") else child.node
         if node is None:
-            raise Refused(f"{name} is no number of the graph")
+            raise Refused(message("{name} is not a number of the graph", name=name))
         return node
 
     def named(self, text: str) -> tuple[Node, tuple[Any, ...]]:
@@ -203,7 +208,7 @@ class Panes:
         value = self.namespace.evaluate(text)
         if isinstance(value, Node):
             return value, ()
-        raise Refused(f"{text} is no number of the graph, and cannot be set")
+        raise Refused(message("{text} is not a number of the graph and cannot be set", text=text))
 
     def set(self, node: Node, place: tuple[Any, ...], text: str) -> Message:
         """Let a node's data, or a part of it, be what a text evaluates to; compute all anew.

@@ -20,6 +20,8 @@ from typing import NamedTuple, TypeVar
 from autolm.debugger.dap.capabilities import CAPABILITIES
 from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.messages import Channel, Message, Refused, command_of
+from autolm.debugger.prompt import one_line
+from autolm.outside.message import message
 from autolm.outside.terminal import print_safely
 
 VARIABLE = "AUTOLM_DAP_TOKEN"  # a token that the user chooses, for an editor's configuration
@@ -83,7 +85,12 @@ def _choose_token() -> tuple[str, str]:
         return token, token
     if len(chosen) < SHORTEST_TOKEN:
         raise ValueError(
-            f"{VARIABLE}: {len(chosen)} characters can be guessed; use {SHORTEST_TOKEN} or more"
+            message(
+                "{variable}: a token of {count} characters can be guessed; use at least {minimum}",
+                variable=VARIABLE,
+                count=len(chosen),
+                minimum=SHORTEST_TOKEN,
+            )
         )
     return chosen, f"of {VARIABLE}"
 
@@ -102,7 +109,7 @@ def _admit(channel: Channel, token: str) -> Editor | None:
                 _require_token(command, arguments, token)
                 return Editor(channel, client, message)
         except Refused as error:
-            channel.refuse(message, str(error))
+            channel.refuse(message, one_line(error))
             channel.part(PATIENCE)
             return None
     return None
@@ -110,12 +117,21 @@ def _admit(channel: Channel, token: str) -> Editor | None:
 
 def _require_token(command: str, arguments: Message, token: str) -> None:
     if command not in ("launch", "attach"):
-        raise Refused(f"{command}: launch or attach, with the token of this port, comes first")
+        raise Refused(
+            message(
+                "{command}: send launch or attach first, with the token of this port",
+                command=command,
+            )
+        )
     shown = arguments.get("token")
     if not isinstance(shown, str) or not hmac.compare_digest(_bytes(shown), _bytes(token)):
         raise Refused(
-            f"{command}: token must be the one of this port: the program prints it "
-            f"(autolm dap: listening on …, token …), or {VARIABLE} gives it to both"
+            message(
+                "{command}: wrong token; the program prints the token of this port "
+                "(autolm dap: listening on …, token …), or set {variable} for both",
+                command=command,
+                variable=VARIABLE,
+            )
         )
 
 

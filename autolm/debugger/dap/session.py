@@ -21,6 +21,9 @@ from autolm.debugger.dap.messages import Channel, Message, Refused, command_of, 
 from autolm.debugger.dap.stops import DATA, EXCEPTION, FUNCTION, LINE, NON_FINITE, Stops, Told
 from autolm.debugger.dap.visit import THREAD, Visit
 from autolm.debugger.prompt import one_line
+from autolm.outside.language import say
+from autolm.outside.message import message
+from autolm.outside.terminal import words_of
 from autolm.walking.breakpoints import hit_condition
 from autolm.walking.passes import Passes, condition_holds, parse_condition
 from autolm.walking.program import Pass, visit_pass
@@ -152,7 +155,13 @@ class Session:
                 if not condition_holds(each.condition, here.root, here.grad, here.variables):
                     return False
             except Exception as error:
-                text = f"the condition {each.condition}: {one_line(error)}\n"
+                text = say(
+                    message(
+                        "the condition {condition}: {error}",
+                        condition=each.condition,
+                        error=one_line(error),
+                    )
+                )
                 self.channel.event("output", category="stderr", output=text)
         each.met += 1
         return not each.hits or hit_condition(each.hits)(each.met)
@@ -183,9 +192,15 @@ class Session:
             command, arguments = command_of(request)
             handle = getattr(self, f"on_{command}", None) or getattr(visit, f"on_{command}", None)
             if handle is None and hasattr(Visit, f"on_{command}"):
-                raise Refused(f"{command}: the program runs, and no pass is stopped")
+                raise Refused(
+                    message(
+                        "{command}: the program is running, and no pass is stopped", command=command
+                    )
+                )
             if handle is None:
-                raise Refused(f"{command}: autolm dap does not know this request")
+                raise Refused(
+                    message("{command}: autolm dap does not support this request", command=command)
+                )
             body = handle(arguments)
         except Exception as error:
             self.channel.refuse(request, one_line(error))
@@ -207,12 +222,18 @@ class Session:
         """Begin, with what the editor wants of the passes."""
         stop_at = told(arguments, "stopAt", str, "first")
         if stop_at not in ("first", "every"):
-            raise Refused(f'stopAt is "first" or "every", not {stop_at!r}')
+            raise Refused(
+                message('stopAt must be "first" or "every", got {stop_at!r}', stop_at=stop_at)
+            )
         told(arguments, "stopOnEntry", bool, True)
         told(arguments, "variable", str, "")
         segment = told(arguments, "segment", int, None)
         if segment is not None and segment < 1:
-            raise Refused(f"segment is a number of steps, 1 at least, not {segment}")
+            raise Refused(
+                message(
+                    "segment must be a number of steps, at least 1, got {segment}", segment=segment
+                )
+            )
         self.passes.wait(*_first_stop(arguments), has_breakpoints=self.passes.has_breakpoints)
         self.options = arguments
         return Then(lambda: self.channel.event("initialized"))
@@ -281,7 +302,13 @@ class Session:
         given += _several(arguments, "filterOptions")
         for each in given:
             if each.get("filterId") != NON_FINITE:
-                raise Refused(f"there is no filter {each.get('filterId')}, only {NON_FINITE}")
+                raise Refused(
+                    message(
+                        "filter {name} does not exist; the only filter is {known}",
+                        name=each.get("filterId"),
+                        known=NON_FINITE,
+                    )
+                )
         return self._replace(EXCEPTION, "", [_told(EXCEPTION, NON_FINITE, each) for each in given])
 
     def _replace(self, kind: str, path: str, given: Sequence[Told]) -> Message:
@@ -296,9 +323,9 @@ def _first_stop(arguments: Message) -> tuple[int | None, str]:
     """Read at the start of which pass to stop first: its number, or its condition."""
     number, condition = told(arguments, "pass", int, None), told(arguments, "when", str, "")
     if number is not None and condition:
-        raise Refused("pass and when each choose a pass: leave one of them out")
+        raise Refused(message("pass and when each choose the pass: use only one of them"))
     if number is not None and number < 0:
-        raise Refused(f"pass must be 0 or more, not {number}")
+        raise Refused(message("pass must be 0 or more, got {number}", number=number))
     if condition:
         parse_condition(condition)
         return None, condition
@@ -311,7 +338,7 @@ def _several(arguments: Message, name: str) -> list[Message]:
     found: list[Any] = told(arguments, name, list, [])
     for each in found:
         if not isinstance(each, dict):
-            raise Refused(f"{name} must be objects")
+            raise Refused(message("{name} must be a list of objects", name=name))
     return found
 
 
@@ -322,7 +349,7 @@ def _told(kind: str, where: str, given: Message, line: int = 0) -> Told:
     try:
         hit_condition(hits or "1")
     except ValueError as error:
-        found.why, found.is_pending = str(error), False
+        found.why, found.is_pending = words_of(error), False
     return found
 
 

@@ -17,6 +17,8 @@ from autolm.debugger.dap.messages import Message
 from autolm.debugger.prompt import one_line
 from autolm.engine.graph import Node
 from autolm.engine.location import Location
+from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.walking.blame import Blame
 from autolm.walking.breakpoints import (
     Breakpoint,
@@ -84,7 +86,10 @@ class Told:
             line = client.line(self.found_line or self.line)
             found |= {"line": line, "source": client.source(self.where)}
         if self.stop is None:
-            found |= {"message": self.why, "reason": "pending" if self.is_pending else "failed"}
+            found |= {
+                "message": say(self.why),
+                "reason": "pending" if self.is_pending else "failed",
+            }
         return found
 
 
@@ -155,7 +160,7 @@ class Setting:
             told.why = one_line(error)
             return
         if not stop.is_verified:
-            told.why = f"no step of this pass has {stop.text}"
+            told.why = message("no step of this pass matches {text}", text=stop.text)
             return
         told.stop = self.walk.add(stop)
         if told.kind == LINE:
@@ -190,8 +195,8 @@ class Setting:
         return at_nonfinite(operations)
 
     def _logging(self, text: str) -> Callable[[Any], object]:
-        message = self.namespace.message(text)
-        return lambda step: self.say(message(step))
+        read_log = self.namespace.message(text)
+        return lambda step: self.say(read_log(step))
 
 
 def _constants(node: Node, guilty: Node) -> tuple[Node, ...]:

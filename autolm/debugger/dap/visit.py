@@ -22,6 +22,8 @@ from autolm.debugger.dap.stops import EXCEPTION, LINE, Setting, Stops, Told
 from autolm.debugger.prompt import one_line
 from autolm.engine.backprop import latest_root
 from autolm.engine.location import Frame
+from autolm.outside.language import say
+from autolm.outside.message import message
 from autolm.outside.terminal import LONGEST, printable
 from autolm.walking.blame import Blame, blame_nonfinite
 from autolm.walking.breakpoints import at_line
@@ -137,7 +139,7 @@ class Visit:
 
     def _ask(self, move: Move) -> None:
         if self._has_asked:
-            raise Refused("the walk is still on its way: pause it, or wait until it stops")
+            raise Refused(message("the walk is still moving: pause it, or wait until it stops"))
         self._move, self._has_asked = move, True
 
     def _leave(self) -> None:
@@ -166,7 +168,12 @@ class Visit:
         self.panes.forget()
         for stop in stopped.breakpoints:
             if stop.error is not None:
-                self._say(f"the condition of {stop.text}: {one_line(stop.error)}\n", "stderr")
+                condition = message(
+                    "the condition of {text}: {error}\n",
+                    text=stop.text,
+                    error=one_line(stop.error),
+                )
+                self._say(condition, "stderr")
         known = self.stops.of(stopped.breakpoints)
         reasons = {"entry": "entry", "interrupted": "pause", "goto": "goto", "restart": "restart"}
         reason = reasons.get(stopped.reason, "step")
@@ -176,13 +183,13 @@ class Visit:
         if any(each.kind == EXCEPTION for each in known):
             body |= {"reason": EXCEPTION, "description": "inf or nan", "text": self._blamed()}
         elif self.walk.ahead is None:
-            body["description"] = "pass ended"
+            body["description"] = say(message("end of the pass"))
         elif stopped.reason == "start":
-            body["description"] = "start of the pass"
+            body["description"] = say(message("start of the pass"))
         self.channel.event("stopped", threadId=THREAD, allThreadsStopped=True, **body)
 
     def _say(self, text: str, category: str = "console") -> None:
-        self.channel.event("output", category=category, output=printable(text))
+        self.channel.event("output", category=category, output=printable(say(text)))
 
     def _log(self, text: str) -> None:
         self._say(f"{text}\n")
@@ -215,10 +222,9 @@ class Visit:
             return blame_nonfinite(self.walk.root)
 
     def _blamed(self) -> str:
-        return printable(
-            str(self.blame() or "nothing that is not finite reaches the result or a gradient"),
-            LONGEST,
-        )
+        blame = self.blame()
+        finite = message("no non-finite number reaches the result or a gradient")
+        return printable(say(finite) if blame is None else say(blame.text()), LONGEST)
 
     # Moves
 
@@ -278,7 +284,7 @@ class Visit:
         """Go to before a step, forwards or back."""
         step = told(arguments, "targetId", int)
         if not 0 <= step < len(self.walk.operations):
-            raise Refused(f"goto: there is no step {step}")
+            raise Refused(message("goto: step {step} does not exist", step=step))
         self._ask(lambda: self._go(step, "goto"))
 
     def on_restartFrame(self, arguments: Message) -> None:
@@ -395,7 +401,7 @@ class Visit:
             try:
                 inner.run(stop_on_entry=True)
             except bdb.BdbQuit:
-                self._say(f"back in the backward of {self.name}\n")
+                self._say(message("back in the backward pass of {name}\n", name=self.name))
         latest_root.set(outer_root)
 
     def on_completions(self, arguments: Message) -> Message:
@@ -426,7 +432,7 @@ class Visit:
         number, name = told(arguments, "variablesReference", int), told(arguments, "name", str)
         child = self.panes.child(number, name)
         if child.node is None:
-            raise Refused(f"{name} cannot be set: the data of a node can")
+            raise Refused(message("{name} cannot be set; only the data of a node can", name=name))
         answer = self.panes.set(child.node, child.index, told(arguments, "value", str))
         self._changed()
         return answer
@@ -461,12 +467,17 @@ class Visit:
         except Exception as error:
             return {"dataId": None, "description": one_line(error)}
         if node not in self.names.numbers or not node.requires_grad:
-            return {"dataId": None, "description": f"{name} takes no gradient"}
+            return {
+                "dataId": None,
+                "description": say(message("{name} has no gradient to watch", name=name)),
+            }
         known = self.names.known(self.names(node))
         is_named = len(known) == 1 and known[0] is node
         return {
             "dataId": self.names(node) if is_named else f"#{self.names.numbers[node] + 1}",
-            "description": f"a change of the gradient of {self.names(node)}",
+            "description": say(
+                message("a change of the gradient of {node}", node=self.names(node))
+            ),
             "accessTypes": ["write"],
             "canPersist": True,
         }

@@ -278,7 +278,7 @@ def test_number_is_set_and_all_is_computed_anew(neuron):
     neuron.ask("setVariable", variablesReference=number, name="data", value="1")
     assert neuron.evaluate("b.data") == "1.0"
     why = neuron.refused("setVariable", variablesReference=number, name="grad", value="1")
-    assert why == "grad cannot be set: the data of a node can"
+    assert why == "grad cannot be set; only the data of a node can"
 
 
 def test_element_and_row_of_a_matrix_are_set_and_seen(visit):
@@ -358,7 +358,7 @@ def test_rule_that_fails_is_told_and_the_pass_stays_where_it_is(visit):
 def test_requests_that_make_no_sense_are_refused_in_a_line(neuron):
     assert "does not know" in neuron.refused("frobnicate")
     assert neuron.refused("stackTrace", startFrame="a") == (
-        "startFrame must be a whole number, not 'a'"
+        'startFrame must be a whole number, got "a"'
     )
     assert "must be a text" in neuron.refused("evaluate")
     neuron.raw(b"Content-Length: 2\r\n\r\n{}")

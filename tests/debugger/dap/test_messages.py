@@ -77,7 +77,7 @@ def test_message_longer_than_allowed_is_refused_before_it_is_read():
     channel = Channel(stream, io.BytesIO())
     assert channel.receive(longest=1000) is None
     assert stream.tell() < 100
-    assert "is longer than 1000" in channel.fault
+    assert "exceeds the limit of 1000" in channel.fault
     assert Channel(io.BytesIO(data), io.BytesIO()).receive(longest=2000)
 
 

@@ -162,7 +162,7 @@ def test_goto_goes_to_the_step_of_a_line(visit):
     (target,) = client.ask("gotoTargets", **where)["targets"]
     assert client.move("goto", targetId=target["id"])["reason"] == "goto"
     assert client.frames()[0]["line"] == frame["line"] - 1
-    assert client.refused("goto", targetId=99, threadId=1) == "goto: there is no step 99"
+    assert client.refused("goto", targetId=99, threadId=1) == "goto: step 99 does not exist"
 
 
 def test_pause_stops_a_long_way_and_disconnecting_ends_it(visit):

@@ -279,7 +279,7 @@ def test_token_that_can_be_guessed_is_refused_in_one_line(arguments, tmp_path):
         encoding="utf-8",
         timeout=LONG,
     )
-    said = "AUTOLM_DAP_TOKEN: 5 characters can be guessed; use 16 or more"
+    said = "AUTOLM_DAP_TOKEN: a token of 5 characters can be guessed; use at least 16"
     assert done.returncode != 0
     assert said in done.stderr.splitlines()[-1]
 

@@ -491,7 +491,7 @@ def test_port_that_is_none_is_one_line(tmp_path, port):
         encoding="utf-8",
         timeout=LONG,
     )
-    said = f"ValueError: backward: AUTOLM_DAP={port}: a port is a number, such as 5678"
+    said = f"ValueError: backward: AUTOLM_DAP={port}: a port must be a number, such as 5678"
     assert done.stderr.splitlines()[-1] == said
 
 

@@ -191,7 +191,7 @@ def test_last_contribution_of_a_step_comes_to_a_breakpoint_too(visit):
 def test_where_all_is_finite_the_filter_stops_nowhere(visit):
     client = begun(visit, *the_neuron())
     told = client.ask("setExceptionBreakpoints", filters=["non-finite"])["breakpoints"]
-    assert told[0]["message"] == "no step of this pass has inf or nan"
+    assert told[0]["message"] == "no step of this pass matches inf or nan"
     assert client.move("continue")["description"] == "pass ended"
 
 
