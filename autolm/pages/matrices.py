@@ -28,6 +28,7 @@ from autolm.walking import wording
 from autolm.walking.array_adapter import adapter_of
 from autolm.walking.decomposition import decompose
 from autolm.walking.numpy_view import numpy_view
+from autolm.walking.tokens import Tokens
 
 MOST_NUMBERS = 1_500_000  # in one page; the largest arrays are left out, and said to be
 IN_VIEW = 24  # matrices of one step; of more, the last, without what is inside fused nodes
@@ -73,9 +74,13 @@ class Matrices:
     """
 
     def __init__(
-        self, order: Sequence[Node], walked: Walked, sentence: Sentence | None = None
+        self,
+        order: Sequence[Node],
+        walked: Walked,
+        sentence: Sentence | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
-        self.sentence = sentence
+        self.sentence, self.tokens = sentence, tokens
         self.shown: list[Shown] = []
         self.zooms = Zooms()
         self.numbers: dict[Node, int] = {}
@@ -138,7 +143,7 @@ class Matrices:
 
     def _describe(self) -> None:
         """Find out what axes run along, what a mask hides, who is made of whom, and who uses it."""
-        known = self.sentence.axes() if self.sentence else {}
+        known = self.sentence.axes() if self.sentence else self._token_axes()
         known |= {(node, -3): Axis("heads") for node in self._all if _is_of_heads(node)}
         axes = Axes(self._all, same=self._alias, known=known)
         for each in self.shown:
@@ -149,6 +154,15 @@ class Matrices:
                 each.hidden = ~np.asarray(each.node.data, bool)
         for node in self._all:
             self._hide(node)
+
+    def _token_axes(self) -> dict[tuple[Node, int], Axis]:
+        """Return the axes that `tokens` labels in a graph without an embedding."""
+        if self.tokens is None:
+            return {}
+        axis = Axis("words", self.tokens.texts)
+        return {
+            (node, place - np.ndim(node.data)): axis for node, place in self.tokens.axes.items()
+        }
 
     def _hide(self, masked: Node) -> None:
         """Mark what a mask hides: where it puts −∞, of what, and what comes of that."""

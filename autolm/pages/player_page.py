@@ -169,7 +169,7 @@ class _Page:
         if self.has_arrays:
             self.walked = walk(drawing.root, set(order))
             self.sentence = sentence_of(order, tokens)
-            self.matrices = Matrices(order, self.walked, self.sentence)
+            self.matrices = Matrices(order, self.walked, self.sentence, tokens)
 
     def data(self, max_boxes: int, max_span: int) -> dict[str, Any]:
         """Return all of it, as JSON can hold it."""

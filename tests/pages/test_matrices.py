@@ -18,7 +18,7 @@ VOCABULARY = tuple("abcdef␣⏎고")
 
 def matrices_of(loss, tokens=None):
     order = topological_order(loss)
-    return Matrices(order, walk(loss, set(order)), sentence_of(order, tokens))
+    return Matrices(order, walk(loss, set(order)), sentence_of(order, tokens), tokens)
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one head", "two heads"])
@@ -89,6 +89,15 @@ def test_rows_of_a_softmax_add_up_to_1_and_of_its_gradient_to_0(model):
     assert np.allclose(written["weights"][1].node.data.sum(-1), 1)
     for name in summed:
         assert np.allclose(written[name][1].grad.sum(-1), 0, atol=1e-15)
+
+
+def test_tokens_label_a_graph_without_an_embedding():
+    q, k = (Tensor(np.ones((3, 2)), name=name) for name in "qk")
+    scores = q @ k.T
+    scores.name = "scores"
+    words = ("the", "cat", "sat")
+    matrices = matrices_of(scores.sum(), Tokens(words, {q: 0, k: 0}))
+    assert [axis.labels for axis in called(matrices, "scores", "").axes] == [words, words]
 
 
 def test_axes_are_labelled_by_what_is_read(model):
