@@ -38,14 +38,14 @@ from autolm.testing.strategies import Shape, broadcastable_shapes, shapes
 Strategy = st.SearchStrategy[Any]
 
 ANY_AXES = "…"
-FEW = 24  # elements of an operand or a result, of which every one is differentiated
+FEW = 24  # elements of an operand or a result at most: the oracle differentiates each of them
 MANY_LETTERS = 4  # from which on lengths are kept to 2
 SEQUENCES = (list, memoryview, array, np.ndarray, Tensor)  # what NumPy reads as an array of indices
 
 
 @dataclass(frozen=True)
-class _Scene:
-    """What is drawn of a call before its attributes."""
+class _CallShapes:
+    """Operand shapes of one call; the attributes of the call are drawn to fit them."""
 
     shapes: tuple[Shape, ...]
     lengths: Mapping[str, int]  # of letters
@@ -61,45 +61,45 @@ class _Scene:
 def from_pattern(
     draw: st.DrawFn, pattern: Pattern, fixed: Mapping[str, Any], edge: bool
 ) -> tuple[tuple[Shape, ...], dict[str, Any]]:
-    """Draw shapes and attributes of one call; what is told goes before the pattern."""
+    """Draw shapes and attributes of one call; `fixed` attributes override those of the pattern."""
     words = [text.split() for text in pattern.shapes]
-    factors = dict.fromkeys(each for text in words for word in text for each in _in(word))
-    letters = [each for each in factors if not each.isdigit()]
+    factors = dict.fromkeys(n for text in words for word in text for n in _factors(word))
+    letters = [letter for letter in factors if not letter.isdigit()]
     empty = draw(st.sampled_from([*letters, ANY_AXES])) if edge else None
     longest = 2 if len(letters) >= MANY_LETTERS else 3
-    lengths = {each: 0 if each == empty else draw(st.integers(1, longest)) for each in letters}
+    lengths = {n: 0 if n == empty else draw(st.integers(1, longest)) for n in letters}
     count = sum(ANY_AXES in text for text in words)
     batches = draw(_any_axes(count, 3 if count == 1 and not letters else 2))
     if empty == ANY_AXES:
-        batches = draw(emptied(batches))
-    own = iter(batches)
+        batches = draw(with_empty_axis(batches))
+    batch_shapes = iter(batches)
     drawn_shapes = tuple(
         tuple(
             n
             for word in text
-            for n in (next(own) if word == ANY_AXES else [_length(word, lengths)])
+            for n in (next(batch_shapes) if word == ANY_AXES else [_length(word, lengths)])
         )
         for text in words
     )
     assume(all(math.prod(shape) <= FEW for shape in drawn_shapes))
     whole = np.broadcast_shapes(*batches) if count else None
-    scene = _Scene(drawn_shapes, lengths, whole, edge)
-    return drawn_shapes, draw(_attributes(scene, {**pattern.attributes, **fixed}))
+    call_shapes = _CallShapes(drawn_shapes, lengths, whole, edge)
+    return drawn_shapes, draw(_attributes(call_shapes, {**pattern.attributes, **fixed}))
 
 
 def attributes_for(
     shapes: tuple[Shape, ...], attributes: Mapping[str, Any], edge: bool = False
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Draw the attributes of a call of these shapes."""
-    return _attributes(_Scene(shapes, {}, None, edge), attributes)
+    return _attributes(_CallShapes(shapes, {}, None, edge), attributes)
 
 
-def _in(word: str) -> list[str]:
+def _factors(word: str) -> list[str]:
     return [] if word == ANY_AXES else word.split("·")
 
 
 def _length(word: str, lengths: Mapping[str, int]) -> int:
-    return math.prod(int(each) if each.isdigit() else lengths[each] for each in _in(word))
+    return math.prod(int(n) if n.isdigit() else lengths[n] for n in _factors(word))
 
 
 def _any_axes(count: int, most: int) -> st.SearchStrategy[tuple[Shape, ...]]:
@@ -109,10 +109,10 @@ def _any_axes(count: int, most: int) -> st.SearchStrategy[tuple[Shape, ...]]:
 
 
 @st.composite
-def emptied(draw: st.DrawFn, together: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    """Let an axis of shapes that broadcast have length 0; without any axis they stay as they are.
+def with_empty_axis(draw: st.DrawFn, together: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """Give one axis of shapes that broadcast the length 0; shapes without axes are unchanged.
 
-    An operand that is stretched along the axis stays: it is stretched to nothing.
+    An operand of length 1 along the axis keeps it: it broadcasts to length 0.
     """
     rank = max(map(len, together), default=0)
     if not rank:
@@ -141,28 +141,32 @@ def has_no_axes(call: Call) -> bool:
 
 def is_varied(attributes: Mapping[str, Any]) -> bool:
     """Whether there is anything to draw."""
-    return any(isinstance(each, Varied | st.SearchStrategy) for each in attributes.values())
+    return any(isinstance(value, Varied | st.SearchStrategy) for value in attributes.values())
 
 
-def _attributes(scene: _Scene, attributes: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({name: _one(each, scene) for name, each in attributes.items()})
+def _attributes(
+    call_shapes: _CallShapes, attributes: Mapping[str, Any]
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {name: _values_of(value, call_shapes) for name, value in attributes.items()}
+    )
 
 
-def _one(attribute: Any, scene: _Scene) -> Strategy:
-    """Return the values of an attribute: of a kind, of a strategy, or the one that was told."""
+def _values_of(attribute: Any, call_shapes: _CallShapes) -> Strategy:
+    """Return a strategy for an attribute: a `Varied` kind, a strategy, or a constant."""
     if isinstance(attribute, st.SearchStrategy):
         return attribute
     if not isinstance(attribute, Varied):
         return st.just(attribute)
-    if type(attribute) not in DRAWN:
+    if type(attribute) not in STRATEGIES:
         raise TypeError(f"{attribute!r}: this kind is not known; a hypothesis strategy will do")
-    return DRAWN[type(attribute)](attribute, scene)
+    return STRATEGIES[type(attribute)](attribute, call_shapes)
 
 
-def _axes(kind: Axis, scene: _Scene) -> Strategy:
-    rank = len(scene.first) + kind.new
+def _axes(kind: Axis, call_shapes: _CallShapes) -> Strategy:
+    rank = len(call_shapes.first) + kind.new
     one = st.integers(-rank, rank - 1) if rank else st.nothing()
-    if scene.edge and not rank:
+    if call_shapes.edge and not rank:
         one = st.sampled_from([0, -1])
     if not kind.several:
         return one
@@ -180,7 +184,7 @@ def _either_end(draw: st.DrawFn, rank: int) -> tuple[int, ...]:
 
 @st.composite
 def _other_shapes(draw: st.DrawFn, size: int) -> Shape:
-    """Draw a shape of `size` elements, one length of which may be −1."""
+    """Draw a shape of `size` elements; one of its lengths may be −1."""
     rest, lengths = size, []
     for _ in range(draw(st.integers(0, 2))):
         lengths.append(
@@ -204,37 +208,41 @@ def _wider_shapes(draw: st.DrawFn, shape: Shape) -> Shape:
 
 
 @st.composite
-def _masks(draw: st.DrawFn, kind: Mask, scene: _Scene) -> NDArray[Any]:
-    shape = _written(kind.shape, scene, scene.whole or ()) if kind.shape else scene.first
-    shape_of_mask = shape[draw(st.integers(0, len(shape))) :]
-    own = tuple(1 if draw(st.booleans()) else n for n in shape_of_mask)
-    size = math.prod(own)
+def _masks(draw: st.DrawFn, kind: Mask, call_shapes: _CallShapes) -> NDArray[Any]:
+    shape = (
+        _shape_of_letters(kind.shape, call_shapes, call_shapes.whole or ())
+        if kind.shape
+        else call_shapes.first
+    )
+    trailing = shape[draw(st.integers(0, len(shape))) :]
+    mask_shape = tuple(1 if draw(st.booleans()) else n for n in trailing)
+    size = math.prod(mask_shape)
     if kind.added and draw(st.booleans()):
         number = st.sampled_from([0.0, -math.inf, 1.0, -0.5, -40.0])
-        return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(own)
+        return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(mask_shape)
     flags = draw(st.lists(st.booleans(), min_size=size, max_size=size))
-    return np.array(flags, dtype=bool).reshape(own)
+    return np.array(flags, dtype=bool).reshape(mask_shape)
 
 
 @st.composite
-def _floats(draw: st.DrawFn, kind: Floats, scene: _Scene) -> NDArray[np.float64]:
-    shape = _written(kind.shape, scene, scene.whole or ())
+def _floats(draw: st.DrawFn, kind: Floats, call_shapes: _CallShapes) -> NDArray[np.float64]:
+    shape = _shape_of_letters(kind.shape, call_shapes, call_shapes.whole or ())
     size = math.prod(shape)
     number = st.sampled_from([1.0, 0.5, 0.125, 2.0])
     return np.array(draw(st.lists(number, min_size=size, max_size=size))).reshape(shape)
 
 
-def _written(text: str, scene: _Scene, free: Shape) -> Shape:
+def _shape_of_letters(text: str, call_shapes: _CallShapes, free: Shape) -> Shape:
     """Return the shape that is written in letters; "…" has these axes."""
-    parts = [free if w == ANY_AXES else (_length(w, scene.lengths),) for w in text.split()]
+    parts = [free if w == ANY_AXES else (_length(w, call_shapes.lengths),) for w in text.split()]
     return tuple(n for part in parts for n in part)
 
 
 @st.composite
-def _ids(draw: st.DrawFn, kind: Ids, scene: _Scene) -> Any:
-    free = draw(shapes(max_dims=2)) if scene.whole is None else scene.whole
-    shape = _written(kind.shape, scene, free)
-    below = scene.lengths[kind.below]
+def _ids(draw: st.DrawFn, kind: Ids, call_shapes: _CallShapes) -> Any:
+    free = draw(shapes(max_dims=2)) if call_shapes.whole is None else call_shapes.whole
+    shape = _shape_of_letters(kind.shape, call_shapes, free)
+    below = call_shapes.lengths[kind.below]
     assume(below or not math.prod(shape))
     return draw(_positions(shape, below, negative=False))
 
@@ -264,7 +272,7 @@ def _indices(draw: st.DrawFn, shape: Shape, edge: bool) -> Any:
     if way == "positions" and shape and shape[0]:
         index = draw(_positions(draw(shapes(max_dims=2)), shape[0]))
     elif way == "mask":
-        index = draw(_chosen(shape, draw(st.integers(1, max(1, math.prod(shape))))))
+        index = draw(_boolean_masks(shape, draw(st.integers(1, max(1, math.prod(shape))))))
     else:
         index = draw(_mixtures(shape))
     selection = np.empty(shape)[index]
@@ -303,8 +311,12 @@ def _parts(draw: st.DrawFn, shape: Shape, count: int) -> list[Any]:
             parts.append(draw(_slices(length)))
         elif kind == "mask":
             covered = draw(st.integers(1, min(2, len(shape) - axis)))
-            those = shape[axis : axis + covered]
-            parts.append(draw(_chosen(those, count if math.prod(those) >= count else 1)))
+            covered_shape = shape[axis : axis + covered]
+            parts.append(
+                draw(
+                    _boolean_masks(covered_shape, count if math.prod(covered_shape) >= count else 1)
+                )
+            )
         elif kind == "tuple":
             place = st.integers(-length, length - 1)
             parts.append(tuple(draw(st.lists(place, min_size=count, max_size=count))))
@@ -325,7 +337,7 @@ def _slices(draw: st.DrawFn, length: int) -> slice:
 
 
 @st.composite
-def _chosen(draw: st.DrawFn, shape: Shape, count: int) -> Any:
+def _boolean_masks(draw: st.DrawFn, shape: Shape, count: int) -> Any:
     """Draw a mask that is true in so many places, in some form."""
     mask = np.zeros(math.prod(shape), dtype=bool)
     mask[draw(st.permutations(range(mask.size)))[:count]] = True
@@ -334,23 +346,23 @@ def _chosen(draw: st.DrawFn, shape: Shape, count: int) -> Any:
     return draw(st.sampled_from([*forms, lambda a: a.tolist()] if shape else forms))(mask)
 
 
-DRAWN: dict[type[Varied], Callable[[Any, _Scene], Strategy]] = {
-    OneOf: lambda kind, scene: st.sampled_from(kind.options),
+STRATEGIES: dict[type[Varied], Callable[[Any, _CallShapes], Strategy]] = {
+    OneOf: lambda kind, call_shapes: st.sampled_from(kind.options),
     Axis: _axes,
-    Order: lambda kind, scene: st.none() | _either_end(len(scene.first)),
-    NewShape: lambda kind, scene: _other_shapes(math.prod(scene.first)),
-    WiderShape: lambda kind, scene: _wider_shapes(scene.first),
-    Index: lambda kind, scene: _indices(scene.first, scene.edge),
+    Order: lambda kind, call_shapes: st.none() | _either_end(len(call_shapes.first)),
+    NewShape: lambda kind, call_shapes: _other_shapes(math.prod(call_shapes.first)),
+    WiderShape: lambda kind, call_shapes: _wider_shapes(call_shapes.first),
+    Index: lambda kind, call_shapes: _indices(call_shapes.first, call_shapes.edge),
     Mask: _masks,
     Ids: _ids,
     Floats: _floats,
-    Length: lambda kind, scene: st.just(_length(kind.letter, scene.lengths)),
+    Length: lambda kind, call_shapes: st.just(_length(kind.letter, call_shapes.lengths)),
 }
 
 
 def may_repeat(attributes: Mapping[str, Any]) -> bool:
     """Whether an index that repeats is among what these attributes may be."""
-    drawn = any(isinstance(each, Index | Ids) for each in attributes.values())
+    drawn = any(isinstance(value, Index | Ids) for value in attributes.values())
     return drawn or repeats_an_index(attributes)
 
 

@@ -1,12 +1,10 @@
-"""A composed operation as one primitive, so that every law can be tried on it.
+"""Present a composed operation as one primitive, so that every law applies to it.
 
-Its forward runs the composition, and its rule is a backward pass through the graph that this made.
-On numbers that no Tensor holds, such as an oracle's complex ones, the graph of the real numbers is
-evaluated again. To record one for each such point is slow, and seldom needed: where a graph gives
-bit for bit what another gives that was recorded elsewhere, it serves for all points. One that
-detaches, or looks at numbers, does not.
-
-Several results are laid end to end; the places that some tell besides have no gradient.
+The forward runs the composition and records a graph; the rule is a backward pass through it. For
+numbers that a Tensor cannot hold, such as the complex ones of an oracle, a graph of the real parts
+is evaluated again. A graph that reproduces the composition bit for bit at other numbers is reused
+for all points of the same shapes; a composition that detaches or branches on numbers records a new
+graph for each. Several results are concatenated; those that are not differentiated are dropped.
 """
 
 from __future__ import annotations
@@ -32,44 +30,50 @@ from autolm.testing.graph_as_function import replayed
 
 Array = NDArray[Any]
 
-MOST_KNOWN = 64  # ways to call of which a graph is kept
+MAX_GRAPHS = 64  # ways to call: the graph of each is cached
 
 
-def as_one(op: Composed) -> Primitive:
+def composed_primitive(op: Composed) -> Primitive:
     """Return a primitive that computes what a composed operation does, with its record."""
-    record = {each.name: getattr(op, each.name) for each in fields(ArrayOperation)}
+    record = {field.name: getattr(op, field.name) for field in fields(ArrayOperation)}
     if op.scalar is not None:
-        record["scalar"] = _end_to_end(
-            op.scalar, lambda results: np.concatenate([np.reshape(each, -1) for each in results])
+        record["scalar"] = _with_concatenated_results(
+            op.scalar,
+            lambda results: np.concatenate([np.reshape(result, -1) for result in results]),
         )
-    whole = _end_to_end(
-        op, lambda results: ops.concatenate([ops.reshape(each, shape=(-1,)) for each in results])
+    whole = _with_concatenated_results(
+        op,
+        lambda results: ops.concatenate([ops.reshape(result, shape=(-1,)) for result in results]),
     )
-    return Primitive(**{**record, "forward": AsOne(op, whole), "definition": whole})
+    return Primitive(**{**record, "forward": ComposedForward(op, whole), "definition": whole})
 
 
-def _end_to_end(function: Callable[..., Any], join: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Let a function join its results if it has several."""
+def _with_concatenated_results(
+    function: Callable[..., Any], join: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Return a function that concatenates its results if it has several."""
 
     @wraps(getattr(function, "forward", function))
     def joined(*operands: Any, **attributes: Any) -> Any:
         results = function(*operands, **attributes)
         if not isinstance(results, tuple | list):
             return results
-        return join([each for each in results if isinstance(each, Tensor) or each.dtype == object])
+        return join(
+            [result for result in results if isinstance(result, Tensor) or result.dtype == object]
+        )
 
     return joined
 
 
-class AsOne:
-    """Its forward as a primitive has one; to who asks for a signature it is the composition's."""
+class ComposedForward:
+    """Forward of the primitive, with the signature of the composition."""
 
     def __init__(self, op: Composed, whole: Callable[..., Any]) -> None:
         update_wrapper(self, op.forward, updated=())
         self.op, self.whole = op, whole
         self.__code__ = op.forward.__code__
         self.__kwdefaults__ = op.forward.__kwdefaults__
-        self.known: dict[Any, tuple[Graph | None, Any]] = {}
+        self.graphs: dict[Any, tuple[Graph | None, Any]] = {}
 
     def __call__(self, *operands: Any, **attributes: Any) -> tuple[Any, Backward]:
         """Run the composition, or evaluate its graph where no Tensor holds the operands."""
@@ -97,36 +101,39 @@ class AsOne:
     def _steady(self, reals: Sequence[Array], attributes: dict[str, Any]) -> Graph | None:
         """Return the graph that serves for all operands of these shapes, if there is one.
 
-        It is found out once for each way to call; attributes are the same if the objects are.
+        It is determined once for each way to call; attributes are compared by identity.
         """
         way = (*((x.shape, x.dtype) for x in reals), *((k, id(v)) for k, v in attributes.items()))
-        if way not in self.known:
-            if len(self.known) >= MOST_KNOWN:
-                self.known.clear()
+        if way not in self.graphs:
+            if len(self.graphs) >= MAX_GRAPHS:
+                self.graphs.clear()
             graph = self._recorded(reals, attributes)
             serves = self._serves(graph, [_moved(x) for x in reals], attributes)
-            self.known[way] = (graph if serves else None, attributes)  # which keep their ids
-        return self.known[way][0]
+            self.graphs[way] = (
+                graph if serves else None,
+                attributes,
+            )  # kept alive, so that ids stay unique
+        return self.graphs[way][0]
 
     def _serves(self, graph: Graph, arrays: Sequence[Array], attributes: dict[str, Any]) -> bool:
         """Whether a graph computes, bit for bit, what the composition does with other operands."""
         try:
             result = self._recorded(arrays, attributes).root.data
             again = graph.function(*arrays)
-        except Exception:  # out of the domain of a function that minds
+        except Exception:  # outside the domain of a function that raises
             return False
         return result.dtype == again.dtype and np.array_equal(result, again, equal_nan=True)
 
 
 class Graph:
-    """What a composition recorded: the root, and the leaves that are its operands."""
+    """Graph that a composition recorded: its root, and its operands as leaves."""
 
     def __init__(self, root: Tensor, leaves: Sequence[Tensor]) -> None:
         self.root, self.leaves = root, leaves
 
     @cached_property
     def function(self) -> Callable[..., Array]:
-        """The same of arrays of any dtype."""
+        """The composition as a function of arrays of any dtype."""
         return replayed(self.root, self.leaves)
 
     def rule(self, grad: Array) -> tuple[Array | None, ...]:
@@ -140,7 +147,7 @@ class Graph:
 
 
 def _moved(array: Array) -> Array:
-    """Return numbers that are all others, and not in proportion; they stay on their side of 0."""
+    """Scale each number by its own factor below 1, which keeps the sign."""
     if array.dtype.kind != "f":
         return array
     factors = np.random.default_rng(0).uniform(0.9, 0.99, array.shape)
@@ -148,9 +155,9 @@ def _moved(array: Array) -> Array:
 
 
 def _real(array: Any) -> Array:
-    """Return the real numbers where a graph is recorded for others that no Tensor holds."""
+    """Return the real numbers at which a graph can be recorded."""
     if isinstance(array, Dual):
         return array.value
     if array.dtype.kind == "O":  # Values
-        return np.array([each.data for each in array.flat], float).reshape(array.shape)
+        return np.array([value.data for value in array.flat], float).reshape(array.shape)
     return array if array.dtype == bool else array.real.astype(float)

@@ -1,7 +1,7 @@
-"""Name the mistake: hypotheses of what went wrong, each fitted to the gradients that are wrong.
+"""Find the cause of a wrong gradient: fit hypotheses about the mistake to the wrong gradients.
 
-A hypothesis predicts what the rule would say if it made one particular mistake. One that predicts
-what the rule does say, for every call in which an operand's gradient is wrong, is the diagnosis.
+A hypothesis predicts the gradient that a rule with one particular mistake computes. If it predicts
+the actual gradient in every call in which that of an operand is wrong, it is the diagnosis.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from autolm.testing.verdict import Arrays, largest
 USED_TWICE = "wrong only where an operand occurs twice: each of its uses must count"
 EQUAL = "ties: wrong where operands are equal, whether or not they are one and the same"
 
-SOME = 3  # calls of which it is asked how an error depends on operands
+SOME = 3  # calls at most in which the dependence of an error on operands is measured
 POWERS = (0, 1, 2, 3, -1, -2)  # of an operand, that an error may be proportional to
-SURE = 1e-6  # of its size: by so much it may be off then
+SURE = 1e-6  # relative deviation allowed from that power
 
-LEAST = 3  # elements of wrong gradients, all calls together, that a cause is sought for
+LEAST = 3  # wrong elements needed, in all calls together, for a diagnosis
 
 
 def diagnose(
@@ -62,7 +62,7 @@ def what_is_known(subject: Subject, example: Call | None) -> str:
 
 
 def _how_the_error_depends(wrong: Sequence[Evidence]) -> list[str]:
-    """Say of which operands the error is independent, or a power, in all calls."""
+    """Say which operands the error does not depend on, or is a power of, in all calls."""
     clauses = []
     for i, name in enumerate(wrong[0].subject.names_of(wrong[0].call)):
         powers = {_power_of_the_error(e, i) for e in wrong[:SOME]}
@@ -80,20 +80,20 @@ def _power_of_the_error(e: Evidence, operand: int) -> int | None:
     there = Call(*inputs, **e.call.attributes)
     there.upstream = e.upstream
     due = e.gradient_at(inputs, e.upstream)
-    sent = e.subject.contributions(there)[e.operand]
-    if due is None or sent is None:
+    contribution = e.subject.contributions(there)[e.operand]
+    if due is None or contribution is None:
         return None
-    here, error = e.analytic - e.numeric, sent - due
+    here, error = e.analytic - e.numeric, contribution - due
     for power in POWERS:
         if largest(error - 2.0**power * here) <= SURE * largest(error):
             return power
     return None
 
 
-def of_uses(subject: Subject, call: Call, sent: Arrays) -> str:
-    """Say whether what is `sent` is wrong because operands are one, or because they are equal."""
-    apart = subject.contributions(call.copy())
-    pairs = zip(sent, apart, strict=True)
+def of_uses(subject: Subject, call: Call, contributions: Arrays) -> str:
+    """Say whether the mistake is due to operands that are one array, or that are equal."""
+    separate = subject.contributions(call.copy())
+    pairs = zip(contributions, separate, strict=True)
     alike = all(a is None or b is None or np.allclose(a, b, equal_nan=True) for a, b in pairs)
     return EQUAL if alike else USED_TWICE
 
@@ -105,8 +105,8 @@ def _places(e: Evidence) -> list[str]:
         return ["in all positions"]
     places = []
     for axis in range(off.ndim):
-        others = tuple(i for i in range(off.ndim) if i != axis)
-        where = np.flatnonzero(off.any(axis=others))
+        other_axes = tuple(i for i in range(off.ndim) if i != axis)
+        where = np.flatnonzero(off.any(axis=other_axes))
         if 0 < where.size < off.shape[axis]:
             places.append(f"only at {', '.join(map(str, where))} along axis {axis}")
     return places or ["in some positions"]
@@ -122,7 +122,7 @@ def _by_operand(evidences: list[Evidence]) -> dict[str, list[Evidence]]:
 def _common_diagnosis(evidences: list[Evidence], hypotheses: Sequence[Hypothesis]) -> str:
     """Return the first diagnosis that fits every call in which the gradient is wrong.
 
-    What would make it wrong in every call must explain those too in which it is right.
+    A mistake that would be made in every call must also explain the calls with a right gradient.
     """
     wrong = [e for e in evidences if e.wrong]
     if not wrong:
@@ -130,7 +130,7 @@ def _common_diagnosis(evidences: list[Evidence], hypotheses: Sequence[Hypothesis
     if sum(e.x.size for e in wrong) < LEAST:  # any constant fits a single number
         hypotheses = (repeated_index,)
     right = [e for e in evidences if not e.wrong]
-    for hypothesis in hypotheses:  # one by one: some take long, and the first that fits is told
+    for hypothesis in hypotheses:  # one by one: some are slow, and the first that fits is reported
         explained = [*wrong, *(right if hypothesis in EVERYWHERE else ())]
         common = _diagnoses(explained[0], hypothesis)
         for evidence in explained[1:]:

@@ -1,8 +1,8 @@
 """Dual numbers over NumPy: arrays that carry their derivative along one direction.
 
-A dual array is x + ẋ·ε with ε² = 0. NumPy's functions are taught here what they do to ẋ, so that a
-forward written in NumPy is differentiated exactly without a change. What is not taught raises, and
-the oracle goes on to its next method: nothing is ever dropped silently.
+A dual array is x + ẋ·ε with ε² = 0. The tables below define how NumPy's functions transform ẋ, so
+that a forward written in NumPy is differentiated exactly without a change. A function outside of
+them raises, and the oracle tries its next method: a derivative is never dropped silently.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# f(x) -> f'(x), told from x and y = f(x).
+# f(x) -> f'(x), computed from x and y = f(x).
 SLOPES: dict[Any, Callable[..., Any]] = {
     np.negative: lambda x, y: -1.0,
     np.positive: lambda x, y: 1.0,
@@ -66,7 +66,7 @@ SLOPE_PAIRS: dict[Any, Callable[..., tuple[Any, Any]]] = {
     np.logaddexp: lambda a, b, y: (np.exp(a - y), np.exp(b - y)),
 }
 
-# Told from the values alone: their derivative is nothing that an operation could use.
+# Functions of the values alone: their derivative is 0, or does not exist.
 VALUE_ONLY = {
     *(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal),
     *(np.isfinite, np.isnan, np.isinf, np.signbit, np.logical_not, np.logical_and),

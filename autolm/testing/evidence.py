@@ -1,8 +1,8 @@
-"""Evidence for a diagnosis: calls rich enough to tell one mistake from another.
+"""Evidence for a diagnosis: calls in which different mistakes give different gradients.
 
-A shrunk counterexample is easy to read and fits many stories: at a single element a transpose, a
-sum and a copy are the same. So the diagnosis looks at other calls, of several shapes, in which all
-numbers differ.
+A shrunk counterexample is easy to read but ambiguous: for a single element a transpose, a sum and a
+copy are the same. The diagnosis therefore uses other calls, of several shapes, in which all numbers
+differ.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from autolm.testing.verdict import gradient, gradient_scale, largest
 
 Array = NDArray[Any]
 
-FIT = 1e-8  # of the size of a gradient: a hypothesis that is nearer than this fits
-NEARER = 1e-2  # and it must be so much nearer to the gradient than the right one is
+FIT = 1e-8  # relative distance up to which a predicted gradient fits
+NEARER = 1e-2  # and relative to the distance of the true gradient
 WRONG = 1e-9
-ROUNDED = 1e-15  # of Σ |ḡ · y| per input: what is not far above it says nothing
-SMALLER = 0.25  # times as large as usual are numbers at which exponentials differ less
+ROUNDED = 1e-15  # of Σ |ḡ · y| per input: gradients near this size are rounding errors
+SMALLER = 0.25  # scale of numbers at which exponentials differ less
 
 # Shapes for an elementwise operation, of one operand and of several, plain and stretched.
 PLAIN: tuple[tuple[int, ...], ...] = ((3, 3), (2, 4), (5,), (4,))
@@ -41,7 +41,7 @@ STRETCHED: tuple[tuple[tuple[int, ...], ...], ...] = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """One call, what its rule sends to an operand, and what the oracle says."""
+    """One call with the actual and the expected gradient of one operand."""
 
     subject: Subject
     call: Call
@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def wrong(self) -> bool:
-        """Whether the two differ."""
+        """Whether the gradients differ."""
         size = max(largest(self.numeric), 1e-300)
         return not largest(self.analytic - self.numeric) <= WRONG * size
 
@@ -75,17 +75,17 @@ class Evidence:
         return jacobian
 
     def paths(self, jacobian: Array) -> Array:
-        """Return what each element of the result sends to each of an operand."""
+        """Return the contribution of each element of the result to each element of an operand."""
         inner = jacobian.ndim - self.upstream.ndim
         return self.upstream.reshape((*self.upstream.shape, *[1] * inner)) * jacobian
 
     def sent_by_result(self, jacobian: Array) -> Array:
-        """Return what each element of the result sends to all of an operand together."""
+        """Return the contribution of each element of the result, summed over an operand."""
         inner = tuple(range(self.upstream.ndim, jacobian.ndim))
         return np.asarray(self.paths(jacobian).sum(axis=inner))
 
     def fits(self, predicted: Any) -> bool:
-        """Whether a prediction is what the rule says."""
+        """Whether a predicted gradient is the actual one."""
         if predicted is None:
             return False
         predicted = np.asarray(predicted)
@@ -99,16 +99,16 @@ class Evidence:
 
     @cached_property
     def matrices(self) -> tuple[Array, Array]:
-        """What each element of the result sends to each of the operand: as the rule says, and due.
+        """The Jacobian by the rule and by the oracle, as matrices.
 
-        Of shape ``(elements of the result, elements of the operand)``.
+        Their shape is ``(elements of the result, elements of the operand)``.
         """
         node, size = self.subject.node(self.call), self.result.size
-        sent = np.zeros((size, self.x.size))
+        actual = np.zeros((size, self.x.size))
         for i, unit in enumerate(np.eye(size)):
             row = self.subject.sent(node, unit.reshape(self.result.shape))[self.operand]
-            sent[i] = np.ravel(row) if row is not None else 0
-        return sent, self.jacobian.reshape(sent.shape)
+            actual[i] = np.ravel(row) if row is not None else 0
+        return actual, self.jacobian.reshape(actual.shape)
 
     def gradient_at(
         self,
@@ -116,20 +116,20 @@ class Evidence:
         upstream: Array,
         attributes: Mapping[str, Any] | None = None,
     ) -> Array | None:
-        """Ask the oracle for the gradient of this operand at another call; None if it has none."""
+        """Return the gradient of this operand at another call by the oracle; None if undefined."""
         attributes = self.call.attributes if attributes is None else attributes
         try:
             derivative = differentiate(self.subject.function(attributes), inputs)
             if derivative.result.shape != upstream.shape:
                 return None
             result = gradient(derivative.jacobians()[0], upstream)[self.operand]
-        except Exception:  # whatever a forward raises on operands that are not its own
+        except Exception:  # the forward may raise anything on other operands
             return None
         return result if result is not None and np.all(np.isfinite(result)) else None
 
 
 def gather(subject: Subject, example: Call | None) -> list[Evidence]:
-    """Collect gradients from rich calls; from the counterexample if none of those is wrong."""
+    """Compare gradients of rich calls; of the counterexample if none of them is wrong."""
     evidence = [e for call in _rich_calls(subject, example) for e in _gradients(subject, call)]
     if not any(e.wrong for e in evidence) and example is not None:
         evidence = _gradients(subject, example)
@@ -150,7 +150,9 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
         wanted = [(size, *way) for size in (1.0, SMALLER) for way in ways]
     else:
         every = [(shape,) * operands for shape in PLAIN]
-        every += [each + each[:1] * (operands - 2) for each in STRETCHED if operands > 1]
+        every += [
+            stretched + stretched[:1] * (operands - 2) for stretched in STRETCHED if operands > 1
+        ]
         attributes = subject.attributes if example is None else example.attributes
         wanted = [(1.0, shapes, attributes) for shapes in every]
     calls = []
@@ -166,9 +168,9 @@ def _rich_calls(subject: Subject, example: Call | None) -> list[Call]:
 
 
 def _longer(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Make axes longer: those that were as long as others stay so, in all operands.
+    """Make axes longer; equal lengths stay equal, in all operands.
 
-    By what a number of elements may be off is another for other lengths.
+    A factor that depends on a number of elements differs for other lengths.
     """
     return tuple(n + 1 if n > 1 else n for n in shape)
 
@@ -185,7 +187,7 @@ def _generic(
 
 
 def _distinct(domain: tuple[float, float], shape: tuple[int, ...], rng: Any) -> Array:
-    """Draw numbers of which no two are equal, and none is simple."""
+    """Draw distinct numbers with many digits."""
     size = math.prod(shape)
     grid = np.array(choices("generic", domain, size + 8))
     picked = rng.choice(grid, size, replace=False)
@@ -207,7 +209,7 @@ def _gradients(subject: Subject, call: Call) -> list[Evidence]:
     for operand, (a, n, j) in enumerate(zip(contributions, numeric, jacobians, strict=True)):
         if n is None or j is None or a is None or not n.size:
             continue
-        if not np.all(np.isfinite(n)):  # where there is no gradient, no rule is wrong
+        if not np.all(np.isfinite(n)):  # the gradient is undefined here
             continue
         scale = gradient_scale((), call.inputs, derivative.result, call.upstream)
         if 0 < FIT * max(largest(n), largest(a)) < ROUNDED * scale:

@@ -1,8 +1,8 @@
 """Find example arguments for the functions of a Python file: how a function is meant to be called.
 
 A check needs them: shapes and kinds of arguments cannot be read from a signature. They come from
-the first place that has them: the table `EXAMPLES` of the file, a doctest of the function, a call
-at the top level of the file. Of a call only the arguments are evaluated, and only if each name in
+the first source that has them: the table `EXAMPLES` of the file, a doctest of the function, a call
+at the top level of the file. Only the arguments of a call are evaluated, and only if each name in
 them is bound once, by an assignment or an import.
 """
 
@@ -116,11 +116,11 @@ def _first_call(
 ) -> Arguments | None:
     """Return the arguments of the first call of a function that can be evaluated."""
     bindings: Bindings = {}
-    for each in statements:
-        for bound in _bound_by(each.statement):
-            bindings.setdefault(bound, []).append(each)
-    for each in statements:
-        for call in _calls_in(each.statement):
+    for line in statements:
+        for bound in _bound_by(line.statement):
+            bindings.setdefault(bound, []).append(line)
+    for line in statements:
+        for call in _calls_in(line.statement):
             try:
                 arguments = _arguments_of(call, name, bindings)
                 if arguments is not None:
@@ -202,14 +202,14 @@ def _evaluated(
         return eval(compile(code, "<example arguments>", "eval"), scope)
 
     whole = value(positional)
-    by_name = {str(each.arg): value(each.value) for each in keywords}
+    by_name = {str(keyword.arg): value(keyword.value) for keyword in keywords}
     return Arguments(tuple(whole) if isinstance(whole, tuple | list) else (whole,), by_name)
 
 
 def _names_in(part: ast.AST) -> set[str]:
-    parts = [each for each in ast.walk(part) if isinstance(each, ast.Name)]
-    bound = {each.id for each in parts if isinstance(each.ctx, ast.Store)}
-    return {each.id for each in parts} - bound
+    parts = [node for node in ast.walk(part) if isinstance(node, ast.Name)]
+    bound = {node.id for node in parts if isinstance(node.ctx, ast.Store)}
+    return {node.id for node in parts} - bound
 
 
 def _execute_what_binds(names: set[str], bindings: Bindings, scope: dict[str, Any]) -> None:

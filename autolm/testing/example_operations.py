@@ -21,7 +21,7 @@ from autolm.ops.composed import Composed
 from autolm.ops.primitive import Backward, Primitive
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
-from autolm.testing.composed_primitive import as_one
+from autolm.testing.composed_primitive import composed_primitive
 from autolm.testing.example_arguments import Arguments
 from autolm.testing.kernels.kernel_subject import (
     SMALL,
@@ -52,7 +52,9 @@ def with_constants(op: Primitive, constants: Mapping[int, Any], names: str) -> C
         result, rule = op.forward(*arguments, **attributes)
 
         def backward(grad: Array) -> tuple[Any, ...]:
-            return tuple(sent for i, sent in enumerate(rule(grad)) if i not in constants)
+            return tuple(
+                contribution for i, contribution in enumerate(rule(grad)) if i not in constants
+            )
 
         return result, backward
 
@@ -76,7 +78,7 @@ def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
     operands = operands or [i for i, x in enumerate(values) if _kind(x) in "fiu"]
     if not operands:
         raise ValueError("its example has no array of floating point, so nothing to differentiate")
-    primitive = as_one(op) if isinstance(op, Composed) else op
+    primitive = composed_primitive(op) if isinstance(op, Composed) else op
     assert isinstance(primitive, Primitive)
     constants = {i: x for i, x in enumerate(values) if i not in operands}
     domain, names = primitive.domain, _names(op, operands)

@@ -140,7 +140,7 @@ def check_graph(root: Node) -> Report:
     GradientError
         If a rule is wrong.
     ValueError
-        If there is no rule to check.
+        If no operation under `root` has a rule.
 
     Examples
     --------
@@ -208,31 +208,31 @@ def _check_node(node: Node) -> Comparison:
     upstream = upstream_for(derivative.result.shape)
     names = _operand_names(node)
     dtype = np.asarray(node.data).dtype
-    single = any(np.asarray(each.data).dtype == np.float32 for each in (node, *uses))
+    single = any(np.asarray(operand.data).dtype == np.float32 for operand in (node, *uses))
 
-    def held(node: Node, upstream: Any, slack: float) -> Comparison:
-        sent = node.contributions(upstream)
-        analytic = [np.sum([sent[i] for i in places], axis=0) for places in uses.values()]
+    def compared(node: Node, upstream: Any, slack: float) -> Comparison:
+        contributions = node.contributions(upstream)
+        analytic = [np.sum([contributions[i] for i in places], axis=0) for places in uses.values()]
         seed = np.asarray(upstream, dtype=float)
         return compare([names[p[0]] for p in uses.values()], analytic, derivative, seed, slack)
 
     if isinstance(node, Value):
-        return held(node, float(upstream), 1.0)
+        return compared(node, float(upstream), 1.0)
     if not single:
-        return held(node, upstream, 1.0)
-    own = held(node, upstream.astype(dtype), SINGLE)
-    if own.verdict is Verdict.WRONG:
-        return own
+        return compared(node, upstream, 1.0)
+    single_precision = compared(node, upstream.astype(dtype), SINGLE)
+    if single_precision.verdict is Verdict.WRONG:
+        return single_precision
     doubles = {parent: Tensor(in_double(parent), parent.requires_grad) for parent in node.parents}
     assert isinstance(node.op, Primitive)
     same = node.op(*(doubles[parent] for parent in node.parents), **node.attributes)
-    return held(same, upstream, 1.0)
+    return compared(same, upstream, 1.0)
 
 
 def _follows_from_its_operands(node: Node) -> bool:
-    """Whether it is, but for rounding, what its operation makes of its operands as they are now.
+    """Whether recomputing a node from the present data of its operands gives the recorded result.
 
-    A rule is right at the numbers that were recorded, and an optimizer gives parameters others.
+    An optimizer changes parameters in place; a rule can be checked at the recorded numbers only.
     """
     recorded = np.asarray(node.data)
     if isinstance(node.op, Primitive):
@@ -338,10 +338,10 @@ class _Evaluation:
             raise TypeError(
                 f"{name}: it must return a Tensor or a Value, not {type(root).__name__}"
             )
-        sent = _upstream(name, self.upstream, np.shape(root.data))
+        seed = _upstream(name, self.upstream, np.shape(root.data))
         if root.requires_grad:
-            root.backward(float(sent) if isinstance(root, Value) else sent)
-        comparison = self._compared(root, sent)
+            root.backward(float(seed) if isinstance(root, Value) else seed)
+        comparison = self._compared(root, seed)
         if comparison.verdict is Verdict.CORRECT and not any(x.has_grad for x in self.leaves):
             reason = "no path of the graph leads to an input, so no rule was tried"
             return Report(name, Verdict.UNDECIDED, reason=reason)
@@ -356,28 +356,28 @@ class _Evaluation:
         function = getattr(self.f, "forward", self.f)
         return Report(name, Verdict.WRONG, location=location_of(function), failure=failure)
 
-    def _compared(self, root: Node, sent: Array) -> Comparison:
+    def _compared(self, root: Node, upstream: Array) -> Comparison:
         analytic = [np.asarray(leaf.grad) if leaf.has_grad else None for leaf in self.leaves]
         derivative = _differentiated(root, self.evaluate, self.leaves)
         single = any(np.asarray(leaf.data).dtype == np.float32 for leaf in self.leaves)
         slack = SINGLE if single else 1.0
-        comparison = compare(self.names, analytic, derivative, sent, slack)
+        comparison = compare(self.names, analytic, derivative, upstream, slack)
         if comparison.verdict is Verdict.WRONG and root.requires_grad:  # or do large ones cancel?
-            floor = largest_contribution(root, sent)
-            comparison = compare(self.names, analytic, derivative, sent, slack, floor)
+            floor = largest_contribution(root, upstream)
+            comparison = compare(self.names, analytic, derivative, upstream, slack, floor)
         return comparison
 
 
 def _evaluated(
     f: Any, inputs: Sequence[Any], upstream: ArrayLike | None, attributes: dict[str, Any]
 ) -> _Evaluation:
-    """Make leaves of the inputs; the parameters of a module are leaves as they are."""
+    """Create leaves for the inputs; the parameters of a module are leaves already."""
     named = dict(f.named_parameters()) if hasattr(f, "named_parameters") else {}
-    leaves = [_leaf(each) for each in inputs]
+    leaves = [_leaf(argument) for argument in inputs]
 
     def evaluate() -> Any:
         pairs = zip(leaves, inputs, strict=True)
-        return f(*(each if leaf is None else leaf for leaf, each in pairs), **attributes)
+        return f(*(argument if leaf is None else leaf for leaf, argument in pairs), **attributes)
 
     for i, leaf in enumerate(leaves):
         if leaf is not None:

@@ -1,8 +1,8 @@
-"""What a backward rule may have got wrong: each hypothesis predicts what it would say if it had.
+"""Hypotheses about mistakes in a backward rule: each predicts the gradient that one would give.
 
-A hypothesis looks at one call, of which it knows what the rule says, what it should, and how every
-element of the result depends on every element of an operand. It yields sentences, each with the
-gradient that a rule with that mistake would give. `diagnosis.py` holds them against the rule.
+A hypothesis gets one call with the actual gradient, the true one, and the Jacobian. It yields pairs
+of a diagnosis and the gradient that a rule with that mistake would compute; `diagnosis.py` compares
+these predictions with the actual gradient.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ POWERS = (
 )
 
 
-def _nothing_sent(e: Evidence) -> Iterator[tuple[str, Any]]:
+def _no_contribution(e: Evidence) -> Iterator[tuple[str, Any]]:
     yield "a path is missing: nothing is sent", np.zeros_like(e.numeric)
 
 
 def _constant_factor(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try one number for all calls."""
+    """Predict a factor that is the same for all calls."""
     for text, number in CONSTANTS:
         yield f"off by a factor of {text}", number * e.numeric
     fitted = _multiple(e.analytic, e.numeric)
@@ -46,7 +46,7 @@ def _constant_factor(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _factor_of_sizes(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try a number that each call has from its shapes."""
+    """Predict a factor that depends on the shapes of the call."""
     reduced = e.x.size / max(e.result.size, 1)
     sizes = [
         ("the number of elements reduced", reduced),
@@ -61,7 +61,7 @@ def _factor_of_sizes(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try the length of any axis there is, one over another, and a mean over one less."""
+    """Predict the length of an axis as a factor, a ratio of two, and a mean over n − 1 elements."""
     names = e.subject.names_of(e.call)
     sizes = [
         (f"the length of axis {axis - rank} of {name}", float(n))
@@ -71,7 +71,7 @@ def _factor_of_axes(e: Evidence) -> Iterator[tuple[str, Any]]:
     ]
     for text, factor in _with_inverses_and_roots(sizes):
         yield f"off by a factor of {text}", factor * e.numeric
-    # Of rows that are counted by a mask any number may be left out, one by chance.
+    # A mask may exclude any number of rows, so n − 1 may be a coincidence.
     counted = {n for x in e.call.attributes.values() for n in np.shape(x)}
     for text, n in sizes:
         if n > 1 and n not in counted:
@@ -91,7 +91,7 @@ def _with_inverses_and_roots(sizes: list[tuple[str, float]]) -> Iterator[tuple[s
 
 
 def _factor_of_elements(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try a factor that each element has from an operand or the result."""
+    """Predict a factor that is a power of the elements of an operand or the result."""
     names = e.subject.names_of(e.call)
     arrays = [("y", e.result)]
     arrays += [
@@ -104,8 +104,8 @@ def _factor_of_elements(e: Evidence) -> Iterator[tuple[str, Any]]:
             predicted.append(np.tensordot(e.upstream * factor, e.jacobian, e.upstream.ndim))
         if _stretches(array.shape, e.x.shape):
             predicted.append(e.numeric * factor)
-        for each in predicted:
-            yield f"off by a factor that is {power.format(name)}", each
+        for gradient in predicted:
+            yield f"off by a factor that is {power.format(name)}", gradient
 
 
 def _multiple(of: Array, term: Array) -> float:
@@ -120,7 +120,7 @@ def _stretches(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 
 def _operand_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave another operand, or what the operation is told, out of the rule."""
+    """Predict a rule without one of the other operands."""
     names = e.subject.names_of(e.call)
     for other, x in enumerate(e.call.inputs):
         if other == e.operand:
@@ -136,23 +136,23 @@ def _operand_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _attribute_ignored(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try the rule that would be right if the operation had been told something else."""
+    """Predict the rule for another value of an attribute."""
     usual = e.subject.defaults()
     for name, value in {**usual, **e.call.attributes}.items():
         instead = [
             (f"{name} is ignored: the rule is that of {name}={usual.get(name)!r}", usual.get(name))
         ]
         if isinstance(value, float):
-            taken = f"{name} is taken as {{}}: it is left out of the rule"
-            instead += [(taken.format(number), float(number)) for number in (0, 1)]
-        for text, other in instead + [(t.format(name), o) for t, o in _told_otherwise(e, value)]:
+            assumed = f"{name} is taken as {{}}: it is left out of the rule"
+            instead += [(assumed.format(number), float(number)) for number in (0, 1)]
+        for text, other in instead + [(t.format(name), o) for t, o in _other_values(e, value)]:
             if isinstance(other, int | float | str | np.ndarray) and other is not value:
-                told = {**e.call.attributes, name: other}
-                yield text, e.gradient_at(e.call.inputs, e.upstream, told)
+                attributes = {**e.call.attributes, name: other}
+                yield text, e.gradient_at(e.call.inputs, e.upstream, attributes)
 
 
-def _told_otherwise(e: Evidence, value: Any) -> Iterator[tuple[str, Any]]:
-    """List what an attribute might have been, and what a rule that takes it so gets wrong."""
+def _other_values(e: Evidence, value: Any) -> Iterator[tuple[str, Any]]:
+    """List other values of an attribute, each with the diagnosis of a rule that assumes it."""
     if isinstance(value, bool):
         yield f"the rule is that of {{}}={not value}", not value
     elif isinstance(value, int):
@@ -164,16 +164,21 @@ def _told_otherwise(e: Evidence, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _constant_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave out a constant that is added, such as an eps: for large operands it is nothing.
+    """Predict a rule without an added constant, such as an eps.
 
-    What is then left is a power of the scale, and is approached as a power of it.
+    For large operands the constant is negligible: the gradient is then a power of the scale, and
+    the difference from that limit decays as a power of the scale too.
     """
     text = "a constant that is added, such as eps, is left out of the rule"
     for scaled, x in enumerate(e.call.inputs):
         if x.dtype.kind != "f":
             continue
         far, *nearer = (_at_a_scale(e, scaled, scale) for scale in (FAR, *NEARER))
-        if not largest(far) or not largest(e.analytic) or any(each is None for each in nearer):
+        if (
+            not largest(far)
+            or not largest(e.analytic)
+            or any(gradient is None for gradient in nearer)
+        ):
             continue
         degree = round(2 * math.log(largest(e.analytic) / largest(far), FAR)) / 2
         limit = far * FAR**degree
@@ -189,7 +194,7 @@ def _at_a_scale(e: Evidence, operand: int, scale: float) -> Any:
 
 
 def _of_another_upstream(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try functions of the upstream gradient that are not linear."""
+    """Predict functions of the upstream gradient that are not linear."""
     for text, upstream in (
         ("its square", e.upstream**2),
         ("its positive part", np.maximum(e.upstream, 0)),
@@ -201,7 +206,7 @@ def _of_another_upstream(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _result_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave out what comes from one of several results, which lie end to end."""
+    """Predict a rule that ignores the upstream gradient of one of several results."""
     lengths = e.subject.lengths_of_results(e.call)
     for number, (start, length) in enumerate(
         zip(accumulate(lengths, initial=0), lengths, strict=False)
@@ -209,63 +214,66 @@ def _result_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
         mask = np.ones(e.result.shape)
         mask[start : start + length] = 0
         text = f"several results: the upstream gradient of result {number} is left out"
-        yield text, _of_kept(e, e.result, mask)
+        yield text, _masked_gradient(e, e.result, mask)
 
 
 def _left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave out the first or the last slice along an axis, of operand or result."""
+    """Predict a rule without the first or last slice along an axis, of operand or result."""
     for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
         for axis, (end, which) in product(range(whole.ndim), ((0, "first"), (-1, "last"))):
             mask = np.ones(whole.shape)
             mask[(slice(None),) * axis + (slice(end, end + 1 or None),)] = 0
-            yield f"left out: the {which} along axis {axis} {text}", _of_kept(e, whole, mask)
+            yield (
+                f"left out: the {which} along axis {axis} {text}",
+                _masked_gradient(e, whole, mask),
+            )
 
 
 def _tail_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave out what is beyond the last whole block along an axis."""
+    """Predict a rule without the remainder after the last whole block along an axis."""
     for whole, text in ((e.x, "gets nothing"), (e.result, "of the result sends nothing")):
         for axis, block in product(range(-whole.ndim, 0), BLOCKS):
             full = whole.shape[axis] // block * block
             mask = np.ones(whole.shape)
             np.moveaxis(mask, axis, 0)[full:] = 0
             sentence = f"left out: what is beyond a multiple of {block} along axis {axis} {text}"
-            yield sentence, _of_kept(e, whole, mask)
+            yield sentence, _masked_gradient(e, whole, mask)
 
 
-def _of_kept(e: Evidence, whole: Array, mask: Array) -> Any:
-    """Return the gradient that goes to a part of the operand, or comes from one of the result."""
+def _masked_gradient(e: Evidence, whole: Array, mask: Array) -> Any:
+    """Return the gradient of the masked elements of the operand, or from those of the result."""
     if whole is e.x:
         return e.numeric * mask
     return np.tensordot(e.upstream * mask, e.jacobian, e.upstream.ndim)
 
 
 def _parts_left_out(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to leave out several slices along an axis: a block, or every second one."""
-    sent, due = e.matrices
-    right = np.abs(sent - due) <= WRONG * largest(due)
+    """Predict a rule without several slices along an axis: a block, or every second one."""
+    actual, expected = e.matrices
+    right = np.abs(actual - expected) <= WRONG * largest(expected)
     for shape, over, text in (
         (e.x.shape, 0, "get nothing"),
         (e.result.shape, 1, "of the result send nothing"),
     ):
-        needed = due.any(axis=over)
-        missing = needed & ~sent.any(axis=over)
+        needed = expected.any(axis=over)
+        missing = needed & ~actual.any(axis=over)
         if not np.all(missing | right.all(axis=over)):
             continue
         missing, free = np.reshape(missing, shape), ~np.reshape(needed, shape)
         for axis, length in enumerate(shape):
             some = _slices(missing, axis).any(axis=1)
             if np.array_equal(some, _slices(missing | free, axis).all(axis=1)):
-                which = _which(np.flatnonzero(some), length)
+                which = _describe_positions(np.flatnonzero(some), length)
                 if which:
                     yield f"left out: {which} along axis {axis} {text}", e.analytic
 
 
 def _slices(array: Array, axis: int) -> Array:
-    """Return what lies in each slice along an axis, one slice a row."""
+    """Return a matrix with one row for each slice along an axis."""
     return np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
 
 
-def _which(places: Array, length: int) -> str:
+def _describe_positions(places: Array, length: int) -> str:
     """Say where along an axis places are, if they follow one another or alternate."""
     if not 2 <= places.size < length:
         return ""
@@ -300,7 +308,7 @@ def _operands_swapped(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _exchanged(e: Evidence, other: int) -> Array | None:
-    """Ask for the gradient where two operands have changed places."""
+    """Return the gradient of a call with two operands exchanged."""
     inputs = list(e.call.inputs)
     if e.subject.elementwise:
         inputs = [np.broadcast_to(x, e.result.shape).copy() for x in inputs]
@@ -309,17 +317,19 @@ def _exchanged(e: Evidence, other: int) -> Array | None:
     return None if gradient is None else _summed_to(gradient, e.x.shape)
 
 
-def _summed_to(sent: Array, shape: tuple[int, ...]) -> Array | None:
-    """Sum over the axes along which an operand of this shape would have been stretched."""
-    extra = sent.ndim - len(shape)
-    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, sent.shape[extra:], strict=True)):
+def _summed_to(contribution: Array, shape: tuple[int, ...]) -> Array | None:
+    """Sum over the axes along which an operand of this shape would broadcast."""
+    extra = contribution.ndim - len(shape)
+    if extra < 0 or any(
+        n not in (1, m) for n, m in zip(shape, contribution.shape[extra:], strict=True)
+    ):
         return None
     axes = (*range(extra), *(i for i, n in enumerate(shape, extra) if n == 1))
-    return np.asarray(sent.sum(axis=axes).reshape(shape))
+    return np.asarray(contribution.sum(axis=axes).reshape(shape))
 
 
 def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try the gradient with its own axes, the upstream's and the other operands' exchanged."""
+    """Predict transposes of the gradient, of the upstream gradient and of the other operands."""
     for axes in permutations(range(e.analytic.ndim)):
         if axes != tuple(range(e.analytic.ndim)):
             yield "transposed", e.numeric.transpose(axes)
@@ -330,24 +340,28 @@ def _transposed(e: Evidence) -> Iterator[tuple[str, Any]]:
         yield text, np.tensordot(e.jacobian, e.upstream, e.x.ndim)
     if e.x.ndim < 2:
         return
-    for own, above, beside in product((False, True), repeat=3):
-        if not above and not beside:
+    for transpose_result, transpose_upstream, transpose_others in product((False, True), repeat=3):
+        if not transpose_upstream and not transpose_others:
             continue
         inputs = [
-            x.swapaxes(-1, -2) if beside and i != e.operand and x.ndim > 1 else x
+            x.swapaxes(-1, -2) if transpose_others and i != e.operand and x.ndim > 1 else x
             for i, x in enumerate(e.call.inputs)
         ]
-        upstream = e.upstream.swapaxes(-1, -2) if above and e.upstream.ndim > 1 else e.upstream
+        upstream = (
+            e.upstream.swapaxes(-1, -2)
+            if transpose_upstream and e.upstream.ndim > 1
+            else e.upstream
+        )
         predicted = e.gradient_at(inputs, upstream)
         if predicted is not None:
             yield (
                 "transposed: a transpose is missing, or one too many",
-                predicted.swapaxes(-1, -2) if own else predicted,
+                predicted.swapaxes(-1, -2) if transpose_result else predicted,
             )
 
 
 def _reversed(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try another operand, or what is sent, in reverse order along an axis."""
+    """Predict another operand, or the contribution, in reverse order along an axis."""
     for axis in range(e.x.ndim):
         yield (
             f"reversed along axis {axis}: it is sent in the opposite order",
@@ -361,7 +375,7 @@ def _reversed(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _sums(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try sums over axes that are missing, wrong or too many."""
+    """Predict missing, wrong and superfluous sums over axes."""
     paths = e.paths(e.jacobian)
     for axis in range(e.result.ndim):
         for end in (0, -1):
@@ -393,7 +407,7 @@ def _summed_though_kept(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def repeated_index(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try to keep one contribution only, where an index occurs twice."""
+    """Predict a rule that keeps one contribution of a repeated index."""
     if repeats_an_index(e.call.attributes):
         for gradient in _one_of_several(e):
             yield "overwritten: a repeated index keeps one contribution, loses the others", gradient
@@ -405,7 +419,7 @@ def _overwritten(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _one_of_several(e: Evidence) -> Iterator[Array]:
-    """Keep the last contribution, or the first, where several come together."""
+    """Keep the last of the contributions to an element, or the first."""
     paths = e.paths(e.jacobian).reshape(e.result.size, e.x.size)
     for order in (paths, paths[::-1]):
         gradient = np.zeros(e.x.size)
@@ -417,15 +431,15 @@ def _one_of_several(e: Evidence) -> Iterator[Array]:
 def _cross_terms(e: Evidence) -> Iterator[tuple[str, Any]]:
     if e.result.shape == e.x.shape and e.x.size > 1:
         paths = e.paths(e.jacobian).reshape(e.x.size, e.x.size)
-        own = np.diagonal(paths).reshape(e.x.shape)
+        diagonal = np.diagonal(paths).reshape(e.x.shape)
         text = "a path is missing: that from each element to "
-        yield text + "the others", own
-        yield text + "itself", e.numeric - own
+        yield text + "the others", diagonal
+        yield text + "itself", e.numeric - diagonal
 
 
 def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try what is left if one term of the sum is dropped, or taken twice, or has its sign wrong."""
-    own, rest = e.subject.names_of(e.call)[e.operand], e.numeric - e.analytic
+    """Predict a rule with one term dropped, doubled, or with the wrong sign."""
+    name, rest = e.subject.names_of(e.call)[e.operand], e.numeric - e.analytic
     for text, term in _elementary_terms(e):
         for sign in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
             if largest(rest - sign * term) <= 1e-7 * (largest(rest) + 1e-300):
@@ -433,13 +447,13 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
         fitted = _multiple(rest, term)
         yield f"a term is missing: {fitted:.6g} · {text}", e.numeric - fitted * term
     if e.result.shape == e.x.shape:
-        text = f"a term is missing: half of the product rule; the rule computes y/{own} · ḡ"
+        text = f"a term is missing: half of the product rule; the rule computes y/{name} · ḡ"
         yield text, e.upstream * e.result / e.x
     rest = e.numeric - e.analytic
     for axis in (*range(e.x.ndim), None):
-        along = [("", np.ones(e.x.shape)), (f"{own} · ", e.x)]
+        along = [("", np.ones(e.x.shape)), (f"{name} · ", e.x)]
         along += [("y · ", e.result)] if e.result.shape == e.x.shape else []
-        along.append((f"({own} − its mean) · ", e.x - e.x.mean(axis=axis, keepdims=True)))
+        along.append((f"({name} − its mean) · ", e.x - e.x.mean(axis=axis, keepdims=True)))
         length = e.x.size if axis is None else e.x.shape[axis]
         where = "the same for all" if axis is None else "the same along an axis"
         for text, factor in along if length > 2 or e.x.size <= 2 else ():
@@ -451,7 +465,7 @@ def _terms(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _sums_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try a sum inside the rule that runs along another axis than it should."""
+    """Predict a rule with a sum along the wrong axis."""
     if e.result.shape != e.x.shape or e.x.ndim < 2:
         return
     for _, weighted in _weighted(e):
@@ -462,31 +476,31 @@ def _sums_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _weighted(e: Evidence) -> list[tuple[str, Array]]:
-    """List what rules sum along an axis."""
-    own = e.subject.names_of(e.call)[e.operand]
-    return [("ḡ", e.upstream), ("ḡ · y", e.upstream * e.result), (f"ḡ · {own}", e.upstream * e.x)]
+    """List the products that rules often sum along an axis."""
+    name = e.subject.names_of(e.call)[e.operand]
+    return [("ḡ", e.upstream), ("ḡ · y", e.upstream * e.result), (f"ḡ · {name}", e.upstream * e.x)]
 
 
 def _elementary_terms(e: Evidence) -> list[tuple[str, Array]]:
-    """List products of an upstream gradient, plain or summed, with something at hand."""
+    """List products of the upstream gradient, plain or summed, with operands and result."""
     if e.result.shape != e.x.shape:
         return []
     names = e.subject.names_of(e.call)
-    own, y, upstream = names[e.operand], e.result, e.upstream
+    operand, y, upstream = names[e.operand], e.result, e.upstream
     senders = [("ḡ", upstream)]
     for text, weighted in _weighted(e):
         senders += [
             (f"Σ({text})", np.broadcast_to(weighted.sum(axis=axis, keepdims=True), e.x.shape))
             for axis in range(e.x.ndim)
         ]
-    factors = [("1", np.ones(e.x.shape)), ("y", y), ("y²", y * y), (f"{own}²", e.x * e.x)]
+    factors = [("1", np.ones(e.x.shape)), ("y", y), ("y²", y * y), (f"{operand}²", e.x * e.x)]
     factors += [
         (name, x)
         for name, x in zip(names, e.call.inputs, strict=True)
         if x.shape == e.x.shape and x.dtype.kind == "f"
     ]
-    factors += [(f"1/{own}", 1 / e.x), (f"y/{own}", y / e.x), (f"{own} · y", e.x * y)]
-    for name, z in ((own, e.x), ("y", y)):
+    factors += [(f"1/{operand}", 1 / e.x), (f"y/{operand}", y / e.x), (f"{operand} · y", e.x * y)]
+    for name, z in ((operand, e.x), ("y", y)):
         factors += [(f"{name} · (1 − {name})", z * (1 - z)), (f"(1 − {name}²)", 1 - z * z)]
     return [
         (sender if factor == "1" else f"{factor} · {sender}", s * f)
@@ -500,7 +514,7 @@ def _times(sign: float) -> str:
 
 
 def _elsewhere(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try the slope at the result, where that at the operand is meant."""
+    """Predict the slope at the result instead of the operand."""
     if e.result.shape == e.x.shape:
         inputs = [e.result if i == e.operand else x for i, x in enumerate(e.call.inputs)]
         yield (
@@ -510,7 +524,7 @@ def _elsewhere(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _only_where(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Try mistakes that are made for some elements only."""
+    """Predict mistakes in elements of one sign, or in large ones, only."""
     close = np.abs(e.analytic - e.numeric) <= 1e-7 * (largest(e.numeric) + largest(e.analytic))
     if close.all() or not close.any():
         return
@@ -525,7 +539,7 @@ def _only_where(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _rounded(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """See whether all numbers are such as a shorter dtype holds: they went through it."""
+    """Detect a gradient whose numbers all fit a shorter dtype: it was rounded to it."""
     for text, bits, rough in (("single", 23, 1e-4), ("half", 10, 0.05), ("bfloat16", 7, 0.3)):
         mantissa, exponent = np.frexp(e.analytic)
         rounded = np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
@@ -543,44 +557,44 @@ def _misplaced(e: Evidence) -> Iterator[tuple[str, Any]]:
 
 
 def _slope_found(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """Say what the rule computes, if that is simple."""
+    """Describe the function that the rule computes, if it is simple."""
     for text, term in _elementary_terms(e):
         for sign in (1.0, -1.0, 2.0, -2.0, 0.5, -0.5):
             yield f"another slope: the rule computes {_times(sign)}{text}", sign * term
 
 
 def _leaks(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """See whether something is sent where no element of the result depends on it.
+    """Detect contributions to elements that the result does not depend on.
 
-    It explains the rest if no element of the result is wrong that does not send there.
+    They are the diagnosis if every wrong row of the Jacobian has such a contribution.
     """
-    sent, due = e.matrices
-    leaks = (sent != 0) & ~due.any(axis=0)
-    wrong = (np.abs(sent - due) > WRONG * largest(due)).any(axis=1)
+    actual, expected = e.matrices
+    leaks = (actual != 0) & ~expected.any(axis=0)
+    wrong = (np.abs(actual - expected) > WRONG * largest(expected)).any(axis=1)
     if leaks.any() and np.array_equal(wrong, wrong & leaks.any(axis=1)):
         yield "a mask leaks: something is sent where the result does not depend on it", e.analytic
 
 
 def _mixes_along_another_axis(e: Evidence) -> Iterator[tuple[str, Any]]:
-    """See whether elements are sent what belongs to others along an axis that is not mixed."""
+    """Detect contributions between elements along an axis that the forward does not mix."""
     if not e.x.ndim or e.result.shape != e.x.shape:
         return
     places = np.indices(e.x.shape).reshape(e.x.ndim, -1)
     apart = places[:, :, None] != places[:, None, :]
-    said, true = (
+    actual, expected = (
         {axis for axis in range(e.x.ndim) if (matrix.astype(bool) & apart[axis]).any()}
         for matrix in e.matrices
     )
-    extra = sorted(said - true)
-    for from_the_end in (0, e.x.ndim) if extra and true else ():
+    extra = sorted(actual - expected)
+    for from_the_end in (0, e.x.ndim) if extra and expected else ():
         axes_text = ", ".join(str(axis - from_the_end) for axis in extra)
         yield f"summed over the wrong axis: the forward does not mix along {axes_text}", e.analytic
 
 
-# The more particular before the more general, which would fit as well.
+# Specific ones before general ones, which would fit too.
 HYPOTHESES: tuple[Hypothesis, ...] = (
     _rounded,
-    _nothing_sent,
+    _no_contribution,
     repeated_index,
     _constant_factor,
     _factor_of_sizes,
@@ -611,11 +625,11 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
     _parts_left_out,
     _mixes_along_another_axis,
 )
-# Of these alone can it be, where the upstream gradient is no factor of what is sent.
+# The only candidates for a rule that is not linear in the upstream gradient.
 NOT_LINEAR: tuple[Hypothesis, ...] = (_rounded, _upstream_ignored, _of_another_upstream)
-# Mistakes that would be made in every call.
+# Mistakes that would show in every call.
 EVERYWHERE: tuple[Hypothesis, ...] = (
-    _nothing_sent,
+    _no_contribution,
     _constant_factor,
     _of_another_upstream,
     _operand_left_out,

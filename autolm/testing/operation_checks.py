@@ -45,8 +45,8 @@ def check_op(
     """Property-test the gradient of an operation, and diagnose what is wrong with it.
 
     Every law is tried on random examples, and every gradient is compared with an oracle that
-    shares no code with the rule. There is no step size and no tolerance to choose. Arguments
-    override the record of a primitive.
+    shares no code with the rule. No step size or tolerance has to be chosen. Arguments override
+    the record of a primitive.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def report_of(subject: Subject, outcomes: Sequence[LawOutcome]) -> Report:
         return Report(name, Verdict.UNDECIDED, 0.0, location, tuple(outcomes), reason=reason)
     partly = [o for o in outcomes if o.status is Status.HOLDS and o.reason]
     notes = [("not exercised", missed), ("undecided for some examples", partly)]
-    remarks = [f"{note}: {_reasons(those)}" for note, those in notes if those]
+    remarks = [f"{note}: {_reasons(listed)}" for note, listed in notes if listed]
     remarks += dict.fromkeys(text for o in outcomes for text in o.tally.noted)
     reason = "; ".join([subject.note] * bool(subject.note) + remarks)
     return Report(name, Verdict.CORRECT, digits, location, tuple(outcomes), reason=reason)
@@ -155,11 +155,11 @@ def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failu
     """Describe the first law that broke, with the best diagnosis that there is."""
     law, first = broken[0]
     diagnosis = _diagnosis(subject, broken)
-    others = [each for _, each in broken if each.about != "gradient"]
-    same = [each.about for each in others if each.diagnosis == diagnosis != ""]
+    impurities = [error for _, error in broken if error.about != "gradient"]
+    same = [error.about for error in impurities if error.diagnosis == diagnosis != ""]
     facts = ""
     if not diagnosis and law.name in DIAGNOSED:
-        with suppress(Exception):  # whatever a forward raises on the numbers of other calls
+        with suppress(Exception):  # the forward may raise anything on the numbers of other calls
             facts = what_is_known(subject.with_evidence(), first.call)
     return Failure(
         first.message,
@@ -170,7 +170,7 @@ def _failure(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> Failu
         diagnosis,
         facts,
         _other_mistakes(broken[1:], diagnosis),
-        next(iter(same), "gradient") if len(others) < len(broken) else first.about,
+        next(iter(same), "gradient") if len(impurities) < len(broken) else first.about,
         runnable(first.program, subject) if first.program else "",
         f"@example({first.call})" if subject.has_strategy and _is_short(first.call) else "",
         _node(subject, first.call),
@@ -185,28 +185,28 @@ def _is_short(call: Call) -> bool:
 def _diagnosis(subject: Subject, broken: Sequence[tuple[Law, LawBroken]]) -> str:
     """Prefer a certain cause: a broken law of purity explains wrong numbers too."""
     law, first = broken[0]
-    for other, each in broken:
-        if each.about != "gradient" and other.name != extremes.name and each.diagnosis:
-            return each.diagnosis
+    for other, error in broken:
+        if error.about != "gradient" and other.name != extremes.name and error.diagnosis:
+            return error.diagnosis
     if law.name not in DIAGNOSED:
         return first.diagnosis
-    not_linear = "".join(each.diagnosis for other, each in broken if other.name == linear.name)
+    not_linear = "".join(error.diagnosis for other, error in broken if other.name == linear.name)
     try:
         evidence = subject.with_evidence()
         if not_linear:  # then no hypothesis of a linear rule can be right
             return diagnose(evidence, first.call, NOT_LINEAR) or not_linear
         return diagnose(evidence, first.call) or first.diagnosis
-    except Exception:  # whatever a forward raises on the numbers of other calls
+    except Exception:  # the forward may raise anything on the numbers of other calls
         return first.diagnosis
 
 
 def _other_mistakes(broken: Sequence[tuple[Law, LawBroken]], diagnosis: str) -> tuple[str, ...]:
     """List further broken laws, where the first mistake is hardly the cause."""
     return tuple(
-        f"{law.name}: {each.message}"
-        for law, each in broken
-        if (each.about != "gradient" or law.name == extremes.name)
-        and each.diagnosis not in ("", diagnosis)
+        f"{law.name}: {error.message}"
+        for law, error in broken
+        if (error.about != "gradient" or law.name == extremes.name)
+        and error.diagnosis not in ("", diagnosis)
     )
 
 

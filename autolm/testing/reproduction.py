@@ -16,7 +16,7 @@ from typing import Any
 
 from autolm.ops import OPERATIONS
 from autolm.testing.call import Call, literal
-from autolm.testing.composed_primitive import AsOne
+from autolm.testing.composed_primitive import ComposedForward
 from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.subject import Subject
 
@@ -71,7 +71,7 @@ def runnable(program: str, subject: Subject) -> str:
     if isinstance(forward, Kernel):
         lines = _lookup(name, forward.function, forward.source)
         return forward.runnable(program, lines) if lines else ""
-    op = forward.op if isinstance(forward, AsOne) else subject.op
+    op = forward.op if isinstance(forward, ComposedForward) else subject.op
     lines = _lookup(name, op, op.forward)
     if not lines and (lines := _lookup(name, op.forward, op.forward)):
         lines.append(f"{name} = {op.kind}({name})")

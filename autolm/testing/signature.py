@@ -17,7 +17,7 @@ from autolm.ops.primitive import Primitive
 from autolm.outside.arguments import quote, read_int
 from autolm.testing.call import Call, literal
 from autolm.testing.calls_from_patterns import ANY_AXES
-from autolm.testing.composed_primitive import as_one
+from autolm.testing.composed_primitive import composed_primitive
 from autolm.testing.operation_runner import OperationRunner
 from autolm.testing.relations import Relation
 from autolm.testing.strategies import read_domain
@@ -144,7 +144,7 @@ class Signature(OperationRunner):
 def _read_operation(op: Any) -> Primitive:
     """Return the operation as a primitive, with a name that a program can use."""
     if isinstance(op, Composed):
-        op = as_one(op)
+        op = composed_primitive(op)
     if not isinstance(op, Primitive):
         if not callable(op):
             given = quote(op)

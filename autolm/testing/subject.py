@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from autolm.ops.array_operation import Case
 from autolm.testing.call import Call
-from autolm.testing.calls_from_patterns import attributes_for, emptied, from_pattern
+from autolm.testing.calls_from_patterns import attributes_for, from_pattern, with_empty_axis
 from autolm.testing.operation_runner import OperationError
 from autolm.testing.signature import Signature
 from autolm.testing.strategies import (
@@ -103,7 +103,7 @@ class Subject(Signature):
 def _elementwise(draw: st.DrawFn, subject: Subject, stretched: bool, edge: bool) -> Way:
     chosen = draw(_elementwise_shapes(len(subject.operands), stretched))
     if edge:
-        chosen = draw(emptied(chosen))
+        chosen = draw(with_empty_axis(chosen))
     return chosen, draw(attributes_for(chosen, subject.attributes, edge))
 
 
