@@ -1,9 +1,9 @@
-"""Find out which shapes an operation takes, where nobody told and not any will do.
+"""Find the shapes that an operation accepts, if it declares none and is not elementwise.
 
-An operation that takes all shapes which broadcast is elementwise. Another says what it minds only
-by an error; so it is tried. First every number of axes, all of one length. Then, axis by axis,
-which lengths may change alone and which only together: that is how shapes depend on each other.
-A call counts if the forward takes it and the rule can be run on what comes out.
+An operation that accepts all shapes that broadcast is elementwise. For others the shapes are found
+by trial: first all numbers of axes, with one length for all; then, axis by axis, the lengths that
+may change alone and those that must change together. A shape is accepted if the forward accepts it
+and the rule can be run on its result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from autolm.testing.subject import Subject, positive_definite, upstream_for
 from autolm.testing.verdict import Verdict, compare
 
 Shapes = tuple[Shape, ...]
-Place = tuple[int, int]  # an axis: of which operand, and which
+Place = tuple[int, int]  # an axis: (operand, axis)
 
 BASE = 2  # the length of every axis, to begin with
 LENGTHS = (3, 2, 4, 5, 1, 6)  # that differ, for axes that may
@@ -36,41 +36,43 @@ MOST_AXES = 4
 MOST_ELEMENTS = 48  # of an operand
 MOST_STRETCHED = 2  # of the cases that have an axis of length 1
 MOST_TOGETHER = 4  # axes that have to be of one length
-MOST_RANKS = 6  # ways to choose numbers of axes, of which cases are made
+MOST_RANKS = 6  # combinations of numbers of axes that become cases
 MOST_NAMED = 3  # shapes that are left out
 PATIENCE = 2.0  # seconds of the processor, after which what was found has to do
 
 
-def with_legal_shapes(subject: Subject) -> Subject:
+def with_accepted_shapes(subject: Subject) -> Subject:
     """Return the subject with cases that its operation takes; itself if it takes any shapes.
 
     So it is, too, where nothing is found: then the laws report what the forward says.
     """
     if not subject.elementwise or is_varied(subject.attributes):
         return subject
-    refused = [shapes for shapes in _that_broadcast(len(subject.operands)) if _no(subject, shapes)]
+    refused = [
+        shapes for shapes in _that_broadcast(len(subject.operands)) if _is_refused(subject, shapes)
+    ]
     if not refused:
         return subject
-    left_out: dict[Shapes, str] = {}
-    accepted = list(dict.fromkeys(_legal(subject, left_out)))
+    excluded: dict[Shapes, str] = {}
+    accepted = list(dict.fromkeys(_accepted_shapes(subject, excluded)))
     if not accepted:
         return subject
     cases = tuple(Case(shapes, subject.attributes) for shapes in accepted)
-    shapes_text = ", ".join(_written(shapes) for shapes in accepted)
-    note = f"it refuses {_written(refused[0])}; tried on guessed shapes {shapes_text}"
-    failing = [shapes for shapes, error in left_out.items() if error]
+    shapes_text = ", ".join(_describe(shapes) for shapes in accepted)
+    note = f"it refuses {_describe(refused[0])}; tried on guessed shapes {shapes_text}"
+    failing = [shapes for shapes, error in excluded.items() if error]
     if failing:
-        note += f"; left out, where its forward runs and its rule fails: {_several(failing)}"
-        note += f" (at the first, {left_out[failing[0]]})"
-    wrong = [shapes for shapes, error in left_out.items() if not error]
+        note += f"; left out, where its forward runs and its rule fails: {_list_shapes(failing)}"
+        note += f" (at the first, {excluded[failing[0]]})"
+    wrong = [shapes for shapes, error in excluded.items() if not error]
     if wrong:
-        note += f"; its rule is wrong for {_several(wrong)}, which its forward should refuse"
+        note += f"; its rule is wrong for {_list_shapes(wrong)}, which its forward should refuse"
     return replace(subject, cases=cases, note=note)
 
 
-def _several(those: Sequence[Shapes]) -> str:
-    more = f" and {len(those) - MOST_NAMED} more" if len(those) > MOST_NAMED else ""
-    return ", ".join(map(_written, those[:MOST_NAMED])) + more
+def _list_shapes(listed: Sequence[Shapes]) -> str:
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return ", ".join(map(_describe, listed[:MOST_NAMED])) + more
 
 
 def _that_broadcast(operands: int) -> list[Shapes]:
@@ -82,11 +84,11 @@ def _that_broadcast(operands: int) -> list[Shapes]:
     return alike
 
 
-def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
+def _accepted_shapes(subject: Subject, excluded: dict[Shapes, str]) -> Iterator[Shapes]:
     """Find shapes of several ranks: of lengths that differ, all of one, some of 1.
 
-    Those that are hardly meant go into `left_out` for the report, with the error of the rule
-    there; without one it is wrong.
+    Shapes that are probably accepted by accident go into `excluded`, with the error of the rule; an
+    empty text means that the rule is wrong for them.
     """
     end = time.process_time() + PATIENCE
     count = len(subject.operands)
@@ -94,24 +96,24 @@ def _legal(subject: Subject, left_out: dict[Shapes, str]) -> Iterator[Shapes]:
     ranks = sorted(product(range(most + 1), repeat=count), key=_rank_of_ranks)
     by_rank: dict[tuple[int, ...], list[Shapes]] = {}
     failed: list[Shapes] = []
-    for each in ranks:
+    for combination in ranks:
         if len(by_rank) == MOST_RANKS or time.process_time() > end:
             break
-        same = tuple((BASE,) * rank for rank in each)
-        if not _no(subject, same):
-            generic, *others = _varied(subject, same)
-            failing = {shapes: how_it_fails(subject, shapes) for shapes in (generic, *others)}
-            left_out |= {shapes: error for shapes, error in failing.items() if error}
+        same = tuple((BASE,) * rank for rank in combination)
+        if not _is_refused(subject, same):
+            generic, *more = _varied(subject, same)
+            failing = {shapes: how_it_fails(subject, shapes) for shapes in (generic, *more)}
+            excluded |= {shapes: error for shapes, error in failing.items() if error}
             if not failing[generic]:  # where it fails a square matrix may go through
-                by_rank[each] = [shapes for shapes, error in failing.items() if not error]
+                by_rank[combination] = [shapes for shapes, error in failing.items() if not error]
             else:
                 failed += failing
-    if not by_rank:  # the rule fails wherever the forward runs: that is what is wrong
-        left_out.clear()
+    if not by_rank:  # the rule fails for all of them: the laws report it
+        excluded.clear()
         yield from failed[:MOST_RANKS]
-    for each, cases in by_rank.items():
-        if _is_an_accident(subject, each, by_rank):
-            left_out[cases[0]] = ""
+    for combination, cases in by_rank.items():
+        if _is_an_accident(subject, combination, by_rank):
+            excluded[cases[0]] = ""
         else:
             yield from cases
 
@@ -169,7 +171,7 @@ def _varied(subject: Subject, same: Shapes) -> Iterator[Shapes]:
 def _of_other_lengths(
     subject: Subject, same: Shapes, free: set[Place], groups: Sequence[tuple[Place, ...]]
 ) -> Iterator[Shapes]:
-    """Make shapes of which axes differ that may; and one more where an axis may be longer."""
+    """Make shapes with different lengths where possible; also with one axis longer."""
     some = LENGTHS[: max(4, len(groups))]
     for order in islice(permutations(some, min(len(groups), len(some))), ORDERS):
         lengths = {place: n for group, n in zip(groups, order, strict=False) for place in group}
@@ -178,7 +180,7 @@ def _of_other_lengths(
             for place, n in lengths.items()
         }
         for shapes in (_with(same, longer), _with(same, lengths)):
-            if _fits(shapes) and not _no(subject, shapes):
+            if _fits(shapes) and not _is_refused(subject, shapes):
                 yield shapes
 
 
@@ -186,18 +188,21 @@ def _that_agree(subject: Subject, same: Shapes) -> tuple[set[Place], list[tuple[
     """Return the axes that may change alone, and all in groups of those that change together."""
     places = _places(same)
 
-    def change(those: Sequence[Place]) -> bool:
-        return not _no(subject, _with(same, dict.fromkeys(those, BASE + 1)))
+    def change(changed: Sequence[Place]) -> bool:
+        return not _is_refused(subject, _with(same, dict.fromkeys(changed, BASE + 1)))
 
     free = {place for place in places if change([place])}
     groups: list[tuple[Place, ...]] = []
     for place in sorted(places, key=lambda place: place in free):
         if any(place in group for group in groups):
             continue
-        others = [p for p in places if p != place and not any(p in group for group in groups)]
+        rest = [p for p in places if p != place and not any(p in group for group in groups)]
         sizes = [0] if place in free else range(1, MOST_TOGETHER)
         together = (
-            (place, *those) for n in sizes for those in combinations(others, n) if n < len(places)
+            (place, *partners)
+            for n in sizes
+            for partners in combinations(rest, n)
+            if n < len(places)
         )
         groups.append(next(filter(change, together), (place,)))
     return free, groups
@@ -218,7 +223,7 @@ def _fits(shapes: Shapes) -> bool:
     return all(math.prod(shape) <= MOST_ELEMENTS for shape in shapes)
 
 
-def _no(subject: Subject, shapes: Shapes) -> bool:
+def _is_refused(subject: Subject, shapes: Shapes) -> bool:
     """Whether the forward refuses shapes; a number has no axis, even if NumPy takes one."""
     axes = {"axis", "axes", "dim", "dims"}  # NumPy's reductions take axis=-1 of a number
     if () in shapes and any(
@@ -264,5 +269,5 @@ def call_of_shapes(subject: Subject, shapes: Shapes) -> Call:
     return call
 
 
-def _written(shapes: Shapes) -> str:
+def _describe(shapes: Shapes) -> str:
     return " with ".join("×".join(map(str, shape)) or "a number" for shape in shapes)

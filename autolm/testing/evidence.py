@@ -106,7 +106,9 @@ class Evidence:
         node, size = self.subject.node(self.call), self.result.size
         actual = np.zeros((size, self.x.size))
         for i, unit in enumerate(np.eye(size)):
-            row = self.subject.sent(node, unit.reshape(self.result.shape))[self.operand]
+            row = self.subject.node_contributions(node, unit.reshape(self.result.shape))[
+                self.operand
+            ]
             actual[i] = np.ravel(row) if row is not None else 0
         return actual, self.jacobian.reshape(actual.shape)
 

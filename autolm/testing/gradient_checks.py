@@ -286,7 +286,7 @@ def _diagnosis(node: Any) -> str:
     call = _call_of(node)
     cause = diagnose(subject, call)
     if not cause and len(set(node.parents)) < len(node.parents):
-        cause = of_uses(subject, call, subject.sent(node, call.upstream))
+        cause = of_uses(subject, call, subject.node_contributions(node, call.upstream))
     return f"{subject.op.name}: {cause}" if cause else ""
 
 

@@ -1,12 +1,12 @@
-"""Call an operation with other keywords than those it has by default.
+"""Call an operation with other values of its keywords.
 
-A keyword with a default is a part of what an operation promises: a flag may be turned, an axis may
-be another, from either end, an index of another kind. Nobody told which of these it takes; so, as
-with shapes, they are tried. One is left out if the forward refuses it by an error, or is no
-function there: draws random numbers, writes into its operands, gives no finite numbers. And
-axis=None, in place of a number, if the rule refuses it: NumPy's forwards take it unasked.
+A keyword with a default is a part of the contract: a flag may be inverted, an axis or an index may
+be another. Accepted values are not declared, so they are found by trial, as shapes are. A value is
+left out if the forward raises, draws random numbers, writes into its operands or returns numbers
+that are not finite. ``axis=None`` is left out if the rule refuses it: NumPy's forwards accept it by
+default.
 
-A test that wants a keyword to stay as it is says so: `attributes={"keepdims": False}`.
+A test can fix a keyword: `attributes={"keepdims": False}`.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from typing import Any
 import numpy as np
 
 from autolm.ops.array_operation import Case
-from autolm.testing.accepted_shapes import call_of_shapes, how_it_fails, with_legal_shapes
+from autolm.testing.accepted_shapes import call_of_shapes, how_it_fails, with_accepted_shapes
 from autolm.testing.call import Call, literal_keywords
 from autolm.testing.operation_runner import OperationError
 from autolm.testing.strategies import Shape
 from autolm.testing.subject import Subject
 
-Told = dict[str, Any]
+Keywords = dict[str, Any]
 
 AXES = ("axis", "axes", "dim", "dims")
 INDICES = ("index", "idx", "ids", "indices")
 FAMILIES = (("mean", "sum", "none"), ("valid", "same", "full"), ("none", "tanh"))
 MOST = 12  # ways to tell other keywords, of a call of one number of axes
 MOST_AXES = 4  # of an operand: so many are not needed
-MOST_CALLS = 2  # numbers of axes at which they are told
+MOST_CALLS = 2  # cases, of different numbers of axes, in which keywords are varied
 
 
 def with_other_keywords(subject: Subject) -> Subject:
     """Find the shapes that an operation takes, and other keywords that it takes there."""
     needed = _needed(subject)
-    subject_with_shapes = with_legal_shapes(
+    subject_with_shapes = with_accepted_shapes(
         replace(subject, attributes={**subject.attributes, **needed})
     )
     if subject_with_shapes.patterns:
@@ -69,8 +69,8 @@ def with_other_keywords(subject: Subject) -> Subject:
     return replace(subject_with_shapes, variants=tuple(variants), note=note)
 
 
-def _defaults(subject: Subject) -> Told:
-    """Return the keywords that no call was told, each with its default."""
+def _defaults(subject: Subject) -> Keywords:
+    """Return the keywords that no call sets, each with its default."""
     fixed = {*subject.attributes, *(name for case in subject.cases for name in case.attributes)}
     return {
         name: default
@@ -79,8 +79,8 @@ def _defaults(subject: Subject) -> Told:
     }
 
 
-def _needed(subject: Subject) -> Told:
-    """Choose an axis, or an index, where one must be told and was not."""
+def _needed(subject: Subject) -> Keywords:
+    """Choose a value for a required axis or index that no call sets."""
     if not subject.elementwise:
         return {}
     missing = [
@@ -88,7 +88,7 @@ def _needed(subject: Subject) -> Told:
         for name, default in subject.defaults().items()
         if default is inspect.Parameter.empty and name not in subject.attributes
     ]
-    chosen: Told = {name: -1 for name in missing if name in AXES}
+    chosen: Keywords = {name: -1 for name in missing if name in AXES}
     return chosen | {name: [0, 0] for name in missing if name in INDICES}
 
 
@@ -113,8 +113,8 @@ def _richness(shapes: tuple[Shape, ...]) -> tuple[int, ...]:
     return sum(map(len, shapes)), sum(n > 1 for n in lengths), len({*lengths})
 
 
-def _ways(defaults: Told, rank: int, shape: Shape) -> Iterator[Told]:
-    """List what else may be told: one keyword at a time, and axes with each flag turned."""
+def _ways(defaults: Keywords, rank: int, shape: Shape) -> Iterator[Keywords]:
+    """List other keywords: one at a time, and axes combined with each inverted flag."""
     flags = {name: not value for name, value in defaults.items() if isinstance(value, bool)}
     for name, value in defaults.items():
         for other in _others(name, value, rank, shape):
@@ -123,7 +123,7 @@ def _ways(defaults: Told, rank: int, shape: Shape) -> Iterator[Told]:
                 yield from ({name: other, flag: turned} for flag, turned in flags.items())
 
 
-def _with_repeats(attributes: Mapping[str, Any]) -> Iterator[Told]:
+def _with_repeats(attributes: Mapping[str, Any]) -> Iterator[Keywords]:
     """Repeat the first of the indices that a case names."""
     for name, value in attributes.items():
         if name in INDICES and isinstance(value, list | np.ndarray):
@@ -163,7 +163,7 @@ def _axes(value: Any, rank: int) -> Iterator[Any]:
         yield None
 
 
-def _is_another_function(subject: Subject, case: Case, keywords: Told) -> bool:
+def _is_another_function(subject: Subject, case: Case, keywords: Keywords) -> bool:
     """Whether the forward takes this, gives the same twice, and leaves its operands alone.
 
     What changes no number of the result speaks of the gradient alone, such as that it stops here:

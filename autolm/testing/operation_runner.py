@@ -1,4 +1,4 @@
-"""Run an operation and its backward rule, and says in plain words what went wrong."""
+"""Run an operation and its backward rule; report errors in terms of the contract of a primitive."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class OperationRunner:
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
         """Record the call in a graph."""
-        own = call.copy()  # an operation that writes into its operands spoils only these
-        self.run(own.copy())
-        return self.op(*(leaves or map(Tensor, own.inputs)), **call.attributes)
+        copy = call.copy()  # an operation that writes into its operands changes only this copy
+        self.run(copy.copy())
+        return self.op(*(leaves or map(Tensor, copy.inputs)), **call.attributes)
 
     def contributions(self, call: Call) -> tuple[Array | None, ...]:
-        """Return what the rule sends to each operand, cast and reduced as the engine does."""
-        return self.sent(self.node(call), call.upstream)
+        """Return the contribution to each operand, cast and summed as the engine does."""
+        return self.node_contributions(self.node(call), call.upstream)
 
-    def sent(self, node: Tensor, upstream: Array | None) -> tuple[Array | None, ...]:
+    def node_contributions(self, node: Tensor, upstream: Array | None) -> tuple[Array | None, ...]:
         """Apply the rule of a node of this operation."""
         if not node.requires_grad or upstream is None:
             return tuple(None for _ in node.parents or self.operands)
@@ -74,15 +74,15 @@ class OperationRunner:
             raise self._rule_error(error) from error
 
     def raw_contributions(self, rule: Any, upstream: Array, call: Call) -> list[Array]:
-        """Apply a rule, and return the very arrays that it gives for real operands."""
+        """Return the arrays that a rule returns for real operands, not copied or cast."""
         try:
             with np.errstate(all="ignore"):
-                sent = rule(upstream)
+                contributions = rule(upstream)
         except Exception as error:
             raise self._rule_error(error) from error
-        if not isinstance(sent, tuple | list):
+        if not isinstance(contributions, tuple | list):
             return []  # `sent` reports it
-        pairs = zip(sent, call.inputs, strict=False)
+        pairs = zip(contributions, call.inputs, strict=False)
         arrays = [np.asarray(c) for c, x in pairs if c is not None and x.dtype.kind == "f"]
         return [array for array in arrays if array.dtype.kind in "fiu"]
 

@@ -1,10 +1,10 @@
-"""The oracle: what the derivative of a function is, told without its backward rule.
+"""The oracle: the derivative of a function, computed without its backward rule.
 
-Three methods, the first that can be believed. The *complex step*, Im f(x + ih)/h with h = 10⁻³⁰,
-has no step to choose and no cancellation; it needs a forward that keeps the imaginary part. *Dual
-numbers* need NumPy functions that they were taught. *Ridders' extrapolation* needs only values, and
-says how wrong it may be. One derivative along a random direction by Ridders judges the exact two: a
-forward that drops an imaginary part somewhere inside is found out by it.
+It uses the first of three methods that passes a test. The *complex step*, Im f(x + ih)/h with h =
+10⁻³⁰, has no step to choose and no cancellation; it needs a forward that keeps the imaginary part.
+*Dual numbers* need a forward made of NumPy functions with known derivatives. *Ridders'
+extrapolation* needs values only, and estimates its error. The test of the two exact methods is one
+derivative along a random direction by Ridders: it detects a forward that drops an imaginary part.
 
 Source of the first: Squire and Trapp, Using complex variables to estimate derivatives of real
 functions (1998).
@@ -128,11 +128,11 @@ def _read_point(function: Any, point: Any, domains: Any, judge: Any) -> tuple[Ar
 
 def complex_step(function: Function, point: Sequence[Array], direction: Direction) -> Array:
     """Differentiate along a direction by a step into the imaginary."""
-    moved = [
+    stepped = [
         np.asarray(x + 1j * (STEP * d)) if x.dtype.kind == "f" else x
         for x, d in zip(point, direction, strict=True)
     ]
-    result = np.asarray(_attempt(function, moved))
+    result = np.asarray(_attempt(function, stepped))
     if result.dtype.kind != "c":
         raise UnsuitableError("the forward drops the imaginary part")
     return np.asarray(result.imag / STEP)
@@ -140,10 +140,10 @@ def complex_step(function: Function, point: Sequence[Array], direction: Directio
 
 def dual_step(function: Function, point: Sequence[Array], direction: Direction) -> Array:
     """Differentiate along a direction by dual numbers."""
-    moved = [
+    stepped = [
         Dual(x, d) if x.dtype.kind == "f" else x for x, d in zip(point, direction, strict=True)
     ]
-    result = _attempt(function, moved)
+    result = _attempt(function, stepped)
     if not isinstance(result, Dual):
         raise UnsuitableError("the forward drops the derivative")
     return result.tangent
@@ -155,7 +155,7 @@ def _attempt(function: Function, arguments: Sequence[Any]) -> Any:
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         try:
             return function(*arguments)
-        except Exception as error:  # whatever a forward raises on numbers it was not made for
+        except Exception as error:  # the forward may raise anything on complex or dual numbers
             raise UnsuitableError(str(error)) from error
 
 

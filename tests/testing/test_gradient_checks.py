@@ -149,7 +149,7 @@ def test_the_guilty_node_is_named_with_its_operation_scope_and_location():
     failure = failure_of(check_graph, ops.sum(y * x))
     assert failure.node is y
     assert "the rule of exponential_almost in head at" in failure.message
-    assert "test_checking_gradients.py:" in failure.message
+    assert "test_gradient_checks.py:" in failure.message
     assert "factor of 1.000001" in failure.diagnosis
 
 

@@ -1,7 +1,7 @@
 """Guess arguments of a kernel that has no example: shapes that its forward accepts.
 
-The guess may not be what the kernel is meant for. So a check on it may prove the kernel for these
-arguments, and never calls it wrong.
+The kernel may not be meant for the guess: a check may find it correct for these arguments, and
+never calls it wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.primitive import Primitive
-from autolm.testing.accepted_shapes import with_legal_shapes
+from autolm.testing.accepted_shapes import with_accepted_shapes
 from autolm.testing.kernels.kernel import Kernel
 from autolm.testing.strategies import REALS, choices
 from autolm.testing.subject import Subject
@@ -37,7 +37,7 @@ class Guess:
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{name} {_written(x)}" for name, x in zip(self.names, self.arguments, strict=True)
+            f"{name} {_describe(x)}" for name, x in zip(self.names, self.arguments, strict=True)
         )
 
     def written(self, array: str) -> list[str]:
@@ -47,7 +47,7 @@ class Guess:
         ]
 
 
-def _written(argument: Any) -> str:
+def _describe(argument: Any) -> str:
     shape = getattr(argument, "shape", None)
     if shape is None:
         return f"= {argument!r}"
@@ -71,16 +71,16 @@ def guess_call(
     ]
     names = tuple(parameter.name for parameter in parameters)
     plain = [PLAIN.get(_annotated(parameter)) for parameter in parameters]
-    arrays = [_filled(USUAL) if each is None else each for each in plain]
+    arrays = [_filled(USUAL) if number is None else number for number in plain]
 
-    def made(values: Sequence[Any]) -> tuple[Any, ...]:
+    def tensors_of(values: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(make(x) if isinstance(x, np.ndarray) else x for x in values)
 
-    kernel = kernel_of(made(arrays))
+    kernel = kernel_of(tensors_of(arrays))
     operands = tuple(slot.name for slot in kernel.operands)
     if not operands:
-        return Guess(names, made(arrays), accepted=False)
-    subject = with_legal_shapes(
+        return Guess(names, tensors_of(arrays), accepted=False)
+    subject = with_accepted_shapes(
         Subject(
             *(Primitive(kernel, kernel.__name__), operands, (REALS,) * len(operands), (), ()),
             *(kernel.fixed, ()),
@@ -89,7 +89,7 @@ def guess_call(
     shapes = iter(subject.cases[0].shapes if subject.cases else (USUAL,) * len(operands))
     guessed = [_filled(next(shapes)) if isinstance(x, np.ndarray) else x for x in arrays]
     accepted = kernel.takes([x for x in guessed if isinstance(x, np.ndarray)])
-    return Guess(names, made(guessed), accepted)
+    return Guess(names, tensors_of(guessed), accepted)
 
 
 def _annotated(parameter: inspect.Parameter) -> Any:

@@ -26,21 +26,21 @@ class JaxRun:
     """One run of a function, with its vector-Jacobian product."""
 
     def __init__(
-        self, results: Sequence[Any], pull: Callable[[Any], Any], asked: Sequence[bool]
+        self, results: Sequence[Any], pull: Callable[[Any], Any], requires_grad: Sequence[bool]
     ) -> None:
-        self.results = [np.asarray(each) for each in results]
-        self._dtypes = [each.dtype for each in results]
-        self._pull, self._asked = pull, asked
+        self.results = [np.asarray(result) for result in results]
+        self._dtypes = [result.dtype for result in results]
+        self._pull, self._requires_grad = pull, requires_grad
 
     def pull(self, upstreams: Sequence[Array | None]) -> list[Array | None]:
         """Return the gradient of each operand; an upstream of None is zeros."""
         jnp = library("jax").numpy
-        sent = [
+        cotangents = [
             jnp.asarray(np.zeros(each.shape) if u is None else u, dtype)
             for each, dtype, u in zip(self.results, self._dtypes, upstreams, strict=True)
         ]
-        gradients = iter(self._pull(sent))
-        return [np.asarray(next(gradients)) if yes else None for yes in self._asked]
+        gradients = iter(self._pull(cotangents))
+        return [np.asarray(next(gradients)) if yes else None for yes in self._requires_grad]
 
 
 class JaxKernel(Kernel):
@@ -120,7 +120,7 @@ class JaxKernel(Kernel):
             real_results = [i for i, each in enumerate(leaves) if not _is_discrete(each)]
             if not real_results:
                 raise TypeError("no result holds real numbers, so there is nothing to prove")
-            self.kept = tuple(real_results)
+            self.differentiable = tuple(real_results)
             return [leaves[i] for i in real_results]
 
         return results
@@ -142,29 +142,29 @@ class JaxKernel(Kernel):
         self,
         arrays: Sequence[Any],
         attributes: Attributes,
-        asked: Sequence[bool] | None = None,
+        requires_grad: Sequence[bool] | None = None,
     ) -> JaxRun:
         """Run the function on arrays of any precision."""
         jnp = library("jax").numpy
-        asked = tuple([True] * len(arrays) if asked is None else asked)
-        own = {id(x): jnp.asarray(x) for x in arrays}
-        operands = [own[id(x)] for x in arrays]
+        requires_grad = tuple([True] * len(arrays) if requires_grad is None else requires_grad)
+        arrays_by_id = {id(x): jnp.asarray(x) for x in arrays}
+        operands = [arrays_by_id[id(x)] for x in arrays]
         results = self._function_of(attributes)(*operands)
-        gradients = self._function_of(attributes, asked)
-        return JaxRun(results, lambda sent: gradients(sent, *operands), asked)
+        gradients = self._function_of(attributes, requires_grad)
+        return JaxRun(results, lambda cotangents: gradients(cotangents, *operands), requires_grad)
 
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
         """Run it without a gradient."""
-        return [np.asarray(each) for each in self._function_of(attributes)(*arrays)]
+        return [np.asarray(result) for result in self._function_of(attributes)(*arrays)]
 
     def _function_of(
-        self, attributes: Attributes, asked: tuple[bool, ...] | None = None
+        self, attributes: Attributes, requires_grad: tuple[bool, ...] | None = None
     ) -> Callable[..., Any]:
-        """Return the forward, or the gradients of the operands in `asked`; compiled if possible."""
-        key = (asked, *((name, _identity(value)) for name, value in attributes.items()))
+        """Return the forward, or the required gradients; compiled if possible."""
+        key = (requires_grad, *((name, _identity(value)) for name, value in attributes.items()))
         if key not in self._functions:
             whole = self._called(self.function, attributes)
-            plain = whole if asked is None else _gradients_of(whole, asked)
+            plain = whole if requires_grad is None else _gradients_of(whole, requires_grad)
             self._functions[key] = library("jax").jit(plain) if self.compiled else plain
         return self._functions[key]
 
@@ -174,10 +174,10 @@ class JaxKernel(Kernel):
         points = [x.value if isinstance(x, Dual) else np.asarray(x) for x in arrays]
         tangents = [x.tangent if isinstance(x, Dual) else np.zeros(np.shape(x)) for x in arrays]
         body = self._called(self.body, attributes)
-        results, moved = jax.jvp(body, tuple(points), tuple(tangents))
+        results, tangents_of_results = jax.jvp(body, tuple(points), tuple(tangents))
         return [
             Dual(np.asarray(result), np.asarray(tangent))
-            for result, tangent in zip(results, moved, strict=True)
+            for result, tangent in zip(results, tangents_of_results, strict=True)
         ]
 
     def batched(self, operands: Sequence[Array], upstream: Array, attributes: Attributes) -> Any:
@@ -190,8 +190,8 @@ class JaxKernel(Kernel):
             return _joined(results)
 
         together, pull = jax.vjp(jax.vmap(row), *map(jax.numpy.asarray, operands))
-        sent = pull(jax.numpy.asarray(upstream))
-        return np.asarray(together), [np.asarray(each) for each in sent]
+        gradients = pull(jax.numpy.asarray(upstream))
+        return np.asarray(together), [np.asarray(gradient) for gradient in gradients]
 
     def gradient_as_function(self) -> JaxGradient:
         """Return the function that gives its gradient."""
@@ -229,18 +229,21 @@ class JaxGradient(JaxKernel):
         self.compiled = kernel.compiled
 
 
-def _gradients_of(whole: Callable[..., Any], asked: tuple[bool, ...]) -> Callable[..., Any]:
-    """Return a function of upstreams and operands that computes the gradients in `asked`."""
+def _gradients_of(whole: Callable[..., Any], requires_grad: tuple[bool, ...]) -> Callable[..., Any]:
+    """Return a function of upstreams and operands that computes the required gradients."""
 
-    def gradients(sent: Any, *operands: Any) -> Any:
-        def of_asked(*some: Any) -> Any:
-            left = iter(some)
+    def gradients(cotangents: Any, *operands: Any) -> Any:
+        def of_required(*some: Any) -> Any:
+            remaining = iter(some)
             return whole(
-                *(next(left) if yes else x for x, yes in zip(operands, asked, strict=True))
+                *(
+                    next(remaining) if yes else x
+                    for x, yes in zip(operands, requires_grad, strict=True)
+                )
             )
 
-        free = [x for x, yes in zip(operands, asked, strict=True) if yes]
-        return library("jax").vjp(of_asked, *free)[1](sent)
+        free = [x for x, yes in zip(operands, requires_grad, strict=True) if yes]
+        return library("jax").vjp(of_required, *free)[1](cotangents)
 
     return gradients
 
@@ -251,11 +254,11 @@ def _identity(value: Any) -> Any:
 
 
 def _joined(results: Sequence[Any]) -> Any:
-    """Concatenate several results, as `end_to_end` does."""
+    """Concatenate several results, as `concatenated` does."""
     jnp = library("jax").numpy
     if len(results) == 1:
         return results[0]
-    return jnp.concatenate([each.reshape(-1) for each in results])
+    return jnp.concatenate([result.reshape(-1) for result in results])
 
 
 def _is_none(value: Any) -> bool:

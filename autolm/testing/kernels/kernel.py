@@ -55,8 +55,8 @@ class Kernel(ABC):
         The user's function.
     slots
         Its arguments, in order.
-    kept
-        Which of its results have a gradient.
+    differentiable
+        The indices of its results that have a gradient.
     """
 
     noun: ClassVar[str]  # for an array, in messages
@@ -67,7 +67,7 @@ class Kernel(ABC):
 
     def __init__(self, function: Any, name: str, slots: Sequence[Slot]) -> None:
         self.function, self.__name__, self.slots = function, name, tuple(slots)
-        self.kept: tuple[int, ...] | None = None
+        self.differentiable: tuple[int, ...] | None = None
         self.is_random = False  # whether the forward draws random numbers
         self.is_coarse = False  # whether it computes in single precision, given doubles
 
@@ -102,9 +102,12 @@ class Kernel(ABC):
 
     @abstractmethod
     def run(
-        self, arrays: Sequence[Array], attributes: Attributes, asked: Sequence[bool] | None = None
+        self,
+        arrays: Sequence[Array],
+        attributes: Attributes,
+        requires_grad: Sequence[bool] | None = None,
     ) -> KernelRun:
-        """Run the forward so that gradients can be pulled back to the operands in `asked`."""
+        """Run the forward so that gradients can be pulled back to the operands that require one."""
 
     @abstractmethod
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
@@ -158,23 +161,23 @@ class Kernel(ABC):
         """Run the forward: with a rule on doubles, without one on other numbers of an oracle."""
         if any(isinstance(x, Dual) for x in operands):
             duals = self.along(operands, attributes)
-            value = end_to_end([each.value for each in duals])
-            return Dual(value, end_to_end([each.tangent for each in duals])), _no_rule
+            value = concatenated([each.value for each in duals])
+            return Dual(value, concatenated([each.tangent for each in duals])), _no_rule
         arrays = [np.asarray(x) for x in operands]
         if self.is_coarse and any(x.dtype.kind == "c" for x in arrays):
             raise TypeError("what computes in single precision drops an imaginary part silently")
         if any(x.dtype.kind == "c" or x.dtype == np.longdouble for x in arrays):
-            return end_to_end(self.values(list(map(_narrowed, arrays)), attributes)), _no_rule
+            return concatenated(self.values(list(map(_narrowed, arrays)), attributes)), _no_rule
         run = self.run(arrays, attributes)
 
         def backward(upstream: Array) -> tuple[Array, ...]:
-            sent = run.pull(apart(upstream, run.results))
+            gradients = run.pull(split_like(upstream, run.results))
             return tuple(
                 np.zeros(x.shape, x.dtype) if a is None else a
-                for a, x in zip(sent, arrays, strict=True)
+                for a, x in zip(gradients, arrays, strict=True)
             )
 
-        return end_to_end(run.results), backward
+        return concatenated(run.results), backward
 
     def runnable(self, program: str, definition: Sequence[str]) -> str:
         """Put the imports and the definition of the function before a program."""
@@ -193,15 +196,15 @@ def _narrowed(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype == np.longdouble else array
 
 
-def end_to_end(arrays: Sequence[Array]) -> Array:
+def concatenated(arrays: Sequence[Array]) -> Array:
     """Concatenate several flattened arrays; return a single one unchanged."""
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate([np.reshape(each, -1) for each in arrays])
 
 
-def apart(whole: Array, like: Sequence[Array]) -> list[Array]:
-    """Undo `end_to_end`: split an array into parts of the given shapes."""
+def split_like(whole: Array, like: Sequence[Array]) -> list[Array]:
+    """Undo `concatenated`: split an array into parts of the given shapes."""
     if len(like) == 1:
         return [whole]
     ends = np.cumsum([math.prod(each.shape) for each in like])[:-1]
@@ -209,10 +212,12 @@ def apart(whole: Array, like: Sequence[Array]) -> list[Array]:
     return [part.reshape(each.shape) for part, each in zip(parts, like, strict=True)]
 
 
-def pulled(kernel: Kernel, call: Call, asked: Sequence[bool] | None = None) -> list[Array | None]:
+def pulled(
+    kernel: Kernel, call: Call, requires_grad: Sequence[bool] | None = None
+) -> list[Array | None]:
     """Run a call, and pull its upstream gradient back."""
-    run = kernel.run(call.inputs, call.attributes, asked)
-    return run.pull(apart(call.given_upstream.copy(), run.results))
+    run = kernel.run(call.inputs, call.attributes, requires_grad)
+    return run.pull(split_like(call.given_upstream.copy(), run.results))
 
 
 @cache

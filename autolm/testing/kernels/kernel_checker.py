@@ -25,7 +25,7 @@ PRECISIONS = ("float32", "float16", "bfloat16")
 
 
 def _precisions(kernel: Kernel, dtypes: Sequence[Any] | None, caller: str) -> tuple[str, ...]:
-    """Return the names of the precisions to try: those told, or those that the forward takes."""
+    """Return the names of the precisions to test: `dtypes`, or all that the forward accepts."""
     if dtypes is not None and not isinstance(dtypes, tuple | list):
         raise TypeError(f"{caller}: dtypes must be a list of dtypes, not {dtypes!r}")
     named = [_name_of(dtype) for dtype in (PRECISIONS if dtypes is None else dtypes)]
@@ -102,7 +102,7 @@ class KernelChecker:
         broadcast
             Whether the function takes inputs of any shapes that broadcast.
         dtypes
-            The precisions to test besides; by default float32, float16 and bfloat16, if accepted.
+            Further precisions to test; by default float32, float16 and bfloat16, if accepted.
         order
             2 to test that the backward can be differentiated too.
         vmap
@@ -181,8 +181,8 @@ class KernelChecker:
                 call.upstream = upstream_for(shape)
                 if upstream is not None:
                     plain = isinstance(upstream, np.ndarray | float | int | list | tuple)
-                    sent = upstream if plain else kernel.numbers(upstream)
-                    call.upstream = np.array(np.broadcast_to(np.asarray(sent, float), shape))
+                    gradient = upstream if plain else kernel.numbers(upstream)
+                    call.upstream = np.array(np.broadcast_to(np.asarray(gradient, float), shape))
             return report_of(subject, examine_call(subject, call, self.laws)).require()
 
     def _prepared(self, F: Any, examples: Sequence[Any], caller: str) -> Kernel:

@@ -1,7 +1,7 @@
 """Laws of kernels: mistakes that a check at one point, in one layout and size, misses.
 
-Each compares a kernel with itself under one changed condition, or with the oracle at another size:
-so each names the condition that makes the difference.
+Each compares a kernel with itself under one changed condition, or with the oracle at another size,
+so that a broken law names the condition.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.kernels.kernel import KernelRun, apart
+from autolm.testing.kernels.kernel import KernelRun, split_like
 from autolm.testing.kernels.kernel_subject import KernelSubject
 from autolm.testing.laws import backward_rule, edges, scales
 from autolm.testing.laws.backward_rule import rule, shapes
@@ -56,8 +56,8 @@ def filled(gradients: Arrays, call: Call) -> list[Array]:
 def base_gradient(subject: KernelSubject, call: Call) -> tuple[list[Array], float]:
     """Return the gradient of all operands for a plain call, and the size of it."""
     run = attempt("the forward", subject.kernel.run, call.inputs, call.attributes)
-    whole = filled(pull(run, apart(call.given_upstream.copy(), run.results)), call)
-    result = np.concatenate([np.ravel(each) for each in run.results])
+    whole = filled(pull(run, split_like(call.given_upstream.copy(), run.results)), call)
+    result = np.concatenate([np.ravel(part) for part in run.results])
     scale = gradient_scale(whole, call.inputs, result, np.ravel(call.given_upstream))
     return whole, scale
 
@@ -83,7 +83,7 @@ def differing(
 def require_same(
     subject: KernelSubject,
     call: Call,
-    found: Arrays,
+    actual: Arrays,
     expected: Arrays,
     scale: float,
     message: str,
@@ -91,21 +91,23 @@ def require_same(
     about: About = "gradient",
 ) -> None:
     """Raise if gradients differ that should be the same; `{}` in the message is the operand."""
-    rows = differing(subject, call, found, expected, scale)
+    rows = differing(subject, call, actual, expected, scale)
     if rows:
         raise broken(subject, call, message.format(rows[0].operand), diagnosis, rows, about)
 
 
 def _check_frozen(subject: KernelSubject, call: Call, tally: Tally) -> None:
-    """Require the gradients of some operands only."""
+    """Compare the gradients of some operands with those of all."""
     expected, scale = base_gradient(subject, call)
     names = subject.names_of(call)
-    for asked in _subsets(len(names)):
-        those = ", ".join(name for name, yes in zip(names, asked, strict=True) if yes)
-        where = f"where only {those} requires a gradient"
-        run = attempt("the forward", subject.kernel.run, call.inputs, call.attributes, asked)
-        actual = pull(run, apart(call.given_upstream.copy(), run.results), where)
-        wanted = [b if yes else None for b, yes in zip(expected, asked, strict=True)]
+    for requires_grad in _subsets(len(names)):
+        operands = ", ".join(name for name, yes in zip(names, requires_grad, strict=True) if yes)
+        where = f"where only {operands} requires a gradient"
+        run = attempt(
+            "the forward", subject.kernel.run, call.inputs, call.attributes, requires_grad
+        )
+        actual = pull(run, split_like(call.given_upstream.copy(), run.results), where)
+        wanted = [b if yes else None for b, yes in zip(expected, requires_grad, strict=True)]
         rows = differing(subject, call, actual, wanted, scale)
         if rows:
             nothing = all(
@@ -121,17 +123,19 @@ def _check_frozen(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 def _subsets(count: int) -> list[tuple[bool, ...]]:
     """List proper subsets of the operands."""
-    every = [each for each in product((True, False), repeat=count) if any(each) and not all(each)]
+    every = [
+        subset for subset in product((True, False), repeat=count) if any(subset) and not all(subset)
+    ]
     if count <= MANY:
         return every
-    return [each for each in every if sum(each) in (1, count - 1)]
+    return [subset for subset in every if sum(subset) in (1, count - 1)]
 
 
 def _check_results(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Use one of several results alone."""
     kernel = subject.kernel
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
-    parts = apart(call.given_upstream.copy(), run.results)
+    parts = split_like(call.given_upstream.copy(), run.results)
     for k in range(len(parts)):
         alone = [part if i == k else None for i, part in enumerate(parts)]
         zeros = [part if i == k else np.zeros_like(part) for i, part in enumerate(parts)]
@@ -145,14 +149,14 @@ def _check_results(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 def _check_sizes(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Compare a call of another size with the oracle."""
-    own = ", ".join("×".join(map(str, x.shape)) or "a number" for x in call.inputs)
+    sizes = ", ".join("×".join(map(str, x.shape)) or "a number" for x in call.inputs)
     try:
         rule.check(subject, call, tally)
     except LawBroken as error:
-        error.diagnosis = f"sizes: wrong at {own}, and right at the sizes of the examples"
+        error.diagnosis = f"sizes: wrong at {sizes}, and right at the sizes of the examples"
         raise
     except OperationError as error:
-        raise OperationError(f"at {own}, {error}") from error
+        raise OperationError(f"at {sizes}, {error}") from error
 
 
 def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
@@ -174,7 +178,7 @@ def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
             message = f"the result differs from the reference's by up to {off:.3g}"
             raise broken(subject, call, message, "the forward is not that of the reference")
     ours_gradient, scale = base_gradient(subject, call)
-    parts = apart(call.given_upstream.copy(), theirs.results)
+    parts = split_like(call.given_upstream.copy(), theirs.results)
     wanted = filled(attempt("the backward of the reference", theirs.pull, parts), call)
     message = "the gradient differs from the reference's"
     require_same(subject, call, ours_gradient, wanted, scale, message, "")
@@ -182,11 +186,11 @@ def _check_reference(subject: KernelSubject, call: Call, tally: Tally) -> None:
 
 def _check_hygiene(subject: KernelSubject, call: Call, tally: Tally) -> None:
     """Require that inputs, upstream gradients and results stay unchanged."""
-    own = call.copy()
-    run = attempt("the forward", subject.kernel.run, own.inputs, own.attributes)
+    copy = call.copy()
+    run = attempt("the forward", subject.kernel.run, copy.inputs, copy.attributes)
     results = copies(run.results)
-    _require_inputs(subject, call, own, "forward")
-    parts = copies(apart(call.given_upstream, run.results))
+    _require_inputs(subject, call, copy, "forward")
+    parts = copies(split_like(call.given_upstream, run.results))
     before = copies(parts)
     pull(run, parts)
     if not all(map(equal, parts, before)):
@@ -199,12 +203,12 @@ def _check_hygiene(subject: KernelSubject, call: Call, tally: Tally) -> None:
             *(subject, call, "the backward rule changed the result in place"),
             "result mutated: other operations still need that array",
         )
-    _require_inputs(subject, call, own, "backward rule")
+    _require_inputs(subject, call, copy, "backward rule")
     _note_dtype(subject, call, tally)
 
 
-def _require_inputs(subject: KernelSubject, call: Call, own: Call, by: str) -> None:
-    for name, x, before in zip(subject.names_of(call), own.inputs, call.inputs, strict=True):
+def _require_inputs(subject: KernelSubject, call: Call, copy: Call, by: str) -> None:
+    for name, x, before in zip(subject.names_of(call), copy.inputs, call.inputs, strict=True):
         if not equal(x, before):
             message = f"input {name} was changed in place by the {by}"
             raise impure(subject, call, message, f"input mutated: {name}")
@@ -233,22 +237,22 @@ def _check_state(subject: KernelSubject, call: Call, tally: Tally) -> None:
         later = kernel.run(other, call.attributes)
     except Exception:  # numbers that it refuses
         later = kernel.run(call.copy().inputs, call.attributes)
-    parts = apart(call.given_upstream.copy(), run.results)
+    parts = split_like(call.given_upstream.copy(), run.results)
 
     def require(when: str, how: str, cause: str) -> None:
-        found = attempt(how, run.pull, copies(parts))
-        require_same(subject, call, found, expected, scale, when, cause, "purity")
+        gradients = attempt(how, run.pull, copies(parts))
+        require_same(subject, call, gradients, expected, scale, when, cause, "purity")
 
-    kept, saved = (
+    cause_kept, cause_saved = (
         "state is kept between calls",
         "the backward rule changes what the forward has saved",
     )
     message = "after the {} of another call the gradient of the first is another"
-    require(message.format("forward"), "the backward rule, after another call,", kept)
+    require(message.format("forward"), "the backward rule, after another call,", cause_kept)
     again = "a second backward through the same graph gives another gradient"
-    require(again, "a second backward", saved)
+    require(again, "a second backward", cause_saved)
     attempt("the backward rule, of another call,", later.pull, copies(parts))
-    require(message.format("backward"), "a third backward", kept)
+    require(message.format("backward"), "a third backward", cause_kept)
     tally.exercised["second backward"] += 1
 
 
@@ -267,7 +271,7 @@ def _of_several(subject: KernelSubject) -> Any:
 
 
 def _of_several_results(subject: KernelSubject) -> Any:
-    return of_examples(subject) if len(subject.kernel.kept or ()) > 1 else None
+    return of_examples(subject) if len(subject.kernel.differentiable or ()) > 1 else None
 
 
 def _each_size(subject: KernelSubject) -> list[Subject]:
@@ -291,7 +295,7 @@ kinks, extremes, linear, magnitudes = (
 broadcasting = replace(shapes, examples=_that_broadcast)
 frozen = Law(
     "frozen",
-    "each operand gets the same gradient, whichever others are asked for theirs",
+    "the gradient of an operand does not depend on which other operands require one",
     _of_several,
     _check_frozen,
     most=2,

@@ -1,8 +1,8 @@
 """A kernel under test: shapes and numbers of its calls, and the options of a check.
 
-Calls are derived from a user's examples: with other numbers, and with other lengths of their axes,
-where lengths that are equal in an example change together. Sizes that the forward refuses are left
-out, and named in the report.
+Calls are derived from the examples of the user, with other numbers and other lengths of axes.
+Lengths that are equal in an example change together. Sizes that the forward refuses are left out,
+and listed in the report.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class KernelSubject(Subject):
     def lengths_of_results(self, call: Call) -> tuple[int, ...]:
         """Return the length of each of several results, from one more run."""
         results = self.kernel.run(call.inputs, call.attributes).results
-        return tuple(each.size for each in results) if len(results) > 1 else ()
+        return tuple(result.size for result in results) if len(results) > 1 else ()
 
     def with_evidence(self) -> KernelSubject:
         """Return the same with small calls of other sizes."""
@@ -76,17 +76,17 @@ class KernelSubject(Subject):
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:
         """Record the call in a graph, with its attributes bound: they may have any names."""
-        own = call.copy()
-        self.run(own.copy())  # which raises errors for users
+        copy = call.copy()
+        self.run(copy.copy())  # which raises errors for users
         forward = partial(self.kernel, **call.attributes)
-        return Primitive(forward, self.op.name)(*(leaves or map(Tensor, own.inputs)))
+        return Primitive(forward, self.op.name)(*(leaves or map(Tensor, copy.inputs)))
 
     def program(self, call: Call) -> str:
         """Write a statement that checks the call."""
         words = [
             self.kernel.written(x) for x in self.kernel.arguments(call.inputs, call.attributes)
         ]
-        if call.upstream is not None and len(self.kernel.kept or "1") == 1:
+        if call.upstream is not None and len(self.kernel.differentiable or "1") == 1:
             words.append(f"upstream={self.kernel.written(call.upstream)}")
         return f"check_gradient({', '.join([self.op.name, *words])})"
 
@@ -148,27 +148,30 @@ def subject_of(
     domain: Any = None,
     shapes: Sequence[Sequence[Shape]] = (),
     broadcast: bool = False,
-    **asked: Any,
+    **options: Any,
 ) -> KernelSubject:
     """Derive the calls of a kernel from the arguments of one call."""
-    if asked.get("order", 1) not in (1, 2):
-        raise ValueError(f"{kernel.__name__}: order must be 1 or 2, not {asked['order']!r}")
+    if options.get("order", 1) not in (1, 2):
+        raise ValueError(f"{kernel.__name__}: order must be 1 or 2, not {options['order']!r}")
     examples = tuple(np.asarray(slot.value, dtype=float) for slot in kernel.operands)
     names = tuple(slot.name for slot in kernel.operands)
-    own = Case(tuple(x.shape for x in examples), kernel.fixed)
+    example_case = Case(tuple(x.shape for x in examples), kernel.fixed)
     _require_a_run(kernel, examples)
     subject = KernelSubject(
-        *(Primitive(kernel, kernel.__name__), names, (REALS,) * len(names), (own,), ()),
+        *(Primitive(kernel, kernel.__name__), names, (REALS,) * len(names), (example_case,), ()),
         *({}, ()),
         has_strategy=False,
         examples=examples,
-        **asked,
+        **options,
     )
-    subject = replace(subject, cases=(_made_small(subject, own),))
+    subject = replace(subject, cases=(_made_small(subject, example_case),))
     subject = _with_numbers(subject, domain)
     subject = replace(subject, slack=_slack(subject))
     kernel.is_coarse = subject.slack > 1
-    more = [Case(_read_shapes(kernel.__name__, names, each), kernel.fixed) for each in shapes]
+    more = [
+        Case(_read_shapes(kernel.__name__, names, call_shapes), kernel.fixed)
+        for call_shapes in shapes
+    ]
     if broadcast:
         return replace(subject, cases=(), attributes=kernel.fixed)
     sizes, refused = _other_sizes(subject)
@@ -194,13 +197,15 @@ def _require_a_run(kernel: Kernel, examples: Sequence[Array]) -> None:
 
 def _read_shapes(name: str, names: Sequence[str], shapes: Any) -> tuple[Shape, ...]:
     listed = shapes if isinstance(shapes, tuple | list) else ()
-    those = tuple(tuple(shape) if isinstance(shape, tuple | list) else None for shape in listed)
-    if len(those) != len(names) or None in those:
+    call_shapes = tuple(
+        tuple(shape) if isinstance(shape, tuple | list) else None for shape in listed
+    )
+    if len(call_shapes) != len(names) or None in call_shapes:
         raise ValueError(
             f"{name}: shapes must be a list of calls, each a shape for {', '.join(names)}; "
             f"not {shapes!r}"
         )
-    return those  # type: ignore[return-value]
+    return call_shapes  # type: ignore[return-value]
 
 
 def lengths_of(case: Case) -> list[int]:
@@ -264,7 +269,7 @@ def _is_finite(subject: KernelSubject, case: Case) -> bool:
             results = subject.kernel.values(inputs, case.attributes)
         except Exception:
             return False
-        if not all(np.all(np.isfinite(each)) for each in results):
+        if not all(np.all(np.isfinite(result)) for result in results):
             return False
     return True
 
@@ -274,7 +279,9 @@ def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
     names, case = subject.operands, subject.cases[0]
     if domain is not None:
         several = isinstance(domain, tuple | list) and not all(map(np.isscalar, domain))
-        domains = [read_domain("domain", each) for each in (domain if several else [domain])]
+        domains = [
+            read_domain("domain", interval) for interval in (domain if several else [domain])
+        ]
         if len(domains) not in (1, len(names)):
             count = f"{len(domains)} domains for {len(names)} operands"
             raise ValueError(f"{subject.op.name}: {count}; give one for each, or one for all")
@@ -284,8 +291,8 @@ def _with_numbers(subject: KernelSubject, domain: Any) -> KernelSubject:
         tried = replace(subject, domains=domains_tried)
         if _is_finite(tried, case):
             return tried
-    own = Case(tuple(x.shape for x in subject.examples), subject.kernel.fixed)
-    return replace(subject, domains=around, cases=(own,), near=True)
+    example_case = Case(tuple(x.shape for x in subject.examples), subject.kernel.fixed)
+    return replace(subject, domains=around, cases=(example_case,), near=True)
 
 
 def interval_around(x: Array) -> tuple[float, float]:
@@ -325,7 +332,7 @@ def _slack(subject: KernelSubject) -> float:
     def function(*arrays: Array) -> Array:
         doubles = [x.astype(float) for x in arrays]
         values = subject.kernel.values(doubles, case.attributes)
-        return np.concatenate([np.ravel(each).astype(float) for each in values])
+        return np.concatenate([np.ravel(value).astype(float) for value in values])
 
     with np.errstate(all="ignore"):
         direction = [np.ones(x.shape) for x in point]

@@ -147,7 +147,7 @@ class TorchKernel(Kernel):
         return self.takes(operands)
 
     def lacks(self, error: BaseException) -> str:
-        """Name the device that a forward asked for by an error, if it is not here."""
+        """Name the device that a forward requires_grad for by an error, if it is not here."""
         message = str(error).lower().replace("triton", "cuda")
         for name in ("cuda", "mps", "xpu"):
             if name in message and not getattr(library("torch"), name).is_available():
@@ -187,17 +187,19 @@ class TorchKernel(Kernel):
         self,
         arrays: Sequence[Any],
         attributes: Attributes,
-        asked: Sequence[bool] | None = None,
+        requires_grad: Sequence[bool] | None = None,
     ) -> TorchRun:
         """Run the function on arrays, or on tensors of any layout and precision."""
         torch = library("torch")
-        made: dict[int, Any] = {}
+        leaf_by_id: dict[int, Any] = {}
         for i, x in enumerate(arrays):
-            if id(x) not in made:  # an operand that is used twice is one tensor
+            if id(x) not in leaf_by_id:  # an operand that is used twice is one tensor
                 leaf = x if isinstance(x, torch.Tensor) else self.tensor(x)
                 floats = leaf.is_floating_point()
-                made[id(x)] = leaf.detach().requires_grad_(floats and (asked is None or asked[i]))
-        leaves = [made[id(x)] for x in arrays]
+                leaf_by_id[id(x)] = leaf.detach().requires_grad_(
+                    floats and (requires_grad is None or requires_grad[i])
+                )
+        leaves = [leaf_by_id[id(x)] for x in arrays]
         inputs = [leaf.clone() for leaf in leaves] if self.in_place else leaves
         results = self.call(self.apply, inputs, attributes)
         return TorchRun(self, leaves, self._with_gradients(results))
@@ -222,12 +224,14 @@ class TorchKernel(Kernel):
 
     def _with_gradients(self, results: Sequence[Any]) -> list[Any]:
         """Return the results that require a gradient; all of floating point, if none does."""
-        if self.kept is None:
+        if self.differentiable is None:
             floats = [i for i, each in enumerate(results) if each.is_floating_point()]
-            self.kept = tuple(i for i in floats if results[i].requires_grad) or tuple(floats)
-            if not self.kept:
+            self.differentiable = tuple(i for i in floats if results[i].requires_grad) or tuple(
+                floats
+            )
+            if not self.differentiable:
                 raise TypeError("no result holds real numbers, so there is nothing to prove")
-        return [results[i] for i in self.kept]
+        return [results[i] for i in self.differentiable]
 
     def values(self, arrays: Sequence[Array], attributes: Attributes) -> list[Array]:
         """Run the function without a gradient."""
@@ -235,7 +239,7 @@ class TorchKernel(Kernel):
             tensors = [self.tensor(x) for x in arrays]
             inputs = [t.clone() for t in tensors] if self.in_place else tensors
             results = self.call(self.apply, inputs, attributes)
-        return [self.numbers(results[i]) for i in self.kept or range(len(results))]
+        return [self.numbers(results[i]) for i in self.differentiable or range(len(results))]
 
     def along(self, arrays: Sequence[Any], attributes: Attributes) -> list[Dual]:
         """Push a derivative through the forward by PyTorch's forward mode."""
@@ -250,7 +254,10 @@ class TorchKernel(Kernel):
             ]
             inputs = [each.clone() for each in duals] if self.in_place else duals
             results = self.call(self.body, inputs, attributes)
-            parts = [forward_ad.unpack_dual(results[i]) for i in self.kept or range(len(results))]
+            parts = [
+                forward_ad.unpack_dual(results[i])
+                for i in self.differentiable or range(len(results))
+            ]
         return [Dual(self.numbers(p), 0.0 if t is None else self.numbers(t)) for p, t in parts]
 
     def _forward_alone(self, *arguments: Any) -> Any:
@@ -264,16 +271,20 @@ class TorchKernel(Kernel):
         torch = library("torch")
         leaves = [self.tensor(x).requires_grad_() for x in operands]
 
-        def end_to_end(*tensors: Any) -> Any:
+        def concatenated_results(*tensors: Any) -> Any:
             results = self.call(self.apply, tensors, attributes)
-            kept = [results[i] for i in self.kept or ()]
-            return kept[0] if len(kept) == 1 else torch.cat([each.reshape(-1) for each in kept])
+            differentiable = [results[i] for i in self.differentiable or ()]
+            return (
+                differentiable[0]
+                if len(differentiable) == 1
+                else torch.cat([each.reshape(-1) for each in differentiable])
+            )
 
-        together = torch.func.vmap(end_to_end, randomness="same")(*leaves)
-        sent = torch.autograd.grad(together, leaves, self.tensor(upstream), allow_unused=True)
+        together = torch.func.vmap(concatenated_results, randomness="same")(*leaves)
+        gradients = torch.autograd.grad(together, leaves, self.tensor(upstream), allow_unused=True)
         return self.numbers(together), [
             np.zeros(x.shape) if a is None else self.numbers(a)
-            for a, x in zip(sent, operands, strict=True)
+            for a, x in zip(gradients, operands, strict=True)
         ]
 
     def gradient_as_function(self) -> TorchGradient:
@@ -302,7 +313,7 @@ class TorchGradient(TorchKernel):
         super().__init__(kernel.function, kernel.__name__, slots, kernel.device)
         self.first, self.is_random, self.in_place = kernel, kernel.is_random, kernel.in_place
         self.dtype = kernel.dtype
-        self.kept = tuple(range(len(of)))
+        self.differentiable = tuple(range(len(of)))
         self.apply = self._gradient
         self.body = self._backward_alone
         self.names = [slot.name for slot in rest]
@@ -318,23 +329,26 @@ class TorchGradient(TorchKernel):
         operands, upstream, rest = self._parts(arguments)
         with torch.enable_grad():
             leaves = [x if x.requires_grad else x.detach().requires_grad_() for x in operands]
-            given = [x.clone() for x in leaves] if self.in_place else leaves
-            results = self.first.call(self.first.apply, given, rest)
-            sent = self._like(results, upstream)
-            kept = [results[i] for i in self.first.kept or ()]
-            found = torch.autograd.grad(kept, leaves, sent, create_graph=True, allow_unused=True)
+            copies = [x.clone() for x in leaves] if self.in_place else leaves
+            results = self.first.call(self.first.apply, copies, rest)
+            upstreams = self._like(results, upstream)
+            differentiable = [results[i] for i in self.first.differentiable or ()]
+            gradients = torch.autograd.grad(
+                differentiable, leaves, upstreams, create_graph=True, allow_unused=True
+            )
         return [
             torch.zeros_like(leaf) if gradient is None else gradient
-            for gradient, leaf in zip(found, leaves, strict=True)
+            for gradient, leaf in zip(gradients, leaves, strict=True)
         ]
 
     def _like(self, results: Sequence[Any], upstream: Any) -> list[Any]:
-        kept = [results[i] for i in self.first.kept or ()]
-        if len(kept) == 1:
+        differentiable = [results[i] for i in self.first.differentiable or ()]
+        if len(differentiable) == 1:
             return [upstream]
-        sizes = [each.numel() for each in kept]
+        sizes = [each.numel() for each in differentiable]
         return [
-            part.reshape(each.shape) for part, each in zip(upstream.split(sizes), kept, strict=True)
+            part.reshape(each.shape)
+            for part, each in zip(upstream.split(sizes), differentiable, strict=True)
         ]
 
     def _backward_alone(self, *arguments: Any) -> Any:
@@ -349,11 +363,11 @@ class TorchGradient(TorchKernel):
             {k: self.tensor(v) if isinstance(v, np.ndarray) else v for k, v in rest.items()},
         )
         context = Context(tuple(slot.is_operand for slot in self.first.slots))
-        found = forward_with(function, context, whole)
-        several = found if isinstance(found, tuple | list) else [found]
-        sent = iter(self._like([x for x in several if isinstance(x, torch.Tensor)], upstream))
-        kept = self.first.kept or ()
-        grads = [next(sent) if i in kept else None for i in range(len(several))]
+        output = forward_with(function, context, whole)
+        several = output if isinstance(output, tuple | list) else [output]
+        upstreams = iter(self._like([x for x in several if isinstance(x, torch.Tensor)], upstream))
+        differentiable = self.first.differentiable or ()
+        grads = [next(upstreams) if i in differentiable else None for i in range(len(several))]
         gradients = function.backward(context, *grads)
         several = gradients if isinstance(gradients, tuple | list) else [gradients]
         return [
@@ -404,7 +418,7 @@ def forward_with(function: Any, context: Context, arguments: Sequence[Any]) -> A
 
 
 def argument_names(signature: inspect.Signature | None, count: int) -> list[str]:
-    """Return the names of the first `count` arguments; numbered ones if there is no signature."""
+    """Return the names of the first `count` arguments; number them without a signature."""
     names: list[str] = []
     for parameter in signature.parameters.values() if signature else ():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.testing.call import Call
-from autolm.testing.kernels.kernel import apart, library
+from autolm.testing.kernels.kernel import library, split_like
 from autolm.testing.kernels.kernel_laws import (
     attempt,
     base_gradient,
@@ -82,7 +82,9 @@ def _check_upstreams(subject: KernelSubject, call: Call, tally: Tally) -> None:
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
     parts = [
         kernel.tensor(np.array(part, order="C"), like=result)
-        for part, result in zip(apart(call.given_upstream, run.results), run.tensors, strict=True)
+        for part, result in zip(
+            split_like(call.given_upstream, run.results), run.tensors, strict=True
+        )
     ]
     ways: list[tuple[str, list[Any], list[Any]]] = []
     for name, layout in layouts_of(max(parts, key=lambda part: part.ndim)):
@@ -120,18 +122,18 @@ def _check_inputs(subject: KernelSubject, call: Call, tally: Tally) -> None:
     _check_expanded(subject, call, tally)
     chosen = [(name, [i]) for i, name in enumerate(names)]
     chosen += [("all", list(range(len(names))))] * (len(names) > 1)
-    for who, those in chosen:
-        most = max((plain[i] for i in those), key=lambda tensor: tensor.ndim)
+    for who, indices in chosen:
+        most = max((plain[i] for i in indices), key=lambda tensor: tensor.ndim)
         for name, layout in layouts_of(most):
             tensors = [
-                _laid(x, name, layout) if i in those else x.clone() for i, x in enumerate(plain)
+                _laid(x, name, layout) if i in indices else x.clone() for i, x in enumerate(plain)
             ]
             try:
                 run = kernel.run(tensors, call.attributes)
             except Exception:  # it refuses this layout
                 tally.exercised["refused layout"] += 1
                 continue
-            parts = apart(call.given_upstream.copy(), run.results)
+            parts = split_like(call.given_upstream.copy(), run.results)
             where = f"where {who} is {name}" if who != "all" else f"where all inputs are {name}"
             actual = pull(run, parts, where)
             _require_same(subject, call, actual, expected, where, "input", tally)
@@ -154,7 +156,7 @@ def _check_expanded(subject: KernelSubject, call: Call, tally: Tally) -> None:
             run = kernel.run(tensors, call.attributes)
         except Exception:  # it refuses these numbers or this layout
             continue
-        parts = apart(call.given_upstream.copy(), run.results)
+        parts = split_like(call.given_upstream.copy(), run.results)
         where = f"where {name} is expanded"
         actual = pull(run, parts, where)
         _require_same(subject, repeated, actual, expected, where, "input", tally)
@@ -183,12 +185,12 @@ def _check_random_state(subject: KernelSubject, call: Call, tally: Tally) -> Non
     """Run the backward under two random states; require that a call does not set the seed."""
     kernel, torch = torch_kernel(subject), library("torch")
     run = attempt("the forward", kernel.run, call.inputs, call.attributes)
-    parts = apart(call.given_upstream.copy(), run.results)
+    parts = split_like(call.given_upstream.copy(), run.results)
     gradients = []
     for seed in (*SEEDS, SEEDS[0]):
         torch.default_generator.manual_seed(seed)
-        sent = attempt("the backward rule", run.pull, copies(parts), False)
-        gradients.append(filled(sent, call))
+        gradient = attempt("the backward rule", run.pull, copies(parts), False)
+        gradients.append(filled(gradient, call))
     _, scale = base_gradient(subject, call)
     rows = differing(subject, call, gradients[1], gradients[0], scale)
     # Where it is another a second time in the same state, something else is kept between calls.
@@ -223,7 +225,7 @@ def _check_memory(subject: KernelSubject, call: Call, tally: Tally) -> None:
             torch.set_deterministic_debug_mode("warn")
             filled.fill_uninitialized_memory = True
             run = subject.kernel.run(call.inputs, call.attributes)
-            gradients = run.pull(apart(call.given_upstream.copy(), run.results))
+            gradients = run.pull(split_like(call.given_upstream.copy(), run.results))
         except Exception:  # it does not run in this mode
             return
         finally:
@@ -245,19 +247,21 @@ def _check_surroundings(subject: KernelSubject, call: Call, tally: Tally) -> Non
         try:
             with setting():
                 other = subject.kernel.run(call.inputs, call.attributes)
-                actual = other.pull(apart(call.given_upstream.copy(), other.results))
+                actual = other.pull(split_like(call.given_upstream.copy(), other.results))
         except Exception:  # it refuses this setting, and is not silent about it
             continue
         if all(np.array_equal(a, b) for a, b in zip(run.results, other.results, strict=True)):
             message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
             require_same(subject, call, actual, expected, scale, message, cause)
             tally.exercised[where] += 1
-    sent = apart(call.given_upstream.copy(), run.results)
+    upstreams = split_like(call.given_upstream.copy(), run.results)
     with ThreadPoolExecutor(1) as threads:
-        elsewhere = threads.submit(pull, run, copies(sent)).result()
+        elsewhere = threads.submit(pull, run, copies(upstreams)).result()
     pulled = {"where the backward runs in another thread": elsewhere}
     with suppress(Exception):  # a backward that cannot be differentiated
-        pulled["where the backward creates a graph"] = run.pull(copies(sent), create_graph=True)
+        pulled["where the backward creates a graph"] = run.pull(
+            copies(upstreams), create_graph=True
+        )
     for where, actual in pulled.items():
         message, cause = f"{{}} gets another gradient {where}", f"surroundings: wrong {where}"
         require_same(subject, call, actual, expected, scale, message, cause)
@@ -291,14 +295,14 @@ surroundings = Law(
 )
 upstreams = Law(
     "upstreams",
-    "the gradient does not depend on how the upstream gradient lies in memory",
+    "the gradient does not depend on the memory layout of the upstream gradient",
     of_examples,
     _check_upstreams,
     most=2,
 )
 inputs = Law(
     "inputs",
-    "the gradient does not depend on how the operands lie in memory",
+    "the gradient does not depend on the memory layout of the operands",
     of_examples,
     _check_inputs,
     most=2,

@@ -60,7 +60,7 @@ def _check_vmap(subject: KernelSubject, call: Call, tally: Tally) -> None:
     ]
     stacked = [np.stack([each.inputs[i] for each in batch]) for i in range(len(call.inputs))]
     upstream = np.stack([call.given_upstream * (1 + i) for i in range(BATCH)])
-    together, sent = attempt("vmap", kernel.batched, stacked, upstream, call.attributes)
+    together, gradients = attempt("vmap", kernel.batched, stacked, upstream, call.attributes)
     for i, one in enumerate(batch):
         one.upstream = upstream[i]
         result = subject.run(one.copy())[0]
@@ -71,7 +71,7 @@ def _check_vmap(subject: KernelSubject, call: Call, tally: Tally) -> None:
         expected = filled(pulled(kernel, one), one)
         message = "under vmap the gradient of {} is another"
         cause = "vmap: a batch gives another gradient than its rows"
-        rows, scale = [each[i] for each in sent], max(map(largest, expected))
+        rows, scale = [each[i] for each in gradients], max(map(largest, expected))
         require_same(subject, one, rows, expected, scale, message, cause)
     tally.exercised["batch"] += 1
 

@@ -75,8 +75,8 @@ def _check_shapes(subject: Subject, call: Call, tally: Tally) -> None:
 
 def _stretched_axes(shape: tuple[int, ...], whole: tuple[int, ...]) -> list[int]:
     """List the axes of the result along which an operand of this shape is broadcast."""
-    own = (0,) * (len(whole) - len(shape)) + shape
-    return [axis for axis, (n, m) in enumerate(zip(own, whole, strict=True)) if n != m]
+    padded = (0,) * (len(whole) - len(shape)) + shape
+    return [axis for axis, (n, m) in enumerate(zip(padded, whole, strict=True)) if n != m]
 
 
 def _alias_pairs(subject: Subject, shapes: Sequence[Any] | None) -> list[Pair]:
@@ -106,7 +106,7 @@ def _ways(subject: Subject) -> Sequence[Case | Pattern]:
 
 
 def _calls_to_alias(subject: Subject) -> st.SearchStrategy[Call] | None:
-    """Draw calls of which two operands may be one, or in which an index occurs twice."""
+    """Draw calls with two operands that may be one array, or with a repeated index."""
     calls = subject.calls(stretched=False)
     if _may_repeat(subject):
         return calls.filter(lambda call: repeats_an_index(call.attributes))
@@ -129,7 +129,7 @@ def _check_aliases(subject: Subject, call: Call, tally: Tally) -> None:
 
 
 def _check_pair(subject: Subject, call: Call, pair: Pair, tally: Tally) -> None:
-    """Use the first operand of a pair in the place of the second too."""
+    """Pass the first operand of a pair as the second operand too."""
     first, second = pair
     uses = [first if i == second else i for i in range(len(call.inputs))]
     distinct = [i for i in range(len(call.inputs)) if i != second]
@@ -153,7 +153,7 @@ def _check_pair(subject: Subject, call: Call, pair: Pair, tally: Tally) -> None:
             equal,
             program_of_uses(subject, call, uses),
             rows=comparison.rows,
-            diagnosis=of_uses(subject, equal, subject.sent(root, call.upstream)),
+            diagnosis=of_uses(subject, equal, subject.node_contributions(root, call.upstream)),
         )
     tally.note(comparison)
 
@@ -162,11 +162,11 @@ def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
     upstream = call.given_upstream
     other = np.roll(upstream, 1) * -1.5 + 1 / 7  # which no short dtype holds
-    ours, others, both, none = (
-        subject.sent(node, each)
-        for each in (upstream, other, 2 * upstream - 3 * other, 0 * upstream)
+    ours, of_other, both, none = (
+        subject.node_contributions(node, g)
+        for g in (upstream, other, 2 * upstream - 3 * other, 0 * upstream)
     )
-    for name, a, b, c, zero in zip(subject.names_of(call), ours, others, both, none, strict=True):
+    for name, a, b, c, zero in zip(subject.names_of(call), ours, of_other, both, none, strict=True):
         if a is None or b is None or c is None:
             continue
         size = largest(a) + largest(b) + gradient_scale((), call.inputs, node.data, upstream)
@@ -179,7 +179,7 @@ def _check_linear(subject: Subject, call: Call, tally: Tally) -> None:
             cause = f"{name}: not linear in the upstream gradient"
             raise broken(subject, call, message, cause)
     for factor in SCALES:
-        scaled = subject.sent(node, factor * upstream)
+        scaled = subject.node_contributions(node, factor * upstream)
         for name, a, b in zip(subject.names_of(call), ours, scaled, strict=True):
             if a is None or b is None or not np.isfinite(a).all():
                 continue

@@ -1,8 +1,8 @@
-"""Laws of conditions: the gradient depends on the numbers of a call, and on nothing else.
+"""Laws of conditions: the gradient depends on nothing but the numbers of a call.
 
-Each law compares a call with the same numbers under another condition: another memory layout, the
-other way to write an axis, another dtype, another thread, arrays that held other numbers before.
-No oracle is needed, so no right rule can be accused by an oracle's error.
+Each law compares a call with the same numbers under another condition: memory layout, sign of an
+axis, dtype, thread, arrays that held other numbers before. No oracle is needed, so an error of the
+oracle cannot make a correct rule look wrong.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _check_layouts(subject: Subject, call: Call, tally: Tally) -> None:
     for key, value in call.attributes.items():
         axes = call.inputs[0].ndim
         if key in subject.attributes:
-            continue  # its caller wants it as it is
+            continue  # fixed by the caller
         if key in AXES and isinstance(value, int) and not isinstance(value, bool) and axes:
             other = value - axes if value >= 0 else value + axes
             same = Call(*call.copy().inputs, **{**call.attributes, key: other})
@@ -182,16 +182,16 @@ def _expanded(call: Call) -> Iterator[tuple[str, Call, Call]]:
 
 def _check_state(subject: Subject, call: Call, tally: Tally) -> None:
     node = subject.node(call)
-    first = [np.array(c) for c in subject.sent(node, call.given_upstream)]
+    first = [np.array(c) for c in subject.node_contributions(node, call.given_upstream)]
     other = another_call(subject, call)
     later = subject.node(other)
-    if not all(map(equal, subject.sent(node, call.given_upstream), first)):
+    if not all(map(equal, subject.node_contributions(node, call.given_upstream), first)):
         raise impure(
             *(subject, call, "using the rule again, after another call, gives another gradient"),
             "stale or overwritten state: what the rule needs is kept outside its closure",
         )
-    subject.sent(later, other.upstream)
-    if not all(map(equal, subject.sent(node, call.given_upstream), first)):
+    subject.node_contributions(later, other.upstream)
+    if not all(map(equal, subject.node_contributions(node, call.given_upstream), first)):
         raise impure(
             *(subject, call, "using the rule twice gives two gradients"),
             "stale or overwritten state: the rule of one node changes what another needs",
@@ -253,9 +253,11 @@ def _check_threads(subject: Subject, call: Call) -> None:
     cause = "state: something is kept by thread, such as a threading.local"
 
     def rule_elsewhere() -> Numbers:
-        own = call.copy()
-        result, rule = subject.run(own)
-        return result, _elsewhere(lambda: subject.raw_contributions(rule, own.given_upstream, own))
+        copy = call.copy()
+        result, rule = subject.run(copy)
+        return result, _elsewhere(
+            lambda: subject.raw_contributions(rule, copy.given_upstream, copy)
+        )
 
     ways = {
         "in another thread": lambda: _elsewhere(lambda: _numbers(subject, call.copy())),
@@ -302,7 +304,7 @@ def _check_single_precision(subject: Subject, call: Call, tally: Tally) -> None:
         if subject.op.written_by_a_user is None:
             raise impure(subject, call, message, "dtype not kept")
         tally.noted[message] += 1
-    coarse, fine = subject.sent(node, single.upstream), subject.contributions(call)
+    coarse, fine = subject.node_contributions(node, single.upstream), subject.contributions(call)
     size = max(map(largest, fine), default=0.0)
     for name, a, b in zip(subject.names_of(call), coarse, fine, strict=True):
         if a is not None and b is not None and largest(a - b) > SINGLE * max(size, 1.0):
@@ -315,11 +317,11 @@ def _check_half_precision(subject: Subject, call: Call, tally: Tally) -> None:
     """Compare with half precision: an error must be larger than rounding can explain."""
     half = _cast(call, np.float16)
     exact = _cast(half, np.float64)
-    moved = Call(*(x * (1 + np.finfo(np.float16).eps) for x in exact.inputs), **call.attributes)
-    moved.upstream = exact.upstream
+    rounded = Call(*(x * (1 + np.finfo(np.float16).eps) for x in exact.inputs), **call.attributes)
+    rounded.upstream = exact.upstream
     try:
         result, fine = subject.run(exact.copy())[0], subject.contributions(exact)
-        coarse, nearby = subject.contributions(half), subject.contributions(moved)
+        coarse, nearby = subject.contributions(half), subject.contributions(rounded)
     except OperationError:  # it does not take half precision
         return
     if not largest(result) < HALF_RANGE:
@@ -376,7 +378,7 @@ def _cast(call: Call, dtype: Any) -> Call:
 
 layouts = Law(
     "layouts",
-    "the gradient does not depend on how arrays lie in memory, nor from which end an axis counts",
+    "the gradient depends neither on memory layout nor on the sign of an axis",
     lambda subject: subject.calls(),
     _check_layouts,
     parts=Subject.by_variant,

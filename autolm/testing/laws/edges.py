@@ -18,7 +18,7 @@ from autolm.testing.verdict import Row, largest
 Array = NDArray[Any]
 Function = Callable[..., Array]
 
-MOST_ELEMENTS = 24  # of a call, of which both sides are looked at
+MOST_ELEMENTS = 24  # elements of a call at most whose two sides are compared
 DIVERGES = 1e-3  # relative doubt of a slope that grows without bound, as that of a root at 0
 BIGGEST = 1e300  # what a double holds with ease
 LIMITS: dict[type, tuple[float, float]] = {  # the smallest and the largest number to be tried
@@ -192,9 +192,9 @@ def _at_limits(call: Call, dtype: type, limits: tuple[float, float]) -> Call:
         else x
         for x in call.inputs
     ]
-    moved = Call(*inputs, **call.attributes)
-    moved.upstream = call.given_upstream.astype(dtype)
-    return moved
+    scaled = Call(*inputs, **call.attributes)
+    scaled.upstream = call.given_upstream.astype(dtype)
+    return scaled
 
 
 def _not_finite(subject: Subject, call: Call) -> list[tuple[Row, Array]]:
@@ -236,7 +236,7 @@ def _slope(
     function: Function, wide: Sequence[Array], operand: int, index: tuple[int, ...]
 ) -> Array:
     """Differentiate in long double; infinite if the function does not take complex numbers."""
-    size = np.abs(wide[operand][index]) or np.longdouble(1)  # a step is small beside it
+    size = np.abs(wide[operand][index]) or np.longdouble(1)  # a step must be small relative to it
     direction = [size * d for d in unit_direction(wide, operand, index)]
     try:
         with np.errstate(all="ignore"):
@@ -260,7 +260,7 @@ kinks = Law(
 )
 extremes = Law(
     "extremes",
-    "result and gradient are finite wherever the true ones are",
+    "result and gradient are finite where the true ones are",
     lambda subject: subject.calls("extreme"),
     _check_extremes,
     lambda subject: ("finite result", "limits of the dtype"),

@@ -87,7 +87,7 @@ def _compare_gradients(
     numeric: list[Array | None],
     tally: Tally,
 ) -> None:
-    contributions = subject.sent(node, call.given_upstream)
+    contributions = subject.node_contributions(node, call.given_upstream)
     scale = gradient_scale(numeric, call.inputs, node.data, call.given_upstream)
     rows = []
     for name, a, n in zip(subject.names_of(call), contributions, numeric, strict=True):

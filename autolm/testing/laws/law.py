@@ -25,7 +25,9 @@ class Tally:
     digits: float = MOST_DIGITS
     exercised: Counter[str] = field(default_factory=Counter)  # feature -> examples that had it
     undecided: Counter[str] = field(default_factory=Counter)  # reason -> examples
-    vacuous: Counter[str] = field(default_factory=Counter)  # reason -> examples beside `examples`
+    vacuous: Counter[str] = field(
+        default_factory=Counter
+    )  # reason -> examples that `examples` does not count
     noted: Counter[str] = field(default_factory=Counter)  # remark that breaks no law -> examples
 
     def note(self, comparison: Comparison) -> None:

@@ -81,7 +81,7 @@ def _decades(exponent: float) -> str:
 
 
 def _one_element(call: Call, number: int) -> Call:
-    """Keep one element of each operand: no error of it is small beside another's gradient."""
+    """Keep one element of each operand: larger gradients of others cannot hide its error."""
     if not all(x.size for x in call.inputs):
         return call
     one = Call(*(x.reshape(-1)[[number % x.size]] for x in call.inputs), **call.attributes)
@@ -161,7 +161,7 @@ def _roughness(subject: Subject, call: Call, contributions: Sequence[Array | Non
         for i, (a, b) in enumerate(zip(subject.contributions(nearby), contributions, strict=True)):
             if a is not None and b is not None:
                 rough[i] = max(rough[i], largest(a - b))
-    return [ROUGH * each for each in rough]
+    return [ROUGH * change for change in rough]
 
 
 def _is_ordinary(array: Array) -> bool:
@@ -182,8 +182,8 @@ def _around(x: Array) -> Domain | None:
 def _is_contradicted(subject: Subject, call: Call, row: Row, rough: Sequence[float]) -> bool:
     """Whether difference quotients of the forward exclude what the rule says of an element.
 
-    All sets of steps that doubles resolve must be sure of it, and there must be two: a step that is
-    too long for a function with jumps or waves finds a slope that is none.
+    At least two sets of steps that doubles resolve must exclude it, and none may be inconclusive: a
+    step that is too long for a function with jumps or waves gives a meaningless slope.
     """
     operand = subject.names_of(call).index(row.operand)
     direction = unit_direction(call.inputs, operand, row.index)
@@ -193,7 +193,7 @@ def _is_contradicted(subject: Subject, call: Call, row: Row, rough: Sequence[flo
     for reach in (longest * factor for factor in REACHES):
         try:
             slope, error = ridders.central(function, call.inputs, [reach * d for d in direction])
-        except Exception:  # whatever a forward raises beyond its domain
+        except Exception:  # the forward may raise anything outside its domain
             return False
         doubt = float(np.sum(np.abs(upstream) * (error + UNRESOLVED * np.abs(slope)))) / reach
         if not math.isfinite(doubt):
@@ -228,8 +228,8 @@ def _check_elements(subject: Subject, call: Call, tally: Tally) -> None:
             if actual.shape != shape or not _are_close(actual, np.resize(result, shape), slack):
                 return  # not element by element
             calls.append((shape, repeated, subject.contributions(repeated)))
-    for shape, repeated, sent in calls:
-        for name, a, b in zip(subject.names_of(call), sent, expected, strict=True):
+    for shape, repeated, gradients in calls:
+        for name, a, b in zip(subject.names_of(call), gradients, expected, strict=True):
             if a is not None and b is not None and not _are_close(a, np.resize(b, shape), slack):
                 text = "×".join(map(str, shape)) or "a number"
                 message = f"the gradient of {name} is another in an array of {text}"
@@ -254,7 +254,7 @@ def _broken_at(subject: Subject, call: Call, message: str, cause: str) -> LawBro
 
 def _check_sizes(subject: Subject, call: Call, tally: Tally) -> None:
     """Compare calls of other lengths with the oracle, where forward and rule take them."""
-    if any(isinstance(each, np.ndarray | list | tuple) for each in call.attributes.values()):
+    if any(isinstance(value, np.ndarray | list | tuple) for value in call.attributes.values()):
         return  # their lengths would have to change too
     for shapes in _resized(call):
         whole = replace(subject, attributes=call.attributes, cases=(), patterns=())

@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch")
 from autolm.testing import GradientError, Verdict  # noqa: E402
 from autolm.testing.torch import check_function, check_gradient  # noqa: E402
 
+from .many_signatures import Attention  # noqa: E402
 from .reported_functions import REPORTED, function, keep, rows  # noqa: E402
 
 
@@ -329,3 +331,25 @@ class Dropout(torch.autograd.Function):
 
 def test_a_function_that_draws_random_numbers_is_not_compared_with_other_draws():
     assert check_function(Dropout, rows(3), 0.5).verdict is Verdict.CORRECT
+
+
+def test_a_gradient_that_almost_cancels_in_float32_is_not_accused():
+    from autolm.testing.call import Call
+    from autolm.testing.kernels.kernel_subject import subject_of
+    from autolm.testing.kernels.precision import precision
+    from autolm.testing.kernels.torch_kernel import TorchKernel
+    from autolm.testing.laws.law import Tally
+
+    q = [[-4.25, -2.5], [-2.125, -8.125], [5.125, 6.875], [-3.875, -4.125]]
+    k = [[3.25, -4.0], [2.0, -5.125], [-2.75, -6.375], [-2.875, 7.75], [-2.375, -3.375]]
+    v = [[-1.75, 4.75, -0.875], [4.625, -3.125, -7.5], [3.0, 6.25, -5.5], [-2.0, 7.0, 6.125]]
+    v.append([4.0, 4.375, -3.75])
+    upstream = [[1.9375, 1.875, -2.1875], [0.125, 2.125, -2.25], [0.9375, 2.375, -1.0625]]
+    upstream.append([1.1875, 0.75, -0.6875])
+    rng = np.random.default_rng(0)
+    kernel = TorchKernel.of(Attention, [torch.tensor(x) for x in (q, k, v)], "test")
+    kernel.prepare()
+    subject = subject_of(kernel, precisions=("float32",))
+    for _ in range(20):
+        inputs = [np.array(x) * (1 + 3e-5 * rng.random(np.shape(x))) for x in (q, k, v)]
+        precision.check(subject, Call(*inputs, upstream=upstream), Tally())
