@@ -147,7 +147,7 @@ class TorchKernel(Kernel):
         return self.takes(operands)
 
     def lacks(self, error: BaseException) -> str:
-        """Name the device that a forward requires_grad for by an error, if it is not here."""
+        """Name the device that an error of the forward asks for, if it is not here."""
         message = str(error).lower().replace("triton", "cuda")
         for name in ("cuda", "mps", "xpu"):
             if name in message and not getattr(library("torch"), name).is_available():
