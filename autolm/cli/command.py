@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from traceback import format_exception
 from typing import Annotated, Any
 
@@ -51,6 +53,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     message("Reference"): (info, ops),
     message("Editors"): (vscode, dap),
 }
+
+NOT_A_PROGRAM = (str(Path(__file__).parents[1]), "<frozen ")  # where the files of such calls begin
 
 app = typer.Typer(
     name="autolm",
@@ -105,13 +109,14 @@ def main(arguments: list[str] | None = None) -> None:
     log = logging.getLogger("autolm")
     log.addHandler(_LOG_HANDLER)
     log.setLevel(logging.INFO)
-    show_traceback = "--traceback" in arguments
+    words, program_words = _split_at_dashes(arguments)  # a program can have the same options
+    show_traceback = "--traceback" in words
     command, code, is_parsed = typer.main.get_command(app), DONE, False
     try:
-        words = [word for word in arguments if word != "--traceback"]
+        words = [word for word in words if word != "--traceback"]
         speak(usual_language())  # for the error about an unknown --language
         speak(_language(words))
-        words = words or ["--help"]
+        words = [*words, *program_words] or ["--help"]
         with command.make_context("autolm", words) as context:
             is_parsed = True
             command.invoke(context)
@@ -126,9 +131,12 @@ def main(arguments: list[str] | None = None) -> None:
     except BaseException as error:  # a program can raise any of them
         text, code = _text_and_code(error)
         if show_traceback:
-            print_safely("".join(format_exception(error)), sys.stderr, end="")
+            print_safely(_traceback_of(error), sys.stderr, end="")
         elif (is_parsed and not _is_usage_error(error)) or _is_first_worker():
             _print_error(text)
+            if _error_in_program(error) is not None:
+                line = shlex.join(arguments)
+                _print_error(message("for the traceback: autolm --traceback {line}", line=line))
     _flush_output()
     if code != DONE and is_one_of_several():  # a regular exit can wait forever for a lost worker
         os._exit(code)
@@ -164,6 +172,31 @@ def _replace_closed_streams() -> None:
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r+" if descriptor else "r"))  # noqa: SIM115
+
+
+def _split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Split a command line before the first `--`, after which all words are a program's."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end:]
+
+
+def _error_in_program(error: BaseException) -> BaseException | None:
+    """Return the exception that a user's program raised, if it caused the error."""
+    program: Any = sys.modules.get("autolm.walking.program")  # imported if a program was run
+    if program is None or not isinstance(error, program.ProgramError):
+        return None
+    return None if isinstance(error.__cause__, SyntaxError) else error.__cause__
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Format a traceback; that of an error in a program begins at its first call."""
+    cause = _error_in_program(error)
+    if cause is None:
+        return "".join(format_exception(error))
+    trace = cause.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(NOT_A_PROGRAM):
+        trace = trace.tb_next
+    return "".join(format_exception(type(cause), cause, trace))
 
 
 def _language(words: list[str]) -> str:

@@ -20,7 +20,15 @@ def export(
     from autolm.outside.language import say
     from autolm.outside.terminal import print_safely
 
-    written = export_run(RunFolder.open(run), folder)
+    run_folder = RunFolder.open(run)
+    path = export_run(run_folder, folder)
     print_safely(
-        say(message("{written}  for AutoModelForCausalLM and AutoTokenizer", written=written))
+        say(
+            message(
+                "{path}  for AutoModelForCausalLM and AutoTokenizer; prompt and generated text "
+                "together have at most {context} tokens",
+                path=path,
+                context=run_folder.config().block_size,
+            )
+        )
     )

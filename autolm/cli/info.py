@@ -51,12 +51,13 @@ def info(
 
 def _design(run: Path | None, vocab_size: int | None) -> Design:
     from autolm.lm.design import tinylm_design
-    from autolm.lm.pretrained import is_pretrained, read_design
+    from autolm.lm.pretrained import CONFIG, is_pretrained, read_design
     from autolm.lm.run_folder import RunFolder
     from autolm.outside.given_file import LONGEST_JSON, read_given
 
-    if run is not None and is_pretrained(run):
-        return read_design(run)
+    folder_of_model = run.parent if run is not None and run.name == CONFIG else run
+    if folder_of_model is not None and is_pretrained(folder_of_model):
+        return read_design(folder_of_model)
     if run is not None and run.is_dir():
         folder = RunFolder.open(run)
         return tinylm_design(folder.tokenizer().vocab_size, **folder.config().architecture())

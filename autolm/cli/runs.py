@@ -54,7 +54,7 @@ def read_text(folder: Path, text: str | None) -> ReadText:
     from autolm.outside.terminal import LONGEST, print_safely
 
     model, tokenizer, kind = trained(folder)
-    text = _first_line(folder, tokenizer) if text is None else text
+    text = _default_text(folder, model, tokenizer) if text is None else text
     with record_locations():
         loss = text_loss(model, tokenizer, kind, text)
     tokens = tokens_of(loss, tokenizer)
@@ -65,15 +65,20 @@ def read_text(folder: Path, text: str | None) -> ReadText:
     return ReadText(loss, model, tokens)
 
 
-def _first_line(folder: Path, tokenizer: Tokenizer) -> str:
+def _default_text(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> str:
+    """Return a text that the model can read: of the validation text, if it is known."""
     from autolm.lm.pretrained import is_pretrained
     from autolm.lm.run_folder import RunFolder
+    from autolm.lm.tokenizers import CharacterTokenizer
 
-    if is_pretrained(folder):  # its training text is unknown
-        return "The cat sat on the mat."
-    run = RunFolder.open(folder)
-    config = run.config()
-    line = corpus_of(config, run.text).validation.strip().splitlines()[0]
+    if is_pretrained(folder):
+        line = "The cat sat on the mat."
+        if isinstance(tokenizer, CharacterTokenizer):
+            line = "".join(c for c in line if c in tokenizer.characters)
+            line = line or "".join(filter(str.isprintable, tokenizer.characters))
+    else:
+        run = RunFolder.open(folder)
+        line = corpus_of(run.config(), run.text).validation.strip().splitlines()[0]
     starts = (line[:end] for end in range(min(len(line), MAX_LINE_LENGTH), 1, -1))
-    short = (start for start in starts if len(tokenizer.encode(start)) < config.block_size)
+    short = (start for start in starts if len(tokenizer.encode(start)) < model.max_len)
     return next(short, line[:1])

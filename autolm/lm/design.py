@@ -39,7 +39,7 @@ class Design:
     Attributes
     ----------
     name
-        Name of the family: "TinyLM", "GPT-2", "GPT-Neo" or "Llama".
+        Name of the family: "TinyLM", "GPT-2", "GPT-Neo", "Llama" or "OPT".
     vocab_size, d_model, num_layers, num_heads, d_ff, max_len, norm, causal
         See `TinyLM`.
     num_kv_heads
@@ -181,7 +181,7 @@ def design_of(config: Mapping[str, Any]) -> Design:
     16
     """
     read = Reader(config)
-    families = {"gpt2": _gpt2, "gpt_neo": _gpt_neo, "llama": _llama}
+    families = {"gpt2": _gpt2, "gpt_neo": _gpt_neo, "llama": _llama, "opt": _opt}
     family = config.get("model_type")
     if not isinstance(family, str) or family not in families:
         raise PretrainedError(
@@ -359,4 +359,31 @@ def _llama(read: Reader) -> Design:
         output_biases=biased,
         feed_forward_biases=read.flag("mlp_bias", False),
         is_tied=read.flag("tie_word_embeddings", False),
+    )
+
+
+def _opt(read: Reader) -> Design:
+    """Read an OPT as `export` writes it: with norms after each part, and without biases."""
+    width, heads = read.size("hidden_size"), read.size("num_attention_heads")
+    read = Reader({"do_layer_norm_before": True, "enable_bias": True, **read.config})
+    read.refuse_all_but(
+        do_layer_norm_before=(False,),
+        enable_bias=(False,),
+        layer_norm_elementwise_affine=(True,),
+        word_embed_proj_dim=(width, None),
+    )
+    return Design(
+        name="OPT",
+        vocab_size=read.size("vocab_size", 50272),
+        d_model=width,
+        num_layers=read.layers("num_hidden_layers"),
+        num_heads=heads,
+        num_kv_heads=heads,
+        head_size=read.head_size("num_attention_heads", "hidden_size"),
+        d_ff=read.size("ffn_dim"),
+        max_len=read.size("max_position_embeddings", 2048),
+        norm="post",
+        activation=read.activation("activation_function", "relu"),
+        positions="learned",
+        is_tied=read.flag("tie_word_embeddings", True),
     )

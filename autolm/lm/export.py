@@ -23,7 +23,7 @@ from autolm.lm.pretrained import HEAD, sources_of
 from autolm.lm.run_folder import RunError, RunFolder
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
-from autolm.lm.tokenizers.vocabulary import visible_bytes
+from autolm.lm.tokenizers.vocabulary import CHARACTERS, visible_bytes
 from autolm.lm.trained import trained_model
 from autolm.outside.whole_file import NotSaved, write_whole
 
@@ -42,8 +42,8 @@ def export(run: RunFolder, folder: str | Path) -> Path:
 
     Returns
     -------
-    The folder, with `config.json`, `model.safetensors`, `tokenizer.json` and
-    `tokenizer_config.json`; the logits and the ids are those of autolm.
+    The folder, with `config.json`, `generation_config.json`, `model.safetensors`, `tokenizer.json`
+    and `tokenizer_config.json`; the logits and the ids are those of autolm.
 
     Raises
     ------
@@ -80,10 +80,16 @@ def export(run: RunFolder, folder: str | Path) -> Path:
         "model_max_length": config.block_size,
         "clean_up_tokenization_spaces": False,
     }
+    generation_config = {
+        "max_length": config.block_size,
+        "bos_token_id": boundary,
+        "eos_token_id": boundary,
+    }
     files = {
         "config.json": model_config,
         "tokenizer.json": words,
         "tokenizer_config.json": tokenizer_config,
+        "generation_config.json": generation_config,
     }
     if folder.is_dir() and any(folder.iterdir()):
         raise RunError(f"{folder}: has something in it: name another folder")
@@ -189,7 +195,7 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
             "vocab": {c: number for number, c in enumerate(tokenizer.characters)},
             "unk_token": "<unknown>",
         }
-        return _described(model, [_split(r"[\s\S]")], {"type": "Fuse"}, [])
+        return _described(model, [CHARACTERS], {"type": "Fuse"}, [])
     if not isinstance(tokenizer, BPETokenizer):
         raise RunError(f"a tokenizer of kind {tokenizer.kind} is kept in its own folder")
     letters = visible_bytes()
@@ -236,15 +242,6 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         for number, token in enumerate(tokenizer.special_tokens)
     ]
     return _described(model, [bytewise], bytewise, added)
-
-
-def _split(pattern: str) -> dict[str, Any]:
-    return {
-        "type": "Split",
-        "pattern": {"Regex": pattern},
-        "behavior": "Isolated",
-        "invert": False,
-    }
 
 
 def _described(

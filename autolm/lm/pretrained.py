@@ -25,7 +25,7 @@ from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
-PREFIXES = ("transformer.", "model.")  # optional in the names of weights
+PREFIXES = ("transformer.", "model.decoder.", "model.")  # optional in the names of weights
 # Tables in old files that can be computed from the rest.
 DERIVED = (
     ".attn.bias",
@@ -42,6 +42,7 @@ class Source(NamedTuple):
     name: str
     is_transposed: bool = False
     part: int | None = None  # which third
+    skipped_rows: int = 0  # at the start, which the model does not use
 
 
 Sources = dict[str, Source]
@@ -51,7 +52,7 @@ BLOCK = re.compile(r"blocks\.(\d+)\.(.*)")
 def load_pretrained(
     folder: str | Path, dtype: DTypeLike | None = None
 ) -> tuple[Transformer, Tokenizer]:
-    """Load a model of the family of GPT-2, GPT-Neo or Llama, and its tokenizer.
+    """Load a model of the family of GPT-2, GPT-Neo, Llama or OPT, and its tokenizer.
 
     Parameters
     ----------
@@ -187,9 +188,9 @@ LLAMA: Sources = {
     **_norm("norm", "norm"),
     "W_out": Source("lm_head.weight", is_transposed=True),
 }
-OPT: Sources = {  # for export only
+OPT: Sources = {
     "embedding": Source("embed_tokens.weight"),
-    "position_embedding": Source("embed_positions.weight"),
+    "position_embedding": Source("embed_positions.weight", skipped_rows=2),
     **_matrix("attention.Q", "layers.{i}.self_attn.q_proj", is_transposed=True),
     **_matrix("attention.K", "layers.{i}.self_attn.k_proj", is_transposed=True),
     **_matrix("attention.V", "layers.{i}.self_attn.v_proj", is_transposed=True),
@@ -214,9 +215,10 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
     if design.is_tied and HEAD in stored:  # the embedding once more
         shapes[HEAD] = (design.vocab_size, design.d_model)
     for path, shape in design.parameter_shapes():
-        name, is_transposed, part = sources[path]
+        name, is_transposed, part, skipped_rows = sources[path]
         if part is not None:
             shape = (*shape[:-1], 3 * shape[-1])
+        shape = (shape[0] + skipped_rows, *shape[1:])
         shapes[name] = shape[::-1] if is_transposed else shape
     for name in sorted(shapes.keys() ^ stored.keys()):
         lack = f"{name} is missing" if name in shapes else f"{name} is of no part of the model"
@@ -245,13 +247,15 @@ def _arrays(
 ) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     latest: tuple[str, Any] = ("", None)  # three parameters share an array, one after another
-    for path, (name, is_transposed, part) in sorted(sources.items(), key=lambda item: item[1].name):
+    for path, (name, is_transposed, part, skipped_rows) in sorted(
+        sources.items(), key=lambda item: item[1].name
+    ):
         if latest[0] != name:
             with np.errstate(over="ignore"):  # what is too large becomes infinite
                 latest = name, stored[name].read().astype(dtype, copy=False)
             if not np.isfinite(latest[1]).all():
                 raise PretrainedError(f"{name} has a number that is not finite in {dtype}")
-        array = latest[1]
+        array = latest[1][skipped_rows:]
         if part is not None:
             size = array.shape[-1] // 3
             array = array[..., part * size : (part + 1) * size].copy()

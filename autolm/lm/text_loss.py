@@ -9,6 +9,7 @@ from autolm.engine.graph import topological_order
 from autolm.lm.language_model import LanguageModel
 from autolm.lm.tokenizers import Tokenizer
 from autolm.outside.arguments import read_choice, read_kind
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 from autolm.walking.tokens import Tokens
 from autolm.walking.wording import visible_token
@@ -32,6 +33,14 @@ def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) 
     token_ids = np.array(tokenizer.encode(f"\n{text}\n" if kind == "lines" else text))
     if len(token_ids) < 2:
         raise ValueError("the text is too short: a model is asked for each token after another")
+    if len(token_ids) - 1 > model.max_len:
+        raise ValueError(
+            message(
+                "the text has {count} tokens, and the model reads at most {most}: shorten it",
+                count=len(token_ids) - 1,
+                most=model.max_len,
+            )
+        )
     return model.compute_loss(token_ids[:-1], token_ids[1:])
 
 

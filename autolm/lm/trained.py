@@ -8,7 +8,7 @@ from typing import NamedTuple
 from autolm.lm.config import TrainingConfig
 from autolm.lm.design import tinylm_design
 from autolm.lm.language_model import LanguageModel
-from autolm.lm.pretrained import is_pretrained, load_pretrained
+from autolm.lm.pretrained import is_pretrained, load_pretrained, read_config
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.size import require_memory
 from autolm.lm.tinylm import TinyLM
@@ -32,9 +32,18 @@ def trained(folder: str | Path) -> Trained:
         If the folder is neither, or is damaged.
     """
     if is_pretrained(folder):
-        return Trained(*load_pretrained(folder), "stream")
+        model, tokenizer = load_pretrained(folder)
+        return Trained(model, tokenizer, _kind_of_texts(Path(folder), tokenizer))
     run = RunFolder.open(folder)
     return Trained(trained_model(run), run.tokenizer(), run.config().kind)
+
+
+def _kind_of_texts(folder: Path, tokenizer: Tokenizer) -> str:
+    """Return "lines" for an exported run of lines, where a newline begins and ends a text."""
+    boundary = read_config(folder).get("bos_token_id")
+    is_token = isinstance(boundary, int) and 0 <= boundary < tokenizer.vocab_size
+    is_newline = is_token and tokenizer.token_bytes(boundary) == b"\n"
+    return "lines" if is_newline else "stream"
 
 
 def trained_model(folder: RunFolder) -> TinyLM:

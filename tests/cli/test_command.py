@@ -224,6 +224,55 @@ def test_a_bare_command_shows_what_there_is(autolm) -> None:
     assert all(command in out for command in ("train", "sample", "info", "ops"))
 
 
+def test_an_exported_run_is_sampled_drawn_stepped_and_counted(autolm, run: Path) -> None:
+    assert autolm("export", str(run), "exported").code == 0
+    sample = ("--prompt", "a no", "--tokens", "9", "--temperature", "0")
+    assert autolm("sample", "exported", *sample) == autolm("sample", str(run), *sample)
+    assert autolm("draw", "exported", "-o", "default.svg").code == 0
+    assert autolm("draw", "exported", "--text", "a no", "-o", "text.svg").code == 0
+    assert autolm("step", "exported", "--text", "a no", "--html", "player.html").code == 0
+    assert autolm("info", "exported/config.json") == autolm("info", "exported")
+
+
+def test_a_text_beyond_the_context_is_refused_in_one_line(autolm, run: Path) -> None:
+    autolm("export", str(run), "exported")
+    for folder in (str(run), "exported"):
+        refused = autolm("draw", folder, "--text", "a no ja b on k", "-o", "a.svg")
+        message = "tokens, and the model reads at most 8: shorten it"
+        assert_one_line(refused, 2, message)
+
+
+DRAWN = "from autolm import Value; loss = Value(2.0) * 3\n"
+FAILING = """def f():
+    raise ValueError("no")
+f()
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["draw", "a.py", "-o", "a.svg"], ["step", "a.py"], ["check", "a.py"]]
+)
+def test_an_error_of_a_program_says_how_to_see_its_traceback(autolm, words: list[str]) -> None:
+    Path("a.py").write_text(FAILING)
+    code, _, error = autolm(*words)
+    assert code == 2
+    assert error == (
+        "autolm: a.py:2: ValueError: no\n"
+        f"autolm: for the traceback: autolm --traceback {' '.join(words)}\n"
+    )
+    _, _, traceback = autolm("--traceback", *words)
+    assert re.findall(r"line (\d+), in", traceback) == ["3", "2"]
+    assert traceback.endswith("ValueError: no\n")
+
+
+def test_options_after_two_dashes_are_the_programs(autolm) -> None:
+    Path("a.py").write_text("import sys; print(sys.argv[1:])\n" + DRAWN)
+    words = ["--language", "fr", "--traceback"]
+    code, out, _ = autolm("draw", "a.py", "-o", "a.svg", "--", *words)
+    assert code == 0
+    assert out.startswith(str(words))
+
+
 COMMANDS = {
     "See": ["step", "draw"],
     "Check": ["check"],

@@ -85,6 +85,27 @@ def test_transformers_computes_and_writes_the_same(
         attention_mask=torch.ones_like(start),
     )
     assert wrote[0].tolist() == ours.generate(given[:2], 5, temperature=0).tolist()
+    by_default = model.generate(start, eos_token_id=None, attention_mask=torch.ones_like(start))
+    assert by_default.shape[1] == run.config().block_size
+
+
+CHOICES = {  # of runs that `export` writes, with all kinds of tokenizers, norms and texts
+    "GPT-2, characters, lines": {"norm": "pre", "kind": "lines"},
+    "GPT-2, BPE, stream": {"norm": "pre", "kind": "stream", "tokenizer": "bpe", "num_merges": 20},
+    "OPT, characters, stream": {"norm": "post", "kind": "stream"},
+    "OPT, BPE, lines": {"norm": "post", "kind": "lines", "tokenizer": "bpe", "num_merges": 20},
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_autolm_reads_an_exported_run_back(tmp_path: Path, name: str) -> None:
+    run = run_of(tmp_path / "run", learning_rate=0.05, **CHOICES[name])
+    model, tokenizer, kind = trained(run.path)
+    again, tokenizer_again, kind_again = trained(export(run, tmp_path / "exported"))
+    ids = tokenizer.encode("a no ja\nb on k\n")[: model.max_len]
+    assert tokenizer_again.encode("a no ja\nb on k\n")[: model.max_len] == ids
+    assert (again.max_len, kind_again) == (model.max_len, kind)
+    np.testing.assert_array_equal(again(np.array(ids))[0].data, model(np.array(ids))[0].data)
 
 
 @needs_transformers
@@ -126,7 +147,8 @@ def test_what_has_no_counterpart_is_refused_and_nothing_written(
     assert end.value.code == 0
     assert "for AutoModelForCausalLM and AutoTokenizer" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "cat" / "exported").iterdir()} == {
-        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+        *("config.json", "generation_config.json", "model.safetensors"),
+        *("tokenizer.json", "tokenizer_config.json"),
     }
     assert {path.name for path in tmp_path.iterdir()} == {"run", "good", "cat"}
     with pytest.raises(SystemExit) as end:

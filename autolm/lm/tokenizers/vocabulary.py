@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from autolm.lm.design import PretrainedError
+from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.merging import Pair
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
@@ -21,6 +22,12 @@ from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
 
 TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
 END_OF_TEXT = "<|endoftext|>"
+CHARACTERS = {  # the pre_tokenizer of a `CharacterTokenizer`
+    "type": "Split",
+    "pattern": {"Regex": r"[\s\S]"},
+    "behavior": "Isolated",
+    "invert": False,
+}
 
 
 def visible_bytes() -> dict[int, str]:
@@ -122,7 +129,7 @@ class VocabularyTokenizer(Tokenizer):
         raise NotImplementedError("a pretrained tokenizer is kept in its own folder")
 
 
-def load_vocabulary(folder: Path) -> VocabularyTokenizer:
+def load_vocabulary(folder: Path) -> VocabularyTokenizer | CharacterTokenizer:
     """Read the tokenizer of a folder.
 
     Raises
@@ -160,8 +167,10 @@ def _text(file: Path) -> str:
         raise ValueError(f"{file.name} is no UTF-8 text: {error}") from None
 
 
-def _of_json(content: Any) -> VocabularyTokenizer:
+def _of_json(content: Any) -> VocabularyTokenizer | CharacterTokenizer:
     model = _object(_object(content, "tokenizer").get("model"), "model")
+    if _has_one_token_per_character(content, model):
+        return CharacterTokenizer(list(_vocabulary(model.get("vocab"))))
     _refuse_all_but("model", model, type=("BPE",), byte_fallback=(False, None))
     _refuse_all_but("model", model, dropout=(None, 0.0), ignore_merges=(False, None))
     _refuse_all_but(
@@ -185,6 +194,21 @@ def _of_json(content: Any) -> VocabularyTokenizer:
         _merges(model.get("merges")),
         added,
         digits_apart=_has_digits_apart(content.get("pre_tokenizer")),
+    )
+
+
+def _has_one_token_per_character(content: dict[str, Any], model: dict[str, Any]) -> bool:
+    """Whether `export` wrote it for a `CharacterTokenizer`."""
+    vocabulary = model.get("vocab")
+    return (
+        model.get("type") == "WordLevel"
+        and content.get("normalizer") is None
+        and content.get("post_processor") is None
+        and content.get("pre_tokenizer") == {"type": "Sequence", "pretokenizers": [CHARACTERS]}
+        and isinstance(vocabulary, dict)
+        and len(vocabulary) > 0
+        and all(len(token) == 1 for token in vocabulary)
+        and vocabulary == {token: i for i, token in enumerate(sorted(vocabulary))}
     )
 
 
