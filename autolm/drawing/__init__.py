@@ -1,7 +1,7 @@
-"""Pictures of graphs, of five nodes or a hundred thousand (floor 4).
+"""Pictures of computation graphs, from five nodes to a hundred thousand, and of matrices.
 
-What is shown is decided as a `View`; how it looks, in `dot.py`. No step is taken here but through
-`walking`, and no prompt or page may enter.
+A `View` contains the boxes and arrows of a picture, and `dot.py` their style. Gradients come from
+`walking`.
 """
 
 from autolm.drawing.drawing import Drawing, draw, render

@@ -1,8 +1,6 @@
-"""Who looks at whom: the weights of each head of each attention, as coloured cells.
+"""Attention weights as coloured matrices, one per head: rows are queries, columns are keys.
 
-An attention is one node; its weights are inside. It is opened, on the arrays that it was computed
-from, and each head's weights are a matrix: a row for each place that looks, a column for each that
-is looked at.
+An attention is one node of the graph; its weights are found in its decomposition.
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ from autolm.walking.wording import label
 def attention_svg(
     root: Node, tokens: Sequence[str], *, dark: bool = False, width: int = 740
 ) -> str:
-    """Draw the weights of all heads under a node, with the tokens of the text that was read.
+    """Draw the weights of all heads in the graph of a node, labelled with tokens.
 
     Raises
     ------
     ValueError
-        When there is no attention in the graph, or one that looks at another number of tokens.
+        If the graph has no attention, or one over another number of tokens.
     """
     return matrices_svg(attention_heads(root, tokens), dark=dark, width=width)
 
@@ -48,10 +46,10 @@ def attention_heads(root: Node, tokens: Sequence[str]) -> list[Matrix]:
 
 
 def _weights(node: Node, count: int) -> list[tuple[Any, Any]]:
-    """Return the weights of each head, and where a mask hides them."""
+    """Return the weights of each head, and a mask of the hidden ones."""
     opened, _ = decompose(node)
     inside = topological_order(opened)
-    weights = np.asarray(next(each for each in inside if each.name == "weights").data)
+    weights = np.asarray(next(part for part in inside if part.name == "weights").data)
     if weights.shape[-2:] != (count, count) or weights.ndim > 3:
         raise ValueError(
             message(
@@ -62,8 +60,8 @@ def _weights(node: Node, count: int) -> list[tuple[Any, Any]]:
             )
         )
     hidden = np.zeros(weights.shape, bool)
-    for each in inside:
-        if each.name == "mask":
-            hidden = hidden | ~np.asarray(each.data, bool)
+    for part in inside:
+        if part.name == "mask":
+            hidden = hidden | ~np.asarray(part.data, bool)
     stacked = weights.reshape(-1, count, count), hidden.reshape(-1, count, count)
     return list(zip(*stacked, strict=True))

@@ -1,8 +1,8 @@
-"""The collapsed picture: a box for each part that is closed, frames around what is open.
+"""The collapsed picture: a box for each collapsed group, and frames around expanded scopes.
 
 Leaves are badges in the boxes that use them: parameters with their shapes, constants with their
-number or how many they are. Arrows are as wide as the edges of the graph are many that they stand
-for. Every node is in exactly one box, and the boxes say how many they hold.
+values or their count. The width of an arrow shows the number of edges. Every node is in exactly one
+box, and boxes show how many nodes they contain.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autolm.drawing.atoms import MANY, Atom
+from autolm.drawing.atoms import MAX_CONSTANTS, Atom
 from autolm.drawing.collapse import Collapse
 from autolm.drawing.gradients import backward_steps
 from autolm.drawing.outline import Group
@@ -21,17 +21,16 @@ from autolm.engine.graph import Node
 from autolm.walking import wording
 from autolm.walking.array_adapter import adapter_of
 
-BADGES = 6  # in one box; the others are counted
+MAX_BADGES = 6  # in one box; more are counted
 
 
 def collapsed_view(
     collapse: Collapse, root: Node, blamed: Set[Node], edges: Edges = "forward"
 ) -> View:
-    """Draw the closed groups as boxes, and what is open as frames around them.
+    """Draw collapsed groups as boxes, and expanded scopes as frames around them.
 
-    Boxes that compute, or use as a leaf, one of the `blamed` nodes are marked.
-
-    With gradient edges, arrows say how small and how large the contributions along them are.
+    Boxes that compute, or use as a leaf, one of the `blamed` nodes are marked. Gradient arrows show
+    the range of the contributions along them.
     """
     groups, atoms = collapse.groups, collapse.atoms
     leaves, owners = _leaves(groups, atoms)
@@ -61,20 +60,21 @@ def collapsed_view(
 
 
 def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
-    """Draw what a backward pass sends between boxes, and let them show the gradients it found."""
+    """Return arrows for the gradients between boxes, and write the gradients into the boxes."""
     place = {node: i for i, box in enumerate(boxes) for node in box.nodes}
-    sent: dict[tuple[int, int], list[Any]] = {}
-    found: dict[Node, Any] = {root: root.as_gradient(None)}
+    contributions: dict[tuple[int, int], list[Any]] = {}
+    gradients: dict[Node, Any] = {root: root.as_gradient(None)}
     for step in backward_steps(root):
         head = place[step.node]
         for contribution in step.contributions:
             parent = contribution.parent
             if parent.requires_grad:
-                found[parent] = contribution.after
+                gradients[parent] = contribution.after
                 if parent.parents and place[parent] != head:
-                    sent.setdefault((place[parent], head), []).append(contribution.value)
+                    key = (place[parent], head)
+                    contributions.setdefault(key, []).append(contribution.value)
     for box in boxes:
-        grads = [found[node] for node in box.results if node in found]
+        grads = [gradients[node] for node in box.results if node in gradients]
         box.rows[1:] = [("grad", wording.extent(grads))]
     return [
         Arrow(
@@ -85,25 +85,25 @@ def _gradients(boxes: Sequence[Box], root: Node) -> list[Arrow]:
             label=wording.extent(values),
             hint=f"{wording.count(len(values))} contributions to gradients",
         )
-        for (tail, head), values in sorted(sent.items())
+        for (tail, head), values in sorted(contributions.items())
     ]
 
 
 def _name_operands(
     arrows: Sequence[Arrow], groups: Sequence[Group], atoms: Sequence[Atom], boxes: Sequence[Box]
 ) -> None:
-    """Say at arrows that come together in one operation which operand each brings."""
+    """Label the arrows into an operation with the roles of its operands."""
     results = {box.key: box.results for box in boxes}
     into: dict[str, list[Arrow]] = {}
     for arrow in arrows:
         into.setdefault(arrow.head, []).append(arrow)
     for box, group in zip(boxes, groups, strict=True):
-        coming = into.get(box.key, [])
+        incoming = into.get(box.key, [])
         node = atoms[group.members[0]].nodes[0]
-        if group.kind == "atom" and len(coming) > 1 and wording.role(node, 0):
-            for arrow in coming:
-                brought = set(results[arrow.tail])
-                roles = [wording.role(node, i) for i, p in enumerate(node.parents) if p in brought]
+        if group.kind == "atom" and len(incoming) > 1 and wording.role(node, 0):
+            for arrow in incoming:
+                operands = set(results[arrow.tail])
+                roles = [wording.role(node, i) for i, p in enumerate(node.parents) if p in operands]
                 arrow.label = " ".join(roles)
 
 
@@ -118,30 +118,30 @@ def _edges_hint(count: int) -> str:
 def _leaves(
     groups: Sequence[Group], atoms: Sequence[Atom]
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the leaf atoms that each group uses; and those that it is the first to use."""
+    """Return the leaf atoms that each group uses, and those that it uses first."""
     used: list[list[int]] = []
     owned: list[list[int]] = []
-    taken: set[int] = set()
+    owned_already: set[int] = set()
     for group in groups:
         operands = (operand for i in group.members for operand in atoms[i].operands)
-        mine = dict.fromkeys(operand for operand in operands if atoms[operand].is_leaf)
-        used.append(list(mine))
-        owned.append([i for i in mine if i not in taken])
-        taken.update(mine)
+        leaves = dict.fromkeys(operand for operand in operands if atoms[operand].is_leaf)
+        used.append(list(leaves))
+        owned.append([i for i in leaves if i not in owned_already])
+        owned_already.update(leaves)
     return used, owned
 
 
 def operations_and_their_leaves(group: Group, atoms: Sequence[Atom]) -> set[Node]:
     """Return the nodes that a group computes, and the leaves that it uses.
 
-    They are not those of its box: leaves without a name are all in the box of their first use.
+    The nodes of its box differ: leaves without a name are in the box of their first use.
     """
     computed = {node for i in group.members for node in atoms[i].nodes}
     return computed | {p for node in computed for p in node.parents if not p.parents}
 
 
 def _outputs(group: Group, atoms: Sequence[Atom]) -> list[Node]:
-    """Return the results of a group: the nodes of its atoms that are not used inside."""
+    """Return the results of a group: the nodes that no operation in the group uses."""
     inside = {o for i in group.members for o in atoms[i].operands if o != i}
     ends = [i for i in group.members if i not in inside]
     return [node for i in ends for node in atoms[i].nodes]
@@ -179,7 +179,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
             nodes = atoms[leaf].nodes if name else _used(group, atoms, atoms[leaf])
             badges.append(Badge(_many(name, nodes), is_constant=not first.requires_grad))
     badges += _constants(group, atoms, [leaf for leaf in leaves if _is_plain(atoms[leaf])])
-    if len(badges) > BADGES:
+    if len(badges) > MAX_BADGES:
         named = [leaf for leaf in leaves if atoms[leaf].nodes[0].requires_grad]
         numbers = sum(adapter_of(node.data).size for leaf in named for node in atoms[leaf].nodes)
         text = f"{len(named)} parameters: {wording.count(numbers)} numbers"
@@ -188,7 +188,7 @@ def _badges(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[
 
 
 def _many(name: str, nodes: Sequence[Node]) -> str:
-    """Call leaves that are elements of one array: `W_Q 64×64`, of a row `w[0 … 2]`."""
+    """Describe leaves that are elements of one array: `W_Q 64×64`, or `w[0 … 2]` for a vector."""
     if len(nodes) > 1 and name:
         places = [_index(wording.known_name(node)) for node in nodes]
         if sorted(places) == [(i,) for i in range(len(nodes))]:
@@ -197,19 +197,19 @@ def _many(name: str, nodes: Sequence[Node]) -> str:
 
 
 def _used(group: Group, atoms: Sequence[Atom], leaf: Atom) -> list[Node]:
-    """Return those of many leaves that a group uses: without names, all of a graph are alike."""
+    """Return the leaves of an atom that a group uses."""
     parents = (p for i in group.members for node in atoms[i].nodes for p in node.parents)
     used = set(parents)
     return [node for node in leaf.nodes if node in used]
 
 
 def _constants(group: Group, atoms: Sequence[Atom], leaves: Sequence[int]) -> list[Badge]:
-    """Write the constants without names: their numbers if they are few, else how many they are."""
+    """Return badges for unnamed constants: their values if they are few, else their count."""
     uses = sum(atoms[i].operands[leaf] for i in group.members for leaf in leaves)
     numbers = sorted({x for i in group.members for x in atoms[i].numbers})
     if not uses:
         return []
-    if 0 < len(numbers) < MANY:
+    if 0 < len(numbers) < MAX_CONSTANTS:
         return [Badge(wording.number(x), is_constant=True) for x in numbers]
     size = _size(atoms[leaves[0]].nodes) if uses == 1 else f"×{wording.count(uses)}"
     return [Badge(f"const {size}".strip(), is_constant=True)]
@@ -220,7 +220,7 @@ def _is_plain(leaf: Atom) -> bool:
 
 
 def _size(nodes: Sequence[Node]) -> str:
-    """Write the shape of the array that leaves are elements of, or how many they are."""
+    """Return the shape of the array whose elements the leaves are, or else their count."""
     if len(nodes) == 1:
         return wording.shape(nodes[0].data)
     indices = [_index(wording.known_name(node)) for node in nodes]
@@ -232,6 +232,6 @@ def _size(nodes: Sequence[Node]) -> str:
 
 
 def _index(name: str) -> tuple[int, ...]:
-    """Read the index in a name such as W_Q[3,5]; empty if there is none."""
+    """Parse the index of a name such as W_Q[3,5]; an empty tuple if it has none."""
     digits = name[name.rfind("[") + 1 : -1].split(",") if name.endswith("]") else []
     return tuple(map(int, digits)) if all(digit.isdecimal() for digit in digits) else ()

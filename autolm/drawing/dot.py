@@ -1,8 +1,7 @@
-"""Write a View as DOT, in the considered look of this house; nothing is decided here but that look.
+"""Write a View as DOT: fonts, colours, shapes and the legend.
 
-Names are in a proportional font and numbers in a fixed-width one. Results are boxes, operations
-round; leaves are tinted, constants dashed, closed parts have a heavy line, and what is not finite a
-double one. The legend names only what the picture has.
+Results are boxes and operations round; leaves are tinted, constants dashed, collapsed parts have a
+heavy border, and non-finite values a double one. The legend names only the kinds in the picture.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def to_dot(
     direction: Direction = "auto",
     width: int = WIDTH,
 ) -> Picture:
-    """Write a view as DOT, in a direction; "auto" turns it down if it would exceed the width."""
+    """Write a view as DOT; direction "auto" is downwards if the picture would exceed the width."""
     palette = DARK if dark else LIGHT
     goes_right = (direction_of(view, width) if direction == "auto" else direction) == "right"
     graph = Picture(
@@ -67,14 +66,14 @@ def to_dot(
     for arrow in view.arrows:
         attributes = _arrow(arrow, palette)
         if has_gradients and (arrow.tail, arrow.head) in ends:
-            attributes.setdefault("label", " ")  # room of its own, so that it crosses no number
+            attributes.setdefault("label", " ")  # space, so that it does not cross a number
         ends.add((arrow.tail, arrow.head))
         graph.edge(arrow.tail, arrow.head, **attributes)
     return graph
 
 
 def _draw_frames(graph: graphviz.Digraph, boxes: Iterable[Box], palette: Palette) -> None:
-    """Draw each box inside the frames of the scopes that are open around it."""
+    """Draw each box inside the frames of its expanded scopes."""
     frames: dict[tuple[str, ...], graphviz.Digraph] = {(): graph}
     for box in boxes:
         for depth in range(1, len(box.frame) + 1):
@@ -126,7 +125,7 @@ def _node(box: Box, palette: Palette) -> dict[str, str]:
 
 
 def _table(box: Box, palette: Palette) -> str:
-    """Write the label of a box: its name, what it uses, and its numbers."""
+    """Write the label of a box: its title, its badges and its rows."""
     fill, line = {
         "leaf": (palette.leaf, palette.leaf_line),
         "constant": (palette.constant, palette.constant_line),
@@ -210,7 +209,7 @@ def _arrow(arrow: Arrow, palette: Palette) -> dict[str, str]:
 
 
 def _legend(view: View, palette: Palette) -> str:
-    """Name the kinds of things that are in the picture, and say what it leaves out."""
+    """Explain the kinds of boxes and arrows in the picture, and add its notes."""
     kinds = {box.kind for box in view.boxes}
     badges = {badge.is_constant for box in view.boxes for badge in box.badges}
     has_leaf = "leaf" in kinds or False in badges

@@ -1,7 +1,7 @@
-"""Draw a computation graph, of five nodes or of a hundred thousand, and write it to a file.
+"""Draw computation graphs, and write the pictures to files.
 
-A small graph is drawn exactly, every node and every edge. A large one is collapsed by scope until
-it can be read; a neighbourhood of one node can be drawn from any graph.
+A small graph is drawn with every node and edge. A large one is collapsed by scope until it is
+readable; of any graph, the neighbourhood of one node can be drawn.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from autolm.walking.program_names import names_of, use_names, variables_of_calle
 
 MAX_BOXES = 18
 MAX_SPAN = 60
-EXACT, EXACT_IN_PARTS = 3, 2.25  # times the boxes: so many nodes are drawn one by one
+EXACT, EXACT_WITH_SCOPES = 3, 2.25  # nodes drawn one by one, per box of the budget
 NAMES = 12  # in a message
 KINDS = (".svg", ".png", ".pdf", ".dot", ".html")
 
 
 class Drawing:
-    """A graph that is read once and drawn any number of times, each time another part of it.
+    """A graph that is analysed once and drawn several times, with different options.
 
     Parameters
     ----------
     root
-        The node whose computation is drawn.
+        The node whose computation graph is drawn, a Value or a Tensor.
 
     Examples
     --------
@@ -69,11 +69,11 @@ class Drawing:
         self.root = root = read_node("draw", "node", root)
         self.order = topological_order(root)
         self.names = names_of(root, variables_of_caller())
-        self._notes: list[str] = []  # what the picture that is being made has to say of itself
+        self._notes: list[str] = []  # below the picture that is being drawn
 
     @cached_property
     def atoms(self) -> list[Atom]:
-        """The graph, rolled up."""
+        """The graph, with similar nodes grouped; see `roll`."""
         with use_names(self.names):
             return roll(self.order)[0]
 
@@ -89,7 +89,7 @@ class Drawing:
         max_span: int = MAX_SPAN,
         grad: bool = False,
     ) -> View:
-        """Return what a picture shows; see `draw` for the options."""
+        """Return the boxes and arrows of a picture; see `draw` for the options."""
         edges = "chain rule" if read_bool("draw", "grad", grad) else edges
         read_choice("draw", "edges", edges, get_args(Edges))
         max_boxes = read_int("draw", "max_boxes", max_boxes, low=1)
@@ -118,12 +118,12 @@ class Drawing:
         for box in view.boxes:
             box.is_focus = any(node is focus for node in box.nodes)
         total = wording.count(len(self.order))
-        where = f"within {radius} of {self._which(focus)}"
+        where = f"within {radius} of {self._describe(focus)}"
         view.notes.append(f"{wording.count(len(near))} of {total} nodes, {where}")
         return view
 
     def _find(self, focus: Node | str) -> Node:
-        """Return a node of this graph; one told by its name is the last that has it."""
+        """Return a node of this graph; if several have the name, the last of them."""
         focus = known_node(focus) or focus
         if not isinstance(focus, Node):
             read_kind("draw", "focus", focus, str, "a node or the name of one")
@@ -133,14 +133,14 @@ class Drawing:
                     message("focus: this node is not in the graph of the node that is drawn")
                 )
             return focus
-        called = ((node, node.name or self.names.get(node, "")) for node in self.order)
-        named = [(node, name) for node, name in called if name]
-        found = [(node, name) for node, name in named if name == focus]
-        found = found or [(node, name) for node, name in named if wording.name(node) == focus]
-        names = list(dict.fromkeys(name for _, name in found or named))
-        if found and len(names) == 1:
-            return found[-1][0]
-        if found:
+        pairs = ((node, node.name or self.names.get(node, "")) for node in self.order)
+        named = [(node, name) for node, name in pairs if name]
+        matches = [(node, name) for node, name in named if name == focus]
+        matches = matches or [(node, name) for node, name in named if wording.name(node) == focus]
+        names = list(dict.fromkeys(name for _, name in matches or named))
+        if matches and len(names) == 1:
+            return matches[-1][0]
+        if matches:
             raise ValueError(
                 message(
                     "focus: {focus!r} may be any of {listed}; say which",
@@ -157,13 +157,13 @@ class Drawing:
             )
         )
 
-    def _which(self, focus: Node) -> str:
-        """Say what a neighbourhood is of; of nodes that have one name, which of them."""
-        alike = [node for node in self.order if node.name and node.name == focus.name]
-        if len(alike) < 2:
+    def _describe(self, focus: Node) -> str:
+        """Name a node; if several nodes have its name, number it."""
+        same_name = [node for node in self.order if node.name and node.name == focus.name]
+        if len(same_name) < 2:
             return wording.label(focus)
-        place = next(i for i, node in enumerate(alike, 1) if node is focus)
-        number = f"{wording.count(place)} of {wording.count(len(alike))}"
+        place = next(i for i, node in enumerate(same_name, 1) if node is focus)
+        number = f"{wording.count(place)} of {wording.count(len(same_name))}"
         return f"{wording.label(focus)}, {number} of this name"
 
     def dot(
@@ -187,7 +187,7 @@ class Drawing:
         return tidy(self.picture("svg", time_limit=time_limit, **options))
 
     def picture(self, kind: str, *, time_limit: float = 20.0, **options: Any) -> bytes:
-        """Return the picture as Graphviz makes it; where that takes too long, collapse more."""
+        """Return the output of Graphviz; if that takes too long, collapse more and try again."""
         read_choice("draw", "kind", kind, ("svg", "png", "pdf"))
         time_limit = read_finite("draw", "time_limit", time_limit, above=0, high=1e9)
         max_boxes = options.pop("max_boxes", MAX_BOXES)
@@ -240,9 +240,9 @@ class Drawing:
 
 
 def fits_exactly(order: Sequence[Node], max_boxes: int) -> bool:
-    """Whether a graph is drawn node by node: a larger one, if it has no parts to be closed."""
-    has_parts = any(node.scope for node in order)
-    return len(order) <= max_boxes * (EXACT_IN_PARTS if has_parts else EXACT)
+    """Whether a graph is drawn node by node; without scopes, larger graphs are."""
+    has_scopes = any(node.scope for node in order)
+    return len(order) <= max_boxes * (EXACT_WITH_SCOPES if has_scopes else EXACT)
 
 
 def _scopes(expand: Any) -> list[str]:
@@ -275,38 +275,44 @@ def draw(
     max_span: int = MAX_SPAN,
     grad: bool = False,
 ) -> Picture:
-    """Draw the computation of a node.
+    """Draw the computation graph of a node.
 
     Parameters
     ----------
     node
-        The result: a Value, or a Tensor.
+        The result: a Value or a Tensor.
     depth
-        How deep scopes are opened: 0 closes all. Left out, as deep as the budget allows.
+        Expand scopes down to this depth; 0 collapses all. By default as deep as the budget allows.
     focus, radius
-        Draw only what is within `radius` edges of a node: itself, its name, or the name's last
-        part where no other has it.
+        Draw only the nodes within `radius` edges of this node, which is given by itself, by its
+        name, or by the last part of its name if that is unique.
     expand
-        A scope, or several, to open whatever the budget says: "blocks.0.attention"; * and ? stand
-        for anything.
+        One or more scopes to expand regardless of the budget, such as "blocks.0.attention"; the
+        wildcards * and ? are allowed.
     edges
-        "forward"; "gradient" adds what the backward pass sends along each edge; "chain rule" writes
-        it out, upstream × local = contribution. The pass changes no gradient.
+        "forward" draws the forward pass; "gradient" adds the contribution along each edge in the
+        backward pass; "chain rule" also writes it as upstream × local = contribution. The `grad` of
+        the nodes does not change.
     dark
-        Light on dark.
+        Whether to use a dark background.
     direction, width
-        "right", "down", or "auto": to the right as long as it keeps within a width in pixels.
+        "right", "down", or "auto": to the right unless that exceeds `width` in pixels.
     max_boxes, max_span
-        The budget of a collapsed picture: boxes, and rows that arrows cross. What is more is closed
-        and counted. Drawn exactly is a graph of up to 2¼ times as many nodes (40), or of three
-        times as many, if it has no scopes.
+        Budget of a picture: the number of boxes, and of rows that arrows cross. Larger graphs are
+        collapsed. A graph with at most 2¼ `max_boxes` nodes (40), or 3 `max_boxes` if it has no
+        scopes, is drawn in full.
     grad
-        Draw the backward pass too, with its arithmetic: short for `edges="chain rule"`.
+        Whether to draw the backward pass with its arithmetic; short for `edges="chain rule"`.
+
+    Returns
+    -------
+    Picture
+        Is displayed in notebooks; ``save(path)`` writes it to a file.
 
     Raises
     ------
     ValueError
-        For a focus or a scope that is not in the graph, or a name that may be several.
+        For a focus or a scope that is not in the graph, or a name that several nodes match.
 
     Examples
     --------
@@ -332,18 +338,18 @@ def draw(
 
 
 def render(node: Node, path: str | Path, *, time_limit: float = 20.0, **options: Any) -> Path:
-    """Draw the computation of a node into a file, of the kind that its suffix says.
+    """Draw the computation graph of a node into a file.
 
     Parameters
     ----------
     node
-        The result: a Value, or a Tensor.
+        The result: a Value or a Tensor.
     path
-        Where to: .svg, .png, .pdf, .dot, or .html, which is a page of its own.
+        File to write. The suffix determines the format: .svg, .png, .pdf, .dot or .html.
     time_limit
-        Seconds that a layout may take; if it takes longer, more is collapsed, with a warning.
+        Seconds for the layout; if it takes longer, more is collapsed, with a warning.
     **options
-        Those of `draw`.
+        Options of `draw`.
 
     Returns
     -------
@@ -353,8 +359,14 @@ def render(node: Node, path: str | Path, *, time_limit: float = 20.0, **options:
     Raises
     ------
     ValueError
-        For a suffix that is none of these.
+        For an unknown suffix.
     RendererMissing
-        If there is no Graphviz; .dot needs none.
+        If Graphviz is not installed; .dot does not need it.
+
+    Examples
+    --------
+    >>> from autolm import Value
+    >>> render(Value(2.0) * 3, "product.dot")  # doctest: +SKIP
+    PosixPath('product.dot')
     """
     return Drawing(node).render(path, time_limit=time_limit, **options)

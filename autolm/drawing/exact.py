@@ -1,7 +1,6 @@
-"""The exact picture: one box for each node and one for each operation, every edge drawn by itself.
+"""The exact picture: one box per node and per operation, and every edge, as in micrograd.
 
-This is how micrograd draws, for graphs or neighbourhoods that fit a page. What a neighbourhood
-leaves out is counted where it was cut off.
+At the border of a neighbourhood, boxes count the operands and uses that are not shown.
 """
 
 from __future__ import annotations
@@ -24,33 +23,33 @@ def exact_view(
     visible: Collection[Node],
     edges: Edges = "forward",
 ) -> View:
-    """Draw the nodes that are `visible`, of all in `order`, the root last.
+    """Draw the nodes that are `visible`, out of all in `order`, the root last.
 
-    With gradient edges, the boxes show the gradients of the same pass, to which the edges add up.
+    With gradient edges, boxes show the gradients of the same backward pass.
     """
     root = order[-1]
-    walked = walk(root, visible) if edges != "forward" else None
-    found = walked.gradients if walked else None
+    backward_pass = walk(root, visible) if edges != "forward" else None
+    gradients = backward_pass.gradients if backward_pass else None
     blamed = blamed_nodes(order)
     keys = {node: f"n{i}" for i, node in enumerate(order) if node in visible}
     boxes, arrows = [], []
     for node, key in keys.items():
-        boxes.append(_data_box(node, key, root, found, node in blamed))
-        shown = [p for p in node.parents if p in keys]
-        if node.parents and (shown or len(visible) == len(order)):
+        boxes.append(_data_box(node, key, root, gradients, node in blamed))
+        visible_parents = [p for p in node.parents if p in keys]
+        if node.parents and (visible_parents or len(visible) == len(order)):
             boxes.append(_operation_box(node, f"{key}op"))
             arrows += _operands(node, keys)
             arrows.append(Arrow(f"{key}out", f"{key}op", key))
-    _count_what_is_cut_off(order, keys, boxes, arrows)
-    for step in walked.steps if walked else ():
-        arrows += _gradients(step, keys, with_arithmetic=edges == "chain rule")
+    _count_hidden_neighbours(order, keys, boxes, arrows)
+    for step in backward_pass.steps if backward_pass else ():
+        arrows += _gradient_arrows(step, keys, with_arithmetic=edges == "chain rule")
     return View(boxes, arrows, [], is_exact=True)
 
 
 def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) -> dict[Node, int]:
     """Return the nodes within `radius` edges of `focus`, nearest first, with their distances.
 
-    There are at most so many, of which none is farther than one that is missing.
+    At most `most` nodes are returned, the nearest ones.
     """
     distances = {focus: 0}
     rim = [focus]
@@ -60,21 +59,22 @@ def neighbourhood(order: Sequence[Node], focus: Node, radius: int, most: int) ->
         reached += [node for node in order if not around.isdisjoint(node.parents)]
         rim = [node for node in dict.fromkeys(reached) if node not in distances]
         rim = rim[: most - len(distances)]
-        if not rim:  # all that can be reached is
+        if not rim:  # no further node is reachable
             break
         distances |= dict.fromkeys(rim, distance)
     return distances
 
 
 def _data_box(
-    node: Node, key: str, root: Node, found: dict[Node, Any] | None, is_blamed: bool
+    node: Node, key: str, root: Node, gradients: dict[Node, Any] | None, is_blamed: bool
 ) -> Box:
     kind = "data" if node.parents else "leaf" if node.requires_grad else "constant"
     rows = [("data", wording.peek(node.data))]
     if node.requires_grad:
         grad = wording.gradient(node)
-        if found is not None:
-            grad = wording.peek(found[node]) if node in found else wording.NOT_COMPUTED
+        if gradients is not None:
+            is_computed = node in gradients
+            grad = wording.peek(gradients[node]) if is_computed else wording.NOT_COMPUTED
         rows.append(("grad", grad))
     return Box(
         key,
@@ -110,46 +110,47 @@ def _operands(node: Node, keys: dict[Node, str]) -> list[Arrow]:
 
 
 def _broadcast(parent: Node, node: Node) -> str:
-    """Say that an operand was repeated along axes, where an elementwise operation did so."""
+    """Return the shapes of an operand that an elementwise operation broadcasts, else ''."""
     is_elementwise = getattr(node.op, "cases", None) == ()
     if not is_elementwise or adapter_of(parent.data).shape == adapter_of(node.data).shape:
         return ""
     return f"{wording.shape(parent.data) or '1'} → {wording.shape(node.data)}"
 
 
-def _gradients(step: Step, keys: dict[Node, str], with_arithmetic: bool) -> list[Arrow]:
-    """Draw what one step sends to each of its operands, beside the edge that it goes against."""
+def _gradient_arrows(step: Step, keys: dict[Node, str], with_arithmetic: bool) -> list[Arrow]:
+    """Return an arrow for the contribution of a step to each of its operands."""
     key, arrows = keys.get(step.node), []
     if key is None:
         return []
-    for i, sent in enumerate(step.contributions):
-        if sent.parent in keys and sent.parent.requires_grad:
-            label = arithmetic(step, i) if with_arithmetic else wording.peek(sent.value)
+    for i, (parent, value) in enumerate((c.parent, c.value) for c in step.contributions):
+        if parent in keys and parent.requires_grad:
+            label = arithmetic(step, i) if with_arithmetic else wording.peek(value)
             hint = f"gradient sent to operand {i + 1}: {wording.rule(step.node, i)}"
-            arrow = Arrow(f"{key}grad{i}", keys[sent.parent], f"{key}op", hint=hint)
+            arrow = Arrow(f"{key}grad{i}", keys[parent], f"{key}op", hint=hint)
             arrow.is_gradient, arrow.label = True, label
             arrows.append(arrow)
     return arrows
 
 
 def arithmetic(step: Step, operand: int) -> str:
-    """Write a contribution as upstream × local = value; of arrays, as its rule and its numbers."""
-    sent = step.contributions[operand]
-    if sent.local is None:
+    """Write a contribution as upstream × local = value; for arrays, its rule and its value."""
+    contribution = step.contributions[operand]
+    value, local = contribution.value, contribution.local
+    if local is None:
         rule = wording.rule(step.node, operand)
-        return f"{rule} = {wording.peek(sent.value)}" if rule else wording.peek(sent.value)
-    return product(*map(wording.number, (step.upstream, sent.local, sent.value)))
+        return f"{rule} = {wording.peek(value)}" if rule else wording.peek(value)
+    return product(*map(wording.number, (step.upstream, local, value)))
 
 
 def product(upstream: str, local: str, value: str) -> str:
-    """Write a contribution as the product that it is."""
+    """Write a contribution as a product."""
     return f"{upstream} × {local} = {value}"
 
 
-def _count_what_is_cut_off(
+def _count_hidden_neighbours(
     order: Sequence[Node], keys: dict[Node, str], boxes: list[Box], arrows: list[Arrow]
 ) -> None:
-    """Put a sign where operands, or operations that use a node, are not in the picture."""
+    """Add boxes that count the operands and the uses that are not in the picture."""
     if len(keys) == len(order):
         return
     uses: dict[Node, int] = dict.fromkeys(keys, 0)
@@ -163,14 +164,14 @@ def _count_what_is_cut_off(
         hidden = len({parent for parent in node.parents if parent not in keys})
         if hidden:
             operation = f"{key}op" if f"{key}op" in drawn else key
-            boxes.append(_more(f"{key}below", hidden, "operand", node))
+            boxes.append(_hidden_box(f"{key}below", hidden, "operand", node))
             arrows.append(Arrow(f"{key}belowedge", f"{key}below", operation, hidden))
         if uses[node]:
-            boxes.append(_more(f"{key}above", uses[node], "use", node))
+            boxes.append(_hidden_box(f"{key}above", uses[node], "use", node))
             arrows.append(Arrow(f"{key}aboveedge", key, f"{key}above", uses[node]))
 
 
-def _more(key: str, hidden: int, what: str, node: Node) -> Box:
-    title = f"+{wording.count(hidden)} {what}{'' if hidden == 1 else 's'}"
+def _hidden_box(key: str, hidden: int, kind: str, node: Node) -> Box:
+    title = f"+{wording.count(hidden)} {kind}{'' if hidden == 1 else 's'}"
     hint = "not in this picture; a larger radius shows more"
     return Box(key, "more", [], title=title, hint=hint, frame=scope_parts(node.scope))

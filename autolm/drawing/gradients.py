@@ -1,8 +1,4 @@
-"""The backward pass, walked for a picture: what was sent along each edge, and nothing changed.
-
-The numbers are those of the walk that every face shares. Only where they are put differs: into a
-picture rather than into the nodes.
-"""
+"""The contributions and gradients of a backward pass, without changing the `grad` of any node."""
 
 from __future__ import annotations
 
@@ -16,32 +12,33 @@ from autolm.walking.walk import Walk
 
 
 @dataclass
-class Walked:
-    """What a backward pass did at some nodes: its steps there, and the gradients they got."""
+class BackwardRecord:
+    """The steps of a backward pass at some nodes, and the gradients of these nodes."""
 
     steps: list[Step]
     gradients: dict[Node, Any]
 
 
 def backward_steps(root: Node, grad: Any = None) -> Iterator[Step]:
-    """Walk a backward pass from here, and leave every gradient as it was."""
-    walked = Walk(root, grad)
+    """Yield the steps of a backward pass; afterwards restore every gradient."""
+    pass_ = Walk(root, grad)
     try:
-        while step := walked.step():
+        while step := pass_.step():
             yield step
     finally:
-        walked.abandon()
+        pass_.abandon()
 
 
-def walk(root: Node, nodes: Container[Node], grad: Any = None) -> Walked:
-    """Do a backward pass, and keep what it does at these nodes."""
-    walked = Walked([], {})
+def walk(root: Node, nodes: Container[Node], grad: Any = None) -> BackwardRecord:
+    """Do a backward pass, and record it at these nodes."""
+    record = BackwardRecord([], {})
     if root in nodes:
-        walked.gradients[root] = root.as_gradient(grad)
+        record.gradients[root] = root.as_gradient(grad)
     for step in backward_steps(root, grad):
         if step.node in nodes:
-            walked.steps.append(step)
-        for sent in step.contributions:
-            if sent.parent.requires_grad and sent.parent in nodes:
-                walked.gradients[sent.parent] = sent.after
-    return walked
+            record.steps.append(step)
+        for contribution in step.contributions:
+            parent = contribution.parent
+            if parent.requires_grad and parent in nodes:
+                record.gradients[parent] = contribution.after
+    return record

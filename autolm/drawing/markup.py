@@ -1,7 +1,4 @@
-"""Make any text safe in a picture: names and tokens come from users, and may hold anything.
-
-A picture is DOT, which holds HTML-like labels, and becomes SVG, which stands in an HTML page.
-"""
+"""Escape names and tokens, which can contain any character, for DOT, SVG and HTML."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ def markup(text: str) -> str:
 
 
 def label(text: str) -> str:
-    r"""Escape text for an HTML-like label, where Graphviz puts the name of the node for `\N`."""
+    r"""Escape text for an HTML-like label, where Graphviz replaces `\N` by the name of the node."""
     return markup(text).replace("\\", "&#92;" * 2)
 
 
 def hint(text: str) -> str:
-    r"""Escape lines of text for a tooltip, in which Graphviz reads backslashes twice."""
+    r"""Escape lines of text for a tooltip, where Graphviz unescapes backslashes twice."""
     return "&#10;".join(markup(line).replace("\\", "&#92;" * 4) for line in text.split("\n"))

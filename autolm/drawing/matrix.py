@@ -1,8 +1,8 @@
-"""An array as coloured cells: blue is positive, orange negative, and what a mask hides is hatched.
+"""An array as coloured cells: blue is positive, orange negative, and masked cells are hatched.
 
-Each array has one scale, as wide as its largest number, and one power of ten, so that small numbers
-are no wall of 0.00. In a narrow cell, where its number has no room, a negative one has a dash: a
-printer without colours shows it too. The page builds tables of the same cells, which one can touch.
+The colour scale of an array is that of its largest number, and all cells share a power of ten, so
+that small numbers are not printed as 0.00. Narrow cells have no number, but a dash if it is
+negative, which is visible without colours.
 """
 
 from __future__ import annotations
@@ -21,27 +21,31 @@ from autolm.drawing.palette import DARK, LIGHT, Palette
 from autolm.outside.columns import width as width_of
 from autolm.walking.wording import RAISED
 
-FULLEST = 0.72  # how much of its colour the largest number has: text on it can be read
-WIDE, NARROW, HIGH = 46, 16, 20  # pixels: a cell with its number, one without, and their height
-CHARACTER = 6.8  # pixels: how wide a character of a label is, at most
-WITH_NUMBERS = 12  # columns: with more, a picture leaves the numbers out
+MAX_OPACITY = 0.72  # of the colour of the largest number, so that text on it is readable
+WIDE, NARROW, HIGH = (
+    46,
+    16,
+    20,
+)  # pixels: widths of a cell with and without its number, and the height
+CHARACTER = 6.8  # pixels: greatest width of a character of a label
+MAX_NUMBERED_COLUMNS = 12  # a picture with more columns has no numbers
 GAP, TITLE = 26, 22
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """An array to be shown.
+    """An array with its title, axes and mask.
 
     Attributes
     ----------
     title
-        What it is called.
+        The title.
     array
-        Of rank 1 or 2, (rows, columns).
+        An array of shape (columns,) or (rows, columns).
     axes
-        What they run along.
+        The axes of the array.
     hidden
-        Where a mask hides a number, in the same shape.
+        True where a mask hides a number; same shape as `array`.
     """
 
     title: str
@@ -51,22 +55,22 @@ class Matrix:
 
     @property
     def largest(self) -> float:
-        """The largest number, without its sign, of those that are finite."""
+        """The largest absolute value of the finite numbers."""
         return largest(self.array)
 
     @property
     def exponent(self) -> int:
-        """The power of ten that all cells leave out."""
+        """The power of ten that the caption shows instead of the cells."""
         return exponent(self.largest)
 
 
 def largest(array: NDArray[Any]) -> float:
-    """Return the largest number, without its sign, of those that are finite."""
+    """Return the largest absolute value of the finite numbers."""
     return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def exponent(largest: float) -> int:
-    """Choose the power of ten that all cells leave out; 0 for numbers of a usual size.
+    """Choose the common power of ten of all cells; 0 for numbers between 0.1 and 1000.
 
     >>> exponent(0.4), exponent(0.00123), exponent(0.0)
     (0, -3, 0)
@@ -76,7 +80,7 @@ def exponent(largest: float) -> int:
 
 
 def cell(number: float, exponent: int = 0) -> str:
-    """Write a number into a cell, without the power of ten that all of them leave out.
+    """Format the number of a cell, divided by the common power of ten.
 
     >>> cell(-0.00123, -3), cell(0.5), cell(0.004), cell(0.00002), cell(0.0)
     ('−1.23', '0.50', '0.004', '2e−5', '0')
@@ -99,7 +103,7 @@ def cell(number: float, exponent: int = 0) -> str:
 
 
 def power(exponent: int) -> str:
-    """Write a power of ten, as a caption has it; empty for 1.
+    """Format a power of ten for a caption; empty for 1.
 
     >>> power(-3), power(0)
     ('×10⁻³', '')
@@ -108,7 +112,7 @@ def power(exponent: int) -> str:
 
 
 def matrices_svg(matrices: Sequence[Matrix], *, dark: bool = False, width: int = 740) -> str:
-    """Draw matrices one beside the other, in rows that keep within a width in pixels."""
+    """Draw matrices next to each other, in rows of at most `width` pixels."""
     palette = DARK if dark else LIGHT
     parts, x, y, below, right = list[str](), 0.0, 0.0, 0.0, 0.0
     for matrix in matrices:
@@ -129,11 +133,11 @@ def matrices_svg(matrices: Sequence[Matrix], *, dark: bool = False, width: int =
 
 
 def _drawn(matrix: Matrix, palette: Palette) -> tuple[str, float, float]:
-    """Draw one matrix at the origin; return it with its width and height."""
+    """Draw one matrix at the origin; return the SVG, its width and its height."""
     array = np.atleast_2d(matrix.array)
     hidden = np.zeros(array.shape, bool) if matrix.hidden is None else matrix.hidden
     rows, columns = (Axis(), Axis(), *matrix.axes)[-2:]
-    has_numbers = array.shape[1] <= WITH_NUMBERS
+    has_numbers = array.shape[1] <= MAX_NUMBERED_COLUMNS
     wide = WIDE if has_numbers else NARROW
     row_names = [rows.at(i) for i in range(len(array))] if array.shape[0] > 1 else [""]
     column_names = [columns.at(j) for j in range(array.shape[1])]
@@ -148,14 +152,14 @@ def _drawn(matrix: Matrix, palette: Palette) -> tuple[str, float, float]:
     for j, name in enumerate(column_names):
         x = left + (j + 0.5) * wide
         if longest > wide:
-            turned = f'transform="rotate(-90 {x + 4:g} {top - 4:g})"'
-            parts.append(_label(name, x + 4, top - 4, palette, turned))
+            rotation = f'transform="rotate(-90 {x + 4:g} {top - 4:g})"'
+            parts.append(_label(name, x + 4, top - 4, palette, rotation))
         else:
             parts.append(_label(name, x, top - 4, palette, 'text-anchor="middle"'))
     for i, j in np.ndindex(*array.shape):
         at = left + j * wide, top + i * HIGH, wide
-        said = f"{row_names[i]} {column_names[j]} {float(array[i, j])!r}".strip()
-        parts.append(_cell(float(array[i, j]), bool(hidden[i, j]), at, matrix, said, palette))
+        hint = f"{row_names[i]} {column_names[j]} {float(array[i, j])!r}".strip()
+        parts.append(_cell(float(array[i, j]), bool(hidden[i, j]), at, matrix, hint, palette))
     return (
         "".join(parts),
         max(left + wide * array.shape[1], CHARACTER * width_of(caption)),
@@ -168,7 +172,7 @@ def _cell(
     is_hidden: bool,
     at: tuple[float, float, float],
     matrix: Matrix,
-    said: str,
+    hint: str,
     palette: Palette,
 ) -> str:
     x, y, wide = at
@@ -176,7 +180,7 @@ def _cell(
     color = palette.gradient if number < 0 else palette.leaf_line
     form = f'x="{x:g}" y="{y:g}" width="{wide:g}" height="{HIGH}" stroke="{palette.frame_line}"'
     fill = 'fill="url(#hidden)"' if is_hidden else _paint(color, share)
-    drawn = f"<g><title>{markup(said)}</title><rect {form} {fill}/>"
+    drawn = f"<g><title>{markup(hint)}</title><rect {form} {fill}/>"
     middle = f'x="{x + wide / 2:g}" y="{y + 14:g}" text-anchor="middle"'
     if is_hidden:
         return f"{drawn}</g>"
@@ -188,7 +192,7 @@ def _cell(
 
 
 def _paint(color: str, share: float) -> str:
-    return f'fill="{color}" fill-opacity="{FULLEST * share:.3f}"'
+    return f'fill="{color}" fill-opacity="{MAX_OPACITY * share:.3f}"'
 
 
 def _label(text: str, x: float, y: float, palette: Palette, place: str) -> str:

@@ -1,4 +1,4 @@
-"""Nodes in notebooks: a result of operations is shown as its picture, an array as coloured cells.
+"""Display of nodes in notebooks: results as graphs, leaves as coloured cells.
 
 `Node._repr_mimebundle_` imports it when a notebook displays a node.
 """
@@ -17,17 +17,17 @@ from autolm.engine.graph import Node
 from autolm.walking import wording
 from autolm.walking.program_names import use_variables
 
-MOST_CELLS = 4096  # of an array that is shown as it is
+MAX_CELLS = 4096  # of a displayed array
 
 
 def bundle(node: Node) -> dict[str, str]:
-    """Show a node where a notebook asks; a given number, or a large array, as text alone."""
+    """Return the MIME bundle of a node; scalars and large arrays are shown as text only."""
     shell: Any = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if not hasattr(shell, "kernel"):
         return {}
     if not node.parents:
         array = np.asarray(node.data)
-        if array.ndim not in (1, 2) or not 0 < array.size <= MOST_CELLS:
+        if array.ndim not in (1, 2) or not 0 < array.size <= MAX_CELLS:
             return {}
         matrix = Matrix(wording.name(node) or "×".join(map(str, array.shape)), array)
         return {SVG: matrices_svg([matrix]), "text/plain": repr(node)}

@@ -1,9 +1,8 @@
-"""The outline of a graph: its scopes as a tree of groups, which a picture may open or close.
+"""The outline of a graph: its scopes as a tree of groups, which a picture can expand or collapse.
 
-A scope holds other scopes and operations of its own. Those of its own stand in stages: before,
-between and after the scopes inside, so that closing a stage never ties a knot (a path that leaves a
-stage does not come back to it). Numbered scopes that are alike, as the blocks of a transformer or
-the positions in time, are rolled: the first stands for all, and the others are one group.
+The direct operations of a scope are grouped in stages, before, between and after its inner scopes,
+so that collapsed stages form no cycles. Of similar numbered scopes, such as the blocks of a
+transformer, the first is a group and the others together are one more group.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from typing import Literal
 from autolm.drawing.atoms import Atom
 from autolm.outside.message import message
 
-ALIKE = 3  # so many numbered scopes that are alike are rolled
-NAMED = 3  # operations in the title of a stage
+MIN_SIMILAR = 3  # similar numbered scopes that are grouped
+MAX_TITLE = 3  # operations in the title of a stage
 Path = tuple[str, ...]
 
 
 @dataclass(eq=False)
 class Group:
-    """A part of a graph: a scope, a stage of one, several scopes that are alike, or one atom."""
+    """A part of a graph: a scope, a stage of a scope, several similar scopes, or one atom."""
 
     kind: Literal["scope", "stage", "alike", "atom"]
-    path: Path  # of the scope that it is, or is in
-    key: str  # unlike that of any other group of the outline
+    path: Path  # of the scope itself, or of the one around it
+    key: str  # unique in the outline
     title: str
-    members: list[int]  # the atoms in it that are operations
+    members: list[int]  # indices of its operation atoms
     children: list[Group] = field(default_factory=list)
     note: str = ""
 
@@ -62,7 +61,7 @@ def scope_parts(scope: str) -> Path:
 
 
 def outline(atoms: Sequence[Atom], expand: Sequence[str] = ()) -> Group:
-    """Make the tree of groups; scopes that match a pattern of `expand` are not rolled with others.
+    """Return the tree of groups; scopes that match a pattern of `expand` are not grouped.
 
     Raises
     ------
@@ -87,22 +86,22 @@ def outline(atoms: Sequence[Atom], expand: Sequence[str] = ()) -> Group:
 
 
 def leads_to(path: Path, patterns: Iterable[str]) -> bool:
-    """Whether a scope, or one inside it, may be named by a pattern such as `blocks.*.attention`."""
+    """Whether a pattern such as `blocks.*.attention` can match a scope or one inside it."""
     names = _names(path)
-    return any(_alike_names(names, pattern.split(".")[: len(names)]) for pattern in patterns)
+    return any(_match(names, pattern.split(".")[: len(names)]) for pattern in patterns)
 
 
 def is_inside(path: Path, patterns: Iterable[str]) -> bool:
-    """Whether a scope, or one around it, is named by a pattern."""
+    """Whether a pattern matches a scope or one around it."""
     names = _names(path)
-    return any(_alike_names(names[: p.count(".") + 1], p.split(".")) for p in patterns)
+    return any(_match(names[: p.count(".") + 1], p.split(".")) for p in patterns)
 
 
 def _names(path: Path) -> list[str]:
     return ".".join(path).split(".") if path else []
 
 
-def _alike_names(names: Sequence[str], patterns: Sequence[str]) -> bool:
+def _match(names: Sequence[str], patterns: Sequence[str]) -> bool:
     return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
 
 
@@ -112,20 +111,22 @@ class _Outliner:
         self.paths = [scope_parts(atom.scope) for atom in atoms]
 
     def scope(self, path: Path, members: list[int]) -> Group:
-        """Make the group of a scope, and of all in it."""
+        """Return the group of a scope, with its inner groups."""
         inside: dict[str, list[int]] = {}
-        own: list[int] = []
+        direct: list[int] = []
         for i in members:
             deeper = self.paths[i][len(path) :]
-            (inside.setdefault(deeper[0], []) if deeper else own).append(i)
+            (inside.setdefault(deeper[0], []) if deeper else direct).append(i)
         scopes = [self.scope((*path, name), inside[name]) for name in inside]
         key = ".".join(path)
         group = Group("scope", path, key, path[-1] if path else "", members)
         if not scopes:
-            group.children = [self.atom(i) for i in own]
+            group.children = [self.atom(i) for i in direct]
         else:
-            stages = [self.stage(path, i, part) for i, part in enumerate(self.stages(own, members))]
-            group.children = sorted([*self.rolled(scopes), *stages], key=lambda g: g.members[0])
+            parts = self.stages(direct, members)
+            stages = [self.stage(path, i, part) for i, part in enumerate(parts)]
+            children = [*self.group_similar(scopes), *stages]
+            group.children = sorted(children, key=lambda child: child.members[0])
         return group
 
     def atom(self, i: int) -> Group:
@@ -136,28 +137,28 @@ class _Outliner:
             return self.atom(members[0])
         children = [self.atom(i) for i in members]
         names = list(dict.fromkeys(self.atoms[i].op.name for i in members))
-        title = ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+        title = ", ".join(names[:MAX_TITLE]) + (" …" if len(names) > MAX_TITLE else "")
         return Group("stage", path, f"{'.'.join(path)}/{number}", title, members, children)
 
-    def stages(self, own: list[int], members: list[int]) -> list[list[int]]:
-        """Part a scope's own operations by how often one has to leave them to get there."""
-        is_own, level = set(own), dict[int, int]()
+    def stages(self, direct: list[int], members: list[int]) -> list[list[int]]:
+        """Split the direct operations of a scope by how many inner scopes precede them."""
+        is_direct, level = set(direct), dict[int, int]()
         for i in members:
             level[i] = max(
                 (
-                    level[operand] + (i in is_own and operand not in is_own)
+                    level[operand] + (i in is_direct and operand not in is_direct)
                     for operand in self.atoms[i].operands
                     if operand in level
                 ),
                 default=0,
             )
         parts: dict[int, list[int]] = {}
-        for i in own:
+        for i in direct:
             parts.setdefault(level[i], []).append(i)
         return list(parts.values())
 
-    def rolled(self, scopes: list[Group]) -> list[Group]:
-        """Roll runs of numbered scopes that are alike: the first for itself, then the others."""
+    def group_similar(self, scopes: list[Group]) -> list[Group]:
+        """Group similar scopes with consecutive numbers, except the first of them."""
         runs: list[list[Group]] = []
         for group in scopes:
             if runs and self.follows(runs[-1][-1], group):
@@ -167,10 +168,10 @@ class _Outliner:
         result: list[Group] = []
         for run in runs:
             result.append(run[0])
-            if len(run) < ALIKE:
+            if len(run) < MIN_SIMILAR:
                 result += run[1:]
             else:
-                result.append(_alike(run[1:]))
+                result.append(_similar(run[1:]))
         return result
 
     def follows(self, group: Group, other: Group) -> bool:
@@ -195,7 +196,7 @@ class _Outliner:
         return signature
 
 
-def _alike(scopes: list[Group]) -> Group:
+def _similar(scopes: list[Group]) -> Group:
     first, last = scopes[0], scopes[-1]
     name = first.title.rpartition(".")[0]
     numbers = [group.title.rpartition(".")[2] for group in (first, last)]

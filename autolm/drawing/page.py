@@ -1,4 +1,4 @@
-"""A picture as a page of its own: the drawing inside HTML, from disk and without requests."""
+"""A picture as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ svg {{ display: block; margin: auto; max-width: none; height: auto; }}
 
 
 def picture_page(svg: str, *, title: str, dark: bool) -> str:
-    """Put a picture into a page."""
+    """Return an HTML page that contains a picture."""
     paper, scheme = (DARK.paper, "dark") if dark else (LIGHT.paper, "light")
     return PAGE.format(title=markup(title), paper=paper, scheme=scheme, svg=svg)

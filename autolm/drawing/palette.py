@@ -1,8 +1,8 @@
-"""The colours of pictures: few, and none that is the only bearer of a meaning.
+"""The colours of pictures.
 
-What a colour says is said by a form as well: constants are dashed, gradients are dashed arrows with
-their numbers, what is not finite has a double border. So a picture survives a printer without
-colours and an eye that does not tell them apart. Old Graphviz knows colours of six digits only.
+No meaning depends on colour alone: constants have dashed borders, gradients dashed arrows, and
+non-finite values double borders. Colours have six digits, because old versions of Graphviz accept
+no others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one picture: fills, and the lines around them."""
+    """The colours of one picture: fills and lines."""
 
     paper: str
     ink: str

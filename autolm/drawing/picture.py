@@ -1,4 +1,4 @@
-"""A picture that shows itself in a notebook, or as a tree of text where nothing can lay it out."""
+"""A picture that is displayed in notebooks, and written to files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SVG = "image/svg+xml"
 TIME_LIMIT = 20.0  # seconds for a layout
 
 
-class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no types
-    """DOT that a notebook shows as a picture, or as text where there is no Graphviz.
+class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
+    """DOT that a notebook displays as a picture, or as text if Graphviz is not installed.
 
     Examples
     --------
@@ -30,12 +30,12 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
     view: View
 
     def save(self, filename: Any = None, *args: Any, **options: Any) -> Any:
-        """Write the picture to a file: .svg, .png, .pdf or .dot; another name takes DOT.
+        """Write the picture to a file: .svg, .png, .pdf or .dot; other names get DOT.
 
         Returns
         -------
         Path
-            Of the file; as a string, as graphviz returns it, if its name has no such suffix.
+            The file; for other names a string, as from graphviz.
         """
         if (path := _picture_path(filename)) is None or args or options:
             return super().save(filename, *args, **options)
@@ -43,7 +43,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
         return path
 
     def render(self, filename: Any = None, *args: Any, **options: Any) -> Any:
-        """Write the picture to a file, as `save` does; without a suffix, as graphviz does."""
+        """Write the picture to a file, like `save`; without a suffix, like graphviz."""
         if (path := _picture_path(filename)) is None or args or options:
             return super().render(filename, *args, **options)
         self._write(path)
@@ -68,12 +68,12 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]  # graphviz tells no type
             svg = tidy(lay_out(self.source, "svg", TIME_LIMIT))
         except (RendererMissing, RenderTimeout) as error:
             return {"text/plain": f"{tree}\n({error})"}
-        fitting = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
-        return {SVG: fitting, "text/plain": tree}
+        responsive = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        return {SVG: responsive, "text/plain": tree}
 
 
 def _picture_path(filename: Any) -> Path | None:
-    """Return the path if its suffix is a kind of picture; graphviz writes DOT to the others."""
+    """Return the path if its suffix is that of a picture, otherwise None."""
     path = Path(filename) if isinstance(filename, str | Path) else None
     if path and path.suffix == ".html":
         raise ValueError(f"{path}: autolm.render(loss, {str(path)!r}) writes a page")

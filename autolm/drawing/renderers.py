@@ -1,9 +1,8 @@
-"""Turn DOT into a picture with whichever Graphviz there is, each in a process of its own.
+"""Lay out DOT with the first available Graphviz: dot, pygraphviz or graphviz-pure.
 
-A layout may take for ever and cannot be stopped from within; a process can. The system's `dot` is
-the fastest. The wheels of pygraphviz bundle Graphviz, but no fonts: on Linux it gets those that
-matplotlib has. graphviz-pure, a command that needs nothing else, stands in where pygraphviz has no
-wheel; it writes no PDF, and knows the widths of few fonts. All draw the same boxes and edges.
+Each runs in its own process, because a layout that takes too long can only be killed. The wheels of
+pygraphviz bundle Graphviz without fonts; on Linux they use those of matplotlib. graphviz-pure, for
+platforms without a wheel of pygraphviz, writes no PDF and has the metrics of few fonts.
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 """
 FONT = re.compile(r'(fontname|FACE)="([^"]*)(sans-serif|monospace)"')
-MEASURED = {"sans-serif": "Helvetica", "monospace": "Courier"}  # what graphviz-pure has widths of
+MEASURED = {
+    "sans-serif": "Helvetica",
+    "monospace": "Courier",
+}  # fonts whose metrics graphviz-pure has
 
 
 class RendererMissing(RuntimeError):
@@ -30,31 +32,31 @@ class RendererMissing(RuntimeError):
 
 
 class RenderTimeout(RuntimeError):
-    """The layout took longer than it may."""
+    """The layout took longer than its time limit."""
 
 
 def renderers() -> dict[str, list[str]]:
-    """Return the commands that are there, best first; each takes a format, and DOT from stdin."""
-    found = {}
+    """Return the available commands, best first; each takes a format, and DOT from stdin."""
+    commands = {}
     if dot := shutil.which("dot"):
-        found["dot"] = [dot, "-T"]
+        commands["dot"] = [dot, "-T"]
     if find_spec("pygraphviz"):
-        found["pygraphviz"] = [sys.executable, "-W", "ignore", "-c", PYGRAPHVIZ, ""]
-    beside_python = str(Path(sys.executable).parent)
-    if pure := shutil.which("graphviz-pure") or shutil.which("graphviz-pure", path=beside_python):
-        found["graphviz-pure"] = [pure, "-T"]
-    return found
+        commands["pygraphviz"] = [sys.executable, "-W", "ignore", "-c", PYGRAPHVIZ, ""]
+    scripts = str(Path(sys.executable).parent)
+    if pure := shutil.which("graphviz-pure") or shutil.which("graphviz-pure", path=scripts):
+        commands["graphviz-pure"] = [pure, "-T"]
+    return commands
 
 
 def lay_out(source: str, kind: str, time_limit: float) -> bytes:
-    """Return a picture of DOT, of the kind "svg", "png" or "pdf".
+    """Lay out DOT; return a picture of the kind "svg", "png" or "pdf".
 
     Raises
     ------
     RendererMissing
-        If there is no Graphviz, or none that makes this kind; it says which command helps.
+        If no Graphviz that writes this kind is installed.
     RenderTimeout
-        If it takes longer than `time_limit` seconds.
+        If the layout takes longer than `time_limit` seconds.
     """
     failures = []
     for name, (*command, last) in renderers().items():
@@ -87,7 +89,7 @@ def lay_out(source: str, kind: str, time_limit: float) -> bytes:
 
 
 def _with_fonts() -> dict[str, str]:
-    """Return an environment in which fontconfig finds matplotlib's fonts too, if it is asked."""
+    """Return an environment in which fontconfig also finds the fonts of matplotlib."""
     matplotlib = find_spec("matplotlib")
     if sys.platform != "linux" or matplotlib is None or "FONTCONFIG_FILE" in os.environ:
         return dict(os.environ)
@@ -99,7 +101,7 @@ def _with_fonts() -> dict[str, str]:
 
 
 def _measurable(source: str) -> tuple[str, dict[str, str]]:
-    """Name the fonts that have known widths instead; return also what each was named before."""
+    """Replace fonts by ones with known metrics; return the DOT and the original names."""
     families = {}
 
     def replace(font: re.Match[str]) -> str:
@@ -111,7 +113,7 @@ def _measurable(source: str) -> tuple[str, dict[str, str]]:
 
 
 def _in_families(svg: bytes, families: dict[str, str]) -> bytes:
-    """Name the fonts of an SVG as they were: who shows it has his own."""
+    """Restore the original font names in an SVG."""
     for measured, family in families.items():
         svg = re.sub(
             rb'font-family="%s[^"]*' % measured.encode(), b'font-family="%s' % family.encode(), svg

@@ -1,7 +1,7 @@
-"""Tidy Graphviz's SVG: the text under the pointer is the hint of a box, not its internal name.
+"""Clean up the SVG of Graphviz: tooltips become titles.
 
-Graphviz titles each group with the name of its node, and wraps what has a hint into a link that
-leads nowhere. Here the hint becomes the title, and the link goes.
+Graphviz uses the names of nodes as titles, and wraps nodes with a tooltip in links without a
+target, which are removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ElementTree.register_namespace("", SVG)
 
 
 def tidy(svg: bytes) -> str:
-    """Return an SVG element that stands by itself or inside a page."""
+    """Return the SVG element, for a file of its own or for a page."""
     root = ElementTree.fromstring(svg)
     for group in list(root.iter(f"{{{SVG}}}g")):
         _unwrap(group)
@@ -29,10 +29,10 @@ def _unwrap(group: ElementTree.Element) -> None:
         link = wrapper.find(f"{{{SVG}}}a")
         if link is not None and len(wrapper) == 1:
             hints.append(link.get(LINK_TITLE, "").strip())
-            at = list(group).index(wrapper)
+            index = list(group).index(wrapper)
             group.remove(wrapper)
             for offset, child in enumerate(link):
-                group.insert(at + offset, child)
+                group.insert(index + offset, child)
     if title is not None:
         title.text = next(filter(None, hints), None)
         if not title.text:

@@ -1,4 +1,4 @@
-"""A picture as text: for a notebook or a terminal where nothing can lay a picture out."""
+"""A picture as a text tree, for when Graphviz is not installed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from autolm.drawing.view import Box, View
 
 
 def text_tree(view: View) -> str:
-    """Write what a picture shows as a tree: each result, and indented under it what it is made of.
+    """Write a picture as a tree: each result, with its operands indented below it.
 
-    What is used twice is written out once.
+    The operands of a node that is used twice are listed once.
     """
     boxes = {box.key: box for box in view.boxes}
     operands: dict[str, list[str]] = {}
@@ -16,7 +16,7 @@ def text_tree(view: View) -> str:
         if not arrow.is_gradient:
             operands.setdefault(arrow.head, []).append(arrow.tail)
     ends = [key for key in boxes if not any(key in tails for tails in operands.values())]
-    lines, told = [], set[str]()
+    lines, expanded = [], set[str]()
     stack = [(key, "", "") for key in reversed(ends)]
     while stack:
         key, first, rest = stack.pop()
@@ -24,13 +24,13 @@ def text_tree(view: View) -> str:
         made_by = boxes[below[0]] if below and boxes[below[0]].kind == "operation" else None
         if made_by is not None:
             below = operands.get(made_by.key, [])
-        again = "  (above)" if key in told and below else ""
+        again = "  (above)" if key in expanded and below else ""
         lines.append(f"{first}{_line(boxes[key], made_by)}{again}")
         if not again:
             branches = [(f"{rest}├─ ", f"{rest}│  ")] * len(below)
             branches[-1:] = [(f"{rest}└─ ", f"{rest}   ")] if below else []
             stack += [(k, *b) for k, b in zip(below, branches, strict=True)][::-1]
-        told.add(key)
+        expanded.add(key)
     return "\n".join(lines + view.notes)
 
 

@@ -1,7 +1,6 @@
-"""What a picture shows, before anything is styled: boxes, arrows, the frames of scopes, and notes.
+"""The contents of a picture without its style: boxes, arrows, frames of scopes, and notes.
 
-`exact.py` and `collapse.py` make a View of a graph; `dot.py` writes it as DOT; the player steps
-through it.
+`exact.py` and `collapsed.py` create a View of a graph; `dot.py` writes it as DOT.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Edges = Literal["forward", "gradient", "chain rule"]
 
 
 class Badge(NamedTuple):
-    """A leaf that is written inside the box that uses it."""
+    """A leaf, written inside the box that uses it."""
 
     text: str
     is_constant: bool
@@ -29,17 +28,17 @@ class Box:
     Attributes
     ----------
     key
-        Its name in DOT and its id in SVG.
+        Name in DOT and id in SVG.
     kind
-        A result ("data"), a "leaf", a "constant", or an "operation", each of one node; alike nodes
-        in one ("rolled"); a closed part ("module"); nodes that are left out ("more").
+        "data" (a result), "leaf", "constant" or "operation" for one node; "rolled" for similar
+        nodes; "module" for a collapsed part; "more" for nodes that are not shown.
     nodes, results
-        What it stands for, and those of them whose data and gradients it shows. An "operation"
-        stands for none: its result has a box of its own.
+        The nodes in the box, and those of them whose data and gradients it shows. An "operation"
+        has none, because its result has its own box.
     title, subtitle, badges, rows
-        What is written in it; rows are pairs of a label and a text, data and grad the last two.
+        Texts in the box; rows are pairs of a label and a text, with data and grad last.
     frame
-        The open scopes around it, outermost first.
+        The expanded scopes around it, outermost first.
     """
 
     key: str
@@ -55,7 +54,7 @@ class Box:
     is_root: bool = False
     is_focus: bool = False
     is_finite: bool = True
-    opens: str = ""  # the part that a click opens, in the player
+    opens: str = ""  # the part that a click expands, in the player
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Arrow:
     key: str
     tail: str
     head: str
-    count: int = 1  # how many edges of the graph it stands for
+    count: int = 1  # number of edges of the graph
     is_gradient: bool = False
     label: str = ""
     hint: str = ""
@@ -73,9 +72,9 @@ class Arrow:
 
 @dataclass
 class View:
-    """All that a picture shows."""
+    """The contents of a picture."""
 
     boxes: list[Box]
     arrows: list[Arrow]
     notes: list[str]
-    is_exact: bool  # every box is one node or one operation
+    is_exact: bool  # whether every box is one node or operation

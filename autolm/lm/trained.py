@@ -41,9 +41,9 @@ def trained(folder: str | Path) -> Trained:
 def _kind_of_texts(folder: Path, tokenizer: Tokenizer) -> str:
     """Return "lines" for an exported run of lines, where a newline begins and ends a text."""
     boundary = read_config(folder).get("bos_token_id")
-    is_token = isinstance(boundary, int) and 0 <= boundary < tokenizer.vocab_size
-    is_newline = is_token and tokenizer.token_bytes(boundary) == b"\n"
-    return "lines" if is_newline else "stream"
+    if not isinstance(boundary, int) or not 0 <= boundary < tokenizer.vocab_size:
+        return "stream"
+    return "lines" if tokenizer.token_bytes(boundary) == b"\n" else "stream"
 
 
 def trained_model(folder: RunFolder) -> TinyLM:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.drawing.axes import IN_PLACE, IN_ROWS, MOVES, REDUCTIONS, Axes, Axis, moved_places
-from autolm.drawing.gradients import Walked, walk
+from autolm.drawing.axes import IN_PLACE, IN_ROWS, MOVES, REDUCTIONS, Axes, Axis, move_indices
+from autolm.drawing.gradients import BackwardRecord, walk
 from autolm.drawing.matrix import exponent, largest
 from autolm.engine.graph import Node, topological_order
 from autolm.ops.array_arguments import read_axes
@@ -76,7 +76,7 @@ class Matrices:
     def __init__(
         self,
         order: Sequence[Node],
-        walked: Walked,
+        walked: BackwardRecord,
         sentence: Sentence | None = None,
         tokens: Tokens | None = None,
     ) -> None:
@@ -100,7 +100,7 @@ class Matrices:
             if np.ndim(read.data) and (node.parents or read.data.size):
                 self._add(Shown(node, node, maker, walked.gradients.get(node)))
             if maker is node and node in steps:
-                self._note_uses(Walked([steps[node]], {}))
+                self._note_uses(BackwardRecord([steps[node]], {}))
         self._describe()
 
     def _note(self, nodes: Sequence[Node]) -> None:
@@ -122,7 +122,7 @@ class Matrices:
             return node
         order = topological_order(root)
         inside = set(order)
-        done = walk(root, inside, step.upstream) if step else Walked([], {})
+        done = walk(root, inside, step.upstream) if step else BackwardRecord([], {})
         self._note(order)
         self._alias |= {leaf: p for p, leaf in leaves.items() if p in self._read and leaf in inside}
         for each in order:
@@ -134,7 +134,7 @@ class Matrices:
         self._note_uses(done)
         return root
 
-    def _note_uses(self, walked: Walked) -> None:
+    def _note_uses(self, walked: BackwardRecord) -> None:
         for step in walked.steps:
             for operand, sent in enumerate(step.contributions):
                 if sent.parent.requires_grad:
@@ -213,7 +213,7 @@ class Matrices:
             inner = self._reference(read.parents[0])
             if "matrix" in inner:
                 places = self._places(inner)
-                return inner | where | {"places": moved_places(read, places)}
+                return inner | where | {"places": move_indices(read, places)}
         is_told = not node.requires_grad and np.size(read.data) <= MOST_NUMBERS
         return where | ({"constant": read.data} if is_told else {})
 
@@ -335,7 +335,7 @@ class Matrices:
         made = self._read[shown.maker]
         name, rank = made.op.name, np.ndim(made.data)
         if name in PICKS and shown.operands and "matrix" in shown.operands[0]:
-            places = moved_places(made, self._places(shown.operands[0]))
+            places = move_indices(made, self._places(shown.operands[0]))
             return {"kind": "moved", "places": _packed(places, np.int32)}
         if name == "matmul" and all(each["shape"] for each in shown.operands):
             return {"kind": "matmul"}
