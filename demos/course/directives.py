@@ -347,7 +347,7 @@ class Items(Course):
                 lines.append(f"| {text} | [{place}](#{item.anchor}) | {shown(sentence)} |")
         container = nodes.container(classes=["items"])
         self.state.nested_parse(StringList(lines, "items.tsv"), 0, container)
-        return container.children
+        return [container]
 
 
 class Parts(Course):
@@ -360,7 +360,7 @@ class Parts(Course):
         container = nodes.container(classes=["parts"])
         lines = StringList(overview(self.config.language), "plan.py")
         self.state.nested_parse(lines, 0, container)
-        return container.children
+        return [container]
 
 
 class Progress(Course):

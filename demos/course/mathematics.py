@@ -46,7 +46,7 @@ def pieces_of(tex: str) -> list[str]:
     r"""Split a formula at `\qquad` outside of groups, where a narrow page may break the line."""
     pieces, depth = [""], 0
     for token in re.findall(
-        r"\\begin|\\end|\\left|\\right|\\qquad|\\.|[{}]|[^\\{}]+", tex, re.DOTALL
+        r"\\(?:begin|end|left|right|qquad)(?![a-z])|\\.|[{}]|[^\\{}]+", tex, re.DOTALL
     ):
         depth += token in (r"\begin", r"\left", "{")
         depth -= token in (r"\end", r"\right", "}")

@@ -107,9 +107,10 @@ def test_a_formula_is_split_at_its_wide_spaces_and_never_inside_a_group():
     from course.mathematics import pieces_of
 
     tex = r"a = \frac{x\qquad y}{2}, \qquad \left(c \qquad d\right)\qquad"
-    tex += r"\begin{aligned}a\qquad b\end{aligned}"
+    tex += r"\begin{aligned}a\qquad b\end{aligned} \leftarrow c \qquad d"
     assert [piece.strip() for piece in pieces_of(tex)] == [
         r"a = \frac{x\qquad y}{2},",
         r"\left(c \qquad d\right)",
-        r"\begin{aligned}a\qquad b\end{aligned}",
+        r"\begin{aligned}a\qquad b\end{aligned} \leftarrow c",
+        "d",
     ]
