@@ -84,9 +84,11 @@ def step(
 
     chosen = choose(target, module, arguments)
     if number is not None and when is not None:
-        raise ValueError("--pass and --when each choose the pass: leave one of them out")
+        raise ValueError(message("--pass and --when each choose the pass: leave one of them out"))
     if is_run(chosen, var, text) and (number is not None or when is not None):
-        raise ValueError(f"--pass and --when are for a program, and {chosen} is a folder")
+        raise ValueError(
+            message("--pass and --when are for a program, and {chosen} is a folder", chosen=chosen)
+        )
     passes = Passes(number or 0, when or "")
     if html is not None:
         from autolm.pages.player_page import PLAYER_KINDS, player

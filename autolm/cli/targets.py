@@ -100,10 +100,12 @@ def choose(target: str | None, module: str | None, arguments: Sequence[str] | No
         words = [] if target is None else [target]
         return Chosen(None, module, (*words, *(arguments or ())))
     if target is None:
-        raise ValueError("name a program, FILE.py, or a folder; or -m MODULE")
+        raise ValueError(message("name a program, FILE.py, or a folder; or -m MODULE"))
     chosen = Chosen(Path(target), None, tuple(arguments or ()))
     if chosen.args and Path(target).is_dir():
-        raise ValueError(f"arguments are for a program, and {target} is a folder")
+        raise ValueError(
+            message("arguments are for a program, and {target} is a folder", target=target)
+        )
     return chosen
 
 

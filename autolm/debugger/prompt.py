@@ -27,7 +27,7 @@ from typing import Any
 from autolm.debugger.screen import listed, red
 from autolm.outside.given_file import read_own
 from autolm.outside.language import say, say_template
-from autolm.outside.message import message
+from autolm.outside.message import message, plain_message
 from autolm.outside.terminal import (
     LONGEST,
     in_a_line,
@@ -99,7 +99,13 @@ class Prompt(cmd.Cmd):
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                self.say(message("{path} was not read: {reason}", path=path, reason=error.strerror))
+                self.say(
+                    message(
+                        "{path} was not read: {reason}",
+                        path=path,
+                        reason=plain_message(error.strerror or ""),
+                    )
+                )
                 continue
             except UnicodeDecodeError:
                 self.say(message("{path} was not read: it is not UTF-8 text", path=path))

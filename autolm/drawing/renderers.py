@@ -15,6 +15,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from autolm.outside.message import message
+
 PYGRAPHVIZ = """
 import sys, pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
@@ -75,16 +77,23 @@ def lay_out(source: str, kind: str, time_limit: float) -> bytes:
             )
         except subprocess.TimeoutExpired:
             raise RenderTimeout(
-                f"the layout takes longer than {time_limit:g} s; lower max_boxes, or depth"
+                message(
+                    "the layout takes longer than {time_limit:g} s; lower max_boxes, or depth",
+                    time_limit=time_limit,
+                )
             ) from None
         if done.returncode == 0 and done.stdout:
             return _in_families(done.stdout, families) if kind == "svg" else done.stdout
-        message = done.stderr.decode(errors="replace").strip().splitlines() or ["no output"]
-        failures.append(f"{name}: {message[-1]}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no output"]
+        failures.append(f"{name}: {lines[-1]}")
     why = "; ".join(failures) or "no Graphviz was found"
     raise RendererMissing(
-        f"no picture of kind {kind}: {why}. This helps: apt-get install graphviz "
-        "(brew, apk, winget: the same name). A .dot file needs none"
+        message(
+            "no picture of kind {kind}: {why}. This helps: apt-get install "
+            "graphviz (brew, apk, winget: the same name). A .dot file needs none",
+            kind=kind,
+            why=why,
+        )
     )
 
 

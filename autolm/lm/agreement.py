@@ -16,6 +16,7 @@ from autolm.lm.corpora import Corpus
 from autolm.lm.run_folder import Checkpoint
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.lm.training import digest
+from autolm.outside.message import message
 
 SHOWN = 16  # characters of a digest in a message
 Facts = Mapping[str, str]
@@ -95,5 +96,11 @@ def require_agreement(facts_by_rank: Sequence[Facts]) -> None:
             ours, theirs = first.get(name, "nothing"), facts.get(name, "nothing")
             if ours != theirs:
                 raise WorkersDisagree(
-                    f"workers disagree on {name}: {theirs} at rank {rank}, {ours} at rank 0"
+                    message(
+                        "workers disagree on {name}: {theirs} at rank {rank}, {ours} at rank 0",
+                        name=name,
+                        theirs=theirs,
+                        rank=rank,
+                        ours=ours,
+                    )
                 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autolm.lm.batches import as_token_ids
 from autolm.outside.arguments import read_finite, read_int, read_size
+from autolm.outside.message import message
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,20 @@ def entropy_baselines(
     if boundary_id is not None:
         boundary_id = read_size("entropy_baselines", "boundary_id", boundary_id, low=0)
     if len(token_ids) < 3:
-        raise ValueError(f"the entropy baselines need at least 3 tokens, not {len(token_ids)}")
+        raise ValueError(
+            message(
+                "the entropy baselines need at least 3 tokens, not {count}", count=len(token_ids)
+            )
+        )
     if token_ids.min() < 0 or token_ids.max() >= vocab_size:
         raise ValueError(
-            f"the data has token ids from {token_ids.min()} to {token_ids.max()}, but the "
-            f"vocabulary has 0 to {vocab_size - 1}"
+            message(
+                "the data has token ids from {token_ids} to {token_ids2}, but the "
+                "vocabulary has 0 to {x}",
+                token_ids=token_ids.min(),
+                token_ids2=token_ids.max(),
+                x=vocab_size - 1,
+            )
         )
     one_before, targets = token_ids[:-1], token_ids[1:]
     if boundary_id is None:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from autolm.ops.array_arguments import read_integers
 from autolm.outside.arguments import quote, read_int, read_items, read_size
+from autolm.outside.message import message
 
 IntArray: TypeAlias = NDArray[np.int64]
 Batch: TypeAlias = tuple[IntArray, IntArray]
@@ -69,8 +70,12 @@ class StreamBatches:
         self._token_ids = as_token_ids(token_ids)
         if len(self._token_ids) <= block_size:
             raise ValueError(
-                f"the text has {len(self._token_ids)} tokens, too few for a context of {block_size}"
-                f" and one more to predict: give a longer text or a smaller context"
+                message(
+                    "the text has {count} tokens, too few for a context of {block_size} "
+                    "and one more to predict: give a longer text or a smaller context",
+                    count=len(self._token_ids),
+                    block_size=block_size,
+                )
             )
         self._seed = read_int("StreamBatches", "seed", seed, low=0)
         self._batch = 0
@@ -140,7 +145,7 @@ class LineBatches:
         self._block_size, self._batch_size = _sizes("LineBatches", block_size, batch_size)
         self._documents = _documents("LineBatches", documents)
         if not self._documents:
-            raise ValueError("the text has no documents: give one with at least one line")
+            raise ValueError(message("the text has no documents: give one with at least one line"))
         self._boundary_id = read_size("LineBatches", "boundary_id", boundary_id, low=0)
         self._seed = read_int("LineBatches", "seed", seed, low=0)
         self._begin(epoch=0)
@@ -286,7 +291,9 @@ def stream_evaluation_batches(
     block_size, batch_size = _sizes("stream_evaluation_batches", block_size, batch_size)
     ids = as_token_ids(token_ids)
     if len(ids) < 2:
-        raise ValueError(f"the text has {len(ids)} tokens: there is nothing to predict")
+        raise ValueError(
+            message("the text has {count} tokens: there is nothing to predict", count=len(ids))
+        )
     padding = -(len(ids) - 1) % block_size
     inputs = np.pad(ids[:-1], (0, padding)).reshape(-1, block_size)
     targets = np.pad(ids[1:], (0, padding), constant_values=IGNORE_INDEX).reshape(-1, block_size)
@@ -308,7 +315,7 @@ def line_evaluation_batches(
     boundary_id = read_size(name, "boundary_id", boundary_id, low=0)
     lines = _documents(name, documents)
     if not lines:
-        raise ValueError("the text has no documents: there is nothing to predict")
+        raise ValueError(message("the text has no documents: there is nothing to predict"))
     rows = packed_rows(lines, boundary_id, block_size)
     return _in_batches(*rows, batch_size)
 

@@ -23,6 +23,7 @@ from autolm.lm.saved_state import (
     checksum_of_array,
 )
 from autolm.outside.given_file import require_file
+from autolm.outside.message import message, plain_message
 
 MODEL, OPTIMIZER = "model", "optimizer"
 STATE = "autolm"  # the key of the state in the metadata of the file
@@ -69,14 +70,22 @@ class ArrayFile:
             kind, shape = header.get_dtype(), tuple(header.get_shape())
             if kind not in FLOATS and not (kind.startswith("I") and shape == ()):
                 wanted = ", ".join(FLOATS)
-                raise damaged(path, f"{name!r} has dtype {kind}; supported are {wanted}")
+                raise damaged(
+                    path,
+                    message(
+                        "{name!r} has dtype {kind}; supported are {wanted}",
+                        name=name,
+                        kind=kind,
+                        wanted=wanted,
+                    ),
+                )
             self.shapes[name] = shape
 
     def read(self, name: str) -> NDArray[Any]:
         """Read an array; all of its numbers must be finite."""
         array: NDArray[Any] = self._file.get_tensor(name)
         if not np.isfinite(array).all():
-            raise damaged(self.path, f"{name!r} has a number that is not finite")
+            raise damaged(self.path, message("{name!r} has a number that is not finite", name=name))
         return array
 
 
@@ -90,7 +99,7 @@ def open_arrays(path: Path) -> Iterator[ArrayFile]:
         try:
             file = safe_open(path, "numpy")
         except SafetensorError:
-            raise damaged(path, "it is not a whole safetensors file") from None
+            raise damaged(path, message("it is not a whole safetensors file")) from None
     with file as opened:
         yield ArrayFile(path, opened)
 
@@ -126,7 +135,9 @@ class StoredCheckpoint:
         arrays = {name: self._file.read(f"{part}/{name}") for name in self.shapes(part)}
         for name, array in arrays.items():
             if checksum_of_array(array) != self.saved.checksums.get(f"{part}/{name}"):
-                raise damaged(self._file.path, f"{name!r} does not match its checksum")
+                raise damaged(
+                    self._file.path, message("{name!r} does not match its checksum", name=name)
+                )
         return arrays
 
     def require_shapes(self, part: str, expected: Iterable[tuple[str, Shape]], by: str) -> None:
@@ -144,11 +155,31 @@ class StoredCheckpoint:
         path, stored = self.path(part), dict(self.shapes(part))
         for name, shape in expected:
             if name not in stored:
-                raise RunError(f"{path}: {name} is missing: {by} asks for it")
+                raise RunError(
+                    message(
+                        "{path}: {name} is missing: {by} asks for it", path=path, name=name, by=by
+                    )
+                )
             if (present := stored.pop(name)) != shape:
-                raise RunError(f"{path}: {name} has shape {present}, and {by} asks for {shape}")
+                raise RunError(
+                    message(
+                        "{path}: {name} has shape {present}, and {by} asks for {shape}",
+                        path=path,
+                        name=name,
+                        present=present,
+                        by=by,
+                        shape=shape,
+                    )
+                )
         for name in stored:
-            raise RunError(f"{path}: {name!r} is unknown: {by} does not ask for it")
+            raise RunError(
+                message(
+                    "{path}: {name!r} is unknown: {by} does not ask for it",
+                    path=path,
+                    name=name,
+                    by=by,
+                )
+            )
 
 
 @contextmanager
@@ -164,11 +195,17 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise RunError(f"{path}: is missing") from None
+        raise RunError(message("{path}: is missing", path=path)) from None
     except MemoryError:
-        raise RunError(f"{path}: is larger than the memory here") from None
+        raise RunError(message("{path}: is larger than the memory here", path=path)) from None
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise RunError(
+            message(
+                "{path}: cannot be read: {x}",
+                path=path,
+                x=plain_message(error.strerror or "") or error,
+            )
+        ) from None
 
 
 def damaged(path: Path, why: object) -> RunError:

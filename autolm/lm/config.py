@@ -257,18 +257,28 @@ class TrainingConfig:
             object.__setattr__(self, name, value)  # the class is frozen
         if self.d_model % self.num_heads:
             raise ValueError(
-                f"d_model {self.d_model} is not divisible by num_heads {self.num_heads}"
+                message(
+                    "d_model {d_model} is not divisible by num_heads {num_heads}",
+                    d_model=self.d_model,
+                    num_heads=self.num_heads,
+                )
             )
         always = {TOY: "lines", PYTHON_DOCUMENTATION: "stream"}.get(self.data, self.kind)
         if self.kind != always:
             raise ValueError(
-                f"kind is {self.kind!r}, but {self.data} is always {always}: choose that, or "
-                "another text"
+                message(
+                    "kind is {kind!r}, but {data} is always {always}: choose that, or another text",
+                    kind=self.kind,
+                    data=self.data,
+                    always=always,
+                )
             )
         if self.num_merges != type(self).num_merges and self.tokenizer != "bpe":
-            raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+            raise ValueError(message("num_merges is for the tokenizer bpe; choose that too"))
         if self.native and self.engine != "numpy":
-            raise ValueError("native is for the engine numpy; choose that too, or leave it out")
+            raise ValueError(
+                message("native is for the engine numpy; choose that too, or leave it out")
+            )
 
     @classmethod
     def of(cls, **choices: Any) -> TrainingConfig:
@@ -283,7 +293,7 @@ class TrainingConfig:
         if "d_model" in choices:
             choices.setdefault("d_ff", 4 * choices["d_model"])
         if "num_merges" in choices and choices.get("tokenizer") != "bpe":
-            raise ValueError("num_merges is for the tokenizer bpe; choose that too")
+            raise ValueError(message("num_merges is for the tokenizer bpe; choose that too"))
         return cls(**choices | {"data": _whole_path(data)})
 
     def to_json(self) -> str:
@@ -309,8 +319,13 @@ class TrainingConfig:
             if not self.choices()[name].changeable and choice != getattr(self, name):
                 free = ", ".join(name for name, known in self.choices().items() if known.changeable)
                 raise ValueError(
-                    f"{name} cannot change in a run: it is {getattr(self, name)} in what is done; "
-                    f"{free} can, or start a new run"
+                    message(
+                        "{name} cannot change in a run: it is {x} in what is done; {free} can, "
+                        "or start a new run",
+                        name=name,
+                        x=getattr(self, name),
+                        free=free,
+                    )
                 )
         if choices.get("engine", self.engine) != self.engine:
             choices.setdefault("native", False)
@@ -322,10 +337,10 @@ class TrainingConfig:
         """Read a record that `to_json` wrote; ValueError says what is wrong with another."""
         content = parse_json(text)
         if not isinstance(content, dict):
-            raise ValueError("not a JSON object with the choices of a run")
+            raise ValueError(message("not a JSON object with the choices of a run"))
         for name in content:
             if name not in cls.choices():
-                raise ValueError(f"unknown choice {name!r}")
+                raise ValueError(message("unknown choice {name!r}", name=name))
         return cls(**content)
 
     def architecture(self) -> dict[str, Any]:

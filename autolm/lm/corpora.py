@@ -22,6 +22,7 @@ from autolm.outside.arguments import (
     read_text,
 )
 from autolm.outside.given_file import read_given
+from autolm.outside.message import message, plain_message
 
 Kind: TypeAlias = Literal["lines", "stream"]
 
@@ -112,7 +113,9 @@ def python_documentation_corpus() -> Corpus:
         from pydoc_data.topics import topics
     except ImportError:
         raise CorpusError(
-            "Python's documentation is not part of this installation: give a text file instead"
+            message(
+                "Python's documentation is not part of this installation: give a text file instead"
+            )
         ) from None
     text = "\n\n".join(topics[topic].strip() for topic in sorted(topics)) + "\n"
     return _split(text, "python documentation", "stream", validation_fraction=0.1, seed=0)
@@ -140,11 +143,17 @@ def text_file_corpus(
     try:
         content = read_given(path)
     except FileNotFoundError:
-        raise CorpusError(f"{path}: no such file: check the name") from None
+        raise CorpusError(message("{path}: no such file: check the name", path=path)) from None
     except IsADirectoryError:
-        raise CorpusError(f"{path}: a folder: name a text file in it") from None
+        raise CorpusError(message("{path}: a folder: name a text file in it", path=path)) from None
     except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
+        raise CorpusError(
+            message(
+                "{path}: cannot be read: {strerror}",
+                path=path,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from None
     name = os.fsencode(path.name).decode("utf-8", "backslashreplace")  # plots can show UTF-8 alone
     return _split(_decoded(content, str(path)), name, kind, validation_fraction, seed)
 
@@ -174,23 +183,38 @@ def standard_input_corpus(
     _require_parts(name, kind, validation_fraction, seed)
     content = stream.read() if hasattr(stream, "read") else None
     if not isinstance(content, bytes):
-        raise TypeError(f"{name}: stream must give bytes, as sys.stdin.buffer, not {quote(stream)}")
+        raise TypeError(
+            message(
+                "{name}: stream must give bytes, as sys.stdin.buffer, not {stream}",
+                name=name,
+                stream=quote(stream),
+            )
+        )
     return _split(_decoded(content, name), name, kind, validation_fraction, seed)
 
 
 def _decoded(content: bytes, name: str) -> str:
     if not content:
-        raise CorpusError(f"{name}: empty: there is nothing to train on")
+        raise CorpusError(message("{name}: empty: there is nothing to train on", name=name))
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise CorpusError(
-            f"{name}: not UTF-8 text: byte {error.start} is 0x{content[error.start]:02x}; "
-            "give a text file, saved as UTF-8"
+            message(
+                "{name}: not UTF-8 text: byte {start} is 0x{content:02x}; give a text "
+                "file, saved as UTF-8",
+                name=name,
+                start=error.start,
+                content=content[error.start],
+            )
         ) from None
     if "\0" in text:
         raise CorpusError(
-            f"{name}: not text: byte {content.index(0)} is zero; give a text file, saved as UTF-8"
+            message(
+                "{name}: not text: byte {x} is zero; give a text file, saved as UTF-8",
+                name=name,
+                x=content.index(0),
+            )
         )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -209,8 +233,13 @@ def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: i
     if not (train and validation):
         unit = "characters" if kind == "stream" else "lines that are not blank"
         raise CorpusError(
-            f"{name}: too short: too few {unit} to set {validation_fraction:g} of them apart for "
-            "validation"
+            message(
+                "{name}: too short: too few {unit} to set {validation_fraction:g} of "
+                "them apart for validation",
+                name=name,
+                unit=unit,
+                validation_fraction=validation_fraction,
+            )
         )
     return Corpus(name, train, validation, kind)
 

@@ -26,6 +26,7 @@ from autolm.lm.batches import Batch
 from autolm.lm.config import TrainingConfig
 from autolm.lm.tinylm import TinyLM
 from autolm.nn import AdamW, clip_gradients
+from autolm.outside.message import message
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -72,7 +73,13 @@ class Engine(ABC):
 
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
         if config.engine != self.name:
-            raise ValueError(f"the choices are for the engine {config.engine}, not {self.name}")
+            raise ValueError(
+                message(
+                    "the choices are for the engine {engine}, not {name}",
+                    engine=config.engine,
+                    name=self.name,
+                )
+            )
         self.model, self.config = model, config
 
     @abstractmethod
@@ -131,7 +138,7 @@ class NumPyEngine(Engine):
     def __init__(self, model: TinyLM, config: TrainingConfig) -> None:
         if config.native and find_spec("numba") is None:
             raise ValueError(
-                "native needs numba, which is not installed: pip install 'autolm[fast]'"
+                message("native needs numba, which is not installed: pip install 'autolm[fast]'")
             )
         super().__init__(model, config)
         self.optimizer = AdamW(

@@ -21,6 +21,7 @@ from autolm.nn.key_value_cache import KeyValueCache
 from autolm.nn.module import Module
 from autolm.ops.array_arguments import read_integers, read_rng
 from autolm.outside.arguments import read_bool, read_int, read_size
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 
 
@@ -50,15 +51,15 @@ class LanguageModel(Module):
 
     def begin(self, token_ids: NDArray[np.integer[Any]], first: int) -> Tensor:
         """Begin the residual stream, (…, time, d_model), at position `first`."""
-        raise NotImplementedError(f"{self._kind} defines no begin")
+        raise NotImplementedError(message("{kind} defines no begin", kind=self._kind))
 
     def unembed(self, x: Tensor) -> Tensor:
         """End it: (…, d_model) -> logits (…, vocab_size)."""
-        raise NotImplementedError(f"{self._kind} defines no unembed")
+        raise NotImplementedError(message("{kind} defines no unembed", kind=self._kind))
 
     def caches(self) -> list[KeyValueCache]:
         """Make an empty cache for each layer."""
-        raise NotImplementedError(f"{self._kind} defines no caches")
+        raise NotImplementedError(message("{kind} defines no caches", kind=self._kind))
 
     def forward(
         self, token_ids: ArrayLike, store_activations: bool = False
@@ -97,7 +98,13 @@ class LanguageModel(Module):
         if first + token_ids.shape[-1] > self.max_len:
             end = first + token_ids.shape[-1]
             raise ValueError(
-                f"{self._kind}: first {first} leads to {end}, beyond max_len {self.max_len}"
+                message(
+                    "{kind}: first {first} leads to {end}, beyond max_len {max_len}",
+                    kind=self._kind,
+                    first=first,
+                    end=end,
+                    max_len=self.max_len,
+                )
             )
         return named(self.begin(token_ids, first), "input")
 
@@ -151,13 +158,21 @@ class LanguageModel(Module):
         ids = self._checked(token_ids, limit=False)
         if ids.ndim != 1:
             raise ValueError(
-                f"{self._kind}: token_ids must be one sequence (time,), not {ids.shape}"
+                message(
+                    "{kind}: token_ids must be one sequence (time,), got {shape}",
+                    kind=self._kind,
+                    shape=ids.shape,
+                )
             )
         for token_id in (int(ids.min()), int(ids.max())):
             if not 0 <= token_id < self.vocab_size:
                 raise ValueError(
-                    f"{self._kind}: token id {token_id} is outside the vocabulary of "
-                    f"{self.vocab_size}"
+                    message(
+                        "{kind}: token id {token_id} is outside the vocabulary of {vocab_size}",
+                        kind=self._kind,
+                        token_id=token_id,
+                        vocab_size=self.vocab_size,
+                    )
                 )
         return ids
 
@@ -165,10 +180,19 @@ class LanguageModel(Module):
         ids = read_integers(self._kind, "token_ids", token_ids)
         if ids.ndim not in (1, 2) or ids.size == 0:
             raise ValueError(
-                f"{self._kind}: token_ids must be (time,) or (batch, time), not {ids.shape}"
+                message(
+                    "{kind}: token_ids must be (time,) or (batch, time), got {shape}",
+                    kind=self._kind,
+                    shape=ids.shape,
+                )
             )
         if limit and ids.shape[-1] > self.max_len:
             raise ValueError(
-                f"{self._kind}: {ids.shape[-1]} token_ids are more than max_len {self.max_len}"
+                message(
+                    "{kind}: {shape} token_ids are more than max_len {max_len}",
+                    kind=self._kind,
+                    shape=ids.shape[-1],
+                    max_len=self.max_len,
+                )
             )
         return ids

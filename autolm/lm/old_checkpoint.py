@@ -31,6 +31,7 @@ from autolm.lm.saved_state import (
     parse_state,
 )
 from autolm.outside.given_file import LONGEST_JSON, read_given
+from autolm.outside.message import message
 
 OLD_STATE = "state.json"
 ARRAYS = {MODEL: "model.safetensors", OPTIMIZER: "optimizer.safetensors"}
@@ -57,7 +58,10 @@ class OldCheckpoint(StoredCheckpoint):
         file, expected = self._files[part], self.saved.checksums.get(ARRAYS[part])
         with reading(file.path):
             if expected not in (None, checksum(read_given(file.path, within=file.path.parent))):
-                raise damaged(file.path, f"it does not match the checksum in {OLD_STATE}")
+                raise damaged(
+                    file.path,
+                    message("it does not match the checksum in {OLD_STATE}", OLD_STATE=OLD_STATE),
+                )
         return {name: file.read(name) for name in file.shapes}
 
 
@@ -116,10 +120,16 @@ def _parsed(content: dict[str, Any]) -> SavedState:
     if version == 0 and content["step"] >= 0:
         return SavedState(content, {}, None)
     if version != 1:
-        raise ValueError(f"format {version!r} is not 0 or 1, which {OLD_STATE} can have")
+        raise ValueError(
+            message(
+                "format {version!r} is not 0 or 1, which {OLD_STATE} can have",
+                version=version,
+                OLD_STATE=OLD_STATE,
+            )
+        )
     if expected != checksum_of_json({"format": version, **content}):
-        raise ValueError("its content does not match its own checksum")
+        raise ValueError(message("its content does not match its own checksum"))
     match content.pop("files", None), content.pop("kept", None):
         case dict(files), {"tokenizer": str(tokenizer), "choices": dict(choices)}:
             return SavedState(content, files, Invariants(tokenizer, choices))
-    raise ValueError("it names no checksums")
+    raise ValueError(message("it names no checksums"))

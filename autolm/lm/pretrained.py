@@ -22,6 +22,7 @@ from autolm.lm.transformer import Transformer
 from autolm.ops.array_arguments import read_floating
 from autolm.outside.arguments import read_path
 from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
+from autolm.outside.message import message, plain_message
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -82,8 +83,12 @@ def load_pretrained(
     tokenizer = load_vocabulary(folder)
     if tokenizer.vocab_size > design.vocab_size:
         raise PretrainedError(
-            f"{folder}: the tokenizer has ids up to {tokenizer.vocab_size - 1}, and the model "
-            f"{design.vocab_size} tokens"
+            message(
+                "{folder}: the tokenizer has ids up to {x}, and the model {vocab_size} tokens",
+                folder=folder,
+                x=tokenizer.vocab_size - 1,
+                vocab_size=design.vocab_size,
+            )
         )
     kinds = {stored[source.name].kind for source in sources.values()}
     dtype = wanted or np.dtype(np.float64 if "F64" in kinds else np.float32)
@@ -110,9 +115,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         content = parse_json(read_given(folder / CONFIG, LONGEST_JSON))
     except OSError as error:
-        raise PretrainedError(f"{folder / CONFIG}: cannot be read: {error.strerror}") from None
+        raise PretrainedError(
+            message(
+                "{x}: cannot be read: {strerror}",
+                x=folder / CONFIG,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from None
     except ValueError as error:
-        raise PretrainedError(f"{folder / CONFIG}: damaged: {error}") from None
+        raise PretrainedError(
+            message("{x}: damaged: {error}", x=folder / CONFIG, error=error)
+        ) from None
     if not isinstance(content, dict):
         raise PretrainedError(f"{folder / CONFIG}: damaged: it is no JSON object")
     return content
@@ -226,11 +239,23 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
     for name, shape in shapes.items():
         if stored[name].shape != shape:
             raise PretrainedError(
-                f"{folder}: weights: {name} is {stored[name].shape}, and the model has {shape}"
+                message(
+                    "{folder}: weights: {name} is {shape}, and the model has {shape2}",
+                    folder=folder,
+                    name=name,
+                    shape=stored[name].shape,
+                    shape2=shape,
+                )
             )
         if stored[name].kind not in KINDS:
             raise PretrainedError(
-                f"{folder}: weights: {name} holds {stored[name].kind}: {', '.join(KINDS)} are known"
+                message(
+                    "{folder}: weights: {name} holds {kind}: {names} are known",
+                    folder=folder,
+                    name=name,
+                    kind=stored[name].kind,
+                    names=", ".join(KINDS),
+                )
             )
     return stored
 
@@ -238,7 +263,11 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
 def _require_same(head: StoredArray, embedding: StoredArray) -> None:
     if not np.array_equal(head.read(), embedding.read()):
         raise PretrainedError(
-            f"{HEAD} is not the embedding, and {CONFIG} says so: tie_word_embeddings is true"
+            message(
+                "{HEAD} is not the embedding, and {CONFIG} says so: tie_word_embeddings is true",
+                HEAD=HEAD,
+                CONFIG=CONFIG,
+            )
         )
 
 
@@ -254,7 +283,11 @@ def _arrays(
             with np.errstate(over="ignore"):  # what is too large becomes infinite
                 latest = name, stored[name].read().astype(dtype, copy=False)
             if not np.isfinite(latest[1]).all():
-                raise PretrainedError(f"{name} has a number that is not finite in {dtype}")
+                raise PretrainedError(
+                    message(
+                        "{name} has a number that is not finite in {dtype}", name=name, dtype=dtype
+                    )
+                )
         array = latest[1][skipped_rows:]
         if part is not None:
             size = array.shape[-1] // 3

@@ -48,6 +48,7 @@ from autolm.outside.given_file import (
 )
 from autolm.outside.lock import Busy, NoLocks, locked
 from autolm.outside.memory import physical_memory
+from autolm.outside.message import message, plain_message
 from autolm.outside.whole_file import PARTIAL, NotSaved, sync_folder, write_whole
 
 __all__ = ["Checkpoint", "NotSaved", "RunError", "RunFolder"]
@@ -123,13 +124,20 @@ class RunFolder:
     def _require_unused(self) -> None:
         if (self.path / CONFIG).exists():
             raise RunError(
-                f"{self.path}: holds a run already; name another folder, or go on with "
-                f"autolm train --resume {self.path}"
+                message(
+                    "{path}: holds a run already; name another folder, or go on with "
+                    "autolm train --resume {path}",
+                    path=self.path,
+                )
             )
         for name in (METRICS, PLOT, SAMPLES):  # which only a whole run has
             if os.path.lexists(self.path / name):
                 raise RunError(
-                    f"{self.path}: holds a {name} of something else; name another folder"
+                    message(
+                        "{path}: holds a {name} of something else; name another folder",
+                        path=self.path,
+                        name=name,
+                    )
                 )
 
     @classmethod
@@ -137,9 +145,15 @@ class RunFolder:
         """Open a folder that holds a run; nothing in it is changed."""
         folder = cls(path)
         if not folder.path.is_dir():
-            raise RunError(f"{path}: no such folder; a run is a folder such as runs/2026-11-24-a")
+            raise RunError(
+                message(
+                    "{path}: no such folder; a run is a folder such as runs/2026-11-24-a", path=path
+                )
+            )
         if not os.path.lexists(folder.path / CONFIG):
-            raise RunError(f"{path}: not a run: it has no {CONFIG}")
+            raise RunError(
+                message("{path}: not a run: it has no {CONFIG}", path=path, CONFIG=CONFIG)
+            )
         return folder
 
     @contextmanager
@@ -159,8 +173,12 @@ class RunFolder:
             except Busy as busy:
                 holder = "another process" if busy.holder is None else f"process {busy.holder}"
                 raise RunError(
-                    f"{self.path}: belongs to {holder}, which trains in it: wait for its end, or "
-                    "end it"
+                    message(
+                        "{path}: belongs to {holder}, which trains in it: wait for its end, or "
+                        "end it",
+                        path=self.path,
+                        holder=holder,
+                    )
                 ) from None
             except NoLocks as error:
                 if not self._has_warned:
@@ -259,8 +277,14 @@ class RunFolder:
         for choice, value in saved.choices.items():
             if now.choices.get(choice) != value:
                 raise RunError(
-                    f"{self.path / CONFIG}: {choice} is {now.choices.get(choice)!r}, and the run "
-                    f"began with {value!r}: give that back, or start a new run"
+                    message(
+                        "{x}: {choice} is {choice2!r}, and the run began with {value!r}: give "
+                        "that back, or start a new run",
+                        x=self.path / CONFIG,
+                        choice=choice,
+                        choice2=now.choices.get(choice),
+                        value=value,
+                    )
                 )
 
     def _current_invariants(self) -> Invariants:
@@ -330,8 +354,13 @@ class RunFolder:
                     if not line.endswith(b"\n") and not file.read(1):
                         return
                     raise RunError(
-                        f"{self.path / METRICS}: line {number} is damaged: {error}; mend it, or "
-                        "take it out: a run can do without it"
+                        message(
+                            "{x}: line {number} is damaged: {error}; mend it, or take it out: a "
+                            "run can do without it",
+                            x=self.path / METRICS,
+                            number=number,
+                            error=error,
+                        )
                     ) from None
 
     def forget_metrics_after(self, step: int) -> None:
@@ -343,12 +372,12 @@ class RunFolder:
 def _metrics_record(line: bytes) -> dict[str, Any]:
     record = parse_json(line)
     if not isinstance(record, dict):
-        raise ValueError("it is not a JSON object")
+        raise ValueError(message("it is not a JSON object"))
     if type(record.get("step")) is not int or record["step"] < 0:
-        raise ValueError("it names no step")
+        raise ValueError(message("it names no step"))
     for name in ("loss", "validation_loss"):
         if name in record and not _is_finite(record[name]):
-            raise ValueError(f"its {name} is no finite number")
+            raise ValueError(message("its {name} is no finite number", name=name))
     return record
 
 
@@ -374,7 +403,13 @@ def _folder(path: Path, *, may_be_there: bool = False) -> Path:
     except OSError as error:
         if isinstance(error, FileExistsError) and not may_be_there:
             raise
-        raise RunError(f"{path}: cannot be made: {error.strerror}") from None
+        raise RunError(
+            message(
+                "{path}: cannot be made: {strerror}",
+                path=path,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from None
     return path
 
 

@@ -12,6 +12,7 @@ from autolm.lm.next_token import pick, require_in_range
 from autolm.lm.tokenizers import Tokenizer
 from autolm.ops.array_arguments import read_rng
 from autolm.outside.arguments import quote, read_choice, read_kind, read_size, read_text
+from autolm.outside.message import message
 
 
 def stream_text(
@@ -39,7 +40,9 @@ def stream_text(
         When the tokenizer does not know a character of the prompt, or a parameter is out of range.
     """
     if not hasattr(model, "decoder"):
-        raise TypeError(f"stream_text: model must be a TinyLM, not {quote(model)}")
+        raise TypeError(
+            message("stream_text: model must be a TinyLM, got {model}", model=quote(model))
+        )
     read_kind("sampling", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read_choice("sampling", "kind", kind, ("lines", "stream"))
     read_text("sampling", "prompt", prompt)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.outside.given_file import parse_json
+from autolm.outside.message import message
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -66,20 +67,26 @@ class SavedState(NamedTuple):
         content = parse_state(text)
         version, expected = content.pop("format", None), content.pop("sha256", None)
         if version != FORMAT:
-            raise ValueError(f"format {version!r} is not {FORMAT}, the newest that is known here")
+            raise ValueError(
+                message(
+                    "format {version!r} is not {FORMAT}, the newest that is known here",
+                    version=version,
+                    FORMAT=FORMAT,
+                )
+            )
         if expected != checksum_of_json({"format": version, **content}):
-            raise ValueError("its content does not match its own checksum")
+            raise ValueError(message("its content does not match its own checksum"))
         match content.pop("checksums", None), content.pop("invariants", None):
             case dict(checksums), {"tokenizer": str(tokenizer), "choices": dict(choices)}:
                 return cls(content, checksums, Invariants(tokenizer, choices))
-        raise ValueError("it names no checksums")
+        raise ValueError(message("it names no checksums"))
 
 
 def parse_state(text: str | bytes) -> dict[str, Any]:
     """Parse a state of any format; a ValueError if it has no step."""
     content = parse_json(text)
     if not isinstance(content, dict) or type(content.get("step")) is not int:
-        raise ValueError("it names no step")
+        raise ValueError(message("it names no step"))
     return content
 
 

@@ -17,6 +17,7 @@ from autolm.lm.config import TrainingConfig
 from autolm.lm.design import Design, PretrainedError, design_of, tinylm_design
 from autolm.outside.language import say
 from autolm.outside.memory import physical_memory
+from autolm.outside.message import message
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,9 +119,15 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
     needed = numbers * (8 if config.dtype == "float64" else 4)
     if available is not None and needed > available:
         raise ValueError(
-            f"{_short(parameters)} parameters and {_short(tokens)} tokens at once take at least "
-            f"{_short(needed)}B, and this machine has {_short(available)}B: choose fewer layers, a "
-            "smaller width, or smaller batches"
+            message(
+                "{parameters} parameters and {tokens} tokens at once take at least "
+                "{needed}B, and this machine has {available}B: choose fewer layers, a "
+                "smaller width, or smaller batches",
+                parameters=_short(parameters),
+                tokens=_short(tokens),
+                needed=_short(needed),
+                available=_short(available),
+            )
         )
 
 
@@ -136,8 +143,14 @@ def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
     needed = parameters * dtype.itemsize
     if available is not None and needed > available:
         raise PretrainedError(
-            f"{_short(parameters)} parameters in {dtype} take {_short(needed)}B, and this machine "
-            f"has {_short(available)}B"
+            message(
+                "{parameters} parameters in {dtype} take {needed}B, and this machine "
+                "has {available}B",
+                parameters=_short(parameters),
+                dtype=dtype,
+                needed=_short(needed),
+                available=_short(available),
+            )
         )
 
 

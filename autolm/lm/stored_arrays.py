@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from autolm.lm.design import PretrainedError
 from autolm.outside.given_file import open_given
+from autolm.outside.message import message, plain_message
 
 KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
@@ -49,12 +50,21 @@ def stored_arrays(folder: Path) -> dict[str, StoredArray]:
     if not files:
         pickled = next((path.name for path in folder.glob("*.bin")), None)
         reason = f"{pickled} is pickled, which can run programs" if pickled else "no weights"
-        raise PretrainedError(f"{folder}: has no .safetensors: {reason}")
+        raise PretrainedError(
+            message("{folder}: has no .safetensors: {reason}", folder=folder, reason=reason)
+        )
     found: dict[str, StoredArray] = {}
     for file in files:
         for name, array in _arrays_of(file).items():
             if name in found:
-                raise PretrainedError(f"{file}: {name} stands in {found[name].file.name} too")
+                raise PretrainedError(
+                    message(
+                        "{file}: {name} stands in {name2} too",
+                        file=file,
+                        name=name,
+                        name2=found[name].file.name,
+                    )
+                )
             found[name] = array
     return found
 
@@ -69,7 +79,13 @@ def _arrays_of(file: Path) -> dict[str, StoredArray]:
     except SafetensorError:
         raise PretrainedError(f"{file}: damaged: it is not a whole safetensors file") from None
     except OSError as error:
-        raise PretrainedError(f"{file}: cannot be read: {error.strerror}") from None
+        raise PretrainedError(
+            message(
+                "{file}: cannot be read: {strerror}",
+                file=file,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from None
     header.pop("__metadata__", None)
     return {
         name: StoredArray(

@@ -32,7 +32,9 @@ def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) 
     tokenizer.encode(text)  # what it does not know it names by its place in the text
     token_ids = np.array(tokenizer.encode(f"\n{text}\n" if kind == "lines" else text))
     if len(token_ids) < 2:
-        raise ValueError("the text is too short: a model is asked for each token after another")
+        raise ValueError(
+            message("the text is too short: a model is asked for each token after another")
+        )
     if len(token_ids) - 1 > model.max_len:
         raise ValueError(
             message(
@@ -62,11 +64,15 @@ def tokens_of(loss: Tensor, tokenizer: Tokenizer | Sequence[str]) -> Tokens:
     nodes = topological_order(read_kind("tokens_of", "loss", loss, Tensor, "a Tensor"))
     read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
     if len(read) != 1 or read[0].ndim != 1:
-        raise ValueError("tokens_of: loss must be that of a model on one text (time,)")
+        raise ValueError(message("tokens_of: loss must be that of a model on one text (time,)"))
     known = _vocabulary(tokenizer)
     if int(read[0].max()) >= len(known):
         raise ValueError(
-            f"tokens_of: id {read[0].max()} is read, but there are {len(known)} tokens"
+            message(
+                "tokens_of: id {read} is read, but there are {count} tokens",
+                read=read[0].max(),
+                count=len(known),
+            )
         )
     texts = tuple(known[token_id] for token_id in read[0])
     # What comes of the rows that were looked up is (time, width) too, and so are their positions.

@@ -23,6 +23,7 @@ from autolm.lm.size import require_memory
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 from autolm.nn import schedule
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 
 
@@ -100,8 +101,13 @@ class Training:
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
         if self.text.train.num_targets < 2 or self.text.validation.num_targets < 1:
             raise ValueError(
-                f"{corpus.name}: too short: {self.text.train.num_targets} tokens to predict in "
-                f"training and {self.text.validation.num_targets} in validation; give a longer text"
+                message(
+                    "{name}: too short: {num_targets} tokens to predict in training and "
+                    "{num_targets2} in validation; give a longer text",
+                    name=corpus.name,
+                    num_targets=self.text.train.num_targets,
+                    num_targets2=self.text.validation.num_targets,
+                )
             )
         require_memory(config, tokenizer.vocab_size, training=True)
         self.model = TinyLM(tokenizer.vocab_size, **config.architecture())
@@ -181,7 +187,7 @@ class Training:
             total += self.engine.validate(batch) * counted
             count += counted
             if not math.isfinite(total):
-                raise self._non_finite("validation loss", total / count, self.step, batch)
+                raise self._non_finite(message("validation loss"), total / count, self.step, batch)
         self.history.records.append({"step": self.step, "validation_loss": total / count})
         return total / count
 
@@ -209,17 +215,28 @@ class Training:
         """
         if checkpoint.state.get("data_sha256") != digest(self.corpus):
             raise RunError(
-                f"{self.corpus.name}: the text has changed since this run began; "
-                "give it back its old text, or start a new run"
+                message(
+                    "{name}: the text has changed since this run began; give it back its "
+                    "old text, or start a new run",
+                    name=self.corpus.name,
+                )
             )
         try:
             self.engine.restore(checkpoint.model, checkpoint.optimizer)
             self.batches.restore(checkpoint.state["data"])
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"the checkpoint does not fit this run: {error}") from None
+            raise RunError(
+                message("the checkpoint does not fit this run: {error}", error=error)
+            ) from None
         self.step = checkpoint.state["step"]
         if self.step > self.config.steps:
-            raise RunError(f"steps is {self.config.steps}, and {self.step} are done already")
+            raise RunError(
+                message(
+                    "steps is {steps}, and {step} are done already",
+                    steps=self.config.steps,
+                    step=self.step,
+                )
+            )
 
 
 def _num_targets(batch: Batch) -> int:

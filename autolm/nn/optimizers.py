@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from autolm.nn.parameter_group import ParameterGroup, Run
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.outside.arguments import quote, read_finite, read_items
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 
 NamedParameters = Iterable[tuple[str, Tensor] | Tensor]
@@ -87,7 +88,11 @@ def _by_path(name: str, parameters: NamedParameters) -> dict[str, Tensor]:
         if parameter.parents:
             raise ValueError(f"{who} is the result of an operation; a leaf is needed")
         if parameter in paths:
-            raise ValueError(f"{who} is given twice: it is {paths[parameter]} already")
+            raise ValueError(
+                message(
+                    "{who} is given twice: it is {paths} already", who=who, paths=paths[parameter]
+                )
+            )
         if path in named:
             raise ValueError(f"{who} shares its name with another")
         named[path], paths[parameter] = parameter, path

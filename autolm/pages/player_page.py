@@ -41,6 +41,7 @@ from autolm.engine.value import Value
 from autolm.nn.optimizers import Optimizer
 from autolm.outside.arguments import read_int, read_kind, read_path
 from autolm.outside.finished_english import rules_in_korean
+from autolm.outside.message import message
 from autolm.outside.whole_file import write_whole
 from autolm.pages.matrices import IN_VIEW, Matrices, matrix_name, packed_numbers
 from autolm.pages.modules import AtomPass, module_moments, walk_atoms
@@ -141,7 +142,9 @@ def player(
     if path is not None:
         path = read_path("player", "path", path)
         if path.suffix not in PLAYER_KINDS:
-            raise ValueError(f"{path}: the player is a page; its name ends in .html")
+            raise ValueError(
+                message("{path}: the player is a page; its name ends in .html", path=path)
+            )
     with use_names(drawing.names):
         data = _Page(drawing, tokens, optimizer).data(max_boxes, max_span)
         title = f"{wording.known_name(drawing.root) or 'loss'} – backprop player"

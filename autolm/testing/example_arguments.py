@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from autolm.outside.message import message
+
 CHECKS = ("check_function", "check_gradient")  # called as check(function, *arguments)
 GRADCHECKS = ("gradcheck", "gradgradcheck")  # called as gradcheck(function, (arguments))
 
@@ -32,7 +34,11 @@ class Arguments(NamedTuple):
             return self.positional
         bound = inspect.signature(function).bind(*self.positional, **self.keywords)
         if bound.kwargs:
-            raise TypeError(f"its example names {', '.join(bound.kwargs)}; give it by position")
+            raise TypeError(
+                message(
+                    "its example names {names}; give it by position", names=", ".join(bound.kwargs)
+                )
+            )
         return bound.args
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autolm.ops.array_operation import ArrayOperation, Case
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Backward, Primitive
+from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
 from autolm.testing.composed_primitive import composed_primitive
@@ -77,7 +78,9 @@ def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
     operands = [i for i, x in enumerate(values) if _kind(x) == "f" and np.ndim(x)]
     operands = operands or [i for i, x in enumerate(values) if _kind(x) in "fiu"]
     if not operands:
-        raise ValueError("its example has no array of floating point, so nothing to differentiate")
+        raise ValueError(
+            message("its example has no array of floating point, so nothing to differentiate")
+        )
     primitive = composed_primitive(op) if isinstance(op, Composed) else op
     assert isinstance(primitive, Primitive)
     constants = {i: x for i, x in enumerate(values) if i not in operands}
@@ -97,8 +100,10 @@ def subject_of_example(op: ArrayOperation, example: Arguments) -> Subject:
     try:
         subject.function(keywords)(*(x.copy() for x in numbers))
     except Exception as error:
-        message = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ValueError(f"it cannot be called with its example: {message}") from error
+        text = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ValueError(
+            message("it cannot be called with its example: {message}", message=text)
+        ) from error
     return _with_numbers(_of_small_shapes(subject, case), numbers)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.primitive import Primitive
+from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 from autolm.tensor.tensor import Tensor
 from autolm.testing.call import Call
@@ -42,16 +43,22 @@ class OperationRunner:
             with np.errstate(all="ignore"):
                 returned = self.op.forward(*call.inputs, **call.attributes)
         except Exception as error:
-            message = f"the forward raised {_described(error)}{self.hint(error)}"
-            raise OperationError(message) from error
+            text = f"the forward raised {_described(error)}{self.hint(error)}"
+            raise OperationError(text) from error
         if not isinstance(returned, tuple) or len(returned) != 2 or not callable(returned[1]):
             raise OperationError(
-                "the forward must return (result, backward), the second a function; "
-                f"it returned {_kind(returned)} (for a function of Tensors there is check_gradient)"
+                message(
+                    "the forward must return (result, backward), the second a function; it "
+                    "returned {returned} (for a function of Tensors there is "
+                    "check_gradient)",
+                    returned=_kind(returned),
+                )
             )
         result, rule = returned
         if not isinstance(result, np.ndarray | np.generic | float | int):
-            raise OperationError(f"the result must be an array; it is {_kind(result)}")
+            raise OperationError(
+                message("the result must be an array; it is {result}", result=_kind(result))
+            )
         return np.asarray(result), rule
 
     def node(self, call: Call, leaves: Sequence[Tensor] | None = None) -> Tensor:

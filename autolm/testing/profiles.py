@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, settings
 
+from autolm.outside.message import message
+
 
 @dataclass
 class Search:
@@ -48,7 +50,11 @@ def load_profiles(name: str | None = None, seconds: float | None = None) -> str:
     if name is None:
         name = os.environ.get("HYPOTHESIS_PROFILE", default)
     if not isinstance(name, str) or name not in EXAMPLES:
-        raise ValueError(f"profile name {name!r} is not one of {', '.join(EXAMPLES)}")
+        raise ValueError(
+            message(
+                "profile name {name!r} is not one of {names}", name=name, names=", ".join(EXAMPLES)
+            )
+        )
     settings.load_profile(name)
     search.seconds = seconds
     return name

@@ -23,6 +23,7 @@ from autolm import ops
 from autolm.engine.graph import named, topological_order
 from autolm.engine.recording import Note
 from autolm.ops import definitions
+from autolm.outside.message import message
 from autolm.torch.function_mode import record
 from autolm.torch.node_lookup import node_of
 from autolm.torch.recording_pause import recording_resumed
@@ -297,7 +298,7 @@ def decompose(node: TorchNode) -> tuple[TorchNode, dict[TorchNode, TorchNode]]:
         reproduce its data.
     """
     if node.op is None:
-        raise ValueError(f"open: {label(node)} is a leaf: no operation made it")
+        raise ValueError(message("open: {node} is a leaf: no operation made it", node=label(node)))
     call: TorchCall | None = node.call
     definition = DEFINITIONS.get(node.op.name)
     if call is None or definition is None:

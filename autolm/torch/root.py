@@ -10,6 +10,7 @@ import torch
 
 from autolm.engine.graph import describe, topological_order
 from autolm.engine.recording import note_here
+from autolm.outside.message import message
 from autolm.torch.hook_replay import replayed
 from autolm.torch.module_paths import name_leaves
 from autolm.torch.node_lookup import excluded_nodes, node_of
@@ -191,7 +192,7 @@ def root_of_pass(
     seeds = list(grads) if isinstance(grads, Sequence) else [grads] * len(tensors)
     if not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise PassNotWalkable(
-            "it begins at edges of PyTorch's graph, and autolm walks from tensors"
+            message("it begins at edges of PyTorch's graph, and autolm walks from tensors")
         )
     nodes = [graph(tensor) for tensor in tensors]
     for node in nodes:
@@ -216,7 +217,7 @@ def _refuse_nested(root: TorchNode) -> None:
     nodes: list[Any] = topological_order(root)
     if any(snapshot.tensor.is_nested for node in nodes for snapshot in node.snapshots):
         raise PassNotWalkable(
-            "it goes through nested tensors, whose gradients autolm cannot add up"
+            message("it goes through nested tensors, whose gradients autolm cannot add up")
         )
 
 
@@ -231,7 +232,7 @@ def restricted_to_inputs(root: TorchNode, inputs: Any) -> Iterator[None]:
     """
     leaves = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
     if not all(isinstance(tensor, torch.Tensor) and tensor.is_leaf for tensor in leaves):
-        raise PassNotWalkable("its inputs= are results, and autolm walks to leaves")
+        raise PassNotWalkable(message("its inputs= are results, and autolm walks to leaves"))
     order: list[Any] = topological_order(root)
     reaching = set[TorchNode]()
     for node in order:
@@ -239,7 +240,7 @@ def restricted_to_inputs(root: TorchNode, inputs: Any) -> Iterator[None]:
         if is_input or not reaching.isdisjoint(node.parents):
             reaching.add(node)
     if root not in reaching:
-        raise PassNotWalkable("none of its inputs= is a leaf of this graph")
+        raise PassNotWalkable(message("none of its inputs= is a leaf of this graph"))
     excluded = [node for node in order if node.requires_grad and node not in reaching]
     try:
         excluded_nodes.update(excluded)

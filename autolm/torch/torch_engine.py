@@ -26,6 +26,7 @@ from autolm.lm.config import TrainingConfig
 from autolm.lm.engine import Advance, Arrays, Engine
 from autolm.lm.tinylm import TinyLM
 from autolm.nn.saved_arrays import fitting_arrays
+from autolm.outside.message import message
 from autolm.torch.torch_model import (
     NamedParameter,
     arrays,
@@ -258,7 +259,9 @@ def _compile_errors() -> Iterator[None]:
         if not type(error).__module__.startswith(("torch._dynamo.", "torch._inductor.")):
             raise
         why = " ".join(str(error).split("\n\n")[0].split())
-        raise OSError(f"torch.compile cannot compile here: {why}; leave --compile out") from None
+        raise OSError(
+            message("torch.compile cannot compile here: {why}; leave --compile out", why=why)
+        ) from None
 
 
 def _is_deterministic() -> bool:

@@ -19,6 +19,7 @@ from autolm.engine.backprop import Step, latest_root, steps
 from autolm.engine.graph import Node, describe, next_order, topological_order
 from autolm.engine.recording import Note
 from autolm.engine.watching import watching_pass
+from autolm.outside.message import message
 from autolm.torch import hook_replay
 from autolm.torch.operation import TorchOperation, is_custom
 from autolm.torch.recording_pause import isolated, recording_paused
@@ -221,7 +222,11 @@ class TorchNode(Node):
         gradient = torch.as_tensor(grad, device=device).detach()
         if gradient.shape != like.shape:
             raise ValueError(
-                f"the gradient has shape {tuple(gradient.shape)}, and the data {tuple(like.shape)}"
+                message(
+                    "the gradient has shape {shape}, and the data {shape2}",
+                    shape=tuple(gradient.shape),
+                    shape2=tuple(like.shape),
+                )
             )
         return gradient.to(like.dtype)
 

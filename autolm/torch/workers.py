@@ -22,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from autolm.lm.agreement import Facts, require_agreement
 from autolm.lm.config import DeviceName, DTypeName, Parallel
 from autolm.lm.engine import WorkerLost
+from autolm.outside.message import message
 
 # Patterns in the errors of gloo and NCCL for a lost connection.
 TIMED_OUT = re.compile("timed? ?out", re.IGNORECASE)
@@ -43,8 +44,13 @@ def worker_timeout() -> int:
     seconds = os.environ.get(TIMEOUT_VARIABLE, "300")
     if not seconds.isdecimal() or not 0 < int(seconds) <= MAX_TIMEOUT:
         raise ValueError(
-            f"{TIMEOUT_VARIABLE} must be a whole number of seconds from 1 to {MAX_TIMEOUT}, not "
-            f"{seconds!r}"
+            message(
+                "{TIMEOUT_VARIABLE} must be a whole number of seconds from 1 to "
+                "{MAX_TIMEOUT}, got {seconds!r}",
+                TIMEOUT_VARIABLE=TIMEOUT_VARIABLE,
+                MAX_TIMEOUT=MAX_TIMEOUT,
+                seconds=seconds,
+            )
         )
     return int(seconds)
 
@@ -187,7 +193,9 @@ def _rendezvous_errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        raise OSError(f"the workers do not find one another: {_first_line(error)}") from None
+        raise OSError(
+            message("the workers do not find one another: {error}", error=_first_line(error))
+        ) from None
 
 
 def _settle() -> None:

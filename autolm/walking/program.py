@@ -468,7 +468,11 @@ def _functions_assigning(path: Path, variable: str) -> set[str]:
         waiting: list[tuple[ast.AST, str]] = [(ast.parse(path.read_bytes(), str(path)), "<module>")]
     except OSError as error:
         raise ProgramError(
-            message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)
+            message(
+                "{path}: cannot be read: {reason}",
+                path=path,
+                reason=plain_message(error.strerror or ""),
+            )
         ) from None
     except SyntaxError as error:
         raise program_error(path, error) from None

@@ -16,6 +16,7 @@ from autolm.debugger.commands import Debugger
 from autolm.ops import OPERATIONS
 from autolm.outside.columns import width
 from autolm.outside.language import say, say_rule, speak, usual_language
+from autolm.outside.message import message
 from autolm.outside.terminal import RED, in_a_line, styled, words_of, words_of_programs
 from autolm.testing.registry import JAX_LAWS, LAWS, TORCH_LAWS
 from autolm.walking.program import ProgramError, root_of_program
@@ -63,6 +64,7 @@ NO_MESSAGES = {
     "check_gradient({}, {}, upstream={})",
     "check_gradient(f, {})",
     "alias g p %1.grad",
+    *Debugger.keys.values(),
 }
 
 
@@ -193,7 +195,7 @@ def test_how_a_native_run_computes_is_said_in_the_line_of_the_model():
 
 def test_colours_stay_around_what_is_said():
     speak("ko")
-    assert say(styled("no breakpoints", RED)) == styled("중단점이 없습니다", RED)
+    assert say(styled(message("no breakpoints"), RED)) == styled("중단점이 없습니다", RED)
 
 
 def test_the_language_is_that_of_the_locale_and_another_is_refused(monkeypatch):

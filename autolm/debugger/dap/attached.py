@@ -12,7 +12,7 @@ from autolm.debugger.dap.client import Client
 from autolm.debugger.dap.port import listen, wait_for_editor
 from autolm.debugger.dap.session import Session
 from autolm.engine.graph import Node
-from autolm.outside.message import message
+from autolm.outside.message import message, plain_message
 from autolm.walking.program import Pass, backward_hook
 
 VARIABLE = "AUTOLM_DAP"
@@ -50,7 +50,7 @@ def _session() -> Session:
                 "backward: {variable}={value}: {reason}",
                 variable=VARIABLE,
                 value=told,
-                reason=error.strerror,
+                reason=plain_message(error.strerror or ""),
             )
         ) from None
     with server:

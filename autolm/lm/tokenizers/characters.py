@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.outside.arguments import quote, read_items, read_kind, read_text
+from autolm.outside.message import message
 
 
 class CharacterTokenizer(Tokenizer):
@@ -43,11 +44,16 @@ class CharacterTokenizer(Tokenizer):
         for character in characters:
             if not isinstance(character, str) or len(character) != 1:
                 raise ValueError(
-                    f"CharacterTokenizer: characters: {quote(character)} is not one character"
+                    message(
+                        "CharacterTokenizer: characters: {character} is not one character",
+                        character=quote(character),
+                    )
                 )
         self.characters = tuple(sorted(set(characters)))
         if not self.characters:
-            raise ValueError("a character tokenizer needs a text with at least one character")
+            raise ValueError(
+                message("a character tokenizer needs a text with at least one character")
+            )
         self._ids = {character: token_id for token_id, character in enumerate(self.characters)}
 
     @classmethod
@@ -74,9 +80,15 @@ class CharacterTokenizer(Tokenizer):
         except KeyError as error:
             unknown = error.args[0]
         raise ValueError(
-            f"character {unknown!r} (U+{ord(unknown):04X}) at position {text.index(unknown)} is "
-            f"not one of the {self.vocab_size} that this tokenizer knows: leave it out, train on "
-            "a text that has it, or use a BPE tokenizer"
+            message(
+                "character {unknown!r} (U+{unknown2:04X}) at position {unknown3} is "
+                "not one of the {vocab_size} that this tokenizer knows: leave it out, "
+                "train on a text that has it, or use a BPE tokenizer",
+                unknown=unknown,
+                unknown2=ord(unknown),
+                unknown3=text.index(unknown),
+                vocab_size=self.vocab_size,
+            )
         )
 
     def token_bytes(self, token_id: int) -> bytes:
@@ -99,7 +111,7 @@ class CharacterTokenizer(Tokenizer):
         read_kind("CharacterTokenizer", "content", content, dict, "a dictionary")
         characters = content.get("characters")
         if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
-            raise ValueError("'characters' is not a list of characters")
+            raise ValueError(message("'characters' is not a list of characters"))
         if sorted(set(characters)) != characters:
-            raise ValueError("'characters' are not distinct and in sorted order")
+            raise ValueError(message("'characters' are not distinct and in sorted order"))
         return cls(characters)

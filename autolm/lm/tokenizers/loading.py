@@ -8,6 +8,7 @@ from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.outside.arguments import quote, read_path
 from autolm.outside.given_file import LONGEST_TOKENIZER, read_given
+from autolm.outside.message import message, plain_message
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
 
@@ -24,14 +25,26 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     try:
         return tokenizer_from_json(json.loads(read_given(path, LONGEST_TOKENIZER)))
     except OSError as error:
-        raise ValueError(f"{path}: cannot read the tokenizer: {error.strerror}") from error
+        raise ValueError(
+            message(
+                "{path}: cannot read the tokenizer: {strerror}",
+                path=path,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from error
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path}: not a tokenizer, or cut short: no JSON at line {error.lineno}, "
-            f"column {error.colno}"
+            message(
+                "{path}: not a tokenizer, or cut short: no JSON at line {lineno}, column {colno}",
+                path=path,
+                lineno=error.lineno,
+                colno=error.colno,
+            )
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not a tokenizer: {error}") from error
+        raise ValueError(
+            message("{path}: not a tokenizer: {error}", path=path, error=error)
+        ) from error
 
 
 def tokenizer_from_json(content: object) -> Tokenizer:
@@ -48,9 +61,11 @@ def tokenizer_from_json(content: object) -> Tokenizer:
     [0, 1, 1, 0]
     """
     if not isinstance(content, dict):
-        raise ValueError(f"content, the JSON, is {quote(content)}, and not an object")
+        raise ValueError(
+            message("content, the JSON, is {content}, and not an object", content=quote(content))
+        )
     for tokenizer_class in _KINDS:
         if content.get("kind") == tokenizer_class.kind:
             return tokenizer_class.from_json(content)
     known = " or ".join(repr(tokenizer_class.kind) for tokenizer_class in _KINDS)
-    raise ValueError(f"its kind is {content.get('kind')!r}, not {known}")
+    raise ValueError(message("its kind is {x!r}, not {known}", x=content.get("kind"), known=known))

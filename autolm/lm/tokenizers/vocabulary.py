@@ -19,6 +19,7 @@ from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
 from autolm.lm.tokenizers.words import Words
 from autolm.outside.arguments import quote, read_text
 from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
+from autolm.outside.message import message, plain_message
 
 TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
 END_OF_TEXT = "<|endoftext|>"
@@ -146,9 +147,15 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer | CharacterTokenizer:
         missing = f"{folder}: has no {TOKENIZER}, nor {VOCABULARY} and {MERGES}"
         raise PretrainedError(f"{missing}: {error.strerror}") from None
     except OSError as error:
-        raise PretrainedError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        raise PretrainedError(
+            message(
+                "{filename}: cannot be read: {strerror}",
+                filename=error.filename,
+                strerror=plain_message(error.strerror or ""),
+            )
+        ) from None
     except ValueError as error:
-        raise PretrainedError(f"{file}: damaged: {error}") from None
+        raise PretrainedError(message("{file}: damaged: {error}", file=file, error=error)) from None
     try:
         if merges is None:
             return _of_json(content)

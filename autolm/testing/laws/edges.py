@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.outside.message import message
 from autolm.testing.call import Call, literal
 from autolm.testing.kinks import BEND, range_nearby, two_sides, unit_direction
 from autolm.testing.laws.law import Law, Tally, broken
@@ -133,8 +134,15 @@ def _check_shares(subject: Subject, call: Call, tally: Tally, scale: float, kink
     if abs(total - expected) > room:
         raise broken(
             *(subject, call),
-            f"the shares of the gradient add up to {total:.6g}, and should to {expected:.6g}",
-            "ties: those who tie do not share the upstream gradient; their parts must add up to it",
+            message(
+                "the shares of the gradient add up to {total:.6g}, and should to {expected:.6g}",
+                total=total,
+                expected=expected,
+            ),
+            message(
+                "ties: those who tie do not share the upstream gradient; their parts "
+                "must add up to it"
+            ),
         )
 
 
@@ -150,7 +158,7 @@ def _check_extremes(subject: Subject, call: Call, tally: Tally) -> None:
         if np.all(np.abs(slope) < BIGGEST):
             raise broken(
                 *(subject, call, "the gradient is not finite, and the true one is"),
-                "the backward rule overflows, or divides 0 by 0, on its way",
+                message("the backward rule overflows, or divides 0 by 0, on its way"),
                 [row],
             )
     for dtype, limits in LIMITS.items():

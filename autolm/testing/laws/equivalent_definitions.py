@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.ops.primitive import Primitive
+from autolm.outside.message import message
 from autolm.outside.terminal import words_of
 from autolm.tensor.expansion import expand
 from autolm.tensor.tensor import Tensor
@@ -40,7 +41,7 @@ def _check_scalar(subject: Subject, call: Call, tally: Tally) -> None:
             _scalar_gradients(expanded, node, call.given_upstream) if node.requires_grad else []
         )
     except Exception as error:  # any error of a definition
-        raise _failed("scalar definition", error) from error
+        raise _failed(message("scalar definition"), error) from error
     _compare("scalar definition", subject, call, node, result)
     if node.requires_grad:
         _compare_gradients("scalar definition", subject, call, node, numeric, tally)
@@ -54,7 +55,7 @@ def _check_opens(subject: Subject, call: Call, tally: Tally) -> None:
         root, leaves = decompose(node)
         root.backward(call.given_upstream)
     except Exception as error:  # any error of a definition
-        raise _failed("definition", error) from error
+        raise _failed(message("definition"), error) from error
     _compare("definition", subject, call, node, root.data)
     numeric = [_gradient_of(leaves[parent]) for parent in node.parents]
     _compare_gradients("definition", subject, call, node, numeric, tally)
@@ -129,7 +130,7 @@ def _check_relations(subject: Subject, call: Call, tally: Tally) -> None:
             violation = relation.violation(function, call)
         if violation:
             raise LawBroken(
-                f"it is not {relation.name}: {violation}",
+                message("it is not {name}: {violation}", name=relation.name, violation=violation),
                 call,
                 program_of_relation(subject, call, relation),
                 diagnosis=f"the forward is not {relation.name}: {violation}",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autolm.outside.message import message
 from autolm.testing.call import Call
 from autolm.testing.laws.law import Law, LawBroken, Tally, broken
 from autolm.testing.operation_runner import OperationError
@@ -30,17 +31,20 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
         if not equal(x, copy):
             x[...] = copy
             raise impure(
-                subject, call, f"input {name} was changed in place", f"input mutated: {name}"
+                subject,
+                call,
+                message("input {name} was changed in place", name=name),
+                message("input mutated: {name}", name=name),
             )
     if not equal(upstream, call.given_upstream):
         raise impure(
             *(subject, call, "the backward rule changed the upstream gradient in place"),
-            "upstream mutated: other paths of the graph still need that array",
+            message("upstream mutated: other paths of the graph still need that array"),
         )
     if not equal(result, result_before):
         raise impure(
             *(subject, call, "the backward rule changed the result in place"),
-            "result mutated: other operations still need that array",
+            message("result mutated: other operations still need that array"),
         )
     other = another_call(subject, call)
     _, other_rule = subject.run(other)
@@ -49,12 +53,12 @@ def _check_hygiene(subject: Subject, call: Call, tally: Tally) -> None:
     if not equal(result, result_before):
         raise impure(
             *(subject, call, "a second call changed the result of the first"),
-            "shared buffers: both calls return the same memory",
+            message("shared buffers: both calls return the same memory"),
         )
     if not all(map(equal, contributions, contributions_before)):
         raise impure(
             *(subject, call, "a second use of the rule changed the contributions of the first"),
-            "shared buffers: both uses return the same memory",
+            message("shared buffers: both uses return the same memory"),
         )
 
 
