@@ -52,7 +52,7 @@ class Example(NamedTuple):
         """Make an example of a loss that was just computed."""
         order: Any = topological_order(loss)
         for node in order:
-            if node.parents and node.guard is not None and node.guard.shown is not None:
+            if node.parents and node.captured is not None and node.captured.result is not None:
                 reads = f"the loss function reads a result as a number: {describe(node)}"
                 return cls(loss, batch, order, reads)
         return cls(loss, batch, order, "")

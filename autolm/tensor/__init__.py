@@ -1,7 +1,7 @@
-"""Arrays in a computation graph: Tensor, its methods, and what fits gradients to it (floor 2).
+"""Tensor: an array in a computation graph, its methods and operators (layer 2).
 
-What an operation computes stands in `ops`; here it becomes a node. Nothing of models, tools or
-terminals may enter.
+The operations themselves are in `autolm.ops`; this package records their results as nodes. It
+imports nothing about models, tools or terminals.
 """
 
 from autolm.tensor.tensor import Tensor

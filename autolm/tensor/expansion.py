@@ -1,8 +1,7 @@
-"""One model, two engines: expand a graph of Tensors into a graph of Values, element by element.
+"""Expand a graph of Tensors into a graph of Values, element by element.
 
-A fused operation is expanded by its definition, an elementary one runs on Values, whose rules are
-Value's own. The result is an ordinary graph of Values, with the scopes and names of the Tensors it
-came from (`W_Q[3,5]`).
+A fused operation is expanded by its definition; an elementary operation runs on Values and uses the
+backward rules of Value. The Values keep the scopes and names of their Tensors (`W_Q[3,5]`).
 """
 
 from __future__ import annotations
@@ -21,12 +20,20 @@ from autolm.tensor.quiet import quiet
 
 
 def expand(
-    root: Node, *, zoom: bool = False, given: Mapping[Node, NDArray[Any]] | None = None
+    root: Node, *, zoom: bool = False, leaves: Mapping[Node, NDArray[Any]] | None = None
 ) -> dict[Node, NDArray[Any]]:
     """Return an object array of Values for `root` and for every Tensor under it.
 
-    With `zoom` only the operation at `root` is expanded, and its operands become leaves. Data that
-    is not floating point (a condition) stays an array. What is `given` of leaves is taken.
+    Data that is not floating point (a condition) stays an array.
+
+    Parameters
+    ----------
+    root
+        The Tensor at which the graph ends.
+    zoom
+        Whether to expand only the operation at `root`, with its operands as leaves.
+    leaves
+        Arrays of Values to use for some of the leaves.
 
     Examples
     --------
@@ -45,7 +52,9 @@ def expand(
             if node.parents and (node is root or not zoom):
                 expanded[node] = _result(node, [expanded[parent] for parent in node.parents])
             else:
-                expanded[node] = _leaves(node) if given is None else given.get(node, _leaves(node))
+                expanded[node] = (
+                    _leaves(node) if leaves is None else leaves.get(node, _leaves(node))
+                )
         _name(expanded[node], node)
     return expanded
 
@@ -55,12 +64,12 @@ def _result(node: Any, operands: list[NDArray[Any]]) -> NDArray[Any]:
     if node.op.scalar is not None or node.op.definition is None:
         return node.op.on_values(*operands, **node.attributes)
     root, leaves = run_definition(node)
-    given = {leaves[parent]: values for parent, values in zip(node.parents, operands, strict=True)}
-    return expand(root, given=given)[root]
+    values = {leaves[parent]: value for parent, value in zip(node.parents, operands, strict=True)}
+    return expand(root, leaves=values)[root]
 
 
 def run_definition(node: Any) -> tuple[Any, dict[Node, Any]]:
-    """Run the definition of a fused node: the result, and the leaf made for each operand.
+    """Run the definition of a fused node; return its result, and the leaf for each operand.
 
     No gradient is computed. A leaf has the name of its operand, or else of the argument.
     """
@@ -76,15 +85,15 @@ def run_definition(node: Any) -> tuple[Any, dict[Node, Any]]:
     if isinstance(root, Node):
         for inner in topological_order(root):
             if inner.parents and node.location:
-                inner.location = node.location  # all of it was made there
+                inner.location = node.location  # every inner node was computed there
     return root, leaves
 
 
 def _run(definition: Callable[..., Any], operands: list[Any], node: Any) -> Any:
-    """Run a definition in the precision of the fused operation: of float16 that is float32."""
+    """Run a definition in the precision of the fused operation, which is float32 for float16."""
     if node.dtype != np.float16:
         return definition(*operands, **node.attributes)
-    widened = [named(each.astype(np.float32), f"{each.name}_in_float32") for each in operands]
+    widened = [named(x.astype(np.float32), f"{x.name}_in_float32") for x in operands]
     return definition(*widened, **node.attributes).astype(node.dtype)
 
 
@@ -98,7 +107,7 @@ def _leaves(node: Node) -> NDArray[Any]:
 
 
 def _name(values: NDArray[Any], node: Node) -> None:
-    """Call each element by the node's name and its index, unless it is known by another already."""
+    """Name each element that has no name after the node and its index."""
     for index in np.ndindex(values.shape):
         value = values[index]
         if isinstance(value, Value):

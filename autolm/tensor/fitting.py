@@ -1,7 +1,7 @@
-"""Between arrays and nodes: how data is read, and how a contribution is fitted to its operand.
+"""Convert data to arrays, and contributions to the shape and dtype of their operands.
 
-This is the one place where the sums over broadcast axes are taken. A backward rule knows nothing of
-them: it returns what the mathematics says, in the shape of the result.
+A backward rule returns contributions in the shape of the result. Only this module sums them over
+broadcast axes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NESTED = (
 
 
 def require_plain_array(data: Any, what: str) -> None:
-    """Refuse a subclass of an array: a mask, a unit, or a matrix's own product would be lost."""
+    """Refuse a subclass of ndarray, whose mask, unit or matrix product would be lost."""
     if isinstance(data, np.ndarray) and type(data) not in (np.ndarray, np.memmap):
         raise TypeError(
             f"{what} is a {type(data).__name__}, and its meaning (a mask, a unit, a matrix "
@@ -32,11 +32,11 @@ def require_plain_array(data: Any, what: str) -> None:
 
 
 def read(data: Any, what: str) -> Array:
-    """Read data as an array of real numbers, of any type; an error calls them by `what` they are.
+    """Convert data to an array of real numbers of any dtype; `what` names it in an error.
 
-    Nodes in lists are refused, since what is made of their numbers would not know where they came
-    from. A Tensor within a list says so itself, when NumPy asks it for its array. Subclasses of
-    arrays are refused as well, except those of files (`np.memmap`).
+    Nodes in lists are refused, because the array would lose how they were computed; a Tensor in a
+    list raises this error itself when NumPy converts it. Subclasses of arrays are refused as well,
+    except `np.memmap`.
     """
     if isinstance(data, Node):
         raise TypeError(f"{what}: a {type(data).__name__} is no number or array; use its .data")
@@ -47,9 +47,9 @@ def read(data: Any, what: str) -> Array:
         array = np.asarray(data)
     except ValueError:
         raise ValueError(f"{what} must be an array; the rows of the list differ in shape") from None
-    except (TypeError, RuntimeError) as error:  # of nodes in a list, or a tensor of PyTorch's
+    except (TypeError, RuntimeError) as error:  # nodes in a list, or a tensor of PyTorch
         raise TypeError(f"{what} must be numbers: {error}") from None
-    if array.dtype == object and any(isinstance(each, Node) for each in array.flat):
+    if array.dtype == object and any(isinstance(item, Node) for item in array.flat):
         raise TypeError(f"{what} must be numbers: {NESTED}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} must be real numbers, not {array.dtype}")
@@ -57,12 +57,12 @@ def read(data: Any, what: str) -> Array:
 
 
 def has_dtype(data: Any) -> bool:
-    """Whether data come with a type of their own, which is kept."""
+    """Whether data has a dtype, which is then kept."""
     return isinstance(data, np.ndarray | np.generic)
 
 
 def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
-    """Give what was read the dtype that it is to have."""
+    """Convert an array to `dtype`, or by default integers without a dtype to float64."""
     if dtype is None and not keeps_dtype and array.dtype.kind in "iu":
         dtype = np.float64
     if dtype is None:
@@ -76,8 +76,8 @@ def convert(array: Array, keeps_dtype: bool, dtype: DTypeLike | None) -> Array:
     return converted
 
 
-def following(operand: Any, dtype: np.dtype[Any], what: str) -> Array:
-    """Read an operand; numbers and lists take the dtype of the other operands."""
+def read_operand(operand: Any, dtype: np.dtype[Any], what: str) -> Array:
+    """Convert an operand to an array; numbers and lists take the dtype of the other operands."""
     array = read(operand, what)
     if has_dtype(operand) or array.dtype.kind == "b":
         return array
@@ -85,7 +85,7 @@ def following(operand: Any, dtype: np.dtype[Any], what: str) -> Array:
 
 
 def fits(contribution: Any, operand: Array) -> bool:
-    """Whether a contribution has the operand's form already, as most have."""
+    """Whether a contribution already has the operand's shape and dtype, as most have."""
     return (
         type(contribution) is np.ndarray
         and contribution.dtype is operand.dtype
@@ -94,9 +94,9 @@ def fits(contribution: Any, operand: Array) -> bool:
 
 
 def fit(contribution: Any, operand: Array) -> Array:
-    """Sum a contribution over what was broadcast, to the operand's shape, and cast to its dtype.
+    """Sum a contribution over the broadcast axes, and cast it to the operand's dtype.
 
-    Broadcasting an operand uses each of its elements several times, and the gradients of uses add.
+    Broadcasting uses each element of the operand several times, and the gradients of its uses add.
 
     >>> fit(np.ones((2, 3)), np.zeros((3,)))
     array([2., 2., 2.])

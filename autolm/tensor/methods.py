@@ -1,8 +1,8 @@
-"""The operations that begin with an array `a`, as methods of a Tensor, made from their records.
+"""The operations whose first operand is an array `a`, as methods of a Tensor.
 
-A method has the words and the places of its operation, and takes PyTorch's spellings of
-NumPy's words. Type checkers and editors read the same in `methods.pyi`, which is generated
-(``python -m tests.tensor.stub_of_methods``) and held to the records by a test.
+A method takes the arguments of its operation, and PyTorch's names for them. Type checkers and
+editors read `methods.pyi`, which ``python -m tests.tensor.stub_of_methods`` generates; a test
+compares it with the records of the operations.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 from autolm import ops
 
-# These take what makes one attribute one by one, and stand in `operators.py`; x[...] is getitem.
-OTHERWISE = (ops.reshape, ops.transpose, ops.broadcast_to, ops.getitem)
-OPERATIONS = [op for op in ops.OPERATIONS if op.operands[:1] == ("a",) and op not in OTHERWISE]
+# Defined in `operators.py`, where a shape or axes can be several ints; x[...] is getitem.
+WRITTEN_OUT = (ops.reshape, ops.transpose, ops.broadcast_to, ops.getitem)
+OPERATIONS = [op for op in ops.OPERATIONS if op.operands[:1] == ("a",) and op not in WRITTEN_OUT]
 
 
 def _method(operation: ops.ArrayOperation) -> Callable[..., Any]:
-    def call(self: Any, *given: Any, **attributes: Any) -> Any:
-        return operation(self, *given, **attributes)
+    def call(self: Any, *arguments: Any, **attributes: Any) -> Any:
+        return operation(self, *arguments, **attributes)
 
     call.__name__, call.__qualname__ = operation.name, f"Methods.{operation.name}"
     call.__doc__ = operation.__doc__
@@ -30,7 +30,7 @@ Methods = type(
     "Methods",
     (),
     {
-        "__doc__": "The operations that begin with an array `a`.",
+        "__doc__": "The operations whose first operand is an array `a`.",
         "__module__": __name__,
         "__slots__": (),
         **{operation.name: _method(operation) for operation in OPERATIONS},

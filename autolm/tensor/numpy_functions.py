@@ -25,7 +25,7 @@ from autolm.engine.recording import is_recording
 
 Array = NDArray[Any]
 
-# What an argument of NumPy's may be, if ours has none of that name: nothing but NumPy's default.
+# The values of an argument that autolm's operation lacks: only those that are NumPy's default.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "casting": ("same_kind", "safe"),
     "copy": (True,),
@@ -39,12 +39,12 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Unfit(TypeError):
-    """A call of NumPy's function that ours does not know; the text goes on after its name."""
+class UnsupportedCall(TypeError):
+    """A call that autolm does not support; the message continues after the function's name."""
 
 
 def needs_gradient(value: Any) -> bool:
-    """Whether a Tensor or Value to be differentiated is there, or in lists, tuples and dicts."""
+    """Whether a value is or contains a node that requires a gradient, and recording is on."""
     return is_recording() and any(node.requires_grad for node in _nodes_in(value))
 
 
@@ -56,41 +56,41 @@ def _nodes_in(value: Any) -> Iterator[Node]:
             yield from _nodes_in(item)
 
 
-def plain(value: Any, *, locked: bool = False) -> Any:
-    """Put arrays for the Tensors, also in lists, tuples and dicts; none to write into if locked."""
+def plain(value: Any, *, read_only: bool = False) -> Any:
+    """Replace Tensors by their arrays, also in lists, tuples and dicts."""
     if isinstance(value, Node):
-        if not locked:
+        if not read_only:
             return value.data
         array = value.data.view()
         array.flags.writeable = False
         return array
     if isinstance(value, dict):
-        return {key: plain(item, locked=locked) for key, item in value.items()}
+        return {key: plain(item, read_only=read_only) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(plain(item, locked=locked) for item in value)
+        return type(value)(plain(item, read_only=read_only) for item in value)
     return value
 
 
 def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..., Any]:
-    """Give an operation NumPy's signature: arguments in order, `theirs:ours` where names differ."""
-    names = {theirs: ours or theirs for theirs, _, ours in map(_parted, signature.split())}
+    """Return an operation with NumPy's signature; `theirs:ours` renames an argument."""
+    names = {theirs: ours or theirs for theirs, _, ours in map(_split_name, signature.split())}
     parameters = inspect.signature(getattr(operation, "forward", operation)).parameters
     operands = [name for name, p in parameters.items() if p.kind != p.KEYWORD_ONLY]
-    needed = [name for name in operands if parameters[name].default is inspect.Parameter.empty]
+    required = [name for name in operands if parameters[name].default is inspect.Parameter.empty]
 
-    def call(*given: Any, **options: Any) -> Any:
+    def call(*positional: Any, **options: Any) -> Any:
         arguments = {}
-        for word, value in [*zip(names, given, strict=False), *options.items()]:
+        for word, value in [*zip(names, positional, strict=False), *options.items()]:
             name = names.get(word, word)
-            if value is np._NoValue:  # NumPy's word for what was not given
+            if value is np._NoValue:  # NumPy's marker of a missing argument
                 continue
             if name in parameters:
                 arguments[name] = value
             else:
                 _require_default(word, value)
             if name not in operands and needs_gradient(value):
-                raise Unfit(f"would lose the gradient of {word}; use t.data")
-        first = [arguments.pop(name) for name in needed]
+                raise UnsupportedCall(f"would lose the gradient of {word}; use t.data")
+        first = [arguments.pop(name) for name in required]
         return operation(*first, **arguments)
 
     return call
@@ -99,32 +99,32 @@ def as_numpy_calls(operation: Callable[..., Any], signature: str) -> Callable[..
 def _require_default(word: str, value: Any) -> None:
     is_default = isinstance(value, str | bool) and value in DEFAULTS.get(word, ())
     if value is not None and not is_default:
-        raise Unfit(f"of a Tensor takes no {word}=")
+        raise UnsupportedCall(f"of a Tensor takes no {word}=")
 
 
-def _parted(word: str) -> tuple[str, str, str]:
+def _split_name(word: str) -> tuple[str, str, str]:
     return word.partition(":")
 
 
-def moved(name: str) -> Callable[..., Any]:
-    """Do what a function that only moves elements does: let it move their numbers, and index."""
+def by_indexing(name: str) -> Callable[..., Any]:
+    """Compute a function that only moves elements: apply it to their positions, then index."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         function = getattr(np, name)
         bound = inspect.signature(function).bind(*args, **kwargs)
-        first, *others = bound.arguments
+        first, *options = bound.arguments
         if bound.arguments.get("out") is not None:
-            raise Unfit("of a Tensor takes no out=")
-        if needs_gradient([bound.arguments[name] for name in others]):
-            raise Unfit(f"would lose the gradient of {' or '.join(others)}; use t.data")
+            raise UnsupportedCall("of a Tensor takes no out=")
+        if needs_gradient([bound.arguments[name] for name in options]):
+            raise UnsupportedCall(f"would lose the gradient of {' or '.join(options)}; use t.data")
         a = bound.arguments[first]
         bound.arguments = {name: plain(value) for name, value in bound.arguments.items()}
         bound.arguments[first] = np.arange(np.size(a)).reshape(np.shape(a))
-        places = function(*bound.args, **bound.kwargs)
+        positions = function(*bound.args, **bound.kwargs)
         flat = ops.reshape(a, shape=(np.size(a),))
-        if isinstance(places, list | tuple):
-            return type(places)(ops.getitem(flat, index=part) for part in places)
-        return ops.getitem(flat, index=places)
+        if isinstance(positions, list | tuple):
+            return type(positions)(ops.getitem(flat, index=part) for part in positions)
+        return ops.getitem(flat, index=positions)
 
     return call
 
@@ -139,25 +139,25 @@ def _stack(arrays: Any, *, axis: int = 0) -> Any:
     return ops.stack(list(arrays), axis=axis)
 
 
-def _shaped(a: Any, like: Callable[[Array], Any]) -> Any:
+def _reshaped_like(a: Any, like: Callable[[Array], Any]) -> Any:
     return ops.reshape(a, shape=like(np.broadcast_to(0, np.shape(a))).shape)
 
 
 def _vstack(arrays: Any) -> Any:
-    return ops.concatenate([_shaped(a, np.atleast_2d) for a in arrays], axis=0)
+    return ops.concatenate([_reshaped_like(a, np.atleast_2d) for a in arrays], axis=0)
 
 
 def _hstack(arrays: Any) -> Any:
-    joined = [_shaped(a, np.atleast_1d) for a in arrays]
+    joined = [_reshaped_like(a, np.atleast_1d) for a in arrays]
     return ops.concatenate(joined, axis=0 if joined[0].ndim == 1 else 1)
 
 
 def _dstack(arrays: Any) -> Any:
-    return ops.concatenate([_shaped(a, np.atleast_3d) for a in arrays], axis=2)
+    return ops.concatenate([_reshaped_like(a, np.atleast_3d) for a in arrays], axis=2)
 
 
 def _column_stack(arrays: Any) -> Any:
-    return ops.concatenate([_shaped(a, _column) for a in arrays], axis=1)
+    return ops.concatenate([_reshaped_like(a, _column) for a in arrays], axis=1)
 
 
 def _column(a: Array) -> Array:
@@ -168,13 +168,13 @@ def _dot(a: Any, b: Any) -> Any:
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return ops.mul(a, b)
     if np.ndim(b) > 2:
-        raise Unfit("of more than two axes is not a matrix product; use matmul, @")
+        raise UnsupportedCall("of more than two axes is not a matrix product; use matmul, @")
     return ops.matmul(a, b)
 
 
 def _full_like(a: Any, fill_value: Any, *args: Any, **options: Any) -> Any:
     if needs_gradient(fill_value):
-        raise refusal("full_like")
+        raise lost_gradient("full_like")
     return np.full_like(plain(a), plain(fill_value), *args, **options)
 
 
@@ -196,12 +196,14 @@ def _outer(a: Any, b: Any) -> Any:
 
 def _outer_of_vectors(a: Any, b: Any) -> Any:
     if np.ndim(a) != 1 or np.ndim(b) != 1:
-        raise Unfit(f"of {np.shape(a)} and {np.shape(b)}: both must have one axis; use outer")
+        raise UnsupportedCall(
+            f"of {np.shape(a)} and {np.shape(b)}: both must have one axis; use outer"
+        )
     return _outer(a, b)
 
 
 def outer(operation: Callable[..., Any], a: Any, b: Any) -> Any:
-    """Apply an operation of two numbers to every pair of an element of a and one of b."""
+    """Apply an operation to every pair of an element of a and an element of b."""
     return operation(ops.reshape(a, shape=np.shape(a) + (1,) * np.ndim(b)), b)
 
 
@@ -211,7 +213,7 @@ def _ptp(a: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _matrix(m: Any) -> Any:
-    """Repeat a vector, as NumPy does to take its triangle."""
+    """Repeat a vector as the rows of a matrix, as NumPy does in tril and triu."""
     return ops.broadcast_to(m, shape=np.shape(m) * 2) if np.ndim(m) == 1 else m
 
 
@@ -229,7 +231,7 @@ def _copy(a: Any) -> Any:
 
 def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
     if needs_gradient(options):
-        raise Unfit("would lose the gradient of an option; use t.data")
+        raise UnsupportedCall("would lose the gradient of an option; use t.data")
     for word, value in options.items():
         _require_default(word, value)
     return ops.einsum(*operands, subscripts=subscripts)
@@ -238,7 +240,9 @@ def _einsum(subscripts: Any, *operands: Any, **options: Any) -> Any:
 def _norm(a: Any, *, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     of_a_matrix = np.size(axis) > 1 if axis is not None else np.ndim(a) != 1
     if ord is not None and of_a_matrix and ord != "fro":
-        raise Unfit(f"with ord={ord!r} is of a matrix; ops.norm is of all elements as one vector")
+        raise UnsupportedCall(
+            f"with ord={ord!r} is of a matrix; ops.norm is of all elements as one vector"
+        )
     return ops.norm(a, ord=2 if ord is None or of_a_matrix else ord, axis=axis, keepdims=keepdims)
 
 
@@ -275,25 +279,29 @@ def _square(x: Any) -> Any:
 
 def _vecdot(a: Any, b: Any) -> Any:
     if not (np.ndim(a) and np.ndim(b)) or np.shape(a)[-1] != np.shape(b)[-1]:
-        raise Unfit(f"of {np.shape(a)} and {np.shape(b)}: the last axes must be of one length")
+        raise UnsupportedCall(
+            f"of {np.shape(a)} and {np.shape(b)}: the last axes must be of one length"
+        )
     return ops.sum(ops.mul(a, b), axis=-1)
 
 
-def _by(operation: Callable[..., Any], a: Any = None, b: Any = None) -> Callable[..., Any]:
-    """Fix one of two operands to a number."""
+def _with_constant(
+    operation: Callable[..., Any], a: Any = None, b: Any = None
+) -> Callable[..., Any]:
+    """Return an operation with one of its two operands fixed to a number."""
     return (lambda x: operation(a, x)) if b is None else (lambda x: operation(x, b))
 
 
-# What NumPy's ufuncs are here.
+# NumPy's ufuncs, and the operations that compute them.
 UFUNCS: dict[str, Callable[..., Any]] = {
     **{op.name: op for op in ops.OPERATIONS if isinstance(getattr(np, op.name, None), np.ufunc)},
     "absolute": ops.abs,
     "conjugate": _positive,
     "cosh": lambda x: (ops.exp(x) + ops.exp(ops.neg(x))) / 2,
-    "deg2rad": _by(ops.mul, b=math.pi / 180),
-    "degrees": _by(ops.mul, b=180 / math.pi),
+    "deg2rad": _with_constant(ops.mul, b=math.pi / 180),
+    "degrees": _with_constant(ops.mul, b=180 / math.pi),
     "divide": ops.div,
-    "exp2": _by(ops.pow, a=2),
+    "exp2": _with_constant(ops.pow, a=2),
     "fabs": ops.abs,
     "log10": lambda x: ops.div(ops.log(x), math.log(10)),
     "log2": lambda x: ops.div(ops.log(x), math.log(2)),
@@ -301,16 +309,16 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "negative": ops.neg,
     "positive": _positive,
     "power": ops.pow,
-    "rad2deg": _by(ops.mul, b=180 / math.pi),
-    "radians": _by(ops.mul, b=math.pi / 180),
-    "reciprocal": _by(ops.div, a=1),
+    "rad2deg": _with_constant(ops.mul, b=180 / math.pi),
+    "radians": _with_constant(ops.mul, b=math.pi / 180),
+    "reciprocal": _with_constant(ops.div, a=1),
     "square": _square,
     "subtract": ops.sub,
     "tan": lambda x: ops.div(ops.sin(x), ops.cos(x)),
     "vecdot": _vecdot,
 }
 
-# Of ufuncs of two numbers, what ufunc.reduce is; by itself it takes axis 0.
+# The operations that compute `reduce` of a ufunc, whose default axis is 0.
 REDUCTIONS = {
     "add": ops.sum,
     "multiply": ops.prod,
@@ -319,7 +327,7 @@ REDUCTIONS = {
     "logaddexp": ops.logsumexp,
 }
 
-# NumPy's functions, by their names after "numpy.", and what computes them and their gradient.
+# NumPy's functions, by their names after "numpy.", and the operations that compute them.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "amax": as_numpy_calls(ops.max, "a axis out keepdims initial where"),
     "amin": as_numpy_calls(ops.min, "a axis out keepdims initial where"),
@@ -369,7 +377,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "vstack": as_numpy_calls(_vstack, "tup:arrays dtype casting"),
     "where": _where,
     **{
-        name: moved(name)
+        name: by_indexing(name)
         for name in (
             "array_split",
             "delete",
@@ -394,7 +402,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
 }
 
-# Results that have no gradient, or 0 wherever they have one: these get the arrays.
+# Functions whose gradient is 0 or does not exist: they get the arrays.
 CONSTANT_UFUNCS = frozenset(
     {
         "ceil",
@@ -420,7 +428,7 @@ CONSTANT_UFUNCS = frozenset(
         "trunc",
     }
 )
-DIVISION = "floor_divide"  # of one element alone its methods return that element
+DIVISION = "floor_divide"  # its `reduce` of one element returns that element, which has a gradient
 CONSTANT_FUNCTIONS = frozenset(
     {
         "all",
@@ -479,32 +487,32 @@ CONSTANT_FUNCTIONS = frozenset(
     }
 )
 
-NOT_WRITTEN = "writes into an array; give the Tensor a new one: t.data = ..."
+NO_WRITING = "writes into an array; give the Tensor a new one: t.data = ..."
 
 
 def call_function(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Answer a function of NumPy's, of arguments with Tensors among them."""
+    """Handle a function of NumPy with Tensors among its arguments."""
     name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if isinstance(kwargs.get("out"), Node):
-        raise TypeError(f"np.{name}: out= is a Tensor; {NOT_WRITTEN}")
+        raise TypeError(f"np.{name}: out= is a Tensor; {NO_WRITING}")
     if name in CONSTANT_FUNCTIONS:
-        return function(*plain(args, locked=True), **plain(kwargs, locked=True))
+        return function(*plain(args, read_only=True), **plain(kwargs, read_only=True))
     if name in FUNCTIONS:
-        return _in_the_name_of(name, FUNCTIONS[name], args, kwargs)
+        return _call_as(name, FUNCTIONS[name], args, kwargs)
     if needs_gradient([args, kwargs]):
-        raise refusal(name)
+        raise lost_gradient(name)
     return function(*plain(args), **plain(kwargs))
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, Any]) -> Any:
-    """Answer a ufunc of NumPy's, called or by one of its methods, of Tensors among other things."""
+    """Handle a ufunc of NumPy, or one of its methods, with Tensors among its arguments."""
     name = ufunc.__name__
     called = name if method == "__call__" else f"{name}.{method}"
     out, loses = options.get("out", ()), needs_gradient([inputs, options])
     if any(isinstance(array, Node) for array in out) or (
         method == "at" and isinstance(inputs[0], Node)
     ):
-        raise TypeError(f"np.{called} {NOT_WRITTEN}")
+        raise TypeError(f"np.{called} {NO_WRITING}")
     if _is_constant(name, method) or (out and not loses):
         return getattr(ufunc, method)(*plain(inputs), **plain(options))
     if out:
@@ -513,15 +521,15 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Any, options: Mapping[str, 
             "a += t or out=a, or use t.data"
         )
     if method == "__call__" and name in UFUNCS:
-        return _in_the_name_of(called, _with_defaults(UFUNCS[name]), inputs, options)
+        return _call_as(called, _with_defaults(UFUNCS[name]), inputs, options)
     if method == "outer" and name in UFUNCS:
         ours = _with_defaults(partial(outer, UFUNCS[name]))
-        return _in_the_name_of(called, ours, inputs, options)
+        return _call_as(called, ours, inputs, options)
     if method == "reduce" and name in REDUCTIONS:
         reduction = as_numpy_calls(REDUCTIONS[name], "a axis dtype out keepdims initial where")
-        return _in_the_name_of(called, reduction, inputs, {"axis": 0, **options})
+        return _call_as(called, reduction, inputs, {"axis": 0, **options})
     if loses:
-        raise refusal(called)
+        raise lost_gradient(called)
     return getattr(ufunc, method)(*plain(inputs), **plain(options))
 
 
@@ -538,15 +546,15 @@ def _with_defaults(operation: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _in_the_name_of(name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+def _call_as(name: str, call: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     try:
         return call(*args, **kwargs)
-    except Unfit as error:
+    except UnsupportedCall as error:
         raise TypeError(f"np.{name} {error}") from None
 
 
-def refusal(name: str) -> TypeError:
-    """Return the error of a function of NumPy's that would lose a gradient."""
+def lost_gradient(name: str) -> TypeError:
+    """Return the error for a function of NumPy that would lose a gradient."""
     return TypeError(
         f"np.{name} does not differentiate: write it with operations that do (OPERATIONS.md), "
         "or use t.data or t.detach()"
@@ -554,9 +562,9 @@ def refusal(name: str) -> TypeError:
 
 
 def array_of(node: Node, array: Array, dtype: Any, copy: bool | None) -> Array:
-    """Return the array that `np.asarray(t)` asks for, unless the gradient would be lost.
+    """Return the array for `np.asarray(t)`; TypeError if a gradient would be lost.
 
-    A cast that loses digits is left to NumPy: `np.asarray(t, int)` does it, an index does not.
+    NumPy itself makes a cast that loses digits: `np.asarray(t, int)` truncates, an index refuses.
     """
     if needs_gradient(node):
         raise TypeError(

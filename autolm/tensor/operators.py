@@ -1,6 +1,6 @@
-"""Every operator of a Tensor, and methods that are told in a way of their own.
+"""The operators of a Tensor, and the methods whose arguments differ from their operation's.
 
-What they do stands in `ops`. Its operations are methods by themselves, in `methods.py`.
+Every other operation of `autolm.ops` on an array `a` is a method of that name; see `methods.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from autolm.outside.arguments import read_bool
 from autolm.tensor.methods import Methods
 from autolm.tensor.numpy_functions import call_function, call_ufunc, plain
 
-# How `transpose` of a matrix may be told, one by one, to leave the axes where they are.
-UNMOVED = ((0, 1), (0, -1), (-2, 1), (-2, -1))
+# Arguments of `transpose` of a matrix: NumPy leaves these axes in place, PyTorch swaps them.
+AMBIGUOUS_AXES = ((0, 1), (0, -1), (-2, 1), (-2, -1))
 
 
-# What users of PyTorch look for, and what to write instead.
+# Attributes of PyTorch's tensors that a Tensor lacks, and what to write instead.
 DEVICE = "autolm computes with NumPy, on the processor; x.astype(...) gives it another dtype"
 PRECISION = "write x.astype(np.float32), or the dtype that you mean"
 INTEGERS = "whole numbers have no gradient; write x.data.astype(int)"
@@ -65,19 +65,19 @@ ABSENT = {
 }
 
 
-def _spelled(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method take PyTorch's words for NumPy's, as operations do."""
+def _accept_synonyms(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a method so that it accepts PyTorch's argument names too, as operations do."""
     code = method.__code__
-    known = code.co_varnames[1 : code.co_argcount]
+    parameters = code.co_varnames[1 : code.co_argcount]
 
     @wraps(method)
-    def call(self: Any, *given: Any, **told: Any) -> Any:
-        words = respelled(method.__name__, told, known)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        words = respelled(method.__name__, options, parameters)
         for word in words:
-            if word not in known:
-                takes = f"there is no argument {word!r}; it takes {', '.join(known)}"
+            if word not in parameters:
+                takes = f"there is no argument {word!r}; it takes {', '.join(parameters)}"
                 raise TypeError(f"{method.__name__}: {takes}")
-        return method(self, *given, **words)
+        return method(self, *arguments, **words)
 
     return call
 
@@ -87,21 +87,21 @@ class Operators(Methods):
 
     __slots__ = ()
 
-    if not TYPE_CHECKING:  # which would believe that there is everything
+    if not TYPE_CHECKING:  # a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> Any:
             instead = f"; {ABSENT[name]}" if name in ABSENT else ""
-            told = f"{type(self).__name__!r} object has no attribute {name!r}{instead}"
-            raise AttributeError(told, name=name, obj=self)
+            text = f"{type(self).__name__!r} object has no attribute {name!r}{instead}"
+            raise AttributeError(text, name=name, obj=self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Let NumPy's functions take Tensors: `np.exp(x)`, `array * x`, `array < x`."""
+        """Handle a ufunc of NumPy: `np.exp(x)`, `array * x`, `array < x`."""
         return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(
         self, function: Any, types: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        """Let its others take Tensors too, as far as they keep the gradient: `np.sum(x, 0)`."""
+        """Handle another function of NumPy, such as `np.sum(x, 0)`, if it keeps the gradient."""
         return call_function(function, args, kwargs)
 
     def __add__(self, other: Any) -> Self:
@@ -140,7 +140,7 @@ class Operators(Methods):
     def __rmatmul__(self, other: Any) -> Self:
         return ops.matmul(other, self)
 
-    # Comparisons are of elements, and give arrays of bools; a Tensor is found by identity
+    # Comparisons return arrays of bools; the hash is by identity
 
     __hash__ = Node.__hash__
 
@@ -195,17 +195,17 @@ class Operators(Methods):
             "ops.where or masked_fill make another, and x.data = ... gives it other numbers"
         )
 
-    # Methods that are told otherwise than the operations that they call
+    # Methods whose arguments differ from those of their operation
 
     def reshape(self, *shape: Any) -> Self:
-        """Give the elements, in their order, another shape: told as a tuple, or one by one."""
+        """Return the elements in another shape, given as a tuple or as one int per axis."""
         return ops.reshape(self, shape=_one_or_many(shape))
 
-    view = reshape  # PyTorch's word
+    view = reshape  # PyTorch's name
 
     def transpose(self, *axes: Any) -> Self:
-        """Put the axes in another order, all of them told; by default in reverse."""
-        if len(axes) == 2 and self.ndim == 2 and axes in UNMOVED:  # type: ignore[attr-defined]
+        """Return the elements with every axis in a new order, by default reversed."""
+        if len(axes) == 2 and self.ndim == 2 and axes in AMBIGUOUS_AXES:  # type: ignore[attr-defined]
             raise ValueError(
                 f"transpose{axes} of a matrix: NumPy leaves it as it is, and PyTorch exchanges its "
                 f"axes; write transpose({axes}) or swapaxes{axes}"
@@ -213,44 +213,44 @@ class Operators(Methods):
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(axes)) or None)
 
     def permute(self, *dims: Any) -> Self:
-        """Put the axes in the order told, all of them: PyTorch's `transpose` of many."""
+        """Return the elements with the axes in the order `dims`, which names every axis."""
         return ops.transpose(self, axes=_all_axes(self, _one_or_many(dims), "permute"))
 
     @property
     def T(self) -> Self:
-        """The axes in reverse order."""
+        """The Tensor with its axes reversed."""
         return ops.transpose(self)
 
     def broadcast_to(self, *shape: Any) -> Self:
-        """Repeat along axes of length 1 and new ones in front, to a shape."""
+        """Broadcast to a shape: repeat along axes of length 1, and add axes in front."""
         return ops.broadcast_to(self, shape=_one_or_many(shape))
 
     def clone(self) -> Self:
-        """Give a node with the same elements, whose gradient is this one's too."""
+        """Return a copy of the elements as a new node; gradients flow through it."""
         return ops.astype(self, dtype=self.dtype)  # type: ignore[attr-defined]
 
-    # What has no gradient: plain numbers
+    # Methods without a gradient, which return plain numbers
 
-    @_spelled
+    @_accept_synonyms
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        """Return where the largest is, along an axis or among all elements in their order."""
-        return _place_of(np.argmax, self, axis, keepdims)
+        """Return the index of the largest element along an axis, or in the flattened array."""
+        return _index_of(np.argmax, self, axis, keepdims)
 
-    @_spelled
+    @_accept_synonyms
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
-        """Return where the smallest is, along an axis or among all elements in their order."""
-        return _place_of(np.argmin, self, axis, keepdims)
+        """Return the index of the smallest element along an axis, or in the flattened array."""
+        return _index_of(np.argmin, self, axis, keepdims)
 
-    @_spelled
+    @_accept_synonyms
     def argsort(self, axis: int | None = -1, descending: bool = False) -> Any:
-        """Return where the elements are that come first, second, … along an axis; stable."""
+        """Return the indices that sort the elements along an axis; the sort is stable."""
         a = plain(self)
         if axis is None:  # as in NumPy
             a, axis = a.reshape(-1), -1
         return ops.sort(a, read_axis("argsort", axis, a.shape), descending)[1]
 
     def tolist(self) -> Any:
-        """Return the elements as Python's numbers, in lists."""
+        """Return the elements as Python numbers, in nested lists."""
         return plain(self).tolist()
 
 
@@ -268,7 +268,7 @@ def _compare(comparison: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         ) from None
 
 
-def _place_of(choose: Callable[..., Any], x: Any, axis: Any, keepdims: Any) -> Any:
+def _index_of(choose: Callable[..., Any], x: Any, axis: Any, keepdims: Any) -> Any:
     a, name = plain(x), choose.__name__
     axis = axis if axis is None else read_axis(name, axis, a.shape)
     return choose(a, axis=axis, keepdims=read_bool(name, "keepdims", keepdims))
@@ -283,7 +283,7 @@ def _one_or_many(numbers: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _all_axes(x: Any, axes: tuple[int, ...], name: str = "transpose") -> tuple[int, ...]:
-    """Refuse some axes of many: what PyTorch calls `transpose(1, 2)` is `swapaxes(1, 2)` here."""
+    """Require every axis: PyTorch's `transpose(1, 2)` is `swapaxes(1, 2)` here."""
     if axes and len(axes) != x.ndim:
         hint = f"; to exchange two: swapaxes{axes}" if len(axes) == 2 and x.ndim > 2 else ""
         raise ValueError(

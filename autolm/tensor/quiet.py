@@ -1,7 +1,7 @@
-"""Let nan and inf travel without NumPy's warnings: blame finds where they began.
+"""Switch off NumPy's floating point warnings; `blame_nonfinite` finds the origin of nan and inf.
 
-NumPy's own `errstate` takes as long as a small operation. So whoever runs many, a module or a
-backward pass, enters it once, and each of the many finds that all is quiet already.
+`np.errstate` takes as long as a small operation. A module or a backward pass therefore enters it
+once for all its operations, and each operation only checks whether it is active.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ is_quiet = _is_quiet.get
 
 
 class quiet:
-    """Turn the warnings off for a `with` block, unless it is within another."""
+    """Switch the warnings off for a `with` block; a nested block changes nothing."""
 
     __slots__ = ("_state", "_token")
 
@@ -39,12 +39,12 @@ class quiet:
         if self._state is not None:
             try:
                 self._state.__exit__(kind, error, traceback)
-            finally:  # also if Ctrl-C comes in between
+            finally:  # also if Ctrl-C interrupts __exit__
                 _is_quiet.reset(self._token)
 
 
 def quietly(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield what an iterator does, quiet while it works and not in between."""
+    """Yield the items of an iterator, with warnings off only while it computes them."""
     while True:
         with quiet():
             try:

@@ -1,8 +1,8 @@
-"""An array in a computation graph: NumPy's arithmetic, PyTorch's habits, and a memory of its past.
+"""Tensor: a NumPy array in a computation graph.
 
-A Tensor wraps a NumPy array. Its operators and methods stand in `operators.py`, one line each, and
-what they do in `ops`. This file holds what all of them share: how operands are read, how a node is
-recorded, and how contributions are fitted to the operands that they belong to.
+Its operators and methods are in `operators.py` and `methods.py`, the operations in `autolm.ops`.
+This file has what they share: it converts operands, records a result as a node, and fits each
+contribution of a backward rule to its operand.
 """
 
 from __future__ import annotations
@@ -26,23 +26,29 @@ from autolm.ops.array_operation import ArrayOperation
 from autolm.ops.composed import Composed
 from autolm.ops.primitive import Primitive
 from autolm.outside.arguments import read_bool
+from autolm.tensor.change_detection import (
+    CapturedArrays,
+    capture_inputs,
+    capture_result,
+    replace_array,
+    require_unchanged,
+)
 from autolm.tensor.expansion import expand
 from autolm.tensor.fitting import (
     convert,
     fit,
     fits,
-    following,
     has_dtype,
     read,
+    read_operand,
     require_plain_array,
 )
-from autolm.tensor.guard import Guard, guard_of, hand_out, replace_array, require_unchanged
 from autolm.tensor.numpy_functions import array_of
 from autolm.tensor.operators import Operators
 from autolm.tensor.quiet import is_quiet, quiet, quietly
 
 Array = NDArray[Any]
-# Their state changes by design, as that of a file; what is drawn from them was drawn.
+# Attributes that are not copied, because their state changes by design.
 SOURCES = (np.random.Generator, np.random.RandomState, Random, ModuleType)
 IMMUTABLE = (
     *(int, float, complex, str, bytes, range, slice, type, type(None), type(...)),
@@ -57,8 +63,8 @@ class Tensor(Operators, Node):
     Parameters
     ----------
     data
-        An array, kept as it is and not copied; numbers and lists of them, which become float64 (but
-        integers still serve as an index); or a Tensor, whose data a new leaf gets.
+        An array, which is not copied; numbers and lists of them, which become float64 (integers can
+        still be used as an index); or a Tensor, whose data the new leaf shares.
     requires_grad
         Whether gradients are computed for it; by default, for floating point data.
     name
@@ -68,16 +74,16 @@ class Tensor(Operators, Node):
 
     Notes
     -----
-    `x.data` and `x.detach()` go on without a gradient, and so does `float(x)` of one element.
-    NumPy's functions record a gradient or have none; the others, and `np.asarray(x)`, are refused
-    where a gradient would be lost. `==` compares elements.
+    `x.data`, `x.detach()` and, for one element, `float(x)` continue without a gradient. A NumPy
+    function either records an operation or has no gradient; other functions, and `np.asarray(x)`,
+    raise TypeError if a gradient would be lost. `==` compares elements.
 
     Raises
     ------
     TypeError
-        For data that is not numbers, such as a list of Tensors (`ops.stack` joins them), for a
-        subclass of an array, such as one with a mask, for integers that should require a
-        gradient, and for a name that is no text.
+        If the data is not numbers, such as a list of Tensors (`ops.stack` joins them), or is a
+        subclass of ndarray, such as a masked array; if integers should require a gradient; or if
+        the name is not a str.
 
     Examples
     --------
@@ -93,16 +99,16 @@ class Tensor(Operators, Node):
         "_lists_integers",
         "attributes",
         "backward_rule",
-        "guard",
+        "captured",
         "parents",
         "requires_grad",
     )
-    computed = ("_array", "guard", "backward_rule")
+    computed = ("_array", "captured", "backward_rule")
     computing = quiet
     parents: tuple[Tensor, ...]
     _array: Array
-    _lists_integers: bool  # made of Python's integers, which became floats
-    guard: Guard | None  # what others could change while a gradient needs it
+    _lists_integers: bool  # whether the data was Python integers, which became floats
+    captured: CapturedArrays | None  # arrays that must not change before the backward pass
 
     def __init__(
         self,
@@ -113,11 +119,11 @@ class Tensor(Operators, Node):
         dtype: DTypeLike | None = None,
     ) -> None:
         if isinstance(data, Tensor):
-            given, keeps_dtype, lists_integers = data.data, True, data._lists_integers
+            raw, keeps_dtype, lists_integers = data.data, True, data._lists_integers
         else:
-            given, keeps_dtype = read(data, "Tensor: data"), has_dtype(data)
-            lists_integers = not keeps_dtype and (given.dtype.kind in "iu" or not given.size)
-        array = convert(given, keeps_dtype, dtype)
+            raw, keeps_dtype = read(data, "Tensor: data"), has_dtype(data)
+            lists_integers = not keeps_dtype and (raw.dtype.kind in "iu" or not raw.size)
+        array = convert(raw, keeps_dtype, dtype)
         if not (requires_grad is None or requires_grad is True or requires_grad is False):
             read_bool("Tensor", "requires_grad", requires_grad)
         floating = array.dtype.kind == "f"
@@ -128,7 +134,7 @@ class Tensor(Operators, Node):
             )
         self._fill(array, floating if requires_grad is None else requires_grad, note_here())
         self._lists_integers = lists_integers and dtype is None
-        if name != "":  # what is no text is refused there
+        if name != "":  # the setter checks the type
             self.name = name
 
     def _fill(
@@ -141,42 +147,42 @@ class Tensor(Operators, Node):
         rule: Any = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make this a node, with the moment's note: a result of an operation, or else a leaf."""
+        """Set every slot: of a result if it has parents, otherwise of a leaf."""
         self._array, self.requires_grad, self.gradient = array, requires_grad, None
         self.op, self.parents, self.backward_rule = op, parents, rule
         self.attributes = {} if attributes is None else attributes
         self.order = next_order() if parents else 0
         self.note = note
-        self.guard, self._lists_integers = None, False
+        self.captured, self._lists_integers = None, False
 
-    # What the engine asks of a node
+    # The interface of a node
 
     @classmethod
     def record(
         cls, op: Primitive, operands: tuple[Any, ...], attributes: Mapping[str, Any]
     ) -> Tensor:
         """Run a primitive on Tensors, arrays or numbers, and return its result as a node."""
-        parents, attributes, owned = _read_call(op, operands, attributes)
+        parents, attributes, copies = _read_call(op, operands, attributes)
         array, rule = _run(op, [parent._array for parent in parents], attributes)
         node: Tensor = object.__new__(cls)
-        moment = current_recording()  # asked once: this is done for every node
-        note = None if moment is None else moment.note_here()
-        if (moment is None or moment.enabled) and _any_requires_grad(parents):
+        state = current_recording()
+        note = None if state is None else state.note_here()
+        if (state is None or state.enabled) and _any_requires_grad(parents):
             if array.dtype.kind != "f":
                 raise TypeError(
                     f"{op.name}: the result is {array.dtype}, which cannot require a gradient as "
                     "its operands do; let it return floats"
                 )
             node._fill(array, True, note, op, parents, rule, attributes)
-            node.guard = guard_of(node, owned.values())
-        elif moment is not None and moment.constants and moment.enabled:
+            node.captured = capture_inputs(node, copies.values())
+        elif state is not None and state.constants and state.enabled:
             node._fill(array, False, note, op, parents, rule, attributes)
         else:
             node._fill(array, False, note)
         return node
 
     def recompute(self) -> None:
-        """Run the operation once more, on what its operands hold now."""
+        """Run the operation again on the current data of its operands."""
         operands = (self.parents,) if self.op.joins else self.parents
         with recording(enabled=True):
             again = Tensor.record(self.op, operands, self.attributes)
@@ -186,13 +192,14 @@ class Tensor(Operators, Node):
     def contributions(self, upstream: Array) -> tuple[Any, ...]:
         """Apply the backward rule, and fit each contribution to its operand."""
         require_unchanged(self)
-        sent = self._apply_rule(np.asarray(upstream))  # a sum of numbers is no array
-        if not isinstance(sent, (tuple, list)) or len(sent) != len(self.parents):
+        # A sum of 0-d arrays is a NumPy scalar, so it is converted back to an array.
+        returned = self._apply_rule(np.asarray(upstream))
+        if not isinstance(returned, (tuple, list)) or len(returned) != len(self.parents):
             raise ValueError(
                 f"{describe(self)}: the backward rule must return a tuple of {len(self.parents)}, "
-                f"one contribution per operand; it returned {_kind(sent)}"
+                f"one contribution per operand; it returned {_kind(returned)}"
             )
-        return tuple(map(self._fitted, sent, self.parents, count()))
+        return tuple(map(self._fitted, returned, self.parents, count()))
 
     def _apply_rule(self, upstream: Array) -> Any:
         if is_quiet():
@@ -220,18 +227,38 @@ class Tensor(Operators, Node):
     def backward(self, grad: Any = None, *, retain_grads: bool | None = None) -> None:
         """Compute ∂self/∂leaf for every leaf under this node, by the chain rule.
 
-        Leaves accumulate over calls; with `retain_grads` results hold the gradient of the latest.
-        `grad` is ∂L/∂self: 1 if left out, which only a single number may. An error leaves every
-        gradient as it was.
+        Gradients of leaves accumulate over calls. If an exception is raised, no gradient changes.
+
+        Parameters
+        ----------
+        grad
+            ∂L/∂self, an array of this shape; by default 1, which only a Tensor of one element
+            allows.
+        retain_grads
+            Whether results, too, hold their gradient of this call; by default they do not.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing requires a gradient, or an array was changed in place after its use.
+        ValueError
+            If `grad` has another shape, or is missing and this Tensor has several elements.
+
+        Examples
+        --------
+        >>> x = Tensor([1.0, 2.0])
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        array([2., 4.])
         """
         (watching_pass() or backward)(self, grad, retain_grads)
 
     def steps(self, grad: Any = None, *, retain_grads: bool | None = None) -> Iterator[Step]:
-        """Walk that same pass one operation at a time; the gradients are set at its end."""
+        """Run the same pass one operation at a time; the gradients are stored at its end."""
         return quietly(steps(self, grad, retain_grads))
 
     def as_gradient(self, grad: Any) -> Array:
-        """Return a copy of a gradient, of this shape and dtype; None stands for a scalar's 1."""
+        """Return a copy of a gradient in this shape and dtype; None is 1, for one element."""
         if grad is None:
             if self._array.size != 1:
                 raise ValueError(
@@ -243,16 +270,24 @@ class Tensor(Operators, Node):
             return grad.copy()
         if self._array.dtype.kind != "f":
             raise TypeError(f"{self.dtype} data have no gradient")
-        given = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
-        array = given.astype(self.dtype)
+        raw = read(grad._array if isinstance(grad, Tensor) else grad, "the gradient")
+        array = raw.astype(self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"the gradient has shape {array.shape}, and the data {self.shape}")
         return array
 
     def to_values(self, *, zoom: bool = False) -> Array:
-        """Expand the graph under this node into Values: an object array of this shape.
+        """Expand the graph under this node into a graph of Values.
 
-        With `zoom` this node alone is expanded, and its parents become leaves.
+        Parameters
+        ----------
+        zoom
+            Whether to expand only this node, with its parents as leaves.
+
+        Returns
+        -------
+        ndarray
+            Values, in an object array of this shape.
         """
         return expand(self, zoom=read_bool("to_values", "zoom", zoom))[self]
 
@@ -260,9 +295,9 @@ class Tensor(Operators, Node):
 
     @property
     def data(self) -> Array:
-        """The array itself; assign a new one rather than writing into it while a graph needs it."""
-        if self.parents:  # what is written into a leaf is seen by what uses it
-            hand_out(self)
+        """The array. Assign a new one instead of writing into it while a graph uses it."""
+        if self.parents:  # a leaf is fingerprinted when an operation uses it
+            capture_result(self)
         return self._array
 
     @data.setter
@@ -273,45 +308,45 @@ class Tensor(Operators, Node):
                 f"data: the new array is {array.shape} and the old one {self.shape}; "
                 "for another shape make another Tensor"
             )
-        if array is not self._array:  # it is after `x.data += 1`, which is a change in place
+        if array is not self._array:  # they are the same after `x.data += 1`, a change in place
             replace_array(self, array)
 
     def _read_data(self, data: ArrayLike | Tensor) -> Array:
-        given = data.data if isinstance(data, Tensor) else read(data, "data")
-        if not np.can_cast(given.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"data: {given.dtype} numbers do not fit into {self.dtype}")
-        return given.astype(self.dtype, copy=False)
+        array = data.data if isinstance(data, Tensor) else read(data, "data")
+        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"data: {array.dtype} numbers do not fit into {self.dtype}")
+        return array.astype(self.dtype, copy=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Length of each axis."""
+        """The length of each axis."""
         return self._array.shape
 
     @property
     def ndim(self) -> int:
-        """Number of axes."""
+        """The number of axes."""
         return self._array.ndim
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """The number of elements."""
         return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of an element."""
+        """The dtype of the elements."""
         return self._array.dtype
 
     def numpy(self) -> Array:
-        """Return the array, without its past."""
+        """Return the array, without a graph; the same as `data`."""
         return self.data
 
     def item(self) -> float:
-        """Return the only element as a Python number."""
+        """Return the only element as a Python number; ValueError if there are several."""
         return self._one("item()").item()
 
     def _one(self, asking: str, error: type[Exception] = ValueError) -> Array:
-        """Return the array if it has one element, which alone is a number."""
+        """Return the array if it has exactly one element."""
         if self._array.size != 1:
             raise error(
                 f"{asking} of a Tensor of shape {self.shape}: only one element is a number; "
@@ -320,25 +355,25 @@ class Tensor(Operators, Node):
         return self.data
 
     def detach(self) -> Tensor:
-        """Return the same data as a constant."""
+        """Return a constant with the same data."""
         return Tensor(self, requires_grad=False, name=self.name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return the data for `np.asarray(t)`; refused if a gradient would be lost."""
+        """Return the data for `np.asarray(t)`; TypeError if a gradient would be lost."""
         return array_of(self, self.data, dtype, copy)
 
     def __index__(self) -> int:
-        """Return the only element, an integer, as Python's own; as in `range(n)`, `letters[i]`."""
+        """Return the only element, an integer, as an int for `range(n)` or `letters[i]`."""
         positions = self.as_positions()
         if positions.size != 1 or positions.dtype.kind not in "iu":
             raise TypeError(
-                f"a Tensor of shape {self.shape} and dtype {self.dtype} is no integer; "
+                f"a Tensor of shape {self.shape} and dtype {self.dtype} is not an integer; "
                 ".data has its numbers"
             )
         return int(positions.item())
 
     def as_positions(self) -> Array:
-        """Return the data as an index takes them: integers stay so that lists of Python's were."""
+        """Return the data as an index; data made of Python integers becomes integers again."""
         if self._lists_integers and np.array_equal(self._array, np.trunc(self._array)):
             return self.data.astype(np.intp)
         return self.data.copy()
@@ -376,19 +411,19 @@ class Tensor(Operators, Node):
         return f"Tensor({text}, op={self.op.name})" if self.op else f"Tensor({text})"
 
 
-record = Tensor.record  # what a primitive makes when it is called
+record = Tensor.record  # called by every primitive
 
 
 def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, Any]) -> Any:
-    """Run an operation that is composed of others, on Tensors, and return what it makes of them."""
-    needed = len(op.operands) - len(op.optional)
-    there = (*operands[:needed], *(o for o in operands[needed:] if o is not None))
-    parents, attributes, _ = _read_call(op, there, attributes)
-    if len(there) == len(operands):
+    """Run a composed operation on Tensors, and return its result."""
+    required = len(op.operands) - len(op.optional)
+    present = (*operands[:required], *(o for o in operands[required:] if o is not None))
+    parents, attributes, _ = _read_call(op, present, attributes)
+    if len(present) == len(operands):
         operands = parents
     else:
-        given = iter(parents)
-        operands = tuple(None if o is None else next(given) for o in operands)
+        remaining = iter(parents)
+        operands = tuple(None if o is None else next(remaining) for o in operands)
     try:
         with quiet():
             return op.forward(*operands, **attributes)
@@ -401,21 +436,23 @@ def compose(op: Composed, operands: tuple[Any, ...], attributes: Mapping[str, An
 def _read_call(
     op: ArrayOperation, operands: tuple[Any, ...], attributes: Mapping[str, Any]
 ) -> tuple[tuple[Tensor, ...], Mapping[str, Any], Mapping[str, Any]]:
-    """Make every operand a Tensor, and attributes what nobody else can change.
+    """Convert every operand to a Tensor, and copy the attributes that a program could change.
 
-    Those that had to be made so are returned again, as the last.
+    Return the operands, all attributes, and the copied attributes alone.
     """
     if op.joins and len(operands) == 1:
         operands = tuple(operands[0])
     parents = operands if _are_tensors(operands) else _as_tensors(operands, op)
-    owned = {
-        name: _owned(told, op, name) for name, told in attributes.items() if type(told) not in BASIC
+    copies = {
+        name: _copied(value, op, name)
+        for name, value in attributes.items()
+        if type(value) not in BASIC
     }
-    return parents, {**attributes, **owned} if owned else attributes, owned
+    return parents, {**attributes, **copies} if copies else attributes, copies
 
 
 def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Run the forward of a primitive; what it raises names the operation and the shapes."""
+    """Run the forward function of a primitive; an error names the operation and the shapes."""
     if not is_quiet():
         with quiet():
             return _run(op, arrays, attributes)
@@ -437,40 +474,40 @@ def _run(op: Primitive, arrays: list[Array], attributes: Mapping[str, Any]) -> t
     return read(result, f"{op.name}: the result"), rule
 
 
-def _owned(told: Any, op: ArrayOperation, name: str) -> Any:
-    """Return an attribute as nobody else can change it: lists and arrays are copied."""
-    if isinstance(told, list | tuple):
-        copies = [each if type(each) in BASIC else _owned(each, op, name) for each in told]
-        make = list if isinstance(told, list) else getattr(told, "_make", type(told))
-        return make(copies)  # a named tuple has its own way
-    if isinstance(told, IMMUTABLE):
-        return told
-    if isinstance(told, set):
-        return set(told)
-    if isinstance(told, dict):
-        return {key: _owned(each, op, name) for key, each in told.items()}
-    if isinstance(told, Node):
-        positions = told.as_positions() if isinstance(told, Tensor) else None
-        if told.requires_grad and (positions is None or positions.dtype.kind == "f"):
+def _copied(value: Any, op: ArrayOperation, name: str) -> Any:
+    """Copy an attribute that a program could change later, such as a list or an array."""
+    if isinstance(value, list | tuple):
+        copies = [item if type(item) in BASIC else _copied(item, op, name) for item in value]
+        make = list if isinstance(value, list) else getattr(value, "_make", type(value))
+        return make(copies)  # a named tuple is built by _make
+    if isinstance(value, IMMUTABLE):
+        return value
+    if isinstance(value, set):
+        return set(value)
+    if isinstance(value, dict):
+        return {key: _copied(item, op, name) for key, item in value.items()}
+    if isinstance(value, Node):
+        positions = value.as_positions() if isinstance(value, Tensor) else None
+        if value.requires_grad and (positions is None or positions.dtype.kind == "f"):
             places = ", ".join((*op.operands, *op.places))
             order = f"; the order is {op.name}({places})" if name in op.places else ""
             raise TypeError(
-                f"{op.name}: {name} gets no gradient, and a {type(told).__name__} was given that "
+                f"{op.name}: {name} gets no gradient, and a {type(value).__name__} was given that "
                 f"requires one; give its .data, or for integers a Tensor with dtype=int{order}"
             )
-        return told.data if positions is None else positions
-    if isinstance(told, np.ndarray):
-        require_plain_array(told, f"{op.name}: {name}")
-        return told.copy()
-    if hasattr(told, "__array__") or isinstance(told, bytearray | memoryview | PythonArray):
-        return np.array(told)
-    if callable(told) or isinstance(told, SOURCES):
-        return told
+        return value.data if positions is None else positions
+    if isinstance(value, np.ndarray):
+        require_plain_array(value, f"{op.name}: {name}")
+        return value.copy()
+    if hasattr(value, "__array__") or isinstance(value, bytearray | memoryview | PythonArray):
+        return np.array(value)
+    if callable(value) or isinstance(value, SOURCES):
+        return value
     try:
-        return deepcopy(told)
+        return deepcopy(value)
     except Exception:
         raise TypeError(
-            f"{op.name}: {name} is a {type(told).__name__}, which cannot be copied; if it changed "
+            f"{op.name}: {name} is a {type(value).__name__}, which cannot be copied; if it changed "
             "before the backward pass, the gradient would be wrong"
         ) from None
 
@@ -503,6 +540,6 @@ def _as_tensors(operands: tuple[Any, ...], op: ArrayOperation) -> tuple[Tensor, 
     return tuple(
         operand
         if isinstance(operand, Tensor)
-        else Tensor(following(operand, dtype, f"{op.name}: an operand"), False)
+        else Tensor(read_operand(operand, dtype, f"{op.name}: an operand"), False)
         for operand in operands
     )

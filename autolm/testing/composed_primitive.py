@@ -90,7 +90,7 @@ class ComposedForward:
 
         if any(isinstance(x, np.ndarray) and x.dtype.kind == "O" for x in arrays):
             arrays_by_leaf: dict[Any, Any] = dict(zip(graph.leaves, arrays, strict=True))
-            return expand(graph.root, given=arrays_by_leaf)[graph.root], backward
+            return expand(graph.root, leaves=arrays_by_leaf)[graph.root], backward
         return graph.function(*arrays), backward
 
     def _recorded(self, arrays: Sequence[Array], attributes: dict[str, Any]) -> Graph:

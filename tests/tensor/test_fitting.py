@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from autolm import Tensor, Value
-from autolm.tensor.fitting import fit, following
+from autolm.tensor.fitting import fit, read_operand
 
 shapes = arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=1, max_side=3)
 
@@ -41,10 +41,10 @@ def test_value_is_sent_to_its_data():
 
 def test_numbers_and_lists_follow_the_dtype_of_the_others_and_arrays_do_not():
     single = np.dtype(np.float32)
-    assert following(2, single, "x").dtype == np.float32
-    assert following([1.0, 2.0], single, "x").dtype == np.float32
-    assert following(np.ones(2), single, "x").dtype == np.float64
-    assert following([True, False], single, "x").dtype == np.bool_
+    assert read_operand(2, single, "x").dtype == np.float32
+    assert read_operand([1.0, 2.0], single, "x").dtype == np.float32
+    assert read_operand(np.ones(2), single, "x").dtype == np.float64
+    assert read_operand([True, False], single, "x").dtype == np.bool_
 
 
 @given(st.data())

@@ -20,7 +20,7 @@ def test_every_operation_that_begins_with_an_array_is_a_method_with_its_words():
     for op in ops.OPERATIONS:
         if op.operands[:1] == ("a",) and op is not ops.getitem:
             method = getattr(Tensor, op.name)
-            assert op in methods.OTHERWISE or inspect.getdoc(method) == inspect.getdoc(op)
+            assert op in methods.WRITTEN_OUT or inspect.getdoc(method) == inspect.getdoc(op)
 
 
 MATRIX = [[3.0, 1.0, 2.0], [0.0, 5.0, 4.0]]

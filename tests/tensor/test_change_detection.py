@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from autolm import Tensor, ops, primitive
-from autolm.tensor.guard import EXACT_BYTES, fingerprint
+from autolm.tensor.change_detection import EXACT_BYTES, fingerprint
 
 
 def ones(*shape):
