@@ -101,7 +101,7 @@ r"""
 
 실제 분포가 $q$, 모델의 분포가 $p$일 때 평균 놀라움이 **교차 엔트로피**이고, $p = q$일 때의 값이 **엔트로피**(entropy)입니다.
 
-$$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
+$$H(q, p) = -\sum_i q_i \ln p_i \qquad \ge\; H(q) = -\sum_i q_i \ln q_i$$
 
 이 부등식은 $\ln t \le t - 1$에서 나옵니다. $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
 즉 어떤 모델도 엔트로피보다 낮은 손실을 낼 수 없습니다. 실제로 나온 단어가 $t$ 하나이면 $q_t = 1$이고 나머지는 0이므로
@@ -119,7 +119,7 @@ less likely the event was. Probabilities of independent events multiply, and sur
 
 If $q$ is the true distribution and $p$ the model's, the mean surprise is the **cross entropy**; its value for $p = q$ is the **entropy**.
 
-$$H(q, p) = -\sum_i q_i \ln p_i \;\ge\; H(q) = -\sum_i q_i \ln q_i$$
+$$H(q, p) = -\sum_i q_i \ln p_i \qquad \ge\; H(q) = -\sum_i q_i \ln q_i$$
 
 The inequality follows from $\ln t \le t - 1$: $\sum_i q_i \ln \frac{p_i}{q_i} \le \sum_i q_i \left(\frac{p_i}{q_i} - 1\right) \le 1 - 1 = 0$.
 So no model can have a loss below the entropy. If the actual word is $t$, then $q_t = 1$ and all other $q_i$ are 0, so

@@ -53,10 +53,10 @@ r"""
 
 | 항목 | 비율 | 상 | 중 | 하 |
 | --- | ---: | --- | --- | --- |
-| 규칙 문제 | 30 % | 혼자 풀고 유도를 설명합니다 | 힌트를 보고 풉니다 | 풀이를 베낍니다 |
-| 체크포인트 | 20 % | 자신의 말과 숫자로 답합니다 | 공식만 씁니다 | 답이 없습니다 |
-| 최종 프로젝트 | 40 % | 8–10점 | 5–7점 | 4점 이하 |
-| 발표 | 10 % | 한 파라미터의 기울기를 손실에서부터 설명합니다 | 손실만 설명합니다 | 결과만 보여 줍니다 |
+| 규칙 문제 | 30 % | 혼자 풀고 유도를 설명합니다 | 힌트를 보고 풉니다 | 풀이를 베낍니다 |
+| 체크포인트 | 20 % | 자신의 말과 숫자로 답합니다 | 공식만 씁니다 | 답이 없습니다 |
+| 최종 프로젝트 | 40 % | 8–10점 | 5–7점 | 4점 이하 |
+| 발표 | 10 % | 한 파라미터의 기울기를 손실에서부터 설명합니다 | 손실만 설명합니다 | 결과만 보여 줍니다 |
 
 프로젝트의 10점 채점표는 [19강](#project-marks)에 있습니다.
 
@@ -125,10 +125,10 @@ verify the other results. The class does not need lessons 20–27 on tools, but 
 
 | item | share | good | fair | poor |
 | --- | ---: | --- | --- | --- |
-| rules to write | 30 % | solves them alone and explains the derivation | solves them with hints | copies solutions |
-| checkpoints | 20 % | answers in own words and with numbers | gives formulas only | no answers |
-| final project | 40 % | 8–10 marks | 5–7 marks | 4 marks or fewer |
-| presentation | 10 % | explains the gradient of one parameter, starting at the loss | explains only the loss | only shows results |
+| rules to write | 30 % | solves them alone and explains the derivation | solves them with hints | copies solutions |
+| checkpoints | 20 % | answers in own words and with numbers | gives formulas only | no answers |
+| final project | 40 % | 8–10 marks | 5–7 marks | 4 marks or fewer |
+| presentation | 10 % | explains the gradient of one parameter, starting at the loss | explains only the loss | only shows results |
 
 The table of 10 marks for the project is in [lesson 19](#project-marks).
 

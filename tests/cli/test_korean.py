@@ -164,7 +164,7 @@ def test_pictures_and_rules_of_operations_are_korean(autolm, tmp_path, monkeypat
     (tmp_path / "a.py").write_text("from autolm import Value\nloss = Value(2.0) * 3\n")
     assert autolm("draw", tmp_path / "a.py", "-o", tmp_path / "a.dot")[0] == 0
     picture = (tmp_path / "a.dot").read_text("utf-8")
-    assert "잎:&#160;기울기를&#160;받는다" in picture
+    assert "잎:&#160;기울기를&#160;받습니다" in picture
     assert "leaf:" not in picture
     said = autolm("ops")[1]
     assert "각 id의 행에 ḡ를 더한다" in said
@@ -218,5 +218,5 @@ def test_the_debugger_is_korean_and_what_the_program_says_is_left():
         assert words in said
     assert not ENGLISH.search(said), ENGLISH.search(said)
     told = session.say("help", *(f"help {name}" for name in Debugger.groups["to look"].split()))
-    assert "가장 굵은 K개의 길" in told
+    assert "기여가 가장 큰 경로 K개" in " ".join(told.split())
     assert not ENGLISH.search(told.replace("backward-step", "")), ENGLISH.search(told)
