@@ -15,7 +15,7 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help=message("Folder to create."))],
 ) -> None:
     """Write a run as a folder that Hugging Face Transformers loads."""
-    from autolm.lm.export import export as export_run
+    from autolm.lm.huggingface_export import export as export_run
     from autolm.lm.run_folder import RunFolder
     from autolm.outside.language import say
     from autolm.outside.terminal import print_safely

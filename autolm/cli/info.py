@@ -53,7 +53,7 @@ def _design(run: Path | None, vocab_size: int | None) -> Design:
     from autolm.lm.design import tinylm_design
     from autolm.lm.pretrained import CONFIG, is_pretrained, read_design
     from autolm.lm.run_folder import RunFolder
-    from autolm.outside.given_file import LONGEST_JSON, read_given
+    from autolm.outside.untrusted_file import MAX_JSON_BYTES, read_untrusted
 
     folder_of_model = run.parent if run is not None and run.name == CONFIG else run
     if folder_of_model is not None and is_pretrained(folder_of_model):
@@ -62,7 +62,7 @@ def _design(run: Path | None, vocab_size: int | None) -> Design:
         folder = RunFolder.open(run)
         return tinylm_design(folder.tokenizer().vocab_size, **folder.config().architecture())
     try:
-        content = b"{}" if run is None else read_given(run, LONGEST_JSON)
+        content = b"{}" if run is None else read_untrusted(run, MAX_JSON_BYTES)
         config = TrainingConfig.from_json(content)
     except OSError as error:
         raise ValueError(

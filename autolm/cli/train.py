@@ -24,12 +24,12 @@ from autolm.outside.message import message, plain_message
 from autolm.outside.terminal import let_go_of_output, print_safely, words_of
 
 if TYPE_CHECKING:
-    from autolm.lm.engine import Engine
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.tinylm import TinyLM
     from autolm.lm.training import NonFiniteLoss, Training
+    from autolm.lm.training_engine import TrainingEngine
 
-    MakeEngine = Callable[[TinyLM, TrainingConfig], Engine]
+    MakeEngine = Callable[[TinyLM, TrainingConfig], TrainingEngine]
     Agree = Callable[[Callable[[], Mapping[str, str]]], None]
     EngineFor = Callable[[TrainingConfig], AbstractContextManager[tuple[MakeEngine, Agree]]]
 
@@ -198,7 +198,7 @@ def _engine(
     device: DeviceName | None, parallel: Parallel | None, compiled: bool, config: TrainingConfig
 ) -> Iterator[tuple[MakeEngine, Agree]]:
     """Connect the workers; yield a factory of the engine and a comparison between workers."""
-    from autolm.lm.engine import NumPyEngine
+    from autolm.lm.training_engine import NumPyEngine
 
     if config.engine == "numpy":
         if parallel or device or compiled:
@@ -234,7 +234,7 @@ def _engine(
 
 def _resume(path: Path, chosen: dict[str, Any], engine_for: EngineFor) -> None:
     from autolm.lm.agreement import digest_of_checkpoint, facts_of
-    from autolm.lm.followed_folder import FollowedFolder
+    from autolm.lm.read_only_run_folder import ReadOnlyRunFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.trained import choices_of
     from autolm.lm.training import Training
@@ -246,17 +246,17 @@ def _resume(path: Path, chosen: dict[str, Any], engine_for: EngineFor) -> None:
         corpus = corpus_of(config, folder.text)
         agree(lambda: facts_of(config, corpus, tokenizer, resumes=True))
         training = Training(config, corpus, tokenizer, engine)
-        if not training.engine.leads:
-            folder = FollowedFolder(path)
+        if not training.engine.is_leader:
+            folder = ReadOnlyRunFolder(path)
         with training.engine.leader_first():  # the other workers never write
-            locks.enter_context(folder.held())
+            locks.enter_context(folder.lock())
             checkpoint = folder.load()
             training.restore(checkpoint)
         agree(lambda: {"the checkpoint": digest_of_checkpoint(checkpoint)})
-        folder.forget_metrics_after(training.step)
+        folder.drop_metrics_after(training.step)
         if config != before:
             folder.change(config)
-        if training.engine.leads and config.steps != before.steps:
+        if training.engine.is_leader and config.steps != before.steps:
             label = padded(say(message("steps")), 7)
             print_safely(f"{label} {say(_schedule_message(training, before.steps))}")
         _run(training, folder)
@@ -279,7 +279,7 @@ def _schedule_message(training: Training, before: int) -> str:
 
 def _start(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -> None:
     from autolm.lm.agreement import digest_of_arrays, facts_of
-    from autolm.lm.followed_folder import FollowedFolder
+    from autolm.lm.read_only_run_folder import ReadOnlyRunFolder
     from autolm.lm.run_folder import RunFolder
     from autolm.lm.training import Training, train_tokenizer
 
@@ -291,12 +291,12 @@ def _start(config: TrainingConfig, output: Path | None, engine_for: EngineFor) -
         training = Training(config, corpus, tokenizer, engine)
         agree(lambda: {"the initial parameters": digest_of_arrays(training.model.state())})
         checkpoint = training.checkpoint()
-        if training.engine.leads:
+        if training.engine.is_leader:
             folder = RunFolder.create(output, config, training.tokenizer, checkpoint, text=piped)
             training.engine.from_leader(str(folder.path))
         else:
-            folder = FollowedFolder(training.engine.from_leader(""))
-        locks.enter_context(folder.held())
+            folder = ReadOnlyRunFolder(training.engine.from_leader(""))
+        locks.enter_context(folder.lock())
         _run(training, folder)
 
 
@@ -308,20 +308,20 @@ def _standard_input() -> bytes:
 
 def _run(training: Training, folder: RunFolder) -> None:
     from autolm.cli.console import SafeConsole
-    from autolm.lm.engine import WorkerLost
     from autolm.lm.report import Silence, TerminalReport
     from autolm.lm.run import run
     from autolm.lm.training import NonFiniteLoss
+    from autolm.lm.training_engine import WorkerLost
 
-    leads = training.engine.leads
+    is_leader = training.engine.is_leader
     # It warns at length if it has no folder for its cache.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    report = TerminalReport(SafeConsole(), training) if leads else Silence()
+    report = TerminalReport(SafeConsole(), training) if is_leader else Silence()
     try:
         with report:
             outcome = run(training, folder, report)
     except NonFiniteLoss as error:
-        if leads:
+        if is_leader:
             _explain_non_finite(error, folder)
         raise typer.Exit(FAILED) from None
     except BrokenPipeError:  # the reader of the output has exited; the run is saved

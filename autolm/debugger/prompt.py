@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from autolm.debugger.screen import listed, red
-from autolm.outside.given_file import read_own
 from autolm.outside.language import say, say_template
 from autolm.outside.message import message, plain_message
 from autolm.outside.terminal import (
@@ -36,6 +35,7 @@ from autolm.outside.terminal import (
     show_in_any_encoding,
     words_of,
 )
+from autolm.outside.untrusted_file import read_own
 
 try:
     import readline

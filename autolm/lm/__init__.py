@@ -1,7 +1,7 @@
-"""The language model: tokenizers, corpora, TinyLM, training and sampling (floor 5).
+"""The language model: tokenizers, corpora, TinyLM, training and sampling (layer 5).
 
-One use of all that stands below, which knows nothing of it. Pictures, prompts and what a terminal
-shows may not enter, but for the report of a run.
+The packages below do not depend on it. It does not draw graphs or prompt the user; only `report`
+writes to the terminal.
 """
 
 from autolm.outside.lazy import lazily

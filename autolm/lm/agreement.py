@@ -31,7 +31,7 @@ def facts_of(
 ) -> dict[str, str]:
     """Describe what a worker is about to compute, one short text for each choice.
 
-    The place of the text is left out: each machine may keep it elsewhere. Its content counts.
+    The path of the text is omitted, because it may differ between machines.
     """
     choices = {
         f"--{name.replace('_', '-')}": str(value)
@@ -49,7 +49,7 @@ def facts_of(
 
 
 def version_of(package: str) -> str:
-    """Return the version of an installed package; a folder of sources may have none."""
+    """Return the version of an installed package, or "unknown" for uninstalled sources."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -62,17 +62,17 @@ def digest_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def digest_of_checkpoint(checkpoint: Checkpoint) -> str:
-    """Describe a checkpoint by its step, and a digest of its arrays and its place in the data."""
-    place = json.dumps(checkpoint.state, sort_keys=True).encode()
+    """Describe a checkpoint by its step and a digest of its arrays and data position."""
+    position = json.dumps(checkpoint.state, sort_keys=True).encode()
     arrays = [digest_of_arrays(part) for part in (checkpoint.model, checkpoint.optimizer)]
-    return f"step {checkpoint.state['step']}, {_sha256([*map(str.encode, arrays), place])}"
+    return f"step {checkpoint.state['step']}, {_sha256([*map(str.encode, arrays), position])}"
 
 
 def _sha256(parts: Iterable[bytes | NDArray[Any]]) -> str:
-    whole = hashlib.sha256()
+    hashed = hashlib.sha256()
     for part in parts:
-        whole.update(part if isinstance(part, bytes) else part.tobytes())
-    return f"sha256 {whole.hexdigest()[:SHOWN]}"
+        hashed.update(part if isinstance(part, bytes) else part.tobytes())
+    return f"sha256 {hashed.hexdigest()[:SHOWN]}"
 
 
 def require_agreement(facts_by_rank: Sequence[Facts]) -> None:
@@ -81,7 +81,7 @@ def require_agreement(facts_by_rank: Sequence[Facts]) -> None:
     Raises
     ------
     WorkersDisagree
-        When they differ; the message names the first difference, with both values.
+        If they differ; the message names the first difference, with both values.
 
     Examples
     --------
@@ -90,8 +90,8 @@ def require_agreement(facts_by_rank: Sequence[Facts]) -> None:
         ...
     autolm.lm.agreement.WorkersDisagree: workers disagree on --seed: 1 at rank 1, 0 at rank 0
     """
-    first, *others = facts_by_rank
-    for rank, facts in enumerate(others, start=1):
+    first, *rest = facts_by_rank
+    for rank, facts in enumerate(rest, start=1):
         for name in {**first, **facts}:  # in the order of the first
             ours, theirs = first.get(name, "nothing"), facts.get(name, "nothing")
             if ours != theirs:

@@ -60,7 +60,7 @@ def entropy_baselines(
     Raises
     ------
     ValueError
-        When there are fewer than 3 tokens, or an id is outside ``range(vocab_size)``.
+        If there are fewer than 3 tokens, or an id is outside ``range(vocab_size)``.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""What training feeds on: batches of inputs and targets, drawn from token ids.
+"""Batches of inputs and targets for training, drawn from token ids.
 
-In a row, ``targets[t]`` is the token that comes after ``inputs[t]``. `StreamBatches` cuts random
-windows from one long text; `LineBatches` packs whole documents into rows, each after a boundary
-token. Both say in a few numbers where they are, so that a training run that was interrupted goes on
-with exactly the batches that it would have had.
+In a row, ``targets[t]`` is the token that follows ``inputs[t]``. `StreamBatches` cuts random
+windows from one long text; `LineBatches` packs documents into rows, each after a boundary token.
+The position in the data is a few integers, so that an interrupted run can resume with exactly the
+same batches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,26 +21,26 @@ Batch: TypeAlias = tuple[IntArray, IntArray]
 """Inputs and targets, each of shape ``(rows, block_size)``."""
 
 IGNORE_INDEX = -1
-"""The target where there is nothing to predict: the loss leaves it out."""
+"""The target of padding, which the loss ignores."""
 
 
 class Batches(Protocol):
-    """An endless, resumable supply of batches."""
+    """An endless, resumable sequence of batches."""
 
     def next_batch(self) -> Batch:
         """Return inputs and targets, new arrays of shape ``(batch_size, block_size)``."""
 
     def state(self) -> dict[str, int]:
-        """Return, as JSON data, where the supply is."""
+        """Return the position in the sequence, as JSON data."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state` was taken: the same batches follow."""
+        """Continue from a position that `state` returned."""
 
 
 class StreamBatches:
-    """Windows of one continuous text, each begun at a random place.
+    """Windows of one continuous text, at random positions.
 
-    Every place from which a whole window fits is equally likely. The n-th batch depends only on
+    Every position from which a whole window fits is equally likely. The n-th batch depends only on
     ``seed`` and n.
 
     Parameters
@@ -55,7 +55,7 @@ class StreamBatches:
     Raises
     ------
     ValueError
-        When the text is too short for one row, or a size is less than one.
+        If the text is too short for one row, or a size is less than one.
 
     Examples
     --------
@@ -93,28 +93,28 @@ class StreamBatches:
         return {"batch": self._batch}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on after as many batches as ``state`` says.
+        """Continue after the number of batches in ``state``.
 
         Raises
         ------
         ValueError
-            When ``state`` does not come from `state`.
+            If ``state`` does not come from `state`.
         """
         (self._batch,) = _counters(state, "batch")
 
 
 class LineBatches:
-    """Documents, one after another in rows, in a new random order in each epoch.
+    """Documents packed into rows, in a new random order in each epoch.
 
-    See `full_rows` for what a row holds. A batch that the end of an epoch leaves unfilled is filled
-    up from the next one. The order in an epoch depends only on ``seed`` and the epoch.
+    `full_rows` describes the rows. A batch that is incomplete at the end of an epoch is completed
+    from the next one. The order in an epoch depends only on ``seed`` and the epoch.
 
     Parameters
     ----------
     documents
         Token ids of each document, shape ``(length,)``, without boundaries.
     boundary_id
-        The token that parts documents.
+        The token between documents.
     block_size, batch_size
         Tokens in a row, rows in a batch.
     seed
@@ -123,7 +123,7 @@ class LineBatches:
     Raises
     ------
     ValueError
-        When there is no document, or a size is less than one.
+        If the list is empty, or a size is less than one.
 
     Examples
     --------
@@ -164,12 +164,12 @@ class LineBatches:
         return {"epoch": self._epoch, "row": self._row}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on at the epoch and row that ``state`` says.
+        """Continue at the epoch and row in ``state``.
 
         Raises
         ------
         ValueError
-            When ``state`` does not come from `state`.
+            If ``state`` does not come from `state`.
         """
         epoch, row = _counters(state, "epoch", "row")
         self._begin(epoch)
@@ -193,14 +193,15 @@ class LineBatches:
 def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) -> Batch:
     """Pack documents into rows, in their order, so that each token is a target exactly once.
 
-    A document has a boundary before it, to begin from, and one after it, to predict. A row takes as
-    many whole documents as fit; the rest of it is padding, whose targets are `IGNORE_INDEX`. A
-    document longer than a row is cut into rows: each piece but the first begins, in place of the
-    boundary, with the token before it, so that no piece looks like the beginning of a document.
+    A document has a boundary before it, as the first input, and one after it, as the last target.
+    A row takes as many whole documents as fit; the rest is padding with target `IGNORE_INDEX`. A
+    document longer than a row is cut: each piece except the first begins with the token before it
+    instead of a boundary, so that no piece looks like the beginning of a document.
 
     Returns
     -------
-    Inputs and targets, shape ``(rows, block_size)``.
+    inputs, targets
+        Shape ``(rows, block_size)``.
 
     Examples
     --------
@@ -231,16 +232,17 @@ def packed_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int
 
 
 def full_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) -> Batch:
-    """Fill rows with documents for training: the last one in a row is cut off where the row ends.
+    """Fill rows with documents for training; the last document in a row is cut at its end.
 
-    Nothing is padding but the end of the last row, and where a document ends tells nothing of where
-    the row does, as it would if whole documents were chosen to fit. What is cut off is left to
-    another epoch, with its other order; only a document longer than a row goes on in the next one,
-    which then begins, in place of the boundary, with the token before.
+    Only the end of the last row is padding. The end of a document does not depend on the end of its
+    row, as it would if documents were chosen to fit. The rest of a cut document is dropped until
+    another epoch with another order. Only a document longer than a row continues in the next row,
+    which then begins with the token before it instead of a boundary.
 
     Returns
     -------
-    Inputs and targets, shape ``(rows, block_size)``.
+    inputs, targets
+        Shape ``(rows, block_size)``.
 
     Examples
     --------
@@ -272,14 +274,14 @@ def full_rows(documents: Sequence[IntArray], boundary_id: int, block_size: int) 
 def stream_evaluation_batches(
     token_ids: ArrayLike, block_size: int, batch_size: int
 ) -> Iterator[Batch]:
-    """Yield a stream from end to end: windows side by side, each token but the first a target once.
+    """Yield consecutive windows of a stream, in which each token but the first is a target once.
 
     The last row may be padded, with `IGNORE_INDEX` as target; the last batch may have fewer rows.
 
     Raises
     ------
     ValueError
-        When there are fewer than two tokens, or a size is less than one.
+        If there are fewer than two tokens, or a size is less than one.
 
     Examples
     --------
@@ -303,12 +305,12 @@ def stream_evaluation_batches(
 def line_evaluation_batches(
     documents: Sequence[ArrayLike], boundary_id: int, block_size: int, batch_size: int
 ) -> Iterator[Batch]:
-    """Yield all documents in their order, as `packed_rows`; the last batch may have fewer rows.
+    """Yield all documents in order, packed by `packed_rows`; the last batch may have fewer rows.
 
     Raises
     ------
     ValueError
-        When there is no document, or a size is less than one.
+        If the list is empty, or a size is less than one.
     """
     name = "line_evaluation_batches"
     block_size, batch_size = _sizes(name, block_size, batch_size)
@@ -326,7 +328,7 @@ def as_token_ids(token_ids: ArrayLike) -> IntArray:
     Raises
     ------
     TypeError, ValueError
-        When they are not integers, or not a plain sequence.
+        If they are not integers, or not one-dimensional.
     """
     array = read_integers("token ids", "token_ids", token_ids)
     if array.ndim != 1:

@@ -22,8 +22,8 @@ from autolm.lm.saved_state import (
     SavedState,
     checksum_of_array,
 )
-from autolm.outside.given_file import require_file
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import require_file
 
 MODEL, OPTIMIZER = "model", "optimizer"
 STATE = "autolm"  # the key of the state in the metadata of the file
@@ -49,7 +49,7 @@ def checkpoint_to_bytes(checkpoint: Checkpoint, invariants: Invariants) -> bytes
 
 
 class ArrayFile:
-    """An open safetensors file of which only the header has been read.
+    """An open safetensors file; only its header has been read.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class StoredCheckpoint:
 
 @contextmanager
 def open_checkpoint(path: Path) -> Iterator[StoredCheckpoint]:
-    """Open a checkpoint file; one that is replaced meanwhile is still read as it was."""
+    """Open a checkpoint file; if it is replaced meanwhile, the old content is read."""
     with open_arrays(path) as file:
         yield StoredCheckpoint(file)
 

@@ -1,8 +1,7 @@
-"""What a training run is: every choice in one flat record, checked once, saved as `config.json`.
+"""The options of a training run: one flat record, validated once, saved as `config.json`.
 
-What a choice is for, which values it may have and what it is by default stands at its field alone:
-the command line, its help and the errors read it there. This file loads no NumPy, so that the help
-of the command comes at once.
+Each field declares the description, default and allowed values of an option; the command line, its
+help and the errors use that declaration. This module does not import NumPy, so `--help` is fast.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from autolm.outside.arguments import (
     read_size,
     read_text,
 )
-from autolm.outside.given_file import parse_json
 from autolm.outside.message import message
+from autolm.outside.untrusted_file import parse_json
 
-Kind = Literal["lines", "stream"]
+TextKind = Literal["lines", "stream"]
 TokenizerName = Literal["characters", "bpe"]
 NormName = Literal["pre", "post", "none"]
 DTypeName = Literal["float32", "float64"]
@@ -37,21 +36,21 @@ TOY, PYTHON_DOCUMENTATION, STANDARD_INPUT = "toy", "python-docs", "-"
 
 @dataclass(frozen=True)
 class Choice:
-    """What a choice is for, and which values it may have.
+    """The declaration of one option.
 
     Attributes
     ----------
     about
-        What it is for, in a sentence.
+        The description, in one sentence.
     group
-        Under which heading help lists it: text, model, training or machine.
+        The heading in the help: text, model, training or machine.
     known
-        The words that it may be; empty if it is no word, or any.
+        The allowed words; empty for any word and for other types.
     low, above, below
-        Bounds of a number: it may be `low`, not `above` and not `below`.
+        Bounds of a number: `low` is inclusive, `above` and `below` are exclusive.
     changeable
-        Whether a run can go on with another value, and its record still be true: what is said of
-        every step that was done, such as its width or its learning rate, cannot change.
+        Whether a resumed run may use another value. Options that affect the steps already taken,
+        such as the width or the learning rate, cannot change.
     """
 
     about: str
@@ -64,7 +63,7 @@ class Choice:
 
     @property
     def range(self) -> str:
-        """The values that it may have, in words; empty where there is nothing to say."""
+        """The allowed values in words; empty if there are no bounds."""
         if self.known:
             return f"one of {', '.join(self.known)}"
         if self.below is not None:
@@ -74,7 +73,7 @@ class Choice:
         return f"at least {self.low}" if self.low is not None else ""
 
     def read(self, name: str, value: Any, kind: type[Any]) -> Any:
-        """Return a value of the type `kind`; refuse one that may not be chosen."""
+        """Return a value of type `kind`; raise an error if it is not allowed."""
         if self.known:
             return read_choice("", name, value, self.known)
         if kind is int:
@@ -87,18 +86,18 @@ class Choice:
 def choice(
     about: str, group: str, known: Any = None, *, changeable: bool = False, **bounds: float
 ) -> dict[str, Choice]:
-    """Make the metadata of a field; `known` is a Literal of words."""
+    """Return the metadata of a field; `known` is a Literal of the allowed words."""
     return {"choice": Choice(about, group, get_args(known), changeable=changeable, **bounds)}
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Every choice of a training run; `TrainingConfig.choices()` says what each is for.
+    """The options of a training run; `TrainingConfig.choices()` returns their declarations.
 
     Raises
     ------
     ValueError
-        For a choice that makes no sense: one line that says which, and what it may be.
+        If an option has an invalid value; one line names it and the allowed values.
 
     Examples
     --------
@@ -117,12 +116,12 @@ class TrainingConfig:
             changeable=True,
         ),
     )
-    kind: Kind = field(
+    kind: TextKind = field(
         default="lines",
         metadata=choice(
             message("Split the text into one document per line, or read it as one stream."),
             "text",
-            known=Kind,
+            known=TextKind,
         ),
     )
     tokenizer: TokenizerName = field(
@@ -245,7 +244,7 @@ class TrainingConfig:
 
     @classmethod
     def choices(cls) -> dict[str, Choice]:
-        """Return what there is to say of each choice, by its name."""
+        """Return the declaration of each option, by name."""
         return {f.name: f.metadata["choice"] for f in dataclasses.fields(cls)}
 
     def __post_init__(self) -> None:
@@ -282,11 +281,10 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, **choices: Any) -> TrainingConfig:
-        """Make the record of some choices; where one calls for another, that is made too.
+        """Create a record from some options, and derive dependent ones.
 
-        The toy language is lines, Python's documentation a stream, and so is any other text unless
-        it is said to be lines; a file is named by its whole path. Feed-forward is four times as
-        wide as the model, if only the model's width is given.
+        By default `kind` is "lines" for the toy language and "stream" for any other text, `d_ff` is
+        four times `d_model`, and the path of a file is made absolute.
         """
         data = choices.setdefault("data", TOY)
         choices.setdefault("kind", "lines" if data == TOY else "stream")
@@ -301,23 +299,23 @@ class TrainingConfig:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def fixed(self) -> dict[str, Any]:
-        """Return the choices that stay what they are as long as a run goes on."""
+        """Return the options that a resumed run cannot change."""
         choices = self.choices()
         return {k: v for k, v in dataclasses.asdict(self).items() if not choices[k].changeable}
 
     def changed(self, **choices: Any) -> TrainingConfig:
-        """Return the record with other values of choices that a run can change.
+        """Return the record with other values of options that a run can change.
 
-        A native run that goes on in another engine than NumPy is not native any more.
+        `native` becomes False if the engine changes.
 
         Raises
         ------
         ValueError
-            For a choice that was made for all of the run, or makes no sense.
+            If an option cannot change, or its value is invalid.
         """
         for name, choice in choices.items():
             if not self.choices()[name].changeable and choice != getattr(self, name):
-                free = ", ".join(name for name, known in self.choices().items() if known.changeable)
+                free = ", ".join(n for n, option in self.choices().items() if option.changeable)
                 raise ValueError(
                     message(
                         "{name} cannot change in a run: it is {x} in what is done; {free} can, "
@@ -334,7 +332,7 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> TrainingConfig:
-        """Read a record that `to_json` wrote; ValueError says what is wrong with another."""
+        """Read a record that `to_json` wrote; raise ValueError for invalid content."""
         content = parse_json(text)
         if not isinstance(content, dict):
             raise ValueError(message("not a JSON object with the choices of a run"))
@@ -344,7 +342,7 @@ class TrainingConfig:
         return cls(**content)
 
     def architecture(self) -> dict[str, Any]:
-        """Return what a TinyLM is told besides the size of its vocabulary."""
+        """Return the arguments of `TinyLM` other than the vocabulary size."""
         return {
             "d_model": self.d_model,
             "num_heads": self.num_heads,

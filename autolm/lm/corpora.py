@@ -1,7 +1,7 @@
-"""Where training text comes from: the toy language, a file, standard input, Python's documentation.
+"""Training texts: the toy language, a file, standard input, or Python's documentation.
 
-A `Corpus` is text, parted into what a model is trained on and what it is measured on. Its kind says
-what one document is: each line by itself, or all of it. `encoding` turns a corpus into token ids.
+A `Corpus` is a text, split into a training and a validation part. Its kind determines the
+documents: each line by itself, or the whole text. `encoding` turns a corpus into token ids.
 """
 
 import os
@@ -21,10 +21,10 @@ from autolm.outside.arguments import (
     read_size,
     read_text,
 )
-from autolm.outside.given_file import read_given
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import read_untrusted
 
-Kind: TypeAlias = Literal["lines", "stream"]
+TextKind: TypeAlias = Literal["lines", "stream"]
 
 
 class CorpusError(ValueError):
@@ -38,32 +38,32 @@ class Corpus:
     Attributes
     ----------
     name
-        What to call it in a report.
+        The name shown in reports.
     train, validation
-        The two texts. Of kind "lines", each document has a newline after it and none inside.
+        The two texts. For kind "lines", each document ends with a newline and contains no other.
     kind
         "lines": each line is a document, independent of the others. "stream": each of the two texts
         is one continuous document.
     true_entropy
-        The entropy that the text truly has, in nats per character (newlines counted), if known.
+        The exact entropy of the text, in nats per character including newlines, if known.
     """
 
     name: str
     train: str
     validation: str
-    kind: Kind
+    kind: TextKind
     true_entropy: float | None = None
 
     def __post_init__(self) -> None:
         for argument in ("name", "train", "validation"):
             read_text("Corpus", argument, getattr(self, argument))
-        read_choice("Corpus", "kind", self.kind, get_args(Kind))
+        read_choice("Corpus", "kind", self.kind, get_args(TextKind))
         if self.true_entropy is not None:
             read_finite("Corpus", "true_entropy", self.true_entropy, low=0)
 
     @property
     def text(self) -> str:
-        """Both texts: what a vocabulary of characters must cover."""
+        """Both texts together."""
         return self.train + self.validation
 
 
@@ -75,7 +75,7 @@ def toy_language_corpus(
     Raises
     ------
     ValueError
-        When either number of sentences is less than one.
+        If a number of sentences is less than one.
 
     Examples
     --------
@@ -99,15 +99,15 @@ def toy_language_corpus(
 
 
 def python_documentation_corpus() -> Corpus:
-    """Return Python's language reference, as ``help()`` shows it: real English, already installed.
+    """Return Python's language reference, as ``help()`` shows it.
 
-    Half a megabyte, the topics of ``pydoc_data`` in alphabetical order; the text depends on the
-    version of Python.
+    The text is half a megabyte of English: the topics of ``pydoc_data`` in alphabetical order. It
+    depends on the version of Python.
 
     Raises
     ------
     CorpusError
-        When this Python was installed without its documentation.
+        If this Python was installed without its documentation.
     """
     try:
         from pydoc_data.topics import topics
@@ -124,24 +124,24 @@ def python_documentation_corpus() -> Corpus:
 def text_file_corpus(
     path: str | os.PathLike[str],
     *,
-    kind: Kind = "stream",
+    kind: TextKind = "stream",
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> Corpus:
-    r"""Return the text of a UTF-8 file, with a share of it set apart for validation.
+    r"""Read a UTF-8 file, and split off a fraction for validation.
 
-    Of a stream, that is the end of the text; of lines, a random choice that depends only on
-    ``seed``. Blank lines are no documents. ``\r\n`` counts as a newline, as in Python's text files.
+    For kind "stream" the validation part is the end of the text; for "lines" it is a random sample
+    of lines that depends only on ``seed``. Blank lines are skipped. ``\r\n`` counts as a newline.
 
     Raises
     ------
     CorpusError
-        When the file is missing, a folder, empty, no UTF-8 text, or too short to part.
+        If the file is missing, a folder, empty, not UTF-8 text, or too short to split.
     """
     _require_parts("text_file_corpus", kind, validation_fraction, seed)
     path = read_path("text_file_corpus", "path", path)
     try:
-        content = read_given(path)
+        content = read_untrusted(path)
     except FileNotFoundError:
         raise CorpusError(message("{path}: no such file: check the name", path=path)) from None
     except IsADirectoryError:
@@ -154,23 +154,23 @@ def text_file_corpus(
                 strerror=plain_message(error.strerror or ""),
             )
         ) from None
-    name = os.fsencode(path.name).decode("utf-8", "backslashreplace")  # plots can show UTF-8 alone
+    name = os.fsencode(path.name).decode("utf-8", "backslashreplace")  # plots can show only UTF-8
     return _split(_decoded(content, str(path)), name, kind, validation_fraction, seed)
 
 
 def standard_input_corpus(
     stream: BinaryIO,
     *,
-    kind: Kind = "stream",
+    kind: TextKind = "stream",
     validation_fraction: float = 0.1,
     seed: int = 0,
 ) -> Corpus:
-    """Return the text that comes from ``stream``, as ``sys.stdin.buffer``; see `text_file_corpus`.
+    """Read a text from ``stream``, such as ``sys.stdin.buffer``; see `text_file_corpus`.
 
     Raises
     ------
     CorpusError
-        When what comes is empty, no UTF-8 text, or too short to part.
+        If the text is empty, not UTF-8, or too short to split.
 
     Examples
     --------
@@ -219,13 +219,13 @@ def _decoded(content: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _require_parts(name: str, kind: Kind, validation_fraction: float, seed: int) -> None:
-    read_choice(name, "kind", kind, get_args(Kind))
+def _require_parts(name: str, kind: TextKind, validation_fraction: float, seed: int) -> None:
+    read_choice(name, "kind", kind, get_args(TextKind))
     read_finite(name, "validation_fraction", validation_fraction, above=0, below=1)
     read_int(name, "seed", seed, low=0)
 
 
-def _split(text: str, name: str, kind: Kind, validation_fraction: float, seed: int) -> Corpus:
+def _split(text: str, name: str, kind: TextKind, validation_fraction: float, seed: int) -> Corpus:
     if kind == "stream":
         train, validation = _split_stream(text, validation_fraction)
     else:
@@ -253,7 +253,7 @@ def _split_lines(text: str, validation_fraction: float, seed: int) -> tuple[str,
     documents = [line for line in text.split("\n") if line.strip()]
     cut = int(len(documents) * (1 - validation_fraction))
     shuffled = np.random.default_rng(seed).permutation(len(documents))
-    # Both parts keep the order of the file: what is random is only where a line belongs.
+    # Both parts keep the order of the file; only the assignment of lines to parts is random.
     train, validation = sorted(shuffled[:cut]), sorted(shuffled[cut:])
     return (
         _lines_of(documents[index] for index in train),

@@ -18,7 +18,7 @@ from autolm.tensor.quiet import quiet
 
 
 class KVCachedDecoder:
-    """Computes next-token logits of one growing text, keeping the keys and values of its past.
+    """Compute next-token logits of one growing text, with a cache of past keys and values.
 
     The cache is valid while the parameters do not change. With `recorded`, the computation of a
     single new token is recorded; if that is not possible, a warning and `status` give the reason.
@@ -57,12 +57,12 @@ class KVCachedDecoder:
         context = self.model.sequence(token_ids)[-self.model.max_len :]
         if not self.model.causal:
             return self.model.next_logits(context)
-        if not self._goes_on(context):
+        if not self._extends(context):
             self._begin()
         with no_grad(), quiet():
             read = self._read.size
             x = self.model.embed(context[read:], first=read)
-            if len(x) == 1 and self._is_recorded(read + 1):
+            if len(x) == 1 and self._ensure_row_recorded(read + 1):
                 self._read = context.copy()
                 for cache in self._caches:
                     cache.length += 1
@@ -74,14 +74,14 @@ class KVCachedDecoder:
             return np.asarray(self.model.unembed(x[-1]).data)
 
     @property
-    def may_be_recorded(self) -> bool:
+    def can_record(self) -> bool:
         """Whether recording is requested and has not failed before."""
         return self._is_requested and self.model.causal and not self.status
 
-    def _is_recorded(self, length: int) -> bool:
+    def _ensure_row_recorded(self, length: int) -> bool:
         """Record one row, the first time and again after the caches have grown."""
-        if self.may_be_recorded:
-            arrays = self.room(length)
+        if self.can_record:
+            arrays = self.reserve(length)
             if self._recorded is None or any(
                 now[0] is not then[0]
                 for now, then in zip(arrays, self._recorded.caches, strict=True)
@@ -89,8 +89,8 @@ class KVCachedDecoder:
                 self._recorded = self.recorded(arrays)
         return self._recorded is not None
 
-    def room(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """Return the arrays of the caches, with room for `length` positions."""
+    def reserve(self, length: int) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """Return the arrays of the caches, grown to at least `length` positions."""
         for cache in self._caches:
             cache.make_room(length)
         return [(cache.keys, cache.values) for cache in self._caches]
@@ -108,10 +108,10 @@ class KVCachedDecoder:
     def _layers(self, row: Any, position: int) -> Any:
         with recording(enabled=True, constants=True):
             for block, cache in zip(self.model.blocks, self._caches, strict=True):
-                row = block(row, _Passing(cache, position))
+                row = block(row, _IdentityCache(cache, position))
             return self.model.unembed(row)
 
-    def _goes_on(self, context: NDArray[np.integer[Any]]) -> bool:
+    def _extends(self, context: NDArray[np.integer[Any]]) -> bool:
         return 0 < self._read.size < context.size and np.array_equal(
             context[: self._read.size], self._read
         )
@@ -125,19 +125,19 @@ class BatchDecoder:
     """
 
     def __init__(self, model: Any, count: int, length: int, *, recorded: bool = False) -> None:
-        self._each = [KVCachedDecoder(model, recorded=recorded) for _ in range(count)]
+        self._decoders = [KVCachedDecoder(model, recorded=recorded) for _ in range(count)]
         self.model, self._length = model, min(length, model.max_len)
-        self._each[0].room(self._length)
-        self._together: RecordedDecoder | None = None
+        self._decoders[0].reserve(self._length)
+        self._batch_decoder: RecordedDecoder | None = None
         self._read: NDArray[np.integer[Any]] = np.empty((count, 0), np.intp)
 
     def next_logits(self, token_ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Return the logits (batch, vocab_size) of the token after each of (batch, time)."""
         count, time = token_ids.shape
-        if count == 1 or time > self._length or not self._are_recorded():
-            pairs = zip(self._each, token_ids, strict=True)
+        if count == 1 or time > self._length or not self._ensure_recorded():
+            pairs = zip(self._decoders, token_ids, strict=True)
             return np.array([decoder.next_logits(row) for decoder, row in pairs])
-        assert self._together is not None
+        assert self._batch_decoder is not None
         before = self._read.shape[1]
         if before >= time or not np.array_equal(token_ids[:, :before], self._read):
             before = 0
@@ -145,24 +145,26 @@ class BatchDecoder:
         with no_grad(), quiet():
             if before == 0 and time > 1:  # the whole prompt, in one pass
                 x = self.model.embed(token_ids)
-                for block, arrays in zip(self.model.blocks, self._together.caches, strict=True):
-                    x = block(x, _Beginning(*arrays))
+                for block, arrays in zip(
+                    self.model.blocks, self._batch_decoder.caches, strict=True
+                ):
+                    x = block(x, _PromptCache(*arrays))
                 return np.asarray(self.model.unembed(x[:, -1]).data)
             for position in range(before, time):
                 row = self.model.embed(token_ids[:, position : position + 1], first=position)
-                logits = self._together(row.data, position)
+                logits = self._batch_decoder(row.data, position)
         return logits[:, 0].copy()
 
-    def _are_recorded(self) -> bool:
-        first, count = self._each[0], len(self._each)
-        if first.may_be_recorded and self._together is None:
-            pairs = first.room(self._length)
+    def _ensure_recorded(self) -> bool:
+        first, count = self._decoders[0], len(self._decoders)
+        if first.can_record and self._batch_decoder is None:
+            pairs = first.reserve(self._length)
             arrays = [[np.zeros((count, *a.shape), a.dtype) for a in pair] for pair in pairs]
-            self._together = first.recorded(arrays, count)
-        return self._together is not None
+            self._batch_decoder = first.recorded(arrays, count)
+        return self._batch_decoder is not None
 
 
-class _Beginning(KeyValueCache):
+class _PromptCache(KeyValueCache):
     """A cache of several texts, (batch, length, width), that stores their prompts."""
 
     def __init__(self, keys: NDArray[Any], values: NDArray[Any]) -> None:
@@ -173,7 +175,7 @@ class _Beginning(KeyValueCache):
         return keys, values
 
 
-class _Passing(KeyValueCache):
+class _IdentityCache(KeyValueCache):
     """A cache that returns its input unchanged, for the graph that is recorded."""
 
     def __init__(self, cache: KeyValueCache, position: int) -> None:

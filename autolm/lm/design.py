@@ -1,8 +1,8 @@
-"""What a transformer is besides its numbers: a `Design`, of TinyLM or of a pretrained model.
+"""`Design`: the architecture of a transformer, for TinyLM and for pretrained models.
 
-A pretrained model's is read from the `config.json` of Hugging Face, for three families: GPT-2,
-GPT-Neo and Llama. An option that is not supported is refused by name, since a model that ignored it
-would compute something else.
+The design of a pretrained model is read from Hugging Face's `config.json`, for three families:
+GPT-2, GPT-Neo and Llama. An unsupported option is refused by name, because ignoring it would give
+wrong results.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ACTIVATIONS = {  # Hugging Face's names, and those of `autolm.nn.layers`
 }
 
 
-MOST_LAYERS = 4096
+MAX_LAYERS = 4096
 
 
 class PretrainedError(ValueError):
@@ -34,7 +34,7 @@ class PretrainedError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """Everything that defines a transformer, besides its numbers. The defaults are TinyLM's.
+    """The architecture of a transformer, without its parameters. Defaults are TinyLM's.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class Design:
     positions
         Where positions come from: a sinusoidal table, a learned table, or rotation of q and k.
     activation
-        "gelu", "gelu_tanh", "relu" or "silu"; with a gate, that of the gate.
+        "gelu", "gelu_tanh", "relu" or "silu"; if feed-forward is gated, of the gate.
     eps
-        Of the norms.
+        The ε of the norms.
     windows
-        For each layer how many positions it sees, or None for all; empty if every layer sees all.
+        For each layer the number of visible positions, None for all; empty if all are None.
     scale
         Factor on the scores; None for 1/√head_size.
     rope_base
@@ -180,17 +180,17 @@ def design_of(config: Mapping[str, Any]) -> Design:
     >>> design_of({"model_type": "gpt2", "vocab_size": 5, "n_embd": 4, "n_head": 2}).d_ff
     16
     """
-    read = Reader(config)
+    reader = ConfigReader(config)
     families = {"gpt2": _gpt2, "gpt_neo": _gpt_neo, "llama": _llama, "opt": _opt}
     family = config.get("model_type")
     if not isinstance(family, str) or family not in families:
         raise PretrainedError(
             f"model_type is {family!r}, which is not supported: {', '.join(families)} are"
         )
-    read.refuse_all_but(
+    reader.refuse_all_but(
         quantization_config=(None,), is_encoder_decoder=(None, False), add_cross_attention=(False,)
     )
-    design = families[family](read)
+    design = families[family](reader)
     if design.num_heads % design.num_kv_heads:
         raise PretrainedError(
             f"num_attention_heads {design.num_heads} is not divisible by num_key_value_heads "
@@ -199,14 +199,14 @@ def design_of(config: Mapping[str, Any]) -> Design:
     return design
 
 
-class Reader:
-    """Takes values out of a configuration, and says which is wrong."""
+class ConfigReader:
+    """Read and validate values of a configuration."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
 
     def size(self, name: str, default: int | None = None) -> int:
-        """Take a whole number above 0."""
+        """Return an integer above 0."""
         value = self.config.get(name)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
@@ -214,14 +214,14 @@ class Reader:
         return value
 
     def layers(self, name: str) -> int:
-        """Take the number of layers, each of which will have a name."""
+        """Return the number of layers, at most `MAX_LAYERS`."""
         layers = self.size(name)
-        if layers > MOST_LAYERS:
-            raise PretrainedError(f"{name} is {layers}: more than {MOST_LAYERS} is not supported")
+        if layers > MAX_LAYERS:
+            raise PretrainedError(f"{name} is {layers}: more than {MAX_LAYERS} is not supported")
         return layers
 
     def number(self, name: str, default: float) -> float:
-        """Take a finite number above 0."""
+        """Return a finite number above 0."""
         value = self.config.get(name, default)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 < value <= sys.float_info.max:
@@ -229,14 +229,14 @@ class Reader:
         return float(value)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Take a yes or no."""
+        """Return a boolean."""
         value = self.config.get(name, default)
         if not isinstance(value, bool):
             raise PretrainedError(f"{name} is {value!r}, and must be true or false")
         return value
 
     def activation(self, name: str, default: str) -> str:
-        """Take the name of an activation."""
+        """Return autolm's name of an activation."""
         value = self.config.get(name, default)
         if not isinstance(value, str) or value not in ACTIVATIONS:
             raise PretrainedError(
@@ -245,14 +245,14 @@ class Reader:
         return ACTIVATIONS[value]
 
     def refuse_all_but(self, **allowed: tuple[Any, ...]) -> None:
-        """Refuse what is asked for and not supported; each may be absent."""
+        """Raise PretrainedError if an option has a value other than those allowed."""
         for name, values in allowed.items():
             value = self.config.get(name, values[0])
             if value not in values:
                 raise PretrainedError(f"{name} {value!r} is not supported")
 
     def head_size(self, heads: str, width: str) -> int:
-        """Take the width of a head, which the heads must divide the width into."""
+        """Return the width of a head; the number of heads must divide the model width."""
         if self.size(width) % self.size(heads):
             raise PretrainedError(
                 f"{width} {self.size(width)} is not divisible by {heads} {self.size(heads)}"
@@ -260,58 +260,58 @@ class Reader:
         return self.size(width) // self.size(heads)
 
 
-def _gpt2(read: Reader) -> Design:
-    read.refuse_all_but(scale_attn_by_inverse_layer_idx=(False,))
-    read = Reader({"n_embd": 768, "n_head": 12, "n_layer": 12, **read.config})
-    width, heads, layers = read.size("n_embd"), read.size("n_head"), read.layers("n_layer")
+def _gpt2(reader: ConfigReader) -> Design:
+    reader.refuse_all_but(scale_attn_by_inverse_layer_idx=(False,))
+    reader = ConfigReader({"n_embd": 768, "n_head": 12, "n_layer": 12, **reader.config})
+    width, heads, layers = reader.size("n_embd"), reader.size("n_head"), reader.layers("n_layer")
     return Design(
         name="GPT-2",
-        vocab_size=read.size("vocab_size", 50257),
+        vocab_size=reader.size("vocab_size", 50257),
         d_model=width,
         num_layers=layers,
         num_heads=heads,
         num_kv_heads=heads,
-        head_size=read.head_size("n_head", "n_embd"),
-        d_ff=read.size("n_inner", 4 * width),
-        max_len=read.size("n_positions", 1024),
-        activation=read.activation("activation_function", "gelu_new"),
-        eps=read.number("layer_norm_epsilon", 1e-5),
-        scale=None if read.flag("scale_attn_weights", True) else 1.0,
+        head_size=reader.head_size("n_head", "n_embd"),
+        d_ff=reader.size("n_inner", 4 * width),
+        max_len=reader.size("n_positions", 1024),
+        activation=reader.activation("activation_function", "gelu_new"),
+        eps=reader.number("layer_norm_epsilon", 1e-5),
+        scale=None if reader.flag("scale_attn_weights", True) else 1.0,
         positions="learned",
         qkv_biases=True,
         output_biases=True,
         feed_forward_biases=True,
-        is_tied=read.flag("tie_word_embeddings", True),
+        is_tied=reader.flag("tie_word_embeddings", True),
     )
 
 
-def _gpt_neo(read: Reader) -> Design:
-    width, layers = read.size("hidden_size"), read.layers("num_layers")
-    window = read.size("window_size", 256)
-    kinds = _kinds_of_layers(read.config.get("attention_types"), layers)
+def _gpt_neo(reader: ConfigReader) -> Design:
+    width, layers = reader.size("hidden_size"), reader.layers("num_layers")
+    window = reader.size("window_size", 256)
+    kinds = _kinds_of_layers(reader.config.get("attention_types"), layers)
     return Design(
         name="GPT-Neo",
-        vocab_size=read.size("vocab_size", 50257),
+        vocab_size=reader.size("vocab_size", 50257),
         d_model=width,
         num_layers=layers,
-        num_heads=read.size("num_heads"),
-        num_kv_heads=read.size("num_heads"),
-        head_size=read.head_size("num_heads", "hidden_size"),
-        d_ff=read.size("intermediate_size", 4 * width),
-        max_len=read.size("max_position_embeddings", 2048),
-        activation=read.activation("activation_function", "gelu_new"),
-        eps=read.number("layer_norm_epsilon", 1e-5),
+        num_heads=reader.size("num_heads"),
+        num_kv_heads=reader.size("num_heads"),
+        head_size=reader.head_size("num_heads", "hidden_size"),
+        d_ff=reader.size("intermediate_size", 4 * width),
+        max_len=reader.size("max_position_embeddings", 2048),
+        activation=reader.activation("activation_function", "gelu_new"),
+        eps=reader.number("layer_norm_epsilon", 1e-5),
         windows=tuple(window if kind == "local" else None for kind in kinds),
         scale=1.0,
         positions="learned",
         output_biases=True,
         feed_forward_biases=True,
-        is_tied=read.flag("tie_word_embeddings", True),
+        is_tied=reader.flag("tie_word_embeddings", True),
     )
 
 
 def _kinds_of_layers(types: Any, layers: int) -> list[str]:
-    """Spell GPT-Neo's [[["global", "local"], 6]] out, layer by layer."""
+    """Expand GPT-Neo's [[["global", "local"], 6]] to one kind per layer."""
     kinds: list[Any] = []
     match types:
         case [*groups] if all(isinstance(group, list) and len(group) == 2 for group in groups):
@@ -329,44 +329,46 @@ def _kinds_of_layers(types: Any, layers: int) -> list[str]:
     return kinds
 
 
-def _llama(read: Reader) -> Design:
-    rope = read.config.get("rope_parameters") or read.config.get("rope_scaling") or {}
+def _llama(reader: ConfigReader) -> Design:
+    rope = reader.config.get("rope_parameters") or reader.config.get("rope_scaling") or {}
     if not isinstance(rope, dict):
         raise PretrainedError(f"rope_parameters is {rope!r}, and must be an object")
-    how = Reader({**read.config, **rope})
-    how.refuse_all_but(rope_type=("default",), type=("default",), partial_rotary_factor=(1.0,))
-    heads, layers = read.size("num_attention_heads"), read.layers("num_hidden_layers")
-    size = read.config.get("head_dim")
+    rope_reader = ConfigReader({**reader.config, **rope})
+    rope_reader.refuse_all_but(
+        rope_type=("default",), type=("default",), partial_rotary_factor=(1.0,)
+    )
+    heads, layers = reader.size("num_attention_heads"), reader.layers("num_hidden_layers")
+    size = reader.config.get("head_dim")
     if size is None:
-        size = read.head_size("num_attention_heads", "hidden_size")
-    biased = read.flag("attention_bias", False)
+        size = reader.head_size("num_attention_heads", "hidden_size")
+    biased = reader.flag("attention_bias", False)
     return Design(
         name="Llama",
-        vocab_size=read.size("vocab_size"),
-        d_model=read.size("hidden_size"),
+        vocab_size=reader.size("vocab_size"),
+        d_model=reader.size("hidden_size"),
         num_layers=layers,
         num_heads=heads,
-        num_kv_heads=read.size("num_key_value_heads", heads),
-        head_size=Reader({"head_dim": size}).size("head_dim"),
-        d_ff=read.size("intermediate_size"),
-        max_len=read.size("max_position_embeddings", 2048),
-        activation=read.activation("hidden_act", "silu"),
-        eps=read.number("rms_norm_eps", 1e-6),
+        num_kv_heads=reader.size("num_key_value_heads", heads),
+        head_size=ConfigReader({"head_dim": size}).size("head_dim"),
+        d_ff=reader.size("intermediate_size"),
+        max_len=reader.size("max_position_embeddings", 2048),
+        activation=reader.activation("hidden_act", "silu"),
+        eps=reader.number("rms_norm_eps", 1e-6),
         positions="rotary",
-        rope_base=how.number("rope_theta", 10_000.0),
+        rope_base=rope_reader.number("rope_theta", 10_000.0),
         is_gated=True,
         qkv_biases=biased,
         output_biases=biased,
-        feed_forward_biases=read.flag("mlp_bias", False),
-        is_tied=read.flag("tie_word_embeddings", False),
+        feed_forward_biases=reader.flag("mlp_bias", False),
+        is_tied=reader.flag("tie_word_embeddings", False),
     )
 
 
-def _opt(read: Reader) -> Design:
+def _opt(reader: ConfigReader) -> Design:
     """Read an OPT as `export` writes it: with norms after each part, and without biases."""
-    width, heads = read.size("hidden_size"), read.size("num_attention_heads")
-    read = Reader({"do_layer_norm_before": True, "enable_bias": True, **read.config})
-    read.refuse_all_but(
+    width, heads = reader.size("hidden_size"), reader.size("num_attention_heads")
+    reader = ConfigReader({"do_layer_norm_before": True, "enable_bias": True, **reader.config})
+    reader.refuse_all_but(
         do_layer_norm_before=(False,),
         enable_bias=(False,),
         layer_norm_elementwise_affine=(True,),
@@ -374,16 +376,16 @@ def _opt(read: Reader) -> Design:
     )
     return Design(
         name="OPT",
-        vocab_size=read.size("vocab_size", 50272),
+        vocab_size=reader.size("vocab_size", 50272),
         d_model=width,
-        num_layers=read.layers("num_hidden_layers"),
+        num_layers=reader.layers("num_hidden_layers"),
         num_heads=heads,
         num_kv_heads=heads,
-        head_size=read.head_size("num_attention_heads", "hidden_size"),
-        d_ff=read.size("ffn_dim"),
-        max_len=read.size("max_position_embeddings", 2048),
+        head_size=reader.head_size("num_attention_heads", "hidden_size"),
+        d_ff=reader.size("ffn_dim"),
+        max_len=reader.size("max_position_embeddings", 2048),
         norm="post",
-        activation=read.activation("activation_function", "relu"),
+        activation=reader.activation("activation_function", "relu"),
         positions="learned",
-        is_tied=read.flag("tie_word_embeddings", True),
+        is_tied=reader.flag("tie_word_embeddings", True),
     )

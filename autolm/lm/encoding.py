@@ -1,7 +1,7 @@
-"""A corpus as token ids: where text, tokenizer and batches meet.
+"""Encode a corpus as token ids.
 
-Whether a text is lines or a stream is decided here, once: either kind of `EncodedText` gives
-batches for training, an evaluation and entropy baselines in the same way.
+The difference between lines and a stream is handled here: both kinds of `EncodedText` provide
+training batches, evaluation batches and entropy baselines through the same interface.
 """
 
 from abc import ABC, abstractmethod
@@ -27,14 +27,14 @@ from autolm.outside.arguments import read_kind
 
 
 class EncodedText(ABC):
-    """A text as token ids, and what training does with it.
+    """A text as token ids.
 
     Attributes
     ----------
     num_targets
-        How many tokens there are to predict.
+        The number of tokens to predict.
     num_bytes
-        How many bytes of UTF-8 these spell. A loss of x nats per token is
+        The number of UTF-8 bytes of these tokens. A loss of x nats per token is
         ``x * num_targets / (num_bytes * ln 2)`` bits per byte.
     """
 
@@ -44,7 +44,7 @@ class EncodedText(ABC):
 
     @abstractmethod
     def batches(self, block_size: int, batch_size: int, seed: int) -> Batches:
-        """Return an endless supply of random batches."""
+        """Return an endless sequence of random batches."""
 
     @abstractmethod
     def evaluation_batches(self, block_size: int, batch_size: int) -> Iterator[Batch]:
@@ -56,7 +56,7 @@ class EncodedText(ABC):
 
 
 class EncodedStream(EncodedText):
-    """One continuous text; its first token, with nothing before it, is no target.
+    """One continuous text; its first token is not a target, because nothing precedes it.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class EncodedStream(EncodedText):
         return StreamBatches(self.token_ids, block_size, batch_size, seed)
 
     def evaluation_batches(self, block_size: int, batch_size: int) -> Iterator[Batch]:
-        """Yield windows side by side."""
+        """Yield consecutive windows."""
         return stream_evaluation_batches(self.token_ids, block_size, batch_size)
 
     def baselines(self, vocab_size: int) -> EntropyBaselines:
@@ -90,7 +90,7 @@ class EncodedLines(EncodedText):
     documents
         Token ids of each line, shape ``(length,)``, without its newline.
     boundary_id
-        The token of the newline, with which generation begins, and ends a line.
+        The token of the newline, which begins and ends a generated line.
     """
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
@@ -105,7 +105,7 @@ class EncodedLines(EncodedText):
         return LineBatches(self.documents, self.boundary_id, block_size, batch_size, seed)
 
     def evaluation_batches(self, block_size: int, batch_size: int) -> Iterator[Batch]:
-        """Yield packed lines, in their order."""
+        """Yield packed lines, in order."""
         return line_evaluation_batches(self.documents, self.boundary_id, block_size, batch_size)
 
     def baselines(self, vocab_size: int) -> EntropyBaselines:
@@ -129,7 +129,7 @@ def encode_corpus(corpus: Corpus, tokenizer: Tokenizer) -> EncodedCorpus:
     Raises
     ------
     ValueError
-        When the tokenizer does not know a character of the corpus.
+        If the corpus has a character that the tokenizer does not know.
 
     Examples
     --------

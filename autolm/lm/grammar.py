@@ -1,10 +1,10 @@
 r"""Probabilistic grammars without recursion: languages whose entropy is known exactly.
 
-A model trained on samples of such a language can be held against the truth: no model can reach a
-lower expected loss than the entropy of the language. `toy_language` has the one that is built in.
+No model can reach a lower expected loss than the entropy of the language, so the loss of a trained
+model can be compared with the optimum. `toy_language` is the built-in example.
 
 **The mathematics.** A symbol *X* is rewritten by one of its rules *r*, chosen with probability
-*p(r)*, into words and symbols, each of which is rewritten in turn, independently of the others. A
+*p(r)*, into words and symbols; these symbols are rewritten in turn, independently. A
 derivation is the sequence of these choices. By the chain rule its entropy is that of the first
 choice plus the expected entropy of those that follow; its expected length follows by linearity::
 
@@ -40,14 +40,14 @@ _SYMBOL = re.compile(r"<([^<>]+)>")
 
 @dataclass(frozen=True)
 class Symbol:
-    """A part of a rule that is to be rewritten."""
+    """A nonterminal symbol in a rule."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to rewrite a symbol: words and symbols, with its probability among the ways."""
+    """One alternative of a symbol: words and symbols, with its probability."""
 
     probability: float
     parts: tuple[str | Symbol, ...]
@@ -63,14 +63,14 @@ class Grammar:
     ----------
     weighted_rules
         For each symbol, its alternatives and their weights, which need not add up to one. An
-        alternative is text in which ``<name>`` stands for the symbol of that name. What a sentence
-        is, the symbol "sentence" says. That no sentence has two derivations is up to the author:
-        `entropy` and `entropy_per_character` rest on it.
+        alternative is text in which ``<name>`` stands for the symbol of that name. The start symbol
+        is "sentence". No sentence may have two derivations: this is not checked, and `entropy` and
+        `entropy_per_character` depend on it.
 
     Raises
     ------
     ValueError
-        When a symbol has no rules or comes back to itself, or a weight is not positive.
+        If a symbol has no rules or is recursive, or a weight is not positive.
 
     Examples
     --------
@@ -142,7 +142,7 @@ class Grammar:
 
         @cache
         def after_symbol(name: str, start: int) -> Mapping[int, float]:
-            """Where a symbol that begins at ``start`` may end, and how probably it goes there."""
+            """Return the possible ends of a symbol that begins at ``start``, with probabilities."""
             ends: dict[int, float] = defaultdict(float)
             for rule in self.rules[name]:
                 reached: Mapping[int, float] = {start: rule.probability}
@@ -183,7 +183,7 @@ def _parts(text: str) -> tuple[str | Symbol, ...]:
 
 
 def _bottom_up(rules: Rules) -> list[str]:
-    """Return the symbols in an order in which each comes after those that its rules use."""
+    """Return the symbols in an order in which each follows the symbols that its rules use."""
     uses = {symbol: {p.name for r in ways for p in _symbols(r)} for symbol, ways in rules.items()}
     for missing in {"sentence"}.union(*uses.values()) - {s for s, ways in rules.items() if ways}:
         raise ValueError(f"grammar: <{missing}> has no rules")
@@ -198,10 +198,10 @@ def _symbols(rule: Rule) -> list[Symbol]:
 
 
 def _cost(rule: Rule, entropies: Mapping[str, float]) -> float:
-    """Return the nats of choosing ``rule`` and then of rewriting its symbols."""
+    """Return the entropy of choosing ``rule`` and rewriting its symbols, in nats."""
     return -math.log(rule.probability) + math.fsum(entropies[s.name] for s in _symbols(rule))
 
 
 def _length(rule: Rule, lengths: Mapping[str, float]) -> float:
-    """Return the expected number of characters that ``rule`` makes."""
+    """Return the expected number of characters that ``rule`` produces."""
     return math.fsum(len(p) if isinstance(p, str) else lengths[p.name] for p in rule.parts)

@@ -1,7 +1,7 @@
-"""Draw the losses of a run beside the entropy baselines, and the distance to the lowest of them.
+"""Plot the losses of a run with the entropy baselines, the excess loss and the learning rate.
 
-Near its floor a loss seems to stand still. What it is above the floor, on a logarithmic scale, goes
-on falling for as long as something is learnt; below stands the learning rate that did it.
+Near its lower bound a loss curve looks flat. The excess over the lowest baseline, on a logarithmic
+scale, keeps falling as long as the model learns.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 TRAIN, SMOOTH, VALIDATION = "#b9c7d6", "#27567b", "#c8553d"
-FEW = 2.5  # decades, of which more than the powers of ten are labelled
-CLOSEST = 0.045  # of the height: labels of floors that are nearer than this are moved apart
+FEW_DECADES = 2.5  # with fewer decades, values between the powers of ten are labelled too
+MIN_LABEL_DISTANCE = 0.045  # fraction of the height: labels closer than this are moved apart
 
 
 def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, float]) -> bytes:
-    """Return a PNG of training and validation loss by step, with the floors of this very data."""
+    """Return a PNG of training and validation loss by step, with the reference losses."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -42,9 +42,9 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
             axes.plot(steps[window - 1 :], smooth - above, color=SMOOTH, linewidth=1.6, label=mean)
         style: dict[str, Any] = {"marker": "o", "markersize": 4, "label": "validation"}
         axes.plot(validated, after - above, color=VALIDATION, **style)
-    _draw_floors(loss, levels)
+    _draw_reference_lines(loss, levels)
     lowest = min(levels, key=lambda name: levels[name])
-    _on_a_log_scale(excess, lowest)
+    _use_log_scale(excess, lowest)
     excess.set_ylabel(f"loss − {lowest}")
     rate.plot(*zip(*rates, strict=True) if rates else ([], []), color=SMOOTH)
     rate.set_ylim(bottom=0)
@@ -59,20 +59,20 @@ def draw_losses(metrics: list[dict[str, Any]], name: str, levels: Mapping[str, f
 
 
 def png_of(figure: Any) -> bytes:
-    """Return a figure as a PNG file; names in it are not formulas, and may lack a font."""
+    """Return a figure as a PNG; names are not parsed as formulas, and may lack glyphs."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a box stands for it
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # drawn as a box
         figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
 
 
-def _on_a_log_scale(axes: Any, floor: str) -> None:
-    """Let the excess fall on a logarithmic scale, and say where it has gone below the floor."""
+def _use_log_scale(axes: Any, floor: str) -> None:
+    """Use a logarithmic scale, and note the first step whose loss is below the lowest reference."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     drawn = [(line.get_xdata(), line.get_ydata()) for line in axes.lines]
@@ -83,28 +83,30 @@ def _on_a_log_scale(axes: Any, floor: str) -> None:
     decades = np.log10(max(ys.max(initial=0) for ys in above)) - np.log10(
         min(ys.min(initial=np.inf) for ys in above)
     )
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < FEW else (1,)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < FEW_DECADES else (1,)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
-    below = [np.asarray(xs)[ys <= 0] for xs, ys in drawn[1:]]  # single steps go up and down
+    below = [
+        np.asarray(xs)[ys <= 0] for xs, ys in drawn[1:]
+    ]  # only smoothed losses: single steps fluctuate
     first = min((xs[0] for xs in below if len(xs)), default=None)
     if first is not None:
         text = f"below {floor} from step {first:g} on"
         axes.annotate(text, (1, 0.9), xycoords="axes fraction", ha="right", va="top", color=SMOOTH)
 
 
-def _draw_floors(axes: Any, levels: Mapping[str, float]) -> None:
-    """Draw the floors, and name each at its right end, where no name stands on another."""
+def _draw_reference_lines(axes: Any, levels: Mapping[str, float]) -> None:
+    """Draw the reference losses, with labels at the right that do not overlap."""
     for level in levels.values():
         axes.axhline(level, color="#8a8a8a", linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_ylim(bottom=0)
     top = axes.get_ylim()[1]
     names = sorted(levels, key=lambda name: levels[name])
-    places = spread([levels[name] for name in names], CLOSEST * top)
-    for name, place in zip(names, places, strict=True):
+    positions = spread_labels([levels[name] for name in names], MIN_LABEL_DISTANCE * top)
+    for name, position in zip(names, positions, strict=True):
         axes.annotate(
             f"{name} {levels[name]:.3f}",
-            (1, place),
+            (1, position),
             xycoords=("axes fraction", "data"),
             xytext=(6, 0),
             textcoords="offset points",
@@ -115,13 +117,13 @@ def _draw_floors(axes: Any, levels: Mapping[str, float]) -> None:
         )
 
 
-def spread(places: list[float], apart: float) -> list[float]:
-    """Move places apart that are in order, each as little upwards as keeps them so far apart.
+def spread_labels(positions: list[float], distance: float) -> list[float]:
+    """Move sorted positions upwards, as little as possible, to at least this distance apart.
 
-    >>> spread([1.0, 1.1, 3.0], 0.5)
+    >>> spread_labels([1.0, 1.1, 3.0], 0.5)
     [1.0, 1.5, 3.0]
     """
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + apart) if moved else place)
-    return moved
+    result: list[float] = []
+    for position in positions:
+        result.append(max(position, result[-1] + distance) if result else position)
+    return result

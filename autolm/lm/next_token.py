@@ -63,35 +63,35 @@ def pick_each(
     require_in_range("pick", temperature, top_k, top_p)
     read_rng("pick", "rng", rng)
     largest = logits.max(axis=1, keepdims=True)
-    if not np.isfinite(largest).all():  # of nan and anything else it is nan
+    if not np.isfinite(largest).all():  # nan if any element is nan
         wrong = largest[~np.isfinite(largest)][0]
         raise ValueError(f"pick: logits must have a largest number, and it is {wrong}")
     if temperature == 0:
         return np.argmax(logits, axis=1)
-    # one array is gone through again and again: those of a large vocabulary leave the cache
+    # Update one array in place: with a large vocabulary, several do not fit into the cache.
     probabilities = logits.astype(np.float64)
     probabilities -= largest
-    with np.errstate(over="ignore"):  # at a tiny temperature the others are as good as impossible
+    with np.errstate(over="ignore"):  # at a tiny temperature the others get probability 0
         probabilities /= temperature
     np.exp(probabilities, out=probabilities)
-    if top_k is not None or top_p is not None:  # to sort a large vocabulary takes longer than all
+    if top_k is not None or top_p is not None:  # sorting is the slowest part
         order = np.argsort(-probabilities, axis=1, kind="stable")
     if top_k is not None:
         np.put_along_axis(probabilities, order[:, top_k:], 0, axis=1)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     if top_p is not None:
         reached = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
-        for row, own, before in zip(probabilities, order, reached[:, :-1], strict=True):
-            row[own[1:][before >= top_p]] = 0
+        for row, row_order, before in zip(probabilities, order, reached[:, :-1], strict=True):
+            row[row_order[1:][before >= top_p]] = 0
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-    # as `rng.choice` does it, which checks for ten times as long
+    # The same draw as `rng.choice`, without its slow checks.
     reached = np.cumsum(probabilities, axis=1, out=probabilities)
     reached /= reached[:, -1:].copy()
     return np.count_nonzero(reached <= rng.random((len(reached), 1)), axis=1)
 
 
 def require_in_range(name: str, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    """Refuse invalid sampling options."""
+    """Raise an error for invalid sampling options."""
     read_finite(name, "temperature", temperature, low=0)
     if top_k is not None:
         read_int(name, "top_k", top_k, low=1)

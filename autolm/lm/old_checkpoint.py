@@ -30,8 +30,8 @@ from autolm.lm.saved_state import (
     checksum_of_json,
     parse_state,
 )
-from autolm.outside.given_file import LONGEST_JSON, read_given
 from autolm.outside.message import message
+from autolm.outside.untrusted_file import MAX_JSON_BYTES, read_untrusted
 
 OLD_STATE = "state.json"
 ARRAYS = {MODEL: "model.safetensors", OPTIMIZER: "optimizer.safetensors"}
@@ -57,7 +57,7 @@ class OldCheckpoint(StoredCheckpoint):
         """Read the arrays of a part and verify the checksum of their file."""
         file, expected = self._files[part], self.saved.checksums.get(ARRAYS[part])
         with reading(file.path):
-            if expected not in (None, checksum(read_given(file.path, within=file.path.parent))):
+            if expected not in (None, checksum(read_untrusted(file.path, within=file.path.parent))):
                 raise damaged(
                     file.path,
                     message("it does not match the checksum in {OLD_STATE}", OLD_STATE=OLD_STATE),
@@ -82,20 +82,20 @@ def open_old_checkpoint(folder: Path) -> Iterator[OldCheckpoint]:
 def _open(folder: Path, state: str, stack: ExitStack) -> OldCheckpoint:
     saved = _saved_state(folder / state)
     step = str(saved.state["step"])
-    files = {part: _of_step(folder, name, step, stack) for part, name in ARRAYS.items()}
+    files = {part: _open_array_file(folder, name, step, stack) for part, name in ARRAYS.items()}
     return OldCheckpoint(saved, files)
 
 
-def _of_step(folder: Path, name: str, step: str, stack: ExitStack) -> ArrayFile:
+def _open_array_file(folder: Path, name: str, step: str, stack: ExitStack) -> ArrayFile:
     """Open an array file of a step: the one of this name, or the one about to replace it."""
     first: RunError | None = None
     for path in (folder / name, folder / f"{name}.new"):
         try:
             file = stack.enter_context(open_arrays(path))
-            if (found := file.metadata.get("step")) == step:
+            if (other := file.metadata.get("step")) == step:
                 return file
             error = RunError(
-                f"{path}: is of step {found}, and {OLD_STATE} of step {step}: they do not belong "
+                f"{path}: is of step {other}, and {OLD_STATE} of step {step}: they do not belong "
                 "together"
             )
         except RunError as unreadable:
@@ -107,7 +107,7 @@ def _of_step(folder: Path, name: str, step: str, stack: ExitStack) -> ArrayFile:
 
 def _saved_state(path: Path) -> SavedState:
     with reading(path):
-        text = read_given(path, LONGEST_JSON, within=path.parent)
+        text = read_untrusted(path, MAX_JSON_BYTES, within=path.parent)
     try:
         return _parsed(parse_state(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Load a pretrained model from a folder of Hugging Face.
+"""Load a pretrained model from a Hugging Face folder.
 
 The folder has a `config.json`, weights as safetensors, and a tokenizer as `tokenizer.json` or as
 `vocab.json` and `merges.txt`. Neither PyTorch nor transformers is needed.
@@ -15,14 +15,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from autolm.lm.design import Design, PretrainedError, design_of
 from autolm.lm.size import require_memory_to_load
-from autolm.lm.stored_arrays import KINDS, StoredArray, stored_arrays
+from autolm.lm.stored_arrays import DTYPES, StoredArray, stored_arrays
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.lm.tokenizers.vocabulary import load_vocabulary
 from autolm.lm.transformer import Transformer
 from autolm.ops.array_arguments import read_floating
 from autolm.outside.arguments import read_path
-from autolm.outside.given_file import LONGEST_JSON, parse_json, read_given
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import MAX_JSON_BYTES, parse_json, read_untrusted
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -37,8 +37,8 @@ DERIVED = (
 )
 
 
-class Source(NamedTuple):
-    """The stored array that holds a parameter: transposed, or as one third of its columns."""
+class WeightSource(NamedTuple):
+    """The stored array of a parameter, which may be transposed or one third of its columns."""
 
     name: str
     is_transposed: bool = False
@@ -46,7 +46,7 @@ class Source(NamedTuple):
     skipped_rows: int = 0  # at the start, which the model does not use
 
 
-Sources = dict[str, Source]
+WeightSources = dict[str, WeightSource]
 BLOCK = re.compile(r"blocks\.(\d+)\.(.*)")
 
 
@@ -58,7 +58,7 @@ def load_pretrained(
     Parameters
     ----------
     folder
-        Written by `save_pretrained` of transformers, or a snapshot in its cache.
+        A folder written by transformers' `save_pretrained`, or a snapshot in its cache.
     dtype
         float32 or float64. By default that of the file, or float32 if the file is narrower.
 
@@ -76,10 +76,10 @@ def load_pretrained(
         unknown or of another shape. Memory is allocated only after these checks.
     """
     folder = read_path("load_pretrained", "folder", folder)
-    wanted = None if dtype is None else read_floating("load_pretrained", "dtype", dtype)
+    requested = None if dtype is None else read_floating("load_pretrained", "dtype", dtype)
     design = read_design(folder)
     sources = sources_of(design)
-    stored = _fitting(folder, design, sources)
+    stored = _matching_arrays(folder, design, sources)
     tokenizer = load_vocabulary(folder)
     if tokenizer.vocab_size > design.vocab_size:
         raise PretrainedError(
@@ -91,7 +91,7 @@ def load_pretrained(
             )
         )
     kinds = {stored[source.name].kind for source in sources.values()}
-    dtype = wanted or np.dtype(np.float64 if "F64" in kinds else np.float32)
+    dtype = requested or np.dtype(np.float64 if "F64" in kinds else np.float32)
     try:
         require_memory_to_load(design, dtype)
         if design.is_tied and HEAD in stored:
@@ -113,7 +113,7 @@ def read_design(folder: Path) -> Design:
 def read_config(folder: Path) -> dict[str, Any]:
     """Read the configuration of a folder."""
     try:
-        content = parse_json(read_given(folder / CONFIG, LONGEST_JSON))
+        content = parse_json(read_untrusted(folder / CONFIG, MAX_JSON_BYTES))
     except OSError as error:
         raise PretrainedError(
             message(
@@ -139,7 +139,7 @@ def is_pretrained(folder: str | Path) -> bool:
         return False
 
 
-def sources_of(design: Design) -> dict[str, Source]:
+def sources_of(design: Design) -> dict[str, WeightSource]:
     """Return the source of each parameter, by path."""
     sources = {}
     for path, _ in design.parameter_shapes():
@@ -150,23 +150,28 @@ def sources_of(design: Design) -> dict[str, Source]:
     return sources
 
 
-def _matrix(path: str, name: str, is_transposed: bool = False, part: int | None = None) -> Sources:
+def _matrix(
+    path: str, name: str, is_transposed: bool = False, part: int | None = None
+) -> WeightSources:
     """Return the sources of a matrix and its bias, such as "attention.Q"."""
-    module, _, own = path.rpartition(".")
+    module, _, suffix = path.rpartition(".")
     return {
-        f"{module}.W_{own}": Source(f"{name}.weight", is_transposed, part),
-        f"{module}.b_{own}": Source(f"{name}.bias", False, part),
+        f"{module}.W_{suffix}": WeightSource(f"{name}.weight", is_transposed, part),
+        f"{module}.b_{suffix}": WeightSource(f"{name}.bias", False, part),
     }
 
 
-def _norm(path: str, name: str) -> Sources:
-    return {f"{path}.gain": Source(f"{name}.weight"), f"{path}.bias": Source(f"{name}.bias")}
+def _norm(path: str, name: str) -> WeightSources:
+    return {
+        f"{path}.gain": WeightSource(f"{name}.weight"),
+        f"{path}.bias": WeightSource(f"{name}.bias"),
+    }
 
 
-# The parameters inside a block by their path in it: no name is used both there and outside.
-GPT2: Sources = {
-    "embedding": Source("wte.weight"),
-    "position_embedding": Source("wpe.weight"),
+# Parameters of a block are listed by their path in the block; no name occurs outside it too.
+GPT2: WeightSources = {
+    "embedding": WeightSource("wte.weight"),
+    "position_embedding": WeightSource("wpe.weight"),
     **_matrix("attention.Q", "h.{i}.attn.c_attn", part=0),
     **_matrix("attention.K", "h.{i}.attn.c_attn", part=1),
     **_matrix("attention.V", "h.{i}.attn.c_attn", part=2),
@@ -176,9 +181,9 @@ GPT2: Sources = {
     **_norm("norm_1", "h.{i}.ln_1"),
     **_norm("norm_2", "h.{i}.ln_2"),
     **_norm("norm", "ln_f"),
-    "W_out": Source("lm_head.weight", is_transposed=True),
+    "W_out": WeightSource("lm_head.weight", is_transposed=True),
 }
-GPT_NEO: Sources = {
+GPT_NEO: WeightSources = {
     **GPT2,
     **_matrix("attention.Q", "h.{i}.attn.attention.q_proj", is_transposed=True),
     **_matrix("attention.K", "h.{i}.attn.attention.k_proj", is_transposed=True),
@@ -187,8 +192,8 @@ GPT_NEO: Sources = {
     **_matrix("feed_forward.1", "h.{i}.mlp.c_fc", is_transposed=True),
     **_matrix("feed_forward.2", "h.{i}.mlp.c_proj", is_transposed=True),
 }
-LLAMA: Sources = {
-    "embedding": Source("embed_tokens.weight"),
+LLAMA: WeightSources = {
+    "embedding": WeightSource("embed_tokens.weight"),
     **_matrix("attention.Q", "layers.{i}.self_attn.q_proj", is_transposed=True),
     **_matrix("attention.K", "layers.{i}.self_attn.k_proj", is_transposed=True),
     **_matrix("attention.V", "layers.{i}.self_attn.v_proj", is_transposed=True),
@@ -199,11 +204,11 @@ LLAMA: Sources = {
     **_norm("norm_1", "layers.{i}.input_layernorm"),
     **_norm("norm_2", "layers.{i}.post_attention_layernorm"),
     **_norm("norm", "norm"),
-    "W_out": Source("lm_head.weight", is_transposed=True),
+    "W_out": WeightSource("lm_head.weight", is_transposed=True),
 }
-OPT: Sources = {
-    "embedding": Source("embed_tokens.weight"),
-    "position_embedding": Source("embed_positions.weight", skipped_rows=2),
+OPT: WeightSources = {
+    "embedding": WeightSource("embed_tokens.weight"),
+    "position_embedding": WeightSource("embed_positions.weight", skipped_rows=2),
     **_matrix("attention.Q", "layers.{i}.self_attn.q_proj", is_transposed=True),
     **_matrix("attention.K", "layers.{i}.self_attn.k_proj", is_transposed=True),
     **_matrix("attention.V", "layers.{i}.self_attn.v_proj", is_transposed=True),
@@ -212,20 +217,22 @@ OPT: Sources = {
     **_matrix("feed_forward.2", "layers.{i}.fc2", is_transposed=True),
     **_norm("norm_1", "layers.{i}.self_attn_layer_norm"),
     **_norm("norm_2", "layers.{i}.final_layer_norm"),
-    "W_out": Source("lm_head.weight", is_transposed=True),
+    "W_out": WeightSource("lm_head.weight", is_transposed=True),
 }
 SOURCES = {"GPT-2": GPT2, "GPT-Neo": GPT_NEO, "Llama": LLAMA, "OPT": OPT}
 
 
-def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[str, StoredArray]:
-    """Find the stored arrays by their names without prefix; refuse what does not fit."""
+def _matching_arrays(
+    folder: Path, design: Design, sources: dict[str, WeightSource]
+) -> dict[str, StoredArray]:
+    """Return the stored arrays by name without prefix; raise an error if they do not match."""
     stored = {
         next((name.removeprefix(p) for p in PREFIXES if name.startswith(p)), name): array
         for name, array in stored_arrays(folder).items()
         if not name.endswith(DERIVED)
     }
     shapes: dict[str, tuple[int, ...]] = {}
-    if design.is_tied and HEAD in stored:  # the embedding once more
+    if design.is_tied and HEAD in stored:  # a copy of the embedding
         shapes[HEAD] = (design.vocab_size, design.d_model)
     for path, shape in design.parameter_shapes():
         name, is_transposed, part, skipped_rows = sources[path]
@@ -247,14 +254,14 @@ def _fitting(folder: Path, design: Design, sources: dict[str, Source]) -> dict[s
                     shape2=shape,
                 )
             )
-        if stored[name].kind not in KINDS:
+        if stored[name].kind not in DTYPES:
             raise PretrainedError(
                 message(
                     "{folder}: weights: {name} holds {kind}: {names} are known",
                     folder=folder,
                     name=name,
                     kind=stored[name].kind,
-                    names=", ".join(KINDS),
+                    names=", ".join(DTYPES),
                 )
             )
     return stored
@@ -272,7 +279,7 @@ def _require_same(head: StoredArray, embedding: StoredArray) -> None:
 
 
 def _arrays(
-    stored: dict[str, StoredArray], sources: dict[str, Source], dtype: np.dtype[Any]
+    stored: dict[str, StoredArray], sources: dict[str, WeightSource], dtype: np.dtype[Any]
 ) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     latest: tuple[str, Any] = ("", None)  # three parameters share an array, one after another
@@ -280,7 +287,7 @@ def _arrays(
         sources.items(), key=lambda item: item[1].name
     ):
         if latest[0] != name:
-            with np.errstate(over="ignore"):  # what is too large becomes infinite
+            with np.errstate(over="ignore"):  # values that are too large become infinite
                 latest = name, stored[name].read().astype(dtype, copy=False)
             if not np.isfinite(latest[1]).all():
                 raise PretrainedError(

@@ -12,7 +12,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from autolm.lm.run import Outcome
+from autolm.lm.run import RunOutcome
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.run_verdict import SMOOTHING
 from autolm.lm.training import StepMetrics, Training
@@ -27,7 +27,7 @@ def thousands(number: int) -> str:
 
 
 def perplexity(loss: float, digits: int) -> str:
-    """Write exp(loss), or if nobody could read it, its exponent.
+    """Format exp(loss); a very large value as a power of e.
 
     >>> perplexity(2.0, 2), perplexity(212389.4, 2)
     ('7.39', 'e^212389')
@@ -50,7 +50,7 @@ class Silence:
     def validated(self, step: int, loss: float) -> None:
         """Ignore a validation."""
 
-    def close(self, outcome: Outcome, folder: RunFolder) -> None:
+    def close(self, outcome: RunOutcome, folder: RunFolder) -> None:
         """Ignore the end."""
 
 
@@ -98,7 +98,9 @@ class TerminalReport:
             f"{corpus.name} · {thousands(text.train.num_targets)} train tokens · "
             f"{thousands(text.validation.num_targets)} validation tokens",
         )
-        levels = "   ".join(f"{name} {level:.3f}" for name, level in training.floors().items())
+        levels = "   ".join(
+            f"{name} {level:.3f}" for name, level in training.reference_losses().items()
+        )
         self._line("floors", f"{levels}   (nats per token)")
         self.console.print()
 
@@ -106,8 +108,8 @@ class TerminalReport:
         """Advance the progress bar."""
         self.tokens += metrics.tokens
         first = math.isnan(self.train_loss)
-        kept = 0.0 if first else SMOOTHING
-        self.train_loss = metrics.loss * (1 - kept) + (0 if first else self.train_loss * kept)
+        decay = 0.0 if first else SMOOTHING
+        self.train_loss = metrics.loss * (1 - decay) + (0 if first else self.train_loss * decay)
         self.progress.update(self.task, completed=metrics.step, numbers=self._numbers(metrics))
         self.latest = metrics
 
@@ -134,7 +136,7 @@ class TerminalReport:
         words.append(f"{speed / 1000:.0f}k tok/s")
         return say("  ".join(words))
 
-    def close(self, outcome: Outcome, folder: RunFolder) -> None:
+    def close(self, outcome: RunOutcome, folder: RunFolder) -> None:
         """Report how the run ended and what to do next."""
         seconds = time.perf_counter() - self.started
         self.console.print()
@@ -163,8 +165,8 @@ class TerminalReport:
             "saved",
             f"{folder.path}   checkpoint.safetensors  loss.png  samples.txt  metrics.jsonl",
         )
-        shown = outcome.sample.strip().splitlines()[:4]
-        for label, line in zip(["sample", "", "", ""], shown, strict=False):
+        sample_lines = outcome.sample.strip().splitlines()[:4]
+        for label, line in zip(["sample", "", "", ""], sample_lines, strict=False):
             self._print(label, printable(line, LONGEST))
         if not has_diverged:
             self._line("next", f"autolm sample {folder.path}     autolm step {folder.path}")

@@ -1,4 +1,4 @@
-"""Take a training run from where it is to its end: validate, save, report, stop when told to."""
+"""Run training until it is complete or a signal stops it: train, validate, save and report."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from autolm.lm.sampling import stream_text
 from autolm.lm.tokenizers.tokenizer import bytes_of
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 
-QUICK_VALIDATION = 20  # batches; the last validation takes the whole text
+QUICK_VALIDATION = 20  # batches; the last validation uses the whole text
 SAMPLE_TOKENS = 300
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended: done, or stopped by a signal after `step` steps; and how it went so far."""
+class RunOutcome:
+    """How a run ended: done, or stopped by a signal after `step` steps."""
 
     done: bool
     step: int
@@ -34,31 +34,31 @@ class Outcome:
     verdict: RunVerdict = NOTHING
 
 
-class Report(Protocol):
-    """Whom a run tells what it does."""
+class RunReport(Protocol):
+    """Receives the progress of a run."""
 
     def stepped(self, metrics: StepMetrics) -> None:
-        """Take note of one step."""
+        """Report one step."""
 
     def validated(self, step: int, loss: float) -> None:
-        """Take note of a validation loss."""
+        """Report a validation loss."""
 
 
-def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
-    """Train until all steps are done, or until SIGINT or SIGTERM; in either case save.
+def run(training: Training, folder: RunFolder, report: RunReport) -> RunOutcome:
+    """Train until all steps are done or until SIGINT or SIGTERM, then save.
 
     Raises
     ------
     NonFiniteLoss
-        When a number went wrong: what was saved before stays the last good state.
+        If a number is not finite. The last checkpoint is kept.
     NotSaved
-        When the folder cannot be written: what was saved before stays readable.
+        If the folder cannot be written. The last checkpoint stays readable.
     """
     engine = training.engine
     pending: list[dict[str, Any]] = []
 
     def validate_and_save(max_batches: int | None, *, record: bool) -> float:
-        loss = training.validate(max_batches)  # before the save: it stops what is not finite
+        loss = training.validate(max_batches)  # before saving: it raises if a number is not finite
         if record:
             pending.append({"step": training.step, "validation_loss": loss})
         folder.append_metrics(pending)
@@ -72,31 +72,31 @@ def run(training: Training, folder: RunFolder, report: Report) -> Outcome:
             try:
                 metrics = training.advance()
             except NonFiniteLoss:
-                folder.append_metrics(pending)  # they show how it came
+                folder.append_metrics(pending)  # they show how it diverged
                 raise
             pending.append(asdict(metrics))
             report.stepped(metrics)
             if training.step % training.config.validate_every == 0 and not training.done:
                 validate_and_save(QUICK_VALIDATION, record=True)
-        # Where it was stopped, and that it was done before, leave no trace in the metrics.
+        # A resumed run must have the same metrics as an uninterrupted one: record only the end.
         loss = validate_and_save(
             None if training.done else QUICK_VALIDATION, record=training.done and bool(pending)
         )
-        if not engine.leads:
-            return Outcome(training.done, training.step, loss, "")
+        if not engine.is_leader:
+            return RunOutcome(training.done, training.step, loss, "")
         records = list(folder.metrics())
-        folder.write(PLOT, draw_losses(records, training.corpus.name, training.floors()))
+        folder.write(PLOT, draw_losses(records, training.corpus.name, training.reference_losses()))
         sample = _sample(training)
         folder.write(SAMPLES, bytes_of(sample))
     baselines = training.baselines()
     verdict = verdict_on(
         records, baselines.uniform, baselines.bigram, last_is_whole=_is_long(training)
     )
-    return Outcome(training.done, training.step, loss, sample, verdict)
+    return RunOutcome(training.done, training.step, loss, sample, verdict)
 
 
 def _is_long(training: Training) -> bool:
-    """Whether the validation text has more batches than are measured on the way."""
+    """Whether the last validation uses more batches than those during training."""
     sizes = training.config.block_size, training.config.batch_size
     batches = training.text.validation.evaluation_batches(*sizes)
     return len(list(islice(batches, QUICK_VALIDATION + 1))) > QUICK_VALIDATION
@@ -112,10 +112,10 @@ def _sample(training: Training) -> str:
 
 @contextmanager
 def stop_requests(is_relayed: bool = False) -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM in a list instead of dying; a second SIGINT interrupts at once.
+    """Collect SIGINT and SIGTERM in a list; a second SIGINT raises KeyboardInterrupt.
 
-    But torchrun relays a Ctrl-C to workers that the terminal has sent it to already: then only a
-    third one does.
+    Workers receive each Ctrl-C twice, from the terminal and relayed by torchrun: with `is_relayed`,
+    the third SIGINT raises.
     """
     received: list[int] = []
 

@@ -1,11 +1,11 @@
-"""A run on disk: a folder that always holds a whole run, and nothing pickled.
+"""A run on disk: a folder that always contains a complete run, without pickles.
 
-The checkpoint is one file. A new one is written beside it, brought to the disk, and renamed over
-the old one: so a crash at any moment, a power loss too, leaves either the old checkpoint or the new
-one. A new folder gets its `config.json` last: with it, the folder is a run.
+The checkpoint is one file. A new one is written to a temporary file, synced to disk, and renamed
+over the old one, so that a crash or a power loss leaves either the old checkpoint or the new one. A
+new folder becomes a run when its `config.json` is written, as the last file.
 
-A folder may come from anywhere. Whatever is not a regular file, leads out of the folder, is damaged
-or does not fit the rest is refused in one line, before memory is allocated for it.
+Folders are untrusted. A file that is not regular, links out of the folder, is damaged or does not
+match the others is refused with a one-line error, before memory is allocated for it.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from autolm.lm.old_checkpoint import LEFTOVERS, OLD_FILES, open_old_checkpoint
 from autolm.lm.saved_state import Arrays, Checkpoint, Invariants, RunError, SavedState, checksum
 from autolm.lm.tokenizers import Tokenizer, tokenizer_from_json
 from autolm.nn import AdamW
-from autolm.outside.given_file import (
-    LONGEST_JSON,
-    LONGEST_TOKENIZER,
-    open_given,
-    parse_json,
-    read_given,
-    require_file,
-)
 from autolm.outside.lock import Busy, NoLocks, locked
 from autolm.outside.memory import physical_memory
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import (
+    MAX_JSON_BYTES,
+    MAX_TOKENIZER_BYTES,
+    open_untrusted,
+    parse_json,
+    read_untrusted,
+    require_file,
+)
 from autolm.outside.whole_file import PARTIAL, NotSaved, sync_folder, write_whole
 
 __all__ = ["Checkpoint", "NotSaved", "RunError", "RunFolder"]
@@ -56,9 +56,9 @@ __all__ = ["Checkpoint", "NotSaved", "RunError", "RunFolder"]
 CONFIG, TOKENIZER, CHECKPOINT = "config.json", "tokenizer.json", "checkpoint.safetensors"
 METRICS, PLOT, SAMPLES, TEXT = "metrics.jsonl", "loss.png", "samples.txt", "data.txt"
 LOCK = "process.lock"
-COPIES_OF_TEXT = 4  # at least: its bytes, its characters, and two bytes for each token
-EVERY_FILE = (CONFIG, TOKENIZER, CHECKPOINT, METRICS, PLOT, SAMPLES, TEXT)
-ITS_CHECKSUM = "it does not match the checksum in the checkpoint"
+COPIES_OF_TEXT = 4  # lower bound: bytes, characters, and two bytes per token
+ALL_FILES = (CONFIG, TOKENIZER, CHECKPOINT, METRICS, PLOT, SAMPLES, TEXT)
+CHECKSUM_MISMATCH = "it does not match the checksum in the checkpoint"
 
 
 class RunFolder:
@@ -67,14 +67,14 @@ class RunFolder:
     Raises
     ------
     RunError
-        From every method, where the folder or a file in it is missing or damaged.
+        From every method, if the folder or a file in it is missing or damaged.
     NotSaved
         From every method that writes.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._invariants: Invariants | None = None  # known once the run is created or loaded
+        self._invariants: Invariants | None = None  # set when the run is created or loaded
         self._new_config: bytes | None = None  # written with the next checkpoint
         self._has_warned = False  # that it cannot be locked
         self._is_old = False  # its checkpoint was read from the files of an earlier version
@@ -96,14 +96,14 @@ class RunFolder:
         checkpoint: Checkpoint,
         text: bytes | None = None,
     ) -> RunFolder:
-        """Make the folder of a new run: by default `runs/<today>-a`, or the next free letter.
+        """Create the folder of a new run, by default `runs/<today>-a` or the next free letter.
 
-        `text` is data that cannot be read again. A folder that cannot be written whole is removed.
+        `text` is stored if it cannot be read again. If writing fails, the folder is removed.
         """
         existed = path is not None and Path(path).exists()
-        folder = cls(_made(path))
+        folder = cls(_create_folder(path))
         try:
-            with folder.held():
+            with folder.lock():
                 folder._require_unused()
                 if text is not None:
                     folder.write(TEXT, text)
@@ -112,7 +112,7 @@ class RunFolder:
                 folder._invariants = Invariants(checksum(words), config.fixed())
                 folder.save(checkpoint)
                 folder.write(CONFIG, config.to_json().encode())
-                for parent in folder.path.absolute().parents:  # in which its name may be new
+                for parent in folder.path.absolute().parents:  # their directory entries may be new
                     with suppress(OSError):
                         sync_folder(parent)
         except BaseException:
@@ -130,7 +130,7 @@ class RunFolder:
                     path=self.path,
                 )
             )
-        for name in (METRICS, PLOT, SAMPLES):  # which only a whole run has
+        for name in (METRICS, PLOT, SAMPLES):  # only a complete run has them
             if os.path.lexists(self.path / name):
                 raise RunError(
                     message(
@@ -142,7 +142,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
-        """Open a folder that holds a run; nothing in it is changed."""
+        """Open the folder of a run, without changing anything in it."""
         folder = cls(path)
         if not folder.path.is_dir():
             raise RunError(
@@ -157,13 +157,13 @@ class RunFolder:
         return folder
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep every other process from writing into the folder; of several workers, one does.
+    def lock(self) -> Iterator[None]:
+        """Lock the folder against writes by other processes; only the first worker does this.
 
-        The lock ends with the block, and with the process, however that ends. A file of the run
-        that is not a regular file is refused before anything is written over it or into it.
+        The lock ends with the block or the process. A file of the run that is not regular is
+        refused before anything is written.
         """
-        for name in EVERY_FILE:
+        for name in ALL_FILES:
             if os.path.lexists(self.path / name):
                 with reading(self.path / name):
                     require_file(self.path / name, within=self.path)
@@ -194,7 +194,7 @@ class RunFolder:
     def config(self) -> TrainingConfig:
         """Read the choices of the run."""
         try:
-            return TrainingConfig.from_json(self._read(CONFIG, LONGEST_JSON))
+            return TrainingConfig.from_json(self._read(CONFIG, MAX_JSON_BYTES))
         except ValueError as error:
             raise error if isinstance(error, RunError) else self._damaged(CONFIG, error) from None
 
@@ -204,12 +204,12 @@ class RunFolder:
 
     def tokenizer(self) -> Tokenizer:
         """Read the tokenizer."""
-        content = self._read(TOKENIZER, LONGEST_TOKENIZER)
+        content = self._read(TOKENIZER, MAX_TOKENIZER_BYTES)
         invariants = None
         with suppress(RunError):  # the tokenizer of a damaged checkpoint can still be read
             invariants = self._saved().invariants
         if invariants and checksum(content) != invariants.tokenizer:
-            raise self._damaged(TOKENIZER, ITS_CHECKSUM)
+            raise self._damaged(TOKENIZER, CHECKSUM_MISMATCH)
         try:
             return tokenizer_from_json(parse_json(content))
         except ValueError as error:
@@ -221,9 +221,9 @@ class RunFolder:
         return self._read(TEXT, None if memory is None else memory // COPIES_OF_TEXT)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint, in one step.
+        """Replace the checkpoint atomically.
 
-        Changed choices are written first: any of them can continue from the old checkpoint too.
+        Changed options are written first: the old checkpoint is valid with them too.
         """
         content = checkpoint_to_bytes(checkpoint, self._invariants or self._current_invariants())
         if self._new_config is not None:
@@ -235,7 +235,7 @@ class RunFolder:
             self._is_old = False
 
     def load(self) -> Checkpoint:
-        """Read the last checkpoint and verify it; then remove what an interrupted write left."""
+        """Read and verify the last checkpoint; then remove the files of interrupted writes."""
         with self._checkpoint() as stored:
             self._require_invariants(stored.saved.invariants)
             shapes = stored.shapes(MODEL)
@@ -251,14 +251,14 @@ class RunFolder:
         self._remove(*(path.name for path in self.path.glob(PARTIAL)))
 
     def _remove(self, *names: str) -> None:
-        """Remove files as far as that is possible: none of them is ever read again."""
+        """Remove files that are no longer read; ignore errors."""
         for name in names:
             with suppress(OSError):
                 (self.path / name).unlink()
 
     @contextmanager
     def _checkpoint(self) -> Iterator[StoredCheckpoint]:
-        """Open the checkpoint of any version: only this method knows which files hold it."""
+        """Open the checkpoint, of this or an earlier version."""
         is_old = not os.path.lexists(self.path / CHECKPOINT) and any(
             os.path.lexists(self.path / name) for name in OLD_FILES
         )
@@ -268,12 +268,12 @@ class RunFolder:
             yield stored
 
     def _require_invariants(self, saved: Invariants | None) -> None:
-        """Refuse a tokenizer or fixed choices that are not those with which the run began."""
+        """Raise an error if the tokenizer or a fixed option differs from the start of the run."""
         if saved is None:
             return
         now = self._current_invariants()
         if now.tokenizer != saved.tokenizer:
-            raise self._damaged(TOKENIZER, ITS_CHECKSUM)
+            raise self._damaged(TOKENIZER, CHECKSUM_MISMATCH)
         for choice, value in saved.choices.items():
             if now.choices.get(choice) != value:
                 raise RunError(
@@ -288,21 +288,21 @@ class RunFolder:
                 )
 
     def _current_invariants(self) -> Invariants:
-        tokenizer = checksum(self._read(TOKENIZER, LONGEST_TOKENIZER))
+        tokenizer = checksum(self._read(TOKENIZER, MAX_TOKENIZER_BYTES))
         return Invariants(tokenizer, self.config().fixed())
 
     def require_shapes(self, expected: Iterable[tuple[str, tuple[int, ...]]]) -> None:
-        """Refuse weights that are not those of a model; only the header of the file is read."""
+        """Raise an error if the weights do not have these shapes; read only the header."""
         with self._checkpoint() as stored:
             stored.require_shapes(MODEL, expected, f"{CONFIG} with {TOKENIZER}")
 
     def weights(self) -> Arrays:
-        """Read the parameters of the model, by path, also while another process trains."""
+        """Read the parameters of the model by path; safe while another process trains."""
         with self._checkpoint() as stored:
             return stored.arrays(MODEL)
 
     def state(self) -> dict[str, Any]:
-        """Read where the run is."""
+        """Read the step and the position in the data."""
         return self._saved().state
 
     def _saved(self) -> SavedState:
@@ -311,17 +311,17 @@ class RunFolder:
 
     def _read(self, name: str, limit: int | None = None) -> bytes:
         with reading(self.path / name):
-            return read_given(self.path / name, limit, within=self.path)
+            return read_untrusted(self.path / name, limit, within=self.path)
 
     def _damaged(self, name: str, why: object) -> RunError:
         return damaged(self.path / name, why)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole or not at all; a new one gets the permissions of the checkpoint."""
+        """Write a file atomically; a new file gets the permissions of the checkpoint."""
         write_whole(self.path / name, content, mode=self._mode())
 
     def _mode(self) -> int | None:
-        """Return the permissions of the checkpoint; of several files, those that all have."""
+        """Return the permissions of the checkpoint; of several files, the common ones."""
         names = [CHECKPOINT] if (self.path / CHECKPOINT).exists() else OLD_FILES
         modes = [(self.path / n).stat().st_mode for n in names if (self.path / n).exists()]
         return reduce(and_, map(stat.S_IMODE, modes)) if modes else None
@@ -341,13 +341,13 @@ class RunFolder:
             raise NotSaved(self.path / METRICS, error) from None
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines of `metrics.jsonl`; a last one that was cut off ends it."""
+        """Yield the records of `metrics.jsonl`; stop at an incomplete last line."""
         if not os.path.lexists(self.path / METRICS):
             return
         with reading(self.path / METRICS):
-            opened = open_given(self.path / METRICS, within=self.path)
+            opened = open_untrusted(self.path / METRICS, within=self.path)
         with opened as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST_JSON), b""), 1):
+            for number, line in enumerate(iter(lambda: file.readline(MAX_JSON_BYTES), b""), 1):
                 try:
                     yield _metrics_record(line)
                 except ValueError as error:
@@ -363,10 +363,10 @@ class RunFolder:
                         )
                     ) from None
 
-    def forget_metrics_after(self, step: int) -> None:
-        """Drop what was measured after the checkpoint to which a run returns."""
-        kept = [record for record in self.metrics() if record["step"] <= step]
-        self.write(METRICS, "".join(json.dumps(record) + "\n" for record in kept).encode())
+    def drop_metrics_after(self, step: int) -> None:
+        """Drop the records after the step of the checkpoint that is resumed."""
+        earlier = [record for record in self.metrics() if record["step"] <= step]
+        self.write(METRICS, "".join(json.dumps(record) + "\n" for record in earlier).encode())
 
 
 def _metrics_record(line: bytes) -> dict[str, Any]:
@@ -385,23 +385,26 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
-def _made(path: str | Path | None) -> Path:
-    """Make the folder of a run: without a path runs/<today>-a, -b, … -z, -aa, …, the first free."""
+def _create_folder(path: str | Path | None) -> Path:
+    """Create the folder of a run: without a path, the first free runs/<today>-a, -b, ….
+
+    After -z comes -aa.
+    """
     if path is not None:
-        return _folder(Path(path), may_be_there=True)
+        return _make_directory(Path(path), exist_ok=True)
     number = 0
     while True:
         try:
-            return _folder(Path("runs") / f"{date.today().isoformat()}-{_letters(number)}")
+            return _make_directory(Path("runs") / f"{date.today().isoformat()}-{_letters(number)}")
         except FileExistsError:
             number += 1
 
 
-def _folder(path: Path, *, may_be_there: bool = False) -> Path:
+def _make_directory(path: Path, *, exist_ok: bool = False) -> Path:
     try:
-        path.mkdir(parents=True, exist_ok=may_be_there)
+        path.mkdir(parents=True, exist_ok=exist_ok)
     except OSError as error:
-        if isinstance(error, FileExistsError) and not may_be_there:
+        if isinstance(error, FileExistsError) and not exist_ok:
             raise
         raise RunError(
             message(

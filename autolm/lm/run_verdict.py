@@ -17,7 +17,7 @@ PROGRESS = 0.005  # relative to the first loss
 RISE = 0.02  # relative to the best validation loss
 
 Record = Mapping[str, Any]
-Kind = Literal["diverged", "overfitting", "no progress", "validation not measured", ""]
+VerdictKind = Literal["diverged", "overfitting", "no progress", "validation not measured", ""]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RunVerdict:
         The next thing to try.
     """
 
-    kind: Kind
+    kind: VerdictKind
     evidence: str = ""
     advice: str = ""
 

@@ -1,4 +1,4 @@
-"""How a trained model writes: text that comes piece by piece, one token after another."""
+"""Generate text from a trained model, one token at a time."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def stream_text(
     rng: np.random.Generator,
     recorded: bool = False,
 ) -> Iterator[str]:
-    """Yield the prompt, then what a model writes after it, piece by piece as it comes.
+    """Yield the prompt, then the generated text, one token at a time.
 
-    Of kind "lines", the model sees the line that it is writing and nothing before it, as it did in
-    training; of kind "stream", as much as it can. Bytes that are not yet a whole character wait for
-    the rest of it. With `recorded` the layers are recorded, see `KVCachedDecoder`.
+    For kind "lines" the model sees only the current line, as in training; for "stream" it sees the
+    last `max_len` tokens. Incomplete UTF-8 characters are buffered until they are complete. With
+    `recorded` the layers are recorded, see `KVCachedDecoder`.
 
     Raises
     ------
     ValueError
-        When the tokenizer does not know a character of the prompt, or a parameter is out of range.
+        If the tokenizer does not know a character of the prompt, or an argument is out of range.
     """
     if not hasattr(model, "decoder"):
         raise TypeError(
@@ -76,5 +76,5 @@ def _knows_newline(tokenizer: Tokenizer) -> bool:
 
 
 def _last_index(token_ids: list[int], token_id: int) -> int:
-    """Return where a token occurs last; 0 if it does not."""
+    """Return the last index of a token; 0 if it does not occur."""
     return max((i for i, other in enumerate(token_ids) if other == token_id), default=0)

@@ -1,6 +1,6 @@
 """The state of a checkpoint: the step, the position in the data, and how to verify the rest.
 
-It names the checksum of every array of the checkpoint, the checksum of the tokenizer and the
+It contains the checksum of every array of the checkpoint, the checksum of the tokenizer and the
 choices that are fixed for the whole run, and has a checksum of its own: a file that was damaged,
 mixed up or edited is noticed before the next step of training.
 """
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from autolm.outside.given_file import parse_json
 from autolm.outside.message import message
+from autolm.outside.untrusted_file import parse_json
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -104,5 +104,5 @@ def checksum_of_array(array: NDArray[Any]) -> str:
 
 
 def checksum_of_json(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of a JSON object, whatever the order of its keys."""
+    """Return the SHA-256 of a JSON object with sorted keys."""
     return checksum(json.dumps(content, sort_keys=True).encode())

@@ -41,7 +41,7 @@ GPT3 = replace(
 """Brown et al., Language Models are Few-Shot Learners (2020), table 2.1."""
 
 # The kind of module that a parameter is counted in, by the first word of its path.
-KINDS = {
+MODULE_KINDS = {
     "embedding": "embedding",
     "position_embedding": "positions",
     "attention": "attention",
@@ -60,7 +60,7 @@ class PartSize:
     Attributes
     ----------
     parameters
-        How many numbers are trained.
+        The number of parameters.
     flops
         Operations of a forward pass, per token of a full context.
     """
@@ -78,12 +78,15 @@ def parts(design: Design) -> list[PartSize]:
     >>> sum(part.parameters for part in parts(GPT3)) / 1e9
     174.604...
     """
-    parameters, flops = dict.fromkeys(KINDS.values(), 0), dict.fromkeys(KINDS.values(), 0)
+    parameters, flops = (
+        dict.fromkeys(MODULE_KINDS.values(), 0),
+        dict.fromkeys(MODULE_KINDS.values(), 0),
+    )
     outside = replace(design, num_layers=0).parameter_shapes()
     shapes = [(path, shape, 1) for path, shape in outside]
     shapes += [(*item, design.num_layers) for item in design.block_shapes().items()]
     for path, shape, copies in shapes:
-        kind, numbers = KINDS[path.partition(".")[0]], copies * math.prod(shape)
+        kind, numbers = MODULE_KINDS[path.partition(".")[0]], copies * math.prod(shape)
         parameters[kind] += numbers
         if kind in ("attention", "feed_forward") and len(shape) == 2:
             flops[kind] += 2 * numbers
@@ -98,7 +101,7 @@ def parts(design: Design) -> list[PartSize]:
 
 
 def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -> None:
-    """Refuse a model that does not fit into this machine, before anything is allocated.
+    """Raise ValueError if a model does not fit into memory, before anything is allocated.
 
     The estimate is a lower bound: parameters, positions, and in training also gradients, moments
     and the activations that a step keeps for each token in each layer.
@@ -106,7 +109,7 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
     Raises
     ------
     ValueError
-        When it does not fit.
+        If it does not fit.
     """
     model, available = tinylm_design(vocab_size, **config.architecture()), physical_memory()
     parameters = sum(part.parameters for part in parts(model))
@@ -132,12 +135,12 @@ def require_memory(config: TrainingConfig, vocab_size: int, *, training: bool) -
 
 
 def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
-    """Refuse a pretrained model whose parameters alone do not fit into this machine.
+    """Raise an error if the parameters of a pretrained model do not fit into memory.
 
     Raises
     ------
     PretrainedError
-        When they do not.
+        If they do not fit.
     """
     parameters, available = sum(part.parameters for part in parts(design)), physical_memory()
     needed = parameters * dtype.itemsize
@@ -155,16 +158,16 @@ def require_memory_to_load(design: Design, dtype: np.dtype[Any]) -> None:
 
 
 def worker_table(models: Sequence[Design], workers: int) -> Table:
-    """Tabulate what each of several workers holds, sends in a step, and computes.
+    """Tabulate the memory, traffic per step and operations of each of several workers.
 
-    With DDP each holds everything: weights, gradient and two moments. With FSDP it holds its share,
-    and for a moment all of one layer, weights and gradient, at least: PyTorch gathers the weights
-    of the next layer ahead, keeps those outside the layers, and copies what it sends. To add
-    gradients up in a ring, a worker sends each number twice, but for its own share (Rajbhandari et
-    al., ZeRO (2020), section 7); with FSDP weights are gathered for the forward and for the
-    backward pass, and gradients summed, three times in all. Training takes three times the
-    operations of the forward pass (Kaplan et al., Scaling Laws for Neural Language Models (2020),
-    section 2.1). Activations come on top.
+    With DDP each worker holds weights, gradients and two moments of the whole model. With FSDP it
+    holds its share, plus at least the weights and gradients of one whole layer at a time: PyTorch
+    prefetches the next layer, keeps the weights outside the layers, and copies what it sends. In a
+    ring all-reduce a worker sends each number twice, except its own share (Rajbhandari et al., ZeRO
+    (2020), section 7). With FSDP it sends three times as much: weights are gathered in the forward
+    and the backward pass, and gradients are reduced. Training takes three times the operations of
+    the forward pass (Kaplan et al., Scaling Laws for Neural Language Models (2020), section 2.1).
+    Activations are not counted.
     """
     from rich.table import Table
 
@@ -172,26 +175,26 @@ def worker_table(models: Sequence[Design], workers: int) -> Table:
     rows: dict[str, list[str]] = {}
     for model in models:
         table.add_column(model.name, justify="right")
-        for name, figure in _of_worker(model, workers).items():
+        for name, figure in _worker_figures(model, workers).items():
             rows.setdefault(name, []).append(figure)
     for name, figures in rows.items():
         table.add_row(say(name), *figures)
     return table
 
 
-def _of_worker(model: Design, workers: int) -> dict[str, str]:
+def _worker_figures(model: Design, workers: int) -> dict[str, str]:
     sized = {part.name: part for part in parts(model)}
     parameters = sum(part.parameters for part in sized.values())
     in_layers = sized["attention"].parameters + sized["feed_forward"].parameters
     outside = sized["embedding"].parameters + sized["positions"].parameters
     gathered = max(in_layers / model.num_layers, outside + sized["W_out"].parameters)
     flops = 3 * sum(part.flops for part in sized.values()) / workers
-    whole, others = parameters * NUMBERS_TO_TRAIN * BYTES, 1 - 1 / workers
+    total, remote = parameters * NUMBERS_TO_TRAIN * BYTES, 1 - 1 / workers
     return {
-        "ddp: holds": _short(whole) + "B",
-        "ddp: sends in a step": _short(2 * others * parameters * BYTES) + "B",
-        "fsdp: holds at least": _short(whole / workers + 2 * gathered * BYTES) + "B",
-        "fsdp: sends in a step": _short(3 * others * parameters * BYTES) + "B",
+        "ddp: holds": _short(total) + "B",
+        "ddp: sends in a step": _short(2 * remote * parameters * BYTES) + "B",
+        "fsdp: holds at least": _short(total / workers + 2 * gathered * BYTES) + "B",
+        "fsdp: sends in a step": _short(3 * remote * parameters * BYTES) + "B",
         "FLOPs for a token of the batch": _short(flops),
     }
 

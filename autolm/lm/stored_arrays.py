@@ -1,7 +1,7 @@
-"""The arrays of a folder of safetensors files: what there is, before any of it is read.
+"""List and read the arrays in a folder of safetensors files.
 
-Published models are often in bfloat16, which NumPy has not; and in several files. Every number
-comes out as float32, or as float64 where it was that.
+Published models are often stored in several files, and in bfloat16, which NumPy lacks. Arrays are
+converted to float32, except float64 ones.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autolm.lm.design import PretrainedError
-from autolm.outside.given_file import open_given
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import open_untrusted
 
-KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a file."""
+    """An array in a safetensors file."""
 
     file: Path
     kind: str
     shape: tuple[int, ...]
-    start: int  # its first byte
+    start: int  # offset of its first byte
 
     def read(self) -> NDArray[Any]:
-        """Return the numbers, of one of the `KINDS`, in memory of their own."""
-        stored = np.memmap(self.file, KINDS[self.kind], "r", self.start, self.shape)
+        """Read the array into memory; its dtype must be one of `DTYPES`."""
+        stored = np.memmap(self.file, DTYPES[self.kind], "r", self.start, self.shape)
         if self.kind == "BF16":  # the upper half of a float32
             return (stored.astype("<u4") << 16).view("<f4").astype(np.float32, copy=False)
         return np.array(stored, np.float64 if self.kind == "F64" else np.float32)
 
 
 def stored_arrays(folder: Path) -> dict[str, StoredArray]:
-    """Say what arrays there are in a folder, in one file or many.
+    """List the arrays in the safetensors files of a folder.
 
     Raises
     ------
     PretrainedError
-        When there are none, or a file is damaged.
+        If there are no weights, or a file is damaged.
     """
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -53,27 +53,27 @@ def stored_arrays(folder: Path) -> dict[str, StoredArray]:
         raise PretrainedError(
             message("{folder}: has no .safetensors: {reason}", folder=folder, reason=reason)
         )
-    found: dict[str, StoredArray] = {}
+    arrays: dict[str, StoredArray] = {}
     for file in files:
         for name, array in _arrays_of(file).items():
-            if name in found:
+            if name in arrays:
                 raise PretrainedError(
                     message(
                         "{file}: {name} stands in {name2} too",
                         file=file,
                         name=name,
-                        name2=found[name].file.name,
+                        name2=arrays[name].file.name,
                     )
                 )
-            found[name] = array
-    return found
+            arrays[name] = array
+    return arrays
 
 
 def _arrays_of(file: Path) -> dict[str, StoredArray]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with open_given(file) as opened, safe_open(file, "numpy"):  # sees that it is whole
+        with open_untrusted(file) as opened, safe_open(file, "numpy"):  # safe_open validates it
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length))
     except SafetensorError:

@@ -1,4 +1,4 @@
-"""The loss of a model on one text, as in training, and the tokens of its rows."""
+"""Compute the loss of a model on one text, and find the tokens of its graph's rows."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,18 @@ from autolm.walking.wording import visible_token
 def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) -> Tensor:
     """Return the mean negative log-likelihood of the tokens of a text, in nats, with its graph.
 
-    Of kind "lines" the text is one line, and its beginning and its end are predicted too; of kind
-    "stream" the first token, before which nothing stands, is not.
+    For kind "lines" the text is one line between two newlines, so that its first token and its end
+    are targets too; for "stream" the first token is not a target.
 
     Raises
     ------
     ValueError
-        When the text is too short or too long, or has a character that the tokenizer does not know.
+        If the text is too short or too long, or has a character that the tokenizer does not know.
     """
     read_kind("text_loss", "model", model, LanguageModel, "a TinyLM")
     read_kind("text_loss", "tokenizer", tokenizer, Tokenizer, "a Tokenizer")
     read_choice("text_loss", "kind", kind, ("lines", "stream"))
-    tokenizer.encode(text)  # what it does not know it names by its place in the text
+    tokenizer.encode(text)  # an unknown character is reported by its position
     token_ids = np.array(tokenizer.encode(f"\n{text}\n" if kind == "lines" else text))
     if len(token_ids) < 2:
         raise ValueError(
@@ -47,53 +47,53 @@ def text_loss(model: LanguageModel, tokenizer: Tokenizer, kind: str, text: str) 
 
 
 def tokens_of(loss: Tensor, tokenizer: Tokenizer | Sequence[str]) -> Tokens:
-    """Return the tokens that a model read, and which nodes under its loss have a row for each.
+    """Return the input tokens of a loss, and the nodes in its graph with one row per token.
 
     Parameters
     ----------
     loss
-        That of a model on one text.
+        The loss of a model on one text.
     tokenizer
-        What made the ids; or the words that they number, from 0 up.
+        The tokenizer of the ids, or the list of words that they index.
 
     Raises
     ------
     ValueError
-        When the graph is not of one text that was read by a model, or an id has no word.
+        If the graph does not contain exactly one embedding of one text, or an id has no token.
     """
     nodes = topological_order(read_kind("tokens_of", "loss", loss, Tensor, "a Tensor"))
-    read = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
-    if len(read) != 1 or read[0].ndim != 1:
+    embedded = [node.attributes["token_ids"] for node in nodes if node.op is ops.embedding]
+    if len(embedded) != 1 or embedded[0].ndim != 1:
         raise ValueError(message("tokens_of: loss must be that of a model on one text (time,)"))
-    known = _vocabulary(tokenizer)
-    if int(read[0].max()) >= len(known):
+    vocabulary = _vocabulary(tokenizer)
+    if int(embedded[0].max()) >= len(vocabulary):
         raise ValueError(
             message(
                 "tokens_of: id {read} is read, but there are {count} tokens",
-                read=read[0].max(),
-                count=len(known),
+                read=embedded[0].max(),
+                count=len(vocabulary),
             )
         )
-    texts = tuple(known[token_id] for token_id in read[0])
-    # What comes of the rows that were looked up is (time, width) too, and so are their positions.
-    made = {node for node in nodes if node.op is ops.embedding}
+    texts = tuple(vocabulary[token_id] for token_id in embedded[0])
+    # Results that depend on the embedded rows, and the positions, have one row per token if 2-d.
+    dependent = {node for node in nodes if node.op is ops.embedding}
     for node in nodes:
-        if node.name == "positions" or any(parent in made for parent in node.parents):
-            made.add(node)
-    rows = [node for node in nodes if node in made and np.ndim(node.data) == 2]
-    return Tokens(texts, dict.fromkeys(rows, 0), known)
+        if node.name == "positions" or any(parent in dependent for parent in node.parents):
+            dependent.add(node)
+    rows = [node for node in nodes if node in dependent and np.ndim(node.data) == 2]
+    return Tokens(texts, dict.fromkeys(rows, 0), vocabulary)
 
 
 def _vocabulary(tokenizer: Tokenizer | Sequence[str]) -> tuple[str, ...]:
     if isinstance(tokenizer, list | tuple) and all(isinstance(word, str) for word in tokenizer):
         return tuple(map(visible_token, tokenizer))
     expected = "a Tokenizer or a list of words"
-    known = read_kind("tokens_of", "tokenizer", tokenizer, Tokenizer, expected)
-    return tuple(_shown(known.token_bytes(i)) for i in range(known.vocab_size))
+    checked = read_kind("tokens_of", "tokenizer", tokenizer, Tokenizer, expected)
+    return tuple(_display(checked.token_bytes(i)) for i in range(checked.vocab_size))
 
 
-def _shown(token: bytes) -> str:
-    """Write a token; a part of a character by its bytes."""
+def _display(token: bytes) -> str:
+    """Format a token; an incomplete character as escaped bytes."""
     try:
         return visible_token(token.decode())
     except UnicodeDecodeError:

@@ -50,9 +50,9 @@ class TinyLM(Transformer):
     causal
         Whether a position sees only itself and earlier positions, as generation requires.
     dtype
-        Of the parameters and of all results.
+        The dtype of the parameters and results.
     seed
-        Of the initial parameters; with None they differ each time.
+        The random seed of the initial parameters; None for different ones each time.
 
     Raises
     ------

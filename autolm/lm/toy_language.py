@@ -1,10 +1,10 @@
 """The built-in toy language: small tales of beasts, birds and people, with a known entropy.
 
-What TinyLM trains on by default. Its sentences have things to learn at every distance: spelling;
+TinyLM trains on it by default. Its sentences have regularities at every distance: spelling;
 "an" before a vowel; nouns that take their own adjectives and verbs; verbs that take their own
 objects; the number of the subject, which the verb must keep across "from the hills"; the tense,
 which the first words of a sentence set for its verb; and "does", after which the verb stays bare
-and a question mark must come. `grammar` says how the entropy follows from the rules.
+and a question mark must come. `grammar` computes the entropy from the rules.
 """
 
 from autolm.lm.grammar import Grammar
@@ -36,7 +36,7 @@ _ADJECTIVES = {
     "person": ("brave", "happy", "kind", "tired"),
 }
 
-# Each verb as it is with one, with many (and after "does"), and in the past; then what follows it.
+# Each verb in singular, plural (and after "does") and past, followed by its complement.
 _DEEDS = {
     "everyone": {
         "hides/hide/hid <place>": 2,

@@ -1,4 +1,4 @@
-"""Trained models: of a run folder, or pretrained and in a folder of Hugging Face."""
+"""Load trained models, from a run folder or a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import Tokenizer
 
 
-class Trained(NamedTuple):
+class TrainedModel(NamedTuple):
     """A model, its tokenizer, and whether its texts are lines or a stream."""
 
     model: LanguageModel
@@ -23,7 +23,7 @@ class Trained(NamedTuple):
     kind: str
 
 
-def trained(folder: str | Path) -> Trained:
+def trained(folder: str | Path) -> TrainedModel:
     """Load a run folder, or a pretrained model of Hugging Face.
 
     Raises
@@ -33,12 +33,12 @@ def trained(folder: str | Path) -> Trained:
     """
     if is_pretrained(folder):
         model, tokenizer = load_pretrained(folder)
-        return Trained(model, tokenizer, _kind_of_texts(Path(folder), tokenizer))
+        return TrainedModel(model, tokenizer, _text_kind(Path(folder), tokenizer))
     run = RunFolder.open(folder)
-    return Trained(trained_model(run), run.tokenizer(), run.config().kind)
+    return TrainedModel(trained_model(run), run.tokenizer(), run.config().kind)
 
 
-def _kind_of_texts(folder: Path, tokenizer: Tokenizer) -> str:
+def _text_kind(folder: Path, tokenizer: Tokenizer) -> str:
     """Return "lines" for an exported run of lines, where a newline begins and ends a text."""
     boundary = read_config(folder).get("bos_token_id")
     if not isinstance(boundary, int) or not 0 <= boundary < tokenizer.vocab_size:
@@ -47,7 +47,7 @@ def _kind_of_texts(folder: Path, tokenizer: Tokenizer) -> str:
 
 
 def trained_model(folder: RunFolder) -> TinyLM:
-    """Make the model of a run, with its trained parameters."""
+    """Load the trained model of a run."""
     config, tokenizer = choices_of(folder)
     require_memory(config, tokenizer.vocab_size, training=False)
     model = TinyLM(tokenizer.vocab_size, **config.architecture())
@@ -56,9 +56,9 @@ def trained_model(folder: RunFolder) -> TinyLM:
 
 
 def choices_of(folder: RunFolder) -> tuple[TrainingConfig, Tokenizer]:
-    """Read the choices and the tokenizer of a run, and verify the shapes of its parameters.
+    """Read the options and the tokenizer of a run, and verify the shapes of its parameters.
 
-    Neither the model nor its parameters are loaded for this.
+    The parameters themselves are not loaded.
     """
     config, tokenizer = folder.config(), folder.tokenizer()
     design = tinylm_design(tokenizer.vocab_size, **config.architecture())

@@ -16,12 +16,12 @@ from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig
 from autolm.lm.corpora import Corpus
 from autolm.lm.encoding import EncodedCorpus, encode_corpus
-from autolm.lm.engine import Engine, NumPyEngine
 from autolm.lm.history import History
 from autolm.lm.run_folder import Checkpoint, RunError
 from autolm.lm.size import require_memory
 from autolm.lm.tinylm import TinyLM
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
+from autolm.lm.training_engine import NumPyEngine, TrainingEngine
 from autolm.nn import schedule
 from autolm.outside.message import message
 from autolm.tensor.tensor import Tensor
@@ -33,9 +33,9 @@ class NonFiniteLoss(ArithmeticError):
     Attributes
     ----------
     number
-        What it is: nan or inf.
+        The value: nan or inf.
     loss
-        The loss of that step with its graph, made once more, by NumPy, with locations recorded.
+        The loss of that step with its graph, recomputed in NumPy with locations recorded.
     """
 
     def __init__(self, what: str, number: float, step: int, loss: Tensor) -> None:
@@ -47,7 +47,7 @@ class NonFiniteLoss(ArithmeticError):
 class StepMetrics:
     """The measurements of one training step."""
 
-    step: int  # how many steps are done
+    step: int  # number of completed steps
     loss: float
     gradient_norm: float  # before clipping
     learning_rate: float
@@ -55,7 +55,7 @@ class StepMetrics:
 
 
 def train_tokenizer(config: TrainingConfig, corpus: Corpus) -> Tokenizer:
-    """Make the tokenizer of a run: characters, or BPE trained on the training text."""
+    """Create the tokenizer of a run: characters, or BPE trained on the training text."""
     if config.tokenizer == "characters":
         return CharacterTokenizer.train(corpus.text)
     return BPETokenizer.train(corpus.train, config.num_merges, split="gpt")
@@ -67,20 +67,20 @@ class Training:
     Parameters
     ----------
     config
-        The choices of the run.
+        The options of the run.
     corpus
         The text.
     tokenizer
-        Turns the text into tokens.
+        The tokenizer of the text.
     engine
-        Makes of the model and the choices what trains it.
+        Creates the engine from the model and the options.
 
     Attributes
     ----------
     model
-        The model; of an engine that is not NumPy's, as it was at the last checkpoint.
+        The model in NumPy; with another engine, its state at the last checkpoint.
     history
-        What was measured since this object was made; a notebook shows it as a picture.
+        The measurements since this object was created; a notebook shows them as a plot.
 
     Raises
     ------
@@ -95,7 +95,7 @@ class Training:
         config: TrainingConfig,
         corpus: Corpus,
         tokenizer: Tokenizer,
-        engine: Callable[[TinyLM, TrainingConfig], Engine] = NumPyEngine,
+        engine: Callable[[TinyLM, TrainingConfig], TrainingEngine] = NumPyEngine,
     ) -> None:
         self.config, self.corpus, self.tokenizer = config, corpus, tokenizer
         self.text: EncodedCorpus = encode_corpus(corpus, tokenizer)
@@ -121,7 +121,7 @@ class Training:
             final_learning_rate=config.final_learning_rate,
         )
         self.step = 0
-        self.history = History(corpus.name, self.floors)
+        self.history = History(corpus.name, self.reference_losses)
 
     @property
     def done(self) -> bool:
@@ -137,7 +137,7 @@ class Training:
         by_character = isinstance(self.tokenizer, CharacterTokenizer)
         return self.corpus.true_entropy if by_character else None
 
-    def floors(self) -> dict[str, float]:
+    def reference_losses(self) -> dict[str, float]:
         """Return the levels to compare a loss with, by name, in nats per token, highest first."""
         baselines = self.baselines()
         levels = {name: getattr(baselines, name) for name in ("uniform", "unigram", "bigram")}
@@ -150,25 +150,25 @@ class Training:
         Raises
         ------
         NonFiniteLoss
-            When the loss or its gradient is not finite; the parameters are then unchanged.
+            If the loss or its gradient is not finite; the parameters are then unchanged.
         """
         batch = self.batches.next_batch()
         rate = self.learning_rate(self.step)
-        found = self.engine.advance(batch, rate)
-        if not found.is_finite:
-            what = "gradient norm" if math.isfinite(found.loss) else "loss"
-            number = found.gradient_norm if math.isfinite(found.loss) else found.loss
+        result = self.engine.advance(batch, rate)
+        if not result.is_finite:
+            what = "gradient norm" if math.isfinite(result.loss) else "loss"
+            number = result.gradient_norm if math.isfinite(result.loss) else result.loss
             raise self._non_finite(what, number, self.step + 1, batch)
         self.step += 1
-        metrics = StepMetrics(self.step, *found, rate, _num_targets(batch))
+        metrics = StepMetrics(self.step, *result, rate, _num_targets(batch))
         self.history.records.append(asdict(metrics))
         return metrics
 
     def _non_finite(self, what: str, number: float, step: int, batch: Batch) -> NonFiniteLoss:
-        self.engine.checkpoint()  # brings the parameters into the model
+        self.engine.checkpoint()  # copies the parameters to the model
         with record_locations():
-            again = self.model.compute_loss(*batch)
-        return NonFiniteLoss(what, number, step, again)
+            loss = self.model.compute_loss(*batch)
+        return NonFiniteLoss(what, number, step, loss)
 
     def validate(self, max_batches: int | None = None) -> float:
         """Return the loss in nats per token on the validation text, or on its first batches.
@@ -176,7 +176,7 @@ class Training:
         Raises
         ------
         NonFiniteLoss
-            When it is not finite: the last step has spoilt the parameters.
+            If it is not finite.
         """
         total, count = 0.0, 0
         batches = self.text.validation.evaluation_batches(
@@ -211,7 +211,7 @@ class Training:
         Raises
         ------
         RunError
-            When it belongs to another model or to other data.
+            If it belongs to another model or to other data.
         """
         if checkpoint.state.get("data_sha256") != digest(self.corpus):
             raise RunError(

@@ -115,5 +115,5 @@ def _block(design: Design, layer: int, arrays: Arrays) -> Block:
 def _norm(design: Design, arrays: Arrays, path: str) -> LayerNorm | RMSNorm:
     dtype = arrays[f"{path}.gain"].dtype
     norm = (RMSNorm if design.is_gated else LayerNorm)(design.d_model, eps=design.eps, dtype=dtype)
-    norm.load_state({own: arrays[f"{path}.{own}"] for own in norm.state()})
+    norm.load_state({name: arrays[f"{path}.{name}"] for name in norm.state()})
     return norm

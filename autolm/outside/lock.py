@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from autolm.outside.given_file import open_given
 from autolm.outside.message import message
+from autolm.outside.untrusted_file import open_untrusted
 
 # The errors of file systems that have no locks, as NFS without its lock daemon.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
@@ -93,7 +93,7 @@ def _write_process_id(descriptor: int) -> None:
 
 def _holder(path: Path) -> int | None:
     try:
-        with open_given(path) as file:
+        with open_untrusted(path) as file:
             word = file.read(20).strip()
     except OSError:  # as on Windows, where a locked file cannot be read
         return None

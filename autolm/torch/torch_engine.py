@@ -23,8 +23,8 @@ from torch.nn import functional as F
 
 from autolm.lm.batches import IGNORE_INDEX, Batch
 from autolm.lm.config import TrainingConfig
-from autolm.lm.engine import Advance, Arrays, Engine
 from autolm.lm.tinylm import TinyLM
+from autolm.lm.training_engine import Arrays, StepResult, TrainingEngine
 from autolm.nn.saved_arrays import fitting_arrays
 from autolm.outside.message import message
 from autolm.torch.torch_model import (
@@ -43,13 +43,13 @@ OPTIMIZER_STATE_NAMES = {
 }  # autolm's name -> PyTorch's name
 
 
-class TorchEngine(Engine):
+class TorchEngine(TrainingEngine):
     """Train with a PyTorch module and PyTorch's AdamW.
 
     Parameters
     ----------
     model, config
-        See `Engine`.
+        See `TrainingEngine`.
     workers
         The workers that share the batch.
     compiled
@@ -67,7 +67,7 @@ class TorchEngine(Engine):
         self, model: TinyLM, config: TrainingConfig, workers: Workers, *, compiled: bool = False
     ) -> None:
         super().__init__(model, config)
-        self.workers, self.num_workers, self.leads = workers, workers.size, workers.rank == 0
+        self.workers, self.num_workers, self.is_leader = workers, workers.size, workers.rank == 0
         if workers.size > config.batch_size:
             raise ValueError(
                 f"batch_size {config.batch_size} does not reach for {workers.size} workers: "
@@ -113,14 +113,14 @@ class TorchEngine(Engine):
                 fully_shard(part, mesh=mesh)
         return self.torch_model
 
-    def advance(self, batch: Batch, learning_rate: float) -> Advance:
+    def advance(self, batch: Batch, learning_rate: float) -> StepResult:
         """Run forward, backward and AdamW together with the other workers."""
         with self.workers.reporting_losses(), _compile_errors():
             self.optimizer.zero_grad()
             partial_loss = self._loss_of_rows(batch)
             torch.autograd.backward(partial_loss)
             loss = self.workers.total(partial_loss.detach()) / self.num_workers
-            advance = Advance(loss.item(), self._gradient_norm())
+            advance = StepResult(loss.item(), self._gradient_norm())
             if advance.is_finite:
                 for group in self.optimizer.param_groups:
                     group["lr"] = learning_rate
@@ -186,7 +186,7 @@ class TorchEngine(Engine):
                         if moment is None
                         else as_array(moment, parameter)
                     )
-        if self.leads:
+        if self.is_leader:
             self.model.load_state(state)
         return state, memory
 
@@ -229,7 +229,7 @@ class TorchEngine(Engine):
 
     def from_leader(self, text: str) -> str:
         """Broadcast the leader's text: sum its bytes with zeros from the other workers."""
-        encoded = list(os.fsencode(text)) if self.leads else []
+        encoded = list(os.fsencode(text)) if self.is_leader else []
         device = self.workers.device
         with self.workers.reporting_losses():
             length = self.workers.total(torch.tensor(len(encoded), device=device))

@@ -21,7 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from autolm.lm.agreement import Facts, require_agreement
 from autolm.lm.config import DeviceName, DTypeName, Parallel
-from autolm.lm.engine import WorkerLost
+from autolm.lm.training_engine import WorkerLost
 from autolm.outside.message import message
 
 # Patterns in the errors of gloo and NCCL for a lost connection.

@@ -16,8 +16,8 @@ from rich.table import Table
 from autolm.cli.runs import corpus_of
 from autolm.lm.batches import IGNORE_INDEX
 from autolm.lm.config import PYTHON_DOCUMENTATION, TrainingConfig
-from autolm.lm.engine import NumPyEngine
 from autolm.lm.training import Training, train_tokenizer
+from autolm.lm.training_engine import NumPyEngine
 from benchmarks.race import Contestant, Outcome, Race, enter
 
 ENGINES = ("numpy", "numpy --native", "torch", "torch --compile")

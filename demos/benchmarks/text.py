@@ -127,7 +127,7 @@ def encoder(name: str, path: str | None, size: int, merges: int) -> Contestant:
         )
         return Contestant(name, lambda: digest(theirs.encode_ordinary(text)))
     if name == "tokenizers":
-        from autolm.lm.export import tokenizer_json
+        from autolm.lm.huggingface_export import tokenizer_json
 
         content = json.dumps(tokenizer_json(ours))
         hugging: Any = import_module(name).Tokenizer.from_str(content)

@@ -166,7 +166,7 @@ def test_interrupted_while_it_is_loaded_a_command_says_one_line() -> None:
 def test_a_second_process_is_told_whose_a_run_is_and_changes_nothing(home: Path) -> None:
     shutil.rmtree(home / "run", ignore_errors=True)
     shutil.copytree(home / "whole", home / "run")
-    with RunFolder.open(home / "run").held():
+    with RunFolder.open(home / "run").lock():
         before = contents(home / "run")
         ended = autolm(home, "train", "--resume", "run")
         assert ended.code == 2

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autolm.lm.batches import IGNORE_INDEX
-from autolm.lm.corpora import Corpus, Kind
+from autolm.lm.corpora import Corpus, TextKind
 from autolm.lm.encoding import EncodedText, encode_corpus
 from autolm.lm.tokenizers import BPETokenizer, CharacterTokenizer, Tokenizer
 
@@ -40,7 +40,7 @@ def test_targets_spell_the_text_after_the_first_token_of_a_stream(
     st.text("ab\né", min_size=3, max_size=40), st.sampled_from(["lines", "stream"]), st.booleans()
 )
 def test_numbers_of_targets_and_bytes_are_those_of_the_targets(
-    text: str, kind: Kind, with_bpe: bool
+    text: str, kind: TextKind, with_bpe: bool
 ) -> None:
     corpus = Corpus("random", text + "\n", "a\n", kind=kind)
     tokenizer = BPETokenizer.train(text, 3) if with_bpe else CharacterTokenizer.train(text + "a\n")

@@ -66,10 +66,10 @@ def test_the_floors_are_the_baselines_and_below_it_the_true_entropy_if_known() -
         "unigram": baselines.unigram,
         "bigram": baselines.bigram,
     }
-    assert training.floors() == levels
+    assert training.reference_losses() == levels
     corpus = dataclasses.replace(small_corpus("lines"), true_entropy=0.25)
     known = Training(training.config, corpus, train_tokenizer(training.config, corpus))
-    assert known.floors() == {**levels, "true entropy": 0.25}
+    assert known.reference_losses() == {**levels, "true entropy": 0.25}
 
 
 def test_a_training_shows_what_it_has_measured() -> None:
@@ -84,7 +84,7 @@ def test_a_training_shows_what_it_has_measured() -> None:
             {"step": 3, "validation_loss": after},
         ],
         "small",
-        training.floors(),
+        training.reference_losses(),
     )
     told = f"3 steps, loss {losses[0]:.3f} → {losses[2]:.3f}, validation {after:.3f} → {after:.3f}"
     assert shown["text/plain"] == f"<history of small: {told}>"

@@ -42,7 +42,7 @@ class Scenario:
         assert_same_checkpoint(checkpoint, self.checkpoints[step])
         again = RunFolder.open(self.path)
         again.load()
-        again.forget_metrics_after(step)
+        again.drop_metrics_after(step)
         assert list(again.metrics()) == self.metrics[:step]
         again.save(self.checkpoints[3])
         assert_same_checkpoint(RunFolder.open(self.path).load(), self.checkpoints[3])

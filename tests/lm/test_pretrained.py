@@ -27,7 +27,7 @@ from autolm.lm.design import PretrainedError
 from autolm.lm.pretrained import sources_of
 from autolm.lm.size import GPT3, parts
 from tests.lm.huggingface_folders import CONFIGS, TEXT, write_model
-from tests.lm.test_export import every_category
+from tests.lm.test_huggingface_export import every_category
 
 logging.disable_progress_bar()
 PICKLED = "pytorch_model.bin"

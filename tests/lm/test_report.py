@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from autolm.lm.report import TerminalReport, thousands
-from autolm.lm.run import Outcome
+from autolm.lm.run import RunOutcome
 from autolm.lm.run_folder import RunFolder
 from autolm.lm.training import StepMetrics
 from tests.runs import small_training
@@ -16,7 +16,9 @@ from tests.runs import small_training
 METRICS = StepMetrics(step=4, loss=2.5, gradient_norm=0.125, learning_rate=1e-3, tokens=24)
 
 
-def shown(terminal: bool, *outcomes: Outcome, steps: tuple[StepMetrics, ...] = (METRICS,)) -> str:
+def shown(
+    terminal: bool, *outcomes: RunOutcome, steps: tuple[StepMetrics, ...] = (METRICS,)
+) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=160)
     report = TerminalReport(console, small_training())
     with report:
@@ -31,12 +33,15 @@ def shown(terminal: bool, *outcomes: Outcome, steps: tuple[StepMetrics, ...] = (
 
 def test_it_opens_with_what_is_trained_and_against_which_floors() -> None:
     training = small_training()
-    model, data, floors, *_ = shown(terminal=False).splitlines()
+    model, data, reference_losses, *_ = shown(terminal=False).splitlines()
     assert model.split()[0] == "TinyLM"
     assert f"{thousands(training.model.num_parameters())} parameters" in model
     assert "1 layers · 2 heads · d_model 8 · d_ff 16 · vocabulary 9" in model
     assert f"{training.text.train.num_targets} train tokens" in data
-    assert f"uniform {math.log(9):.3f}   unigram {training.baselines().unigram:.3f}" in floors
+    assert (
+        f"uniform {math.log(9):.3f}   unigram {training.baselines().unigram:.3f}"
+        in reference_losses
+    )
 
 
 def test_a_native_run_says_so() -> None:
@@ -74,7 +79,7 @@ def test_the_training_loss_that_is_shown_is_smoothed() -> None:
 
 
 def test_it_closes_with_the_loss_in_every_unit_and_the_next_command() -> None:
-    text = shown(False, Outcome(True, 10, 2.0, "a no ja\n[on] k\n"))
+    text = shown(False, RunOutcome(True, 10, 2.0, "a no ja\n[on] k\n"))
     bits = small_training().bits_per_byte(2.0)
     assert f"done    val 2.000   perplexity {math.exp(2):.3f}   {bits:.2f} bits/byte" in text
     assert "sample  a no ja\n        [on] k\n" in text
@@ -82,6 +87,6 @@ def test_it_closes_with_the_loss_in_every_unit_and_the_next_command() -> None:
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on() -> None:
-    text = shown(False, Outcome(False, 4, 2.0, ""))
+    text = shown(False, RunOutcome(False, 4, 2.0, ""))
     assert "stopped after step 4 of 10; all is saved\n" in text
     assert text.endswith("go on   autolm train --resume runs/one\n")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autolm.lm import run_folder
-from autolm.lm.run import Outcome, run
+from autolm.lm.run import RunOutcome, run
 from autolm.lm.run_folder import NotSaved, RunFolder
 from autolm.lm.training import NonFiniteLoss, StepMetrics, Training
 from tests.compiled.tapes import needs_numba
@@ -37,12 +37,12 @@ def resumed(path: Path, kind: str, **choices: Any) -> tuple[Training, RunFolder]
     """Do what `autolm train --resume` does."""
     training, folder = small_training(kind, **CHOICES | choices), RunFolder.open(path)
     training.restore(folder.load())
-    folder.forget_metrics_after(training.step)
+    folder.drop_metrics_after(training.step)
     return training, folder
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Outcome, Path]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[RunOutcome, Path]]:
     """A run of each kind that nothing interrupted."""
     runs = {}
     for kind in ("lines", "stream"):
@@ -64,7 +64,7 @@ class Stopping(Silence):
 
 
 def test_a_run_leaves_everything_in_its_folder_and_resumed_at_its_end_changes_nothing(
-    whole: dict[str, tuple[Outcome, Path]],
+    whole: dict[str, tuple[RunOutcome, Path]],
 ) -> None:
     outcome, path = whole["stream"]
     before, signals = contents(path), (signal.SIGINT, signal.SIGTERM)
@@ -76,14 +76,14 @@ def test_a_run_leaves_everything_in_its_folder_and_resumed_at_its_end_changes_no
     assert json.loads(before["loss.png"]) == list(RunFolder.open(path).metrics())
     assert before["samples.txt"].decode() == outcome.sample
     training, folder = resumed(path, "stream")
-    assert outcome == Outcome(True, 10, training.validate(), outcome.sample)
+    assert outcome == RunOutcome(True, 10, training.validate(), outcome.sample)
     assert run(training, folder, Silence()) == outcome
     assert contents(path) == before
     assert [signal.getsignal(number) for number in signals] == handlers
 
 
 def test_metrics_hold_every_step_and_the_validations_between(
-    whole: dict[str, tuple[Outcome, Path]],
+    whole: dict[str, tuple[RunOutcome, Path]],
 ) -> None:
     outcome, path = whole["lines"]
     records = list(RunFolder.open(path).metrics())
@@ -106,7 +106,7 @@ def test_metrics_hold_every_step_and_the_validations_between(
     ids=str,
 )
 def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
-    whole: dict[str, tuple[Outcome, Path]],
+    whole: dict[str, tuple[RunOutcome, Path]],
     tmp_path: Path,
     kind: str,
     number: signal.Signals,
@@ -124,7 +124,7 @@ def test_stopped_by_signals_and_resumed_a_run_leaves_the_same_folder(
 
 
 def test_a_run_of_an_older_autolm_with_histograms_in_its_metrics_goes_on(
-    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+    whole: dict[str, tuple[RunOutcome, Path]], tmp_path: Path
 ) -> None:
     training = small_training("lines", **CHOICES)
     folder = new_folder(tmp_path / "run", training)
@@ -142,7 +142,7 @@ def test_a_run_of_an_older_autolm_with_histograms_in_its_metrics_goes_on(
 
 @needs_numba
 def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
-    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+    whole: dict[str, tuple[RunOutcome, Path]], tmp_path: Path
 ) -> None:
     training = small_training("lines", **CHOICES, native=True)
     at_once = run(training, new_folder(tmp_path / "at once", training), Silence())
@@ -158,7 +158,7 @@ def test_a_native_run_is_exactly_resumable_and_learns_what_a_plain_one_does(
 
 
 def test_a_native_run_without_numba_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autolm.lm.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("autolm.lm.training_engine.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^native needs numba.*pip install 'autolm\[fast\]'$"):
         small_training(native=True)
 
@@ -172,7 +172,7 @@ def test_a_second_interrupt_ends_at_once_and_leaves_the_last_checkpoint(tmp_path
 
 
 def test_killed_between_the_metrics_and_the_checkpoint_a_run_goes_on_exactly(
-    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+    whole: dict[str, tuple[RunOutcome, Path]], tmp_path: Path
 ) -> None:
     class Killed(BaseException):
         pass
@@ -191,7 +191,7 @@ def test_killed_between_the_metrics_and_the_checkpoint_a_run_goes_on_exactly(
 
 
 def test_a_full_disk_ends_a_run_with_its_last_checkpoint_readable(
-    whole: dict[str, tuple[Outcome, Path]], tmp_path: Path
+    whole: dict[str, tuple[RunOutcome, Path]], tmp_path: Path
 ) -> None:
     training = small_training("stream", **CHOICES)
     folder = new_folder(tmp_path / "run", training)

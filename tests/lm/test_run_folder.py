@@ -318,7 +318,7 @@ def test_a_stray_partial_file_or_folder_does_not_stop_a_run(
     make(folder.path / ".autolm-1-ab.partial")
     for name in (*OLD, "config.json"):
         (folder.path / f"{name}.new").mkdir()
-    with folder.held():
+    with folder.lock():
         folder.load()
         folder.save(checkpoint(2))
     assert_same_checkpoint(RunFolder.open(folder.path).load(), checkpoint(2))
@@ -335,7 +335,7 @@ def test_every_file_that_a_resumed_run_writes_has_the_mode_of_its_checkpoint(
     opened.change(OTHER)
     opened.append_metrics([{"step": 1, "loss": 1.0}])
     opened.save(checkpoint(2))
-    opened.forget_metrics_after(1)
+    opened.drop_metrics_after(1)
     for name in ("loss.png", "samples.txt"):
         opened.write(name, b"")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.path.iterdir()}
@@ -373,7 +373,7 @@ def test_metrics_are_read_in_order_and_cut_back_to_a_step_with_the_same_bytes(
     with path.open("a") as file:
         file.write(json.dumps(records[0])[:12])  # cut off
     assert list(folder.metrics()) == records
-    folder.forget_metrics_after(3)
+    folder.drop_metrics_after(3)
     assert path.read_bytes() == before
 
 

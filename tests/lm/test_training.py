@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_finite_stops_and_leads_to_the_parameter(act: Any, wh
     with pytest.raises(NonFiniteLoss, match=f"^{what}") as caught:
         act(training)
     assert str(blame_nonfinite(caught.value.loss)) == (
-        "blocks.0.attention.W_Q was given nan at [0, 0]"
+        "blocks.0.attention.W_Q received nan at [0, 0]"
     )
     after = training.checkpoint()
     for path, array in before.model.items():

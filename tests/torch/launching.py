@@ -27,10 +27,10 @@ import safetensors.numpy
 import torch
 
 from autolm.cli import main
-from autolm.lm import followed_folder, loss_plot, report, run
+from autolm.lm import loss_plot, read_only_run_folder, report, run
 from autolm.torch.torch_engine import TorchEngine
 
-LOADED = (matplotlib, rich, safetensors, followed_folder, loss_plot, report)  # so no worker has to
+LOADED = (matplotlib, rich, safetensors, read_only_run_folder, loss_plot, report)  # before the fork
 
 
 def free_port() -> int:

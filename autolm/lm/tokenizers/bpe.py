@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from autolm.lm.tokenizers.merging import NUM_BYTES, Pair, learn_merges
 from autolm.lm.tokenizers.splitting import last_cut, special_token_pattern, split_like_gpt
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
-from autolm.lm.tokenizers.words import BLOCK, Words, blocks_of, sliced
+from autolm.lm.tokenizers.word_cache import BLOCK, WordCache, blocks_of, sliced
 from autolm.outside.arguments import (
     quote,
     read_bool,
@@ -25,8 +25,8 @@ from autolm.outside.arguments import (
 
 Split: TypeAlias = Literal["gpt"] | None
 
-LONGEST_TOKEN = 1 << 16  # bytes; sixty merges that double could ask for more than there is memory
-LONGEST_VOCABULARY = 1 << 27  # bytes of all tokens together
+MAX_TOKEN_BYTES = 1 << 16  # bytes; sixty merges that double could ask for more than there is memory
+MAX_VOCABULARY_BYTES = 1 << 27  # bytes of all tokens together
 
 
 class BPETokenizer(Tokenizer):
@@ -81,7 +81,7 @@ class BPETokenizer(Tokenizer):
         first_special = NUM_BYTES + len(self.merges)
         self._special_ids = {s: first_special + i for i, s in enumerate(self.special_tokens)}
         self._special_pattern = special_token_pattern(self.special_tokens)
-        self._words = Words(self.merges, range(NUM_BYTES, first_special), range(NUM_BYTES))
+        self._words = WordCache(self.merges, range(NUM_BYTES, first_special), range(NUM_BYTES))
 
     @classmethod
     def train(
@@ -241,7 +241,7 @@ class _TooLong(ValueError):
     def __init__(self, rank: int, size: int, total: int) -> None:
         super().__init__(
             f"merge {rank} makes a token of {size} bytes, and all together {total}; at most "
-            f"{LONGEST_TOKEN} and {LONGEST_VOCABULARY} are allowed"
+            f"{MAX_TOKEN_BYTES} and {MAX_VOCABULARY_BYTES} are allowed"
         )
         self.rank = rank
 
@@ -254,7 +254,7 @@ def _bytes_by_id(merges: Sequence[Pair]) -> list[bytes]:
             raise ValueError(f"merge {rank} joins {left} and {right}, but not both exist by then")
         size = len(token_bytes[left]) + len(token_bytes[right])
         total += size
-        if size > LONGEST_TOKEN or total > LONGEST_VOCABULARY:
+        if size > MAX_TOKEN_BYTES or total > MAX_VOCABULARY_BYTES:
             raise _TooLong(rank, size, total)
         token_bytes.append(token_bytes[left] + token_bytes[right])
     if len(set(merges)) < len(merges):

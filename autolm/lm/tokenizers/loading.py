@@ -7,8 +7,8 @@ from autolm.lm.tokenizers.bpe import BPETokenizer
 from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.tokenizer import Tokenizer
 from autolm.outside.arguments import quote, read_path
-from autolm.outside.given_file import LONGEST_TOKENIZER, read_given
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import MAX_TOKENIZER_BYTES, read_untrusted
 
 _KINDS = (CharacterTokenizer, BPETokenizer)
 
@@ -23,7 +23,7 @@ def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
     """
     path = read_path("load_tokenizer", "path", path)
     try:
-        return tokenizer_from_json(json.loads(read_given(path, LONGEST_TOKENIZER)))
+        return tokenizer_from_json(json.loads(read_untrusted(path, MAX_TOKENIZER_BYTES)))
     except OSError as error:
         raise ValueError(
             message(

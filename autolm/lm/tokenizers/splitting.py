@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-MOST_SPECIAL = 1 << 18  # characters of all special tokens together
+MAX_SPECIAL_CHARACTERS = 1 << 18  # characters of all special tokens together
 
 
 @cache
@@ -88,9 +88,9 @@ def special_token_pattern(special_tokens: Iterable[str]) -> re.Pattern[str] | No
     longest_first = sorted(special_tokens, key=len, reverse=True)
     if not longest_first:
         return None
-    if (characters := sum(map(len, longest_first))) > MOST_SPECIAL:
+    if (characters := sum(map(len, longest_first))) > MAX_SPECIAL_CHARACTERS:
         raise ValueError(
-            f"the special tokens have {characters} characters: {MOST_SPECIAL} are allowed"
+            f"the special tokens have {characters} characters: {MAX_SPECIAL_CHARACTERS} are allowed"
         )
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
 

@@ -16,10 +16,10 @@ from autolm.lm.tokenizers.characters import CharacterTokenizer
 from autolm.lm.tokenizers.merging import Pair
 from autolm.lm.tokenizers.splitting import special_token_pattern, split_digits
 from autolm.lm.tokenizers.tokenizer import Tokenizer, bytes_of
-from autolm.lm.tokenizers.words import Words
+from autolm.lm.tokenizers.word_cache import WordCache
 from autolm.outside.arguments import quote, read_text
-from autolm.outside.given_file import LONGEST_TOKENIZER, parse_json, read_given
 from autolm.outside.message import message, plain_message
+from autolm.outside.untrusted_file import MAX_TOKENIZER_BYTES, parse_json, read_untrusted
 
 TOKENIZER, VOCABULARY, MERGES = "tokenizer.json", "vocab.json", "merges.txt"
 END_OF_TEXT = "<|endoftext|>"
@@ -102,7 +102,7 @@ class VocabularyTokenizer(Tokenizer):
         self._vocab_size = max(self._bytes) + 1  # each look at a token asks for it
         self._pattern = special_token_pattern(self.added)
         byte_ids = [vocabulary[letters[byte]] for byte in range(256)]
-        self._words = Words(pairs, merged, byte_ids)
+        self._words = WordCache(pairs, merged, byte_ids)
 
     @property
     def vocab_size(self) -> int:
@@ -141,7 +141,7 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer | CharacterTokenizer:
     whole = folder / TOKENIZER
     file = whole if os.path.lexists(whole) else folder / VOCABULARY
     try:
-        content = parse_json(read_given(file, LONGEST_TOKENIZER))
+        content = parse_json(read_untrusted(file, MAX_TOKENIZER_BYTES))
         merges = None if file == whole else _text(folder / MERGES)
     except FileNotFoundError as error:
         missing = f"{folder}: has no {TOKENIZER}, nor {VOCABULARY} and {MERGES}"
@@ -169,7 +169,7 @@ def load_vocabulary(folder: Path) -> VocabularyTokenizer | CharacterTokenizer:
 
 def _text(file: Path) -> str:
     try:
-        return read_given(file, LONGEST_TOKENIZER).decode()
+        return read_untrusted(file, MAX_TOKENIZER_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"{file.name} is no UTF-8 text: {error}") from None
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autolm.lm.tokenizers import BPETokenizer, words
+from autolm.lm.tokenizers import BPETokenizer, word_cache
 
 SPECIALS = ("<e>", "<e>!", "e> ")
 pieces_of_text = st.lists(
@@ -18,7 +18,7 @@ pieces_of_text = st.lists(
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "BLOCK", 6)
+    monkeypatch.setattr(word_cache, "BLOCK", 6)
 
 
 @given(pieces_of_text, st.sampled_from([None, "gpt"]), st.booleans())
@@ -32,7 +32,7 @@ def test_pieces_have_the_ids_and_merges_of_the_whole(
 ) -> None:
     text, specials = "".join(pieces), SPECIALS if has_specials else ()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(words, "BLOCK", 1 << 20)  # one block: no piece is cut
+        patch.setattr(word_cache, "BLOCK", 1 << 20)  # one block: no piece is cut
         whole = BPETokenizer.train(text, 12, split=split, special_tokens=specials)
         expected = [whole.encode(text, allow_special=allowed) for allowed in (True, False)]
     in_pieces = BPETokenizer.train(pieces, 12, split=split, special_tokens=specials)
@@ -53,7 +53,7 @@ def generated(length: int) -> Iterator[str]:
 
 def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     block, length = 1 << 11, 1 << 18
-    monkeypatch.setattr(words, "BLOCK", block)
+    monkeypatch.setattr(word_cache, "BLOCK", block)
     BPETokenizer.train(generated(block), 20, split="gpt")  # modules are imported, tables are made
     tracemalloc.start()
     try:

@@ -1,7 +1,7 @@
-"""Read a file that somebody else made: only if it is one, where it seems to be, and not too large.
+"""Read files from untrusted sources: only regular files, inside a given folder, of limited size.
 
-A pipe waits for ever, a device gives for ever, and a link may lead to what is none of our business:
-each is refused before a byte of it is read.
+A pipe can block forever, a device can return data forever, and a link can lead out of the folder.
+Each is refused before a byte is read.
 """
 
 import errno
@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 from autolm.outside.message import message
 
-LONGEST_JSON = 1 << 20  # bytes of a config, a state, or a line of metrics
-LONGEST_TOKENIZER = 1 << 26
-LONGEST_HEADER = 1 << 26  # of a file of weights
+MAX_JSON_BYTES = 1 << 20  # bytes of a config, a state, or a line of metrics
+MAX_TOKENIZER_BYTES = 1 << 26
+MAX_HEADER_BYTES = 1 << 26  # header of a safetensors file
 KINDS = {
     stat.S_IFIFO: message("a pipe"),
     stat.S_IFSOCK: message("a socket"),
@@ -23,7 +23,7 @@ KINDS = {
 }
 
 
-def open_given(path: Path, within: Path | None = None) -> BinaryIO:
+def open_untrusted(path: Path, within: Path | None = None) -> BinaryIO:
     """Open a regular file for reading.
 
     Parameters
@@ -31,17 +31,18 @@ def open_given(path: Path, within: Path | None = None) -> BinaryIO:
     path
         The file.
     within
-        The folder that it must lie in, links followed.
+        The folder that must contain the file after links are resolved.
 
     Raises
     ------
     OSError
-        When it cannot be read, is no regular file, or lies elsewhere; `strerror` says which.
+        If it cannot be read, is not a regular file, or is outside `within`; `strerror` gives the
+        reason.
     """
     require_file(path, within)
-    waits_not = getattr(os, "O_NONBLOCK", 0)  # should a pipe have taken its place meanwhile
+    nonblocking = getattr(os, "O_NONBLOCK", 0)  # a pipe may replace the file after the check
     binary = getattr(os, "O_BINARY", 0)
-    file = os.fdopen(os.open(path, os.O_RDONLY | waits_not | binary), "rb")
+    file = os.fdopen(os.open(path, os.O_RDONLY | nonblocking | binary), "rb")
     try:
         _require_regular(os.fstat(file.fileno()).st_mode, path)
     except OSError:
@@ -85,7 +86,7 @@ def read_own(path: Path, limit: int) -> bytes:
 
 
 def require_file(path: Path, within: Path | None = None) -> None:
-    """Refuse, as `open_given` does, what is no file or lies elsewhere; what is not there, too."""
+    """Raise OSError if a file is missing, not a regular file, or outside `within`."""
     if within is not None and path.is_symlink():
         folder = os.path.realpath(within)
         if os.path.dirname(os.path.realpath(path)) != folder:
@@ -101,9 +102,9 @@ def _require_regular(mode: int, path: Path) -> None:
         raise OSError(errno.EINVAL, message("{kind}, and not a file", kind=kind), str(path))
 
 
-def read_given(path: Path, limit: int | None = None, within: Path | None = None) -> bytes:
-    """Read a file, of at most `limit` bytes if there is one; for the rest see `open_given`."""
-    with open_given(path, within) as file:
+def read_untrusted(path: Path, limit: int | None = None, within: Path | None = None) -> bytes:
+    """Read a file of at most `limit` bytes, opened by `open_untrusted`."""
+    with open_untrusted(path, within) as file:
         size = os.fstat(file.fileno()).st_size
         if limit is None or size <= limit:
             return file.read(size)
@@ -115,12 +116,13 @@ def read_given(path: Path, limit: int | None = None, within: Path | None = None)
 
 
 def parse_json(content: str | bytes) -> Any:
-    """Read JSON that may be anything.
+    """Parse JSON from an untrusted source.
 
     Raises
     ------
     ValueError
-        For what is no JSON, or such JSON as nobody writes, in one line that says where.
+        If it is not valid JSON, is nested too deeply, or repeats a name; one line with the
+        position.
 
     Examples
     --------
@@ -133,17 +135,17 @@ def parse_json(content: str | bytes) -> Any:
         return json.loads(content, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError(message("not JSON that is meant: it is nested too deeply")) from None
-    except ValueError as error:  # also of bytes that are no text, and numbers of 5000 digits
+    except ValueError as error:  # also for invalid UTF-8 and integers that are too long
         raise ValueError(
             message("not JSON: {reason}", reason=str(error).partition("; use sys.")[0])
         ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its names and values; what stands twice could be meant in two ways."""
-    made: dict[str, Any] = {}
+    """Build an object; a repeated name is ambiguous, and is refused."""
+    content: dict[str, Any] = {}
     for name, value in pairs:
-        if name in made:
+        if name in content:
             raise ValueError(message("{name!r} stands there twice", name=name))
-        made[name] = value
-    return made
+        content[name] = value
+    return content

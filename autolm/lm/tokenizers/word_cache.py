@@ -12,10 +12,10 @@ from autolm.lm.tokenizers.splitting import split_like_gpt
 from autolm.lm.tokenizers.tokenizer import bytes_of
 
 BLOCK = 1 << 20  # characters
-_MOST_CACHED = 1 << 16
+_MAX_CACHED = 1 << 16
 
 
-class Words(dict[str, Sequence[int]]):
+class WordCache(dict[str, Sequence[int]]):
     """The token ids of words, found when a word is first asked for.
 
     Parameters
@@ -27,7 +27,7 @@ class Words(dict[str, Sequence[int]]):
 
     Examples
     --------
-    >>> words = Words([(97, 98)], [256], range(256))
+    >>> words = WordCache([(97, 98)], [256], range(256))
     >>> words.ids("ab cab"), words["ab"]
     ([256, 32, 99, 256], (256,))
     """
@@ -51,7 +51,7 @@ class Words(dict[str, Sequence[int]]):
         return apply_merges(byte_ids, self._ranks, self._merged)
 
     def __missing__(self, word: str) -> Sequence[int]:
-        if len(self) >= _MOST_CACHED:
+        if len(self) >= _MAX_CACHED:
             self.clear()
         ids = self[word] = tuple(self.ids_of_chunk(word))
         return ids

@@ -37,7 +37,7 @@ class WorkerLost(OSError):
     """Another worker is lost, so all must end; the last checkpoint can be resumed."""
 
 
-class Advance(NamedTuple):
+class StepResult(NamedTuple):
     """The loss before a step, and the gradient norm before clipping."""
 
     loss: float
@@ -49,7 +49,7 @@ class Advance(NamedTuple):
         return math.isfinite(self.loss) and math.isfinite(self.gradient_norm)
 
 
-class Engine(ABC):
+class TrainingEngine(ABC):
     """Takes steps and computes losses. Each worker has an engine; all make the same calls.
 
     Attributes
@@ -67,7 +67,7 @@ class Engine(ABC):
     """
 
     name = "numpy"
-    leads = True
+    is_leader = True
     num_workers = 1
     status = ""
 
@@ -83,7 +83,7 @@ class Engine(ABC):
         self.model, self.config = model, config
 
     @abstractmethod
-    def advance(self, batch: Batch, learning_rate: float) -> Advance:
+    def advance(self, batch: Batch, learning_rate: float) -> StepResult:
         """Take one step of AdamW on clipped gradients, unless loss or gradient is not finite."""
 
     @abstractmethod
@@ -119,14 +119,14 @@ class Engine(ABC):
     @contextmanager
     def leader_first(self) -> Iterator[None]:
         """Run a block on the first worker, and if it succeeded there, on the others."""
-        if not self.leads:
+        if not self.is_leader:
             self.from_leader("")
         yield
-        if self.leads:
+        if self.is_leader:
             self.from_leader("")
 
 
-class NumPyEngine(Engine):
+class NumPyEngine(TrainingEngine):
     """Training in NumPy, plain or with compiled loops.
 
     Raises
@@ -167,23 +167,23 @@ class NumPyEngine(Engine):
             return f"step not recorded: {reason}"
         return f"step recorded in {perf_counter() - start:.1f} s"
 
-    def advance(self, batch: Batch, learning_rate: float) -> Advance:
+    def advance(self, batch: Batch, learning_rate: float) -> StepResult:
         """Do forward, backward and AdamW."""
         if self.recorded is not None:
             with np.errstate(all="ignore"):  # an overflow shows in the norm
-                result = Advance(self.recorded.compute(*batch), self.recorded.gradient_norm)
+                result = StepResult(self.recorded.compute(*batch), self.recorded.gradient_norm)
             if result.is_finite:
                 self.optimizer.learning_rate = learning_rate
                 self.recorded.update()
             return result
         loss = self.model.compute_loss(*batch)
         if not math.isfinite(float(loss)):
-            return Advance(float(loss), math.nan)
+            return StepResult(float(loss), math.nan)
         self.optimizer.zero_grad()
         with np.errstate(all="ignore"):
             loss.backward()
             norm = clip_gradients(self.model.parameters(), self.config.clip)
-        result = Advance(float(loss), norm)
+        result = StepResult(float(loss), norm)
         if result.is_finite:
             self.optimizer.learning_rate = learning_rate
             self.optimizer.step()

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autolm.outside.given_file import parse_json, read_given, read_own
+from autolm.outside.untrusted_file import parse_json, read_own, read_untrusted
 
 
 def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"12345")
-    assert read_given(path) == read_given(path, 5, within=tmp_path) == b"12345"
+    assert read_untrusted(path) == read_untrusted(path, 5, within=tmp_path) == b"12345"
     with pytest.raises(OSError, match="larger than the 4 bytes"):
-        read_given(path, 4)
+        read_untrusted(path, 4)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make, why: str) -> None:
     make(tmp_path / "file")
     with pytest.raises(OSError, match=why):
-        read_given(tmp_path / "file")
+        read_untrusted(tmp_path / "file")
 
 
 def test_a_link_may_lead_to_a_neighbour_and_nowhere_else(tmp_path: Path) -> None:
@@ -41,10 +41,10 @@ def test_a_link_may_lead_to_a_neighbour_and_nowhere_else(tmp_path: Path) -> None
     (tmp_path / "out").write_bytes(b"outside")
     os.symlink("file", inside / "near")
     os.symlink("../out", inside / "far")
-    assert read_given(inside / "near", within=inside) == b"inside"
-    assert read_given(inside / "far") == b"outside"
+    assert read_untrusted(inside / "near", within=inside) == b"inside"
+    assert read_untrusted(inside / "far") == b"outside"
     with pytest.raises(OSError, match="a link that leads out of its folder"):
-        read_given(inside / "far", within=inside)
+        read_untrusted(inside / "far", within=inside)
 
 
 @given(st.binary() | st.sampled_from([b"[" * 99_999, b"9" * 5000, b'{"a": NaN}', b"\xff\xfe1\x00"]))

@@ -1,8 +1,8 @@
-"""A trained TinyLM as a folder of Hugging Face, which transformers loads as it loads any other.
+"""Export a trained TinyLM as a Hugging Face folder, which transformers can load.
 
 With `norm="pre"` TinyLM is a GPT-2: its activation is ReLU, its learned positions are the
 sinusoidal table, its biases are 0, and its output matrix is not the embedding. With "post" it is an
-OPT. Without norms it has no counterpart in transformers.
+OPT. Without norms, transformers has no equivalent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def export(run: RunFolder, folder: str | Path) -> Path:
             f"{run.path}: has no norms, and no class of transformers is so: norm pre is a GPT-2 "
             "there, and norm post an OPT"
         )
-    words = tokenizer_json(tokenizer)
+    tokenizer_content = tokenizer_json(tokenizer)
     model = trained_model(run)
     family = gpt2 if config.norm == "pre" else opt
     model_config, weights = family(model)
@@ -87,7 +87,7 @@ def export(run: RunFolder, folder: str | Path) -> Path:
     }
     files = {
         "config.json": model_config,
-        "tokenizer.json": words,
+        "tokenizer.json": tokenizer_content,
         "tokenizer_config.json": tokenizer_config,
         "generation_config.json": generation_config,
     }
@@ -113,9 +113,9 @@ def export(run: RunFolder, folder: str | Path) -> Path:
 
 def gpt2(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
     """Describe a model with norms before each part as a GPT-2, and name its weights."""
-    own = model.design
+    source = model.design
     design = replace(
-        own,
+        source,
         name="GPT-2",
         positions="learned",
         qkv_biases=True,
@@ -129,12 +129,12 @@ def gpt2(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
         "activation_function": "relu",
-        "n_embd": own.d_model,
-        "n_head": own.num_heads,
-        "n_layer": own.num_layers,
-        "n_inner": own.d_ff,
-        "n_positions": own.max_len,
-        "layer_norm_epsilon": own.eps,
+        "n_embd": source.d_model,
+        "n_head": source.num_heads,
+        "n_layer": source.num_layers,
+        "n_inner": source.d_ff,
+        "n_positions": source.max_len,
+        "layer_norm_epsilon": source.eps,
         "attn_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "resid_pdrop": 0.0,
@@ -148,20 +148,20 @@ def opt(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
     Source: Zhang et al., OPT: Open Pre-trained Transformer Language Models (2022); its first
     position is number 2.
     """
-    own = model.design
-    design = replace(own, name="OPT", positions="learned")
-    unused = np.zeros((2, own.d_model), model.positions.dtype)
+    source = model.design
+    design = replace(source, name="OPT", positions="learned")
+    unused = np.zeros((2, source.d_model), model.positions.dtype)
     state = {**model.state(), "position_embedding": np.concatenate([unused, model.positions])}
     config = {
         "model_type": "opt",
         "architectures": ["OPTForCausalLM"],
         "activation_function": "relu",
-        "hidden_size": own.d_model,
-        "word_embed_proj_dim": own.d_model,
-        "ffn_dim": own.d_ff,
-        "num_attention_heads": own.num_heads,
-        "num_hidden_layers": own.num_layers,
-        "max_position_embeddings": own.max_len,
+        "hidden_size": source.d_model,
+        "word_embed_proj_dim": source.d_model,
+        "ffn_dim": source.d_ff,
+        "num_attention_heads": source.num_heads,
+        "num_hidden_layers": source.num_layers,
+        "max_position_embeddings": source.max_len,
         "do_layer_norm_before": False,
         "enable_bias": False,
         "dropout": 0.0,
@@ -171,7 +171,7 @@ def opt(model: TinyLM) -> tuple[dict[str, Any], Arrays]:
 
 
 def _weights(design: Design, state: Arrays, prefix: str) -> Arrays:
-    """Lay parameters out as the files of a family do: the inverse of `load_pretrained`."""
+    """Arrange parameters as in the files of a family: the inverse of `load_pretrained`."""
     parts: dict[str, list[NDArray[Any]]] = {}
     for path, source in sources_of(design).items():
         name = source.name if source.name == HEAD else f"{prefix}.{source.name}"
@@ -186,16 +186,16 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
     Raises
     ------
     RunError
-        When two merges spell the same token: there a token has one id.
+        If two merges produce the same token, because `tokenizers` allows one id per token.
     """
     if isinstance(tokenizer, CharacterTokenizer):
-        # A character that is unknown is an error here and there: this token is not there either.
+        # The unknown token is not in the vocabulary, so an unknown character is an error there too.
         model: dict[str, Any] = {
             "type": "WordLevel",
             "vocab": {c: number for number, c in enumerate(tokenizer.characters)},
             "unk_token": "<unknown>",
         }
-        return _described(model, [CHARACTERS], {"type": "Fuse"}, [])
+        return _tokenizer_content(model, [CHARACTERS], {"type": "Fuse"}, [])
     if not isinstance(tokenizer, BPETokenizer):
         raise RunError(f"a tokenizer of kind {tokenizer.kind} is kept in its own folder")
     letters = visible_bytes()
@@ -241,10 +241,10 @@ def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
         }
         for number, token in enumerate(tokenizer.special_tokens)
     ]
-    return _described(model, [bytewise], bytewise, added)
+    return _tokenizer_content(model, [bytewise], bytewise, added)
 
 
-def _described(
+def _tokenizer_content(
     model: dict[str, Any], cuts: list[Any], decoder: dict[str, Any], added: list[Any]
 ) -> dict[str, Any]:
     return {

@@ -10,7 +10,7 @@ import pytest
 
 from autolm.cli import main
 from autolm.lm import BPETokenizer, CharacterTokenizer
-from autolm.lm.export import export, tokenizer_json
+from autolm.lm.huggingface_export import export, tokenizer_json
 from autolm.lm.run_folder import RunError, RunFolder
 from autolm.lm.trained import trained
 from tests.runs import small_training
