@@ -5,7 +5,7 @@ import pytest
 from hypothesis import settings
 
 from autolm.ops.array_operation import Case
-from autolm.testing.accepted_shapes import with_legal_shapes
+from autolm.testing.accepted_shapes import with_accepted_shapes
 from autolm.testing.diagnosis import diagnose, what_is_known
 from autolm.testing.hypotheses import HYPOTHESES
 from autolm.testing.subject import Subject
@@ -26,7 +26,7 @@ NIGHTLY = settings().max_examples >= 1000
 
 def diagnosis_of(name):
     forward, told, _ = WRONG[name]
-    return diagnose(with_legal_shapes(Subject.of(forward, **told)), None)
+    return diagnose(with_accepted_shapes(Subject.of(forward, **told)), None)
 
 
 @pytest.mark.parametrize("name", LINEAR if NIGHTLY else SOME)
