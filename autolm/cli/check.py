@@ -1,4 +1,4 @@
-"""`autolm check`: checks the gradients of autolm's operations, or of those in Python files."""
+"""`autolm check`: checks the gradients of autolm's operations, or of files and packages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ def check(
     operations: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="OPERATION|FILE",
+            metavar="OPERATION|FILE|PACKAGE",
             help=message(
-                "Operations of autolm, or Python files whose primitives, autograd.Functions of "
-                "PyTorch and custom_vjp rules of JAX are checked."
+                "Operations of autolm; or Python files, or folders of packages, whose primitives, "
+                "autograd.Functions and custom ops of PyTorch and custom_vjp rules of JAX are "
+                "checked."
             ),
             show_default=message("all operations of autolm"),
         ),
@@ -76,8 +77,11 @@ def check(
     from autolm.cli.verdicts import show_verdicts
 
     named = operations or []
-    files = [*(module or []), *(Path(word) for word in named if word.endswith(".py"))]
-    names = [word for word in named if not word.endswith(".py")]
+    paths = [
+        word for word in named if word.endswith(".py") or (Path(word) / "__init__.py").is_file()
+    ]
+    files = [*(module or []), *map(Path, paths)]
+    names = [word for word in named if word not in paths]
     raise typer.Exit(
         show_verdicts(
             names,

@@ -1,4 +1,4 @@
-"""Checks of the operations in a Python file: primitives, Functions of PyTorch, rules of JAX.
+"""Checks of the operations in a Python file or package, of autolm, PyTorch and JAX.
 
 Each operation is checked on the example arguments in the file. Without an example, arguments are
 guessed; a guess can show that an operation is correct, but never that it is wrong.
@@ -51,38 +51,19 @@ def check_of_operation(op: ArrayOperation) -> Check:
 
 
 def checks_in(path: Path) -> list[Check]:
-    """Run a Python file; return a check of each operation that it defines.
+    """Run a Python file, or import a package; return a check of each operation that it defines.
 
     Raises
     ------
     ValueError
-        If the file cannot be run, or defines no operation.
+        If the file cannot be run, or it defines no operation.
     """
-    if not path.is_file():
-        raise ValueError(
-            message("{path}: it is a folder", path=path)
-            if path.is_dir()
-            else message("{path}: there is no such file", path=path)
-        )
-    variables = _run(path)
-    with tokenize.open(path) as file:
-        source = file.read()
-    try:
-        examples = ExampleFinder(variables, source)
-    except ValueError as error:
-        raise ValueError(message("{path}: {error}", path=path, error=words_of(error))) from None
-    operations: dict[ArrayOperation, str] = {}
-    for name, value in variables.items():
-        if isinstance(value, ArrayOperation) and value.__module__ == path.stem:
-            operations.setdefault(value, name)
-    checks = [
-        _of_operation(op, examples.find(name), _Advice(path.name, name, variables))
-        for op, name in operations.items()
-    ]
-    for library, laws in ((torch, TORCH_LAWS), (jax, JAX_LAWS)):
-        for name, F in library.functions_in(variables, path.stem).items():
-            advice = _Advice(path.name, name, variables)
-            checks.append(_of_function(library, laws, F, examples.find(name), advice))
+    if path.is_dir():
+        checks = _checks_in_package(path)
+    elif path.is_file():
+        checks = _checks_of_module(path, _run(path), path.stem)
+    else:
+        raise ValueError(message("{path}: there is no such file", path=path))
     if not checks:
         raise ValueError(
             message(
@@ -91,6 +72,66 @@ def checks_in(path: Path) -> list[Check]:
                 path=path,
             )
         )
+    return checks
+
+
+def _checks_in_package(folder: Path) -> list[Check]:
+    """Import all modules of a package; a module that cannot be imported is an undecided check."""
+    if not (folder / "__init__.py").is_file():
+        raise ValueError(message("{path}: it is a folder", path=folder))
+    folder = folder.resolve()
+    root = folder.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    checks: list[Check] = []
+    sys.path.insert(0, str(root))
+    try:
+        for path in sorted(folder.rglob("*.py")):
+            if path.name == "__main__.py":
+                continue  # to import it would run the program
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            try:
+                variables = vars(importlib.import_module(name))
+            except Exception as error:  # such as a missing optional dependency
+                checks.append(_unimportable(name, error))
+                continue
+            checks += _checks_of_module(path, variables, name)
+    finally:
+        sys.path.remove(str(root))
+    return checks
+
+
+def _unimportable(name: str, error: Exception) -> Check:
+    reason = message(
+        "it cannot be imported: {kind}: {error}",
+        kind=type(error).__name__,
+        error=words_of(error),
+    )
+    report = Report(name, Verdict.UNDECIDED, reason=reason)
+    return Check(name, lambda: report, LAWS)
+
+
+def _checks_of_module(path: Path, variables: Mapping[str, Any], module: str) -> list[Check]:
+    """Return a check of each operation that a module defines itself."""
+    with tokenize.open(path) as file:
+        source = file.read()
+    try:
+        examples = ExampleFinder(variables, source)
+    except ValueError as error:
+        raise ValueError(message("{path}: {error}", path=path, error=words_of(error))) from None
+    operations: dict[ArrayOperation, str] = {}
+    for name, value in variables.items():
+        if isinstance(value, ArrayOperation) and value.__module__ == module:
+            operations.setdefault(value, name)
+    checks = [
+        _of_operation(op, examples.find(name), _Advice(path.name, name, variables))
+        for op, name in operations.items()
+    ]
+    for library, laws in ((torch, TORCH_LAWS), (jax, JAX_LAWS)):
+        for name, F in library.functions_in(variables, module).items():
+            advice = _Advice(path.name, name, variables)
+            checks.append(_of_function(library, laws, F, examples.find(name), advice))
     return checks
 
 

@@ -32,7 +32,12 @@ from typing import Any
 from autolm.testing.kernels.argument_guess import Guess, guess_call
 from autolm.testing.kernels.kernel import library
 from autolm.testing.kernels.kernel_checker import KernelChecker
-from autolm.testing.kernels.torch_kernel import TorchKernel, signature_of
+from autolm.testing.kernels.torch_kernel import (
+    TorchKernel,
+    has_backward,
+    implementation_of,
+    signature_of,
+)
 from autolm.testing.registry import TORCH_LAWS
 
 _checker = KernelChecker(TorchKernel, TORCH_LAWS)
@@ -41,17 +46,18 @@ check_gradient = _checker.check_gradient
 
 
 def functions_in(names: Mapping[str, Any], module: str) -> dict[str, Any]:
-    """Return the Functions of PyTorch that a module defines, by name."""
-    torch = sys.modules.get("torch")  # else the file defines none
-    return {
-        name: value
-        for name, value in names.items()
-        if torch is not None
-        and isinstance(value, type)
-        and issubclass(value, torch.autograd.Function)
-        and value.__module__ == module
-        and "backward" in dir(value)
-    }
+    """Return the Functions and custom ops with a backward that a module defines, by name."""
+    torch = sys.modules.get("torch")
+    if torch is None:  # then the module cannot define any
+        return {}
+
+    def is_defined(value: Any) -> bool:
+        if has_backward(value):
+            return bool(implementation_of(value).__module__ == module)
+        is_function = isinstance(value, type) and issubclass(value, torch.autograd.Function)
+        return is_function and value.__module__ == module and "backward" in dir(value)
+
+    return {name: value for name, value in names.items() if is_defined(value)}
 
 
 def guess_arguments(F: Any) -> Guess:

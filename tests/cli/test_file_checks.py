@@ -250,6 +250,33 @@ def test_what_is_no_python_file_is_refused_as_what_it_is(refused):
         assert refused(*words) == said
 
 
+def test_a_package_is_checked_module_by_module(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "rules_of_a_package"
+    (folder / "inner").mkdir(parents=True)
+    for name, text in {
+        "__init__.py": "from .right import doubled",
+        "__main__.py": "raise SystemExit(9)",
+        "right.py": "from autolm import primitive\n\n"
+        "@primitive\ndef doubled(a):\n    return 2 * a, lambda g: (2 * g,)\n",
+        "inner/__init__.py": "",
+        "inner/wrong.py": "from autolm import primitive\nfrom ..right import doubled\n\n"
+        "@primitive\ndef tripled(a):\n    return 3 * a, lambda g: (2 * g,)\n",
+        "optional.py": "import a_module_that_nobody_installed",
+    }.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    verdicts = {check.name: check.report().verdict for check in checks_in(folder)}
+    assert verdicts == {
+        "doubled": Verdict.CORRECT,
+        "tripled": Verdict.WRONG,
+        "rules_of_a_package.optional": Verdict.UNDECIDED,
+    }
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["check", folder.name])
+    assert end.value.code == 1
+    assert "tripled is WRONG" in capsys.readouterr().out
+
+
 def test_a_wrong_operation_leaves_no_folder_and_draws_where_it_is_told(tmp_path, monkeypatch):
     path = written(tmp_path / "scalar.py", SCALAR)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))

@@ -75,7 +75,7 @@ class TorchKernel(Kernel):
         self.refusal: Exception | None = None  # the last error of the forward
         is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
         self.apply = function.apply if is_function else function
-        self.body = self._forward_alone if is_function else function
+        self.body = self._forward_alone if is_function else implementation_of(function)
 
     @classmethod
     def of(
@@ -103,8 +103,16 @@ class TorchKernel(Kernel):
             for name, x in zip(names, examples, strict=True)
         ]
         device = tensors[0].device if tensors else torch.device("cpu")
-        name = getattr(function, "__name__", type(function).__name__)
+        source = implementation_of(function)
+        name = getattr(source, "__name__", type(source).__name__)
         return cls(function, name if name.isidentifier() else "function", slots, device)
+
+    @property
+    def source(self) -> Any:
+        """The Python function of the forward."""
+        if is_custom_op(self.function):
+            return inspect.unwrap(implementation_of(self.function))
+        return super().source
 
     @classmethod
     @contextmanager
@@ -402,6 +410,21 @@ class Context(SimpleNamespace):
         """Ignore whether a missing upstream gradient is None or zeros."""
 
 
+def is_custom_op(function: Any) -> bool:
+    """Whether a function was defined by `torch.library.custom_op`."""
+    return isinstance(function, library("torch").library.CustomOpDef)
+
+
+def has_backward(function: Any) -> bool:
+    """Whether a custom op has a backward that `register_autograd` registered."""
+    return is_custom_op(function) and function._backward_fn is not None
+
+
+def implementation_of(function: Any) -> Any:
+    """Return the Python function of a custom op; any other function unchanged."""
+    return function._init_fn if is_custom_op(function) else function
+
+
 def has_setup(function: Any) -> bool:
     """Whether a Function has a `setup_context`."""
     base = library("torch").autograd.Function
@@ -434,7 +457,8 @@ def signature_of(function: Any) -> inspect.Signature | None:
     torch = library("torch")
     is_function = isinstance(function, type) and issubclass(function, torch.autograd.Function)
     try:
-        signature = inspect.signature(function.forward if is_function else function)
+        forward = function.forward if is_function else implementation_of(function)
+        signature = inspect.signature(forward)
     except (TypeError, ValueError):
         return None
     parameters = list(signature.parameters.values())

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from autolm.testing import GradientError, Verdict  # noqa: E402
-from autolm.testing.torch import check_function, check_gradient  # noqa: E402
+from autolm.testing.torch import check_function, check_gradient, functions_in  # noqa: E402
 
 from .many_signatures import Attention  # noqa: E402
 from .reported_functions import REPORTED, function, keep, rows  # noqa: E402
@@ -353,3 +353,27 @@ def test_a_gradient_that_almost_cancels_in_float32_is_not_accused():
     for _ in range(20):
         inputs = [np.array(x) * (1 + 3e-5 * rng.random(np.shape(x))) for x in (q, k, v)]
         precision.check(subject, Call(*inputs, upstream=upstream), Tally())
+
+
+def test_a_custom_op_is_checked_with_its_registered_backward():
+    def define(name, factor):
+        @torch.library.custom_op(f"autolm_tests::{name}", mutates_args=())
+        def op(x: torch.Tensor, scale: float) -> torch.Tensor:
+            return x.sin() * scale
+
+        def setup(ctx, inputs, output):
+            ctx.save_for_backward(inputs[0])
+            ctx.scale = inputs[1]
+
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            return factor * grad * x.cos() * ctx.scale, None
+
+        op.register_autograd(backward, setup_context=setup)
+        return op
+
+    right, wrong = define("right", 1.0), define("wrong", 2.0)
+    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    assert check_function(right, x, 1.5, examples_count=2).verdict is Verdict.CORRECT
+    assert "off by a factor of 2" in broken_by(wrong, x, 1.5).failure.diagnosis
+    assert [*functions_in({"op": right, "sin": torch.sin}, __name__)] == ["op"]
